@@ -1,0 +1,91 @@
+# Every target sets up what it needs in .venv and reuses it; nothing is installed outside of it.
+#   make PYTHON=python3.13 run      picks another Python for a new .venv
+#   make ARGS="-k drain -x" test    hands arguments to the program behind a target
+#   REDIS_SERVER=/usr/bin/redis-server make test      tests against that server, not the embedded one
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# What the benchmarks compare with wants other versions of the same packages.
+PEERS := .venv-bench
+# arq's own tests want plugins that ours must not have.
+STOCK := .venv-arq
+PIP_OPTIONS := --quiet --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip $(PIP_OPTIONS)
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test arq-tests check soak format bench lock clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(READY) ## Answer calls here: web, workers and an embedded Redis in one terminal
+	@$(BIN)/voiceagent dev $(ARGS)
+
+test: $(READY) ## Run all tests; they start the servers they need
+	@$(BIN)/python -m pytest $(ARGS)
+
+arq-tests: $(STOCK)/.ready ## Run arq's own tests with our worker in the place of arq's
+	@$(STOCK)/bin/python tests/arq/stock_suite.py $(STOCK)/arq-0.28.* $(ARGS)
+
+check: $(READY) ## Lint, formatting and types
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "Run 'make format'."; exit 1; }
+	@$(BIN)/mypy
+
+SEED ?= 1
+DURATION ?= 120
+CALLS ?= 100
+TOPOLOGY ?= standalone
+soak: $(READY) ## Random faults under load, then an audit: SEED= DURATION= (seconds) CALLS= TOPOLOGY=
+	@PYTHONPATH=tests $(BIN)/python -m soak --seed $(SEED) --seconds $(DURATION) --calls $(CALLS) \
+		--topology $(TOPOLOGY) $(ARGS)
+
+format: $(READY) ## Put the code into its format
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY) $(PEERS)/.ready ## Measure the budgets, beside other queues
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(READY) ## Renew requirements*.txt from pyproject.toml (the only target that wants uv)
+	@$(PIP) install uv
+	@$(LOCK) pyproject.toml --output-file requirements.txt
+	@$(LOCK) pyproject.toml --constraint requirements.txt --extra llm --group dev --output-file requirements-dev.txt
+	@$(LOCK) --group bench --output-file requirements-bench.txt
+	@git --no-pager diff --stat -- 'requirements*.txt'
+
+clean: ## Remove the virtual environments and every cache
+	@rm -rf $(VENV) $(PEERS) $(STOCK) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .voiceagent
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Two steps: pip checks hashes for all of a file or for none of it, and the project itself has none.
+$(READY): requirements-dev.txt pyproject.toml
+	@test -x $(BIN)/python || { $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "VoiceAgent needs Python 3.11 or newer, and '$(PYTHON)' is none." \
+			"Name one that is: make PYTHON=python3.13 …" >&2; exit 1; }; }
+	@test -x $(BIN)/pip || { echo "Setting up $(VENV) (once)…"; $(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "No virtual environment could be made." \
+			"On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; }
+	@$(PIP) install --requirement requirements-dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(PEERS)/.ready: requirements-bench.txt | $(READY)
+	@test -x $(PEERS)/bin/pip || $(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip $(PIP_OPTIONS) install --requirement requirements-bench.txt
+	@touch $@
+
+$(STOCK)/.ready: requirements.txt tests/arq/requirements.txt | $(READY)
+	@test -x $(STOCK)/bin/pip || $(BIN)/python -m venv $(STOCK)
+	@$(STOCK)/bin/python -m pip $(PIP_OPTIONS) install --requirement requirements.txt
+	@$(STOCK)/bin/python -m pip $(PIP_OPTIONS) install --requirement tests/arq/requirements.txt
+	@$(STOCK)/bin/python -m pip $(PIP_OPTIONS) download --no-deps --no-binary arq --dest $(STOCK) 'arq==0.28.*'
+	@tar -xzf $(STOCK)/arq-0.28.*.tar.gz -C $(STOCK) && rm $(STOCK)/arq-0.28.*.tar.gz
+	@touch $@
