@@ -1,0 +1,46 @@
+"""VoiceAgent's domain: calls, turns, agents, state, dispatch.
+
+What agents and applications need most can be imported from here; each name is loaded when it is first used, so that
+importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.conversation.actions import Gather, HangUp, Play, SendDigits, SetLanguage, Transfer
+    from orchestrator.conversation.state import ConversationState, TurnRecord
+    from orchestrator.conversation.turn import Turn
+    from orchestrator.state.base import StateManagerBase
+    from orchestrator.state.factory import StateManagerFactory, get_state_manager
+    from orchestrator.state.memory import InMemoryStateManager
+    from orchestrator.state.redis import RedisStateManager
+
+_HOMES = {
+    "Gather": "conversation.actions",
+    "HangUp": "conversation.actions",
+    "Play": "conversation.actions",
+    "SendDigits": "conversation.actions",
+    "SetLanguage": "conversation.actions",
+    "Transfer": "conversation.actions",
+    "ConversationState": "conversation.state",
+    "TurnRecord": "conversation.state",
+    "Turn": "conversation.turn",
+    "StateManagerBase": "state.base",
+    "StateManagerFactory": "state.factory",
+    "get_state_manager": "state.factory",
+    "InMemoryStateManager": "state.memory",
+    "RedisStateManager": "state.redis",
+}
+
+__all__ = [  # noqa: RUF022 (by what they are for)
+    "Turn", "ConversationState", "TurnRecord",
+    "HangUp", "Transfer", "Play", "SendDigits", "Gather", "SetLanguage",
+    "StateManagerBase", "InMemoryStateManager", "RedisStateManager", "StateManagerFactory", "get_state_manager",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'orchestrator' has no attribute {name!r}")
+    return getattr(import_module(f"orchestrator.{_HOMES[name]}"), name)

@@ -1,0 +1,45 @@
+"""A turn: one thing the caller did that wants an answer."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.conversation.open_values import OpenToNewer
+
+TurnKind = Literal["started", "speech", "keys", "silence", "interrupted", "ended"]
+
+
+def now() -> datetime:
+    """The time, with its zone (UTC)."""
+    return datetime.now(UTC)
+
+
+class Turn(BaseModel):
+    """One turn, as the ingress hands it to an agent.
+
+    `turn_id` is unique in the call and the same when the provider retries. `text` holds what was said; for
+    `keys` it holds the keys too, so that an agent may treat both alike; for `interrupted` what the
+    caller had heard of the last reply; for `ended` why the call ended (`completed`, `busy`, …).
+    `interrupts` is the id of the turn whose reply an `interrupted` caller cut off, when that is known.
+    `confidence` is the recogniser's, 0 to 1, when it gave one. `replay_of` is the id of the turn that a person has
+    replayed with this one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    turn_id: str = Field(min_length=1, max_length=256)
+    call_sid: str
+    kind: Annotated[TurnKind, OpenToNewer()]
+    text: str = ""
+    digits: str = ""
+    confidence: float | None = None
+    language: str | None = None
+    interrupts: str | None = None
+    received_at: datetime = Field(default_factory=now)
+    replay_of: str | None = None
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt at this turn, replays too: hand it to what must not happen twice."""
+        return f"{self.call_sid}/{self.replay_of or self.turn_id}"

@@ -1,0 +1,88 @@
+"""Every error the product raises on purpose.
+
+    VoiceAgentError
+    ├── BadSetting             a setting stops the process at start
+    ├── BadCallSid             a call SID that cannot be stored safely
+    ├── BadAgent               AGENT names nothing that can answer a turn
+    ├── BadReply               the agent did something that is no reply; the turn fails
+    ├── ModelFailed            no language model gave an answer; the turn fails
+    ├── AgentsStuck            too many agents block their threads; no more turns are run here
+    ├── NoDeadLetter           no turn of that name was given up
+    ├── StateConflict          a stale version was written; nothing was changed
+    ├── UnreadableState        what is stored for a call is no state that this version knows
+    ├── UnknownCall            the call has no state: it never began, or its TTL ran out
+    ├── CallEnded              the call is over; the turn is dropped
+    ├── CallRefused            no room for a new call
+    ├── TurnRejected           the agent's overlap policy is `reject` and a turn is running
+    └── StoreUnavailable       Redis does not answer; the caller may try again
+        └── StoreFull          Redis answers, and refuses writes: it has no memory left
+
+The first line of a docstring is the message a person reads when nothing more precise is known.
+"""
+
+
+class VoiceAgentError(Exception):
+    """Something went wrong in VoiceAgent."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+
+
+class BadSetting(VoiceAgentError):
+    """A setting has a bad value. Correct the environment variable and start again."""
+
+
+class BadCallSid(VoiceAgentError):
+    """A call SID must be 1 to 256 bytes of text without '{', '}' or control characters."""
+
+
+class BadAgent(VoiceAgentError):
+    """AGENT names no agent. Use echo, receptionist, llm, or package.module:object."""
+
+
+class BadReply(VoiceAgentError):
+    """The agent gave something that is no reply. Yield text (str) and actions, and keep JSON in the slots."""
+
+
+class ModelFailed(VoiceAgentError):
+    """No language model gave an answer. Check LLM_MODEL, LLM_BASE_URL and LLM_API_KEY."""
+
+
+class AgentsStuck(VoiceAgentError):
+    """Every agent thread is blocked. In the agent, await what takes long, or use asyncio.to_thread."""
+
+
+class NoDeadLetter(VoiceAgentError):
+    """No turn of that name was given up. `voiceagent dead` lists those that were."""
+
+
+class StateConflict(VoiceAgentError):
+    """The state has changed since it was read. Read it again and repeat the change."""
+
+
+class UnreadableState(VoiceAgentError):
+    """The state of this call cannot be read: a newer version wrote it, or somebody by hand. Delete its key."""
+
+
+class UnknownCall(VoiceAgentError):
+    """No such call: it never began here, or its time to live ran out."""
+
+
+class CallEnded(VoiceAgentError):
+    """The call has ended. Start a new call."""
+
+
+class CallRefused(VoiceAgentError):
+    """All lines are busy: the limit of active calls is reached. Try again later."""
+
+
+class TurnRejected(VoiceAgentError):
+    """The agent is still answering the turn before this one. Send this turn again later."""
+
+
+class StoreUnavailable(VoiceAgentError):
+    """Redis does not answer. Check that it runs and that REDIS_URL is right; calls are held meanwhile."""
+
+
+class StoreFull(StoreUnavailable):
+    """Redis has no memory left. Raise its maxmemory or lower STATE_TTL_SECONDS."""

@@ -1,0 +1,267 @@
+"""The settings, read once from the environment (and `.env`) and passed on by constructor."""
+
+import re
+from base64 import b64decode
+from pathlib import Path
+from typing import Any, Literal, get_args
+from urllib.parse import quote, urlsplit
+
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from orchestrator.errors import BadSetting
+from orchestrator.redis.url import parse_redis_url
+
+LONGEST_TTL_SECONDS = 10 * 365 * 24 * 3600
+"""Redis counts milliseconds in 64 bits, and nobody waits for longer."""
+
+_SECRETS = frozenset(
+    {"redis_password", "redis_url", "twilio_auth_token", "signalwire_signing_key", "api_key", "llm_api_key"}
+)
+
+
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
+
+
+class Settings(BaseSettings):
+    """All settings; each is the environment variable of the same name in capitals. Immutable."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+    use_redis: bool = False
+    redis_host: str = "localhost"
+    redis_port: int = Field(default=6379, ge=1, le=65535)
+    redis_db: int = Field(default=0, ge=0)
+    redis_password: SecretStr | None = None
+    redis_ssl: bool = False
+    redis_url: SecretStr | None = None
+    redis_wait_replicas: int = Field(default=0, ge=0)
+    redis_wait_ms: int = Field(default=100, ge=1)
+    redis_rollout_percent: float = Field(default=100, ge=0, le=100)
+    redis_ca_file: str | None = None
+    redis_cert_file: str | None = None
+    redis_key_file: str | None = Field(default=None, validate_default=True)
+
+    state_ttl_seconds: int = Field(default=3600, ge=1, le=LONGEST_TTL_SECONDS)
+    state_manager: str | None = None
+    agent: str = "receptionist"
+    agent_timeout_seconds: float = Field(default=20, gt=0)
+    transfer_to: str | None = None
+
+    llm_model: str | None = None
+    llm_base_url: str | None = None
+    llm_api_key: SecretStr | None = None
+    llm_prompt: str | None = None
+    llm_prompt_file: str | None = Field(default=None, validate_default=True)
+    llm_fallback_model: str | None = None
+    llm_first_token_seconds: float = Field(default=1.5, gt=0)
+    llm_history_characters: int = Field(default=24_000, ge=1000)
+    llm_tools: str | None = None
+
+    twilio_account_sid: str | None = None
+    twilio_auth_token: SecretStr | None = None
+    twilio_from_number: str | None = None
+    twilio_api_base_url: str | None = None
+    telnyx_public_key: str | None = None
+    signalwire_signing_key: SecretStr | None = None
+    public_base_url: str | None = None
+    render_external_url: str | None = None
+    voice_channel: Literal["gather", "relay"] = "gather"
+    api_key: SecretStr | None = None
+    max_active_calls: int | None = Field(default=None, ge=1)
+
+    render: bool = False
+    environment: Literal["development", "production"] = "development"
+    host: str | None = None
+    port: int = Field(default=8000, ge=0, le=65535)
+    worker_max_turns: int = Field(default=100, ge=1)
+    drain_timeout_seconds: float = Field(default=25, gt=0)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tidied(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Without blanks around the values; what Render sets stands in for what is not set."""
+        tidy = {name: v.strip() if isinstance(v, str) else v for name, v in values.items()}
+        tidy = {name: v for name, v in tidy.items() if v != ""}
+        if str(tidy.get("render", "")).lower() in ("true", "1"):
+            tidy.setdefault("environment", "production")
+        if "render_external_url" in tidy:
+            tidy.setdefault("public_base_url", tidy["render_external_url"])
+        return tidy
+
+    @field_validator("log_level", "environment", "voice_channel", "log_format", mode="before")
+    @classmethod
+    def _any_case(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str):
+            return value
+        folded = value.upper() if info.field_name == "log_level" else value.lower()
+        known = get_args(cls.model_fields[info.field_name or ""].annotation)
+        return folded if folded in known else value  # as it was given, for the complaint
+
+    @field_validator("redis_url")
+    @classmethod
+    def _usable_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_redis_url(value.get_secret_value())
+        return value
+
+    @field_validator("redis_host")
+    @classmethod
+    def _bare_host(cls, value: str) -> str:
+        bare = value.strip("[]")
+        if not bare or set(bare) & set("/@ ,") or bare.count(":") == 1:
+            raise ValueError("wants the name or address of a host alone; a URL belongs in REDIS_URL")
+        return bare
+
+    @field_validator("redis_ca_file", "redis_cert_file", "redis_key_file")
+    @classmethod
+    def _existing_file(cls, value: str | None) -> str | None:
+        if value is not None and not Path(value).is_file():
+            raise ValueError("wants the path of a PEM file; there is none")
+        return value
+
+    @field_validator("public_base_url", "twilio_api_base_url")
+    @classmethod
+    def _base_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not _is_http_url(value) or set(value) & set("?#@"):
+            raise ValueError("wants a URL that the provider can reach, such as https://calls.example.com")
+        return value.rstrip("/")
+
+    @field_validator("telnyx_public_key")
+    @classmethod
+    def _ed25519_key(cls, value: str | None) -> str | None:
+        try:
+            size = len(b64decode(value or "", validate=True))
+        except ValueError:
+            size = 0
+        if value is not None and size != 32:
+            raise ValueError("wants the public key of your Telnyx account: 44 characters of base64")
+        return value
+
+    @field_validator("llm_base_url")
+    @classmethod
+    def _server_url(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value is not None and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("wants the URL of an OpenAI-compatible server, such as http://localhost:11434/v1")
+        return value
+
+    @field_validator("llm_prompt_file")
+    @classmethod
+    def _one_prompt(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("llm_prompt") is not None:
+            raise ValueError("wants LLM_PROMPT to be empty: use one of them")
+        return value
+
+    @field_validator("state_manager")
+    @classmethod
+    def _dotted_name(cls, value: str | None) -> str | None:
+        module, _, name = (value or "").partition(":")
+        if value is not None and not all(p.isidentifier() for p in [*module.split("."), *name.split(".")]):
+            raise ValueError("wants package.module:Class")
+        return value
+
+    @field_validator("redis_key_file")
+    @classmethod
+    def _certificate_with_key(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "redis_cert_file" in info.data and (info.data["redis_cert_file"] is None) != (value is None):
+            raise ValueError("wants to be set together with REDIS_CERT_FILE")
+        return value
+
+    @property
+    def is_production(self) -> bool:
+        """Whether this is a deployment: unsigned webhooks and an API without a key are refused."""
+        return self.environment == "production"
+
+    def effective_redis_url(self) -> str:
+        """`REDIS_URL`, or the URL that the parts make. Holds the password: never log it."""
+        if self.redis_url is not None:
+            return self.redis_url.get_secret_value()
+        scheme = "rediss" if self.redis_ssl else "redis"
+        password = self.redis_password.get_secret_value() if self.redis_password else ""
+        credentials = f":{quote(password, safe='')}@" if password else ""
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return f"{scheme}://{credentials}{host}:{self.redis_port}/{self.redis_db}"
+
+    @property
+    def knows_a_provider(self) -> bool:
+        """Whether the signatures of at least one telephone provider can be checked."""
+        return bool(self.twilio_auth_token or self.telnyx_public_key or self.signalwire_signing_key)
+
+    def require_for_web(self) -> None:
+        """Raise `BadSetting` when a web process must not start with these settings."""
+        if self.is_production and not self.knows_a_provider:
+            raise BadSetting(
+                "TWILIO_AUTH_TOKEN is not set, and this is production: anybody could pretend to be Twilio. "
+                "Set it to the auth token of your Twilio account (or, for another provider, TELNYX_PUBLIC_KEY or "
+                "SIGNALWIRE_SIGNING_KEY); on your own machine, set ENVIRONMENT=development instead."
+            )
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an address that is none
+        return False
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process. Raises `BadSetting`: one line for each variable that is wrong."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise BadSetting("\n".join(_complaint(item) for item in error.errors(include_url=False))) from None
+    except UnicodeDecodeError:
+        raise BadSetting("The file .env is not UTF-8. Save it as UTF-8, or remove it.") from None
+
+
+def _complaint(error: Any) -> str:
+    """One line: the variable, what it got (unless that is secret), what it wants."""
+    wants = _wish(error["type"], error.get("ctx", {}), error["msg"])
+    name = str(error["loc"][0]).lower()
+    got = (
+        "" if name in _SECRETS or error["input"] is None else f"got {_CREDENTIALS.sub('***@', str(error['input']))!r}; "
+    )
+    return f"{name.upper()}: {got}it {wants}"
+
+
+def _wish(kind: str, context: dict[str, Any], message: str) -> str:
+    match kind:
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "wants a whole number"
+        case "float_parsing" | "float_type" | "finite_number":
+            return "wants a number"
+        case "bool_parsing" | "bool_type":
+            return "wants true or false"
+        case "literal_error":
+            return f"wants {str(context['expected']).replace(chr(39), '')}"
+        case "greater_than_equal":
+            return f"wants at least {context['ge']:.12g}"
+        case "greater_than":
+            return f"wants more than {context['gt']:g}"
+        case "less_than_equal":
+            return f"wants at most {context['le']:.12g}"
+        case "value_error":
+            return str(context["error"])
+        case _:
+            return f"is wrong: {message}"
