@@ -1,0 +1,111 @@
+"""The circuit breaker: while Redis is away, nobody waits for it; one task asks whether it is back."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from orchestrator.errors import StoreFull, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+TRIPS_AFTER = 3
+"""So many failures in a row open the breaker: one may be a connection that was cut."""
+PROBE_EVERY_SECONDS = 0.25
+PROBE_SECONDS = 2.0
+PATIENCE_AT_START_SECONDS = 10.0
+"""A Redis that this process never reached is waited for this long before calls begin in memory. A process that is
+started again during a short outage would otherwise fork calls that the others go on with in Redis."""
+
+
+class Breaker:
+    """One per process. A context manager; entering probes once, so that its state is known.
+
+    `probe` raises `StoreUnavailable` when Redis does not answer. `reached` tells whether it ever did since the start,
+    `given_up` that it did not for longer than `patience_at_start`.
+    """
+
+    def __init__(
+        self, probe: Callable[[], Awaitable[None]], *, patience_at_start: float = PATIENCE_AT_START_SECONDS
+    ) -> None:
+        self.is_open = False
+        self.reached = False
+        self.given_up = False
+        self.reason = ""
+        self.on_close: Callable[[], None] = lambda: None
+        self._probe = probe
+        self._give_up_at = asyncio.get_running_loop().time() + patience_at_start
+        self._failures = 0
+        self._opened = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Breaker":
+        try:
+            await self._ask()
+        except StoreUnavailable as error:
+            self._open(error)
+        self._watch = asyncio.create_task(self._wait_for_redis(), name="circuit breaker")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait({self._watch}, timeout=PROBE_SECONDS)
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Around one access to Redis: refused at once while open; its outcome is counted."""
+        if self.is_open:
+            raise StoreUnavailable(self.reason)
+        try:
+            yield
+        except StoreFull:  # it answers, after all
+            raise
+        except StoreUnavailable as error:
+            self._failures += 1
+            if self._failures >= TRIPS_AFTER:
+                self._open(error)
+            raise
+        else:
+            self._failures = 0
+
+    async def _ask(self) -> None:
+        async with asyncio.timeout(PROBE_SECONDS * 2):
+            await self._probe()
+        self.reached, self.given_up = True, False
+
+    def _open(self, error: StoreUnavailable) -> None:
+        if self.is_open:
+            return
+        self.is_open = True
+        self.reason = str(error)
+        self._opened.set()
+        logger.warning(
+            "Redis is away: %s Until it is back, calls are held.", self.reason, extra={"action": "redis.away"}
+        )
+
+    def _give_up(self) -> None:
+        if self.reached or self.given_up or asyncio.get_running_loop().time() < self._give_up_at:
+            return
+        self.given_up = True
+        logger.warning(
+            "Redis was not there since the start: %s Until it is, calls run in this process, IN MEMORY.", self.reason,
+            extra={"action": "redis.given_up"},
+        )  # fmt: skip
+
+    async def _wait_for_redis(self) -> None:
+        while True:
+            await self._opened.wait()
+            await asyncio.sleep(PROBE_EVERY_SECONDS)
+            try:
+                await self._ask()
+            except (StoreUnavailable, TimeoutError):
+                self._give_up()
+                continue
+            self.is_open, self._failures = False, 0
+            self._opened.clear()
+            logger.info("Redis is back", extra={"action": "redis.back"})
+            self.on_close()

@@ -1,0 +1,170 @@
+"""The one place that builds Redis clients.
+
+Every client has deadlines (a silent server is an error after seconds, not for ever), keeps its connections
+alive, retries a little with backoff, and queues for a connection instead of raising when its pool is busy.
+The retries repeat commands whose answer was lost: whatever runs through here must be safe to repeat.
+"""
+
+import ssl
+from typing import Any, TypeVar, overload
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.sentinel import Sentinel
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from orchestrator.errors import BadSetting
+from orchestrator.redis.pool import QueueingPool, RetryFor, SentinelPool
+from orchestrator.redis.steady import (
+    SteadyConnection,
+    SteadySentinelConnection,
+    SteadySentinelTLSConnection,
+    SteadyTLSConnection,
+    SteadyUnixConnection,
+)
+from orchestrator.redis.url import RedisUrl, parse_redis_url
+from orchestrator.settings import Settings
+
+ClientType = TypeVar("ClientType", bound=Redis)
+
+ANSWER_SECONDS = 2.0
+"""How long a server may take to answer a command that does not block."""
+CONNECT_SECONDS = 1.0
+"""How long a server may take to accept a connection."""
+QUEUE_SECONDS = 5.0
+"""How long a command may wait for a free connection."""
+RETRY_SECONDS = 1.0
+"""How long after its first failure a command is tried again: enough for a server's restart."""
+FAILOVER_SECONDS = 4.0
+"""The same with Sentinels: enough for a failover."""
+_HEALTH_CHECK_SECONDS = 15
+_SENTINEL_SECONDS = 0.5
+
+
+@overload
+def connect(
+    settings: Settings,
+    *,
+    decode_responses: bool = ...,
+    max_connections: int = ...,
+    block_seconds: float | None = ...,
+) -> Redis: ...
+
+
+@overload
+def connect(
+    settings: Settings,
+    *,
+    redis_class: type[ClientType],
+    decode_responses: bool = ...,
+    max_connections: int = ...,
+    block_seconds: float | None = ...,
+) -> ClientType: ...
+
+
+def connect(
+    settings: Settings,
+    *,
+    redis_class: type[Redis] = Redis,
+    decode_responses: bool = False,
+    max_connections: int = 50,
+    block_seconds: float | None = None,
+) -> Redis:
+    """A client for the Redis that `settings` name; it connects when it is first used, and owns its pool.
+
+    With `block_seconds`, the client is one for blocking commands and pub/sub: a single answer may take that
+    long (and a little more), and nothing is retried, as an element popped by a lost answer is gone.
+    Raises `BadSetting`.
+    """
+    pool = connection_pool(
+        settings,
+        decode_responses=decode_responses,
+        max_connections=max_connections,
+        block_seconds=block_seconds,
+    )
+    return redis_class.from_pool(pool)
+
+
+def connection_pool(
+    settings: Settings,
+    *,
+    decode_responses: bool = False,
+    max_connections: int = 50,
+    block_seconds: float | None = None,
+) -> ConnectionPool:
+    """The pool under `connect`, for clients that take a pool (`ArqRedis(pool_or_conn=…)`)."""
+    url = parsed_url(settings)
+    options: dict[str, Any] = {
+        "username": url.username,
+        "password": url.password,
+        "db": url.db,
+        "decode_responses": decode_responses,
+        "max_connections": max_connections,
+        "queue_seconds": QUEUE_SECONDS,
+        "socket_timeout": ANSWER_SECONDS + (block_seconds or 0),
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "health_check_interval": _HEALTH_CHECK_SECONDS,
+        **_retries(url, retry=block_seconds is None),
+    }
+    if url.scheme == "unix":
+        return QueueingPool(connection_class=SteadyUnixConnection, path=url.path, **options)
+    options |= {"socket_keepalive": True, **_tls_options(url, settings)}
+    if url.is_sentinel:
+        sentinel = _sentinel(url, settings)
+        options["connection_class"] = SteadySentinelTLSConnection if url.is_tls else SteadySentinelConnection
+        return SentinelPool(url.service, sentinel, **options)  # type: ignore[no-untyped-call]
+    host, port = url.hosts[0]
+    connection_class = SteadyTLSConnection if url.is_tls else SteadyConnection
+    return QueueingPool(connection_class=connection_class, host=host, port=port, **options)
+
+
+def parsed_url(settings: Settings) -> RedisUrl:
+    """The URL of the settings, taken apart. Raises `BadSetting` for what cannot be used."""
+    try:
+        url = parse_redis_url(settings.effective_redis_url())
+    except ValueError as error:
+        raise BadSetting(f"REDIS_URL {error}.") from None
+    if url.is_cluster:
+        raise BadSetting(
+            f"REDIS_URL names a Redis Cluster ({url}), which is not supported yet. "
+            "Use redis:// or rediss:// with a single server, or redis-sentinel:// for one that fails over."
+        )
+    return url
+
+
+def _retries(url: RedisUrl, *, retry: bool) -> dict[str, Any]:
+    errors: tuple[type[Exception], ...] = (RedisConnectionError, RedisTimeoutError)
+    if not retry:
+        return {"retry": RetryFor(0, errors)}
+    if url.is_sentinel:
+        # Without OSError on purpose: it would be tried again at the dead master's address before the
+        # Sentinels are asked (9.6 s instead of 2.3 s).
+        return {"retry": RetryFor(FAILOVER_SECONDS, errors), "retry_on_error": list(errors)}
+    errors += (OSError,)
+    return {"retry": RetryFor(RETRY_SECONDS, errors), "retry_on_error": list(errors)}
+
+
+def _sentinel(url: RedisUrl, settings: Settings) -> Sentinel:
+    options = {
+        "username": url.options.get("sentinel_username") or None,
+        "password": url.options.get("sentinel_password") or None,
+        "socket_timeout": _SENTINEL_SECONDS,
+        "socket_connect_timeout": _SENTINEL_SECONDS,
+        "ssl": url.is_tls,
+        **_tls_options(url, settings),
+    }
+    return Sentinel(list(url.hosts), sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+
+
+def _tls_options(url: RedisUrl, settings: Settings) -> dict[str, Any]:
+    if not url.is_tls:
+        return {}
+    requirement = url.options.get("ssl_cert_reqs") or "required"
+    return {
+        "ssl_cert_reqs": requirement,
+        "ssl_check_hostname": requirement == "required",
+        "ssl_ca_certs": settings.redis_ca_file,
+        "ssl_certfile": settings.redis_cert_file,
+        "ssl_keyfile": settings.redis_key_file,
+        "ssl_min_version": ssl.TLSVersion.TLSv1_2,
+    }

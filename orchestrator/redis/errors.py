@@ -1,0 +1,161 @@
+"""What Redis raises, in the product's words: one sentence that says what to do, and holds no secret."""
+
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from socket import gaierror
+
+from redis.exceptions import OutOfMemoryError, RedisError
+
+from orchestrator.errors import StoreFull, StoreUnavailable
+from orchestrator.redis.url import parse_redis_url
+
+# Looked through in this order: the first pattern found in the error, or in what caused it, explains it.
+_EXPLANATIONS = tuple(
+    (re.compile(pattern, re.IGNORECASE), sentence)
+    for pattern, sentence in (
+        (
+            r"OutOfMemoryError|OOM command not allowed",
+            "has no memory left for writes. Raise its maxmemory or lower STATE_TTL_SECONDS.",
+        ),
+        (
+            r"hostname mismatch|not valid for|doesn't match",
+            "has a certificate for another name. Use the name that stands in it, in REDIS_HOST or REDIS_URL.",
+        ),
+        (
+            r"CERTIFICATE_VERIFY_FAILED",
+            "has a certificate that nobody known has signed. Set REDIS_CA_FILE to the CA's certificate.",
+        ),
+        (
+            r"certificate required|handshake failure|HANDSHAKE_FAILURE",
+            "wants a client certificate. Set REDIS_CERT_FILE and REDIS_KEY_FILE.",
+        ),
+        (
+            r"WRONG_VERSION_NUMBER|UNEXPECTED_EOF|\[SSL",
+            "does not speak TLS. Use redis:// instead of rediss://, or REDIS_SSL=false.",
+        ),
+        (
+            r"called without any password|no password is set",
+            "has no password, but one is set. Take it out of REDIS_PASSWORD or REDIS_URL.",
+        ),
+        (
+            r"Authentication required|NOAUTH",
+            "wants a password. Set REDIS_PASSWORD, or put it into REDIS_URL.",
+        ),
+        (
+            r"WRONGPASS|invalid username-password|invalid password|Invalid Username",
+            "refuses the user or the password. Check REDIS_PASSWORD, or both in REDIS_URL.",
+        ),
+        (
+            r"NoPermissionError|NOPERM|no permissions|can't access",
+            "knows the user but forbids what we do. Give the user +@all on the keys ~voiceagent:*, "
+            "~{voiceagent:* and ~arq:*, and the channels &voiceagent:*.",
+        ),
+        (
+            r"DB index is out of range|invalid DB index|Invalid Database",
+            "has no database of that number. Use 0 in REDIS_DB or at the end of REDIS_URL.",
+        ),
+        (
+            r"\bMOVED \d|\bASK \d|CROSSSLOT|SELECT is not allowed in cluster|CLUSTERDOWN",
+            "is a node of a Redis Cluster. Use a server that is not one, or Redis with Sentinels.",
+        ),
+        (
+            r"unknown command.{0,3}SENTINEL",
+            "is not a Sentinel. Use redis:// (or rediss://) with its address, or name the Sentinels.",
+        ),
+        (
+            r"No master found for .+ : ",
+            "has no Sentinel that answers. Check the hosts and ports in REDIS_URL and that they run.",
+        ),
+        (
+            r"No master found for",
+            "has Sentinels that know no master in good health of that name. Check the name in REDIS_URL.",
+        ),
+        (
+            r"ReadOnlyError|READONLY|previous master is now a slave",
+            "is a replica and takes no writes. Use the master's address.",
+        ),
+        (r"BusyLoadingError|LOADING", "is still loading its data. Wait a little."),
+        (r"MISCONF", "refuses writes because it cannot save to its disk. Look at its log and its disk."),
+        (r"NOREPLICAS", "refuses writes because too few replicas are in touch. Look at its replicas."),
+        (r"max number of clients", "has no room for more clients. Raise its maxclients."),
+        (
+            r"no free connection",
+            "keeps all of our connections busy. Look at its latency; add processes if it is well.",
+        ),
+        (
+            r"Name or service not known|nodename nor servname|Temporary failure in name resolution"
+            r"|No address associated|getaddrinfo",
+            "has a host name that cannot be found. Check REDIS_HOST or the host in REDIS_URL.",
+        ),
+        (
+            r"Connect call failed|Connection refused|Errno 111|Errno 61\b|Error 111|Error 61\b",
+            "refuses the connection. Check that it runs there, and REDIS_HOST and REDIS_PORT, or REDIS_URL.",
+        ),
+        (
+            r"No such file or directory|Error 2 connecting",
+            "has no such socket. Check that it runs and the path in REDIS_URL.",
+        ),
+        (r"Permission denied", "may not be opened by this user. Check the rights of the socket."),
+        (
+            r"Connection closed|Connection reset|Connection lost|Broken pipe|IncompleteRead|closed by server",
+            "closed the connection. It may be restarting, or want TLS (rediss://, REDIS_SSL=true) or a "
+            "client certificate (REDIS_CERT_FILE).",
+        ),
+        (
+            r"unknown command",
+            "does not know a command we need. It must be Redis 6.2 or later, or Valkey, and not a Sentinel.",
+        ),
+        (
+            r"TimeoutError|timed out|timeout",
+            "does not answer in time. Check that it runs, that it can be reached from here, and whether it "
+            "wants TLS (rediss://) or not (redis://).",
+        ),
+    )
+)
+_UNKNOWN = "does not do what it was asked. Check that it runs and that REDIS_URL is right."
+
+
+def explain(error: BaseException, url: str = "") -> str:
+    """One sentence about what `error` means and what to do. `url` says where; its secrets are left out."""
+    text = " ".join(_texts(error))
+    sentence = next((says for pattern, says in _EXPLANATIONS if pattern.search(text)), _UNKNOWN)
+    return f"{_subject(url)} {sentence}"
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn what a Redis client raises in this block into `StoreFull` or `StoreUnavailable`."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        kind = StoreFull if is_full(error) else StoreUnavailable
+        raise kind(explain(error)) from error
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether Redis refused a write for want of memory."""
+    # Before Redis 7 the error of a script is a plain one that quotes the reason.
+    return isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error)
+
+
+def _subject(url: str) -> str:
+    try:
+        return f"Redis at {parse_redis_url(url).place}" if url else "Redis"
+    except ValueError:
+        return "Redis"
+
+
+def _texts(error: BaseException) -> Iterator[str]:
+    """What the error and its causes say; redis-py hides the cause in the context."""
+    seen: BaseException | None = error
+    for _ in range(5):
+        if seen is None:
+            return
+        yield f"{type(seen).__name__}: {seen}"
+        if isinstance(seen, ssl.SSLError):
+            yield "[SSL"
+        elif isinstance(seen, gaierror):
+            yield "getaddrinfo"
+        seen = seen.__cause__ or seen.__context__

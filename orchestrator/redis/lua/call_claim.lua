@@ -1,0 +1,25 @@
+-- Included: grant the call's lease to `holder` if it is free and a turn waits.
+-- keys: state, inbox, turns, lease, due (false where it lies in another slot).
+-- Returns {epoch, attempt, ending, streamed, turn, state} or nil. Running the same turn again counts an attempt,
+-- but not when `holder` takes over from itself: it lives, and had merely been cut off.
+local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now)
+  local lease = redis.call('HMGET', keys.lease, 'holder', 'until', 'turn', 'attempts', 'ending', 'streamed')
+  if lease[1] and lease[1] ~= '' and tonumber(lease[2]) > now then return nil end
+  local id, body = next_turn(keys.inbox, keys.turns)
+  if not id then
+    if keys.due then redis.call('ZREM', keys.due, call_sid) end
+    return nil
+  end
+  local attempt = 1
+  if lease[3] == id then
+    local begun = tonumber(lease[4] or '0')
+    if lease[1] == holder then attempt = math.max(1, begun) else attempt = begun + 1 end
+  end
+  -- PEXPIRE comes first: after a write that needs no memory, a full server lets a running call go on.
+  redis.call('PEXPIRE', keys.lease, keep_ms)
+  local epoch = redis.call('HINCRBY', keys.lease, 'epoch', 1)
+  redis.call('HSET', keys.lease, 'holder', holder, 'until', now + lease_ms, 'turn', id, 'attempts', attempt)
+  redis.call('PEXPIRE', keys.lease, keep_ms)
+  if keys.due then look_after(keys.due, now + lease_ms, call_sid) end
+  return {epoch, attempt, lease[5] or '', lease[6] or '', body, redis.call('GET', keys.state)}
+end

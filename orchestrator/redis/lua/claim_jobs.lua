@@ -1,0 +1,36 @@
+-- Claim due jobs of an arq queue, many at once. A job that stands for a call's turns takes that call's
+-- lease in the same step and leaves the queue for good; its inbox and `due` entry are what recovery goes by.
+-- Any other job is claimed as arq does: by its in-progress key.
+-- KEYS: queue, due, wake
+-- ARGV: 1 most jobs  2 in-progress prefix  3 in-progress (ms)  4 id prefix of turn jobs  5 job key prefix
+--       6 holder  7 lease (ms)  8 life of the lease's record (ms)  9 state key prefix  10 how many ids to look at
+-- Returns {{"job", id, score} | {"turns", call_sid, {claim as in claim.lua}}, …}
+-- include: call_clock
+-- include: call_next
+-- include: call_due
+-- include: call_claim
+local now, most, prefix = now_ms(), tonumber(ARGV[1]), ARGV[4]
+local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[10]))
+local claimed = {}
+local all = #ids < 2 * tonumber(ARGV[10])
+for i = 1, #ids, 2 do
+  if #claimed >= most then
+    all = false
+    break
+  end
+  local id = ids[i]
+  if prefix ~= '' and string.sub(id, 1, #prefix) == prefix then
+    local call_sid = string.sub(id, #prefix + 1)
+    local state = ARGV[9] .. call_sid
+    local tag = '{' .. state .. '}:'
+    redis.call('ZREM', KEYS[1], id)
+    redis.call('DEL', ARGV[5] .. id)
+    local keys = {state = state, inbox = tag .. 'inbox', turns = tag .. 'turns', lease = tag .. 'lease', due = KEYS[2]}
+    local claim = claim_call(keys, call_sid, ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), now)
+    if claim then claimed[#claimed + 1] = {'turns', call_sid, claim} end
+  elseif redis.call('SET', ARGV[2] .. id, '1', 'PX', ARGV[3], 'NX') then
+    claimed[#claimed + 1] = {'job', id, ids[i + 1]}
+  end
+end
+if all then redis.call('DEL', KEYS[3]) end -- nothing is left that anybody need wake up for
+return claimed

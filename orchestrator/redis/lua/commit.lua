@@ -1,0 +1,97 @@
+-- Settle a turn: write the state, record the result, tell who listens, and go on or give the lease back.
+-- KEYS: state, inbox, turns, lease, listeners, calls, due[, queue, wake, job]
+-- ARGV: 1 call_sid  2 holder  3 epoch  4 turn id  5 expected version; '' or 'gone' if the state lies elsewhere,
+--       'gone' if it cannot be read
+--       6 state JSON  7 state's life (ms)  8 result JSON  9 message for listeners  10 "1" if the call is over
+--       11 "1" to go on with the next turn  12 lease (ms)  13 job id  14 job function
+-- Returns {status, next turn's {attempt, ending, streamed, turn} or false, state or false}
+-- include: call_clock
+-- include: call_wake
+-- include: call_next
+-- include: call_due
+local call_sid, life = ARGV[1], tonumber(ARGV[7])
+local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local now = now_ms()
+
+local function stored_version()
+  local front = redis.call('GETRANGE', state, 0, 40)
+  if front == '' then return nil end
+  local version = string.match(front, '^{"version":(%d+)')
+  if version then return tonumber(version) end
+  local readable, decoded = pcall(cjson.decode, redis.call('GET', state))
+  return readable and type(decoded) == 'table' and tonumber(decoded.version) or -1
+end
+
+-- Without a message, whoever commits tells it later, once replicas have what is written here.
+local function tell()
+  if ARGV[9] == '' then return end
+  for _, channel in ipairs(redis.call('ZRANGEBYSCORE', listeners, now, '+inf')) do
+    redis.call('PUBLISH', channel, ARGV[9])
+  end
+end
+
+local function settle()
+  if redis.call('LINDEX', inbox, 0) == ARGV[4] then redis.call('LPOP', inbox)
+  else redis.call('LREM', inbox, 1, ARGV[4]) end
+end
+
+-- Go on under the same lease, or give it back; one step with the commit, so that no turn slips between.
+local function go_on()
+  local id, body = next_turn(inbox, turns)
+  if id and ARGV[11] == '1' then
+    redis.call('HSET', lease, 'until', now + tonumber(ARGV[12]), 'turn', id, 'attempts', 1)
+    look_after(KEYS[7], now + tonumber(ARGV[12]), call_sid)
+    local flags = redis.call('HMGET', lease, 'ending', 'streamed')
+    return {1, flags[1] or '', flags[2] or '', body}
+  end
+  redis.call('HSET', lease, 'holder', '', 'until', 0)
+  if not id then
+    redis.call('ZREM', KEYS[7], call_sid)
+  else
+    look_after(KEYS[7], now, call_sid)
+    if KEYS[8] then enqueue(KEYS[8], KEYS[9], KEYS[10], ARGV[13], ARGV[14], call_sid, now) end
+  end
+  return false
+end
+
+local held = redis.call('HMGET', lease, 'holder', 'epoch')
+local ours = held[1] == ARGV[2] and held[2] == ARGV[3]
+local known = redis.call('HGET', turns, ARGV[4])
+if known and string.sub(known, 1, 1) == 'R' then
+  if not ours then return {'recorded', false, false} end
+  settle()
+  return {'recorded', go_on(), redis.call('GET', state)}
+end
+if not ours then return {'lost', false, false} end
+redis.call('PEXPIRE', lease, life + 60000)
+
+local status = 'committed'
+if ARGV[5] == 'gone' then
+  status = 'gone'
+elseif ARGV[5] ~= '' then
+  local version = stored_version()
+  if not version then
+    status = 'gone'
+  elseif version ~= tonumber(ARGV[5]) then
+    return {'conflict', false, redis.call('GET', state)}
+  else
+    redis.call('SET', state, ARGV[6], 'PX', life)
+  end
+end
+settle()
+if status == 'committed' then
+  redis.call('HSET', turns, ARGV[4], 'R' .. ARGV[8])
+  redis.call('PEXPIRE', turns, life + 60000)
+  redis.call('PEXPIRE', inbox, life + 60000)
+  if ARGV[10] == '1' then
+    redis.call('HSET', lease, 'ended', '1')
+    redis.call('ZREM', KEYS[6], call_sid)
+  else
+    redis.call('ZADD', KEYS[6], (now + life) / 1000, call_sid)
+    redis.call('PEXPIRE', KEYS[6], life + 86400000)
+  end
+else
+  redis.call('HDEL', turns, ARGV[4])
+end
+tell()
+return {status, go_on(), false}

@@ -1,0 +1,34 @@
+-- Hand a claimed turn back, unrun, and wake somebody else for it; it was no attempt. Who comes too late, because the
+-- lease is another's by now, is alive at least: that the turn was taken from it does not count as an attempt either.
+-- With a pause, the turn could not be run: that counts, and it is not looked at again before the pause is over.
+-- KEYS: inbox, turns, lease, due[, queue, wake, job]
+-- ARGV: 1 call_sid  2 holder  3 epoch  4 job id  5 job function  6 turn id  7 pause (ms) or ''
+-- Returns 1, or 0 when the lease was lost
+-- include: call_clock
+-- include: call_wake
+-- include: call_next
+-- include: call_due
+local held = redis.call('HMGET', KEYS[3], 'holder', 'epoch', 'turn', 'attempts', 'forgiven')
+local holder, pause = held[1] or '', tonumber(ARGV[7])
+
+-- Each epoch once, however often its answer gets lost.
+local function forgive(least)
+  if held[3] ~= ARGV[6] or held[5] == ARGV[3] or pause then return end
+  redis.call('HSET', KEYS[3], 'attempts', math.max(least, tonumber(held[4] or '1') - 1), 'forgiven', ARGV[3])
+end
+
+if holder ~= ARGV[2] or held[2] ~= ARGV[3] then
+  -- Taking over from oneself was not counted.
+  if holder == '' then forgive(0) elseif holder ~= ARGV[2] then forgive(1) end
+  return 0
+end
+local now = now_ms()
+forgive(0)
+redis.call('HSET', KEYS[3], 'holder', '', 'until', 0)
+if next_turn(KEYS[1], KEYS[2]) then
+  look_after(KEYS[4], now + (pause or 0), ARGV[1])
+  if KEYS[5] and not pause then enqueue(KEYS[5], KEYS[6], KEYS[7], ARGV[4], ARGV[5], ARGV[1], now) end
+else
+  redis.call('ZREM', KEYS[4], ARGV[1])
+end
+return 1

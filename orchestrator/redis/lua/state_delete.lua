@@ -1,0 +1,9 @@
+-- Forget a call. Its lease keeps nothing but the epoch, so that who still works on the call cannot write for the next one.
+-- KEYS: state, inbox, turns, listeners, lease[, calls, due]
+-- ARGV: 1 call_sid
+-- Returns 1 if there was a state, else 0.
+local existed = redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
+redis.call('HDEL', KEYS[5], 'holder', 'until', 'turn', 'attempts', 'ended', 'ending', 'streamed')
+for place = 6, #KEYS do redis.call('ZREM', KEYS[place], ARGV[1]) end
+return existed

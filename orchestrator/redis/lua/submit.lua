@@ -1,0 +1,76 @@
+-- Put a turn into its call's inbox, once, and see to it that somebody runs it.
+-- KEYS: state, inbox, turns, lease, listeners, calls, due[, queue, wake, job]
+-- ARGV: 1 call_sid  2 turn id  3 turn JSON  4 listener channel  5 "1" if tokens are wanted  6 "1" if the call ends
+--       7 opening state JSON or ''  8 state's life (ms)  9 limit of active calls or ''  10 job id  11 job function
+--       12 grace (ms): when somebody must have taken the call  13 "1" if the state lies elsewhere
+--       14 prefix of workers' control channels  15 notice for the holder  16 the call's life, if its state lies elsewhere
+-- Returns {"recorded", result} | {"waiting"} | {"queued", "created" or ""} | {"unknown"} | {"ended"} | {"refused"} | {"crowded"}
+-- include: call_clock
+-- include: call_wake
+-- include: call_due
+local call_sid, turn_id, life = ARGV[1], ARGV[2], tonumber(ARGV[8])
+local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local now = now_ms()
+
+local function listen()
+  redis.call('ZADD', listeners, now + 120000, ARGV[4])
+  redis.call('PEXPIRE', listeners, 180000)
+  if ARGV[5] == '1' then
+    redis.call('HSET', lease, 'streamed', '1')
+    redis.call('PEXPIRE', lease, life + 60000)
+  end
+end
+
+-- A call that was deleted or expired may begin again under its SID: nothing of its earlier life counts any more,
+-- except the epoch, which keeps who still works on that life from writing into this one.
+local function forget_earlier_life()
+  redis.call('DEL', inbox, turns)
+  redis.call('HDEL', lease, 'holder', 'until', 'ended', 'ending', 'streamed', 'turn', 'attempts')
+end
+
+local created = ''
+local known = redis.call('HGET', turns, turn_id)
+local held = redis.call('HMGET', lease, 'holder', 'until', 'ended', 'life')
+local elsewhere = ARGV[13] == '1'
+local begins = false
+if elsewhere then
+  begins = held[4] and held[4] ~= ARGV[16]
+elseif redis.call('EXISTS', state) == 0 then
+  begins = ARGV[7] ~= ''
+  if not begins and not known then return {'unknown'} end
+end
+if begins then
+  if not elsewhere then
+    if ARGV[9] ~= '' and redis.call('ZCOUNT', KEYS[6], now / 1000, '+inf') >= tonumber(ARGV[9]) then
+      return {'refused'}
+    end
+    redis.call('SET', state, ARGV[7], 'PX', life)  -- the first write: a full server refuses it, and so the call
+    created = 'created'
+    redis.call('ZADD', KEYS[6], (now + life) / 1000, call_sid)
+    redis.call('PEXPIRE', KEYS[6], life + 86400000)
+  end
+  forget_earlier_life()
+  known, held = false, {}
+end
+if known and string.sub(known, 1, 1) == 'R' then return {'recorded', string.sub(known, 2)} end
+if not known then
+  if held[3] == '1' then return {'ended'} end
+  if redis.call('LLEN', inbox) >= 100 then return {'crowded'} end
+  -- A write that needs no memory: after it, a full server lets a running call go on.
+  redis.call('PEXPIRE', lease, life + 60000)
+  redis.call('HSET', turns, turn_id, 'P' .. ARGV[3])
+  redis.call('PEXPIRE', turns, life + 60000)
+  redis.call('RPUSH', inbox, turn_id)
+  redis.call('PEXPIRE', inbox, life + 60000)
+  if ARGV[6] == '1' then redis.call('HSET', lease, 'ending', '1') end
+  if elsewhere then redis.call('HSET', lease, 'life', ARGV[16]) end
+  redis.call('PEXPIRE', lease, life + 60000)
+end
+listen()
+if held[1] and held[1] ~= '' and tonumber(held[2]) > now then
+  if not known then redis.call('PUBLISH', ARGV[14] .. held[1], ARGV[15]) end
+  return {'waiting'}
+end
+look_after(KEYS[7], now + tonumber(ARGV[12]), call_sid, 'NX')
+if KEYS[8] then enqueue(KEYS[8], KEYS[9], KEYS[10], ARGV[10], ARGV[11], call_sid, now) end
+return {'queued', created}

@@ -1,0 +1,14 @@
+"""Loads the Lua scripts. A line `-- include: name` stands for the whole text of `name.lua`."""
+
+import re
+from functools import cache
+from importlib.resources import files
+
+_INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
+
+
+@cache
+def lua(name: str) -> str:
+    """The text of the script `name`, with what it includes."""
+    text = (files("orchestrator.redis") / "lua" / f"{name}.lua").read_text("utf-8")
+    return _INCLUDE.sub(lambda match: lua(match[1]), text)

@@ -1,0 +1,81 @@
+"""Connections whose sends can be cancelled, and that fail once when the server closes them at once.
+
+redis-py 5.3 sends through `asyncio.wait_for`, which on Python 3.11 swallows a cancellation that arrives as the send
+completes: the cancelled task goes on as if nothing had been said, and a drain waits for it in vain. It also costs
+a task for each command. A timeout scope does neither.
+
+It also checks the health of a connection that is still being set up, and reconnects inside of that check: with a
+server that closes each new connection it goes round until the stack is full.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+
+class _SteadySend:
+    """Replaces `send_packed_command` and guards `on_connect`; everything else is redis-py's."""
+
+    health_check_interval: float
+    next_health_check: float
+
+    async def on_connect(self: Any) -> None:
+        """Log in and choose the database. The health of a connection just made is not in doubt."""
+        interval, self.health_check_interval = self.health_check_interval, 0
+        try:
+            await super().on_connect()  # type: ignore[misc]
+        finally:
+            self.health_check_interval = interval
+        self.next_health_check = asyncio.get_running_loop().time() + interval
+
+    async def send_packed_command(self: Any, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        """Write `command`, connecting first if need be."""
+        if not self.is_connected:
+            await self.connect()
+        elif check_health:
+            await self.check_health()
+        try:
+            async with asyncio.timeout(self.socket_timeout):
+                self._writer.writelines(_pieces(command))
+                await self._writer.drain()
+        except TimeoutError:
+            await self.disconnect(nowait=True)
+            raise RedisTimeoutError("Timeout writing to socket") from None
+        except OSError as error:
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(f"Error while writing to socket: {error}") from error
+        except BaseException:
+            # Half a command may have been sent: nothing that follows could be understood.
+            await self.disconnect(nowait=True)
+            raise
+
+
+def _pieces(command: bytes | str | Iterable[bytes]) -> Iterable[bytes]:
+    if isinstance(command, str):
+        return [command.encode()]
+    return [command] if isinstance(command, bytes) else command
+
+
+class SteadyConnection(_SteadySend, Connection):
+    """TCP."""
+
+
+class SteadyTLSConnection(_SteadySend, SSLConnection):
+    """TCP with TLS."""
+
+
+class SteadyUnixConnection(_SteadySend, UnixDomainSocketConnection):
+    """A Unix domain socket."""
+
+
+class SteadySentinelConnection(_SteadySend, SentinelManagedConnection):
+    """TCP, to the master that the Sentinels name."""
+
+
+class SteadySentinelTLSConnection(_SteadySend, SentinelManagedSSLConnection):
+    """TCP with TLS, to the master that the Sentinels name."""

@@ -1,0 +1,106 @@
+"""One pub/sub channel, listened to for as long as the process lives, whatever happens to the connection."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from types import TracebackType
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+QUIET_SECONDS = 5.0
+"""After so long without a message the connection is asked whether it lives, and given as long to answer."""
+PAUSE_SECONDS = 0.2
+
+
+class Subscription:
+    """Calls `on_message` with each message's bytes. A context manager: entering waits, at most 2 s, to be subscribed.
+
+    What is published while the connection is away is lost, as always with pub/sub; `on_gap` is called
+    after each such time, so that the owner can look up what it may have missed.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        channel: str,
+        on_message: Callable[[bytes], None],
+        on_gap: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._redis = redis
+        self._channel = channel
+        self._on_message = on_message
+        self._on_gap = on_gap
+        self._subscribed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages arrive at the moment."""
+        return self._subscribed.is_set()
+
+    async def __aenter__(self) -> "Subscription":
+        self._task = asyncio.create_task(self._listen_for_ever(), name=f"subscription {self._channel}")
+        waiting = asyncio.ensure_future(self._subscribed.wait())
+        await asyncio.wait({waiting}, timeout=2)
+        waiting.cancel()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=2)
+
+    async def _listen_for_ever(self) -> None:
+        gap = False
+        while True:
+            pubsub = self._redis.pubsub(ignore_subscribe_messages=False)
+            try:
+                await self._listen(pubsub, gap)
+            except (RedisError, OSError, TimeoutError) as error:
+                logger.debug("The subscription %s was cut: %r", self._channel, error)
+            finally:
+                self._subscribed.clear()
+                await _discard(pubsub)
+            gap = True
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _listen(self, pubsub: PubSub, gap: bool) -> None:
+        async with asyncio.timeout(QUIET_SECONDS):
+            await pubsub.subscribe(self._channel)
+        asked = False
+        while True:
+            message = await pubsub.get_message(timeout=QUIET_SECONDS)
+            if message is None:
+                if asked:
+                    raise TimeoutError("no sign of life")
+                asked = True
+                async with asyncio.timeout(QUIET_SECONDS):
+                    await pubsub.ping()
+                continue
+            asked = False
+            if message["type"] == "subscribe":
+                self._subscribed.set()
+                if gap:
+                    self._on_gap()
+            elif message["type"] == "message":
+                self._deliver(message["data"])
+
+    def _deliver(self, data: bytes) -> None:
+        try:
+            self._on_message(data)
+        except Exception:
+            logger.exception("A message on %s could not be read; it is ignored", self._channel)
+
+
+async def _discard(pubsub: PubSub) -> None:
+    try:
+        async with asyncio.timeout(1):
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
+    except (RedisError, OSError, TimeoutError):
+        pass
