@@ -1,0 +1,133 @@
+"""Which state manager this process has: as the settings say, or memory when Redis is not there."""
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import os
+import sys
+from importlib import import_module
+
+from orchestrator.errors import BadSetting, StoreUnavailable
+from orchestrator.settings import Settings, load_settings
+from orchestrator.state.base import StateManagerBase
+from orchestrator.state.memory import InMemoryStateManager
+
+logger = logging.getLogger(__name__)
+
+START_SECONDS = 5.0
+"""How long Redis may take to answer when a process starts."""
+
+
+class StateManagerFactory:
+    """Builds state managers. Most code wants `get_state_manager`, which builds one and keeps it."""
+
+    @classmethod
+    async def create_state_manager(cls, settings: Settings | None = None) -> StateManagerBase:
+        """A new manager: the user's (`STATE_MANAGER`), Redis (`USE_REDIS`), or memory.
+
+        If Redis cannot be reached, it is memory, with a warning. Raises `BadSetting`.
+        """
+        settings = settings or load_settings()
+        if settings.state_manager:
+            return load_state_manager(settings.state_manager, settings)
+        if settings.use_redis:
+            return await cls._create_redis_manager(settings)
+        return InMemoryStateManager(settings.state_ttl_seconds)
+
+    @classmethod
+    async def _create_redis_manager(cls, settings: Settings) -> StateManagerBase:
+        # Imported here: memory mode runs without the client library.
+        from orchestrator.redis.connections import connect
+        from orchestrator.redis.errors import explain, store_errors
+        from orchestrator.state.redis import RedisStateManager
+
+        logger.info("Initializing Redis-backed state manager", extra={"action": "state.connecting"})
+        client = connect(settings)
+        memory = InMemoryStateManager(settings.state_ttl_seconds)
+        try:
+            with store_errors():
+                async with asyncio.timeout(START_SECONDS):
+                    await client.execute_command("PING")  # type: ignore[no-untyped-call]
+        except StoreUnavailable as error:
+            with contextlib.suppress(Exception):
+                await client.aclose()
+            _warn(explain(error.__cause__ or error, settings.effective_redis_url()))
+            return memory
+        logger.info("Redis connection established", extra={"action": "state.connected"})
+        manager = RedisStateManager(client, settings.state_ttl_seconds)
+        if settings.redis_rollout_percent == 100:
+            return manager
+        from orchestrator.state.rollout import RolloutStateManager
+
+        return RolloutStateManager(manager, memory, settings.redis_rollout_percent)
+
+
+def load_state_manager(name: str, settings: Settings) -> StateManagerBase:
+    """The user's manager: an instance of the class that `package.module:Class` names.
+
+    Its constructor is called with `settings=` if it has such a parameter, else without arguments. The current
+    directory is importable. Raises `BadSetting`.
+    """
+    module_name, _, path = name.partition(":")
+    if (directory := os.getcwd()) not in sys.path:
+        sys.path.insert(0, directory)
+    try:
+        found: object = import_module(module_name)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BadSetting(f"STATE_MANAGER={name}: {error}. It wants package.module:Class.") from error
+    if not (isinstance(found, type) and issubclass(found, StateManagerBase)):
+        raise BadSetting(f"STATE_MANAGER={name}: that is no subclass of StateManagerBase. Name one that is.")
+    return _built(name, found, settings)
+
+
+def _built(name: str, found: type[StateManagerBase], settings: Settings) -> StateManagerBase:
+    arguments = {"settings": settings} if "settings" in inspect.signature(found).parameters else {}
+    try:
+        return found(**arguments)
+    except TypeError as error:  # abstract methods left, or arguments that we do not have
+        raise BadSetting(f"STATE_MANAGER={name}: {error}.") from error
+
+
+def _warn(reason: str) -> None:
+    logger.warning(
+        "Redis cannot be used: %s Falling back to memory: calls live in this process only and are lost when it "
+        "stops. Correct it and restart.",
+        reason,
+        extra={"action": "state.fallback"},
+    )
+
+
+_building: asyncio.Task[StateManagerBase] | None = None
+
+
+async def get_state_manager() -> StateManagerBase:
+    """The process's one manager, built on the first call; all who call meanwhile get the same.
+
+    Raises `BadSetting`; the next call tries again then.
+    """
+    global _building
+    if _building is None or _building.get_loop() is not asyncio.get_running_loop():
+        _building = asyncio.create_task(StateManagerFactory.create_state_manager(), name="state manager")
+    task = _building
+    try:
+        # Shielded: the one who is cancelled must not take the manager from the others who wait.
+        return await asyncio.shield(task)
+    finally:
+        if task.done() and (task.cancelled() or task.exception()) and _building is task:
+            _building = None
+
+
+async def close_state_manager() -> None:
+    """Close the process's manager and forget it; the next `get_state_manager` builds another. Twice is fine."""
+    global _building
+    task, _building = _building, None
+    if task is None or task.get_loop() is not asyncio.get_running_loop():
+        return
+    try:
+        manager = await task
+    except BadSetting:
+        return
+    await manager.close()

@@ -1,0 +1,115 @@
+"""States in this process' memory: for a laptop, for tests, and while Redis is away."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.conversation.call_sid import checked_call_sid
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import now
+from orchestrator.errors import StateConflict
+from orchestrator.state.base import StateManagerBase
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    version: int
+    is_active: bool
+    expires_at: float
+    json: str
+
+
+class InMemoryStateManager(StateManagerBase):
+    """Keeps states as JSON, as Redis would: nobody can change what is stored by changing what they got,
+    and what would not survive Redis does not survive here.
+
+    `clock` counts seconds and never goes back. Not shared between processes.
+    """
+
+    def __init__(self, ttl_seconds: float = 3600, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ttl_seconds = ttl_seconds
+        self._clock = clock
+        # All live equally long and a write moves its entry to the end: the first is the first to expire.
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._active: set[str] = set()
+        self._expired = 0
+
+    async def create_state(self, call_sid: str, **fields: Any) -> ConversationState:
+        """Begin a call, or return the state of the live one."""
+        checked_call_sid(call_sid)
+        self._drop_expired()
+        if entry := self._entries.get(call_sid):
+            return ConversationState.model_validate_json(entry.json)
+        state = ConversationState(**{**fields, "call_sid": call_sid, "version": 1})
+        self._store(state)
+        return state
+
+    async def get_state(self, call_sid: str) -> ConversationState | None:
+        """A copy of the state, or None."""
+        checked_call_sid(call_sid)
+        self._drop_expired()
+        entry = self._entries.get(call_sid)
+        return None if entry is None else ConversationState.model_validate_json(entry.json)
+
+    async def update_state(self, state: ConversationState) -> ConversationState:
+        """Write by compare-and-set. The given state keeps its version; the one returned has the next."""
+        checked_call_sid(state.call_sid)
+        self._drop_expired()
+        entry = self._entries.get(state.call_sid)
+        if entry is None or entry.version != state.version:
+            raise StateConflict
+        written = state.model_copy(update={"version": state.version + 1, "updated_at": now()})
+        self._store(written)
+        return written
+
+    async def delete_state(self, call_sid: str) -> bool:
+        """Forget the call; whether there was one."""
+        checked_call_sid(call_sid)
+        self._drop_expired()
+        self._active.discard(call_sid)
+        return self._entries.pop(call_sid, None) is not None
+
+    async def get_active_calls_count(self) -> int:
+        """How many calls are active."""
+        self._drop_expired()
+        return len(self._active)
+
+    async def get_all_call_sids(self) -> list[str]:
+        """The call SIDs of the active calls, the last one written at the end."""
+        self._drop_expired()
+        return [call_sid for call_sid in self._entries if call_sid in self._active]
+
+    async def health_check(self) -> bool:
+        """Always healthy."""
+        return True
+
+    async def cleanup_expired(self) -> int:
+        """How many calls have expired since the last cleanup; they are gone already."""
+        self._drop_expired()
+        expired, self._expired = self._expired, 0
+        return expired
+
+    async def close(self) -> None:
+        """Nothing to release: what is stored stays readable."""
+
+    def _store(self, state: ConversationState) -> None:
+        expires_at = self._clock() + self._ttl_seconds
+        sid = state.call_sid
+        self._entries[sid] = _Entry(state.version, state.is_active, expires_at, state.model_dump_json())
+        self._entries.move_to_end(sid)
+        if state.is_active:
+            self._active.add(sid)
+        else:
+            self._active.discard(sid)
+
+    def _drop_expired(self) -> None:
+        now_ = self._clock()
+        while self._entries:
+            call_sid, entry = next(iter(self._entries.items()))
+            if entry.expires_at > now_:
+                return
+            del self._entries[call_sid]
+            self._active.discard(call_sid)
+            self._expired += 1

@@ -1,0 +1,29 @@
+"""Reading a state that was stored as JSON, without telling anybody what the caller said."""
+
+import logging
+
+from pydantic import ValidationError
+
+from orchestrator.conversation.state import ConversationState
+from orchestrator.errors import UnreadableState
+
+logger = logging.getLogger(__name__)
+
+
+def read_state(call_sid: str, text: str | bytes) -> ConversationState:
+    """The state in `text`. Raises `UnreadableState`, and logs which fields are wrong."""
+    try:
+        return ConversationState.model_validate_json(text)
+    except ValidationError as error:
+        raise unreadable(call_sid, error) from None  # the error's own details hold what the caller said
+
+
+def unreadable(call_sid: str, error: ValidationError) -> UnreadableState:
+    """What to raise instead of `error`."""
+    wrong = sorted({".".join(map(str, detail["loc"])) or "all of it" for detail in error.errors(include_input=False)})
+    logger.error(
+        "The state of a call cannot be read: %s",
+        ", ".join(wrong)[:200],
+        extra={"action": "state.unreadable", "call_sid": call_sid},
+    )
+    return UnreadableState()

@@ -1,0 +1,75 @@
+"""Bringing a call that went on in one process's memory back to where all can see it."""
+
+from typing import Any
+
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.errors import StateConflict
+from orchestrator.state.base import StateManagerBase
+
+TRIES = 10
+_NOTHING: Any = object()
+
+
+async def write_back(
+    states: StateManagerBase, ours: ConversationState, base: ConversationState | None = None
+) -> ConversationState:
+    """Write what happened here into `states`, on top of whatever happened there; the state that holds both.
+
+    `base` is what we went on from, None if the call began here: only what we changed since counts as ours. Where
+    both sides changed the same, what the caller heard, which is ours, wins. Raises `StateConflict` if the state there
+    keeps changing.
+    """
+    call_sid = ours.call_sid
+    base = base or ConversationState(call_sid=call_sid)
+    for _ in range(TRIES):
+        theirs = await states.get_state(call_sid)
+        if theirs is None:
+            theirs = await states.create_state(call_sid, created_at=ours.created_at, channel=ours.channel)
+        try:
+            return await states.update_state(_joined(base, theirs, ours))
+        except StateConflict:
+            continue
+    raise StateConflict
+
+
+def _joined(base: ConversationState, theirs: ConversationState, ours: ConversationState) -> ConversationState:
+    return ours.model_copy(
+        update={
+            "version": theirs.version,
+            "turns": _turns(base.turns, theirs.turns, ours.turns),
+            "slots": _merged(base.slots, theirs.slots, ours.slots),
+            "phase": _merged(base.phase, theirs.phase, ours.phase),
+            "ended": theirs.ended or ours.ended,
+            "status": theirs.status if theirs.ended else ours.status,
+        }
+    )
+
+
+def _merged(base: Any, theirs: Any, ours: Any) -> Any:
+    """Both sides' changes of one value; dictionaries key by key, lists that both only grew end to end."""
+    if ours in (base, theirs):
+        return theirs
+    if theirs == base:
+        return ours
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        before = base if isinstance(base, dict) else {}
+        keys = [*theirs, *(key for key in ours if key not in theirs)]
+        both = {
+            key: _merged(before.get(key, _NOTHING), theirs.get(key, _NOTHING), ours.get(key, _NOTHING)) for key in keys
+        }
+        return {key: value for key, value in both.items() if value is not _NOTHING}
+    if isinstance(theirs, list) and isinstance(ours, list):
+        length = len(base) if isinstance(base, list) else 0
+        if theirs[:length] == ours[:length]:
+            return [*theirs, *ours[length:]]
+    return ours
+
+
+def _turns(base: list[TurnRecord], theirs: list[TurnRecord], ours: list[TurnRecord]) -> list[TurnRecord]:
+    """All turns, in the order of their arrival where one side has what the other lacks."""
+    before = {record.turn_id: record for record in base}
+    there = {record.turn_id: record for record in theirs}
+    here = {record.turn_id for record in ours}
+    kept = [there.get(record.turn_id, record) if before.get(record.turn_id) == record else record for record in ours]
+    missing = [record for record in theirs if record.turn_id not in here]
+    return sorted([*missing, *kept], key=lambda record: record.received_at) if missing else kept
