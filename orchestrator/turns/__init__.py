@@ -1,0 +1,1 @@
+"""A turn's life: inbox, lease, run, commit."""

@@ -1,0 +1,86 @@
+"""A turn that was given up after it took its worker down too often, and how it is run once more."""
+
+import asyncio
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.turn import Turn, now
+from orchestrator.turns.store import TurnStore
+
+LONGEST_TURN_ID = 256
+LOOK_EVERY_SECONDS = 0.1
+
+
+class DeadLetter(BaseModel):
+    """What a person needs to understand, and to replay, a turn that was given up."""
+
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
+
+    turn: Turn
+    attempts: int
+    reason: str
+    buried_at: datetime = Field(default_factory=now)
+
+    @property
+    def key(self) -> str:
+        """What names it: `call_sid/turn_id`, of the turn as it came in first."""
+        return self.turn.idempotency_key
+
+    def replay(self) -> Turn:
+        """The turn to run instead.
+
+        It has an id of its own, because the first one keeps its place in the state with the apology that the caller
+        heard, and the same idempotency key, so that what the agent did before it died is not done again. The
+        id follows from when the turn was buried: asking twice is the same replay, the next burial another.
+        """
+        first = self.turn.replay_of or self.turn.turn_id
+        turn_id = f"replay-{self.buried_at.timestamp() * 1_000_000:.0f}-{first}"[:LONGEST_TURN_ID]
+        return self.turn.model_copy(update={"turn_id": turn_id, "replay_of": first, "received_at": now()})
+
+
+class DeadLetterBox(Protocol):
+    """Where dead letters are kept. Every method may raise `StoreUnavailable`."""
+
+    async def all(self) -> list[DeadLetter]:
+        """The letters, the newest first."""
+
+    async def put(self, letter: DeadLetter) -> None:
+        """Keep the letter, in place of an earlier one with its key."""
+
+    async def discard(self, key: str) -> bool:
+        """Throw the letter away; whether there was one."""
+
+
+async def replay(
+    letter: DeadLetter, store: TurnStore, box: DeadLetterBox, *, timeout_seconds: float
+) -> TurnResult | None:
+    """Run the turn of `letter` again; its result, or None when it has not come in time.
+
+    The letter is thrown away once the turn is answered, and kept when it fails again. Raises `UnknownCall` or
+    `CallEnded` when there is no call left to run it in.
+    """
+    turn = letter.replay()
+    result = await store.submit(turn) or await _result_of(turn, store, timeout_seconds)
+    if result is None:
+        return None
+    if result.outcome == "replied":
+        await box.discard(letter.key)
+    else:
+        again = {"buried_at": now(), "reason": f"{letter.reason}; a replay ended as {result.outcome}"}
+        await box.put(letter.model_copy(update=again))
+    return result
+
+
+async def _result_of(turn: Turn, store: TurnStore, timeout_seconds: float) -> TurnResult | None:
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                found = await store.find(turn.call_sid, turn.turn_id)
+                if isinstance(found, TurnResult):
+                    return found
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+    except TimeoutError:
+        return None

@@ -1,0 +1,227 @@
+"""The turn store of a single process: the same rules, no Redis, over any state manager."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from orchestrator.conversation.call_sid import checked_call_sid
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.turn import Turn
+from orchestrator.errors import CallEnded, CallRefused, StateConflict, TurnRejected, UnknownCall
+from orchestrator.state.base import StateManagerBase
+from orchestrator.turns.dead_letter import DeadLetter
+from orchestrator.turns.messages import Arrival, Settled, Token
+from orchestrator.turns.store import Claim, Commit, Lease
+
+MOST_DEAD_LETTERS = 1000
+MOST_WAITING_TURNS = 100
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What one call has besides its state."""
+
+    life: datetime | None = None  # when the state was made: a SID may be used again
+    inbox: deque[Turn] = field(default_factory=deque)
+    results: dict[str, TurnResult] = field(default_factory=dict)
+    epoch: int = 0
+    holder: str = ""
+    running: str = ""
+    ending: bool = False
+    ended: bool = False
+    streamed: bool = False
+
+    @classmethod
+    def of(cls, state: ConversationState, epoch: int) -> "_Desk":
+        """The desk of a call, as far as its state tells."""
+        results = {record.turn_id: record.result(state.call_sid) for record in state.turns}
+        return cls(life=state.created_at, results=results, epoch=epoch, ended=state.ended is not None)
+
+    def waiting(self, turn_id: str) -> bool:
+        return any(turn.turn_id == turn_id for turn in self.inbox)
+
+    def settle(self, turn_id: str) -> None:
+        self.inbox = deque(turn for turn in self.inbox if turn.turn_id != turn_id)
+
+    def holds(self, lease: Lease) -> bool:
+        return self.holder == lease.holder and self.epoch == lease.epoch
+
+
+def _ignore(_: object) -> None: ...
+
+
+class InMemoryTurnStore:
+    """Inboxes and leases in this process. A lease ends with its holder's task, so it has no time limit.
+
+    `tell` gets what an ingress would hear over pub/sub, `notify` what a worker would; `wake` is called with the SID of
+    a call that has a turn and no holder.
+    """
+
+    def __init__(
+        self,
+        states: StateManagerBase,
+        *,
+        max_active_calls: int | None = None,
+        tell: Callable[[Token | Settled], None] = _ignore,
+        notify: Callable[[Arrival], None] = _ignore,
+        wake: Callable[[str], None] = _ignore,
+    ) -> None:
+        self.states = states
+        self.tell = tell
+        self.notify = notify
+        self.wake = wake
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=MOST_DEAD_LETTERS)
+        self._limit = max_active_calls
+        self._desks: dict[str, _Desk] = {}
+
+    async def submit(
+        self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
+    ) -> TurnResult | None:
+        call_sid = checked_call_sid(turn.call_sid)
+        desk = self._desk_for(await self._admit(call_sid, opening))
+        if turn.turn_id in desk.results:
+            return desk.results[turn.turn_id]
+        if not desk.waiting(turn.turn_id):
+            if desk.ended:
+                raise CallEnded
+            if len(desk.inbox) >= MOST_WAITING_TURNS:
+                raise TurnRejected
+            desk.inbox.append(turn)
+            desk.ending = desk.ending or turn.kind == "ended"
+            if desk.holder:
+                self.notify(Arrival(call_sid, turn.turn_id, turn.kind, turn.text, turn.interrupts or ""))
+        desk.streamed = desk.streamed or stream
+        if not desk.holder:
+            self.wake(call_sid)
+        return None
+
+    async def _admit(self, call_sid: str, opening: Mapping[str, Any] | None) -> ConversationState:
+        """Let the call in if it is known or may begin."""
+        state = await self.states.get_state(call_sid)
+        if state is not None:
+            return state
+        if opening is None:
+            raise UnknownCall
+        if self._limit is not None and await self.states.get_active_calls_count() >= self._limit:
+            raise CallRefused
+        return await self.states.create_state(call_sid, **opening)
+
+    def _desk_for(self, state: ConversationState) -> _Desk:
+        """The desk of the call; a new one if that at hand is of an earlier life of its SID, or of this process."""
+        desk = self._desks.get(state.call_sid)
+        if desk is None or desk.life != state.created_at:
+            epoch = 0 if desk is None else desk.epoch
+            desk = self._desks[state.call_sid] = _Desk.of(state, epoch)
+        return desk
+
+    async def find(self, call_sid: str, turn_id: str) -> TurnResult | Literal["waiting"] | None:
+        desk = self._desks.get(checked_call_sid(call_sid))
+        if desk is None:
+            state = await self.states.get_state(call_sid)  # it may have outlived the process that had the desk
+            if state is None:
+                return None
+            desk = self._desk_for(state)
+        return "waiting" if desk.waiting(turn_id) else desk.results.get(turn_id)
+
+    async def waiting(self, call_sid: str) -> list[str]:
+        desk = self._desks.get(checked_call_sid(call_sid))
+        return [turn.turn_id for turn in desk.inbox] if desk is not None else []
+
+    async def claim(self, call_sid: str, holder: str) -> Claim | None:
+        desk = self._desks.get(call_sid)
+        if desk is None or desk.holder or not desk.inbox:
+            return None
+        desk.epoch += 1
+        desk.holder = holder
+        return self._next(call_sid, desk, await self.states.get_state(call_sid))
+
+    def _next(self, call_sid: str, desk: _Desk, state: ConversationState | None) -> Claim:
+        turn = desk.inbox[0]
+        desk.running = turn.turn_id
+        return Claim(Lease(call_sid, desk.holder, desk.epoch), turn, state, ending=desk.ending, streamed=desk.streamed)
+
+    async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
+        return [lease for lease in leases if not self._desk(lease).holds(lease)]
+
+    async def say(self, lease: Lease, turn_id: str, index: int, text: str) -> bool:
+        held = self._desk(lease).holds(lease)
+        if held:
+            self.tell(Token(lease.call_sid, turn_id, lease.epoch, index, text))
+        return held
+
+    async def commit(
+        self, claim: Claim, state: ConversationState | None, record: TurnRecord, *, keep: bool = True
+    ) -> Commit:
+        lease = claim.lease
+        desk = self._desk(lease)
+        if not desk.holds(lease):
+            return Commit("lost")
+        status: Literal["committed", "gone"] = "gone" if state is None else "committed"
+        written = None
+        if state is not None:
+            try:
+                written = await self.states.update_state(state)
+            except StateConflict:
+                stored = await self.states.get_state(lease.call_sid)
+                if stored is not None:
+                    return Commit("conflict", state=stored)
+                status = "gone"
+        result = record.result(lease.call_sid)
+        desk.settle(record.turn_id)
+        if status == "committed":
+            desk.results[record.turn_id] = result
+            desk.ended = desk.ended or (written is not None and written.ended is not None)
+        self.tell(Settled(result, lease.epoch))
+        return Commit(status, self._go_on(lease, desk, written, keep), written)
+
+    def _go_on(self, lease: Lease, desk: _Desk, state: ConversationState | None, keep: bool) -> Claim | None:
+        if desk.inbox and keep:
+            return self._next(lease.call_sid, desk, state)
+        desk.holder = ""
+        if desk.inbox:
+            self.wake(lease.call_sid)
+        elif state is None:
+            self._desks.pop(lease.call_sid, None)
+        return None
+
+    async def reject(self, call_sid: str, turn_id: str) -> bool:
+        desk = self._desks.get(call_sid)
+        if desk is None or not desk.waiting(turn_id) or (desk.holder and desk.running == turn_id):
+            return False
+        desk.settle(turn_id)
+        result = TurnResult(call_sid=call_sid, turn_id=turn_id, outcome="dropped")
+        desk.results[turn_id] = result
+        self.tell(Settled(result, 0))
+        return True
+
+    async def release(self, claim: Claim) -> None:
+        desk = self._desk(claim.lease)
+        if desk.holds(claim.lease):
+            desk.holder = ""
+            if desk.inbox:
+                self.wake(claim.lease.call_sid)
+
+    async def put_off(self, claim: Claim, seconds: float) -> None:
+        await self.release(claim)
+
+    async def bury(self, claim: Claim, reason: str) -> None:
+        self.dead_letters.append(DeadLetter(turn=claim.turn, attempts=claim.attempt, reason=reason))
+
+    def is_idle(self, call_sid: str) -> bool:
+        """Whether no turn of the call runs or waits."""
+        desk = self._desks.get(call_sid)
+        return desk is None or not (desk.holder or desk.inbox)
+
+    async def forget_expired(self) -> int:
+        """Drop what calls without a state have left behind; how many calls that were."""
+        idle = [sid for sid, desk in self._desks.items() if not desk.holder and not desk.inbox]
+        gone = [sid for sid in idle if await self.states.get_state(sid) is None]
+        for call_sid in gone:
+            self._desks.pop(call_sid, None)
+        return len(gone)
+
+    def _desk(self, lease: Lease) -> _Desk:
+        return self._desks.get(lease.call_sid) or _Desk()

@@ -1,0 +1,115 @@
+"""What a turn leaves in the state: pure functions from what happened to what is committed."""
+
+from typing import get_args
+
+from orchestrator.conversation.actions import HangUp
+from orchestrator.conversation.reply import Outcome, Reply
+from orchestrator.conversation.state import CallStatus, ConversationState, EndRecord, TurnRecord
+from orchestrator.conversation.turn import Turn
+from orchestrator.turns.running import RunningTurn, Stop
+
+APOLOGY = "I'm sorry, something went wrong on my side. Could you please say that again?"
+MOST_REPLY_CHARACTERS = 32_000
+
+
+def record_of_run(running: RunningTurn, outcome: Outcome, stop: Stop | None = None) -> TurnRecord:
+    """The record of a turn that ran: to the end, into a fault (then an apology is said), or until it was stopped."""
+    claim, reply = running.claim, running.reply
+    if outcome in ("failed", "timed_out") and claim.turn.kind != "ended":
+        reply = Reply(text=_joined(reply.text, APOLOGY))
+    record = TurnRecord.of(claim.turn, outcome, reply, epoch=claim.lease.epoch)
+    if stop is not None:
+        _keep_what_was_heard(record, stop, streamed=claim.streamed)
+    return record
+
+
+def dropped(turn: Turn, *, epoch: int) -> TurnRecord:
+    """The record of a turn whose call was over before it could run."""
+    return TurnRecord.of(turn, "dropped", Reply(), epoch=epoch)
+
+
+def _joined(said: str, more: str) -> str:
+    return f"{said.rstrip()} {more}" if said.strip() else more
+
+
+def _keep_what_was_heard(record: TurnRecord, stop: Stop, *, streamed: bool) -> None:
+    heard = stop.heard
+    if heard is None and not streamed:
+        heard = ""  # the reply would have been handed over whole, so nothing of it was heard
+    if heard is not None:
+        record.reply.text = record.heard = heard
+    record.reply.actions = []
+    if stop.reason == "merged":
+        record.__pydantic_extra__ = {**(record.__pydantic_extra__ or {}), "merged": True}
+
+
+def with_words_before(turn: Turn, state: ConversationState) -> Turn:
+    """The turn with the words of the turns that were merged into it."""
+    words = [turn.text]
+    for record in reversed(state.turns):
+        if not (record.__pydantic_extra__ or {}).get("merged"):
+            break
+        words.insert(0, record.text)
+    return turn if len(words) == 1 else turn.model_copy(update={"text": " ".join(filter(None, words))})
+
+
+def note_what_was_heard(state: ConversationState, heard: str, turn_id: str | None = None) -> ConversationState:
+    """An interruption says how much was heard of the reply to `turn_id` (None: of the last spoken reply): keep that,
+    and only that. What was noted before stands."""
+    for index in range(len(state.turns) - 1, -1, -1):
+        record = state.turns[index]
+        if turn_id is not None and record.turn_id != turn_id:
+            continue
+        if record.heard is not None:
+            return state
+        if record.reply.text:
+            reply = record.reply.model_copy(update={"text": heard})
+            outcome = "interrupted" if record.outcome == "replied" else record.outcome
+            turns = list(state.turns)
+            turns[index] = record.model_copy(update={"heard": heard, "reply": reply, "outcome": outcome})
+            return state.model_copy(update={"turns": turns})
+    return state
+
+
+def committed_state(
+    before: ConversationState, after: ConversationState | None, record: TurnRecord
+) -> ConversationState:
+    """`before` with the record, what the agent changed (`after`), and the end of the call if this was it."""
+    changes: dict[str, object] = {"turns": [*before.turns, record]}
+    if after is not None:
+        changes.update(slots=after.slots, phase=after.phase)
+    state = before.model_copy(update=changes)
+    return ended(state, record) if state.ended is None else state
+
+
+def with_record(
+    base: ConversationState | None, after: ConversationState | None, record: TurnRecord
+) -> ConversationState | None:
+    """What to commit upon `base`: `base` itself where there is none, or where it has the record."""
+    if base is None or base.record_of(record.turn_id) is not None:
+        return base
+    return committed_state(base, after, record)
+
+
+def ended(state: ConversationState, record: TurnRecord) -> ConversationState:
+    """The state with its one terminal record, if `record` ends the call."""
+    if record.kind == "ended":
+        status: CallStatus = record.text if record.text in get_args(CallStatus) else "completed"  # type: ignore[assignment]
+        end = EndRecord(status=status, reason="caller or provider ended the call")
+    elif any(isinstance(action, HangUp) for action in record.reply.actions):
+        end = EndRecord(status="completed", reason="agent hung up")
+    else:
+        return state
+    return state.model_copy(update={"status": end.status, "ended": end})
+
+
+def rebased(
+    fresh: ConversationState, before: ConversationState, after: ConversationState | None
+) -> ConversationState | None:
+    """What the agent changed, upon a state that somebody else has changed meanwhile."""
+    if after is None:
+        return None
+    slots = {k: v for k, v in fresh.slots.items() if k in after.slots or k not in before.slots}
+    slots.update({k: v for k, v in after.slots.items() if k not in before.slots or before.slots[k] != v})
+    phase = after.phase if after.phase != before.phase else fresh.phase
+    return fresh.model_copy(update={"slots": slots, "phase": phase})

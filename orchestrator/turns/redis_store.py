@@ -1,0 +1,290 @@
+"""The turn store in Redis: each method is one script, so each happens whole or not at all."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from pydantic import ValidationError
+from redis.asyncio import Redis
+
+from orchestrator.conversation.call_sid import checked_call_sid
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.turn import Turn, now
+from orchestrator.errors import (
+    CallEnded,
+    CallRefused,
+    StateConflict,
+    TurnRejected,
+    UnknownCall,
+    UnreadableState,
+    VoiceAgentError,
+)
+from orchestrator.redis import keys
+from orchestrator.redis.breaker import Breaker
+from orchestrator.redis.errors import store_errors
+from orchestrator.state.base import StateManagerBase
+from orchestrator.state.reading import read_state
+from orchestrator.state.reading import unreadable as unreadable_state
+from orchestrator.turns.dead_letter import DeadLetter
+from orchestrator.turns.messages import Token, arrival_message, settled_message, token_message
+from orchestrator.turns.redis_dead_letters import RedisDeadLetters
+from orchestrator.turns.redis_reading import RedisTurnReading
+from orchestrator.turns.redis_scripts import ReplicaWait, TurnScripts
+from orchestrator.turns.state_texts import StateTexts
+from orchestrator.turns.store import Claim, Commit, Lease
+
+logger = logging.getLogger(__name__)
+
+JOB_FUNCTION = "run_turns"
+JOB_ID_PREFIX = "turns:"
+ARQ_JOB_PREFIX = "arq:job:"
+GRACE_MS = 1000
+LEASE_RECORD_EXTRA_MS = 60_000
+
+_REFUSALS: dict[bytes, type[VoiceAgentError]] = {
+    b"unknown": UnknownCall,
+    b"ended": CallEnded,
+    b"refused": CallRefused,
+    b"crowded": TurnRejected,
+}
+
+
+class RedisTurnStore(RedisTurnReading):
+    """Inboxes and leases in Redis, beside the states.
+
+    `redis` answers in bytes. `states` is a manager that keeps the states elsewhere; without it they are in the same
+    Redis and are written in the commit's own script. `listener` is the channel on which this ingress hears
+    replies ("" in a worker).
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        ttl_seconds: int,
+        lease_seconds: float = 2.0,
+        states: StateManagerBase | None = None,
+        listener: str = "",
+        max_active_calls: int | None = None,
+        queue: str = keys.QUEUE,
+        breaker: Breaker | None = None,
+        wait: ReplicaWait | None = None,
+    ) -> None:
+        guard = breaker.guard if breaker is not None else nullcontext
+        super().__init__(redis, TurnScripts(redis, guard, wait), guard, listener)
+        self.queue = queue
+        self.lease_ms = int(lease_seconds * 1000)
+        self.life_ms = ttl_seconds * 1000
+        self.states = states
+        self._limit = "" if max_active_calls is None else max_active_calls
+        self._dead_letters = RedisDeadLetters(redis)
+        self._texts = StateTexts(read_state)
+
+    @property
+    def lease_record_ms(self) -> int:
+        """How long the record of a lease outlives its last use: longer than the state, so that epochs only grow."""
+        return self.life_ms + LEASE_RECORD_EXTRA_MS
+
+    async def submit(
+        self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
+    ) -> TurnResult | None:
+        call_sid = checked_call_sid(turn.call_sid)
+        opening_json, life = await self._opening(call_sid, opening)
+        call = keys.call(call_sid)
+        answer = await self._scripts.run_confirmed(
+            "submit",
+            [*call.all, keys.ACTIVE_CALLS, keys.DUE, *self._queue_keys(call_sid)],
+            [
+                call_sid, turn.turn_id, turn.model_dump_json(), self._listener, "1" if stream else "",
+                "1" if turn.kind == "ended" else "", opening_json, self.life_ms, self._limit,
+                JOB_ID_PREFIX + call_sid, JOB_FUNCTION, GRACE_MS, "" if self.states is None else "1",
+                keys.control_channel(""), arrival_message(turn), life,
+            ],
+        )  # fmt: skip
+        if answer[0] in _REFUSALS:
+            raise _REFUSALS[answer[0]]
+        if answer[0] == b"recorded":
+            return TurnResult.model_validate_json(answer[1])
+        if answer[-1] == b"created":
+            logger.info("Created conversation state in Redis", extra={"action": "state.created", "call_sid": call_sid})
+        return None
+
+    async def _opening(self, call_sid: str, opening: Mapping[str, Any] | None) -> tuple[str, str]:
+        """The JSON of a state to begin the call with; of states kept elsewhere, which life of the SID this is."""
+        if self.states is not None:
+            state = await self._opened_elsewhere(self.states, call_sid, opening)
+            return "", state.created_at.isoformat()
+        if opening is None:
+            return "", ""
+        return ConversationState(call_sid=call_sid, version=1, **opening).model_dump_json(), ""
+
+    async def _opened_elsewhere(
+        self, states: StateManagerBase, call_sid: str, opening: Mapping[str, Any] | None
+    ) -> ConversationState:
+        state = await states.get_state(call_sid)
+        if state is not None:
+            return state
+        if opening is None:
+            raise UnknownCall
+        if self._limit != "" and await states.get_active_calls_count() >= int(self._limit):
+            raise CallRefused
+        return await states.create_state(call_sid, **opening)
+
+    async def claim(self, call_sid: str, holder: str) -> Claim | None:
+        call = keys.call(call_sid)
+        granted = await self._scripts.run(
+            "claim",
+            [call.state, call.inbox, call.turns, call.lease, keys.DUE],
+            [call_sid, holder, self.lease_ms, self.lease_record_ms],
+        )
+        return None if granted is None else await self.granted(call_sid, holder, granted)
+
+    async def granted(self, call_sid: str, holder: str, answer: Sequence[Any]) -> Claim:
+        """The claim that a script has answered: {epoch, attempt, ending, streamed, turn, state}."""
+        epoch, attempt, ending, streamed, turn, stored = answer
+        state, unreadable = None, False
+        try:
+            state = await self._state(call_sid, stored)
+        except UnreadableState:
+            unreadable = True
+        return Claim(
+            lease=Lease(call_sid, holder, int(epoch)),
+            turn=Turn.model_validate_json(turn),
+            state=state,
+            attempt=int(attempt),
+            ending=ending == b"1",
+            streamed=streamed == b"1",
+            unreadable=unreadable,
+        )
+
+    async def _state(self, call_sid: str, stored: bytes | None) -> ConversationState | None:
+        if self.states is None:
+            return self._texts.read(call_sid, stored) if stored else None
+        try:
+            return await self.states.get_state(call_sid)
+        except ValidationError as error:
+            raise unreadable_state(call_sid, error) from None
+
+    async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
+        if not leases:
+            return []
+        with self._guard(), store_errors():
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for lease in leases:
+                    await self._scripts["renew"](
+                        keys=[keys.call(lease.call_sid).lease, keys.DUE],
+                        args=[lease.call_sid, lease.holder, lease.epoch, self.lease_ms],
+                        client=pipe,
+                    )
+                answers = await pipe.execute()
+        return [lease for lease, held in zip(leases, answers, strict=True) if not held]
+
+    async def say(self, lease: Lease, turn_id: str, index: int, text: str) -> bool:
+        call = keys.call(lease.call_sid)
+        message = token_message(Token(lease.call_sid, turn_id, lease.epoch, index, text))
+        told = await self._scripts.run("say", [call.lease, call.listeners], [lease.holder, lease.epoch, message])
+        return int(told) >= 0
+
+    async def commit(
+        self, claim: Claim, state: ConversationState | None, record: TurnRecord, *, keep: bool = True
+    ) -> Commit:
+        lease = claim.lease
+        written, version, state_json = state, "", b""
+        if self.states is not None:
+            try:
+                written = await self._write_elsewhere(state, record)
+            except StateConflict:
+                stored = await self.states.get_state(lease.call_sid)
+                if stored is not None:
+                    return Commit("conflict", state=stored)
+                written = None
+            version = "" if written else "gone"
+            record = (written and written.record_of(record.turn_id)) or record
+        else:
+            written = state and state.model_copy(update={"version": state.version + 1, "updated_at": now()})
+            version = str(state.version) if state else "gone" if claim.unreadable else "0"
+            state_json = self._texts.write(written) if written else b""
+        result_json = record.result(lease.call_sid).model_dump_json()
+        message = settled_message(lease.call_sid, record.turn_id, lease.epoch, result_json)
+        answer = await self._scripts.run_confirmed(
+            "commit",
+            [*keys.call(lease.call_sid).all, keys.ACTIVE_CALLS, keys.DUE, *self._queue_keys(lease.call_sid)],
+            [
+                lease.call_sid, lease.holder, lease.epoch, record.turn_id, version, state_json, self.life_ms,
+                result_json, message if self._scripts.wait is None else "",
+                "1" if written and written.ended else "", "1" if keep else "", self.lease_ms,
+                JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION,
+            ],
+        )  # fmt: skip
+        if self._scripts.wait is not None and answer[0] in (b"committed", b"gone"):
+            await self._scripts.run("tell", [keys.call(lease.call_sid).listeners], [message])
+        return await self._commit_answer(claim, written, answer)
+
+    async def _write_elsewhere(self, state: ConversationState | None, record: TurnRecord) -> ConversationState | None:
+        """Commit a state that another store keeps. Repeating it after a lost answer finds the record there."""
+        assert self.states is not None
+        if state is None:
+            return None
+        try:
+            return await self.states.update_state(state)
+        except StateConflict:
+            stored = await self.states.get_state(state.call_sid)
+            if stored is not None and stored.record_of(record.turn_id) is not None:
+                return stored
+            raise
+
+    async def _commit_answer(self, claim: Claim, written: ConversationState | None, answer: Sequence[Any]) -> Commit:
+        status, following, stored = answer
+        name = status.decode()
+        if name in ("conflict", "recorded"):
+            written = await self._state(claim.lease.call_sid, stored)
+        if name == "gone":
+            written = None
+        if not following:
+            return Commit(name, state=written)
+        attempt, ending, streamed, turn = following
+        turn = Turn.model_validate_json(turn)
+        return Commit(name, Claim(claim.lease, turn, written, int(attempt), ending == b"1", streamed == b"1"), written)
+
+    async def reject(self, call_sid: str, turn_id: str) -> bool:
+        call = keys.call(call_sid)
+        result_json = TurnResult(call_sid=call_sid, turn_id=turn_id, outcome="dropped").model_dump_json()
+        message = settled_message(call_sid, turn_id, 0, result_json)
+        rejected = [call.inbox, call.turns, call.lease, call.listeners]
+        return bool(await self._scripts.run("reject", rejected, [turn_id, result_json, message]))
+
+    async def release(self, claim: Claim) -> None:
+        await self.give_back(claim.lease, claim.turn.turn_id)
+
+    async def put_off(self, claim: Claim, seconds: float) -> None:
+        await self.give_back(claim.lease, claim.turn.turn_id, int(seconds * 1000))
+
+    async def give_back(self, lease: Lease, turn_id: str, pause_ms: int | str = "") -> None:
+        """`release`, or with a pause `put_off`, of the turn that was granted with the lease."""
+        call = keys.call(lease.call_sid)
+        await self._scripts.run(
+            "release",
+            [call.inbox, call.turns, call.lease, keys.DUE, *self._queue_keys(lease.call_sid)],
+            [
+                lease.call_sid, lease.holder, lease.epoch, JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION,
+                turn_id, pause_ms,
+            ],
+        )  # fmt: skip
+
+    async def bury(self, claim: Claim, reason: str) -> None:
+        with self._guard():
+            await self._dead_letters.put(DeadLetter(turn=claim.turn, attempts=claim.attempt, reason=reason))
+
+    async def rescue(self, *, most: int = 100, again_ms: int = 1000) -> list[str]:
+        """Wake workers for calls whose turns wait though nobody holds them; the call SIDs."""
+        rescued = await self._scripts.run(
+            "rescue",
+            [keys.DUE, self.queue, keys.wake_list(self.queue)],
+            [most, again_ms, JOB_ID_PREFIX, ARQ_JOB_PREFIX, JOB_FUNCTION],
+        )
+        return [call_sid.decode() for call_sid in rescued]
+
+    def _queue_keys(self, call_sid: str) -> tuple[str, str, str]:
+        return (self.queue, keys.wake_list(self.queue), ARQ_JOB_PREFIX + JOB_ID_PREFIX + call_sid)

@@ -1,0 +1,294 @@
+"""Runs the turns of calls: claim, run, commit, go on. The same code in a worker and in a single process."""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from orchestrator.agents.host import AgentHost
+from orchestrator.agents.performance import Performance
+from orchestrator.agents.protocol import Agent
+from orchestrator.conversation.reply import Outcome, Reply
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.errors import StoreUnavailable, UnreadableState
+from orchestrator.retrying import until_deadline
+from orchestrator.turns import outcome as outcomes
+from orchestrator.turns.messages import Arrival
+from orchestrator.turns.running import RunningTurn, Stop
+from orchestrator.turns.speaker import Speaker
+from orchestrator.turns.store import Claim, Commit, TurnStore
+
+logger = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 3
+MOST_EARLY_ARRIVALS = 256
+COMMIT_DEADLINE_SECONDS = 60.0
+ENDED_DEADLINE_SECONDS = 5.0
+LEAVE_DEADLINE_SECONDS = 5.0
+UNREADABLE_PAUSE_SECONDS = 0.5
+"""Somebody of a newer version may come by, and read it."""
+
+
+class TurnRunner:
+    """Runs claimed turns with one agent. `running` holds what runs right now, by call SID."""
+
+    def __init__(self, store: TurnStore, agent: Agent, host: AgentHost, *, agent_timeout_seconds: float) -> None:
+        self.store = store
+        self.agent = agent
+        self.running: dict[str, RunningTurn] = {}
+        self.draining = False
+        self._host = host
+        self._timeout = agent_timeout_seconds
+        self._early: OrderedDict[str, Arrival] = OrderedDict()
+
+    async def run(self, claim: Claim | None) -> None:
+        """Run the claimed turn, and those that follow it in the inbox while the lease is ours."""
+        while claim is not None:
+            running = self._begin(claim)
+            try:
+                claim = await self._settle(running)
+            except UnreadableState:
+                await self._put_off(running.claim)
+                return
+            finally:
+                if self.running.get(running.claim.lease.call_sid) is running:
+                    del self.running[running.claim.lease.call_sid]
+
+    def _begin(self, claim: Claim) -> RunningTurn:
+        call_sid = claim.lease.call_sid
+        if (older := self.running.get(call_sid)) is not None:  # under a lease that ran out, and was granted to us again
+            older.stop("lost")
+        running = self.running[call_sid] = RunningTurn(claim)
+        if (early := self._early.pop(call_sid, None)) is not None:
+            self._give_way(running, early)
+        return running
+
+    def arrived(self, arrival: Arrival) -> bool:
+        """A turn has come for a call that runs here: stop the running turn if it must give way.
+
+        Returns whether the new turn is to be rejected instead.
+        """
+        running = self.running.get(arrival.call_sid)
+        if running is None:  # the news of it may overtake the claim of the turn that must give way
+            self._early[arrival.call_sid] = arrival
+            if len(self._early) > MOST_EARLY_ARRIVALS:
+                self._early.popitem(last=False)
+            return False
+        return self._give_way(running, arrival)
+
+    def _give_way(self, running: RunningTurn, arrival: Arrival) -> bool:
+        claim = running.claim
+        is_settled = claim.state is not None and claim.state.record_of(arrival.turn_id) is not None
+        if is_settled or claim.turn.turn_id == arrival.turn_id:  # the news came late
+            return False
+        if arrival.kind == "ended":
+            running.stop("ended")
+            return False
+        if arrival.kind == "interrupted":
+            if arrival.interrupts in ("", claim.turn.turn_id):
+                running.stop("interrupted", arrival.text)
+            return False
+        policy = self._overlap(running)
+        if policy == "interrupt":
+            running.stop("interrupted")
+        elif policy == "merge" and not running.reply.text and not running.reply.actions:
+            running.stop("merged")
+        return policy == "reject"
+
+    def _overlap(self, running: RunningTurn) -> str:
+        state = running.claim.state
+        default = "interrupt" if state is not None and state.channel == "relay" else "enqueue"
+        return self.agent.overlap or default
+
+    def hand_over(self) -> None:
+        """Stop every running turn, so that it is handed back unrun. The last resort of a drain."""
+        for running in list(self.running.values()):
+            running.stop("handed_over")
+
+    async def _settle(self, running: RunningTurn) -> Claim | None:
+        claim, state, began = running.claim, running.claim.state, time.perf_counter()
+        after: ConversationState | None = None
+        if claim.unreadable:
+            record = await self._unreadable(running)
+        elif state is None or state.ended is not None or (claim.ending and claim.turn.kind != "ended"):
+            record = outcomes.dropped(claim.turn, epoch=claim.lease.epoch)
+        elif (known := state.record_of(claim.turn.turn_id)) is not None:
+            record = known
+        elif claim.turn.kind == "interrupted" and not self.agent.interruptions:
+            state = self._prepared(claim, state)
+            record = TurnRecord.of(claim.turn, "replied", Reply(), epoch=claim.lease.epoch)
+        else:
+            state = self._prepared(claim, state)
+            try:
+                record, after = await self._attempt(running, state)
+            except _LeftOff as left:
+                await self._leave(claim, left.stop)
+                return None
+        commit = await self._commit(claim, state, after, record)
+        self._log(claim, record, commit, time.perf_counter() - began)
+        if commit.status == "lost":
+            await self._release(claim)
+        return commit.next
+
+    @staticmethod
+    def _prepared(claim: Claim, state: ConversationState) -> ConversationState:
+        if claim.turn.kind == "interrupted":
+            return outcomes.note_what_was_heard(state, claim.turn.text, claim.turn.interrupts)
+        return state
+
+    async def _attempt(
+        self, running: RunningTurn, state: ConversationState
+    ) -> tuple[TurnRecord, ConversationState | None]:
+        claim = running.claim
+        if claim.attempt > MOST_ATTEMPTS:
+            await self._bury(claim, f"its worker was lost {claim.attempt - 1} times while it ran")
+            return outcomes.record_of_run(running, "failed"), None
+        performance = self._host.perform(self.agent, outcomes.with_words_before(claim.turn, state), state)
+        outcome = await self._perform(running, performance)
+        if isinstance(outcome, Stop):
+            if outcome.reason in ("lost", "handed_over"):
+                raise _LeftOff(outcome)
+            # What the agent did until then holds, but words that were merged into the next turn are run again there.
+            kept = None if outcome.reason == "merged" else performance.state_when_stopped
+            return outcomes.record_of_run(running, "interrupted", outcome), kept
+        changed = performance.state if outcome == "replied" else None
+        return outcomes.record_of_run(running, outcome), changed
+
+    async def _unreadable(self, running: RunningTurn) -> TurnRecord:
+        """The record of a turn whose call nobody can read; raises `UnreadableState` while somebody else may."""
+        if running.claim.attempt < MOST_ATTEMPTS:
+            raise UnreadableState
+        await self._bury(running.claim, "the state of its call cannot be read")
+        return outcomes.record_of_run(running, "failed")
+
+    async def _bury(self, claim: Claim, reason: str) -> None:
+        await until_deadline(lambda: self.store.bury(claim, reason), COMMIT_DEADLINE_SECONDS)
+        logger.error(
+            "A turn was given up: %s; see `voiceagent dead`", reason,
+            extra={"action": "turn.buried", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id},
+        )  # fmt: skip
+
+    async def _perform(self, running: RunningTurn, performance: Performance) -> Outcome | Stop:
+        """Let the agent speak until it has finished, failed, overrun its deadline or been stopped."""
+        speaker = Speaker(self.store, running) if running.claim.streamed else None
+        deadline = ENDED_DEADLINE_SECONDS if running.claim.turn.kind == "ended" else self._timeout
+        listening = asyncio.ensure_future(self._listen(running, performance, speaker))
+        try:
+            waited: set[asyncio.Future[Any]] = {listening, running.stopped}
+            await asyncio.wait(waited, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
+            if running.stopped.done():
+                return running.stopped.result()
+            if not listening.done():
+                self._complain(running, f"had not answered after {deadline:g} s", None)
+                return "timed_out"
+            error = listening.exception()
+            if error is not None:
+                self._complain(running, f"raised {type(error).__name__}", error)
+                return "failed"
+            return "replied"
+        finally:
+            listening.cancel()
+            await asyncio.wait({listening}, timeout=2)
+            await performance.aclose()
+            if speaker is not None:
+                await speaker.close()
+
+    async def _listen(self, running: RunningTurn, performance: Performance, speaker: Speaker | None) -> None:
+        reply = running.reply
+        async for part in performance:
+            if isinstance(part, str):
+                reply.text += part
+                if len(reply.text) > outcomes.MOST_REPLY_CHARACTERS:
+                    raise ValueError(f"the reply is longer than {outcomes.MOST_REPLY_CHARACTERS} characters")
+                if speaker is not None:
+                    speaker.grown()
+            else:
+                reply.actions.append(part)
+                if len(reply.actions) > 100:
+                    raise ValueError("the reply has more than 100 actions")
+
+    async def _leave(self, claim: Claim, stop: Stop) -> None:
+        """Go from a turn without an answer: its lease is another's now, or becomes so."""
+        action = "turn.lost" if stop.reason == "lost" else "turn.handed_over"
+        logger.warning(
+            "A turn was left to another worker", extra={"action": action, "call_sid": claim.lease.call_sid,
+            "turn_id": claim.turn.turn_id},
+        )  # fmt: skip
+        await self._release(claim)
+
+    async def _release(self, claim: Claim) -> None:
+        """Give back what may still be ours, and say that nobody died; if Redis won't hear it, the lease runs out."""
+        with suppress(StoreUnavailable):
+            await until_deadline(lambda: self.store.release(claim), LEAVE_DEADLINE_SECONDS)
+
+    async def _put_off(self, claim: Claim) -> None:
+        with suppress(StoreUnavailable):
+            await until_deadline(lambda: self.store.put_off(claim, UNREADABLE_PAUSE_SECONDS), LEAVE_DEADLINE_SECONDS)
+
+    async def _commit(
+        self,
+        claim: Claim,
+        before: ConversationState | None,
+        after: ConversationState | None,
+        record: TurnRecord,
+    ) -> Commit:
+        """Commit until it is known what became of it; on a state that moved, upon that state."""
+        base = before
+
+        def keep() -> bool:  # what is unreadable to us is left to whoever comes next
+            return not (self.draining or claim.unreadable)
+
+        while True:
+            write = partial(self.store.commit, claim, outcomes.with_record(base, after, record), record)
+            try:
+                commit = await until_deadline(lambda: write(keep=keep()), COMMIT_DEADLINE_SECONDS)  # noqa: B023
+            except StoreUnavailable:
+                logger.error(
+                    "A reply could not be saved in time; the turn is left to whoever finds it",
+                    extra={"action": "turn.unsaved", "call_sid": claim.lease.call_sid},
+                )
+                return Commit("lost")
+            if commit.status != "conflict" or commit.state is None:
+                return commit
+            known = commit.state.record_of(record.turn_id)
+            record = known or record
+            if before is not None:
+                after = outcomes.rebased(commit.state, before, after)
+            base = before = commit.state
+
+    def _complain(self, running: RunningTurn, what: str, error: BaseException | None) -> None:
+        logger.error(
+            "The agent %s; the caller hears an apology", what, exc_info=error,
+            extra={"action": "agent.failed", "call_sid": running.claim.lease.call_sid,
+                   "turn_id": running.claim.turn.turn_id, "agent": self.agent.name},
+        )  # fmt: skip
+
+    @staticmethod
+    def _log(claim: Claim, record: TurnRecord, commit: Commit, seconds: float) -> None:
+        extra = {
+            "action": f"turn.{record.outcome}", "call_sid": claim.lease.call_sid, "turn_id": record.turn_id,
+            "seconds": round(seconds, 4), "epoch": claim.lease.epoch, "attempt": claim.attempt,
+            "commit": commit.status,
+        }  # fmt: skip
+        if commit.status == "lost":
+            logger.warning("A turn was answered by another worker", extra=extra)
+        else:
+            logger.info("Turn %s", record.outcome, extra=extra)
+        if commit.status == "committed" and commit.state is not None and commit.state.ended is not None:
+            end = commit.state.ended
+            if commit.state.turns[-1].turn_id == record.turn_id and record.outcome != "dropped":
+                logger.info(
+                    "Call ended: %s", end.status,
+                    extra={"action": "call.ended", "call_sid": claim.lease.call_sid, "reason": end.reason},
+                )  # fmt: skip
+
+
+class _LeftOff(Exception):
+    """The turn is not ours to answer any more."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(stop.reason)
+        self.stop = stop

@@ -1,0 +1,32 @@
+"""One turn while it runs: the text so far, and the means to stop it."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Literal
+
+from orchestrator.conversation.reply import Reply
+from orchestrator.turns.store import Claim
+
+StopReason = Literal["interrupted", "ended", "merged", "lost", "handed_over"]
+
+
+@dataclass(slots=True)
+class Stop:
+    """Why a running turn was stopped; `heard` is what the caller heard of it, when that is known."""
+
+    reason: StopReason
+    heard: str | None = None
+
+
+@dataclass(slots=True)
+class RunningTurn:
+    """A claimed turn and its reply as it grows. `stopped` is set once, by whoever stops it first."""
+
+    claim: Claim
+    reply: Reply = field(default_factory=Reply)
+    stopped: "asyncio.Future[Stop]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def stop(self, reason: StopReason, heard: str | None = None) -> None:
+        """Stop the turn; a second stop changes nothing."""
+        if not self.stopped.done():
+            self.stopped.set_result(Stop(reason, heard))

@@ -1,0 +1,46 @@
+"""Sends a reply's text out while it grows: the first words at once, then what came while the last piece was sent."""
+
+import asyncio
+import logging
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.turns.running import RunningTurn
+from orchestrator.turns.store import TurnStore
+
+logger = logging.getLogger(__name__)
+
+
+class Speaker:
+    """Streams one running turn. Text that the store could not take is not repeated: the result holds all of it."""
+
+    def __init__(self, store: TurnStore, running: RunningTurn) -> None:
+        self._store = store
+        self._running = running
+        self._grown = asyncio.Event()
+        self._task = asyncio.ensure_future(self._speak())
+
+    def grown(self) -> None:
+        """The reply has more text."""
+        self._grown.set()
+
+    async def close(self) -> None:
+        """Stop; text that was not sent yet travels with the result."""
+        self._task.cancel()
+        await asyncio.wait({self._task}, timeout=1)
+
+    async def _speak(self) -> None:
+        claim, sent = self._running.claim, 0
+        while True:
+            await self._grown.wait()
+            await asyncio.sleep(0)  # a reply that is complete by now needs no tokens: its result is on its way
+            self._grown.clear()
+            text = self._running.reply.text[sent:]
+            if not text:
+                continue
+            try:
+                if not await self._store.say(claim.lease, claim.turn.turn_id, sent, text):
+                    self._running.stop("lost")
+                    return
+            except StoreUnavailable:
+                logger.debug("A piece of a reply was not sent", extra={"call_sid": claim.lease.call_sid})
+            sent += len(text)
