@@ -1,0 +1,123 @@
+"""`AgentHost`: where agents run, and how one that blocks is kept from harming the others.
+
+All agents with isolation `thread` share one event loop in a thread, so that a user's module-level HTTP client
+works as usual. A watchdog probes that loop. If it does not answer, it is retired: turns that have said
+nothing yet begin again in a fresh loop, and new turns go there. The turn whose code blocks, and those that have
+already spoken, stay where they are, and go on if the block ends; the caller's deadline ends them otherwise.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from itertools import count
+from typing import Self
+
+from orchestrator.agents.performance import CLOSE_SECONDS, Performance
+from orchestrator.agents.performances import InlinePerformance, Loop, ThreadPerformance
+from orchestrator.agents.protocol import Agent
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+from orchestrator.errors import AgentsStuck
+
+__all__ = ["AgentHost", "Performance"]
+
+logger = logging.getLogger(__name__)
+
+PROBE_SECONDS = 0.08
+MISSED_PROBES = 3
+"""A loop is blocked when it has missed so many probes in a row: counted, not timed, because a process that
+was frozen or starved must not take its own sleep for a block."""
+MAX_STUCK_THREADS = 16
+
+
+class AgentHost:
+    """Runs agents for the tasks of one event loop. An async context manager; leaving it ends every agent.
+
+    `perform` returns a `Performance`, which says how it is used. It raises `AgentsStuck` at its first part
+    when `MAX_STUCK_THREADS` threads are blocked.
+    """
+
+    def __init__(self) -> None:
+        self._current: Loop | None = None
+        self._retired: list[Loop] = []
+        self._numbers = count(1)
+        self._busy = asyncio.Event()
+        self._watchdog: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._watchdog = asyncio.create_task(self._watch(), name="agent watchdog")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            await asyncio.wait({self._watchdog})
+        if self._current is not None:
+            self._retire(self._current)
+        await self._end()
+
+    @property
+    def stuck_threads(self) -> int:
+        """How many retired threads have not ended: they are blocked, or finish what they were doing."""
+        self._retired = [loop for loop in self._retired if loop.is_alive]
+        return len(self._retired)
+
+    def perform(self, agent: Agent, turn: Turn, state: ConversationState) -> Performance:
+        """The agent's parts for `turn`, then the state it left. Nothing runs before a part is asked for."""
+        if agent.isolation == "inline":
+            return InlinePerformance(agent, turn, state)
+        return ThreadPerformance(agent, turn, state, self._loop)
+
+    def _loop(self) -> Loop:
+        """The loop for the next performance."""
+        self._busy.set()
+        if self._current is None:
+            if self.stuck_threads >= MAX_STUCK_THREADS:
+                raise AgentsStuck
+            self._current = Loop(f"agents-{next(self._numbers)}")
+        return self._current
+
+    def _retire(self, loop: Loop) -> None:
+        self._current = None
+        self._retired.append(loop)
+        loop.retire()
+
+    async def _watch(self) -> None:
+        while True:
+            await self._busy.wait()
+            await asyncio.sleep(PROBE_SECONDS)
+            loop = self._current
+            if loop is None or not loop.owners:
+                self._busy.clear()
+            elif loop.probe() >= MISSED_PROBES:
+                self._replace(loop)
+
+    def _replace(self, loop: Loop) -> None:
+        """Retire a blocked loop, and begin elsewhere what can begin again."""
+        blocker = loop.running()
+        logger.warning(
+            "An agent blocks its event loop. Await what takes long, or use asyncio.to_thread.",
+            extra={"action": "agent.blocked", "where": _where(loop), "stuck_threads": self.stuck_threads + 1}
+            | ({"call_sid": blocker.turn.call_sid, "turn_id": blocker.turn.turn_id} if blocker else {}),
+        )
+        self._retire(loop)
+        with suppress(AgentsStuck):  # then they wait for the block to end, or for their deadline
+            for performance in loop.owners - {blocker}:
+                performance.move_to(self._loop())
+
+    async def _end(self) -> None:
+        for loop in self._retired:
+            for performance in tuple(loop.owners):
+                performance.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while self.stuck_threads:
+                    await asyncio.sleep(0.01)
+
+
+def _where(loop: Loop) -> str:
+    """The calls that block, from the agent's own on: `shop.py:12 in reply > client.py:88 in get`."""
+    frames = loop.stack()
+    ours = [i for i, frame in enumerate(frames) if frame.filename.endswith("agents/performance.py")]
+    theirs = frames[ours[-1] + 1 :] if ours else frames[-1:]
+    return " > ".join(f"{f.filename.rpartition('/')[2]}:{f.lineno} in {f.name}" for f in theirs[:8])

@@ -1,0 +1,52 @@
+"""From the settings to the agent `llm`."""
+
+from pathlib import Path
+
+from orchestrator.agents.protocol import Agent
+from orchestrator.errors import BadAgent
+from orchestrator.settings import Settings
+
+HOW_TO_INSTALL = (
+    "AGENT=llm needs pydantic-ai, which is not installed. Install the extra `llm`: "
+    "pip install 'pydantic-ai-slim[openai]>=2.68,<3'"
+)
+ANSWER_SHARE = 0.9
+"""The share of AGENT_TIMEOUT_SECONDS after which the agent stops by itself, and keeps what its tools have done."""
+
+
+def load_model_agent(settings: Settings) -> Agent:
+    """The agent that `AGENT=llm` means. Raises `BadAgent`, which says what is missing or wrong."""
+    if settings.llm_model is None:
+        raise BadAgent("AGENT=llm needs LLM_MODEL: a model's name, such as gpt-5-mini or anthropic:claude-haiku-4-5.")
+    try:
+        import pydantic_ai  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise BadAgent(HOW_TO_INSTALL) from error
+    from orchestrator.agents.llm.agent import ModelAgent
+    from orchestrator.agents.llm.models import Models
+    from orchestrator.agents.llm.persona import DEFAULT
+    from orchestrator.agents.llm.toolbox import Toolbox
+    from orchestrator.agents.llm.tools import built_in_tools, found_tools
+
+    agent = ModelAgent(
+        Models(
+            [name for name in (settings.llm_model, settings.llm_fallback_model) if name is not None],
+            base_url=settings.llm_base_url,
+            api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
+        ),
+        Toolbox([*built_in_tools(settings.transfer_to), *found_tools(settings.llm_tools)]),
+        persona=_prompt(settings) or DEFAULT,
+        first_token_seconds=settings.llm_first_token_seconds,
+        answer_seconds=settings.agent_timeout_seconds * ANSWER_SHARE,
+        history_characters=settings.llm_history_characters,
+    )
+    return Agent("llm", agent.reply)
+
+
+def _prompt(settings: Settings) -> str | None:
+    if settings.llm_prompt_file is None:
+        return settings.llm_prompt
+    try:
+        return Path(settings.llm_prompt_file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadAgent(f"LLM_PROMPT_FILE={settings.llm_prompt_file}: {error}. It wants a text file in UTF-8.") from None

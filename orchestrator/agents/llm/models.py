@@ -1,0 +1,90 @@
+"""From the names of models to clients that can be asked, one set per event loop."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+from openai import AsyncOpenAI, OpenAIError
+from pydantic_ai.exceptions import UserError
+from pydantic_ai.models import Model, infer_model
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers import infer_provider_class
+from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+from orchestrator.errors import BadAgent
+
+RETRIES_ALONE = 2
+"""How often the client repeats a request that was refused; not at all when a fallback can answer at once."""
+NO_KEY = "none"  # the client wants some key, also for a server that wants none
+
+
+class Models:
+    """The models of `names`, best first.
+
+    A connection belongs to one event loop, and agents' loops come and go: each loop gets clients of its own,
+    which are closed as the loop ends. A name is `provider:model`, as pydantic-ai knows it, with the key in that
+    provider's own variable; any other name is a model at `base_url` (OpenAI's own API without one), asked with
+    `api_key`. Raises `BadAgent` when a name cannot work.
+    """
+
+    def __init__(self, names: Sequence[str], *, base_url: str | None, api_key: str | None) -> None:
+        self._names = names
+        self._base_url = base_url
+        self._api_key = api_key
+        self._open: dict[asyncio.AbstractEventLoop, tuple[list[Model], AsyncGenerator[None]]] = {}
+        self._spare: list[Model] | None = self._made()  # now, so that a bad name shows at start; no loop has them yet
+
+    async def here(self) -> list[Model]:
+        """The models, for use in the running loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._open:
+            self._open = {known: opened for known, opened in self._open.items() if not known.is_closed()}
+            models, self._spare = self._spare or self._made(), None
+            closing = _closing(models)
+            self._open[loop] = models, closing
+            await anext(closing)
+        return self._open[loop][0]
+
+    def _made(self) -> list[Model]:
+        return [self._model(name) for name in self._names]
+
+    def _model(self, name: str) -> Model:
+        try:
+            return infer_model(name) if _names_provider(name) else self._compatible(name)
+        except OpenAIError:
+            raise BadAgent(
+                f"AGENT=llm asks OpenAI for {name}, and there is no key. Set LLM_API_KEY, or LLM_BASE_URL for "
+                "another server."
+            ) from None
+        except (UserError, ImportError, ValueError) as error:
+            raise BadAgent(f"AGENT=llm cannot use the model {name}: {error}") from None
+
+    def _compatible(self, name: str) -> Model:
+        client = AsyncOpenAI(
+            base_url=self._base_url,
+            api_key=self._api_key or (NO_KEY if self._base_url else None),
+            max_retries=0 if len(self._names) > 1 else RETRIES_ALONE,
+        )
+        if self._base_url is None:
+            return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=client))
+        return OpenAIChatModel(name, provider=OpenAICompatibleProvider("llm", openai_client=client))
+
+
+def _names_provider(name: str) -> bool:
+    provider, colon, _ = name.partition(":")
+    try:
+        return bool(colon and infer_provider_class(provider))
+    except ValueError:  # a colon of the model's own, as in llama3:8b
+        return False
+
+
+async def _closing(models: list[Model]) -> AsyncGenerator[None]:
+    """Closes the models' connections as its loop ends: a loop closes the async generators that were begun in it."""
+    try:
+        yield
+    finally:
+        for model in models:
+            async with model:  # closes what the provider opened by itself as it is left
+                pass
+            if isinstance(model, OpenAIChatModel):
+                await model.client.close()

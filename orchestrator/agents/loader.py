@@ -1,0 +1,139 @@
+"""From the value of `AGENT` to an agent: a built-in's name, or `package.module:object` for your own."""
+
+import inspect
+import os
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any, get_args
+
+from orchestrator.agents.protocol import Agent, AgentFunction, Isolation, Overlap
+from orchestrator.errors import BadAgent
+from orchestrator.settings import Settings
+
+
+def configured_agent(settings: Settings) -> Agent:
+    """The agent that the settings ask for. Raises `BadAgent`, which says what was wrong."""
+    if settings.agent == "llm":
+        from orchestrator.agents.llm import load_model_agent
+
+        return load_model_agent(settings)
+    return load_agent(settings.agent, transfer_to=settings.transfer_to)
+
+
+def load_agent(name: str, transfer_to: str | None = None) -> Agent:
+    """The agent that `name` means, other than `llm`, which takes settings: see `configured_agent`.
+
+    `echo` and `receptionist` are built in; `transfer_to` is where the receptionist connects callers who want
+    a person. `package.module:object` is yours: an async generator function of `(turn, state)`, an object with
+    such a method named `reply`, or a class of such objects that takes no arguments. The current directory is
+    importable. Raises `BadAgent`, which says what was wrong.
+    """
+    if name == "echo":
+        from orchestrator.agents.echo import echo
+
+        return Agent(name, echo, isolation="inline")
+    if name == "receptionist":
+        from orchestrator.agents.receptionist import Receptionist
+
+        return Agent(name, Receptionist(transfer_to).reply, isolation="inline")
+    if not _is_dotted(name) or ":" not in name:
+        raise BadAgent(f"AGENT={name!r} is no agent. Use echo, receptionist, llm, or package.module:object.")
+    return _agent_of(name, found_object(name, "AGENT"))
+
+
+def found_object(name: str, variable: str) -> Any:
+    """What `package.module:object` names, or `package.module`; dots in the second half reach into the object.
+
+    Raises `BadAgent`, which names the `variable` that holds the name.
+    """
+    given = f"{variable}={name}"
+    if not _is_dotted(name):
+        raise BadAgent(f"{given} names nothing. Use package.module:object.")
+    module_name, _, path = name.partition(":")
+    found: Any = _imported(given, module_name)
+    for attribute in path.split(".") if path else ():
+        try:
+            found = getattr(found, attribute)
+        except AttributeError:
+            raise BadAgent(f"{given}: {_described(found)} has no {attribute!r}. Check the name.") from None
+    return found
+
+
+def _is_dotted(name: str) -> bool:
+    return all(part.isidentifier() for half in name.split(":", 1) for part in half.split("."))
+
+
+def _imported(given: str, module_name: str) -> ModuleType:
+    directory = os.getcwd()
+    if directory not in sys.path:
+        sys.path.insert(0, directory)  # as `python -m` does; the installed command would not find the user's file
+    try:
+        return import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise BadAgent(f"{given}: {module_name} needs the module {error.name!r}. Install it.") from error
+        raise BadAgent(
+            f"{given}: there is no module {error.name!r} here. Start from the directory that holds it, or install it."
+        ) from None
+    except Exception as error:  # whatever the user's module raises while it is imported
+        raise BadAgent(f"{given}: importing {module_name} failed: {_told(error)}") from error
+
+
+def _agent_of(name: str, found: Any) -> Agent:
+    if isinstance(found, Agent):
+        return found
+    carrier = _made(name, found) if inspect.isclass(found) else found
+    reply: AgentFunction = _checked_reply(name, getattr(carrier, "reply", carrier))
+    return Agent(
+        name,
+        reply,
+        overlap=_choice(name, carrier, "overlap", get_args(Overlap), None),
+        isolation=_choice(name, carrier, "isolation", get_args(Isolation), "thread"),
+        interruptions=_choice(name, carrier, "interruptions", (False, True), False),
+    )
+
+
+def _made(name: str, found: type) -> Any:
+    try:
+        return found()
+    except Exception as error:  # whatever the user's constructor raises
+        raise BadAgent(f"AGENT={name}: making a {found.__name__} without arguments failed: {_told(error)}") from error
+
+
+def _checked_reply(name: str, reply: Any) -> Any:
+    if not inspect.isasyncgenfunction(reply):
+        raise BadAgent(f"AGENT={name}: {_complaint(reply)}")
+    try:
+        inspect.signature(reply).bind("turn", "state")
+    except TypeError:
+        raise BadAgent(f"AGENT={name}: the agent must take two arguments, (turn, state).") from None
+    return reply
+
+
+def _complaint(reply: Any) -> str:
+    what = _described(reply)
+    if inspect.iscoroutinefunction(reply):
+        return f"{what} never yields. Yield what is to be said instead of returning it."
+    if inspect.isgeneratorfunction(reply):
+        return f"{what} is a plain generator. Write `async def`."
+    if inspect.isroutine(reply):
+        return f"{what} is no async generator function. Write `async def`, and yield what is to be said."
+    return f"{what} is no agent. It must be an async generator function or have a method `reply` that is one."
+
+
+def _choice(name: str, carrier: Any, attribute: str, choices: tuple[Any, ...], default: Any) -> Any:
+    value = getattr(carrier, attribute, default)
+    if value != default and value not in choices:
+        raise BadAgent(f"AGENT={name}: {attribute} is {value!r}, and must be one of {', '.join(map(str, choices))}.")
+    return value
+
+
+def _described(found: Any) -> str:
+    if inspect.ismodule(found):
+        return f"the module {found.__name__}"
+    return str(getattr(found, "__qualname__", None) or f"an object of type {type(found).__name__}")
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

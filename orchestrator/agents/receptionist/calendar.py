@@ -1,0 +1,56 @@
+"""A small appointment calendar, made up but always the same: a third of its times are taken."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from itertools import islice
+from zlib import crc32
+
+from orchestrator.agents.receptionist.times import Wish
+
+DAYS_AHEAD = 14
+OFFERS = 3
+TIMES = tuple(time(hour, minute) for hour in (9, 10, 11, 14, 15, 16) for minute in (0, 30))
+SATURDAY = 5
+
+
+def free_slots(today: date) -> list[datetime]:
+    """Every free appointment on the working days from tomorrow on, in order."""
+    days = (today + timedelta(days=ahead) for ahead in range(1, DAYS_AHEAD + 1))
+    return [slot for day in days if day.weekday() < SATURDAY for slot in _free_on(day)]
+
+
+def first_offers(today: date) -> list[datetime]:
+    """One appointment on each of the next days, at different times of day."""
+    by_day: dict[date, list[datetime]] = {}
+    for slot in free_slots(today):
+        by_day.setdefault(slot.date(), []).append(slot)
+    return [slots[len(slots) * n // OFFERS] for n, slots in enumerate(islice(by_day.values(), OFFERS))]
+
+
+def fitting(wish: Wish, today: date) -> list[datetime]:
+    """The free appointments that fit, in order."""
+    return [slot for slot in free_slots(today) if wish.fits(slot)]
+
+
+def nearest(wish: Wish, today: date) -> list[datetime]:
+    """A few free appointments as near to an unavailable wish as can be."""
+    slots = free_slots(today)
+    wanted = datetime.combine(wish.day or slots[0].date(), wish.at or time(12))
+    return sorted(sorted(slots, key=lambda slot: abs(slot - wanted))[:OFFERS])
+
+
+def after(slots: Iterable[datetime], today: date) -> list[datetime]:
+    """The next few after the last of `slots`; from the beginning again when there are none."""
+    last = max(slots, default=datetime.combine(today, time()))
+    return [slot for slot in free_slots(today) if slot > last][:OFFERS] or first_offers(today)
+
+
+def before(slots: Iterable[datetime], today: date) -> list[datetime]:
+    """The few before the first of `slots`; empty when it is the first."""
+    first = min(slots, default=datetime.combine(today, time()))
+    return [slot for slot in free_slots(today) if slot < first][-OFFERS:]
+
+
+def _free_on(day: date) -> Iterator[datetime]:
+    slots = (datetime.combine(day, at) for at in TIMES)
+    return (slot for slot in slots if crc32(slot.isoformat().encode()) % 3)

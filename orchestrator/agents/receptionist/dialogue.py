@@ -1,0 +1,135 @@
+"""The receptionist's side of one turn: what it says, asks, offers and does."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from orchestrator.agents.protocol import Part
+from orchestrator.agents.receptionist import calendar, phrases
+from orchestrator.agents.receptionist.digits import MAX_DIGITS
+from orchestrator.agents.receptionist.notes import FieldName, Notes
+from orchestrator.agents.receptionist.times import WEEKDAYS, Wish
+from orchestrator.conversation.actions import Gather, HangUp, Transfer
+
+MAX_SILENCES, MAX_MISSES, MISSES_BEFORE_TRANSFER = 2, 5, 3
+GATHERS = {
+    "open": Gather(hints=("appointment", "check-up", "message", "a person", "goodbye")),
+    "name": Gather(hints=("my name is",)),
+    "number": Gather(timeout_seconds=8, hints=("double", "triple", "oh", "this number")),
+    "reason": Gather(hints=("check-up", "consultation", "pain")),
+    "appointment": Gather(num_digits=1, hints=("the first", "the second", "the third", "later", *WEEKDAYS)),
+    "confirm": Gather(num_digits=1, hints=("yes", "no", "change the number", "change the time")),
+    "change": Gather(num_digits=1, hints=("the name", "the number", "the reason", "the time")),
+    "more": Gather(num_digits=1, hints=("no, thank you", "yes", "another appointment")),
+}
+"""How the answer to each phase's question is taken. Its keys are the phases, besides "" (not begun) and "done"."""
+
+
+@dataclass
+class Dialogue:
+    """One turn of the talk. Changes `notes` and `phase`, and gathers in `parts` what is to be said and done."""
+
+    notes: Notes
+    phase: str
+    now: datetime
+    transfer_to: str | None = None
+    from_number: str = ""
+    parts: list[Part] = field(default_factory=list)
+
+    def say(self, *texts: str) -> None:
+        """Add sentences, each a part of its own."""
+        for sentence in filter(None, re.split(r"(?<=[.!?])\s+", " ".join(texts).strip())):
+            spoken_before = any(isinstance(part, str) for part in self.parts)
+            self.parts.append(f" {sentence}" if spoken_before else sentence)
+
+    def listen(self) -> None:
+        """Take the next turn as this phase wants it taken."""
+        self.parts.append(GATHERS[self.phase])
+
+    def ask(self, phase: str, *question: str) -> None:
+        """Ask, and remember the question for "pardon?"."""
+        self.phase, self.notes.question = phase, " ".join(question)
+        self.say(*question)
+        self.listen()
+
+    def ask_again(self, *before: str) -> None:
+        """Repeat the question."""
+        self.say(*before, self.notes.question or phrases.WHAT_CAN_I_DO)
+        self.listen()
+
+    def ask_next(self, *before: str) -> None:
+        """Ask for what is missing, or read everything back."""
+        self.say(*before)
+        missing = self.notes.missing
+        if missing is None:
+            self.ask("confirm", *phrases.read_back(self.notes))
+        elif missing == "appointment":
+            self.offer(self.notes.offered or calendar.first_offers(self.now.date()))
+        elif missing == "reason" and self.notes.wants_message:
+            self.ask("reason", phrases.ASK_MESSAGE)
+        else:
+            self.ask(missing, phrases.ASK[missing])
+
+    def take(self, field_name: FieldName, answer: str | datetime) -> None:
+        """Note an answer and go on."""
+        self.notes.keep(field_name, answer[:MAX_DIGITS] if field_name == "number" else answer)  # type: ignore[index]
+        self.ask_next(phrases.noted(field_name, self.notes))
+
+    def offer(self, slots: list[datetime], *before: str) -> None:
+        """Offer appointments."""
+        self.notes.forget("appointment")
+        self.notes.offered = slots
+        self.say(*before)
+        self.ask("appointment", phrases.offers(slots))
+
+    def offer_wished(self, wish: Wish) -> None:
+        """Take the appointment that the caller named; else offer what comes near."""
+        today = self.now.date()
+        named = [slot for slot in self.notes.offered if wish.fits(slot)]
+        if len(named) != 1:
+            named = calendar.fitting(wish, today)
+        if len(named) == 1 or (named and wish.at):
+            self.take("appointment", named[0])
+        elif named:
+            self.offer(named[: calendar.OFFERS])
+        else:
+            self.offer(calendar.nearest(wish, today), phrases.NONE_THEN)
+
+    def begin_message(self, *before: str) -> None:
+        """Take a message instead of booking."""
+        if self.phase == "more":
+            self.notes.forget("reason")
+        self.notes.wants_message = True
+        self.ask_next(*before)
+
+    def bear_silence(self) -> None:
+        """Ask again twice, in other words; then say goodbye."""
+        self.notes.silences += 1
+        if self.notes.silences > MAX_SILENCES:
+            self.part_with(phrases.SILENT_GOODBYE)
+        else:
+            self.ask_again(phrases.SILENCE[self.notes.silences - 1])
+
+    def miss(self, *wording: str) -> None:
+        """Say that it was not understood; after a few times get a person, or give up."""
+        self.notes.misses += 1
+        if self.notes.misses >= MISSES_BEFORE_TRANSFER and self.transfer_to:
+            self.connect(self.transfer_to, phrases.CONNECTING_AFTER_MISSES)
+        elif self.notes.misses > MAX_MISSES:
+            self.part_with(phrases.GIVE_UP)
+        elif wording:
+            self.ask_again(*wording)
+        else:
+            self.say(phrases.MISSED[self.phase])
+            self.listen()
+
+    def connect(self, to: str, wording: str) -> None:
+        """Hand the call to a person. Should it come back, the talk goes on where it was."""
+        self.say(wording)
+        self.parts.append(Transfer(to, reason=self.notes.reason or ""))
+
+    def part_with(self, wording: str) -> None:
+        """Say goodbye and hang up."""
+        self.phase = "done"
+        self.say(wording)
+        self.parts.append(HangUp())

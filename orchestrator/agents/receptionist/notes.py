@@ -1,0 +1,65 @@
+"""What the receptionist keeps of a call, in `state.slots`."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+FieldName = Literal["name", "number", "reason", "appointment"]
+FIELDS: tuple[FieldName, ...] = ("name", "number", "reason", "appointment")
+
+
+class Notes(BaseModel):
+    """The caller's answers, and where the talk stands. Times are local to the office.
+
+    Slots that somebody else keeps survive. A slot that cannot be read is dropped: the caller is asked again.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str | None = None
+    number: str | None = None
+    reason: str | None = None
+    appointment: datetime | None = None
+
+    wants_message: bool = False
+    is_booked: bool = False
+    number_begun: str = ""  # digits of a number that came in pieces
+    offered: list[datetime] = Field(default_factory=list)
+    last_field: FieldName | None = None  # what "change that" means
+    question: str = ""  # what "pardon?" wants to hear again
+    silences: int = 0  # in a row
+    misses: int = 0  # turns in a row that were not understood
+
+    @classmethod
+    def read(cls, slots: dict[str, Any]) -> Self:
+        """The notes in `slots`."""
+        try:
+            return cls.model_validate(slots)
+        except ValidationError as error:
+            unreadable = {str(detail["loc"][0]) for detail in error.errors()}
+            return cls.model_validate({name: slot for name, slot in slots.items() if name not in unreadable})
+
+    def written(self) -> dict[str, Any]:
+        """The slots that hold these notes, as JSON."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def keep(self, field: FieldName, answer: str | datetime) -> None:
+        """Note an answer."""
+        setattr(self, field, answer)
+        self.last_field, self.is_booked = field, False
+
+    def forget(self, field: FieldName) -> None:
+        """Drop an answer, so that it is asked for again."""
+        setattr(self, field, None)
+        self.is_booked = False
+        if field == "appointment":
+            self.offered = []
+        elif field == "number":
+            self.number_begun = ""
+
+    @property
+    def missing(self) -> FieldName | None:
+        """What to ask for next."""
+        wanted = FIELDS[:-1] if self.wants_message else FIELDS
+        return next((field for field in wanted if getattr(self, field) is None), None)

@@ -1,0 +1,161 @@
+"""Everything the receptionist says. Short sentences: they are heard, not read."""
+
+from collections.abc import Sequence
+from datetime import datetime, time
+
+from orchestrator.agents.receptionist.digits import grouped
+from orchestrator.agents.receptionist.notes import FieldName, Notes
+
+ABILITIES = "I can book an appointment, or take a message for my colleagues."
+WHAT_CAN_I_DO = "What can I do for you?"
+HELP = "I'm the automatic receptionist here, a program, and happy to help."
+HELLO_AGAIN = "Hello again."
+
+ASK: dict[FieldName, str] = {
+    "name": "May I have your name, please?",
+    "number": "What number can we reach you on? You can say it, or key it in and press the hash key.",
+    "reason": "And what is it about?",
+}
+ASK_MESSAGE = "What shall I tell them?"
+MISSED: dict[str, str] = {
+    "open": "I'm sorry, I didn't get that. You could say: I'd like an appointment.",
+    "name": "I'm sorry, I didn't catch the name. Just your first and last name will do.",
+    "number": "I'm sorry, I didn't get a number. You can also press the keys, and the hash key at the end.",
+    "reason": "I'm sorry, I didn't get that. A few words are enough, such as: a check-up.",
+    "appointment": "I'm sorry, I didn't get that. You can say the first, the second or the third, or name a day.",
+    "confirm": "I'm sorry, I didn't get that. Please say yes or no, or press one or two.",
+    "change": "You can say: the name, the number, the reason, or the time.",
+    "more": "I'm sorry, I didn't get that.",
+}
+UNCLEAR = ("I'm sorry, the line is not very clear.", "I still can't hear you well.")
+SILENCE = ("Are you still there?", "I can't hear you. Take your time.")
+SILENT_GOODBYE = "I can't hear anybody, so I'll hang up now. Please call again. Goodbye!"
+GO_ON = "Yes? Please go on."
+REPEATING = "Of course."
+RIGHT = "Is that right?"
+NO_PROBLEM = "No problem."
+WHICH_CHANGE = "What shall I change: the name, the number, the reason, or the time?"
+ANYTHING_ELSE = "Is there anything else I can do for you?"
+WHAT_ELSE = "What else can I do for you?"
+CONNECTING = "Of course. One moment, I'll connect you."
+CONNECTING_AFTER_MISSES = "I'm sorry, I don't seem to understand. One moment, I'll connect you with a colleague."
+NO_PERSON = "I'm sorry, there is nobody I can put you through to right now. But I'll gladly take a message."
+EARLIER_BOOKING = "I can't see earlier bookings myself, but my colleagues can. I'll take a message for them."
+CANNOT_ANSWER = "I'm afraid I can't answer that myself, but my colleagues can. I'll take it down for them."
+CANCELLED = "It is cancelled."
+WHY_NUMBER = "I only ask so that we can reach you."
+GLADLY = "With pleasure."
+WHICH_OFFER = "Gladly. Which one: the first, the second or the third?"
+NONE_EARLIER = "I'm afraid there is nothing earlier."
+NONE_THEN = "I'm afraid I have nothing free then."
+WELCOME = "You're welcome."
+GIVE_UP = "I'm sorry, I can't make out what you say on this line. Please call again. Goodbye!"
+NUMBER_TOO_LONG = "That was too long for a telephone number."
+
+_ORDINALS = (
+    "", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+    "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth",
+)  # fmt: skip
+_HOURS = (
+    "twelve", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+)  # fmt: skip
+
+
+def greeting(now: datetime) -> str:
+    """A greeting for the hour."""
+    part = "morning" if now.hour < 12 else "afternoon" if now.hour < 18 else "evening"
+    return f"Good {part}, and thank you for calling."
+
+
+def goodbye(notes: Notes) -> str:
+    """A goodbye; to those with an appointment, until then."""
+    name = f", {notes.name}" if notes.name else ""
+    if notes.is_booked and notes.appointment is not None:
+        return f"Thank you{name}. See you on {day(notes.appointment)}. Goodbye!"
+    return f"Thank you for calling{name}. Goodbye!"
+
+
+def noted(field: FieldName, notes: Notes) -> str:
+    """A short sign that an answer has arrived."""
+    if field == "name":
+        return f"Thank you, {notes.name}."
+    if field == "number":
+        return f"I have {grouped(notes.number or '')}."
+    if field == "reason":
+        return "I see."
+    return "Very good."
+
+
+def so_far(digits: str) -> str:
+    """For a number that comes in pieces."""
+    return f"I have {grouped(digits)} so far. Please go on."
+
+
+def offers(slots: Sequence[datetime]) -> str:
+    """Appointments to choose from."""
+    days = ["", *(day(slot) for slot in slots)]
+    times = [
+        clock_time(slot.time()) if day(slot) == before else moment(slot)
+        for slot, before in zip(slots, days, strict=False)
+    ]
+    if len(times) == 1:
+        return f"I have {times[0]}. Does that suit you?"
+    return f"I have {', '.join(times[:-1])}, or {times[-1]}. Which suits you?"
+
+
+def read_back(notes: Notes) -> list[str]:
+    """Everything the caller said, to be confirmed."""
+    about = "Your message" if notes.wants_message else "The reason"
+    sentences = [
+        "Let me read that back.",
+        f"Your name is {notes.name}.",
+        f"Your number is {grouped(notes.number or '')}.",
+        f"{about}: {notes.reason}.",
+    ]
+    if notes.appointment is not None and not notes.wants_message:
+        sentences.append(f"You are coming on {moment(notes.appointment)}.")
+    return [*sentences, RIGHT]
+
+
+def done(notes: Notes) -> str:
+    """After the caller has confirmed."""
+    if notes.wants_message:
+        return "Thank you. I'll pass that on, and somebody will call you back."
+    when = f" for {moment(notes.appointment)}" if notes.appointment else ""
+    return f"Wonderful, you are booked{when}."
+
+
+def booked(notes: Notes) -> list[str]:
+    """The booking once more; nothing when there is none."""
+    if not notes.is_booked or notes.appointment is None:
+        return []
+    return [f"You are booked for {moment(notes.appointment)}."]
+
+
+def moment(slot: datetime) -> str:
+    """A day and time: "Tuesday the twenty-fourth at half past ten in the morning"."""
+    return f"{day(slot)} at {clock_time(slot.time())}"
+
+
+def day(slot: datetime) -> str:
+    """A weekday and the day of the month, in words."""
+    return f"{slot:%A} the {_ordinal(slot.day)}"
+
+
+def clock_time(at: time) -> str:
+    """A time of day, in words."""
+    hour = _HOURS[at.hour % 12]
+    part = "in the morning" if at.hour < 12 else "in the afternoon"
+    if at.minute == 30:
+        return f"half past {hour} {part}"
+    if at.minute:
+        return f"{hour} {at.minute:02} {part}"
+    return "noon" if at.hour == 12 else f"{hour} {part}"
+
+
+def _ordinal(number: int) -> str:
+    if number < 20:
+        return _ORDINALS[number]
+    if number % 10 == 0:
+        return "twentieth" if number == 20 else "thirtieth"
+    return f"{'twenty' if number < 30 else 'thirty'}-{_ORDINALS[number % 10]}"

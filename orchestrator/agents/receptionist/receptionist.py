@@ -1,0 +1,70 @@
+"""The receptionist: what each kind of turn means to it."""
+
+from collections.abc import AsyncIterator
+
+from orchestrator.agents.protocol import Part
+from orchestrator.agents.receptionist import phrases
+from orchestrator.agents.receptionist.dialogue import GATHERS, Dialogue
+from orchestrator.agents.receptionist.hearing import hear
+from orchestrator.agents.receptionist.notes import Notes
+from orchestrator.agents.receptionist.times import Clock, office_clock
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+
+UNSURE_BELOW = 0.35
+"""The confidence under which the caller is asked again. Exactly 0 is what recognisers give when they give none."""
+
+
+class Receptionist:
+    """Books appointments. Holds nothing of any call: notes and phase are in the state.
+
+    `transfer_to` is where callers who want a person are connected; without it a message is taken.
+    `clock` gives the office's local time.
+    """
+
+    def __init__(self, transfer_to: str | None = None, clock: Clock = office_clock) -> None:
+        self._transfer_to = transfer_to
+        self._clock = clock
+
+    async def reply(self, turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
+        """Answer one turn, a sentence at a time."""
+        if turn.kind == "ended":
+            return
+        notes = Notes.read(state.slots)
+        dialogue = Dialogue(notes, state.phase, self._clock(), self._transfer_to, state.from_number)
+        if turn.kind != "silence":
+            notes.silences = 0
+        _answer(dialogue, turn)
+        state.phase, state.slots = dialogue.phase, notes.written()
+        for part in dialogue.parts:
+            yield part
+
+
+def _answer(dialogue: Dialogue, turn: Turn) -> None:
+    is_heard = turn.kind in ("speech", "keys") and bool(turn.text.strip() or turn.digits)
+    if turn.kind == "started":
+        _greet(dialogue)
+    elif dialogue.phase == "done":
+        dialogue.part_with(phrases.goodbye(dialogue.notes))
+    elif dialogue.phase not in GATHERS and not is_heard:
+        _greet(dialogue)
+    elif turn.kind == "interrupted":
+        dialogue.say(phrases.GO_ON)
+        dialogue.listen()
+    elif not is_heard:
+        dialogue.bear_silence()
+    elif turn.kind == "keys":
+        hear(dialogue, turn.text, keys=turn.digits or turn.text)
+    elif turn.confidence is not None and 0 < turn.confidence < UNSURE_BELOW and dialogue.phase in GATHERS:
+        dialogue.miss(phrases.UNCLEAR[min(dialogue.notes.misses, len(phrases.UNCLEAR) - 1)])
+    else:
+        hear(dialogue, turn.text)
+
+
+def _greet(dialogue: Dialogue) -> None:
+    """Begin the call; should it begin twice, pick up where it was."""
+    if dialogue.phase in GATHERS:
+        dialogue.ask_again(phrases.HELLO_AGAIN)
+    else:
+        dialogue.say(phrases.greeting(dialogue.now), phrases.ABILITIES)
+        dialogue.ask("open", phrases.WHAT_CAN_I_DO)
