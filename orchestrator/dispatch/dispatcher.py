@@ -1,0 +1,78 @@
+"""The seam between an ingress and whatever runs the turns: here, or in workers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+
+
+class PendingReply(Protocol):
+    """A submitted turn. It goes on whether or not somebody waits; leaving it costs nothing."""
+
+    @property
+    def result(self) -> TurnResult | None:
+        """The result, once it is there."""
+
+    async def wait(self, timeout_seconds: float) -> TurnResult | None:
+        """The result, or None when it has not come in time. May be called again, and by several at once."""
+
+    def tokens(self) -> AsyncIterator[str]:
+        """The text of the reply as it is produced, ending when the turn has ended.
+
+        A turn that was run again by another worker starts over, and then only what goes beyond
+        the text already given is yielded. A recorded reply comes as one token.
+        """
+
+
+class Dispatcher(Protocol):
+    """Hands turns to whoever runs them. One per process; safe to use from many tasks."""
+
+    async def submit(
+        self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
+    ) -> PendingReply:
+        """Hand over `turn`; when this returns, it is stored and will get exactly one outcome.
+
+        Submitting the same `turn_id` again is the same turn. `opening` holds the fields of a new
+        `ConversationState` (`channel`, `direction`, `from_number`, `to_number`, `slots`), used if the
+        call has no state yet; without it an unknown call raises `UnknownCall`. `stream` asks for tokens
+        while the reply is produced; without it the text may come with the result alone.
+
+        Raises `UnknownCall`, `CallEnded`, `CallRefused` (no room for a new call), `TurnRejected`, `StoreFull` or
+        `StoreUnavailable` (nothing is known: submit again).
+        """
+
+    async def find(self, call_sid: str, turn_id: str) -> PendingReply | None:
+        """The turn that was submitted earlier, perhaps to another ingress; None when nobody knows it.
+
+        Raises `StoreUnavailable`.
+        """
+
+    async def waiting(self, call_sid: str) -> list[str]:
+        """The ids of the call's turns that have no result yet, in order. Raises `StoreUnavailable`."""
+
+    async def adopt(self, state: ConversationState) -> None:
+        """Go on with a live call in this process, from the last known `state` of it, until the store is back.
+
+        Only who holds the call's line may do that. Where turns run in this process anyway, it changes nothing.
+        """
+
+    async def submit_by(
+        self,
+        turn: Turn,
+        *,
+        deadline_seconds: float = 2.0,
+        opening: Mapping[str, Any] | None = None,
+        stream: bool = False,
+    ) -> PendingReply:
+        """Like `submit`, trying again over `StoreUnavailable` until the deadline."""
+
+
+async def first_of(pending: PendingReply, timeout_seconds: float) -> TurnResult | None:
+    """`pending.wait`, bounded even against a transport that hangs."""
+    try:
+        return await asyncio.wait_for(pending.wait(timeout_seconds), timeout_seconds + 1)
+    except TimeoutError:
+        return None

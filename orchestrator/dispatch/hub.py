@@ -1,0 +1,114 @@
+"""Where an ingress's waiting turns meet what is told of them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from weakref import WeakValueDictionary
+
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.turns.messages import Settled, Token
+
+CUT_OFF = ("interrupted", "dropped")
+"""Outcomes whose text is no more than what was heard: there is nothing left to say."""
+
+
+class Pending:
+    """A submitted turn, shared by everybody in this process who waits for it.
+
+    `submit_again` hands it to the store once more; it is set when the store has taken it.
+    """
+
+    def __init__(self, call_sid: str, turn_id: str) -> None:
+        self.call_sid = call_sid
+        self.turn_id = turn_id
+        self.since = asyncio.get_running_loop().time()
+        self.result: TurnResult | None = None
+        self.submit_again: Callable[[], Awaitable[TurnResult | None]] | None = None
+        self._text = ""
+        self._epoch = 0
+        self._changed = asyncio.Event()
+
+    async def wait(self, timeout_seconds: float) -> TurnResult | None:
+        """The result, or None when it has not come in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                while self.result is None:
+                    await self._changed.wait()
+        return self.result
+
+    async def tokens(self) -> AsyncIterator[str]:
+        """The reply's text as it grows. What a second run of the turn says anew is not repeated; but where it says
+        something else than what was already given, it is given from its beginning."""
+        given = ""
+        while True:
+            changed, result = self._changed, self.result
+            text = self._text if result is None else result.reply.text
+            if result is not None and result.outcome in CUT_OFF and not text.startswith(given):
+                return
+            if more := _more(given, text, is_settled=result is not None):
+                yield more
+                given = text
+            elif result is not None:
+                return
+            else:
+                await changed.wait()
+
+    def heard(self, token: Token) -> None:
+        """Add a token. An older epoch's is dropped, and so is one after a gap: the result will fill it."""
+        if self.result is not None or token.epoch < self._epoch:
+            return
+        if token.epoch > self._epoch:
+            self._epoch, self._text = token.epoch, ""
+        if token.index <= len(self._text):
+            self._text = self._text[: token.index] + token.text
+            self._tell()
+
+    def settle(self, result: TurnResult) -> None:
+        """The turn has its result; the first one stands."""
+        if self.result is None:
+            self.result = result
+            self._tell()
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+def _more(given: str, text: str, *, is_settled: bool) -> str:
+    """What is to be said after `given`, when the reply is `text` so far."""
+    if text.startswith(given):
+        return text[len(given) :]
+    if given.startswith(text) and not is_settled:  # a second run that has not caught up yet
+        return ""
+    return f" {text}" if text else ""
+
+
+class ReplyHub:
+    """All turns that somebody in this process waits for. One that nobody holds any more is forgotten."""
+
+    def __init__(self) -> None:
+        self._waiting: WeakValueDictionary[tuple[str, str], Pending] = WeakValueDictionary()
+
+    def pending(self, call_sid: str, turn_id: str) -> Pending:
+        """The waiting turn, registered now if it was not."""
+        key = (call_sid, turn_id)
+        found = self._waiting.get(key)
+        if found is None:
+            found = self._waiting[key] = Pending(call_sid, turn_id)
+        return found
+
+    def deliver(self, message: Token | Settled) -> None:
+        """Pass a message on to who waits for its turn."""
+        if isinstance(message, Token):
+            pending = self._waiting.get((message.call_sid, message.turn_id))
+            if pending is not None:
+                pending.heard(message)
+        else:
+            pending = self._waiting.get((message.result.call_sid, message.result.turn_id))
+            if pending is not None:
+                pending.settle(message.result)
+
+    def unsettled(self, older_than_seconds: float) -> list[Pending]:
+        """The turns that have waited that long for a result."""
+        before = asyncio.get_running_loop().time() - older_than_seconds
+        return [p for p in self._waiting.values() if p.result is None and p.since <= before]

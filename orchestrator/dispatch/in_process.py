@@ -1,0 +1,101 @@
+"""Runs turns in the ingress itself: one process, no Redis."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+from orchestrator.agents.host import AgentHost
+from orchestrator.agents.protocol import Agent
+from orchestrator.conversation.state import ConversationState
+from orchestrator.dispatch.hub import ReplyHub
+from orchestrator.dispatch.submission import StoreDispatcher
+from orchestrator.state.base import StateManagerBase
+from orchestrator.turns.memory_store import InMemoryTurnStore
+from orchestrator.turns.messages import Arrival
+from orchestrator.turns.runner import TurnRunner
+
+logger = logging.getLogger(__name__)
+
+HOLDER = "in-process"
+CLEAN_UP_EVERY_SECONDS = 60.0
+
+
+class InProcessDispatcher(StoreDispatcher):
+    """A dispatcher that is also the worker. Use it as a context manager: leaving it lets running turns finish."""
+
+    def __init__(
+        self,
+        states: StateManagerBase,
+        agent: Agent,
+        host: AgentHost,
+        *,
+        agent_timeout_seconds: float,
+        drain_seconds: float = 25.0,
+        max_active_calls: int | None = None,
+    ) -> None:
+        hub = ReplyHub()
+        self.memory = InMemoryTurnStore(
+            states, max_active_calls=max_active_calls, tell=hub.deliver, notify=self._arrived, wake=self._wake
+        )
+        super().__init__(self.memory, hub)
+        self.runner = TurnRunner(self.memory, agent, host, agent_timeout_seconds=agent_timeout_seconds)
+        self._drain_seconds = drain_seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._cleaner: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "InProcessDispatcher":
+        self._cleaner = asyncio.create_task(self._clean_up())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._cleaner is not None:
+            self._cleaner.cancel()
+            await asyncio.wait({self._cleaner})
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._drain_seconds)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
+
+    async def adopt(self, state: ConversationState) -> None:
+        """Nothing to do: every call runs here."""
+
+    async def idle(self, call_sid: str, timeout_seconds: float) -> None:
+        """Wait until no turn of the call runs or waits here. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_seconds):
+            while not self.memory.is_idle(call_sid):
+                await asyncio.sleep(0.02)
+
+    def _wake(self, call_sid: str) -> None:
+        self._own(lambda: self._run(call_sid), f"turns of {call_sid}")
+
+    async def _run(self, call_sid: str) -> None:
+        await self.runner.run(await self.memory.claim(call_sid, HOLDER))
+
+    def _arrived(self, arrival: Arrival) -> None:
+        if self.runner.arrived(arrival):
+            self._own(lambda: self._reject(arrival), "reject a turn")
+
+    async def _reject(self, arrival: Arrival) -> None:
+        await self.memory.reject(arrival.call_sid, arrival.turn_id)
+
+    def _own(self, work: Callable[[], Awaitable[None]], name: str) -> None:
+        async def owned() -> None:
+            try:
+                await work()
+            except Exception:
+                logger.exception("A turn could not be run; report this: %s", name)
+
+        task = asyncio.create_task(owned(), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _clean_up(self) -> None:
+        while True:
+            await asyncio.sleep(CLEAN_UP_EVERY_SECONDS)
+            await self.memory.states.cleanup_expired()
+            await self.memory.forget_expired()

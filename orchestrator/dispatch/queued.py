@@ -1,0 +1,95 @@
+"""Hands turns to workers through Redis, and hears the replies over pub/sub."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack, suppress
+from types import TracebackType
+
+from redis.asyncio import Redis
+
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.dispatch.hub import Pending, ReplyHub
+from orchestrator.dispatch.submission import StoreDispatcher
+from orchestrator.errors import CallEnded, CallRefused, StoreUnavailable, UnknownCall
+from orchestrator.redis.subscription import Subscription
+from orchestrator.turns.messages import read_reply
+from orchestrator.turns.redis_store import RedisTurnStore
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_SECONDS = 1.0
+"""How often a turn whose result has not been heard is looked up in Redis."""
+
+
+class QueuedDispatcher(StoreDispatcher):
+    """A dispatcher for separate workers. Use it as a context manager.
+
+    `listening` is a client whose reads may take long; `channel` the one that `store` names to workers.
+    """
+
+    def __init__(self, store: RedisTurnStore, listening: Redis, channel: str) -> None:
+        hub = ReplyHub()
+        super().__init__(store, hub)
+        self._redis_store = store
+        self._look = asyncio.Event()
+        self._subscription = Subscription(
+            listening, channel, lambda data: hub.deliver(read_reply(data)), on_gap=self._look.set
+        )
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "QueuedDispatcher":
+        await self._stack.enter_async_context(self._subscription)
+        looking = asyncio.create_task(self._look_for_missed(), name="look for missed replies")
+        self._stack.push_async_callback(_stop, looking)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _look_for_missed(self) -> None:
+        """Pub/sub may lose a reply; the store does not. This is what bounds the wait for a lost one."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), LOOK_EVERY_SECONDS)
+            self._look.clear()
+            try:
+                await self._look_once()
+            except StoreUnavailable:
+                continue
+            except Exception:
+                logger.exception("Missed replies could not be looked up")
+
+    async def _look_once(self) -> None:
+        waiting = self.hub.unsettled(LOOK_EVERY_SECONDS if self._subscription.connected else 0)
+        if not waiting:
+            return
+        found = await self._redis_store.find_many([(p.call_sid, p.turn_id) for p in waiting])
+        for pending, result in zip(waiting, found, strict=True):
+            if result is None:
+                await self._submit_again(pending)
+            elif result != "waiting":
+                pending.settle(result)
+
+    async def _submit_again(self, pending: Pending) -> None:
+        """Redis does not know a turn that it had taken: it was restarted, or failed over, and lost its last writes."""
+        if pending.submit_again is None:
+            return
+        logger.warning(
+            "Redis has lost a turn that it had taken; it is handed over again",
+            extra={"action": "turn.resubmitted", "call_sid": pending.call_sid, "turn_id": pending.turn_id},
+        )
+        try:
+            result = await pending.submit_again()
+        except (UnknownCall, CallEnded):
+            result = TurnResult(call_sid=pending.call_sid, turn_id=pending.turn_id, outcome="dropped")
+        except CallRefused:
+            return
+        if result is not None:
+            pending.settle(result)
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task}, timeout=2)

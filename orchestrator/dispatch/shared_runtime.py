@@ -1,0 +1,80 @@
+"""The ingress of a system with workers: Redis, the breaker, and both kinds of dispatcher."""
+
+import logging
+from contextlib import AsyncExitStack
+from uuid import uuid4
+
+from redis.asyncio import Redis
+
+from orchestrator.agents.host import AgentHost
+from orchestrator.dispatch.queued import QueuedDispatcher
+from orchestrator.dispatch.split import SplitDispatcher
+from orchestrator.redis import keys
+from orchestrator.redis.breaker import Breaker
+from orchestrator.redis.connections import connect
+from orchestrator.redis.errors import store_errors
+from orchestrator.runtime import Runtime, local_dispatcher
+from orchestrator.settings import Settings
+from orchestrator.state.base import StateManagerBase
+from orchestrator.state.factory import load_state_manager
+from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.state.redis import RedisStateManager
+from orchestrator.state.rollout import RolloutStateManager
+from orchestrator.turns.redis_scripts import replica_wait
+from orchestrator.turns.redis_store import RedisTurnStore
+
+logger = logging.getLogger(__name__)
+
+LISTEN_SECONDS = 30.0
+
+
+async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
+    """The runtime; what it does while Redis is away is the split dispatcher's business. `stack` owns its parts."""
+    logger.info("Initializing Redis-backed state manager", extra={"action": "state.connecting"})
+    redis: Redis = connect(settings)
+    listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
+    stack.push_async_callback(redis.aclose)
+    stack.push_async_callback(listening.aclose)
+    breaker = await stack.enter_async_context(Breaker(lambda: _ping(redis)))
+    if breaker.reached:
+        logger.info("Redis connection established", extra={"action": "state.connected"})
+    shared, elsewhere = _shared_states(settings, redis)
+    if elsewhere is not None:
+        stack.push_async_callback(elsewhere.close)
+    channel = keys.reply_channel(uuid4().hex)
+    store = RedisTurnStore(
+        redis,
+        ttl_seconds=settings.state_ttl_seconds,
+        states=elsewhere,
+        listener=channel,
+        max_active_calls=settings.max_active_calls,
+        breaker=breaker,
+        wait=replica_wait(settings),
+    )
+    queued = await stack.enter_async_context(QueuedDispatcher(store, listening, channel))
+    memory = InMemoryStateManager(settings.state_ttl_seconds)
+    host = await stack.enter_async_context(AgentHost())
+    split = SplitDispatcher(
+        queued,
+        lambda: local_dispatcher(settings, memory, host),
+        breaker=breaker,
+        states=shared,
+        memory=memory,
+        rollout_percent=settings.redis_rollout_percent,
+    )
+    dispatcher = await stack.enter_async_context(split)
+    states = RolloutStateManager(shared, memory, settings.redis_rollout_percent, in_memory=dispatcher.is_local)
+    return Runtime(settings, states, dispatcher, redis, breaker)
+
+
+def _shared_states(settings: Settings, redis: Redis) -> tuple[StateManagerBase, StateManagerBase | None]:
+    """The manager that all processes share; and the same again if it keeps states elsewhere than in this Redis."""
+    if settings.state_manager:
+        states = load_state_manager(settings.state_manager, settings)
+        return states, states
+    return RedisStateManager(redis, settings.state_ttl_seconds), None
+
+
+async def _ping(redis: Redis) -> None:
+    with store_errors():
+        await redis.execute_command("PING")  # type: ignore[no-untyped-call]

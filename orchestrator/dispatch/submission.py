@@ -1,0 +1,57 @@
+"""What both dispatchers do alike: hand a turn to the store and wait for it at the hub."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.hub import Pending, ReplyHub
+from orchestrator.retrying import until_deadline
+from orchestrator.turns.store import TurnStore
+
+SUBMIT_DEADLINE_SECONDS = 2.0
+
+
+class StoreDispatcher:
+    """Submits turns to a turn store. Who runs them is the business of the subclass."""
+
+    def __init__(self, store: TurnStore, hub: ReplyHub) -> None:
+        self.store = store
+        self.hub = hub
+
+    async def submit(self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False) -> Pending:
+        """Hand over `turn`; see `Dispatcher`."""
+        pending = self.hub.pending(turn.call_sid, turn.turn_id)  # first: the answer may be quick
+        if pending.result is None:
+            submit = partial(self.store.submit, turn, opening=opening, stream=stream)
+            recorded = await submit()
+            if recorded is not None:
+                pending.settle(recorded)
+            pending.submit_again = submit
+        return pending
+
+    async def submit_by(
+        self,
+        turn: Turn,
+        *,
+        deadline_seconds: float = SUBMIT_DEADLINE_SECONDS,
+        opening: Mapping[str, Any] | None = None,
+        stream: bool = False,
+    ) -> Pending:
+        """Like `submit`, again and again over `StoreUnavailable` until the deadline."""
+        return await until_deadline(lambda: self.submit(turn, opening=opening, stream=stream), deadline_seconds)
+
+    async def waiting(self, call_sid: str) -> list[str]:
+        """The ids of the call's turns that have no result yet, in order."""
+        return await self.store.waiting(call_sid)
+
+    async def find(self, call_sid: str, turn_id: str) -> Pending | None:
+        """A turn that was submitted before, here or elsewhere; see `Dispatcher`."""
+        pending = self.hub.pending(call_sid, turn_id)
+        if pending.result is None:
+            found = await self.store.find(call_sid, turn_id)
+            if found is None:
+                return None
+            if found != "waiting":
+                pending.settle(found)
+        return pending

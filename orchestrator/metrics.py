@@ -1,0 +1,46 @@
+"""The figures a process gives to Prometheus. Labels never hold a call SID or a phone number."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+TURN_BUCKETS = (
+    0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40,
+)  # fmt: skip
+"""Seconds: from the cost of an empty turn to the longest that a caller is held."""
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self._turn_seconds = Histogram(
+            "voiceagent_turn_seconds", "From a turn's arrival here to its reply.", ("channel", "outcome"),
+            buckets=TURN_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self._turns = Counter(
+            "voiceagent_turns", "Turns answered here, by outcome.", ("outcome", "channel"), registry=registry
+        )
+        self._requests = Counter(
+            "voiceagent_http_requests", "HTTP requests answered here.", ("route", "status"), registry=registry
+        )
+        self.active_calls = Gauge("voiceagent_active_calls", "Calls that go on; NaN when unknown.", registry=registry)
+        self.workers = Gauge("voiceagent_workers", "Workers alive; NaN when unknown.", registry=registry)
+        self.queue_depth = Gauge(
+            "voiceagent_queue_depth", "Calls that wait for a worker; NaN when unknown.", registry=registry
+        )
+
+    def turn_answered(self, *, channel: str, outcome: str, seconds: float) -> None:
+        """Count a turn's reply and the time it took."""
+        self._turn_seconds.labels(channel, outcome).observe(seconds)
+        self._turns.labels(outcome, channel).inc()
+
+    def request_answered(self, *, route: str, status: int) -> None:
+        """Count an HTTP answer. `route` is the template (`/calls/{call_sid}`), never the path asked for."""
+        self._requests.labels(route, str(status)).inc()
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
