@@ -1,0 +1,101 @@
+"""Where a worker's turns are run: the agent, the store, and the tasks that watch over both."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from types import TracebackType
+from uuid import uuid4
+
+from redis.asyncio import Redis
+
+from orchestrator.agents.host import AgentHost
+from orchestrator.agents.loader import configured_agent
+from orchestrator.errors import StoreUnavailable
+from orchestrator.redis import keys
+from orchestrator.redis.connections import connect
+from orchestrator.redis.subscription import Subscription
+from orchestrator.settings import Settings
+from orchestrator.state.base import StateManagerBase
+from orchestrator.state.redis import RedisStateManager
+from orchestrator.turns.messages import read_arrival
+from orchestrator.turns.redis_scripts import replica_wait
+from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.runner import TurnRunner
+from orchestrator.turns.store import Claim
+from workers.leases import keep_leases
+from workers.pulse import keep_pulse
+from workers.rescue import rescue_for_ever
+from workers.strays import give_back_strays
+
+logger = logging.getLogger(__name__)
+
+LISTEN_SECONDS = 30.0
+
+
+class Office:
+    """A worker's desk, as a context manager. `holder` names the worker in leases."""
+
+    def __init__(self, settings: Settings, redis: Redis, states: StateManagerBase) -> None:
+        self.holder = uuid4().hex
+        self.states = states
+        self.store = RedisTurnStore(
+            redis,
+            ttl_seconds=settings.state_ttl_seconds,
+            states=None if isinstance(states, RedisStateManager) else states,
+            wait=replica_wait(settings),
+        )
+        self._settings = settings
+        self._redis = redis
+        self._stack = AsyncExitStack()
+        self._rejections: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "Office":
+        settings, stack = self._settings, self._stack
+        host = await stack.enter_async_context(AgentHost())
+        agent = configured_agent(settings)
+        self.runner = TurnRunner(self.store, agent, host, agent_timeout_seconds=settings.agent_timeout_seconds)
+        listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
+        stack.push_async_callback(listening.aclose)
+        await stack.enter_async_context(Subscription(listening, keys.control_channel(self.holder), self._arrived))
+        for watch in (
+            keep_leases(self.store, self.runner),
+            rescue_for_ever(self.store),
+            keep_pulse(self._redis, self.holder, self.runner, host, agent.name),
+        ):
+            stack.push_async_callback(_stop, asyncio.create_task(watch))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def run(self, claim: Claim | None) -> None:
+        """Run a claimed turn and those that follow it."""
+        await self.runner.run(claim)
+
+    async def run_call(self, call_sid: str) -> None:
+        """Claim the call and run its turns, if nobody else does."""
+        await self.runner.run(await self.store.claim(call_sid, self.holder))
+
+    async def give_back_strays(self) -> int:
+        """Give back the calls that were granted to this worker but do not run here; how many."""
+        return await give_back_strays(self.store, self.holder, self.runner.running)
+
+    def _arrived(self, message: bytes) -> None:
+        arrival = read_arrival(message)
+        if self.runner.arrived(arrival):
+            task = asyncio.create_task(self._reject(arrival.call_sid, arrival.turn_id))
+            self._rejections.add(task)
+            task.add_done_callback(self._rejections.discard)
+
+    async def _reject(self, call_sid: str, turn_id: str) -> None:
+        try:
+            await self.store.reject(call_sid, turn_id)
+        except StoreUnavailable:
+            logger.warning("A turn could not be rejected and will be run", extra={"call_sid": call_sid})
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task}, timeout=2)

@@ -1,0 +1,88 @@
+"""A worker process, put together from the settings."""
+
+import asyncio
+import json
+from typing import Any
+
+import uvloop
+from arq.connections import ArqRedis
+
+from orchestrator.errors import BadSetting
+from orchestrator.logs import configure_logging
+from orchestrator.redis.connections import connection_pool
+from orchestrator.settings import Settings, load_settings
+from orchestrator.state.base import StateManagerBase
+from orchestrator.state.factory import load_state_manager
+from orchestrator.state.redis import RedisStateManager
+from workers.cron import CRON_JOBS
+from workers.office import Office
+from workers.tasks import run_turns
+from workers.worker import TurnWorker
+
+HEALTH_EVERY_SECONDS = 10
+
+
+def run() -> None:
+    """Run a worker until it is told to stop. Raises `BadSetting` or `BadAgent`."""
+    settings = load_settings()
+    _require_redis(settings)
+    make_worker(settings).run()
+
+
+def _require_redis(settings: Settings) -> None:
+    if not settings.use_redis:
+        raise BadSetting(
+            "USE_REDIS is not true, and workers get their turns through Redis: set USE_REDIS=true and REDIS_URL, "
+            "here and for web. Without Redis, web answers by itself and wants no workers."
+        )
+
+
+def make_worker(settings: Settings) -> TurnWorker:
+    """A worker for `settings`, with its event loop. Raises `BadSetting`."""
+    configure_logging(settings, "worker")
+    asyncio.set_event_loop(uvloop.new_event_loop())
+    redis = ArqRedis(
+        pool_or_conn=connection_pool(settings, max_connections=settings.worker_max_turns + 20),
+        job_serializer=_to_json,
+        job_deserializer=json.loads,
+    )
+    worker = TurnWorker(
+        functions=[run_turns],
+        cron_jobs=CRON_JOBS,
+        redis_pool=redis,
+        on_startup=_enter_office,
+        on_shutdown=_leave_office,
+        job_completion_wait=int(settings.drain_timeout_seconds),
+        max_jobs=settings.worker_max_turns,
+        job_timeout=60,
+        keep_result=0,
+        health_check_interval=HEALTH_EVERY_SECONDS,
+        job_serializer=_to_json,
+        job_deserializer=json.loads,
+        log_results=False,
+    )
+    worker.ctx.update(settings=settings, worker=worker)
+    return worker
+
+
+async def _enter_office(ctx: dict[Any, Any]) -> None:
+    settings: Settings = ctx["settings"]
+    states = _states(settings, ctx["redis"])
+    ctx["office"] = await Office(settings, ctx["redis"], states).__aenter__()
+    ctx["worker"].office = ctx["office"]
+
+
+def _states(settings: Settings, redis: ArqRedis) -> StateManagerBase:
+    if settings.state_manager:
+        return load_state_manager(settings.state_manager, settings)
+    return RedisStateManager(redis, settings.state_ttl_seconds)
+
+
+async def _leave_office(ctx: dict[Any, Any]) -> None:
+    if "office" in ctx:
+        await ctx["office"].__aexit__(None, None, None)
+
+
+def _to_json(value: Any) -> bytes:
+    """JSON, never pickle: nothing that comes out of Redis is ever executed."""
+    return json.dumps(value, default=repr).encode()

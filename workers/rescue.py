@@ -1,0 +1,27 @@
+"""Looks for calls whose turns wait though nobody holds them, and wakes a worker for each."""
+
+import asyncio
+import logging
+from random import uniform
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.turns.redis_store import RedisTurnStore
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_SECONDS = 0.25
+
+
+async def rescue_for_ever(store: RedisTurnStore) -> None:
+    """Every worker looks, a little out of step with the others; a call found is not looked at again for a second."""
+    while True:
+        await asyncio.sleep(uniform(0.8, 1.2) * LOOK_EVERY_SECONDS)
+        try:
+            rescued = await store.rescue()
+        except StoreUnavailable:
+            continue  # whoever polls the queue says so already
+        for call_sid in rescued:
+            logger.warning(
+                "A call's turns waited with nobody at work on them; woke a worker",
+                extra={"action": "call.rescued", "call_sid": call_sid},
+            )

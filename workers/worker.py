@@ -1,0 +1,271 @@
+"""`TurnWorker`: arq's worker, on arq's own keys, woken instead of polling, and able to outlive its Redis.
+
+What differs from `arq.Worker`, whose constructor it keeps:
+
+- it sleeps on a wake list (`BLPOP`) instead of a timer; the poll every `poll_delay` seconds remains as a safety
+  net, because a wake-up is a hint that can get lost;
+- it claims many jobs in one script, without a WATCH/MULTI for each, and takes a call's lease in the same step;
+- no Redis error ends it or costs it a slot;
+- SIGTERM drains it: nothing new is taken, the turns at hand are finished, what is left is handed over.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable
+from functools import cached_property
+from signal import Signals
+from typing import Any
+
+from arq.connections import create_pool, log_redis_info
+from arq.constants import in_progress_key_prefix, job_key_prefix
+from arq.worker import Worker
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.redis import keys
+from orchestrator.redis.scripts import lua
+from orchestrator.redis.wire import WiredScript, command_of
+from orchestrator.turns.redis_store import JOB_ID_PREFIX
+from workers.office import Office
+
+logger = logging.getLogger("arq.worker")
+
+REDIS_TROUBLE = (RedisError, OSError, TimeoutError)
+LONGEST_PAUSE_SECONDS = 1.0
+LONGEST_SLEEP_SECONDS = 1.0
+"""Shorter than a connection waits for an answer."""
+HAND_OVER_SECONDS = 5.0
+
+
+class TurnWorker(Worker):
+    """An arq worker that also runs the turns of calls, once it has an `office` to run them in."""
+
+    office: Office | None = None
+
+    _failures = 0
+    _is_ready = False
+    _may_hold_strays = False
+    _claim_script: Any = None
+    _blocking_command: Any = None
+
+    @cached_property
+    def _slot_freed(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    async def main(self) -> None:
+        """Work until cancelled; in burst mode until the queue is empty."""
+        await self._connect()
+        self.ctx["redis"] = self.pool
+        if self.on_startup:
+            await self.on_startup(self.ctx)
+        while True:
+            if await self._survive(self._poll_iteration()):
+                self._say_ready()
+            if self.burst and await self._burst_is_over():
+                return
+            await self._survive(self._sleep_until_woken())
+
+    async def _connect(self) -> None:
+        names = ", ".join(self.functions)
+        if self._pool is None:
+            self._pool = await create_pool(
+                self.redis_settings,
+                job_deserializer=self.job_deserializer,
+                job_serializer=self.job_serializer,
+                default_queue_name=self.queue_name,
+                expires_extra_ms=self.expires_extra_ms,
+            )
+        logger.info("Starting worker for %d functions: %s", len(self.functions), names)
+        await self._survive(log_redis_info(self.pool, logger.info))
+
+    def _say_ready(self) -> None:
+        """Once, when Redis has answered."""
+        if self.office is None or self._is_ready:
+            return
+        self._is_ready = True
+        logging.getLogger(__name__).info("Worker ready", extra={"action": "worker.ready", "holder": self.office.holder})
+
+    async def _survive(self, step: Awaitable[None]) -> bool:
+        """Take a step; where Redis fails it, say so once and wait a little longer each time. Whether it was taken."""
+        try:
+            await step
+        except REDIS_TROUBLE as error:
+            if self.burst:
+                raise
+            self._failures += 1
+            if self._failures == 1:
+                logger.warning(
+                    "Redis does not answer (%s); the worker waits for it", type(error).__name__,
+                    extra={"action": "worker.redis_lost"},
+                )  # fmt: skip
+            await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(self._failures, 5)))
+            return False
+        else:
+            if self._failures:
+                logger.info("Redis answers again", extra={"action": "worker.redis_back"})
+            self._failures = 0
+            return True
+
+    async def _burst_is_over(self) -> bool:
+        if not 0 <= self.max_burst_jobs <= self._jobs_started() and await self.pool.zcard(self.queue_name):
+            return False
+        await asyncio.gather(*self.tasks.values())
+        return True
+
+    async def _poll_iteration(self) -> None:
+        """Start what is due and there is room for, forget what is done, keep arq's health record and cron."""
+        room = min(self.max_jobs - self.job_counter, self.queue_read_limit)
+        if self.burst and self.max_burst_jobs >= 0:
+            room = min(room, self.max_burst_jobs - self._jobs_started())
+        if self.allow_pick_jobs and room > 0:
+            await self._give_back_strays()
+            await self._claim_and_watch(room)
+        if self.allow_abort_jobs:
+            await self._cancel_aborted_jobs()
+        self._forget_done()
+        await self.heart_beat()
+
+    async def _claim_and_watch(self, room: int) -> None:
+        """Claim; and note when an answer was lost, to which somebody may have been granted something."""
+        wire = getattr(self.pool.connection_pool, "wire", None)
+        lost_before = wire.lost_answers if wire else 0
+        try:
+            await self._claim(room)
+        except REDIS_TROUBLE:
+            self._may_hold_strays = True
+            raise
+        if wire and wire.lost_answers != lost_before:
+            self._may_hold_strays = True
+
+    async def _give_back_strays(self) -> None:
+        """After a claim whose answer was lost: what it granted is anybody's to run."""
+        if not self._may_hold_strays or self.office is None:
+            return
+        try:
+            strays = await self.office.give_back_strays()
+        except StoreUnavailable as error:
+            raise RedisConnectionError(str(error)) from error
+        self._may_hold_strays = False
+        if strays:
+            logger.warning(
+                "%d calls were granted to this worker in an answer that was lost, and are given back", strays,
+                extra={"action": "worker.strays"},
+            )  # fmt: skip
+
+    async def _claim(self, room: int) -> None:
+        office = self.office
+        if self._claim_script is None:
+            self._claim_script = WiredScript(self.pool, lua("claim_jobs"))
+        claimed = await self._claim_script(
+            keys=[self.queue_name, keys.DUE, keys.wake_list(self.queue_name)],
+            args=[
+                room, in_progress_key_prefix, int(self.in_progress_timeout_s * 1000),
+                JOB_ID_PREFIX if office else "", job_key_prefix,
+                office.holder if office else "", office.store.lease_ms if office else 0,
+                office.store.lease_record_ms if office else 0, keys.STATE_PREFIX, self.queue_read_limit,
+            ],
+        )  # fmt: skip
+        for kind, name, more in claimed:
+            if kind == b"turns" and office is not None:
+                call_sid = name.decode()
+                self._start(f"{JOB_ID_PREFIX}{call_sid}:{int(more[0])}", self._run_turns(office, call_sid, more))
+            else:
+                job_id = name.decode()
+                self._start(job_id, self.run_job(job_id, int(float(more))))
+
+    def _start(self, name: str, job: Any) -> None:
+        self.job_counter += 1
+        task = self.tasks[name] = self.loop.create_task(job, name=name)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, _: "asyncio.Task[Any]") -> None:
+        self.job_counter -= 1
+        self._slot_freed.set()
+
+    async def _run_turns(self, office: Office, call_sid: str, granted: list[Any]) -> None:
+        began = time.perf_counter()
+        await office.run(await office.store.granted(call_sid, office.holder, granted))
+        self.jobs_complete += 1
+        logger.debug("Turns of a call were run in %.4f s", time.perf_counter() - began)
+
+    def _forget_done(self) -> None:
+        for job_id, task in list(self.tasks.items()):
+            if not task.done():
+                continue
+            del self.tasks[job_id]
+            if task.cancelled():
+                continue
+            error = task.exception()
+            if error is None:
+                continue
+            if self.burst or not isinstance(error, Exception):
+                raise error
+            logger.error("Job %s was left unfinished", job_id, exc_info=error)
+
+    async def _sleep_until_woken(self) -> None:
+        """Until a job was enqueued, a slot is free, or `poll_delay` is over; whichever matters now."""
+        if not self.allow_pick_jobs:
+            await asyncio.sleep(0.05)
+        elif self.poll_delay_s <= 0:  # BLPOP would take that for "for ever"
+            await asyncio.sleep(0)
+        elif self.job_counter >= self.max_jobs:
+            self._slot_freed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._slot_freed.wait(), self.poll_delay_s)
+        else:
+            await self._sleep_on(keys.wake_list(self.queue_name), min(self.poll_delay_s, LONGEST_SLEEP_SECONDS))
+
+    async def _sleep_on(self, wake_list: str, seconds: float) -> None:
+        if self._blocking_command is None:
+            self._blocking_command = command_of(self.pool, blocks=True)
+        token = await self._blocking_command("BLPOP", wake_list, seconds)
+        if token and not self.allow_pick_jobs:  # SIGTERM came meanwhile: wake somebody who can take the job
+            await self.pool.lpush(wake_list, token[1])  # type: ignore[misc]
+
+    def handle_sig_wait_for_completion(self, signum: Signals) -> None:
+        """Drain: no turn is begun from now on."""
+        if self.office is not None:
+            self.office.runner.draining = True
+        super().handle_sig_wait_for_completion(signum)
+
+    async def _wait_for_tasks_to_complete(self, signum: Signals) -> None:
+        """Let the turns at hand finish, hand over those that do not in time, then stop."""
+        await self._wait_for_all(self._job_completion_wait)
+        if self.office is not None and any(not task.done() for task in self.tasks.values()):
+            self.office.runner.hand_over()
+            await self._wait_for_all(HAND_OVER_SECONDS)
+        left = [task for task in self.tasks.values() if not task.done()]
+        logger.info(
+            "shutdown on %s, wait complete ◆ %d jobs complete ◆ %d failed ◆ %d retries ◆ %d ongoing to cancel",
+            Signals(signum).name, self.jobs_complete, self.jobs_failed, self.jobs_retried, len(left),
+            extra={"action": "worker.drained"},
+        )  # fmt: skip
+        for task in left:
+            task.cancel()
+        if self.main_task is not None:
+            self.main_task.cancel()
+        if self.on_stop is not None:
+            self.on_stop(signum)
+
+    async def _wait_for_all(self, seconds: float) -> None:
+        running = [task for task in self.tasks.values() if not task.done()]
+        if running:
+            await asyncio.wait(running, timeout=seconds)
+
+    async def close(self) -> None:
+        """Release everything; Redis being away is no reason to fail."""
+        if not self._handle_signals:
+            self.handle_sig(Signals.SIGUSR1)
+        if not self._pool:
+            return
+        await asyncio.gather(*self.tasks.values(), return_exceptions=not self.burst)
+        with contextlib.suppress(*REDIS_TROUBLE):
+            await self.pool.delete(self.health_check_key)
+        if self.on_shutdown:
+            await self.on_shutdown(self.ctx)
+        with contextlib.suppress(*REDIS_TROUBLE):
+            await self.pool.close(close_connection_pool=True)
+        self._pool = None
