@@ -1,0 +1,43 @@
+"""`python -m web`: one ingress process. Exits 0 after SIGTERM, 2 when a setting stops it."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+
+from orchestrator.errors import BadAgent, BadSetting
+from orchestrator.settings import Settings, load_settings
+
+
+def main() -> int:
+    """Serve until told to stop; the exit status."""
+    try:
+        run(load_settings())
+    except (BadSetting, BadAgent) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def run(settings: Settings) -> None:
+    """Set up the logs, build the application and serve it."""
+    from orchestrator.logs import configure_logging
+
+    configure_logging(settings, "web")
+    from web.app import create_app
+    from web.server import serve
+
+    app = create_app(settings)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(app, settings))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    sys.exit(main())

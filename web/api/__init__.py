@@ -1,0 +1,1 @@
+"""The API: text conversations and a look at the calls, in JSON."""

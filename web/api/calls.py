@@ -1,0 +1,80 @@
+"""`GET /calls`, `GET /calls/{call_sid}` and `DELETE /calls/{call_sid}`."""
+
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.dispatcher import first_of
+from orchestrator.errors import CallEnded, TurnRejected, UnknownCall, UnreadableState
+from web.api.endpoint import call_sid_in
+from web.ingress import Ingress
+from web.outbound.hanging_up import hang_up
+from web.states import read_states
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+END_SECONDS = 5.0
+
+
+async def list_calls(ingress: Ingress, request: Request) -> Response:
+    """Up to `limit` active calls, newest first, and how many there are in all (`count`)."""
+    limit = _limit(request.query_params.get("limit"))
+    states = ingress.runtime.states
+    call_sids = await states.get_all_call_sids()
+    found = await read_states(states, call_sids[-limit:])  # the latest
+    found.sort(key=lambda state: state.created_at, reverse=True)
+    return JSONResponse({"calls": [_summary(state) for state in found], "count": len(call_sids)})
+
+
+async def show_call(ingress: Ingress, request: Request) -> Response:
+    """The whole state of a call."""
+    state = await ingress.runtime.states.get_state(call_sid_in(request))
+    if state is None:
+        raise UnknownCall
+    return Response(state.model_dump_json(), media_type="application/json")
+
+
+async def delete_call(ingress: Ingress, request: Request) -> Response:
+    """Hang up, end the call, wait a moment for what runs to stop, and forget it; one that nobody can read just that."""
+    call_sid = call_sid_in(request)
+    try:
+        state = await ingress.runtime.states.get_state(call_sid)
+    except UnreadableState:
+        return await _forget(ingress, call_sid)
+    if state is None:
+        raise UnknownCall
+    if state.is_active and state.channel != "api":
+        await hang_up(request.app.state.outbound, state)
+    await _end(ingress, call_sid)
+    return await _forget(ingress, call_sid)
+
+
+async def _forget(ingress: Ingress, call_sid: str) -> Response:
+    await ingress.runtime.states.delete_state(call_sid)
+    return Response(status_code=204)
+
+
+async def _end(ingress: Ingress, call_sid: str) -> None:
+    turn = Turn(turn_id="ended", call_sid=call_sid, kind="ended", text="completed")
+    try:
+        pending = await ingress.runtime.dispatcher.submit_by(turn, deadline_seconds=END_SECONDS)
+    except (CallEnded, UnknownCall, TurnRejected):
+        return
+    await first_of(pending, END_SECONDS)
+
+
+def _summary(state: ConversationState) -> dict[str, Any]:
+    fields = {"call_sid", "status", "channel", "direction", "phase", "created_at", "updated_at"}
+    return {**state.model_dump(mode="json", include=fields), "turns": len(state.turns)}
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= MAX_LIMIT:
+        return int(text)
+    raise HTTPException(422, f"limit wants a number from 1 to {MAX_LIMIT}.")

@@ -1,0 +1,63 @@
+"""What every API route does first and last: check the key, and turn the product's errors into HTTP."""
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import unquote_to_bytes
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orchestrator.conversation.call_sid import checked_call_sid
+from orchestrator.errors import (
+    BadCallSid,
+    CallEnded,
+    CallRefused,
+    StoreUnavailable,
+    TurnRejected,
+    UnknownCall,
+    VoiceAgentError,
+)
+from web.api.key import check_key
+from web.ingress import Ingress, ingress_of
+
+ApiCall = Callable[[Ingress, Request], Awaitable[Response]]
+
+_STATUS: tuple[tuple[type[VoiceAgentError], int], ...] = (
+    (BadCallSid, 400),
+    (UnknownCall, 404),
+    (TurnRejected, 409),
+    (CallEnded, 410),
+    (CallRefused, 503),
+    (StoreUnavailable, 503),
+)
+RETRY_SECONDS = 5
+
+
+def guarded(call: ApiCall) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that calls `call` for those who have the key."""
+
+    async def endpoint(request: Request) -> Response:
+        ingress = ingress_of(request)
+        check_key(request, ingress.settings)
+        try:
+            return await call(ingress, request)
+        except VoiceAgentError as error:
+            raise as_http(error) from error
+
+    return endpoint
+
+
+def as_http(error: VoiceAgentError) -> HTTPException:
+    """The error as an answer; its sentence is what the client reads."""
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
+    return HTTPException(status, str(error), headers)
+
+
+def call_sid_in(request: Request) -> str:
+    """The call SID in the path. Raises `BadCallSid`, also where the path is not UTF-8."""
+    try:
+        unquote_to_bytes(request.scope.get("raw_path", b"")).decode()
+    except UnicodeDecodeError:
+        raise BadCallSid from None
+    return checked_call_sid(request.path_params["call_sid"])

@@ -1,0 +1,29 @@
+"""Who may use the API: whoever has `API_KEY`."""
+
+import hmac
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+
+from orchestrator.settings import Settings
+from web.peer import is_local
+
+
+def check_key(connection: HTTPConnection, settings: Settings) -> None:
+    """Return if the request may pass; else answer 401, or 403 where no key is set.
+
+    Without a key the API is off in production, and open to this machine alone in development.
+    """
+    if settings.api_key is not None and settings.api_key.get_secret_value():
+        _check_bearer(connection, settings.api_key.get_secret_value())
+    elif settings.is_production:
+        raise HTTPException(403, "The API is off. Set API_KEY to turn it on.")
+    elif not is_local(connection):
+        raise HTTPException(403, "Set API_KEY: without it only this machine may use the API, at localhost.")
+
+
+def _check_bearer(connection: HTTPConnection, key: str) -> None:
+    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+    is_right = hmac.compare_digest(given.strip().encode("latin-1"), key.encode())
+    if scheme.lower() != "bearer" or not is_right:
+        raise HTTPException(401, "Send the header Authorization: Bearer API_KEY.", {"WWW-Authenticate": "Bearer"})

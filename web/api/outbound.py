@@ -1,0 +1,59 @@
+"""`POST /calls`: place an outbound call."""
+
+import logging
+
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from orchestrator.errors import CallRefused
+from web.api.text_turn import complaints, json_object
+from web.ingress import Ingress
+from web.outbound.line import ProviderError
+from web.outbound.order import Order
+from web.outbound.placing import Outbound
+
+logger = logging.getLogger(__name__)
+
+MAX_KEY_CHARACTERS = 255
+RETRY_SECONDS = 5
+
+
+async def place_call(ingress: Ingress, request: Request) -> Response:
+    """201 with the call SID. With an `Idempotency-Key` the same order gets the same call for a day."""
+    order = await _order(request)
+    key = _key(request)
+    outbound: Outbound = request.app.state.outbound
+    try:
+        outbound.check_ready()
+        await _check_room(ingress)
+        placed, is_replay = await outbound.place(order, key)
+    except ProviderError as error:
+        # Not the sentence: the provider's own words quote numbers.
+        logger.warning("A call was not placed", extra={"action": "outbound.failed", "status": error.status})
+        headers = {"Retry-After": str(RETRY_SECONDS)} if error.status in (409, 503) else None
+        raise HTTPException(error.status, str(error), headers) from None
+    headers = {"Location": f"/calls/{placed.call_sid}"} | ({"Idempotent-Replayed": "true"} if is_replay else {})
+    return JSONResponse({"call_sid": placed.call_sid, "status": placed.status}, 201, headers)
+
+
+async def _order(request: Request) -> Order:
+    fields = await json_object(request)
+    try:
+        return Order.model_validate(fields)
+    except ValidationError as error:
+        raise HTTPException(422, complaints(error)) from None
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= MAX_KEY_CHARACTERS and key.isprintable()):
+        raise HTTPException(400, f"Idempotency-Key wants 1 to {MAX_KEY_CHARACTERS} printable characters.")
+    return key
+
+
+async def _check_room(ingress: Ingress) -> None:
+    limit = ingress.settings.max_active_calls
+    if limit is not None and await ingress.runtime.states.get_active_calls_count() >= limit:
+        raise CallRefused

@@ -1,0 +1,18 @@
+"""The routes of the API."""
+
+from starlette.routing import Route
+
+from web.api.calls import delete_call, list_calls, show_call
+from web.api.endpoint import guarded
+from web.api.outbound import place_call
+from web.api.turns import text_turn
+
+PREFIX = "/calls"
+
+routes = [
+    Route("/calls", guarded(list_calls), methods=["GET"]),
+    Route("/calls", guarded(place_call), methods=["POST"]),
+    Route("/calls/{call_sid}", guarded(show_call), methods=["GET"]),
+    Route("/calls/{call_sid}", guarded(delete_call), methods=["DELETE"]),
+    Route("/calls/{call_sid}/turns", guarded(text_turn), methods=["POST"]),
+]

@@ -1,0 +1,112 @@
+"""A reply as server-sent events: `token` (a JSON string) for each token, then one `reply` or `error`.
+
+Comments keep the connection alive between tokens. A client that goes away stops the stream, not the turn.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.dispatch.dispatcher import PendingReply, first_of
+from orchestrator.errors import VoiceAgentError
+from web.api.text_turn import answer_of
+
+EVENT_STREAM = "text/event-stream"
+HEARTBEAT = ": still here\n\n"
+SLOW_READER_SECONDS = 30.0
+RESULT_SECONDS = 5.0
+
+
+class TurnStream(StreamingResponse):
+    """The stream of one turn. `patience` bounds the wait for its end, in seconds."""
+
+    def __init__(
+        self,
+        pending: PendingReply,
+        *,
+        patience: float,
+        heartbeat: float,
+        answered: Callable[[TurnResult], None],
+        still_running: str,
+    ) -> None:
+        self._pending = pending
+        self._deadline = time.monotonic() + patience
+        self._heartbeat = heartbeat
+        self._answered = answered
+        self._still_running = still_running
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        self._stream = self._events()
+        super().__init__(self._stream, media_type=EVENT_STREAM, headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream; a client that does not read is left, so that it cannot hold the process."""
+        limit = max(self._deadline - time.monotonic(), 0.0) + SLOW_READER_SECONDS
+        with contextlib.suppress(TimeoutError):
+            async with contextlib.aclosing(self._stream), asyncio.timeout(limit):
+                await super().__call__(scope, receive, send)
+
+    async def _events(self) -> AsyncGenerator[str, None]:
+        try:
+            async with contextlib.aclosing(self._tokens()) as tokens:
+                async for token in tokens:
+                    yield HEARTBEAT if token is None else _event("token", token)
+            yield await self._end()
+        except VoiceAgentError as error:
+            yield _event("error", {"error": str(error)})
+
+    async def _tokens(self) -> AsyncGenerator[str | None, None]:
+        """The tokens, and None for each pause as long as a heartbeat. Ends with the turn or the patience."""
+        tokens = self._pending.tokens()
+        coming: asyncio.Task[str] | None = None
+        try:
+            while (left := self._deadline - time.monotonic()) > 0:
+                coming = coming or asyncio.ensure_future(_next(tokens))
+                done, _ = await asyncio.wait({coming}, timeout=min(self._heartbeat, left))
+                if not done:
+                    yield None
+                    continue
+                token, coming = coming.result(), None
+                yield token
+        except _Ended:
+            return
+        finally:
+            await _leave(tokens, coming)
+
+    async def _end(self) -> str:
+        left = max(self._deadline - time.monotonic(), 0.0)
+        result = self._pending.result or await first_of(self._pending, min(left, RESULT_SECONDS))
+        if result is None:
+            return _event("error", {"error": self._still_running})
+        self._answered(result)
+        return _event("reply", answer_of(result))
+
+
+class _Ended(Exception):
+    """The tokens have ended. (A task cannot carry StopAsyncIteration.)"""
+
+
+async def _next(tokens: AsyncIterator[str]) -> str:
+    try:
+        return await anext(tokens)
+    except StopAsyncIteration:
+        raise _Ended from None
+
+
+async def _leave(tokens: AsyncIterator[str], coming: "asyncio.Task[str] | None") -> None:
+    if coming is not None:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+    close = getattr(tokens, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _event(name: str, content: Any) -> str:
+    return f"event: {name}\ndata: {json.dumps(content, ensure_ascii=False)}\n\n"

@@ -1,0 +1,108 @@
+"""The body of a text turn, and the answer to it."""
+
+import json
+import uuid
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.turn import Turn
+from web.body import media_type, read_body
+
+RESERVED_TURN_IDS = frozenset({"ended"})
+
+
+def _new_turn_id() -> str:
+    return f"t-{uuid.uuid4().hex}"
+
+
+class TextTurn(BaseModel):
+    """A turn as an application sends it. Without `turn_id` it gets one, and cannot be retried safely."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
+
+    turn_id: Annotated[str, Field(min_length=1, max_length=256)] = Field(default_factory=_new_turn_id)
+    kind: Literal["started", "speech", "keys", "silence"] = "speech"
+    text: str = ""
+    digits: Annotated[str, Field(pattern=r"^[0-9*#A-Da-d]*$")] = ""
+    from_number: str = Field(default="", alias="from")
+    to_number: str = Field(default="", alias="to")
+
+    @field_validator("turn_id", "text", "from_number", "to_number")
+    @classmethod
+    def _is_text(cls, value: str) -> str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("holds half of a surrogate pair") from None
+        return value
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "TextTurn":
+        if self.turn_id in RESERVED_TURN_IDS or not self.turn_id.isprintable():
+            raise ValueError("turn_id must be printable, and not 'ended'")
+        if self.kind == "speech" and not self.text.strip():
+            raise ValueError("text is missing: a turn of kind speech wants words")
+        if self.kind == "keys" and not self.digits:
+            raise ValueError("digits are missing: a turn of kind keys wants them")
+        return self
+
+    def turn(self, call_sid: str) -> Turn:
+        """As a turn of the call."""
+        text = {"speech": self.text, "keys": self.digits}.get(self.kind, "")
+        digits = self.digits if self.kind == "keys" else ""
+        return Turn(turn_id=self.turn_id, call_sid=call_sid, kind=self.kind, text=text, digits=digits)
+
+    @property
+    def opening(self) -> dict[str, Any]:
+        """The fields of the state, if the call begins with this turn."""
+        return {
+            "channel": "api",
+            "direction": "inbound",
+            "from_number": self.from_number,
+            "to_number": self.to_number,
+        }
+
+
+async def read_text_turn(request: Request) -> TextTurn:
+    """The body, checked: 415 and 400 for what is no JSON object, 422 for wrong fields."""
+    fields = await json_object(request)
+    try:
+        return TextTurn.model_validate(fields)
+    except ValidationError as error:
+        raise HTTPException(422, complaints(error)) from None
+
+
+def answer_of(result: TurnResult) -> dict[str, Any]:
+    """The answer to a text turn, the same for each retry."""
+    return result.model_dump(mode="json", include={"call_sid", "turn_id", "outcome", "reply"})
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object; 415 and 400 for what is none."""
+    if media_type(request) != "application/json":
+        raise HTTPException(415, "Send JSON (Content-Type: application/json).")
+    body = await read_body(request)
+    try:
+        fields = json.loads(body.decode())
+    except UnicodeDecodeError:
+        raise HTTPException(400, "The body is not UTF-8.") from None
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "The body is not JSON.") from None
+    if not isinstance(fields, dict):
+        raise HTTPException(400, "The body is not a JSON object.")
+    return fields
+
+
+def complaints(error: ValidationError) -> str:
+    """What is wrong with the fields, in one line that quotes none of them."""
+    return "; ".join(_complaint(dict(item)) for item in error.errors())
+
+
+def _complaint(error: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message

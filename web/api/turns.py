@@ -1,0 +1,68 @@
+"""`POST /calls/{call_sid}/turns`: a turn as text, answered in JSON or as a stream of tokens."""
+
+import logging
+import time
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.dispatch.dispatcher import first_of
+from web.api.endpoint import call_sid_in
+from web.api.stream import EVENT_STREAM, TurnStream
+from web.api.text_turn import answer_of, read_text_turn
+from web.ingress import Ingress
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "api"
+SUBMIT_SECONDS = 5.0
+GRACE_SECONDS = 5.0
+STILL_RUNNING = "The turn goes on; ask again with the same turn_id."
+
+
+async def text_turn(ingress: Ingress, request: Request) -> Response:
+    """Hand over the turn and answer with its reply; 504 when that takes longer than the agent may."""
+    began = time.monotonic()
+    call_sid = call_sid_in(request)
+    asked = await read_text_turn(request)
+    turn = asked.turn(call_sid)
+    streams = EVENT_STREAM in request.headers.get("accept", "")
+    pending = await ingress.runtime.dispatcher.submit_by(
+        turn, deadline_seconds=SUBMIT_SECONDS, opening=asked.opening, stream=streams
+    )
+    recorded = pending.result
+
+    def answered(result: TurnResult) -> None:
+        if recorded is None:
+            _log_answer(ingress, result, time.monotonic() - began)
+
+    patience = ingress.settings.agent_timeout_seconds + GRACE_SECONDS
+    if streams:
+        return TurnStream(
+            pending,
+            patience=patience,
+            heartbeat=ingress.pace.heartbeat,
+            answered=answered,
+            still_running=STILL_RUNNING,
+        )
+    result = recorded or await first_of(pending, patience)
+    if result is None:
+        raise HTTPException(504, STILL_RUNNING)
+    answered(result)
+    return JSONResponse(answer_of(result))
+
+
+def _log_answer(ingress: Ingress, result: TurnResult, seconds: float) -> None:
+    ingress.metrics.turn_answered(channel=CHANNEL, outcome=result.outcome, seconds=seconds)
+    logger.info(
+        "Turn answered",
+        extra={
+            "action": "turn.answered",
+            "call_sid": result.call_sid,
+            "turn_id": result.turn_id,
+            "outcome": result.outcome,
+            "seconds": round(seconds, 4),
+        },
+    )

@@ -1,0 +1,65 @@
+"""`create_app`: the ingress as an ASGI application."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from orchestrator.metrics import Metrics
+from orchestrator.settings import Settings
+from web import health, metrics
+from web.api import routes as api
+from web.dashboard import routes as dashboard
+from web.dashboard.board import Board
+from web.ingress import Ingress, OpenRuntime, Pace
+from web.outbound.line import ProviderLine
+from web.outbound.placing import Outbound
+from web.providers import routes as providers
+from web.refusal import LastResort, refusal
+from web.twilio import routes as twilio
+from web.twilio.held_turn import Seal
+from web.twilio.signature import Signatures
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, pace: Pace | None = None) -> Starlette:
+    """The application; its lifespan opens and closes the runtime (`open_runtime` replaces the real one).
+
+    Raises `BadSetting` when these settings are not safe to serve with.
+    """
+    figures = Metrics()
+    signatures = Signatures(settings)
+    opened = open_runtime or _real_runtime(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with opened(settings) as runtime:
+            app.state.ingress = Ingress(settings, runtime, figures, pace or Pace(), signatures, Seal.of(settings))
+            app.state.board = Board(app.state.ingress)
+            with ProviderLine(settings) as line:
+                app.state.outbound = Outbound(settings, line, runtime.receipts(), app.state.ingress.seal)
+                yield
+
+    routes = [*twilio.routes, *providers.routes, *api.routes, *dashboard.routes, *health.routes, *metrics.routes]
+    app = Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(metrics.RequestCount, metrics=figures, routes=routes),
+            Middleware(LastResort),
+        ],
+        exception_handlers={HTTPException: refusal},
+        lifespan=lifespan,
+    )
+    app.state.genuine = providers.genuine_checks(settings, signatures.public_url)
+    app.router.redirect_slashes = False  # a redirected webhook would lose its signature
+    return app
+
+
+def _real_runtime(settings: Settings) -> OpenRuntime:
+    from orchestrator.runtime import open_runtime
+
+    return open_runtime

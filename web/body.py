@@ -1,0 +1,39 @@
+"""Reading a request's body, bounded in size and time."""
+
+import asyncio
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+MAX_BODY_BYTES = 64 * 1024
+BODY_SECONDS = 5.0
+
+
+async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS) -> bytes:
+    """The body. Answers 413 to more than `limit` bytes and 408 to a sender that dawdles."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > limit:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _gathered(request, limit)
+    except TimeoutError:
+        raise HTTPException(408, f"The body did not arrive within {seconds:g} s.") from None
+
+
+async def _gathered(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(413, f"The body is larger than {limit} bytes.")
+
+
+def media_type(request: Request) -> str:
+    """The content type without its parameters, in lower case; "" when there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,50 @@
+"""The page and what belongs to it: three files beside this module, told apart by their content's hash."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from web.api.key import check_key
+from web.ingress import ingress_of
+
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+# Nothing from elsewhere, nothing inline, in no frame; and no string ever becomes markup.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+SAFETY = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def page_file(name: str) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that gives the file `name`.
+
+    The files tell nothing about calls, so that with an `API_KEY` anybody may have them: the page asks for the
+    key, and only the requests for what goes on carry it. Without a key they are as closed as the API.
+    """
+    content = (files(__package__ or "") / name).read_bytes()
+    tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
+    kind = f"{_TYPES[name.rpartition('.')[2]]}; charset=utf-8"
+    headers = {**SAFETY, "Cache-Control": "no-cache", "ETag": tag}
+
+    async def endpoint(request: Request) -> Response:
+        settings = ingress_of(request).settings
+        if settings.api_key is None:
+            check_key(request, settings)
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(content, headers={**headers, "Content-Type": kind})
+
+    return endpoint

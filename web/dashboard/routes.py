@@ -1,0 +1,25 @@
+"""The routes of the dashboard. Transcripts come from `GET /calls/{call_sid}`, by the same key."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from web.api.endpoint import guarded
+from web.dashboard.board import Board
+from web.dashboard.page import SAFETY, page_file
+from web.ingress import Ingress
+
+
+async def look(ingress: Ingress, request: Request) -> Response:
+    """What goes on at the moment, in JSON."""
+    board: Board = request.app.state.board
+    return JSONResponse(await board.look(), headers={**SAFETY, "Cache-Control": "no-store"})
+
+
+routes = [
+    Route("/dashboard", page_file("page.html"), methods=["GET"]),
+    Route("/dashboard/page.css", page_file("page.css"), methods=["GET"]),
+    Route("/dashboard/page.js", page_file("page.js"), methods=["GET"]),
+    Route("/dashboard/icon.svg", page_file("icon.svg"), methods=["GET"]),
+    Route("/dashboard/data", guarded(look), methods=["GET"]),
+]

@@ -1,0 +1,94 @@
+"""`/metrics`, and the layer that counts every HTTP answer."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from orchestrator.metrics import CONTENT_TYPE, Metrics
+from web.ingress import Ingress, ingress_of
+from web.vitals import take_vitals
+
+logger = logging.getLogger(__name__)
+
+UNMATCHED = "unmatched"
+
+
+async def metrics(request: Request) -> Response:
+    """The figures of this process. What cannot be known at the moment is NaN, never 0."""
+    ingress = ingress_of(request)
+    await _refresh(ingress)
+    return Response(ingress.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def _refresh(ingress: Ingress) -> None:
+    ingress.metrics.active_calls.set(await _active_calls(ingress))
+    vitals = await take_vitals(ingress)
+    if vitals is None:
+        return
+    if isinstance(vitals, str) or not vitals.redis_ok:
+        workers = waiting = math.nan
+    else:
+        workers, waiting = vitals.workers, vitals.queue_depth
+    ingress.metrics.workers.set(workers)
+    ingress.metrics.queue_depth.set(waiting)
+
+
+async def _active_calls(ingress: Ingress) -> float:
+    try:
+        async with asyncio.timeout(ingress.pace.check):
+            return await ingress.runtime.states.get_active_calls_count()
+    except Exception:  # whatever the store's trouble is, the other figures are still wanted
+        return math.nan
+
+
+class RequestCount:
+    """ASGI layer: counts answers by route template and status, and logs each at DEBUG without its query."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._templates = {id(route.endpoint): route.path for route in routes if isinstance(route, Route)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and count its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 500
+
+        async def counting_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, counting_send)
+        finally:
+            self._count(scope, status, time.perf_counter() - began)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        route = self._templates.get(id(scope.get("endpoint")), UNMATCHED)
+        self._metrics.request_answered(route=route, status=status)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "Request answered",
+                extra={
+                    "action": "http.answered",
+                    "method": scope["method"],
+                    "route": route,
+                    "status": status,
+                    "seconds": round(seconds, 4),
+                },
+            )
+
+
+routes = [Route("/metrics", metrics)]

@@ -1,0 +1,94 @@
+"""From an order to a ringing telephone, once for each idempotency key."""
+
+import json
+import logging
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.receipts import Receipt, Receipts
+from orchestrator.settings import Settings
+from web.outbound.line import Placed, ProviderError, ProviderLine
+from web.outbound.order import Errand, Order
+from web.twilio.held_turn import Seal
+
+logger = logging.getLogger(__name__)
+
+EVENTS = ["initiated", "ringing", "answered", "completed"]
+DETECTION = {"hang_up": "Enable", "leave_message": "DetectMessageEnd"}
+UNKNOWN = (
+    "Nobody knows yet whether the call with this Idempotency-Key was placed. Ask again in a moment; "
+    "if this stays, look into the provider's log before you order it with another key."
+)
+
+
+@dataclass(frozen=True)
+class Outbound:
+    """Places calls. `line` goes to the provider, `receipts` are shared by all ingresses."""
+
+    settings: Settings
+    line: ProviderLine
+    receipts: Receipts
+    seal: Seal = field(repr=False)
+
+    def check_ready(self) -> None:
+        """Raise `ProviderError` 501 when calls cannot be placed with these settings."""
+        if not self.line.is_open:
+            raise ProviderError("Set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN: without them no call is placed.", 501)
+        if not self.settings.public_base_url:
+            raise ProviderError("Set PUBLIC_BASE_URL: the provider asks there what to say.", 501)
+
+    async def place(self, order: Order, key: str | None) -> tuple[Placed, bool]:
+        """The call, and whether it had been placed before under this `key`. Raises `ProviderError`."""
+        if key is None:
+            return await self._place(order), False
+        there = await self.receipts.claim(key, order.fingerprint)
+        if there is not None:
+            return _replayed(there, order), True
+        try:
+            placed = await self._place(order)
+        except ProviderError as error:
+            if not error.is_unknown:
+                await self.receipts.drop(key)
+            raise
+        try:
+            await self.receipts.keep(key, Receipt(order.fingerprint, json.dumps([placed.call_sid, placed.status])))
+        except StoreUnavailable:  # the claim stays: a retry is told that nobody knows, and no second call is placed
+            logger.warning(
+                "The receipt of an outbound call was lost",
+                extra={"action": "outbound.unrecorded", "call_sid": placed.call_sid},
+            )
+        return placed, False
+
+    async def _place(self, order: Order) -> Placed:
+        caller = order.from_number or self.settings.twilio_from_number
+        if not caller:
+            raise ProviderError('Say who calls: {"from": "+1…"}, or set TWILIO_FROM_NUMBER.', 422)
+        options = {"machine_detection": DETECTION[order.machine_detection]} if order.machine_detection != "off" else {}
+        base = self.settings.public_base_url
+        placed = await self.line.place(
+            to=order.to,
+            from_=caller,
+            url=f"{base}/twilio/voice?{urlencode({'errand': self._sealed(order)})}",
+            method="POST",
+            status_callback=f"{base}/twilio/status",
+            status_callback_event=EVENTS,
+            status_callback_method="POST",
+            timeout=order.ring_seconds,
+            **options,
+        )
+        logger.info("Call placed", extra={"action": "outbound.placed", "call_sid": placed.call_sid})
+        return placed
+
+    def _sealed(self, order: Order) -> str:
+        errand = Errand(slots=order.slots, machine_detection=order.machine_detection)
+        return self.seal.wrap(errand.model_dump_json().encode())
+
+
+def _replayed(receipt: Receipt, order: Order) -> Placed:
+    if receipt.fingerprint != order.fingerprint:
+        raise ProviderError("This Idempotency-Key was used for another order. Use a new one.", 422)
+    if not receipt.answer:
+        raise ProviderError(UNKNOWN, 409)
+    call_sid, status = json.loads(receipt.answer)
+    return Placed(call_sid, status)

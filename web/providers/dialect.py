@@ -1,0 +1,41 @@
+"""`Dialect`: what differs from Twilio, in one provider."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from xml.etree.ElementTree import Element
+
+from starlette.datastructures import FormData
+from starlette.requests import HTTPConnection, Request
+
+from orchestrator.settings import Settings
+
+PublicUrl = Callable[[HTTPConnection], str]
+"""The URL that the provider asked for."""
+
+
+class Genuine(Protocol):
+    """Tells the provider's webhooks from others."""
+
+    def check(self, request: Request, form: FormData, body: bytes) -> None:
+        """Return if the webhook is genuine, else answer 403. `body` is `form`, as it was sent."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One provider.
+
+    `genuine` builds its signature check, `adapt` changes one element of our TwiML into what the provider knows.
+    `wants_absolute_urls`: relative addresses in a document mean nothing to it. `sends_json`: as well as forms.
+    """
+
+    name: str
+    genuine: Callable[[Settings, PublicUrl], Genuine]
+    adapt: Callable[[Element], None] = lambda element: None
+    wants_absolute_urls: bool = False
+    sends_json: bool = False
+
+    @property
+    def prefix(self) -> str:
+        """Where its routes begin."""
+        return f"/{self.name}/"

@@ -1,0 +1,42 @@
+"""The routes of the other providers: what there is under `/twilio`, under each provider's prefix."""
+
+from collections.abc import Mapping
+
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from orchestrator.settings import Settings
+from web.providers.dialect import Dialect, Genuine, PublicUrl
+from web.providers.signalwire import SIGNALWIRE
+from web.providers.telnyx import TELNYX
+from web.providers.webhook import heard, socket
+from web.twilio.relay.ended import ended
+from web.twilio.status import status
+from web.twilio.turn import turn
+from web.twilio.voice import voice
+from web.twilio.wait import wait
+
+DIALECTS = (TELNYX, SIGNALWIRE)
+PREFIXES = tuple(dialect.prefix for dialect in DIALECTS)
+
+_WEBHOOKS = {
+    "voice": voice,
+    "turn/{n}": turn,
+    "turn/{n}/wait": wait,
+    "relay/ended": ended,
+    "status": status,
+}
+
+
+def genuine_checks(settings: Settings, public_url: PublicUrl) -> Mapping[str, Genuine]:
+    """The signature check of each provider, by its name."""
+    return {dialect.name: dialect.genuine(settings, public_url) for dialect in DIALECTS}
+
+
+def _routes_of(dialect: Dialect) -> list[BaseRoute]:
+    webhooks = [
+        Route(dialect.prefix + path, heard(dialect, webhook), methods=["POST"]) for path, webhook in _WEBHOOKS.items()
+    ]
+    return [*webhooks, WebSocketRoute(dialect.prefix + "relay/{ticket}", socket(dialect))]
+
+
+routes: list[BaseRoute] = [route for dialect in DIALECTS for route in _routes_of(dialect)]

@@ -1,0 +1,81 @@
+"""What every route of another provider does: check, hand to the shared webhook, translate its answer."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.websockets import WebSocket
+
+from web.body import media_type, read_body
+from web.ingress import Ingress, ingress_of
+from web.providers.dialect import Dialect, Genuine
+from web.providers.tickets import check_ticket, new_ticket
+from web.providers.translation import translated
+from web.twilio.answer import TwimlResponse
+from web.twilio.fields import FORM_TYPE, VoiceRequest, form_of
+from web.twilio.relay.socket import hold
+from web.twilio.webhook import Webhook
+
+
+def heard(dialect: Dialect, webhook: Webhook) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that calls `webhook` with genuine requests of the provider only."""
+
+    async def endpoint(request: Request) -> Response:
+        ingress = ingress_of(request)
+        body, form = await _read(request, dialect)
+        genuine: Genuine = request.app.state.genuine[dialect.name]
+        genuine.check(request, form, body)
+        voice_request = replace(VoiceRequest.of(request, form), provider=dialect.name)
+        response = await webhook(ingress, voice_request)
+        if not isinstance(response, TwimlResponse):
+            return response
+        return TwimlResponse(_in_dialect(dialect, ingress, voice_request, bytes(response.body).decode()))
+
+    return endpoint
+
+
+def socket(dialect: Dialect) -> Callable[[WebSocket], Awaitable[None]]:
+    """The relay's socket, for who has a ticket."""
+
+    async def endpoint(websocket: WebSocket) -> None:
+        ingress = ingress_of(websocket)
+        try:
+            check_ticket(ingress.seal, websocket.path_params["ticket"])
+        except HTTPException as error:
+            await websocket.send_denial_response(PlainTextResponse(f"{error.detail}\n", error.status_code))
+            return
+        await websocket.accept()
+        await hold(ingress, websocket)
+
+    return endpoint
+
+
+def _in_dialect(dialect: Dialect, ingress: Ingress, request: VoiceRequest, xml: str) -> str:
+    base_url = ingress.settings.public_base_url or request.host_url
+    ticket = new_ticket(ingress.seal) if "<ConversationRelay" in xml else ""
+    return translated(xml, dialect, base_url=base_url, ticket=ticket)
+
+
+async def _read(request: Request, dialect: Dialect) -> tuple[bytes, FormData]:
+    kind = media_type(request)
+    if kind == FORM_TYPE:
+        body = await read_body(request)
+        return body, form_of(body)
+    if kind == "application/json" and dialect.sends_json:
+        body = await read_body(request)
+        return body, _fields_of(body)
+    raise HTTPException(415, f"Send a form ({FORM_TYPE}).")
+
+
+def _fields_of(body: bytes) -> FormData:
+    try:
+        fields = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "The body is not JSON.") from None
+    if not isinstance(fields, dict):
+        raise HTTPException(400, "The body is not a JSON object.")
+    return FormData([(name, value) for name, value in fields.items() if isinstance(value, str)])

@@ -1,0 +1,66 @@
+"""Answers to what went wrong: a sentence, in the form that the route speaks."""
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.api.routes import PREFIX as API
+from web.providers.routes import PREFIXES
+from web.twilio import twiml
+from web.twilio.answer import TwimlResponse
+from web.twilio.language import Languages
+from web.twilio.routes import PREFIX as TWILIO
+
+logger = logging.getLogger(__name__)
+
+PROVIDERS = (TWILIO, *PREFIXES)
+
+
+async def refusal(request: Request, error: Exception) -> Response:
+    """An HTTP error: JSON from the API, one line of plain text elsewhere."""
+    assert isinstance(error, HTTPException)
+    if request.scope["path"].startswith(API):
+        return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+    return PlainTextResponse(f"{error.detail}\n", error.status_code, headers=error.headers)
+
+
+def _last_resort(path: str) -> Response:
+    if path.startswith(PROVIDERS) and path.endswith(
+        "/status"
+    ):  # a status is no part of the conversation, and worth another try
+        return PlainTextResponse("Something went wrong here. Send it again.\n", 503)
+    if path.startswith(PROVIDERS):
+        return TwimlResponse(twiml.surrender(None, Languages()))
+    return JSONResponse({"error": "Something went wrong here; the log says what."}, 500)
+
+
+class LastResort:
+    """ASGI layer: an error that nobody foresaw is logged with its stack, and the caller hears an apology."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; answer in its place if it fails before its answer began."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def noting_send(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting_send)
+        except ClientDisconnect:
+            return  # nobody is left to answer
+        except Exception:
+            logger.exception("A request failed", extra={"action": "http.failed", "method": scope["method"]})
+            if started:
+                raise
+            await _last_resort(scope["path"])(scope, receive, send)

@@ -1,0 +1,1 @@
+"""Twilio's dialect: signed form webhooks in, TwiML out."""

@@ -1,0 +1,196 @@
+"""From a turn to its TwiML: hand it over, wait a moment, hold the caller when that is not enough."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.dispatch.dispatcher import PendingReply, first_of
+from orchestrator.errors import (
+    CallEnded,
+    CallRefused,
+    StoreFull,
+    StoreUnavailable,
+    TurnRejected,
+    UnknownCall,
+)
+from web.ingress import Ingress
+from web.twilio import twiml
+from web.twilio.fields import MAX_TURN_NUMBER, VoiceRequest
+from web.twilio.held_turn import HeldTurn
+from web.twilio.language import Languages
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "gather"
+AFTER_AGENT_SECONDS = 10.0  # a worker may die under a turn; the next one needs its time too
+
+
+class TwimlResponse(Response):
+    """TwiML: `text/xml` to the provider, never `text/plain`, which it would read aloud."""
+
+    media_type = "text/xml"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The provider asks for the answer to the turn `number` of a call.
+
+    `held` is the turn, unless the store has it already; `since` (Unix seconds) is when the caller began to
+    wait, `attempt` counts the fillers heard so far.
+    """
+
+    call_sid: str
+    turn_id: str
+    number: int
+    languages: Languages
+    held: HeldTurn | None
+    since: float
+    attempt: int = 0
+
+    @property
+    def begins_call(self) -> bool:
+        """Whether this is a call's first turn."""
+        return self.held is not None and self.held.opening is not None
+
+
+async def answer(ingress: Ingress, request: VoiceRequest, asked: Asked, *, within: float) -> Response:
+    """The TwiML for a turn: its reply if it comes `within` so many seconds, else a filler and a redirect."""
+    if asked.number >= MAX_TURN_NUMBER:  # after this one, there is no number left to go on with
+        return TwimlResponse(twiml.farewell(twiml.GOODBYE, asked.languages))
+    deadline = time.monotonic() + within
+    try:
+        try:
+            pending = await _pending(ingress, asked, within)
+        except UnknownCall:
+            # Restarted memory, or a TTL that ran out. The greeting is recorded under this turn's own id, so
+            # that a retry of the webhook finds it instead of running the lost words in the new call.
+            asked = _afresh(request, asked)
+            pending = await _pending(ingress, asked, max(deadline - time.monotonic(), 0.5))
+    except StoreFull as error:
+        return _full(ingress, asked, error)
+    except StoreUnavailable as error:
+        return _hold(ingress, asked, error, limit=ingress.pace.hold)
+    except (UnknownCall, CallEnded):
+        return TwimlResponse(twiml.farewell(twiml.GOODBYE, asked.languages))
+    except CallRefused:
+        return _refuse(asked)
+    except TurnRejected:
+        return _ask_again(asked)
+    if pending is None:
+        return _ask_again(asked)
+    return await _reply(ingress, asked, pending, deadline)
+
+
+async def _pending(ingress: Ingress, asked: Asked, within: float) -> PendingReply | None:
+    """The turn, handed over or found. A transport that hangs counts as a store that does not answer."""
+    dispatcher = ingress.runtime.dispatcher
+    try:
+        async with asyncio.timeout(within + 0.5):
+            if asked.held is None:
+                return await _found(ingress, asked, within)
+            return await dispatcher.submit_by(asked.held.turn, deadline_seconds=within, opening=asked.held.opening)
+    except TimeoutError:
+        raise StoreUnavailable from None
+
+
+async def _found(ingress: Ingress, asked: Asked, within: float) -> PendingReply | None:
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            return await ingress.runtime.dispatcher.find(asked.call_sid, asked.turn_id)
+        except StoreUnavailable:
+            if time.monotonic() >= deadline:
+                raise
+        await asyncio.sleep(min(0.2, within))
+
+
+async def _reply(ingress: Ingress, asked: Asked, pending: PendingReply, deadline: float) -> Response:
+    recorded = pending.result
+    result = recorded or await first_of(pending, max(deadline - time.monotonic(), 0.05))
+    if result is None:
+        return _fill(ingress, asked)
+    if recorded is None:
+        _log_answer(ingress, asked, result)
+    xml = twiml.reply(result, next_turn=asked.number + 1, languages=asked.languages)
+    return TwimlResponse(xml)
+
+
+def _afresh(request: VoiceRequest, asked: Asked) -> Asked:
+    logger.info(
+        "The call is not known here and begins afresh",
+        extra={"action": "call.afresh", "call_sid": asked.call_sid, "turn_id": asked.turn_id},
+    )
+    held = HeldTurn(turn=request.started(asked.turn_id), opening=request.opening, since=asked.since)
+    return Asked(asked.call_sid, asked.turn_id, asked.number, asked.languages, held, asked.since, asked.attempt)
+
+
+def _fill(ingress: Ingress, asked: Asked) -> Response:
+    """The store has the turn; the agent takes its time. The turn travels along all the same: a store that is restarted,
+    or fails over, may have lost what it took last, and handing a turn over again costs nothing."""
+    limit = max(ingress.pace.hold, ingress.settings.agent_timeout_seconds + AFTER_AGENT_SECONDS)
+    if _waited(asked) > limit:
+        return _surrender(ingress, asked, "No worker answered the turn")
+    sealed = ingress.seal.close(asked.held) if asked.held is not None else None
+    return _redirect(asked, held=sealed) if sealed else _redirect(asked, since=f"{asked.since:.3f}")
+
+
+def _hold(ingress: Ingress, asked: Asked, error: StoreUnavailable, *, limit: float) -> Response:
+    """The store does not take the turn: it travels with the caller until it does."""
+    if _waited(asked) > limit:
+        return _surrender(ingress, asked, str(error))
+    if asked.held is None:
+        return _redirect(asked, since=f"{asked.since:.3f}")
+    sealed = ingress.seal.close(asked.held)
+    return _ask_again(asked) if sealed is None else _redirect(asked, held=sealed)
+
+
+def _full(ingress: Ingress, asked: Asked, error: StoreFull) -> Response:
+    if asked.begins_call:
+        return _refuse(asked)
+    return _hold(ingress, asked, error, limit=ingress.pace.hold_full)
+
+
+def _redirect(asked: Asked, **query: str) -> Response:
+    path = asked.languages.wait_path(asked.number, attempt=asked.attempt + 1, **query)
+    return TwimlResponse(twiml.filler(asked.attempt, then=path, languages=asked.languages))
+
+
+def _ask_again(asked: Asked) -> Response:
+    return TwimlResponse(twiml.ask_again(next_turn=asked.number + 1, languages=asked.languages))
+
+
+def _refuse(asked: Asked) -> Response:
+    logger.warning("A call was refused", extra={"action": "call.refused", "call_sid": asked.call_sid})
+    return TwimlResponse(twiml.farewell(twiml.BUSY, asked.languages))
+
+
+def _surrender(ingress: Ingress, asked: Asked, why: str) -> Response:
+    logger.error(
+        "A caller was held in vain: %s",
+        why,
+        extra={"action": "call.surrendered", "call_sid": asked.call_sid, "turn_id": asked.turn_id},
+    )
+    return TwimlResponse(twiml.surrender(ingress.settings.transfer_to, asked.languages))
+
+
+def _waited(asked: Asked) -> float:
+    return time.time() - asked.since
+
+
+def _log_answer(ingress: Ingress, asked: Asked, result: TurnResult) -> None:
+    seconds = max(_waited(asked), 0.0)
+    ingress.metrics.turn_answered(channel=CHANNEL, outcome=result.outcome, seconds=seconds)
+    logger.info(
+        "Turn answered",
+        extra={
+            "action": "turn.answered",
+            "call_sid": asked.call_sid,
+            "turn_id": asked.turn_id,
+            "outcome": result.outcome,
+            "seconds": round(seconds, 4),
+        },
+    )

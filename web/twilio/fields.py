@@ -1,0 +1,156 @@
+"""The fields of a voice webhook: a form, read strictly, as a typed request."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from orchestrator.conversation.call_sid import checked_call_sid
+from orchestrator.conversation.turn import Turn, TurnKind
+from orchestrator.errors import BadCallSid
+from web.body import media_type, read_body
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+MAX_FIELDS = 200  # the provider sends about 30
+MAX_TURN_NUMBER = 99_999
+
+
+async def read_form(request: Request) -> FormData:
+    """The form of a webhook, repeated names and empty values included: the signature covers them."""
+    if media_type(request) != FORM_TYPE:
+        raise HTTPException(415, f"Send a form ({FORM_TYPE}).")
+    return form_of(await read_body(request))
+
+
+def form_of(body: bytes) -> FormData:
+    """The fields of a form as it was sent; 400 for what is none."""
+    try:
+        pairs: list[tuple[str, str | UploadFile]] = list(
+            parse_qsl(
+                body.decode(),
+                keep_blank_values=True,
+                strict_parsing=bool(body),
+                errors="strict",
+                max_num_fields=MAX_FIELDS,
+            )
+        )
+    except UnicodeDecodeError:
+        raise HTTPException(400, "The form is not UTF-8.") from None
+    except ValueError:
+        raise HTTPException(400, f"The body is not a form of at most {MAX_FIELDS} fields.") from None
+    return FormData(pairs)
+
+
+@dataclass(frozen=True)
+class VoiceRequest:
+    """One voice webhook. Fields that the provider left out are empty. `host_url` is where it came in, as this
+    process sees it."""
+
+    call_sid: str
+    call_status: str
+    direction: str
+    from_number: str
+    to_number: str
+    speech: str
+    digits: str
+    confidence: float | None
+    number: str
+    query: Mapping[str, str]
+    host_url: str = ""
+    session_status: str = ""
+    session_duration: str = ""
+    handoff_data: str = ""
+    error_code: str = ""
+    answered_by: str = ""
+    provider: str = "twilio"
+
+    @classmethod
+    def of(cls, request: Request, form: FormData) -> "VoiceRequest":
+        """The webhook as typed fields; 400 without a usable `CallSid`."""
+        return cls(
+            call_sid=_call_sid(form),
+            call_status=_text(form, "CallStatus"),
+            direction=_text(form, "Direction") or "inbound",
+            from_number=_text(form, "From"),
+            to_number=_text(form, "To"),
+            speech=_text(form, "SpeechResult").strip(),
+            digits=_text(form, "Digits").strip(),
+            confidence=_confidence(_text(form, "Confidence")),
+            number=request.path_params.get("n", "0"),
+            query=request.query_params,
+            host_url=f"{request.scope['scheme']}://{request.headers.get('host', '')}",
+            session_status=_text(form, "SessionStatus"),
+            session_duration=_text(form, "SessionDuration"),
+            handoff_data=_text(form, "HandoffData"),
+            error_code=_text(form, "ErrorCode")[:20],
+            answered_by=_text(form, "AnsweredBy")[:40],
+        )
+
+    @property
+    def kind(self) -> TurnKind:
+        """What the caller did: keys win over speech."""
+        return "keys" if self.digits else "speech" if self.speech else "silence"
+
+    @property
+    def opening(self) -> dict[str, Any]:
+        """The fields of a new call's state."""
+        return {
+            "channel": "gather",
+            "direction": self.direction,
+            "from_number": self.from_number,
+            "to_number": self.to_number,
+            **({"provider": self.provider} if self.provider != "twilio" else {}),
+        }
+
+    def turn_number(self, *, at_least: int) -> int:
+        """The number in the path; 404 when no turn can have it."""
+        digits = self.number
+        if digits.isascii() and digits.isdecimal() and len(digits) <= len(str(MAX_TURN_NUMBER)):
+            number = int(digits)
+            if at_least <= number <= MAX_TURN_NUMBER and digits == str(number):
+                return number
+        raise HTTPException(404, f"No turn has that number: turns are numbered from {at_least}.")
+
+    def turn(self, turn_id: str) -> Turn:
+        """What the caller did, as a turn."""
+        kind = self.kind
+        return Turn(
+            turn_id=turn_id,
+            call_sid=self.call_sid,
+            kind=kind,
+            text=self.digits or self.speech,
+            digits=self.digits,
+            confidence=self.confidence if kind == "speech" else None,
+        )
+
+    def started(self, turn_id: str) -> Turn:
+        """The beginning of the call, as a turn."""
+        return Turn(turn_id=turn_id, call_sid=self.call_sid, kind="started")
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _call_sid(form: FormData) -> str:
+    call_sid = _text(form, "CallSid")
+    if not call_sid:
+        raise HTTPException(400, "The form has no CallSid.")
+    try:
+        return checked_call_sid(call_sid)
+    except BadCallSid as error:
+        raise HTTPException(400, str(error)) from None
+
+
+def _confidence(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return min(max(value, 0.0), 1.0) if math.isfinite(value) else None

@@ -1,0 +1,80 @@
+"""`POST /twilio/relay/ended`: Connect's action. A session has ended; the call may go on.
+
+`SessionStatus` is `ended` (we sent `end`: hand over or hang up), `failed` (the socket was lost: open a new one) or
+`completed` (the caller hung up).
+"""
+
+import json
+import logging
+import math
+import time
+
+from starlette.responses import Response
+
+from web.ingress import Ingress
+from web.twilio import twiml
+from web.twilio.answer import TwimlResponse
+from web.twilio.fields import VoiceRequest
+from web.twilio.language import Languages
+from web.twilio.relay.connect import connect, nothing
+from web.twilio.status import TERMINAL, end_call
+
+logger = logging.getLogger(__name__)
+
+STEADY_SECONDS = 10.0
+"""A session that lasted so long had begun well; failing is not its habit."""
+MOST_EARLY_FAILURES = 10
+
+
+async def ended(ingress: Ingress, request: VoiceRequest) -> Response:
+    """Hand over, hang up, reconnect or note the end."""
+    status = request.session_status
+    if status == "completed" or request.call_status in TERMINAL:
+        final = request.call_status if request.call_status in TERMINAL else "completed"
+        await end_call(ingress, request.call_sid, final)
+        return TwimlResponse(nothing())
+    if status == "ended":
+        return TwimlResponse(_after_end(request))
+    return TwimlResponse(_again(ingress, request))
+
+
+def _after_end(request: VoiceRequest) -> str:
+    to = _handed_to(request.handoff_data)
+    return twiml.dial(to) if to else twiml.hang_up()
+
+
+def _handed_to(text: str) -> str:
+    """Who the caller is handed to; "" for nobody."""
+    try:
+        handoff = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    to = handoff.get("to") if isinstance(handoff, dict) else None
+    return to.strip() if isinstance(to, str) else ""
+
+
+def _again(ingress: Ingress, request: VoiceRequest) -> str:
+    """A new session, told when the last one was lost; after too many that failed early, an apology."""
+    now = time.time()
+    lasted = _seconds(request.session_duration)
+    since = _seconds(request.query.get("since", ""))
+    lost_at = now if lasted is None or since is None else min(now, since + lasted)
+    attempt = 0 if lasted is not None and lasted >= STEADY_SECONDS else _attempt(request.query.get("attempt", "")) + 1
+    extra = {"action": "relay.lost", "call_sid": request.call_sid, "attempt": attempt, "error": request.error_code}
+    logger.warning("A relay socket was lost; the call is connected again", extra=extra)
+    if attempt > MOST_EARLY_FAILURES:
+        logger.error("Relay sockets fail again and again", extra={**extra, "action": "call.surrendered"})
+        return twiml.surrender(ingress.settings.transfer_to, Languages())
+    return connect(ingress.settings.public_base_url or request.host_url, now=now, lost_at=lost_at, attempt=attempt)
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _attempt(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else 0

@@ -1,0 +1,137 @@
+"""Hands a session's turns to the dispatcher, and goes on in this process where the store is away.
+
+A relay call is pinned to its socket's ingress: nobody else can get a turn of it, so its last known state may be
+carried on here (`Dispatcher.adopt`) without making two truths.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.dispatcher import Dispatcher, PendingReply
+from orchestrator.errors import StoreFull, StoreUnavailable, UnknownCall
+from orchestrator.retrying import until_deadline
+from web.ingress import Ingress
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+STORE_SECONDS = 4.0
+"""How long a caller waits in silence for the store, before the call goes on without it."""
+
+
+class Handover:
+    """The way of one call's turns to the dispatcher. `opening` holds the fields of its state, should it be new."""
+
+    def __init__(self, ingress: Ingress, call_sid: str, opening: dict[str, Any]) -> None:
+        self.opening = opening
+        self._call_sid = call_sid
+        self._ingress = ingress
+        self._known: str | None = None
+        self._is_old = True
+        self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def _dispatcher(self) -> Dispatcher:
+        return self._ingress.runtime.dispatcher
+
+    async def state(self) -> ConversationState | None:
+        """The call's state; None for a new call. Raises `StoreUnavailable` after `STORE_SECONDS`."""
+        state = await until_deadline(self._read, STORE_SECONDS)
+        self._keep(state)
+        return state
+
+    async def submit(self, turn: Turn) -> PendingReply:
+        """Hand over a turn, and go on here if the store stays away.
+
+        Raises what `Dispatcher.submit` raises; `StoreUnavailable` only when nothing is known of the call.
+        """
+        opening = self.opening if turn.kind == "started" else None
+        try:
+            return await self._submit(turn, opening)
+        except UnknownCall:  # restarted memory, or a TTL that ran out: the call begins afresh
+            logger.info(
+                "The call is not known here and begins afresh",
+                extra={"action": "call.afresh", "call_sid": self._call_sid, "turn_id": turn.turn_id},
+            )
+            afresh = turn.model_copy(update={"kind": "started", "text": "", "digits": ""})
+            return await self._submit(afresh, self.opening)
+        except StoreFull:
+            if opening is not None:
+                raise  # no room for new calls
+            await self._go_on_here(StoreFull())
+        except StoreUnavailable as error:
+            if opening is not None and self._known is None:
+                self._known = ConversationState(call_sid=self._call_sid, version=1, **self.opening).model_dump_json()
+            await self._go_on_here(error)
+        return await self._submit(turn, opening)
+
+    async def again(self, turn_id: str, turn: Turn | None) -> PendingReply | None:
+        """Look after a turn that is silent: None while it is in good hands, else its new reply."""
+        try:
+            found = await until_deadline(lambda: self._find(turn_id), STORE_SECONDS)
+        except StoreUnavailable as error:
+            if turn is None or self._known is None:
+                return None
+            await self._go_on_here(error)
+            return await self._submit(turn, None)
+        if found is None and turn is not None:
+            return await self.submit(turn)
+        return None
+
+    async def unanswered(self) -> list[tuple[str, PendingReply]]:
+        """The turns that an earlier session handed over and that have no result yet."""
+        waiting = await until_deadline(lambda: _bounded(self._dispatcher.waiting(self._call_sid)), STORE_SECONDS)
+        found = [(turn_id, await self._find(turn_id)) for turn_id in waiting]
+        return [(turn_id, pending) for turn_id, pending in found if pending is not None]
+
+    def remember(self) -> None:
+        """Read the state again, in the background: what is known of the call if the store goes away now."""
+        self._is_old = True
+        if self._ingress.settings.use_redis and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look(), name=f"remember {self._call_sid}")
+
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking}, timeout=1)
+
+    async def _look(self) -> None:
+        with contextlib.suppress(StoreUnavailable):  # then the one before is the last known
+            while self._is_old:
+                self._is_old = False
+                self._keep(await self._read())
+
+    def _keep(self, state: ConversationState | None) -> None:
+        if state is not None and self._ingress.settings.use_redis:
+            self._known = state.model_dump_json()  # a fifth of what the objects take: thousands of calls are idle
+
+    async def _read(self) -> ConversationState | None:
+        return await _bounded(self._ingress.runtime.states.get_state(self._call_sid))
+
+    async def _find(self, turn_id: str) -> PendingReply | None:
+        return await _bounded(self._dispatcher.find(self._call_sid, turn_id))
+
+    async def _submit(self, turn: Turn, opening: dict[str, Any] | None) -> PendingReply:
+        submitted = self._dispatcher.submit_by(turn, deadline_seconds=STORE_SECONDS, opening=opening, stream=True)
+        return await _bounded(submitted, STORE_SECONDS + 1.0)
+
+    async def _go_on_here(self, error: StoreUnavailable) -> None:
+        if self._known is None:
+            raise error
+        await self._dispatcher.adopt(ConversationState.model_validate_json(self._known))
+
+
+async def _bounded(operation: Awaitable[T], seconds: float = STORE_SECONDS) -> T:
+    """A transport that hangs counts as a store that does not answer."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await operation
+    except TimeoutError:
+        raise StoreUnavailable from None

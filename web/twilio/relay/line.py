@@ -1,0 +1,61 @@
+"""The sending side of one socket: bounded in time, so that a reader who does not read costs one buffer and no more.
+
+Nothing is queued here. A reply waits in the hub (where its length is bounded) until its frames can be sent; the
+transport's buffer, about 64 kB, is all that a slow reader holds.
+"""
+
+import asyncio
+import logging
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+logger = logging.getLogger(__name__)
+
+SLOW_READER_SECONDS = 10.0
+
+
+class LineLost(Exception):
+    """The socket is gone, or its reader takes nothing."""
+
+
+class Line:
+    """Sends frames. `limit` ends the task that reads the socket: it is how the line is given up from outside."""
+
+    def __init__(self, websocket: WebSocket, limit: asyncio.Timeout) -> None:
+        self._websocket = websocket
+        self._limit = limit
+        self.close_code = 1000
+        self.close_reason = ""
+
+    async def send(self, *frames: str) -> None:
+        """Send frames in order. Raises `LineLost`."""
+        try:
+            async with asyncio.timeout(SLOW_READER_SECONDS):
+                for frame in frames:
+                    await self._websocket.send_text(frame)
+        except TimeoutError:
+            logger.warning("A relay socket is not read and is given up", extra={"action": "relay.slow"})
+            self.give_up(1008, "frames are not read")
+            raise LineLost from None
+        except (WebSocketDisconnect, RuntimeError, OSError):  # closed under us
+            raise LineLost from None
+
+    def give_up(self, code: int, reason: str) -> None:
+        """Close the socket soon with this code; the first reason stands."""
+        if not self.close_reason:
+            self.close_code, self.close_reason = code, reason
+            self._limit.reschedule(asyncio.get_running_loop().time())
+
+    def linger(self, seconds: float) -> None:
+        """The session is over: its peer closes the socket, and we do if it does not."""
+        if not self.close_reason:
+            self.close_reason = "the session is over"
+            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    async def close(self, seconds: float = 1.0) -> None:
+        """Say goodbye to the peer, if it listens."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._websocket.close(self.close_code, self.close_reason)
+        except (TimeoutError, WebSocketDisconnect, RuntimeError, OSError):
+            return

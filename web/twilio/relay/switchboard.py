@@ -1,0 +1,71 @@
+"""The relay sessions of one ingress: one a call, and all of them brought to an end when the ingress leaves."""
+
+import asyncio
+import logging
+import time
+from typing import Protocol
+
+logger = logging.getLogger(__name__)
+
+TAKEN_OVER = 4000
+SERVICE_RESTART = 1012
+LOOK_SECONDS = 0.05
+
+
+class Held(Protocol):
+    """A session, as far as the switchboard knows it."""
+
+    @property
+    def call_sid(self) -> str:
+        """Whose it is."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it can be closed without cutting anybody short."""
+
+    def give_up(self, code: int, reason: str) -> None:
+        """Close it."""
+
+
+class Switchboard:
+    """Knows the live sessions by call. Of two sessions for one call the newer one stays: there are no two voices."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Held] = {}
+        self._leaving = False
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def enter(self, session: Held) -> None:
+        """A session has begun."""
+        before = self._sessions.get(session.call_sid)
+        self._sessions[session.call_sid] = session
+        if before is not None:
+            before.give_up(TAKEN_OVER, "a newer session has this call")
+        if self._leaving:
+            session.give_up(SERVICE_RESTART, "this ingress leaves")
+
+    def leave(self, session: Held) -> None:
+        """A session has ended."""
+        if self._sessions.get(session.call_sid) is session:
+            del self._sessions[session.call_sid]
+
+    async def drain(self, seconds: float) -> None:
+        """Close each session once its reply has been spoken, and all that are left when the time is over.
+
+        The provider then asks for new sessions, at ingresses that stay.
+        """
+        self._leaving = True
+        if not self._sessions:
+            return
+        logger.info("%d relay sessions are handed over", len(self._sessions), extra={"action": "relay.leaving"})
+        deadline = time.monotonic() + seconds
+        while self._sessions:
+            is_late = time.monotonic() >= deadline
+            for session in list(self._sessions.values()):
+                if is_late or session.is_quiet:
+                    session.give_up(SERVICE_RESTART, "this ingress leaves")
+            if is_late:
+                return
+            await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,154 @@
+"""One relay session: what its frames mean for the call, from the setup until the socket is lost or the call ends."""
+
+import asyncio
+import logging
+from typing import Any
+from uuid import uuid4
+
+from orchestrator.conversation.actions import Gather
+from orchestrator.conversation.turn import Turn
+from web.ingress import Ingress
+from web.twilio.relay.conversation import Conversation
+from web.twilio.relay.inbound import Dtmf, Inbound, Info, Interrupt, Malformed, Prompt, Setup, Trouble, Unknown
+from web.twilio.relay.keypad import PAUSE_SECONDS, Keypad
+from web.twilio.relay.line import Line
+from web.twilio.relay.mouth import Speech
+
+logger = logging.getLogger(__name__)
+
+HUSH_SECONDS = 5.0
+"""After an interruption without words, or a reconnection, silence for so long is told to the agent."""
+MOST_WAITING_TURNS = 20
+MOST_MALFORMED_FRAMES = 100
+
+
+class Session:
+    """Reads nothing itself: `hear` gets each frame and never waits."""
+
+    def __init__(self, ingress: Ingress, line: Line, setup: Setup) -> None:
+        self.call_sid = setup.call_sid
+        self._line = line
+        self._session_id = setup.session_id or uuid4().hex
+        self._number = 0
+        self._malformed = 0
+        self._keypad = Keypad()
+        self._cut: Speech | None = None
+        self._key_pause: asyncio.TimerHandle | None = None
+        self._hush: asyncio.TimerHandle | None = None
+        self._conversation = Conversation(ingress, line, setup, asked=self._asked, quiet_from=self._quiet_from)
+        self._mouth = self._conversation.mouth
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the line may be closed without cutting anybody short."""
+        return self._conversation.is_quiet
+
+    def give_up(self, code: int, reason: str) -> None:
+        """Close the socket. The call goes on: its provider asks for a new session."""
+        self._line.give_up(code, reason)
+
+    def hear(self, frame: Inbound) -> None:
+        """Take in a frame. What it asks for happens in the background, in order."""
+        self._malformed = self._malformed + 1 if isinstance(frame, Malformed) else 0
+        match frame:
+            case Prompt():
+                self._hear_words(frame)
+            case Dtmf(key):
+                self._hear_key(key)
+            case Interrupt(heard):
+                self._hear_interruption(heard)
+            case Info("agentSpeaking", "off"):
+                self._mouth.clock.over()
+            case Setup():
+                self._hear_setup(frame)
+            case Trouble(description):
+                self._log(logging.WARNING, "The provider reports an error: %s", description)
+            case Malformed(why):
+                self._log(logging.DEBUG, "A malformed frame was ignored: %s", why)
+                if self._malformed >= MOST_MALFORMED_FRAMES:
+                    self.give_up(1007, "too many malformed frames")
+            case Unknown() | Info():
+                pass
+
+    async def close(self) -> None:
+        """End what goes on in the background. Turns that were handed over go on."""
+        for timer in (self._key_pause, self._hush):
+            if timer is not None:
+                timer.cancel()
+        await self._conversation.close()
+
+    def _hear_words(self, prompt: Prompt) -> None:
+        self._not_hushed()
+        if prompt.is_last and prompt.text:
+            self._finish_keys()
+            self._take("speech", text=prompt.text, language=prompt.language)
+
+    def _hear_key(self, key: str) -> None:
+        self._not_hushed()
+        answer = self._keypad.press(key)
+        if self._key_pause is not None:
+            self._key_pause.cancel()
+        if answer is not None:
+            self._take_keys(answer)
+        else:
+            self._key_pause = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._finish_keys)
+
+    def _finish_keys(self) -> None:
+        if self._keypad.is_waiting:
+            self._take_keys(self._keypad.take())
+
+    def _take_keys(self, keys: str) -> None:
+        self._take("keys" if keys else "silence", text=keys, digits=keys)
+
+    def _hear_interruption(self, heard: str) -> None:
+        if self._mouth.clock.is_silent:  # what was said before was heard to its end
+            return
+        cut = self._mouth.cut()
+        if cut is None or cut is self._cut:  # nothing was said, or it was cut off already
+            return
+        self._cut = cut
+        self._hush_soon(HUSH_SECONDS)
+        self._take("interrupted", text=cut.prefix + heard, interrupts=cut.turn_id)
+
+    def _hear_setup(self, setup: Setup) -> None:
+        """A second setup on one socket: the newer session's id is used from here on; another call's is refused."""
+        if setup.call_sid != self.call_sid:
+            self._log(logging.WARNING, "A second setup on one socket named another call and was ignored")
+        elif setup.session_id and setup.session_id != self._session_id:
+            self._session_id, self._number = setup.session_id, 0
+
+    def _take(self, kind: Any, **fields: Any) -> None:
+        if self._mouth.has_left:
+            return
+        if self._conversation.waiting >= MOST_WAITING_TURNS:
+            self._log(logging.WARNING, "Turns come faster than they can be stored; the socket is given up")
+            self.give_up(1008, "too many turns")
+            return
+        if kind in ("speech", "keys"):
+            self._mouth.hold()
+        self._number += 1
+        turn_id = f"{self._session_id}-{self._number}"
+        self._conversation.take(Turn(turn_id=turn_id, call_sid=self.call_sid, kind=kind, **fields))
+
+    def _asked(self, gather: Gather) -> None:
+        self._keypad.options = gather
+
+    def _quiet_from(self, seconds: float) -> None:
+        self._hush_soon(seconds + HUSH_SECONDS)
+
+    def _hush_soon(self, seconds: float) -> None:
+        self._not_hushed()
+        self._hush = asyncio.get_running_loop().call_later(seconds, self._hushed)
+
+    def _hushed(self) -> None:
+        self._hush = None
+        if self.is_quiet and not self._keypad.is_waiting:
+            self._take("silence")
+
+    def _not_hushed(self) -> None:
+        if self._hush is not None:
+            self._hush.cancel()
+            self._hush = None
+
+    def _log(self, level: int, message: str, *args: object, action: str = "relay.frame", **extra: object) -> None:
+        logger.log(level, message, *args, extra={"action": action, "call_sid": self.call_sid, **extra})

@@ -1,0 +1,22 @@
+"""The routes of Twilio's dialect."""
+
+from starlette.routing import Route, WebSocketRoute
+
+from web.twilio.relay.ended import ended
+from web.twilio.relay.socket import relay
+from web.twilio.status import status
+from web.twilio.turn import turn
+from web.twilio.voice import voice
+from web.twilio.wait import wait
+from web.twilio.webhook import signed
+
+PREFIX = "/twilio/"
+
+routes = [
+    Route("/twilio/voice", signed(voice), methods=["POST"]),
+    Route("/twilio/turn/{n}", signed(turn), methods=["POST"]),
+    Route("/twilio/turn/{n}/wait", signed(wait), methods=["POST"]),
+    WebSocketRoute("/twilio/relay", relay),
+    Route("/twilio/relay/ended", signed(ended), methods=["POST"]),
+    Route("/twilio/status", signed(status), methods=["POST"]),
+]

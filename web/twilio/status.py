@@ -1,0 +1,46 @@
+"""`POST /twilio/status`: how a call goes, told in no order, perhaps twice, perhaps of unknown calls."""
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from orchestrator.conversation.turn import Turn
+from orchestrator.errors import CallEnded, StoreUnavailable, TurnRejected, UnknownCall
+from web.ingress import Ingress
+from web.twilio.fields import VoiceRequest
+
+logger = logging.getLogger(__name__)
+
+TERMINAL = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
+ENDED = "ended"
+SUBMIT_SECONDS = 5.0
+
+
+async def status(ingress: Ingress, request: VoiceRequest) -> Response:
+    """End the call when its status is terminal; 503 while the store is away, so that it is told again."""
+    if request.call_status in TERMINAL:
+        await end_call(ingress, request.call_sid, request.call_status)
+    return Response(status_code=204)
+
+
+async def end_call(ingress: Ingress, call_sid: str, status: str) -> None:
+    """End the call with this status, unless it has ended. Answers 503 while the store is away."""
+    turn = Turn(turn_id=ENDED, call_sid=call_sid, kind="ended", text=status)
+    try:
+        pending = await ingress.runtime.dispatcher.submit_by(turn, deadline_seconds=SUBMIT_SECONDS)
+    except (UnknownCall, CallEnded):
+        return
+    except (StoreUnavailable, TurnRejected) as error:
+        raise HTTPException(503, str(error), headers={"Retry-After": "5"}) from None
+    if pending.result is not None:  # it was told before
+        return
+    logger.info(
+        "The provider says that the call is over",
+        extra={
+            "action": "call.over",
+            "call_sid": call_sid,
+            "turn_id": ENDED,
+            "status": status,
+        },
+    )

@@ -1,0 +1,27 @@
+"""`POST /twilio/turn/{n}`: Gather's action. (CallSid, n) is the idempotency key."""
+
+import time
+
+from starlette.responses import Response
+
+from web.ingress import Ingress
+from web.twilio.answer import Asked, answer
+from web.twilio.fields import VoiceRequest
+from web.twilio.held_turn import HeldTurn
+from web.twilio.language import Languages
+from web.twilio.turn_ids import START
+
+
+def turn_id_of(number: int) -> str:
+    """The id of a call's n-th turn; 0 is its beginning."""
+    return f"turn-{number}" if number else START
+
+
+async def turn(ingress: Ingress, request: VoiceRequest) -> Response:
+    """Answer what the caller said, keyed or did not say."""
+    number = request.turn_number(at_least=1)
+    turn_id = turn_id_of(number)
+    since = time.time()
+    held = HeldTurn(turn=request.turn(turn_id), since=since)
+    asked = Asked(request.call_sid, turn_id, number, Languages.of(request.query), held, since)
+    return await answer(ingress, request, asked, within=ingress.pace.filler_after)

@@ -1,0 +1,192 @@
+"""Replies as TwiML. Pure functions of what they are given, so that every retry gets the same bytes."""
+
+import logging
+from collections.abc import Sequence
+
+from twilio.twiml import TwiML
+from twilio.twiml.voice_response import Dial, VoiceResponse
+from twilio.twiml.voice_response import Gather as GatherVerb
+
+from orchestrator.conversation.actions import Action, Gather, HangUp, Play, SendDigits, SetLanguage, Transfer
+from orchestrator.conversation.reply import TurnResult
+from web.twilio.language import Languages
+from web.twilio.sentences import pieces, printable
+
+logger = logging.getLogger(__name__)
+
+MAX_TWIML_BYTES = 64_000
+GOODBYE = "Goodbye."
+APOLOGY = "I am sorry, something went wrong."
+BUSY = "All lines are busy. Please call again later."
+REPEAT = "I am sorry, I did not get that. Please say it again."
+FILLERS = (
+    "One moment please.",
+    "I am still working on it.",
+    "Thank you for your patience.",
+    "It takes a little longer than usual. Please stay on the line.",
+)
+RING_SECONDS = 30
+MAX_PLAYS = 1000  # the provider's limit
+
+_INPUT = {"speech": "speech", "keys": "dtmf", "both": "dtmf speech"}
+
+
+def reply(result: TurnResult, *, next_turn: int, languages: Languages) -> str:
+    """What the agent said and did, then a `<Gather>` for the turn `next_turn` unless the call leaves us."""
+    if result.outcome == "dropped":
+        return farewell(GOODBYE, languages)
+    xml = _document(result, next_turn, languages)
+    if len(xml.encode()) <= MAX_TWIML_BYTES:
+        return xml
+    _log_cut(result, "actions")
+    bare = result.model_copy(update={"reply": result.reply.model_copy(update={"actions": []})})
+    return _document(bare, next_turn, languages)
+
+
+def farewell(text: str, languages: Languages) -> str:
+    """Say `text` and hang up."""
+    response = VoiceResponse()
+    _say(response, text, languages)
+    response.hangup()
+    return _xml(response)
+
+
+def surrender(transfer_to: str | None, languages: Languages) -> str:
+    """Apologise, then connect the caller with a person if there is one to connect with."""
+    response = VoiceResponse()
+    _say(response, APOLOGY, languages)
+    if transfer_to:
+        _dial(response, transfer_to)
+    response.hangup()
+    return _xml(response)
+
+
+def hang_up() -> str:
+    """Hang up."""
+    response = VoiceResponse()
+    response.hangup()
+    return _xml(response)
+
+
+def dial(to: str) -> str:
+    """Connect the caller with `to`, and hang up when they have talked."""
+    response = VoiceResponse()
+    _dial(response, to)
+    response.hangup()
+    return _xml(response)
+
+
+def filler(attempt: int, *, then: str, languages: Languages) -> str:
+    """Say that it takes a moment, and go on at the path `then`."""
+    response = VoiceResponse()
+    _say(response, FILLERS[attempt % len(FILLERS)], languages)
+    response.redirect(then, method="POST")
+    return _xml(response)
+
+
+def ask_again(*, next_turn: int, languages: Languages) -> str:
+    """Ask the caller to repeat, as the turn `next_turn`."""
+    response = VoiceResponse()
+    gather = _gather(response, Gather(), next_turn, languages)
+    _say(gather, REPEAT, languages)
+    response.redirect(languages.turn_path(next_turn), method="POST")
+    return _xml(response)
+
+
+def _xml(response: VoiceResponse) -> str:
+    return str(response.to_xml())
+
+
+def _document(result: TurnResult, next_turn: int, languages: Languages) -> str:
+    response = VoiceResponse()
+    actions = result.reply.actions
+    for action in actions:
+        if isinstance(action, SetLanguage):
+            languages = languages.changed_by(action)
+    said, was_cut = pieces(result.reply.text)
+    if was_cut:
+        _log_cut(result, "text")
+    if not said and not actions and result.outcome in ("failed", "timed_out"):
+        said = [APOLOGY]
+    end = next((i for i, action in enumerate(actions) if isinstance(action, HangUp | Transfer)), None)
+    if end is not None:
+        _perform(response, said, actions[:end], languages)
+        _leave(response, actions[end])
+    else:
+        _ask(response, said, actions, next_turn, languages)
+    return _xml(response)
+
+
+def _ask(
+    response: VoiceResponse, said: Sequence[str], actions: Sequence[Action], number: int, languages: Languages
+) -> None:
+    """Speak inside the Gather, so that the caller can interrupt; keys cannot be sent from there."""
+    options = next((action for action in reversed(actions) if isinstance(action, Gather)), Gather())
+    keys = [i for i, action in enumerate(actions) if isinstance(action, SendDigits)]
+    inside = keys[-1] + 1 if keys else 0
+    if keys:
+        _perform(response, said, actions[:inside], languages)
+        said = ()
+    gather = _gather(response, options, number, languages)
+    _perform(gather, said, actions[inside:], languages)
+    # Providers that do not know actionOnEmptyResult fall through to here; with no verb they would hang up.
+    response.redirect(languages.turn_path(number), method="POST")
+
+
+def _perform(verb: TwiML, said: Sequence[str], actions: Sequence[Action], languages: Languages) -> None:
+    for text in said:
+        _say(verb, text, languages)
+    for action in actions:
+        if isinstance(action, Play):
+            verb.play(printable(action.url), loop=min(action.loop, MAX_PLAYS) if action.loop != 1 else None)
+        elif isinstance(action, SendDigits):
+            verb.play(digits=action.digits)
+
+
+def _leave(response: VoiceResponse, action: Action) -> None:
+    if isinstance(action, Transfer):
+        _dial(response, action.to)
+    response.hangup()
+
+
+def _gather(response: VoiceResponse, options: Gather, number: int, languages: Languages) -> GatherVerb:
+    hears_speech = options.input != "keys"
+    language = options.language or languages.recognition
+    gather = GatherVerb(
+        input=_INPUT[options.input],
+        action=languages.turn_path(number),
+        method="POST",
+        action_on_empty_result=True,
+        timeout=options.timeout_seconds,
+        speech_timeout="auto" if hears_speech else None,
+        num_digits=options.num_digits if options.input != "speech" else None,
+        finish_on_key=printable(options.finish_on_key) if options.input != "speech" else None,
+        hints=printable(", ".join(options.hints)) or None if hears_speech else None,
+        language=printable(language) if language and hears_speech else None,
+    )
+    response.append(gather)
+    return gather
+
+
+def _dial(response: VoiceResponse, to: str) -> None:
+    dial = Dial(timeout=RING_SECONDS, answer_on_bridge=True)
+    to = printable(to)
+    if to.lower().startswith(("sip:", "sips:")):
+        dial.sip(to)
+    elif to.startswith("client:"):
+        dial.client(to.removeprefix("client:"))
+    else:
+        dial.number(to)
+    response.append(dial)
+
+
+def _say(verb: TwiML, text: str, languages: Languages) -> None:
+    verb.say(text, language=languages.speech)
+
+
+def _log_cut(result: TurnResult, what: str) -> None:
+    logger.warning(
+        "The %s of a reply went beyond what the provider takes and was cut",
+        what,
+        extra={"action": "reply.cut", "call_sid": result.call_sid, "turn_id": result.turn_id},
+    )

@@ -1,0 +1,55 @@
+"""`POST /twilio/turn/{n}/wait`: where a caller comes back to after a spoken filler."""
+
+import math
+import time
+
+from starlette.responses import Response
+
+from web.ingress import Ingress
+from web.twilio.answer import Asked, answer
+from web.twilio.fields import VoiceRequest
+from web.twilio.held_turn import HeldTurn
+from web.twilio.language import Languages
+from web.twilio.turn import turn_id_of
+
+MAX_ATTEMPT = 9999
+
+
+async def wait(ingress: Ingress, request: VoiceRequest) -> Response:
+    """Answer the turn if its reply has come by now, else fill again.
+
+    A turn whose seal is broken or too old is treated as one that nobody knows: the caller is asked to repeat.
+    """
+    number = request.turn_number(at_least=0)
+    turn_id = turn_id_of(number)
+    held = _held(ingress, request, turn_id)
+    asked = Asked(
+        call_sid=request.call_sid,
+        turn_id=turn_id,
+        number=number,
+        languages=Languages.of(request.query),
+        held=held,
+        since=held.since if held else _since(request.query.get("since", "")),
+        attempt=_attempt(request.query.get("attempt", "")),
+    )
+    return await answer(ingress, request, asked, within=ingress.pace.wait)
+
+
+def _held(ingress: Ingress, request: VoiceRequest, turn_id: str) -> HeldTurn | None:
+    sealed = request.query.get("held")
+    held = ingress.seal.open(sealed) if sealed else None
+    if held is None or (held.turn.call_sid, held.turn.turn_id) != (request.call_sid, turn_id):
+        return None
+    return held
+
+
+def _since(text: str) -> float:
+    try:
+        since = float(text)
+    except ValueError:
+        return time.time()
+    return min(since, time.time()) if math.isfinite(since) else time.time()
+
+
+def _attempt(text: str) -> int:
+    return min(int(text), MAX_ATTEMPT) if text.isascii() and text.isdecimal() and len(text) < 9 else 1

@@ -1,0 +1,23 @@
+"""What every Twilio route does first: read the form, check the signature, take the fields."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from web.ingress import Ingress, ingress_of
+from web.twilio.fields import VoiceRequest, read_form
+
+Webhook = Callable[[Ingress, VoiceRequest], Awaitable[Response]]
+
+
+def signed(webhook: Webhook) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that calls `webhook` with genuine requests only."""
+
+    async def endpoint(request: Request) -> Response:
+        ingress = ingress_of(request)
+        form = await read_form(request)
+        ingress.signatures.check(request, form)
+        return await webhook(ingress, VoiceRequest.of(request, form))
+
+    return endpoint

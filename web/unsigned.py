@@ -1,0 +1,34 @@
+"""Webhooks that cannot be checked, because the key of their provider is not set."""
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+
+from orchestrator.settings import Settings
+from web.peer import is_local
+
+logger = logging.getLogger(__name__)
+
+
+class UnsignedWebhooks:
+    """Taken from this machine alone, in development alone, with one warning. `variable` is what is not set."""
+
+    def __init__(self, variable: str, settings: Settings) -> None:
+        self._variable = variable
+        self._settings = settings
+        self._warned = False
+
+    def check(self, connection: HTTPConnection) -> None:
+        """Return if the webhook may pass, else answer 403."""
+        if self._settings.is_production:
+            raise HTTPException(403, f"{self._variable} is not set: nothing is taken from this provider.")
+        if not is_local(connection):
+            raise HTTPException(403, f"Set {self._variable}: without it only this machine may send webhooks.")
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                "%s is not set: unsigned webhooks from this machine are accepted",
+                self._variable,
+                extra={"action": "webhook.unsigned"},
+            )
