@@ -1,0 +1,140 @@
+"""List the turns that were given up because each attempt took its worker down; show one, or run it again.
+
+  voiceagent dead                     list them, the newest first
+  voiceagent dead show CA1/turn-3     what the caller said, and why it was given up
+  voiceagent dead replay CA1/turn-3   run it again, and wait for the reply
+  voiceagent dead discard CA1/turn-3  throw it away
+
+A replay is a new turn of the same call with the same words: the agent runs once more on the state as it is now, and the
+reply is written into the state. The caller has long heard an apology, so the reply is shown here and not spoken.
+A call that is over takes no replay. The Redis of your settings is looked into, or that of `voiceagent dev`.
+"""
+
+import argparse
+import asyncio
+import sys
+from datetime import datetime
+
+from orchestrator.cli.paint import Paint
+from orchestrator.cli.used_redis import with_used_redis
+from orchestrator.conversation.turn import now
+from orchestrator.errors import CallEnded, NoDeadLetter, UnknownCall
+from orchestrator.redis.connections import connect
+from orchestrator.settings import load_settings
+from orchestrator.state.factory import load_state_manager
+from orchestrator.turns.dead_letter import DeadLetter, replay
+from orchestrator.turns.redis_dead_letters import RedisDeadLetters
+from orchestrator.turns.redis_store import RedisTurnStore
+
+MOST_SHOWN = 1000
+LONGEST_WORDS = 40
+NOTHING = "No turn was given up."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `voiceagent dead`."""
+    deeds = ["list", "show", "replay", "discard"]
+    parser.add_argument("deed", nargs="?", default="list", choices=deeds, help="default: %(default)s")
+    parser.add_argument("key", nargs="?", metavar="SID/TURN", help="which turn; the SID will do if it has one")
+    parser.add_argument(
+        "--timeout", type=float, default=60, metavar="SECONDS", help="how long to wait for a reply (default: 60)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it. 1 when there is no such turn, or it failed again."""
+    return asyncio.run(_run(args))
+
+
+async def _run(args: argparse.Namespace) -> int:
+    settings = with_used_redis(load_settings())
+    redis = connect(settings)
+    box, paint = RedisDeadLetters(redis), Paint(sys.stdout)
+    try:
+        letters = await box.all()
+        if args.deed == "list":
+            print(*listing(letters, paint), sep="\n")
+            return 0
+        letter = chosen(letters, args.key or "")
+        if args.deed == "show":
+            print(*_page(letter, paint), sep="\n")
+            return 0
+        if args.deed == "discard":
+            await box.discard(letter.key)
+            print(f"{letter.key} was thrown away.")
+            return 0
+        elsewhere = load_state_manager(settings.state_manager, settings) if settings.state_manager else None
+        try:
+            store = RedisTurnStore(redis, ttl_seconds=settings.state_ttl_seconds, states=elsewhere)
+            return await _replay(letter, store, box, args.timeout)
+        finally:
+            if elsewhere is not None:
+                await elsewhere.close()
+    finally:
+        await redis.aclose()
+
+
+async def _replay(letter: DeadLetter, store: RedisTurnStore, box: RedisDeadLetters, timeout_seconds: float) -> int:
+    try:
+        result = await replay(letter, store, box, timeout_seconds=timeout_seconds)
+    except (UnknownCall, CallEnded):
+        raise NoDeadLetter(
+            f"The call of {letter.key} is over, so its turn cannot be run any more. "
+            f"Do by hand what it asked for, then: voiceagent dead discard {letter.key}"
+        ) from None
+    if result is None:
+        print(f"No reply within {timeout_seconds:g} s. Is a worker alive? The turn waits for one; ask again later.")
+        return 1
+    print(f"{result.outcome}: {result.reply.text}".rstrip(": "))
+    for action in result.reply.actions:
+        print(f"  {action!r}")
+    return 0 if result.outcome == "replied" else 1
+
+
+def chosen(letters: list[DeadLetter], key: str) -> DeadLetter:
+    """The letter of that key, or the only one of that call. Raises `NoDeadLetter`."""
+    if not key:
+        raise NoDeadLetter("Say which turn: SID/TURN, as `voiceagent dead` lists them.")
+    exact = [letter for letter in letters if letter.key == key]
+    found = exact or [letter for letter in letters if letter.turn.call_sid == key]
+    if not found:
+        raise NoDeadLetter(f"No turn {key} was given up. `voiceagent dead` lists those that were.")
+    if len(found) > 1:
+        raise NoDeadLetter(f"{key} has several: {', '.join(letter.key for letter in found)}. Name one.")
+    return found[0]
+
+
+def listing(letters: list[DeadLetter], paint: Paint) -> list[str]:
+    """The letters as lines."""
+    if not letters:
+        return [NOTHING]
+    rows = [("TURN", "KIND", "AGO", "ATTEMPTS", "SAID"), *(_row(letter) for letter in letters[:MOST_SHOWN])]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    heading, *lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    more = len(letters) - MOST_SHOWN
+    return [paint(heading, "dim"), *lines, *([f"… and {more} more"] if more > 0 else [])]
+
+
+def _row(letter: DeadLetter) -> tuple[str, ...]:
+    words = letter.turn.text if len(letter.turn.text) <= LONGEST_WORDS else letter.turn.text[:LONGEST_WORDS] + "…"
+    return letter.key, letter.turn.kind, _ago(letter.buried_at), str(letter.attempts), " ".join(words.split())
+
+
+def _ago(moment: datetime) -> str:
+    seconds = max(0, round((now() - moment).total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _page(letter: DeadLetter, paint: Paint) -> list[str]:
+    lines = {
+        "turn": letter.key, "kind": letter.turn.kind, "said": letter.turn.text, "keys": letter.turn.digits,
+        "received": f"{letter.turn.received_at.astimezone():%Y-%m-%d %H:%M:%S}",
+        "given up": f"{letter.buried_at.astimezone():%Y-%m-%d %H:%M:%S}", "attempts": str(letter.attempts),
+        "because": letter.reason, "in the log": f"call_sid={letter.turn.call_sid} turn_id={letter.turn.turn_id}",
+    }  # fmt: skip
+    return [f"{paint(f'{name:<12}', 'dim')}{value}" for name, value in lines.items() if value]

@@ -1,0 +1,90 @@
+"""Examine Redis, the workers and the settings, and say what to change.
+
+Connects as web and workers do, and reads only. Each line is a finding; an arrow says what to do about it. Exit code: 0
+all is well, 1 there are warnings, 2 there are problems. The Redis of your settings is examined, or that of
+`voiceagent dev` in this directory.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from orchestrator.cli.call import server_url
+from orchestrator.cli.paint import Paint
+from orchestrator.cli.used_redis import with_used_redis
+from orchestrator.doctor.diagnosis import diagnose
+from orchestrator.doctor.finding import Finding, exit_code
+from orchestrator.redis.examination import examine
+from orchestrator.settings import Settings, load_settings
+
+MARKS = {"ok": ("✓", "green"), "note": ("·", "blue"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
+VERDICTS = ("All is well.", "Calls are answered; some things should be changed.", "Some things must be changed.")
+STATUSES = ("healthy", "warnings", "problems")
+INDENT = 15
+WIDEST = 110
+WEB_SECONDS = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `voiceagent doctor`."""
+    parser.add_argument("--url", metavar="URL", help="where web should answer (default: http://127.0.0.1:PORT)")
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Examine and print. 0, 1 with warnings, 2 with problems."""
+    settings = with_used_redis(load_settings())
+    findings = asyncio.run(_examined(settings, server_url(args.url, settings)))
+    code = exit_code(findings)
+    if args.json:
+        print(json.dumps({"status": STATUSES[code], "findings": [asdict(finding) for finding in findings]}, indent=2))
+    else:
+        print(*page(findings, Paint(sys.stdout)), sep="\n")
+    return code
+
+
+async def _examined(settings: Settings, url: str) -> list[Finding]:
+    facts = await examine(settings) if settings.use_redis else None
+    return [*diagnose(settings, facts), await _web(url)]
+
+
+async def _web(url: str) -> Finding:
+    import httpx
+
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=WEB_SECONDS) as client:
+            answer = await client.get(f"{url}/health")
+        status = answer.json()["status"]
+    except (httpx.TransportError, httpx.InvalidURL):
+        return Finding(
+            "web", "warning", f"Nothing answers at {url}.", "Start it: python -m web; or say where it is: --url URL"
+        )
+    except (ValueError, KeyError, TypeError):
+        return Finding("web", "warning", f"What answers at {url} is no VoiceAgent.", "Say where it is: --url URL")
+    if status == "healthy":
+        return Finding("web", "ok", f"Web answers at {url}: {status}.")
+    return Finding("web", "warning", f"Web answers at {url}: {status}.", f"{url}/health/detailed says why.")
+
+
+def page(findings: Sequence[Finding], paint: Paint) -> list[str]:
+    """The findings as lines for a person, the verdict last."""
+    width = min(shutil.get_terminal_size().columns, WIDEST) - INDENT - 2
+    lines = [line for finding in findings for line in _lines(finding, max(30, width), paint)]
+    code = exit_code(findings)
+    return [*lines, "", paint(VERDICTS[code], "bold", ("green", "yellow", "red")[code])]
+
+
+def _lines(finding: Finding, width: int, paint: Paint) -> list[str]:
+    mark, colour = MARKS[finding.level]
+    first, *more = textwrap.wrap(finding.message, width)
+    lines = [f"{paint(mark, colour, 'bold')} {paint(f'{finding.check:<{INDENT - 1}}', 'dim')} {first}"]
+    lines += [" " * (INDENT + 2) + line for line in more]
+    advice = textwrap.wrap(finding.advice, width - 2)
+    return lines + [
+        " " * INDENT + paint("  → " if number == 0 else "    ", colour) + text for number, text in enumerate(advice)
+    ]

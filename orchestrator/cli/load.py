@@ -1,0 +1,188 @@
+"""Be many callers: load a server, see how long it takes to answer, and audit that no turn was lost or doubled.
+
+Every call says --turns different things. At the end the state of each call is read over the API (set
+API_KEY where the server has one) and compared with what the callers were answered. Ctrl-C hangs up and
+prints what there is; a second one leaves at once. Exit code 1 when a turn was lost, doubled or not answered.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import time
+from random import Random
+from typing import TYPE_CHECKING, get_args
+
+from orchestrator.cli.call import public_url_of, server_url, token_of
+from orchestrator.load.arrivals import Arrival, pauses
+from orchestrator.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from orchestrator.load.campaign import Campaign
+    from orchestrator.load.ledger import Ledger
+    from orchestrator.load.outcome import Outcome
+
+CHANNELS = ("gather", "relay", "api")
+REFRESH_SECONDS = 0.2
+LINE_SECONDS = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `voiceagent load`."""
+    parser.add_argument("--url", metavar="URL", help="the server to load (default: http://127.0.0.1:PORT)")
+    parser.add_argument("--calls", type=_count, default=100, metavar="N", help="how many calls (default: %(default)s)")
+    parser.add_argument("--turns", type=_count, default=5, metavar="M", help="turns of each (default: %(default)s)")
+    parser.add_argument("--channel", choices=CHANNELS, default="gather", help="how to talk (default: %(default)s)")
+    parser.add_argument(
+        "--arrival", choices=get_args(Arrival), default="ramp",
+        help="all at once, evenly, or at random (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rate", type=_positive, default=20.0, metavar="R",
+        help="calls that begin a second, for ramp and poisson (default: %(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--think", type=_seconds, default=0.0, metavar="S", help="seconds before each turn (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--interrupt", type=_share, default=0.0, metavar="SHARE",
+        help="on a relay: the share of answers that callers cut off, 0 to 1 (default: %(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pace", type=_seconds, default=0.0, metavar="CHARACTERS",
+        help="on a relay: how many characters the agent says in a second (default: 0, all at once)",
+    )  # fmt: skip
+    parser.add_argument("--token", help="sign with this (default: TWILIO_AUTH_TOKEN)")
+    parser.add_argument("--public-url", metavar="URL", help="what the server takes itself for, as signatures count on")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load the server. 0 when all went well, 1 when not, 130 when interrupted."""
+    outcome = asyncio.run(_load(args, load_settings()))
+    if args.json:
+        print(json.dumps(outcome.figures(), indent=1, ensure_ascii=False))
+    else:
+        print(*outcome.lines(), sep="\n")
+    if outcome.interrupted:
+        return 130
+    return 0 if outcome.is_sound else 1
+
+
+async def _load(args: argparse.Namespace, settings: Settings) -> "Outcome":
+    from orchestrator.load.audit import Auditor
+    from orchestrator.load.callers import Caller, PhoneCaller, Script, Server, TextCaller
+    from orchestrator.load.campaign import Campaign
+    from orchestrator.load.ledger import Ledger
+    from orchestrator.load.outcome import Outcome
+    from orchestrator.load.relay_caller import RelayCaller, Temper
+    from orchestrator.phone.webhooks import new_client
+
+    url = server_url(args.url, settings)
+    script, ledger = Script(args.turns, args.think), Ledger()
+    temper, chance = Temper(args.interrupt, args.pace or None), Random(1)
+    async with new_client() as client:
+        server = Server(
+            url,
+            client,
+            public_url=args.public_url or public_url_of(url, settings),
+            auth_token=args.token or token_of(settings),
+            api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        )
+
+        def new_caller() -> Caller:
+            if args.channel == "relay":
+                return RelayCaller(server, script, ledger, temper, chance)
+            caller = TextCaller if args.channel == "api" else PhoneCaller
+            return caller(server, script, ledger)
+
+        campaign = Campaign(new_caller, pauses(args.arrival, args.calls, args.rate), ledger)
+        began = time.perf_counter()
+        await _watched(campaign, Progress(ledger, args.calls))
+        seconds = time.perf_counter() - began
+        findings = await Auditor(server, forget=args.channel == "api").audit(ledger.calls)
+    return Outcome(ledger, findings, seconds, campaign.is_stopped)
+
+
+async def _watched(campaign: "Campaign", progress: "Progress") -> None:
+    """Run the campaign with its progress shown. The first Ctrl-C ends it; the second is Python's own."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        progress.say("Hanging up. Ctrl-C again leaves at once.")
+        campaign.stop()
+
+    loop.add_signal_handler(signal.SIGINT, stop)
+    showing = asyncio.create_task(progress.show())
+    try:
+        await campaign.run()
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        showing.cancel()
+        await asyncio.wait({showing})
+        progress.close()
+
+
+class Progress:
+    """How far it is: one line that refreshes itself on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, ledger: "Ledger", calls: int) -> None:
+        self._ledger = ledger
+        self._calls = calls
+        self._began = time.perf_counter()
+        self._on_terminal = sys.stderr.isatty()
+
+    async def show(self) -> None:
+        """Show it until cancelled."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS if self._on_terminal else LINE_SECONDS)
+            line = self._line()
+            print(f"\r\x1b[2K{line}" if self._on_terminal else line, end="" if self._on_terminal else "\n",
+                  file=sys.stderr, flush=True)  # fmt: skip
+
+    def say(self, text: str) -> None:
+        """Say something in between."""
+        print(f"\r\x1b[2K{text}" if self._on_terminal else text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Take the refreshing line away."""
+        if self._on_terminal:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+
+    def _line(self) -> str:
+        ledger = self._ledger
+        answered = [turn.answered for turn in ledger.turns if turn.answered is not None]
+        seconds = time.perf_counter() - self._began
+        latest = sorted(answered[-200:])
+        p95 = f", p95 {1000 * latest[int(0.95 * len(latest))]:,.0f} ms" if latest else ""
+        errors = sum(ledger.errors.values())
+        return (
+            f"{seconds:4.0f} s  {len(ledger.calls)}/{self._calls} calls begun, {ledger.live} live, "
+            f"{len(answered)} turns ({len(answered) / seconds:.0f}/s{p95})" + (f", {errors} errors" if errors else "")
+        )
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    if not float(text) > 0:
+        raise argparse.ArgumentTypeError("more than 0")
+    return float(text)
+
+
+def _seconds(text: str) -> float:
+    if not float(text) >= 0:
+        raise argparse.ArgumentTypeError("0 or more")
+    return float(text)
+
+
+def _share(text: str) -> float:
+    if not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError("0 to 1")
+    return float(text)

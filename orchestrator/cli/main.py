@@ -1,0 +1,73 @@
+"""The command `voiceagent`. Each sub-command is a module of its own, imported when it is asked for."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+
+from orchestrator.errors import BadSetting, VoiceAgentError
+
+COMMANDS = {
+    "dev": "answer calls here: web, workers and an embedded Redis in one terminal",
+    "call": "be the caller: talk to an agent from this terminal",
+    "calls": "list the live calls, or show what was said in one",
+    "load": "be many callers: load a server, and audit that no turn was lost or doubled",
+    "dead": "list the turns that were given up, show one, or run it again",
+    "doctor": "examine Redis, the workers and the settings, and say what to change",
+}
+"""Name → summary. Module `orchestrator.cli.<name>` has `add_arguments(parser)` and `run(args) -> exit code`."""
+
+EPILOG = """Start with `voiceagent dev`, then `voiceagent call` in a second terminal.
+`voiceagent COMMAND --help` tells more. Settings come from the environment and from .env."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit code: 0 done, 1 it failed, 2 it was asked for wrongly."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = parser_for(words).parse_args(words)
+    try:
+        return int(args.run(args))
+    except BadSetting as error:
+        return _complain(error, 2)
+    except VoiceAgentError as error:
+        return _complain(error, 1)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read the output has gone: `voiceagent calls | head`
+        sys.stdout = None  # or the interpreter complains when it flushes
+        return 1
+
+
+def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser for a command line. Only the command it names has its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="voiceagent",
+        description="Answers phone calls with software agents.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"voiceagent {version('voiceagent')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    wanted = next((word for word in words if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        module = import_module(f"orchestrator.cli.{name}") if name == wanted else None
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=(module and module.__doc__) or summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if module is not None:
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+def _complain(error: Exception, exit_code: int) -> int:
+    print(f"voiceagent: {error}", file=sys.stderr)
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Colours for a terminal, and none for anything else."""
+
+from typing import TextIO
+
+from pydantic_settings import BaseSettings
+
+STYLES = {
+    "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35",
+    "cyan": "36",
+}  # fmt: skip
+
+
+class TerminalWishes(BaseSettings):
+    """What the person at the terminal has set: https://no-color.org, and a terminal that knows no colours."""
+
+    no_color: str = ""
+    term: str = ""
+
+
+class Paint:
+    """Colours text, if its stream shows colours and its reader wants them."""
+
+    def __init__(self, stream: TextIO, wishes: TerminalWishes | None = None) -> None:
+        wishes = wishes or TerminalWishes()
+        self.enabled = stream.isatty() and not wishes.no_color and wishes.term != "dumb"
+
+    def __call__(self, text: str, *styles: str) -> str:
+        """`text` in these styles; blank text stays as it is."""
+        if not (self.enabled and styles and text.strip()):
+            return text
+        return f"\x1b[{';'.join(STYLES[style] for style in styles)}m{text}\x1b[0m"

@@ -1,0 +1,167 @@
+"""A program that is kept running: started, its output passed on, started again when it dies, stopped in time."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.cli import leash
+
+LONGEST_LINE = 64 * 1024
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 10.0
+STEADY_SECONDS = 5.0
+"""Who ran for so long has started well; the next pause is a short one again."""
+HOPELESS_STARTS = 5
+"""Who fails so often in a row right after its start will not recover by being started once more."""
+
+Print = Callable[[str, str], None]
+"""Takes the name of a program and one line of its log."""
+
+
+class Hopeless(Exception):
+    """A program cannot be started. The message names it."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run, and how long it may take to stop before it is killed."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    grace_seconds: float = 10
+    inherited: tuple[int, ...] = ()
+    """File descriptors that it gets."""
+
+
+class Keeper:
+    """Keeps one program running until `stop`. `say` is for what the keeper itself has to tell."""
+
+    def __init__(self, program: Program, log: Print, say: Callable[[str], None]) -> None:
+        self.program = program
+        self._log = log
+        self._say = say
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._failures = 0
+
+    async def keep(self) -> None:
+        """Run the program, again and again. Returns after `stop`; raises `Hopeless`."""
+        clock = asyncio.get_running_loop().time
+        try:
+            while not self._stopping.is_set():
+                begun = clock()
+                code = await self._run_once()
+                if not self._stopping.is_set():
+                    await self._pause(code, clock() - begun)
+        finally:
+            self.kill()
+            self._stopped.set()
+
+    async def stop(self) -> None:
+        """Ask the program to end, and kill it when its time is over. Returns when it is gone."""
+        self._stopping.set()
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.terminate()
+        try:
+            await asyncio.wait_for(self._stopped.wait(), self.program.grace_seconds)
+        except TimeoutError:
+            self._say(f"{self.program.name} did not stop within {self.program.grace_seconds:g} s: killed")
+            self.kill()
+            await self._stopped.wait()
+
+    def kill(self) -> None:
+        """End the program, and all that it started, at once."""
+        self._stopping.set()
+        self._kill_group()
+
+    def _kill_group(self) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def _run_once(self) -> int:
+        """Run the program to its end. What it started and left behind ends with it."""
+        output, pipe, their_end = await _pipe()
+        reading = asyncio.create_task(self._pass_on(output))
+        try:
+            process = await self._start(their_end)
+            return await process.wait()
+        finally:
+            self._kill_group()
+            await _finish(reading)
+            pipe.close()
+
+    async def _start(self, output: int) -> asyncio.subprocess.Process:
+        try:
+            # A session of its own: Ctrl-C reaches us alone, and we stop the programs in their order.
+            process = self._process = await asyncio.create_subprocess_exec(
+                *_leashed(self.program.command),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(self.program.environment),
+                pass_fds=self.program.inherited,
+                start_new_session=True,
+            )
+        finally:
+            os.close(output)
+        if self._stopping.is_set():  # asked to stop while it was starting
+            process.terminate()
+        return process
+
+    async def _pass_on(self, output: asyncio.StreamReader) -> None:
+        rest = b""
+        while chunk := await output.read(LONGEST_LINE):
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > LONGEST_LINE:
+                lines, rest = [*lines, rest], b""
+            for line in lines:
+                self._log(self.program.name, line.decode(errors="replace"))
+        if rest:
+            self._log(self.program.name, rest.decode(errors="replace"))
+
+    async def _pause(self, code: int, lasted_seconds: float) -> None:
+        """Wait before the next start, longer after each early death."""
+        self._failures = 1 if lasted_seconds >= STEADY_SECONDS else self._failures + 1
+        if code > 0 and self._failures >= HOPELESS_STARTS:
+            raise Hopeless(
+                f"{self.program.name} ended {self._failures} times right after its start ({_how(code)}). "
+                "Its log above says why; correct that and start again."
+            )
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1), LONGEST_PAUSE_SECONDS)
+        self._say(f"{self.program.name} ended ({_how(code)}); it starts again in {pause:g} s")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), pause)
+
+
+def _leashed(command: Sequence[str]) -> list[str]:
+    if sys.platform != "linux":
+        return list(command)
+    return [sys.executable, "-IS", str(Path(leash.__file__)), str(os.getpid()), *command]
+
+
+async def _pipe() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, int]:
+    """A pipe to read here, and its other end. asyncio's own would make `wait` wait for grandchildren."""
+    ours, theirs = os.pipe()
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb"))
+    return reader, pipe, theirs
+
+
+async def _finish(reading: "asyncio.Task[None]") -> None:
+    """Let the last lines come, but not for ever: a runaway grandchild may hold the pipe open."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(reading, 1)
+
+
+def _how(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"

@@ -1,0 +1,97 @@
+"""Keeps several programs running in one terminal, and stops them in order."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+
+from orchestrator.cli.program import Hopeless, Keeper, Print, Program
+
+KILLED = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Ready = Callable[[], Awaitable[None]]
+"""Returns when the programs of a stage can be used."""
+Stage = tuple[Sequence[Program], Ready | None]
+"""Programs that start and stop together."""
+
+
+class Supervisor:
+    """Starts stage after stage and stops them in the reverse order, the programs of one stage together.
+
+    The first SIGINT, SIGTERM or SIGHUP stops everything cleanly, a second one kills what is left.
+    """
+
+    def __init__(self, log: Print, say: Callable[[str], None]) -> None:
+        self._log = log
+        self._say = say
+        self._stages: list[list[Keeper]] = []
+        self._tasks: dict[asyncio.Task[None], Keeper] = {}
+        self._stop = asyncio.Event()
+        self._killed = False
+        self._failed = asyncio.Event()
+
+    async def run(self, stages: Sequence[Stage], welcome: Ready) -> int:
+        """Run `stages`, then `welcome`, until a signal comes. The exit code: 0, 1 (hopeless) or 130 (killed)."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
+        try:
+            await self._until_stopped(self._start(stages, welcome))
+            await self._stop_all()
+        finally:
+            await self._kill_all()
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+        if self._killed:
+            return KILLED
+        return 1 if self._failed.is_set() else 0
+
+    def _on_signal(self) -> None:
+        if not self._stop.is_set():
+            self._say("stopping (a second Ctrl-C kills)")
+            self._stop.set()
+            return
+        self._killed = True
+        for keeper in self._tasks.values():
+            keeper.kill()
+
+    async def _start(self, stages: Sequence[Stage], welcome: Ready) -> None:
+        for programs, ready in stages:
+            keepers = [Keeper(program, self._log, self._say) for program in programs]
+            self._stages.append(keepers)
+            for keeper in keepers:
+                task = asyncio.create_task(keeper.keep(), name=keeper.program.name)
+                self._tasks[task] = keeper
+                task.add_done_callback(self._on_done)
+            if ready is not None:
+                await ready()
+        await welcome()
+
+    def _on_done(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self._say(str(error) if isinstance(error, Hopeless) else f"{task.get_name()}: {error!r}")
+            self._failed.set()
+            self._stop.set()
+
+    async def _until_stopped(self, starting: Awaitable[None]) -> None:
+        start = asyncio.ensure_future(starting)
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if start.done():
+                start.result()
+            await stop
+        finally:
+            start.cancel()
+            stop.cancel()
+            await asyncio.gather(start, stop, return_exceptions=True)
+
+    async def _stop_all(self) -> None:
+        for stage in reversed(self._stages):
+            await asyncio.gather(*(keeper.stop() for keeper in stage))
+
+    async def _kill_all(self) -> None:
+        for task, keeper in self._tasks.items():
+            keeper.kill()
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

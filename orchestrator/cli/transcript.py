@@ -1,0 +1,89 @@
+"""What was said in a call, as lines for a person."""
+
+import shutil
+import textwrap
+from collections.abc import Iterator
+
+from orchestrator.cli.paint import Paint
+from orchestrator.conversation.actions import Action, HangUp, Play, SendDigits, Transfer
+from orchestrator.conversation.state import ConversationState, TurnRecord
+
+AGENT = "agent › "
+CALLER = "you   › "
+INDENT = " " * len(AGENT)
+WIDEST = 100
+NARROWEST = 20
+
+
+def printable(text: str) -> str:
+    """`text` without power over the terminal: what a caller or a provider sent may hold escape sequences."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
+    """`text` as wide as the terminal allows: (what stands before, the words) for each line."""
+    text = printable(" ".join(text.split()))
+    width = min(shutil.get_terminal_size().columns, WIDEST) - len(INDENT)
+    lines = textwrap.wrap(text, max(NARROWEST, width), break_on_hyphens=False) or [""]
+    yield from ((INDENT if number else label, line) for number, line in enumerate(lines))
+
+
+class Transcript:
+    """Turns the state of a call into lines."""
+
+    def __init__(self, state: ConversationState, paint: Paint) -> None:
+        self._state = state
+        self._paint = paint
+
+    def lines(self) -> list[str]:
+        """The call's head, its turns, and how it stands."""
+        state = self._state
+        parties = f"{state.from_number or '?'} → {state.to_number or '?'}"
+        begun = f"{state.created_at.astimezone():%Y-%m-%d %H:%M:%S}"
+        head = f"Call {state.call_sid} · {state.channel} · {parties} · {begun}"
+        turns = [line for record in state.turns for line in self._turn(record)]
+        return [self._paint(printable(head), "dim"), "", *turns, "", *self._foot()]
+
+    def _turn(self, record: TurnRecord) -> Iterator[str]:
+        match record.kind:
+            case "speech":
+                yield from self._said(CALLER, record.text, "bold", "green")
+            case "keys":
+                yield from self._said(CALLER, "#" + record.digits, "bold", "green")
+            case "silence":
+                yield from self._said(CALLER, "(silence)", "bold", "green")
+            case "interrupted":
+                yield self._note("(interrupted)")
+        if record.heard_text:
+            yield from self._said(AGENT, record.heard_text, "bold", "cyan")
+        if record.heard is not None and record.heard != record.reply.text:
+            yield self._note("(cut off here)")
+        if record.outcome not in ("replied", "interrupted"):
+            yield self._note(f"({record.outcome.replace('_', ' ')})")
+        yield from (self._note(note) for action in record.reply.actions if (note := _deed(action)))
+
+    def _said(self, label: str, text: str, *styles: str) -> Iterator[str]:
+        for before, words in wrapped(label, text):
+            yield self._paint(before, *styles) + words
+
+    def _note(self, text: str) -> str:
+        return INDENT + self._paint(printable(text), "dim")
+
+    def _foot(self) -> list[str]:
+        details = [f"{name}: {value}" for name, value in self._state.slots.items()]
+        end = self._state.ended
+        stands = "The call goes on." if end is None else f"The call ended: {end.reason or end.status}."
+        return [self._paint(printable(line), "dim") for line in (*details, stands)]
+
+
+def _deed(action: Action) -> str:
+    match action:
+        case Transfer(to=to):
+            return f"(connected with {to})"
+        case Play(url=url):
+            return f"(audio: {url})"
+        case SendDigits(digits=digits):
+            return f"(keys: {digits})"
+        case HangUp():
+            return "(hung up)"
+    return ""

@@ -1,0 +1,44 @@
+"""What the agent is saying, on the terminal word by word as it is said."""
+
+import shutil
+
+from orchestrator.cli.paint import Paint
+from orchestrator.cli.transcript import AGENT, INDENT, WIDEST
+
+
+class Utterance:
+    """One line, or several, that grow. `end` and `broken` close it: the next word begins with the label again."""
+
+    def __init__(self, paint: Paint) -> None:
+        self._paint = paint
+        self._column = 0
+
+    def add(self, text: str) -> None:
+        """Show what is said now."""
+        words = " ".join(text.splitlines())
+        if not self._column:
+            words = words.lstrip()
+            self._begin(AGENT, "bold", "cyan")
+        elif self._column + len(words.rstrip()) > self._width:
+            print()
+            self._begin(INDENT)
+        print(words, end="", flush=True)
+        self._column += len(words)
+
+    def end(self) -> None:
+        """The line is complete."""
+        if self._column:
+            print(flush=True)
+        self._column = 0
+
+    def broken(self) -> None:
+        """Somebody else has begun a new line."""
+        self._column = 0
+
+    @property
+    def _width(self) -> int:
+        return min(shutil.get_terminal_size().columns, WIDEST)
+
+    def _begin(self, label: str, *styles: str) -> None:
+        print(self._paint(label, *styles), end="")
+        self._column = len(label)

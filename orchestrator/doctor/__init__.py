@@ -1,0 +1,1 @@
+"""`voiceagent doctor`: what was measured, judged; each finding says what to change."""

@@ -1,0 +1,42 @@
+"""All judgements together, in the order in which a person repairs things."""
+
+from collections.abc import Iterator
+
+from orchestrator.doctor.configuration import judge_settings
+from orchestrator.doctor.facts import Facts
+from orchestrator.doctor.finding import Finding
+from orchestrator.doctor.server import judge_confirmation, judge_server
+from orchestrator.doctor.system import judge_system
+from orchestrator.settings import Settings
+
+PARSER = "Install hiredis: pip install 'hiredis>=3'. It reads Redis' answers several times as fast."
+
+
+def diagnose(settings: Settings, facts: Facts | None) -> Iterator[Finding]:
+    """Every finding. `facts` is None where no Redis is used."""
+    yield from judge_settings(settings)
+    if facts is None:
+        yield Finding(
+            "redis", "note", "USE_REDIS is false: calls live in the memory of one process and end with it.",
+            "For more than a laptop, set USE_REDIS=true and start workers.",
+        )  # fmt: skip
+        return
+    if facts.trouble:
+        says, _, advice = facts.trouble.partition(". ")
+        yield Finding("connection", "problem", says if says.endswith(".") else f"{says}.", advice)
+        return
+    yield Finding("connection", "ok", f"Redis answers at {facts.place} ({facts.kind}).")
+    if not facts.fast_parser:
+        yield Finding("connection", "warning", "The fast protocol parser is not installed.", PARSER)
+    for unknown in facts.forbidden:
+        yield Finding(
+            "connection", "note", f"This user may not run {unknown}.", "Give the user +info, or look by hand."
+        )
+    for server in facts.servers:
+        several = f"{server.place}: " if len(facts.servers) > 1 else ""
+        for finding in judge_server(server, facts.kind):
+            yield Finding(finding.check, finding.level, several + finding.message, finding.advice)
+        if settings.redis_wait_replicas and server.info:
+            yield judge_confirmation(server, settings.redis_wait_replicas)
+    if facts.system is not None:
+        yield from judge_system(facts.system)

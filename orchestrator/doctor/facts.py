@@ -1,0 +1,76 @@
+"""What the doctor measures of Redis and of what lives in it. No judgement here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """One server. `info` is what INFO says; `pings_ms` how long a PING took, again and again.
+
+    `ahead_seconds` is by how much its clock is ahead of ours, give or take half of the quickest PING.
+    `config` holds the options that were read; it is empty where CONFIG is forbidden, as with most hosted services.
+    """
+
+    place: str
+    info: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, str] = field(default_factory=dict)
+    pings_ms: tuple[float, ...] = ()
+    ahead_seconds: float = 0.0
+
+    @property
+    def median_ms(self) -> float:
+        """How long a PING takes."""
+        return median(self.pings_ms) if self.pings_ms else 0.0
+
+    @property
+    def product(self) -> str:
+        """Valkey or Redis, and its version."""
+        if "valkey_version" in self.info:
+            return f"Valkey {self.info['valkey_version']}"
+        return f"Redis {self.info.get('redis_version', '?')}"
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The version of Redis whose commands it has."""
+        parts = str(self.info.get("redis_version", "0.0")).split(".")
+        return int(parts[0]), int(parts[1]) if len(parts) > 1 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFacts:
+    """What is in Redis. `immortal` are keys of ours without a time to live, of the `keys_seen` looked at.
+
+    `workers` is what those alive say of themselves; `heartbeat_age_seconds` is None when no cron job has left one.
+    """
+
+    keys_seen: int = 0
+    all_keys_seen: bool = True
+    immortal: tuple[str, ...] = ()
+    states: int = 0
+    active_calls: int = 0
+    workers: tuple[Mapping[str, Any], ...] = ()
+    queue_depth: int = 0
+    oldest_wait_seconds: float = 0.0
+    dead_letters: int = 0
+    heartbeat_age_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All of it. `trouble` is the sentence that says why Redis could not be used, or "".
+
+    `forbidden` names commands that the user may not run, with what is therefore unknown.
+    """
+
+    place: str
+    is_encrypted: bool = False
+    has_password: bool = False
+    kind: str = "standalone"
+    trouble: str = ""
+    servers: tuple[ServerFacts, ...] = ()
+    system: SystemFacts | None = None
+    forbidden: tuple[str, ...] = ()
+    fast_parser: bool = True

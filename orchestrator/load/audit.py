@@ -1,0 +1,114 @@
+"""Compares what callers were answered with what the server kept."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import httpx
+from pydantic import ValidationError
+
+from orchestrator.conversation.state import ConversationState
+from orchestrator.load.callers import Server
+from orchestrator.load.ledger import CallNote
+
+READERS = 8
+
+
+@dataclass
+class Findings:
+    """What the audit found. `impossible` says why there was none.
+
+    `lost`: turns that were answered and are not in the state. `doubled`: turns that are there more than once.
+    `misheard`: answers that were cut off, and of which the state says that something else was heard.
+    """
+
+    calls: int = 0
+    turns: int = 0
+    lost: int = 0
+    doubled: int = 0
+    cut_off: int = 0
+    misheard: int = 0
+    unread: int = 0
+    impossible: str = ""
+    outcomes: dict[str, int] = field(default_factory=dict)
+    examples: list[str] = field(default_factory=list)
+
+    def note(self, what: str, call_sid: str, turns: int) -> None:
+        """Keep a few examples for a person to look at."""
+        if turns and len(self.examples) < 5:
+            self.examples.append(f"{call_sid}: {turns} {what}")
+
+
+class Auditor:
+    """Reads states over the API. `forget` ends and deletes each call that was found to be in order."""
+
+    def __init__(self, server: Server, *, forget: bool) -> None:
+        self._server = server
+        self._forget = forget
+        self.findings = Findings()
+
+    async def audit(self, calls: list[CallNote]) -> Findings:
+        """Look at every call that got as far as a turn."""
+        waiting = iter([call for call in calls if any(turn.is_over for turn in call.turns)])
+        async with asyncio.TaskGroup() as readers:
+            for _ in range(READERS):
+                readers.create_task(self._read(waiting))
+        return self.findings
+
+    async def _read(self, waiting: Iterator[CallNote]) -> None:
+        for call in waiting:
+            if self.findings.impossible:
+                return
+            state = await self._state(call)
+            if state is not None:
+                await self._compare(call, state)
+
+    async def _state(self, call: CallNote) -> ConversationState | None:
+        try:
+            response = await self._server.client.get(self._url(call), headers=self._server.headers)
+            if response.status_code in (401, 403):
+                self.findings.impossible = "the server does not open its API to us; set API_KEY"
+                return None
+            if response.status_code == 404:
+                answered = [turn for turn in call.turns if turn.is_over]
+                self.findings.lost += len(answered)
+                self.findings.note("turns lost with the whole call", call.call_sid, len(answered))
+                return None
+            return ConversationState.model_validate_json(response.raise_for_status().content)
+        except (httpx.HTTPError, ValidationError):
+            self.findings.unread += 1
+            return None
+
+    async def _compare(self, call: CallNote, state: ConversationState) -> None:
+        kept = Counter(record.text for record in state.turns if record.kind == "speech")
+        ids = Counter(record.turn_id for record in state.turns)
+        answered = [turn for turn in call.turns if turn.words and turn.is_over]
+        lost = sum(kept[turn.words] == 0 for turn in answered)
+        doubled = sum(max(0, kept[turn.words] - 1) for turn in call.turns if turn.words)
+        doubled = max(doubled, sum(count - 1 for count in ids.values()))
+        heard = {record.text: record.heard for record in state.turns if record.kind == "speech"}
+        misheard = sum(heard.get(turn.words, turn.heard) != turn.heard for turn in call.cut_off)
+        self.findings.calls += 1
+        self.findings.cut_off += len(call.cut_off)
+        self.findings.misheard += misheard
+        for outcome, count in Counter(r.outcome for r in state.turns if r.kind == "speech").items():
+            self.findings.outcomes[outcome] = self.findings.outcomes.get(outcome, 0) + count
+        self.findings.turns += len(answered)
+        self.findings.lost += lost
+        self.findings.doubled += doubled
+        self.findings.note("turns lost", call.call_sid, lost)
+        self.findings.note("turns doubled", call.call_sid, doubled)
+        self.findings.note("answers cut off, and kept otherwise", call.call_sid, misheard)
+        if self._forget and not (lost or doubled or misheard):
+            await self._end(call)
+
+    async def _end(self, call: CallNote) -> None:
+        try:
+            await self._server.client.delete(self._url(call), headers=self._server.headers)
+        except httpx.HTTPError:
+            return  # it ends by its TTL
+
+    def _url(self, call: CallNote) -> str:
+        return f"{self._server.url}/calls/{quote(call.call_sid, safe='')}"

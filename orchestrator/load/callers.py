@@ -1,0 +1,201 @@
+"""Callers that make one call each: over the telephone provider's webhooks, or over the API."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+
+from orchestrator.load.ledger import CallNote, Ledger, TurnNote
+from orchestrator.phone import PATIENT, Asked, CallIdentity, HungUp, PhoneLine, Problem, Said, Waiting
+
+TURN_SECONDS = 60.0
+_PARTICULARS = ((re.compile(r"https?://[^/\s]+(?=/)"), ""), (re.compile(r"(?<=\w)/(\d+|load-[0-9a-f]+)\b"), "/…"))
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where to call, and with what. `public_url` is what the server takes itself for: signatures go by it."""
+
+    url: str
+    client: httpx.AsyncClient
+    public_url: str | None = None
+    auth_token: str | None = None
+    api_key: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What opens the API."""
+        return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a caller says: so many turns, with a pause to think before each (seconds)."""
+
+    turns: int
+    think_seconds: float = 0.0
+
+    def lines(self) -> Iterator[str]:
+        """The words, no two alike, so that each can be found in the state."""
+        return (f"This is what I say in turn {number}." for number in range(1, self.turns + 1))
+
+
+class Caller(Protocol):
+    """Makes one call and notes it. Cancelled, it drops the call."""
+
+    async def call(self) -> None:
+        """Make the call, to its end."""
+
+    def hang_up(self) -> None:
+        """End the call at the next chance."""
+
+
+class PhoneCaller:
+    """Calls over the provider's webhooks, by `<Gather>`."""
+
+    def __init__(self, server: Server, script: Script, ledger: Ledger) -> None:
+        self._line = PhoneLine(
+            server.url,
+            server.auth_token,
+            identity=CallIdentity(),
+            public_url=server.public_url,
+            retry=PATIENT,
+            client=server.client,
+        )
+        self._script = script
+        self._ledger = ledger
+        self._lines = script.lines()
+
+    def hang_up(self) -> None:
+        """End the call as the caller."""
+        self._line.hang_up()
+
+    async def call(self) -> None:
+        """Make the call; say the next line to each question, and hang up after the last."""
+        note = self._ledger.open(self._line.call_sid)
+        turn, began = begun(note, "")
+        async with aclosing(self._line.call()) as events:
+            async for event in events:
+                match event:
+                    case Said() if turn.first_words is None:
+                        turn.first_words = time.perf_counter() - began
+                    case Asked():
+                        settle(turn, began)
+                        turn, began = await self._answer(note, turn, began)
+                    case Waiting():
+                        self._ledger.retries += 1
+                    case Problem(text):
+                        note.error = note.error or kind_of(text)
+                    case HungUp(by=by):
+                        self._end(note, turn, began, by)
+
+    async def _answer(self, note: CallNote, turn: TurnNote, began: float) -> tuple[TurnNote, float]:
+        words = next(self._lines, None)
+        if words is None:
+            self._line.hang_up()
+            return turn, began
+        await asyncio.sleep(self._script.think_seconds)
+        if self._line.answer_speech(words):
+            return begun(note, words)
+        self._line.answer_keys("1")  # the agent takes only keys at the moment
+        return turn, began
+
+    def _end(self, note: CallNote, turn: TurnNote, began: float, by: str) -> None:
+        if by == "agent":
+            settle(turn, began)
+            note.ended_early = next(self._lines, None) is not None
+
+
+class TextCaller:
+    """Calls over the API: text turns whose replies are streamed."""
+
+    def __init__(self, server: Server, script: Script, ledger: Ledger) -> None:
+        self._server = server
+        self._script = script
+        self._ledger = ledger
+        self._hung_up = False
+
+    def hang_up(self) -> None:
+        """Say nothing more after this turn."""
+        self._hung_up = True
+
+    async def call(self) -> None:
+        """Make the call: one turn after the other."""
+        note = self._ledger.open(f"load-{uuid4().hex}")
+        for words in self._script.lines():
+            if self._hung_up or note.error:
+                return
+            await asyncio.sleep(self._script.think_seconds)
+            try:
+                async with asyncio.timeout(TURN_SECONDS):
+                    await self._turn(note, words)
+            except httpx.ConnectError:
+                note.error = f"Nothing answers at {self._server.url}."
+            except (httpx.TransportError, httpx.InvalidURL, TimeoutError) as error:
+                note.error = f"turn broke off: {type(error).__name__}"
+
+    async def _turn(self, note: CallNote, words: str) -> None:
+        body = {"turn_id": f"t{len(note.turns) + 1}", "text": words}
+        url = f"{self._server.url}/calls/{quote(note.call_sid, safe='')}/turns"
+        headers = {**self._server.headers, "Accept": "text/event-stream"}
+        turn, began = begun(note, words)
+        async with self._server.client.stream("POST", url, json=body, headers=headers) as response:
+            if response.status_code == 410:
+                note.turns.pop()
+                note.ended_early = self._hung_up = True
+            elif response.is_success:
+                await self._listen(response, note, turn, began)
+            else:
+                await response.aread()
+                note.error = kind_of(f"POST {url} answered {response.status_code} {_reason(response)}")
+
+    async def _listen(self, response: httpx.Response, note: CallNote, turn: TurnNote, began: float) -> None:
+        event = ""
+        async for line in response.aiter_lines():
+            name, _, value = line.partition(": ")
+            if name == "event":
+                event = value
+            elif name == "data" and event == "error":
+                note.error = f"turn failed: {json.loads(value)['error']}"
+            elif name == "data":
+                if turn.first_words is None:
+                    turn.first_words = time.perf_counter() - began
+                if event == "reply":
+                    settle(turn, began)
+
+
+def begun(note: CallNote, words: str) -> tuple[TurnNote, float]:
+    """Note a turn that begins now; its note, and the time."""
+    turn = TurnNote(words)
+    note.turns.append(turn)
+    return turn, time.perf_counter()
+
+
+def settle(turn: TurnNote, began: float) -> None:
+    """Note that a turn has its answer; twice is fine."""
+    if turn.answered is None:
+        turn.answered = time.perf_counter() - began
+        if turn.first_words is None:  # an answer without a word
+            turn.first_words = turn.answered
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return response.reason_phrase
+
+
+def kind_of(text: str) -> str:
+    """An error's sentence without what makes each of its kind another one."""
+    for pattern, stead in _PARTICULARS:
+        text = pattern.sub(stead, text)
+    return text

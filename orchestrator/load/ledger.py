@@ -1,0 +1,80 @@
+"""What the callers know: every turn they took, how long it took, and what went wrong."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class TurnNote:
+    """One turn as its caller knows it. Times are in seconds from the moment the caller had spoken.
+
+    `words` are the caller's and unique in the call; empty for the beginning of a call, which answers by
+    itself. `first_words` is when the first of the answer was heard, `answered` when all of it was. `heard` is what the
+    caller had heard when they cut the answer off.
+    """
+
+    words: str
+    first_words: float | None = None
+    answered: float | None = None
+    heard: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was answered, or its answer cut off."""
+        return self.answered is not None or self.heard is not None
+
+
+@dataclass(slots=True)
+class CallNote:
+    """One call. `error` is the kind of thing that broke it off."""
+
+    call_sid: str
+    turns: list[TurnNote] = field(default_factory=list)
+    cut_off: list[TurnNote] = field(default_factory=list)
+    error: str = ""
+    ended_early: bool = False
+    """The agent hung up before the caller had said everything: no error."""
+
+    @property
+    def unanswered(self) -> int:
+        """How many of its turns never got their answer."""
+        return sum(not turn.is_over for turn in self.turns)
+
+
+class Ledger:
+    """All calls of one campaign."""
+
+    def __init__(self) -> None:
+        self.calls: list[CallNote] = []
+        self.retries = 0
+        self.live = 0
+
+    def open(self, call_sid: str) -> CallNote:
+        """The note of a call that begins."""
+        note = CallNote(call_sid)
+        self.calls.append(note)
+        return note
+
+    @property
+    def turns(self) -> Iterator[TurnNote]:
+        """Every turn of every call."""
+        return (turn for call in self.calls for turn in call.turns)
+
+    @property
+    def errors(self) -> Counter[str]:
+        """How often each kind of error broke off a call."""
+        return Counter(call.error for call in self.calls if call.error)
+
+    @property
+    def unanswered(self) -> int:
+        """Turns that never got their answer."""
+        return sum(call.unanswered for call in self.calls)
+
+    def first_words(self, *, greetings: bool) -> list[float]:
+        """How long callers waited for the first words: of the greeting, or of the other answers."""
+        return [t.first_words for t in self.turns if t.first_words is not None and (not t.words) is greetings]
+
+    def answers(self) -> list[float]:
+        """How long callers waited for the whole answer, greetings left out."""
+        return [turn.answered for turn in self.turns if turn.answered is not None and turn.words]

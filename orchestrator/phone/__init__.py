@@ -1,0 +1,50 @@
+"""A simulated telephone provider: it calls a VoiceAgent server as the real one would.
+
+    line = PhoneLine("http://127.0.0.1:8000")
+    async for event in line.call():
+        match event:
+            case Said(text=text):
+                print(text)
+            case Asked():
+                line.answer_speech("I need an appointment")
+
+The server decides whether the call is one of `<Gather>` or of a relay. The events are the same, except that a relay
+also tells what is being said right now (`Speaking`), and takes answers at any time. The terminal phone, the tests and
+the load tools all make their calls with it.
+"""
+
+from orchestrator.phone.events import (
+    Asked,
+    Dialled,
+    Event,
+    HungUp,
+    Interrupted,
+    Played,
+    Problem,
+    Said,
+    Speaking,
+    Waiting,
+)
+from orchestrator.phone.identity import CallIdentity
+from orchestrator.phone.line import PhoneLine
+from orchestrator.phone.pace import Pace
+from orchestrator.phone.retries import PATIENT, PROVIDER_DEFAULT, RetryPolicy
+
+__all__ = [
+    "PATIENT",
+    "PROVIDER_DEFAULT",
+    "Asked",
+    "CallIdentity",
+    "Dialled",
+    "Event",
+    "HungUp",
+    "Interrupted",
+    "Pace",
+    "PhoneLine",
+    "Played",
+    "Problem",
+    "RetryPolicy",
+    "Said",
+    "Speaking",
+    "Waiting",
+]

@@ -1,0 +1,102 @@
+"""What the caller answers, and whether a question is there to hear it."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from orchestrator.phone.twiml import Gather
+
+RECOGNITION_CONFIDENCE = "0.91234565"
+KEYS = frozenset("0123456789*#")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was said, or which keys were pressed; neither means silence."""
+
+    speech: str = ""
+    keys: str = ""
+
+    def form(self) -> dict[str, str]:
+        """The form fields that carry it."""
+        if self.speech:
+            return {"SpeechResult": self.speech, "Confidence": RECOGNITION_CONFIDENCE}
+        return {"Digits": self.keys} if self.keys else {}
+
+    @property
+    def is_silence(self) -> bool:
+        return not (self.speech or self.keys)
+
+
+def as_taken(gather: Gather, answer: Answer) -> Answer | None:
+    """`answer` as `gather` takes it, or None when it listens for something else."""
+    if answer.speech:
+        return answer if "speech" in gather.inputs else None
+    if not answer.keys:
+        return answer
+    if "dtmf" not in gather.inputs:
+        return None
+    keys = answer.keys[: gather.num_digits]
+    finish = min((keys.index(key) for key in gather.finish_on_key if key in keys), default=len(keys))
+    return Answer(keys=keys[:finish])
+
+
+class Ear:
+    """Hears one answer to one question at a time."""
+
+    def __init__(self) -> None:
+        self._gather: Gather | None = None
+        self._heard: asyncio.Future[Answer] | None = None
+        self.direct: Callable[[Answer], bool] | None = None
+        """Takes every answer while it is set: a relay listens all the time."""
+
+    @contextmanager
+    def listening(self, gather: Gather) -> Iterator[None]:
+        """Within, the answer to `gather` is heard; outside, nothing is."""
+        self._gather, self._heard = gather, asyncio.get_running_loop().create_future()
+        try:
+            yield
+        finally:
+            self._heard.cancel()
+            self._gather = self._heard = None
+
+    def hear(self, answer: Answer) -> bool:
+        """Give an answer; whether a question took it."""
+        if self.direct is not None:
+            return self.direct(answer)
+        if self._gather is None or self._heard is None or self._heard.done():
+            return False
+        taken = as_taken(self._gather, answer)
+        if taken is None:
+            return False
+        self._heard.set_result(taken)
+        return True
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether a question is being asked."""
+        return self._gather is not None
+
+    @property
+    def has_heard(self) -> bool:
+        """Whether the question that is being asked has its answer."""
+        return self._heard is not None and self._heard.done()
+
+    async def answer(self, timeout_seconds: float | None) -> Answer:
+        """The answer to the question that is being asked; silence when the time (None: for ever) is over."""
+        assert self._heard is not None, "answer() belongs within listening()"
+        await asyncio.wait([self._heard], timeout=timeout_seconds)
+        return self._heard.result() if self._heard.done() else Answer()
+
+    async def until_over(self) -> None:
+        """Return when no question waits for an answer any more."""
+        if self._heard is not None:
+            await asyncio.wait([self._heard])
+
+    async def spend(self, seconds: float) -> None:
+        """Let time go by, less if an answer comes meanwhile."""
+        if self._heard is None:
+            await asyncio.sleep(seconds)
+        elif seconds:
+            await asyncio.wait([self._heard], timeout=seconds)

@@ -1,0 +1,85 @@
+"""What a caller notices in a call, in the order it happens."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.phone.twiml import Gather
+
+EndedBy = Literal["caller", "agent", "problem"]
+FinalStatus = Literal["completed", "busy", "no-answer", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The agent said something. `interruptible`: a question surrounds it and takes an answer already.
+
+    `spoken`: its words came as `Speaking` before; this is all of what was heard of them.
+    """
+
+    text: str
+    interruptible: bool = False
+    spoken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """The agent is saying this right now (on a relay); `Said` follows when it has finished or was interrupted."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The caller spoke over the agent (on a relay), who had said this much."""
+
+    heard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The agent listens until one of the line's `answer_…` methods is called, or the time is over."""
+
+    gather: Gather
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An audio file was played, or keys were pressed towards the caller."""
+
+    url: str = ""
+    digits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """The caller was connected with somebody; `status` is how that went (`completed`, `no-answer`, …)."""
+
+    to: str
+    status: str = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The server did not answer; it is tried again."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The server did something wrong, or nothing. `unreachable` means that nothing listens there."""
+
+    text: str
+    unreachable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The call is over. Always the last event."""
+
+    by: EndedBy
+    status: FinalStatus = "completed"
+    duration_seconds: float = 0.0
+
+
+Event = Said | Speaking | Interrupted | Asked | Played | Dialled | Waiting | Problem | HungUp

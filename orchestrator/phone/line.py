@@ -1,0 +1,158 @@
+"""A telephone line: one call, from the first webhook to the last status callback."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, suppress
+
+import httpx
+
+from orchestrator.phone.ear import KEYS, Answer, Ear
+from orchestrator.phone.events import Asked, Event, HungUp, Problem
+from orchestrator.phone.identity import CallIdentity
+from orchestrator.phone.pace import HURRIED, Pace
+from orchestrator.phone.player import Manners, Over, Player
+from orchestrator.phone.retries import PROVIDER_DEFAULT, RetryPolicy
+from orchestrator.phone.webhooks import Origin, Webhook, WebhookFailed, Webhooks, new_client
+
+STATUS_CALLBACK_SECONDS = 5
+
+
+class PhoneLine:
+    """Calls a server as a caller's provider would. One object makes one call.
+
+    `base_url` is where the server is reached, `public_url` what it takes itself for (it checks signatures by
+    that). Without `auth_token` nothing is signed. `retry` holds from the second webhook on: whoever
+    does not answer the first one is not there. `dial_status` is how a transfer turns out. Many lines may
+    share a `client` (see `webhooks.new_client`); without one, the line has its own.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        auth_token: str | None = None,
+        *,
+        identity: CallIdentity | None = None,
+        public_url: str | None = None,
+        retry: RetryPolicy = PROVIDER_DEFAULT,
+        pace: Pace = HURRIED,
+        dial_status: str = "completed",
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.identity = identity or CallIdentity()
+        self._origin = Origin.of(base_url, public_url)
+        self._auth_token = auth_token
+        self._manners = Manners(retry, pace, dial_status)
+        self._client = client
+        self._ear = Ear()
+        self._hung_up = asyncio.Event()
+        self._events: asyncio.Queue[tuple[Event, asyncio.Event] | None] = asyncio.Queue()
+        self._begun: float | None = None
+        self._webhooks: Webhooks | None = None
+        self._player: Player | None = None
+
+    @property
+    def call_sid(self) -> str:
+        """The name of this call."""
+        return self.identity.call_sid
+
+    async def call(self) -> AsyncGenerator[Event, None]:
+        """Make the call. It goes on only when the event it gave was dealt with, except that the time of a
+        question runs while the caller thinks.
+
+        Leaving the loop early drops the line without a word: no status callback is sent.
+        """
+        if self._begun is not None:
+            raise RuntimeError("This line has made its call; take a new PhoneLine for the next one.")
+        self._begun = asyncio.get_running_loop().time()
+        life = asyncio.create_task(self._live(), name=f"call {self.call_sid}")
+        try:
+            while (item := await self._events.get()) is not None:
+                event, dealt_with = item
+                yield event
+                dealt_with.set()
+            await life
+        finally:
+            life.cancel()
+            with suppress(asyncio.CancelledError):
+                await life
+
+    def answer_speech(self, text: str) -> bool:
+        """Say something; whether a question heard it. Nothing but blanks is silence."""
+        return self._ear.hear(Answer(speech=text.strip()))
+
+    def answer_keys(self, keys: str) -> bool:
+        """Press keys (0-9, * and #); whether a question took them."""
+        if not keys or not KEYS.issuperset(keys):
+            raise ValueError("Keys are 0-9, * and #.")
+        return self._ear.hear(Answer(keys=keys))
+
+    def answer_silence(self) -> bool:
+        """Let the question's time run out at once; whether there was a question."""
+        return self._ear.hear(Answer())
+
+    def hang_up(self) -> None:
+        """End the call as the caller; `HungUp` follows. Twice is fine."""
+        self._hung_up.set()
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens to the caller now: a question is asked, or a relay holds the line."""
+        return self._ear.direct is not None or self._ear.is_listening
+
+    async def drop_socket(self) -> None:
+        """Lose the relay's socket, as networks do. The provider notices and asks the server how to go on."""
+        if self._player is not None and self._player.relay is not None:
+            await self._player.relay.drop()
+
+    def move_to(self, base_url: str) -> None:
+        """Reach the server there from now on: what balances the load has chosen another ingress."""
+        if self._webhooks is not None:
+            self._webhooks.move_to(base_url)
+
+    async def question_over(self) -> None:
+        """Return when no question waits for an answer: it has one, its time is over, or so is the call."""
+        await self._ear.until_over()
+
+    async def _live(self) -> None:
+        try:
+            async with AsyncExitStack() as stack:
+                client = self._client
+                if client is None:
+                    client = await stack.enter_async_context(new_client())
+                webhooks = self._webhooks = Webhooks(client, self._origin, self._auth_token)
+                player = self._player = Player(webhooks, self.identity, self._ear, self._manners, self._tell)
+                over = await self._until_over(player)
+                if over.by != "problem" or player.connected:  # else nobody waits for a callback
+                    await self._report(webhooks, player, over)
+                await self._tell(HungUp(over.by, over.status, self._duration()))
+        finally:
+            self._events.put_nowait(None)
+
+    async def _until_over(self, player: Player) -> Over:
+        playing = asyncio.create_task(player.play(), name=f"play {self.call_sid}")
+        caller = asyncio.create_task(self._hung_up.wait(), name=f"caller {self.call_sid}")
+        try:
+            await asyncio.wait({playing, caller}, return_when=asyncio.FIRST_COMPLETED)
+            return playing.result() if playing.done() else Over("caller")
+        finally:
+            playing.cancel()
+            caller.cancel()
+            await asyncio.gather(playing, caller, return_exceptions=True)
+
+    async def _report(self, webhooks: Webhooks, player: Player, over: Over) -> None:
+        form = self.identity.ended(over.status, self._duration())
+        status = Webhook(webhooks.url_of("/twilio/status"), form)
+        try:
+            for webhook in filter(None, (player.farewell(), status)):
+                await webhooks.notify(webhook, STATUS_CALLBACK_SECONDS)
+        except WebhookFailed as failure:
+            await self._tell(Problem(f"The status callback was lost: {failure}"))
+
+    def _duration(self) -> float:
+        return asyncio.get_running_loop().time() - (self._begun or 0)
+
+    async def _tell(self, event: Event) -> None:
+        dealt_with = asyncio.Event()
+        self._events.put_nowait((event, dealt_with))
+        if not isinstance(event, Asked):
+            await dealt_with.wait()

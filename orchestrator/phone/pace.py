@@ -1,0 +1,45 @@
+"""How fast a simulated call goes."""
+
+import re
+from dataclasses import dataclass
+
+_WORD = re.compile(r"\S+\s*|\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How far the line keeps to the time that a real call takes. The default hurries, but obeys pauses.
+
+    `words_per_second` None means that speech takes no time; on a relay, `characters_per_second` says so. With
+    `timeouts`, a question that nobody answers ends after its own timeout; without, it waits for ever.
+    """
+
+    words_per_second: float | None = None
+    characters_per_second: float | None = None
+    pauses: bool = True
+    timeouts: bool = False
+
+    def speaking_seconds(self, text: str) -> float:
+        """How long it takes to say `text`."""
+        return len(text.split()) / self.words_per_second if self.words_per_second else 0
+
+    def uttering_seconds(self, text: str) -> float:
+        """How long it takes to say `text` on a relay."""
+        return len(text) / self.characters_per_second if self.characters_per_second else 0
+
+    def pieces(self, text: str) -> list[str]:
+        """`text` in the pieces between which a caller may interrupt; one if speech takes no time."""
+        if not self.characters_per_second:
+            return [text] if text else []
+        return _WORD.findall(text)
+
+    def pause_seconds(self, seconds: float) -> float:
+        """How long a pause of `seconds` lasts here."""
+        return seconds if self.pauses else 0
+
+    def answer_seconds(self, seconds: float) -> float | None:
+        """How long a question with a timeout of `seconds` waits for its answer; None is for ever."""
+        return seconds if self.timeouts else None
+
+
+HURRIED = Pace()

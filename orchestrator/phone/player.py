@@ -1,0 +1,201 @@
+"""Plays TwiML as the provider does: document after document, verb after verb, until the call is over."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.phone.ear import Answer, Ear
+from orchestrator.phone.events import (
+    Asked,
+    Dialled,
+    EndedBy,
+    Event,
+    FinalStatus,
+    Played,
+    Problem,
+    Said,
+    Waiting,
+)
+from orchestrator.phone.identity import CallIdentity
+from orchestrator.phone.pace import HURRIED, Pace
+from orchestrator.phone.relay import RelaySession
+from orchestrator.phone.retries import PROVIDER_DEFAULT, RetryPolicy
+from orchestrator.phone.twiml import (
+    BadTwiml,
+    Connect,
+    Dial,
+    Gather,
+    Hangup,
+    Method,
+    Pause,
+    Play,
+    Prompt,
+    Redirect,
+    Reject,
+    Say,
+    Verb,
+    parse,
+)
+from orchestrator.phone.webhooks import Webhook, WebhookFailed, Webhooks
+
+APOLOGY = "We are sorry, an application error has occurred. Goodbye."
+MAX_DOCUMENTS_WITHOUT_ANSWER = 100
+"""More documents than that in a row, with no question in between, are a loop."""
+REJECTED: Mapping[str, FinalStatus] = {"busy": "busy", "rejected": "no-answer"}
+
+
+class Over(Exception):
+    """The call has come to its end, and by whom."""
+
+    def __init__(self, by: EndedBy, status: FinalStatus = "completed") -> None:
+        super().__init__(by, status)
+        self.by, self.status = by, status
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a line behaves where providers differ or a test wants something particular."""
+
+    retry: RetryPolicy = PROVIDER_DEFAULT
+    pace: Pace = HURRIED
+    dial_status: str = "completed"
+
+
+class Player:
+    """Plays one call. `tell` is given what the caller notices and returns when they have taken it in."""
+
+    def __init__(
+        self,
+        webhooks: Webhooks,
+        identity: CallIdentity,
+        ear: Ear,
+        manners: Manners,
+        tell: Callable[[Event], Awaitable[None]],
+    ) -> None:
+        self._webhooks = webhooks
+        self._identity = identity
+        self._ear = ear
+        self._manners = manners
+        self._tell = tell
+        self._webhook = Webhook(webhooks.url_of("/twilio/voice"), {})
+        self._unanswered_documents = 0
+        self.connected = False
+        """Whether the server has answered at all."""
+        self.relay: RelaySession | None = None
+        """The session that is held right now."""
+
+    async def play(self) -> Over:
+        """Play the call to the agent's end of it."""
+        try:
+            verbs = await self._fetch(None, {}, "POST")
+            while verbs:
+                verbs = await self._perform(verbs[0]) or verbs[1:]
+        except Over as over:
+            return over
+        except (WebhookFailed, BadTwiml) as problem:
+            return await self._fail(problem)
+        return Over("agent")
+
+    async def _fail(self, problem: WebhookFailed | BadTwiml) -> Over:
+        unreachable = isinstance(problem, WebhookFailed) and problem.kind == "ct"
+        await self._tell(Problem(str(problem), unreachable=unreachable))
+        if self.connected or not unreachable:
+            await self._tell(Said(APOLOGY))
+        return Over("problem", "completed" if self.connected else "failed")
+
+    async def _perform(self, verb: Verb) -> list[Verb] | None:
+        """Carry out one verb: the document that takes over, or None to go on with the next verb."""
+        match verb:
+            case Say() | Play() | Pause():
+                await self._prompt(verb)
+            case Gather():
+                return await self._gather(verb)
+            case Redirect(url, method):
+                return await self._fetch(url, {}, method)
+            case Dial():
+                return await self._dial(verb)
+            case Reject(reason):
+                raise Over("agent", REJECTED.get(reason, "no-answer"))
+            case Hangup():
+                raise Over("agent")
+            case Connect(kind="ConversationRelay"):
+                return await self._relay(verb)
+            case Connect(kind=kind):
+                raise BadTwiml(
+                    f"The server wants <{kind}>, and this phone speaks <Gather> and <ConversationRelay> only. "
+                    "Start the server with VOICE_CHANNEL=gather or relay."
+                )
+        return None
+
+    async def _prompt(self, prompt: Prompt) -> None:
+        match prompt:
+            case Say(text) if text:
+                await self._tell(Said(text, interruptible=self._ear.is_listening))
+                await self._ear.spend(self._manners.pace.speaking_seconds(text))
+            case Play(url, digits):
+                await self._tell(Played(self._webhook.at(url, {}, "GET").url if url else "", digits))
+            case Pause(seconds):
+                await self._ear.spend(self._manners.pace.pause_seconds(seconds))
+
+    async def _gather(self, gather: Gather) -> list[Verb] | None:
+        with self._ear.listening(gather):
+            answer = await self._ask(gather)
+        self._unanswered_documents = 0
+        if answer.is_silence and not gather.action_on_empty_result:
+            return None
+        return await self._fetch(gather.action, answer.form(), gather.method)
+
+    async def _ask(self, gather: Gather) -> Answer:
+        for prompt in gather.prompts:
+            if self._ear.has_heard:  # barge-in: the rest stays unsaid
+                break
+            await self._prompt(prompt)
+        if not self._ear.has_heard:
+            await self._tell(Asked(gather))
+        return await self._ear.answer(self._manners.pace.answer_seconds(gather.timeout_seconds))
+
+    async def _relay(self, verb: Connect) -> list[Verb] | None:
+        session = self.relay = RelaySession(
+            verb, self._webhooks, self._identity, self._ear, self._manners.pace, self._tell
+        )
+        status = await session.hold()
+        self.relay = None
+        if session.was_heard:
+            self._unanswered_documents = 0
+        if verb.action is None:
+            return None
+        return await self._fetch(verb.action, session.fields(status), verb.method)
+
+    def farewell(self) -> Webhook | None:
+        """What is to be told of a relay session that the caller ends by hanging up."""
+        if self.relay is None or self.relay.verb.action is None:
+            return None
+        form = self._identity.fields("completed", self.relay.fields("completed"))
+        return self._webhook.at(self.relay.verb.action, form, self.relay.verb.method)
+
+    async def _dial(self, dial: Dial) -> list[Verb] | None:
+        status = self._manners.dial_status
+        await self._tell(Dialled(dial.to, status))
+        if dial.action is None:
+            return None
+        return await self._fetch(dial.action, {"DialCallStatus": status}, dial.method)
+
+    async def _fetch(self, reference: str | None, extra: Mapping[str, str], method: Method) -> list[Verb]:
+        """The document at `reference`; an empty one ends the call, as it does at the provider."""
+        self._count_document()
+        form = self._identity.fields("in-progress" if self.connected else "ringing", extra)
+        self._webhook = self._webhook.at(reference, form, method)
+        retry = self._manners.retry if self.connected else PROVIDER_DEFAULT
+        document = await self._webhooks.fetch(self._webhook, retry, self._say_that_it_waits)
+        self.connected = True
+        verbs = parse(document)
+        if not verbs:
+            raise Over("agent")
+        return verbs
+
+    def _count_document(self) -> None:
+        self._unanswered_documents += 1
+        if self._unanswered_documents > MAX_DOCUMENTS_WITHOUT_ANSWER:
+            raise BadTwiml(f"{MAX_DOCUMENTS_WITHOUT_ANSWER} documents in a row asked nothing: that is a loop.")
+
+    async def _say_that_it_waits(self, reason: str) -> None:
+        await self._tell(Waiting(reason))

@@ -1,0 +1,47 @@
+"""The frames of a relay, as the provider sends them and takes them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.phone.identity import CallIdentity
+
+
+def setup(session_id: str, who: CallIdentity, parameters: Mapping[str, str]) -> dict[str, Any]:
+    """The first frame of a session; `parameters` are those of the TwiML that asked for it."""
+    return {
+        "type": "setup",
+        "sessionId": session_id,
+        "accountSid": who.account_sid,
+        "parentCallSid": "",
+        "callSid": who.call_sid,
+        "from": who.from_number,
+        "to": who.to_number,
+        "forwardedFrom": "",
+        "callType": "PSTN",
+        "callerName": "",
+        "direction": who.direction,
+        "callStatus": "RINGING",
+        "customParameters": dict(parameters),
+    }
+
+
+def taken(message: str | bytes) -> dict[str, Any] | None:
+    """The frame, if it is one that the provider takes."""
+    try:
+        frame = json.loads(message) if isinstance(message, str) else None
+    except ValueError:
+        return None
+    if not isinstance(frame, dict) or frame.get("type") not in _NEEDED:
+        return None
+    needed: Mapping[str, type] = _NEEDED[frame["type"]]
+    return frame if all(isinstance(frame.get(name), kind) for name, kind in needed.items()) else None
+
+
+_NEEDED: Mapping[str, Mapping[str, type]] = {
+    "text": {"token": str},
+    "play": {"source": str},
+    "sendDigits": {"digits": str},
+    "language": {},
+    "end": {},
+}

@@ -1,0 +1,235 @@
+"""TwiML as the provider reads it: a document becomes a list of verbs, or it is refused.
+
+Stricter than Twilio, which skips what it does not know: an unknown verb or a bad number is refused here,
+as other providers of the same dialect do, so that it is noticed before a caller does.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from xml.etree import ElementTree
+
+MAX_DOCUMENT_BYTES = 64 * 1024
+"""The provider's limit for one response."""
+
+Method = Literal["GET", "POST"]
+
+
+class BadTwiml(ValueError):
+    """A document that the provider would not carry out. The message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Speak `text`."""
+
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Play a file, or press keys when `digits` is set."""
+
+    url: str = ""
+    digits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Stay silent."""
+
+    seconds: float = 1
+
+
+Prompt = Say | Play | Pause
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Ask. `inputs` holds `speech`, `dtmf` or both; `action` None means the document's own address."""
+
+    action: str | None = None
+    method: Method = "POST"
+    inputs: frozenset[str] = frozenset({"dtmf"})
+    timeout_seconds: float = 5
+    num_digits: int | None = None
+    finish_on_key: str = "#"
+    action_on_empty_result: bool = False
+    prompts: tuple[Prompt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Go on with another document."""
+
+    url: str
+    method: Method = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Connect the caller with `to`. With an `action`, that document follows when they have hung up."""
+
+    to: str
+    action: str | None = None
+    method: Method = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """End the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Do not take the call; it is not answered and costs nothing."""
+
+    reason: str = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Hand the call to a socket: `<ConversationRelay>` or `<Stream>`, named by `kind`."""
+
+    kind: str
+    url: str
+    action: str | None = None
+    method: Method = "POST"
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+Verb = Say | Play | Pause | Gather | Redirect | Dial | Hangup | Reject | Connect
+
+
+def parse(document: str | bytes) -> list[Verb]:
+    """The verbs of a `<Response>`, in order. Raises `BadTwiml`."""
+    raw = document.encode() if isinstance(document, str) else document
+    if len(raw) > MAX_DOCUMENT_BYTES:
+        raise BadTwiml(f"The document has {len(raw)} bytes; the provider takes at most {MAX_DOCUMENT_BYTES}.")
+    root = _root(raw)
+    if root.tag != "Response":
+        raise BadTwiml(f"The document begins with <{root.tag}>; it must be a <Response>.")
+    return [_verb(element) for element in root]
+
+
+class _NoDoctype(ElementTree.TreeBuilder):
+    # Entities need a document type; without one there is nothing to expand.
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise BadTwiml("The document declares a DOCTYPE; TwiML has none.")
+
+
+def _root(raw: bytes) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(raw, ElementTree.XMLParser(target=_NoDoctype()))
+    except ElementTree.ParseError as error:
+        raise BadTwiml(f"The document is no XML: {error}.") from None
+
+
+def _verb(element: ElementTree.Element) -> Verb:
+    if element.tag not in _READERS:
+        raise BadTwiml(f"<{element.tag}> is no verb that this phone knows.")
+    return _READERS[element.tag](element)
+
+
+def _text(element: ElementTree.Element) -> str:
+    """Everything spoken: SSML inside a Say counts with its text."""
+    return " ".join("".join(element.itertext()).split())
+
+
+def _method(element: ElementTree.Element) -> Method:
+    method = element.get("method", "POST").upper()
+    if method not in ("GET", "POST"):
+        raise BadTwiml(f'<{element.tag} method="{method}">: the method must be GET or POST.')
+    return "GET" if method == "GET" else "POST"
+
+
+def _number(element: ElementTree.Element, name: str, default: float) -> float:
+    value = element.get(name)
+    try:
+        number = default if value is None else float(int(value))
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise BadTwiml(f'<{element.tag} {name}="{value}">: {name} must be a whole number of 0 or more.')
+    return number
+
+
+def _needed(element: ElementTree.Element, value: str, what: str) -> str:
+    if not value:
+        raise BadTwiml(f"<{element.tag}> names no {what}.")
+    return value
+
+
+def _say(element: ElementTree.Element) -> Say:
+    return Say(_text(element), element.get("language", ""))
+
+
+def _play(element: ElementTree.Element) -> Play:
+    digits = element.get("digits", "")
+    return Play(digits=digits) if digits else Play(url=_needed(element, _text(element), "file"))
+
+
+def _pause(element: ElementTree.Element) -> Pause:
+    return Pause(_number(element, "length", 1))
+
+
+def _prompts(element: ElementTree.Element) -> Iterator[Prompt]:
+    for child in element:
+        if child.tag not in _PROMPT_READERS:
+            raise BadTwiml(f"<{child.tag}> may not stand in a <Gather>: only Say, Play and Pause may.")
+        yield _PROMPT_READERS[child.tag](child)
+
+
+def _inputs(element: ElementTree.Element) -> frozenset[str]:
+    inputs = frozenset(element.get("input", "dtmf").split())
+    if not inputs or not inputs <= {"dtmf", "speech"}:
+        raise BadTwiml(f'<Gather input="{element.get("input")}">: the input is dtmf, speech or both.')
+    return inputs
+
+
+def _gather(element: ElementTree.Element) -> Gather:
+    digits = int(_number(element, "numDigits", 0))
+    return Gather(
+        action=element.get("action"),
+        method=_method(element),
+        inputs=_inputs(element),
+        timeout_seconds=_number(element, "timeout", 5),
+        num_digits=digits or None,
+        finish_on_key=element.get("finishOnKey", "#"),
+        action_on_empty_result=element.get("actionOnEmptyResult", "false").lower() == "true",
+        prompts=tuple(_prompts(element)),
+    )
+
+
+def _redirect(element: ElementTree.Element) -> Redirect:
+    return Redirect(_needed(element, _text(element), "address"), _method(element))
+
+
+def _dial(element: ElementTree.Element) -> Dial:
+    to = _needed(element, _text(element), "number")
+    return Dial(to, element.get("action"), _method(element))
+
+
+def _connect(element: ElementTree.Element) -> Connect:
+    child = next(iter(element), None)
+    if child is None:
+        raise BadTwiml("<Connect> names nothing to connect to.")
+    parameters = {p.get("name", ""): p.get("value", "") for p in child.findall("Parameter")}
+    return Connect(child.tag, child.get("url", ""), element.get("action"), _method(element), parameters)
+
+
+_PROMPT_READERS: Mapping[str, Callable[[ElementTree.Element], Prompt]] = {
+    "Say": _say,
+    "Play": _play,
+    "Pause": _pause,
+}
+_READERS: Mapping[str, Callable[[ElementTree.Element], Verb]] = {
+    **_PROMPT_READERS,
+    "Gather": _gather,
+    "Redirect": _redirect,
+    "Dial": _dial,
+    "Connect": _connect,
+    "Hangup": lambda _: Hangup(),
+    "Reject": lambda element: Reject(element.get("reason", "rejected")),
+}
