@@ -1,0 +1,81 @@
+"""What `AGENT=llm` needs, and what it says when that is missing."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.agents.llm.models import Models
+from orchestrator.agents.loader import configured_agent, load_agent
+from orchestrator.errors import BadAgent, BadSetting
+from orchestrator.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in (*(field.upper() for field in Settings.model_fields), "OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def refusal(**settings: Any) -> str:
+    with pytest.raises(BadAgent) as refused:
+        configured_agent(Settings(agent="llm", **settings))
+    return str(refused.value)
+
+
+def test_a_model_must_be_named() -> None:
+    assert "AGENT=llm needs LLM_MODEL" in refusal()
+    with pytest.raises(BadAgent, match="AGENT='llm' is no agent"):
+        load_agent("llm")
+
+
+def test_the_extra_is_asked_for_when_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic_ai", None)
+    assert "pip install 'pydantic-ai-slim[openai]" in refusal(llm_model="big")
+
+
+def test_how_to_install_it_is_what_the_project_says() -> None:
+    from orchestrator.agents.llm.loading import HOW_TO_INSTALL
+
+    project = (Path(__file__).parents[3] / "pyproject.toml").read_text()
+    assert HOW_TO_INSTALL.split("'")[1] in project
+
+
+def test_a_key_is_asked_for_where_one_is_needed() -> None:
+    assert "LLM_API_KEY" in refusal(llm_model="gpt-5-mini")
+    assert configured_agent(Settings(agent="llm", llm_model="gpt-5-mini", llm_api_key="sk-1")).name == "llm"
+    assert configured_agent(Settings(agent="llm", llm_model="llama3:8b", llm_base_url="http://x/v1")).name == "llm"
+
+
+def test_a_provider_that_cannot_be_used_is_told() -> None:
+    assert "cannot use the model openai:gpt-5-mini: " in refusal(llm_model="openai:gpt-5-mini")
+    assert "cannot use the model anthropic:claude: " in refusal(llm_model="anthropic:claude")
+
+
+def test_a_model_of_another_provider_is_asked_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPSEEK_API_KEY", "key")
+    models = Models(["deepseek:deepseek-chat", "llama3:8b"], base_url="http://localhost:1/v1", api_key=None)._spare
+    assert models is not None
+    assert [model.system for model in models] == ["deepseek", "llm"]
+
+
+def test_the_prompt_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "prompt.txt").write_text("Du verkaufst Fisch — frisch.\n", encoding="utf-8")
+    settings = Settings(agent="llm", llm_model="big", llm_base_url="http://x/v1", llm_prompt_file="prompt.txt")
+    assert configured_agent(settings).reply.__self__._persona == "Du verkaufst Fisch — frisch."  # type: ignore[attr-defined]
+    assert "No such file" in refusal(llm_model="big", llm_base_url="http://x/v1", llm_prompt_file="nowhere.txt")
+
+
+def test_settings_that_make_no_sense_are_told_and_the_key_is_not() -> None:
+    for settings, sentence in (
+        ({"llm_base_url": "localhost:11434"}, "LLM_BASE_URL: got 'localhost:11434'; it wants the URL"),
+        ({"llm_prompt": "x", "llm_prompt_file": "y"}, "LLM_PROMPT_FILE: got 'y'; it wants LLM_PROMPT to be empty"),
+        ({"llm_first_token_seconds": 0}, "LLM_FIRST_TOKEN_SECONDS: got '0'; it wants more than 0"),
+        ({"llm_history_characters": 10}, "LLM_HISTORY_CHARACTERS: got '10'; it wants at least 1000"),
+    ):
+        with pytest.raises(BadSetting) as caught:
+            load_settings(**settings)
+        assert sentence in str(caught.value)
+    assert "sk-secret" not in repr(Settings(llm_api_key="sk-secret"))

@@ -1,0 +1,77 @@
+"""The guide to agents: its code runs, and its tables name what there is."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.agents.host import AgentHost
+from orchestrator.agents.llm.toolbox import Toolbox
+from orchestrator.agents.llm.tools import found_tools
+from orchestrator.agents.loader import load_agent
+from orchestrator.conversation.actions import ACTION_TYPES, Gather, HangUp, Play
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.turn import Turn, TurnKind
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "agents.md").read_text()
+FILES = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", GUIDE, flags=re.DOTALL))
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The guide's files, in the current directory."""
+    for name, code in FILES.items():
+        (tmp_path / name).write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in FILES:
+        monkeypatch.delitem(sys.modules, name.removesuffix(".py"), raising=False)
+    return tmp_path
+
+
+async def test_the_example_is_loaded_and_plays_its_quiz(written: Path) -> None:
+    agent, state = load_agent("quiz:quiz"), ConversationState(call_sid="CA1")
+    answers: list[list[object]] = []
+    told: list[tuple[TurnKind, str]] = [("started", ""), ("silence", ""), ("speech", "five"), ("keys", "7")]
+    async with AgentHost() as host:
+        for number, (kind, text) in enumerate(told):
+            turn = Turn(turn_id=str(number), call_sid="CA1", kind=kind, text=text)
+            async with host.perform(agent, turn, state) as performance:
+                answers.append([part async for part in performance])
+            state = performance.state
+    assert isinstance(answers[0][-1], Gather)
+    assert answers[1:] == [["Take your time."], ["No. Try again."], ["Right, after 2. Goodbye!", HangUp()]]
+
+
+async def test_the_examples_own_test_passes(written: Path) -> None:
+    load_agent("quiz:quiz")
+    namespace: dict[str, object] = {}
+    exec((written / "test_quiz.py").read_text(), namespace)
+    await namespace["test_the_second_try_counts"]()  # type: ignore[operator]
+
+
+async def test_the_example_of_tools_orders_once_for_a_key(written: Path) -> None:
+    order, sing = found_tools("shop_tools")
+    first, again = [await order("Funghi", 2, idempotency_key="key") for _ in range(2)]
+    assert first is again
+    assert sing() == Play("https://example.com/song.mp3")
+    assert [tool.name for tool in Toolbox([order, sing]).definitions] == ["order", "sing"]
+
+
+def fields_in(heading: str, ending: str) -> set[str]:
+    """The fields named in the first column of the table between two headings."""
+    table = GUIDE.partition(heading)[2].partition(ending)[0]
+    columns = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", table, flags=re.MULTILINE)
+    return {name for column in columns for name in re.findall(r"\w+", column)}
+
+
+def test_every_action_has_its_row() -> None:
+    rows = re.findall(r"^\| `(\w+)\(", GUIDE, flags=re.MULTILINE)
+    assert rows == [action.__name__ for action in ACTION_TYPES]
+
+
+def test_the_fields_it_names_exist() -> None:
+    assert fields_in("## The turn", "## Actions") == {*Turn.model_fields, "idempotency_key"}
+    assert set() < fields_in("The other fields of the state", "## Once") < set(ConversationState.model_fields)
+    assert hasattr(TurnRecord, "heard_text")

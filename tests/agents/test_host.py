@@ -1,0 +1,477 @@
+"""How agents are run: apart from each other, bounded, and closed in time."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from orchestrator.agents import host as host_module
+from orchestrator.agents.host import AgentHost
+from orchestrator.agents.passage import CAPACITY
+from orchestrator.agents.performance import Performance
+from orchestrator.agents.protocol import Agent, Isolation
+from orchestrator.conversation.actions import HangUp
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+from orchestrator.errors import AgentsStuck, BadReply
+
+TURN = Turn(turn_id="1", call_sid="CA1", kind="speech", text="hello")
+PATIENCE_SECONDS = 20
+both = pytest.mark.parametrize("isolation", ["inline", "thread"])
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[AgentHost]:
+    async with AgentHost() as host:
+        yield host
+
+
+@pytest.fixture
+def state() -> ConversationState:
+    return ConversationState(call_sid="CA1", slots={"seen": []})
+
+
+@pytest.fixture
+def block() -> Any:
+    """What an agent blocks on, until the test lets it go; every block ends with the test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def agent(reply: Callable[..., Any], isolation: Isolation = "thread") -> Agent:
+    return Agent("test", reply, isolation=isolation)
+
+
+async def parts(performance: Performance) -> list[Any]:
+    async with performance, asyncio.timeout(PATIENCE_SECONDS):
+        return [part async for part in performance]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def hello(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+    state.slots["seen"].append(turn.text)
+    state.phase = "greeted"
+    yield "Hello. "
+    await asyncio.sleep(0)
+    yield HangUp()
+
+
+@both
+async def test_parts_come_in_order_and_the_state_after_them(
+    host: AgentHost, state: ConversationState, isolation: Isolation
+) -> None:
+    performance = host.perform(agent(hello, isolation), TURN, state)
+    assert await parts(performance) == ["Hello. ", HangUp()]
+    assert (performance.state.phase, performance.state.slots) == ("greeted", {"seen": ["hello"]})
+    assert (state.phase, state.slots) == ("", {"seen": []}), "the agent had a copy"
+
+
+async def test_agents_in_a_thread_share_one_loop_that_is_not_the_callers(
+    host: AgentHost, state: ConversationState
+) -> None:
+    loops = set()
+
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        loops.add(asyncio.get_running_loop())
+        yield threading.current_thread().name
+
+    names = [await parts(host.perform(agent(reply), TURN, state)) for _ in range(3)]
+    assert len(loops) == 1
+    assert asyncio.get_running_loop() not in loops
+    assert names == [["agents-1"]] * 3
+
+
+@both
+async def test_what_the_agent_raises_comes_out_unchanged(
+    host: AgentHost, state: ConversationState, isolation: Isolation
+) -> None:
+    error = KeyError("lost")
+
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        state.phase = "half done"
+        yield "Well, "
+        raise error
+
+    performance = host.perform(agent(reply, isolation), TURN, state)
+    assert await anext(performance) == "Well, "
+    with pytest.raises(KeyError) as raised:
+        await parts(performance)
+    assert raised.value is error
+    assert performance.state.phase == ""
+
+
+async def a_coroutine(turn: Turn, state: ConversationState) -> str:
+    return "hello"
+
+
+async def rubbish(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+    yield {"text": "hello"}
+
+
+async def half_a_pair(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+    yield "\ud83d"
+
+
+async def no_json(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+    state.slots["lock"] = object()
+    yield "hello"
+
+
+async def no_phase(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+    state.phase = None  # type: ignore[assignment]
+    yield "hello"
+
+
+async def exiting(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+    yield "hello"
+    raise SystemExit(1)
+
+
+async def self_cancelled(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+    yield "hello"
+    task = asyncio.ensure_future(asyncio.sleep(60))
+    task.cancel()
+    await task
+
+
+@both
+@pytest.mark.parametrize(
+    ("reply", "sentence"),
+    [
+        (a_coroutine, "test returned coroutine. Make it an async generator"),
+        (lambda turn, state: "hello", "test returned str"),
+        (rubbish, "The agent yielded dict. Yield text (str) and actions such as HangUp()."),
+        (half_a_pair, "it is not Unicode"),
+        (no_json, "something in the slots that is no JSON"),
+        (no_phase, "a phase that is no str"),
+        (exiting, "tried to end the process (SystemExit)"),
+        (self_cancelled, "let a CancelledError out"),
+    ],
+)
+async def test_rubbish_is_named(
+    host: AgentHost, state: ConversationState, isolation: Isolation, reply: Any, sentence: str
+) -> None:
+    performance = host.perform(agent(reply, isolation), TURN, state)
+    with pytest.raises(BadReply) as raised:
+        await parts(performance)
+    assert sentence in str(raised.value)
+    assert performance.state is state
+
+
+@both
+async def test_closing_early_runs_the_agents_finally(
+    host: AgentHost, state: ConversationState, isolation: Isolation
+) -> None:
+    tidied = threading.Event()
+
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        try:
+            state.phase = "half done"
+            yield "one"
+            await asyncio.sleep(3600)
+            yield "two"
+        finally:
+            await asyncio.sleep(0)
+            tidied.set()
+
+    async with host.perform(agent(reply, isolation), TURN, state) as performance:
+        assert await anext(performance) == "one"
+    assert tidied.is_set()
+    assert performance.state is state
+    await performance.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await anext(performance)
+
+
+@both
+async def test_cancelling_who_waits_for_a_part_cancels_the_agent(
+    host: AgentHost, state: ConversationState, isolation: Isolation
+) -> None:
+    begun, tidied = threading.Event(), threading.Event()
+
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        try:
+            begun.set()
+            await asyncio.sleep(3600)
+            yield "never"
+        finally:
+            tidied.set()
+
+    performance = host.perform(agent(reply, isolation), TURN, state)
+    waiting = asyncio.ensure_future(anext(performance))  # type: ignore[arg-type]
+    await until(begun.is_set)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await until(tidied.is_set)
+    await performance.aclose()
+
+
+async def test_an_agent_cancelled_before_its_first_step_leaves_nothing_behind(
+    host: AgentHost, state: ConversationState
+) -> None:
+    for _ in range(50):
+        waiting = asyncio.create_task(parts(host.perform(agent(hello), TURN, state)))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+    assert await parts(host.perform(agent(hello), TURN, state)) == ["Hello. ", HangUp()]
+
+
+@both
+@pytest.mark.parametrize("is_waiting", [True, False], ids=["asked for a part", "between parts"])
+async def test_what_a_stopped_agent_had_changed_is_there_to_be_kept(
+    host: AgentHost, state: ConversationState, isolation: Isolation, is_waiting: bool
+) -> None:
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        state.phase = "asked"
+        state.slots["seen"].append("before")
+        yield "Is that right?"
+        await asyncio.sleep(3600)
+        state.slots["seen"].append("after")
+
+    performance = host.perform(agent(reply, isolation), TURN, state)
+    assert performance.state_when_stopped is state, "nothing has run"
+    assert await anext(performance) == "Is that right?"
+    if is_waiting:
+        waiting = asyncio.ensure_future(anext(performance))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+    await performance.aclose()
+    kept = performance.state_when_stopped
+    assert (kept.phase, kept.slots) == ("asked", {"seen": ["before"]})
+    assert (performance.state, state.slots) == (state, {"seen": []})
+
+
+@both
+async def test_nothing_is_kept_of_a_stopped_agent_that_raised_or_left_no_json(
+    host: AgentHost, state: ConversationState, isolation: Isolation, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def raising(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        try:
+            state.phase = "half done"
+            yield "one"
+            await asyncio.sleep(3600)
+        finally:
+            raise KeyError("lost")
+
+    async def leaving_rubbish(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        state.slots["lock"] = object()
+        yield "one"
+        await asyncio.sleep(3600)
+
+    for reply in (raising, leaving_rubbish):
+        async with host.perform(agent(reply, isolation), TURN, state) as performance:
+            assert await anext(performance) == "one"
+        assert performance.state_when_stopped is state
+    assert "is no JSON" in caplog.text
+
+
+@both
+async def test_closing_does_not_wait_for_an_agent_that_swallows_its_cancellation(
+    host: AgentHost, state: ConversationState, isolation: Isolation, caplog: pytest.LogCaptureFixture
+) -> None:
+    let_go = threading.Event()
+    ended = threading.Event()
+
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        try:
+            yield "one"
+            await asyncio.sleep(3600)
+        finally:
+            while not let_go.is_set():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.01)
+            ended.set()
+
+    async with host.perform(agent(reply, isolation), TURN, state) as performance:
+        await anext(performance)
+    assert not ended.is_set()
+    assert performance.state_when_stopped is state, "it may still change its copy"
+    assert "does not heed its cancellation" in caplog.text
+    let_go.set()
+    await until(ended.is_set)
+
+
+async def test_a_flooding_agent_is_held_back(host: AgentHost, state: ConversationState) -> None:
+    given = 0
+
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        nonlocal given
+        while True:
+            given += 1
+            yield "x"
+
+    async with host.perform(agent(reply), TURN, state) as performance:
+        for taken in range(1, 10 * CAPACITY):
+            assert await anext(performance) == "x"
+            assert given <= taken + CAPACITY + 1
+        await until(lambda: given >= taken + CAPACITY // 2)
+        # The agent waits; another one has the thread to itself.
+        assert await parts(host.perform(agent(hello), TURN, state)) == ["Hello. ", HangUp()]
+
+
+async def test_a_blocking_agent_does_not_hold_up_the_others(
+    host: AgentHost, state: ConversationState, block: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs: list[str] = []
+    blocked = threading.Event()
+
+    async def blocking(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        runs.append("blocking")
+        yield "Wait. "
+        blocked.set()
+        block.wait()
+        yield "There."
+
+    async def waiting(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        state.slots["seen"].append("here")
+        runs.append("waiting")
+        await until(blocked.is_set)
+        yield threading.current_thread().name
+
+    blocker = host.perform(agent(blocking), TURN, state)
+    performance = host.perform(agent(waiting), TURN, state)
+    victim = asyncio.create_task(parts(performance))
+    await until(lambda: runs == ["waiting"])
+    assert await anext(blocker) == "Wait. "
+    assert await asyncio.wait_for(victim, PATIENCE_SECONDS) == ["agents-2"]
+    assert performance.state.slots == {"seen": ["here"]}, "the second run had a copy of its own"
+    assert runs == ["waiting", "blocking", "waiting"], "the blocking turn is not run again"
+    assert host.stuck_threads == 1
+    assert "test_host.py" in next(r.where for r in caplog.records if r.action == "agent.blocked")  # type: ignore[attr-defined]
+    # Once the block ends, its turn goes on where it was, and its thread ends.
+    block.set()
+    assert await parts(blocker) == ["There."]
+    await until(lambda: host.stuck_threads == 0)
+
+
+async def test_a_turn_that_has_spoken_stays_and_goes_on_after_the_block(
+    host: AgentHost, state: ConversationState, block: threading.Event
+) -> None:
+    runs = 0
+
+    async def speaking(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        nonlocal runs
+        runs += 1
+        yield "First. "
+        await asyncio.sleep(0.01)
+        yield "Second."
+
+    async def blocking(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        block.wait()
+        yield "x"
+
+    speaker = host.perform(agent(speaking), TURN, state)
+    assert await anext(speaker) == "First. "
+    blocked = asyncio.create_task(parts(host.perform(agent(blocking), TURN, state)))
+    await until(lambda: host.stuck_threads == 1)
+    block.set()
+    assert (await parts(speaker), await blocked, runs) == (["Second."], ["x"], 1)
+
+
+async def test_a_task_that_an_agent_started_is_known_as_the_agents(
+    host: AgentHost, state: ConversationState, block: threading.Event
+) -> None:
+    runs = 0
+
+    async def sleepy() -> None:
+        block.wait()
+
+    async def blocking(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        nonlocal runs
+        runs += 1
+        await asyncio.gather(sleepy())
+        yield "done"
+
+    waiting = asyncio.create_task(parts(host.perform(agent(blocking), TURN, state)))
+    await until(lambda: host.stuck_threads == 1)
+    block.set()
+    assert (await waiting, runs) == (["done"], 1)
+
+
+async def test_closing_a_turn_that_blocks_is_bounded(
+    host: AgentHost, state: ConversationState, block: threading.Event
+) -> None:
+    async def blocking(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        time.sleep(0)
+        block.wait()
+        yield "x"
+
+    async with host.perform(agent(blocking), TURN, state) as performance:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await anext(performance)
+    assert not block.is_set(), "closing came back while the agent blocked"
+    assert await parts(host.perform(agent(hello), TURN, state)) == ["Hello. ", HangUp()]
+
+
+async def test_too_many_blocked_threads_refuse_new_turns_until_one_ends(
+    host: AgentHost, state: ConversationState, block: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_module, "MAX_STUCK_THREADS", 2)
+
+    async def blocking(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        block.wait()
+        yield "x"
+
+    tasks = [asyncio.create_task(parts(host.perform(agent(blocking), TURN, state))) for _ in range(3)]
+    await until(lambda: host.stuck_threads == 2)
+    with pytest.raises(AgentsStuck):
+        await parts(host.perform(agent(hello), TURN, state))
+    block.set()
+    assert await asyncio.gather(*tasks) == [["x"]] * 3
+    await until(lambda: host.stuck_threads == 0)
+    assert await parts(host.perform(agent(hello), TURN, state)) == ["Hello. ", HangUp()]
+
+
+async def test_leaving_the_host_ends_its_agents_and_threads(state: ConversationState) -> None:
+    tidied = threading.Event()
+
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        forgotten.append(asyncio.create_task(asyncio.sleep(3600)))
+        try:
+            yield "one"
+            await asyncio.sleep(3600)
+        finally:
+            tidied.set()
+
+    forgotten: list[asyncio.Task[None]] = []
+    before = threading.active_count()
+    async with AgentHost() as host:
+        performance = host.perform(agent(reply), TURN, state)
+        assert await anext(performance) == "one"
+    assert tidied.is_set()
+    assert forgotten[0].cancelled()
+    await until(lambda: threading.active_count() == before)
+    await performance.aclose()
+
+
+async def test_an_exit_in_a_task_of_an_agent_leaves_the_other_agents_alone(
+    host: AgentHost, state: ConversationState, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        task = asyncio.create_task(leave())
+        await asyncio.wait({task})
+        assert isinstance(task.exception(), SystemExit)
+        yield "still here"
+
+    caplog.set_level(logging.WARNING)
+    assert await parts(host.perform(agent(reply), TURN, state)) == ["still here"]
+    assert "tried to end the process" in caplog.text

@@ -1,0 +1,116 @@
+"""What is written about the program is true of it."""
+
+import re
+from itertools import chain
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import AliasChoices
+
+from orchestrator.conversation.reply import Outcome
+from orchestrator.metrics import Metrics
+from orchestrator.settings import Settings, load_settings
+
+LONGEST_README = 150
+VARIABLE = re.compile(r"^#([A-Z][A-Z_]+)=", re.MULTILINE)
+LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)(?:#([\w-]+))?\)")
+
+
+def variables() -> set[str]:
+    """Every environment variable that `Settings` reads."""
+
+    def names(field: str) -> list[str]:
+        alias = Settings.model_fields[field].validation_alias
+        if isinstance(alias, AliasChoices):
+            return [str(choice) for choice in alias.choices]
+        return [alias if isinstance(alias, str) else field]
+
+    return {name.upper() for name in chain.from_iterable(names(field) for field in Settings.model_fields)}
+
+
+def pages(texts: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in texts.items() if name.endswith(".md")}
+
+
+def anchors(page: str) -> set[str]:
+    """The names by which headings of a page are linked to."""
+    titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_example_environment_names_every_variable_and_no_other(texts: dict[str, str]) -> None:
+    assert set(VARIABLE.findall(texts[".env.example"])) == variables()
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_a_copy_of_the_example_environment_sets_nothing(repository: Path) -> None:
+    assert load_settings(_env_file=repository / ".env.example").model_fields_set == set()
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_the_example_environment_shows_the_defaults(texts: dict[str, str], tmp_path: Path) -> None:
+    uncommented = tmp_path / "env"
+    uncommented.write_text(VARIABLE.sub(r"\1=", texts[".env.example"]))
+    assert load_settings(_env_file=uncommented) == load_settings(_env_file=None)
+
+
+def test_the_readme_fits_on_three_screens(texts: dict[str, str]) -> None:
+    assert len(texts["README.md"].splitlines()) <= LONGEST_README
+
+
+def test_pages_name_only_variables_that_exist(texts: dict[str, str]) -> None:
+    of_make = {"PYTHON", "ARGS", "VENV", "SEED", "DURATION", "CALLS", "TOPOLOGY"}
+    elsewhere = {"DATABASE_URL", "REDIS_SERVER", "PYTHONPATH", "PYTHON_VERSION", *of_make}
+    named = {
+        (page, name)
+        for page, text in pages(texts).items()
+        for name in re.findall(r"(?<![\w<])`?([A-Z]{3,}(?:_[A-Z]+)*)=", text)
+    }
+    assert sorted((page, name) for page, name in named if name not in variables() | elsewhere) == []
+
+
+def test_links_between_pages_lead_somewhere(texts: dict[str, str], repository: Path) -> None:
+    broken = []
+    for page, text in pages(texts).items():
+        for target, anchor in LINK.findall(text):
+            path = (repository / page).parent / target
+            if not path.exists() or (anchor and anchor not in anchors(path.read_text())):
+                broken.append(f"{page}: {target}#{anchor}")
+    assert broken == []
+
+
+def test_the_metrics_described_are_those_there_are(texts: dict[str, str]) -> None:
+    described = set(re.findall(r"`(voiceagent_\w+)`", texts["docs/operations.md"]))
+    families = text_string_to_metric_families(Metrics().exposition().decode())
+    there = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
+    assert described == there
+
+
+def test_the_log_actions_described_are_those_there_are(texts: dict[str, str]) -> None:
+    rows = re.findall(r"^\| (`[a-z_.]+`(?:, `[a-z_.]+`)*) \| \w+", texts["docs/operations.md"], re.MULTILINE)
+    described = {action for row in rows for action in re.findall(r"`([a-z_]+\.[a-z_]+)`", row)}
+    code = "\n".join(text for name, text in texts.items() if name.startswith(("orchestrator/", "web/", "workers/")))
+    outcomes = {f"turn.{outcome}" for outcome in get_args(Outcome)}
+    assert len(described) > 10
+    assert {action for action in described if f'"{action}"' not in code} <= outcomes
+
+
+def test_nothing_names_a_directory_of_the_machine_it_was_written_on(texts: dict[str, str]) -> None:
+    home = re.compile(r"(?<![\w.}])/(?:root|work|home|Users)/")
+    assert [name for name, text in texts.items() if home.search(text)] == []
+
+
+def test_the_locked_requirements_name_no_index(texts: dict[str, str]) -> None:
+    locked = [name for name in texts if name.startswith("requirements")]
+    assert {"requirements.txt", "requirements-dev.txt"} <= set(locked)
+    for name in locked:
+        assert "://" not in texts[name], f"{name}: the address of a registry belongs to whoever installs"
+        assert not re.search(r"^-", texts[name], re.MULTILINE), f"{name}: an option for pip"

@@ -1,0 +1,31 @@
+"""Run as a program: supervises stand-ins that are given as JSON, `[[[name, python code, grace], …], …]`."""
+
+import asyncio
+import json
+import os
+import sys
+
+from orchestrator.cli.program import Program
+from orchestrator.cli.supervisor import Supervisor
+
+
+def show(name: str, line: str) -> None:
+    sys.stdout.write(f"{name}| {line}\n")
+    sys.stdout.flush()
+
+
+async def supervise(stages: list[list[tuple[str, str, float]]]) -> int:
+    async def welcome() -> None:
+        show("dev", "welcome")
+
+    environment = dict(os.environ)
+    programs = [
+        [Program(name, [sys.executable, "-uc", code], environment, grace) for name, code, grace in stage]
+        for stage in stages
+    ]
+    supervisor = Supervisor(show, lambda text: show("dev", text))
+    return await supervisor.run([(stage, None) for stage in programs], welcome)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(supervise(json.loads(sys.argv[1]))))

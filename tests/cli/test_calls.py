@@ -1,0 +1,116 @@
+"""`voiceagent calls`: what it shows of the live calls, and of one."""
+
+from pathlib import Path
+
+import pytest
+from starlette.responses import JSONResponse, Response
+from support.terminal import run_script
+from support.twiml_server import serve_twiml
+
+from orchestrator.conversation.actions import HangUp, Transfer
+from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.state import ConversationState, EndRecord, TurnRecord
+from orchestrator.conversation.turn import Turn, TurnKind
+
+
+def record(kind: TurnKind, reply: Reply, **turn: str) -> TurnRecord:
+    return TurnRecord.of(Turn(turn_id=kind, call_sid="CA1", kind=kind, **turn), "replied", reply)
+
+
+async def test_a_call_is_shown_as_it_was_spoken(tmp_path: Path) -> None:
+    greeting = record("started", Reply(text="Good day, how can I help?"))
+    greeting.heard = "Good day,"
+    state = ConversationState(
+        call_sid="CA1",
+        from_number="+15550001111",
+        slots={"name": "Ada"},
+        turns=[
+            greeting,
+            record("speech", Reply(text="Your number?"), text="An appointment"),
+            record("keys", Reply(), text="12", digits="12"),
+            record("silence", Reply(text="One moment.", actions=[Transfer("+15550009999"), HangUp()])),
+        ],
+        ended=EndRecord(status="completed"),
+    )
+    state.turns[2].outcome = "timed_out"
+    answer = Response(state.model_dump_json(), media_type="application/json")
+    async with serve_twiml({"/calls/CA1": answer}) as server:
+        code, output, errors = await run_script("calls", "CA1", "--url", server.url, cwd=tmp_path)
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[2:] == [
+        "agent › Good day,",
+        "        (cut off here)",
+        "you   › An appointment",
+        "agent › Your number?",
+        "you   › #12",
+        "        (timed out)",
+        "you   › (silence)",
+        "agent › One moment.",
+        "        (connected with +15550009999)",
+        "        (hung up)",
+        "",
+        "name: Ada",
+        "The call ended: completed.",
+    ]
+
+
+async def test_where_there_are_no_calls_it_says_how_to_make_one(tmp_path: Path) -> None:
+    async with serve_twiml({"/calls": JSONResponse({"calls": [], "count": 0})}) as server:
+        _, output, _ = await run_script("calls", server.url, cwd=tmp_path)
+    assert output == "No live calls. Make one with `voiceagent call`.\n"
+
+
+async def test_live_calls_are_listed(tmp_path: Path) -> None:
+    call = {
+        "call_sid": "CA1", "status": "active", "channel": "gather", "direction": "inbound", "phase": "",
+        "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "turns": 3,
+    }  # fmt: skip
+    listing = JSONResponse({"calls": [call], "count": 2})
+    async with serve_twiml({"/calls": listing}) as server:
+        code, output, _ = await run_script("calls", server.url, cwd=tmp_path, settings={"API_KEY": "secret"})
+        assert server.webhooks[0].headers["authorization"] == "Bearer secret"
+    assert code == 0
+    heading, row, more = output.splitlines()
+    assert heading.split() == ["CALL", "SINCE", "TURNS", "CHANNEL", "PHASE"]
+    assert [row.split()[i] for i in (0, 2, 3, 4)] == ["CA1", "3", "gather", "-"]
+    assert more == "… and 1 more"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        ('{"error": "Wrong key."}', 401, "voiceagent: Wrong key."),
+        ("<html/>", 502, "answered 502. Is that a VoiceAgent server?"),
+    ],
+)
+async def test_a_refused_look_at_the_calls_is_told(tmp_path: Path, body: str, status: int, sentence: str) -> None:
+    async with serve_twiml({"/calls": Response(body, status)}) as server:
+        code, _, errors = await run_script("calls", server.url, cwd=tmp_path)
+    assert code == 1
+    assert sentence in errors
+
+
+async def test_what_a_caller_sent_has_no_power_over_the_terminal(tmp_path: Path) -> None:
+    state = ConversationState(
+        call_sid="CA1",
+        from_number="+1\x1b]0;owned\x07",
+        slots={"name": "\x9b2J"},
+        turns=[record("speech", Reply(text="Yes\x1b[2J.\nAnd?"), text="clear\x1b[2J it")],
+    )
+    row = {
+        "call_sid": "CA1",
+        "created_at": state.created_at.isoformat(),
+        "turns": 1,
+        "channel": "api",
+        "phase": "\x1b[H",
+    }
+    answers = {
+        "/calls/CA1": Response(state.model_dump_json(), media_type="application/json"),
+        "/calls": JSONResponse({"calls": [row], "count": 1}),
+    }
+    async with serve_twiml(answers) as server:
+        _, shown, _ = await run_script("calls", "CA1", "--url", server.url, cwd=tmp_path)
+        _, listed, _ = await run_script("calls", server.url, cwd=tmp_path)
+    assert not [letter for letter in shown + listed if not letter.isprintable() and letter != "\n"]
+    assert r"clear\x1b[2J it" in shown
+    assert r"Yes\x1b[2J. And?" in shown

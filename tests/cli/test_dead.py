@@ -1,0 +1,186 @@
+"""`voiceagent dead`: turns that were given up are listed, shown, run again and thrown away."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.servers import die_with_parent
+from support.terminal import environment, run_script
+
+from orchestrator.conversation.actions import HangUp
+from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.state import TurnRecord
+from orchestrator.conversation.turn import Turn
+from orchestrator.redis import keys
+from orchestrator.state.redis import RedisStateManager
+from orchestrator.turns.dead_letter import DeadLetter
+from orchestrator.turns.redis_dead_letters import RedisDeadLetters
+
+DEADLY = Turn(turn_id="turn-3", call_sid="CA1", kind="speech", text="book the table for nine")
+AGENT = """
+from orchestrator.conversation.actions import HangUp
+
+async def answer(turn, state):
+    state.slots["booked_with"] = turn.idempotency_key
+    if turn.text == "fail again":
+        raise RuntimeError
+    yield f"Booked: {turn.text}."
+    yield HangUp()
+"""
+
+
+@pytest.fixture
+async def box(redis_client) -> RedisDeadLetters:
+    return RedisDeadLetters(redis_client)
+
+
+@pytest.fixture
+def dead(redis_url: str, tmp_path: Path):
+    """`voiceagent dead ARGUMENTS`: exit code, output, errors."""
+
+    async def dead(*arguments: str) -> tuple[int, str, str]:
+        return await run_script(
+            "dead", *arguments, cwd=tmp_path, settings={"USE_REDIS": "true", "REDIS_URL": redis_url}
+        )
+
+    return dead
+
+
+@pytest.fixture
+def worker(redis_url: str, tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Start a worker that runs `AGENT`."""
+    started: list[subprocess.Popen[bytes]] = []
+    (tmp_path / "table.py").write_text(AGENT)
+
+    def start() -> None:
+        settings = environment(USE_REDIS="true", REDIS_URL=redis_url, AGENT="table:answer")
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "workers"],
+                cwd=tmp_path,
+                env=settings,
+                preexec_fn=die_with_parent,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(20)
+
+
+async def a_failed_turn(client, **letter) -> DeadLetter:
+    """A live call whose turn was given up, as the worker leaves it."""
+    states = RedisStateManager(client, 100)
+    state = await states.create_state("CA1")
+    state.turns.append(TurnRecord.of(DEADLY, "failed", Reply(text="Sorry")))
+    await states.update_state(state)
+    made = DeadLetter(turn=DEADLY, attempts=4, reason="its worker was lost 3 times while it ran", **letter)
+    await RedisDeadLetters(client).put(made)
+    return made
+
+
+async def test_where_none_was_given_up_it_says_so(dead) -> None:
+    assert await dead() == (0, "No turn was given up.\n", "")
+
+
+async def test_they_are_listed_and_shown(dead, redis_client) -> None:
+    await a_failed_turn(redis_client)
+    code, output, _ = await dead()
+    heading, row = output.splitlines()
+    assert (code, heading.split()) == (0, ["TURN", "KIND", "AGO", "ATTEMPTS", "SAID"])
+    assert row.startswith("CA1/turn-3  speech")
+    assert row.endswith("4         book the table for nine")
+    code, output, _ = await dead("show", "CA1")
+    assert code == 0
+    assert "its worker was lost 3 times" in output
+    assert "call_sid=CA1 turn_id=turn-3" in output
+
+
+async def test_what_is_no_letter_hides_no_other(dead, redis_client) -> None:
+    await a_failed_turn(redis_client)
+    await redis_client.hset(keys.DEAD_LETTERS, "CA9/x", "rubbish")
+    code, output, _ = await dead()
+    assert code == 0
+    assert "CA1/turn-3" in output
+
+
+async def test_one_that_is_not_there_is_refused_with_a_sentence(dead, redis_client, box) -> None:
+    await a_failed_turn(redis_client)
+    await box.put(DeadLetter(turn=DEADLY.model_copy(update={"turn_id": "turn-5"}), attempts=4, reason="again"))
+    for arguments, sentence in (
+        (["show", "CA2"], "No turn CA2 was given up"),
+        (["replay"], "Say which turn"),
+        (["show", "CA1"], "has several: CA1/turn-5, CA1/turn-3"),
+    ):
+        code, _, errors = await dead(*arguments)
+        assert code == 1
+        assert sentence in errors
+
+
+@pytest.mark.processes
+async def test_a_replay_answers_under_the_key_of_the_first_turn_and_ends_the_letter(
+    dead, redis_client, box, worker
+) -> None:
+    await a_failed_turn(redis_client)
+    worker()
+    code, output, errors = await dead("replay", "CA1/turn-3")
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[0] == "replied: Booked: book the table for nine."
+    assert "HangUp" in output
+    state = await RedisStateManager(redis_client).get_state("CA1")
+    first, again = state.turns
+    assert (first.turn_id, first.reply.text) == ("turn-3", "Sorry")
+    assert again.turn_id.startswith("replay-")
+    assert state.slots["booked_with"] == "CA1/turn-3"
+    assert again.reply.actions == [HangUp()]
+    assert await box.all() == []
+
+
+@pytest.mark.processes
+async def test_a_replay_that_fails_keeps_the_letter_and_can_be_tried_again(dead, redis_client, box, worker) -> None:
+    letter = await a_failed_turn(redis_client)
+    await box.put(letter.model_copy(update={"turn": DEADLY.model_copy(update={"text": "fail again"})}))
+    worker()
+    for _ in range(2):
+        code, output, _ = await dead("replay", "CA1")
+        assert code == 1
+        assert output.startswith("failed: ")
+    (kept,) = await box.all()
+    assert kept.key == "CA1/turn-3"
+    state = await RedisStateManager(redis_client).get_state("CA1")
+    assert [record.outcome for record in state.turns] == ["failed", "failed", "failed"]
+
+
+async def test_a_replay_that_nobody_runs_is_told_and_may_be_asked_for_again(dead, redis_client) -> None:
+    await a_failed_turn(redis_client)
+    for _ in range(2):
+        code, output, _ = await dead("replay", "CA1", "--timeout", "0.3")
+        assert code == 1
+        assert "Is a worker alive?" in output
+    assert await redis_client.llen(keys.call("CA1").inbox) == 1
+
+
+async def test_a_call_that_is_over_takes_no_replay(dead, redis_client, box) -> None:
+    await box.put(DeadLetter(turn=DEADLY, attempts=4, reason="its worker was lost"))
+    code, _, errors = await dead("replay", "CA1/turn-3")
+    assert code == 1
+    assert "is over" in errors
+    assert await dead("discard", "CA1/turn-3") == (0, "CA1/turn-3 was thrown away.\n", "")
+    assert await box.all() == []
+
+
+def test_the_id_of_a_replay_follows_from_the_burial() -> None:
+    letter = DeadLetter(turn=DEADLY, attempts=4, reason="it crashed")
+    first = letter.replay()
+    assert first.turn_id == letter.replay().turn_id
+    buried_again = DeadLetter(turn=first, attempts=4, reason="it crashed again")
+    assert buried_again.key == letter.key == "CA1/turn-3"
+    assert buried_again.replay().turn_id.endswith("-turn-3")
+    assert buried_again.replay().turn_id != first.turn_id
+    longest = DEADLY.model_copy(update={"turn_id": "t" * 256})
+    assert len(DeadLetter(turn=longest, attempts=4, reason="").replay().turn_id) == 256

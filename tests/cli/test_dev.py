@@ -1,0 +1,101 @@
+"""`voiceagent dev`: the whole product, started by one command, in real processes."""
+
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.servers import free_port
+from support.terminal import VOICEAGENT, Running, in_the_background, run_script
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.processes
+
+ECHO = {"AGENT": "echo"}
+START_SECONDS = 60
+
+
+def children(running: Running) -> dict[int, str]:
+    """Process id → command line of everything that `dev` keeps."""
+    listing = subprocess.run(["ps", "-Ao", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in listing.stdout.splitlines()]
+    return {int(row[0]): row[2] for row in rows if int(row[1]) == running.process.pid}
+
+
+def child(running: Running, what: str) -> int:
+    return next(pid for pid, command in children(running).items() if what in command)
+
+
+async def test_everything_starts_survives_a_death_and_stops(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    dev = [*VOICEAGENT, "dev", "--port", str(port)]
+    async with in_the_background(*dev, cwd=tmp_path, settings=ECHO) as running:
+        await running.shows("VoiceAgent answers calls.", START_SECONDS)
+        assert "starting valkey, worker.1, worker.2, web" in running.text
+        assert f"voiceagent call {url}" in running.text
+        kept = children(running)
+        assert [sum(what in command for command in kept.values()) for what in ("valkey", "workers", "web")] == [
+            1,
+            2,
+            1,
+        ]
+
+        code, output, errors = await run_script("call", url, "--call-sid", "CA1", cwd=tmp_path, script="hello\n")
+        assert (code, errors) == (0, "")
+        assert "agent › You said: hello" in output
+
+        code, output, _ = await run_script("calls", "CA1", "--url", url, cwd=tmp_path)
+        assert code == 0
+        assert output.index("you   › hello") < output.index("agent › You said: hello")
+
+        for what in ("web", "valkey"):
+            subprocess.run(["kill", "-KILL", str(child(running, what))], check=True)
+            await running.shows("(killed by SIGKILL)", START_SECONDS)
+            running.text = ""
+            await wait_until(lambda what=what: any(what in c for c in children(running).values()), what, 30)
+        code, output, errors = await run_script("call", url, cwd=tmp_path, script="again\n")
+        while code == 1 and "Nothing answers" in errors:  # web is starting
+            code, output, errors = await run_script("call", url, cwd=tmp_path, script="again\n")
+        assert "agent › You said: again" in output
+        code, output, _ = await run_script("calls", "CA1", "--url", url, cwd=tmp_path)
+        assert "you   › hello" in output  # kept over the death of the server
+
+        running.process.send_signal(signal.SIGINT)
+        assert await running.exit_code(60) == 0
+        assert "stopped" in running.text
+        assert children(running) == {}
+
+
+async def test_without_redis_web_runs_alone(tmp_path: Path) -> None:
+    port = free_port()
+    settings = ECHO | {"USE_REDIS": "false", "PORT": str(port)}
+    async with in_the_background(*VOICEAGENT, "dev", cwd=tmp_path, settings=settings) as running:
+        await running.shows("VoiceAgent answers calls.", START_SECONDS)
+        assert len(children(running)) == 1
+        code, output, _ = await run_script("call", cwd=tmp_path, settings=settings, script="hello\nbye\n")
+        assert code == 0
+        assert "agent › Goodbye!" in output
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.exit_code(60) == 0
+    assert not (tmp_path / ".voiceagent").exists()
+
+
+async def test_a_redis_of_the_settings_is_used_instead_of_an_embedded_one(tmp_path: Path, redis_url: str) -> None:
+    settings = ECHO | {"REDIS_URL": redis_url}
+    dev = [*VOICEAGENT, "dev", "--port", str(free_port()), "--workers", "1"]
+    async with in_the_background(*dev, cwd=tmp_path, settings=settings) as running:
+        await running.shows("VoiceAgent answers calls.", START_SECONDS)
+        assert "starting worker.1, web" in running.text
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.exit_code(60) == 0
+
+
+async def test_a_taken_port_is_told_at_once_and_what_to_do(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, _, errors = await run_script("dev", cwd=tmp_path, settings={"PORT": str(port)})
+    assert code == 1
+    assert f"Port {port} at 127.0.0.1 cannot be had" in errors
+    assert f"PORT={port + 1} make run" in errors

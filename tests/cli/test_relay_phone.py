@@ -1,0 +1,45 @@
+"""`voiceagent call` where the server talks over a relay."""
+
+from pathlib import Path
+
+from support.ingress import started_ingress
+from support.terminal import CTRL_C, at_a_terminal, run_script
+
+SETTINGS = {"TWILIO_AUTH_TOKEN": "12345"}
+
+
+async def test_a_script_is_said_line_by_line(tmp_path: Path):
+    async with started_ingress(voice_channel="relay") as ingress:
+        code, output, errors = await run_script(
+            "call", ingress.url, "--channel", "relay", cwd=tmp_path, script="good day\n#12\n", settings=SETTINGS
+        )
+    assert (code, errors) == (0, "")
+    lines = [line.strip() for line in output.splitlines() if "›" in line]
+    assert lines == ["agent › Hello!", "you   › good day", "agent › You said good day.", "you   › #12",
+                     "agent › You said 12."]  # fmt: skip
+
+
+async def test_typing_while_the_agent_speaks_interrupts_it(tmp_path: Path):
+    async with (
+        started_ingress(voice_channel="relay") as ingress,
+        at_a_terminal("call", ingress.url, "--pace", "40", cwd=tmp_path, settings=SETTINGS) as terminal,
+    ):
+        await terminal.shows("you   › ")
+        terminal.type("a long story " * 10 + "\n")
+        await terminal.shows("You said a long")
+        terminal.type("stop\n")
+        await terminal.shows("(interrupted)")
+        await terminal.shows("You said stop.")
+        terminal.type(CTRL_C)
+        assert await terminal.exit_code() == 0
+    said = [turn.text for turn in ingress.turns if turn.kind == "speech"]
+    assert said[-1] == "stop"
+
+
+async def test_a_server_that_talks_otherwise_is_refused(tmp_path: Path):
+    async with started_ingress(voice_channel="gather") as ingress:
+        code, _, errors = await run_script(
+            "call", ingress.url, "--channel", "relay", cwd=tmp_path, script="hello\n", settings=SETTINGS
+        )
+    assert code == 1
+    assert "VOICE_CHANNEL=relay" in errors

@@ -1,0 +1,211 @@
+"""`voiceagent call`: a person at a terminal, or a script, in a call with a real server."""
+
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from starlette.responses import Response
+from support.servers import free_port
+from support.terminal import CTRL_C, CTRL_D, VOICEAGENT, at_a_terminal, environment, in_the_background, run_script
+from support.twiml_server import TwimlServer, Webhook, serve_twiml
+from support.waiting import wait_until
+from twilio.request_validator import RequestValidator
+
+LONG = "word " * 40
+
+
+def ask(text: str, attributes: str = 'input="dtmf speech" actionOnEmptyResult="true"') -> str:
+    return f'<Gather action="/turn" {attributes}><Say>{text}</Say></Gather>'
+
+
+def echo(webhook: Webhook) -> str:
+    said = webhook.form.get("SpeechResult") or webhook.form.get("Digits") or "nothing"
+    return "<Say>Goodbye.</Say><Hangup/>" if said == "bye" else ask(f"You said {said}.")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TwimlServer]:
+    """A server whose agent repeats what it hears, and hangs up at `bye`."""
+    async with serve_twiml({"/twilio/voice": ask("Hello!"), "/turn": echo}) as server:
+        yield server
+
+
+async def test_a_script_holds_a_call(server: TwimlServer, tmp_path: Path) -> None:
+    code, output, errors = await run_script("call", server.url, cwd=tmp_path, script="I need help\n#12\n\nbye\n")
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[2:] == [
+        "agent › Hello!",
+        "you   › I need help",
+        "agent › You said I need help.",
+        "you   › #12",
+        "agent › You said 12.",
+        "you   › (silence)",
+        "agent › You said nothing.",
+        "you   › bye",
+        "agent › Goodbye.",
+        "",
+        output.splitlines()[-1],
+    ]
+    assert re.fullmatch(r"The agent hung up. The call took \d+ s.", output.splitlines()[-1])
+    assert [form["CallStatus"] for form in server.status_callbacks()] == ["completed"]
+
+
+async def test_a_script_that_ends_before_the_call_hangs_up(server: TwimlServer, tmp_path: Path) -> None:
+    code, output, _ = await run_script("call", server.url, cwd=tmp_path, script="hello")
+    assert code == 0
+    assert "agent › You said hello." in output
+    assert "You hung up." in output
+    assert len(server.status_callbacks()) == 1
+
+
+async def test_a_script_in_a_file_is_read_too(server: TwimlServer, tmp_path: Path) -> None:
+    (tmp_path / "script").write_text("hello\r\nbye\r\n")
+    with (tmp_path / "script").open() as script, (tmp_path / "out").open("w") as out:
+        process = subprocess.Popen(
+            [*VOICEAGENT, "call", server.url], stdin=script, stdout=out, cwd=tmp_path, env=environment()
+        )
+        await wait_until(lambda: process.poll() is not None, "the call ends", 30)
+    assert process.returncode == 0
+    assert "you   › hello\n" in (tmp_path / "out").read_text()
+
+
+async def test_the_caller_and_the_call_can_be_chosen(server: TwimlServer, tmp_path: Path) -> None:
+    arguments = ["--from", "+15550001111", "--to", "+15550002222", "--call-sid", "CA77"]
+    await run_script("call", server.url, *arguments, cwd=tmp_path, script="bye\n")
+    form = server.webhooks[0].form
+    assert (form["From"], form["To"], form["CallSid"]) == ("+15550001111", "+15550002222", "CA77")
+
+
+async def test_webhooks_are_signed_with_the_token_of_the_settings(server: TwimlServer, tmp_path: Path) -> None:
+    settings = {"TWILIO_AUTH_TOKEN": "12345", "PUBLIC_BASE_URL": "https://voice.example.com"}
+    await run_script("call", server.url, cwd=tmp_path, script="bye\n", settings=settings)
+    webhook = server.webhooks[0]
+    signature = webhook.headers["x-twilio-signature"]
+    assert RequestValidator("12345").validate("https://voice.example.com/twilio/voice", webhook.form, signature)
+
+
+async def test_words_are_not_sent_where_the_agent_takes_only_keys(tmp_path: Path) -> None:
+    keys = ask("Your number?", 'numDigits="2"')
+    async with serve_twiml({"/twilio/voice": keys, "/turn": echo}) as server:
+        code, output, _ = await run_script("call", server.url, cwd=tmp_path, script="twelve\n#12\nbye\n")
+    assert code == 0
+    assert "(the agent takes only keys: type #123)" in output
+    assert "agent › You said 12." in output
+
+
+async def test_transfers_and_audio_are_shown(tmp_path: Path) -> None:
+    verbs = "<Play>https://example.com/a.mp3</Play><Dial>+15550003333</Dial>"
+    async with serve_twiml({"/twilio/voice": verbs}) as server:
+        _, output, _ = await run_script("call", server.url, cwd=tmp_path)
+    assert "        (audio: https://example.com/a.mp3)" in output
+    assert "        (connecting you to +15550003333 …)" in output
+
+
+async def test_long_speech_is_wrapped_under_its_first_word(tmp_path: Path) -> None:
+    async with serve_twiml({"/twilio/voice": f"<Say>{LONG}</Say>"}) as server:
+        _, output, _ = await run_script("call", server.url, cwd=tmp_path, settings={"COLUMNS": "60"})
+    lines = [line for line in output.splitlines() if "word" in line]
+    assert len(lines) > 3
+    assert all(len(line) <= 60 for line in lines)
+    assert all(line.startswith("        word") for line in lines[1:])
+
+
+async def test_where_nothing_listens_it_says_how_to_start(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    code, _, errors = await run_script("call", url, cwd=tmp_path, script="hello\n")
+    assert (code, errors) == (1, f"Nothing answers at {url}. Start it with `make run`.\n")
+
+
+async def test_a_server_that_errs_makes_the_call_fail(tmp_path: Path) -> None:
+    async with serve_twiml({"/twilio/voice": Response("Bad signature.", 403)}) as server:
+        code, output, errors = await run_script("call", server.url, cwd=tmp_path)
+    assert code == 1
+    assert "403 Forbidden: Bad signature." in errors
+    assert "agent › We are sorry, an application error has occurred." in output
+
+
+async def test_a_script_is_free_of_colours_and_prompts(server: TwimlServer, tmp_path: Path) -> None:
+    _, output, _ = await run_script("call", server.url, cwd=tmp_path, script="bye\n")
+    assert "\x1b" not in output
+
+
+async def test_a_person_talks_and_hangs_up_with_ctrl_c(server: TwimlServer, tmp_path: Path) -> None:
+    async with at_a_terminal("call", server.url, cwd=tmp_path) as terminal:
+        await terminal.shows("Hello!")
+        await terminal.shows("you   › ")
+        assert "\x1b[" in terminal.text
+        terminal.type("hi there\n")
+        await terminal.shows("You said hi there.")
+        terminal.type(CTRL_C)
+        await terminal.shows("You hung up.")
+        assert await terminal.exit_code() == 0
+    assert [form["CallStatus"] for form in server.status_callbacks()] == ["completed"]
+
+
+async def test_ctrl_d_hangs_up(server: TwimlServer, tmp_path: Path) -> None:
+    async with at_a_terminal("call", server.url, cwd=tmp_path) as terminal:
+        await terminal.shows("you   › ")
+        terminal.type(CTRL_D)
+        await terminal.shows("You hung up.")
+        assert await terminal.exit_code() == 0
+
+
+async def test_ctrl_c_hangs_up_while_the_server_thinks(tmp_path: Path) -> None:
+    async with serve_twiml({"/twilio/voice": '<Pause length="60"/>'}) as server:
+        async with at_a_terminal("call", server.url, cwd=tmp_path) as terminal:
+            await wait_until(lambda: server.webhooks, "the call came in", 30)
+            terminal.type(CTRL_C)
+            await terminal.shows("You hung up.")
+            assert await terminal.exit_code() == 0
+        assert len(server.status_callbacks()) == 1
+
+
+async def test_a_person_may_be_slow_unless_timeouts_are_wanted(tmp_path: Path) -> None:
+    slow = ask("Well?", 'input="speech" timeout="0"') + "<Say>Too late.</Say>"
+    async with serve_twiml({"/twilio/voice": slow, "/turn": echo}) as server:
+        async with at_a_terminal("call", server.url, cwd=tmp_path) as terminal:
+            await terminal.shows("you   › ")
+            terminal.type("bye\n")
+            await terminal.shows("Goodbye.")
+        async with at_a_terminal("call", server.url, "--timeouts", cwd=tmp_path) as terminal:
+            await terminal.shows("Too late.")
+
+
+@pytest.mark.parametrize("settings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+async def test_colours_are_left_out_where_they_are_not_wanted(
+    server: TwimlServer, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    async with at_a_terminal("call", server.url, cwd=tmp_path, settings=settings) as terminal:
+        await terminal.shows("you   › ")
+        assert "\x1b" not in terminal.text
+
+
+async def test_sigterm_hangs_up_as_ctrl_c_does(tmp_path: Path) -> None:
+    async with serve_twiml({"/twilio/voice": '<Pause length="60"/>'}) as server:
+        async with in_the_background(*VOICEAGENT, "call", server.url, cwd=tmp_path) as call:
+            await wait_until(lambda: server.webhooks, "the call came in", 30)
+            call.process.send_signal(signal.SIGTERM)
+            assert await call.exit_code() == 0
+        assert len(server.status_callbacks()) == 1
+
+
+@pytest.mark.skipif(shutil.which("head") is None, reason="needs head")
+async def test_a_reader_that_goes_away_is_no_traceback(server: TwimlServer, tmp_path: Path) -> None:
+    command = " ".join([*VOICEAGENT, "call", server.url])
+    errors = await wait_for_shell(f"printf 'a\\nb\\nc\\n' | {command} | head -1", tmp_path)
+    assert errors == ""
+
+
+async def wait_for_shell(command: str, cwd: Path) -> str:
+    """What a shell command wrote to standard error."""
+    with (cwd / "errors").open("w+b") as errors:
+        process = subprocess.Popen(
+            command, shell=True, stdout=subprocess.DEVNULL, stderr=errors, cwd=cwd, env=environment()
+        )
+        await wait_until(lambda: process.poll() is not None, "the command ends", 30)
+        errors.seek(0)
+        return errors.read().decode()

@@ -1,0 +1,70 @@
+"""Fixtures for all tests: the event loop, a real Redis server, and the check that every key expires."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis
+from support.servers import RedisServer, ServerFactory
+
+pytest.register_assert_rewrite(
+    "orchestrator.testing.state_manager_contract",
+    "orchestrator.testing.turn_store_contract",
+    "orchestrator.testing.lease_contract",
+    "orchestrator.testing.example_turns",
+)
+
+PRODUCT_KEYS = ("voiceagent:*", "{voiceagent:*", "arq:*:wake")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """All async tests and fixtures run on asyncio."""
+    return "asyncio", {"use_uvloop": False}
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """The server that tests share. Who stops, kills or fills a server starts one with `start_redis`."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of the shared server, emptied."""
+    redis_server.client().flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
+    """A client of the shared server, emptied. It gives bytes."""
+    async with Redis.from_url(redis_url, socket_timeout=5) as client:
+        yield client
+
+
+@pytest.fixture
+def start_redis() -> Iterator[ServerFactory]:
+    """Start servers of your own: `start_redis("--requirepass", "secret")`. They are killed after the test."""
+    servers: list[RedisServer] = []
+
+    def start(*args: str, **options: object) -> RedisServer:
+        servers.append(RedisServer(*args, **options))  # type: ignore[arg-type]
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(autouse=True)
+def every_key_expires(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test that leaves a key of the product without a time to live on the shared server."""
+    yield
+    if "redis_url" not in request.fixturenames:
+        return
+    client = request.getfixturevalue("redis_server").client()
+    keys = {key for pattern in PRODUCT_KEYS for key in client.scan_iter(match=pattern, count=1000)}
+    immortal = sorted(key for key in keys if client.ttl(key) == -1)
+    client.close()
+    assert not immortal, f"keys without a time to live: {immortal}"

@@ -1,0 +1,82 @@
+"""Every command line that the deployment files name starts, serves and stops."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.program import Start, clean_environment, programs
+from support.servers import free_port
+from support.waiting import wait_until_sync
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    return clean_environment()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with programs(tmp_path) as begin:
+        yield begin
+
+
+def test_honcho_starts_the_procfile_with_two_workers(
+    start: Start, environment: dict[str, str], redis_url: str, repository: Path
+) -> None:
+    port = free_port()
+    environment |= {"USE_REDIS": "true", "REDIS_URL": redis_url}
+    # An empty file in place of .env: honcho would put a developer's own settings into the test.
+    command = ["honcho", "start", "--port", str(port), "--env", os.devnull, "--concurrency", "worker=2"]
+    honcho = start(command, repository, environment)
+
+    honcho.wait_for(f"http://127.0.0.1:{port}/readyz")
+
+    def both_workers() -> bool:
+        answer = honcho.answer(f"http://127.0.0.1:{port}/health/detailed")
+        return answer is not None and "2" in answer.json()["checks"]["workers"]["message"]
+
+    wait_until_sync(both_workers, "two workers are alive", timeout=30)
+    honcho.stop()
+    for name in ("web.1", "worker.1", "worker.2"):
+        assert f"{name} stopped (rc=0)" in honcho.log, honcho.log
+    assert "Traceback" not in honcho.log
+
+
+def test_the_image_serves_and_its_health_check_sees_it(
+    start: Start, environment: dict[str, str], stages: list[list[Any]], tmp_path: Path
+) -> None:
+    rest = {instruction.word: instruction.rest for instruction in stages[-1]}
+    health = json.loads(rest["HEALTHCHECK"].partition("CMD ")[2])
+    given = dict(pair.split("=", 1) for pair in rest["ENV"].split() if not pair.startswith("PATH="))
+    environment |= {**given, "PORT": str(free_port())}
+    port = environment["PORT"]
+
+    def probe() -> int:
+        return subprocess.run(health, env=environment, capture_output=True, timeout=30, check=False).returncode
+
+    assert probe() != 0, "nothing runs yet"
+    web = start(json.loads(rest["CMD"]), tmp_path, environment)
+    web.wait_for(f"http://127.0.0.1:{port}/livez")
+    assert probe() == 0
+    assert web.stop() == 0, web.log
+
+
+def test_render_starts_no_ingress_without_a_token(
+    start: Start, environment: dict[str, str], blueprint: dict[str, Any], repository: Path
+) -> None:
+    web = next(service for service in blueprint["services"] if service["type"] == "web")
+    environment |= {"RENDER": "true", "PORT": str(free_port())}
+    refused = start(web["startCommand"].split(), repository, environment)
+    assert refused.process.wait(30) != 0
+    assert "TWILIO_AUTH_TOKEN" in refused.log
+    assert "Traceback" not in refused.log
+
+    accepted = start(web["startCommand"].split(), repository, environment | {"TWILIO_AUTH_TOKEN": "a" * 32})
+    accepted.wait_for(f"http://127.0.0.1:{environment['PORT']}{web['healthCheckPath']}")
+    assert accepted.stop() == 0, accepted.log

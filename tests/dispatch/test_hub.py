@@ -1,0 +1,117 @@
+"""What a waiting ingress makes of the messages it gets, in whatever order they come."""
+
+import asyncio
+import gc
+
+from orchestrator.conversation.reply import Reply, TurnResult
+from orchestrator.dispatch.hub import Pending, ReplyHub
+from orchestrator.turns.messages import Settled, Token
+
+
+def token(text: str, index: int, epoch: int = 1) -> Token:
+    return Token("CA1", "t1", epoch, index, text)
+
+
+def settled(text: str) -> Settled:
+    return Settled(TurnResult(call_sid="CA1", turn_id="t1", outcome="replied", reply=Reply(text=text)), 1)
+
+
+async def spoken(pending: Pending) -> list[str]:
+    return [text async for text in pending.tokens()]
+
+
+async def test_tokens_of_an_older_epoch_are_dropped() -> None:
+    hub = ReplyHub()
+    pending = hub.pending("CA1", "t1")
+    hub.deliver(token("new ", 0, epoch=2))
+    hub.deliver(token("old words", 0, epoch=1))
+    hub.deliver(token("words", 4, epoch=2))
+    assert await anext(pending.tokens()) == "new words"
+
+
+async def test_a_second_run_is_given_from_where_the_first_was_cut() -> None:
+    hub = ReplyHub()
+    pending = hub.pending("CA1", "t1")
+    tokens = pending.tokens()
+    hub.deliver(token("one two ", 0, epoch=1))
+    assert await anext(tokens) == "one two "
+    hub.deliver(token("one two three", 0, epoch=2))
+    assert await anext(tokens) == "three"
+    hub.deliver(settled("one two three"))
+    assert [text async for text in tokens] == []
+
+
+async def test_a_lost_token_is_filled_by_the_result() -> None:
+    hub = ReplyHub()
+    pending = hub.pending("CA1", "t1")
+    hub.deliver(token("one ", 0))
+    hub.deliver(token("three", 8))
+    hub.deliver(settled("one two three"))
+    assert await spoken(pending) == ["one two three"]
+
+
+async def test_a_token_that_comes_twice_is_heard_once() -> None:
+    hub = ReplyHub()
+    pending = hub.pending("CA1", "t1")
+    for _ in range(2):
+        hub.deliver(token("one ", 0))
+    assert await anext(pending.tokens()) == "one "
+
+
+async def test_the_first_result_stands_and_everybody_gets_it() -> None:
+    hub = ReplyHub()
+    pending = hub.pending("CA1", "t1")
+    waiting = [asyncio.create_task(pending.wait(5)) for _ in range(3)]
+    await asyncio.sleep(0)
+    hub.deliver(settled("first"))
+    hub.deliver(settled("second"))
+    results = await asyncio.gather(*waiting)
+    assert {result.reply.text for result in results if result} == {"first"}
+
+
+async def test_a_result_that_does_not_come_in_time_is_none() -> None:
+    assert await ReplyHub().pending("CA1", "t1").wait(0.01) is None
+
+
+async def test_a_turn_that_nobody_waits_for_is_forgotten() -> None:
+    hub = ReplyHub()
+    pending = hub.pending("CA1", "t1")
+    assert hub.pending("CA1", "t1") is pending
+    assert hub.unsettled(0) == [pending]
+    del pending
+    gc.collect()
+    assert hub.unsettled(0) == []
+    hub.deliver(settled("nobody hears it"))
+
+
+async def test_a_second_run_that_says_something_else_is_given_from_its_beginning() -> None:
+    hub = ReplyHub()
+    pending = hub.pending("CA1", "t1")
+    tokens = pending.tokens()
+    hub.deliver(token("You said num", 0))
+    assert await anext(tokens) == "You said num"
+    hub.deliver(Settled(TurnResult(call_sid="CA1", turn_id="t1", outcome="failed", reply=Reply(text="I'm sorry.")), 4))
+    assert [text async for text in tokens] == [" I'm sorry."]
+
+
+async def test_a_second_run_is_waited_for_until_it_has_caught_up() -> None:
+    hub = ReplyHub()
+    pending = hub.pending("CA1", "t1")
+    tokens = pending.tokens()
+    hub.deliver(token("one two", 0))
+    assert await anext(tokens) == "one two"
+    hub.deliver(token("one", 0, epoch=2))
+    hub.deliver(token(" two three", 3, epoch=2))
+    assert await anext(tokens) == " three"
+
+
+async def test_nothing_is_said_after_an_interruption() -> None:
+    hub = ReplyHub()
+    pending = hub.pending("CA1", "t1")
+    tokens = pending.tokens()
+    hub.deliver(token("Life is a complex set", 0))
+    assert await anext(tokens) == "Life is a complex set"
+    hub.deliver(
+        Settled(TurnResult(call_sid="CA1", turn_id="t1", outcome="interrupted", reply=Reply(text="life is")), 1)
+    )
+    assert [text async for text in tokens] == []

@@ -1,0 +1,14 @@
+"""All faults at random, with a fixed seed; `make soak` does the same for as long as one likes."""
+
+import pytest
+from soak.run import soak
+
+pytestmark = pytest.mark.processes
+
+
+async def test_random_faults_under_load_lose_double_and_reorder_nothing():
+    report = await soak(seed=3, seconds=40, callers=15, every=1.2)
+    assert report.is_clean, report.table()
+    assert sum(report.faults.values()) >= 15
+    assert report.turns >= 100
+    assert report.relay["calls"] >= 4

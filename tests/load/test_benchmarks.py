@@ -1,0 +1,91 @@
+"""The benchmarks' own arithmetic: what is counted, compared and told."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from benchmarks.bench import Results
+from benchmarks.budgets import BUDGETS, Budget
+from benchmarks.driver import carry_out
+from benchmarks.page import BEGIN, END, update
+from benchmarks.programme import PROGRAMME, summary
+from benchmarks.samples import Run, Series, in_turns, percentile, ratio
+
+
+async def test_so_many_callers_call_at_once_and_so_often_in_all() -> None:
+    slots: list[int] = []
+
+    async def line(slot: int) -> None:
+        slots.append(slot)
+
+    result = await carry_out(line, {"count": 7, "concurrency": 3})
+    assert (len(slots), len(result["latencies"]), result["errors"]) == (7, 7, [])
+    assert set(slots) <= {0, 1, 2}
+
+
+async def test_a_line_may_take_its_own_time_and_may_fail() -> None:
+    async def line(slot: int) -> float:
+        if slot == 1:
+            raise OSError
+        return 0.25
+
+    failed = await carry_out(line, {"count": 3, "concurrency": 1, "rate": 1000.0})
+    assert (failed["latencies"], failed["errors"]) == ([0.25, 0.25], ["OSError"])
+
+
+async def test_contenders_take_turns_in_changing_order() -> None:
+    order: list[str] = []
+
+    def leg(name: str):
+        async def run() -> Run:
+            order.append(name)
+            return Run(1, [0.1])
+
+        return run
+
+    series = await in_turns(2, {"one": leg("one"), "other": leg("other")})
+    assert order == ["one", "other", "other", "one"]
+    assert [len(found.runs) for found in series.values()] == [2, 2]
+
+
+def test_a_ratio_is_of_rounds_in_which_both_came_to_something() -> None:
+    one = Series([Run(1, [2.0]), Run(1, [8.0]), Run(1, [6.0])])
+    other = Series([Run(1, [1.0]), Run(1, [], ["TimeoutError"]), Run(1, [2.0])])
+    assert ratio(one, other) == 2.5
+    assert math.isnan(ratio(one, Series([Run(1, [])] * 3)))
+    assert math.isnan(percentile([], 0.5))
+
+
+@pytest.mark.parametrize(
+    ("at_least", "value", "words"),
+    [
+        (False, 3.0, "met"),
+        (False, 4.5, "MISSES by 50 %"),
+        (True, 3.0, "met"),
+        (True, 2.0, "MISSES by 50 %"),
+        (False, None, "not measured"),
+    ],
+)
+def test_a_budget_says_by_how_much_it_is_missed(at_least: bool, value: float | None, words: str) -> None:
+    budget = Budget("a thing", "thing", 3, at_least=at_least)
+    assert budget.judge(Results(figures={} if value is None else {"thing": value})).words == words
+
+
+def test_every_measurement_says_what_it_measures() -> None:
+    assert [name for name in PROGRAMME if not summary(name)] == []
+
+
+def test_results_are_put_between_the_marks_of_a_page_again_and_again(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"Before.\n{BEGIN}\nold\n{END}\nAfter.\n")
+    machine = {"when": "today", "processors": 2, "processor": "", "system": "Linux", "python": "3.11"}
+    results = Results(figures={BUDGETS[0].figure: 2.0}, tables={"latency": [{"what": "a turn", "p50_ms": 1.5}]})
+    for _ in range(2):
+        update(page, results, machine)
+    text = page.read_text()
+    assert text.startswith("Before.\n")
+    assert text.endswith("After.\n")
+    assert "old" not in text
+    assert text.count("| a turn | 1.50 |") == 1
+    assert f"| {BUDGETS[0].what} | 2.00 × | ≤ 3 × | met |" in text

@@ -1,0 +1,104 @@
+"""What a turn costs Redis, counted: submit, wake, claim, commit, and not a round trip more."""
+
+import asyncio
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from support.program import Program, Start, clean_environment
+from support.servers import RedisServer, ServerFactory
+from support.waiting import wait_until
+
+from orchestrator.conversation.turn import Turn
+from orchestrator.redis import keys
+from orchestrator.redis.scripts import lua
+from orchestrator.runtime import open_runtime
+from orchestrator.settings import Settings
+
+pytestmark = pytest.mark.processes
+
+TURNS = 200
+SCRIPTS = ("submit", "claim_jobs", "commit", "say", "claim", "release", "renew", "rescue", "reject")
+NAMES = {hashlib.sha1(lua(name).encode()).hexdigest(): name for name in SCRIPTS}
+PER_TURN = ("submit", "claim_jobs", "commit", "BLPOP")
+OPENING = {"channel": "api", "direction": "inbound"}
+
+
+class Monitor:
+    """Counts what clients send; what scripts do inside of the server is no round trip."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self.seen: Counter[str] = Counter()
+
+    async def watch(self) -> None:
+        async with self._redis.monitor() as monitor:
+            async for sent in monitor.listen():
+                if sent["client_type"] != "lua":
+                    self.seen[self._name(sent["command"])] += 1
+
+    @staticmethod
+    def _name(command: str) -> str:
+        words = command.split()
+        name = words[0].upper()
+        return NAMES.get(words[1], words[1]) if name == "EVALSHA" else name
+
+
+@asynccontextmanager
+async def monitored(server: RedisServer) -> AsyncIterator[Counter[str]]:
+    async with Redis.from_url(server.url) as redis:
+        monitor = Monitor(redis)
+        watching = asyncio.create_task(monitor.watch())
+        try:
+            async with Redis.from_url(server.url) as probe:
+                await wait_until(lambda: _noticed(probe, monitor), "the monitor sees commands")
+            monitor.seen.clear()
+            yield monitor.seen
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+
+
+async def _noticed(probe: Redis, monitor: Monitor) -> bool:
+    await probe.echo("hello")
+    return monitor.seen["ECHO"] > 0
+
+
+@pytest.fixture
+async def redis_with_a_worker(start_redis: ServerFactory, start: Start, tmp_path: Path) -> RedisServer:
+    server = start_redis()
+    environment = clean_environment(USE_REDIS="true", REDIS_URL=server.url, AGENT="echo")
+    worker: Program = start([sys.executable, "-m", "workers"], tmp_path, environment)
+    client = server.client()
+    await wait_until(lambda: client.zcard(keys.WORKERS) == 1, f"a worker is ready: {worker.log}", timeout=30)
+    return server
+
+
+async def test_a_turn_takes_one_submit_one_wake_one_claim_one_commit(redis_with_a_worker: RedisServer) -> None:
+    settings = Settings(_env_file=None, use_redis=True, redis_url=redis_with_a_worker.url)
+    async with open_runtime(settings) as runtime:
+
+        async def take(number: int) -> None:
+            call_sid = f"CA{number // 10}"
+            turn = Turn(turn_id=f"t{number}", call_sid=call_sid, kind="speech", text="hello")
+            pending = await runtime.dispatcher.submit(turn, opening=OPENING)
+            assert await pending.wait(20) is not None
+
+        await take(-1)  # scripts are loaded, connections made
+        async with monitored(redis_with_a_worker) as seen:
+            began = asyncio.get_running_loop().time()
+            for number in range(TURNS):
+                await take(number)
+            polls = (asyncio.get_running_loop().time() - began) / 0.5 + 2
+            counted = dict(seen)
+    assert counted["submit"] == TURNS
+    assert counted["commit"] == TURNS
+    assert TURNS <= counted["claim_jobs"] <= TURNS + polls
+    assert TURNS <= counted["BLPOP"] <= TURNS + polls
+    rest = {name: count for name, count in counted.items() if name not in PER_TURN}
+    assert sum(rest.values()) < TURNS / 2, f"something else is sent for every turn: {rest}"

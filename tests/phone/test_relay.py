@@ -1,0 +1,140 @@
+"""The simulated provider over a relay socket, against a real ingress."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from support.ingress import Ingress, started_ingress
+from support.waiting import wait_until
+
+from orchestrator.conversation.actions import Gather, HangUp, Play, Transfer
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+from orchestrator.phone import Asked, Dialled, Event, HungUp, Interrupted, Pace, PhoneLine, Played, Said, Speaking
+
+
+async def clerk(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+    if turn.kind == "started":
+        yield "Welcome to "
+        yield "the office."
+    elif turn.text == "person":
+        yield "One moment."
+        yield Transfer("+15550009999")
+    elif turn.text == "bye":
+        yield "Goodbye."
+        yield HangUp()
+    elif turn.text == "music":
+        yield "Listen:"
+        yield Play("https://example.com/a.mp3")
+    elif turn.kind in ("speech", "keys"):
+        yield f"You said {turn.text}. "
+        yield "Is that right?"
+        yield Gather(num_digits=2)
+
+
+@pytest.fixture
+async def ingress() -> AsyncIterator[Ingress]:
+    async with started_ingress(agent=clerk, voice_channel="relay") as started:
+        yield started
+
+
+def line_to(ingress: Ingress, **options: Any) -> PhoneLine:
+    return PhoneLine(ingress.url, ingress.token, **options)
+
+
+async def hold(line: PhoneLine, *answers: str, stay: bool = False) -> list[Event]:
+    """Answer each question with the next answer, then hang up, or `stay` on the line; everything that happened."""
+    left, events = list(answers), []
+    async with aclosing(line.call()) as call:
+        async for event in call:
+            events.append(event)
+            if isinstance(event, Asked):
+                answer = left.pop(0) if left else None
+                if answer is None:
+                    if not stay:
+                        line.hang_up()
+                elif answer.isdecimal():
+                    line.answer_keys(answer)
+                else:
+                    line.answer_speech(answer)
+    return events
+
+
+def said(events: list[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Said)]
+
+
+async def state_of(ingress: Ingress, line: PhoneLine) -> ConversationState:
+    async def ended() -> ConversationState | None:
+        state = await ingress.runtime.states.get_state(line.call_sid)
+        return state if state is not None and state.ended is not None else None
+
+    found = await wait_until(ended, "the call has ended")
+    assert found is not None
+    return found
+
+
+async def test_words_are_heard_as_they_are_spoken_and_then_as_a_whole(ingress):
+    line = line_to(ingress, pace=Pace(characters_per_second=2000))
+    events = await hold(line, "hello", "12")
+    first = events.index(Said("Welcome to the office.", interruptible=True, spoken=True))
+    assert [event.text for event in events[:first] if isinstance(event, Speaking)] == [
+        "Welcome ", "to ", "the ", "office.",
+    ]  # fmt: skip
+    assert said(events)[1:] == ["You said hello. Is that right?", "You said 12. Is that right?"]
+    assert events[-1].by == "caller"
+    state = await state_of(ingress, line)
+    assert [turn.kind for turn in state.turns] == ["started", "speech", "keys", "ended"]
+
+
+async def test_who_speaks_over_the_agent_interrupts_with_what_was_spoken(ingress):
+    line = line_to(ingress, pace=Pace(characters_per_second=200))
+    events: list[Event] = []
+    async with aclosing(line.call()) as call:
+        async for event in call:
+            events.append(event)
+            if event == Speaking("to "):
+                line.answer_speech("hello")
+            elif isinstance(event, Asked):
+                line.hang_up()
+    assert Interrupted("Welcome to ") in events
+    assert said(events) == ["Welcome to ", "You said hello. Is that right?"]
+    state = await state_of(ingress, line)
+    assert state.record_of("start").heard_text == "Welcome to "
+
+
+async def test_the_agent_hangs_up_when_it_has_spoken(ingress):
+    line = line_to(ingress)
+    events = await hold(line, "bye", stay=True)
+    assert said(events)[-1] == "Goodbye."
+    assert isinstance(events[-1], HungUp)
+    assert events[-1].by == "agent"
+    assert (await state_of(ingress, line)).ended.reason == "agent hung up"
+
+
+async def test_a_transfer_dials(ingress):
+    events = await hold(line_to(ingress), "person", stay=True)
+    assert Dialled("+15550009999", "completed") in events
+
+
+async def test_a_file_is_played(ingress):
+    events = await hold(line_to(ingress), "music")
+    assert Played(url="https://example.com/a.mp3") in events
+
+
+async def test_a_lost_socket_is_opened_again_and_the_call_goes_on(ingress):
+    line = line_to(ingress, pace=Pace(characters_per_second=100))
+    events: list[Event] = []
+    async with aclosing(line.call()) as call:
+        async for event in call:
+            events.append(event)
+            if event == Speaking("to ") and len(events) < 5:
+                await line.drop_socket()
+            elif isinstance(event, Asked) and "You said hello. Is that right?" not in said(events):
+                line.answer_speech("hello")
+            elif isinstance(event, Asked):
+                line.hang_up()
+    assert said(events) == ["Welcome to ", "Welcome to the office.", "You said hello. Is that right?"]
+    state = await state_of(ingress, line)
+    assert [turn.kind for turn in state.turns] == ["started", "speech", "ended"]

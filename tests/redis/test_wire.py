@@ -1,0 +1,130 @@
+"""The wire: many commands over one connection, also when it is cut, silent or answers with errors."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from support.servers import RedisServer, ServerFactory
+
+from orchestrator.redis.connections import connect
+from orchestrator.redis.wire import Wire, WiredScript, command_of
+from orchestrator.settings import load_settings
+
+
+@pytest.fixture
+async def client(redis_server: RedisServer) -> Any:
+    """A client as the product makes it."""
+    redis = connect(load_settings(redis_url=redis_server.url))
+    redis_server.client().flushall()
+    yield redis
+    await redis.aclose()
+
+
+async def connections(redis: Redis) -> int:
+    return len(await redis.client_list())
+
+
+async def test_many_commands_at_a_time_get_each_its_own_answer(client: Redis) -> None:
+    command = command_of(client)
+    answers = await asyncio.gather(*(command("ECHO", str(number)) for number in range(500)))
+    assert answers == [str(number).encode() for number in range(500)]
+
+
+async def test_they_all_go_over_one_connection(client: Redis) -> None:
+    command = command_of(client)
+    before = await connections(client)
+    await asyncio.gather(*(command("PING") for _ in range(50)))
+    assert await connections(client) == before + 1
+
+
+async def test_an_error_is_raised_where_its_command_was_sent(client: Redis) -> None:
+    command = command_of(client)
+    good, bad, other = await asyncio.gather(
+        command("ECHO", "a"), command("LPUSH", "a"), command("ECHO", "b"), return_exceptions=True
+    )
+    assert (good, other) == (b"a", b"b")
+    assert isinstance(bad, ResponseError)
+
+
+async def test_who_is_cancelled_does_not_disturb_the_answers_of_the_others(client: Redis) -> None:
+    command = command_of(client)
+    await command("PING")
+    slow = asyncio.ensure_future(command("EVAL", "for i = 1, 2000000 do end return 'slow'", 0))
+    after = asyncio.ensure_future(command("ECHO", "after"))
+    await asyncio.sleep(0)
+    slow.cancel()
+    assert await after == b"after"
+    assert await command("ECHO", "later") == b"later"
+    assert slow.cancelled()
+
+
+async def test_a_command_whose_connection_is_cut_is_sent_again(client: Redis) -> None:
+    command = command_of(client)
+    own = await command("CLIENT", "ID")
+    await client.execute_command("CLIENT", "KILL", "ID", own)
+    assert await command("ECHO", "again") == b"again"
+    assert await command("CLIENT", "ID") != own
+
+
+async def test_those_that_waited_when_it_was_cut_are_sent_again_too(client: Redis) -> None:
+    command = command_of(client)
+    own = await command("CLIENT", "ID")
+    waiting = [asyncio.ensure_future(command("BLPOP", "nothing", 0.5)) for _ in range(1)]
+    waiting += [asyncio.ensure_future(command("ECHO", str(number))) for number in range(20)]
+    await asyncio.sleep(0)
+    await client.execute_command("CLIENT", "KILL", "ID", own)
+    assert (await asyncio.gather(*waiting))[1:] == [str(number).encode() for number in range(20)]
+
+
+async def test_a_server_that_falls_silent_is_given_up(start_redis: ServerFactory) -> None:
+    server = start_redis()
+    redis = connect(load_settings(redis_url=server.url))
+    wire = Wire(redis.connection_pool)
+    wire._answer_seconds = 0.2
+    wire._retry._seconds = 0.0
+    assert await wire.command("PING") == b"PONG"
+    server.pause()
+    with pytest.raises(RedisTimeoutError):
+        await wire.command("PING")
+    server.resume()
+    assert await wire.command("ECHO", "back") == b"back"
+    await redis.aclose()
+
+
+async def test_a_server_that_is_restarted_is_found_again(start_redis: ServerFactory) -> None:
+    server = start_redis()
+    redis = connect(load_settings(redis_url=server.url))
+    command = command_of(redis)
+    await command("PING")
+    server.kill()
+    with pytest.raises((RedisError, OSError)):
+        await command("PING")
+    server.start()
+    assert await command("ECHO", "back") == b"back"
+    await redis.aclose()
+
+
+async def test_a_script_is_sent_whole_to_a_server_that_does_not_know_it(client: Redis) -> None:
+    script = WiredScript(client, "return {KEYS[1], ARGV[1]}")
+    await client.script_flush()
+    assert await script(["k"], ["a"]) == [b"k", b"a"]
+    assert await script(["k"], ["b"]) == [b"k", b"b"]
+
+
+async def test_large_commands_and_answers_pass(client: Redis) -> None:
+    command = command_of(client)
+    value = b"x" * 3_000_000
+    await asyncio.gather(*(command("SET", f"big{number}", value, "EX", 60) for number in range(5)))
+    assert await command("GET", "big4") == value
+
+
+async def test_closing_the_client_closes_the_wire(client: Redis, redis_client: Redis) -> None:
+    command = command_of(client)
+    own = int(await command("CLIENT", "ID"))
+    await client.aclose()
+    async with asyncio.timeout(5):
+        while any(int(each["id"]) == own for each in await redis_client.client_list()):
+            await asyncio.sleep(0.01)

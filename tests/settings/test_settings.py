@@ -1,0 +1,201 @@
+"""What the environment means, and what is said when it means nothing."""
+
+import pytest
+
+from orchestrator.errors import BadSetting
+from orchestrator.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch, tmp_path) -> None:
+    """No variable of ours, and no `.env`."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def complaint(**environment: str) -> str:
+    with pytest.raises(BadSetting) as caught:
+        load_settings(**environment)
+    return str(caught.value)
+
+
+def test_the_documented_defaults() -> None:
+    settings = load_settings()
+    assert (settings.use_redis, settings.state_ttl_seconds, settings.environment) == (False, 3600, "development")
+    assert settings.effective_redis_url() == "redis://localhost:6379/0"
+
+
+def test_the_parts_make_a_url(monkeypatch) -> None:
+    parts = {"HOST": "r.example", "PORT": "6380", "DB": "3", "PASSWORD": "p@s/s", "SSL": "true"}
+    for name, value in parts.items():
+        monkeypatch.setenv(f"REDIS_{name}", value)
+    assert load_settings().effective_redis_url() == "rediss://:p%40s%2Fs@r.example:6380/3"
+
+
+def test_the_url_beats_the_parts() -> None:
+    settings = load_settings(redis_url="redis://other:1/2", redis_host="ignored")
+    assert settings.effective_redis_url() == "redis://other:1/2"
+
+
+def test_an_ipv6_host_gets_its_brackets() -> None:
+    assert load_settings(redis_host="::1").effective_redis_url() == "redis://[::1]:6379/0"
+
+
+def test_empty_and_padded_values_do_not_count(monkeypatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "")
+    monkeypatch.setenv("REDIS_PASSWORD", "  ")
+    monkeypatch.setenv("REDIS_PORT", " 6390 ")
+    settings = load_settings()
+    assert (settings.redis_url, settings.redis_password, settings.redis_port) == (None, None, 6390)
+
+
+def test_the_file_is_read_and_the_environment_beats_it(monkeypatch, tmp_path) -> None:
+    (tmp_path / ".env").write_text("AGENT=echo\nPORT=1234\nUNKNOWN=fine\n")
+    monkeypatch.setenv("PORT", "4321")
+    settings = load_settings()
+    assert (settings.agent, settings.port) == ("echo", 4321)
+
+
+def test_a_file_in_another_encoding_is_told(tmp_path) -> None:
+    (tmp_path / ".env").write_bytes(b"AGENT=\xff\xfe")
+    assert complaint() == "The file .env is not UTF-8. Save it as UTF-8, or remove it."
+
+
+def test_all_complaints_come_at_once_one_line_each(monkeypatch) -> None:
+    bad = {
+        "USE_REDIS": "perhaps", "REDIS_PORT": "abc", "REDIS_ROLLOUT_PERCENT": "101", "VOICE_CHANNEL": "sip",
+        "STATE_TTL_SECONDS": "0", "AGENT_TIMEOUT_SECONDS": "-1", "PUBLIC_BASE_URL": "calls.example.com",
+    }  # fmt: skip
+    for name, value in bad.items():
+        monkeypatch.setenv(name, value)
+    assert sorted(complaint().splitlines()) == [
+        "AGENT_TIMEOUT_SECONDS: got '-1'; it wants more than 0",
+        "PUBLIC_BASE_URL: got 'calls.example.com'; it wants a URL that the provider can reach, "
+        "such as https://calls.example.com",
+        "REDIS_PORT: got 'abc'; it wants a whole number",
+        "REDIS_ROLLOUT_PERCENT: got '101'; it wants at most 100",
+        "STATE_TTL_SECONDS: got '0'; it wants at least 1",
+        "USE_REDIS: got 'perhaps'; it wants true or false",
+        "VOICE_CHANNEL: got 'sip'; it wants gather or relay",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("redis+cluster://:hush@h:1", "did you mean 'redis-cluster://'?"),
+        ("redis+sentinel://:hush@h:1/m", "did you mean 'redis-sentinel://'?"),
+        ("redis+tls://:hush@h:1", "did you mean 'rediss://'?"),
+        ("valkey://:hush@h:1", "did you mean 'redis://'?"),
+        ("http://:hush@h:1", "it got 'http://'"),
+        ("h:1/hush", "begins otherwise"),
+        ("redis://:hu/hush@h:1", "percent-encoded"),
+        ("redis://:hu#hush@h:1", "percent-encoded"),
+        ("redis://:hu?hush@h:1", "percent-encoded"),
+        ("redis://u:p@hu/hush@h:1", "percent-encoded"),
+        ("redis://:hush@h:99999", "port from 1 to 65535"),
+        ("redis://:hush@", "names no host"),
+        ("redis://:hush@h/one", "number of a database"),
+        ("redis://:hush@h/0/1", "too many parts"),
+        ("redis://:hush@a,b", "redis-sentinel:// or redis-cluster://"),
+        ("redis://:hush@h?pool=3", "unknown option 'pool'"),
+        ("redis-sentinel://:hush@h1,h2", "names no service"),
+        ("redis-cluster://:hush@h1,h2/1", "wants database 0"),
+        ("unix://relative/path", "absolute path"),
+        ("redis://[::1:hush", "IPv6"),
+    ],
+)
+def test_a_bad_redis_url_is_told_without_its_password(url, says) -> None:
+    text = complaint(redis_url=url)
+    assert text.startswith("REDIS_URL: ")
+    assert says in text
+    assert "hush" not in text
+
+
+@pytest.mark.parametrize("host", ["redis://r.example", "r.example:6379", "a,b", "r.example/0"])
+def test_a_host_is_a_host_alone(host) -> None:
+    assert "REDIS_HOST" in complaint(redis_host=host)
+
+
+def test_files_that_are_named_must_be_there(tmp_path) -> None:
+    here = tmp_path / "here.pem"
+    here.touch()
+    assert "REDIS_CA_FILE" in complaint(redis_ca_file="/nowhere.pem")
+    assert "REDIS_KEY_FILE: it wants to be set together" in complaint(redis_cert_file=str(here))
+    load_settings(redis_cert_file=str(here), redis_key_file=str(here))
+
+
+def test_on_render_it_is_production_unless_told_otherwise(monkeypatch) -> None:
+    monkeypatch.setenv("RENDER", "true")
+    assert load_settings().is_production
+    monkeypatch.setenv("ENVIRONMENT", "development")
+    assert not load_settings().is_production
+
+
+def test_the_base_url_beats_renders_and_loses_its_slash(monkeypatch) -> None:
+    monkeypatch.setenv("RENDER_EXTERNAL_URL", "https://app.onrender.example")
+    assert load_settings().public_base_url == "https://app.onrender.example"
+    monkeypatch.setenv("PUBLIC_BASE_URL", "https://calls.example.com/")
+    assert load_settings().public_base_url == "https://calls.example.com"
+
+
+def test_the_base_url_in_the_file_beats_renders_in_the_environment(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("RENDER_EXTERNAL_URL", "https://app.onrender.example")
+    (tmp_path / ".env").write_text("PUBLIC_BASE_URL=https://calls.example.com\n")
+    assert load_settings().public_base_url == "https://calls.example.com"
+
+
+def test_words_are_taken_in_any_case() -> None:
+    settings = load_settings(log_level="debug", environment="PRODUCTION", log_format="JSON")
+    assert (settings.log_level, settings.environment, settings.log_format) == ("DEBUG", "production", "json")
+
+
+def test_no_secret_shows() -> None:
+    settings = load_settings(
+        redis_password="hush", redis_url="redis://:hush@h", twilio_auth_token="hush", api_key="hush"
+    )
+    assert "hush" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+def test_a_production_web_process_wants_the_auth_token() -> None:
+    with pytest.raises(BadSetting, match="TWILIO_AUTH_TOKEN is not set"):
+        load_settings(environment="production").require_for_web()
+    load_settings(environment="production", twilio_auth_token="t").require_for_web()
+    load_settings().require_for_web()
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().agent = "echo"
+
+
+@pytest.mark.parametrize("name", ["AGENT_TIMEOUT_SECONDS", "DRAIN_TIMEOUT_SECONDS", "REDIS_ROLLOUT_PERCENT"])
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_a_number_is_finite(monkeypatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert complaint() == f"{name}: got '{value}'; it wants a number"
+
+
+def test_a_call_is_not_kept_longer_than_redis_can_count(monkeypatch) -> None:
+    monkeypatch.setenv("STATE_TTL_SECONDS", "9" * 20)
+    assert complaint() == f"STATE_TTL_SECONDS: got '{'9' * 20}'; it wants at most 315360000"
+
+
+@pytest.mark.parametrize("url", ["https://[::x", "https://a:port", "https://"])
+def test_a_public_url_that_makes_no_url_is_told(monkeypatch, url: str) -> None:
+    monkeypatch.setenv("PUBLIC_BASE_URL", url)
+    assert complaint() == (
+        f"PUBLIC_BASE_URL: got '{url}'; it wants a URL that the provider can reach, such as https://calls.example.com"
+    )
+
+
+def test_a_password_in_a_url_stays_out_of_the_complaint(monkeypatch) -> None:
+    monkeypatch.setenv("PUBLIC_BASE_URL", "ftp://user:hunter2@calls.example.com")
+    monkeypatch.setenv("REDIS_HOST", "redis://:hunter3@r.example")
+    assert "hunter" not in complaint()
+
+
+def test_a_complaint_shows_the_value_as_it_was_given(monkeypatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "Loud")
+    assert complaint() == "LOG_LEVEL: got 'Loud'; it wants DEBUG, INFO, WARNING or ERROR"

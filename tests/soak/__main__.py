@@ -1,0 +1,40 @@
+"""`make soak`: random faults under load, then an audit from outside. Exit status 0 when nothing was found, else 1."""
+
+import argparse
+import json
+import logging
+import sys
+
+import uvloop
+from soak.run import TOPOLOGIES, soak
+
+
+def main() -> int:
+    """Run as the command line says."""
+    options = _options()
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.getLogger("soak").setLevel(logging.INFO)
+    report = uvloop.run(
+        soak(
+            seed=options.seed, seconds=options.seconds, callers=options.calls, every=options.every,
+            topology=options.topology, relay_share=options.relay_share,
+        )
+    )  # fmt: skip
+    print(json.dumps(report.as_dict(), indent=2) if options.json else report.table())  # noqa: T201
+    return 0 if report.is_clean else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="what faults come when, and what callers do")
+    parser.add_argument("--seconds", type=float, default=120, help="how long faults and load go on")
+    parser.add_argument("--calls", type=int, default=100, help="how many callers there are at once")
+    parser.add_argument("--every", type=float, default=1.5, help="mean seconds between two faults")
+    parser.add_argument("--relay-share", type=float, default=0.3, help="the share of callers on relays, 0 to 1")
+    parser.add_argument("--topology", choices=list(TOPOLOGIES), default="standalone", help="how Redis is set up")
+    parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""The faults, and their schedule: the same for the same seed."""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from support.deployment import Deployment, Member
+from support.proxy import script
+
+SCRIPTS = ("submit", "claim_jobs", "commit", "say", "renew", "rescue")
+WEIGHTS = {
+    "worker killed": 4, "worker rolled": 2, "worker frozen": 2, "web killed": 2, "web rolled": 2,
+    "all cut": 4, "cut before a command": 5, "cut after a command": 5, "black hole": 2, "delay": 2, "refused": 1,
+    "redis killed": 2,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A fault to come: `after` so many seconds; to whom (0 to 1, along the list), for how long, at which script."""
+
+    kind: str
+    after: float
+    whom: float
+    seconds: float
+    script: str
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """A fault that was, with its time by the event loop's clock."""
+
+    kind: str
+    began: float
+    ended: float
+
+
+def plan(rng: Random, *, seconds: float, every: float, weights: Mapping[str, int] = WEIGHTS) -> list[Planned]:
+    """A schedule for so many seconds, with one fault `every` so many on average."""
+    planned: list[Planned] = []
+    while True:
+        kind = rng.choices(list(weights), list(weights.values()))[0]
+        pause = min(rng.expovariate(1 / every), 4 * every)
+        planned.append(Planned(kind, pause, rng.random(), rng.random(), rng.choice(SCRIPTS)))
+        if sum(fault.after for fault in planned) > seconds:
+            return planned[:-1]
+
+
+class Faults:
+    """Injects planned faults. Those that concern the same process, or the way to Redis, come one after the other."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.injected: list[Injected] = []
+        self.bad_leavings: list[str] = []
+        self._deployment = deployment
+        self._network = asyncio.Lock()
+        self._clock = asyncio.get_running_loop().time
+
+    @property
+    def by_kind(self) -> Counter[str]:
+        """How many of each kind."""
+        return Counter(fault.kind for fault in self.injected)
+
+    async def inject(self, planned: list[Planned]) -> None:
+        """All of them; returns when the last one is over and all is well again."""
+        async with asyncio.TaskGroup() as group:
+            for fault in planned:
+                await asyncio.sleep(fault.after)
+                group.create_task(self._one(fault))
+        self._calm()
+
+    def _calm(self) -> None:
+        """Let everything pass again."""
+        self._deployment.proxy.tell("pass")
+
+    async def _one(self, fault: Planned) -> None:
+        member = self._member(fault)
+        async with self._network if member is None else member.busy:
+            began = self._clock()
+            await (self._to_network(fault) if member is None else self._to_member(member, fault))
+            self.injected.append(Injected(fault.kind, began, self._clock()))
+
+    def _member(self, fault: Planned) -> Member | None:
+        role = fault.kind.split()[0]
+        members = {"worker": self._deployment.workers, "web": self._deployment.webs}.get(role)
+        return None if members is None else members[int(fault.whom * len(members))]
+
+    async def _to_member(self, member: Member, fault: Planned) -> None:
+        match fault.kind.split()[1]:
+            case "killed":
+                await member.kill()
+            case "rolled":
+                wrong = await member.roll()
+                if wrong is not None:
+                    self.bad_leavings.append(wrong)
+            case "frozen":
+                member.signal(signal.SIGSTOP)
+                await asyncio.sleep(2.2 + 2 * fault.seconds)  # longer than a lease
+                member.signal(signal.SIGCONT)
+
+    async def _to_network(self, fault: Planned) -> None:
+        tell, seconds = self._deployment.proxy.tell, fault.seconds
+        harm: dict[str, Callable[[], Awaitable[None]]] = {
+            "all cut": lambda: self._for("cut", 0),
+            "cut before a command": lambda: self._for(f"cut_before {script(fault.script)}", 0.3),
+            "cut after a command": lambda: self._for(f"cut_after {script(fault.script)}", 0.3),
+            "black hole": lambda: self._for("blackhole", 1 + 2 * seconds),
+            "delay": lambda: self._for(f"delay {0.02 + 0.08 * seconds:.3f}", 2),
+            "refused": lambda: self._for("refuse", 0.5 + 1.5 * seconds),
+            "redis killed": lambda: self._restart_redis(0.5 * seconds),
+        }
+        await harm[fault.kind]()
+        tell("pass")
+
+    async def _for(self, command: str, seconds: float) -> None:
+        self._deployment.proxy.tell(command)
+        await asyncio.sleep(seconds)
+
+    async def _restart_redis(self, pause: float) -> None:
+        redis = self._deployment.redis
+        await asyncio.to_thread(redis.kill)
+        await asyncio.sleep(pause)
+        await asyncio.to_thread(redis.start)

@@ -1,0 +1,67 @@
+"""What callers sent and heard: the one side of the audit."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from soak.script import Word
+
+Heard = Literal["reply", "apology", "farewell", "abandoned", "cut off", "nothing", "something else"]
+"""How a turn came out to the caller: `apology` where the agent failed or overran its time, `abandoned` where the
+caller hung up on it, `cut off` where they spoke over it, `nothing` where no answer ever came."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One turn, as the caller saw it. Times are seconds of the event loop's clock.
+
+    On a relay: `number` is that of the caller's words, `session` the one they were said in (from 1), `cut_at` and
+    `cut_in` when and in which session the caller spoke over the reply, and `utterance` what had been spoken by then,
+    as the provider says.
+    """
+
+    turn_id: str
+    text: str
+    sent_at: float
+    sound_at: float | None = None
+    answered_at: float | None = None
+    answer: str = ""
+    heard: Heard = "nothing"
+    retries: int = 0
+    copies: int = 0
+    number: int = 0
+    session: int = 1
+    cut_at: float | None = None
+    cut_in: int = 0
+    utterance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeardWord:
+    """A word that was heard on a relay: when, and in the how-manieth session of the call."""
+
+    word: Word
+    at: float
+    session: int
+
+
+@dataclass(slots=True)
+class CallJournal:
+    """One call, as the caller saw it. `complaints` are sentences about what no caller may notice.
+
+    On a relay: `words` are all that were heard, `sessions` counts those it took, `drops` the sockets that the caller
+    lost on purpose.
+    """
+
+    call_sid: str
+    channel: Literal["gather", "api", "relay"]
+    exchanges: list[Exchange] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    over: bool = False
+
+    words: list[HeardWord] = field(default_factory=list)
+    sessions: int = 1
+    drops: int = 0
+
+    def complain(self, what: str) -> None:
+        """Note what was wrong."""
+        self.complaints.append(f"{self.call_sid}: {what}")

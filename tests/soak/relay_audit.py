@@ -1,0 +1,106 @@
+"""The audit of a call on a relay: each word that was heard tells which run of the agent has said it."""
+
+from itertools import groupby, pairwise
+from typing import Any
+
+from soak.journal import CallJournal, Exchange, HeardWord
+from soak.script import SENTENCE, words_in
+from soak.verdict import Verdict
+
+IN_FLIGHT_SECONDS = 1.0
+"""Words that were sent before the interruption arrived are no fault; they are counted."""
+
+Record = dict[str, Any]
+
+
+def compare_relay(journal: CallJournal, turns: list[Record], verdict: Verdict) -> None:
+    """What was sent and heard, against the recorded turns."""
+    verdict.relay["calls"] += 1
+    verdict.relay["sockets lost"] += journal.sessions - 1
+    verdict.relay["sockets dropped by callers"] += journal.drops
+    spoken = [record for record in turns if record["kind"] in ("started", "speech")]
+    _compare_order(journal, spoken, verdict)
+    for exchange in journal.exchanges:
+        records = [record for record in spoken if record["text"] == exchange.text]
+        _compare(journal, exchange, records, verdict)
+    for earlier, later in pairwise(journal.words):
+        if later.word.number < earlier.word.number:
+            outcomes = {r["text"]: (r["outcome"], r["heard"]) for r in spoken}
+            verdict.dead.append(
+                f"{journal.call_sid}: {later} was heard after {earlier}; sent {journal.exchanges}, recorded {outcomes}"
+            )
+
+
+def _compare_order(journal: CallJournal, spoken: list[Record], verdict: Verdict) -> None:
+    sent = [exchange.text for exchange in journal.exchanges]
+    recorded = [record["text"] for record in spoken]
+    known = set(recorded)
+    if recorded != [text for text in sent if text in known]:
+        kind = verdict.doubled if len(known) < len(recorded) else verdict.reordered
+        kind.append(f"{journal.call_sid}: sent {sent}, recorded {recorded}")
+
+
+def _compare(journal: CallJournal, exchange: Exchange, records: list[Record], verdict: Verdict) -> None:
+    where = f"{journal.call_sid}: {exchange.turn_id}"
+    heard = [word for word in journal.words if word.word.number == exchange.number]
+    if not records:
+        if heard or exchange.session == journal.sessions:
+            verdict.lost.append(f"{where} is not in the state; it was said in session {exchange.session}")
+        else:
+            verdict.relay["prompts lost with their socket"] += 1
+        return
+    record = records[0]
+    if exchange.heard == "cut off":
+        verdict.relay["replies cut off"] += 1
+        _compare_cut(where, journal, exchange, record, heard, verdict)
+    elif exchange.heard == "reply" and record["outcome"] == "replied":
+        _compare_text(where, record, heard, verdict)
+    _compare_runs(where, record, heard, verdict)
+    said_out = [word for word in heard if exchange.cut_at is None or word.at <= exchange.cut_at]
+    _compare_places(where, record, said_out, verdict)
+
+
+def _compare_text(where: str, record: Record, heard: list[HeardWord], verdict: Verdict) -> None:
+    recorded = words_in(record["reply"]["text"])
+    if {word.run for word in recorded} != {recorded[0].run if recorded else ""}:
+        verdict.wrong.append(f"{where} is recorded as a mixture of runs: {record['reply']['text']}")
+    elif heard[-1].word not in recorded:
+        verdict.dead.append(f"{where} ended with {heard[-1].word}, and is recorded as {record['reply']['text']}")
+
+
+def _compare_cut(
+    where: str, journal: CallJournal, exchange: Exchange, record: Record, heard: list[HeardWord], verdict: Verdict
+) -> None:
+    """After the interruption nothing is heard but what was on its way; the state keeps what the provider said."""
+    assert exchange.cut_at is not None
+    after = [word for word in heard if word.at > exchange.cut_at]
+    late = [word for word in after if word.at > exchange.cut_at + IN_FLIGHT_SECONDS]
+    verdict.relay["words in flight at an interruption"] += len(after) - len(late)
+    if late:
+        verdict.dead.append(f"{where} was cut off at {exchange.cut_at}, and heard later: {late}")
+    told = [word for word in words_in(exchange.utterance or "") if word.number == exchange.number]
+    kept = words_in(record["heard"] if record["heard"] is not None else record["reply"]["text"])
+    if told and exchange.cut_in == journal.sessions and kept[-len(told) :] != told:
+        verdict.wrong.append(f"{where} was heard as {exchange.utterance!r}, and the state says {record}")
+
+
+def _compare_runs(where: str, record: Record, heard: list[HeardWord], verdict: Verdict) -> None:
+    """A run that has been followed by another one is never heard again."""
+    runs = [run for run, _ in groupby(heard, key=lambda word: word.word.run)]
+    if len(runs) > len(set(runs)):
+        verdict.dead.append(f"{where} was heard of runs in the order {runs}, and is recorded as {record['reply']}")
+    verdict.relay["replies heard of two runs"] += len(runs) > 1
+
+
+def _compare_places(where: str, record: Record, heard: list[HeardWord], verdict: Verdict) -> None:
+    """No word is left out or said twice: but a new session begins with a sentence that was not all heard, and another
+    run of the agent, which says something else, from its beginning."""
+    reached = -1
+    for _, group in groupby(heard, key=lambda word: (word.session, word.word.run)):
+        told = list(group)
+        places = [word.word.place for word in told]
+        if places != list(range(places[0], places[0] + len(places))) or places[0] % SENTENCE:
+            verdict.wrong.append(f"{where} was heard in the order {told}, and is recorded as {record}")
+        if places[0] > reached + 1:
+            verdict.lost.append(f"{where}: before {told[0]} words were left out; it is recorded as {record}")
+        reached = max(reached, places[-1])

@@ -1,0 +1,207 @@
+"""Callers on relays: they hear words one by one, speak over them, lose their sockets and come back elsewhere."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from random import Random
+
+import httpx
+from soak.callers import LONGEST_CALL_TURNS, Caller
+from soak.journal import CallJournal, Exchange, HeardWord
+from soak.provider import Provider
+from soak.script import GOODBYE, WORDS, words_in
+from support.deployment import PUBLIC_URL, TOKEN
+
+from orchestrator.phone import (
+    CallIdentity,
+    Event,
+    HungUp,
+    Interrupted,
+    Pace,
+    PhoneLine,
+    Problem,
+    RetryPolicy,
+    Said,
+    Speaking,
+    Waiting,
+)
+from orchestrator.phone.webhooks import new_client
+from orchestrator.turns.outcome import APOLOGY
+
+CHARACTERS_PER_SECOND = 120
+INTERRUPT_SHARE = 0.15
+DROP_SHARE = 0.06
+MOST_TURNS = 12
+"""Calls on relays are short: a word's number has two digits, and a reply takes its time."""
+PATIENCE_SECONDS = 60.0
+AFTER_LOSS_SECONDS = 8.0
+"""Who was cut off and hears nothing for so long says something else: their words may have been lost with the socket."""
+RETRY = RetryPolicy(on=frozenset({"ct", "rt", "5xx"}), patience_seconds=90)
+
+
+class RelayCaller(Caller):
+    """Makes calls on relays, at any of their ingresses."""
+
+    channel = "relay"
+
+    def __init__(self, provider: Provider, rng: Random, stop: asyncio.Event, ingresses: list[str]) -> None:
+        super().__init__(provider, rng, stop)
+        self._ingresses = ingresses
+        self._client: httpx.AsyncClient | None = None
+
+    async def call_for_ever(self) -> None:
+        """As the others; over a client of its own."""
+        async with new_client() as self._client:
+            await super().call_for_ever()
+
+    async def _call(self, journal: CallJournal) -> None:
+        line = PhoneLine(
+            self.rng.choice(self._ingresses), TOKEN, identity=CallIdentity(journal.call_sid), public_url=PUBLIC_URL,
+            retry=RETRY, pace=Pace(characters_per_second=CHARACTERS_PER_SECOND), client=self._client,
+        )  # fmt: skip
+        ear = Ear(journal, line, self._clock, lambda: self.rng.choice(self._ingresses))
+        listening = asyncio.create_task(ear.listen())
+        try:
+            await self._converse(journal, line, ear)
+            await asyncio.wait({listening}, timeout=PATIENCE_SECONDS)
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+        if not journal.words and journal.sessions == 1:
+            self.journals.remove(journal)  # the provider's first request met a dying ingress: there was no call
+            return
+        # The line tells it once; a provider that finds nobody tells it again.
+        ended = CallIdentity(journal.call_sid).ended("completed", 60)
+        await self.provider.webhook("/twilio/status", ended, self.rng)
+        journal.over = True
+
+    async def _converse(self, journal: CallJournal, line: PhoneLine, ear: "Ear") -> None:
+        greeting = self._begin(journal, "start", "")
+        await ear.until_heard(greeting, WORDS)
+        length, number = self.rng.randint(3, min(MOST_TURNS, LONGEST_CALL_TURNS)), 0
+        while not ear.is_over and number < length and not self._stop.is_set():
+            number += 1
+            await self._say(journal, line, ear, number)
+        if ear.is_over:
+            return
+        if self.rng.random() < 0.5:
+            await self._say(journal, line, ear, number + 1, " " + GOODBYE)
+            await ear.until(lambda: ear.is_over, AFTER_LOSS_SECONDS)
+        line.hang_up()
+
+    async def _say(self, journal: CallJournal, line: PhoneLine, ear: "Ear", number: int, more: str = "") -> None:
+        exchange = await ear.speak(self._utterance(number, more), number)
+        way = self.rng.random()
+        some = self.rng.randint(1, WORDS - 2)
+        if more:
+            await ear.until_heard(exchange, WORDS)
+        elif way < INTERRUPT_SHARE:
+            await ear.until_heard(exchange, some)
+            return  # and the next words are said over it
+        elif way < INTERRUPT_SHARE + DROP_SHARE:
+            await ear.until_heard(exchange, some)
+            journal.drops += 1
+            await line.drop_socket()
+        await ear.until_heard(exchange, WORDS)
+        if not ear.is_over:
+            await self._think()
+
+
+class Ear:
+    """Hears one call, notes its words, and knows whom they answer."""
+
+    def __init__(
+        self, journal: CallJournal, line: PhoneLine, clock: Callable[[], float], elsewhere: Callable[[], str]
+    ) -> None:
+        self.is_over = False
+        self._journal = journal
+        self._line = line
+        self._clock = clock
+        self._elsewhere = elsewhere
+        self._news = asyncio.Event()
+        self._last_sound = clock()
+
+    async def speak(self, text: str, number: int) -> Exchange:
+        """Say it, over what is being heard if need be; not into a dead line."""
+        await self.until(lambda: self.is_over or self._line.is_heard, PATIENCE_SECONDS)
+        before = self._journal.exchanges[-1]
+        if before.heard == "nothing" and before.sound_at is not None:
+            before.heard, before.cut_at, before.cut_in = "cut off", self._clock(), self._journal.sessions
+        exchange = Exchange(f"number-{number}", text, self._clock(), number=number, session=self._journal.sessions)
+        self._journal.exchanges.append(exchange)
+        self._line.answer_speech(text)
+        return exchange
+
+    async def until_heard(self, exchange: Exchange, words: int) -> None:
+        """Return when so much of the reply was heard, or it was otherwise settled, or nothing comes any more."""
+
+        def is_enough() -> bool:
+            return exchange.heard != "nothing" or self._place(exchange) >= words - 1 or self.is_over
+
+        if not await self.until(is_enough, PATIENCE_SECONDS, lambda: self._is_in_vain(exchange)):
+            lost = exchange.session != self._journal.sessions
+            if not lost and exchange.number:
+                self._journal.complain(f"{exchange.turn_id} was not answered in {PATIENCE_SECONDS:g} s")
+
+    async def until(
+        self, condition: Callable[[], bool], seconds: float, gives_up: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Whether the condition held before the time was over."""
+        end = self._clock() + seconds
+        while not condition():
+            if self._clock() > end or gives_up():
+                return False
+            self._news.clear()
+            try:
+                await asyncio.wait_for(self._news.wait(), 0.5)
+            except TimeoutError:
+                continue
+        return True
+
+    async def listen(self) -> None:
+        """To the end of the call."""
+        try:
+            async with aclosing(self._line.call()) as events:
+                async for event in events:
+                    self._take_in(event)
+                    self._news.set()
+        finally:
+            self.is_over = True
+            self._news.set()
+
+    def _is_in_vain(self, exchange: Exchange) -> bool:
+        lost = exchange.session != self._journal.sessions
+        return lost and self._clock() - max(self._last_sound, exchange.sent_at) > AFTER_LOSS_SECONDS
+
+    def _place(self, exchange: Exchange) -> int:
+        return max((w.word.place for w in self._journal.words if w.word.number == exchange.number), default=-1)
+
+    def _take_in(self, event: Event) -> None:
+        match event:
+            case Speaking(text):
+                self._hear(text)
+            case Said(text) if APOLOGY in text:
+                self._journal.exchanges[-1].heard = "apology"
+            case Interrupted(heard):
+                cut = [exchange for exchange in self._journal.exchanges if exchange.cut_at is not None]
+                if cut and cut[-1].utterance is None:
+                    cut[-1].utterance = heard
+            case Waiting(text):
+                if "socket was lost" in text or "was not opened" in text:
+                    self._journal.sessions += 1
+                    self._last_sound = self._clock()
+                self._line.move_to(self._elsewhere())
+            case Problem(text, unreachable) if self._journal.words and not unreachable and "callback" not in text:
+                self._journal.complain(text)
+            case HungUp():
+                self.is_over = True
+
+    def _hear(self, text: str) -> None:
+        self._last_sound = self._clock()
+        for word in words_in(text):
+            self._journal.words.append(HeardWord(word, self._clock(), self._journal.sessions))
+            for exchange in self._journal.exchanges:
+                if exchange.number == word.number:
+                    exchange.sound_at = exchange.sound_at or self._clock()
+                    if word.is_last and exchange.heard == "nothing":
+                        exchange.heard, exchange.answered_at = "reply", self._clock()

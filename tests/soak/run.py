@@ -1,0 +1,122 @@
+"""One run of the soak: callers and faults for a given time, then the audit."""
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from random import Random
+
+from soak.audit import audit
+from soak.callers import ApiCaller, Caller, PhoneCaller
+from soak.faults import WEIGHTS, Faults, Planned, plan
+from soak.journal import CallJournal
+from soak.provider import Provider
+from soak.relay_callers import RelayCaller
+from soak.report import Report, counts, heard_of, waits_of
+from soak.sentinel_faults import WEIGHTS as SENTINEL_WEIGHTS
+from soak.sentinel_faults import SentinelFaults
+from support.deployment import Deployment
+from support.sentinel_deployment import SentinelDeployment
+
+logger = logging.getLogger("soak")
+
+TOPOLOGIES: dict[str, tuple[type[Deployment], type[Faults], Mapping[str, int]]] = {
+    "standalone": (Deployment, Faults, WEIGHTS),
+    "sentinel": (SentinelDeployment, SentinelFaults, SENTINEL_WEIGHTS),
+}
+"""Name → how Redis is set up, what befalls it, and how often each."""
+RELAYS = 2
+"""Ingresses that answer on a relay, beside those that speak TwiML."""
+CALM_SHARE = 0.1
+"""The share of the time, at its beginning, without faults: to compare with."""
+FINISH_SECONDS = 150.0
+PROGRESS_SECONDS = 10.0
+STATE_TTL_SECONDS = "14400"
+
+
+async def soak(
+    *, seed: int, seconds: float, callers: int, every: float, topology: str = "standalone", relay_share: float = 0.3
+) -> Report:
+    """Run it all; the report. The directory with the logs is kept when something was found."""
+    began = time.monotonic()
+    make, harm, weights = TOPOLOGIES[topology]
+    async with make(
+        relays=RELAYS if relay_share else 0, AGENT="soak.script:reply", STATE_TTL_SECONDS=STATE_TTL_SECONDS
+    ) as deployment:
+        provider = Provider(deployment.ingresses)
+        faults = harm(deployment)
+        planned = plan(Random(f"{seed}/faults"), seconds=seconds * (1 - CALM_SHARE), every=every, weights=weights)
+        on_relays = round(callers * relay_share)
+
+        def caller(number: int, stop: asyncio.Event) -> Caller:
+            chance = Random(f"{seed}/{number}")
+            if number < on_relays:
+                return RelayCaller(provider, chance, stop, deployment.relay_ingresses)
+            return (PhoneCaller if number % 3 else ApiCaller)(provider, chance, stop)
+
+        journals = await _load(caller, faults, planned, seconds=seconds, callers=callers)
+        verdict = await audit(journals, provider, deployment.redis)
+        runs = deployment.runs
+        exits = list(deployment.exits)
+    silence = waits_of(journals, faults.injected, "sound_at", {"gather"})
+    relay = waits_of(journals, faults.injected, "sound_at", {"relay"})
+    answers = waits_of(journals, faults.injected, "answered_at", {"gather", "api"})
+    report = Report(
+        seed=seed, seconds=time.monotonic() - began, callers=callers, calls=len(journals),
+        turns=sum(len(journal.exchanges) for journal in journals),
+        copies=sum(exchange.copies for journal in journals for exchange in journal.exchanges),
+        retries=provider.retries, overlong=provider.overlong,
+        ran_again=sum(count - 1 for count in runs.values()),
+        faults=dict(faults.by_kind), heard=dict(heard_of(journals)), outcomes=dict(verdict.outcomes),
+        **counts(verdict), exits=len(exits), bad_leavings=len(faults.bad_leavings),
+        silence_calm=silence[0], silence_under_fault=silence[1],
+        relay=dict(verdict.relay), relay_calm=relay[0], relay_under_fault=relay[1],
+        answer_calm=answers[0], answer_under_fault=answers[1],
+        findings=(*exits, *faults.bad_leavings, *verdict.findings),
+    )  # fmt: skip
+    if report.is_clean:
+        shutil.rmtree(deployment.directory, ignore_errors=True)
+    else:
+        logger.error("The logs of all processes are in %s", deployment.directory)
+    return report
+
+
+async def _load(
+    new_caller: Callable[[int, asyncio.Event], Caller],
+    faults: Faults,
+    planned: list[Planned],
+    *,
+    seconds: float,
+    callers: int,
+) -> list[CallJournal]:
+    """Let callers call while faults come; what they noted. A caller that does not come to an end is left."""
+    stop = asyncio.Event()
+    people = [new_caller(number, stop) for number in range(callers)]
+    calling = [asyncio.create_task(caller.call_for_ever()) for caller in people]
+    progress = asyncio.create_task(_tell_progress(people, faults))
+    try:
+        await asyncio.sleep(seconds * CALM_SHARE)
+        await faults.inject(planned)
+        stop.set()
+        await asyncio.wait(calling, timeout=FINISH_SECONDS)
+    finally:
+        for task in (*calling, progress):
+            task.cancel()
+    for result in await asyncio.gather(*calling, return_exceptions=True):
+        if isinstance(result, Exception):
+            raise result
+    return [journal for caller in people for journal in caller.journals]
+
+
+async def _tell_progress(people: list[Caller], faults: Faults) -> None:
+    told = 0
+    while True:
+        await asyncio.sleep(PROGRESS_SECONDS)
+        journals = [journal for caller in people for journal in caller.journals]
+        turns = sum(len(journal.exchanges) for journal in journals)
+        complaints = [complaint for journal in journals for complaint in journal.complaints]
+        logger.info("%d calls, %d turns, %d faults", len(journals), turns, len(faults.injected))
+        for complaint in complaints[told:]:
+            logger.warning("%s", complaint)
+        told = len(complaints)

@@ -1,0 +1,96 @@
+"""The agent under test: what it says follows from the turn's text alone, so that a caller can check it.
+
+On a relay each word also tells which turn it answers, which run of the agent has said it, and its place in the reply:
+`07-3fa9-02` is the third word to the caller's number 7.
+"""
+
+import asyncio
+import os
+import re
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from orchestrator.agents.protocol import Part
+from orchestrator.conversation.actions import HangUp
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+
+RUNS_FILE = "RUNS_FILE"
+GREETING = "Hello, you are through to the script."
+GOODBYE = "goodbye"
+LONGEST_SECONDS = 0.4
+WORDS = 16
+"""How many words a reply on a relay has; each fourth ends a sentence."""
+SENTENCE = 4
+
+_NUMBER = re.compile(r"number (\d+)")
+_WORD = re.compile(r"(\d\d)-([0-9a-f]{4})-(\d\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a reply on a relay."""
+
+    number: int
+    run: str
+    place: int
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it ends its reply."""
+        return self.place == WORDS - 1
+
+
+def words_in(text: str) -> list[Word]:
+    """All of them, in their order."""
+    return [Word(int(number), run, int(place)) for number, run, place in _WORD.findall(text)]
+
+
+def answer_to(text: str) -> str:
+    """The right answer."""
+    return f"You said {text}, and that was all."
+
+
+def thinking_seconds(text: str) -> float:
+    """How long the answer takes: 0 to 400 ms, always the same for the same words."""
+    return zlib.crc32(text.encode()) % 1000 / 1000 * LONGEST_SECONDS
+
+
+async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
+    """Repeat what was said, in several tokens; the effect on the state is one entry in `seen`."""
+    _note_run(turn)
+    if state.channel == "relay":
+        async for part in _marked(turn, state):
+            yield part
+    elif turn.kind == "started":
+        yield GREETING
+    elif turn.kind == "speech":
+        state.slots.setdefault("seen", []).append(turn.text)
+        words = answer_to(turn.text).split(" ")
+        for index, word in enumerate(words):
+            yield word if index == 0 else f" {word}"
+            await asyncio.sleep(thinking_seconds(turn.text) / len(words))
+        if turn.text.endswith(GOODBYE):
+            yield HangUp()
+
+
+async def _marked(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
+    if turn.kind not in ("started", "speech"):
+        return
+    if turn.kind == "speech":
+        state.slots.setdefault("seen", []).append(turn.text)
+    said = _NUMBER.search(turn.text)
+    number, run = int(said[1]) if said else 0, os.urandom(2).hex()
+    for place in range(WORDS):
+        stop = "." if place % SENTENCE == SENTENCE - 1 else ""
+        yield f"{'' if place == 0 else ' '}{number:02}-{run}-{place:02}{stop}"
+        await asyncio.sleep(2 * thinking_seconds(turn.text) / WORDS)
+    if turn.text.endswith(GOODBYE):
+        yield HangUp()
+
+
+def _note_run(turn: Turn) -> None:
+    """One short line in one write: whole, whoever else writes, and there even if this process is killed next."""
+    with open(os.environ[RUNS_FILE], "ab", buffering=0) as runs:
+        runs.write(f"{turn.idempotency_key}\n".encode())

@@ -1,0 +1,27 @@
+"""What the audit has found."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was found. The lists hold a sentence for each finding, and must stay empty.
+
+    `dead`: words heard on a relay of a run that was over, or of a reply that had been cut off. `relay` counts what
+    happened on relays.
+    """
+
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    reordered: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    dead: list[str] = field(default_factory=list)
+    left_behind: list[str] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    relay: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def findings(self) -> list[str]:
+        """All of them."""
+        return [*self.lost, *self.doubled, *self.reordered, *self.wrong, *self.dead, *self.left_behind]

@@ -1,0 +1,74 @@
+"""Every state manager of the product keeps the one contract."""
+
+import pytest
+from redis.asyncio import Redis
+
+from orchestrator.redis import keys
+from orchestrator.state.base import StateManagerBase
+from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.state.redis import RedisStateManager
+from orchestrator.state.rollout import RolloutStateManager
+from orchestrator.testing.state_manager_contract import StateManagerContract
+
+TTL = 100
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+async def expire_in_redis(client: Redis, call_sid: str) -> None:
+    """What the server does when the time has come: the key goes, the entry of the index is in the past."""
+    await client.delete(keys.state(call_sid))
+    if await client.zscore(keys.ACTIVE_CALLS, call_sid) is not None:
+        await client.zadd(keys.ACTIVE_CALLS, {call_sid: 1})
+
+
+class TestInMemoryStateManager(StateManagerContract):
+    @pytest.fixture
+    def clock(self):
+        return Clock()
+
+    @pytest.fixture
+    def manager(self, clock):
+        self.clock = clock
+        return InMemoryStateManager(TTL, clock=clock)
+
+    async def expire(self, manager: StateManagerBase, call_sid: str) -> None:
+        self.clock.seconds += TTL
+
+
+@pytest.mark.parametrize("decodes", [True, False], ids=["decoding", "bytes"])
+class TestRedisStateManager(StateManagerContract):
+    @pytest.fixture
+    async def manager(self, redis_url, decodes):
+        async with Redis.from_url(redis_url, decode_responses=decodes) as client:
+            self.client = client
+            yield RedisStateManager(client, TTL)
+
+    async def expire(self, manager: StateManagerBase, call_sid: str) -> None:
+        await expire_in_redis(self.client, call_sid)
+
+
+@pytest.mark.parametrize("percent", [0, 50, 100])
+class TestRolloutStateManager(StateManagerContract):
+    @pytest.fixture
+    async def manager(self, redis_client, percent):
+        self.client, self.clock = redis_client, Clock()
+        memory = InMemoryStateManager(TTL, clock=self.clock)
+        return RolloutStateManager(RedisStateManager(redis_client, TTL), memory, percent)
+
+    async def expire(self, manager: StateManagerBase, call_sid: str) -> None:
+        await expire_in_redis(self.client, call_sid)
+        self.clock.seconds += TTL
+
+
+async def test_without_the_hook_the_tests_of_expiry_are_skipped() -> None:
+    with pytest.raises(pytest.skip.Exception, match="override `expire`"):
+        await StateManagerContract().expire(InMemoryStateManager(), "CA1")

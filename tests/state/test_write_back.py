@@ -1,0 +1,71 @@
+"""A call that went on in memory is joined with what happened to it elsewhere."""
+
+from typing import Any
+
+from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.state import ConversationState, EndRecord, TurnRecord
+from orchestrator.conversation.turn import Turn
+from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.state.write_back import write_back
+
+
+def a_record(number: int, said: str = "yes") -> TurnRecord:
+    return TurnRecord.of(Turn(turn_id=f"t{number}", call_sid="CA1", kind="speech"), "replied", Reply(text=said))
+
+
+async def stored(**fields: Any) -> InMemoryStateManager:
+    states = InMemoryStateManager()
+    await states.create_state("CA1", **fields)
+    return states
+
+
+async def test_a_call_that_began_here_is_written_whole() -> None:
+    states = InMemoryStateManager()
+    ours = ConversationState(call_sid="CA1", turns=[a_record(1)], slots={"name": "Ann"}, phase="time", version=4)
+    joined = await write_back(states, ours)
+    assert (joined.slots, joined.phase) == ({"name": "Ann"}, "time")
+    assert [record.turn_id for record in joined.turns] == ["t1"]
+    assert await states.get_state("CA1") == joined
+
+
+async def test_what_happened_there_after_we_left_off_is_kept() -> None:
+    first, second, third = a_record(1), a_record(2), a_record(3)
+    base = ConversationState(call_sid="CA1", turns=[first], slots={"seen": [1], "name": "Ann"}, phase="a")
+    states = await stored(turns=[first, second], slots={"seen": [1, 2], "name": "Anne"}, phase="b")
+    ours = base.model_copy(update={"turns": [first, third], "slots": {"seen": [1, 3], "name": "Ann", "time": "ten"}})
+    joined = await write_back(states, ours, base)
+    assert [record.turn_id for record in joined.turns] == ["t1", "t2", "t3"]
+    assert joined.slots == {"seen": [1, 2, 3], "name": "Anne", "time": "ten"}
+    assert joined.phase == "b"
+
+
+async def test_what_the_caller_heard_wins_where_both_changed_the_same() -> None:
+    base = ConversationState(call_sid="CA1", slots={"name": "Ann"})
+    states = await stored(slots={"name": "Anne"}, turns=[a_record(1, "there")])
+    ours = base.model_copy(update={"slots": {"name": "Hanna"}, "turns": [a_record(1, "here")]})
+    joined = await write_back(states, ours, base)
+    assert joined.slots == {"name": "Hanna"}
+    assert [record.reply.text for record in joined.turns] == ["here"]
+
+
+async def test_what_we_took_away_stays_away() -> None:
+    base = ConversationState(call_sid="CA1", slots={"name": "Ann", "time": "ten"})
+    states = await stored(slots={"name": "Ann", "time": "ten", "reason": "knee"})
+    joined = await write_back(states, base.model_copy(update={"slots": {"name": "Ann"}}), base)
+    assert joined.slots == {"name": "Ann", "reason": "knee"}
+
+
+async def test_what_was_noted_there_of_an_older_turn_is_kept() -> None:
+    first = a_record(1, "good day to you")
+    base = ConversationState(call_sid="CA1", turns=[first])
+    states = await stored(turns=[first.model_copy(update={"heard": "good day"})])
+    joined = await write_back(states, base.model_copy(update={"turns": [first, a_record(2)]}), base)
+    assert [record.heard for record in joined.turns] == ["good day", None]
+
+
+async def test_the_first_end_stands() -> None:
+    end = EndRecord(status="completed", reason="there")
+    states = await stored(ended=end, status="completed")
+    ours = ConversationState(call_sid="CA1", ended=EndRecord(status="failed", reason="here"), status="failed")
+    joined = await write_back(states, ours)
+    assert (joined.ended, joined.status) == (end, "completed")

@@ -1,0 +1,245 @@
+"""A real ingress on loopback, over the real in-process runtime, with faults at will."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from xml.etree import ElementTree
+
+import httpx
+from starlette.applications import Starlette
+from support.waiting import wait_until
+from twilio.request_validator import RequestValidator
+
+from orchestrator.agents.host import AgentHost
+from orchestrator.agents.protocol import Agent, AgentFunction
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.in_process import InProcessDispatcher
+from orchestrator.errors import VoiceAgentError
+from orchestrator.receipts import MemoryReceipts
+from orchestrator.settings import Settings
+from orchestrator.state.base import StateManagerBase
+from orchestrator.state.memory import InMemoryStateManager
+from web.app import create_app
+from web.ingress import Pace
+from web.server import IngressServer, server_config
+
+TOKEN = "12345"
+CALL = "CA00000000000000000000000000000000"
+QUICK = Pace(filler_after=0.3, wait=0.3, hold=60, hold_full=20, heartbeat=0.05, check=0.3)
+
+
+async def parrot(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+    """Greets, and repeats what it hears."""
+    if turn.kind == "started":
+        yield "Hello!"
+    elif turn.kind == "silence":
+        yield "Are you there?"
+    elif turn.kind != "ended":
+        yield f"You said {turn.text}."
+
+
+class FaultyDispatcher:
+    """The in-process dispatcher, with a record of what was handed over and trouble on demand."""
+
+    def __init__(self, real: InProcessDispatcher) -> None:
+        self.real = real
+        self.trouble: Exception | None = None
+        self.turns: list[Turn] = []
+
+    async def submit(self, turn: Turn, **options: Any) -> Any:
+        return await self.submit_by(turn, deadline_seconds=1, **options)
+
+    async def submit_by(self, turn: Turn, *, deadline_seconds: float = 2, **options: Any) -> Any:
+        if self.trouble is not None:
+            raise self.trouble
+        pending = await self.real.submit_by(turn, deadline_seconds=deadline_seconds, **options)
+        self.turns.append(turn)
+        return pending
+
+    async def waiting(self, call_sid: str) -> list[str]:
+        if self.trouble is not None:
+            raise self.trouble
+        return await self.real.waiting(call_sid)
+
+    async def adopt(self, state: ConversationState) -> None:
+        await self.real.adopt(state)
+
+    async def find(self, call_sid: str, turn_id: str) -> Any:
+        if self.trouble is not None:
+            raise self.trouble
+        return await self.real.find(call_sid, turn_id)
+
+
+@dataclass
+class LocalRuntime:
+    settings: Settings
+    states: StateManagerBase
+    dispatcher: FaultyDispatcher
+    signs: Any = None
+    staff: Any = None
+
+    def receipts(self) -> MemoryReceipts:
+        return MemoryReceipts()
+
+    async def roster(self) -> Any:
+        return self.staff
+
+    async def vitals(self) -> Any:
+        if isinstance(self.signs, Exception):
+            raise self.signs
+        if self.signs == "silent":
+            await asyncio.sleep(60)
+        return self.signs
+
+
+@dataclass
+class Ingress:
+    """A running ingress, and a client that signs what it posts."""
+
+    url: str
+    app: Starlette
+    client: httpx.AsyncClient
+    runtime: LocalRuntime
+    token: str = TOKEN
+    call_sid: str = CALL
+    fields: dict[str, str] = field(
+        default_factory=lambda: {
+            "From": "+15558675310", "To": "+15551234567", "Direction": "inbound", "FromCity": "",
+        }
+    )  # fmt: skip
+
+    @property
+    def turns(self) -> list[Turn]:
+        """What was handed to the dispatcher."""
+        return self.runtime.dispatcher.turns
+
+    def trouble(self, error: VoiceAgentError | Exception | None) -> None:
+        """From here on the dispatcher raises `error`."""
+        self.runtime.dispatcher.trouble = error
+
+    async def post(self, path: str, **fields: str) -> httpx.Response:
+        """Post a signed webhook."""
+        form = {"CallSid": self.call_sid, "CallStatus": "in-progress", **self.fields, **fields}
+        signature = RequestValidator(self.token).compute_signature(self.url + path, form)
+        return await self.client.post(path, data=form, headers={"X-Twilio-Signature": signature})
+
+    async def twiml(self, path: str, **fields: str) -> ElementTree.Element:
+        """Post a signed webhook and parse the TwiML it answers with."""
+        response = await self.post(path, **fields)
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"].startswith("text/xml")
+        return ElementTree.fromstring(response.text)
+
+    async def begin(self) -> ElementTree.Element:
+        """The call comes in."""
+        return await self.twiml("/twilio/voice", CallStatus="ringing")
+
+    async def state(self) -> ConversationState | None:
+        """The state of the call."""
+        return await self.runtime.states.get_state(self.call_sid)
+
+
+def said(document: ElementTree.Element) -> str:
+    """All that a document says."""
+    return " ".join(say.text or "" for say in document.iter("Say"))
+
+
+def verbs(document: ElementTree.Element) -> list[str]:
+    """The top-level verbs of a document."""
+    return [verb.tag for verb in document]
+
+
+def redirect_of(document: ElementTree.Element) -> str:
+    """Where a document redirects to."""
+    redirect = document.find("Redirect")
+    assert redirect is not None
+    assert redirect.text
+    return redirect.text
+
+
+@asynccontextmanager
+async def runtime(settings: Settings, agent: AgentFunction) -> AsyncIterator[LocalRuntime]:
+    """The in-process runtime with an agent of the test's own."""
+    async with AsyncExitStack() as stack:
+        states = InMemoryStateManager(ttl_seconds=settings.state_ttl_seconds)
+        host = await stack.enter_async_context(AgentHost())
+        dispatcher = await stack.enter_async_context(
+            InProcessDispatcher(
+                states,
+                Agent("test", agent, isolation="inline"),
+                host,
+                agent_timeout_seconds=settings.agent_timeout_seconds,
+                drain_seconds=2,
+                max_active_calls=settings.max_active_calls,
+            )
+        )
+        yield LocalRuntime(settings, states, FaultyDispatcher(dispatcher))
+
+
+class InstantServer(IngressServer):
+    """uvicorn's server without its pauses of 0.1 s: hundreds of tests start one."""
+
+    def __init__(self, app: Starlette, settings: Settings) -> None:
+        super().__init__(server_config(app, settings))
+        self.leave = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.leave.wait()
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=5)
+
+
+@asynccontextmanager
+async def serving(app: Starlette, settings: Settings) -> AsyncIterator[str]:
+    """A real uvicorn server in this event loop; its URL."""
+    server = InstantServer(app, settings)
+    async with app.router.lifespan_context(app):
+        task = asyncio.create_task(server.serve())
+        try:
+            await wait_until(lambda: server.started or task.done(), "the server has started")
+            port = server.servers[0].sockets[0].getsockname()[1]
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.leave.set()
+            await task
+
+
+def settings_with(**changes: Any) -> Settings:
+    """Settings of a development server on a free port, untouched by the environment's."""
+    base: dict[str, Any] = {
+        "twilio_auth_token": TOKEN, "port": 0, "host": "127.0.0.1", "drain_timeout_seconds": 2,
+        "public_base_url": None, "api_key": None, "environment": "development", "transfer_to": None,
+    }  # fmt: skip
+    return Settings(_env_file=None, **{**base, **changes})
+
+
+StartIngress = Callable[..., AbstractAsyncContextManager[Ingress]]
+
+
+@asynccontextmanager
+async def started_ingress(
+    *, agent: AgentFunction = parrot, pace: Mapping[str, float] | None = None, **changes: Any
+) -> AsyncIterator[Ingress]:
+    """An ingress with this agent, pace and settings."""
+    settings = settings_with(**changes)
+    opened: list[LocalRuntime] = []
+
+    @asynccontextmanager
+    async def open_runtime(settings: Settings) -> AsyncIterator[LocalRuntime]:
+        async with runtime(settings, agent) as made:
+            opened.append(made)
+            yield made
+
+    app = create_app(settings, open_runtime=open_runtime, pace=dataclasses.replace(QUICK, **(pace or {})))
+    async with serving(app, settings) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
+        yield Ingress(url, app, client, opened[0])

@@ -1,0 +1,93 @@
+"""News of turns that come while another one runs, early, in time and late, and what an interruption leaves behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from support.waiting import wait_until
+
+from orchestrator.agents.host import AgentHost
+from orchestrator.agents.protocol import Agent
+from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.in_process import InProcessDispatcher
+from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.turns.messages import Arrival, arrival_message, read_arrival
+from orchestrator.turns.outcome import note_what_was_heard
+
+CALL = "CA1"
+
+
+def turn(turn_id: str, kind: Any = "speech", **fields: Any) -> Turn:
+    return Turn(turn_id=turn_id, call_sid=CALL, kind=kind, **fields)
+
+
+@pytest.fixture
+def go_on() -> asyncio.Event:
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def dispatcher(go_on) -> AsyncIterator[InProcessDispatcher]:
+    async def agent(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        yield f"{turn.kind} "
+        if turn.kind == "speech":
+            await go_on.wait()
+        yield "done"
+
+    async with (
+        AgentHost() as host,
+        InProcessDispatcher(
+            InMemoryStateManager(), Agent("test", agent, isolation="inline"), host, agent_timeout_seconds=5
+        ) as made,
+    ):
+        await (await made.submit(turn("start", "started"), opening={"channel": "relay"})).wait(5)
+        yield made
+
+
+async def test_news_of_a_turn_that_was_settled_stops_nothing(dispatcher, go_on):
+    pending = await dispatcher.submit(turn("a"), stream=True)
+    await wait_until(lambda: dispatcher.runner.running, "it runs")
+    dispatcher.runner.arrived(Arrival(CALL, "start", "interrupted", ""))
+    go_on.set()
+    assert (await pending.wait(5)).outcome == "replied"
+
+
+async def test_an_interruption_of_another_reply_stops_nothing(dispatcher, go_on):
+    pending = await dispatcher.submit(turn("a"), stream=True)
+    await wait_until(lambda: dispatcher.runner.running, "it runs")
+    await dispatcher.submit(turn("i", "interrupted", text="sta", interrupts="start"))
+    go_on.set()
+    assert (await pending.wait(5)).outcome == "replied"
+    await dispatcher.idle(CALL, 5)
+    state = await dispatcher.memory.states.get_state(CALL)
+    assert state.record_of("start").heard == "sta"
+    assert state.record_of("a").heard is None
+
+
+async def test_news_that_overtakes_the_claim_stops_the_turn_that_must_give_way(dispatcher):
+    dispatcher.runner.arrived(Arrival(CALL, "i", "interrupted", "", "a"))
+    pending = await dispatcher.submit(turn("a"), stream=True)
+    assert (await pending.wait(5)).outcome == "interrupted"
+
+
+async def test_an_interruption_is_recorded_without_asking_the_agent(dispatcher):
+    pending = await dispatcher.submit(turn("i", "interrupted", text="started", interrupts="start"))
+    result = await pending.wait(5)
+    assert (result.outcome, result.reply) == ("replied", Reply())
+
+
+def test_what_an_arrival_says_survives_its_way():
+    told = read_arrival(arrival_message(turn("i", "interrupted", text="so far", interrupts="a")))
+    assert told == Arrival(CALL, "i", "interrupted", "so far", "a")
+
+
+def test_what_was_heard_is_noted_once_and_where_it_belongs():
+    records = [TurnRecord.of(turn(name), "replied", Reply(text=f"reply {name}")) for name in ("a", "b")]
+    state = ConversationState(call_sid=CALL, turns=records)
+    last = note_what_was_heard(state, "rep")
+    assert [record.heard for record in last.turns] == [None, "rep"]
+    assert note_what_was_heard(last, "again") == last
+    assert [record.heard for record in note_what_was_heard(state, "", "a").turns] == ["", None]

@@ -1,0 +1,26 @@
+"""Fixtures for the ingress."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from support.ingress import Ingress, StartIngress, started_ingress
+
+
+@pytest.fixture
+def start_ingress() -> StartIngress:
+    """Start an ingress of the test's own: `async with start_ingress(agent=…, **settings) as ingress`."""
+    return started_ingress
+
+
+@pytest.fixture
+async def ingress() -> AsyncIterator[Ingress]:
+    """An ingress whose agent repeats what it hears."""
+    async with started_ingress() as started:
+        yield started
+
+
+@pytest.fixture
+def gate() -> asyncio.Event:
+    """Something for an agent to wait on."""
+    return asyncio.Event()

@@ -1,0 +1,191 @@
+"""Relay calls over real web and worker processes and a real Redis: what dies is not noticed by the caller."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from support.relay import relay_socket
+from support.servers import RedisServer, die_with_parent, free_port
+from support.terminal import environment
+from support.waiting import wait_until
+
+from orchestrator.phone import PATIENT, Asked, Event, HungUp, Pace, PhoneLine, Said, Speaking
+
+pytestmark = pytest.mark.processes
+
+GREETING = "Hello! Say something, and I will repeat it."
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start `python -m web` or `python -m workers` with this environment."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(module: str, **settings: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            cwd=tmp_path,
+            env=environment(USE_REDIS="true", AGENT="echo", VOICE_CHANNEL="relay", **settings),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+async def ready(port: int) -> None:
+    async def answers() -> bool:
+        try:
+            return (await client.get("/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        await wait_until(answers, "an ingress and a worker are ready", 30)
+
+
+async def call_of(port: int, call_sid: str) -> dict:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        answer = await client.get(f"/calls/{call_sid}")
+        return answer.json() if answer.status_code == 200 else {}
+
+
+@dataclass
+class Robot:
+    """A caller on a line of their own, who says `words` one by one, and hangs up after the last answer."""
+
+    line: PhoneLine
+    words: list[str]
+    events: list[Event] = field(default_factory=list)
+    asked: int = 0
+    hold: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def said(self) -> list[str]:
+        return [event.text for event in self.events if isinstance(event, Said)]
+
+    async def talk(self) -> None:
+        async with aclosing(self.line.call()) as call:
+            async for event in call:
+                self.events.append(event)
+                if isinstance(event, Asked):
+                    self.asked += 1
+                    await self.hold.wait()
+                    if not self.words or not self.line.answer_speech(self.words.pop(0)):
+                        self.line.hang_up()
+
+
+async def test_an_ingress_is_killed_under_live_calls_and_all_of_them_go_on(start, start_redis):
+    redis: RedisServer = start_redis()
+    ports = [free_port(), free_port()]
+    first, _ = (start("web", REDIS_URL=redis.url, PORT=str(port)) for port in ports)
+    start("workers", REDIS_URL=redis.url)
+    for port in ports:
+        await ready(port)
+    slow = Pace(characters_per_second=40)
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    robots = [Robot(PhoneLine(urls[0], retry=PATIENT, pace=slow), [f"words {n}"]) for n in range(4)]
+    calls = [asyncio.create_task(robot.talk()) for robot in robots]
+    for robot in robots:
+        robot.hold.set()
+        await wait_until(lambda robot=robot: robot.events, "the agent speaks")
+
+    first.kill()
+    for robot in robots:
+        robot.line.move_to(urls[1])
+    async with asyncio.timeout(40):
+        await asyncio.gather(*calls)
+
+    for number, robot in enumerate(robots):
+        begun, again, answer = robot.said
+        assert GREETING.startswith(begun)
+        assert GREETING.endswith(again)
+        assert begun + again != GREETING or begun.endswith("! ")  # nothing is left out, whole sentences are repeated
+        assert len(begun) + len(again) >= len(GREETING)
+        assert answer == f"You said: words {number}"
+        assert isinstance(robot.events[-1], HungUp)
+        turns = (await call_of(ports[1], robot.line.call_sid))["turns"]
+        assert [turn["kind"] for turn in turns] == ["started", "speech", "ended"]
+
+
+async def test_a_call_goes_on_without_redis_and_is_written_back(start, start_redis):
+    redis: RedisServer = start_redis("--appendonly", "yes", "--appendfsync", "always")
+    port = free_port()
+    start("web", REDIS_URL=redis.url, PORT=str(port))
+    start("workers", REDIS_URL=redis.url)
+    await ready(port)
+    async with relay_socket(f"http://127.0.0.1:{port}", None) as caller:
+        await caller.setup("CA1")
+        assert await caller.reply() == GREETING
+        await caller.prompt("one")
+        assert await caller.reply() == "You said: one"
+        redis.kill()
+        await caller.prompt("two")
+        assert await caller.reply(30) == "You said: two"
+        await caller.prompt("three")
+        assert await caller.reply(30) == "You said: three"
+        redis.start()
+
+        async def is_written_back() -> bool:
+            client = redis.client()
+            try:
+                stored = client.get("voiceagent:state:CA1")
+            finally:
+                client.close()
+            return stored is not None and "You said: three" in stored
+
+        await wait_until(is_written_back, "the call is in Redis again", 30)
+        await caller.prompt("four")
+        assert await caller.reply(30) == "You said: four"
+    turns = (await call_of(port, "CA1"))["turns"]
+    assert [turn["text"] for turn in turns] == ["", "one", "two", "three", "four"]
+
+
+async def test_a_leaving_ingress_lets_the_agent_finish_and_exits_with_success(start, start_redis):
+    redis: RedisServer = start_redis()
+    port = free_port()
+    web = start("web", REDIS_URL=redis.url, PORT=str(port))
+    start("workers", REDIS_URL=redis.url)
+    await ready(port)
+    async with relay_socket(f"http://127.0.0.1:{port}", None) as caller:
+        await caller.setup("CA1")
+        assert await caller.reply() == GREETING
+        web.send_signal(signal.SIGTERM)
+        assert await caller.closed(20) == 1012
+    await wait_until(lambda: web.poll() is not None, "the ingress has left", 20)
+    assert web.returncode == 0
+
+
+async def test_a_killed_ingress_may_come_back_itself(start, start_redis):
+    redis: RedisServer = start_redis()
+    port = free_port()
+    web = start("web", REDIS_URL=redis.url, PORT=str(port))
+    start("workers", REDIS_URL=redis.url)
+    await ready(port)
+    line = PhoneLine(f"http://127.0.0.1:{port}", retry=PATIENT, pace=Pace(characters_per_second=40))
+    robot = Robot(line, ["hello"])
+    robot.hold.set()
+    call = asyncio.create_task(robot.talk())
+    await wait_until(lambda: Speaking("Say ") in robot.events, "the agent speaks")
+    web.kill()
+    web.wait()
+    start("web", REDIS_URL=redis.url, PORT=str(port))
+    async with asyncio.timeout(40):
+        await call
+    assert robot.said[-1] == "You said: hello"
+    turns = (await call_of(port, line.call_sid))["turns"]
+    assert [turn["kind"] for turn in turns] == ["started", "speech", "ended"]

@@ -1,0 +1,74 @@
+"""A reply whose worker dies is said by a second run, which may say something else."""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import pytest
+from support.waiting import wait_until
+
+from orchestrator.conversation.reply import Reply, TurnResult
+from orchestrator.dispatch.hub import Pending
+from orchestrator.turns.messages import Token
+from web.twilio.relay import mouth as mouths
+from web.twilio.relay.mouth import Mouth, Speech
+
+
+class Line:
+    """Notes what it is given."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.ended = False
+
+    async def send(self, *frames: str) -> None:
+        for frame in map(json.loads, frames):
+            self.text += frame["token"]
+            self.ended = frame["last"]
+
+
+def run(pending: Pending, epoch: int, *tokens: str) -> None:
+    """A run of the agent says this."""
+    index = 0
+    for text in tokens:
+        pending.heard(Token(pending.call_sid, pending.turn_id, epoch, index, text))
+        index += len(text)
+
+
+def settled(pending: Pending, text: str) -> None:
+    pending.settle(TurnResult(call_sid="CA1", turn_id="t1", outcome="replied", reply=Reply(text=text)))
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize(
+    ("second", "heard"),
+    [
+        (("Once upon", " a time."), "Once upon a time."),
+        (("Another", " story."), "Once  Another story."),
+    ],
+)
+async def test_after_a_silence_what_a_second_run_says_is_neither_said_twice_nor_cut(
+    monkeypatch: pytest.MonkeyPatch, second: tuple[str, ...], heard: str, replaced: bool
+) -> None:
+    monkeypatch.setattr(mouths, "LOOK_SECONDS", 0.02)
+    first, looks = Pending("CA1", "t1"), asyncio.Event()
+    pending = Pending("CA1", "t1") if replaced else first
+
+    async def look_after(speech: Speech, silent_seconds: float) -> None:
+        speech.pending = pending
+        looks.set()
+
+    line = Line()
+    ignore: Callable[..., None] = lambda *_: None  # noqa: E731
+    mouth = Mouth(line, look_after=look_after, done=ignore, fault=ignore)  # type: ignore[arg-type]
+    mouth.speak(Speech("t1", first))
+    run(first, 1, "Once ")
+    await wait_until(lambda: line.text == "Once ", "the first run is heard")
+    looks.clear()
+    await asyncio.wait_for(looks.wait(), 5)
+    for said in range(1, len(second) + 1):
+        run(pending, 2, *second[:said])
+    settled(pending, "".join(second))
+    await wait_until(lambda: line.ended, "the reply is over")
+    assert line.text == heard
+    await mouth.close()

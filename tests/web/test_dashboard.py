@@ -1,0 +1,165 @@
+"""The dashboard: what it shows, to whom, and that nobody's words become markup."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from support.ingress import CALL
+
+from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.turn import Turn
+from orchestrator.errors import StoreUnavailable
+from orchestrator.redis.vitals import Vitals
+from web.dashboard.board import MOST_CALLS
+from web.dashboard.figures import percentile, summary, turn_figures
+
+KEY = "a key with ünicode"
+FILES = ["/dashboard", "/dashboard/page.js", "/dashboard/page.css", "/dashboard/icon.svg"]
+
+
+def bearer(key: str) -> dict[str, bytes]:
+    return {"Authorization": f"Bearer {key}".encode()}
+
+
+async def look(ingress):
+    response = await ingress.client.get("/dashboard/data")
+    assert response.status_code == 200
+    return response.json()
+
+
+def record(seconds: float, at: int = 0, **fields) -> TurnRecord:
+    began = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=at)
+    turn = Turn(turn_id=f"t{at}", call_sid="c", kind="speech", text="hi", received_at=began)
+    made = TurnRecord.of(turn, "replied", Reply(text=""))
+    return made.model_copy(update={"committed_at": began + timedelta(seconds=seconds), **fields})
+
+
+async def test_the_live_calls_are_told_with_what_was_said_last(ingress):
+    await ingress.begin()
+    await ingress.twiml("/twilio/turn/1", SpeechResult="good evening")
+    seen = await look(ingress)
+    assert (seen["status"], seen["active"], seen["trouble"]) == ("healthy", 1, None)
+    (call,) = seen["calls"]
+    assert (call["call_sid"], call["from_number"], call["turns"]) == (CALL, "+15558675310", 2)
+    assert call["last"] == {"by": "agent", "text": "You said good evening."}
+    assert len(seen["turns"]["latest"]) == 2
+    assert seen["turns"]["p95"] >= seen["turns"]["p50"] >= 0
+
+
+async def test_an_ended_call_leaves_the_list_and_its_transcript_stays(ingress):
+    await ingress.begin()
+    await ingress.post("/twilio/status", CallStatus="completed")
+    assert (await look(ingress))["calls"] == []
+    assert (await ingress.client.get(f"/calls/{CALL}")).json()["ended"]["status"] == "completed"
+
+
+async def test_the_workers_are_told_as_they_describe_themselves(ingress):
+    ingress.runtime.signs = Vitals(True, "", workers=1)
+    ingress.runtime.staff = [{"id": "w1", "pid": 7, "running": 2}]
+    seen = await look(ingress)
+    assert seen["workers"] == [{"id": "w1", "pid": 7, "running": 2}]
+    assert seen["checks"]["workers"]["count"] == 1
+
+
+async def test_all_who_look_at_once_cost_one_reading(ingress, monkeypatch):
+    readings = 0
+    count = ingress.runtime.states.get_all_call_sids
+
+    async def counted():
+        nonlocal readings
+        readings += 1
+        await asyncio.sleep(0)
+        return await count()
+
+    monkeypatch.setattr(ingress.runtime.states, "get_all_call_sids", counted)
+    await asyncio.gather(*(look(ingress) for _ in range(20)))
+    assert readings == 1
+
+
+async def test_of_many_calls_those_that_did_something_last_are_shown(ingress):
+    for number in range(MOST_CALLS + 5):
+        await ingress.runtime.states.create_state(f"call-{number}")
+    seen = await look(ingress)
+    assert (seen["active"], len(seen["calls"])) == (MOST_CALLS + 5, MOST_CALLS)
+    assert {"call-0", f"call-{MOST_CALLS + 4}"} & {c["call_sid"] for c in seen["calls"]} == {f"call-{MOST_CALLS + 4}"}
+
+
+async def test_while_the_store_is_away_the_page_says_so_and_goes_on(ingress, monkeypatch):
+    async def away():
+        raise StoreUnavailable
+
+    monkeypatch.setattr(ingress.runtime.states, "get_all_call_sids", away)
+    ingress.runtime.signs = Vitals(False, "Redis at localhost does not answer.", degraded=True)
+    seen = await look(ingress)
+    assert (seen["status"], seen["active"], seen["calls"]) == ("degraded", None, None)
+    assert seen["trouble"].startswith("Redis does not answer")
+    assert seen["checks"]["redis"]["message"] == "Redis at localhost does not answer."
+
+
+async def test_with_a_key_the_data_wants_it_and_the_page_asks_for_it(start_ingress):
+    async with start_ingress(api_key=KEY) as ingress:
+        for path in FILES:
+            response = await ingress.client.get(path, headers={"X-Forwarded-For": "203.0.113.9"})
+            assert response.status_code == 200
+        for headers in ({}, bearer("wrong"), {"Authorization": "Basic " + KEY.encode().hex()}):
+            assert (await ingress.client.get("/dashboard/data", headers=headers)).status_code == 401
+        assert (await ingress.client.get("/dashboard/data", headers=bearer(KEY))).status_code == 200
+
+
+@pytest.mark.parametrize("path", [*FILES, "/dashboard/data"])
+async def test_without_a_key_only_this_machine_sees_it(ingress, path):
+    assert (await ingress.client.get(path)).status_code == 200
+    assert (await ingress.client.get(path, headers={"X-Forwarded-For": "203.0.113.9"})).status_code == 403
+
+
+@pytest.mark.parametrize("path", [*FILES, "/dashboard/data"])
+async def test_without_a_key_it_is_off_in_production(start_ingress, path):
+    async with start_ingress(environment="production") as ingress:
+        response = await ingress.client.get(path)
+        assert response.status_code == 403
+        assert "API_KEY" in response.text
+
+
+@pytest.mark.parametrize("path", FILES)
+async def test_the_page_may_load_and_run_nothing_but_its_own_files(ingress, path):
+    response = await ingress.client.get(path)
+    policy = response.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "http://" not in response.text.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in response.text
+    for danger in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "style=", "onclick="):
+        assert danger not in response.text
+
+
+async def test_the_files_are_asked_for_again_and_sent_only_when_changed(ingress):
+    first = await ingress.client.get("/dashboard/page.js")
+    again = await ingress.client.get("/dashboard/page.js", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert (await ingress.client.get("/dashboard/data")).headers["cache-control"] == "no-store"
+
+
+def test_the_latest_turns_are_timed_from_their_arrival_to_their_commit():
+    states = [ConversationState(call_sid=f"c{n}", turns=[record(n + 1, at=n)]) for n in range(100)]
+    figures = turn_figures(reversed(states))
+    assert [turn["seconds"] for turn in figures["latest"]] == [float(n) for n in range(41, 101)]
+    assert (figures["p50"], figures["p95"]) == (70.0, 97.0)
+
+
+def test_clocks_that_differ_between_machines_give_no_negative_time():
+    assert turn_figures([ConversationState(call_sid="c", turns=[record(-3)])])["p50"] == 0.0
+
+
+def test_percentiles_are_values_that_occurred():
+    assert percentile([], 50) is None
+    assert percentile([3.0], 95) == 3.0
+    assert [percentile([1.0, 2.0, 3.0, 4.0], percent) for percent in (50, 75, 100)] == [2.0, 3.0, 4.0]
+
+
+def test_a_long_last_word_is_cut_and_unheard_text_is_not_shown_as_said():
+    told = record(1, reply=Reply(text="x" * 500), heard="x" * 300)
+    last = summary(ConversationState(call_sid="c", turns=[told]))["last"]
+    assert (last["by"], len(last["text"])) == ("agent", 160)

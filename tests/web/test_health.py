@@ -1,0 +1,91 @@
+"""Health pages and metrics."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from orchestrator.errors import StoreUnavailable
+
+
+@dataclass
+class Signs:
+    redis_ok: bool = True
+    redis_message: str = "Redis connection OK"
+    workers: int = 2
+    queue_depth: int = 0
+    oldest_wait_seconds: float | None = None
+    dead_letters: int = 0
+    degraded: bool = False
+
+
+async def test_a_process_without_redis_is_healthy_and_ready(ingress):
+    for path in ("/livez", "/readyz", "/health"):
+        assert (await ingress.client.get(path)).status_code == 200
+    detailed = (await ingress.client.get("/health/detailed")).json()
+    assert detailed["status"] == "healthy"
+    assert set(detailed["checks"]) == {"redis", "workers", "queue"}
+    assert detailed["checks"]["redis"]["status"] == "disabled"
+
+
+@pytest.mark.parametrize(
+    ("signs", "overall", "redis", "workers", "queue", "ready"),
+    [
+        (Signs(), "healthy", "healthy", "healthy", "healthy", True),
+        (Signs(workers=0), "unhealthy", "healthy", "unhealthy", "healthy", False),
+        (Signs(queue_depth=9, oldest_wait_seconds=6), "degraded", "healthy", "healthy", "degraded", True),
+        (Signs(redis_ok=False, redis_message="gone"), "unhealthy", "unhealthy", "unknown", "unknown", False),
+        (Signs(redis_ok=False, degraded=True), "degraded", "degraded", "unknown", "unknown", False),
+        (StoreUnavailable("no answer"), "unhealthy", "unhealthy", "unknown", "unknown", False),
+        (KeyError("password"), "unhealthy", "unhealthy", "unknown", "unknown", False),
+        ("silent", "unhealthy", "unhealthy", "unknown", "unknown", False),
+    ],
+)
+async def test_the_judgement_follows_the_vital_signs(ingress, signs, overall, redis, workers, queue, ready):
+    ingress.runtime.signs = signs
+    response = await ingress.client.get("/health/detailed")
+    body = response.json()
+    assert set(body) == {"status", "checks"}
+    assert body["status"] == overall
+    assert [body["checks"][name]["status"] for name in ("redis", "workers", "queue")] == [redis, workers, queue]
+    assert all(check["message"] for check in body["checks"].values())
+    assert response.status_code == (503 if overall == "unhealthy" else 200)
+    assert (await ingress.client.get("/health")).json() == {"status": overall}
+    assert (await ingress.client.get("/readyz")).status_code == (200 if ready else 503)
+    assert (await ingress.client.get("/livez")).status_code == 200
+    assert "password" not in response.text
+
+
+async def test_a_healthy_redis_is_described_as_the_guide_says(ingress):
+    ingress.runtime.signs = Signs()
+    checks = (await ingress.client.get("/health/detailed")).json()["checks"]
+    assert checks["redis"] == {"status": "healthy", "message": "Redis connection OK"}
+    assert checks["workers"]["count"] == 2
+
+
+async def test_metrics_count_turns_requests_and_calls(ingress):
+    await ingress.begin()
+    await ingress.twiml("/twilio/turn/1", SpeechResult="hi")
+    await ingress.twiml("/twilio/turn/1", SpeechResult="hi")
+    await ingress.client.post("/calls/secret-sid/turns", json={"text": "hello"})
+    await ingress.client.get("/no/such/path")
+    text = (await ingress.client.get("/metrics")).text
+    assert 'voiceagent_turns_total{channel="gather",outcome="replied"} 2.0' in text
+    assert 'voiceagent_turns_total{channel="api",outcome="replied"} 1.0' in text
+    assert 'voiceagent_turn_seconds_count{channel="gather",outcome="replied"} 2.0' in text
+    assert 'voiceagent_http_requests_total{route="/twilio/turn/{n}",status="200"} 2.0' in text
+    assert 'voiceagent_http_requests_total{route="/calls/{call_sid}/turns",status="200"} 1.0' in text
+    assert 'voiceagent_http_requests_total{route="unmatched",status="404"} 1.0' in text
+    assert "voiceagent_active_calls 2.0" in text
+    assert "secret-sid" not in text
+    assert ingress.call_sid not in text
+
+
+async def test_figures_that_cannot_be_known_are_not_zero(ingress):
+    ingress.runtime.signs = Signs(queue_depth=3)
+    text = (await ingress.client.get("/metrics")).text
+    assert "voiceagent_workers 2.0" in text
+    assert "voiceagent_queue_depth 3.0" in text
+    ingress.runtime.signs = StoreUnavailable()
+    text = (await ingress.client.get("/metrics")).text
+    assert "voiceagent_workers NaN" in text
+    assert "voiceagent_queue_depth NaN" in text

@@ -1,0 +1,277 @@
+"""Calls that we place: over the provider's REST API, once for each key, and answered like any other."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from redis.asyncio import Redis
+from starlette.responses import PlainTextResponse
+from support.ingress import TOKEN, started_ingress
+from support.servers import free_port
+from support.twilio_api import ACCOUNT, TwilioApi, twilio_api
+from support.waiting import wait_until
+from twilio.request_validator import RequestValidator
+
+from orchestrator.receipts import MemoryReceipts, Receipt
+from orchestrator.redis.receipts import RedisReceipts
+
+PUBLIC = "https://calls.example.com"
+TO, FROM = "+15558675310", "+15551230000"
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[TwilioApi]:
+    async with twilio_api() as served:
+        yield served
+
+
+@asynccontextmanager
+async def placing(api: TwilioApi, **changes):
+    settings = {
+        "twilio_account_sid": ACCOUNT, "twilio_api_base_url": api.url, "public_base_url": PUBLIC,
+        "twilio_from_number": FROM, **changes,
+    }  # fmt: skip
+    async with started_ingress(**settings) as ingress:
+        yield ingress
+
+
+async def order(ingress, key: str | None = None, **fields):
+    headers = {"Idempotency-Key": key} if key else {}
+    return await ingress.client.post("/calls", json={"to": TO, **fields}, headers=headers)
+
+
+async def answered(ingress, api: TwilioApi, **fields: str):
+    """The provider asks what to say, as it was told to."""
+    parts = urlsplit(api.placed[-1]["Url"][0])
+    path = f"{parts.path}?{parts.query}"
+    form = {"CallSid": ingress.call_sid, "CallStatus": "in-progress", "Direction": "outbound-api", **fields}
+    signature = RequestValidator(TOKEN).compute_signature(PUBLIC + path, form)
+    response = await ingress.client.post(path, data=form, headers={"X-Twilio-Signature": signature})
+    assert response.status_code == 200
+    return response
+
+
+async def test_a_call_is_placed_with_where_to_ask_and_where_to_report(api):
+    async with placing(api) as ingress:
+        response = await order(ingress, ring_seconds=20)
+        assert response.status_code == 201
+        call_sid = response.json()["call_sid"]
+        assert response.json() == {"call_sid": call_sid, "status": "queued"}
+        assert response.headers["location"] == f"/calls/{call_sid}"
+        (form,) = api.placed
+        assert (form["To"], form["From"], form["Timeout"]) == ([TO], [FROM], ["20"])
+        assert form["Url"][0].startswith(PUBLIC + "/twilio/voice?")
+        assert form["StatusCallback"] == [PUBLIC + "/twilio/status"]
+        assert form["StatusCallbackEvent"] == ["initiated", "ringing", "answered", "completed"]
+        assert "MachineDetection" not in form
+        assert await ingress.state() is None  # it begins when somebody answers
+
+
+async def test_the_answered_call_knows_its_errand_and_nobody_on_the_way_can_read_it(api):
+    async with placing(api) as ingress:
+        await order(ingress, slots={"patient": "Ada Lovelace"})
+        assert "Ada" not in api.placed[0]["Url"][0]
+        assert "Hello!" in (await answered(ingress, api, AnsweredBy="human")).text
+        state = await ingress.state()
+        assert state.direction == "outbound-api"
+        assert state.slots == {"patient": "Ada Lovelace", "answered_by": "human"}
+        assert state.turns[0].kind == "started"
+
+
+async def test_a_relay_call_knows_its_errand_too(api):
+    async with placing(api, voice_channel="relay") as ingress:
+        await order(ingress, slots={"patient": "Ada"})
+        assert "ConversationRelay" in (await answered(ingress, api)).text
+        state = await ingress.state()
+        assert (state.channel, state.slots, state.turns) == ("relay", {"patient": "Ada"}, [])
+
+
+@pytest.mark.parametrize(("wish", "answered_by", "hangs_up"), [
+    ("hang_up", "machine_start", True), ("hang_up", "fax", True), ("hang_up", "human", False),
+    ("hang_up", "unknown", False), ("leave_message", "machine_end_beep", False), ("off", "machine_start", False),
+])  # fmt: skip
+async def test_a_machine_that_answers_is_left_or_talked_to(api, wish, answered_by, hangs_up):
+    async with placing(api) as ingress:
+        await order(ingress, machine_detection=wish)
+        told = {"hang_up": ["Enable"], "leave_message": ["DetectMessageEnd"]}.get(wish)
+        assert api.placed[0].get("MachineDetection") == told
+        text = (await answered(ingress, api, AnsweredBy=answered_by)).text
+        assert ("<Hangup" in text, "Hello!" in text) == (hangs_up, not hangs_up)
+        assert len(ingress.turns) == (not hangs_up)
+
+
+async def test_a_forged_errand_is_no_errand(api):
+    async with placing(api) as ingress:
+        api.placed.append({"Url": [PUBLIC + "/twilio/voice?errand=gAAAAABforged"]})
+        assert "Hello!" in (await answered(ingress, api)).text
+        assert (await ingress.state()).slots == {}
+
+
+async def test_the_same_key_places_one_call(api):
+    async with placing(api) as ingress:
+        first = await order(ingress, "k1")
+        again = await order(ingress, "k1")
+        assert again.json() == first.json()
+        assert again.headers["idempotent-replayed"] == "true"
+        assert (await order(ingress, "k2")).json() != first.json()
+        assert len(api.placed) == 2
+        other = await order(ingress, "k1", slots={"a": 1})
+        assert other.status_code == 422
+
+
+async def test_a_retry_while_the_first_is_being_placed_places_nothing(api):
+    async with placing(api) as ingress:
+        api.gate = asyncio.Event()
+        first = asyncio.create_task(order(ingress, "k1"))
+        await wait_until(lambda: api.placed, "the order has reached the provider")
+        early = await order(ingress, "k1")
+        assert (early.status_code, early.headers["retry-after"]) == (409, "5")
+        api.gate.set()
+        assert (await first).json() == (await order(ingress, "k1")).json()
+        assert len(api.placed) == 1
+
+
+@pytest.mark.parametrize(("status", "code", "message", "ours", "says"), [
+    (400, 21211, f"Invalid 'To' Phone Number: {TO}", 422, f"Invalid 'To' Phone Number: {TO} (21211)"),
+    (401, 20003, "Authenticate", 502, "TWILIO_AUTH_TOKEN"),
+    (429, 20429, "Too Many Requests", 503, "Try again"),
+    (500, 20500, "Internal", 502, "The provider failed (500)"),
+])  # fmt: skip
+async def test_a_refusal_of_the_provider_is_told_without_secrets(api, caplog, status, code, message, ours, says):
+    async with placing(api) as ingress:
+        api.refuse(status, code, message)
+        response = await order(ingress)
+        assert response.status_code == ours
+        assert says in response.json()["error"]
+        for secret in (TOKEN, ACCOUNT):
+            assert secret not in response.text + caplog.text
+        assert TO not in caplog.text
+
+
+async def test_after_a_refusal_the_key_may_be_used_again(api):
+    async with placing(api) as ingress:
+        api.refuse(400, 21211, "no")
+        assert (await order(ingress, "k1")).status_code == 422
+        api.trouble = None
+        assert (await order(ingress, "k1")).status_code == 201
+
+
+async def test_when_nobody_knows_whether_it_was_placed_no_second_call_is(api):
+    async with placing(api) as ingress:
+        api.refuse(500, 20500, "Internal")
+        assert (await order(ingress, "k1")).status_code == 502
+        api.trouble = None
+        response = await order(ingress, "k1")
+        assert response.status_code == 409
+        assert "Nobody knows" in response.json()["error"]
+        assert api.placed == []
+
+
+async def test_an_answer_that_makes_no_sense_is_an_error_of_the_provider(api):
+    async with placing(api) as ingress:
+        api.trouble = PlainTextResponse("<html>proxy</html>", 201)
+        assert (await order(ingress)).status_code == 502
+
+
+async def test_a_provider_that_is_not_there_is_told(api):
+    async with placing(api, twilio_api_base_url=f"http://127.0.0.1:{free_port()}") as ingress:
+        response = await order(ingress, "k1")
+        assert response.status_code == 502
+        assert "connection" in response.json()["error"]
+
+
+@pytest.mark.parametrize(("missing", "named"), [
+    ({"twilio_account_sid": None}, "TWILIO_ACCOUNT_SID"), ({"public_base_url": None}, "PUBLIC_BASE_URL"),
+])  # fmt: skip
+async def test_without_credentials_or_address_no_call_is_placed(api, missing, named):
+    async with placing(api, **missing) as ingress:
+        response = await order(ingress)
+        assert response.status_code == 501
+        assert named in response.json()["error"]
+
+
+@pytest.mark.parametrize("body", [
+    {}, {"to": "5551234"}, {"to": "+1 555"}, {"to": TO, "from": "me"}, {"to": TO, "slots": [1]},
+    {"to": TO, "slots": {"a": "x" * 3000}}, {"to": TO, "machine_detection": "yes"}, {"to": TO, "ring_seconds": 0},
+    {"to": TO, "form": FROM}, {"to": TO, "slots": {"a": "\ud800"}},
+])  # fmt: skip
+async def test_a_wrong_order_is_refused_before_anybody_is_asked(api, body):
+    async with placing(api) as ingress:
+        response = await ingress.client.post(
+            "/calls", content=json.dumps(body), headers={"Content-Type": "application/json"}
+        )
+        assert response.status_code == 422
+        assert response.json()["error"]
+        assert api.placed == []
+
+
+async def test_somebody_must_be_calling(api):
+    async with placing(api, twilio_from_number=None) as ingress:
+        assert "TWILIO_FROM_NUMBER" in (await order(ingress)).json()["error"]
+        assert (await order(ingress, **{"from": FROM})).status_code == 201
+
+
+async def test_when_all_lines_are_busy_no_call_is_placed(api):
+    async with placing(api, max_active_calls=1) as ingress:
+        await ingress.runtime.states.create_state("CA1")
+        assert (await order(ingress)).status_code == 503
+        assert api.placed == []
+
+
+async def test_placing_calls_wants_the_key(api):
+    async with placing(api, api_key="sesame") as ingress:
+        assert (await order(ingress)).status_code == 401
+        assert api.placed == []
+
+
+async def test_deleting_a_live_call_hangs_up_at_the_provider(api):
+    async with placing(api) as ingress:
+        await order(ingress)
+        await answered(ingress, api)
+        assert (await ingress.client.delete(f"/calls/{ingress.call_sid}")).status_code == 204
+        assert api.updated == [(ingress.call_sid, {"Status": ["completed"]})]
+        assert await ingress.state() is None
+
+
+async def test_a_provider_that_fails_does_not_keep_a_call_from_being_deleted(api):
+    async with placing(api) as ingress:
+        await order(ingress)
+        await answered(ingress, api)
+        api.refuse(404, 20404, "not found")
+        assert (await ingress.client.delete(f"/calls/{ingress.call_sid}")).status_code == 204
+        assert await ingress.state() is None
+
+
+async def test_a_text_conversation_is_none_of_the_providers_business(api):
+    async with placing(api) as ingress:
+        await ingress.client.post("/calls/chat/turns", json={"text": "hello"})
+        assert (await ingress.client.delete("/calls/chat")).status_code == 204
+        assert api.updated == []
+
+
+@pytest.fixture(params=["memory", "redis"])
+def receipts(request: pytest.FixtureRequest):
+    if request.param == "memory":
+        one = MemoryReceipts()
+        return one, one
+    client: Redis = request.getfixturevalue("redis_client")
+    return RedisReceipts(client), RedisReceipts(client)
+
+
+async def test_a_receipt_is_one_for_all_ingresses(receipts):
+    here, there = receipts
+    assert await here.claim("key", "f1") is None
+    assert await there.claim("key", "f2") == Receipt("f1", "")
+    await here.keep("key", Receipt("f1", "CA1"))
+    assert await there.claim("key", "f1") == Receipt("f1", "CA1")
+    await there.drop("key")
+    assert await here.claim("key", "f2") is None
+
+
+async def test_of_many_who_claim_at_once_one_wins(receipts):
+    here, there = receipts
+    claims = await asyncio.gather(*((here, there)[n % 2].claim("key", "f") for n in range(20)))
+    assert claims.count(None) == 1

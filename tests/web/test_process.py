@@ -1,0 +1,185 @@
+"""`python -m web` as a process: how it starts, serves and leaves."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.servers import die_with_parent, free_port
+from support.waiting import wait_until_sync
+
+pytestmark = pytest.mark.processes
+
+SLOW_AGENT = """
+import asyncio
+from pathlib import Path
+
+async def reply(turn, state):
+    if turn.kind == "speech":
+        Path("running").touch()
+        while not Path("go").exists():
+            await asyncio.sleep(0.01)
+    yield "Done."
+"""
+CALL = {"CallSid": "CA1", "From": "+1", "To": "+2"}
+
+
+StartWeb = Callable[..., tuple[subprocess.Popen[str], str]]
+
+
+@pytest.fixture
+def start_web(tmp_path: Path) -> Iterator[StartWeb]:
+    """Start `python -m web` with this environment, in a directory of its own; the process and its URL."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(**environment: str) -> tuple[subprocess.Popen[str], str]:
+        port = free_port()
+        keep = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "web"],
+            cwd=tmp_path,
+            env={**keep, "PYTHONPATH": str(tmp_path), "PORT": str(port), "AGENT": "echo", **environment},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=die_with_parent,
+        )
+        started.append(process)
+        return process, f"http://127.0.0.1:{port}"
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url + "/livez").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def await_answers(process: subprocess.Popen[str], url: str) -> None:
+    wait_until_sync(lambda: answers(url) or process.poll() is not None, "the ingress answers", timeout=20)
+    assert process.poll() is None, process.communicate()
+
+
+def test_it_serves_calls_from_memory_and_leaves_with_0_on_sigterm(start_web):
+    process, url = start_web()
+    await_answers(process, url)
+    greeting = httpx.post(url + "/twilio/voice", data=CALL)
+    assert greeting.status_code == 200
+    assert "<Gather" in greeting.text
+    answer = httpx.post(url + "/twilio/turn/1", data={**CALL, "SpeechResult": "hello"})
+    assert "hello" in answer.text
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert f"Serving calls at {url}" in errors
+    assert "Leaving" in errors
+
+
+def test_on_sigterm_the_request_at_hand_is_finished_and_no_new_one_accepted(start_web, tmp_path):
+    (tmp_path / "slow_agent.py").write_text(SLOW_AGENT)
+    process, url = start_web(AGENT="slow_agent:reply")
+    await_answers(process, url)
+    assert httpx.post(url + "/twilio/voice", data=CALL).status_code == 200
+    heard: list[Any] = []
+
+    def speak() -> None:
+        body = {"turn_id": "t1", "text": "work"}
+        heard.append(httpx.post(url + "/calls/chat/turns", json=body, timeout=20))
+
+    caller = threading.Thread(target=speak)
+    caller.start()
+    wait_until_sync((tmp_path / "running").exists, "the agent works")
+    process.send_signal(signal.SIGTERM)
+    wait_until_sync(lambda: not answers(url), "nothing new is accepted")
+    assert process.poll() is None
+    (tmp_path / "go").touch()
+    caller.join(timeout=10)
+    _, errors = process.communicate(timeout=10)
+    assert heard[0].json()["reply"]["text"] == "Done."
+    assert process.returncode == 0, errors
+
+
+def test_a_drain_is_bounded(start_web, tmp_path):
+    (tmp_path / "slow_agent.py").write_text(SLOW_AGENT)
+    process, url = start_web(AGENT="slow_agent:reply", DRAIN_TIMEOUT_SECONDS="1")
+    await_answers(process, url)
+    with httpx.stream("POST", url + "/calls/c/turns", json={"text": "x"}, headers={"Accept": "text/event-stream"}):
+        wait_until_sync((tmp_path / "running").exists, "the agent works")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=15)
+    assert process.returncode == 0, errors
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"PORT": "many"}, "PORT"),
+        ({"ENVIRONMENT": "production"}, "TWILIO_AUTH_TOKEN"),
+        ({"AGENT": "no.such:agent"}, "AGENT"),
+        ({"HOST": "nohost.invalid"}, "HOST: no address is known for 'nohost.invalid'"),
+        ({"HOST": "192.0.2.1"}, "HOST: '192.0.2.1' is no address of this machine"),
+    ],
+)
+def test_a_setting_that_stops_it_is_named_and_the_status_is_2(start_web, environment, words):
+    process, _ = start_web(**environment)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert words in errors
+    assert "Traceback" not in errors
+
+
+def test_the_log_holds_neither_words_nor_numbers_nor_query_strings(start_web):
+    process, url = start_web()
+    await_answers(process, url)
+    form = {**CALL, "From": "+15558675310", "SpeechResult": "my secret words"}
+    httpx.post(url + "/twilio/voice", data=form)
+    httpx.post(url + "/twilio/turn/1?speech=sv-SE", data=form)
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=10)
+    assert "CA1" in log
+    for secret in ("secret words", "5558675310", "sv-SE"):
+        assert secret not in log
+
+
+def test_in_production_it_serves_all_interfaces_and_believes_its_proxy():
+    from support.ingress import settings_with
+
+    from web.app import create_app
+    from web.server import server_config
+
+    settings = settings_with(environment="production", host=None)
+    config = server_config(create_app(settings), settings)
+    assert (config.host, config.proxy_headers, config.forwarded_allow_ips) == ("0.0.0.0", True, "*")
+    settings = settings_with(host=None)
+    config = server_config(create_app(settings), settings)
+    assert (config.host, config.proxy_headers) == ("127.0.0.1", False)
+
+
+def test_importing_the_ingress_brings_no_client_of_a_provider_or_a_queue():
+    code = (
+        "import sys, web.app; print([m for m in ('twilio.rest', 'arq', 'redis', 'cryptography') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_port_that_is_taken_is_named_in_one_sentence(start_web):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        process, _ = start_web(PORT=str(port))
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert errors == f"PORT: another program uses {port} at 127.0.0.1. Stop it, or choose another port.\n"

@@ -1,0 +1,94 @@
+"""Two ingress processes and a worker around a real Redis: what one ingress began, the other goes on with."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import httpx
+import pytest
+from support.ingress import redirect_of, said
+from support.servers import RedisServer, die_with_parent, free_port
+from support.terminal import environment
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.processes
+
+FORM = {"CallSid": "CA1", "From": "+15550001111", "To": "+15550002222", "Direction": "inbound"}
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start `python -m web` or `python -m workers` with this environment."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(module: str, **settings: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            cwd=tmp_path,
+            env=environment(USE_REDIS="true", AGENT="echo", **settings),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+async def is_ready(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def post(client: httpx.AsyncClient, path: str, **fields: str) -> ElementTree.Element:
+    response = await client.post(path, data={**FORM, **fields})
+    assert response.status_code == 200
+    return ElementTree.fromstring(response.text)
+
+
+async def test_two_ingresses_are_one_to_the_caller_also_over_an_outage(start, start_redis):
+    redis: RedisServer = start_redis("--appendonly", "yes", "--appendfsync", "always")
+    ports = [free_port(), free_port()]
+    for port in ports:
+        start("web", REDIS_URL=redis.url, PORT=str(port))
+    start("workers", REDIS_URL=redis.url)
+    async with (
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}", timeout=20) as one,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[1]}", timeout=20) as two,
+    ):
+        for client in (one, two):
+            await wait_until(lambda client=client: is_ready(client), "an ingress and a worker are ready", 30)
+
+        # The same webhook, ten times at once, to both.
+        greetings = await asyncio.gather(*(c.post("/twilio/voice", data=FORM) for c in [one, two] * 5))
+        assert len({greeting.content for greeting in greetings}) == 1
+        speech = {**FORM, "SpeechResult": "hello"}
+        answers = await asyncio.gather(*(c.post("/twilio/turn/1", data=speech) for c in [one, two] * 5))
+        assert len({answer.content for answer in answers}) == 1
+        assert len((await two.get("/calls/CA1")).json()["turns"]) == 2
+
+        # Redis goes away under a call; what was said comes back at the other ingress.
+        redis.kill()
+        held = await post(one, "/twilio/turn/2", SpeechResult="are you there")
+        assert (await two.get("/health/detailed")).status_code in (200, 503)
+        assert (await two.get("/livez")).status_code == 200
+        redis.start()
+        document = await post(two, redirect_of(held))
+        for _ in range(7):
+            if document.find("Gather") is not None:
+                break
+            document = await post(two, redirect_of(document))
+        assert "are you there" in said(document)
+        assert document.find("Gather").get("action") == "/twilio/turn/3"
+        turns = (await one.get("/calls/CA1")).json()["turns"]
+        assert [turn["turn_id"] for turn in turns] == ["start", "turn-1", "turn-2"]

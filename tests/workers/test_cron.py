@@ -1,0 +1,74 @@
+"""Calls of which nothing is heard any more."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from orchestrator.conversation.actions import Transfer
+from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.turn import now
+from orchestrator.redis import keys
+from orchestrator.state.redis import RedisStateManager
+from orchestrator.testing.example_turns import a_turn
+from orchestrator.turns.redis_store import RedisTurnStore
+from workers.cron import end_abandoned
+
+
+class Calls:
+    """Calls in Redis that live for `life` seconds, and what the cron job asks for."""
+
+    def __init__(self, redis: Redis, life: int) -> None:
+        self._redis, self._life = redis, life
+        self._states = RedisStateManager(redis, life)
+        self.store = RedisTurnStore(redis, ttl_seconds=life)
+        self.read: list[str] = []
+
+    async def silent_for(self, call_sid: str, seconds: float, *, transferred: bool = False) -> None:
+        reply = Reply(actions=[Transfer("+15550001111")] if transferred else [])
+        record = TurnRecord.of(a_turn("t1", call_sid), "replied", reply)
+        state = await self._states.create_state(call_sid, turns=[record])
+        state.updated_at = now() - timedelta(seconds=seconds)
+        await self._redis.set(keys.state(call_sid), state.model_dump_json(), ex=self._life)
+        await self._redis.zincrby(keys.ACTIVE_CALLS, -seconds, call_sid)
+
+    async def end_abandoned(self) -> list[str]:
+        await end_abandoned({"office": SimpleNamespace(store=self.store, states=self)})
+        waiting = {sid: await self.store.waiting(sid) for sid in await self._states.get_all_call_sids()}
+        return sorted(call_sid for call_sid, turns in waiting.items() if turns == ["ended"])
+
+    async def get_state(self, call_sid: str) -> ConversationState | None:
+        self.read.append(call_sid)
+        return await self._states.get_state(call_sid)
+
+
+@pytest.fixture
+def calls(redis_client: Redis) -> Any:
+    return lambda life: Calls(redis_client, life)
+
+
+@pytest.mark.parametrize(("life", "silent", "lively"), [(3600, 901, 890), (100, 51, 45)])
+async def test_a_call_is_ended_before_its_state_expires(calls, life: int, silent: int, lively: int) -> None:
+    some: Calls = calls(life)
+    await some.silent_for("CA1", silent)
+    await some.silent_for("CA2", lively)
+    assert await some.end_abandoned() == ["CA1"]
+    assert some.read == ["CA1"], "a call that is written to costs nothing"
+
+
+async def test_a_caller_who_talks_with_a_person_is_not_taken_for_gone(calls) -> None:
+    some: Calls = calls(3600)
+    await some.silent_for("CA1", 3000, transferred=True)
+    await some.silent_for("CA2", 3500, transferred=True)
+    assert await some.end_abandoned() == ["CA2"]
+
+
+async def test_a_call_that_cannot_be_read_keeps_no_other_from_its_end(calls, redis_client: Redis) -> None:
+    some: Calls = calls(3600)
+    await some.silent_for("CA1", 1200)
+    await some.silent_for("CA2", 1000)
+    await redis_client.set(keys.state("CA1"), "garbage", ex=60)
+    assert await some.end_abandoned() == ["CA2"]

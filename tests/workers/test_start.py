@@ -1,0 +1,73 @@
+"""How a worker starts, and how it leaves before it has."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.program import clean_environment
+from support.servers import die_with_parent, free_port
+from support.waiting import wait_until_sync
+
+pytestmark = pytest.mark.processes
+
+Launch = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Launch]:
+    """`launch(USE_REDIS="true")` starts a worker and does not wait for anything."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(**settings: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers"], cwd=tmp_path, env=clean_environment(AGENT="echo", **settings),
+            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=die_with_parent,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def has_modules(process: "subprocess.Popen[str]", *names: str) -> bool:
+    """Whether the process has mapped these files; Linux tells."""
+    text = Path(f"/proc/{process.pid}/maps").read_text() if process.poll() is None else ""
+    return all(name in text for name in names)
+
+
+@pytest.mark.parametrize("settings", [{}, {"USE_REDIS": "false"}])
+def test_without_redis_a_worker_refuses_to_start(launch: Launch, settings: dict[str, str]) -> None:
+    process = launch(**settings)
+    _, complaint = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert complaint.startswith("USE_REDIS is not true")
+    assert complaint.count("\n") == 1
+
+
+def test_a_worker_is_not_ready_before_redis_has_answered(launch: Launch) -> None:
+    process = launch(USE_REDIS="true", REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+    assert process.stderr is not None
+    lines = []
+    while "Redis does not answer" not in (line := process.stderr.readline()):
+        lines.append(line)
+        assert line, "".join(lines)
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Worker ready" not in "".join(lines) + rest
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="looks into the process with /proc")
+def test_a_worker_told_to_leave_while_it_still_imports_leaves_well(launch: Launch) -> None:
+    process = launch(USE_REDIS="true", REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+    wait_until_sync(lambda: has_modules(process, "pydantic_core"), "it imports", 20)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (0, "")

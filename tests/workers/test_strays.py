@@ -1,0 +1,42 @@
+"""Claims whose answers never reached their worker."""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+from support.proxy import FaultProxy, script
+from support.servers import RedisServer
+
+from orchestrator.redis.scripts import lua
+from orchestrator.testing.example_turns import a_turn, claimed
+from orchestrator.turns.redis_store import RedisTurnStore
+from workers.strays import give_back_strays
+
+
+async def test_what_was_granted_unheard_is_given_back_and_was_no_attempt(redis_client: Redis) -> None:
+    store = RedisTurnStore(redis_client, ttl_seconds=100)
+    for call_sid in ("CA1", "CA2", "CA3"):
+        await store.submit(a_turn("t1", call_sid=call_sid), opening={})
+    running = await claimed(store, "CA1", "me")
+    await claimed(store, "CA2", "me")
+    theirs = await claimed(store, "CA3", "another")
+    assert await give_back_strays(store, "me", {"CA1"}) == 1
+    assert await give_back_strays(store, "me", {"CA1"}) == 0
+    assert await store.renew([running.lease, theirs.lease]) == []
+    assert (await claimed(store, "CA2", "another")).attempt == 1
+
+
+@pytest.mark.processes
+async def test_a_turn_granted_in_an_answer_that_was_cut_off_is_run_at_its_first_attempt(
+    start_worker, dispatcher, redis_server: RedisServer, redis_client: Redis
+) -> None:
+    await redis_client.script_load(lua("claim_jobs"))
+    pending = await dispatcher.submit_by(a_turn("t1"), opening={"channel": "api"})
+    async with FaultProxy(redis_server.port) as proxy:
+        proxy.cut_after(script("claim_jobs"))
+        worker = await asyncio.to_thread(start_worker, url=proxy.url)
+        result = await pending.wait(20)
+        assert result is not None
+        assert (result.outcome, proxy.trapped) == ("replied", True)
+        done = await asyncio.to_thread(worker.wait_for_event, "turn.replied")
+        assert (done["attempt"], len(worker.events("worker.strays"))) == (1, 1)
