@@ -1,0 +1,110 @@
+"""`python -m benchmarks [NAME …]`: measure, print tables, write JSON and a plot."""
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from redis.exceptions import RedisError
+
+from benchmarks import page, report
+from benchmarks.bench import Bench, Results
+from benchmarks.processes import REPOSITORY, BenchmarkFailed, Stage
+from benchmarks.programme import PROGRAMME, summary
+
+LATEST = REPOSITORY / "benchmarks" / "results" / "latest.json"
+PEERS = REPOSITORY / ".venv-bench"
+
+
+def main() -> int:
+    """Measure what was asked for. 0 also when a budget is missed: the table says so."""
+    args = _arguments()
+    if args.list:
+        print(*(f"{name:10} {summary(name)}" for name in PROGRAMME), sep="\n")
+        return 0
+    if args.read:
+        document = json.loads(args.read.read_text())
+        results = Results(*(document[field.name] for field in dataclasses.fields(Results)))
+    else:
+        results = Results()
+        document = {"machine": machine(), "quick": args.quick}
+
+        def save() -> None:
+            document.update(dataclasses.asdict(results))
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            args.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+        with suppress(KeyboardInterrupt):  # then what there is, is told
+            asyncio.run(measure(args.names or list(PROGRAMME), args.peers, results, save, quick=args.quick))
+    print(*report.lines(results), sep="\n")
+    if args.page:
+        page.update(args.page, results, document["machine"])
+    if args.plot:
+        python = str(args.peers / "bin" / "python")
+        command = [python, "-m", "benchmarks.plot", str(args.read or args.json), str(args.plot)]
+        return subprocess.run(command, check=False).returncode
+    return 0
+
+
+async def measure(
+    names: Sequence[str], peers: Path, results: Results, save: Callable[[], None], *, quick: bool
+) -> None:
+    """Run the measurements, one after the other on one server. What fails is noted, and the rest goes on."""
+    async with Stage(peers) as stage, stage.redis() as url:
+        bench = Bench(stage, url, results, quick=quick)
+        for name in names:
+            began = time.perf_counter()
+            print(f"{name:10} {summary(name)}", end=" ", file=sys.stderr, flush=True)
+            try:
+                async with bench.redis() as redis:
+                    await redis.flushall()
+                await PROGRAMME[name](bench)
+            except (BenchmarkFailed, RedisError, TimeoutError) as failure:
+                bench.trouble(f"{name}: {failure or type(failure).__name__}")
+            print(f"({time.perf_counter() - began:.0f} s)", file=sys.stderr, flush=True)
+            save()
+
+
+def machine() -> dict[str, str | int]:
+    """Where it was measured."""
+    models = {line.partition(":")[2].strip() for line in _cpu_info() if line.startswith("model name")}
+    return {
+        "when": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": os.cpu_count() or 0,
+        "processor": ", ".join(sorted(models)),
+        "python": platform.python_version(),
+    }
+
+
+def _cpu_info() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what a turn costs.")
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*PROGRAMME, []], help="what (default: everything)")
+    parser.add_argument("--list", action="store_true", help="say what can be measured")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about a minute in all")
+    parser.add_argument("--json", type=Path, default=LATEST, metavar="FILE", help="(default: %(default)s)")
+    parser.add_argument("--read", type=Path, metavar="FILE", help="measure nothing: show the results in this file")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put the tables into this page")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the latencies as SVG")
+    parser.add_argument(
+        "--peers", type=Path, default=PEERS, metavar="DIR", help="the environment that holds the other queues"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""A provider's side of relay sockets: many that are idle, and one that times words on their way to the caller.
+
+Wants `WEB_URL`, `TWILIO_AUTH_TOKEN` as in the environment, and one worker with `AGENT=benchmarks.agents:empty`.
+"""
+
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+from twilio.request_validator import RequestValidator
+from websockets.asyncio.client import ClientConnection, connect
+
+from benchmarks.agents import HOLD_ON, TELL_STOP, TELL_TIME
+from benchmarks.driver import Line
+from orchestrator.phone import CallIdentity
+from orchestrator.phone.relay_frames import setup
+
+
+class Sockets:
+    """Sessions that were greeted; all stay open until the end."""
+
+    def __init__(self, url: str, token: str, stack: AsyncExitStack) -> None:
+        self._url = "ws" + url.removeprefix("http") + "/twilio/relay"
+        self._headers = {"X-Twilio-Signature": RequestValidator(token).compute_signature(self._url, {})}
+        self._stack = stack
+        self._talking: ClientConnection | None = None
+
+    async def idle(self, slot: int) -> None:
+        """One more socket."""
+        await self._open()
+
+    async def first_token(self, slot: int) -> float:
+        """From the moment the agent said it until it comes out of the socket: both read the machine's clock."""
+        socket = await self._socket()
+        await _say(socket, TELL_TIME)
+        said = int((await _frame(socket))["token"])
+        took = time.monotonic_ns() - said
+        await _end_of_reply(socket)
+        return took / 1e9
+
+    async def interrupt(self, slot: int) -> float:
+        """From the provider's interrupt frame until the agent, in its worker, is cancelled."""
+        socket = await self._socket()
+        await _say(socket, HOLD_ON)
+        heard = (await _frame(socket))["token"]
+        began = time.monotonic_ns()
+        await _send(socket, type="interrupt", utteranceUntilInterrupt=heard, durationUntilInterruptMs=100)
+        await _say(socket, TELL_STOP)
+        stopped = int((await _frame(socket))["token"])
+        await _end_of_reply(socket)
+        if stopped < began:
+            raise RuntimeError("the agent was not cancelled")
+        return (stopped - began) / 1e9
+
+    async def _socket(self) -> ClientConnection:
+        if self._talking is None:
+            self._talking = await self._open()
+        return self._talking
+
+    async def _open(self) -> ClientConnection:
+        connecting = connect(
+            self._url, additional_headers=self._headers, compression=None, proxy=None, ping_interval=None
+        )
+        socket = await self._stack.enter_async_context(connecting)
+        await socket.send(json.dumps(setup("VX" + uuid4().hex, CallIdentity(), {})))
+        await _end_of_reply(socket)
+        return socket
+
+
+async def _send(socket: ClientConnection, **frame: Any) -> None:
+    await socket.send(json.dumps(frame))
+
+
+async def _say(socket: ClientConnection, words: str) -> None:
+    await _send(socket, type="prompt", voicePrompt=words, lang="en-US", last=True)
+
+
+async def _frame(socket: ClientConnection) -> dict[str, Any]:
+    """The next frame with words in it."""
+    while True:
+        frame: dict[str, Any] = json.loads(await socket.recv())
+        if frame["token"]:
+            return frame
+
+
+async def _end_of_reply(socket: ClientConnection) -> None:
+    while not json.loads(await socket.recv())["last"]:
+        pass
+
+
+@asynccontextmanager
+async def lines() -> AsyncIterator[Mapping[str, Line]]:
+    """`idle`, `first-token`, `interrupt`."""
+    async with AsyncExitStack() as stack:
+        sockets = Sockets(os.environ["WEB_URL"], os.environ["TWILIO_AUTH_TOKEN"], stack)
+        yield {"idle": sockets.idle, "first-token": sockets.first_token, "interrupt": sockets.interrupt}

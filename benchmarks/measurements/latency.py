@@ -1,0 +1,108 @@
+"""How long an empty turn takes: one call at a time, many at a time, inside and through HTTP; and what others take."""
+
+from functools import partial
+
+from benchmarks.bench import Bench
+from benchmarks.peers import PEERS, Peer, at_work
+from benchmarks.processes import BenchmarkFailed, Driver
+from benchmarks.samples import Leg, Series, in_turns, ratio
+
+TABLE = "latency"
+CONCURRENCIES = (1, 10, 100, 1000)
+
+
+async def inside(bench: Bench) -> None:
+    """Submit → reply in an ingress's own process, beside two bare BLPOP hops."""
+    async with bench.workers(1), bench.turns() as turns, bench.floor() as floor:
+        await turns.run("turn", 300, 10)
+        await floor.run("hops", 300, 10)
+        for at_once in CONCURRENCIES[: bench.choose(3, 4)]:
+            count = max(bench.choose(150, 300), 2 * at_once)
+            series = await in_turns(
+                bench.choose(3, 5),
+                {
+                    "turn": partial(turns.run, "turn", count, at_once),
+                    "hops": partial(floor.run, "hops", count, at_once),
+                },
+            )
+            bench.timed_row(TABLE, "two bare BLPOP hops", series["hops"], at_once=at_once)
+            bench.timed_row(TABLE, "empty turn", series["turn"], at_once=at_once)
+            _note_inside(bench, series, at_once)
+
+
+def _note_inside(bench: Bench, series: dict[str, Series], at_once: int) -> None:
+    if at_once == 1:
+        bench.figure("turn.p50_ms", series["turn"].ms(0.5))
+        bench.figure("turn.p95_ms", series["turn"].ms(0.95))
+        bench.figure("turn.over_hops", ratio(series["turn"], series["hops"]))
+
+
+async def http(bench: Bench) -> None:
+    """The same through the API and through the provider's webhooks, beside a bare Starlette route."""
+    async with (
+        bench.workers(1),
+        bench.web() as (_, urls),
+        bench.turns() as turns,
+        bench.stage.driver("web_turns", urls) as web,
+    ):
+        await web.run("api", 300, 10)
+        await web.run("gather", 300, 10)
+        await turns.run("turn", 300, 10)
+        for at_once in CONCURRENCIES[: bench.choose(2, 3)]:
+            count = max(bench.choose(100, 200), 2 * at_once)
+            legs: dict[str, Leg] = {name: partial(web.run, name, count, at_once) for name in ("bare", "api", "gather")}
+            legs["turn"] = partial(turns.run, "turn", count, at_once)
+            series = await in_turns(bench.choose(3, 5), legs)
+            bench.timed_row(TABLE, "bare Starlette POST", series["bare"], at_once=at_once)
+            bench.timed_row(TABLE, "POST /calls/{sid}/turns", series["api"], at_once=at_once)
+            bench.timed_row(TABLE, "POST /twilio/turn/{n}", series["gather"], at_once=at_once)
+            if at_once == 1:
+                bench.figure("http.over_turn", ratio(series["api"], series["turn"]))
+                bench.figure("gather.over_turn", ratio(series["gather"], series["turn"]))
+
+
+async def isolation(bench: Bench) -> None:
+    """What it costs to run the agent in a thread of its own, as a user's agent does by default."""
+    for agent in ("empty", "threaded"):
+        async with bench.workers(1, AGENT=f"benchmarks.agents:{agent}"), bench.turns() as turns:
+            await turns.run("turn", 200, 10)
+            series = await in_turns(bench.choose(2, 5), {"turn": partial(turns.run, "turn", bench.choose(150, 500))})
+            where = "in the worker's loop" if agent == "empty" else "in a thread of its own"
+            bench.timed_row("isolation", f"agent {where}", series["turn"], at_once=1)
+
+
+async def peers(bench: Bench) -> None:
+    """Other queues: enqueue → result of an empty function, each in turns with our empty turn."""
+    async with bench.workers(1), bench.turns() as turns:
+        await turns.run("turn", 300, 10)
+        for peer in PEERS:
+            if not peer.is_installed(bench):
+                bench.trouble(f"{peer.title}: not installed; `make bench` does that")
+                continue
+            try:
+                async with at_work(bench, peer) as driver:
+                    await _beside(bench, turns, peer, driver)
+            except BenchmarkFailed as failure:
+                bench.trouble(f"{peer.title}: {failure}")
+
+
+async def _beside(bench: Bench, turns: Driver, peer: Peer, driver: Driver) -> None:
+    for at_once in (1, 10, 100) if not bench.quick else (1, 100):
+        if at_once > peer.most_at_once:
+            continue
+        count = max(bench.choose(100, 200), 4 * at_once)
+        theirs = at_once * bench.choose(2, 4) if peer.slow else count
+        series = await in_turns(
+            bench.choose(2, 3),
+            {
+                "job": partial(driver.run, "job", theirs, at_once),
+                "turn": partial(turns.run, "turn", count, at_once),
+            },
+        )
+        bench.timed_row("peers", peer.title, series["job"], at_once=at_once)
+        bench.timed_row("peers", "empty turn beside it", series["turn"], at_once=at_once)
+        if at_once == 1:
+            bench.figure(f"latency.{peer.module}_over_turn", ratio(series["job"], series["turn"]))
+        if at_once == 100:
+            faster = ratio(series["turn"], series["job"], of=lambda run: run.per_second)
+            bench.figure(f"throughput.over_{peer.module}", faster)

@@ -1,0 +1,48 @@
+"""Puts results into a page: everything between two marks is replaced by tables."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench import Results
+from benchmarks.budgets import BUDGETS
+from benchmarks.report import HEADINGS, shown
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+def update(page: Path, results: Results, machine: dict[str, Any]) -> None:
+    """Write the results into the page. Raises ValueError when it has no place for them."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page} has no lines {BEGIN} and {END} to put the results between.")
+    page.write_text(f"{before}{BEGIN}\n\n{chr(10).join(blocks(results, machine))}\n\n{END}{after}")
+
+
+def blocks(results: Results, machine: dict[str, Any]) -> Iterator[str]:
+    """The lines of the page."""
+    yield f"Measured {machine['when']} on {machine['processors']} processors ({machine['processor'] or 'unknown'}), "
+    yield f"{machine['system']}, Python {machine['python']}."
+    if "note" in machine:
+        yield str(machine["note"]).capitalize() + "."
+    yield from ("", "### Budgets", "")
+    yield from _markdown(["", "measured", "budget", ""], [_budget_row(results, budget) for budget in BUDGETS])
+    for title, rows in results.tables.items():
+        names = [name for name in HEADINGS if any(row.get(name) not in (None, "") for row in rows)]
+        cells = [[shown(row.get(name, "")) for name in names] for row in rows]
+        yield from ("", f"### {title.capitalize()}", "")
+        yield from _markdown([HEADINGS[name] for name in names], cells)
+
+
+def _budget_row(results: Results, budget: Any) -> list[str]:
+    verdict = budget.judge(results)
+    value = "" if verdict.value is None else f"{shown(verdict.value)} {budget.unit}"
+    words = f"**{verdict.words}**" if verdict.met is False else verdict.words
+    return [budget.what, value, f"{'≥' if budget.at_least else '≤'} {budget.limit:g} {budget.unit}", words]
+
+
+def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(headings) + " |"
+    yield "|---|" + "---:|" * (len(headings) - 1)
+    yield from ("| " + " | ".join(row) + " |" for row in rows)

@@ -1,0 +1,33 @@
+"""What can be measured, by name and in order."""
+
+from collections.abc import Awaitable, Callable
+
+from benchmarks.bench import Bench
+from benchmarks.measurements import growth, latency, relay, rest, states, streaming, throughput
+
+Measurement = Callable[[Bench], Awaitable[None]]
+
+PROGRAMME: dict[str, Measurement] = {
+    "turn": latency.inside,
+    "http": latency.http,
+    "peers": latency.peers,
+    "isolation": latency.isolation,
+    "workers": throughput.workers,
+    "web": throughput.web,
+    "steady": throughput.steady,
+    "streaming": streaming.streaming,
+    "relay": relay.relay,
+    "states": states.managers,
+    "history": growth.history,
+    "calls": growth.calls,
+    "queue": growth.queue,
+    "backlog": growth.backlog,
+    "idle": growth.idle_workers,
+    "rest": rest.rest,
+    "imports": rest.imports,
+}
+
+
+def summary(name: str) -> str:
+    """What a measurement measures."""
+    return (PROGRAMME[name].__doc__ or "").strip()
