@@ -1,5 +1,6 @@
-"""What both dispatchers do alike: hand a turn to the store and wait for it at the hub."""
+"""What dispatchers do alike: hand a turn to a store and wait for it at the hub, and try again."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -12,7 +13,26 @@ from orchestrator.turns.store import TurnStore
 SUBMIT_DEADLINE_SECONDS = 2.0
 
 
-class StoreDispatcher:
+class Submission(ABC):
+    """One try to hand over a turn, and how it is repeated."""
+
+    @abstractmethod
+    async def submit(self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False) -> Pending:
+        """Hand over `turn`; see `Dispatcher`."""
+
+    async def submit_by(
+        self,
+        turn: Turn,
+        *,
+        deadline_seconds: float = SUBMIT_DEADLINE_SECONDS,
+        opening: Mapping[str, Any] | None = None,
+        stream: bool = False,
+    ) -> Pending:
+        """Like `submit`, again and again over `StoreUnavailable` until the deadline."""
+        return await until_deadline(lambda: self.submit(turn, opening=opening, stream=stream), deadline_seconds)
+
+
+class StoreDispatcher(Submission):
     """Submits turns to a turn store. Who runs them is the business of the subclass."""
 
     def __init__(self, store: TurnStore, hub: ReplyHub) -> None:
@@ -29,17 +49,6 @@ class StoreDispatcher:
                 pending.settle(recorded)
             pending.submit_again = submit
         return pending
-
-    async def submit_by(
-        self,
-        turn: Turn,
-        *,
-        deadline_seconds: float = SUBMIT_DEADLINE_SECONDS,
-        opening: Mapping[str, Any] | None = None,
-        stream: bool = False,
-    ) -> Pending:
-        """Like `submit`, again and again over `StoreUnavailable` until the deadline."""
-        return await until_deadline(lambda: self.submit(turn, opening=opening, stream=stream), deadline_seconds)
 
     async def waiting(self, call_sid: str) -> list[str]:
         """The ids of the call's turns that have no result yet, in order."""

@@ -33,16 +33,23 @@ async def write_back(
 
 
 def _joined(base: ConversationState, theirs: ConversationState, ours: ConversationState) -> ConversationState:
+    effects = theirs if _ran_again(base.turns, theirs.turns, ours.turns) else base
     return ours.model_copy(
         update={
             "version": theirs.version,
             "turns": _turns(base.turns, theirs.turns, ours.turns),
-            "slots": _merged(base.slots, theirs.slots, ours.slots),
-            "phase": _merged(base.phase, theirs.phase, ours.phase),
+            "slots": _merged(effects.slots, theirs.slots, ours.slots),
+            "phase": _merged(effects.phase, theirs.phase, ours.phase),
             "ended": theirs.ended or ours.ended,
             "status": theirs.status if theirs.ended else ours.status,
         }
     )
+
+
+def _ran_again(base: list[TurnRecord], theirs: list[TurnRecord], ours: list[TurnRecord]) -> bool:
+    """Whether what happened there were turns that we ran as well, and no others: their effect must not count twice."""
+    there, here = ({record.turn_id for record in turns} - {r.turn_id for r in base} for turns in (theirs, ours))
+    return bool(there) and there <= here
 
 
 def _merged(base: Any, theirs: Any, ours: Any) -> Any:

@@ -39,6 +39,15 @@ async def test_what_happened_there_after_we_left_off_is_kept() -> None:
     assert joined.phase == "b"
 
 
+async def test_a_turn_that_ran_there_as_well_counts_once() -> None:
+    base = ConversationState(call_sid="CA1", slots={"seen": [0]})
+    states = await stored(slots={"seen": [0, 1]}, turns=[a_record(1, "there")])
+    ours = base.model_copy(update={"slots": {"seen": [0, 1, 2]}, "turns": [a_record(1, "here"), a_record(2)]})
+    joined = await write_back(states, ours, base)
+    assert joined.slots == {"seen": [0, 1, 2]}
+    assert [record.reply.text for record in joined.turns] == ["here", "yes"]
+
+
 async def test_what_the_caller_heard_wins_where_both_changed_the_same() -> None:
     base = ConversationState(call_sid="CA1", slots={"name": "Ann"})
     states = await stored(slots={"name": "Anne"}, turns=[a_record(1, "there")])
