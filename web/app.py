@@ -39,6 +39,7 @@ def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, p
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with opened(settings) as runtime:
             app.state.ingress = Ingress(settings, runtime, figures, pace or Pace(), signatures, Seal.of(settings))
+            runtime.dispatcher.on_taken_over = app.state.ingress.relay.taken_over
             app.state.board = Board(app.state.ingress)
             with ProviderLine(settings) as line:
                 app.state.outbound = Outbound(settings, line, runtime.receipts(), app.state.ingress.seal)

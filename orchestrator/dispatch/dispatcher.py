@@ -1,7 +1,7 @@
 """The seam between an ingress and whatever runs the turns: here, or in workers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
 from orchestrator.conversation.reply import TurnResult
@@ -58,6 +58,13 @@ class Dispatcher(Protocol):
 
         Only who holds the call's line may do that. Where turns run in this process anyway, it changes nothing.
         """
+
+    on_taken_over: Callable[[str], None]
+    """Told when another ingress has taken over the line of a call, whose SID it gets."""
+
+    async def take_over(self, call_sid: str) -> None:
+        """Become the one ingress that has the call's line: one that had it gives it up, and writes back what it went
+        on with on its own. Raises `StoreUnavailable`."""
 
     async def submit_by(
         self,

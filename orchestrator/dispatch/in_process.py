@@ -64,6 +64,9 @@ class InProcessDispatcher(StoreDispatcher):
     async def adopt(self, state: ConversationState) -> None:
         """Nothing to do: every call runs here."""
 
+    async def take_over(self, call_sid: str) -> None:
+        """Nothing to do: there is no other ingress."""
+
     async def idle(self, call_sid: str, timeout_seconds: float) -> None:
         """Wait until no turn of the call runs or waits here. Raises TimeoutError."""
         async with asyncio.timeout(timeout_seconds):

@@ -10,9 +10,10 @@ from redis.asyncio import Redis
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.hub import Pending, ReplyHub
 from orchestrator.dispatch.submission import StoreDispatcher
+from orchestrator.dispatch.takeover import TakeOver
 from orchestrator.errors import CallEnded, CallRefused, StoreUnavailable, UnknownCall
 from orchestrator.redis.subscription import Subscription
-from orchestrator.turns.messages import read_reply
+from orchestrator.turns.messages import GivenUp, TakenOver, ToIngress, read_to_ingress
 from orchestrator.turns.redis_store import RedisTurnStore
 
 logger = logging.getLogger(__name__)
@@ -27,18 +28,20 @@ class QueuedDispatcher(StoreDispatcher):
     `listening` is a client whose reads may take long; `channel` the one that `store` names to workers.
     """
 
-    def __init__(self, store: RedisTurnStore, listening: Redis, channel: str) -> None:
+    def __init__(self, store: RedisTurnStore, listening: Redis, channel: str, takeover: TakeOver) -> None:
         hub = ReplyHub()
         super().__init__(store, hub)
         self._redis_store = store
+        self.takeover = takeover
         self._look = asyncio.Event()
         self._subscription = Subscription(
-            listening, channel, lambda data: hub.deliver(read_reply(data)), on_gap=self._look.set
+            listening, channel, lambda data: self._hear(read_to_ingress(data)), on_gap=self._look.set
         )
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "QueuedDispatcher":
         await self._stack.enter_async_context(self._subscription)
+        self._stack.push_async_callback(self.takeover.close)
         looking = asyncio.create_task(self._look_for_missed(), name="look for missed replies")
         self._stack.push_async_callback(_stop, looking)
         return self
@@ -47,6 +50,16 @@ class QueuedDispatcher(StoreDispatcher):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    async def take_over(self, call_sid: str) -> None:
+        """Let no other ingress have the call's line any more; see `Dispatcher`."""
+        await self.takeover.take_over(call_sid)
+
+    def _hear(self, message: ToIngress) -> None:
+        if isinstance(message, TakenOver | GivenUp):
+            self.takeover.hear(message)
+        else:
+            self.hub.deliver(message)
 
     async def _look_for_missed(self) -> None:
         """Pub/sub may lose a reply; the store does not. This is what bounds the wait for a lost one."""

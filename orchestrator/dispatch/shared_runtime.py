@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from orchestrator.agents.host import AgentHost
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.dispatch.split import SplitDispatcher
+from orchestrator.dispatch.takeover import TakeOver
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.connections import connect
@@ -51,7 +52,9 @@ async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
         breaker=breaker,
         wait=replica_wait(settings),
     )
-    queued = await stack.enter_async_context(QueuedDispatcher(store, listening, channel))
+    queued = await stack.enter_async_context(
+        QueuedDispatcher(store, listening, channel, TakeOver(redis, channel, breaker))
+    )
     memory = InMemoryStateManager(settings.state_ttl_seconds)
     host = await stack.enter_async_context(AgentHost())
     split = SplitDispatcher(

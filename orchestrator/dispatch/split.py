@@ -47,6 +47,7 @@ class SplitDispatcher(Submission):
         memory: InMemoryStateManager,
         rollout_percent: float = 100,
     ) -> None:
+        super().__init__()
         self.remote = remote
         self._open_local = open_local
         self._breaker = breaker
@@ -55,6 +56,7 @@ class SplitDispatcher(Submission):
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
         self.refugees = Refugees(states=states, memory=memory, breaker=breaker, idle=self._idle)
+        remote.takeover.gives_up = self._give_up
 
     async def __aenter__(self) -> "SplitDispatcher":
         return self
@@ -88,6 +90,15 @@ class SplitDispatcher(Submission):
     async def find(self, call_sid: str, turn_id: str) -> Pending | None:
         """A turn that was submitted before; see `Dispatcher`."""
         return await (await self._dispatcher_of(call_sid, begins=False)).find(call_sid, turn_id)
+
+    async def take_over(self, call_sid: str) -> None:
+        """Let no other ingress have the call's line any more; see `Dispatcher`."""
+        if not self.is_local(call_sid):
+            await self.remote.take_over(call_sid)
+
+    async def _give_up(self, call_sid: str) -> None:
+        self.on_taken_over(call_sid)
+        await self.refugees.bring_back(call_sid)
 
     async def _dispatcher_of(self, call_sid: str, *, begins: bool) -> QueuedDispatcher | InProcessDispatcher:
         await self.refugees.at_rest(call_sid)

@@ -1,7 +1,7 @@
 """What dispatchers do alike: hand a turn to a store and wait for it at the hub, and try again."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,9 @@ SUBMIT_DEADLINE_SECONDS = 2.0
 
 class Submission(ABC):
     """One try to hand over a turn, and how it is repeated."""
+
+    def __init__(self) -> None:
+        self.on_taken_over: Callable[[str], None] = lambda call_sid: None
 
     @abstractmethod
     async def submit(self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False) -> Pending:
@@ -36,6 +39,7 @@ class StoreDispatcher(Submission):
     """Submits turns to a turn store. Who runs them is the business of the subclass."""
 
     def __init__(self, store: TurnStore, hub: ReplyHub) -> None:
+        super().__init__()
         self.store = store
         self.hub = hub
 

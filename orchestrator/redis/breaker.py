@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -37,8 +38,14 @@ class Breaker:
         self._probe = probe
         self._give_up_at = asyncio.get_running_loop().time() + patience_at_start
         self._failures = 0
+        self._failed_at = -math.inf
         self._opened = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def seconds_since_failure(self) -> float:
+        """How long ago Redis was last seen to be away; infinite if it never was."""
+        return asyncio.get_running_loop().time() - self._failed_at
 
     async def __aenter__(self) -> "Breaker":
         try:
@@ -66,6 +73,7 @@ class Breaker:
             raise
         except StoreUnavailable as error:
             self._failures += 1
+            self._failed_at = asyncio.get_running_loop().time()
             if self._failures >= TRIPS_AFTER:
                 self._open(error)
             raise
@@ -103,6 +111,7 @@ class Breaker:
             try:
                 await self._ask()
             except (StoreUnavailable, TimeoutError):
+                self._failed_at = asyncio.get_running_loop().time()
                 self._give_up()
                 continue
             self.is_open, self._failures = False, 0

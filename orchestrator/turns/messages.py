@@ -1,8 +1,10 @@
 """What workers and ingresses tell each other over pub/sub. Hints: what is lost is found in the store.
 
 A message is one JSON object. To an ingress: `{"c": call_sid, "t": turn_id, "e": epoch}` with either `"i"` (index of
-the first character) and `"x"` (text), or `"r"` (the `TurnResult` as JSON text). To a worker: `{"c", "t", "k": kind}`: a
-turn has come while you hold the call; of an interruption also `"x"`, what was heard, and `"a"`, the turn it is about.
+the first character) and `"x"` (text), or `"r"` (the `TurnResult` as JSON text). From another ingress: `{"c"}` with
+`"o"` (the channel of the one that has the call's line now) or `"g"` (that of the one that has given it up). To a
+worker: `{"c", "t", "k": kind}`: a turn has come while you hold the call; of an interruption also `"x"`, what was heard,
+and `"a"`, the turn it is about.
 Unknown fields are ignored.
 """
 
@@ -46,6 +48,25 @@ class Arrival:
     interrupts: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """The ingress that listens on `channel` has the call's line now, and waits to hear that it was given up."""
+
+    call_sid: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The ingress that listens on `channel` has nothing of the call any more."""
+
+    call_sid: str
+    channel: str
+
+
+ToIngress = Token | Settled | TakenOver | GivenUp
+
+
 def token_message(token: Token) -> str:
     """`token` as it travels."""
     return json.dumps({"c": token.call_sid, "t": token.turn_id, "e": token.epoch, "i": token.index, "x": token.text})
@@ -56,17 +77,31 @@ def settled_message(call_sid: str, turn_id: str, epoch: int, result_json: str) -
     return json.dumps({"c": call_sid, "t": turn_id, "e": epoch, "r": result_json})
 
 
+def taken_over_message(call_sid: str, channel: str) -> str:
+    """The news to an ingress that it has lost a call."""
+    return json.dumps({"c": call_sid, "o": channel})
+
+
+def given_up_message(call_sid: str, channel: str) -> str:
+    """The answer to it."""
+    return json.dumps({"c": call_sid, "g": channel})
+
+
 def arrival_message(turn: Turn) -> str:
     """The notice to the worker that holds the call of `turn`."""
     about = {"a": turn.interrupts} if turn.interrupts else {}
     return json.dumps({"c": turn.call_sid, "t": turn.turn_id, "k": turn.kind, "x": turn.text, **about})
 
 
-def read_reply(message: bytes | str) -> Token | Settled:
+def read_to_ingress(message: bytes | str) -> ToIngress:
     """A message to an ingress. Raises ValueError or KeyError on anything else."""
     fields = json.loads(message)
     if "r" in fields:
         return Settled(TurnResult.model_validate_json(fields["r"]), int(fields["e"]))
+    if "o" in fields:
+        return TakenOver(fields["c"], fields["o"])
+    if "g" in fields:
+        return GivenUp(fields["c"], fields["g"])
     return Token(fields["c"], fields["t"], int(fields["e"]), int(fields["i"]), fields["x"])
 
 

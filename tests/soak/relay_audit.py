@@ -76,7 +76,9 @@ def _compare_cut(
     after = [word for word in heard if word.at > exchange.cut_at]
     late = [word for word in after if word.at > exchange.cut_at + IN_FLIGHT_SECONDS]
     verdict.relay["words in flight at an interruption"] += len(after) - len(late)
-    if late:
+    if late and record["heard"] is None and late[0].session > exchange.cut_in:
+        verdict.relay["interruptions lost with their socket"] += 1  # nobody was there to hear it
+    elif late:
         verdict.dead.append(f"{where} was cut off at {exchange.cut_at}, and heard later: {late}")
     told = [word for word in words_in(exchange.utterance or "") if word.number == exchange.number]
     kept = words_in(record["heard"] if record["heard"] is not None else record["reply"]["text"])

@@ -65,6 +65,10 @@ class FaultyDispatcher:
             raise self.trouble
         return await self.real.waiting(call_sid)
 
+    async def take_over(self, call_sid: str) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+
     async def adopt(self, state: ConversationState) -> None:
         await self.real.adopt(state)
 

@@ -12,7 +12,7 @@ from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable
-from orchestrator.turns.messages import Settled, read_reply
+from orchestrator.turns.messages import Settled, read_to_ingress
 from orchestrator.turns.outcome import committed_state
 from orchestrator.turns.redis_scripts import ReplicaWait
 from orchestrator.turns.redis_store import RedisTurnStore
@@ -85,7 +85,7 @@ async def test_a_reply_is_told_once_a_replica_has_it(store, pair) -> None:
         async def told() -> bool:
             message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=0.05)
             if message is not None:
-                heard.append(read_reply(message["data"]))
+                heard.append(read_to_ingress(message["data"]))
             return bool(heard)
 
         await wait_until(told, "the reply is told")

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -153,6 +154,24 @@ async def test_a_call_goes_on_without_redis_and_is_written_back(start, start_red
         assert await caller.reply(30) == "You said: four"
     turns = (await call_of(port, "CA1"))["turns"]
     assert [turn["text"] for turn in turns] == ["", "one", "two", "three", "four"]
+
+
+async def test_a_newer_socket_at_another_ingress_closes_the_older_one(start, start_redis):
+    redis: RedisServer = start_redis()
+    ports = [free_port(), free_port()]
+    for port in ports:
+        start("web", REDIS_URL=redis.url, PORT=str(port))
+    start("workers", REDIS_URL=redis.url)
+    for port in ports:
+        await ready(port)
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    async with relay_socket(urls[0], None) as older, relay_socket(urls[1], None) as newer:
+        await older.setup("CA1")
+        assert await older.reply() == GREETING
+        await newer.setup("CA1", "VX2", customParameters={"lostAt": str(time.time() + 60)})
+        assert await older.closed() == 4000
+        await newer.prompt("hello")
+        assert await newer.reply() == "You said: hello"
 
 
 async def test_a_leaving_ingress_lets_the_agent_finish_and_exits_with_success(start, start_redis):

@@ -17,7 +17,7 @@ from orchestrator.errors import CallEnded, CallRefused, StoreFull, StoreUnavaila
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.relay import outbound, past
-from web.twilio.relay.handover import Handover
+from web.twilio.relay.handover import Handover, Unanswered
 from web.twilio.relay.inbound import Setup
 from web.twilio.relay.line import Line, LineLost
 from web.twilio.relay.mouth import Mouth, Speech
@@ -107,24 +107,29 @@ class Conversation:
 
     async def _begin(self) -> None:
         """Greet a new call; go on with one that is known."""
-        state = await self._state()
+        unanswered, state = await self._standing()
         if state is not None and state.turns:
-            await self._resume(state)
+            await self._resume(state, unanswered)
         else:
             pending = await self._submitted(Turn(turn_id=START, call_sid=self.call_sid, kind="started"))
             if pending is not None:
                 self.mouth.speak(Speech(START, pending, Turn(turn_id=START, call_sid=self.call_sid, kind="started")))
         await self._hand_over()
 
-    async def _state(self) -> ConversationState | None:
-        """The state; a known caller is held until it can be read, a new one is not kept waiting for it."""
+    async def _standing(self) -> tuple[Unanswered, ConversationState | None]:
+        """How the call stands; a known caller is held until that can be read, a new one is not kept waiting for it."""
+        if self._lost_at is None:
+            try:
+                state = await self._handover.state()
+            except StoreUnavailable:
+                return [], None
+            if state is None or not state.turns:
+                return [], state
         since, fillers = time.monotonic(), 0
         while True:
             try:
-                return await self._handover.state()
+                return await self._handover.take_over()
             except StoreUnavailable as error:
-                if self._lost_at is None:
-                    return None
                 waited = time.monotonic() - since
                 if waited > self._ingress.pace.hold:
                     await self._surrender(str(error))
@@ -133,14 +138,13 @@ class Conversation:
                     fillers += 1
             await asyncio.sleep(0.1)
 
-    async def _resume(self, state: ConversationState) -> None:
+    async def _resume(self, state: ConversationState, unanswered: Unanswered) -> None:
         """Go on without a greeting: attach to what is being answered, else say what was not surely heard."""
         self._log(logging.INFO, "A call goes on over a new socket", action="relay.resumed")
         self._asked(past.asked(state))
         chosen = past.languages(state)
         if chosen is not None and (frame := outbound.deed(chosen)) is not None:
             await self._line.send(frame)
-        unanswered = await self._unanswered()
         for turn_id, pending in unanswered:
             self.mouth.speak(Speech(turn_id, pending))
         if not unanswered:
@@ -149,12 +153,6 @@ class Conversation:
             await self.mouth.leave(HangUp())
         elif not unanswered:
             self._quiet_from(self.mouth.clock.seconds_left)
-
-    async def _unanswered(self) -> list[tuple[str, PendingReply]]:
-        try:
-            return await self._handover.unanswered()
-        except StoreUnavailable:
-            return []
 
     async def _say_again(self, state: ConversationState) -> None:
         unsaid = past.left_unsaid(state, self._lost_at or datetime.now(UTC))

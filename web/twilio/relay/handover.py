@@ -20,6 +20,8 @@ from web.ingress import Ingress
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Unanswered = list[tuple[str, PendingReply]]
+"""Turn ids, each with the reply that is awaited."""
 
 STORE_SECONDS = 4.0
 """How long a caller waits in silence for the store, before the call goes on without it."""
@@ -45,6 +47,15 @@ class Handover:
         state = await until_deadline(self._read, STORE_SECONDS)
         self._keep(state)
         return state
+
+    async def take_over(self) -> tuple[Unanswered, ConversationState | None]:
+        """How the call stands, once no other ingress has its line: what an earlier session handed over and has no
+        result yet, and the state. Raises `StoreUnavailable` after `STORE_SECONDS`, twice or thrice that if it hangs.
+
+        They are read in this order: a turn that settles in between is in both then, and not in neither.
+        """
+        await until_deadline(lambda: _bounded(self._dispatcher.take_over(self._call_sid)), STORE_SECONDS)
+        return await until_deadline(self._unanswered, STORE_SECONDS), await self.state()
 
     async def submit(self, turn: Turn) -> PendingReply:
         """Hand over a turn, and go on here if the store stays away.
@@ -84,12 +95,6 @@ class Handover:
             return await self.submit(turn)
         return None
 
-    async def unanswered(self) -> list[tuple[str, PendingReply]]:
-        """The turns that an earlier session handed over and that have no result yet."""
-        waiting = await until_deadline(lambda: _bounded(self._dispatcher.waiting(self._call_sid)), STORE_SECONDS)
-        found = [(turn_id, await self._find(turn_id)) for turn_id in waiting]
-        return [(turn_id, pending) for turn_id, pending in found if pending is not None]
-
     def remember(self) -> None:
         """Read the state again, in the background: what is known of the call if the store goes away now."""
         self._is_old = True
@@ -114,6 +119,11 @@ class Handover:
 
     async def _read(self) -> ConversationState | None:
         return await _bounded(self._ingress.runtime.states.get_state(self._call_sid))
+
+    async def _unanswered(self) -> Unanswered:
+        waiting = await _bounded(self._dispatcher.waiting(self._call_sid))
+        found = [(turn_id, await self._find(turn_id)) for turn_id in waiting]
+        return [(turn_id, pending) for turn_id, pending in found if pending is not None]
 
     async def _find(self, turn_id: str) -> PendingReply | None:
         return await _bounded(self._dispatcher.find(self._call_sid, turn_id))

@@ -51,6 +51,12 @@ class Switchboard:
         if self._sessions.get(session.call_sid) is session:
             del self._sessions[session.call_sid]
 
+    def taken_over(self, call_sid: str) -> None:
+        """Another ingress has the call's newer session."""
+        held = self._sessions.get(call_sid)
+        if held is not None:
+            held.give_up(TAKEN_OVER, "a newer session has this call")
+
     async def drain(self, seconds: float) -> None:
         """Close each session once its reply has been spoken, and all that are left when the time is over.
 

@@ -1,0 +1,102 @@
+"""One ingress at a time has the line of a call: who takes it over asks the one before to give it up.
+
+The one before closes its socket and, if the call went on in its memory while Redis was away, writes it back. It is
+asked over the channel on which it hears replies, and answers on the asker's. One that is dead has no subscription,
+which the server tells at once; one that does not answer in time is gone without.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from redis.asyncio import Redis
+
+from orchestrator.redis import keys
+from orchestrator.redis.breaker import Breaker
+from orchestrator.redis.errors import store_errors
+from orchestrator.turns.messages import GivenUp, TakenOver, given_up_message, taken_over_message
+
+logger = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 2.0
+OUTAGE_SECONDS = 3.0
+"""For so long after an outage of Redis who does not listen may live, and not have subscribed again yet."""
+PAUSE_SECONDS = 0.2
+
+
+class TakeOver:
+    """Both sides of it. `channel` is this ingress's own; `gives_up` lets go of a call that another one has now."""
+
+    gives_up: Callable[[str], Awaitable[None]]
+
+    def __init__(self, redis: Redis, channel: str, breaker: Breaker) -> None:
+        self._redis = redis
+        self._channel = channel
+        self._breaker = breaker
+        self.gives_up = _nothing
+        self._awaited: dict[str, set[str]] = {}
+        self._answered = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def take_over(self, call_sid: str) -> None:
+        """Return when no other ingress has the call any more, as far as can be known. Raises `StoreUnavailable`."""
+        others = await self._listeners(call_sid)
+        while others:
+            told = {channel for channel in others if await self._ask(channel, call_sid)}
+            await self._answers(call_sid, told)
+            others -= told
+            if not others or self._breaker.seconds_since_failure > OUTAGE_SECONDS:
+                return
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    def hear(self, message: TakenOver | GivenUp) -> None:
+        """What another ingress asks or answers."""
+        if isinstance(message, GivenUp):
+            self._awaited.get(message.call_sid, set()).discard(message.channel)
+            answered, self._answered = self._answered, asyncio.Event()
+            answered.set()
+            return
+        task = asyncio.create_task(self._give_up(message), name=f"give up {message.call_sid}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Answer no more."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2)
+
+    async def _listeners(self, call_sid: str) -> set[str]:
+        with self._breaker.guard(), store_errors():
+            found = await self._redis.zrangebyscore(keys.call(call_sid).listeners, time.time() * 1000, "+inf")
+        return {channel.decode() for channel in found} - {self._channel}
+
+    async def _ask(self, channel: str, call_sid: str) -> bool:
+        """Whether anybody heard it."""
+        self._awaited.setdefault(call_sid, set()).add(channel)
+        with self._breaker.guard(), store_errors():
+            return bool(await self._redis.publish(channel, taken_over_message(call_sid, self._channel)))
+
+    async def _answers(self, call_sid: str, told: set[str]) -> None:
+        awaited = self._awaited.get(call_sid, set())
+        awaited &= told
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                while awaited:
+                    await self._answered.wait()
+        except TimeoutError:
+            extra = {"action": "call.not_given_up", "call_sid": call_sid}
+            logger.warning("An ingress that had this call does not answer; the call goes on without it", extra=extra)
+        finally:
+            self._awaited.pop(call_sid, None)
+
+    async def _give_up(self, message: TakenOver) -> None:
+        await self.gives_up(message.call_sid)
+        with store_errors():
+            await self._redis.publish(message.channel, given_up_message(message.call_sid, self._channel))
+
+
+async def _nothing(call_sid: str) -> None:
+    """Nobody has anything of a call here."""

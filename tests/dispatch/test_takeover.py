@@ -1,0 +1,80 @@
+"""A call's line is at one ingress: who takes it over waits until the one before has let go of it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from support.dispatchers import open_dispatcher
+
+from orchestrator.dispatch import takeover
+from orchestrator.dispatch.queued import QueuedDispatcher
+from orchestrator.redis import keys
+
+CALL = "CA1"
+
+
+@pytest.fixture
+async def before(redis_url: str, redis_client: Redis) -> AsyncIterator[QueuedDispatcher]:
+    """The ingress that had the call."""
+    async with open_dispatcher(redis_url, "before") as dispatcher:
+        await listens(redis_client, "before")
+        yield dispatcher
+
+
+@pytest.fixture
+async def after(redis_url: str) -> AsyncIterator[QueuedDispatcher]:
+    """The ingress at which the call's new socket is."""
+    async with open_dispatcher(redis_url, "after") as dispatcher:
+        yield dispatcher
+
+
+async def listens(redis: Redis, channel: str) -> None:
+    await redis.zadd(keys.call(CALL).listeners, {channel: time.time() * 1000 + 60_000})
+    await redis.expire(keys.call(CALL).listeners, 60)
+
+
+async def test_the_one_before_has_let_go_when_the_next_one_begins(before, after):
+    let_go = []
+
+    async def slowly(call_sid: str) -> None:
+        await asyncio.sleep(0)
+        let_go.append(call_sid)
+
+    before.takeover.gives_up = slowly
+    await after.take_over(CALL)
+    assert let_go == [CALL]
+
+
+async def test_one_that_never_had_the_call_is_not_asked(after, redis_url, redis_client):
+    async with open_dispatcher(redis_url, "bystander") as bystander:
+        bystander.takeover.gives_up = lambda call_sid: pytest.fail("it was asked")
+        await listens(redis_client, "after")
+        await after.take_over(CALL)
+
+
+async def test_a_dead_one_is_not_waited_for(after, redis_client, monkeypatch):
+    monkeypatch.setattr(takeover, "ANSWER_SECONDS", 3600)
+    await listens(redis_client, "dead")
+    async with asyncio.timeout(60):
+        await after.take_over(CALL)
+
+
+async def test_one_that_does_not_answer_is_gone_without(before, after, monkeypatch, caplog):
+    monkeypatch.setattr(takeover, "ANSWER_SECONDS", 0.1)
+    held = asyncio.Event()
+    before.takeover.gives_up = lambda call_sid: held.wait()
+    await after.take_over(CALL)
+    assert "does not answer" in caplog.text
+
+
+async def test_after_an_outage_one_that_does_not_listen_yet_is_asked_again(after, redis_url, redis_client, monkeypatch):
+    monkeypatch.setattr(takeover, "OUTAGE_SECONDS", 3600)
+    monkeypatch.setattr(after.takeover._breaker, "_failed_at", asyncio.get_running_loop().time())
+    await listens(redis_client, "before")
+    taking = asyncio.create_task(after.take_over(CALL))
+    await asyncio.wait({taking}, timeout=0.5)
+    assert not taking.done()
+    async with open_dispatcher(redis_url, "before"), asyncio.timeout(60):
+        await taking
