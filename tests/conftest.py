@@ -39,7 +39,7 @@ def redis_url(redis_server: RedisServer) -> str:
 @pytest.fixture
 async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
     """A client of the shared server, emptied. It gives bytes."""
-    async with Redis.from_url(redis_url, socket_timeout=5) as client:
+    async with Redis.from_url(redis_url, socket_timeout=30) as client:
         yield client
 
 

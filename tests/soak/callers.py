@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from random import Random
 from typing import Any
 from urllib.parse import quote
 
 from soak.journal import CallJournal, Exchange
-from soak.provider import NoAnswer, Provider, Refused
+from soak.provider import PATIENCE_SECONDS, NoAnswer, Provider, Refused
 from soak.script import GOODBYE, GREETING, answer_to
+from support.waiting import wait_until
 
 from orchestrator.phone.identity import CallIdentity
 from orchestrator.phone.twiml import Gather, Hangup, Redirect, Say, parse
@@ -48,6 +49,11 @@ class Caller:
             if self._copies:
                 await asyncio.wait(self._copies)
         await asyncio.sleep(0)
+
+    def was_answered(self, since: float) -> bool:
+        """Whether something that was said after `since`, by the event loop's clock, has got its answer."""
+        exchanges = [exchange for journal in self.journals for exchange in journal.exchanges]
+        return any(exchange.sent_at >= since and exchange.answered_at is not None for exchange in exchanges)
 
     async def _call(self, journal: CallJournal) -> None:
         raise NotImplementedError
@@ -256,6 +262,14 @@ class ApiCaller(Caller):
             exchange.retries += 1
             await asyncio.sleep(0.1)
         raise NoAnswer(f"{exchange.turn_id}: no stream came to its end")
+
+
+async def all_answered(callers: Sequence[Caller]) -> None:
+    """Until each of them has got an answer to something said from here on; or AssertionError."""
+    now = asyncio.get_running_loop().time()
+    await wait_until(
+        lambda: all(caller.was_answered(now) for caller in callers), "every caller is answered", PATIENCE_SECONDS
+    )
 
 
 def _events(text: str) -> list[tuple[str, Any]]:

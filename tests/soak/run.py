@@ -1,6 +1,7 @@
 """One run of the soak: callers and faults for a given time, then the audit."""
 
 import asyncio
+import contextlib
 import logging
 import shutil
 import time
@@ -8,7 +9,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from soak.audit import audit
-from soak.callers import ApiCaller, Caller, PhoneCaller
+from soak.callers import ApiCaller, Caller, PhoneCaller, all_answered
 from soak.faults import WEIGHTS, Faults, Planned, plan
 from soak.journal import CallJournal
 from soak.provider import Provider
@@ -90,7 +91,10 @@ async def _load(
     seconds: float,
     callers: int,
 ) -> list[CallJournal]:
-    """Let callers call while faults come; what they noted. A caller that does not come to an end is left."""
+    """Let callers call while faults come, and until all were answered after them; what they noted.
+
+    A caller that does not come to an end is left.
+    """
     stop = asyncio.Event()
     people = [new_caller(number, stop) for number in range(callers)]
     calling = [asyncio.create_task(caller.call_for_ever()) for caller in people]
@@ -98,6 +102,8 @@ async def _load(
     try:
         await asyncio.sleep(seconds * CALM_SHARE)
         await faults.inject(planned)
+        with contextlib.suppress(AssertionError):  # the audit finds who was not
+            await all_answered(people)
         stop.set()
         await asyncio.wait(calling, timeout=FINISH_SECONDS)
     finally:

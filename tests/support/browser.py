@@ -47,7 +47,7 @@ class Browser:
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send(json.dumps({"id": number, "method": method, "params": parameters, **self._session}))
-        message = await asyncio.wait_for(answer, 20)
+        message = await asyncio.wait_for(answer, 60)
         assert "error" not in message, message
         return message["result"]
 
@@ -122,7 +122,9 @@ async def open_browser() -> AsyncIterator[Browser]:
     )  # fmt: skip
     try:
         port_file = Path(profile) / "DevToolsActivePort"
-        await wait_until(lambda: port_file.exists() and port_file.read_text().count("\n") == 1, "the browser listens")
+        await wait_until(
+            lambda: port_file.exists() and port_file.read_text().count("\n") == 1, "the browser listens", 60
+        )
         port, path = port_file.read_text().split("\n")
         async with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, proxy=None) as socket:
             browser = Browser(socket)

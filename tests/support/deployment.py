@@ -21,8 +21,8 @@ API_KEY = "key-of-the-tests"
 RUNS_FILE = "RUNS_FILE"
 """Environment variable: where an agent under test notes each of its runs, one line with the idempotency key."""
 WATCH_SECONDS = 0.1
-LEAVE_SECONDS = 45.0
-START_SECONDS = 20.0
+LEAVE_SECONDS = 90.0
+START_SECONDS = 60.0
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-min-size", "4mb")
 """A Redis that loses nothing it has acknowledged, so that whatever is lost was lost by the product; and a short file to
 read after a restart."""
@@ -62,7 +62,7 @@ class Member:
         """SIGKILL, and a new life at once, as a platform gives it."""
         self.expected = True
         self.signal(signal.SIGKILL)
-        await self._gone(5)
+        await self._gone(START_SECONDS)
         self.start()
 
     async def roll(self) -> str | None:

@@ -245,5 +245,5 @@ async def started_ingress(
             yield made
 
     app = create_app(settings, open_runtime=open_runtime, pace=dataclasses.replace(QUICK, **(pace or {})))
-    async with serving(app, settings) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
+    async with serving(app, settings) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         yield Ingress(url, app, client, opened[0])

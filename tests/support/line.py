@@ -67,4 +67,4 @@ class Line:
         return [(turn["turn_id"], turn["outcome"]) for turn in (await self.state(at))["turns"]]
 
     def _client(self, at: int) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self._ingresses[at], timeout=20)
+        return httpx.AsyncClient(base_url=self._ingresses[at], timeout=60)

@@ -55,7 +55,7 @@ class PostgresServer:
             )  # fmt: skip
         wait_until_sync(
             lambda: "ready to accept connections" in self.log[said:] or self._process.poll() is not None,
-            "PostgreSQL starts", timeout=30,
+            "PostgreSQL starts", timeout=60,
         )  # fmt: skip
         assert self._process.poll() is None, self.log[-2000:]
         return self
@@ -64,7 +64,7 @@ class PostgresServer:
         """End it at once, and all its connections. Twice is fine."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGQUIT)
-            self._process.wait(20)
+            self._process.wait(60)
 
     def __enter__(self) -> "PostgresServer":
         atexit.register(self._remove)

@@ -67,7 +67,7 @@ class ProductProcess:
                 preexec_fn=die_with_parent,
             )
         wait_until_sync(
-            lambda: self.is_ready() or self.process.poll() is not None, f"{self.module} is ready:\n{self.log}", 30
+            lambda: self.is_ready() or self.process.poll() is not None, f"{self.module} is ready:\n{self.log}", 60
         )
         assert self.process.poll() is None, f"{self.module} did not start:\n{self.log}"
         return self
@@ -88,7 +88,7 @@ class ProductProcess:
     def kill(self) -> None:
         """As if the machine were gone."""
         self.send(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(30)
 
     def freeze(self) -> None:
         """SIGSTOP."""
@@ -102,11 +102,11 @@ class ProductProcess:
         """SIGTERM: leave when what is at hand is done."""
         self.send(signal.SIGTERM)
 
-    def wait_exit(self, timeout: float = 40) -> int:
+    def wait_exit(self, timeout: float = 90) -> int:
         """Its exit status."""
         return self.process.wait(timeout)
 
-    def wait_for_event(self, action: str, timeout: float = 15) -> dict[str, Any]:
+    def wait_for_event(self, action: str, timeout: float = 30) -> dict[str, Any]:
         """The first event of `action`."""
         return wait_until_sync(lambda: self.events(action), f"{self.module} logs {action}:\n{self.log}", timeout)[0]
 
@@ -148,7 +148,7 @@ class WebProcess(ProductProcess):
     def is_ready(self) -> bool:
         """It answers."""
         try:
-            return httpx.get(f"{self.url}/livez", timeout=2).status_code == 200
+            return httpx.get(f"{self.url}/livez", timeout=30).status_code == 200
         except httpx.TransportError:
             return False
 

@@ -51,7 +51,7 @@ class Program:
         """What `url` answers; None while nobody listens."""
         assert self.process.poll() is None, f"it exited:\n{self.log}"
         try:
-            return httpx.get(url, timeout=5)
+            return httpx.get(url, timeout=60)
         except httpx.TransportError:
             return None
 
@@ -62,14 +62,14 @@ class Program:
             answer = self.answer(url)
             return answer if answer is not None and answer.status_code == status else None
 
-        found = wait_until_sync(answered, f"{url} answers {status}", timeout=30)
+        found = wait_until_sync(answered, f"{url} answers {status}", timeout=60)
         assert found is not None
         return found
 
     def stop(self) -> int:
         """Ask it to leave; its exit code. Twice is fine. Not SIGKILL: what it started would live on."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(90)
 
 
 @contextmanager

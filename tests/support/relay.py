@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 PATH = "/twilio/relay"
-PATIENCE = 10
+PATIENCE = 30
 
 
 class RelaySocket:

@@ -68,7 +68,7 @@ class SentinelTopology:
             for _ in range(3):
                 sentinel = RedisServer("--sentinel", config=config)
                 self.sentinels.append(stack.enter_context(sentinel))
-            wait_until_sync(self._is_known, "the Sentinels know each other and the replica", timeout=20)
+            wait_until_sync(self._is_known, "the Sentinels know each other and the replica", timeout=60)
             self._stack = stack.pop_all()
         return self
 

@@ -141,7 +141,7 @@ class RedisServer:
 
     def client(self, **options: object) -> "redis.Redis":
         """A blocking client for looking at things in tests; it decodes. Not what the product uses."""
-        defaults: dict[str, object] = {"decode_responses": True, "socket_timeout": 5}
+        defaults: dict[str, object] = {"decode_responses": True, "socket_timeout": 30}
         return redis.Redis(host="127.0.0.1", port=self.port, **{**defaults, **options})  # type: ignore[arg-type]
 
     def close(self) -> None:
@@ -195,10 +195,10 @@ class RedisServer:
         self._process.send_signal(how)
         if how is not signal.SIGKILL:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(10)
+                self._process.wait(30)
                 return
             self._process.kill()
-        self._process.wait(10)
+        self._process.wait(30)
 
 
 @contextlib.contextmanager

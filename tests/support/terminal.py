@@ -50,14 +50,14 @@ class Running:
         """Type at the terminal."""
         os.write(self._output, text.encode())
 
-    async def shows(self, text: str, timeout: float = 30) -> None:
+    async def shows(self, text: str, timeout: float = 60) -> None:
         """Wait until `text` was written."""
         try:
             await wait_until(lambda: text in self.text, f"{text!r} is shown", timeout)
         except AssertionError as error:
             raise AssertionError(f"{error}\nIt shows:\n{self.text}") from None
 
-    async def exit_code(self, timeout: float = 30) -> int:
+    async def exit_code(self, timeout: float = 60) -> int:
         """Wait for the end."""
         await wait_until(lambda: self.process.poll() is not None, f"it ends; it shows:\n{self.text}", timeout)
         return self.process.returncode
@@ -68,7 +68,7 @@ class Running:
         os.close(self._output)
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=30)
 
 
 @asynccontextmanager
@@ -113,7 +113,7 @@ async def in_the_background(
 
 
 async def run_script(
-    *arguments: str, cwd: Path, script: str = "", settings: Mapping[str, str] | None = None, timeout: float = 60
+    *arguments: str, cwd: Path, script: str = "", settings: Mapping[str, str] | None = None, timeout: float = 120
 ) -> tuple[int, str, str]:
     """`voiceagent ARGUMENTS` with `script` on standard input: exit code, output, errors."""
     process = await asyncio.create_subprocess_exec(
