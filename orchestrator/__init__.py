@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.conversation.actions import Gather, HangUp, Play, SendDigits, SetLanguage, Transfer
+    from orchestrator.conversation.actions import Gather, HangUp, Play, SendDigits, SetLanguage, SetSpeech, Transfer
     from orchestrator.conversation.state import ConversationState, TurnRecord
     from orchestrator.conversation.turn import Turn
     from orchestrator.state.base import StateManagerBase
@@ -22,6 +22,7 @@ _HOMES = {
     "Play": "conversation.actions",
     "SendDigits": "conversation.actions",
     "SetLanguage": "conversation.actions",
+    "SetSpeech": "conversation.actions",
     "Transfer": "conversation.actions",
     "ConversationState": "conversation.state",
     "TurnRecord": "conversation.state",
@@ -35,7 +36,7 @@ _HOMES = {
 
 __all__ = [  # noqa: RUF022 (by what they are for)
     "Turn", "ConversationState", "TurnRecord",
-    "HangUp", "Transfer", "Play", "SendDigits", "Gather", "SetLanguage",
+    "HangUp", "Transfer", "Play", "SendDigits", "Gather", "SetLanguage", "SetSpeech",
     "StateManagerBase", "InMemoryStateManager", "RedisStateManager", "StateManagerFactory", "get_state_manager",
 ]  # fmt: skip
 

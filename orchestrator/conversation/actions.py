@@ -1,8 +1,10 @@
 """What an agent can do besides speaking. An agent yields these among its text; the channel carries them out.
 
-Actions are carried out in the order they were yielded, after the text that came before them.
+Those of `DEEDS` are carried out where they were yielded, amid the text; the others once all of the reply was spoken.
 """
 
+from collections.abc import Iterable
+from itertools import takewhile
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,8 +15,15 @@ class _Action(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
 
+class _Deed(_Action):
+    """Carried out amid the text. `at` is set by the program: the number of characters of the reply's text before it;
+    None is after all of it."""
+
+    at: int | None = Field(default=None, ge=0, exclude_if=lambda at: at is None)
+
+
 class HangUp(_Action):
-    """End the call once everything before it has been spoken."""
+    """End the call once all of the reply has been spoken."""
 
     type: Literal["hang_up"] = "hang_up"
     reason: str = ""
@@ -31,7 +40,7 @@ class Transfer(_Action):
         super().__init__(to=to, **fields)
 
 
-class Play(_Action):
+class Play(_Deed):
     """Play an audio file. `url` is absolute; `loop` counts plays, 0 means until interrupted.
 
     On a relay, `interruptible` lets the caller cut it off, `preemptible` what is said next.
@@ -47,7 +56,7 @@ class Play(_Action):
         super().__init__(url=url, **fields)
 
 
-class SendDigits(_Action):
+class SendDigits(_Deed):
     """Press keys towards the caller's side: 0-9, *, #, and w for half a second of pause."""
 
     type: Literal["send_digits"] = "send_digits"
@@ -73,12 +82,25 @@ class Gather(_Action):
     language: str | None = None
 
 
-class SetLanguage(_Action):
+class SetLanguage(_Deed):
     """Speak, and understand, another language from here on (BCP 47, such as `sv-SE`)."""
 
     type: Literal["set_language"] = "set_language"
     speech: str | None = None
     recognition: str | None = None
+
+
+class SetSpeech(_Deed):
+    """How what follows in this reply is spoken; `SetSpeech()` goes back to how it is spoken without.
+
+    `interruptible` lets the caller cut it off. On a relay, `preemptible` lets what is said next cut it off.
+    `language` is spoken (BCP 47) without being what the call goes on in.
+    """
+
+    type: Literal["set_speech"] = "set_speech"
+    interruptible: bool = True
+    preemptible: bool = False
+    language: str | None = None
 
 
 class UnknownAction(_Action):
@@ -87,6 +109,14 @@ class UnknownAction(_Action):
     type: str
 
 
-_KnownAction = Annotated[HangUp | Transfer | Play | SendDigits | Gather | SetLanguage, Field(discriminator="type")]
+Deed = Play | SendDigits | SetLanguage | SetSpeech
+_KnownAction = Annotated[HangUp | Transfer | Gather | Deed, Field(discriminator="type")]
 Action = Annotated[_KnownAction | UnknownAction, Field(union_mode="left_to_right")]
-ACTION_TYPES = (HangUp, Transfer, Play, SendDigits, Gather, SetLanguage)
+DEEDS = (Play, SendDigits, SetLanguage, SetSpeech)
+ACTION_TYPES = (HangUp, Transfer, Play, SendDigits, Gather, SetLanguage, SetSpeech)
+
+
+def deeds(actions: Iterable[Action]) -> list[Deed]:
+    """What is carried out amid the text: nothing is after the call was left."""
+    staying = takewhile(lambda action: not isinstance(action, HangUp | Transfer), actions)
+    return [action for action in staying if isinstance(action, DEEDS)]

@@ -1,10 +1,11 @@
 """A reply: what the agent says and does for a turn, and how the turn came out."""
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.conversation.actions import Action
+from orchestrator.conversation.actions import DEEDS, Action, Deed
 from orchestrator.conversation.open_values import OpenToNewer
 
 Outcome = Literal["replied", "interrupted", "timed_out", "failed", "dropped"]
@@ -12,12 +13,37 @@ Outcome = Literal["replied", "interrupted", "timed_out", "failed", "dropped"]
 
 
 class Reply(BaseModel):
-    """The whole of what was said (`text`, as streamed) and done (`actions`, in order)."""
+    """The whole of what was said (`text`, as streamed) and done (`actions`, in order; `at` tells where in the text)."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
     text: str = ""
     actions: list[Action] = Field(default_factory=list)
+
+    def add(self, action: Action) -> None:
+        """Put `action` after the text that there is by now."""
+        self.actions.append(action.model_copy(update={"at": len(self.text)}) if isinstance(action, DEEDS) else action)
+
+    def completed(self) -> "Reply":
+        """The reply when nothing more comes: what was done after all of the text needs no place."""
+        end = len(self.text)
+        done = [
+            action.model_copy(update={"at": None}) if isinstance(action, DEEDS) and action.at == end else action
+            for action in self.actions
+        ]
+        return self.model_copy(update={"actions": done})
+
+
+def in_order(text: str, done: Sequence[Deed], *, since: int = 0) -> Iterator[str | Deed]:
+    """What was said from character `since` on, and `done`, as they follow each other."""
+    for deed in done:
+        at = len(text) if deed.at is None else min(deed.at, len(text))
+        if at > since:
+            yield text[since:at]
+            since = at
+        yield deed
+    if since < len(text):
+        yield text[since:]
 
 
 class TurnResult(BaseModel):

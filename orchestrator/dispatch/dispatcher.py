@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
+from orchestrator.conversation.actions import Deed
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -19,12 +20,17 @@ class PendingReply(Protocol):
     async def wait(self, timeout_seconds: float) -> TurnResult | None:
         """The result, or None when it has not come in time. May be called again, and by several at once."""
 
-    def tokens(self) -> AsyncIterator[str]:
-        """The text of the reply as it is produced, ending when the turn has ended.
+    def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | Deed]:
+        """The text of the reply as it is produced, and what is done amid it, ending when the turn has ended.
+
+        `said` and so many deeds as `done` were given before, and are left out.
 
         A turn that was run again by another worker starts over, and then only what goes beyond
-        the text already given is yielded. A recorded reply comes as one token.
+        the text already given is yielded. A recorded reply comes as it was.
         """
+
+    def tokens(self) -> AsyncIterator[str]:
+        """The text alone."""
 
 
 class Dispatcher(Protocol):

@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from weakref import WeakValueDictionary
 
-from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.actions import Deed, deeds
+from orchestrator.conversation.reply import TurnResult, in_order
 from orchestrator.turns.messages import Settled, Token
 
 CUT_OFF = ("interrupted", "dropped")
@@ -25,6 +26,7 @@ class Pending:
         self.result: TurnResult | None = None
         self.submit_again: Callable[[], Awaitable[TurnResult | None]] | None = None
         self._text = ""
+        self._deeds: list[Deed] = []
         self._epoch = 0
         self._changed = asyncio.Event()
 
@@ -37,17 +39,30 @@ class Pending:
         return self.result
 
     async def tokens(self) -> AsyncIterator[str]:
-        """The reply's text as it grows. What a second run of the turn says anew is not repeated; but where it says
-        something else than what was already given, it is given from its beginning."""
-        given = ""
+        """The reply's text as it grows; see `parts`."""
+        async for part in self.parts():
+            if isinstance(part, str):
+                yield part
+
+    async def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | Deed]:
+        """The reply as it grows, after what of it was `said` and `done` before.
+
+        What a second run of the turn says and does anew is not repeated; but where it says something else than what
+        was already given, it is given from its beginning.
+        """
         while True:
             changed, result = self._changed, self.result
-            text = self._text if result is None else result.reply.text
-            if result is not None and result.outcome in CUT_OFF and not text.startswith(given):
-                return
-            if more := _more(given, text, is_settled=result is not None):
-                yield more
-                given = text
+            text, doing = self._text, self._deeds
+            if result is not None:
+                text, doing = result.reply.text, deeds(result.reply.actions)
+                if result.outcome in CUT_OFF:
+                    if not text.startswith(said):
+                        return
+                    doing = []
+            if more := _more(said, done, text, doing, is_settled=result is not None):
+                for part in more:
+                    yield part
+                said, done = text, max(done, len(doing))
             elif result is not None:
                 return
             else:
@@ -58,9 +73,11 @@ class Pending:
         if self.result is not None or token.epoch < self._epoch:
             return
         if token.epoch > self._epoch:
-            self._epoch, self._text = token.epoch, ""
-        if token.index <= len(self._text):
-            self._text = self._text[: token.index] + token.text
+            self._epoch, self._text, self._deeds = token.epoch, "", []
+        piece = token.piece
+        if piece.index <= len(self._text) and piece.done <= len(self._deeds):
+            self._text = self._text[: piece.index] + piece.text
+            self._deeds = [*self._deeds[: piece.done], *piece.deeds]
             self._tell()
 
     def settle(self, result: TurnResult) -> None:
@@ -74,13 +91,17 @@ class Pending:
         changed.set()
 
 
-def _more(given: str, text: str, *, is_settled: bool) -> str:
-    """What is to be said after `given`, when the reply is `text` so far."""
-    if text.startswith(given):
-        return text[len(given) :]
-    if given.startswith(text) and not is_settled:  # a second run that has not caught up yet
-        return ""
-    return f" {text}" if text else ""
+def _more(said: str, done: int, text: str, doing: list[Deed], *, is_settled: bool) -> list[str | Deed]:
+    """What is to be given after `said` and `done`, when the reply is `text` and `doing` so far."""
+    if text.startswith(said):
+        return list(in_order(text, doing[done:], since=len(said)))
+    if said.startswith(text) and not is_settled:  # a second run that has not caught up yet
+        return []
+    anew = list(in_order(text, doing))
+    words = next((index for index, part in enumerate(anew) if isinstance(part, str)), None)
+    if words is not None:
+        anew[words] = f" {anew[words]}"
+    return anew
 
 
 class ReplyHub:

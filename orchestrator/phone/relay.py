@@ -61,6 +61,7 @@ class RelaySession:
         self._has_spoken = False
         self._asks_later = False
         self._was_cut = False
+        self._may_interrupt = True
         self._cut = asyncio.Event()
         self._outgoing: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._handoff: str | None = None
@@ -130,7 +131,7 @@ class RelaySession:
     def _hear(self, answer: Answer) -> bool:
         if answer.is_silence:
             return True
-        if self._is_speaking or self._waits_to_be_spoken:
+        if (self._is_speaking or self._waits_to_be_spoken) and self._may_interrupt:
             self._interrupt()
         if answer.speech:
             self._outgoing.put_nowait({"type": "prompt", "voicePrompt": answer.speech, "lang": "en-US", "last": True})
@@ -181,6 +182,7 @@ class RelaySession:
             match frame["type"]:
                 case "text":
                     self._asks_later = False
+                    self._may_interrupt = frame.get("interruptible", True) is not False
                     await self._utter(str(frame.get("token", "")))
                     if frame.get("last", True) and not self._cut.is_set():
                         await self._finish_reply()

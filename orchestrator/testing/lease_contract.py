@@ -8,6 +8,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import Turn
 from orchestrator.state.base import StateManagerBase
 from orchestrator.testing.example_turns import OPENING, a_turn, answered, claimed, commit, held
+from orchestrator.turns.messages import Piece
 from orchestrator.turns.store import Claim, Commit, TurnStore
 
 
@@ -119,10 +120,10 @@ class LeaseContract:
         await self.expire(store, old)
         new = await claimed(store, holder="bert")
         assert await store.renew([old.lease, new.lease]) == [old.lease]
-        assert await store.say(old.lease, "t1", 0, "stale") is False
+        assert await store.say(old.lease, "t1", Piece(0, "stale")) is False
         await store.release(old)
         assert await store.claim("CA1", "carl") is None, "the release of an old epoch gave the lease away"
-        assert await store.say(new.lease, "t1", 0, "fresh") is True
+        assert await store.say(new.lease, "t1", Piece(0, "fresh")) is True
         assert (await commit(store, new, "fresh")).status == "committed"
         stale, record = answered(old, "stale")
         assert (await store.commit(old, stale, record)).status in ("lost", "recorded", "conflict")
@@ -139,7 +140,7 @@ class LeaseContract:
         await self.expire(store, old)
         new = await claimed(store)
         assert await store.renew([old.lease]) == [old.lease]
-        assert await store.say(old.lease, "t1", 0, "stale") is False
+        assert await store.say(old.lease, "t1", Piece(0, "stale")) is False
         assert await store.renew([new.lease]) == []
 
     async def test_what_the_state_and_the_store_say_of_a_turn_is_the_same(

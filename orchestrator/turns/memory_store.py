@@ -13,7 +13,7 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.errors import CallEnded, CallRefused, StateConflict, TurnRejected, UnknownCall
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.dead_letter import DeadLetter
-from orchestrator.turns.messages import Arrival, Settled, Token
+from orchestrator.turns.messages import Arrival, Piece, Settled, Token
 from orchestrator.turns.store import Claim, Commit, Lease
 
 MOST_DEAD_LETTERS = 1000
@@ -146,10 +146,10 @@ class InMemoryTurnStore:
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
         return [lease for lease in leases if not self._desk(lease).holds(lease)]
 
-    async def say(self, lease: Lease, turn_id: str, index: int, text: str) -> bool:
+    async def say(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
         held = self._desk(lease).holds(lease)
         if held:
-            self.tell(Token(lease.call_sid, turn_id, lease.epoch, index, text))
+            self.tell(Token(lease.call_sid, turn_id, lease.epoch, piece))
         return held
 
     async def commit(

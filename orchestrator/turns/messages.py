@@ -1,29 +1,50 @@
 """What workers and ingresses tell each other over pub/sub. Hints: what is lost is found in the store.
 
-A message is one JSON object. To an ingress: `{"c": call_sid, "t": turn_id, "e": epoch}` with either `"i"` (index of
-the first character) and `"x"` (text), or `"r"` (the `TurnResult` as JSON text). From another ingress: `{"c"}` with
-`"o"` (the channel of the one that has the call's line now) or `"g"` (that of the one that has given it up). To a
-worker: `{"c", "t", "k": kind}`: a turn has come while you hold the call; of an interruption also `"x"`, what was heard,
-and `"a"`, the turn it is about.
+A message is one JSON object.
+
+- To an ingress from a worker: `{"c": call_sid, "t": turn_id, "e": epoch}` with either a piece of the reply, `"i"`
+  (index of the first character), `"x"` (text) and, if there are any, `"n"` (how many deeds came before) and `"d"`
+  (deeds), or `"r"` (the `TurnResult` as JSON text).
+- To an ingress from another one: `{"c"}` with `"o"` (the channel of the one that has the call's line now) or `"g"` (of
+  the one that has given it up).
+- To a worker: `{"c", "t", "k": kind}`: a turn has come while you hold the call; of an interruption also `"x"`, what was
+  heard, and `"a"`, the turn it is about.
+
 Unknown fields are ignored.
 """
 
 import json
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field, TypeAdapter
+
+from orchestrator.conversation.actions import Deed
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a reply: `text` from the character `index` on, and what is to be done after `done` other deeds.
+
+    Each deed has its place in the text of the reply.
+    """
+
+    index: int
+    text: str
+    done: int = 0
+    deeds: tuple[Deed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a reply. `index` is where in the reply's text it begins, in characters."""
+    """A piece of the reply to a turn, from the run with this epoch."""
 
     call_sid: str
     turn_id: str
     epoch: int
-    index: int
-    text: str
+    piece: Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +85,20 @@ class GivenUp:
     channel: str
 
 
+_DEED: TypeAdapter[Deed] = TypeAdapter(Annotated[Deed, Field(discriminator="type")])
+
 ToIngress = Token | Settled | TakenOver | GivenUp
 
 
 def token_message(token: Token) -> str:
     """`token` as it travels."""
-    return json.dumps({"c": token.call_sid, "t": token.turn_id, "e": token.epoch, "i": token.index, "x": token.text})
+    piece = token.piece
+    fields: dict[str, object] = {"i": piece.index, "x": piece.text}
+    if piece.done:
+        fields["n"] = piece.done
+    if piece.deeds:
+        fields["d"] = [deed.model_dump(mode="json") for deed in piece.deeds]
+    return json.dumps({"c": token.call_sid, "t": token.turn_id, "e": token.epoch, **fields})
 
 
 def settled_message(call_sid: str, turn_id: str, epoch: int, result_json: str) -> str:
@@ -102,7 +131,8 @@ def read_to_ingress(message: bytes | str) -> ToIngress:
         return TakenOver(fields["c"], fields["o"])
     if "g" in fields:
         return GivenUp(fields["c"], fields["g"])
-    return Token(fields["c"], fields["t"], int(fields["e"]), int(fields["i"]), fields["x"])
+    done, doing = int(fields.get("n", 0)), tuple(map(_DEED.validate_python, fields.get("d", ())))
+    return Token(fields["c"], fields["t"], int(fields["e"]), Piece(int(fields["i"]), fields["x"], done, doing))
 
 
 def read_arrival(message: bytes | str) -> Arrival:

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from orchestrator.conversation.actions import HangUp
+from orchestrator.conversation.actions import Action, HangUp, SetLanguage
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import CallStatus, ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.turn import Turn
@@ -16,8 +16,9 @@ def record_of_run(running: RunningTurn, outcome: Outcome, stop: Stop | None = No
     """The record of a turn that ran: to the end, into a fault (then an apology is said), or until it was stopped."""
     claim, reply = running.claim, running.reply
     if outcome in ("failed", "timed_out") and claim.turn.kind != "ended":
-        reply = Reply(text=_joined(reply.text, APOLOGY))
-    record = TurnRecord.of(claim.turn, outcome, reply, epoch=claim.lease.epoch)
+        kept = _languages(reply.actions) if claim.streamed else []
+        reply = Reply(text=_joined(reply.text, APOLOGY), actions=kept)
+    record = TurnRecord.of(claim.turn, outcome, reply.completed(), epoch=claim.lease.epoch)
     if stop is not None:
         _keep_what_was_heard(record, stop, streamed=claim.streamed)
     return record
@@ -38,9 +39,14 @@ def _keep_what_was_heard(record: TurnRecord, stop: Stop, *, streamed: bool) -> N
         heard = ""  # the reply would have been handed over whole, so nothing of it was heard
     if heard is not None:
         record.reply.text = record.heard = heard
-    record.reply.actions = []
+    record.reply.actions = _languages(record.reply.actions) if streamed else []
     if stop.reason == "merged":
         record.__pydantic_extra__ = {**(record.__pydantic_extra__ or {}), "merged": True}
+
+
+def _languages(actions: list[Action]) -> list[Action]:
+    """What a reply that was not finished has done, and still holds: the provider was told of it at once."""
+    return [action for action in actions if isinstance(action, SetLanguage)]
 
 
 def with_words_before(turn: Turn, state: ConversationState) -> Turn:

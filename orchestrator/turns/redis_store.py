@@ -28,7 +28,7 @@ from orchestrator.state.base import StateManagerBase
 from orchestrator.state.reading import read_state
 from orchestrator.state.reading import unreadable as unreadable_state
 from orchestrator.turns.dead_letter import DeadLetter
-from orchestrator.turns.messages import Token, arrival_message, settled_message, token_message
+from orchestrator.turns.messages import Piece, Token, arrival_message, settled_message, token_message
 from orchestrator.turns.redis_dead_letters import RedisDeadLetters
 from orchestrator.turns.redis_reading import RedisTurnReading
 from orchestrator.turns.redis_scripts import ReplicaWait, TurnScripts
@@ -181,9 +181,9 @@ class RedisTurnStore(RedisTurnReading):
                 answers = await pipe.execute()
         return [lease for lease, held in zip(leases, answers, strict=True) if not held]
 
-    async def say(self, lease: Lease, turn_id: str, index: int, text: str) -> bool:
+    async def say(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
         call = keys.call(lease.call_sid)
-        message = token_message(Token(lease.call_sid, turn_id, lease.epoch, index, text))
+        message = token_message(Token(lease.call_sid, turn_id, lease.epoch, piece))
         told = await self._scripts.run("say", [call.lease, call.listeners], [lease.holder, lease.epoch, message])
         return int(told) >= 0
 

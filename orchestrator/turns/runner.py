@@ -203,12 +203,12 @@ class TurnRunner:
                 reply.text += part
                 if len(reply.text) > outcomes.MOST_REPLY_CHARACTERS:
                     raise ValueError(f"the reply is longer than {outcomes.MOST_REPLY_CHARACTERS} characters")
-                if speaker is not None:
-                    speaker.grown()
             else:
-                reply.actions.append(part)
+                reply.add(part)
                 if len(reply.actions) > 100:
                     raise ValueError("the reply has more than 100 actions")
+            if speaker is not None:
+                speaker.grown()
 
     async def _leave(self, claim: Claim, stop: Stop) -> None:
         """Go from a turn without an answer: its lease is another's now, or becomes so."""

@@ -1,9 +1,11 @@
-"""Sends a reply's text out while it grows: the first words at once, then what came while the last piece was sent."""
+"""Sends a reply out while it grows: the first words at once, then what came while the last piece was sent."""
 
 import asyncio
 import logging
 
+from orchestrator.conversation.actions import deeds
 from orchestrator.errors import StoreUnavailable
+from orchestrator.turns.messages import Piece
 from orchestrator.turns.running import RunningTurn
 from orchestrator.turns.store import TurnStore
 
@@ -11,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class Speaker:
-    """Streams one running turn. Text that the store could not take is not repeated: the result holds all of it."""
+    """Streams one running turn. What the store could not take is not repeated: the result holds all of it."""
 
     def __init__(self, store: TurnStore, running: RunningTurn) -> None:
         self._store = store
@@ -20,7 +22,7 @@ class Speaker:
         self._task = asyncio.ensure_future(self._speak())
 
     def grown(self) -> None:
-        """The reply has more text."""
+        """The reply has more text, or another action."""
         self._grown.set()
 
     async def close(self) -> None:
@@ -29,18 +31,19 @@ class Speaker:
         await asyncio.wait({self._task}, timeout=1)
 
     async def _speak(self) -> None:
-        claim, sent = self._running.claim, 0
+        claim, reply, sent, done = self._running.claim, self._running.reply, 0, 0
         while True:
             await self._grown.wait()
             await asyncio.sleep(0)  # a reply that is complete by now needs no tokens: its result is on its way
             self._grown.clear()
-            text = self._running.reply.text[sent:]
-            if not text:
+            text, doing = reply.text[sent:], tuple(deeds(reply.actions)[done:])
+            if not text and not doing:
                 continue
+            piece = Piece(sent, text, done, doing)
             try:
-                if not await self._store.say(claim.lease, claim.turn.turn_id, sent, text):
+                if not await self._store.say(claim.lease, claim.turn.turn_id, piece):
                     self._running.stop("lost")
                     return
             except StoreUnavailable:
                 logger.debug("A piece of a reply was not sent", extra={"call_sid": claim.lease.call_sid})
-            sent += len(text)
+            sent, done = sent + len(text), done + len(doing)

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
+from orchestrator.turns.messages import Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ class TurnStore(Protocol):
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
         """Hold the leases for longer; those that are lost."""
 
-    async def say(self, lease: Lease, turn_id: str, index: int, text: str) -> bool:
-        """Send the reply's text from character `index` on to who listens; False when the lease is lost."""
+    async def say(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
+        """Send a piece of the reply to who listens; False when the lease is lost."""
 
     async def commit(
         self, claim: Claim, state: ConversationState | None, record: TurnRecord, *, keep: bool = True

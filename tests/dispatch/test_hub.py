@@ -3,13 +3,14 @@
 import asyncio
 import gc
 
+from orchestrator.conversation.actions import Play, SetLanguage
 from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.dispatch.hub import Pending, ReplyHub
-from orchestrator.turns.messages import Settled, Token
+from orchestrator.turns.messages import Piece, Settled, Token
 
 
 def token(text: str, index: int, epoch: int = 1) -> Token:
-    return Token("CA1", "t1", epoch, index, text)
+    return Token("CA1", "t1", epoch, Piece(index, text))
 
 
 def settled(text: str) -> Settled:
@@ -115,3 +116,22 @@ async def test_nothing_is_said_after_an_interruption() -> None:
         Settled(TurnResult(call_sid="CA1", turn_id="t1", outcome="interrupted", reply=Reply(text="life is")), 1)
     )
     assert [text async for text in tokens] == []
+
+
+async def test_what_a_first_run_has_done_a_second_one_does_not_do_again() -> None:
+    pending = Pending("CA1", "t1")
+    language, song = SetLanguage(speech="sv-SE", at=0), Play("https://example.com/a.mp3", at=5)
+    parts = pending.parts()
+    pending.heard(Token("CA1", "t1", 1, Piece(0, "Hej! ", 0, (language,))))
+    assert [await anext(parts), await anext(parts)] == [language, "Hej! "]
+    pending.heard(Token("CA1", "t1", 2, Piece(0, "Hej! Nu ", 0, (language, song))))
+    assert [await anext(parts), await anext(parts)] == [song, "Nu "]
+
+
+async def test_text_after_a_lost_action_waits_for_the_result() -> None:
+    pending = Pending("CA1", "t1")
+    pending.heard(Token("CA1", "t1", 1, Piece(0, "Hej!", 1)))
+    language = SetLanguage(speech="sv-SE", at=0)
+    reply = Reply(text="Hej!", actions=[language])
+    pending.settle(TurnResult(call_sid="CA1", turn_id="t1", outcome="replied", reply=reply))
+    assert [part async for part in pending.parts()] == [language, "Hej!"]

@@ -12,6 +12,7 @@ from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.turn_store_contract import TurnStoreContract, a_turn, claimed, commit
 from orchestrator.turns.memory_store import InMemoryTurnStore
+from orchestrator.turns.messages import Piece
 from orchestrator.turns.redis_store import RedisTurnStore
 from orchestrator.turns.store import Claim
 
@@ -131,11 +132,11 @@ async def test_who_listens_hears_tokens_and_the_result_and_nothing_of_an_old_epo
         await pubsub.get_message(timeout=5)
         await store.submit(a_turn("t1"), opening={}, stream=True)
         old = await claimed(store)
-        await store.say(old.lease, "t1", 0, "one")
+        await store.say(old.lease, "t1", Piece(0, "one"))
         await expire_in_redis(redis_client, old)
         new = await claimed(store, holder="bert")
-        await store.say(old.lease, "t1", 3, "stale")
-        await store.say(new.lease, "t1", 0, "two")
+        await store.say(old.lease, "t1", Piece(3, "stale"))
+        await store.say(new.lease, "t1", Piece(0, "two"))
         await commit(store, old, "stale")
         await commit(store, new, "two")
         heard = [json.loads((await pubsub.get_message(timeout=5))["data"]) for _ in range(3)]

@@ -17,6 +17,7 @@ from orchestrator.errors import CallEnded
 from orchestrator.redis import keys
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.turn_store_contract import a_turn, answered
+from orchestrator.turns.messages import Piece
 from orchestrator.turns.redis_store import RedisTurnStore
 from orchestrator.turns.store import Claim
 
@@ -155,7 +156,7 @@ class TurnsOfACall(RuleBasedStateMachine):
     @rule(data=st.data())
     def say(self, data: st.DataObject) -> None:
         claim = data.draw(st.sampled_from(self.claims))
-        assert self.run(self.store.say, claim.lease, claim.turn.turn_id, 0, "text") is self._is_held(claim)
+        assert self.run(self.store.say, claim.lease, claim.turn.turn_id, Piece(0, "text")) is self._is_held(claim)
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), keep=st.booleans(), hang_up=st.sampled_from([False, False, False, True]))

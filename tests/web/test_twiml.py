@@ -14,6 +14,7 @@ from orchestrator.conversation.actions import (
     Play,
     SendDigits,
     SetLanguage,
+    SetSpeech,
     Transfer,
     UnknownAction,
 )
@@ -73,6 +74,18 @@ def test_keys_are_sent_before_the_gather():
     document = rendered("Connecting.", SendDigits("1w2#"))
     assert verbs(document) == ["Say", "Play", "Gather", "Redirect"]
     assert document.find("Play").get("digits") == "1w2#"
+
+
+def test_actions_amid_the_text_stay_where_they_were_yielded():
+    document = rendered(
+        "Terms. Hej. Bye.", SetSpeech(interruptible=False, at=0), SetSpeech(at=7), SetLanguage(speech="sv-SE", at=7),
+        Play("https://example.com/a.mp3", at=11),
+    )  # fmt: skip
+    assert verbs(document) == ["Say", "Gather", "Redirect"], "what must be heard is said outside of the Gather"
+    assert document.findtext("Say") == "Terms."
+    gather = [(child.tag, child.text, child.get("language")) for child in document.find("Gather")]
+    assert gather[0] == ("Say", "Hej.", "sv-SE")
+    assert [tag for tag, *_ in gather] == ["Say", "Play", "Say"]
 
 
 def test_nothing_follows_the_end():

@@ -1,14 +1,26 @@
 """Replies as TwiML. Pure functions of what they are given, so that every retry gets the same bytes."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from twilio.twiml import TwiML
 from twilio.twiml.voice_response import Dial, VoiceResponse
 from twilio.twiml.voice_response import Gather as GatherVerb
 
-from orchestrator.conversation.actions import Action, Gather, HangUp, Play, SendDigits, SetLanguage, Transfer
-from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.actions import (
+    Action,
+    Gather,
+    HangUp,
+    Play,
+    SendDigits,
+    SetLanguage,
+    SetSpeech,
+    Transfer,
+    deeds,
+)
+from orchestrator.conversation.reply import TurnResult, in_order
 from web.twilio.language import Languages
 from web.twilio.sentences import pieces, printable
 
@@ -100,47 +112,72 @@ def _xml(response: VoiceResponse) -> str:
 def _document(result: TurnResult, next_turn: int, languages: Languages) -> str:
     response = VoiceResponse()
     actions = result.reply.actions
-    for action in actions:
-        if isinstance(action, SetLanguage):
-            languages = languages.changed_by(action)
-    said, was_cut = pieces(result.reply.text)
-    if was_cut:
-        _log_cut(result, "text")
-    if not said and not actions and result.outcome in ("failed", "timed_out"):
-        said = [APOLOGY]
-    end = next((i for i, action in enumerate(actions) if isinstance(action, HangUp | Transfer)), None)
+    text = result.reply.text
+    if not printable(text).strip() and not actions and result.outcome in ("failed", "timed_out"):
+        text = APOLOGY
+    script, after = _script(result, text, languages)
+    end = next((action for action in actions if isinstance(action, HangUp | Transfer)), None)
     if end is not None:
-        _perform(response, said, actions[:end], languages)
-        _leave(response, actions[end])
+        for step in script:
+            step.perform(response)
+        _leave(response, end)
     else:
-        _ask(response, said, actions, next_turn, languages)
+        options = next((action for action in reversed(actions) if isinstance(action, Gather)), Gather())
+        _ask(response, script, options, next_turn, after)
     return _xml(response)
 
 
-def _ask(
-    response: VoiceResponse, said: Sequence[str], actions: Sequence[Action], number: int, languages: Languages
-) -> None:
-    """Speak inside the Gather, so that the caller can interrupt; keys cannot be sent from there."""
-    options = next((action for action in reversed(actions) if isinstance(action, Gather)), Gather())
-    keys = [i for i, action in enumerate(actions) if isinstance(action, SendDigits)]
-    inside = keys[-1] + 1 if keys else 0
-    if keys:
-        _perform(response, said, actions[:inside], languages)
-        said = ()
+@dataclass(frozen=True)
+class _Step:
+    """A verb to come. `is_outside` one that must not be nested in a Gather."""
+
+    perform: Callable[[TwiML], object]
+    is_outside: bool = False
+
+
+def _script(result: TurnResult, text: str, languages: Languages) -> tuple[list[_Step], Languages]:
+    """What is said and done, in order, and the languages after it."""
+    steps: list[_Step] = []
+    speech = SetSpeech()
+    for part in in_order(text, deeds(result.reply.actions)):
+        match part:
+            case str():
+                said, was_cut = pieces(part)
+                if was_cut:
+                    _log_cut(result, "text")
+                spoken = languages.changed_by(SetLanguage(speech=speech.language))
+                steps += [
+                    _Step(partial(_say, text=piece, languages=spoken), not speech.interruptible) for piece in said
+                ]
+            case SetSpeech():
+                speech = part
+            case SetLanguage():
+                languages = languages.changed_by(part)
+            case Play():
+                steps.append(_Step(partial(_play, action=part), not part.interruptible))
+            case SendDigits():
+                steps.append(_Step(partial(_press, digits=part.digits), is_outside=True))
+    return steps, languages
+
+
+def _ask(response: VoiceResponse, script: Sequence[_Step], options: Gather, number: int, languages: Languages) -> None:
+    """Speak inside the Gather, so that the caller can interrupt; all before it cannot be interrupted."""
+    inside = max((i + 1 for i, step in enumerate(script) if step.is_outside), default=0)
+    for step in script[:inside]:
+        step.perform(response)
     gather = _gather(response, options, number, languages)
-    _perform(gather, said, actions[inside:], languages)
+    for step in script[inside:]:
+        step.perform(gather)
     # Providers that do not know actionOnEmptyResult fall through to here; with no verb they would hang up.
     response.redirect(languages.turn_path(number), method="POST")
 
 
-def _perform(verb: TwiML, said: Sequence[str], actions: Sequence[Action], languages: Languages) -> None:
-    for text in said:
-        _say(verb, text, languages)
-    for action in actions:
-        if isinstance(action, Play):
-            verb.play(printable(action.url), loop=min(action.loop, MAX_PLAYS) if action.loop != 1 else None)
-        elif isinstance(action, SendDigits):
-            verb.play(digits=action.digits)
+def _play(verb: TwiML, action: Play) -> None:
+    verb.play(printable(action.url), loop=min(action.loop, MAX_PLAYS) if action.loop != 1 else None)
+
+
+def _press(verb: TwiML, digits: str) -> None:
+    verb.play(digits=digits)
 
 
 def _leave(response: VoiceResponse, action: Action) -> None:

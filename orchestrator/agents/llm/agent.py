@@ -15,7 +15,7 @@ from orchestrator.agents.llm.persona import system_prompt
 from orchestrator.agents.llm.toolbox import Desk, Toolbox
 from orchestrator.agents.protocol import Part
 from orchestrator.agents.receptionist.times import Clock, office_clock
-from orchestrator.conversation.actions import Action, HangUp, Transfer
+from orchestrator.conversation.actions import DEEDS, Action, HangUp, SetLanguage, SetSpeech, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import ModelFailed
@@ -60,7 +60,7 @@ class ModelAgent:
         self._clock = clock
 
     async def reply(self, turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
-        """Answer one turn: text as the model produces it, then the actions that its tools asked for."""
+        """Answer one turn: text as the model produces it, what its tools asked for amid it, and then what ends it."""
         if turn.kind in ("ended", "interrupted"):  # nobody listens; or the caller speaks, and their words follow
             return
         if turn.kind == "silence" and silences_before(state) + 1 >= MOST_SILENCES:
@@ -71,19 +71,19 @@ class ModelAgent:
         speech = Speech(asyncio.get_running_loop().time() + self._answer_seconds)
         try:
             async with aclosing(self._answer(turn, state, desk, speech)) as answer:
-                async for text in answer:
-                    yield text
+                async for part in answer:
+                    yield part
         except (ModelFailed, TimeoutError) as error:
             failure = error if isinstance(error, ModelFailed) else ModelFailed(LATE)
             if not speech.has_begun and not desk.is_used:
                 raise failure from None
             _note_failure(turn, failure)
             yield speech.sentence(BROKE_OFF)
-        for action in _orderly(desk.actions):
+        for action in (*desk.deeds(), *_endings(desk.actions)):
             yield action
 
-    async def _answer(self, turn: Turn, state: ConversationState, desk: Desk, speech: "Speech") -> AsyncGenerator[str]:
-        """Ask, run what tools are called, and ask again, until an answer calls no more."""
+    async def _answer(self, turn: Turn, state: ConversationState, desk: Desk, speech: "Speech") -> AsyncGenerator[Part]:
+        """Ask, run what tools are called, do what they asked for, and ask again, until an answer calls no more."""
         system = system_prompt(self._persona, self._clock(), state.from_number)
         messages = messages_for(turn, state, system, self._history_characters)
         for _ in range(MOST_REQUESTS):
@@ -100,7 +100,11 @@ class ModelAgent:
             acted = len(desk.actions)
             async with asyncio.timeout_at(speech.until):
                 results = [ToolReturnPart(call.tool_name, await desk.run(call), call.tool_call_id) for call in calls]
-            if speech.has_words and len(desk.actions) - acted == len(calls):
+            done = desk.deeds()
+            for deed in done:
+                yield deed
+            speaks_on = any(isinstance(deed, SetLanguage | SetSpeech) for deed in done)
+            if speech.has_words and len(desk.actions) - acted == len(calls) and not speaks_on:
                 return  # it said goodbye and hung up: there is nothing to ask it for
             messages += [response, ModelRequest(parts=results)]
         raise ModelFailed(f"The model called tools {MOST_REQUESTS} times in one turn, and was stopped.")
@@ -170,10 +174,10 @@ class Speech:
         return piece
 
 
-def _orderly(actions: list[Action]) -> list[Action]:
-    """The actions as they can be carried out: who is connected with a person must not be hung up on."""
+def _endings(actions: list[Action]) -> list[Action]:
+    """What comes after all that was said: who is connected with a person must not be hung up on."""
     transfers = [action for action in actions if isinstance(action, Transfer)]
-    others = [action for action in actions if not isinstance(action, Transfer | HangUp)]
+    others = [action for action in actions if not isinstance(action, (Transfer, HangUp, *DEEDS))]
     return [*others, *(transfers[:1] or [action for action in actions if isinstance(action, HangUp)][:1])]
 
 

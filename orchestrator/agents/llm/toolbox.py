@@ -17,7 +17,7 @@ from pydantic_core import to_json, to_jsonable_python
 
 from orchestrator.agents.llm.tools import ToolFunction
 from orchestrator.agents.llm.unicode import whole
-from orchestrator.conversation.actions import ACTION_TYPES, Action
+from orchestrator.conversation.actions import ACTION_TYPES, DEEDS, Action, Deed
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadAgent
@@ -80,6 +80,12 @@ class Desk:
     state: ConversationState
     actions: list[Action] = field(default_factory=list)
     is_used: bool = False
+    _looked_at: int = 0
+
+    def deeds(self) -> list[Deed]:
+        """What is to be done amid the text and was not given before."""
+        new, self._looked_at = self.actions[self._looked_at :], len(self.actions)
+        return [action for action in new if isinstance(action, DEEDS)]
 
     async def run(self, call: ToolCallPart) -> Any:
         """Carry out one call, unless this turn has done just that already. What the model is told, as JSON."""

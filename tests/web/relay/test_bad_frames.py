@@ -115,7 +115,7 @@ async def test_senders_may_spell_the_signed_url_in_several_ways(start_ingress, s
 async def test_who_does_not_read_is_given_up(ingress, monkeypatch, caplog):
     monkeypatch.setattr("web.twilio.relay.line.SLOW_READER_SECONDS", 0.2)
     # More than the kernel buffers; a reply of such a length is refused before it comes to that.
-    monkeypatch.setattr("web.twilio.relay.outbound.tokens", lambda said: [" " * 1_000_000] * 10)
+    monkeypatch.setattr("web.twilio.relay.outbound.tokens", lambda said, **_: [" " * 1_000_000] * 10)
     async with relay_socket(ingress.url, max_queue=1) as caller:
         caller.connection.transport.pause_reading()
         await caller.setup(CALL)

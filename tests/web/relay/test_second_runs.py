@@ -9,7 +9,7 @@ from support.waiting import wait_until
 
 from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.dispatch.hub import Pending
-from orchestrator.turns.messages import Token
+from orchestrator.turns.messages import Piece, Token
 from web.twilio.relay import mouth as mouths
 from web.twilio.relay.mouth import Mouth, Speech
 
@@ -31,7 +31,7 @@ def run(pending: Pending, epoch: int, *tokens: str) -> None:
     """A run of the agent says this."""
     index = 0
     for text in tokens:
-        pending.heard(Token(pending.call_sid, pending.turn_id, epoch, index, text))
+        pending.heard(Token(pending.call_sid, pending.turn_id, epoch, Piece(index, text)))
         index += len(text)
 
 

@@ -4,12 +4,12 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.conversation.actions import Gather, HangUp, Transfer
-from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.actions import Deed, Gather, HangUp, Transfer, deeds
+from orchestrator.conversation.reply import TurnResult, in_order
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply
@@ -142,29 +142,24 @@ class Conversation:
         """Go on without a greeting: attach to what is being answered, else say what was not surely heard."""
         self._log(logging.INFO, "A call goes on over a new socket", action="relay.resumed")
         self._asked(past.asked(state))
-        chosen = past.languages(state)
+        unsaid = None if unanswered else past.left_unsaid(state, self._lost_at or datetime.now(UTC))
+        chosen = past.languages(state, unsaid)
         if chosen is not None and (frame := outbound.deed(chosen)) is not None:
             await self._line.send(frame)
         for turn_id, pending in unanswered:
             self.mouth.speak(Speech(turn_id, pending))
-        if not unanswered:
-            await self._say_again(state)
+        if unsaid is not None:
+            await self._say_again(state, unsaid)
         if state.ended is not None:
             await self.mouth.leave(HangUp())
         elif not unanswered:
             self._quiet_from(self.mouth.clock.seconds_left)
 
-    async def _say_again(self, state: ConversationState) -> None:
-        unsaid = past.left_unsaid(state, self._lost_at or datetime.now(UTC))
-        if unsaid is None:
-            return
+    async def _say_again(self, state: ConversationState, unsaid: past.Unsaid) -> None:
         record = state.record_of(unsaid.turn_id)
         assert record is not None
         speech = Speech(unsaid.turn_id, _Recorded(record.result(self.call_sid)), prefix=unsaid.heard)
-        if unsaid.rest:
-            self.mouth.latest = speech
-            await self.mouth.say(unsaid.rest)
-        await self.mouth.act(speech, list(unsaid.actions))
+        await self.mouth.say_rest(speech, unsaid.parts, unsaid.ending)
 
     async def _submitted(self, turn: Turn) -> PendingReply | None:
         try:
@@ -229,8 +224,14 @@ class _Recorded:
         """It is there."""
         return self.result
 
-    async def tokens(self) -> Any:
-        """All of it as one token."""
+    async def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | Deed]:
+        """What there is of it after `said` and `done`."""
+        assert self.result is not None
+        for part in in_order(self.result.reply.text, deeds(self.result.reply.actions)[done:], since=len(said)):
+            yield part
+
+    async def tokens(self) -> AsyncIterator[str]:
+        """Its text."""
         assert self.result is not None
         yield self.result.reply.text
 

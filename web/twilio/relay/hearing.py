@@ -41,6 +41,11 @@ class SpeakingClock:
         self._waiting = 0
 
     @property
+    def unspoken(self) -> int:
+        """How much of what was begun the provider has not said to be over."""
+        return max(self._waiting, 0)
+
+    @property
     def is_silent(self) -> bool:
         """Whether it is known, and not only reckoned, that nothing is being spoken."""
         return not self._until

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
-from orchestrator.conversation.actions import Action, HangUp, Transfer
+from orchestrator.conversation.actions import Action, Deed, Gather, HangUp, SetSpeech, Transfer
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply
@@ -26,14 +26,24 @@ LOOK_SECONDS = 2.0
 
 @dataclass(eq=False)
 class Speech:
-    """A reply that is to be said. `said` is what was sent; `turn` is None if another session
-    handed it over; `prefix` was heard before, over another line. `held_until` is on the monotonic clock."""
+    """A reply that is to be said, in one utterance or, when something is done amid it, in several.
+
+    `turn` is None if another session handed it over; `prefix` was heard before, over another line. `said` is what was
+    sent, `done` how many deeds were; `begins` are the places in `said` where utterances begin, the last of which is not
+    ended while `is_open`. `heard` is what was heard of the reply when it was cut off. `held_until` is on the
+    monotonic clock.
+    """
 
     turn_id: str
     pending: PendingReply
     turn: Turn | None = None
     prefix: str = ""
     said: str = ""
+    done: int = 0
+    begins: list[int] = field(default_factory=list)
+    is_open: bool = False
+    manner: SetSpeech = outbound.PLAIN
+    heard: str = ""
     leaving: Action | None = None
     held_until: float = 0.0
     since: float = field(default_factory=time.monotonic)
@@ -86,13 +96,16 @@ class Mouth:
         for speech in filter(None, (self._current, *self._speeches)):
             speech.held_until = time.monotonic() + VERDICT_SECONDS
 
-    def cut(self) -> Speech | None:
-        """The caller has interrupted: nothing more of what they hear is sent. The speech that was cut off.
+    def cut(self, heard: str) -> Speech | None:
+        """The caller has interrupted an utterance of which they `heard` this: nothing more of what they hear is sent.
+        The speech that was cut off.
 
         What the reply has decided stays decided: if it ends the session, that is done at once.
         """
+        cut, unspoken = self.latest, self.clock.unspoken
         self.clock.silent()
-        cut = self.latest
+        if cut is not None and not cut.heard:
+            cut.heard = _heard(cut, heard, unspoken)
         if cut is not None and cut is self._current and cut.leaving is None and self._task is not None:
             self._task.cancel()
         return cut
@@ -141,60 +154,84 @@ class Mouth:
         result = speech.pending.result
         assert result is not None, "tokens end with the result"
         self._done(speech, result)
+        await self._end_utterance(speech)
         if result.outcome in ("interrupted", "dropped"):
-            if speech.said:
-                await self._line.send(outbound.text("", is_last=True))
             return
-        if speech.said or (speech.turn is not None and speech.turn.kind != "interrupted"):
+        if not speech.said and not speech.done and speech.turn is not None and speech.turn.kind != "interrupted":
             await self._line.send(outbound.text("", is_last=True))
-        await self.act(speech, result.reply.actions)
+        await self._finish(speech, result.reply.actions)
 
-    async def act(self, speech: Speech, actions: list[Action]) -> None:
-        """Carry out actions in order. Raises `LineLost`."""
+    async def say_rest(self, speech: Speech, parts: Iterable[str | Deed], actions: Iterable[Action]) -> None:
+        """Say and do what is left of a reply, now. Raises `LineLost`."""
+        for part in parts:
+            await self._perform(speech, part)
+        await self._end_utterance(speech)
+        await self._finish(speech, actions)
+
+    async def _finish(self, speech: Speech, actions: Iterable[Action]) -> None:
+        """Carry out those of a reply's actions that wait for the end of its text."""
         for action in actions:
             if isinstance(action, HangUp | Transfer):
                 speech.leaving = action
                 await self.leave(action)
                 return
-            if (frame := outbound.deed(action)) is not None:
+            if isinstance(action, Gather) and (frame := outbound.deed(action)) is not None:
                 await self._line.send(frame)
 
     async def _say_text(self, speech: Speech) -> None:
         """Say the reply to its end, or until it gives way."""
-        while not await self._say_tokens(speech, speech.pending):
+        while not await self._say_parts(speech, speech.pending):
             pass
 
-    async def _say_tokens(self, speech: Speech, pending: PendingReply) -> bool:
+    async def _say_parts(self, speech: Speech, pending: PendingReply) -> bool:
         """Whether `pending` was said as far as it goes; False when another one has taken its place."""
-        tokens, fresh = pending.tokens(), _Fresh(speech.said)
-        coming: asyncio.Future[str | None] | None = None
+        parts = pending.parts(speech.said, speech.done)
+        coming: asyncio.Future[str | Deed | None] | None = None
         try:
             while speech.pending is pending:
                 # A wait that is cancelled would end the iterator, and with it what it knows of an earlier run.
-                coming = coming or asyncio.ensure_future(anext(tokens, None))
+                coming = coming or asyncio.ensure_future(anext(parts, None))
                 done, _ = await asyncio.wait({coming}, timeout=LOOK_SECONDS)
                 if not done:
                     await self._look_after(speech, time.monotonic() - speech.since)
                     continue
-                token, coming = coming.result(), None
+                part, coming = coming.result(), None
                 await self._verdict(speech)
-                if token is None or self._gives_way(speech):
+                if part is None or self._gives_way(speech):
                     return True
-                if text := fresh.of(token):
-                    await self._send(speech, text)
+                await self._perform(speech, part)
         finally:
             if coming is not None:
                 coming.cancel()
                 await asyncio.wait({coming})
         return False
 
-    async def _send(self, speech: Speech, fresh: str) -> None:
-        self.latest, speech.since = speech, time.monotonic()
-        if not speech.said:
+    async def _perform(self, speech: Speech, part: str | Deed) -> None:
+        speech.since = time.monotonic()
+        if isinstance(part, str):
+            await self._utter(speech, part)
+            return
+        speech.done += 1
+        await self._end_utterance(speech)  # so that what is done comes after all that was said before, and not amid it
+        if isinstance(part, SetSpeech):
+            speech.manner = part
+        elif (frame := outbound.deed(part)) is not None:
+            await self._line.send(frame)
+
+    async def _utter(self, speech: Speech, text: str) -> None:
+        self.latest = speech
+        if not speech.is_open:
+            speech.is_open = True
+            speech.begins.append(len(speech.said))
             self.clock.begun()
-        self.clock.sent(fresh)
-        speech.said += fresh
-        await self._line.send(*outbound.tokens(fresh))
+        self.clock.sent(text)
+        speech.said += text
+        await self._line.send(*outbound.tokens(text, speech=speech.manner))
+
+    async def _end_utterance(self, speech: Speech) -> None:
+        if speech.is_open:
+            speech.is_open = False
+            await self._line.send(outbound.text("", is_last=True, speech=speech.manner))
 
     @staticmethod
     async def _verdict(speech: Speech) -> None:
@@ -207,21 +244,12 @@ class Mouth:
         return result is not None and result.outcome == "interrupted"
 
 
-class _Fresh:
-    """Leaves out of a reply's tokens what was said `before`. A reply that says something else is said as a whole."""
-
-    def __init__(self, before: str) -> None:
-        self._before = before
-        self._given = ""
-
-    def of(self, token: str) -> str:
-        """What of this token is to be said."""
-        if not self._before:
-            return token
-        self._given += token
-        if self._before.startswith(self._given):
-            return ""
-        same = self._given.startswith(self._before)
-        fresh = self._given[len(self._before) :] if same else f" {self._given}"
-        self._before = ""
-        return fresh
+def _heard(speech: Speech, heard: str, unspoken: int) -> str:
+    """All that was heard of `speech` when `heard` was of one of its utterances, the last `unspoken` of which the
+    provider has not said to be over."""
+    ends = [*speech.begins[1:], len(speech.said)]
+    spoken = min(max(len(speech.begins) - unspoken, 0), max(len(speech.begins) - 1, 0))
+    open_ones = list(zip(speech.begins, ends, strict=True))[spoken:]
+    fitting = (begin for begin, end in open_ones if speech.said[begin:end].strip().startswith(heard.strip()))
+    begin = next(fitting, open_ones[0][0] if open_ones else 0)
+    return speech.prefix + speech.said[:begin] + heard

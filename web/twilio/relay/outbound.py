@@ -1,25 +1,29 @@
 """Frames to the provider, as the JSON that goes out. Ten bad ones in a row would end the session."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.conversation.actions import Action, Gather, HangUp, Play, SendDigits, SetLanguage, Transfer
+from orchestrator.conversation.actions import Action, Gather, HangUp, Play, SendDigits, SetLanguage, SetSpeech, Transfer
 
 MOST_TOKEN_CHARACTERS = 4000
 HANDOFF = "live-agent-handoff"
 HUNG_UP = "hang-up"
+PLAIN = SetSpeech()
+_UNSAID: Mapping[str, object] = {"interruptible": True, "preemptible": False, "lang": None}
+"""What a text frame need not say."""
 
 
-def text(token: str, *, is_last: bool = False) -> str:
-    """A piece of speech, spaces and all; `is_last` ends the reply."""
-    return _frame("text", token=token, last=is_last)
+def text(token: str, *, is_last: bool = False, speech: SetSpeech = PLAIN) -> str:
+    """A piece of speech, spaces and all; `is_last` ends the utterance."""
+    chosen = {"interruptible": speech.interruptible, "preemptible": speech.preemptible, "lang": speech.language}
+    return _frame("text", token=token, last=is_last, **{k: v for k, v in chosen.items() if v != _UNSAID[k]})
 
 
-def tokens(said: str) -> Iterator[str]:
+def tokens(said: str, *, speech: SetSpeech = PLAIN) -> Iterator[str]:
     """`said` as text frames of a bearable size."""
     for begin in range(0, len(said), MOST_TOKEN_CHARACTERS):
-        yield text(said[begin : begin + MOST_TOKEN_CHARACTERS])
+        yield text(said[begin : begin + MOST_TOKEN_CHARACTERS], speech=speech)
 
 
 def deed(action: Action) -> str | None:

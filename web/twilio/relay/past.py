@@ -3,19 +3,30 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestrator.conversation.actions import Action, Gather, HangUp, Play, SetLanguage, Transfer
+from orchestrator.conversation.actions import (
+    Action,
+    Deed,
+    Gather,
+    HangUp,
+    SendDigits,
+    SetLanguage,
+    SetSpeech,
+    Transfer,
+    deeds,
+)
+from orchestrator.conversation.reply import in_order
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from web.twilio.relay.hearing import not_surely_heard
 
 
 @dataclass(frozen=True)
 class Unsaid:
-    """The part of a reply that is to be said again, what was heard before it, and what is still to be done."""
+    """What of a reply is to be said, and done amid it, again; what was heard before; how the reply ends the call."""
 
     turn_id: str
     heard: str
-    rest: str
-    actions: tuple[Action, ...] = ()
+    parts: tuple[str | Deed, ...] = ()
+    ending: tuple[HangUp | Transfer, ...] = ()
 
 
 def left_unsaid(state: ConversationState, lost_at: datetime) -> Unsaid | None:
@@ -28,21 +39,25 @@ def left_unsaid(state: ConversationState, lost_at: datetime) -> Unsaid | None:
         return None
     spoken = (lost_at - record.committed_at).total_seconds()
     rest = not_surely_heard(record.reply.text, spoken)
-    actions = tuple(action for action in record.reply.actions if _is_due(action, rest))
-    if not rest and not actions:
+    ending = tuple(action for action in record.reply.actions if isinstance(action, HangUp | Transfer))
+    if not rest and not ending:  # the call did not end, so no end was carried out
         return None
-    heard = record.reply.text[: len(record.reply.text) - len(rest)]
-    return Unsaid(record.turn_id, heard, rest, actions)
+    text = record.reply.text
+    since = len(text) - len(rest)
+    due = [deed for deed in deeds(record.reply.actions) if rest and _is_due(deed, since)]
+    return Unsaid(record.turn_id, text[:since], tuple(in_order(text, due, since=since)), ending)
 
 
-def _is_due(action: Action, rest: str) -> bool:
-    """The call did not end, so no end was carried out; a file follows the text, and was heard no more than that."""
-    return isinstance(action, HangUp | Transfer) or (isinstance(action, Play) and bool(rest))
+def _is_due(deed: Deed, since: int) -> bool:
+    """What comes after the text that was heard was not heard either, but keys are not pressed twice. How the rest is
+    spoken may have been said before it."""
+    return isinstance(deed, SetSpeech) or (not isinstance(deed, SendDigits) and (deed.at is None or deed.at >= since))
 
 
-def languages(state: ConversationState) -> SetLanguage | None:
-    """The languages that were chosen so far; a new session begins with the default ones."""
-    chosen = [action for action in _actions(state.turns) if isinstance(action, SetLanguage)]
+def languages(state: ConversationState, unsaid: Unsaid | None = None) -> SetLanguage | None:
+    """The languages that were chosen so far, but for what is `unsaid`; a new session begins with the default ones."""
+    later = [id(part) for part in unsaid.parts] if unsaid is not None else []
+    chosen = [a for a in _actions(state.turns) if isinstance(a, SetLanguage) and id(a) not in later]
     speech = next((action.speech for action in reversed(chosen) if action.speech), None)
     recognition = next((action.recognition for action in reversed(chosen) if action.recognition), None)
     return SetLanguage(speech=speech, recognition=recognition) if speech or recognition else None

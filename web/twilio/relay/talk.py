@@ -103,12 +103,12 @@ class Session:
     def _hear_interruption(self, heard: str) -> None:
         if self._mouth.clock.is_silent:  # what was said before was heard to its end
             return
-        cut = self._mouth.cut()
+        cut = self._mouth.cut(heard)
         if cut is None or cut is self._cut:  # nothing was said, or it was cut off already
             return
         self._cut = cut
         self._hush_soon(HUSH_SECONDS)
-        self._take("interrupted", text=cut.prefix + heard, interrupts=cut.turn_id)
+        self._take("interrupted", text=cut.heard, interrupts=cut.turn_id)
 
     def _hear_setup(self, setup: Setup) -> None:
         """A second setup on one socket: the newer session's id is used from here on; another call's is refused."""
