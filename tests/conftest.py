@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 from support.servers import RedisServer, ServerFactory
 
@@ -12,6 +13,12 @@ pytest.register_assert_rewrite(
     "orchestrator.testing.lease_contract",
     "orchestrator.testing.example_turns",
 )
+
+# The same examples in each run, however long they take: what is red today was not green by luck yesterday.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+settings.load_profile("repeatable")
 
 PRODUCT_KEYS = ("voiceagent:*", "{voiceagent:*", "arq:*:wake")
 

@@ -35,7 +35,7 @@ slots = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     turns=turns,
     now=clocks,

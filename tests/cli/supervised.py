@@ -1,10 +1,11 @@
-"""Run as a program: supervises stand-ins that are given as JSON, `[[[name, python code, grace], …], …]`."""
+"""Run as a program: supervises stand-ins given as JSON, `[[[name, code, grace], …], …]`, with this first pause."""
 
 import asyncio
 import json
 import os
 import sys
 
+from orchestrator.cli import program
 from orchestrator.cli.program import Program
 from orchestrator.cli.supervisor import Supervisor
 
@@ -28,4 +29,6 @@ async def supervise(stages: list[list[tuple[str, str, float]]]) -> int:
 
 
 if __name__ == "__main__":
+    program.FIRST_PAUSE_SECONDS = float(sys.argv[2])
+    program.LONGEST_PAUSE_SECONDS = max(program.LONGEST_PAUSE_SECONDS, program.FIRST_PAUSE_SECONDS)
     sys.exit(asyncio.run(supervise(json.loads(sys.argv[1]))))

@@ -23,7 +23,7 @@ def running(server: EmbeddedServer) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         server.close()
 
 
@@ -55,7 +55,7 @@ async def test_a_directory_is_used_by_one_until_its_server_has_ended(
         first.close()  # its owner dies; the server lives a little longer
         with pytest.raises(EmbeddedServerFailed, match="Another `voiceagent dev` uses"):
             await second.take()
-        monkeypatch.setattr(embedded, "LOCK_SECONDS", 10)
+        monkeypatch.setattr(embedded, "LOCK_SECONDS", 60)
         taking = asyncio.create_task(second.take())
         process.terminate()
         await taking

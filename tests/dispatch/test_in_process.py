@@ -49,7 +49,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(agent: AgentFunction, *, timeout: float = 10, overlap: Any = None) -> AsyncIterator[Stage]:
+async def stage(agent: AgentFunction, *, timeout: float = 60, overlap: Any = None) -> AsyncIterator[Stage]:
     async with (
         AgentHost() as host,
         InProcessDispatcher(
@@ -195,7 +195,7 @@ async def test_words_said_before_the_first_token_are_joined() -> None:
 
     async with stage(agent, overlap="merge") as s:
         first = await s.submit("t1", text="I would")
-        await asyncio.wait_for(began.wait(), 5)
+        await asyncio.wait_for(began.wait(), 30)
         assert (await s.ask("t2", text="like a table")).reply.text == "You said: I would like a table"
         assert (await s.result(first)).outcome == "interrupted"
 
@@ -240,7 +240,7 @@ async def test_what_somebody_else_wrote_meanwhile_is_kept() -> None:
 
     async with stage(agent) as s:
         pending = await s.submit("t1")
-        await asyncio.wait_for(began.wait(), 5)
+        await asyncio.wait_for(began.wait(), 30)
         state = await s.state()
         await s.dispatcher.memory.states.update_state(state.model_copy(update={"slots": {"theirs": 2}}))
         gate.set()
@@ -273,7 +273,7 @@ async def test_tokens_come_as_they_are_spoken() -> None:
 
     async with stage(agent) as s:
         tokens = (await s.submit("t1", stream=True)).tokens()
-        assert await asyncio.wait_for(anext(tokens), 5) == "one "
+        assert await asyncio.wait_for(anext(tokens), 30) == "one "
         gate.set()
         assert [token async for token in tokens] == ["two"]
         again = await s.submit("t1", stream=True)

@@ -35,7 +35,8 @@ async def listens(redis: Redis, channel: str) -> None:
     await redis.expire(keys.call(CALL).listeners, 60)
 
 
-async def test_the_one_before_has_let_go_when_the_next_one_begins(before, after):
+async def test_the_one_before_has_let_go_when_the_next_one_begins(before, after, monkeypatch):
+    monkeypatch.setattr(takeover, "ANSWER_SECONDS", 60)
     let_go = []
 
     async def slowly(call_sid: str) -> None:

@@ -75,7 +75,7 @@ async def redis_with_a_worker(start_redis: ServerFactory, start: Start, tmp_path
     environment = clean_environment(USE_REDIS="true", REDIS_URL=server.url, AGENT="echo")
     worker: Program = start([sys.executable, "-m", "workers"], tmp_path, environment)
     client = server.client()
-    await wait_until(lambda: client.zcard(keys.WORKERS) == 1, f"a worker is ready: {worker.log}", timeout=30)
+    await wait_until(lambda: client.zcard(keys.WORKERS) == 1, f"a worker is ready: {worker.log}", timeout=60)
     return server
 
 
@@ -87,18 +87,19 @@ async def test_a_turn_takes_one_submit_one_wake_one_claim_one_commit(redis_with_
             call_sid = f"CA{number // 10}"
             turn = Turn(turn_id=f"t{number}", call_sid=call_sid, kind="speech", text="hello")
             pending = await runtime.dispatcher.submit(turn, opening=OPENING)
-            assert await pending.wait(20) is not None
+            assert await pending.wait(60) is not None
 
         await take(-1)  # scripts are loaded, connections made
         async with monitored(redis_with_a_worker) as seen:
             began = asyncio.get_running_loop().time()
             for number in range(TURNS):
                 await take(number)
-            polls = (asyncio.get_running_loop().time() - began) / 0.5 + 2
+            seconds = asyncio.get_running_loop().time() - began
+            polls = seconds / 0.5 + 2
             counted = dict(seen)
     assert counted["submit"] == TURNS
     assert counted["commit"] == TURNS
     assert TURNS <= counted["claim_jobs"] <= TURNS + polls
     assert TURNS <= counted["BLPOP"] <= TURNS + polls
     rest = {name: count for name, count in counted.items() if name not in PER_TURN}
-    assert sum(rest.values()) < TURNS / 2, f"something else is sent for every turn: {rest}"
+    assert sum(rest.values()) < TURNS / 2 + 10 * seconds, f"something else is sent for every turn: {rest}"

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from arq.connections import ArqRedis
@@ -102,7 +102,13 @@ async def test_a_command_on_a_frozen_server_ends_in_an_error(monkeypatch, start_
     monkeypatch.setattr(connections, "RETRY_SECONDS", 0.2)
     server = start_redis()
     async with client(server.url) as redis:
-        await redis.ping()
+
+        async def answers() -> bool:
+            with suppress(RedisError):
+                return bool(await redis.ping())
+            return False
+
+        await wait_until(answers, "the server answers as fast as it has to")
         server.pause()
         with pytest.raises(RedisTimeoutError) as caught:
             await redis.ping()
@@ -123,14 +129,13 @@ async def test_a_command_rides_over_a_restart(start_redis) -> None:
 async def test_a_blocking_client_waits_as_long_as_it_was_told_and_never_repeats(monkeypatch, start_redis) -> None:
     monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.3)
     server = start_redis()
-    async with client(server.url, block_seconds=2) as redis:
+    monkeypatch.setattr(connections, "RETRY_SECONDS", 3600)
+    async with client(server.url, block_seconds=30) as redis:
         assert await redis.blpop(["nothing"], timeout=1) is None
         server.kill()
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         with pytest.raises(RedisConnectionError):
-            await redis.blpop(["nothing"], timeout=1)
-        assert loop.time() - began < connections.RETRY_SECONDS
+            async with asyncio.timeout(60):
+                await redis.blpop(["nothing"], timeout=1)
 
 
 async def test_callers_queue_for_a_busy_pool(redis_url) -> None:
@@ -289,7 +294,8 @@ async def test_tls_where_there_is_none_and_none_where_there_is_are_told(redis_se
 # Sentinel
 
 
-async def test_sentinels_name_the_master_and_its_successor() -> None:
+async def test_sentinels_name_the_master_and_its_successor(monkeypatch) -> None:
+    monkeypatch.setattr(connections, "FAILOVER_SECONDS", 60)
     with SentinelTopology(password="pass", sentinel_password="other") as topology:
         url = f"redis-sentinel://:pass@{topology.hosts}/mymaster/0?sentinel_password=other"
         async with client(url) as redis:
@@ -297,8 +303,9 @@ async def test_sentinels_name_the_master_and_its_successor() -> None:
             assert int(topology.master().client(password="pass").dbsize()) == 1
             await redis.wait(1, 5000)
             topology.master().kill()
-            assert await asyncio.wait_for(redis.get("key"), 15) == b"value"
+            assert await asyncio.wait_for(redis.get("key"), 90) == b"value"
             await redis.set("key", "again")
+            monkeypatch.setattr(connections, "FAILOVER_SECONDS", 4)
             assert "no master in good health" in await complaint(url.replace("mymaster", "nobody"))
 
 

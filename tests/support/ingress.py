@@ -29,7 +29,10 @@ from web.server import IngressServer, server_config
 
 TOKEN = "12345"
 CALL = "CA00000000000000000000000000000000"
-QUICK = Pace(filler_after=0.3, wait=0.3, hold=60, hold_full=20, heartbeat=0.05, check=0.3)
+QUICK = {"filler_after": 0.3, "wait": 0.3, "check": 0.3}
+"""The pace of tests in which somebody is bridged, or not waited for: `start_ingress(pace=QUICK)`."""
+PATIENT = Pace(filler_after=60, wait=60, hold=60, hold_full=20, heartbeat=0.05, check=60)
+"""The pace of all others: however slow the machine, what the agent says is heard and not a filler."""
 
 
 async def parrot(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
@@ -244,6 +247,6 @@ async def started_ingress(
             opened.append(made)
             yield made
 
-    app = create_app(settings, open_runtime=open_runtime, pace=dataclasses.replace(QUICK, **(pace or {})))
+    app = create_app(settings, open_runtime=open_runtime, pace=dataclasses.replace(PATIENT, **(pace or {})))
     async with serving(app, settings) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         yield Ingress(url, app, client, opened[0])

@@ -1,7 +1,7 @@
 """An agent that does what the words of the turn say; a test pulls the strings by files in `STAGE`.
 
 `wait for NAME` says one word, leaves a file `NAME.running` and waits until there is a file `NAME.go`;
-`raise`, `hang`, `flood` and `block` misbehave; anything else is repeated.
+`raise`, `hang`, `flood` and `block for NAME` (until `NAME.go`) misbehave; anything else is repeated.
 """
 
 import asyncio
@@ -16,7 +16,8 @@ from orchestrator.conversation.turn import Turn
 
 STAGE = "STAGE"
 GREETING = "Hello."
-BLOCK_SECONDS = 6.0
+BLOCK_SECONDS = 120.0
+"""Of a `block` that nobody ends; see `Strings.go`."""
 
 
 class Strings:
@@ -65,7 +66,13 @@ async def _do(command: str, name: str) -> AsyncIterator[str]:
             while True:
                 yield "blah " * 1000
         case "block":
-            time.sleep(BLOCK_SECONDS)
+            _block(Path(os.environ[STAGE]) / f"{name}.go")
+
+
+def _block(until: Path) -> None:
+    end = time.monotonic() + BLOCK_SECONDS
+    while not until.exists() and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 async def _wait(stage: Path, name: str) -> None:

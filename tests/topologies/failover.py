@@ -125,7 +125,7 @@ class Callers:
     @asynccontextmanager
     async def talking(self) -> AsyncIterator[None]:
         """They talk for as long as the block lasts, and then finish their turns."""
-        async with httpx.AsyncClient(timeout=20, limits=httpx.Limits(max_connections=None)) as client:
+        async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=None)) as client:
             tasks = [asyncio.create_task(self._talk(client, call_sid)) for call_sid in self.calls]
             try:
                 yield
@@ -160,6 +160,11 @@ class Callers:
             exchange.refusals += 1
             await asyncio.sleep(0.1)
 
+    async def all_answered(self) -> None:
+        """Until every caller has got the answer to something said from here on."""
+        now = time.monotonic()
+        await wait_until(lambda: self.answered_since(now), "all callers are answered", 120)
+
     def answered_since(self, moment: float) -> bool:
         """Whether every caller has sent something after that moment and got the answer."""
         return all(
@@ -169,7 +174,7 @@ class Callers:
     async def audit(self, outcome: Outcome) -> None:
         """Compare what was heard with what the states hold."""
         outcome.calls = len(self.calls)
-        async with httpx.AsyncClient(timeout=20) as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             for call_sid, exchanges in self.calls.items():
                 answer = await client.get(f"{self._service.urls[0]}/calls/{call_sid}")
                 stored = {turn["turn_id"]: turn for turn in answer.json().get("turns", [])}
@@ -207,11 +212,13 @@ async def survive(
     async with Service(url, **settings) as service:
         people = Callers(service, callers, seed)
         async with people.talking():
+            await people.all_answered()
             await asyncio.sleep(CALM_SECONDS)
             hurt_at = time.monotonic()
             await hurt()
-            await wait_until(lambda: people.answered_since(hurt_at), "all callers are answered again", 60)
+            await people.all_answered()
             await asyncio.sleep(AFTERWARDS_SECONDS)
+            await people.all_answered()
         await people.audit(outcome)
         people.measure(hurt_at, outcome)
         outcome.exits = service.exits()

@@ -49,4 +49,4 @@ async def killed_while_behind(sentinels: SentinelTopology, seconds: float = 0.4)
 
 
 async def _another_is_named(sentinels: SentinelTopology, master: object) -> None:
-    await wait_until(lambda: sentinels.master() is not master, "another master is named", 20)
+    await wait_until(lambda: sentinels.master() is not master, "another master is named", 90)

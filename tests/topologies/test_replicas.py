@@ -32,21 +32,26 @@ async def pair(start_redis) -> tuple[RedisServer, RedisServer]:
 
 @pytest.fixture
 async def store(pair) -> AsyncIterator[RedisTurnStore]:
-    async with Redis.from_url(pair[0].url, socket_timeout=5) as redis:
-        yield RedisTurnStore(redis, ttl_seconds=100, listener=CHANNEL, wait=ReplicaWait(1, 200))
+    async with Redis.from_url(pair[0].url, socket_timeout=30) as redis:
+        yield store_over(redis, wait_ms=20_000)
+
+
+def store_over(redis: Redis, wait_ms: int) -> RedisTurnStore:
+    return RedisTurnStore(redis, ttl_seconds=100, lease_seconds=60, listener=CHANNEL, wait=ReplicaWait(1, wait_ms))
 
 
 async def test_a_turn_is_acknowledged_once_a_replica_has_it(store, pair) -> None:
     _, replica = pair
+    hasty = store_over(store.redis, wait_ms=200)
     assert await store.submit(TURN, opening={}) is None
     assert replica.client().exists("voiceagent:state:CA1")
     replica.pause()
     second = TURN.model_copy(update={"turn_id": "t2"})
     for _ in range(2):  # also the repetition, which writes nothing new
         with pytest.raises(StoreUnavailable, match="Only 0 of 1 replicas confirm"):
-            await store.submit(second)
+            await hasty.submit(second)
     with pytest.raises(StoreUnavailable):
-        await store.find("CA1", "t1")
+        await hasty.find("CA1", "t1")
     replica.resume()
     await wait_until(lambda: replica.client().ping(), "the replica goes on")
     assert await store.submit(second) is None
@@ -65,7 +70,7 @@ async def test_a_reply_is_told_once_a_replica_has_it(store, pair) -> None:
         await pubsub.subscribe(CHANNEL)
         replica.pause()
         with pytest.raises(StoreUnavailable):
-            await store.commit(claim, state, record)
+            await store_over(store.redis, wait_ms=200).commit(claim, state, record)
         await asyncio.sleep(0)
         for _ in range(3):
             message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=0.05)

@@ -28,7 +28,7 @@ def texts() -> StateTexts:
     return StateTexts(lambda call_sid, text: ConversationState.model_validate_json(text))
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=60)
 @given(count=st.integers(0, 30), said=TEXTS, slots=SLOTS, phase=TEXTS, unknown=SLOTS)
 def test_it_writes_what_pydantic_would_write(
     count: int, said: str, slots: dict[str, Any], phase: str, unknown: dict[str, Any]

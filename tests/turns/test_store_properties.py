@@ -61,7 +61,7 @@ class TurnsOfACall(RuleBasedStateMachine):
         self.claims: list[Claim] = []
         self.numbers = 0
         self.last: tuple[Claim, ConversationState, TurnRecord] | None = None
-        self.redis: Redis = Redis.from_url(self.url, socket_timeout=5)
+        self.redis: Redis = Redis.from_url(self.url, socket_timeout=30)
         self.store = RedisTurnStore(self.redis, ttl_seconds=100, lease_seconds=60, listener="here")
         self.states = RedisStateManager(self.redis, 100)
         self.run(self.redis.flushall)
@@ -278,8 +278,6 @@ def test_whatever_happens_in_whatever_order_each_turn_is_answered_once(redis_ser
         run_state_machine_as_test(
             TurnsOfACall,
             settings=settings(
-                derandomize=True,
-                deadline=None,
                 max_examples=40,
                 stateful_step_count=40,
                 suppress_health_check=list(HealthCheck),

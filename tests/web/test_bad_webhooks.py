@@ -86,7 +86,7 @@ async def test_a_sender_that_dawdles_is_left(ingress, monkeypatch):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = f"POST /twilio/voice HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 50\r\n\r\n"
     writer.write(f"{head}CallSid={CALL[:9]}".encode())
-    status = await asyncio.wait_for(reader.readline(), 10)
+    status = await asyncio.wait_for(reader.readline(), 60)
     writer.close()
     assert b"408" in status
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
+from support.ingress import QUICK, Ingress
 
 from orchestrator.errors import StoreUnavailable
 
@@ -40,13 +41,18 @@ async def test_a_process_without_redis_is_healthy_and_ready(ingress):
         ("silent", "unhealthy", "unhealthy", "unknown", "unknown", False),
     ],
 )
-async def test_the_judgement_follows_the_vital_signs(ingress, signs, overall, redis, workers, queue, ready):
-    ingress.runtime.signs = signs
+async def test_the_judgement_follows_the_vital_signs(start_ingress, signs, overall, redis, workers, queue, ready):
+    async with start_ingress(pace=QUICK if signs == "silent" else {}) as ingress:
+        ingress.runtime.signs = signs
+        await assert_judged(ingress, overall, [redis, workers, queue], ready=ready)
+
+
+async def assert_judged(ingress: Ingress, overall: str, parts: list[str], *, ready: bool) -> None:
     response = await ingress.client.get("/health/detailed")
     body = response.json()
     assert set(body) == {"status", "checks"}
     assert body["status"] == overall
-    assert [body["checks"][name]["status"] for name in ("redis", "workers", "queue")] == [redis, workers, queue]
+    assert [body["checks"][name]["status"] for name in ("redis", "workers", "queue")] == parts
     assert all(check["message"] for check in body["checks"].values())
     assert response.status_code == (503 if overall == "unhealthy" else 200)
     assert (await ingress.client.get("/health")).json() == {"status": overall}

@@ -45,7 +45,7 @@ def has_modules(process: "subprocess.Popen[str]", *names: str) -> bool:
 @pytest.mark.parametrize("settings", [{}, {"USE_REDIS": "false"}])
 def test_without_redis_a_worker_refuses_to_start(launch: Launch, settings: dict[str, str]) -> None:
     process = launch(**settings)
-    _, complaint = process.communicate(timeout=20)
+    _, complaint = process.communicate(timeout=60)
     assert process.returncode == 2
     assert complaint.startswith("USE_REDIS is not true")
     assert complaint.count("\n") == 1
@@ -59,7 +59,7 @@ def test_a_worker_is_not_ready_before_redis_has_answered(launch: Launch) -> None
         lines.append(line)
         assert line, "".join(lines)
     process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=20)
+    _, rest = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Worker ready" not in "".join(lines) + rest
 
@@ -67,7 +67,7 @@ def test_a_worker_is_not_ready_before_redis_has_answered(launch: Launch) -> None
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="looks into the process with /proc")
 def test_a_worker_told_to_leave_while_it_still_imports_leaves_well(launch: Launch) -> None:
     process = launch(USE_REDIS="true", REDIS_URL=f"redis://127.0.0.1:{free_port()}")
-    wait_until_sync(lambda: has_modules(process, "pydantic_core"), "it imports", 20)
+    wait_until_sync(lambda: has_modules(process, "pydantic_core"), "it imports", 60)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, "")

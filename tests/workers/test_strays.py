@@ -14,7 +14,7 @@ from workers.strays import give_back_strays
 
 
 async def test_what_was_granted_unheard_is_given_back_and_was_no_attempt(redis_client: Redis) -> None:
-    store = RedisTurnStore(redis_client, ttl_seconds=100)
+    store = RedisTurnStore(redis_client, ttl_seconds=100, lease_seconds=60)
     for call_sid in ("CA1", "CA2", "CA3"):
         await store.submit(a_turn("t1", call_sid=call_sid), opening={})
     running = await claimed(store, "CA1", "me")
@@ -35,7 +35,7 @@ async def test_a_turn_granted_in_an_answer_that_was_cut_off_is_run_at_its_first_
     async with FaultProxy(redis_server.port) as proxy:
         proxy.cut_after(script("claim_jobs"))
         worker = await asyncio.to_thread(start_worker, url=proxy.url)
-        result = await pending.wait(20)
+        result = await pending.wait(60)
         assert result is not None
         assert (result.outcome, proxy.trapped) == ("replied", True)
         done = await asyncio.to_thread(worker.wait_for_event, "turn.replied")
