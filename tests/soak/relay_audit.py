@@ -7,8 +7,9 @@ from soak.journal import CallJournal, Exchange, HeardWord
 from soak.script import SENTENCE, words_in
 from soak.verdict import Verdict
 
-IN_FLIGHT_SECONDS = 1.0
-"""Words that were sent before the interruption arrived are no fault; they are counted."""
+IN_FLIGHT_SECONDS = 2.5
+"""Words that were sent before the interruption arrived are no fault; they are counted. It may take a second where the
+machine is overrun, and what had come by then takes more than another to be spoken."""
 
 Record = dict[str, Any]
 
@@ -45,7 +46,8 @@ def _compare(journal: CallJournal, exchange: Exchange, records: list[Record], ve
     heard = [word for word in journal.words if word.word.number == exchange.number]
     if not records:
         if heard or exchange.session == journal.sessions:
-            verdict.lost.append(f"{where} is not in the state; it was said in session {exchange.session}")
+            sent = [(e.turn_id, e.session, e.sent_at, e.heard) for e in journal.exchanges]
+            verdict.lost.append(f"{where} is not in the state; it was said in session {exchange.session} of {sent}")
         else:
             verdict.relay["prompts lost with their socket"] += 1
         return
@@ -76,12 +78,12 @@ def _compare_cut(
     after = [word for word in heard if word.at > exchange.cut_at]
     late = [word for word in after if word.at > exchange.cut_at + IN_FLIGHT_SECONDS]
     verdict.relay["words in flight at an interruption"] += len(after) - len(late)
-    if late and record["heard"] is None and late[0].session > exchange.cut_in:
+    told = [word for word in words_in(exchange.utterance or "") if word.number == exchange.number]
+    kept = words_in(record["heard"] if record["heard"] is not None else record["reply"]["text"])
+    if late and late[0].session > exchange.cut_in and all(word.word in kept for word in late):
         verdict.relay["interruptions lost with their socket"] += 1  # nobody was there to hear it
     elif late:
         verdict.dead.append(f"{where} was cut off at {exchange.cut_at}, and heard later: {late}")
-    told = [word for word in words_in(exchange.utterance or "") if word.number == exchange.number]
-    kept = words_in(record["heard"] if record["heard"] is not None else record["reply"]["text"])
     if told and exchange.cut_in == journal.sessions and kept[-len(told) :] != told:
         verdict.wrong.append(f"{where} was heard as {exchange.utterance!r}, and the state says {record}")
 

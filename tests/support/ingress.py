@@ -88,6 +88,7 @@ class LocalRuntime:
     dispatcher: FaultyDispatcher
     signs: Any = None
     staff: Any = None
+    breaker: Any = None
 
     def receipts(self) -> MemoryReceipts:
         return MemoryReceipts()

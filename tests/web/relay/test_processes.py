@@ -168,7 +168,7 @@ async def test_a_newer_socket_at_another_ingress_closes_the_older_one(start, sta
     async with relay_socket(urls[0], None) as older, relay_socket(urls[1], None) as newer:
         await older.setup("CA1")
         assert await older.reply() == GREETING
-        await newer.setup("CA1", "VX2", customParameters={"lostAt": str(time.time() + 60)})
+        await newer.setup("CA1", "VX2", customParameters={"lines": f"0-{time.time() + 60}"})
         assert await older.closed() == 4000
         await newer.prompt("hello")
         assert await newer.reply() == "You said: hello"

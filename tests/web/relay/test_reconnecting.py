@@ -12,10 +12,12 @@ from support.waiting import wait_until
 from orchestrator.conversation.actions import HangUp
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.errors import StoreUnavailable
+from web.twilio.relay.lines import MOST, Lines, read_lines
 
 
 def lost_at(seconds_ago: float = 0) -> dict[str, Any]:
-    return {"customParameters": {"lostAt": str(time.time() - seconds_ago)}}
+    return {"customParameters": {"lines": f"0-{time.time() - seconds_ago}"}}
 
 
 async def story(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
@@ -27,14 +29,22 @@ async def story(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
 
 async def test_a_lost_socket_is_answered_with_a_new_one(ingress):
     document = await ingress.twiml(
-        "/twilio/relay/ended?since=1000.0&attempt=0", SessionStatus="failed", SessionDuration="12", ErrorCode="39001"
+        "/twilio/relay/ended?since=1000.0&lines=900.000-950.000",
+        SessionStatus="failed",
+        SessionDuration="12",
+        ErrorCode="39001",
     )
     assert document.find("Connect/ConversationRelay") is not None
-    assert document.find("Connect/ConversationRelay/Parameter").attrib == {"name": "lostAt", "value": "1012.000"}
+    assert document.find("Connect/ConversationRelay/Parameter").attrib == {
+        "name": "lines",
+        "value": "900.000-950.000 1000.000-1012.000",
+    }
 
 
 async def test_sockets_that_fail_again_and_again_end_in_an_apology(ingress):
-    document = await ingress.twiml("/twilio/relay/ended?attempt=10", SessionStatus="failed", SessionDuration="0")
+    now = time.time()
+    query = f"since={now - 1}&failing={now - 61}"
+    document = await ingress.twiml(f"/twilio/relay/ended?{query}", SessionStatus="failed", SessionDuration="0")
     assert [verb.tag for verb in document] == ["Say", "Hangup"]
 
 
@@ -145,3 +155,41 @@ async def test_leaving_lets_a_reply_be_spoken_and_closes_the_idle_at_once(start_
         await speaking.send("info", name="agentSpeaking", value="off")
         assert await speaking.closed() == 1012
         await leaving
+
+
+async def test_who_speaks_before_the_rest_is_said_does_not_hear_it(start_ingress):
+    async with start_ingress(agent=story) as ingress:
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL)
+            await caller.reply()
+            await caller.prompt("a story")
+            await caller.reply()
+        ingress.trouble(StoreUnavailable("away"))
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL, "VX2", **lost_at(-3))
+            await caller.prompt("something else")
+            assert await caller.reply() == "One moment please."
+            ingress.trouble(None)
+            assert (await caller.reply()).startswith("Once there was a king.")
+        state = await ingress.state()
+    assert [turn.turn_id for turn in state.turns] == ["start", "VX1-1", "VX2-0", "VX2-1"]
+    assert state.record_of("VX1-1").heard == "Once there was a king. "
+
+
+def test_a_reply_was_spoken_for_as_long_as_the_longest_time_on_one_line():
+    lines = Lines().and_then(100, 160).and_then(161, 162).and_then(170, 175)
+    assert lines.spoken(130) == 30
+    assert lines.spoken(150, quiet_until=158) == 5
+    assert lines.spoken(171) == 4
+    assert lines.spoken(400) < 0
+    assert Lines().spoken(100) == 0
+
+
+def test_lines_come_back_as_they_were_and_only_the_last_ones():
+    lines = Lines()
+    for number in range(9):
+        lines = lines.and_then(number * 10, number * 10 + 5)
+    assert len(lines.spans) == MOST
+    assert read_lines(str(lines)) == lines
+    assert not read_lines("").were
+    assert read_lines("x-y 1 nan-2 5-3 inf-inf 1-2").spans == ((1.0, 2.0),)

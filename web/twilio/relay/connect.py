@@ -4,27 +4,38 @@ from urllib.parse import urlencode, urlsplit
 
 from twilio.twiml.voice_response import Connect, VoiceResponse
 
-from web.twilio.relay.conversation import LOST_AT
+from web.twilio.relay.conversation import LINES
+from web.twilio.relay.lines import Lines
 
 SOCKET_PATH = "/twilio/relay"
 ENDED_PATH = "/twilio/relay/ended"
+PAUSE_SECONDS = 1
+FIRST = Lines()
 
 
-def connect(base_url: str, *, now: float, lost_at: float | None = None, attempt: int = 0) -> str:
-    """Open a session. `lost_at` (Unix seconds) is when the one before it was lost, if there was one.
+def connect(
+    base_url: str, *, now: float, lines: Lines = FIRST, failing_since: float | None = None, in_a_moment: bool = False
+) -> str:
+    """Open a session of a call that has had these `lines`, `in_a_moment` after a breath.
 
     The action's query says when this document was made, so that the next session can be told how long this one
-    has lasted, and how many sessions in a row have failed early. The socket's URL carries no query: what the session
+    has lasted, and since when sessions have failed early. The socket's URL carries no query: what the session
     needs travels as a `<Parameter>`.
     """
     response = VoiceResponse()
-    query = urlencode({"since": f"{now:.3f}", "attempt": attempt})
-    verb = Connect(action=f"{ENDED_PATH}?{query}", method="POST")
+    query = {"since": f"{now:.3f}"}
+    if lines.were:
+        query[LINES] = str(lines)
+    if failing_since is not None:
+        query["failing"] = f"{failing_since:.3f}"
+    if in_a_moment:
+        response.pause(length=PAUSE_SECONDS)
+    verb = Connect(action=f"{ENDED_PATH}?{urlencode(query)}", method="POST")
     relay = verb.conversation_relay(
         url=_socket_url(base_url), dtmf_detection=True, interruptible="any", events="speaker-events"
     )
-    if lost_at is not None:
-        relay.parameter(name=LOST_AT, value=f"{lost_at:.3f}")
+    if lines.were:
+        relay.parameter(name=LINES, value=str(lines))
     response.append(verb)
     return str(response.to_xml())
 

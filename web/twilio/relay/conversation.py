@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
+from uuid import uuid4
 
 from orchestrator.conversation.actions import Deed, Gather, HangUp, Transfer, deeds
 from orchestrator.conversation.reply import TurnResult, in_order
@@ -20,14 +22,19 @@ from web.twilio.relay import outbound, past
 from web.twilio.relay.handover import Handover, Unanswered
 from web.twilio.relay.inbound import Setup
 from web.twilio.relay.line import Line, LineLost
+from web.twilio.relay.lines import read_lines
 from web.twilio.relay.mouth import Mouth, Speech
 from web.twilio.turn_ids import START
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 CHANNEL = "relay"
-LOST_AT = "lostAt"
-"""The parameter by which a reconnecting session is told when the line before it was lost (Unix seconds)."""
+LINES = "lines"
+"""The parameter by which a session is told of the call's earlier lines."""
+DELIVERY_SECONDS = 2.0
+"""So long after an outage of Redis an ingress has found, at the latest, the replies that it has missed."""
 AFTER_AGENT_SECONDS = 10.0
 
 
@@ -48,11 +55,12 @@ class Conversation:
         quiet_from: Callable[[float], None],
     ) -> None:
         self.call_sid = setup.call_sid
+        self._session_id = setup.session_id or uuid4().hex
         self._ingress = ingress
         self._line = line
         self._asked = asked
         self._quiet_from = quiet_from
-        self._lost_at = _time(setup.parameters.get(LOST_AT))
+        self._lines = read_lines(setup.parameters.get(LINES, ""))
         self._handover = Handover(ingress, setup.call_sid, _opening(setup))
         self.mouth = Mouth(line, look_after=self._look_after, done=self._done, fault=self._fault)
         self._turns: deque[Turn] = deque()
@@ -118,7 +126,7 @@ class Conversation:
 
     async def _standing(self) -> tuple[Unanswered, ConversationState | None]:
         """How the call stands; a known caller is held until that can be read, a new one is not kept waiting for it."""
-        if self._lost_at is None:
+        if not self._lines.were:
             try:
                 state = await self._handover.state()
             except StoreUnavailable:
@@ -142,18 +150,36 @@ class Conversation:
         """Go on without a greeting: attach to what is being answered, else say what was not surely heard."""
         self._log(logging.INFO, "A call goes on over a new socket", action="relay.resumed")
         self._asked(past.asked(state))
-        unsaid = None if unanswered else past.left_unsaid(state, self._lost_at or datetime.now(UTC))
+        unsaid = None if unanswered else past.left_unsaid(state, self._lines, self._sure_from)
         chosen = past.languages(state, unsaid)
         if chosen is not None and (frame := outbound.deed(chosen)) is not None:
             await self._line.send(frame)
         for turn_id, pending in unanswered:
             self.mouth.speak(Speech(turn_id, pending))
+        if any(turn.kind in ("speech", "keys") for turn in self._turns):
+            self.mouth.hold()  # the caller did not wait for it
+            if unsaid is not None and not unsaid.ending:
+                self._turns.appendleft(self._gone_on(unsaid))
+                unsaid = None
         if unsaid is not None:
             await self._say_again(state, unsaid)
         if state.ended is not None:
             await self.mouth.leave(HangUp())
         elif not unanswered:
             self._quiet_from(self.mouth.clock.seconds_left)
+
+    @property
+    def _sure_from(self) -> float:
+        """Since when what was answered has surely reached whoever had the line (Unix seconds)."""
+        breaker = self._ingress.runtime.breaker
+        return -math.inf if breaker is None else time.time() - breaker.seconds_since_failure + DELIVERY_SECONDS
+
+    def _gone_on(self, unsaid: past.Unsaid) -> Turn:
+        """The news that of this reply no more was heard than before."""
+        return Turn(
+            turn_id=f"{self._session_id}-0", call_sid=self.call_sid, kind="interrupted",
+            text=unsaid.heard, interrupts=unsaid.turn_id,
+        )  # fmt: skip
 
     async def _say_again(self, state: ConversationState, unsaid: past.Unsaid) -> None:
         record = state.record_of(unsaid.turn_id)
@@ -163,7 +189,7 @@ class Conversation:
 
     async def _submitted(self, turn: Turn) -> PendingReply | None:
         try:
-            return await self._handover.submit(turn)
+            return await self._filling(self._handover.submit(turn), lambda: self.mouth.is_quiet)
         except CallEnded:
             await self.mouth.leave(HangUp())
         except (CallRefused, StoreFull) as error:
@@ -178,11 +204,27 @@ class Conversation:
 
     async def _look_after(self, speech: Speech, silent_seconds: float) -> None:
         """A reply does not go on: hand its turn over again if it is lost, fill the silence, and at last give up."""
-        replacement = await self._handover.again(speech.turn_id, speech.turn)
+        again = self._handover.again(speech.turn_id, speech.turn)
+        replacement = await self._filling(again, lambda: not speech.is_open and not self.mouth.clock.seconds_left)
         if replacement is not None:
             speech.pending = replacement
         elif silent_seconds > max(self._ingress.pace.hold, self._patience):
             await self._surrender("No worker answered the turn")
+
+    async def _filling(self, work: Coroutine[Any, Any, T], is_silent: Callable[[], bool]) -> T:
+        """What comes of `work`; who hears nothing for long is told that somebody is there."""
+        task, fillers = asyncio.create_task(work), 0
+        try:
+            while not task.done():
+                pause = self._ingress.pace.wait if fillers else self._ingress.pace.filler_after
+                await asyncio.wait({task}, timeout=pause)
+                if not task.done() and is_silent():
+                    await self.mouth.say(twiml.FILLERS[fillers % len(twiml.FILLERS)])
+                fillers += 1
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.wait({task}, timeout=1)
 
     @property
     def _patience(self) -> float:
@@ -243,11 +285,3 @@ def _opening(setup: Setup) -> dict[str, Any]:
         "from_number": setup.from_number,
         "to_number": setup.to_number,
     }
-
-
-def _time(text: str | None) -> datetime | None:
-    """A Unix time that our own TwiML gave; None is a call that begins."""
-    try:
-        return datetime.fromtimestamp(float(text), UTC) if text else None
-    except (ValueError, OverflowError, OSError):
-        return None

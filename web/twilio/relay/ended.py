@@ -17,13 +17,16 @@ from web.twilio.answer import TwimlResponse
 from web.twilio.fields import VoiceRequest
 from web.twilio.language import Languages
 from web.twilio.relay.connect import connect, nothing
+from web.twilio.relay.conversation import LINES
+from web.twilio.relay.lines import read_lines
 from web.twilio.status import TERMINAL, end_call
 
 logger = logging.getLogger(__name__)
 
 STEADY_SECONDS = 10.0
 """A session that lasted so long had begun well; failing is not its habit."""
-MOST_EARLY_FAILURES = 10
+HASTE_SECONDS = 2.0
+"""Sessions that have failed early for so long are asked for with a pause between: nobody answers sockets just now."""
 
 
 async def ended(ingress: Ingress, request: VoiceRequest) -> Response:
@@ -57,15 +60,19 @@ def _again(ingress: Ingress, request: VoiceRequest) -> str:
     """A new session, told when the last one was lost; after too many that failed early, an apology."""
     now = time.time()
     lasted = _seconds(request.session_duration)
-    since = _seconds(request.query.get("since", ""))
-    lost_at = now if lasted is None or since is None else min(now, since + lasted)
-    attempt = 0 if lasted is not None and lasted >= STEADY_SECONDS else _attempt(request.query.get("attempt", "")) + 1
-    extra = {"action": "relay.lost", "call_sid": request.call_sid, "attempt": attempt, "error": request.error_code}
+    begun = _seconds(request.query.get("since", "")) or now
+    lost_at = now if lasted is None else min(now, begun + lasted)
+    lines = read_lines(request.query.get(LINES, "")).and_then(min(begun, now), lost_at)
+    is_early = lasted is None or lasted < STEADY_SECONDS
+    failing = (_seconds(request.query.get("failing", "")) or begun) if is_early else now
+    extra = {"action": "relay.lost", "call_sid": request.call_sid, "error": request.error_code}
     logger.warning("A relay socket was lost; the call is connected again", extra=extra)
-    if attempt > MOST_EARLY_FAILURES:
+    if now - failing > ingress.pace.hold:
         logger.error("Relay sockets fail again and again", extra={**extra, "action": "call.surrendered"})
         return twiml.surrender(ingress.settings.transfer_to, Languages())
-    return connect(ingress.settings.public_base_url or request.host_url, now=now, lost_at=lost_at, attempt=attempt)
+    base_url = ingress.settings.public_base_url or request.host_url
+    in_a_moment = now - failing > HASTE_SECONDS and is_early
+    return connect(base_url, now=now, lines=lines, failing_since=failing if is_early else None, in_a_moment=in_a_moment)
 
 
 def _seconds(text: str) -> float | None:
@@ -74,7 +81,3 @@ def _seconds(text: str) -> float | None:
     except ValueError:
         return None
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
-
-
-def _attempt(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else 0

@@ -24,7 +24,10 @@ Unanswered = list[tuple[str, PendingReply]]
 """Turn ids, each with the reply that is awaited."""
 
 STORE_SECONDS = 4.0
-"""How long a caller waits in silence for the store, before the call goes on without it."""
+"""How long one access to the store may take, all its tries together."""
+PATIENCE_SECONDS = 10.0
+"""How long a call that is known waits for the store before it goes on here. What it goes on with is lost if this
+process dies before the store is back: an outage shorter than that is better waited out."""
 
 
 class Handover:
@@ -85,7 +88,7 @@ class Handover:
     async def again(self, turn_id: str, turn: Turn | None) -> PendingReply | None:
         """Look after a turn that is silent: None while it is in good hands, else its new reply."""
         try:
-            found = await until_deadline(lambda: self._find(turn_id), STORE_SECONDS)
+            found = await until_deadline(lambda: self._find(turn_id), PATIENCE_SECONDS)
         except StoreUnavailable as error:
             if turn is None or self._known is None:
                 return None
@@ -129,8 +132,10 @@ class Handover:
         return await _bounded(self._dispatcher.find(self._call_sid, turn_id))
 
     async def _submit(self, turn: Turn, opening: dict[str, Any] | None) -> PendingReply:
-        submitted = self._dispatcher.submit_by(turn, deadline_seconds=STORE_SECONDS, opening=opening, stream=True)
-        return await _bounded(submitted, STORE_SECONDS + 1.0)
+        # A call that begins is known nowhere else: it need not wait.
+        patience = STORE_SECONDS if opening else PATIENCE_SECONDS
+        submitted = self._dispatcher.submit_by(turn, deadline_seconds=patience, opening=opening, stream=True)
+        return await _bounded(submitted, patience + 1.0)
 
     async def _go_on_here(self, error: StoreUnavailable) -> None:
         if self._known is None:

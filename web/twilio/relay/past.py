@@ -1,7 +1,7 @@
 """What a new session needs to know of a call that goes on: all of it comes from the state."""
 
+import math
 from dataclasses import dataclass
-from datetime import datetime
 
 from orchestrator.conversation.actions import (
     Action,
@@ -17,6 +17,7 @@ from orchestrator.conversation.actions import (
 from orchestrator.conversation.reply import in_order
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from web.twilio.relay.hearing import not_surely_heard
+from web.twilio.relay.lines import Lines
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,16 @@ class Unsaid:
     ending: tuple[HangUp | Transfer, ...] = ()
 
 
-def left_unsaid(state: ConversationState, lost_at: datetime) -> Unsaid | None:
-    """What was not surely heard of the last reply when the line was lost; None when there is nothing to say or do.
+def left_unsaid(state: ConversationState, lines: Lines, sure_from: float = -math.inf) -> Unsaid | None:
+    """What was not surely heard of the last reply on any of the `lines`; None when there is nothing to say or do.
 
-    Which words were spoken when an ingress died, nobody knows; the reply was there at `committed_at` at the latest.
+    Which words were spoken when an ingress died, nobody knows; the reply was there at `committed_at` at the latest,
+    but if Redis was away no ingress may have heard of it before `sure_from` (Unix seconds).
     """
     record = next((r for r in reversed(state.turns) if r.reply.text or r.reply.actions or r.heard is not None), None)
     if record is None or record.heard is not None:
         return None
-    spoken = (lost_at - record.committed_at).total_seconds()
-    rest = not_surely_heard(record.reply.text, spoken)
+    rest = not_surely_heard(record.reply.text, lines.spoken(record.committed_at.timestamp(), sure_from))
     ending = tuple(action for action in record.reply.actions if isinstance(action, HangUp | Transfer))
     if not rest and not ending:  # the call did not end, so no end was carried out
         return None
