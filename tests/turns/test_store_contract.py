@@ -54,6 +54,17 @@ class TestRedisTurnStore(TurnStoreContract):
         await expire_in_redis(store.redis, claim)
 
 
+class TestSplitTurnStore(TestRedisTurnStore):
+    """As in a cluster: the hubs in other slots than the calls."""
+
+    @pytest.fixture
+    def store(self, redis_client):
+        return RedisTurnStore(redis_client, ttl_seconds=TTL, listener="here", shards=keys.SHARDS)
+
+    def limited(self, store, most):
+        return RedisTurnStore(store.redis, ttl_seconds=TTL, max_active_calls=most, shards=keys.SHARDS)
+
+
 class TestRedisTurnStoreWithStatesElsewhere(TurnStoreContract):
     @pytest.fixture
     def store(self, redis_client):
