@@ -14,7 +14,6 @@ from support.sentinels import SentinelTopology
 from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
-from orchestrator.errors import BadSetting
 from orchestrator.redis import connections
 from orchestrator.redis.connections import connect, connection_pool
 from orchestrator.redis.errors import explain
