@@ -296,14 +296,14 @@ async def test_a_slot_that_nobody_serves_is_told_in_time(monkeypatch: pytest.Mon
 async def test_a_subscription_moves_to_a_node_that_lives(replicated: ClusterTopology) -> None:
     heard: list[bytes] = []
     gaps: list[bool] = []
-    async with connect(Settings(redis_url=replicated.url), block_seconds=30) as redis:
-        async with Subscription(redis, "news", heard.append, lambda: gaps.append(True)):
-            listened = next(node for node in replicated.nodes if replicated.ask(node, "PUBSUB", "NUMSUB", "news")[1])
-            listened.kill()
-            await wait_until(lambda: bool(gaps), "it has moved", timeout=30)
-            other = next(node for node in replicated.nodes if node is not listened)
-            replicated.ask(other, "PUBLISH", "news", "hello")
-            await wait_until(lambda: heard == [b"hello"], "it hears")
+    redis = connect(Settings(redis_url=replicated.url), block_seconds=30)
+    async with redis, Subscription(redis, "news", heard.append, lambda: gaps.append(True)):
+        listened = next(node for node in replicated.nodes if replicated.ask(node, "PUBSUB", "NUMSUB", "news")[1])
+        listened.kill()
+        await wait_until(lambda: bool(gaps), "it has moved", timeout=30)
+        other = next(node for node in replicated.nodes if node is not listened)
+        replicated.ask(other, "PUBLISH", "news", "hello")
+        await wait_until(lambda: heard == [b"hello"], "it hears")
 
 
 async def test_one_seed_that_answers_is_enough(cluster: ClusterTopology) -> None:
