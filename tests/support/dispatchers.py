@@ -3,16 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from redis.asyncio import Redis
-
 from orchestrator.dispatch.queued import QueuedDispatcher
+from orchestrator.redis.connections import connect
+from orchestrator.settings import Settings
 from orchestrator.turns.redis_store import RedisTurnStore
 
 
 @asynccontextmanager
 async def open_dispatcher(url: str, channel: str) -> AsyncIterator[QueuedDispatcher]:
     """A dispatcher that hears replies on `channel`."""
-    async with Redis.from_url(url, socket_timeout=40) as client:
+    settings = Settings(_env_file=None, redis_url=url)
+    async with connect(settings) as client, connect(settings, block_seconds=40) as listening:
         store = RedisTurnStore(client, ttl_seconds=100, listener=channel)
-        async with QueuedDispatcher(store, client, channel) as dispatcher:
+        async with QueuedDispatcher(store, listening, channel) as dispatcher:
             yield dispatcher
