@@ -72,15 +72,17 @@ class ClusterTopology:
     def wait_for_new_owner(self, slot: int, former: RedisServer) -> RedisServer:
         """Return who has taken over the slot, once all nodes that run know it and serve."""
 
-        def taken_over() -> bool:
+        def heir() -> RedisServer | None:
             try:
                 owners = {self._owner_port(node, slot) for node in self._running() if node is not former}
-                return len(owners) == 1 and owners != {former.port} and self._is_up(self._by_port(owners.pop()))
+                heir = self._by_port(owners.pop()) if len(owners) == 1 else former
+                return heir if heir is not former and self._is_up(heir) else None
             except (RedisError, OSError):
-                return False
+                return None
 
-        wait_until_sync(taken_over, "a replica takes the slots over", START_SECONDS)
-        return self.owner(slot)
+        found = wait_until_sync(heir, "a replica takes the slots over", START_SECONDS)
+        assert found is not None
+        return found
 
     def begin_move(self, slot: int, target: RedisServer) -> RedisServer:
         """Declare that the slot is on its way to `target`; who has it still."""
