@@ -111,7 +111,7 @@ HUB = HubKeys(ACTIVE_CALLS, DUE, QUEUE, wake_list())
 """The one hub of a server that has all keys in one place."""
 
 SHARD_NUMBERS = (418, 508, 998, 888, 915, 148, 278, 368, 183, 228, 118, 945, 195, 668, 843, 953)
-"""The names of a cluster's hub shards. The slot of each lies in the middle of its own sixteenth of all slots, so masters
+"""The names of a cluster's hub shards. The slot of each lies in the middle of its own sixteenth of all slots: masters
 that share the slots evenly share the hubs evenly, up to sixteen of them. Fixed: every process must go by the same."""
 
 
