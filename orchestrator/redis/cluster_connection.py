@@ -110,9 +110,7 @@ class ClusterConnection:
         if self._sent:
             await self.disconnect(nowait=True)
         links, self._links = self._links, {}
-        for address, (pool, link) in links.items():
-            if pool is not self._pool.node(address):  # the node has left the cluster meanwhile
-                await link.disconnect(nowait=True)
+        for pool, link in links.values():
             await pool.release(link)
 
     async def _routed(self, commands: Sequence[Arguments]) -> list[_Sent]:

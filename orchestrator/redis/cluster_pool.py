@@ -59,7 +59,7 @@ class ClusterPool(ConnectionPool):
             raise
         except PASSING:
             return
-        await self._drop_strangers()
+        await self._leave_strangers()
 
     async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> Any:
         """A connection to all nodes."""
@@ -85,8 +85,9 @@ class ClusterPool(ConnectionPool):
         finally:
             await connection.disconnect(nowait=True)
 
-    async def _drop_strangers(self) -> None:
-        """Forget the nodes that have left: addresses come and go for as long as the process lives."""
+    async def _leave_strangers(self) -> None:
+        """Close what is idle of the connections to nodes that have left. Their pools stay: who is just about to
+        connect through one would leave a connection behind that nobody closes."""
         for address in self._nodes.keys() - set(self.topology.nodes):
             with contextlib.suppress(*UNREACHABLE):
-                await self._nodes.pop(address).disconnect()
+                await self._nodes[address].disconnect(inuse_connections=False)

@@ -4,7 +4,6 @@ from typing import Any
 
 from orchestrator.redis.cluster_pool import ClusterPool
 from orchestrator.redis.multiplexed import Wire
-from orchestrator.redis.pool import QueueingPool
 from orchestrator.redis.slots import slot_of
 from orchestrator.redis.topology import MOST_REDIRECTIONS, PASSING, Address
 
@@ -18,13 +17,12 @@ class ClusterWire:
 
     def __init__(self, pool: ClusterPool) -> None:
         self._pool = pool
-        self._wires: dict[Address, tuple[QueueingPool, Wire]] = {}
-        self._lost_before = 0
+        self._wires: dict[Address, Wire] = {}
 
     @property
     def lost_answers(self) -> int:
         """How often a command may have run twice because its answer was lost."""
-        return self._lost_before + sum(wire.lost_answers for _, wire in self._wires.values())
+        return sum(wire.lost_answers for wire in self._wires.values())
 
     async def command(self, *arguments: Any) -> Any:
         """What Redis answers. Raises what redis-py would raise."""
@@ -57,12 +55,6 @@ class ClusterWire:
         raise failure
 
     def _wire(self, address: Address) -> Wire:
-        pool = self._pool.node(address)
-        known = self._wires.get(address)
-        if known is not None and known[0] is pool:
-            return known[1]
-        if known is not None:
-            self._lost_before += known[1].lost_answers
-        wire = Wire(pool, retry_seconds=0)
-        self._wires[address] = (pool, wire)
-        return wire
+        if address not in self._wires:
+            self._wires[address] = Wire(self._pool.node(address), retry_seconds=0)
+        return self._wires[address]
