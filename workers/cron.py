@@ -66,8 +66,11 @@ async def _idle_calls(office: Office, patience: float) -> list[str]:
     with store_errors():
         seconds, microseconds = await redis.time()
         now = seconds + microseconds / 1_000_000
-        idle = await redis.zrangebyscore(keys.ACTIVE_CALLS, f"({now}", now + life - patience, start=0, num=MOST_CALLS)
-    return [call_sid.decode() for call_sid in idle]
+        async with redis.pipeline(transaction=False) as pipe:
+            for hub in office.store.hub.shards:
+                pipe.zrangebyscore(hub.calls, f"({now}", now + life - patience, start=0, num=MOST_CALLS)
+            found = await pipe.execute()
+    return [call_sid.decode() for idle in found for call_sid in idle]
 
 
 def _patience(life: float) -> float:

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections import ChainMap, Counter
 from contextlib import AsyncExitStack
 from types import TracebackType
+from typing import Any
 from uuid import uuid4
 
 from redis.asyncio import Redis
@@ -47,6 +49,7 @@ class Office:
         self._settings = settings
         self._redis = redis
         self._stack = AsyncExitStack()
+        self._at_work: Counter[str] = Counter()
         self._rejections: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "Office":
@@ -76,11 +79,16 @@ class Office:
 
     async def run_call(self, call_sid: str) -> None:
         """Claim the call and run its turns, if nobody else does."""
-        await self.runner.run(await self.store.claim(call_sid, self.holder))
+        self._at_work[call_sid] += 1
+        try:
+            await self.runner.run(await self.store.claim(call_sid, self.holder))
+        finally:
+            self._at_work -= Counter([call_sid])  # and what comes to nothing is forgotten
 
     async def give_back_strays(self) -> int:
         """Give back the calls that were granted to this worker but do not run here; how many."""
-        return await give_back_strays(self.store, self.holder, self.runner.running)
+        at_work: ChainMap[str, Any] = ChainMap(dict[str, Any](), self.runner.running, self._at_work)
+        return await give_back_strays(self.store, self.holder, at_work)
 
     def _arrived(self, message: bytes) -> None:
         arrival = read_arrival(message)

@@ -9,11 +9,14 @@ from arq.connections import ArqRedis
 
 from orchestrator.errors import BadSetting
 from orchestrator.logs import configure_logging
+from orchestrator.redis import keys
+from orchestrator.redis.cluster_pool import ClusterPool
 from orchestrator.redis.connections import connection_pool
 from orchestrator.settings import Settings, load_settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.factory import load_state_manager
 from orchestrator.state.redis import RedisStateManager
+from workers.cluster import ClusterWorker, keep_arq_within
 from workers.cron import CRON_JOBS
 from workers.office import Office
 from workers.tasks import run_turns
@@ -46,7 +49,12 @@ def make_worker(settings: Settings) -> TurnWorker:
         job_serializer=_to_json,
         job_deserializer=json.loads,
     )
-    worker = TurnWorker(
+    worker_class = TurnWorker
+    if isinstance(redis.connection_pool, ClusterPool):
+        worker_class, redis.default_queue_name = ClusterWorker, keys.SHARDS[0].queue
+        keep_arq_within(keys.SHARDS[0].tag)
+    worker = worker_class(
+        queue_name=redis.default_queue_name,
         functions=[run_turns],
         cron_jobs=CRON_JOBS,
         redis_pool=redis,

@@ -24,7 +24,10 @@ async def give_back_strays(store: RedisTurnStore, holder: str, running: Containe
 
 async def _leases_of(store: RedisTurnStore, holder: str) -> list[tuple[Lease, str]]:
     with store_errors():
-        due = [sid.decode() for sid in await store.redis.zrange(keys.DUE, 0, MOST_CALLS - 1)]
+        async with store.redis.pipeline(transaction=False) as pipe:
+            for hub in store.hub.shards:
+                pipe.zrange(hub.due, 0, MOST_CALLS - 1)
+            due = [sid.decode() for sids in await pipe.execute() for sid in sids]
         if not due:
             return []
         async with store.redis.pipeline(transaction=False) as pipe:

@@ -14,12 +14,12 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable
+from dataclasses import replace
 from functools import cached_property
 from signal import Signals
 from typing import Any
 
 from arq.connections import create_pool, log_redis_info
-from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.worker import Worker
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -28,7 +28,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript, command_of
-from orchestrator.turns.redis_store import JOB_ID_PREFIX
+from orchestrator.turns.redis_hub import JOB_ID_PREFIX
 from workers.office import Office
 
 logger = logging.getLogger("arq.worker")
@@ -50,6 +50,10 @@ class TurnWorker(Worker):
     _may_hold_strays = False
     _claim_script: Any = None
     _blocking_command: Any = None
+
+    @property
+    def _wake_list(self) -> str:
+        return keys.wake_list(self.queue_name)
 
     @cached_property
     def _slot_freed(self) -> asyncio.Event:
@@ -156,25 +160,32 @@ class TurnWorker(Worker):
             )  # fmt: skip
 
     async def _claim(self, room: int) -> None:
+        hub = replace(keys.HUB, queue=self.queue_name, wake=self._wake_list)
+        await self._claim_from(hub, [hub.queue, hub.wake, hub.due], room)
+
+    async def _claim_from(self, hub: keys.HubKeys, script_keys: list[str], room: int) -> int:
+        """Claim from one queue and start what was claimed; how many that were."""
         office = self.office
         if self._claim_script is None:
             self._claim_script = WiredScript(self.pool, lua("claim_jobs"))
         claimed = await self._claim_script(
-            keys=[self.queue_name, keys.DUE, keys.wake_list(self.queue_name)],
+            keys=script_keys,
             args=[
-                room, in_progress_key_prefix, int(self.in_progress_timeout_s * 1000),
-                JOB_ID_PREFIX if office else "", job_key_prefix,
+                room, hub.in_progress(""), int(self.in_progress_timeout_s * 1000),
+                JOB_ID_PREFIX if office else "", hub.job(""),
                 office.holder if office else "", office.store.lease_ms if office else 0,
                 office.store.lease_record_ms if office else 0, keys.STATE_PREFIX, self.queue_read_limit,
             ],
         )  # fmt: skip
-        for kind, name, more in claimed:
-            if kind == b"turns" and office is not None:
-                call_sid = name.decode()
-                self._start(f"{JOB_ID_PREFIX}{call_sid}:{int(more[0])}", self._run_turns(office, call_sid, more))
-            else:
-                job_id = name.decode()
-                self._start(job_id, self.run_job(job_id, int(float(more))))
+        for kind, name, *more in claimed:
+            self._begin(kind, name.decode(), *more)
+        return len(claimed)
+
+    def _begin(self, kind: bytes, name: str, more: Any = None) -> None:
+        if kind == b"turns" and self.office is not None:
+            self._start(f"{JOB_ID_PREFIX}{name}:{int(more[0])}", self._run_turns(self.office, name, more))
+        else:
+            self._start(name, self.run_job(name, int(float(more))))
 
     def _start(self, name: str, job: Any) -> None:
         self.job_counter += 1
@@ -216,7 +227,7 @@ class TurnWorker(Worker):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._slot_freed.wait(), self.poll_delay_s)
         else:
-            await self._sleep_on(keys.wake_list(self.queue_name), min(self.poll_delay_s, LONGEST_SLEEP_SECONDS))
+            await self._sleep_on(self._wake_list, min(self.poll_delay_s, LONGEST_SLEEP_SECONDS))
 
     async def _sleep_on(self, wake_list: str, seconds: float) -> None:
         if self._blocking_command is None:

@@ -82,7 +82,9 @@ class QueuedDispatcher(StoreDispatcher):
         for pending, result in zip(waiting, found, strict=True):
             if result is None:
                 await self._submit_again(pending)
-            elif result != "waiting":
+            elif result == "waiting":
+                await self._redis_store.hub.watch(pending.call_sid)
+            else:
                 pending.settle(result)
 
     async def _submit_again(self, pending: Pending) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from orchestrator.doctor.cluster import judge_cluster
 from orchestrator.doctor.configuration import judge_settings
-from orchestrator.doctor.facts import Facts
+from orchestrator.doctor.facts import Facts, ServerFacts
 from orchestrator.doctor.finding import Finding
 from orchestrator.doctor.server import judge_confirmation, judge_server
 from orchestrator.doctor.system import judge_system
@@ -32,11 +33,21 @@ def diagnose(settings: Settings, facts: Facts | None) -> Iterator[Finding]:
         yield Finding(
             "connection", "note", f"This user may not run {unknown}.", "Give the user +info, or look by hand."
         )
+    if facts.cluster is not None:
+        yield from judge_cluster(facts.cluster, facts.servers)
     for server in facts.servers:
         several = f"{server.place}: " if len(facts.servers) > 1 else ""
-        for finding in judge_server(server, facts.kind):
+        for finding in _of_server(settings, server, facts.kind):
             yield Finding(finding.check, finding.level, several + finding.message, finding.advice)
-        if settings.redis_wait_replicas and server.info:
-            yield judge_confirmation(server, settings.redis_wait_replicas)
     if facts.system is not None:
         yield from judge_system(facts.system)
+
+
+def _of_server(settings: Settings, server: ServerFacts, kind: str) -> Iterator[Finding]:
+    if server.trouble:
+        says, _, advice = server.trouble.partition(". ")
+        yield Finding("node", "problem", says if says.endswith(".") else f"{says}.", advice)
+        return
+    yield from judge_server(server, kind)
+    if settings.redis_wait_replicas and server.info.get("role") == "master":
+        yield judge_confirmation(server, settings.redis_wait_replicas)

@@ -8,7 +8,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """One server. `info` is what INFO says; `pings_ms` how long a PING took, again and again.
+    """One server. `info` is what INFO says; `pings_ms` how long a PING took, again and again. `trouble` is the
+    sentence that says why this node of a cluster could not be looked at, or "".
 
     `ahead_seconds` is by how much its clock is ahead of ours, give or take half of the quickest PING.
     `config` holds the options that were read; it is empty where CONFIG is forbidden, as with most hosted services.
@@ -19,6 +20,7 @@ class ServerFacts:
     config: Mapping[str, str] = field(default_factory=dict)
     pings_ms: tuple[float, ...] = ()
     ahead_seconds: float = 0.0
+    trouble: str = ""
 
     @property
     def median_ms(self) -> float:
@@ -37,6 +39,15 @@ class ServerFacts:
         """The version of Redis whose commands it has."""
         parts = str(self.info.get("redis_version", "0.0")).split(".")
         return int(parts[0]), int(parts[1]) if len(parts) > 1 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """The nodes of a cluster together. `slots_away` is how many slots nobody serves whom we can reach."""
+
+    masters: int = 0
+    replicas: int = 0
+    slots_away: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,7 @@ class Facts:
     kind: str = "standalone"
     trouble: str = ""
     servers: tuple[ServerFacts, ...] = ()
+    cluster: ClusterFacts | None = None
     system: SystemFacts | None = None
     forbidden: tuple[str, ...] = ()
     fast_parser: bool = True

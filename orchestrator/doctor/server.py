@@ -130,6 +130,9 @@ def _online(server: ServerFacts) -> list[Mapping[str, Any]]:
 
 def _replicas(server: ServerFacts, kind: str) -> Iterator[Finding]:
     info = server.info
+    if info.get("role") == "slave" and kind == "cluster":
+        yield _link(server)
+        return
     if info.get("role") == "slave":
         yield Finding("replicas", "problem", "This server is a replica.", "Name the master, or name the Sentinels.")
         return
@@ -163,6 +166,16 @@ def _replicas(server: ServerFacts, kind: str) -> Iterator[Finding]:
                 "replicas", "note", "min-replicas-to-write is 0.",
                 "Set it to 1 with min-replicas-max-lag 2: a master that was cut off stops taking what it will lose.",
             )  # fmt: skip
+
+
+def _link(server: ServerFacts) -> Finding:
+    master = f"{server.info.get('master_host', '?')}:{server.info.get('master_port', '?')}"
+    if server.info.get("master_link_status") == "up":
+        return Finding("replicas", "ok", f"It is a replica of {master}, and in touch with it.")
+    return Finding(
+        "replicas", "problem", f"It is a replica of {master}, and not in touch with it.",
+        "Look at both logs: it cannot take over without loss what it does not have.",
+    )  # fmt: skip
 
 
 def _clock(server: ServerFacts) -> Finding:

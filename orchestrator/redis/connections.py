@@ -14,8 +14,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.errors import BadSetting
+from orchestrator.redis.cluster_pool import ClusterPool
 from orchestrator.redis.pool import QueueingPool, RetryFor, SentinelPool
 from orchestrator.redis.steady import (
+    RovingConnection,
+    RovingTLSConnection,
     SteadyConnection,
     SteadySentinelConnection,
     SteadySentinelTLSConnection,
@@ -36,7 +39,7 @@ QUEUE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 """How long after its first failure a command is tried again: enough for a server's restart."""
 FAILOVER_SECONDS = 4.0
-"""The same with Sentinels: enough for a failover."""
+"""The same with Sentinels and in a cluster: enough for a failover."""
 _HEALTH_CHECK_SECONDS = 15
 _SENTINEL_SECONDS = 0.5
 
@@ -104,8 +107,10 @@ def connection_pool(
         "socket_timeout": ANSWER_SECONDS + (block_seconds or 0),
         "socket_connect_timeout": CONNECT_SECONDS,
         "health_check_interval": _HEALTH_CHECK_SECONDS,
-        **_retries(url, retry=block_seconds is None),
     }
+    if url.is_cluster:
+        return _cluster_pool(url, settings, options, retry=block_seconds is None)
+    options |= _retries(url, retry=block_seconds is None)
     if url.scheme == "unix":
         return QueueingPool(connection_class=SteadyUnixConnection, path=url.path, **options)
     options |= {"socket_keepalive": True, **_tls_options(url, settings)}
@@ -121,15 +126,21 @@ def connection_pool(
 def parsed_url(settings: Settings) -> RedisUrl:
     """The URL of the settings, taken apart. Raises `BadSetting` for what cannot be used."""
     try:
-        url = parse_redis_url(settings.effective_redis_url())
+        return parse_redis_url(settings.effective_redis_url())
     except ValueError as error:
         raise BadSetting(f"REDIS_URL {error}.") from None
-    if url.is_cluster:
-        raise BadSetting(
-            f"REDIS_URL names a Redis Cluster ({url}), which is not supported yet. "
-            "Use redis:// or rediss:// with a single server, or redis-sentinel:// for one that fails over."
-        )
-    return url
+
+
+def _cluster_pool(url: RedisUrl, settings: Settings, options: dict[str, Any], *, retry: bool) -> ClusterPool:
+    return ClusterPool(
+        url.hosts,
+        connection_class=SteadyTLSConnection if url.is_tls else SteadyConnection,
+        roving_class=RovingTLSConnection if url.is_tls else RovingConnection,
+        retry_seconds=FAILOVER_SECONDS if retry else 0.0,
+        socket_keepalive=True,
+        **options,
+        **_tls_options(url, settings),
+    )
 
 
 def _retries(url: RedisUrl, *, retry: bool) -> dict[str, Any]:

@@ -57,8 +57,22 @@ _EXPLANATIONS = tuple(
             "has no database of that number. Use 0 in REDIS_DB or at the end of REDIS_URL.",
         ),
         (
+            r"cluster support disabled",
+            "is not a Redis Cluster. Use redis:// (or rediss://) with its address, or redis-sentinel://.",
+        ),
+        (
+            r"ClusterDownError|MasterDownError",
+            "is a Cluster that does not serve all of its slots now. Look at CLUSTER INFO: a master may be down "
+            "that has no replica, or slots may have no owner.",
+        ),
+        (
+            r"MovedError|AskError|TryAgainError",
+            "is a Cluster with slots on their way to another node for longer than we wait. It passes; look at "
+            "CLUSTER NODES if it does not.",
+        ),
+        (
             r"\bMOVED \d|\bASK \d|CROSSSLOT|SELECT is not allowed in cluster|CLUSTERDOWN",
-            "is a node of a Redis Cluster. Use a server that is not one, or Redis with Sentinels.",
+            "is a node of a Redis Cluster. Use redis-cluster:// (or rediss-cluster://) with its address.",
         ),
         (
             r"unknown command.{0,3}SENTINEL",

@@ -1,6 +1,7 @@
 """Measures what the doctor judges: the servers, and what of ours is in them. Reads only, and a bounded lot of it."""
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import Iterable
@@ -10,10 +11,13 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from redis.utils import HIREDIS_AVAILABLE
 
-from orchestrator.doctor.facts import Facts, ServerFacts, SystemFacts
+from orchestrator.doctor.facts import ClusterFacts, Facts, ServerFacts, SystemFacts
 from orchestrator.redis import keys
+from orchestrator.redis.cluster_pool import ClusterPool
 from orchestrator.redis.connections import connect, parsed_url
 from orchestrator.redis.errors import explain
+from orchestrator.redis.hub import shards_of
+from orchestrator.redis.slots import SLOTS
 from orchestrator.redis.vitals import WORKER_ALIVE_SECONDS, read_vitals
 from orchestrator.settings import Settings
 
@@ -21,27 +25,55 @@ PINGS = 50
 MOST_KEYS = 20_000
 PAGE = 500
 LONGEST_SECONDS = 30.0
-OPTIONS = ("min-replicas-to-write", "min-replicas-max-lag", "appendfsync")
+OPTIONS = ("min-replicas-to-write", "min-replicas-max-lag", "appendfsync", "cluster-node-timeout")
 
 
 async def examine(settings: Settings) -> Facts:
     """The facts about the Redis of `settings`. Raises nothing but `BadSetting`."""
     url = parsed_url(settings)
-    kind = "sentinel" if url.is_sentinel else "standalone"
+    kind = "sentinel" if url.is_sentinel else "cluster" if url.is_cluster else "standalone"
     facts: dict[str, Any] = {"place": url.place, "is_encrypted": url.is_tls, "has_password": bool(url.password)}
     redis = connect(settings, max_connections=4)
     forbidden: list[str] = []
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
-            servers = (await _server(redis, url.place, forbidden),)
-            system = await _system(redis)
+            if isinstance(redis.connection_pool, ClusterPool):
+                facts |= await _cluster(redis, redis.connection_pool, forbidden)
+            else:
+                facts["servers"] = (await _server(redis, url.place, forbidden),)
+                facts["system"] = await _system(redis, [redis])
     except (RedisError, OSError) as error:
         return Facts(**facts, kind=kind, trouble=explain(error, settings.effective_redis_url()))
     finally:
         await redis.aclose()
-    return Facts(
-        **facts, kind=kind, servers=servers, system=system, forbidden=tuple(forbidden), fast_parser=HIREDIS_AVAILABLE
+    return Facts(**facts, kind=kind, forbidden=tuple(dict.fromkeys(forbidden)), fast_parser=HIREDIS_AVAILABLE)
+
+
+async def _cluster(redis: Redis, pool: ClusterPool, forbidden: list[str]) -> dict[str, Any]:
+    """`cluster`, `servers` (each node), and `system` where all slots can be read."""
+    topology = pool.topology
+    await topology.refresh()
+    nodes = {address: Redis(connection_pool=pool.node(address)) for address in topology.nodes}
+    servers = [await _node(node, "{}:{}".format(*address), forbidden) for address, node in nodes.items()]
+    reached = {server.place for server in servers if not server.trouble}
+    cluster = ClusterFacts(
+        masters=len(topology.masters),
+        replicas=len(topology.replicas),
+        slots_away=sum(
+            owner is None or "{}:{}".format(*owner) not in reached for owner in map(topology.owner, range(SLOTS))
+        ),
     )
+    found: dict[str, Any] = {"cluster": cluster, "servers": tuple(servers)}
+    if not cluster.slots_away:
+        found["system"] = await _system(redis, [nodes[address] for address in topology.masters])
+    return found
+
+
+async def _node(redis: Redis, place: str, forbidden: list[str]) -> ServerFacts:
+    try:
+        return await _server(redis, place, forbidden)
+    except (RedisError, OSError) as error:
+        return ServerFacts(place, trouble=explain(error))
 
 
 async def _server(redis: Redis, place: str, forbidden: list[str]) -> ServerFacts:
@@ -76,16 +108,17 @@ async def _options(redis: Redis) -> dict[str, str]:
     return {_text(name): _text(value) for page in found for name, value in page.items()}
 
 
-async def _system(redis: Redis) -> SystemFacts:
+async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
     vitals = await read_vitals(redis)
-    seen, complete = await _our_keys(redis)
+    seen, complete = await _our_keys(masters)
     beat = await redis.get(keys.HEARTBEAT)
+    active = [await redis.zcount(hub.calls, time.time(), "+inf") for hub in shards_of(redis)]
     return SystemFacts(
         keys_seen=len(seen),
         all_keys_seen=complete,
         immortal=tuple(await _immortal(redis, seen)),
         states=sum(key.startswith(keys.STATE_PREFIX) for key in seen),
-        active_calls=await redis.zcount(keys.ACTIVE_CALLS, time.time(), "+inf"),
+        active_calls=sum(active),
         workers=tuple(await _workers(redis)),
         queue_depth=vitals.queue_depth,
         oldest_wait_seconds=vitals.oldest_wait_seconds,
@@ -94,10 +127,10 @@ async def _system(redis: Redis) -> SystemFacts:
     )
 
 
-async def _our_keys(redis: Redis) -> tuple[list[str], bool]:
+async def _our_keys(masters: list[Redis]) -> tuple[list[str], bool]:
     """Keys of ours, up to a limit, and whether those are all. By SCAN: nobody else has to wait."""
     seen: set[str] = set()
-    for pattern in keys.OURS:
+    for redis, pattern in itertools.product(masters, keys.OURS):
         async for key in redis.scan_iter(match=pattern, count=PAGE):
             seen.add(_text(key))
             if len(seen) >= MOST_KEYS:

@@ -6,13 +6,14 @@ of the plain state key, whose name the product guide fixes.
 
 from dataclasses import dataclass
 from hashlib import sha256
+from zlib import crc32
 
 STATE_PREFIX = "voiceagent:state:"
 
 ACTIVE_CALLS = "voiceagent:calls"
-"""Sorted set: call SID of every active call → when its state expires (seconds)."""
+"""`HubKeys.calls` of a single server."""
 DUE = "voiceagent:due"
-"""Sorted set: call SID of every call with waiting turns → when somebody must look after it (ms)."""
+"""`HubKeys.due` of a single server."""
 DEAD_LETTERS = "voiceagent:dead"
 """Hash: `call_sid/turn_id` → the turn that was given up, as JSON."""
 WORKERS = "voiceagent:workers"
@@ -57,6 +58,30 @@ def call(call_sid: str) -> CallKeys:
     return CallKeys(key, tag + "inbox", tag + "turns", tag + "lease", tag + "listeners")
 
 
+@dataclass(frozen=True, slots=True)
+class HubKeys:
+    """What calls share: in a cluster they are spread over several of these, each in one slot."""
+
+    calls: str  # sorted set: call SID of every active call → when its state expires (seconds)
+    due: str  # sorted set: call SID of every call with waiting turns → when somebody must look after it (ms)
+    queue: str  # arq's sorted set of jobs: job id → when it is due (ms)
+    wake: str  # list: one token for each worker to wake up
+    tag: str = ""  # what stands before every key of arq's
+
+    def job(self, job_id: str) -> str:
+        """String: the job, in arq's form."""
+        return f"{self.tag}arq:job:{job_id}"
+
+    def in_progress(self, job_id: str) -> str:
+        """String: there while a worker runs the job."""
+        return f"{self.tag}arq:in-progress:{job_id}"
+
+
+def write_mark_beside(state_key: str) -> str:
+    """String: `WRITE_MARK`, in the slot of the call whose state has that key."""
+    return "{" + state_key + "}:write-mark"
+
+
 def wake_list(queue: str = QUEUE) -> str:
     """List: one token for each worker to wake up."""
     return queue + ":wake"
@@ -80,3 +105,26 @@ def worker_status(worker_id: str) -> str:
 def receipt(key: str) -> str:
     """String: what became of the order with this idempotency key, as JSON. The key is a client's: it is hashed."""
     return f"voiceagent:receipt:{sha256(key.encode()).hexdigest()}"
+
+
+HUB = HubKeys(ACTIVE_CALLS, DUE, QUEUE, wake_list())
+"""The one hub of a server that has all keys in one place."""
+
+SHARD_NUMBERS = (418, 508, 998, 888, 915, 148, 278, 368, 183, 228, 118, 945, 195, 668, 843, 953)
+"""The names of a cluster's hub shards. The slot of each lies in the middle of its own sixteenth of all slots: masters
+that share the slots evenly share the hubs evenly, up to sixteen of them. Fixed: every process must go by the same."""
+
+
+def _shard(number: int) -> HubKeys:
+    tag = f"{{voiceagent:hub:{number}}}:"
+    queue = tag + QUEUE
+    return HubKeys(f"{tag}calls", f"{tag}due", queue, wake_list(queue), tag)
+
+
+SHARDS = tuple(_shard(number) for number in SHARD_NUMBERS)
+"""The hubs of a cluster."""
+
+
+def shard_of(shards: tuple[HubKeys, ...], call_sid: str) -> HubKeys:
+    """The hub that the call belongs to, as long as it lives."""
+    return shards[crc32(call_sid.encode()) % len(shards)]

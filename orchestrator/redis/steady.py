@@ -10,12 +10,16 @@ server that closes each new connection it goes round until the stack is full.
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+if TYPE_CHECKING:
+    from orchestrator.redis.topology import Topology
 
 
 class _SteadySend:
@@ -79,3 +83,30 @@ class SteadySentinelConnection(_SteadySend, SentinelManagedConnection):
 
 class SteadySentinelTLSConnection(_SteadySend, SentinelManagedSSLConnection):
     """TCP with TLS, to the master that the Sentinels name."""
+
+
+class _Roving:
+    """Connects to any node of a Redis Cluster, and to another one when that fails."""
+
+    host: str
+    port: int
+
+    def __init__(self, *, topology: "Topology", **options: Any) -> None:
+        super().__init__(**options)
+        self._topology = topology
+
+    async def _connect(self) -> None:
+        address = self.host, self.port = await self._topology.locate(None)
+        try:
+            await super()._connect()  # type: ignore[misc]
+        except (RedisError, OSError) as error:
+            self._topology.learn(address, error)
+            raise
+
+
+class RovingConnection(_Roving, SteadyConnection):
+    """TCP, to any node."""
+
+
+class RovingTLSConnection(_Roving, SteadyTLSConnection):
+    """TCP with TLS, to any node."""

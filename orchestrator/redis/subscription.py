@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from orchestrator.redis.cluster_pool import ClusterPool
+
 logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 5.0
@@ -30,7 +32,8 @@ class Subscription:
         on_message: Callable[[bytes], None],
         on_gap: Callable[[], None] = lambda: None,
     ) -> None:
-        self._redis = redis
+        pool = redis.connection_pool
+        self._pool = pool.broadcasts if isinstance(pool, ClusterPool) else pool
         self._channel = channel
         self._on_message = on_message
         self._on_gap = on_gap
@@ -59,7 +62,7 @@ class Subscription:
     async def _listen_for_ever(self) -> None:
         gap = False
         while True:
-            pubsub = self._redis.pubsub(ignore_subscribe_messages=False)
+            pubsub = PubSub(self._pool)
             try:
                 await self._listen(pubsub, gap)
             except (RedisError, OSError, TimeoutError) as error:

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.errors import store_errors
+from orchestrator.redis.hub import shards_of
 
 WORKER_ALIVE_SECONDS = 15
 
@@ -25,18 +26,19 @@ class Vitals:
     degraded: bool = False
 
 
-async def read_vitals(redis: Redis, *, queue: str = keys.QUEUE) -> Vitals:
+async def read_vitals(redis: Redis) -> Vitals:
     """The vitals; never raises."""
     try:
         with store_errors():
             async with redis.pipeline(transaction=False) as pipe:
                 pipe.time()
                 pipe.zcount(keys.WORKERS, time.time() - WORKER_ALIVE_SECONDS, "+inf")
-                pipe.zcard(queue)
-                pipe.zrange(keys.DUE, 0, 0, withscores=True)
                 pipe.hlen(keys.DEAD_LETTERS)
-                now, workers, depth, due, dead = await pipe.execute()
+                for hub in shards_of(redis):
+                    pipe.zcard(hub.queue)
+                    pipe.zrange(hub.due, 0, 0, withscores=True)
+                now, workers, dead, *hubs = await pipe.execute()
     except StoreUnavailable as error:
         return Vitals(redis_ok=False, redis_message=str(error))
-    overdue = now[0] - due[0][1] / 1000 if due else 0.0
-    return Vitals(True, "Redis connection OK", workers, depth, max(0.0, overdue), dead)
+    overdue = [now[0] - due[0][1] / 1000 for due in hubs[1::2] if due]
+    return Vitals(True, "Redis connection OK", workers, sum(hubs[::2]), max(0.0, *overdue, 0.0), dead)

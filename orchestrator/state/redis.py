@@ -18,23 +18,25 @@ from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.settings import LONGEST_TTL_SECONDS
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.reading import read_state
+from orchestrator.state.redis_index import CallIndex
 
 logger = logging.getLogger(__name__)
-
-_PAGE = 500
-"""How many calls `cleanup_expired` looks at in one round trip."""
 
 
 class RedisStateManager(StateManagerBase):
     """Keeps each state under `voiceagent:state:{call_sid}`, as its `model_dump_json()`.
 
     It lives for `ttl_seconds` after the last write. The active calls stand in a sorted set as well, so that
-    counting never scans.
+    counting never scans. In a cluster there are several of these sets, each on one node: there, what changes the
+    index is a second round trip.
 
-    `redis_client` may decode responses or not. It stays the caller's, but `close` closes it.
+    `redis_client` may decode responses or not. It stays the caller's, but `close` closes it. `shards` are the hubs to
+    use where they are not those that the client's Redis calls for.
     """
 
-    def __init__(self, redis_client: Redis, ttl_seconds: float = 3600) -> None:
+    def __init__(
+        self, redis_client: Redis, ttl_seconds: float = 3600, *, shards: tuple[keys.HubKeys, ...] | None = None
+    ) -> None:
         if isinstance(redis_client, BlockingRedis):
             raise TypeError("This client would block the event loop. Make it with redis.asyncio, not with redis.")
         if not 0.001 <= ttl_seconds <= LONGEST_TTL_SECONDS:
@@ -45,19 +47,20 @@ class RedisStateManager(StateManagerBase):
         self._create = WiredScript(redis_client, lua("state_create"))
         self._update = WiredScript(redis_client, lua("state_update"))
         self._delete = WiredScript(redis_client, lua("state_delete"))
-        self._count = WiredScript(redis_client, lua("state_count"))
-        self._list = WiredScript(redis_client, lua("state_list"))
-        self._prune = WiredScript(redis_client, lua("state_prune"))
-        self._forget = WiredScript(redis_client, lua("state_forget"))
+        self._index = CallIndex(redis_client, self._life_ms, shards)
 
     async def create_state(self, call_sid: str, **fields: Any) -> ConversationState:
         """Begin a call, or return the state of the live one."""
         key = keys.state(checked_call_sid(call_sid))
         state = ConversationState(**{**fields, "call_sid": call_sid, "version": 1})
         with store_errors():
-            there = await self._create(keys=[key, keys.ACTIVE_CALLS], args=self._row(state))
+            await self._index.before_create(call_sid, is_active=state.is_active)
+            there = await self._create(keys=[key, *self._index.keys_with_state(call_sid)[:1]], args=self._row(state))
         if there:
-            return read_state(call_sid, there)
+            found = read_state(call_sid, there)
+            with store_errors():
+                await self._index.after_write(call_sid, is_active=found.is_active)
+            return found
         logger.info("Created conversation state in Redis", extra={"action": "state.created", "call_sid": call_sid})
         return state
 
@@ -75,10 +78,12 @@ class RedisStateManager(StateManagerBase):
         """
         key = keys.state(checked_call_sid(state.call_sid))
         written = state.model_copy(update={"version": state.version + 1, "updated_at": now()})
+        index = self._index.keys_with_state(state.call_sid)[:1]
         with store_errors():
-            stored = await self._update(keys=[key, keys.ACTIVE_CALLS], args=[*self._row(written), state.version])
-        if stored != state.version:
-            raise StateConflict
+            stored = await self._update(keys=[key, *index], args=[*self._row(written), state.version])
+            if stored != state.version:
+                raise StateConflict
+            await self._index.after_write(state.call_sid, is_active=written.is_active)
         return written
 
     async def delete_state(self, call_sid: str) -> bool:
@@ -86,20 +91,23 @@ class RedisStateManager(StateManagerBase):
         call = keys.call(checked_call_sid(call_sid))
         own = [call.state, call.inbox, call.turns, call.listeners, call.lease]
         with store_errors():
-            return bool(await self._delete(keys=[*own, keys.ACTIVE_CALLS, keys.DUE], args=[call_sid]))
+            entry = await self._index.entry(call_sid)
+            existed = await self._delete(keys=[*own, *self._index.keys_with_state(call_sid)], args=[call_sid])
+            await self._index.forget(call_sid, entry)
+        return bool(existed)
 
     async def get_active_calls_count(self) -> int:
         """How many calls are active, by the server's clock."""
         with store_errors():
-            return int(await self._count(keys=[keys.ACTIVE_CALLS]))
+            return await self._index.count()
 
     async def get_all_call_sids(self) -> list[str]:
         """The call SIDs of the active calls, by the server's clock."""
         with store_errors():
-            return [_text(sid) for sid in await self._list(keys=[keys.ACTIVE_CALLS])]
+            return await self._index.call_sids()
 
     async def health_check(self) -> bool:
-        """Whether Redis answers a PING."""
+        """Whether Redis answers a PING; in a cluster, every master."""
         try:
             with store_errors():
                 return bool(await cast(Awaitable[bool], self._redis.ping()))
@@ -112,33 +120,11 @@ class RedisStateManager(StateManagerBase):
         A few round trips; what else belongs to a call expires by itself.
         """
         with store_errors():
-            dropped = int(await self._prune(keys=[keys.ACTIVE_CALLS]))
-            start = 0
-            while page := await self._redis.zrange(keys.ACTIVE_CALLS, start, start + _PAGE - 1, withscores=True):
-                gone = await self._forget_missing([(_text(sid), score) for sid, score in page])
-                dropped += gone
-                start += len(page) - gone
-        return dropped
+            return await self._index.clean_up()
 
     async def close(self) -> None:
         """Close the client's connections."""
         await self._redis.aclose()
 
-    async def _forget_missing(self, page: list[tuple[str, float]]) -> int:
-        # One EXISTS a key: in a cluster, the keys of different calls lie on different nodes.
-        pipeline = self._redis.pipeline(transaction=False)
-        for call_sid, _ in page:
-            pipeline.exists(keys.state(call_sid))
-        found = await pipeline.execute()
-        missing = [row for row, exists in zip(page, found, strict=True) if not exists]
-        if not missing:
-            return 0
-        args = [part for call_sid, score in missing for part in (call_sid, repr(score))]
-        return int(await self._forget(keys=[keys.ACTIVE_CALLS], args=args))
-
     def _row(self, state: ConversationState) -> list[Any]:
         return [state.call_sid, state.model_dump_json(), self._life_ms, int(state.is_active)]
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

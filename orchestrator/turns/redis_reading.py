@@ -38,7 +38,9 @@ class RedisTurnReading:
 
     async def find_many(self, turns: Sequence[tuple[str, str]]) -> list[TurnResult | Literal["waiting"] | None]:
         """`find` for many (call SID, turn id) at once."""
-        return await self._read(turns)
+        if self._scripts.wait is None:
+            return await self._read(turns)
+        return [answer for turn in turns for answer in await self._read([turn])]
 
     async def _read(
         self, turns: Sequence[tuple[str, str]], *, listening: bool = False
@@ -51,7 +53,7 @@ class RedisTurnReading:
                     pipe.expire(listeners, LISTENING_SECONDS)
                 for call_sid, turn_id in turns:
                     pipe.hget(keys.call(call_sid).turns, turn_id)
-                self._scripts.confirm(pipe)
+                self._scripts.confirm(pipe, keys.state(turns[0][0]))
                 answers = await pipe.execute()
             self._scripts.check(answers)
         first = 2 if listening else 0

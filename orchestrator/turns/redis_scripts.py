@@ -12,11 +12,15 @@ from redis.exceptions import NoScriptError
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.errors import store_errors
+from orchestrator.redis.hub import shards_of
 from orchestrator.redis.scripts import lua
-from orchestrator.redis.wire import WiredScript
+from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.settings import Settings
 
-SCRIPTS = ("submit", "claim", "commit", "say", "renew", "release", "reject", "rescue", "tell")
+SCRIPTS = (
+    "submit", "claim", "commit", "say", "renew", "release", "reject", "rescue", "tell",
+    "look", "hub_enter", "hub_watch", "hub_ripe", "hub_settle", "state_count",
+)  # fmt: skip
 MARK_SECONDS = 60
 
 
@@ -43,8 +47,10 @@ class TurnScripts:
         self, redis: Redis, guard: Callable[[], AbstractContextManager[None]], wait: ReplicaWait | None = None
     ) -> None:
         self.wait = wait
+        self._mark = keys.write_mark_beside if len(shards_of(redis)) > 1 else lambda _: keys.WRITE_MARK
         self._redis = redis
         self._guard = guard
+        self._command = command_of(redis)
         self._scripts = {name: redis.register_script(lua(name)) for name in SCRIPTS}
         self._wired = {name: WiredScript(redis, lua(name)) for name in SCRIPTS}
 
@@ -56,6 +62,11 @@ class TurnScripts:
         """What the script returns."""
         with self._guard(), store_errors():
             return await self._wired[name](script_keys, args)
+
+    async def command(self, *arguments: Any) -> Any:
+        """What Redis answers to a plain command."""
+        with self._guard(), store_errors():
+            return await self._command(*arguments)
 
     async def run_confirmed(self, name: str, script_keys: list[str], args: list[Any]) -> Any:
         """The same, once the replicas have confirmed it; still one round trip.
@@ -75,16 +86,19 @@ class TurnScripts:
 
     async def _confirmed(self, pipe: Pipeline, sha: str, script_keys: list[str], args: list[Any]) -> Any:
         pipe.evalsha(sha, len(script_keys), *script_keys, *args)
-        self.confirm(pipe)
+        self.confirm(pipe, script_keys[0])
         answers = await pipe.execute()
         self.check(answers)
         return answers[0]
 
-    def confirm(self, pipe: Pipeline) -> None:
-        """Let `pipe`, at its end, wait for the replicas, if that is wished. `check` its answers."""
+    def confirm(self, pipe: Pipeline, state_key: str) -> None:
+        """Let `pipe`, at its end, wait for the replicas, if that is wished. `check` its answers.
+
+        In a cluster it must be about the one call whose state has that key, as each master has replicas of its own.
+        """
         if self.wait is not None:
             # WAIT covers what its own connection has written and all before it: so this one writes, too.
-            pipe.set(keys.WRITE_MARK, 1, ex=MARK_SECONDS)
+            pipe.set(self._mark(state_key), 1, ex=MARK_SECONDS)
             pipe.execute_command("WAIT", self.wait.replicas, self.wait.milliseconds)
 
     def check(self, answers: list[Any]) -> None:

@@ -1,8 +1,8 @@
-"""The turn store in Redis: each method is one script, so each happens whole or not at all."""
+"""The turn store in Redis: what a method does to a call is one script, so it happens whole or not at all."""
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from orchestrator.errors import (
     CallEnded,
     CallRefused,
     StateConflict,
+    StoreUnavailable,
     TurnRejected,
     UnknownCall,
     UnreadableState,
@@ -24,12 +25,14 @@ from orchestrator.errors import (
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.errors import store_errors
+from orchestrator.redis.hub import shards_of
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.reading import read_state
 from orchestrator.state.reading import unreadable as unreadable_state
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.messages import Piece, Token, arrival_message, settled_message, token_message
 from orchestrator.turns.redis_dead_letters import RedisDeadLetters
+from orchestrator.turns.redis_hub import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, hub_of
 from orchestrator.turns.redis_reading import RedisTurnReading
 from orchestrator.turns.redis_scripts import ReplicaWait, TurnScripts
 from orchestrator.turns.state_texts import StateTexts
@@ -37,10 +40,6 @@ from orchestrator.turns.store import Claim, Commit, Lease
 
 logger = logging.getLogger(__name__)
 
-JOB_FUNCTION = "run_turns"
-JOB_ID_PREFIX = "turns:"
-ARQ_JOB_PREFIX = "arq:job:"
-GRACE_MS = 1000
 LEASE_RECORD_EXTRA_MS = 60_000
 
 _REFUSALS: dict[bytes, type[VoiceAgentError]] = {
@@ -56,7 +55,7 @@ class RedisTurnStore(RedisTurnReading):
 
     `redis` answers in bytes. `states` is a manager that keeps the states elsewhere; without it they are in the same
     Redis and are written in the commit's own script. `listener` is the channel on which this ingress hears
-    replies ("" in a worker).
+    replies ("" in a worker). `shards` are the hubs to use, if not those that go with `redis`.
     """
 
     def __init__(
@@ -68,15 +67,15 @@ class RedisTurnStore(RedisTurnReading):
         states: StateManagerBase | None = None,
         listener: str = "",
         max_active_calls: int | None = None,
-        queue: str = keys.QUEUE,
+        shards: tuple[keys.HubKeys, ...] | None = None,
         breaker: Breaker | None = None,
         wait: ReplicaWait | None = None,
     ) -> None:
         guard = breaker.guard if breaker is not None else nullcontext
         super().__init__(redis, TurnScripts(redis, guard, wait), guard, listener)
-        self.queue = queue
         self.lease_ms = int(lease_seconds * 1000)
         self.life_ms = ttl_seconds * 1000
+        self.hub = hub_of(shards or shards_of(redis), self._scripts, self.life_ms)
         self.states = states
         self._limit = "" if max_active_calls is None else max_active_calls
         self._dead_letters = RedisDeadLetters(redis)
@@ -92,24 +91,32 @@ class RedisTurnStore(RedisTurnReading):
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
         opening_json, life = await self._opening(call_sid, opening)
-        call = keys.call(call_sid)
-        answer = await self._scripts.run_confirmed(
-            "submit",
-            [*call.all, keys.ACTIVE_CALLS, keys.DUE, *self._queue_keys(call_sid)],
-            [
-                call_sid, turn.turn_id, turn.model_dump_json(), self._listener, "1" if stream else "",
-                "1" if turn.kind == "ended" else "", opening_json, self.life_ms, self._limit,
-                JOB_ID_PREFIX + call_sid, JOB_FUNCTION, GRACE_MS, "" if self.states is None else "1",
-                keys.control_channel(""), arrival_message(turn), life,
-            ],
-        )  # fmt: skip
+        answer = await self._submit(turn, stream, opening_json, life, self._limit)
+        if answer[0] == b"refused" and self._limit != "" and await self.hub.has_room(int(self._limit)):
+            answer = await self._submit(turn, stream, opening_json, life, "")
         if answer[0] in _REFUSALS:
             raise _REFUSALS[answer[0]]
         if answer[0] == b"recorded":
             return TurnResult.model_validate_json(answer[1])
         if answer[-1] == b"created":
             logger.info("Created conversation state in Redis", extra={"action": "state.created", "call_sid": call_sid})
+        if answer[0] == b"queued":
+            await self.hub.entered(call_sid)
         return None
+
+    async def _submit(self, turn: Turn, stream: bool, opening_json: str, life: str, limit: int | str) -> Sequence[Any]:
+        call_sid = turn.call_sid
+        answer: Sequence[Any] = await self._scripts.run_confirmed(
+            "submit",
+            [*keys.call(call_sid).all, *self.hub.script_keys(call_sid)],
+            [
+                call_sid, turn.turn_id, turn.model_dump_json(), self._listener, "1" if stream else "",
+                "1" if turn.kind == "ended" else "", opening_json, self.life_ms, limit,
+                JOB_ID_PREFIX + call_sid, JOB_FUNCTION, GRACE_MS, "" if self.states is None else "1",
+                keys.control_channel(""), arrival_message(turn), life,
+            ],
+        )  # fmt: skip
+        return answer
 
     async def _opening(self, call_sid: str, opening: Mapping[str, Any] | None) -> tuple[str, str]:
         """The JSON of a state to begin the call with; of states kept elsewhere, which life of the SID this is."""
@@ -136,7 +143,7 @@ class RedisTurnStore(RedisTurnReading):
         call = keys.call(call_sid)
         granted = await self._scripts.run(
             "claim",
-            [call.state, call.inbox, call.turns, call.lease, keys.DUE],
+            [call.state, call.inbox, call.turns, call.lease, *self.hub.script_keys(call_sid)[1:2]],
             [call_sid, holder, self.lease_ms, self.lease_record_ms],
         )
         return None if granted is None else await self.granted(call_sid, holder, granted)
@@ -174,7 +181,7 @@ class RedisTurnStore(RedisTurnReading):
             async with self.redis.pipeline(transaction=False) as pipe:
                 for lease in leases:
                     await self._scripts["renew"](
-                        keys=[keys.call(lease.call_sid).lease, keys.DUE],
+                        keys=[keys.call(lease.call_sid).lease, *self.hub.script_keys(lease.call_sid)[1:2]],
                         args=[lease.call_sid, lease.holder, lease.epoch, self.lease_ms],
                         client=pipe,
                     )
@@ -210,7 +217,7 @@ class RedisTurnStore(RedisTurnReading):
         message = settled_message(lease.call_sid, record.turn_id, lease.epoch, result_json)
         answer = await self._scripts.run_confirmed(
             "commit",
-            [*keys.call(lease.call_sid).all, keys.ACTIVE_CALLS, keys.DUE, *self._queue_keys(lease.call_sid)],
+            [*keys.call(lease.call_sid).all, *self.hub.script_keys(lease.call_sid)],
             [
                 lease.call_sid, lease.holder, lease.epoch, record.turn_id, version, state_json, self.life_ms,
                 result_json, message if self._scripts.wait is None else "",
@@ -220,6 +227,11 @@ class RedisTurnStore(RedisTurnReading):
         )  # fmt: skip
         if self._scripts.wait is not None and answer[0] in (b"committed", b"gone"):
             await self._scripts.run("tell", [keys.call(lease.call_sid).listeners], [message])
+        with suppress(StoreUnavailable):  # the turn is settled; what is missed here, the rescuer does
+            if answer[1] == b"left":
+                await self.hub.entered(lease.call_sid)
+            elif written and written.ended and answer[0] == b"committed":
+                await self.hub.ended(lease.call_sid)
         return await self._commit_answer(claim, written, answer)
 
     async def _write_elsewhere(self, state: ConversationState | None, record: TurnRecord) -> ConversationState | None:
@@ -242,7 +254,7 @@ class RedisTurnStore(RedisTurnReading):
             written = await self._state(claim.lease.call_sid, stored)
         if name == "gone":
             written = None
-        if not following:
+        if not following or following == b"left":
             return Commit(name, state=written)
         attempt, ending, streamed, turn = following
         turn = Turn.model_validate_json(turn)
@@ -264,14 +276,16 @@ class RedisTurnStore(RedisTurnReading):
     async def give_back(self, lease: Lease, turn_id: str, pause_ms: int | str = "") -> None:
         """`release`, or with a pause `put_off`, of the turn that was granted with the lease."""
         call = keys.call(lease.call_sid)
-        await self._scripts.run(
+        released = await self._scripts.run(
             "release",
-            [call.inbox, call.turns, call.lease, keys.DUE, *self._queue_keys(lease.call_sid)],
+            [call.inbox, call.turns, call.lease, *self.hub.script_keys(lease.call_sid)[1:]],
             [
                 lease.call_sid, lease.holder, lease.epoch, JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION,
                 turn_id, pause_ms,
             ],
         )  # fmt: skip
+        if released == 2:
+            await self.hub.entered(lease.call_sid)
 
     async def bury(self, claim: Claim, reason: str) -> None:
         with self._guard():
@@ -279,12 +293,4 @@ class RedisTurnStore(RedisTurnReading):
 
     async def rescue(self, *, most: int = 100, again_ms: int = 1000) -> list[str]:
         """Wake workers for calls whose turns wait though nobody holds them; the call SIDs."""
-        rescued = await self._scripts.run(
-            "rescue",
-            [keys.DUE, self.queue, keys.wake_list(self.queue)],
-            [most, again_ms, JOB_ID_PREFIX, ARQ_JOB_PREFIX, JOB_FUNCTION],
-        )
-        return [call_sid.decode() for call_sid in rescued]
-
-    def _queue_keys(self, call_sid: str) -> tuple[str, str, str]:
-        return (self.queue, keys.wake_list(self.queue), ARQ_JOB_PREFIX + JOB_ID_PREFIX + call_sid)
+        return await self.hub.rescue(most, again_ms)

@@ -5,17 +5,20 @@ import time
 from pathlib import Path
 
 import pytest
+from support.cluster import ClusterTopology
 from support.sentinels import SentinelTopology
 from support.servers import RedisServer, free_port
 from support.terminal import at_a_terminal, run_script
 from support.waiting import wait_until
 
+from orchestrator.doctor.cluster import judge_cluster
 from orchestrator.doctor.configuration import judge_settings
-from orchestrator.doctor.facts import Facts, ServerFacts, SystemFacts
+from orchestrator.doctor.facts import ClusterFacts, Facts, ServerFacts, SystemFacts
 from orchestrator.doctor.finding import Finding, exit_code
 from orchestrator.doctor.server import judge_confirmation, judge_server
 from orchestrator.doctor.system import judge_system
 from orchestrator.redis import keys
+from orchestrator.redis.connections import connect
 from orchestrator.redis.examination import examine
 from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
@@ -142,6 +145,41 @@ async def test_sentinels_and_their_replicas_are_told(doctor) -> None:
         )
         _, found = await doctor(url)
         assert found["replicas"][:2] == ("problem", "No replica is in touch.")
+
+
+async def test_every_node_of_a_cluster_is_looked_at(doctor) -> None:
+    with ClusterTopology(replicas=1) as cluster:
+        redis = connect(Settings(redis_url=cluster.url))
+        async with redis:
+            for number in range(20):
+                await RedisStateManager(redis).create_state(f"CA{number}")
+            cluster.ask(cluster.nodes[1], "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+            cluster.ask(cluster.owner_of_key("{voiceagent:x"), "SET", "{voiceagent:x", "for ever")
+        _, found = await doctor(cluster.url)
+        assert found["connection"][1].endswith("(cluster).")
+        assert found["cluster"] == ("ok", "There are 3 masters and 3 replicas. They serve all slots.", "")
+        assert found["eviction"][1].startswith(f"127.0.0.1:{cluster.nodes[1].port}: The eviction policy is allkeys-lru")
+        assert "1 key has no time to live, such as {voiceagent:x" in found["keys"][1]
+        facts = await examine(Settings(redis_url=cluster.url))
+        assert [server.info["role"] for server in facts.servers] == ["master"] * 3 + ["slave"] * 3
+        assert facts.system.active_calls == facts.system.states == 20
+
+
+async def test_a_cluster_that_lacks_a_node_is_told(doctor) -> None:
+    with ClusterTopology() as cluster:
+        cluster.nodes[0].kill()
+        code, found = await doctor(cluster.url)
+        assert code == 2
+        assert "5461 of 16384 slots are served by nobody in reach" in found["cluster"][1]
+        assert found["node"][1] == f"127.0.0.1:{cluster.nodes[0].port}: Redis refuses the connection."
+
+
+def test_clusters_that_fail_over_late_or_not_at_all_are_told() -> None:
+    slow = ServerFacts("here", {"role": "slave", "master_link_status": "down"}, {"cluster-node-timeout": "15000"})
+    found = list(judge_cluster(ClusterFacts(masters=2, replicas=2), [slow]))
+    assert [finding.level for finding in found] == ["warning", "note"]
+    assert "15000 ms" in found[1].message
+    assert told(judge_server(slow, "cluster"))["replicas"].level == "problem"
 
 
 async def test_workers_queue_and_letters_are_told(doctor, redis_client, redis_url) -> None:

@@ -94,6 +94,7 @@ async def test_a_turn_takes_one_submit_one_wake_one_claim_one_commit(redis_with_
             began = asyncio.get_running_loop().time()
             for number in range(TURNS):
                 await take(number)
+            await wait_until(lambda: seen["commit"] >= TURNS, "the monitor has seen the last commit")
             seconds = asyncio.get_running_loop().time() - began
             polls = seconds / 0.5 + 2
             counted = dict(seen)

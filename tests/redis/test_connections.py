@@ -14,7 +14,6 @@ from support.sentinels import SentinelTopology
 from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
-from orchestrator.errors import BadSetting
 from orchestrator.redis import connections
 from orchestrator.redis.connections import connect, connection_pool
 from orchestrator.redis.errors import explain
@@ -89,12 +88,6 @@ async def test_arq_gets_a_client_of_its_class_and_one_over_the_pool(redis_url) -
     arq = ArqRedis(pool_or_conn=connection_pool(Settings(redis_url=redis_url)))
     assert await arq.ping()
     await arq.connection_pool.aclose()
-
-
-async def test_a_cluster_is_recognised_and_refused() -> None:
-    with pytest.raises(BadSetting, match="names a Redis Cluster") as caught:
-        connect(Settings(redis_url="rediss-cluster://:hush@a,b"))
-    assert "hush" not in str(caught.value)
 
 
 async def test_a_command_on_a_frozen_server_ends_in_an_error(monkeypatch, start_redis) -> None:
@@ -212,6 +205,16 @@ async def test_a_replica_is_told(start_redis) -> None:
 async def test_a_cluster_node_is_told(start_redis) -> None:
     node = start_redis("--cluster-enabled", "yes")
     assert "is a node of a Redis Cluster" in await complaint(node.url)
+
+
+async def test_a_cluster_url_to_a_plain_server_is_told(redis_server) -> None:
+    assert "is not a Redis Cluster. Use redis://" in await complaint(f"redis-cluster://127.0.0.1:{redis_server.port}")
+
+
+async def test_a_cluster_url_to_a_node_without_slots_is_told(monkeypatch, start_redis) -> None:
+    monkeypatch.setattr(connections, "FAILOVER_SECONDS", 0.1)
+    node = start_redis("--cluster-enabled", "yes")
+    assert "does not serve all of its slots" in await complaint(f"redis-cluster://127.0.0.1:{node.port}")
 
 
 async def test_a_sentinel_url_to_a_plain_server_is_told(redis_server) -> None:

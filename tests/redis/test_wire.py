@@ -10,7 +10,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from support.servers import RedisServer, ServerFactory
 
 from orchestrator.redis.connections import connect
-from orchestrator.redis.wire import Wire, WiredScript, command_of
+from orchestrator.redis.multiplexed import Wire
+from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.settings import load_settings
 
 

@@ -22,8 +22,8 @@ SETTLE_SECONDS = 10.0
 NEVER_RUN = ("dropped", "interrupted")
 
 
-async def audit(journals: list[CallJournal], provider: Provider, redis: RedisServer) -> Verdict:
-    """Look at every call, by the API, and at what is left in Redis."""
+async def audit(journals: list[CallJournal], provider: Provider, *redis: RedisServer) -> Verdict:
+    """Look at every call, by the API, and at what is left in Redis: in its one server, or a cluster's masters."""
     verdict = Verdict()
     waiting = iter(journals)
 
@@ -33,11 +33,12 @@ async def audit(journals: list[CallJournal], provider: Provider, redis: RedisSer
 
     await asyncio.gather(*(reader() for _ in range(READERS)))
     with contextlib.suppress(AssertionError):
-        await wait_until(lambda: not _waiting(redis), "nothing waits any more", SETTLE_SECONDS)
-    verdict.left_behind.extend([*_waiting(redis), *_immortal(redis)])
-    with redis.client() as client:
-        if letters := client.hlen(keys.DEAD_LETTERS):
-            verdict.outcomes["dead letters"] = letters
+        await wait_until(lambda: not _waiting(*redis), "nothing waits any more", SETTLE_SECONDS)
+    verdict.left_behind.extend([*_waiting(*redis), *_immortal(*redis)])
+    for server in redis:
+        with server.client() as client:
+            if client.keys(keys.DEAD_LETTERS):
+                verdict.outcomes["dead letters"] = client.hlen(keys.DEAD_LETTERS)
     return verdict
 
 
@@ -101,18 +102,28 @@ def _compare_effects(journal: CallJournal, state: dict[str, Any], verdict: Verdi
         verdict.reordered.append(f"{journal.call_sid}: the agent saw {seen}, and replied to {must}")
 
 
-def _waiting(redis: RedisServer) -> list[str]:
+def _waiting(*redis: RedisServer) -> list[str]:
     """What still waits to be run."""
-    with redis.client() as client:
-        found = [f"{keys.DUE} still holds {call_sid}" for call_sid in client.zrange(keys.DUE, 0, 9)]
-        jobs = [job for job in client.zrange(keys.QUEUE, 0, -1) if job.startswith(JOB_ID_PREFIX)]
-        found += [f"{keys.QUEUE} still holds {job}" for job in jobs]
-        for key in client.scan_iter(match="*:inbox", count=1000):
-            found.append(f"{key} still holds {client.lrange(key, 0, 9)}")
+    found: list[str] = []
+    due = {hub.due for hub in (keys.HUB, *keys.SHARDS)}
+    queues = {hub.queue for hub in (keys.HUB, *keys.SHARDS)}
+    for server in redis:
+        with server.client() as client:
+            for key in client.scan_iter(count=1000):
+                if key in due:
+                    found += [f"{key} still holds {call_sid}" for call_sid in client.zrange(key, 0, 9)]
+                elif key in queues:
+                    jobs = [job for job in client.zrange(key, 0, -1) if job.startswith(JOB_ID_PREFIX)]
+                    found += [f"{key} still holds {job}" for job in jobs]
+                elif key.endswith(":inbox"):
+                    found.append(f"{key} still holds {client.lrange(key, 0, 9)}")
     return found
 
 
-def _immortal(redis: RedisServer) -> list[str]:
-    with redis.client() as client:
-        every = client.scan_iter(match="*voiceagent:*", count=1000)
-        return [f"{key} has no time to live" for key in every if client.ttl(key) == -1]
+def _immortal(*redis: RedisServer) -> list[str]:
+    found: list[str] = []
+    for server in redis:
+        with server.client() as client:
+            every = client.scan_iter(match="*voiceagent:*", count=1000)
+            found += [f"{key} has no time to live" for key in every if client.ttl(key) == -1]
+    return found

@@ -10,6 +10,8 @@ from random import Random
 
 from soak.audit import audit
 from soak.callers import ApiCaller, Caller, PhoneCaller, all_answered
+from soak.cluster_faults import WEIGHTS as CLUSTER_WEIGHTS
+from soak.cluster_faults import ClusterFaults
 from soak.faults import WEIGHTS, Faults, Planned, plan
 from soak.journal import CallJournal
 from soak.provider import Provider
@@ -17,6 +19,7 @@ from soak.relay_callers import RelayCaller
 from soak.report import Report, counts, heard_of, waits_of
 from soak.sentinel_faults import WEIGHTS as SENTINEL_WEIGHTS
 from soak.sentinel_faults import SentinelFaults
+from support.cluster_deployment import ClusterDeployment
 from support.deployment import Deployment
 from support.sentinel_deployment import SentinelDeployment
 
@@ -25,6 +28,7 @@ logger = logging.getLogger("soak")
 TOPOLOGIES: dict[str, tuple[type[Deployment], type[Faults], Mapping[str, int]]] = {
     "standalone": (Deployment, Faults, WEIGHTS),
     "sentinel": (SentinelDeployment, SentinelFaults, SENTINEL_WEIGHTS),
+    "cluster": (ClusterDeployment, ClusterFaults, CLUSTER_WEIGHTS),
 }
 """Name → how Redis is set up, what befalls it, and how often each."""
 RELAYS = 2
@@ -57,7 +61,7 @@ async def soak(
             return (PhoneCaller if number % 3 else ApiCaller)(provider, chance, stop)
 
         journals = await _load(caller, faults, planned, seconds=seconds, callers=callers)
-        verdict = await audit(journals, provider, deployment.redis)
+        verdict = await audit(journals, provider, *deployment.masters)
         runs = deployment.runs
         exits = list(deployment.exits)
     silence = waits_of(journals, faults.injected, "sound_at", {"gather"})

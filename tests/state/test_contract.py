@@ -1,9 +1,14 @@
 """Every state manager of the product keeps the one contract."""
 
+from collections.abc import Iterator
+
 import pytest
 from redis.asyncio import Redis
+from support.cluster import ClusterTopology
 
 from orchestrator.redis import keys
+from orchestrator.redis.connections import connect
+from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
@@ -23,11 +28,11 @@ class Clock:
         return self.seconds
 
 
-async def expire_in_redis(client: Redis, call_sid: str) -> None:
+async def expire_in_redis(client: Redis, call_sid: str, calls: str = keys.ACTIVE_CALLS) -> None:
     """What the server does when the time has come: the key goes, the entry of the index is in the past."""
     await client.delete(keys.state(call_sid))
-    if await client.zscore(keys.ACTIVE_CALLS, call_sid) is not None:
-        await client.zadd(keys.ACTIVE_CALLS, {call_sid: 1})
+    if await client.zscore(calls, call_sid) is not None:
+        await client.zadd(calls, {call_sid: 1})
 
 
 class TestInMemoryStateManager(StateManagerContract):
@@ -54,6 +59,26 @@ class TestRedisStateManager(StateManagerContract):
 
     async def expire(self, manager: StateManagerBase, call_sid: str) -> None:
         await expire_in_redis(self.client, call_sid)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ClusterTopology]:
+    with ClusterTopology() as topology:
+        yield topology
+
+
+@pytest.mark.parametrize("decodes", [True, False], ids=["decoding", "bytes"])
+class TestClusterStateManager(StateManagerContract):
+    @pytest.fixture
+    async def manager(self, cluster, decodes):
+        for node in cluster.nodes:
+            cluster.ask(node, "FLUSHALL")
+        self.client = connect(Settings(redis_url=cluster.url), decode_responses=decodes)
+        yield RedisStateManager(self.client, TTL)
+        await self.client.aclose()
+
+    async def expire(self, manager: StateManagerBase, call_sid: str) -> None:
+        await expire_in_redis(self.client, call_sid, keys.shard_of(keys.SHARDS, call_sid).calls)
 
 
 @pytest.mark.parametrize("percent", [0, 50, 100])

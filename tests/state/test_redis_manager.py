@@ -102,8 +102,8 @@ async def test_calls_deleted_by_hand_are_cleaned_off_the_index(manager, redis_cl
 async def test_a_call_that_begins_anew_during_the_cleanup_stays(manager, redis_client) -> None:
     await manager.create_state("CA1")
     score = await redis_client.zscore(keys.ACTIVE_CALLS, "CA1")
-    assert await manager._forget(keys=[keys.ACTIVE_CALLS], args=["CA1", repr(score - 1)]) == 0
-    assert await manager._forget(keys=[keys.ACTIVE_CALLS], args=["CA1", repr(score)]) == 1
+    assert await manager._index._forget(keys=[keys.ACTIVE_CALLS], args=["CA1", repr(score - 1)]) == 0
+    assert await manager._index._forget(keys=[keys.ACTIVE_CALLS], args=["CA1", repr(score)]) == 1
 
 
 async def test_each_operation_is_one_round_trip(manager, redis_client, monkeypatch) -> None:

@@ -150,6 +150,11 @@ class Deployment:
         """The server that has the truth now."""
         return self._server
 
+    @property
+    def masters(self) -> list[RedisServer]:
+        """The servers that have the truth between them."""
+        return [self.redis]
+
     def _open_redis(self) -> str:
         """Start what the product finds under the URL that this returns."""
         self._server.start()

@@ -8,18 +8,21 @@ from redis.asyncio import Redis
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.dispatch.takeover import TakeOver
 from orchestrator.redis.breaker import Breaker
+from orchestrator.redis.connections import connect
 from orchestrator.redis.errors import store_errors
+from orchestrator.settings import Settings
 from orchestrator.turns.redis_store import RedisTurnStore
 
 
 @asynccontextmanager
 async def open_dispatcher(url: str, channel: str) -> AsyncIterator[QueuedDispatcher]:
     """A dispatcher that hears replies on `channel`."""
-    async with Redis.from_url(url, socket_timeout=40) as client:
+    settings = Settings(_env_file=None, redis_url=url)
+    async with connect(settings) as client, connect(settings, block_seconds=40) as listening:
         store = RedisTurnStore(client, ttl_seconds=100, listener=channel)
         async with (
             Breaker(lambda: _ping(client)) as breaker,
-            QueuedDispatcher(store, client, channel, TakeOver(client, channel, breaker)) as dispatcher,
+            QueuedDispatcher(store, listening, channel, TakeOver(client, channel, breaker)) as dispatcher,
         ):
             yield dispatcher
 

@@ -5,8 +5,10 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
+from support.cluster import ClusterTopology
 from support.sentinels import SentinelTopology
 from support.servers import RedisServer
+from topologies.cluster_faults import freeze_master, kill_master, move_slots
 from topologies.failover import Outcome, survive
 from topologies.faults import cut_off, fail_over, kill_and_bring_back, killed_while_behind
 
@@ -40,6 +42,17 @@ def over_sentinels(
     return run
 
 
+def over_cluster(name: str, hurt: Callable[[ClusterTopology], Awaitable[None]], **settings: str) -> Run:
+    """A run over a cluster of three masters with a replica each, named so in the table."""
+
+    async def run() -> Outcome:
+        with ClusterTopology(password="pass", replicas=1) as topology:
+            return await survive(topology.url, lambda: hurt(topology), **settings)
+
+    run.__doc__ = name
+    return run
+
+
 RUNS: dict[str, Run] = {
     "server": one_server_killed,
     "kill": over_sentinels("Sentinel; master killed", kill_and_bring_back),
@@ -53,6 +66,10 @@ RUNS: dict[str, Run] = {
     "behind-wait": over_sentinels(
         "`REDIS_WAIT_REPLICAS=1`, 1 replica; cut, then killed", killed_while_behind, **WAITING
     ),
+    "cluster-kill": over_cluster("Cluster; one of three masters killed", kill_master),
+    "cluster-freeze": over_cluster("Cluster; master frozen until its replica has taken over", freeze_master),
+    "cluster-freeze-wait": over_cluster("Cluster, `REDIS_WAIT_REPLICAS=1`; master frozen", freeze_master, **WAITING),
+    "cluster-move": over_cluster("Cluster; slots of all hubs and calls moved", move_slots),
 }
 
 

@@ -1,18 +1,23 @@
 """Every turn store of the product keeps the one contract."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from redis.asyncio import Redis
+from support.cluster import ClusterTopology
 
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.errors import CallEnded
 from orchestrator.redis import keys
+from orchestrator.redis.connections import connect
+from orchestrator.settings import Settings
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.turn_store_contract import TurnStoreContract, a_turn, claimed, commit
 from orchestrator.turns.memory_store import InMemoryTurnStore
 from orchestrator.turns.messages import Piece
+from orchestrator.turns.redis_scripts import ReplicaWait
 from orchestrator.turns.redis_store import RedisTurnStore
 from orchestrator.turns.store import Claim
 
@@ -53,6 +58,42 @@ class TestRedisTurnStore(TurnStoreContract):
 
     async def expire(self, store, claim):
         await expire_in_redis(store.redis, claim)
+
+
+class TestSplitTurnStore(TestRedisTurnStore):
+    """As in a cluster: the hubs in other slots than the calls."""
+
+    @pytest.fixture
+    def store(self, redis_client):
+        return RedisTurnStore(redis_client, ttl_seconds=TTL, listener="here", shards=keys.SHARDS)
+
+    def limited(self, store, most):
+        return RedisTurnStore(store.redis, ttl_seconds=TTL, max_active_calls=most, shards=keys.SHARDS)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ClusterTopology]:
+    with ClusterTopology(replicas=1) as topology:
+        yield topology
+
+
+@pytest.mark.parametrize("wait", [None, ReplicaWait(1, 1000)], ids=["at once", "with replicas"])
+class TestTurnStoreInACluster(TestRedisTurnStore):
+    @pytest.fixture
+    async def redis_client(self, cluster):
+        for node in cluster.master_nodes():
+            cluster.ask(node, "FLUSHALL")
+        client = connect(Settings(redis_url=cluster.url))
+        yield client
+        await client.aclose()
+
+    @pytest.fixture
+    def store(self, redis_client, wait):
+        return RedisTurnStore(redis_client, ttl_seconds=TTL, listener="here", wait=wait)
+
+    @pytest.fixture
+    def states(self, redis_client):
+        return RedisStateManager(redis_client, TTL)
 
 
 class TestRedisTurnStoreWithStatesElsewhere(TurnStoreContract):

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -54,6 +55,7 @@ class TurnsOfACall(RuleBasedStateMachine):
 
     url: str
     runner: asyncio.Runner
+    shards = (keys.HUB,)
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +64,8 @@ class TurnsOfACall(RuleBasedStateMachine):
         self.numbers = 0
         self.last: tuple[Claim, ConversationState, TurnRecord] | None = None
         self.redis: Redis = Redis.from_url(self.url, socket_timeout=30)
-        self.store = RedisTurnStore(self.redis, ttl_seconds=100, lease_seconds=60, listener="here")
+        self.store = RedisTurnStore(self.redis, ttl_seconds=100, lease_seconds=60, listener="here", shards=self.shards)
+        self.hub = keys.shard_of(self.shards, CALL)
         self.states = RedisStateManager(self.redis, 100)
         self.run(self.redis.flushall)
 
@@ -140,7 +143,7 @@ class TurnsOfACall(RuleBasedStateMachine):
     def expire(self) -> None:
         """The holder was killed, frozen or cut off for the length of its lease."""
         self.run(self.redis.hset, KEYS.lease, "until", 1)
-        self.run(self.redis.zadd, keys.DUE, {CALL: 1}, xx=True)
+        self.run(self.redis.zadd, self.hub.due, {CALL: 1}, xx=True)
         self.model.expired = True
 
     @precondition(lambda self: self.claims)
@@ -237,7 +240,7 @@ class TurnsOfACall(RuleBasedStateMachine):
 
     @rule()
     def lose_the_wake_up(self) -> None:
-        self.run(self.redis.delete, keys.QUEUE, keys.wake_list(), f"arq:job:turns:{CALL}")
+        self.run(self.redis.delete, self.hub.queue, self.hub.wake, self.hub.job(f"turns:{CALL}"))
 
     @rule()
     def rescue(self) -> None:
@@ -269,14 +272,23 @@ class TurnsOfACall(RuleBasedStateMachine):
     @invariant()
     def who_waits_is_looked_after(self) -> None:
         if self.model.waiting:
-            assert self.run(self.redis.zscore, keys.DUE, CALL) is not None
+            assert self.run(self.redis.zscore, self.hub.due, CALL) is not None
 
 
-def test_whatever_happens_in_whatever_order_each_turn_is_answered_once(redis_server: RedisServer) -> None:
+class TurnsOfACallInACluster(TurnsOfACall):
+    """The hub in another slot than the call."""
+
+    shards = keys.SHARDS
+
+
+@pytest.mark.parametrize("machine", [TurnsOfACall, TurnsOfACallInACluster])
+def test_whatever_happens_in_whatever_order_each_turn_is_answered_once(
+    redis_server: RedisServer, machine: type[TurnsOfACall]
+) -> None:
     with asyncio.Runner() as runner:
-        TurnsOfACall.url, TurnsOfACall.runner = redis_server.url, runner
+        machine.url, machine.runner = redis_server.url, runner
         run_state_machine_as_test(
-            TurnsOfACall,
+            machine,
             settings=settings(
                 max_examples=40,
                 stateful_step_count=40,

@@ -1,5 +1,5 @@
 -- Take the lease of one call, if it is free and a turn waits.
--- KEYS: state, inbox, turns, lease, due
+-- KEYS: state, inbox, turns, lease[, due]
 -- ARGV: 1 call_sid  2 holder  3 lease (ms)  4 life of the lease's record (ms)
 -- Returns {epoch, attempt, ending, streamed, turn, state} or nil
 -- include: call_clock

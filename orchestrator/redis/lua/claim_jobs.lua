@@ -1,10 +1,11 @@
 -- Claim due jobs of an arq queue, many at once. A job that stands for a call's turns takes that call's
 -- lease in the same step and leaves the queue for good; its inbox and `due` entry are what recovery goes by.
 -- Any other job is claimed as arq does: by its in-progress key.
--- KEYS: queue, due, wake
+-- KEYS: queue, wake[, due]
 -- ARGV: 1 most jobs  2 in-progress prefix  3 in-progress (ms)  4 id prefix of turn jobs  5 job key prefix
 --       6 holder  7 lease (ms)  8 life of the lease's record (ms)  9 state key prefix  10 how many ids to look at
--- Returns {{"job", id, score} | {"turns", call_sid, {claim as in claim.lua}}, …}
+-- Without `due`, which is so in a cluster, the calls lie in other slots: their jobs leave the queue unclaimed.
+-- Returns {{"job", id, score} | {"turns", call_sid, {claim as in claim.lua}} | {"call", call_sid}, …}
 -- include: call_clock
 -- include: call_next
 -- include: call_due
@@ -25,12 +26,16 @@ for i = 1, #ids, 2 do
     local tag = '{' .. state .. '}:'
     redis.call('ZREM', KEYS[1], id)
     redis.call('DEL', ARGV[5] .. id)
-    local keys = {state = state, inbox = tag .. 'inbox', turns = tag .. 'turns', lease = tag .. 'lease', due = KEYS[2]}
-    local claim = claim_call(keys, call_sid, ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), now)
-    if claim then claimed[#claimed + 1] = {'turns', call_sid, claim} end
+    if not KEYS[3] then
+      claimed[#claimed + 1] = {'call', call_sid}
+    else
+      local keys = {state = state, inbox = tag .. 'inbox', turns = tag .. 'turns', lease = tag .. 'lease', due = KEYS[3]}
+      local claim = claim_call(keys, call_sid, ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), now)
+      if claim then claimed[#claimed + 1] = {'turns', call_sid, claim} end
+    end
   elseif redis.call('SET', ARGV[2] .. id, '1', 'PX', ARGV[3], 'NX') then
     claimed[#claimed + 1] = {'job', id, ids[i + 1]}
   end
 end
-if all then redis.call('DEL', KEYS[3]) end -- nothing is left that anybody need wake up for
+if all then redis.call('DEL', KEYS[2]) end -- nothing is left that anybody need wake up for
 return claimed

@@ -1,10 +1,11 @@
 -- Settle a turn: write the state, record the result, tell who listens, and go on or give the lease back.
--- KEYS: state, inbox, turns, lease, listeners, calls, due[, queue, wake, job]
+-- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job]
 -- ARGV: 1 call_sid  2 holder  3 epoch  4 turn id  5 expected version; '' or 'gone' if the state lies elsewhere,
 --       'gone' if it cannot be read
 --       6 state JSON  7 state's life (ms)  8 result JSON  9 message for listeners  10 "1" if the call is over
 --       11 "1" to go on with the next turn  12 lease (ms)  13 job id  14 job function
--- Returns {status, next turn's {attempt, ending, streamed, turn} or false, state or false}
+-- Returns {status, next turn's {attempt, ending, streamed, turn} or false, state or false}; instead of the next turn
+--         'left' where turns wait and, the hub lying in another slot, nobody has been woken for them
 -- include: call_clock
 -- include: call_wake
 -- include: call_next
@@ -40,16 +41,17 @@ local function go_on()
   local id, body = next_turn(inbox, turns)
   if id and ARGV[11] == '1' then
     redis.call('HSET', lease, 'until', now + tonumber(ARGV[12]), 'turn', id, 'attempts', 1)
-    look_after(KEYS[7], now + tonumber(ARGV[12]), call_sid)
+    if KEYS[7] then look_after(KEYS[7], now + tonumber(ARGV[12]), call_sid) end
     local flags = redis.call('HMGET', lease, 'ending', 'streamed')
     return {1, flags[1] or '', flags[2] or '', body}
   end
   redis.call('HSET', lease, 'holder', '', 'until', 0)
+  if not KEYS[7] then return id and 'left' or false end
   if not id then
     redis.call('ZREM', KEYS[7], call_sid)
   else
     look_after(KEYS[7], now, call_sid)
-    if KEYS[8] then enqueue(KEYS[8], KEYS[9], KEYS[10], ARGV[13], ARGV[14], call_sid, now) end
+    enqueue(KEYS[8], KEYS[9], KEYS[10], ARGV[13], ARGV[14], call_sid, now)
   end
   return false
 end
@@ -85,8 +87,8 @@ if status == 'committed' then
   redis.call('PEXPIRE', inbox, life + 60000)
   if ARGV[10] == '1' then
     redis.call('HSET', lease, 'ended', '1')
-    redis.call('ZREM', KEYS[6], call_sid)
-  else
+    if KEYS[6] then redis.call('ZREM', KEYS[6], call_sid) end
+  elseif KEYS[6] then
     redis.call('ZADD', KEYS[6], (now + life) / 1000, call_sid)
     redis.call('PEXPIRE', KEYS[6], life + 86400000)
   end

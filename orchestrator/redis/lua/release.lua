@@ -1,9 +1,9 @@
 -- Hand a claimed turn back, unrun, and wake somebody else for it; it was no attempt. Who comes too late, because the
 -- lease is another's by now, is alive at least: that the turn was taken from it does not count as an attempt either.
 -- With a pause, the turn could not be run: that counts, and it is not looked at again before the pause is over.
--- KEYS: inbox, turns, lease, due[, queue, wake, job]
+-- KEYS: inbox, turns, lease[, due, queue, wake, job]
 -- ARGV: 1 call_sid  2 holder  3 epoch  4 job id  5 job function  6 turn id  7 pause (ms) or ''
--- Returns 1, or 0 when the lease was lost
+-- Returns 1, or 0 when the lease was lost; 2 where a turn waits and, the hub lying in another slot, nobody has been woken
 -- include: call_clock
 -- include: call_wake
 -- include: call_next
@@ -24,10 +24,12 @@ if holder ~= ARGV[2] or held[2] ~= ARGV[3] then
 end
 local now = now_ms()
 forgive(0)
-redis.call('HSET', KEYS[3], 'holder', '', 'until', 0)
-if next_turn(KEYS[1], KEYS[2]) then
+redis.call('HSET', KEYS[3], 'holder', '', 'until', pause and now + pause or 0)
+local waits = next_turn(KEYS[1], KEYS[2])
+if not KEYS[4] then return waits and not pause and 2 or 1 end
+if waits then
   look_after(KEYS[4], now + (pause or 0), ARGV[1])
-  if KEYS[5] and not pause then enqueue(KEYS[5], KEYS[6], KEYS[7], ARGV[4], ARGV[5], ARGV[1], now) end
+  if not pause then enqueue(KEYS[5], KEYS[6], KEYS[7], ARGV[4], ARGV[5], ARGV[1], now) end
 else
   redis.call('ZREM', KEYS[4], ARGV[1])
 end

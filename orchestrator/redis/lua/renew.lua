@@ -1,5 +1,5 @@
 -- Hold a lease for longer. It may have run out: as long as nobody else was granted it, it is still ours.
--- KEYS: lease, due
+-- KEYS: lease[, due]
 -- ARGV: 1 call_sid  2 holder  3 epoch  4 lease (ms)
 -- Returns 1, or 0 when the lease is lost
 -- include: call_clock
@@ -8,5 +8,5 @@ local held = redis.call('HMGET', KEYS[1], 'holder', 'epoch')
 if held[1] ~= ARGV[2] or held[2] ~= ARGV[3] then return 0 end
 local till = now_ms() + tonumber(ARGV[4])
 redis.call('HSET', KEYS[1], 'until', till)
-look_after(KEYS[2], till, ARGV[1])
+if KEYS[2] then look_after(KEYS[2], till, ARGV[1]) end
 return 1

@@ -1,9 +1,11 @@
 -- Put a turn into its call's inbox, once, and see to it that somebody runs it.
--- KEYS: state, inbox, turns, lease, listeners, calls, due[, queue, wake, job]
+-- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job]
 -- ARGV: 1 call_sid  2 turn id  3 turn JSON  4 listener channel  5 "1" if tokens are wanted  6 "1" if the call ends
 --       7 opening state JSON or ''  8 state's life (ms)  9 limit of active calls or ''  10 job id  11 job function
 --       12 grace (ms): when somebody must have taken the call  13 "1" if the state lies elsewhere
 --       14 prefix of workers' control channels  15 notice for the holder  16 the call's life, if its state lies elsewhere
+-- Without the hub's keys, which lie in another slot in a cluster, what is queued here is still to be queued there; and
+-- with a limit no call begins, as nobody can say here how many there are: it is submitted again without one.
 -- Returns {"recorded", result} | {"waiting"} | {"queued", "created" or ""} | {"unknown"} | {"ended"} | {"refused"} | {"crowded"}
 -- include: call_clock
 -- include: call_wake
@@ -41,13 +43,15 @@ elseif redis.call('EXISTS', state) == 0 then
 end
 if begins then
   if not elsewhere then
-    if ARGV[9] ~= '' and redis.call('ZCOUNT', KEYS[6], now / 1000, '+inf') >= tonumber(ARGV[9]) then
+    if ARGV[9] ~= '' and (not KEYS[6] or redis.call('ZCOUNT', KEYS[6], now / 1000, '+inf') >= tonumber(ARGV[9])) then
       return {'refused'}
     end
     redis.call('SET', state, ARGV[7], 'PX', life)  -- the first write: a full server refuses it, and so the call
     created = 'created'
-    redis.call('ZADD', KEYS[6], (now + life) / 1000, call_sid)
-    redis.call('PEXPIRE', KEYS[6], life + 86400000)
+    if KEYS[6] then
+      redis.call('ZADD', KEYS[6], (now + life) / 1000, call_sid)
+      redis.call('PEXPIRE', KEYS[6], life + 86400000)
+    end
   end
   forget_earlier_life()
   known, held = false, {}
@@ -71,6 +75,8 @@ if held[1] and held[1] ~= '' and tonumber(held[2]) > now then
   if not known then redis.call('PUBLISH', ARGV[14] .. held[1], ARGV[15]) end
   return {'waiting'}
 end
-look_after(KEYS[7], now + tonumber(ARGV[12]), call_sid, 'NX')
-if KEYS[8] then enqueue(KEYS[8], KEYS[9], KEYS[10], ARGV[10], ARGV[11], call_sid, now) end
+if KEYS[6] then
+  look_after(KEYS[7], now + tonumber(ARGV[12]), call_sid, 'NX')
+  enqueue(KEYS[8], KEYS[9], KEYS[10], ARGV[10], ARGV[11], call_sid, now)
+end
 return {'queued', created}

@@ -1,0 +1,189 @@
+"""What redis-py takes for one connection: each command goes over a real one, to the node that serves its key.
+
+So redis-py's client, its pipelines and transactions, and arq on top of them, work on a Redis Cluster unchanged.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from redis.exceptions import ClusterCrossSlotError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from orchestrator.redis.pool import QueueingPool
+from orchestrator.redis.slots import command_name, slot_of
+from orchestrator.redis.topology import MOST_REDIRECTIONS, PASSING, Address
+
+if TYPE_CHECKING:
+    from orchestrator.redis.cluster_pool import ClusterPool
+
+Arguments = Sequence[Any]
+
+_EVERYWHERE = frozenset({"PING", "SCRIPT"})
+"""Sent to every master: a script may be wanted on any, and a PING asks whether all is well."""
+_BINDING = frozenset({"MULTI", "WATCH", "WAIT", "WAITAOF"})
+"""These speak of other commands of their connection: none may be redirected alone."""
+
+
+class _Sent(NamedTuple):
+    arguments: Arguments
+    addresses: tuple[Address, ...]
+    alone: bool  # whether it may be redirected by itself
+
+
+class ClusterConnection:
+    """Has those methods of `redis.asyncio.Connection` that clients and pipelines call.
+
+    A redirected command follows its slot. Where that cannot be, in a transaction or before a WAIT, the redirection is
+    raised, and the client's retry repeats the whole of it.
+    """
+
+    is_connected = True
+
+    def __init__(self, pool: "ClusterPool") -> None:
+        self.retry = pool.retry
+        self.retry_on_error = list(PASSING)
+        self._pool = pool
+        self._links: dict[Address, tuple[QueueingPool, Any]] = {}
+        self._sent: deque[_Sent] = deque()
+        self._pinned: Address | None = None
+        self._failure: Exception | None = None
+
+    async def connect(self) -> None:
+        """Nothing to do before it is known where to."""
+
+    def pack_commands(self, commands: Iterable[Arguments]) -> list[Arguments]:
+        """The commands themselves: how they are packed together depends on where they go."""
+        return list(commands)
+
+    async def send_command(self, *arguments: Any, **_: Any) -> None:
+        """Send one command."""
+        await self.send_packed_command([arguments])
+
+    async def send_packed_command(self, commands: Sequence[Arguments], **_: Any) -> None:
+        """Send a pipeline, to each node its part at once."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            await self._pool.look_again(failure)
+        parts: dict[Address, list[Arguments]] = {}
+        for sent in await self._routed(commands):
+            self._sent.append(sent)
+            for address in sent.addresses:
+                parts.setdefault(address, []).append(sent.arguments)
+        for address, part in parts.items():
+            try:
+                link = await self._link(address)
+                await link.send_packed_command(link.pack_commands(part))
+            except PASSING as error:
+                self._learn(address, error)
+                raise
+
+    async def read_response(self, *_: Any, **options: Any) -> Any:
+        """The next answer, in the order in which the commands were sent."""
+        if not self._sent:
+            raise RedisConnectionError("no command was sent whose answer could be read")
+        sent = self._sent.popleft()
+        answers = []
+        for address in sent.addresses:
+            try:
+                answers.append(await self._links[address][1].read_response(**options))
+            except PASSING as error:
+                if not sent.alone:
+                    self._learn(address, error)
+                    raise
+                answers.append(await self._follow(sent.arguments, address, error, options))
+        return answers[0] if len(answers) == 1 else _together(answers)
+
+    async def disconnect(self, nowait: bool = False) -> None:
+        """Close and give back the real connections."""
+        self._sent.clear()
+        self._pinned = None
+        links, self._links = self._links, {}
+        for pool, link in links.values():
+            try:
+                await link.disconnect(nowait=nowait)
+            finally:
+                await pool.release(link)
+
+    async def give_back(self) -> None:
+        """Give back the real connections, closing those whose answers nobody has read."""
+        if self._sent:
+            await self.disconnect(nowait=True)
+        links, self._links = self._links, {}
+        for pool, link in links.values():
+            await pool.release(link)
+
+    async def _routed(self, commands: Sequence[Arguments]) -> list[_Sent]:
+        """Where each command goes; one without a key goes where the one before it went, or with the first that has."""
+        names = [command_name(arguments) for arguments in commands]
+        if len(commands) == 1 and names[0] in _EVERYWHERE:
+            await self._pool.topology.locate(None)
+            return [_Sent(commands[0], self._pool.topology.masters, alone=False)]
+        slots = [slot_of(arguments) for arguments in commands]
+        place = next((slot for slot in slots if slot is not None), None)
+        here = self._pinned or await self._pool.topology.locate(place)
+        bound = self._pinned is not None or not _BINDING.isdisjoint(names)
+        routed: list[_Sent] = []
+        for arguments, slot in zip(commands, slots, strict=True):
+            if slot is not None:
+                here = await self._pool.topology.locate(slot)
+            routed.append(_Sent(arguments, (here,), alone=not bound))
+        self._bind(routed, names, bound)
+        return routed
+
+    def _bind(self, routed: list[_Sent], names: list[str], bound: bool) -> None:
+        """Keep what belongs together on one node, also over several sendings, from WATCH to EXEC."""
+        if not bound:
+            return
+        addresses = {sent.addresses[0] for sent in routed}
+        if len(addresses) > 1:
+            raise ClusterCrossSlotError("CROSSSLOT the keys of a transaction lie on different nodes")
+        if self._pinned not in (None, *addresses):
+            raise RedisConnectionError("a slot has moved while one of its keys was watched")
+        if "WATCH" in names:
+            self._pinned = routed[0].addresses[0]
+        elif not {"EXEC", "UNWATCH"}.isdisjoint(names):
+            self._pinned = None
+
+    async def _link(self, address: Address) -> Any:
+        if address not in self._links:
+            pool = self._pool.node(address)
+            self._links[address] = (pool, await pool.get_connection())
+        return self._links[address][1]
+
+    def _learn(self, address: Address, error: Exception) -> tuple[Address, bool] | None:
+        self._failure = error
+        return self._pool.topology.learn(address, error)
+
+    async def _follow(self, arguments: Arguments, address: Address, failure: Exception, options: dict[str, Any]) -> Any:
+        """Go where the command was redirected to. Raises what is to be tried again."""
+        for _ in range(MOST_REDIRECTIONS):
+            there = self._learn(address, failure)
+            if there is None:
+                break
+            address, asking = there
+            try:
+                return await self._ask(address, [("ASKING",), arguments] if asking else [arguments], options)
+            except PASSING as error:
+                failure = error
+        raise failure
+
+    async def _ask(self, address: Address, commands: list[Arguments], options: dict[str, Any]) -> Any:
+        pool = self._pool.node(address)
+        link = await pool.get_connection()
+        try:
+            await link.send_packed_command(link.pack_commands(commands))
+            answers = [await link.read_response(**options) for _ in commands]
+        except BaseException:
+            await link.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(link)
+        self._failure = None
+        return answers[-1]
+
+
+def _together(answers: list[Any]) -> Any:
+    """What all masters answer: a list of flags (SCRIPT EXISTS) is true where each says so."""
+    first = answers[0]
+    return [min(flags) for flags in zip(*answers, strict=True)] if isinstance(first, list) else first

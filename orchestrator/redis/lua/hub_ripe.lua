@@ -1,0 +1,15 @@
+-- Cluster: the calls of a hub that must be looked at now. Each is put off, so that no other worker looks meanwhile, and
+-- somebody does if this one dies.
+-- KEYS: due
+-- ARGV: 1 most calls  2 when to look again (ms)
+-- Returns {call_sid, its new score, …}
+-- include: call_clock
+local now = now_ms()
+local ripe = {}
+for _, call_sid in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, tonumber(ARGV[1]))) do
+  local again = now + tonumber(ARGV[2])
+  redis.call('ZADD', KEYS[1], again, call_sid)
+  ripe[#ripe + 1] = call_sid
+  ripe[#ripe + 1] = string.format('%.0f', again)
+end
+return ripe

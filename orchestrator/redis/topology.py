@@ -1,0 +1,177 @@
+"""Who serves which slot of a Redis Cluster, and how that is found out again when it has changed.
+
+What the nodes answer is described in https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from redis.asyncio.cluster import ClusterParser
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from orchestrator.redis.slots import SLOTS
+
+logger = logging.getLogger(__name__)
+
+Address = tuple[str, int]
+"""Host and port of a node."""
+
+UNREACHABLE: tuple[type[Exception], ...] = (RedisConnectionError, RedisTimeoutError, OSError)
+PASSING: tuple[type[Exception], ...] = (
+    *UNREACHABLE, AskError, TryAgainError, ClusterDownError, MasterDownError, ReadOnlyError,
+)  # fmt: skip
+"""What a node answers, or fails with, while slots or masters change: it is worth trying again."""
+MOST_REDIRECTIONS = 5
+ASK_SECONDS = 0.5
+"""How long one node may take to say who serves what."""
+ASK_EVERY_SECONDS = 0.1
+SUSPECT_SECONDS = 5.0
+"""How long a node that failed is asked after all others."""
+
+
+class SlotParser(ClusterParser):
+    """Knows also the error for those who block on a key when its master becomes a replica."""
+
+    EXCEPTION_CLASSES = ClusterParser.EXCEPTION_CLASSES | {"UNBLOCKED": RedisConnectionError}
+
+
+class Topology:
+    """The slot map. `ask(address)` gives that node's answer to CLUSTER SLOTS."""
+
+    def __init__(self, seeds: Iterable[Address], ask: Callable[[Address], Awaitable[Any]]) -> None:
+        self.masters: tuple[Address, ...] = ()
+        self.replicas: tuple[Address, ...] = ()
+        self._seeds = tuple(seeds)
+        self._ask = ask
+        self._owners: list[Address | None] = [None] * SLOTS
+        self._suspects: dict[Address, float] = {}
+        self._asked_at = 0.0
+        self._asking: asyncio.Task[None] | None = None
+
+    @property
+    def nodes(self) -> tuple[Address, ...]:
+        """All that are known, masters first."""
+        return self.masters + self.replicas
+
+    def owner(self, slot: int) -> Address | None:
+        """Who served the slot when somebody was asked last."""
+        return self._owners[slot]
+
+    async def locate(self, slot: int | None) -> Address:
+        """Who serves the slot; for None, a master that is well. Raises what the nodes asked have failed with."""
+        if not self.masters or (slot is not None and self._owners[slot] is None):
+            await self.refresh()
+        if slot is None:
+            return random.choice(self._trusted(self.masters) or self.masters)
+        owner = self._owners[slot]
+        if owner is None:
+            raise _down(f"no node serves slot {slot}")
+        return owner
+
+    def learn(self, asked: Address, error: Exception) -> tuple[Address, bool] | None:
+        """Take notice of what `asked` failed with. Where it sends the command to, and whether with ASKING before it."""
+        if isinstance(error, AskError):
+            address = (error.host or asked[0], int(error.port))
+            if not isinstance(error, MovedError):
+                return address, True
+            self._owners[error.slot_id] = address
+            self._begin_refresh()  # one slot seldom moves alone
+            return address, False
+        if isinstance(error, UNREACHABLE):
+            self._suspects[asked] = time.monotonic() + SUSPECT_SECONDS
+        return None
+
+    async def refresh(self) -> None:
+        """Ask who serves what; all who want to know at the same time share one answer."""
+        await asyncio.shield(self._begin_refresh())
+
+    async def aclose(self) -> None:
+        """Ask no more."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait({self._asking})
+
+    def _begin_refresh(self) -> "asyncio.Task[None]":
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._refresh(), name="cluster topology")
+            self._asking.add_done_callback(_noticed)
+        return self._asking
+
+    async def _refresh(self) -> None:
+        await asyncio.sleep(max(0.0, self._asked_at + ASK_EVERY_SECONDS - time.monotonic()))
+        failure: Exception = RedisConnectionError("no node of the cluster is known")
+        for address in self._candidates():
+            self._asked_at = time.monotonic()
+            try:
+                async with asyncio.timeout(ASK_SECONDS):
+                    rows = await self._ask(address)
+            except (RedisError, OSError) as error:
+                self.learn(address, error)
+                if isinstance(failure, UNREACHABLE) and not isinstance(failure, AuthenticationError):
+                    failure = error
+                continue
+            if rows:
+                self._take(address, rows)
+                return
+            failure = _down(f"{address[0]}:{address[1]} knows nobody who serves a slot")
+        raise failure
+
+    def _candidates(self) -> list[Address]:
+        """Whom to ask, the most promising first."""
+        known = random.sample(self.nodes, len(self.nodes))
+        everybody = dict.fromkeys([*known, *self._seeds])
+        trusted = self._trusted(everybody)
+        return [*trusted, *(address for address in everybody if address not in trusted)]
+
+    def _trusted(self, addresses: Iterable[Address]) -> list[Address]:
+        now = time.monotonic()
+        return [address for address in addresses if self._suspects.get(address, 0.0) < now]
+
+    def _take(self, asked: Address, rows: Iterable[Any]) -> None:
+        owners: list[Address | None] = [None] * SLOTS
+        masters: dict[Address, None] = {}
+        replicas: dict[Address, None] = {}
+        for first, last, master, *followers in rows:
+            address = _address(asked, master)
+            owners[first : last + 1] = [address] * (last + 1 - first)
+            masters[address] = None
+            replicas.update(dict.fromkeys(_address(asked, follower) for follower in followers))
+        if set(masters) != set(self.masters):
+            logger.info(
+                "The masters of the Redis Cluster are %s", ", ".join(f"{host}:{port}" for host, port in masters),
+                extra={"action": "redis.topology"},
+            )  # fmt: skip
+        self._owners, self.masters, self.replicas = owners, tuple(masters), tuple(replicas)
+        now = time.monotonic()
+        self._suspects = {address: until for address, until in self._suspects.items() if until > now}
+
+
+def _down(reason: str) -> Exception:
+    return ClusterDownError(f"CLUSTERDOWN {reason}")  # type: ignore[no-untyped-call]
+
+
+def _address(asked: Address, node: Any) -> Address:
+    """A node's host may be missing, or "?": then it is the one through which it was asked."""
+    host = node[0].decode() if isinstance(node[0], bytes) else node[0]
+    return (asked[0] if host in (None, "", "?") else host, int(node[1]))
+
+
+def _noticed(task: "asyncio.Task[None]") -> None:
+    """Nobody may be waiting for the answer: then its failure is nobody's either."""
+    if not task.cancelled():
+        task.exception()

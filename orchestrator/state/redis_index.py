@@ -1,0 +1,112 @@
+"""The index of active calls in Redis: one sorted set, or in a cluster several, so that counting never scans."""
+
+import asyncio
+from typing import Any
+
+from redis.asyncio import Redis
+
+from orchestrator.redis import keys
+from orchestrator.redis.hub import shards_of
+from orchestrator.redis.scripts import lua
+from orchestrator.redis.wire import WiredScript
+
+_PAGE = 500
+"""How many calls `clean_up` looks at in one round trip."""
+_FRESH_SECONDS = 60.0
+
+
+class CallIndex:
+    """Where it lies apart from the states, it is written beside them; else the states' own scripts do that.
+
+    Then an active call stands in it before its state does. What is left behind when a process dies between the two
+    is an entry too many, which `clean_up` finds; never a call that is not counted.
+    """
+
+    def __init__(self, redis: Redis, life_ms: int, shards: tuple[keys.HubKeys, ...] | None = None) -> None:
+        self._redis = redis
+        self._life_ms = life_ms
+        self._shards = shards or shards_of(redis)
+        self._is_apart = len(self._shards) > 1
+        self._enter = WiredScript(redis, lua("state_enter"))
+        self._count = WiredScript(redis, lua("state_count"))
+        self._list = WiredScript(redis, lua("state_list"))
+        self._prune = WiredScript(redis, lua("state_prune"))
+        self._forget = WiredScript(redis, lua("state_forget"))
+
+    def keys_with_state(self, call_sid: str) -> tuple[str, ...]:
+        """What a script that writes the call's state takes after the call's keys: calls, due; or nothing."""
+        hub = keys.shard_of(self._shards, call_sid)
+        return () if self._is_apart else (hub.calls, hub.due)
+
+    async def before_create(self, call_sid: str, *, is_active: bool) -> None:
+        """A call is about to begin, or is there already."""
+        if is_active:
+            await self._beside(call_sid, is_active=True)
+
+    async def after_write(self, call_sid: str, *, is_active: bool) -> None:
+        """The call's state was written, or was found to be so."""
+        await self._beside(call_sid, is_active=is_active, renews=True)
+
+    async def entry(self, call_sid: str) -> float | None:
+        """What `forget` is to be given, once the state is deleted."""
+        if not self._is_apart:
+            return None
+        entry: float | None = await self._redis.zscore(self._calls(call_sid), call_sid)
+        return entry
+
+    async def forget(self, call_sid: str, entry: float | None) -> None:
+        """Take a deleted call off, unless it has begun again since `entry` was read.
+
+        That somebody is to look after its turns stays on the list of the due: whoever looks finds none.
+        """
+        if entry is not None:
+            await self._forget(keys=[self._calls(call_sid)], args=[call_sid, repr(entry)])
+
+    async def count(self) -> int:
+        """How many calls are active, by the servers' clocks."""
+        return sum(map(int, await asyncio.gather(*(self._count(keys=[hub.calls]) for hub in self._shards))))
+
+    async def call_sids(self) -> list[str]:
+        """Which calls are active, by the servers' clocks."""
+        pages = await asyncio.gather(*(self._list(keys=[hub.calls]) for hub in self._shards))
+        return [_text(call_sid) for page in pages for call_sid in page]
+
+    async def clean_up(self) -> int:
+        """Drop calls that have expired, and those without a state; how many. A few round trips a set."""
+        return sum([await self._clean_up(hub.calls) for hub in self._shards])
+
+    async def _clean_up(self, calls: str) -> int:
+        dropped = int(await self._prune(keys=[calls]))
+        start = 0
+        while page := await self._redis.zrange(calls, start, start + _PAGE - 1, withscores=True):
+            gone = await self._forget_missing(calls, [(_text(call_sid), score) for call_sid, score in page])
+            dropped += gone
+            start += len(page) - gone
+        return dropped
+
+    async def _forget_missing(self, calls: str, page: list[tuple[str, float]]) -> int:
+        if self._is_apart:  # a call that begins now has its entry before its state
+            fresh = (await self._redis.time())[0] + self._life_ms / 1000 - _FRESH_SECONDS
+            page = [(call_sid, score) for call_sid, score in page if score < fresh]
+        # One EXISTS a key: in a cluster, the keys of different calls lie on different nodes.
+        pipeline = self._redis.pipeline(transaction=False)
+        for call_sid, _ in page:
+            pipeline.exists(keys.state(call_sid))
+        found = await pipeline.execute()
+        missing = [row for row, exists in zip(page, found, strict=True) if not exists]
+        if not missing:
+            return 0
+        args = [part for call_sid, score in missing for part in (call_sid, repr(score))]
+        return int(await self._forget(keys=[calls], args=args))
+
+    async def _beside(self, call_sid: str, *, is_active: bool, renews: bool = False) -> None:
+        if self._is_apart:
+            args: list[Any] = [call_sid, self._life_ms, int(is_active), int(renews)]
+            await self._enter(keys=[self._calls(call_sid)], args=args)
+
+    def _calls(self, call_sid: str) -> str:
+        return keys.shard_of(self._shards, call_sid).calls
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,162 @@
+"""The worker on a Redis Cluster, where the queue is spread over several shards."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import arq.connections
+import arq.constants
+import arq.jobs
+import arq.worker
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.redis import keys
+from orchestrator.redis.wire import command_of
+from orchestrator.turns.redis_hub import JOB_ID_PREFIX
+from workers.office import Office
+from workers.worker import LONGEST_PAUSE_SECONDS, LONGEST_SLEEP_SECONDS, REDIS_TROUBLE, TurnWorker
+
+logger = logging.getLogger(__name__)
+
+LARGEST_SHARE = 4
+"""A claim asks for a quarter of the free room at most: while its master is away it keeps the rest to the others."""
+
+
+def keep_arq_within(tag: str) -> None:
+    """Let all keys of arq's own in this process begin with `tag`: its transactions must stay within one slot.
+
+    arq has no setting for that; it takes the prefixes from constants, which each of its modules has imported.
+    """
+    for name in (
+        "default_queue_name", "job_key_prefix", "in_progress_key_prefix", "result_key_prefix", "retry_key_prefix",
+        "abort_jobs_ss",
+    ):  # fmt: skip
+        plain = getattr(arq.constants, name)
+        for module in (arq.constants, arq.connections, arq.jobs, arq.worker):
+            if hasattr(module, name) and not plain.startswith(tag):
+                setattr(module, name, tag + plain)
+
+
+class ClusterWorker(TurnWorker):
+    """A `TurnWorker` that is fed by each shard separately, so that one whose master is away stops no other.
+
+    arq's own jobs, cron among them, are on the first shard. A job that stands for a call's turns leaves the shard's
+    queue first, and then the call's lease is taken where the call lies; who dies in between leaves the call in `due`.
+    """
+
+    _reserved = 0
+    _lost_answers = 0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._feeders: list[asyncio.Task[None]] = []
+        self._numbers = itertools.count()
+
+    @property
+    def room(self) -> int:
+        """For how many more jobs there is room; none once the worker drains."""
+        return self.max_jobs - self.job_counter - self._reserved if self.allow_pick_jobs else 0
+
+    async def wait_for_room(self) -> None:
+        """Until a job has ended, or at most a poll's time."""
+        self._slot_freed.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._slot_freed.wait(), self.poll_delay_s)
+
+    async def claim_share(self, hub: keys.HubKeys) -> bool:
+        """Claim from a shard, without its calls; whether there may be more."""
+        with self._reserve(min(self.queue_read_limit, max(1, self.room // LARGEST_SHARE))) as share:
+            claimed = await self._claim_from(hub, [hub.queue, hub.wake], share)
+        return claimed == share
+
+    @contextlib.contextmanager
+    def _reserve(self, share: int) -> Iterator[int]:
+        self._reserved += share
+        try:
+            yield share
+        finally:
+            self._reserved -= share
+
+    async def _claim_and_watch(self, room: int) -> None:
+        """The feeders claim; what is watched here is whether an answer was lost, theirs or that of a call's claim."""
+        if not self._feeders:
+            feeders = [Feeder(self, hub) for hub in keys.SHARDS]
+            self._feeders = [asyncio.create_task(feeder.feed_for_ever()) for feeder in feeders]
+        wire = getattr(self.pool.connection_pool, "wire", None)
+        lost = wire.lost_answers if wire else 0
+        self._may_hold_strays = self._may_hold_strays or lost != self._lost_answers
+        self._lost_answers = lost
+
+    async def _sleep_until_woken(self) -> None:
+        """Cron and arq's records need no more than the slow poll."""
+        await asyncio.sleep(self.poll_delay_s)
+
+    def _begin(self, kind: bytes, name: str, more: Any = None) -> None:
+        if kind == b"call" and self.office is not None:
+            self._start(f"{JOB_ID_PREFIX}{name}:{next(self._numbers)}", self._run_call(self.office, name))
+        else:
+            super()._begin(kind, name, more)
+
+    async def _run_call(self, office: Office, call_sid: str) -> None:
+        try:
+            await office.run_call(call_sid)
+            self.jobs_complete += 1
+        except StoreUnavailable as error:
+            logger.warning(
+                "A call could not be claimed (%s); it is found again when it is due", error,
+                extra={"action": "call.unclaimed", "call_sid": call_sid},
+            )  # fmt: skip
+
+    async def close(self) -> None:
+        """Stop the feeders, then release everything."""
+        for feeder in self._feeders:
+            feeder.cancel()
+        if self._feeders:
+            await asyncio.wait(self._feeders, timeout=2)
+        await super().close()
+
+
+class Feeder:
+    """Brings a worker the jobs of one shard, for whose wake list it waits on a connection of its own."""
+
+    def __init__(self, worker: ClusterWorker, hub: keys.HubKeys) -> None:
+        self._worker = worker
+        self._hub = hub
+        self._blocking_command = command_of(worker.pool, blocks=True)
+        self._failures = 0
+
+    async def feed_for_ever(self) -> None:
+        """Until the worker drains."""
+        while self._worker.allow_pick_jobs:
+            try:
+                await self._feed()
+            except REDIS_TROUBLE as error:
+                await self._pause(error)
+            except Exception:
+                logger.exception("Jobs could not be taken from %s; report this", self._hub.queue)
+                await asyncio.sleep(LONGEST_PAUSE_SECONDS)
+            else:
+                if self._failures:
+                    logger.info("%s answers again", self._hub.queue, extra={"action": "worker.shard_back"})
+                self._failures = 0
+
+    async def _feed(self) -> None:
+        worker, hub = self._worker, self._hub
+        if worker.room <= 0:
+            await worker.wait_for_room()
+        elif not await worker.claim_share(hub):
+            token = await self._blocking_command("BLPOP", hub.wake, LONGEST_SLEEP_SECONDS)
+            if token and worker.room <= 0:  # wake somebody who can take the job
+                await worker.pool.lpush(hub.wake, token[1])  # type: ignore[misc]
+
+    async def _pause(self, error: BaseException) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            logger.warning(
+                "%s does not answer (%s); the worker waits for it", self._hub.queue, type(error).__name__,
+                extra={"action": "worker.shard_lost"},
+            )  # fmt: skip
+        await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(self._failures, 5)))
