@@ -4,7 +4,8 @@ So redis-py's client, its pipelines and transactions, and arq on top of them, wo
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import ClusterCrossSlotError
@@ -98,20 +99,23 @@ class ClusterConnection:
         """Close and give back the real connections."""
         self._sent.clear()
         self._pinned = None
-        links, self._links = self._links, {}
-        for pool, link in links.values():
-            try:
-                await link.disconnect(nowait=nowait)
-            finally:
-                await pool.release(link)
+        await self._leave(lambda link: link.disconnect(nowait=nowait))
 
     async def give_back(self) -> None:
         """Give back the real connections, closing those whose answers nobody has read."""
         if self._sent:
             await self.disconnect(nowait=True)
+        else:
+            await self._leave()
+
+    async def _leave(self, farewell: Callable[[Any], Awaitable[None]] | None = None) -> None:
+        """Give back all links, each after a farewell: also those that come after one that fails or is cancelled."""
         links, self._links = self._links, {}
-        for pool, link in links.values():
-            await pool.release(link)
+        async with AsyncExitStack() as stack:
+            for pool, link in links.values():
+                stack.push_async_callback(pool.release, link)
+                if farewell is not None:
+                    stack.push_async_callback(farewell, link)
 
     async def _routed(self, commands: Sequence[Arguments]) -> list[_Sent]:
         """Where each command goes; one without a key goes where the one before it went, or with the first that has."""

@@ -97,7 +97,7 @@ MAY_READ_THE_ENVIRONMENT = ("orchestrator/settings.py", "orchestrator/cli/dev.py
 MAY_PRINT = ("orchestrator/cli/*", "*/__main__.py")  # a bad setting is told before there is a log
 MAY_SPELL_KEYS = ("orchestrator/redis/keys.py",)
 DOMAIN_MAY_IMPORT = {
-    "annotated_types", "collections", "datetime", "enum", "orchestrator", "pydantic", "pydantic_core",
+    "annotated_types", "collections", "datetime", "enum", "itertools", "orchestrator", "pydantic", "pydantic_core",
     "typing", "typing_extensions",
 }  # fmt: skip
 KEY = re.compile(r"\{?voiceagent:\S")

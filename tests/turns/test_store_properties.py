@@ -64,7 +64,9 @@ class TurnsOfACall(RuleBasedStateMachine):
         self.numbers = 0
         self.last: tuple[Claim, ConversationState, TurnRecord] | None = None
         self.redis: Redis = Redis.from_url(self.url, socket_timeout=30)
-        self.store = RedisTurnStore(self.redis, ttl_seconds=100, lease_seconds=60, listener="here", shards=self.shards)
+        self.store = RedisTurnStore(
+            self.redis, ttl_seconds=100, lease_seconds=3600, listener="here", shards=self.shards
+        )
         self.hub = keys.shard_of(self.shards, CALL)
         self.states = RedisStateManager(self.redis, 100)
         self.run(self.redis.flushall)
