@@ -4,8 +4,8 @@ from urllib.parse import urlencode, urlsplit
 
 from twilio.twiml.voice_response import Connect, VoiceResponse
 
-from web.twilio.relay.conversation import LINES
 from web.twilio.relay.lines import Lines
+from web.twilio.relay.resumption import LINES
 
 SOCKET_PATH = "/twilio/relay"
 ENDED_PATH = "/twilio/relay/ended"

@@ -1,29 +1,26 @@
-"""What becomes of the turns of one relay session: a greeting or a resumption, replies, and how they may fail."""
+"""What becomes of the turns of one relay session: how it begins, replies, and how they may fail."""
 
 import asyncio
 import logging
-import math
-import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from uuid import uuid4
 
-from orchestrator.conversation.actions import Deed, Gather, HangUp, Transfer, deeds
-from orchestrator.conversation.reply import TurnResult, in_order
+from orchestrator.conversation.actions import Gather, HangUp, Transfer
+from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply
 from orchestrator.errors import CallEnded, CallRefused, StoreFull, StoreUnavailable, TurnRejected
 from web.ingress import Ingress
 from web.twilio import twiml
-from web.twilio.relay import outbound, past
+from web.twilio.relay import past
 from web.twilio.relay.handover import Handover, Unanswered
 from web.twilio.relay.inbound import Setup
 from web.twilio.relay.line import Line, LineLost
-from web.twilio.relay.lines import read_lines
 from web.twilio.relay.mouth import Mouth, Speech
+from web.twilio.relay.resumption import Resumption
 from web.twilio.turn_ids import START
 
 logger = logging.getLogger(__name__)
@@ -31,10 +28,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CHANNEL = "relay"
-LINES = "lines"
-"""The parameter by which a session is told of the call's earlier lines."""
-DELIVERY_SECONDS = 2.0
-"""So long after an outage of Redis an ingress has found, at the latest, the replies that it has missed."""
 AFTER_AGENT_SECONDS = 10.0
 
 
@@ -55,14 +48,13 @@ class Conversation:
         quiet_from: Callable[[float], None],
     ) -> None:
         self.call_sid = setup.call_sid
-        self._session_id = setup.session_id or uuid4().hex
         self._ingress = ingress
         self._line = line
         self._asked = asked
         self._quiet_from = quiet_from
-        self._lines = read_lines(setup.parameters.get(LINES, ""))
         self._handover = Handover(ingress, setup.call_sid, _opening(setup))
         self.mouth = Mouth(line, look_after=self._look_after, done=self._done, fault=self._fault)
+        self._resumption = Resumption(ingress, setup, line, self.mouth, self._handover)
         self._turns: deque[Turn] = deque()
         self._handing: asyncio.Task[None] | None = asyncio.create_task(self._begin(), name=f"begin {self.call_sid}")
         self._handing.add_done_callback(self._handed)
@@ -115,7 +107,11 @@ class Conversation:
 
     async def _begin(self) -> None:
         """Greet a new call; go on with one that is known."""
-        unanswered, state = await self._standing()
+        try:
+            unanswered, state = await self._resumption.standing()
+        except StoreUnavailable as error:
+            await self._surrender(str(error))
+            return
         if state is not None and state.turns:
             await self._resume(state, unanswered)
         else:
@@ -124,68 +120,18 @@ class Conversation:
                 self.mouth.speak(Speech(START, pending, Turn(turn_id=START, call_sid=self.call_sid, kind="started")))
         await self._hand_over()
 
-    async def _standing(self) -> tuple[Unanswered, ConversationState | None]:
-        """How the call stands; a known caller is held until that can be read, a new one is not kept waiting for it."""
-        if not self._lines.were:
-            try:
-                state = await self._handover.state()
-            except StoreUnavailable:
-                return [], None
-            if state is None or not state.turns:
-                return [], state
-        since, fillers = time.monotonic(), 0
-        while True:
-            try:
-                return await self._handover.take_over()
-            except StoreUnavailable as error:
-                waited = time.monotonic() - since
-                if waited > self._ingress.pace.hold:
-                    await self._surrender(str(error))
-                elif waited > fillers * self._ingress.pace.wait:
-                    await self.mouth.say(twiml.FILLERS[fillers % len(twiml.FILLERS)])
-                    fillers += 1
-            await asyncio.sleep(0.1)
-
     async def _resume(self, state: ConversationState, unanswered: Unanswered) -> None:
-        """Go on without a greeting: attach to what is being answered, else say what was not surely heard."""
+        """Go on without a greeting."""
         self._log(logging.INFO, "A call goes on over a new socket", action="relay.resumed")
         self._asked(past.asked(state))
-        unsaid = None if unanswered else past.left_unsaid(state, self._lines, self._sure_from)
-        chosen = past.languages(state, unsaid)
-        if chosen is not None and (frame := outbound.deed(chosen)) is not None:
-            await self._line.send(frame)
-        for turn_id, pending in unanswered:
-            self.mouth.speak(Speech(turn_id, pending))
-        if any(turn.kind in ("speech", "keys") for turn in self._turns):
-            self.mouth.hold()  # the caller did not wait for it
-            if unsaid is not None and not unsaid.ending:
-                self._turns.appendleft(self._gone_on(unsaid))
-                unsaid = None
-        if unsaid is not None:
-            await self._say_again(state, unsaid)
+        has_spoken = any(turn.kind in ("speech", "keys") for turn in self._turns)
+        news = await self._resumption.go_on(state, unanswered, has_spoken=has_spoken)
+        if news is not None:
+            self._turns.appendleft(news)
         if state.ended is not None:
             await self.mouth.leave(HangUp())
         elif not unanswered:
             self._quiet_from(self.mouth.clock.seconds_left)
-
-    @property
-    def _sure_from(self) -> float:
-        """Since when what was answered has surely reached whoever had the line (Unix seconds)."""
-        breaker = self._ingress.runtime.breaker
-        return -math.inf if breaker is None else time.time() - breaker.seconds_since_failure + DELIVERY_SECONDS
-
-    def _gone_on(self, unsaid: past.Unsaid) -> Turn:
-        """The news that of this reply no more was heard than before."""
-        return Turn(
-            turn_id=f"{self._session_id}-0", call_sid=self.call_sid, kind="interrupted",
-            text=unsaid.heard, interrupts=unsaid.turn_id,
-        )  # fmt: skip
-
-    async def _say_again(self, state: ConversationState, unsaid: past.Unsaid) -> None:
-        record = state.record_of(unsaid.turn_id)
-        assert record is not None
-        speech = Speech(unsaid.turn_id, _Recorded(record.result(self.call_sid)), prefix=unsaid.heard)
-        await self.mouth.say_rest(speech, unsaid.parts, unsaid.ending)
 
     async def _submitted(self, turn: Turn) -> PendingReply | None:
         try:
@@ -254,28 +200,6 @@ class Conversation:
 
     def _log(self, level: int, message: str, *args: object, action: str = "relay.frame", **extra: object) -> None:
         logger.log(level, message, *args, extra={"action": action, "call_sid": self.call_sid, **extra})
-
-
-class _Recorded:
-    """A reply of an earlier session, as one that is there."""
-
-    def __init__(self, result: TurnResult) -> None:
-        self.result: TurnResult | None = result
-
-    async def wait(self, timeout_seconds: float) -> TurnResult | None:
-        """It is there."""
-        return self.result
-
-    async def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | Deed]:
-        """What there is of it after `said` and `done`."""
-        assert self.result is not None
-        for part in in_order(self.result.reply.text, deeds(self.result.reply.actions)[done:], since=len(said)):
-            yield part
-
-    async def tokens(self) -> AsyncIterator[str]:
-        """Its text."""
-        assert self.result is not None
-        yield self.result.reply.text
 
 
 def _opening(setup: Setup) -> dict[str, Any]:

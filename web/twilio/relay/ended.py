@@ -17,8 +17,8 @@ from web.twilio.answer import TwimlResponse
 from web.twilio.fields import VoiceRequest
 from web.twilio.language import Languages
 from web.twilio.relay.connect import connect, nothing
-from web.twilio.relay.conversation import LINES
 from web.twilio.relay.lines import read_lines
+from web.twilio.relay.resumption import LINES
 from web.twilio.status import TERMINAL, end_call
 
 logger = logging.getLogger(__name__)

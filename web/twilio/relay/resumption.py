@@ -1,0 +1,121 @@
+"""How a call that is known goes on over a new socket."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+from orchestrator.conversation.actions import Deed, deeds
+from orchestrator.conversation.reply import TurnResult, in_order
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+from orchestrator.errors import StoreUnavailable
+from web.ingress import Ingress
+from web.twilio import twiml
+from web.twilio.relay import outbound, past
+from web.twilio.relay.handover import Handover, Unanswered
+from web.twilio.relay.inbound import Setup
+from web.twilio.relay.line import Line
+from web.twilio.relay.lines import read_lines
+from web.twilio.relay.mouth import Mouth, Speech
+
+LINES = "lines"
+"""The parameter by which a session is told of the call's earlier lines."""
+DELIVERY_SECONDS = 2.0
+"""So long after an outage of Redis an ingress has found, at the latest, the replies that it has missed."""
+
+
+class Resumption:
+    """One session's. A session without earlier lines may be of a known call, too."""
+
+    def __init__(self, ingress: Ingress, setup: Setup, line: Line, mouth: Mouth, handover: Handover) -> None:
+        self._ingress = ingress
+        self._call_sid = setup.call_sid
+        self._session_id = setup.session_id or uuid4().hex
+        self._lines = read_lines(setup.parameters.get(LINES, ""))
+        self._line = line
+        self._mouth = mouth
+        self._handover = handover
+
+    async def standing(self) -> tuple[Unanswered, ConversationState | None]:
+        """What waits for its reply, and the state; a known caller is held until that can be read, a new one is not kept
+        waiting for it. Raises `StoreUnavailable` for who was held in vain."""
+        if not self._lines.were:
+            try:
+                state = await self._handover.state()
+            except StoreUnavailable:
+                return [], None
+            if state is None or not state.turns:
+                return [], state
+        since, fillers = time.monotonic(), 0
+        while True:
+            try:
+                return await self._handover.take_over()
+            except StoreUnavailable:
+                waited = time.monotonic() - since
+                if waited > self._ingress.pace.hold:
+                    raise
+                if waited > fillers * self._ingress.pace.wait:
+                    await self._mouth.say(twiml.FILLERS[fillers % len(twiml.FILLERS)])
+                    fillers += 1
+            await asyncio.sleep(0.1)
+
+    async def go_on(self, state: ConversationState, unanswered: Unanswered, *, has_spoken: bool) -> Turn | None:
+        """Attach to what is being answered, else say what was not surely heard. A caller who `has_spoken` already does
+        not wait for that: what is returned then tells the agent. Raises `LineLost`."""
+        unsaid = None if unanswered else past.left_unsaid(state, self._lines, self._sure_from)
+        chosen = past.languages(state, unsaid)
+        if chosen is not None and (frame := outbound.deed(chosen)) is not None:
+            await self._line.send(frame)
+        for turn_id, pending in unanswered:
+            self._mouth.speak(Speech(turn_id, pending))
+        if has_spoken:
+            self._mouth.hold()
+        if unsaid is None:
+            return None
+        if has_spoken and not unsaid.ending:
+            return self._gone_on(unsaid)
+        await self._say_again(state, unsaid)
+        return None
+
+    @property
+    def _sure_from(self) -> float:
+        """Since when what was answered has surely reached whoever had the line (Unix seconds)."""
+        breaker = self._ingress.runtime.breaker
+        return -math.inf if breaker is None else time.time() - breaker.seconds_since_failure + DELIVERY_SECONDS
+
+    def _gone_on(self, unsaid: past.Unsaid) -> Turn:
+        """The news that of this reply no more was heard than before."""
+        return Turn(
+            turn_id=f"{self._session_id}-0", call_sid=self._call_sid, kind="interrupted",
+            text=unsaid.heard, interrupts=unsaid.turn_id,
+        )  # fmt: skip
+
+    async def _say_again(self, state: ConversationState, unsaid: past.Unsaid) -> None:
+        record = state.record_of(unsaid.turn_id)
+        assert record is not None
+        speech = Speech(unsaid.turn_id, _Recorded(record.result(self._call_sid)), prefix=unsaid.heard)
+        await self._mouth.say_rest(speech, unsaid.parts, unsaid.ending)
+
+
+class _Recorded:
+    """A reply of an earlier session, as one that is there."""
+
+    def __init__(self, result: TurnResult) -> None:
+        self.result: TurnResult | None = result
+
+    async def wait(self, timeout_seconds: float) -> TurnResult | None:
+        """It is there."""
+        return self.result
+
+    async def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | Deed]:
+        """What there is of it after `said` and `done`."""
+        assert self.result is not None
+        for part in in_order(self.result.reply.text, deeds(self.result.reply.actions)[done:], since=len(said)):
+            yield part
+
+    async def tokens(self) -> AsyncIterator[str]:
+        """Its text."""
+        assert self.result is not None
+        yield self.result.reply.text
