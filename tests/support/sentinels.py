@@ -18,9 +18,13 @@ sentinel parallel-syncs mymaster 1
 
 
 class SentinelTopology:
-    """Use it as a context manager; `password` is the servers', `sentinel_password` the Sentinels' own."""
+    """Use it as a context manager; `password` is the servers', `sentinel_password` the Sentinels' own; `options` are
+    further ones of the servers."""
 
-    def __init__(self, *, password: str = "", sentinel_password: str = "", replicas: int = 1) -> None:
+    def __init__(
+        self, *, password: str = "", sentinel_password: str = "", replicas: int = 1, options: tuple[str, ...] = ()
+    ) -> None:
+        self._options = options
         self._replicas = replicas
         self.password = password
         self._sentinel_password = sentinel_password
@@ -52,7 +56,7 @@ class SentinelTopology:
 
     def __enter__(self) -> "SentinelTopology":
         with ExitStack() as stack:  # a start that fails leaves nothing running
-            options = ["--appendonly", "yes", "--repl-diskless-sync-delay", "0"]
+            options = ["--appendonly", "yes", "--repl-diskless-sync-delay", "0", *self._options]
             if self.password:
                 options += ["--requirepass", self.password, "--masterauth", self.password]
             master = stack.enter_context(RedisServer(*options))

@@ -14,6 +14,7 @@ from topologies.faults import cut_off, fail_over, kill_and_bring_back, killed_wh
 
 Run = Callable[[], Awaitable[Outcome]]
 HEADING = "| what was done | callers waited: median | worst | without a fault | turns | lost | changed once heard |"
+MIN_REPLICAS = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "1")
 WAITING = {"REDIS_WAIT_REPLICAS": "1", "REDIS_WAIT_MS": "500"}
 
 
@@ -30,12 +31,17 @@ async def one_server_killed() -> Outcome:
 
 
 def over_sentinels(
-    name: str, hurt: Callable[[SentinelTopology], Awaitable[None]], *, replicas: int = 1, **settings: str
+    name: str,
+    hurt: Callable[[SentinelTopology], Awaitable[None]],
+    *,
+    replicas: int = 1,
+    options: tuple[str, ...] = (),
+    **settings: str,
 ) -> Run:
     """A run over Sentinels, named so in the table."""
 
     async def run() -> Outcome:
-        with SentinelTopology(password="pass", replicas=replicas) as topology:
+        with SentinelTopology(password="pass", replicas=replicas, options=options) as topology:
             return await survive(topology.url, lambda: hurt(topology), **settings)
 
     run.__doc__ = name
@@ -65,6 +71,12 @@ RUNS: dict[str, Run] = {
     "planned-wait": over_sentinels("`REDIS_WAIT_REPLICAS=1`, 1 replica; planned failover", fail_over, **WAITING),
     "behind-wait": over_sentinels(
         "`REDIS_WAIT_REPLICAS=1`, 1 replica; cut, then killed", killed_while_behind, **WAITING
+    ),
+    "kill-min": over_sentinels(
+        "`min-replicas-to-write 1`, 2 replicas; killed", kill_and_bring_back, replicas=2, options=MIN_REPLICAS
+    ),
+    "planned-min": over_sentinels(
+        "`min-replicas-to-write 1`, 2 replicas; planned failover", fail_over, replicas=2, options=MIN_REPLICAS
     ),
     "cluster-kill": over_cluster("Cluster; one of three masters killed", kill_master),
     "cluster-freeze": over_cluster("Cluster; master frozen until its replica has taken over", freeze_master),
