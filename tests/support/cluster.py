@@ -105,6 +105,19 @@ class ClusterTopology:
         others = [node for node in self.master_nodes() if node not in (source, target)]
         for node in (target, source, *others):
             self.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", self._id(target))
+        masters = [target, source, *others]
+        wait_until_sync(lambda: self._agree(masters, slot, target), f"all masters know who has slot {slot}")
+
+    def _agree(self, masters: list[RedisServer], slot: int, owner: RedisServer) -> bool:
+        """Whether they say that the slot is the owner's. Gossip that was under way may have told one otherwise: it is
+        told again, under a new epoch."""
+        try:
+            if {self._owner_port(node, slot) for node in masters if node.is_running} == {owner.port}:
+                return True
+            self.ask(owner, "CLUSTER", "BUMPEPOCH")
+        except (RedisError, OSError):
+            return not owner.is_running
+        return False
 
     def move(self, slot: int, target: RedisServer) -> int:
         """Move the slot with its keys while everything runs; how many keys. Writes meanwhile are waited out."""
