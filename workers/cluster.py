@@ -64,7 +64,8 @@ class ClusterWorker(TurnWorker):
         """Until a job has ended, or at most a poll's time."""
         self._slot_freed.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._slot_freed.wait(), self.poll_delay_s)
+            async with asyncio.timeout(self.poll_delay_s):
+                await self._slot_freed.wait()
 
     async def claim_share(self, hub: keys.HubKeys) -> bool:
         """Claim from a shard, without its calls; whether there may be more."""

@@ -225,7 +225,8 @@ class TurnWorker(Worker):
         elif self.job_counter >= self.max_jobs:
             self._slot_freed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._slot_freed.wait(), self.poll_delay_s)
+                async with asyncio.timeout(self.poll_delay_s):
+                    await self._slot_freed.wait()
         else:
             await self._sleep_on(self._wake_list, min(self.poll_delay_s, LONGEST_SLEEP_SECONDS))
 

@@ -65,7 +65,8 @@ class QueuedDispatcher(StoreDispatcher):
         """Pub/sub may lose a reply; the store does not. This is what bounds the wait for a lost one."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), LOOK_EVERY_SECONDS)
+                async with asyncio.timeout(LOOK_EVERY_SECONDS):
+                    await self._look.wait()
             self._look.clear()
             try:
                 await self._look_once()

@@ -53,7 +53,8 @@ class Refugees:
     async def at_rest(self, call_sid: str) -> None:
         """Wait while the call is on its way back. Raises TimeoutError."""
         if (task := self._returning.get(call_sid)) is not None:
-            await asyncio.wait_for(asyncio.shield(task), IDLE_SECONDS + 5)
+            async with asyncio.timeout(IDLE_SECONDS + 5):
+                await asyncio.shield(task)
 
     def bring_all_back(self) -> None:
         """Redis is there again, it seems."""

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 
+from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.errors import store_errors
@@ -99,8 +100,11 @@ class TakeOver:
 
     async def _give_up(self, message: TakenOver) -> None:
         await self.gives_up(message.call_sid)
-        with store_errors():
-            await self._redis.publish(message.channel, given_up_message(message.call_sid, self._channel))
+        try:
+            with store_errors():
+                await self._redis.publish(message.channel, given_up_message(message.call_sid, self._channel))
+        except StoreUnavailable:
+            logger.debug("An ingress waits in vain for an answer", extra={"call_sid": message.call_sid})
 
 
 async def _nothing(call_sid: str) -> None:

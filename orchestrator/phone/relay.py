@@ -218,8 +218,10 @@ class RelaySession:
             self._spoken += piece
             self._was_cut = False
             await self._tell(Speaking(piece))
+            # Not wait_for, here and below: before Python 3.12 it may swallow the end of the session.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._cut.wait(), self._pace.uttering_seconds(piece))
+                async with asyncio.timeout(self._pace.uttering_seconds(piece)):
+                    await self._cut.wait()
             self._is_speaking = bool(self._pace.characters_per_second) and not self._cut.is_set()
         self._is_speaking = False
 
@@ -234,7 +236,8 @@ class RelaySession:
             return
         if not self._frames:  # a reply may end with more than words
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._more(), AFTER_WORDS_SECONDS)
+                async with asyncio.timeout(AFTER_WORDS_SECONDS):
+                    await self._more()
         if not self._frames:
             await self._tell(Asked(LISTENING))
         else:

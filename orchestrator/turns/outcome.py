@@ -68,7 +68,7 @@ def note_what_was_heard(state: ConversationState, heard: str, turn_id: str | Non
             continue
         if record.heard is not None:
             return state
-        if record.reply.text:
+        if record.reply.text or (turn_id is not None and heard):  # a second run may have been stopped before its words
             reply = record.reply.model_copy(update={"text": heard})
             outcome = "interrupted" if record.outcome == "replied" else record.outcome
             turns = list(state.turns)

@@ -91,3 +91,9 @@ def test_what_was_heard_is_noted_once_and_where_it_belongs():
     assert [record.heard for record in last.turns] == [None, "rep"]
     assert note_what_was_heard(last, "again") == last
     assert [record.heard for record in note_what_was_heard(state, "", "a").turns] == ["", None]
+
+
+def test_words_of_a_run_that_was_lost_were_heard_though_the_next_run_had_none():
+    record = TurnRecord.of(turn("a"), "interrupted", Reply())
+    state = note_what_was_heard(ConversationState(call_sid=CALL, turns=[record]), "so far", "a")
+    assert (state.turns[0].heard, state.turns[0].reply.text) == ("so far", "so far")

@@ -30,16 +30,19 @@ class Unsaid:
     ending: tuple[HangUp | Transfer, ...] = ()
 
 
-def left_unsaid(state: ConversationState, lines: Lines, sure_from: float = -math.inf) -> Unsaid | None:
+def left_unsaid(
+    state: ConversationState, lines: Lines, *, sure_from: float = -math.inf, late_by: float = 0.0
+) -> Unsaid | None:
     """What was not surely heard of the last reply on any of the `lines`; None when there is nothing to say or do.
 
     Which words were spoken when an ingress died, nobody knows; the reply was there at `committed_at` at the latest,
-    but if Redis was away no ingress may have heard of it before `sure_from` (Unix seconds).
+    but an ingress may have heard of it so many seconds `late_by`, and if Redis was away not before `sure_from` (Unix
+    seconds).
     """
     record = next((r for r in reversed(state.turns) if r.reply.text or r.reply.actions or r.heard is not None), None)
     if record is None or record.heard is not None:
         return None
-    rest = not_surely_heard(record.reply.text, lines.spoken(record.committed_at.timestamp(), sure_from))
+    rest = not_surely_heard(record.reply.text, lines.spoken(record.committed_at.timestamp() + late_by, sure_from))
     ending = tuple(action for action in record.reply.actions if isinstance(action, HangUp | Transfer))
     if not rest and not ending:  # the call did not end, so no end was carried out
         return None

@@ -22,6 +22,8 @@ from web.twilio.relay.mouth import Mouth, Speech
 
 LINES = "lines"
 """The parameter by which a session is told of the call's earlier lines."""
+CONFIRM_SECONDS = 15.0
+"""So long a reply may wait for the replicas that must confirm it, before anybody hears of it."""
 DELIVERY_SECONDS = 2.0
 """So long after an outage of Redis an ingress has found, at the latest, the replies that it has missed."""
 
@@ -64,7 +66,7 @@ class Resumption:
     async def go_on(self, state: ConversationState, unanswered: Unanswered, *, has_spoken: bool) -> Turn | None:
         """Attach to what is being answered, else say what was not surely heard. A caller who `has_spoken` already does
         not wait for that: what is returned then tells the agent. Raises `LineLost`."""
-        unsaid = None if unanswered else past.left_unsaid(state, self._lines, self._sure_from)
+        unsaid = None if unanswered else self._left_unsaid(state)
         chosen = past.languages(state, unsaid)
         if chosen is not None and (frame := outbound.deed(chosen)) is not None:
             await self._line.send(frame)
@@ -78,6 +80,10 @@ class Resumption:
             return self._gone_on(unsaid)
         await self._say_again(state, unsaid)
         return None
+
+    def _left_unsaid(self, state: ConversationState) -> past.Unsaid | None:
+        late_by = CONFIRM_SECONDS if self._ingress.settings.redis_wait_replicas else 0.0
+        return past.left_unsaid(state, self._lines, sure_from=self._sure_from, late_by=late_by)
 
     @property
     def _sure_from(self) -> float:
