@@ -66,12 +66,13 @@ async def _do(command: str, name: str) -> AsyncIterator[str]:
             while True:
                 yield "blah " * 1000
         case "block":
-            _block(Path(os.environ[STAGE]) / f"{name}.go")
+            _block(Path(os.environ[STAGE]), name)
 
 
-def _block(until: Path) -> None:
+def _block(stage: Path, name: str) -> None:
+    (stage / f"{name}.running").touch()
     end = time.monotonic() + BLOCK_SECONDS
-    while not until.exists() and time.monotonic() < end:
+    while not (stage / f"{name}.go").exists() and time.monotonic() < end:
         time.sleep(0.01)
 
 
