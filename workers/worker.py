@@ -37,6 +37,9 @@ REDIS_TROUBLE = (RedisError, OSError, TimeoutError)
 LONGEST_PAUSE_SECONDS = 1.0
 LONGEST_SLEEP_SECONDS = 1.0
 """Shorter than a connection waits for an answer."""
+LATE_SECONDS = 0.1
+"""The server looks ten times a second whether a BLPOP has waited long enough: it answers up to so much later."""
+LEAST_SLEEP_SECONDS = 0.05
 HAND_OVER_SECONDS = 5.0
 
 
@@ -233,7 +236,7 @@ class TurnWorker(Worker):
     async def _sleep_on(self, wake_list: str, seconds: float) -> None:
         if self._blocking_command is None:
             self._blocking_command = command_of(self.pool, blocks=True)
-        token = await self._blocking_command("BLPOP", wake_list, seconds)
+        token = await self._blocking_command("BLPOP", wake_list, max(seconds - LATE_SECONDS, LEAST_SLEEP_SECONDS))
         if token and not self.allow_pick_jobs:  # SIGTERM came meanwhile: wake somebody who can take the job
             await self.pool.lpush(wake_list, token[1])  # type: ignore[misc]
 
