@@ -1,46 +1,27 @@
 """Two ingress processes and a worker around a real Redis: what one ingress began, the other goes on with."""
 
 import asyncio
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 import httpx
 import pytest
 from support.ingress import redirect_of, said
-from support.servers import RedisServer, die_with_parent, free_port
-from support.terminal import environment
+from support.programs import Start, programs
+from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
 FORM = {"CallSid": "CA1", "From": "+15550001111", "To": "+15550002222", "Direction": "inbound"}
-Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start `python -m web` or `python -m workers` with this environment."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(module: str, **settings: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module],
-            cwd=tmp_path,
-            env=environment(USE_REDIS="true", AGENT="echo", **settings),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=die_with_parent,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    with programs(tmp_path) as start:
+        yield start
 
 
 async def is_ready(client: httpx.AsyncClient) -> bool:

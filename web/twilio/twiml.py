@@ -43,6 +43,11 @@ MAX_PLAYS = 1000  # the provider's limit
 _INPUT = {"speech": "speech", "keys": "dtmf", "both": "dtmf speech"}
 
 
+def filler_text(number: int) -> str:
+    """What is said to who has heard so many fillers before."""
+    return FILLERS[number % len(FILLERS)]
+
+
 def reply(result: TurnResult, *, next_turn: int, languages: Languages) -> str:
     """What the agent said and did, then a `<Gather>` for the turn `next_turn` unless the call leaves us."""
     if result.outcome == "dropped":
@@ -91,7 +96,7 @@ def dial(to: str) -> str:
 def filler(attempt: int, *, then: str, languages: Languages) -> str:
     """Say that it takes a moment, and go on at the path `then`."""
     response = VoiceResponse()
-    _say(response, FILLERS[attempt % len(FILLERS)], languages)
+    _say(response, filler_text(attempt), languages)
     response.redirect(then, method="POST")
     return _xml(response)
 

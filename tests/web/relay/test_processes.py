@@ -2,19 +2,17 @@
 
 import asyncio
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
+from support.programs import Start, programs
 from support.relay import relay_socket
-from support.servers import RedisServer, die_with_parent, free_port
-from support.terminal import environment
+from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
 from orchestrator.phone import PATIENT, Asked, Event, HungUp, Pace, PhoneLine, Said, Speaking
@@ -22,30 +20,13 @@ from orchestrator.phone import PATIENT, Asked, Event, HungUp, Pace, PhoneLine, S
 pytestmark = pytest.mark.processes
 
 GREETING = "Hello! Say something, and I will repeat it."
-Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start `python -m web` or `python -m workers` with this environment."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(module: str, **settings: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module],
-            cwd=tmp_path,
-            env=environment(USE_REDIS="true", AGENT="echo", VOICE_CHANNEL="relay", **settings),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=die_with_parent,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    with programs(tmp_path, VOICE_CHANNEL="relay") as start:
+        yield start
 
 
 async def ready(port: int) -> None:

@@ -115,9 +115,7 @@ class Conversation:
         if state is not None and state.turns:
             await self._resume(state, unanswered)
         else:
-            pending = await self._submitted(Turn(turn_id=START, call_sid=self.call_sid, kind="started"))
-            if pending is not None:
-                self.mouth.speak(Speech(START, pending, Turn(turn_id=START, call_sid=self.call_sid, kind="started")))
+            self._turns.appendleft(Turn(turn_id=START, call_sid=self.call_sid, kind="started"))
         await self._hand_over()
 
     async def _resume(self, state: ConversationState, unanswered: Unanswered) -> None:
@@ -165,7 +163,7 @@ class Conversation:
                 pause = self._ingress.pace.wait if fillers else self._ingress.pace.filler_after
                 await asyncio.wait({task}, timeout=pause)
                 if not task.done() and is_silent():
-                    await self.mouth.say(twiml.FILLERS[fillers % len(twiml.FILLERS)])
+                    await self.mouth.say(twiml.filler_text(fillers))
                 fillers += 1
             return task.result()
         finally:

@@ -59,7 +59,7 @@ class Resumption:
                 if waited > self._ingress.pace.hold:
                     raise
                 if waited > fillers * self._ingress.pace.wait:
-                    await self._mouth.say(twiml.FILLERS[fillers % len(twiml.FILLERS)])
+                    await self._mouth.say(twiml.filler_text(fillers))
                     fillers += 1
             await asyncio.sleep(0.1)
 

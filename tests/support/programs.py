@@ -1,0 +1,37 @@
+"""`python -m web` and `python -m workers` on a real Redis, as one starts them by hand."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from support.servers import die_with_parent
+from support.terminal import environment
+
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@contextmanager
+def programs(directory: Path, **common: str) -> Iterator[Start]:
+    """`start("web", PORT="1234")` starts that module with this environment; the end kills all."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(module: str, **settings: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            cwd=directory,
+            env=environment(USE_REDIS="true", AGENT="echo", **common, **settings),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+        )
+        started.append(process)
+        return process
+
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
