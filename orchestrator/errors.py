@@ -15,7 +15,8 @@
     ├── CallRefused            no room for a new call
     ├── TurnRejected           the agent's overlap policy is `reject` and a turn is running
     └── StoreUnavailable       Redis does not answer; the caller may try again
-        └── StoreFull          Redis answers, and refuses writes: it has no memory left
+        ├── StoreFull          Redis answers, and refuses writes: it has no memory left
+        └── StoreUnconfirmed   Redis has it, but too few replicas say that they have it, too
 
 The first line of a docstring is the message a person reads when nothing more precise is known.
 """
@@ -86,3 +87,7 @@ class StoreUnavailable(VoiceAgentError):
 
 class StoreFull(StoreUnavailable):
     """Redis has no memory left. Raise its maxmemory or lower STATE_TTL_SECONDS."""
+
+
+class StoreUnconfirmed(StoreUnavailable):
+    """Too few replicas confirm what Redis has. Look at the replicas, or lower REDIS_WAIT_REPLICAS."""

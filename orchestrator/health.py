@@ -41,7 +41,7 @@ class VitalSigns(Protocol):
 
     @property
     def degraded(self) -> bool:
-        """Whether this process goes on without Redis."""
+        """Whether this process goes on without Redis, or holds calls though it answers."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def silent_report(message: str) -> HealthReport:
 def report(vitals: VitalSigns) -> HealthReport:
     """The report of a process in Redis mode."""
     checks = {"redis": _redis(vitals), "workers": _workers(vitals), "queue": _queue(vitals)}
-    return HealthReport(_worst(checks), checks, is_ready=vitals.redis_ok and vitals.workers > 0)
+    return HealthReport(_worst(checks), checks, is_ready=vitals.redis_ok and not vitals.degraded and vitals.workers > 0)
 
 
 def _redis(vitals: VitalSigns) -> dict[str, Any]:

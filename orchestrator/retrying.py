@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from random import uniform
 from typing import TypeVar
 
-from orchestrator.errors import StoreFull, StoreUnavailable
+from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed
 
 T = TypeVar("T")
 
@@ -19,16 +19,36 @@ async def until_deadline(operation: Callable[[], Awaitable[T]], deadline_seconds
     The loop is ours because the client's own retries do not cover every way in which a connection fails.
     A full server is not asked again: waiting does not make room.
     """
-    end = asyncio.get_running_loop().time() + deadline_seconds
+    clock = asyncio.get_running_loop().time
+    end = clock() + deadline_seconds
+    return await _repeated(operation, lambda error: end - clock())
+
+
+async def while_away(operation: Callable[[], Awaitable[T]], *, away_seconds: float, unconfirmed_seconds: float) -> T:
+    """The same, until the store has not answered for `away_seconds`, or has answered without its replicas
+    (`StoreUnconfirmed`) for so long since the beginning: it has what it was given, and others may be at it."""
+    clock = asyncio.get_running_loop().time
+    began = answered_at = clock()
+
+    def seconds_left(error: StoreUnavailable) -> float:
+        nonlocal answered_at
+        if isinstance(error, StoreUnconfirmed):
+            answered_at = clock()
+            return began + unconfirmed_seconds - answered_at
+        return answered_at + away_seconds - clock()
+
+    return await _repeated(operation, seconds_left)
+
+
+async def _repeated(operation: Callable[[], Awaitable[T]], seconds_left: Callable[[StoreUnavailable], float]) -> T:
     pause = FIRST_PAUSE_SECONDS
     while True:
         try:
             return await operation()
         except StoreFull:
             raise
-        except StoreUnavailable:
-            left = end - asyncio.get_running_loop().time()
-            if left <= 0:
+        except StoreUnavailable as error:
+            if (left := seconds_left(error)) <= 0:
                 raise
-            await asyncio.sleep(min(left, uniform(pause / 2, pause)))
-            pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+        await asyncio.sleep(min(left, uniform(pause / 2, pause)))
+        pause = min(LONGEST_PAUSE_SECONDS, pause * 2)

@@ -35,11 +35,12 @@ class Runtime:
         """How Redis, the workers and the queue are; None when there are none. Never raises."""
         if self.redis is None or self.breaker is None:
             return None
+        from orchestrator.redis.replicas import replica_wait
         from orchestrator.redis.vitals import Vitals, read_vitals
 
         if self.breaker.is_open:
             return Vitals(redis_ok=False, redis_message=self.breaker.reason, degraded=True)
-        vitals = await read_vitals(self.redis)
+        vitals = await read_vitals(self.redis, replica_wait(self.settings))
         return vitals if vitals.redis_ok else replace(vitals, degraded=True)
 
     def receipts(self) -> Receipts:
@@ -47,8 +48,9 @@ class Runtime:
         if self.redis is None:
             return MemoryReceipts()
         from orchestrator.redis.receipts import RedisReceipts
+        from orchestrator.redis.replicas import replica_wait
 
-        return RedisReceipts(self.redis)
+        return RedisReceipts(self.redis, replica_wait(self.settings))
 
     async def roster(self) -> list[dict[str, Any]] | None:
         """What each living worker says of itself; None when there are none or nobody can ask.

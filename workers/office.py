@@ -15,12 +15,12 @@ from orchestrator.agents.loader import configured_agent
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.connections import connect
+from orchestrator.redis.replicas import replica_wait
 from orchestrator.redis.subscription import Subscription
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.turns.messages import read_arrival
-from orchestrator.turns.redis_scripts import replica_wait
 from orchestrator.turns.redis_store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
 from orchestrator.turns.store import Claim

@@ -14,6 +14,7 @@ from orchestrator.dispatch.takeover import TakeOver
 from orchestrator.errors import CallEnded, CallRefused, StoreUnavailable, UnknownCall
 from orchestrator.redis.subscription import Subscription
 from orchestrator.turns.messages import GivenUp, TakenOver, ToIngress, read_to_ingress
+from orchestrator.turns.redis_reading import Found
 from orchestrator.turns.redis_store import RedisTurnStore
 
 logger = logging.getLogger(__name__)
@@ -80,13 +81,18 @@ class QueuedDispatcher(StoreDispatcher):
         if not waiting:
             return
         found = await self._redis_store.find_many([(p.call_sid, p.turn_id) for p in waiting])
-        for pending, result in zip(waiting, found, strict=True):
-            if result is None:
-                await self._submit_again(pending)
-            elif result == "waiting":
-                await self._redis_store.hub.watch(pending.call_sid)
-            else:
-                pending.settle(result)
+        for pending in waiting:
+            if (turn := (pending.call_sid, pending.turn_id)) in found:
+                with suppress(StoreUnavailable):  # of one call; the others may be on another node
+                    await self._look_after(pending, found[turn])
+
+    async def _look_after(self, pending: Pending, found: Found) -> None:
+        if found is None:
+            await self._submit_again(pending)
+        elif found == "waiting":
+            await self._redis_store.hub.watch(pending.call_sid)
+        else:
+            pending.settle(found)
 
     async def _submit_again(self, pending: Pending) -> None:
         """Redis does not know a turn that it had taken: it was restarted, or failed over, and lost its last writes."""

@@ -31,7 +31,7 @@ class Refugees:
         self._breaker = breaker
         self._idle = idle
         self._bases: dict[str, ConversationState | None] = {}
-        self._returning: dict[str, asyncio.Task[None]] = {}
+        self._returning: dict[str, asyncio.Task[bool]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
         self._timer: asyncio.TimerHandle | None = None
         breaker.on_close = self.bring_all_back
@@ -61,10 +61,9 @@ class Refugees:
         for call_sid in list(self._bases):
             self._start(call_sid)
 
-    async def bring_back(self, call_sid: str) -> None:
-        """This one call, at once, if it is here. What went wrong is logged, and tried again later."""
-        if call_sid in self._bases:
-            await asyncio.shield(self._start(call_sid))
+    async def bring_back(self, call_sid: str) -> bool:
+        """This one call, at once, if it is here. False: Redis did not take it, and it is tried again."""
+        return call_sid not in self._bases or await asyncio.shield(self._start(call_sid))
 
     async def close(self, seconds: float = 5.0) -> None:
         """Let those come home that are on their way."""
@@ -80,7 +79,7 @@ class Refugees:
         if self._timer is None or self._timer.when() < asyncio.get_running_loop().time():
             self._timer = asyncio.get_running_loop().call_later(RETURN_SECONDS, self.bring_all_back)
 
-    def _start(self, call_sid: str) -> "asyncio.Task[None]":
+    def _start(self, call_sid: str) -> "asyncio.Task[bool]":
         task = self._returning.get(call_sid)
         if task is None:
             task = asyncio.create_task(self._return(call_sid), name=f"bring back {call_sid}")
@@ -88,7 +87,8 @@ class Refugees:
             task.add_done_callback(lambda _: self._returning.pop(call_sid, None))
         return task
 
-    async def _return(self, call_sid: str) -> None:
+    async def _return(self, call_sid: str) -> bool:
+        """False if Redis does not take it. What else went wrong is no reason to wait for it."""
         extra = {"action": "call.stranded", "call_sid": call_sid}
         try:
             async with self._room:
@@ -96,11 +96,13 @@ class Refugees:
         except StoreUnavailable:
             if not self._breaker.is_open:  # else the breaker calls again
                 self._later()
+            return False
         except (StateConflict, TimeoutError) as error:
             logger.warning("A call cannot be written back yet and stays in memory: %r", error, extra=extra)
             self._later()
         except Exception:
             logger.exception("A call cannot be written back and stays in memory; report this", extra=extra)
+        return True
 
     async def _write_back(self, call_sid: str) -> None:
         written: ConversationState | None = None

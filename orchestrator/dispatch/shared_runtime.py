@@ -14,6 +14,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.connections import connect
 from orchestrator.redis.errors import store_errors
+from orchestrator.redis.replicas import replica_wait
 from orchestrator.runtime import Runtime, local_dispatcher
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
@@ -21,7 +22,6 @@ from orchestrator.state.factory import load_state_manager
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.state.rollout import RolloutStateManager
-from orchestrator.turns.redis_scripts import replica_wait
 from orchestrator.turns.redis_store import RedisTurnStore
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def _shared_states(settings: Settings, redis: Redis) -> tuple[StateManagerBase, 
     if settings.state_manager:
         states = load_state_manager(settings.state_manager, settings)
         return states, states
-    return RedisStateManager(redis, settings.state_ttl_seconds), None
+    return RedisStateManager(redis, settings.state_ttl_seconds, wait=replica_wait(settings)), None
 
 
 async def _ping(redis: Redis) -> None:

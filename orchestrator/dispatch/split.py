@@ -96,9 +96,9 @@ class SplitDispatcher(Submission):
         if not self.is_local(call_sid):
             await self.remote.take_over(call_sid)
 
-    async def _give_up(self, call_sid: str) -> None:
+    async def _give_up(self, call_sid: str) -> bool:
         self.on_taken_over(call_sid)
-        await self.refugees.bring_back(call_sid)
+        return await self.refugees.bring_back(call_sid)
 
     async def _dispatcher_of(self, call_sid: str, *, begins: bool) -> QueuedDispatcher | InProcessDispatcher:
         await self.refugees.at_rest(call_sid)

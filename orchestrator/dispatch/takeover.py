@@ -2,8 +2,9 @@
 
 The one before closes its socket and, if the call went on in its memory while Redis was away, writes it back. It is
 asked over the channel on which it hears replies, and answers on the asker's. One that is dead has no subscription,
-which the server tells at once; one that does not answer in time is gone without. In a cluster a node knows
-only its own subscribers: there every one that was listening is waited for, but not for as long.
+which the server tells at once; one that does not answer in time is gone without; one that answers that it cannot write
+the call back yet is not. In a cluster a node knows only its own subscribers: there every one that was listening is
+waited for, but not for as long.
 """
 
 import asyncio
@@ -30,9 +31,10 @@ PAUSE_SECONDS = 0.2
 
 
 class TakeOver:
-    """Both sides of it. `channel` is this ingress's own; `gives_up` lets go of a call that another one has now."""
+    """Both sides of it. `channel` is this ingress's own; `gives_up` lets go of a call that another one has now, and
+    tells whether that one need not wait for anything of it that is here."""
 
-    gives_up: Callable[[str], Awaitable[None]]
+    gives_up: Callable[[str], Awaitable[bool]]
 
     def __init__(self, redis: Redis, channel: str, breaker: Breaker) -> None:
         self._redis = redis
@@ -41,11 +43,15 @@ class TakeOver:
         self._is_cluster = len(shards_of(redis)) > 1
         self.gives_up = _nothing
         self._awaited: dict[str, set[str]] = {}
+        self._kept: set[str] = set()
         self._answered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def take_over(self, call_sid: str) -> None:
-        """Return when no other ingress has the call any more, as far as can be known. Raises `StoreUnavailable`."""
+        """Return when no other ingress has the call any more, as far as can be known.
+
+        Raises `StoreUnavailable`, also while another one cannot write the call back.
+        """
         others = await self._listeners(call_sid)
         while others:
             told = {channel for channel in others if await self._ask(channel, call_sid)}
@@ -58,6 +64,8 @@ class TakeOver:
     def hear(self, message: TakenOver | GivenUp) -> None:
         """What another ingress asks or answers."""
         if isinstance(message, GivenUp):
+            if message.keeps_state and message.call_sid in self._awaited:
+                self._kept.add(message.call_sid)
             self._awaited.get(message.call_sid, set()).discard(message.channel)
             answered, self._answered = self._answered, asyncio.Event()
             answered.set()
@@ -97,15 +105,20 @@ class TakeOver:
             logger.warning("An ingress that had this call does not answer; the call goes on without it", extra=extra)
         finally:
             self._awaited.pop(call_sid, None)
+            is_kept = call_sid in self._kept
+            self._kept.discard(call_sid)
+        if is_kept:
+            raise StoreUnavailable("Another ingress has what came last of this call, and cannot write it back yet.")
 
     async def _give_up(self, message: TakenOver) -> None:
-        await self.gives_up(message.call_sid)
+        given_up = GivenUp(message.call_sid, self._channel, keeps_state=not await self.gives_up(message.call_sid))
         try:
             with store_errors():
-                await self._redis.publish(message.channel, given_up_message(message.call_sid, self._channel))
+                await self._redis.publish(message.channel, given_up_message(given_up))
         except StoreUnavailable:
             logger.debug("An ingress waits in vain for an answer", extra={"call_sid": message.call_sid})
 
 
-async def _nothing(call_sid: str) -> None:
+async def _nothing(call_sid: str) -> bool:
     """Nobody has anything of a call here."""
+    return True

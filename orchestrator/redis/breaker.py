@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from orchestrator.errors import StoreFull, StoreUnavailable
+from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Breaker:
 
     @property
     def seconds_since_failure(self) -> float:
-        """How long ago Redis was last seen to be away; infinite if it never was."""
+        """How long ago Redis was last seen to be away, or left by its replicas; infinite if it never was."""
         return asyncio.get_running_loop().time() - self._failed_at
 
     async def __aenter__(self) -> "Breaker":
@@ -70,6 +70,9 @@ class Breaker:
         try:
             yield
         except StoreFull:  # it answers, after all
+            raise
+        except StoreUnconfirmed:  # and so it does here, though what it says may be taken back
+            self._failures, self._failed_at = 0, asyncio.get_running_loop().time()
             raise
         except StoreUnavailable as error:
             self._failures += 1

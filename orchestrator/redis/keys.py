@@ -77,9 +77,10 @@ class HubKeys:
         return f"{self.tag}arq:in-progress:{job_id}"
 
 
-def write_mark_beside(state_key: str) -> str:
-    """String: `WRITE_MARK`, in the slot of the call whose state has that key."""
-    return "{" + state_key + "}:write-mark"
+def write_mark_beside(key: str) -> str:
+    """String: `WRITE_MARK`, in the slot of `key`."""
+    tag = key.partition("}")[0] if key.startswith("{") else "{" + key
+    return tag + "}:write-mark"
 
 
 def wake_list(queue: str = QUEUE) -> str:

@@ -5,28 +5,40 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 
+from orchestrator.errors import StoreUnconfirmed
 from orchestrator.receipts import RECEIPT_SECONDS, Receipt
 from orchestrator.redis import keys
 from orchestrator.redis.errors import store_errors
+from orchestrator.redis.replicas import Replicas, ReplicaWait
 
 
 class RedisReceipts:
-    """See `orchestrator.receipts.Receipts`."""
+    """See `orchestrator.receipts.Receipts`. A claim is one that no failover undoes, if replicas are waited for."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, wait: ReplicaWait | None = None) -> None:
         self._redis = redis
+        self._replicas = Replicas(redis, wait)
 
     async def claim(self, key: str, fingerprint: str) -> Receipt | None:
         """Take the key, or read what is there."""
         name, mine = keys.receipt(key), json.dumps({"fingerprint": fingerprint, "claim": uuid4().hex})
         with store_errors():
-            if await self._redis.set(name, mine, nx=True, ex=RECEIPT_SECONDS):
-                return None
-            found = await self._redis.get(name)
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.set(name, mine, nx=True, ex=RECEIPT_SECONDS)
+                pipe.get(name)
+                self._replicas.confirm(pipe, name)
+                answers = await pipe.execute()
+        found = answers[1]
         text = found.decode() if isinstance(found, bytes) else found
-        if text == mine:  # the connection broke, and the command that was repeated met its own first try
+        try:
+            self._replicas.check(answers)
+        except StoreUnconfirmed:
+            if text == mine:  # nothing was done under it: the key is free for the next try
+                await self.drop(key)
+            raise
+        if text == mine:
             return None
-        there = json.loads(text or "{}")  # expired between the two: the next try will have it
+        there = json.loads(text or "{}")
         return Receipt(there.get("fingerprint", fingerprint), there.get("answer", ""))
 
     async def keep(self, key: str, receipt: Receipt) -> None:

@@ -1,21 +1,26 @@
 """What the system says of its own health: read in one round trip from Redis, judged in `orchestrator.health`."""
 
+import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redis.asyncio import Redis
 
-from orchestrator.errors import StoreUnavailable
+from orchestrator.errors import StoreUnavailable, StoreUnconfirmed
 from orchestrator.redis import keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.hub import shards_of
+from orchestrator.redis.replicas import Replicas, ReplicaWait
 
 WORKER_ALIVE_SECONDS = 15
+LONGEST_WAIT_MS = 1000
+"""A page about health is not kept waiting for longer, however patient turns are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """`oldest_wait_seconds`: by how much the longest wait is overdue. `degraded`: calls run without Redis."""
+    """`oldest_wait_seconds`: by how much the longest wait is overdue. `degraded`: calls are held, or run without Redis;
+    `redis_message` says why."""
 
     redis_ok: bool
     redis_message: str
@@ -26,19 +31,35 @@ class Vitals:
     degraded: bool = False
 
 
-async def read_vitals(redis: Redis) -> Vitals:
-    """The vitals; never raises."""
+async def read_vitals(redis: Redis, wait: ReplicaWait | None = None) -> Vitals:
+    """The vitals; never raises. With `wait`, a Redis whose replicas do not confirm is degraded."""
     try:
-        with store_errors():
-            async with redis.pipeline(transaction=False) as pipe:
-                pipe.time()
-                pipe.zcount(keys.WORKERS, time.time() - WORKER_ALIVE_SECONDS, "+inf")
-                pipe.hlen(keys.DEAD_LETTERS)
-                for hub in shards_of(redis):
-                    pipe.zcard(hub.queue)
-                    pipe.zrange(hub.due, 0, 0, withscores=True)
-                now, workers, dead, *hubs = await pipe.execute()
+        vitals = await _read(redis)
+        return vitals if wait is None else await _confirmed(redis, wait, vitals)
     except StoreUnavailable as error:
         return Vitals(redis_ok=False, redis_message=str(error))
+
+
+async def _confirmed(redis: Redis, wait: ReplicaWait, vitals: Vitals) -> Vitals:
+    """In a cluster every master that has a hub is asked."""
+    replicas = Replicas(redis, replace(wait, milliseconds=min(wait.milliseconds, LONGEST_WAIT_MS)))
+    try:
+        with store_errors():
+            await asyncio.gather(*(replicas.probe(hub.calls) for hub in shards_of(redis)))
+    except StoreUnconfirmed as error:
+        return replace(vitals, redis_message=f"{error} Until they do, calls are held.", degraded=True)
+    return vitals
+
+
+async def _read(redis: Redis) -> Vitals:
+    with store_errors():
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            pipe.zcount(keys.WORKERS, time.time() - WORKER_ALIVE_SECONDS, "+inf")
+            pipe.hlen(keys.DEAD_LETTERS)
+            for hub in shards_of(redis):
+                pipe.zcard(hub.queue)
+                pipe.zrange(hub.due, 0, 0, withscores=True)
+            now, workers, dead, *hubs = await pipe.execute()
     overdue = [now[0] - due[0][1] / 1000 for due in hubs[1::2] if due]
     return Vitals(True, "Redis connection OK", workers, sum(hubs[::2]), max(0.0, *overdue, 0.0), dead)

@@ -23,6 +23,13 @@ class StateManagerBase(ABC):
     async def get_state(self, call_sid: str) -> ConversationState | None:
         """The state, or None if there is none or its time ran out. A copy: changing it changes nothing stored."""
 
+    async def get_confirmed_state(self, call_sid: str) -> ConversationState | None:
+        """`get_state`, of what the store will not take back. Raises `StoreUnavailable` while that is not sure.
+
+        Only a store that may lose what it has acknowledged needs its own: one whose replicas lag behind.
+        """
+        return await self.get_state(call_sid)
+
     @abstractmethod
     async def update_state(self, state: ConversationState) -> ConversationState:
         """Write `state` if its `version` is still the stored one; return it with the next version.

@@ -40,6 +40,7 @@ class StateManagerFactory:
         # Imported here: memory mode runs without the client library.
         from orchestrator.redis.connections import connect
         from orchestrator.redis.errors import explain, store_errors
+        from orchestrator.redis.replicas import replica_wait
         from orchestrator.state.redis import RedisStateManager
 
         logger.info("Initializing Redis-backed state manager", extra={"action": "state.connecting"})
@@ -55,7 +56,7 @@ class StateManagerFactory:
             _warn(explain(error.__cause__ or error, settings.effective_redis_url()))
             return memory
         logger.info("Redis connection established", extra={"action": "state.connected"})
-        manager = RedisStateManager(client, settings.state_ttl_seconds)
+        manager = RedisStateManager(client, settings.state_ttl_seconds, wait=replica_wait(settings))
         if settings.redis_rollout_percent == 100:
             return manager
         from orchestrator.state.rollout import RolloutStateManager

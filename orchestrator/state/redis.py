@@ -1,7 +1,8 @@
 """States in Redis: the guide's layout, one round trip an operation."""
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, cast
 
 from redis import Redis as BlockingRedis
@@ -13,6 +14,7 @@ from orchestrator.conversation.turn import now
 from orchestrator.errors import StateConflict, StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.errors import store_errors
+from orchestrator.redis.replicas import Replicas, ReplicaWait
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.settings import LONGEST_TTL_SECONDS
@@ -31,11 +33,17 @@ class RedisStateManager(StateManagerBase):
     index is a second round trip.
 
     `redis_client` may decode responses or not. It stays the caller's, but `close` closes it. `shards` are the hubs to
-    use where they are not those that the client's Redis calls for.
+    use where they are not those that the client's Redis calls for. With `wait`, `create_state` and `update_state`
+    return once so many replicas have what they wrote, and raise `StoreUnconfirmed` while they do not.
     """
 
     def __init__(
-        self, redis_client: Redis, ttl_seconds: float = 3600, *, shards: tuple[keys.HubKeys, ...] | None = None
+        self,
+        redis_client: Redis,
+        ttl_seconds: float = 3600,
+        *,
+        shards: tuple[keys.HubKeys, ...] | None = None,
+        wait: ReplicaWait | None = None,
     ) -> None:
         if isinstance(redis_client, BlockingRedis):
             raise TypeError("This client would block the event loop. Make it with redis.asyncio, not with redis.")
@@ -44,8 +52,9 @@ class RedisStateManager(StateManagerBase):
         self._redis = redis_client
         self._command = command_of(redis_client)
         self._life_ms = int(ttl_seconds * 1000)
-        self._create = WiredScript(redis_client, lua("state_create"))
-        self._update = WiredScript(redis_client, lua("state_update"))
+        self._replicas = Replicas(redis_client, wait)
+        self._create = self._confirmed("state_create")
+        self._update = self._confirmed("state_update")
         self._delete = WiredScript(redis_client, lua("state_delete"))
         self._index = CallIndex(redis_client, self._life_ms, shards)
 
@@ -55,7 +64,7 @@ class RedisStateManager(StateManagerBase):
         state = ConversationState(**{**fields, "call_sid": call_sid, "version": 1})
         with store_errors():
             await self._index.before_create(call_sid, is_active=state.is_active)
-            there = await self._create(keys=[key, *self._index.keys_with_state(call_sid)[:1]], args=self._row(state))
+            there = await self._create([key, *self._index.keys_with_state(call_sid)[:1]], self._row(state))
         if there:
             found = read_state(call_sid, there)
             with store_errors():
@@ -71,6 +80,19 @@ class RedisStateManager(StateManagerBase):
             text = await self._command("GET", key)
         return None if text is None else read_state(call_sid, text)
 
+    async def get_confirmed_state(self, call_sid: str) -> ConversationState | None:
+        """The state, once replicas have it, too, or None."""
+        if self._replicas.wait is None:
+            return await self.get_state(call_sid)
+        key = keys.state(checked_call_sid(call_sid))
+        with store_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.get(key)
+                self._replicas.confirm(pipe, key)
+                answers = await pipe.execute()
+        self._replicas.check(answers)
+        return None if answers[0] is None else read_state(call_sid, answers[0])
+
     async def update_state(self, state: ConversationState) -> ConversationState:
         """Write by compare-and-set. The given state keeps its version; the one returned has the next.
 
@@ -80,7 +102,7 @@ class RedisStateManager(StateManagerBase):
         written = state.model_copy(update={"version": state.version + 1, "updated_at": now()})
         index = self._index.keys_with_state(state.call_sid)[:1]
         with store_errors():
-            stored = await self._update(keys=[key, *index], args=[*self._row(written), state.version])
+            stored = await self._update([key, *index], [*self._row(written), state.version])
             if stored != state.version:
                 raise StateConflict
             await self._index.after_write(state.call_sid, is_active=written.is_active)
@@ -125,6 +147,12 @@ class RedisStateManager(StateManagerBase):
     async def close(self) -> None:
         """Close the client's connections."""
         await self._redis.aclose()
+
+    def _confirmed(self, name: str) -> Callable[[list[str], list[Any]], Awaitable[Any]]:
+        """How to run a script so that what it returns stays."""
+        if self._replicas.wait is None:
+            return WiredScript(self._redis, lua(name))
+        return partial(self._replicas.run, self._redis.register_script(lua(name)))
 
     def _row(self, state: ConversationState) -> list[Any]:
         return [state.call_sid, state.model_dump_json(), self._life_ms, int(state.is_active)]

@@ -49,6 +49,10 @@ class RolloutStateManager(StateManagerBase):
         """The state, or None."""
         return await self._manager_of(call_sid).get_state(call_sid)
 
+    async def get_confirmed_state(self, call_sid: str) -> ConversationState | None:
+        """The state, once it is sure that it stays, or None."""
+        return await self._manager_of(call_sid).get_confirmed_state(call_sid)
+
     async def update_state(self, state: ConversationState) -> ConversationState:
         """Write by compare-and-set."""
         return await self._manager_of(state.call_sid).update_state(state)

@@ -16,15 +16,18 @@ async def write_back(
     """Write what happened here into `states`, on top of whatever happened there; the state that holds both.
 
     `base` is what we went on from, None if the call began here: only what we changed since counts as ours. Where
-    both sides changed the same, what the caller heard, which is ours, wins. Raises `StateConflict` if the state there
-    keeps changing.
+    both sides changed the same, what the caller heard, which is ours, wins. It may be repeated: what was written before
+    is found there. Raises `StateConflict` if the state there keeps changing, `StoreUnconfirmed` while it is written,
+    but may still be lost.
     """
     call_sid = ours.call_sid
     base = base or ConversationState(call_sid=call_sid)
     for _ in range(TRIES):
-        theirs = await states.get_state(call_sid)
+        theirs = await states.get_confirmed_state(call_sid)
         if theirs is None:
             theirs = await states.create_state(call_sid, created_at=ours.created_at, channel=ours.channel)
+        elif _holds(theirs, base, ours):
+            return theirs
         try:
             return await states.update_state(_joined(base, theirs, ours))
         except StateConflict:
@@ -32,8 +35,16 @@ async def write_back(
     raise StateConflict
 
 
+def _holds(theirs: ConversationState, base: ConversationState, ours: ConversationState) -> bool:
+    """Whether all that happened here since `base` is there already: these runs of the turns, and no others of them."""
+    before, there = ({record.turn_id: record.committed_at for record in state.turns} for state in (base, theirs))
+    new = [record for record in ours.turns if before.get(record.turn_id) != record.committed_at]
+    has_ended = theirs.ended is not None or ours.ended is None
+    return bool(new) and has_ended and all(there.get(record.turn_id) == record.committed_at for record in new)
+
+
 def _joined(base: ConversationState, theirs: ConversationState, ours: ConversationState) -> ConversationState:
-    effects = theirs if _ran_again(base.turns, theirs.turns, ours.turns) else base
+    effects = theirs if _is_theirs_void(base.turns, theirs.turns, ours.turns) else base
     return ours.model_copy(
         update={
             "version": theirs.version,
@@ -46,10 +57,11 @@ def _joined(base: ConversationState, theirs: ConversationState, ours: Conversati
     )
 
 
-def _ran_again(base: list[TurnRecord], theirs: list[TurnRecord], ours: list[TurnRecord]) -> bool:
-    """Whether what happened there were turns that we ran as well, and no others: their effect must not count twice."""
-    there, here = ({record.turn_id for record in turns} - {r.turn_id for r in base} for turns in (theirs, ours))
-    return bool(there) and there <= here
+def _is_theirs_void(base: list[TurnRecord], theirs: list[TurnRecord], ours: list[TurnRecord]) -> bool:
+    """Whether what changed there is nothing beside what we have. So it is when they ran no turns but those that we ran
+    as well, whose effect must not count twice; and when they have lost some of what we went on from."""
+    before, there, here = ({record.turn_id for record in turns} for turns in (base, theirs, ours))
+    return not before <= there or (there > before and there <= here)
 
 
 def _merged(base: Any, theirs: Any, ours: Any) -> Any:

@@ -6,7 +6,7 @@ A message is one JSON object.
   (index of the first character), `"x"` (text) and, if there are any, `"n"` (how many deeds came before) and `"d"`
   (deeds), or `"r"` (the `TurnResult` as JSON text).
 - To an ingress from another one: `{"c"}` with `"o"` (the channel of the one that has the call's line now) or `"g"` (of
-  the one that has given it up).
+  the one that has given it up, and, if it could not write it back yet, `"k": true`).
 - To a worker: `{"c", "t", "k": kind}`: a turn has come while you hold the call; of an interruption also `"x"`, what was
   heard, and `"a"`, the turn it is about.
 
@@ -79,10 +79,12 @@ class TakenOver:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """The ingress that listens on `channel` has nothing of the call any more."""
+    """The ingress that listens on `channel` has no line of the call any more; what else it had of it is written back,
+    unless it `keeps_state`: it tries to."""
 
     call_sid: str
     channel: str
+    keeps_state: bool = False
 
 
 _DEED: TypeAdapter[Deed] = TypeAdapter(Annotated[Deed, Field(discriminator="type")])
@@ -111,9 +113,10 @@ def taken_over_message(call_sid: str, channel: str) -> str:
     return json.dumps({"c": call_sid, "o": channel})
 
 
-def given_up_message(call_sid: str, channel: str) -> str:
+def given_up_message(given_up: GivenUp) -> str:
     """The answer to it."""
-    return json.dumps({"c": call_sid, "g": channel})
+    keeps = {"k": True} if given_up.keeps_state else {}
+    return json.dumps({"c": given_up.call_sid, "g": given_up.channel, **keeps})
 
 
 def arrival_message(turn: Turn) -> str:
@@ -130,7 +133,7 @@ def read_to_ingress(message: bytes | str) -> ToIngress:
     if "o" in fields:
         return TakenOver(fields["c"], fields["o"])
     if "g" in fields:
-        return GivenUp(fields["c"], fields["g"])
+        return GivenUp(fields["c"], fields["g"], bool(fields.get("k")))
     done, doing = int(fields.get("n", 0)), tuple(map(_DEED.validate_python, fields.get("d", ())))
     return Token(fields["c"], fields["t"], int(fields["e"]), Piece(int(fields["i"]), fields["x"], done, doing))
 

@@ -1,5 +1,6 @@
 """What Redis knows of turns, read without changing anything of theirs."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -9,11 +10,17 @@ from redis.asyncio import Redis
 
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.reply import TurnResult
+from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.errors import store_errors
+from orchestrator.redis.hub import shards_of
 from orchestrator.turns.redis_scripts import TurnScripts
 
 LISTENING_SECONDS = 120
+READERS = 16
+"""How many turns of a cluster are looked up at a time."""
+
+Found = TurnResult | Literal["waiting"] | None
 
 
 class RedisTurnReading:
@@ -26,8 +33,9 @@ class RedisTurnReading:
         self._scripts = scripts
         self._guard = guard
         self._listener = listener
+        self._is_cluster = len(shards_of(redis)) > 1
 
-    async def find(self, call_sid: str, turn_id: str) -> TurnResult | Literal["waiting"] | None:
+    async def find(self, call_sid: str, turn_id: str) -> Found:
         checked_call_sid(call_sid)
         return (await self._read([(call_sid, turn_id)], listening=bool(self._listener)))[0]
 
@@ -36,15 +44,23 @@ class RedisTurnReading:
             waiting: list[bytes] = await self.redis.lrange(keys.call(checked_call_sid(call_sid)).inbox, 0, -1)  # type: ignore[misc]
         return [turn_id.decode() for turn_id in waiting]
 
-    async def find_many(self, turns: Sequence[tuple[str, str]]) -> list[TurnResult | Literal["waiting"] | None]:
-        """`find` for many (call SID, turn id) at once."""
-        if self._scripts.wait is None:
-            return await self._read(turns)
-        return [answer for turn in turns for answer in await self._read([turn])]
+    async def find_many(self, turns: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Found]:
+        """`find` for many (call SID, turn id) at once. Those whose node of a cluster does not answer are left out."""
+        if not self._is_cluster:
+            return dict(zip(turns, await self._read(turns), strict=True))
+        room, found = asyncio.Semaphore(READERS), {}
 
-    async def _read(
-        self, turns: Sequence[tuple[str, str]], *, listening: bool = False
-    ) -> list[TurnResult | Literal["waiting"] | None]:
+        async def read(turn: tuple[str, str]) -> None:
+            async with room:
+                found[turn] = (await self._read([turn]))[0]
+
+        trouble = await asyncio.gather(*map(read, turns), return_exceptions=True)
+        for error in filter(None, trouble):
+            if not found or not isinstance(error, StoreUnavailable):
+                raise error
+        return found
+
+    async def _read(self, turns: Sequence[tuple[str, str]], *, listening: bool = False) -> list[Found]:
         with self._guard(), store_errors():
             async with self.redis.pipeline(transaction=False) as pipe:
                 if listening:  # who asks for a turn waits for it
@@ -53,14 +69,14 @@ class RedisTurnReading:
                     pipe.expire(listeners, LISTENING_SECONDS)
                 for call_sid, turn_id in turns:
                     pipe.hget(keys.call(call_sid).turns, turn_id)
-                self._scripts.confirm(pipe, keys.state(turns[0][0]))
+                self._scripts.replicas.confirm(pipe, keys.state(turns[0][0]))
                 answers = await pipe.execute()
-            self._scripts.check(answers)
+            self._scripts.replicas.check(answers)
         first = 2 if listening else 0
         return [_entry(entry) for entry in answers[first : first + len(turns)]]
 
 
-def _entry(entry: bytes | None) -> TurnResult | Literal["waiting"] | None:
+def _entry(entry: bytes | None) -> Found:
     if entry is None:
         return None
     return TurnResult.model_validate_json(entry[1:]) if entry[:1] == b"R" else "waiting"

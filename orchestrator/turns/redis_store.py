@@ -26,6 +26,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.hub import shards_of
+from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.reading import read_state
 from orchestrator.state.reading import unreadable as unreadable_state
@@ -34,7 +35,7 @@ from orchestrator.turns.messages import Piece, Token, arrival_message, settled_m
 from orchestrator.turns.redis_dead_letters import RedisDeadLetters
 from orchestrator.turns.redis_hub import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, hub_of
 from orchestrator.turns.redis_reading import RedisTurnReading
-from orchestrator.turns.redis_scripts import ReplicaWait, TurnScripts
+from orchestrator.turns.redis_scripts import TurnScripts
 from orchestrator.turns.state_texts import StateTexts
 from orchestrator.turns.store import Claim, Commit, Lease
 
@@ -220,12 +221,12 @@ class RedisTurnStore(RedisTurnReading):
             [*keys.call(lease.call_sid).all, *self.hub.script_keys(lease.call_sid)],
             [
                 lease.call_sid, lease.holder, lease.epoch, record.turn_id, version, state_json, self.life_ms,
-                result_json, message if self._scripts.wait is None else "",
+                result_json, "" if self._scripts.are_confirmed else message,
                 "1" if written and written.ended else "", "1" if keep else "", self.lease_ms,
                 JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION,
             ],
         )  # fmt: skip
-        if self._scripts.wait is not None and answer[0] in (b"committed", b"gone"):
+        if self._scripts.are_confirmed and answer[0] in (b"committed", b"gone"):
             await self._scripts.run("tell", [keys.call(lease.call_sid).listeners], [message])
         with suppress(StoreUnavailable):  # the turn is settled; what is missed here, the rescuer does
             if answer[1] == b"left":

@@ -1,15 +1,18 @@
 """A call's line is at one ingress: who takes it over waits until the one before has let go of it."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 from support.dispatchers import open_dispatcher
+from support.waiting import wait_until
 
 from orchestrator.dispatch import takeover
 from orchestrator.dispatch.queued import QueuedDispatcher
+from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 
 CALL = "CA1"
@@ -39,13 +42,41 @@ async def test_the_one_before_has_let_go_when_the_next_one_begins(before, after,
     monkeypatch.setattr(takeover, "ANSWER_SECONDS", 60)
     let_go = []
 
-    async def slowly(call_sid: str) -> None:
+    async def slowly(call_sid: str) -> bool:
         await asyncio.sleep(0)
         let_go.append(call_sid)
+        return True
 
     before.takeover.gives_up = slowly
     await after.take_over(CALL)
     assert let_go == [CALL]
+
+
+async def test_one_that_cannot_write_the_call_back_is_not_gone_without(before, after, monkeypatch):
+    monkeypatch.setattr(takeover, "ANSWER_SECONDS", 60)
+    is_back = False
+
+    async def later(call_sid: str) -> bool:
+        return is_back
+
+    before.takeover.gives_up = later
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="cannot write it back yet"):
+            await after.take_over(CALL)
+    is_back = True
+    await after.take_over(CALL)
+
+
+async def test_an_older_version_that_says_no_more_than_that_it_let_go_is_believed(after, redis_client, monkeypatch):
+    monkeypatch.setattr(takeover, "ANSWER_SECONDS", 60)
+    await listens(redis_client, "older")
+    async with redis_client.pubsub() as older:
+        await older.subscribe("older")
+        taking = asyncio.create_task(after.take_over(CALL))
+        asked = await wait_until(lambda: older.get_message(ignore_subscribe_messages=True), "it is asked")
+        channel = json.loads(asked["data"])["o"]
+        await redis_client.publish(channel, json.dumps({"c": CALL, "g": "older"}))
+        await taking
 
 
 async def test_one_that_never_had_the_call_is_not_asked(after, redis_url, redis_client):

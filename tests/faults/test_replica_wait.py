@@ -11,10 +11,15 @@ from support.waiting import wait_until
 from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import StoreUnavailable
+from orchestrator.errors import StoreUnconfirmed
+from orchestrator.redis.breaker import TRIPS_AFTER, Breaker
+from orchestrator.redis.receipts import RedisReceipts
+from orchestrator.redis.replicas import ReplicaWait
+from orchestrator.redis.vitals import read_vitals
+from orchestrator.state.redis import RedisStateManager
+from orchestrator.state.write_back import write_back
 from orchestrator.turns.messages import Settled, read_to_ingress
 from orchestrator.turns.outcome import committed_state
-from orchestrator.turns.redis_scripts import ReplicaWait
 from orchestrator.turns.redis_store import RedisTurnStore
 
 TURN = Turn(turn_id="t1", call_sid="CA1", kind="speech", text="hello")
@@ -48,9 +53,9 @@ async def test_a_turn_is_acknowledged_once_a_replica_has_it(store, pair) -> None
     replica.pause()
     second = TURN.model_copy(update={"turn_id": "t2"})
     for _ in range(2):  # also the repetition, which writes nothing new
-        with pytest.raises(StoreUnavailable, match="Only 0 of 1 replicas confirm"):
+        with pytest.raises(StoreUnconfirmed, match="Only 0 of 1 replicas confirm"):
             await hasty.submit(second)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnconfirmed):
         await hasty.find("CA1", "t1")
     replica.resume()
     await wait_until(lambda: replica.client().ping(), "the replica goes on")
@@ -69,7 +74,7 @@ async def test_a_reply_is_told_once_a_replica_has_it(store, pair) -> None:
     async with store.redis.pubsub() as pubsub:
         await pubsub.subscribe(CHANNEL)
         replica.pause()
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnconfirmed):
             await store_over(store.redis, wait_ms=200).commit(claim, state, record)
         await asyncio.sleep(0)
         for _ in range(3):
@@ -101,3 +106,96 @@ async def test_a_server_that_has_forgotten_the_scripts_is_taught_them(store, pai
     await store.submit(TURN, opening={})
     pair[0].client().script_flush()
     assert await store.submit(TURN) is None
+
+
+@pytest.fixture
+def hasty(store) -> ReplicaWait:
+    """A patience that a replica which is paused outlasts."""
+    return ReplicaWait(1, 200)
+
+
+async def resume(replica: RedisServer) -> None:
+    replica.resume()
+    await wait_until(lambda: replica.client().ping(), "the replica goes on")
+
+
+async def test_a_state_is_written_and_read_once_a_replica_has_it(store, hasty, pair) -> None:
+    _, replica = pair
+    patient, states = (RedisStateManager(store.redis, wait=wait) for wait in (store._scripts.replicas.wait, hasty))
+    state = await patient.create_state("CA1", phase="one")
+    assert replica.client().get("voiceagent:state:CA1") == state.model_dump_json()
+    state = await patient.update_state(state.model_copy(update={"phase": "two"}))
+    assert replica.client().get("voiceagent:state:CA1") == state.model_dump_json()
+    replica.pause()
+    with pytest.raises(StoreUnconfirmed):
+        await states.update_state(state.model_copy(update={"phase": "three"}))
+    with pytest.raises(StoreUnconfirmed):
+        await states.create_state("CA2")
+    with pytest.raises(StoreUnconfirmed):
+        await states.get_confirmed_state("CA1")
+    assert (await states.get_state("CA1")).phase == "three"
+    await resume(replica)
+    assert (await patient.get_confirmed_state("CA1")).phase == "three"
+    assert await patient.get_confirmed_state("CA3") is None
+
+
+async def test_a_call_is_back_once_a_replica_has_it_and_counts_once(store, hasty, pair) -> None:
+    _, replica = pair
+    patient, states = (RedisStateManager(store.redis, wait=wait) for wait in (store._scripts.replicas.wait, hasty))
+    base = await patient.create_state("CA1", slots={"seen": []})
+    record = TurnRecord.of(TURN, "replied", Reply(text="Hello!"))
+    ours = committed_state(base, base.model_copy(update={"slots": {"seen": ["hello"]}}), record)
+    replica.pause()
+    with pytest.raises(StoreUnconfirmed):
+        await write_back(states, ours, base)
+    await resume(replica)
+    for _ in range(2):
+        joined = await write_back(patient, ours, base)
+        assert joined.slots == {"seen": ["hello"]}
+        assert [turn.turn_id for turn in joined.turns] == ["t1"]
+    replica.pause()
+    lost = pair[0].client()
+    with pytest.raises(StoreUnconfirmed):
+        await write_back(states, ours, base)
+    lost.set("voiceagent:state:CA1", base.model_dump_json(), ex=60)  # as after a failover to a replica without it
+    await resume(replica)
+    assert (await write_back(patient, ours, base)).slots == {"seen": ["hello"]}
+
+
+async def test_replicas_that_are_away_do_not_open_the_breaker(store, hasty, pair) -> None:
+    async def answers() -> None:
+        await store.redis.ping()
+
+    async with Breaker(answers) as breaker:
+        guarded = RedisTurnStore(store.redis, ttl_seconds=100, wait=hasty, breaker=breaker)
+        pair[1].pause()
+        for _ in range(TRIPS_AFTER + 1):
+            with pytest.raises(StoreUnconfirmed):
+                await guarded.submit(TURN, opening={})
+        assert not breaker.is_open
+        assert breaker.seconds_since_failure < 60
+        await guarded.waiting("CA1")
+        pair[1].resume()
+
+
+async def test_health_is_degraded_while_replicas_are_away(store, hasty, pair) -> None:
+    assert not (await read_vitals(store.redis, store._scripts.replicas.wait)).degraded
+    pair[1].pause()
+    vitals = await read_vitals(store.redis, hasty)
+    assert (vitals.redis_ok, vitals.degraded) == (True, True)
+    assert "Only 0 of 1 replicas confirm" in vitals.redis_message
+    assert not (await read_vitals(store.redis)).degraded  # nobody waits for them
+    pair[1].resume()
+
+
+async def test_an_order_that_replicas_have_not_confirmed_may_be_given_again(store, hasty, pair) -> None:
+    _, replica = pair
+    receipts = RedisReceipts(store.redis, store._scripts.replicas.wait)
+    assert await receipts.claim("taken", "f") is None
+    replica.pause()
+    for key in ("key", "taken"):
+        with pytest.raises(StoreUnconfirmed):
+            await RedisReceipts(store.redis, hasty).claim(key, "f")
+    await resume(replica)
+    assert await receipts.claim("key", "f") is None
+    assert (await receipts.claim("taken", "f")).answer == ""

@@ -48,6 +48,32 @@ async def test_a_turn_that_ran_there_as_well_counts_once() -> None:
     assert [record.reply.text for record in joined.turns] == ["here", "yes"]
 
 
+async def test_what_was_written_before_is_not_written_again() -> None:
+    base = ConversationState(call_sid="CA1", slots={"seen": [0]}, turns=[a_record(1)])
+    states = await stored(slots={"seen": [0]}, turns=base.turns)
+    ours = base.model_copy(update={"slots": {"seen": [0, 1]}, "turns": [*base.turns, a_record(2)]})
+    joined = await write_back(states, ours, base)
+    later = joined.model_copy(
+        update={"slots": {"seen": [0, 1, 2]}, "turns": [*joined.turns[:1], heard(joined.turns[1]), a_record(3)]}
+    )
+    later = await states.update_state(later)
+    assert await write_back(states, ours, base) == later
+
+
+def heard(record: TurnRecord) -> TurnRecord:
+    return record.model_copy(update={"heard": "ye"})
+
+
+async def test_what_we_went_on_from_and_was_lost_there_is_put_back_with_its_effect() -> None:
+    first, second = a_record(1), a_record(2)
+    base = ConversationState(call_sid="CA1", turns=[first, second], slots={"seen": [1, 2], "name": "Ann"}, phase="b")
+    states = await stored(turns=[first], slots={"seen": [1]}, phase="a")
+    ours = base.model_copy(update={"turns": [*base.turns, a_record(3)], "slots": {"seen": [1, 2, 3], "name": "Ann"}})
+    joined = await write_back(states, ours, base)
+    assert (joined.slots, joined.phase) == ({"seen": [1, 2, 3], "name": "Ann"}, "b")
+    assert [record.turn_id for record in joined.turns] == ["t1", "t2", "t3"]
+
+
 async def test_what_the_caller_heard_wins_where_both_changed_the_same() -> None:
     base = ConversationState(call_sid="CA1", slots={"name": "Ann"})
     states = await stored(slots={"name": "Anne"}, turns=[a_record(1, "there")])

@@ -11,13 +11,13 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.errors import CallEnded
 from orchestrator.redis import keys
 from orchestrator.redis.connections import connect
+from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.settings import Settings
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.turn_store_contract import TurnStoreContract, a_turn, claimed, commit
 from orchestrator.turns.memory_store import InMemoryTurnStore
 from orchestrator.turns.messages import Piece
-from orchestrator.turns.redis_scripts import ReplicaWait
 from orchestrator.turns.redis_store import RedisTurnStore
 from orchestrator.turns.store import Claim
 

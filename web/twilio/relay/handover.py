@@ -1,20 +1,22 @@
 """Hands a session's turns to the dispatcher, and goes on in this process where the store is away.
 
 A relay call is pinned to its socket's ingress: nobody else can get a turn of it, so its last known state may be
-carried on here (`Dispatcher.adopt`) without making two truths.
+carried on here (`Dispatcher.adopt`) without making two truths. But not while the store answers without its replicas: it
+has the turn, and a worker is at it. Then the caller is held, as those of webhooks are.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any, TypeVar
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import Dispatcher, PendingReply
-from orchestrator.errors import StoreFull, StoreUnavailable, UnknownCall
-from orchestrator.retrying import until_deadline
+from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed, UnknownCall
+from orchestrator.retrying import until_deadline, while_away
 from web.ingress import Ingress
 
 logger = logging.getLogger(__name__)
@@ -47,23 +49,25 @@ class Handover:
 
     async def state(self) -> ConversationState | None:
         """The call's state; None for a new call. Raises `StoreUnavailable` after `STORE_SECONDS`."""
-        state = await until_deadline(self._read, STORE_SECONDS)
-        self._keep(state)
-        return state
+        return self._kept(await until_deadline(self._read, STORE_SECONDS))
 
     async def take_over(self) -> tuple[Unanswered, ConversationState | None]:
         """How the call stands, once no other ingress has its line: what an earlier session handed over and has no
         result yet, and the state. Raises `StoreUnavailable` after `STORE_SECONDS`, twice or thrice that if it hangs.
 
-        They are read in this order: a turn that settles in between is in both then, and not in neither.
+        They are read in this order: a turn that settles in between is in both then, and not in neither. The state is
+        one that stays: a reply that is taken back, and given anew, nobody would be listening to.
         """
         await until_deadline(lambda: _bounded(self._dispatcher.take_over(self._call_sid)), STORE_SECONDS)
-        return await until_deadline(self._unanswered, STORE_SECONDS), await self.state()
+        unanswered = await until_deadline(self._unanswered, STORE_SECONDS)
+        confirmed = self._ingress.runtime.states.get_confirmed_state
+        return unanswered, self._kept(await until_deadline(lambda: _bounded(confirmed(self._call_sid)), STORE_SECONDS))
 
     async def submit(self, turn: Turn) -> PendingReply:
         """Hand over a turn, and go on here if the store stays away.
 
-        Raises what `Dispatcher.submit` raises; `StoreUnavailable` only when nothing is known of the call.
+        Raises what `Dispatcher.submit` raises; `StoreUnavailable` only when nothing is known of the call, or the
+        store's replicas stay away.
         """
         opening = self.opening if turn.kind == "started" else None
         try:
@@ -79,6 +83,8 @@ class Handover:
             if opening is not None:
                 raise  # no room for new calls
             await self._go_on_here(StoreFull())
+        except StoreUnconfirmed:
+            raise
         except StoreUnavailable as error:
             if opening is not None and self._known is None:
                 self._known = ConversationState(call_sid=self._call_sid, version=1, **self.opening).model_dump_json()
@@ -88,7 +94,10 @@ class Handover:
     async def again(self, turn_id: str, turn: Turn | None) -> PendingReply | None:
         """Look after a turn that is silent: None while it is in good hands, else its new reply."""
         try:
-            found = await until_deadline(lambda: self._find(turn_id), PATIENCE_SECONDS)
+            seconds = PATIENCE_SECONDS
+            found = await while_away(lambda: self._find(turn_id), away_seconds=seconds, unconfirmed_seconds=seconds)
+        except StoreUnconfirmed:
+            return None
         except StoreUnavailable as error:
             if turn is None or self._known is None:
                 return None
@@ -114,11 +123,12 @@ class Handover:
         with contextlib.suppress(StoreUnavailable):  # then the one before is the last known
             while self._is_old:
                 self._is_old = False
-                self._keep(await self._read())
+                self._kept(await self._read())
 
-    def _keep(self, state: ConversationState | None) -> None:
+    def _kept(self, state: ConversationState | None) -> ConversationState | None:
         if state is not None and self._ingress.settings.use_redis:
             self._known = state.model_dump_json()  # a fifth of what the objects take: thousands of calls are idle
+        return state
 
     async def _read(self) -> ConversationState | None:
         return await _bounded(self._ingress.runtime.states.get_state(self._call_sid))
@@ -134,8 +144,10 @@ class Handover:
     async def _submit(self, turn: Turn, opening: dict[str, Any] | None) -> PendingReply:
         # A call that begins is known nowhere else: it need not wait.
         patience = STORE_SECONDS if opening else PATIENCE_SECONDS
-        submitted = self._dispatcher.submit_by(turn, deadline_seconds=patience, opening=opening, stream=True)
-        return await _bounded(submitted, patience + 1.0)
+        once = partial(self._dispatcher.submit, turn, opening=opening, stream=True)
+        return await while_away(
+            lambda: _bounded(once()), away_seconds=patience, unconfirmed_seconds=self._ingress.pace.hold
+        )
 
     async def _go_on_here(self, error: StoreUnavailable) -> None:
         if self._known is None:
@@ -143,10 +155,10 @@ class Handover:
         await self._dispatcher.adopt(ConversationState.model_validate_json(self._known))
 
 
-async def _bounded(operation: Awaitable[T], seconds: float = STORE_SECONDS) -> T:
+async def _bounded(operation: Awaitable[T]) -> T:
     """A transport that hangs counts as a store that does not answer."""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(STORE_SECONDS):
             return await operation
     except TimeoutError:
         raise StoreUnavailable from None
