@@ -10,13 +10,16 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from support.certificates import CertificateAuthority
+from support.cluster import ClusterTopology
 from support.sentinels import SentinelTopology
 from support.servers import RedisServer, free_port
+from support.tls_front import TLS
 from support.waiting import wait_until
 
 from orchestrator.redis import connections
 from orchestrator.redis.connections import connect, connection_pool
 from orchestrator.redis.errors import explain
+from orchestrator.redis.wire import command_of
 from orchestrator.settings import Settings
 
 DEBIAN_REDIS = "/usr/bin/redis-server"
@@ -236,12 +239,15 @@ def authority(tmp_path) -> CertificateAuthority:
     return CertificateAuthority(tmp_path)
 
 
-@pytest.fixture
-def start_tls(authority, start_redis):
-    """Start a server that speaks TLS alone, with a certificate for `names`."""
+@pytest.fixture(params=["behind a front", pytest.param("by itself", marks=needs_tls_server)])
+def start_tls(request, authority, start_redis):
+    """Start a server that is reached by TLS alone, with a certificate for `names`."""
 
     def start(*names: str, clients: str = "no") -> RedisServer:
         identity = authority.issue(*names)
+        if request.param == "behind a front":
+            asks = clients == "yes"
+            return start_redis(tls=TLS(identity, authority.certificate, asks_clients=asks, also_plain=False))
         port = free_port()
         return start_redis(
             "--port", "0", "--tls-port", str(port), "--tls-auth-clients", clients,
@@ -253,7 +259,6 @@ def start_tls(authority, start_redis):
     return start
 
 
-@needs_tls_server
 async def test_tls_is_spoken_with_a_server_whose_authority_is_known(authority, start_tls) -> None:
     server = start_tls("localhost", "127.0.0.1")
     for host in ("localhost", "127.0.0.1"):
@@ -261,7 +266,6 @@ async def test_tls_is_spoken_with_a_server_whose_authority_is_known(authority, s
             assert await redis.ping()
 
 
-@needs_tls_server
 async def test_a_stranger_is_told_unless_any_certificate_will_do(start_tls) -> None:
     server = start_tls("localhost", "127.0.0.1")
     assert "nobody known has signed" in await complaint(f"rediss://localhost:{server.port}")
@@ -269,14 +273,12 @@ async def test_a_stranger_is_told_unless_any_certificate_will_do(start_tls) -> N
         assert await redis.ping()
 
 
-@needs_tls_server
 async def test_a_certificate_for_another_name_is_refused(authority, start_tls) -> None:
     server = start_tls("another.example")
     said = await complaint(f"rediss://localhost:{server.port}", redis_ca_file=str(authority.certificate))
     assert "certificate for another name" in said
 
 
-@needs_tls_server
 async def test_a_client_certificate_is_shown_where_it_is_wanted(authority, start_tls) -> None:
     server = start_tls("localhost", clients="yes")
     ours = authority.issue("ours.example")
@@ -287,11 +289,43 @@ async def test_a_client_certificate_is_shown_where_it_is_wanted(authority, start
     assert "client certificate" in await complaint(url, **known)
 
 
-@needs_tls_server
 async def test_tls_where_there_is_none_and_none_where_there_is_are_told(redis_server, start_tls) -> None:
     assert "TLS" in await complaint(f"rediss://127.0.0.1:{redis_server.port}")
     server = start_tls("localhost")
     assert "want TLS (rediss://" in await complaint(f"redis://127.0.0.1:{server.port}")
+
+
+@pytest.fixture
+def tls(authority) -> TLS:
+    """For a topology whose nodes are on this machine."""
+    return TLS(authority.issue("127.0.0.1"), authority.certificate, also_plain=True)
+
+
+async def test_sentinels_and_their_master_are_reached_by_tls(monkeypatch, authority, tls) -> None:
+    monkeypatch.setattr(connections, "FAILOVER_SECONDS", 60)
+    known = {"redis_ca_file": str(authority.certificate)}
+    with SentinelTopology(password="pass", sentinel_password="other", tls=tls) as topology:
+        url = f"{topology.url}?sentinel_password=other"
+        assert url.startswith("rediss-sentinel://")
+        async with client(url, **known) as redis:
+            assert await redis.set("key", "value", ex=60)
+            await redis.wait(1, 5000)
+            topology.master().kill()
+            assert await asyncio.wait_for(redis.get("key"), 90) == b"value"
+        monkeypatch.setattr(connections, "FAILOVER_SECONDS", 0.1)
+        assert "nobody known has signed" in await complaint(url)
+
+
+async def test_a_cluster_is_reached_by_tls_at_each_node(authority, tls) -> None:
+    with ClusterTopology(password="pass", tls=tls) as cluster:
+        assert cluster.url.startswith("rediss-cluster://")
+        async with client(cluster.url, redis_ca_file=str(authority.certificate)) as redis:
+            names = [f"key{number}" for number in range(30)]
+            for name in names:
+                await redis.set(name, name, ex=60)
+            assert [await command_of(redis)("GET", name) for name in names] == [name.encode() for name in names]
+        assert all(cluster.ask(node, "DBSIZE") for node in cluster.nodes)
+        assert "nobody known has signed" in await complaint(cluster.url)
 
 
 # Sentinel

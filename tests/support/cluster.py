@@ -7,6 +7,7 @@ from typing import Any
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 from support.servers import RedisServer
+from support.tls_front import TLS
 from support.waiting import wait_until_sync
 
 SLOTS = 16_384
@@ -17,15 +18,19 @@ START_SECONDS = 60.0
 class ClusterTopology:
     """Masters that share the slots evenly, with `replicas` each. Use it as a context manager.
 
-    `nodes` are the masters and then the replicas, as it began; who is what now, `owner` and `master_nodes` say.
+    `nodes` are the masters and then the replicas, as it began; who is what now, `owner` and `master_nodes` say. With
+    `tls`, clients may reach them by it, too.
     """
 
-    def __init__(self, *args: str, masters: int = 3, replicas: int = 0, password: str = "") -> None:
+    def __init__(
+        self, *args: str, masters: int = 3, replicas: int = 0, password: str = "", tls: TLS | None = None
+    ) -> None:
         self.password = password
         self.nodes: list[RedisServer] = []
         self._masters = masters
         self._replicas = replicas
         self._args = args
+        self._tls = tls
         self._stack = ExitStack()
 
     @property
@@ -36,7 +41,8 @@ class ClusterTopology:
     @property
     def url(self) -> str:
         """For clients."""
-        return f"redis-cluster://{f':{self.password}@' if self.password else ''}{self.hosts}"
+        scheme = "redis-cluster" if self._tls is None else "rediss-cluster"
+        return f"{scheme}://{f':{self.password}@' if self.password else ''}{self.hosts}"
 
     def ask(self, node: RedisServer, *arguments: Any) -> Any:
         """What the node answers to a command."""
@@ -140,7 +146,7 @@ class ClusterTopology:
     def __enter__(self) -> "ClusterTopology":
         with ExitStack() as stack:  # a start that fails leaves nothing running
             for _ in range(self._masters * (1 + self._replicas)):
-                self.nodes.append(stack.enter_context(RedisServer(*self._options())))
+                self.nodes.append(stack.enter_context(RedisServer(*self._options(), tls=self._tls)))
             self._join()
             self._stack = stack.pop_all()
         return self
@@ -164,7 +170,7 @@ class ClusterTopology:
             self.ask(node, "CLUSTER", "ADDSLOTS", *slots)
             self.ask(node, "CLUSTER", "SET-CONFIG-EPOCH", place + 1)
         for node in self.nodes[1:]:
-            self.ask(self.nodes[0], "CLUSTER", "MEET", "127.0.0.1", node.port)
+            self.ask(self.nodes[0], "CLUSTER", "MEET", "127.0.0.1", node.port, node.bus_port)
         wait_until_sync(lambda: all(map(self._knows_all, self.nodes)), "the nodes know each other", START_SECONDS)
         for place, replica in enumerate(replicas):
             self.ask(replica, "CLUSTER", "REPLICATE", self._id(masters[place % self._masters]))

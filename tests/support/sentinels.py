@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from support.servers import RedisServer
+from support.tls_front import TLS
 from support.waiting import wait_until_sync
 
 _CONFIG = """port {{port}}
@@ -19,13 +20,20 @@ sentinel parallel-syncs mymaster 1
 
 class SentinelTopology:
     """Use it as a context manager; `password` is the servers', `sentinel_password` the Sentinels' own; `options` are
-    further ones of the servers."""
+    further ones of the servers. With `tls`, clients may reach them all by it, too."""
 
     def __init__(
-        self, *, password: str = "", sentinel_password: str = "", replicas: int = 1, options: tuple[str, ...] = ()
+        self,
+        *,
+        password: str = "",
+        sentinel_password: str = "",
+        replicas: int = 1,
+        options: tuple[str, ...] = (),
+        tls: TLS | None = None,
     ) -> None:
         self._options = options
         self._replicas = replicas
+        self._tls = tls
         self.password = password
         self._sentinel_password = sentinel_password
         self._stack = ExitStack()
@@ -40,7 +48,8 @@ class SentinelTopology:
     @property
     def url(self) -> str:
         """For clients."""
-        return f"redis-sentinel://{f':{self.password}@' if self.password else ''}{self.hosts}/mymaster/0"
+        scheme = "redis-sentinel" if self._tls is None else "rediss-sentinel"
+        return f"{scheme}://{f':{self.password}@' if self.password else ''}{self.hosts}/mymaster/0"
 
     def master(self) -> RedisServer:
         """The server that the first Sentinel takes for the master now."""
@@ -59,9 +68,9 @@ class SentinelTopology:
             options = ["--appendonly", "yes", "--repl-diskless-sync-delay", "0", *self._options]
             if self.password:
                 options += ["--requirepass", self.password, "--masterauth", self.password]
-            master = stack.enter_context(RedisServer(*options))
+            master = stack.enter_context(RedisServer(*options, tls=self._tls))
             follow = [*options, "--replicaof", "127.0.0.1", str(master.port)]
-            replicas = [stack.enter_context(RedisServer(*follow)) for _ in range(self._replicas)]
+            replicas = [stack.enter_context(RedisServer(*follow, tls=self._tls)) for _ in range(self._replicas)]
             self.servers = [master, *replicas]
             for replica in replicas:
                 wait_until_sync(lambda replica=replica: self._is_linked(replica), "the replica is linked")
@@ -70,7 +79,7 @@ class SentinelTopology:
                 more += f"requirepass {self._sentinel_password}\n"
             config = _CONFIG.format(master=master.port, more=more)
             for _ in range(3):
-                sentinel = RedisServer("--sentinel", config=config)
+                sentinel = RedisServer("--sentinel", config=config, tls=self._tls)
                 self.sentinels.append(stack.enter_context(sentinel))
             wait_until_sync(self._is_known, "the Sentinels know each other and the replica", timeout=60)
             self._stack = stack.pop_all()

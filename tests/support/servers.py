@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import redis
+from support.tls_front import TLS, TLSFront
 from support.waiting import wait_until_sync
 
 _PR_SET_PDEATHSIG = 1
@@ -51,14 +52,20 @@ class RedisServer:
 
     `args` are the server's command line options, e.g. `"--appendonly", "yes"`; with `config`, the text of
     a configuration file, the server reads that (`{port}` and `{dir}` are filled in). `binary` defaults to
-    `server_binary()`. The port stays the same over restarts.
+    `server_binary()`. The port stays the same over restarts. With `tls`, it is that of a front which speaks TLS; others
+    get to know the server by it.
 
         with RedisServer("--requirepass", "secret") as server:
             server.client(password="secret").ping()
     """
 
     def __init__(
-        self, *args: str, port: int | None = None, config: str | None = None, binary: str | None = None
+        self,
+        *args: str,
+        port: int | None = None,
+        config: str | None = None,
+        binary: str | None = None,
+        tls: TLS | None = None,
     ) -> None:
         self.args = list(args)
         self.directory = Path(tempfile.mkdtemp(prefix="va-redis-"))
@@ -66,10 +73,21 @@ class RedisServer:
         self._config = config
         self._binary = binary or server_binary()
         self._process: subprocess.Popen[bytes] | None = None
+        self._front = TLSFront(tls, lambda: self._own_port) if tls is not None else None
 
     @property
     def port(self) -> int:
-        """The port it listens on; chosen at the first look."""
+        """The port at which it is reached."""
+        return self._own_port if self._front is None else self._front.port
+
+    @property
+    def bus_port(self) -> int:
+        """The port for other nodes of its cluster."""
+        return self._own_port + 10_000
+
+    @property
+    def _own_port(self) -> int:
+        """The one it listens on; chosen at the first look."""
         if self._port is None:
             self._port = free_port()
         return self._port
@@ -147,6 +165,8 @@ class RedisServer:
     def close(self) -> None:
         """Kill it and remove its directory."""
         self.kill()
+        if self._front is not None:
+            self._front.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self) -> "RedisServer":
@@ -178,12 +198,17 @@ class RedisServer:
         if self._config is not None:
             path = self.directory / "server.conf"
             if not path.exists():  # a sentinel rewrites its file: keep what it learnt
-                path.write_text(self._config.format(port=self.port, dir=self.directory))
+                path.write_text(self._config.format(port=self._own_port, dir=self.directory))
             return [self._binary, str(path), *self.args]
         options = {
-            "--port": str(self.port), "--bind": "127.0.0.1", "--dir": str(self.directory),
+            "--port": str(self._own_port), "--bind": "127.0.0.1", "--dir": str(self.directory),
             "--save": "", "--appendonly": "no", "--unixsocket": str(self.unix_socket),
         }  # fmt: skip
+        if self._front is not None:
+            options |= {
+                "--replica-announce-port": str(self.port), "--cluster-announce-port": str(self.port),
+                "--cluster-announce-bus-port": str(self.bus_port),
+            }  # fmt: skip
         given = set(self.args)
         defaults = [part for name, value in options.items() if name not in given for part in (name, value)]
         return [self._binary, *defaults, *self.args]
