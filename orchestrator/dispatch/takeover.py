@@ -3,8 +3,7 @@
 The one before closes its socket and, if the call went on in its memory while Redis was away, writes it back. It is
 asked over the channel on which it hears replies, and answers on the asker's. One that is dead has no subscription,
 which the server tells at once; one that does not answer in time is gone without; one that answers that it cannot write
-the call back yet is not. In a cluster a node knows only its own subscribers: there every one that was listening is
-waited for, but not for as long.
+the call back yet is not.
 """
 
 import asyncio
@@ -16,15 +15,14 @@ from redis.asyncio import Redis
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.audience import is_heard
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.errors import store_errors
-from orchestrator.redis.hub import shards_of
 from orchestrator.turns.messages import GivenUp, TakenOver, given_up_message, taken_over_message
 
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 2.0
-ANSWER_SECONDS_IN_A_CLUSTER = 0.7
 OUTAGE_SECONDS = 3.0
 """For so long after an outage of Redis who does not listen may live, and not have subscribed again yet."""
 PAUSE_SECONDS = 0.2
@@ -40,7 +38,6 @@ class TakeOver:
         self._redis = redis
         self._channel = channel
         self._breaker = breaker
-        self._is_cluster = len(shards_of(redis)) > 1
         self.gives_up = _nothing
         self._awaited: dict[str, set[str]] = {}
         self._kept: set[str] = set()
@@ -90,14 +87,13 @@ class TakeOver:
         """Whether anybody heard it, as far as can be known."""
         self._awaited.setdefault(call_sid, set()).add(channel)
         with self._breaker.guard(), store_errors():
-            heard = await self._redis.publish(channel, taken_over_message(call_sid, self._channel))
-        return bool(heard) or self._is_cluster
+            return await is_heard(self._redis, channel, taken_over_message(call_sid, self._channel))
 
     async def _answers(self, call_sid: str, told: set[str]) -> None:
         awaited = self._awaited.get(call_sid, set())
         awaited &= told
         try:
-            async with asyncio.timeout(ANSWER_SECONDS_IN_A_CLUSTER if self._is_cluster else ANSWER_SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 while awaited:
                     await self._answered.wait()
         except TimeoutError:

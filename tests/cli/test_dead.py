@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.servers import die_with_parent
+from redis.asyncio import Redis
+from support.cluster import ClusterTopology
+from support.servers import RedisServer, die_with_parent
 from support.terminal import environment, run_script
 
 from orchestrator.conversation.actions import HangUp
@@ -14,6 +16,8 @@ from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.redis import keys
+from orchestrator.redis.connections import connect
+from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.redis_dead_letters import RedisDeadLetters
@@ -29,6 +33,29 @@ async def answer(turn, state):
     yield f"Booked: {turn.text}."
     yield HangUp()
 """
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ClusterTopology]:
+    with ClusterTopology() as topology:
+        yield topology
+
+
+@pytest.fixture(params=["one server", "cluster"])
+def redis_url(request: pytest.FixtureRequest, redis_server: RedisServer) -> str:
+    if request.param == "one server":
+        redis_server.client().flushall()
+        return redis_server.url
+    cluster = request.getfixturevalue("cluster")
+    for node in cluster.nodes:
+        cluster.ask(node, "FLUSHALL")
+    return cluster.url
+
+
+@pytest.fixture
+async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
+    async with connect(Settings(redis_url=redis_url)) as client:
+        yield client
 
 
 @pytest.fixture

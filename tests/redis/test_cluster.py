@@ -13,7 +13,8 @@ from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.redis import connections
+from orchestrator.redis import audience, connections
+from orchestrator.redis.audience import is_heard
 from orchestrator.redis.connections import connect
 from orchestrator.redis.errors import explain, store_errors
 from orchestrator.redis.subscription import Subscription
@@ -160,6 +161,23 @@ async def test_what_is_published_through_any_node_is_heard(cluster: ClusterTopol
         for number, node in enumerate(cluster.nodes):
             cluster.ask(node, "PUBLISH", "voiceagent:ingress:test", number)
         await wait_until(lambda: sorted(heard) == [b"0", b"1", b"2"], "all three were heard")
+
+
+async def test_who_publishes_learns_whether_anybody_listens_at_any_node(monkeypatch, cluster, client: Redis) -> None:
+    monkeypatch.setattr(audience, "COUNT_SECONDS", 60)
+    assert not await is_heard(client, "voiceagent:ingress:gone", "hello")
+    heard: list[bytes] = []
+    async with Subscription(client, "voiceagent:ingress:here", heard.append):
+        for _ in range(10):  # through a node that is picked at random
+            assert await is_heard(client, "voiceagent:ingress:here", "hello")
+        await wait_until(lambda: heard == [b"hello"] * 10, "all were heard")
+
+
+async def test_while_a_node_does_not_answer_somebody_may_listen_there(monkeypatch, client: Redis) -> None:
+    monkeypatch.setattr(audience, "COUNT_SECONDS", 0.3)
+    await client.ping()
+    client.connection_pool.topology.replicas = (("127.0.0.1", free_port()),)
+    assert await is_heard(client, "voiceagent:ingress:gone", "hello")
 
 
 # Slots that move

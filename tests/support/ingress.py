@@ -52,6 +52,7 @@ class FaultyDispatcher:
         self.real = real
         self.trouble: Exception | None = None
         self.turns: list[Turn] = []
+        self.adopted: list[ConversationState] = []
 
     async def submit(self, turn: Turn, **options: Any) -> Any:
         return await self.submit_by(turn, deadline_seconds=1, **options)
@@ -73,6 +74,7 @@ class FaultyDispatcher:
             raise self.trouble
 
     async def adopt(self, state: ConversationState) -> None:
+        self.adopted.append(state)
         await self.real.adopt(state)
 
     async def find(self, call_sid: str, turn_id: str) -> Any:

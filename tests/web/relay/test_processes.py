@@ -16,6 +16,7 @@ from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
 from orchestrator.phone import PATIENT, Asked, Event, HungUp, Pace, PhoneLine, Said, Speaking
+from web.twilio.twiml import FILLERS
 
 pytestmark = pytest.mark.processes
 
@@ -117,9 +118,12 @@ async def test_a_call_goes_on_without_redis_and_is_written_back(start, start_red
         assert await caller.reply() == "You said: one"
         redis.kill()
         await caller.prompt("two")
-        assert await caller.reply(30) == "You said: two"
+        said = [await caller.reply()]
+        while said[-1] in FILLERS:
+            said.append(await caller.reply())
+        assert said == ["One moment please.", "You said: two"]
         await caller.prompt("three")
-        assert await caller.reply(30) == "You said: three"
+        assert await caller.reply() == "You said: three"
         redis.start()
 
         async def is_written_back() -> bool:

@@ -5,15 +5,17 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from support.ingress import CALL
+from support.ingress import CALL, QUICK
 from support.relay import relay_socket
 from support.waiting import wait_until
 
 from orchestrator.conversation.actions import HangUp
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import StoreUnavailable
+from orchestrator.errors import StoreUnavailable, StoreUnconfirmed
+from web.twilio.relay import handover
 from web.twilio.relay.lines import MOST, Lines, read_lines
+from web.twilio.twiml import APOLOGY, FILLERS
 
 
 def lost_at(seconds_ago: float = 0) -> dict[str, Any]:
@@ -174,6 +176,38 @@ async def test_who_speaks_before_the_rest_is_said_does_not_hear_it(start_ingress
         state = await ingress.state()
     assert [turn.turn_id for turn in state.turns] == ["start", "VX1-1", "VX2-0", "VX2-1"]
     assert state.record_of("VX1-1").heard == "Once there was a king. "
+
+
+async def test_a_caller_is_held_and_the_call_not_forked_while_replicas_are_away(start_ingress, monkeypatch):
+    monkeypatch.setattr(handover, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(handover, "STORE_SECONDS", 0.05)
+    async with start_ingress(agent=story, pace={**QUICK, "hold": 3600}) as ingress:
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL)
+            await caller.reply()
+            ingress.trouble(StoreUnconfirmed())
+            await caller.send("info", name="agentSpeaking", value="off")
+            await caller.prompt("a story")
+            for filler in FILLERS[:2]:
+                assert await caller.reply() == filler
+                await caller.send("info", name="agentSpeaking", value="off")
+            ingress.trouble(None)
+            while (said := await caller.reply()) in FILLERS:
+                pass
+            assert said.startswith("Once there was a king.")
+        assert ingress.runtime.dispatcher.adopted == []
+        assert [turn.turn_id for turn in (await ingress.state()).turns] == ["start", "VX1-1"]
+
+
+async def test_a_caller_is_not_held_for_ever_while_replicas_are_away(start_ingress):
+    async with start_ingress(agent=story, pace={**QUICK, "hold": 0}) as ingress, relay_socket(ingress.url) as caller:
+        await caller.setup(CALL)
+        await caller.reply()
+        ingress.trouble(StoreUnconfirmed())
+        await caller.send("info", name="agentSpeaking", value="off")
+        await caller.prompt("a story")
+        assert await caller.reply() == APOLOGY
+        assert ingress.runtime.dispatcher.adopted == []
 
 
 def test_a_reply_was_spoken_for_as_long_as_the_longest_time_on_one_line():

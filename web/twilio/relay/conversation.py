@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 CHANNEL = "relay"
 AFTER_AGENT_SECONDS = 10.0
+STILL_SPEAKING_SECONDS = 0.5
+"""How often it is looked again whether a caller who is to be told something has heard what came before."""
 
 
 class Conversation:
@@ -157,14 +159,13 @@ class Conversation:
 
     async def _filling(self, work: Coroutine[Any, Any, T], is_silent: Callable[[], bool]) -> T:
         """What comes of `work`; who hears nothing for long is told that somebody is there."""
-        task, fillers = asyncio.create_task(work), 0
+        task, fillers, pause = asyncio.create_task(work), 0, self._ingress.pace.filler_after
         try:
-            while not task.done():
-                pause = self._ingress.pace.wait if fillers else self._ingress.pace.filler_after
-                await asyncio.wait({task}, timeout=pause)
-                if not task.done() and is_silent():
+            while not (await asyncio.wait({task}, timeout=pause))[0]:
+                pause = STILL_SPEAKING_SECONDS
+                if is_silent():
                     await self.mouth.say(twiml.filler_text(fillers))
-                fillers += 1
+                    fillers, pause = fillers + 1, self._ingress.pace.wait
             return task.result()
         finally:
             task.cancel()
