@@ -14,14 +14,14 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 @contextmanager
 def programs(directory: Path, **common: str) -> Iterator[Start]:
-    """`start("web", PORT="1234")` starts that module with this environment; the end kills all."""
+    """`start("web", PORT="1234")` starts that module with this environment over the `common` one; the end kills all."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(module: str, **settings: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=directory,
-            env=environment(USE_REDIS="true", AGENT="echo", **common, **settings),
+            env=environment(**{"USE_REDIS": "true", "AGENT": "echo"} | common | settings),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             preexec_fn=die_with_parent,
