@@ -10,6 +10,8 @@ from orchestrator.turns.redis_store import RedisTurnStore
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 0.25
+RENEWAL_MS = 1000
+"""So long after an outage those who hold leases may take to renew them: twice as long as between two renewals."""
 
 
 async def rescue_for_ever(store: RedisTurnStore) -> None:
@@ -17,7 +19,7 @@ async def rescue_for_ever(store: RedisTurnStore) -> None:
     while True:
         await asyncio.sleep(uniform(0.8, 1.2) * LOOK_EVERY_SECONDS)
         try:
-            rescued = await store.rescue()
+            rescued = await store.rescue(grace_ms=RENEWAL_MS)
         except StoreUnavailable:
             continue  # whoever polls the queue says so already
         for call_sid in rescued:

@@ -66,6 +66,7 @@ class HubKeys:
     due: str  # sorted set: call SID of every call with waiting turns → when somebody must look after it (ms)
     queue: str  # arq's sorted set of jobs: job id → when it is due (ms)
     wake: str  # list: one token for each worker to wake up
+    rounds: str  # hash: when somebody looked last for calls in `due`, and from when on they may (ms)
     tag: str = ""  # what stands before every key of arq's
 
     def job(self, job_id: str) -> str:
@@ -108,7 +109,7 @@ def receipt(key: str) -> str:
     return f"voiceagent:receipt:{sha256(key.encode()).hexdigest()}"
 
 
-HUB = HubKeys(ACTIVE_CALLS, DUE, QUEUE, wake_list())
+HUB = HubKeys(ACTIVE_CALLS, DUE, QUEUE, wake_list(), "voiceagent:rounds")
 """The one hub of a server that has all keys in one place."""
 
 SHARD_NUMBERS = (418, 508, 998, 888, 915, 148, 278, 368, 183, 228, 118, 945, 195, 668, 843, 953)
@@ -119,7 +120,7 @@ that share the slots evenly share the hubs evenly, up to sixteen of them. Fixed:
 def _shard(number: int) -> HubKeys:
     tag = f"{{voiceagent:hub:{number}}}:"
     queue = tag + QUEUE
-    return HubKeys(f"{tag}calls", f"{tag}due", queue, wake_list(queue), tag)
+    return HubKeys(f"{tag}calls", f"{tag}due", queue, wake_list(queue), f"{tag}rounds", tag)
 
 
 SHARDS = tuple(_shard(number) for number in SHARD_NUMBERS)

@@ -44,7 +44,7 @@ class Hub(Protocol):
     async def has_room(self, limit: int) -> bool:
         """Whether a call that was refused may begin after all."""
 
-    async def rescue(self, most: int, again_ms: int) -> list[str]:
+    async def rescue(self, most: int, again_ms: int, grace_ms: int) -> list[str]:
         """Wake workers for calls whose turns wait though nobody holds them; the call SIDs."""
 
 
@@ -70,10 +70,12 @@ class OneScriptHub:
     async def has_room(self, limit: int) -> bool:
         return False
 
-    async def rescue(self, most: int, again_ms: int) -> list[str]:
+    async def rescue(self, most: int, again_ms: int, grace_ms: int) -> list[str]:
         hub = self.shards[0]
         rescued = await self._scripts.run(
-            "rescue", [hub.due, hub.queue, hub.wake], [most, again_ms, JOB_ID_PREFIX, hub.job(""), JOB_FUNCTION]
+            "rescue",
+            [hub.due, hub.queue, hub.wake, hub.rounds],
+            [most, again_ms, JOB_ID_PREFIX, hub.job(""), JOB_FUNCTION, grace_ms],
         )
         return [call_sid.decode() for call_sid in rescued]
 
@@ -106,18 +108,18 @@ class SplitHub:
         counts = await asyncio.gather(*(self._scripts.run("state_count", [hub.calls], []) for hub in self.shards))
         return sum(map(int, counts)) < limit
 
-    async def rescue(self, most: int, again_ms: int) -> list[str]:
+    async def rescue(self, most: int, again_ms: int, grace_ms: int) -> list[str]:
         """Shard by shard, side by side: one whose master is away keeps no other waiting."""
         found = await asyncio.gather(
-            *(self._rescue(hub, most, again_ms) for hub in self.shards), return_exceptions=True
+            *(self._rescue(hub, most, again_ms, grace_ms) for hub in self.shards), return_exceptions=True
         )
         _raise_bugs(found)
         if all(isinstance(calls, StoreUnavailable) for calls in found):
             raise StoreUnavailable(str(found[0]))
         return [call_sid for calls in found if not isinstance(calls, BaseException) for call_sid in calls]
 
-    async def _rescue(self, hub: keys.HubKeys, most: int, again_ms: int) -> list[str]:
-        ripe = await self._scripts.run("hub_ripe", [hub.due], [most, again_ms])
+    async def _rescue(self, hub: keys.HubKeys, most: int, again_ms: int, grace_ms: int) -> list[str]:
+        ripe = await self._scripts.run("hub_ripe", [hub.due, hub.rounds], [most, again_ms, grace_ms])
         entries = [(call_sid.decode(), score) for call_sid, score in zip(ripe[::2], ripe[1::2], strict=True)]
         woken = await asyncio.gather(*(self._look(hub, *entry) for entry in entries), return_exceptions=True)
         _raise_bugs(woken)

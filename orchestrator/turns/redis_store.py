@@ -292,6 +292,10 @@ class RedisTurnStore(RedisTurnReading):
         with self._guard():
             await self._dead_letters.put(DeadLetter(turn=claim.turn, attempts=claim.attempt, reason=reason))
 
-    async def rescue(self, *, most: int = 100, again_ms: int = 1000) -> list[str]:
-        """Wake workers for calls whose turns wait though nobody holds them; the call SIDs."""
-        return await self.hub.rescue(most, again_ms)
+    async def rescue(self, *, most: int = 100, again_ms: int = 1000, grace_ms: int = 0) -> list[str]:
+        """Wake workers for calls whose turns wait though nobody holds them; the call SIDs.
+
+        After a time of `grace_ms` in which nobody asked, because nobody could, nobody is woken for as long: whoever
+        holds a lease that ran out meanwhile renews it first.
+        """
+        return await self.hub.rescue(most, again_ms, grace_ms)

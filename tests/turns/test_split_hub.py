@@ -63,6 +63,21 @@ async def test_who_dies_between_call_and_hub_has_acknowledged_nothing_and_a_retr
     assert await redis_client.lrange(CALL.inbox, 0, -1) == [b"t1"]
 
 
+async def test_after_an_outage_leases_are_renewed_before_anybody_is_rescued(store, redis_client) -> None:
+    grace = 3_600_000
+    await store.submit(a_turn("t1"), opening={})
+    await _forget_the_job(redis_client)
+    await _make_due(redis_client)
+    assert await store.rescue(grace_ms=grace) == [], "nobody has looked before"
+    assert await store.rescue(grace_ms=grace) == [], "nor for long enough"
+    await redis_client.hset(HUB.rounds, "from", 0)
+    assert await store.rescue(grace_ms=grace) == ["CA1"]
+    await _forget_the_job(redis_client)
+    await _make_due(redis_client)
+    await redis_client.hset(HUB.rounds, "at", 0)
+    assert await store.rescue(grace_ms=grace) == [], "the master was away"
+
+
 async def test_a_job_taken_off_the_queue_by_one_who_died_is_put_back_when_the_call_is_due(store, redis_client) -> None:
     await store.submit(a_turn("t1"), opening={})
     await _forget_the_job(redis_client)

@@ -161,6 +161,27 @@ async def test_a_turn_whose_wake_up_was_lost_is_rescued(store, redis_client) -> 
     assert await redis_client.llen(keys.wake_list()) == 1
 
 
+async def test_after_an_outage_leases_are_renewed_before_anybody_is_rescued(store, redis_client) -> None:
+    rounds, grace = keys.HUB.rounds, 3_600_000
+    await store.submit(a_turn("t1"), opening={})
+    claim = await claimed(store)
+    assert await store.rescue(grace_ms=grace) == [], "nobody has looked before"
+    await redis_client.hset(keys.call("CA1").lease, "until", 0)
+    await redis_client.zadd(keys.DUE, {"CA1": 1})
+    await redis_client.delete(keys.QUEUE, keys.wake_list(), "arq:job:turns:CA1")
+    assert await store.rescue(grace_ms=grace) == [], "Redis was away for all"
+    assert await store.renew([claim.lease]) == []
+    await redis_client.hset(rounds, "from", 0)
+    assert await store.rescue(grace_ms=grace) == [], "it was renewed"
+    await redis_client.zadd(keys.DUE, {"CA1": 1})
+    assert await store.rescue(grace_ms=grace) == ["CA1"], "others have looked all the time"
+    await redis_client.zadd(keys.DUE, {"CA1": 1})
+    await redis_client.delete(keys.QUEUE, "arq:job:turns:CA1")
+    await redis_client.hset(rounds, "at", 0)
+    assert await store.rescue(grace_ms=grace) == [], "and now they could not"
+    assert await redis_client.ttl(rounds) > 0
+
+
 async def test_a_call_with_a_living_lease_is_not_rescued(store) -> None:
     await store.submit(a_turn("t1"), opening={})
     await claimed(store)

@@ -1,0 +1,16 @@
+-- Included: whether those are to be looked for now whose turns wait though nobody holds them; `rounds` is when somebody
+-- looked last. After a time in which nobody could, Redis was away from those who hold leases as well: they are given
+-- `grace` (ms) to renew them, so that what they have in hand, and a caller has heard, is not begun anew by another.
+local function may_look(rounds, now, grace)
+  if grace == 0 then return true end
+  local last = redis.call('HMGET', rounds, 'at', 'from')
+  -- PEXPIRE comes first: after a write that needs no memory, a full server lets the others through.
+  redis.call('PEXPIRE', rounds, 86400000)
+  redis.call('HSET', rounds, 'at', now)
+  redis.call('PEXPIRE', rounds, 86400000)
+  if now - tonumber(last[1] or '0') > grace then
+    redis.call('HSET', rounds, 'from', now + grace)
+    return false
+  end
+  return now >= tonumber(last[2] or '0')
+end
