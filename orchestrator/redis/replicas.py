@@ -1,6 +1,9 @@
 """Waiting until replicas have what was written: what they have confirmed, no failover to one of them undoes."""
 
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +17,11 @@ from orchestrator.redis import keys
 from orchestrator.redis.hub import shards_of
 from orchestrator.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 MARK_SECONDS = 60
+QUIET_SECONDS = 5.0
+"""So long all must be confirmed before it is said that they are again: the masters of a cluster differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +91,28 @@ class Replicas:
         answers = await pipe.execute()
         self.check(answers)
         return answers[0]
+
+
+class ReplicaNews:
+    """Says in the log, once each, that replicas do not confirm and that they do again."""
+
+    def __init__(self) -> None:
+        self._failed_at: float | None = None
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Around what is to be confirmed."""
+        try:
+            yield
+        except StoreUnconfirmed as error:
+            if self._failed_at is None:
+                logger.warning(
+                    "Redis answers without its replicas: %s Until they confirm, calls are held.", error,
+                    extra={"action": "redis.unconfirmed"},
+                )  # fmt: skip
+            self._failed_at = time.monotonic()
+            raise
+        else:
+            if self._failed_at is not None and time.monotonic() - self._failed_at > QUIET_SECONDS:
+                self._failed_at = None
+                logger.info("The replicas of Redis confirm again", extra={"action": "redis.confirmed"})

@@ -7,7 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from orchestrator.redis.errors import store_errors
-from orchestrator.redis.replicas import Replicas, ReplicaWait
+from orchestrator.redis.replicas import ReplicaNews, Replicas, ReplicaWait
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript, command_of
 
@@ -24,6 +24,7 @@ class TurnScripts:
         self, redis: Redis, guard: Callable[[], AbstractContextManager[None]], wait: ReplicaWait | None = None
     ) -> None:
         self.replicas = Replicas(redis, wait)
+        self._news = ReplicaNews()
         self._guard = guard
         self._command = command_of(redis)
         self._scripts = {name: redis.register_script(lua(name)) for name in SCRIPTS}
@@ -52,5 +53,5 @@ class TurnScripts:
         """The same, once the replicas have confirmed it, if that is wished. Raises `StoreUnconfirmed`."""
         if not self.are_confirmed:
             return await self.run(name, script_keys, args)
-        with self._guard(), store_errors():
+        with self._guard(), self._news.watch(), store_errors():
             return await self.replicas.run(self._scripts[name], script_keys, args)

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
-from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from orchestrator.conversation.call_sid import checked_call_sid
@@ -19,29 +18,22 @@ from orchestrator.errors import (
     StoreUnavailable,
     TurnRejected,
     UnknownCall,
-    UnreadableState,
     VoiceAgentError,
 )
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
-from orchestrator.redis.errors import store_errors
 from orchestrator.redis.hub import shards_of
 from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.state.base import StateManagerBase
-from orchestrator.state.reading import read_state
-from orchestrator.state.reading import unreadable as unreadable_state
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.messages import Piece, Token, arrival_message, settled_message, token_message
 from orchestrator.turns.redis_dead_letters import RedisDeadLetters
 from orchestrator.turns.redis_hub import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, hub_of
-from orchestrator.turns.redis_reading import RedisTurnReading
+from orchestrator.turns.redis_leases import RedisTurnLeases
 from orchestrator.turns.redis_scripts import TurnScripts
-from orchestrator.turns.state_texts import StateTexts
 from orchestrator.turns.store import Claim, Commit, Lease
 
 logger = logging.getLogger(__name__)
-
-LEASE_RECORD_EXTRA_MS = 60_000
 
 _REFUSALS: dict[bytes, type[VoiceAgentError]] = {
     b"unknown": UnknownCall,
@@ -51,7 +43,7 @@ _REFUSALS: dict[bytes, type[VoiceAgentError]] = {
 }
 
 
-class RedisTurnStore(RedisTurnReading):
+class RedisTurnStore(RedisTurnLeases):
     """Inboxes and leases in Redis, beside the states.
 
     `redis` answers in bytes. `states` is a manager that keeps the states elsewhere; without it they are in the same
@@ -73,19 +65,13 @@ class RedisTurnStore(RedisTurnReading):
         wait: ReplicaWait | None = None,
     ) -> None:
         guard = breaker.guard if breaker is not None else nullcontext
-        super().__init__(redis, TurnScripts(redis, guard, wait), guard, listener)
-        self.lease_ms = int(lease_seconds * 1000)
-        self.life_ms = ttl_seconds * 1000
-        self.hub = hub_of(shards or shards_of(redis), self._scripts, self.life_ms)
-        self.states = states
+        scripts = TurnScripts(redis, guard, wait)
+        hub = hub_of(shards or shards_of(redis), scripts, ttl_seconds * 1000)
+        super().__init__(
+            redis, scripts, guard, listener, hub, states, lease_seconds=lease_seconds, ttl_seconds=ttl_seconds
+        )
         self._limit = "" if max_active_calls is None else max_active_calls
         self._dead_letters = RedisDeadLetters(redis)
-        self._texts = StateTexts(read_state)
-
-    @property
-    def lease_record_ms(self) -> int:
-        """How long the record of a lease outlives its last use: longer than the state, so that epochs only grow."""
-        return self.life_ms + LEASE_RECORD_EXTRA_MS
 
     async def submit(
         self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
@@ -139,55 +125,6 @@ class RedisTurnStore(RedisTurnReading):
         if self._limit != "" and await states.get_active_calls_count() >= int(self._limit):
             raise CallRefused
         return await states.create_state(call_sid, **opening)
-
-    async def claim(self, call_sid: str, holder: str) -> Claim | None:
-        call = keys.call(call_sid)
-        granted = await self._scripts.run(
-            "claim",
-            [call.state, call.inbox, call.turns, call.lease, *self.hub.script_keys(call_sid)[1:2]],
-            [call_sid, holder, self.lease_ms, self.lease_record_ms],
-        )
-        return None if granted is None else await self.granted(call_sid, holder, granted)
-
-    async def granted(self, call_sid: str, holder: str, answer: Sequence[Any]) -> Claim:
-        """The claim that a script has answered: {epoch, attempt, ending, streamed, turn, state}."""
-        epoch, attempt, ending, streamed, turn, stored = answer
-        state, unreadable = None, False
-        try:
-            state = await self._state(call_sid, stored)
-        except UnreadableState:
-            unreadable = True
-        return Claim(
-            lease=Lease(call_sid, holder, int(epoch)),
-            turn=Turn.model_validate_json(turn),
-            state=state,
-            attempt=int(attempt),
-            ending=ending == b"1",
-            streamed=streamed == b"1",
-            unreadable=unreadable,
-        )
-
-    async def _state(self, call_sid: str, stored: bytes | None) -> ConversationState | None:
-        if self.states is None:
-            return self._texts.read(call_sid, stored) if stored else None
-        try:
-            return await self.states.get_state(call_sid)
-        except ValidationError as error:
-            raise unreadable_state(call_sid, error) from None
-
-    async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
-        if not leases:
-            return []
-        with self._guard(), store_errors():
-            async with self.redis.pipeline(transaction=False) as pipe:
-                for lease in leases:
-                    await self._scripts["renew"](
-                        keys=[keys.call(lease.call_sid).lease, *self.hub.script_keys(lease.call_sid)[1:2]],
-                        args=[lease.call_sid, lease.holder, lease.epoch, self.lease_ms],
-                        client=pipe,
-                    )
-                answers = await pipe.execute()
-        return [lease for lease, held in zip(leases, answers, strict=True) if not held]
 
     async def say(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
         call = keys.call(lease.call_sid)
@@ -267,26 +204,6 @@ class RedisTurnStore(RedisTurnReading):
         message = settled_message(call_sid, turn_id, 0, result_json)
         rejected = [call.inbox, call.turns, call.lease, call.listeners]
         return bool(await self._scripts.run("reject", rejected, [turn_id, result_json, message]))
-
-    async def release(self, claim: Claim) -> None:
-        await self.give_back(claim.lease, claim.turn.turn_id)
-
-    async def put_off(self, claim: Claim, seconds: float) -> None:
-        await self.give_back(claim.lease, claim.turn.turn_id, int(seconds * 1000))
-
-    async def give_back(self, lease: Lease, turn_id: str, pause_ms: int | str = "") -> None:
-        """`release`, or with a pause `put_off`, of the turn that was granted with the lease."""
-        call = keys.call(lease.call_sid)
-        released = await self._scripts.run(
-            "release",
-            [call.inbox, call.turns, call.lease, *self.hub.script_keys(lease.call_sid)[1:]],
-            [
-                lease.call_sid, lease.holder, lease.epoch, JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION,
-                turn_id, pause_ms,
-            ],
-        )  # fmt: skip
-        if released == 2:
-            await self.hub.entered(lease.call_sid)
 
     async def bury(self, claim: Claim, reason: str) -> None:
         with self._guard():

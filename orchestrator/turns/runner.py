@@ -4,8 +4,6 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from orchestrator.agents.host import AgentHost
@@ -13,10 +11,10 @@ from orchestrator.agents.performance import Performance
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
-from orchestrator.errors import StoreUnavailable, UnreadableState
-from orchestrator.retrying import until_deadline
+from orchestrator.errors import UnreadableState
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.messages import Arrival
+from orchestrator.turns.patient_store import PatientStore
 from orchestrator.turns.running import RunningTurn, Stop
 from orchestrator.turns.speaker import Speaker
 from orchestrator.turns.store import Claim, Commit, TurnStore
@@ -25,11 +23,7 @@ logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
 MOST_EARLY_ARRIVALS = 256
-COMMIT_DEADLINE_SECONDS = 60.0
 ENDED_DEADLINE_SECONDS = 5.0
-LEAVE_DEADLINE_SECONDS = 5.0
-UNREADABLE_PAUSE_SECONDS = 0.5
-"""Somebody of a newer version may come by, and read it."""
 
 
 class TurnRunner:
@@ -37,6 +31,7 @@ class TurnRunner:
 
     def __init__(self, store: TurnStore, agent: Agent, host: AgentHost, *, agent_timeout_seconds: float) -> None:
         self.store = store
+        self._patient = PatientStore(store)
         self.agent = agent
         self.running: dict[str, RunningTurn] = {}
         self.draining = False
@@ -51,7 +46,7 @@ class TurnRunner:
             try:
                 claim = await self._settle(running)
             except UnreadableState:
-                await self._put_off(running.claim)
+                await self._patient.put_off(running.claim)
                 return
             finally:
                 if self.running.get(running.claim.lease.call_sid) is running:
@@ -127,10 +122,14 @@ class TurnRunner:
             except _LeftOff as left:
                 await self._leave(claim, left.stop)
                 return None
-        commit = await self._commit(claim, state, after, record)
+
+        def keep() -> bool:  # what is unreadable to us is left to whoever comes next
+            return not (self.draining or claim.unreadable)
+
+        commit = await self._patient.commit(claim, state, after, record, keep=keep)
         self._log(claim, record, commit, time.perf_counter() - began)
         if commit.status == "lost":
-            await self._release(claim)
+            await self._patient.release(claim)
         return commit.next
 
     @staticmethod
@@ -144,32 +143,33 @@ class TurnRunner:
     ) -> tuple[TurnRecord, ConversationState | None]:
         claim = running.claim
         if claim.attempt > MOST_ATTEMPTS:
-            await self._bury(claim, f"its worker was lost {claim.attempt - 1} times while it ran")
+            await self._patient.bury(claim, f"its worker was lost {claim.attempt - 1} times while it ran")
             return outcomes.record_of_run(running, "failed"), None
+        if (stop := await self._patient.confirmed(running)) is not None:
+            return self._stopped(running, stop, None)
         performance = self._host.perform(self.agent, outcomes.with_words_before(claim.turn, state), state)
         outcome = await self._perform(running, performance)
         if isinstance(outcome, Stop):
-            if outcome.reason in ("lost", "handed_over"):
-                raise _LeftOff(outcome)
             # What the agent did until then holds, but words that were merged into the next turn are run again there.
             kept = None if outcome.reason == "merged" else performance.state_when_stopped
-            return outcomes.record_of_run(running, "interrupted", outcome), kept
+            return self._stopped(running, outcome, kept)
         changed = performance.state if outcome == "replied" else None
         return outcomes.record_of_run(running, outcome), changed
+
+    @staticmethod
+    def _stopped(
+        running: RunningTurn, stop: Stop, kept: ConversationState | None
+    ) -> tuple[TurnRecord, ConversationState | None]:
+        if stop.reason in ("lost", "handed_over"):
+            raise _LeftOff(stop)
+        return outcomes.record_of_run(running, "interrupted", stop), kept
 
     async def _unreadable(self, running: RunningTurn) -> TurnRecord:
         """The record of a turn whose call nobody can read; raises `UnreadableState` while somebody else may."""
         if running.claim.attempt < MOST_ATTEMPTS:
             raise UnreadableState
-        await self._bury(running.claim, "the state of its call cannot be read")
+        await self._patient.bury(running.claim, "the state of its call cannot be read")
         return outcomes.record_of_run(running, "failed")
-
-    async def _bury(self, claim: Claim, reason: str) -> None:
-        await until_deadline(lambda: self.store.bury(claim, reason), COMMIT_DEADLINE_SECONDS)
-        logger.error(
-            "A turn was given up: %s; see `voiceagent dead`", reason,
-            extra={"action": "turn.buried", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id},
-        )  # fmt: skip
 
     async def _perform(self, running: RunningTurn, performance: Performance) -> Outcome | Stop:
         """Let the agent speak until it has finished, failed, overrun its deadline or been stopped."""
@@ -217,47 +217,7 @@ class TurnRunner:
             "A turn was left to another worker", extra={"action": action, "call_sid": claim.lease.call_sid,
             "turn_id": claim.turn.turn_id},
         )  # fmt: skip
-        await self._release(claim)
-
-    async def _release(self, claim: Claim) -> None:
-        """Give back what may still be ours, and say that nobody died; if Redis won't hear it, the lease runs out."""
-        with suppress(StoreUnavailable):
-            await until_deadline(lambda: self.store.release(claim), LEAVE_DEADLINE_SECONDS)
-
-    async def _put_off(self, claim: Claim) -> None:
-        with suppress(StoreUnavailable):
-            await until_deadline(lambda: self.store.put_off(claim, UNREADABLE_PAUSE_SECONDS), LEAVE_DEADLINE_SECONDS)
-
-    async def _commit(
-        self,
-        claim: Claim,
-        before: ConversationState | None,
-        after: ConversationState | None,
-        record: TurnRecord,
-    ) -> Commit:
-        """Commit until it is known what became of it; on a state that moved, upon that state."""
-        base = before
-
-        def keep() -> bool:  # what is unreadable to us is left to whoever comes next
-            return not (self.draining or claim.unreadable)
-
-        while True:
-            write = partial(self.store.commit, claim, outcomes.with_record(base, after, record), record)
-            try:
-                commit = await until_deadline(lambda: write(keep=keep()), COMMIT_DEADLINE_SECONDS)  # noqa: B023
-            except StoreUnavailable:
-                logger.error(
-                    "A reply could not be saved in time; the turn is left to whoever finds it",
-                    extra={"action": "turn.unsaved", "call_sid": claim.lease.call_sid},
-                )
-                return Commit("lost")
-            if commit.status != "conflict" or commit.state is None:
-                return commit
-            known = commit.state.record_of(record.turn_id)
-            record = known or record
-            if before is not None:
-                after = outcomes.rebased(commit.state, before, after)
-            base = before = commit.state
+        await self._patient.release(claim)
 
     def _complain(self, running: RunningTurn, what: str, error: BaseException | None) -> None:
         logger.error(

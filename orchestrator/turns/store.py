@@ -35,7 +35,8 @@ class Claim:
 
     `state` is None when the call's state is gone. `attempt` counts the runs of this turn, from 1; `ending` says
     that the call is over though this turn comes before its end; `streamed` that somebody listens to tokens.
-    `unreadable` says that there is a state, of which this process can make nothing.
+    `unreadable` says that there is a state, of which this process can make nothing. One that is not `confirmed` may be
+    taken back by a failover: `confirm` it before the agent begins.
     """
 
     lease: Lease
@@ -45,6 +46,7 @@ class Claim:
     ending: bool = False
     streamed: bool = False
     unreadable: bool = False
+    confirmed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,9 @@ class TurnStore(Protocol):
 
     async def claim(self, call_sid: str, holder: str) -> Claim | None:
         """The call's next turn under a new lease; None when nothing waits or another holds the lease."""
+
+    async def confirm(self, lease: Lease) -> bool:
+        """Hold the lease for longer, and for sure: no failover takes it back. False: it is lost."""
 
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
         """Hold the leases for longer; those that are lost."""

@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from redis.asyncio import Redis
 from support.servers import RedisServer
 from support.waiting import wait_until
 
+from orchestrator.agents.host import AgentHost
+from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.reply import Reply, TurnResult
-from orchestrator.conversation.state import TurnRecord
+from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnconfirmed
+from orchestrator.redis import replicas
 from orchestrator.redis.breaker import TRIPS_AFTER, Breaker
 from orchestrator.redis.receipts import RedisReceipts
 from orchestrator.redis.replicas import ReplicaWait
@@ -21,6 +25,7 @@ from orchestrator.state.write_back import write_back
 from orchestrator.turns.messages import Settled, read_to_ingress
 from orchestrator.turns.outcome import committed_state
 from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.runner import TurnRunner
 
 TURN = Turn(turn_id="t1", call_sid="CA1", kind="speech", text="hello")
 CHANNEL = "voiceagent:ingress:one"
@@ -102,6 +107,50 @@ async def test_a_reply_is_told_once_a_replica_has_it(store, pair) -> None:
         assert heard[0].result.reply.text == "Again!"
 
 
+@pytest.fixture
+async def runner(store) -> AsyncIterator[tuple[TurnRunner, list[str]]]:
+    """One over a store that has little patience with replicas, and the turns that its agent has seen."""
+    seen: list[str] = []
+
+    async def noting(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        seen.append(turn.turn_id)
+        yield "Hello!"
+
+    hasty = RedisTurnStore(store.redis, ttl_seconds=100, lease_seconds=60, wait=ReplicaWait(1, 200))
+    async with AgentHost() as host:
+        yield TurnRunner(hasty, Agent("noting", noting, isolation="inline"), host, agent_timeout_seconds=60), seen
+
+
+async def test_an_agent_begins_once_a_replica_knows_that_the_turn_is_ours(store, pair, runner) -> None:
+    (runner, seen), (_, replica) = runner, pair
+    await store.submit(TURN, opening={})
+    replica.pause()
+    running = asyncio.create_task(runner.run(await runner.store.claim("CA1", "worker")))
+    with pytest.raises(StoreUnconfirmed):  # by now the runner has been refused as well
+        await store_over(store.redis, wait_ms=300).submit(TURN)
+    assert (seen, running.done()) == ([], False)
+    await resume(replica)
+    await running
+    assert seen == ["t1"]
+    assert (await store.find("CA1", "t1")).reply.text == "Hello!"
+
+
+async def test_who_waits_for_that_lets_go_when_the_turn_is_anothers(store, pair, runner) -> None:
+    (runner, seen), (_, replica) = runner, pair
+    await store.submit(TURN, opening={})
+    replica.pause()
+    running = asyncio.create_task(runner.run(await runner.store.claim("CA1", "worker")))
+    await wait_until(lambda: "CA1" in runner.running, "it has begun")
+    runner.running["CA1"].stop("lost")
+    await running
+    await resume(replica)
+    claim = await runner.store.claim("CA1", "worker")
+    assert (seen, claim.attempt) == ([], 1)
+    await store.redis.hset("{voiceagent:state:CA1}:lease", "epoch", 7)  # a failover gave it to another
+    await runner.run(claim)
+    assert seen == []
+
+
 async def test_a_server_that_has_forgotten_the_scripts_is_taught_them(store, pair) -> None:
     await store.submit(TURN, opening={})
     pair[0].client().script_flush()
@@ -176,6 +225,30 @@ async def test_replicas_that_are_away_do_not_open_the_breaker(store, hasty, pair
         assert breaker.seconds_since_failure < 60
         await guarded.waiting("CA1")
         pair[1].resume()
+
+
+async def test_the_log_says_once_that_replicas_are_away_and_once_that_they_are_back(
+    monkeypatch, store, hasty, pair, caplog
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(replicas, "QUIET_SECONDS", 0)
+    guarded = RedisTurnStore(store.redis, ttl_seconds=100, wait=hasty)
+    pair[1].pause()
+    for _ in range(3):
+        with pytest.raises(StoreUnconfirmed):
+            await guarded.submit(TURN, opening={})
+    await resume(pair[1])
+
+    async def is_taken() -> bool:
+        with suppress(StoreUnconfirmed):
+            await guarded.submit(TURN)
+            return True
+        return False
+
+    await wait_until(is_taken, "it is confirmed")
+    await guarded.submit(TURN)
+    actions = [getattr(record, "action", "") for record in caplog.records]
+    assert [action for action in actions if action.startswith("redis.")] == ["redis.unconfirmed", "redis.confirmed"]
 
 
 async def test_health_is_degraded_while_replicas_are_away(store, hasty, pair) -> None:
