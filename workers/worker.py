@@ -178,6 +178,7 @@ class TurnWorker(Worker):
                 JOB_ID_PREFIX if office else "", hub.job(""),
                 office.holder if office else "", office.store.lease_ms if office else 0,
                 office.store.lease_record_ms if office else 0, keys.STATE_PREFIX, self.queue_read_limit,
+                office.store.on_approval if office else "",
             ],
         )  # fmt: skip
         for kind, name, *more in claimed:

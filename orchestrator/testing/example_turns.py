@@ -35,9 +35,10 @@ async def commit(store: TurnStore, claim: Claim, text: str = "yes", **options: A
 
 
 async def claimed(store: TurnStore, call_sid: str = "CA1", holder: str = "anna") -> Claim:
-    """A claim that must be granted."""
+    """A claim that must be granted, with which one may begin."""
     claim = await store.claim(call_sid, holder)
     assert claim is not None
+    assert claim.confirmed or await store.confirm(claim)
     return claim
 
 

@@ -119,7 +119,7 @@ class LeaseContract:
         old = await claimed(store)
         await self.expire(store, old)
         new = await claimed(store, holder="bert")
-        assert (await store.confirm(old.lease), await store.confirm(new.lease)) == (False, True)
+        assert (await store.confirm(old), await store.confirm(new)) == (False, True)
         assert await store.renew([old.lease, new.lease]) == [old.lease]
         assert await store.say(old.lease, "t1", Piece(0, "stale")) is False
         await store.release(old)

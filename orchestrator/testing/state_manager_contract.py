@@ -71,6 +71,13 @@ class StateManagerContract:
 
     async def test_an_unknown_call_has_no_state(self, manager: StateManagerBase) -> None:
         assert await manager.get_state("CA1") is None
+        assert await manager.get_confirmed_state("CA1") is None
+
+    async def test_a_confirmed_state_is_the_state(self, manager: StateManagerBase) -> None:
+        state = await manager.create_state("CA1")
+        assert await manager.get_confirmed_state("CA1") == state
+        written = await manager.update_state(state.model_copy(update={"phase": "next"}))
+        assert await manager.get_confirmed_state("CA1") == written
 
     async def test_an_update_gives_the_next_version(self, manager: StateManagerBase) -> None:
         state = await manager.create_state("CA1")

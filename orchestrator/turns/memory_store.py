@@ -143,8 +143,8 @@ class InMemoryTurnStore:
         desk.running = turn.turn_id
         return Claim(Lease(call_sid, desk.holder, desk.epoch), turn, state, ending=desk.ending, streamed=desk.streamed)
 
-    async def confirm(self, lease: Lease) -> bool:
-        return not await self.renew([lease])
+    async def confirm(self, claim: Claim) -> bool:
+        return not await self.renew([claim.lease])
 
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
         return [lease for lease in leases if not self._desk(lease).holds(lease)]

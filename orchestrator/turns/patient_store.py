@@ -36,7 +36,7 @@ class PatientStore:
         claim = running.claim
         if claim.confirmed:
             return None
-        confirm = partial(self._store.confirm, claim.lease)
+        confirm = partial(self._store.confirm, claim)
         confirming = asyncio.ensure_future(until_deadline(confirm, DEADLINE_SECONDS))
         waited: set[asyncio.Future[Any]] = {confirming, running.stopped}
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)

@@ -51,12 +51,17 @@ class RedisTurnLeases(RedisTurnReading):
         """How long the record of a lease outlives its last use: longer than the state, so that epochs only grow."""
         return self.life_ms + LEASE_RECORD_EXTRA_MS
 
+    @property
+    def on_approval(self) -> str:
+        """ "1" if a claim is to be confirmed before the agent begins, and counts as an attempt only then."""
+        return "1" if self._scripts.are_confirmed else ""
+
     async def claim(self, call_sid: str, holder: str) -> Claim | None:
         call = keys.call(call_sid)
         granted = await self._scripts.run(
             "claim",
             [call.state, call.inbox, call.turns, call.lease, *self.hub.script_keys(call_sid)[1:2]],
-            [call_sid, holder, self.lease_ms, self.lease_record_ms],
+            [call_sid, holder, self.lease_ms, self.lease_record_ms, self.on_approval],
         )
         return None if granted is None else await self.granted(call_sid, holder, granted)
 
@@ -87,12 +92,12 @@ class RedisTurnLeases(RedisTurnReading):
         except ValidationError as error:
             raise unreadable_state(call_sid, error) from None
 
-    async def confirm(self, lease: Lease) -> bool:
-        call = keys.call(lease.call_sid)
+    async def confirm(self, claim: Claim) -> bool:
+        lease = claim.lease
         held = await self._scripts.run_confirmed(
-            "renew",
-            [call.lease, *self.hub.script_keys(lease.call_sid)[1:2]],
-            [lease.call_sid, lease.holder, lease.epoch, self.lease_ms],
+            "confirm",
+            [keys.call(lease.call_sid).lease, *self.hub.script_keys(lease.call_sid)[1:2]],
+            [lease.call_sid, lease.holder, lease.epoch, self.lease_ms, claim.attempt],
         )
         return bool(held)
 

@@ -85,8 +85,11 @@ class TurnStore(Protocol):
     async def claim(self, call_sid: str, holder: str) -> Claim | None:
         """The call's next turn under a new lease; None when nothing waits or another holds the lease."""
 
-    async def confirm(self, lease: Lease) -> bool:
-        """Hold the lease for longer, and for sure: no failover takes it back. False: it is lost."""
+    async def confirm(self, claim: Claim) -> bool:
+        """Hold the lease for longer, and for sure: no failover takes it back. False: it is lost.
+
+        A claim that waits for it is no attempt at the turn yet.
+        """
 
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
         """Hold the leases for longer; those that are lost."""

@@ -26,6 +26,7 @@ from orchestrator.turns.messages import Settled, read_to_ingress
 from orchestrator.turns.outcome import committed_state
 from orchestrator.turns.redis_store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
+from orchestrator.turns.store import Claim
 
 TURN = Turn(turn_id="t1", call_sid="CA1", kind="speech", text="hello")
 CHANNEL = "voiceagent:ingress:one"
@@ -149,6 +150,29 @@ async def test_who_waits_for_that_lets_go_when_the_turn_is_anothers(store, pair,
     await store.redis.hset("{voiceagent:state:CA1}:lease", "epoch", 7)  # a failover gave it to another
     await runner.run(claim)
     assert seen == []
+
+
+async def test_who_dies_before_it_could_begin_has_made_no_attempt(store) -> None:
+    await store.submit(TURN, opening={})
+    lease = "{voiceagent:state:CA1}:lease"
+
+    async def lost_by(holder: str) -> Claim:
+        claim = await store.claim("CA1", holder)
+        await store.redis.hset(lease, "until", 0)
+        return claim
+
+    assert [(await lost_by(f"dies-{n}")).attempt for n in range(3)] == [1, 1, 1]
+    for _ in range(2):
+        begun = await store.claim("CA1", "begins")
+        assert await store.confirm(begun)
+        assert await store.confirm(begun), "as often as its answer is lost"
+        await store.redis.hset(lease, "until", 0)
+        assert begun.attempt == 1, "it lives"
+    assert (await lost_by("dies-too")).attempt == 2
+    alive = await store.claim("CA1", "alive")
+    assert alive.attempt == 2
+    await store.release(alive)
+    assert (await store.claim("CA1", "last")).attempt == 2, "what was not counted is not taken back"
 
 
 async def test_a_server_that_has_forgotten_the_scripts_is_taught_them(store, pair) -> None:

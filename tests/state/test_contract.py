@@ -8,6 +8,7 @@ from support.cluster import ClusterTopology
 
 from orchestrator.redis import keys
 from orchestrator.redis.connections import connect
+from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
@@ -63,18 +64,19 @@ class TestRedisStateManager(StateManagerContract):
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[ClusterTopology]:
-    with ClusterTopology() as topology:
+    with ClusterTopology(replicas=1) as topology:
         yield topology
 
 
+@pytest.mark.parametrize("wait", [None, ReplicaWait(1, 1000)], ids=["at once", "with replicas"])
 @pytest.mark.parametrize("decodes", [True, False], ids=["decoding", "bytes"])
 class TestClusterStateManager(StateManagerContract):
     @pytest.fixture
-    async def manager(self, cluster, decodes):
-        for node in cluster.nodes:
+    async def manager(self, cluster, decodes, wait):
+        for node in cluster.master_nodes():
             cluster.ask(node, "FLUSHALL")
         self.client = connect(Settings(redis_url=cluster.url), decode_responses=decodes)
-        yield RedisStateManager(self.client, TTL)
+        yield RedisStateManager(self.client, TTL, wait=wait)
         await self.client.aclose()
 
     async def expire(self, manager: StateManagerBase, call_sid: str) -> None:

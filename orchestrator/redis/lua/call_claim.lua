@@ -1,8 +1,9 @@
 -- Included: grant the call's lease to `holder` if it is free and a turn waits.
 -- keys: state, inbox, turns, lease, due (false where it lies in another slot).
 -- Returns {epoch, attempt, ending, streamed, turn, state} or nil. Running the same turn again counts an attempt,
--- but not when `holder` takes over from itself: it lives, and had merely been cut off.
-local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now)
+-- but not when `holder` takes over from itself: it lives, and had merely been cut off. A claim `on_approval` is
+-- counted when it is confirmed.
+local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now, on_approval)
   local lease = redis.call('HMGET', keys.lease, 'holder', 'until', 'turn', 'attempts', 'ending', 'streamed')
   if lease[1] and lease[1] ~= '' and tonumber(lease[2]) > now then return nil end
   local id, body = next_turn(keys.inbox, keys.turns)
@@ -18,7 +19,9 @@ local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now)
   -- PEXPIRE comes first: after a write that needs no memory, a full server lets a running call go on.
   redis.call('PEXPIRE', keys.lease, keep_ms)
   local epoch = redis.call('HINCRBY', keys.lease, 'epoch', 1)
-  redis.call('HSET', keys.lease, 'holder', holder, 'until', now + lease_ms, 'turn', id, 'attempts', attempt)
+  redis.call('HSET', keys.lease, 'holder', holder, 'until', now + lease_ms, 'turn', id,
+    'attempts', on_approval and attempt - 1 or attempt)
+  if on_approval then redis.call('HSET', keys.lease, 'forgiven', epoch) end
   redis.call('PEXPIRE', keys.lease, keep_ms)
   if keys.due then look_after(keys.due, now + lease_ms, call_sid) end
   return {epoch, attempt, lease[5] or '', lease[6] or '', body, redis.call('GET', keys.state)}

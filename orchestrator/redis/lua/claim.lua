@@ -1,10 +1,10 @@
 -- Take the lease of one call, if it is free and a turn waits.
 -- KEYS: state, inbox, turns, lease[, due]
--- ARGV: 1 call_sid  2 holder  3 lease (ms)  4 life of the lease's record (ms)
+-- ARGV: 1 call_sid  2 holder  3 lease (ms)  4 life of the lease's record (ms)  5 "1" for on approval
 -- Returns {epoch, attempt, ending, streamed, turn, state} or nil
 -- include: call_clock
 -- include: call_next
 -- include: call_due
 -- include: call_claim
 local keys = {state = KEYS[1], inbox = KEYS[2], turns = KEYS[3], lease = KEYS[4], due = KEYS[5]}
-return claim_call(keys, ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), now_ms())
+return claim_call(keys, ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), now_ms(), ARGV[5] == '1')

@@ -4,6 +4,7 @@
 -- KEYS: queue, wake[, due]
 -- ARGV: 1 most jobs  2 in-progress prefix  3 in-progress (ms)  4 id prefix of turn jobs  5 job key prefix
 --       6 holder  7 lease (ms)  8 life of the lease's record (ms)  9 state key prefix  10 how many ids to look at
+--       11 "1" for calls on approval
 -- Without `due`, which is so in a cluster, the calls lie in other slots: their jobs leave the queue unclaimed.
 -- Returns {{"job", id, score} | {"turns", call_sid, {claim as in claim.lua}} | {"call", call_sid}, …}
 -- include: call_clock
@@ -30,7 +31,7 @@ for i = 1, #ids, 2 do
       claimed[#claimed + 1] = {'call', call_sid}
     else
       local keys = {state = state, inbox = tag .. 'inbox', turns = tag .. 'turns', lease = tag .. 'lease', due = KEYS[3]}
-      local claim = claim_call(keys, call_sid, ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), now)
+      local claim = claim_call(keys, call_sid, ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), now, ARGV[11] == '1')
       if claim then claimed[#claimed + 1] = {'turns', call_sid, claim} end
     end
   elseif redis.call('SET', ARGV[2] .. id, '1', 'PX', ARGV[3], 'NX') then

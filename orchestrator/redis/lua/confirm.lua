@@ -1,0 +1,12 @@
+-- Begin with a turn that was granted on approval: hold the lease for longer, and count the attempt, once.
+-- KEYS: lease[, due]
+-- ARGV: 1 call_sid  2 holder  3 epoch  4 lease (ms)  5 which attempt it is
+-- Returns 1, or 0 when the lease is lost
+-- include: call_clock
+-- include: call_due
+local held = redis.call('HMGET', KEYS[1], 'holder', 'epoch')
+if held[1] ~= ARGV[2] or held[2] ~= ARGV[3] then return 0 end
+local till = now_ms() + tonumber(ARGV[4])
+redis.call('HSET', KEYS[1], 'until', till, 'attempts', ARGV[5], 'forgiven', '')
+if KEYS[2] then look_after(KEYS[2], till, ARGV[1]) end
+return 1
