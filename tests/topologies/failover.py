@@ -95,6 +95,10 @@ class Service:
         """What all processes have said last."""
         return "\n".join(f"--- {name}\n{self._log(name)}" for name in self._processes)
 
+    def has_said(self, text: str) -> bool:
+        """Whether this is in anybody's log."""
+        return any(text in (self._directory / name).read_text(errors="replace") for name in self._processes)
+
     def _start(self, name: str, module: str, **more: str) -> None:
         with (self._directory / name).open("wb") as log:
             self._processes[name] = subprocess.Popen(
