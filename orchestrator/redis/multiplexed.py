@@ -103,10 +103,10 @@ class _Link(asyncio.Protocol):
 
     async def ask(self, packed: bytes, asking: bool = False) -> Any:
         """Send a command and wait for its answer; a caller who is cancelled leaves the answer to be dropped."""
-        if not self.is_up:
-            raise RedisConnectionError("the connection was lost")
-        if self._transport.get_write_buffer_size() > FULL_BYTES:
+        if self.is_up and self._transport.get_write_buffer_size() > FULL_BYTES:
             await self._room()
+        if not self.is_up or self._transport.is_closing():
+            raise RedisConnectionError("the connection was lost")
         answer: asyncio.Future[Any] = self._loop.create_future()
         now = self._loop.time()
         if asking:

@@ -50,7 +50,7 @@ class _SteadySend:
         except TimeoutError:
             await self.disconnect(nowait=True)
             raise RedisTimeoutError("Timeout writing to socket") from None
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # the latter is uvloop's, of a connection that has just been lost
             await self.disconnect(nowait=True)
             raise RedisConnectionError(f"Error while writing to socket: {error}") from error
         except BaseException:

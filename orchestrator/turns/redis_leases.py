@@ -93,13 +93,13 @@ class RedisTurnLeases(RedisTurnReading):
             raise unreadable_state(call_sid, error) from None
 
     async def confirm(self, claim: Claim) -> bool:
-        lease = claim.lease
+        lease, name = claim.lease, keys.call(claim.lease.call_sid).lease
         held = await self._scripts.run_confirmed(
-            "confirm",
-            [keys.call(lease.call_sid).lease, *self.hub.script_keys(lease.call_sid)[1:2]],
-            [lease.call_sid, lease.holder, lease.epoch, self.lease_ms, claim.attempt],
+            "renew",
+            [name, *self.hub.script_keys(lease.call_sid)[1:2]],
+            [lease.call_sid, lease.holder, lease.epoch, self.lease_ms],
         )
-        return bool(held)
+        return bool(held and await self._scripts.run("begin", [name], [lease.holder, lease.epoch, claim.attempt]))
 
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
         if not leases:

@@ -12,7 +12,7 @@ from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript, command_of
 
 SCRIPTS = (
-    "submit", "claim", "confirm", "commit", "say", "renew", "release", "reject", "rescue", "tell",
+    "submit", "claim", "begin", "commit", "say", "renew", "release", "reject", "rescue", "tell",
     "look", "hub_enter", "hub_watch", "hub_ripe", "hub_settle", "state_count",
 )  # fmt: skip
 

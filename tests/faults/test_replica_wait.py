@@ -152,7 +152,7 @@ async def test_who_waits_for_that_lets_go_when_the_turn_is_anothers(store, pair,
     assert seen == []
 
 
-async def test_who_dies_before_it_could_begin_has_made_no_attempt(store) -> None:
+async def test_who_dies_before_it_could_begin_has_made_no_attempt(store, pair) -> None:
     await store.submit(TURN, opening={})
     lease = "{voiceagent:state:CA1}:lease"
 
@@ -162,6 +162,15 @@ async def test_who_dies_before_it_could_begin_has_made_no_attempt(store) -> None
         return claim
 
     assert [(await lost_by(f"dies-{n}")).attempt for n in range(3)] == [1, 1, 1]
+    pair[1].pause()
+    hasty = store_over(store.redis, wait_ms=200)
+    for number in range(3):
+        claim = await lost_by(f"waits-{number}")
+        with pytest.raises(StoreUnconfirmed):
+            await hasty.confirm(claim)
+        await store.redis.hset(lease, "until", 0)
+        assert claim.attempt == 1
+    await resume(pair[1])
     for _ in range(2):
         begun = await store.claim("CA1", "begins")
         assert await store.confirm(begun)

@@ -4,7 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
+import uvloop
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from support.servers import RedisServer, ServerFactory
@@ -130,3 +132,24 @@ async def test_closing_the_client_closes_the_wire(client: Redis, redis_client: R
     async with asyncio.timeout(30):
         while any(int(each["id"]) == own for each in await redis_client.client_list()):
             await asyncio.sleep(0.01)
+
+
+def test_a_connection_that_uvloop_has_just_lost_is_one_that_is_lost(redis_server: RedisServer) -> None:
+    """Writing to it raises a RuntimeError there, not an OSError; the product runs on uvloop."""
+
+    async def lose_and_go_on() -> None:
+        async with connect(load_settings(redis_url=redis_server.url)) as redis:
+            command = command_of(redis)
+            await command("PING")
+            await redis.ping()
+            link, (idle,) = redis.connection_pool.wire._link, redis.connection_pool._available_connections
+            link._transport.abort()
+            idle._writer.transport.abort()
+            with pytest.raises(RedisConnectionError):
+                await link.ask(b"*1\r\n$4\r\nPING\r\n")
+            with pytest.raises(RedisConnectionError):
+                await idle.send_packed_command([b"*1\r\n$4\r\nPING\r\n"], check_health=False)
+            assert await redis.ping()
+            assert await command("PING") == b"PONG"
+
+    uvloop.run(lose_and_go_on())
