@@ -38,14 +38,19 @@ class Breaker:
         self._probe = probe
         self._give_up_at = asyncio.get_running_loop().time() + patience_at_start
         self._failures = 0
-        self._failed_at = -math.inf
+        self._failed_at = self._unconfirmed_at = -math.inf
         self._opened = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
 
     @property
     def seconds_since_failure(self) -> float:
-        """How long ago Redis was last seen to be away, or left by its replicas; infinite if it never was."""
+        """How long ago Redis was last seen to be away; infinite if it never was."""
         return asyncio.get_running_loop().time() - self._failed_at
+
+    @property
+    def seconds_since_unconfirmed(self) -> float:
+        """How long ago it was last seen to be left by its replicas, and to hold replies back; infinite if never."""
+        return asyncio.get_running_loop().time() - self._unconfirmed_at
 
     async def __aenter__(self) -> "Breaker":
         try:
@@ -72,7 +77,7 @@ class Breaker:
         except StoreFull:  # it answers, after all
             raise
         except StoreUnconfirmed:  # and so it does here, though what it says may be taken back
-            self._failures, self._failed_at = 0, asyncio.get_running_loop().time()
+            self._failures, self._unconfirmed_at = 0, asyncio.get_running_loop().time()
             raise
         except StoreUnavailable as error:
             self._failures += 1

@@ -89,7 +89,10 @@ class Resumption:
     def _sure_from(self) -> float:
         """Since when what was answered has surely reached whoever had the line (Unix seconds)."""
         breaker = self._ingress.runtime.breaker
-        return -math.inf if breaker is None else time.time() - breaker.seconds_since_failure + DELIVERY_SECONDS
+        if breaker is None:
+            return -math.inf
+        since = min(breaker.seconds_since_failure, breaker.seconds_since_unconfirmed)
+        return time.time() - since + DELIVERY_SECONDS
 
     def _gone_on(self, unsaid: past.Unsaid) -> Turn:
         """The news that of this reply no more was heard than before."""
