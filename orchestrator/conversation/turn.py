@@ -40,6 +40,11 @@ class Turn(BaseModel):
     replay_of: str | None = None
 
     @property
+    def has_words(self) -> bool:
+        """Whether the caller has said something, or pressed keys."""
+        return self.kind in ("speech", "keys")
+
+    @property
     def idempotency_key(self) -> str:
         """The same for every attempt at this turn, replays too: hand it to what must not happen twice."""
         return f"{self.call_sid}/{self.replay_of or self.turn_id}"

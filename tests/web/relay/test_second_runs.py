@@ -72,3 +72,34 @@ async def test_after_a_silence_what_a_second_run_says_is_neither_said_twice_nor_
     await wait_until(lambda: line.ended, "the reply is over")
     assert line.text == heard
     await mouth.close()
+
+
+async def test_while_what_the_caller_said_is_on_its_way_nothing_more_of_the_reply_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mouths, "VERDICT_SECONDS", 0.01)
+    pending, line = Pending("CA1", "t1"), Line()
+
+    async def look_after(speech: Speech, silent_seconds: float) -> None:
+        """It is in good hands."""
+
+    mouth = Mouth(line, look_after=look_after, done=lambda speech, result: None, fault=lambda: None)
+    mouth.speak(Speech("t1", pending))
+    run(pending, 1, "Once ", "upon ")
+    await wait_until(lambda: line.text == "Once upon ", "it is said")
+    mouth.hold()
+    mouth.hold()
+    run(pending, 1, "Once ", "upon ", "a time.")
+    mouth.decide()
+    for _ in range(10):  # so many times as long as a verdict takes
+        await pending.wait(0.01)
+    assert line.text == "Once upon "
+    mouth.decide()
+    await wait_until(lambda: line.text == "Once upon a time.", "it was not given way to")
+    mouth.hold()
+    run(pending, 1, "Once ", "upon ", "a time.", " There was")
+    reply = Reply(text="Once upon a time. There was")
+    pending.settle(TurnResult(call_sid="CA1", turn_id="t1", outcome="interrupted", reply=reply))
+    await wait_until(lambda: mouth.is_quiet or line.ended, "it gives way")
+    assert line.text == "Once upon a time."
+    await mouth.close()

@@ -104,6 +104,8 @@ class Conversation:
         while self._turns:
             turn = self._turns.popleft()
             pending = await self._submitted(turn)
+            if turn.has_words:
+                self.mouth.decide()
             if pending is not None:
                 self.mouth.speak(Speech(turn.turn_id, pending, turn))
 
@@ -124,7 +126,7 @@ class Conversation:
         """Go on without a greeting."""
         self._log(logging.INFO, "A call goes on over a new socket", action="relay.resumed")
         self._asked(past.asked(state))
-        has_spoken = any(turn.kind in ("speech", "keys") for turn in self._turns)
+        has_spoken = any(turn.has_words for turn in self._turns)
         news = await self._resumption.go_on(state, unanswered, has_spoken=has_spoken)
         if news is not None:
             self._turns.appendleft(news)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
@@ -18,7 +19,8 @@ from web.twilio.relay.line import Line, LineLost
 logger = logging.getLogger(__name__)
 
 VERDICT_SECONDS = 0.15
-"""How long a reply holds its tokens back when the caller has spoken: by then an agent that gives way has given way."""
+"""How long a reply holds its tokens back when what the caller has said was handed over: by then an agent that gives way
+has given way."""
 LINGER_SECONDS = 60.0
 LOOK_SECONDS = 2.0
 """A reply that has been silent for so long is looked after: its store may have gone away."""
@@ -31,7 +33,7 @@ class Speech:
     `turn` is None if another session handed it over; `prefix` was heard before, over another line. `said` is what was
     sent, `done` how many deeds were; `begins` are the places in `said` where utterances begin, the last of which is not
     ended while `is_open`. `heard` is what was heard of the reply when it was cut off. `held_until` is on the
-    monotonic clock.
+    monotonic clock, infinite while what the caller has said since is on its way to the store.
     """
 
     turn_id: str
@@ -79,6 +81,7 @@ class Mouth:
         self._speeches: deque[Speech] = deque()
         self._current: Speech | None = None
         self._task: asyncio.Task[None] | None = None
+        self._undecided = 0
 
     @property
     def is_quiet(self) -> bool:
@@ -87,14 +90,22 @@ class Mouth:
 
     def speak(self, speech: Speech) -> None:
         """Say this after what is being said."""
+        if self._undecided:
+            speech.held_until = math.inf
         self._speeches.append(speech)
         if self._task is None:
             self._next()
 
     def hold(self) -> None:
         """The caller has spoken: send no token of what was begun before until it is known whether it gives way."""
-        for speech in filter(None, (self._current, *self._speeches)):
-            speech.held_until = time.monotonic() + VERDICT_SECONDS
+        self._undecided += 1
+        self._hold_until(math.inf)
+
+    def decide(self) -> None:
+        """What was said then is where it belongs: what gives way to it does so now."""
+        self._undecided -= 1
+        if not self._undecided:
+            self._hold_until(time.monotonic() + VERDICT_SECONDS)
 
     def cut(self, heard: str) -> Speech | None:
         """The caller has interrupted an utterance of which they `heard` this: nothing more of what they hear is sent.
@@ -132,6 +143,10 @@ class Mouth:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=1)
+
+    def _hold_until(self, moment: float) -> None:
+        for speech in filter(None, (self._current, *self._speeches)):
+            speech.held_until = moment
 
     def _next(self) -> None:
         self._current = self._speeches.popleft()
@@ -236,7 +251,7 @@ class Mouth:
     @staticmethod
     async def _verdict(speech: Speech) -> None:
         while speech.pending.result is None and (left := speech.held_until - time.monotonic()) > 0:
-            await speech.pending.wait(left)
+            await speech.pending.wait(min(left, VERDICT_SECONDS))
 
     @staticmethod
     def _gives_way(speech: Speech) -> bool:

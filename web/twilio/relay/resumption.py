@@ -72,8 +72,6 @@ class Resumption:
             await self._line.send(frame)
         for turn_id, pending in unanswered:
             self._mouth.speak(Speech(turn_id, pending))
-        if has_spoken:
-            self._mouth.hold()
         if unsaid is None:
             return None
         if has_spoken and not unsaid.ending:

@@ -124,11 +124,11 @@ class Session:
             self._log(logging.WARNING, "Turns come faster than they can be stored; the socket is given up")
             self.give_up(1008, "too many turns")
             return
-        if kind in ("speech", "keys"):
-            self._mouth.hold()
         self._number += 1
-        turn_id = f"{self._session_id}-{self._number}"
-        self._conversation.take(Turn(turn_id=turn_id, call_sid=self.call_sid, kind=kind, **fields))
+        turn = Turn(turn_id=f"{self._session_id}-{self._number}", call_sid=self.call_sid, kind=kind, **fields)
+        if turn.has_words:
+            self._mouth.hold()
+        self._conversation.take(turn)
 
     def _asked(self, gather: Gather) -> None:
         self._keypad.options = gather
