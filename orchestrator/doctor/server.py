@@ -11,6 +11,8 @@ OLDEST_VERSION = (6, 2)
 SLOW_MS = 5.0
 VERY_SLOW_MS = 50.0
 MOST_SKEW_SECONDS = 5.0
+MOST_LAG_SECONDS = 2
+"""A replica in good health says each second how far it is."""
 MOST_MEMORY = 0.8
 MEGABYTE = 1024 * 1024
 
@@ -106,8 +108,8 @@ def _persistence(server: ServerFacts) -> Finding:
 
 def judge_confirmation(server: ServerFacts, wanted: int) -> Finding:
     """Whether so many replicas can confirm writes (`REDIS_WAIT_REPLICAS`), also when a server is lost."""
-    online = len(_online(server))
-    said = f"REDIS_WAIT_REPLICAS is {wanted}, and {online} {'is' if online == 1 else 'are'} in touch."
+    online = sum(int(replica.get("lag", 0)) <= MOST_LAG_SECONDS for replica in _online(server))
+    said = f"REDIS_WAIT_REPLICAS is {wanted}, and {online or 'none'} {'is' if online <= 1 else 'are'} in touch."
     if online < wanted:
         return Finding(
             "replicas", "problem", said, "Start more, or lower it: until then every turn is held as in an outage."
@@ -151,7 +153,7 @@ def _replicas(server: ServerFacts, kind: str) -> Iterator[Finding]:
             "No replica is in touch.",
             "Start one: without it nothing can take the master's place.",
         )
-    elif late > 2:
+    elif late > MOST_LAG_SECONDS:
         yield Finding(
             "replicas",
             "warning",

@@ -255,6 +255,12 @@ def test_replicas_that_are_to_confirm_are_counted(wanted, level) -> None:
     assert finding.message == f"REDIS_WAIT_REPLICAS is {wanted}, and 2 are in touch."
 
 
+def test_a_replica_that_says_nothing_any_more_confirms_nothing() -> None:
+    info = {"slave0": {"state": "online", "lag": 6}, "connected_slaves": 1}
+    finding = judge_confirmation(ServerFacts("here", info), 1)
+    assert (finding.level, finding.message) == ("problem", "REDIS_WAIT_REPLICAS is 1, and none is in touch.")
+
+
 def test_a_queue_that_stands_and_blocked_threads_are_told() -> None:
     workers = ({"agent": "echo", "stuck_threads": 2},)
     found = told(judge_system(SystemFacts(workers=workers, queue_depth=3, oldest_wait_seconds=9)))
