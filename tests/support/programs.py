@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 from support.servers import die_with_parent
 from support.terminal import environment
+from support.waiting import wait_until
 
 Start = Callable[..., subprocess.Popen[bytes]]
 
@@ -35,3 +37,16 @@ def programs(directory: Path, **common: str) -> Iterator[Start]:
         for process in started:
             process.kill()
             process.wait()
+
+
+async def ready(url: str) -> None:
+    """Return when calls can be answered there."""
+
+    async def is_ready() -> bool:
+        try:
+            return (await client.get("/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    async with httpx.AsyncClient(base_url=url) as client:
+        await wait_until(is_ready, f"an ingress at {url}, and a worker, are ready", 60)

@@ -15,6 +15,7 @@ from statistics import median
 
 import httpx
 from support.program import clean_environment
+from support.programs import ready
 from support.servers import die_with_parent, free_port
 from support.waiting import wait_until
 
@@ -71,9 +72,8 @@ class Service:
             self.urls.append(f"http://127.0.0.1:{port}")
             self._start(f"web{number}", "web", PORT=str(port))
             self._start(f"worker{number}", "workers")
-        async with httpx.AsyncClient() as client:
-            for url in self.urls:
-                await wait_until(lambda url=url: _is_ready(client, url), f"{url} is ready: {self.log()}", 60)
+        for url in self.urls:
+            await ready(url)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -108,13 +108,6 @@ class Service:
 
     def _log(self, name: str) -> str:
         return (self._directory / name).read_text(errors="replace")[-1500:]
-
-
-async def _is_ready(client: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await client.get(url + "/readyz")).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 class Callers:

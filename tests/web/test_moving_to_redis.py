@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from support.calls import hold
-from support.programs import Start, programs
+from support.programs import Start, programs, ready
 from support.servers import free_port
 from support.waiting import wait_until
 
@@ -24,17 +24,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start `python -m web` or `python -m workers` with this environment."""
     with programs(tmp_path) as start:
         yield start
-
-
-async def ready(url: str) -> None:
-    async def is_ready() -> bool:
-        try:
-            return (await client.get("/readyz")).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    async with httpx.AsyncClient(base_url=url) as client:
-        await wait_until(is_ready, f"{url} is ready", 60)
 
 
 def line_to(url: str, call_sid: str) -> PhoneLine:

@@ -8,9 +8,8 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 from support.ingress import redirect_of, said
-from support.programs import Start, programs
+from support.programs import Start, programs, ready
 from support.servers import RedisServer, free_port
-from support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
@@ -22,13 +21,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start `python -m web` or `python -m workers` with this environment."""
     with programs(tmp_path) as start:
         yield start
-
-
-async def is_ready(client: httpx.AsyncClient) -> bool:
-    try:
-        return (await client.get("/readyz")).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 async def post(client: httpx.AsyncClient, path: str, **fields: str) -> ElementTree.Element:
@@ -57,8 +49,8 @@ async def test_two_ingresses_are_one_to_the_caller_also_over_an_outage(start, st
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}", timeout=60) as one,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[1]}", timeout=60) as two,
     ):
-        for client in (one, two):
-            await wait_until(lambda client=client: is_ready(client), "an ingress and a worker are ready", 60)
+        for port in ports:
+            await ready(f"http://127.0.0.1:{port}")
 
         # The same webhook, ten times at once, to both.
         greetings = await asyncio.gather(*(hear(c, "/twilio/voice") for c in [one, two] * 5))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.programs import Start, programs
+from support.programs import Start, programs, ready
 from support.relay import relay_socket
 from support.servers import RedisServer, free_port
 from support.waiting import wait_until
@@ -28,17 +28,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start `python -m web` or `python -m workers` with this environment."""
     with programs(tmp_path, VOICE_CHANNEL="relay") as start:
         yield start
-
-
-async def ready(port: int) -> None:
-    async def answers() -> bool:
-        try:
-            return (await client.get("/readyz")).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-        await wait_until(answers, "an ingress and a worker are ready", 30)
 
 
 async def call_of(port: int, call_sid: str) -> dict:
@@ -78,7 +67,7 @@ async def test_an_ingress_is_killed_under_live_calls_and_all_of_them_go_on(start
     first, _ = (start("web", REDIS_URL=redis.url, PORT=str(port)) for port in ports)
     start("workers", REDIS_URL=redis.url)
     for port in ports:
-        await ready(port)
+        await ready(f"http://127.0.0.1:{port}")
     slow = Pace(characters_per_second=40)
     urls = [f"http://127.0.0.1:{port}" for port in ports]
     robots = [Robot(PhoneLine(urls[0], retry=PATIENT, pace=slow), [f"words {n}"]) for n in range(4)]
@@ -110,7 +99,7 @@ async def test_a_call_goes_on_without_redis_and_is_written_back(start, start_red
     port = free_port()
     start("web", REDIS_URL=redis.url, PORT=str(port))
     start("workers", REDIS_URL=redis.url)
-    await ready(port)
+    await ready(f"http://127.0.0.1:{port}")
     async with relay_socket(f"http://127.0.0.1:{port}", None) as caller:
         await caller.setup("CA1")
         assert await caller.reply() == GREETING
@@ -148,7 +137,7 @@ async def test_a_newer_socket_at_another_ingress_closes_the_older_one(start, sta
         start("web", REDIS_URL=redis.url, PORT=str(port))
     start("workers", REDIS_URL=redis.url)
     for port in ports:
-        await ready(port)
+        await ready(f"http://127.0.0.1:{port}")
     urls = [f"http://127.0.0.1:{port}" for port in ports]
     async with relay_socket(urls[0], None) as older, relay_socket(urls[1], None) as newer:
         await older.setup("CA1")
@@ -164,7 +153,7 @@ async def test_a_leaving_ingress_lets_the_agent_finish_and_exits_with_success(st
     port = free_port()
     web = start("web", REDIS_URL=redis.url, PORT=str(port))
     start("workers", REDIS_URL=redis.url)
-    await ready(port)
+    await ready(f"http://127.0.0.1:{port}")
     async with relay_socket(f"http://127.0.0.1:{port}", None) as caller:
         await caller.setup("CA1")
         assert await caller.reply() == GREETING
@@ -179,7 +168,7 @@ async def test_a_killed_ingress_may_come_back_itself(start, start_redis):
     port = free_port()
     web = start("web", REDIS_URL=redis.url, PORT=str(port))
     start("workers", REDIS_URL=redis.url)
-    await ready(port)
+    await ready(f"http://127.0.0.1:{port}")
     line = PhoneLine(f"http://127.0.0.1:{port}", retry=PATIENT, pace=Pace(characters_per_second=40))
     robot = Robot(line, ["hello"])
     robot.hold.set()
