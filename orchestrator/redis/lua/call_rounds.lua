@@ -8,7 +8,7 @@ local function may_look(rounds, now, grace)
   redis.call('PEXPIRE', rounds, 86400000)
   redis.call('HSET', rounds, 'at', now)
   redis.call('PEXPIRE', rounds, 86400000)
-  if now - tonumber(last[1] or '0') > grace then
+  if math.abs(now - tonumber(last[1] or '0')) > grace then -- the clock of another master may be behind
     redis.call('HSET', rounds, 'from', now + grace)
     return false
   end
