@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 VERDICT_SECONDS = 0.15
 """How long a reply holds its tokens back when what the caller has said was handed over: by then an agent that gives way
 has given way."""
+LONGEST_VERDICT_SECONDS = 2.0
+"""Where handing it over took longer, the store is slow, and the verdict takes as long; but no longer than this."""
 LINGER_SECONDS = 60.0
 LOOK_SECONDS = 2.0
 """A reply that has been silent for so long is looked after: its store may have gone away."""
@@ -82,6 +84,7 @@ class Mouth:
         self._current: Speech | None = None
         self._task: asyncio.Task[None] | None = None
         self._undecided = 0
+        self._undecided_since = 0.0
 
     @property
     def is_quiet(self) -> bool:
@@ -98,6 +101,8 @@ class Mouth:
 
     def hold(self) -> None:
         """The caller has spoken: send no token of what was begun before until it is known whether it gives way."""
+        if not self._undecided:
+            self._undecided_since = time.monotonic()
         self._undecided += 1
         self._hold_until(math.inf)
 
@@ -105,7 +110,9 @@ class Mouth:
         """What was said then is where it belongs: what gives way to it does so now."""
         self._undecided -= 1
         if not self._undecided:
-            self._hold_until(time.monotonic() + VERDICT_SECONDS)
+            now = time.monotonic()
+            took = min(now - self._undecided_since, LONGEST_VERDICT_SECONDS)
+            self._hold_until(now + max(VERDICT_SECONDS, took))
 
     def cut(self, heard: str) -> Speech | None:
         """The caller has interrupted an utterance of which they `heard` this: nothing more of what they hear is sent.
