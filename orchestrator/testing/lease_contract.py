@@ -55,6 +55,18 @@ class LeaseContract:
         assert claim.state is not None
         assert claim.state.version == 1
 
+    async def test_a_claim_says_that_its_turn_was_cut_off_already(self, store: TurnStore) -> None:
+        await store.submit(a_turn("t1"), opening=OPENING)
+        await store.submit(a_turn("t2"))
+        cut = a_turn("i2", kind="interrupted", text="ye").model_copy(update={"interrupts": "t2"})
+        await store.submit(cut)
+        claim = await claimed(store)
+        assert claim.interruption == cut
+        claim = held(await commit(store, claim))
+        assert (claim.turn.turn_id, claim.interruption) == ("t2", cut)
+        claim = held(await commit(store, claim))
+        assert (claim.turn, claim.interruption) == (cut, None)
+
     async def test_a_turn_that_comes_while_another_runs_is_given_by_the_commit(self, store: TurnStore) -> None:
         await store.submit(a_turn("t1"), opening=OPENING)
         claim = await claimed(store)

@@ -141,7 +141,14 @@ class InMemoryTurnStore:
     def _next(self, call_sid: str, desk: _Desk, state: ConversationState | None) -> Claim:
         turn = desk.inbox[0]
         desk.running = turn.turn_id
-        return Claim(Lease(call_sid, desk.holder, desk.epoch), turn, state, ending=desk.ending, streamed=desk.streamed)
+        return Claim(
+            Lease(call_sid, desk.holder, desk.epoch),
+            turn,
+            state,
+            ending=desk.ending,
+            streamed=desk.streamed,
+            interruption=next((later for later in list(desk.inbox)[1:] if later.kind == "interrupted"), None),
+        )
 
     async def confirm(self, claim: Claim) -> bool:
         return not await self.renew([claim.lease])

@@ -66,8 +66,8 @@ class RedisTurnLeases(RedisTurnReading):
         return None if granted is None else await self.granted(call_sid, holder, granted)
 
     async def granted(self, call_sid: str, holder: str, answer: Sequence[Any]) -> Claim:
-        """The claim that a script has answered: {epoch, attempt, ending, streamed, turn, state}."""
-        epoch, attempt, ending, streamed, turn, stored = answer
+        """The claim that a script has answered: {epoch, attempt, ending, streamed, turn, interruption, state}."""
+        epoch, attempt, ending, streamed, turn, interruption, stored = answer
         state, unreadable = None, False
         try:
             state = await self._state(call_sid, stored)
@@ -82,6 +82,7 @@ class RedisTurnLeases(RedisTurnReading):
             streamed=streamed == b"1",
             unreadable=unreadable,
             confirmed=not self._scripts.are_confirmed,
+            interruption=Turn.model_validate_json(interruption) if interruption else None,
         )
 
     async def _state(self, call_sid: str, stored: bytes | None) -> ConversationState | None:

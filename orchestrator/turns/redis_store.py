@@ -194,9 +194,17 @@ class RedisTurnStore(RedisTurnLeases):
             written = None
         if not following or following == b"left":
             return Commit(name, state=written)
-        attempt, ending, streamed, turn = following
-        turn = Turn.model_validate_json(turn)
-        return Commit(name, Claim(claim.lease, turn, written, int(attempt), ending == b"1", streamed == b"1"), written)
+        attempt, ending, streamed, turn, interruption = following
+        following = Claim(
+            lease=claim.lease,
+            turn=Turn.model_validate_json(turn),
+            state=written,
+            attempt=int(attempt),
+            ending=ending == b"1",
+            streamed=streamed == b"1",
+            interruption=Turn.model_validate_json(interruption) if interruption else None,
+        )
+        return Commit(name, following, written)
 
     async def reject(self, call_sid: str, turn_id: str) -> bool:
         call = keys.call(call_sid)

@@ -59,6 +59,8 @@ class TurnRunner:
         running = self.running[call_sid] = RunningTurn(claim)
         if (early := self._early.pop(call_sid, None)) is not None:
             self._give_way(running, early)
+        if (later := claim.interruption) is not None:
+            self._give_way(running, Arrival(call_sid, later.turn_id, later.kind, later.text, later.interrupts or ""))
         return running
 
     def arrived(self, arrival: Arrival) -> bool:
@@ -145,8 +147,9 @@ class TurnRunner:
         if claim.attempt > MOST_ATTEMPTS:
             await self._patient.bury(claim, f"its worker was lost {claim.attempt - 1} times while it ran")
             return outcomes.record_of_run(running, "failed"), None
-        if (stop := await self._patient.confirmed(running)) is not None:
-            return self._stopped(running, stop, None)
+        stop = await self._patient.confirmed(running)
+        if stop is not None or running.stopped.done():
+            return self._stopped(running, stop or running.stopped.result(), None)
         performance = self._host.perform(self.agent, outcomes.with_words_before(claim.turn, state), state)
         outcome = await self._perform(running, performance)
         if isinstance(outcome, Stop):

@@ -36,7 +36,8 @@ class Claim:
     `state` is None when the call's state is gone. `attempt` counts the runs of this turn, from 1; `ending` says
     that the call is over though this turn comes before its end; `streamed` that somebody listens to tokens.
     `unreadable` says that there is a state, of which this process can make nothing. One that is not `confirmed` may be
-    taken back by a failover: `confirm` it before the agent begins.
+    taken back by a failover: `confirm` it before the agent begins. `interruption` waits behind the turn: if it is about
+    this one, its caller has cut it off already.
     """
 
     lease: Lease
@@ -47,6 +48,7 @@ class Claim:
     streamed: bool = False
     unreadable: bool = False
     confirmed: bool = True
+    interruption: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,11 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.state.redis import RedisStateManager
 from orchestrator.turns.messages import Arrival, arrival_message, read_arrival
 from orchestrator.turns.outcome import note_what_was_heard
+from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.runner import TurnRunner
 
 CALL = "CA1"
 
@@ -65,6 +68,28 @@ async def test_an_interruption_of_another_reply_stops_nothing(dispatcher, go_on)
     state = await dispatcher.memory.states.get_state(CALL)
     assert state.record_of("start").heard == "sta"
     assert state.record_of("a").heard is None
+
+
+async def test_a_reply_that_was_cut_off_before_anybody_held_the_call_is_not_begun_again(redis_client):
+    seen: list[str] = []
+
+    async def agent(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        seen.append(turn.turn_id)
+        yield "all of it"
+
+    store = RedisTurnStore(redis_client, ttl_seconds=100)
+    await store.submit(turn("start", "started"), opening={"channel": "relay"}, stream=True)
+    await store.submit(turn("a"), stream=True)
+    await store.submit(turn("i", "interrupted", text="all", interrupts="a"))
+    await store.submit(turn("b"), stream=True)
+    async with AgentHost() as host:
+        runner = TurnRunner(store, Agent("test", agent, isolation="inline"), host, agent_timeout_seconds=5)
+        await runner.run(await store.claim(CALL, "worker"))
+    assert seen == ["start", "b"]
+    state = await RedisStateManager(redis_client).get_state(CALL)
+    assert [(record.turn_id, record.outcome, record.heard) for record in state.turns] == [
+        ("start", "replied", None), ("a", "interrupted", "all"), ("i", "replied", None), ("b", "replied", None),
+    ]  # fmt: skip
 
 
 async def test_news_that_overtakes_the_claim_stops_the_turn_that_must_give_way(dispatcher):

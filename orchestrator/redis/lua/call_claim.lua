@@ -1,6 +1,6 @@
 -- Included: grant the call's lease to `holder` if it is free and a turn waits.
 -- keys: state, inbox, turns, lease, due (false where it lies in another slot).
--- Returns {epoch, attempt, ending, streamed, turn, state} or nil. Running the same turn again counts an attempt,
+-- Returns {epoch, attempt, ending, streamed, turn, interruption, state} or nil. Running the same turn again counts an attempt,
 -- but not when `holder` takes over from itself: it lives, and had merely been cut off. A claim `on_approval` is
 -- counted when it is confirmed.
 local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now, on_approval)
@@ -24,5 +24,6 @@ local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now, on_app
   if on_approval then redis.call('HSET', keys.lease, 'forgiven', epoch) end
   redis.call('PEXPIRE', keys.lease, keep_ms)
   if keys.due then look_after(keys.due, now + lease_ms, call_sid) end
-  return {epoch, attempt, lease[5] or '', lease[6] or '', body, redis.call('GET', keys.state)}
+  local interruption = cut_off(keys.inbox, keys.turns)
+  return {epoch, attempt, lease[5] or '', lease[6] or '', body, interruption, redis.call('GET', keys.state)}
 end

@@ -9,3 +9,12 @@ local function next_turn(inbox, turns)
     redis.call('LPOP', inbox)
   end
 end
+
+-- The interruption that waits behind that turn, or ''.
+local function cut_off(inbox, turns)
+  for _, id in ipairs(redis.call('LRANGE', inbox, 1, 5)) do
+    local entry = redis.call('HGET', turns, id)
+    if entry and string.find(entry, '"kind":"interrupted"', 1, true) then return string.sub(entry, 2) end
+  end
+  return ''
+end

@@ -4,7 +4,7 @@
 --       'gone' if it cannot be read
 --       6 state JSON  7 state's life (ms)  8 result JSON  9 message for listeners  10 "1" if the call is over
 --       11 "1" to go on with the next turn  12 lease (ms)  13 job id  14 job function
--- Returns {status, next turn's {attempt, ending, streamed, turn} or false, state or false}; instead of the next turn
+-- Returns {status, next turn's {attempt, ending, streamed, turn, interruption} or false, state or false}; instead of the next turn
 --         'left' where turns wait and, the hub lying in another slot, nobody has been woken for them
 -- include: call_clock
 -- include: call_wake
@@ -43,7 +43,7 @@ local function go_on()
     redis.call('HSET', lease, 'until', now + tonumber(ARGV[12]), 'turn', id, 'attempts', 1)
     if KEYS[7] then look_after(KEYS[7], now + tonumber(ARGV[12]), call_sid) end
     local flags = redis.call('HMGET', lease, 'ending', 'streamed')
-    return {1, flags[1] or '', flags[2] or '', body}
+    return {1, flags[1] or '', flags[2] or '', body, cut_off(inbox, turns)}
   end
   redis.call('HSET', lease, 'holder', '', 'until', 0)
   if not KEYS[7] then return id and 'left' or false end
