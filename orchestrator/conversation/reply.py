@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.conversation.actions import DEEDS, Action, Deed
+from orchestrator.conversation.actions import DEEDS, Action, Deed, HangUp, Transfer
 from orchestrator.conversation.open_values import OpenToNewer
 
 Outcome = Literal["replied", "interrupted", "timed_out", "failed", "dropped"]
@@ -19,6 +19,11 @@ class Reply(BaseModel):
 
     text: str = ""
     actions: list[Action] = Field(default_factory=list)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it ends the session with its caller: hangs up, or hands them over."""
+        return any(isinstance(action, HangUp | Transfer) for action in self.actions)
 
     def add(self, action: Action) -> None:
         """Put `action` after the text that there is by now."""
@@ -47,7 +52,10 @@ def in_order(text: str, done: Sequence[Deed], *, since: int = 0) -> Iterator[str
 
 
 class TurnResult(BaseModel):
-    """What the ingress gets for a turn, and gets again for each retry of it."""
+    """What the ingress gets for a turn, and gets again for each retry of it.
+
+    `overlap` is the agent's policy for turns that come while another one runs; None where it is not known.
+    """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
@@ -55,3 +63,4 @@ class TurnResult(BaseModel):
     turn_id: str
     outcome: Annotated[Outcome, OpenToNewer()]
     reply: Reply = Field(default_factory=Reply)
+    overlap: str | None = Field(default=None, exclude_if=lambda overlap: overlap is None)

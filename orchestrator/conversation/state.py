@@ -14,7 +14,10 @@ Channel = Literal["gather", "relay", "api"]
 
 
 class TurnRecord(BaseModel):
-    """A turn and how it was answered. `heard` is what reached the caller where that is less than the reply."""
+    """A turn and how it was answered. `heard` is what reached the caller where that is less than the reply.
+
+    `overlap` travels with the result and is not kept.
+    """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
@@ -29,6 +32,7 @@ class TurnRecord(BaseModel):
     heard: str | None = None
     epoch: int = 0
     committed_at: datetime = Field(default_factory=now)
+    overlap: str | None = Field(default=None, exclude=True)
 
     @property
     def heard_text(self) -> str:
@@ -52,7 +56,9 @@ class TurnRecord(BaseModel):
 
     def result(self, call_sid: str) -> TurnResult:
         """What the ingress is told of this turn."""
-        return TurnResult(call_sid=call_sid, turn_id=self.turn_id, outcome=self.outcome, reply=self.reply)
+        return TurnResult(
+            call_sid=call_sid, turn_id=self.turn_id, outcome=self.outcome, reply=self.reply, overlap=self.overlap
+        )
 
 
 class EndRecord(BaseModel):

@@ -22,6 +22,8 @@ class Turn(BaseModel):
     `keys` it holds the keys too, so that an agent may treat both alike; for `interrupted` what the
     caller had heard of the last reply; for `ended` why the call ended (`completed`, `busy`, …).
     `interrupts` is the id of the turn whose reply an `interrupted` caller cut off, when that is known.
+    `unfinished` tells of words which replies had not been said to their end when the caller spoke: the id of the turn
+    that each answers, and what of it had been said.
     `confidence` is the recogniser's, 0 to 1, when it gave one. `replay_of` is the id of the turn that a person has
     replayed with this one.
     """
@@ -36,6 +38,7 @@ class Turn(BaseModel):
     confidence: float | None = None
     language: str | None = None
     interrupts: str | None = None
+    unfinished: dict[str, str] = Field(default_factory=dict, exclude_if=lambda unfinished: not unfinished)
     received_at: datetime = Field(default_factory=now)
     replay_of: str | None = None
 

@@ -196,6 +196,19 @@ class LeaseContract:
         await store.submit(a_turn("t2"))
         assert held(await commit(store, last)).attempt == 1
 
+    async def test_a_claim_of_a_turn_that_was_begun_before_tells_of_the_words_behind_it(self, store: TurnStore) -> None:
+        await store.submit(a_turn("t1"), opening=OPENING)
+        await store.submit(a_turn("t2"))
+        await store.submit(a_turn("t3"))
+        first = await claimed(store)
+        assert first.interruption is None, "nobody has begun it"
+        await self.expire(store, first)
+        again = await claimed(store, holder="bert")
+        assert again.interruption is not None
+        assert again.interruption.turn_id == "t2"
+        following = held(await commit(store, again))
+        assert (following.turn.turn_id, following.interruption) == ("t2", None)
+
     async def test_a_worker_that_takes_over_from_itself_was_merely_cut_off(self, store: TurnStore) -> None:
         await store.submit(a_turn("t1"), opening=OPENING)
         for _ in range(4):

@@ -50,6 +50,14 @@ class _Desk:
         return self.holder == lease.holder and self.epoch == lease.epoch
 
 
+def _cut_off(turn: Turn, behind: Sequence[Turn], *, was_begun: bool) -> Turn | None:
+    """What of the turns `behind` may cut `turn` off; see `Claim.interruption`."""
+    interruptions = [later for later in behind if later.kind == "interrupted"]
+    words = [later for later in behind if later.has_words] if was_begun else []
+    about_it = [later for later in interruptions if later.interrupts in (None, turn.turn_id)]
+    return next(iter([*about_it, *words, *interruptions]), None)
+
+
 def _ignore(_: object) -> None: ...
 
 
@@ -140,14 +148,14 @@ class InMemoryTurnStore:
 
     def _next(self, call_sid: str, desk: _Desk, state: ConversationState | None) -> Claim:
         turn = desk.inbox[0]
-        desk.running = turn.turn_id
+        was_begun, desk.running = desk.running == turn.turn_id, turn.turn_id
         return Claim(
             Lease(call_sid, desk.holder, desk.epoch),
             turn,
             state,
             ending=desk.ending,
             streamed=desk.streamed,
-            interruption=next((later for later in list(desk.inbox)[1:] if later.kind == "interrupted"), None),
+            interruption=_cut_off(turn, list(desk.inbox)[1:], was_begun=was_begun),
         )
 
     async def confirm(self, claim: Claim) -> bool:

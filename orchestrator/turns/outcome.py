@@ -1,5 +1,6 @@
 """What a turn leaves in the state: pure functions from what happened to what is committed."""
 
+from collections.abc import Mapping
 from typing import get_args
 
 from orchestrator.conversation.actions import Action, HangUp, SetLanguage
@@ -74,6 +75,16 @@ def note_what_was_heard(state: ConversationState, heard: str, turn_id: str | Non
             turns = list(state.turns)
             turns[index] = record.model_copy(update={"heard": heard, "reply": reply, "outcome": outcome})
             return state.model_copy(update={"turns": turns})
+    return state
+
+
+def note_unfinished(state: ConversationState, unfinished: Mapping[str, str]) -> ConversationState:
+    """The caller spoke before these replies (turn id → what had been said of each) were said to their end, and they
+    gave way: no more was heard of them. One that ends the call is said all the same."""
+    for turn_id, said in unfinished.items():
+        record = state.record_of(turn_id)
+        if record is not None and record.reply.text != said and not record.reply.leaves:
+            state = note_what_was_heard(state, said, turn_id)
     return state
 
 

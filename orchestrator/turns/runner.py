@@ -115,12 +115,13 @@ class TurnRunner:
         elif (known := state.record_of(claim.turn.turn_id)) is not None:
             record = known
         elif claim.turn.kind == "interrupted" and not self.agent.interruptions:
-            state = self._prepared(claim, state)
+            state = outcomes.note_what_was_heard(state, claim.turn.text, claim.turn.interrupts)
             record = TurnRecord.of(claim.turn, "replied", Reply(), epoch=claim.lease.epoch)
         else:
-            state = self._prepared(claim, state)
+            state = self._prepared(running, state)
             try:
                 record, after = await self._attempt(running, state)
+                record.overlap = self._overlap(running)
             except _LeftOff as left:
                 await self._leave(claim, left.stop)
                 return None
@@ -134,11 +135,12 @@ class TurnRunner:
             await self._patient.release(claim)
         return commit.next
 
-    @staticmethod
-    def _prepared(claim: Claim, state: ConversationState) -> ConversationState:
-        if claim.turn.kind == "interrupted":
-            return outcomes.note_what_was_heard(state, claim.turn.text, claim.turn.interrupts)
-        return state
+    def _prepared(self, running: RunningTurn, state: ConversationState) -> ConversationState:
+        """The state as the agent is to see it: with what is known by now of what was heard."""
+        turn = running.claim.turn
+        if turn.kind == "interrupted":
+            return outcomes.note_what_was_heard(state, turn.text, turn.interrupts)
+        return outcomes.note_unfinished(state, turn.unfinished) if self._overlap(running) == "interrupt" else state
 
     async def _attempt(
         self, running: RunningTurn, state: ConversationState

@@ -37,7 +37,8 @@ class Claim:
     that the call is over though this turn comes before its end; `streamed` that somebody listens to tokens.
     `unreadable` says that there is a state, of which this process can make nothing. One that is not `confirmed` may be
     taken back by a failover: `confirm` it before the agent begins. `interruption` waits behind the turn: if it is about
-    this one, its caller has cut it off already.
+    this one, its caller has cut it off already. Where the turn was begun before, and its worker lost, that may be
+    words, too: the agent's `overlap` decides whether it gives way to them.
     """
 
     lease: Lease

@@ -13,6 +13,7 @@ from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.in_process import InProcessDispatcher
+from orchestrator.redis import keys
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.turns.messages import Arrival, arrival_message, read_arrival
@@ -90,6 +91,74 @@ async def test_a_reply_that_was_cut_off_before_anybody_held_the_call_is_not_begu
     assert [(record.turn_id, record.outcome, record.heard) for record in state.turns] == [
         ("start", "replied", None), ("a", "interrupted", "all"), ("i", "replied", None), ("b", "replied", None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["speech", "keys"])
+@pytest.mark.parametrize(
+    ("overlap", "runs", "outcome"),
+    [
+        (None, ["start", "b"], "interrupted"),
+        ("interrupt", ["start", "b"], "interrupted"),
+        ("merge", ["start", "b"], "interrupted"),
+        ("enqueue", ["start", "a", "b"], "replied"),
+    ],
+)
+async def test_words_behind_the_turn_of_a_dead_worker_stop_its_second_run_if_the_agent_gives_way(
+    redis_client, kind, overlap, runs, outcome
+):
+    seen: list[str] = []
+
+    async def agent(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        seen.append(turn.turn_id)
+        yield "all of it"
+
+    store = RedisTurnStore(redis_client, ttl_seconds=100)
+    await store.submit(turn("start", "started"), opening={"channel": "relay"}, stream=True)
+    async with AgentHost() as host:
+        runner = TurnRunner(
+            store, Agent("test", agent, overlap=overlap, isolation="inline"), host, agent_timeout_seconds=5
+        )
+        await runner.run(await store.claim(CALL, "worker"))
+        await store.submit(turn("a"), stream=True)
+        assert await store.claim(CALL, "a worker that dies") is not None
+        await store.submit(turn("i", "interrupted", text="He", interrupts="start"))
+        await store.submit(turn("b", kind), stream=True)
+        await redis_client.hset(keys.call(CALL).lease, "until", 0)
+        await runner.run(await store.claim(CALL, "worker"))
+    assert seen == runs
+    state = await RedisStateManager(redis_client).get_state(CALL)
+    assert [record.turn_id for record in state.turns] == ["start", "a", "i", "b"]
+    assert state.record_of("a").outcome == outcome
+
+
+async def test_a_turn_that_nobody_has_begun_is_run_whatever_waits_behind_it(redis_client):
+    seen: list[str] = []
+
+    async def agent(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        seen.append(turn.turn_id)
+        yield "all of it"
+
+    store = RedisTurnStore(redis_client, ttl_seconds=100)
+    await store.submit(turn("start", "started"), opening={"channel": "relay"}, stream=True)
+    await store.submit(turn("a"), stream=True)
+    await store.submit(turn("b"), stream=True)
+    async with AgentHost() as host:
+        runner = TurnRunner(store, Agent("test", agent, isolation="inline"), host, agent_timeout_seconds=5)
+        await runner.run(await store.claim(CALL, "worker"))
+    assert seen == ["start", "a", "b"]
+
+
+async def test_words_say_what_was_heard_of_the_replies_that_they_cut_off(dispatcher, go_on):
+    go_on.set()
+    await (await dispatcher.submit(turn("a"), stream=True)).wait(5)
+    await (await dispatcher.submit(turn("b", unfinished={"a": "speech ", "start": "started done"}))).wait(5)
+    state = await dispatcher.memory.states.get_state(CALL)
+    assert [(r.turn_id, r.outcome, r.heard) for r in state.turns] == [
+        ("start", "replied", None), ("a", "interrupted", "speech "), ("b", "replied", None),
+    ]  # fmt: skip
+    dispatcher.runner.agent = Agent("test", dispatcher.runner.agent.reply, overlap="enqueue", isolation="inline")
+    await (await dispatcher.submit(turn("c", unfinished={"b": ""}))).wait(5)
+    assert (await dispatcher.memory.states.get_state(CALL)).record_of("b").heard is None
 
 
 async def test_news_that_overtakes_the_claim_stops_the_turn_that_must_give_way(dispatcher):

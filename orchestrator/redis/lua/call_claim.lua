@@ -24,6 +24,6 @@ local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now, on_app
   if on_approval then redis.call('HSET', keys.lease, 'forgiven', epoch) end
   redis.call('PEXPIRE', keys.lease, keep_ms)
   if keys.due then look_after(keys.due, now + lease_ms, call_sid) end
-  local interruption = cut_off(keys.inbox, keys.turns)
+  local interruption = cut_off(keys.inbox, keys.turns, id, lease[3] == id)
   return {epoch, attempt, lease[5] or '', lease[6] or '', body, interruption, redis.call('GET', keys.state)}
 end

@@ -43,7 +43,7 @@ local function go_on()
     redis.call('HSET', lease, 'until', now + tonumber(ARGV[12]), 'turn', id, 'attempts', 1)
     if KEYS[7] then look_after(KEYS[7], now + tonumber(ARGV[12]), call_sid) end
     local flags = redis.call('HMGET', lease, 'ending', 'streamed')
-    return {1, flags[1] or '', flags[2] or '', body, cut_off(inbox, turns)}
+    return {1, flags[1] or '', flags[2] or '', body, cut_off(inbox, turns, id, false)}
   end
   redis.call('HSET', lease, 'holder', '', 'until', 0)
   if not KEYS[7] then return id and 'left' or false end

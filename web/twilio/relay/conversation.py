@@ -19,8 +19,9 @@ from web.twilio.relay import past
 from web.twilio.relay.handover import Handover, Unanswered
 from web.twilio.relay.inbound import Setup
 from web.twilio.relay.line import Line, LineLost
-from web.twilio.relay.mouth import Mouth, Speech
+from web.twilio.relay.mouth import Mouth
 from web.twilio.relay.resumption import Resumption
+from web.twilio.relay.speech import Speech
 from web.twilio.turn_ids import START
 
 logger = logging.getLogger(__name__)
@@ -103,6 +104,8 @@ class Conversation:
     async def _hand_over(self) -> None:
         while self._turns:
             turn = self._turns.popleft()
+            if turn.has_words and (unfinished := self.mouth.unfinished()):
+                turn = turn.model_copy(update={"unfinished": unfinished})
             pending = await self._submitted(turn)
             if turn.has_words:
                 self.mouth.decide()

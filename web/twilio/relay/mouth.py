@@ -6,15 +6,14 @@ import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 
-from orchestrator.conversation.actions import Action, Deed, Gather, HangUp, SetSpeech, Transfer
+from orchestrator.conversation.actions import Action, Deed, Gather, HangUp, SetLanguage, SetSpeech, Transfer
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply
 from web.twilio.relay import outbound
 from web.twilio.relay.hearing import SpeakingClock
 from web.twilio.relay.line import Line, LineLost
+from web.twilio.relay.speech import Speech, heard_of
 
 logger = logging.getLogger(__name__)
 
@@ -24,33 +23,10 @@ has given way."""
 LONGEST_VERDICT_SECONDS = 2.0
 """Where handing it over took longer, the store is slow, and the verdict takes as long; but no longer than this."""
 LINGER_SECONDS = 60.0
+GIVES_WAY = "interrupt"
+"""The overlap policy of an agent whose reply is not gone on with when its caller speaks."""
 LOOK_SECONDS = 2.0
 """A reply that has been silent for so long is looked after: its store may have gone away."""
-
-
-@dataclass(eq=False)
-class Speech:
-    """A reply that is to be said, in one utterance or, when something is done amid it, in several.
-
-    `turn` is None if another session handed it over; `prefix` was heard before, over another line. `said` is what was
-    sent, `done` how many deeds were; `begins` are the places in `said` where utterances begin, the last of which is not
-    ended while `is_open`. `heard` is what was heard of the reply when it was cut off. `held_until` is on the
-    monotonic clock, infinite while what the caller has said since is on its way to the store.
-    """
-
-    turn_id: str
-    pending: PendingReply
-    turn: Turn | None = None
-    prefix: str = ""
-    said: str = ""
-    done: int = 0
-    begins: list[int] = field(default_factory=list)
-    is_open: bool = False
-    manner: SetSpeech = outbound.PLAIN
-    heard: str = ""
-    leaving: Action | None = None
-    held_until: float = 0.0
-    since: float = field(default_factory=time.monotonic)
 
 
 LookAfter = Callable[[Speech, float], Awaitable[None]]
@@ -85,6 +61,7 @@ class Mouth:
         self._task: asyncio.Task[None] | None = None
         self._undecided = 0
         self._undecided_since = 0.0
+        self._overlap: str | None = None
 
     @property
     def is_quiet(self) -> bool:
@@ -95,6 +72,7 @@ class Mouth:
         """Say this after what is being said."""
         if self._undecided:
             speech.held_until = math.inf
+            self._overtake(speech)
         self._speeches.append(speech)
         if self._task is None:
             self._next()
@@ -105,6 +83,12 @@ class Mouth:
             self._undecided_since = time.monotonic()
         self._undecided += 1
         self._hold_until(math.inf)
+        for speech in self._waiting:
+            self._overtake(speech)
+
+    def unfinished(self) -> dict[str, str]:
+        """What has been said so far of each reply over which the caller has spoken, by the turn that it answers."""
+        return {speech.turn_id: speech.prefix + speech.said for speech in self._waiting if speech.is_overtaken}
 
     def decide(self) -> None:
         """What was said then is where it belongs: what gives way to it does so now."""
@@ -123,7 +107,7 @@ class Mouth:
         cut, unspoken = self.latest, self.clock.unspoken
         self.clock.silent()
         if cut is not None and not cut.heard:
-            cut.heard = _heard(cut, heard, unspoken)
+            cut.heard = heard_of(cut, heard, unspoken)
         if cut is not None and cut is self._current and cut.leaving is None and self._task is not None:
             self._task.cancel()
         return cut
@@ -151,9 +135,20 @@ class Mouth:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=1)
 
+    @property
+    def _waiting(self) -> list[Speech]:
+        """What is being said, and what comes after it."""
+        return [*filter(None, (self._current, *self._speeches))]
+
     def _hold_until(self, moment: float) -> None:
-        for speech in filter(None, (self._current, *self._speeches)):
+        for speech in self._waiting:
             speech.held_until = moment
+
+    @staticmethod
+    def _overtake(speech: Speech) -> None:
+        """The caller speaks before the end of it, unless it is the greeting of a call that has begun here: that answers
+        nothing they have said."""
+        speech.is_overtaken = speech.turn is None or speech.turn.kind != "started"
 
     def _next(self) -> None:
         self._current = self._speeches.popleft()
@@ -175,9 +170,10 @@ class Mouth:
         await self._say_text(speech)
         result = speech.pending.result
         assert result is not None, "tokens end with the result"
+        self._overlap = result.overlap or self._overlap
         self._done(speech, result)
         await self._end_utterance(speech)
-        if result.outcome in ("interrupted", "dropped"):
+        if result.outcome in ("interrupted", "dropped") or self._gives_way(speech):
             return
         if not speech.said and not speech.done and speech.turn is not None and speech.turn.kind != "interrupted":
             await self._line.send(outbound.text("", is_last=True))
@@ -219,9 +215,12 @@ class Mouth:
                     continue
                 part, coming = coming.result(), None
                 await self._verdict(speech)
-                if part is None or self._gives_way(speech):
+                if part is None:
                     return True
-                await self._perform(speech, part)
+                if speech.pending is not pending:
+                    return False
+                if not self._gives_way(speech) or isinstance(part, SetLanguage):  # which holds for all that follows
+                    await self._perform(speech, part)
         finally:
             if coming is not None:
                 coming.cancel()
@@ -255,23 +254,22 @@ class Mouth:
             speech.is_open = False
             await self._line.send(outbound.text("", is_last=True, speech=speech.manner))
 
-    @staticmethod
-    async def _verdict(speech: Speech) -> None:
+    async def _verdict(self, speech: Speech) -> None:
+        """Wait until it is known whether the speech gives way to what was said since; not for ever, unless the agent is
+        known to give way: then its worker may merely not have heard of it."""
         while speech.pending.result is None and (left := speech.held_until - time.monotonic()) > 0:
             await speech.pending.wait(min(left, VERDICT_SECONDS))
+        pending = speech.pending
+        while speech.is_overtaken and self._overlap == GIVES_WAY and pending is speech.pending:
+            if pending.result is not None or await pending.wait(LOOK_SECONDS) is not None:
+                return
+            await self._look_after(speech, time.monotonic() - speech.since)
 
     @staticmethod
     def _gives_way(speech: Speech) -> bool:
+        """Whether nothing more of it is said: it was stopped, or its caller has spoken before its end, for an agent
+        that does not want it heard then. Whoever is hung up, or handed over, is told so in any case."""
         result = speech.pending.result
-        return result is not None and result.outcome == "interrupted"
-
-
-def _heard(speech: Speech, heard: str, unspoken: int) -> str:
-    """All that was heard of `speech` when `heard` was of one of its utterances, the last `unspoken` of which the
-    provider has not said to be over."""
-    ends = [*speech.begins[1:], len(speech.said)]
-    spoken = min(max(len(speech.begins) - unspoken, 0), max(len(speech.begins) - 1, 0))
-    open_ones = list(zip(speech.begins, ends, strict=True))[spoken:]
-    fitting = (begin for begin, end in open_ones if speech.said[begin:end].strip().startswith(heard.strip()))
-    begin = next(fitting, open_ones[0][0] if open_ones else 0)
-    return speech.prefix + speech.said[:begin] + heard
+        if result is None or result.outcome == "interrupted":
+            return result is not None
+        return speech.is_overtaken and result.overlap == GIVES_WAY and not result.reply.leaves

@@ -18,7 +18,8 @@ from web.twilio.relay.handover import Handover, Unanswered
 from web.twilio.relay.inbound import Setup
 from web.twilio.relay.line import Line
 from web.twilio.relay.lines import read_lines
-from web.twilio.relay.mouth import Mouth, Speech
+from web.twilio.relay.mouth import Mouth
+from web.twilio.relay.speech import Speech
 
 LINES = "lines"
 """The parameter by which a session is told of the call's earlier lines."""

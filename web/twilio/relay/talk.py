@@ -12,7 +12,7 @@ from web.twilio.relay.conversation import Conversation
 from web.twilio.relay.inbound import Dtmf, Inbound, Info, Interrupt, Malformed, Prompt, Setup, Trouble, Unknown
 from web.twilio.relay.keypad import PAUSE_SECONDS, Keypad
 from web.twilio.relay.line import Line
-from web.twilio.relay.mouth import Speech
+from web.twilio.relay.speech import Speech
 
 logger = logging.getLogger(__name__)
 

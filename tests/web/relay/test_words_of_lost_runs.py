@@ -1,0 +1,184 @@
+"""Who has spoken again does not hear the reply to what they had said before, unless the agent wants it heard."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from support.ingress import CALL
+from support.relay import relay_socket
+from support.waiting import wait_until
+
+from orchestrator.agents.protocol import Agent
+from orchestrator.conversation.actions import HangUp, SetLanguage
+from orchestrator.conversation.reply import Reply, TurnResult
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.hub import Pending
+from orchestrator.errors import StoreUnavailable
+from orchestrator.turns.messages import Piece, Token
+from web.twilio.relay import mouth as mouths
+from web.twilio.relay.mouth import Mouth, Speech
+
+
+class Line:
+    """Notes what it is given."""
+
+    def __init__(self) -> None:
+        self.frames: list[str] = []
+
+    async def send(self, *frames: str) -> None:
+        self.frames += frames
+
+    def linger(self, seconds: float) -> None:
+        """The session is over."""
+
+
+async def _in_good_hands(speech: Speech, silent_seconds: float) -> None:
+    """Its turn is being run."""
+
+
+def quiet_mouth(line: Line) -> Mouth:
+    ignore: Callable[..., None] = lambda *_: None  # noqa: E731
+    return Mouth(line, look_after=_in_good_hands, done=ignore, fault=ignore)  # type: ignore[arg-type]
+
+
+def settled(pending: Pending, overlap: str | None, *, text: str = "Once upon a time.", actions: Any = ()) -> None:
+    reply = Reply(text=text, actions=list(actions))
+    pending.settle(TurnResult(call_sid="CA1", turn_id=pending.turn_id, outcome="replied", reply=reply, overlap=overlap))
+
+
+@pytest.mark.parametrize(
+    ("overlap", "is_said"), [("interrupt", False), ("enqueue", True), ("merge", True), ("reject", True), (None, True)]
+)
+async def test_an_attached_reply_that_is_there_after_the_caller_spoke_again_is_said_if_the_agent_wants_it(
+    overlap: str | None, is_said: bool
+) -> None:
+    line, attached, next_one = Line(), Pending("CA1", "t1"), Pending("CA1", "t2")
+    mouth = quiet_mouth(line)
+    mouth.speak(Speech("t1", attached))
+    mouth.hold()
+    assert mouth.unfinished() == {"t1": ""}
+    settled(attached, overlap)
+    mouth.decide()
+    mouth.speak(Speech("t2", next_one))
+    settled(next_one, overlap, text="Something else.")
+    await wait_until(lambda: any("Something else." in frame for frame in line.frames), "the next reply is said")
+    assert any("Once upon" in frame for frame in line.frames) is is_said
+    await mouth.close()
+
+
+async def test_what_was_begun_before_the_caller_spoke_is_not_gone_on_with() -> None:
+    line, pending, next_one = Line(), Pending("CA1", "t1"), Pending("CA1", "t2")
+    mouth = quiet_mouth(line)
+    mouth.speak(Speech("t1", pending))
+    pending.heard(Token("CA1", "t1", 1, Piece(0, "Once ")))
+    await wait_until(lambda: len(line.frames) == 1, "it was begun")
+    mouth.hold()
+    assert mouth.unfinished() == {"t1": "Once "}
+    settled(pending, "interrupt")
+    mouth.decide()
+    mouth.speak(Speech("t2", next_one))
+    settled(next_one, "interrupt", text="Something else.")
+    await wait_until(lambda: any("Something else." in frame for frame in line.frames), "the next reply is said")
+    assert not any("upon" in frame for frame in line.frames)
+    await mouth.close()
+
+
+async def test_where_the_agent_gives_way_nothing_is_said_until_it_is_known_how_it_came_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mouths, "VERDICT_SECONDS", 0.01)
+    monkeypatch.setattr(mouths, "LOOK_SECONDS", 0.01)
+    line, first, second, third = Line(), Pending("CA1", "t1"), Pending("CA1", "t2"), Pending("CA1", "t3")
+    mouth = quiet_mouth(line)
+    mouth.speak(Speech("t1", first))
+    settled(first, "interrupt", text="Hello!")
+    await wait_until(lambda: any('"last": true' in frame for frame in line.frames), "it is said")
+    mouth.speak(Speech("t2", second))
+    mouth.hold()
+    mouth.decide()
+    mouth.speak(Speech("t3", third))
+    second.heard(Token("CA1", "t2", 1, Piece(0, "Once ")))
+    for _ in range(20):
+        await second.wait(0.01)
+    assert not any("Once" in frame for frame in line.frames), "the news of the next words may have been lost"
+    settled(second, "interrupt")
+    settled(third, "interrupt", text="Something else.")
+    await wait_until(lambda: any("Something else." in frame for frame in line.frames), "the next reply is said")
+    assert not any("Once" in frame for frame in line.frames)
+    await mouth.close()
+
+
+async def test_nobody_is_hung_up_without_the_words_that_say_so() -> None:
+    line, attached = Line(), Pending("CA1", "t1")
+    mouth = quiet_mouth(line)
+    mouth.speak(Speech("t1", attached))
+    mouth.hold()
+    settled(attached, "interrupt", text="Goodbye!", actions=[HangUp()])
+    mouth.decide()
+    await wait_until(lambda: any("Goodbye!" in frame for frame in line.frames), "it is said")
+    mouth.clock.silent()
+    await wait_until(lambda: any('"end"' in frame for frame in line.frames), "the session ends")
+    await mouth.close()
+
+
+async def test_a_language_that_was_chosen_holds_though_nothing_is_said() -> None:
+    line, attached = Line(), Pending("CA1", "t1")
+    mouth = quiet_mouth(line)
+    mouth.speak(Speech("t1", attached))
+    mouth.hold()
+    settled(attached, "interrupt", text="Hej!", actions=[SetLanguage(speech="sv-SE", at=0)])
+    mouth.decide()
+    await wait_until(lambda: mouth.is_quiet, "it is over")
+    assert ["sv-SE" in frame for frame in line.frames] == [True]
+    await mouth.close()
+
+
+@pytest.mark.parametrize("overlap", ["interrupt", "enqueue"])
+async def test_a_reply_that_is_ready_after_the_caller_came_back_and_spoke(start_ingress, gate, overlap):
+    noted: list[str] = []
+
+    async def slow(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        if turn.kind == "started":
+            yield "Hello!"
+        elif turn.text == "a story":
+            await gate.wait()
+            yield "Once upon a time."
+        else:
+            record = state.record_of("VX1-1")
+            noted.append(record.heard_text)
+            yield f"You said {turn.text}."
+
+    async with start_ingress(agent=slow) as ingress:
+        runner = ingress.runtime.dispatcher.real.runner
+        runner.agent = Agent("slow", slow, overlap=overlap, isolation="inline")
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL)
+            await caller.reply()
+            await caller.prompt("a story")
+            await wait_until(lambda: len(ingress.turns) == 2, "the turn was handed over")
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL, "VX2", customParameters={"lines": "0-1"})
+            session = await wait_until(lambda: _session(ingress), "the session has found its call")
+            ingress.trouble(StoreUnavailable("away"))
+            await caller.prompt("never mind")
+            await wait_until(lambda: session.unfinished(), "the words are on their way")
+            gate.set()
+            await asyncio.wait_for(ingress.runtime.dispatcher.real.idle(CALL, 5), 6)
+            ingress.trouble(None)
+            heard = [await caller.reply()]
+            if overlap == "enqueue":
+                heard.append(await caller.reply())
+        state = await ingress.state()
+    assert heard[-1] == "You said never mind."
+    assert ("Once upon a time." in heard) is (overlap == "enqueue")
+    assert noted == ["Once upon a time." if overlap == "enqueue" else ""]
+    assert (state.record_of("VX1-1").heard == "") is (overlap == "interrupt")
+
+
+def _session(ingress) -> Mouth | None:
+    """The mouth of the one session, once it has attached to what is unanswered."""
+    sessions = list(ingress.app.state.ingress.relay._sessions.values())
+    mouth = sessions[0]._mouth if sessions else None
+    return mouth if mouth is not None and mouth._current is not None else None

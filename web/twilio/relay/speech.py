@@ -1,0 +1,47 @@
+"""One reply as it is said over one session: what was sent of it, and what was heard."""
+
+import time
+from dataclasses import dataclass, field
+
+from orchestrator.conversation.actions import Action, SetSpeech
+from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.dispatcher import PendingReply
+from web.twilio.relay import outbound
+
+
+@dataclass(eq=False)
+class Speech:
+    """A reply that is to be said, in one utterance or, when something is done amid it, in several.
+
+    `turn` is None if another session handed it over; `prefix` was heard before, over another line. `said` is what was
+    sent, `done` how many deeds were; `begins` are the places in `said` where utterances begin, the last of which is not
+    ended while `is_open`. `heard` is what was heard of the reply when it was cut off. `held_until` is on the
+    monotonic clock, infinite while what the caller has said since is on its way to the store. It `is_overtaken` once
+    they have.
+    """
+
+    turn_id: str
+    pending: PendingReply
+    turn: Turn | None = None
+    prefix: str = ""
+    said: str = ""
+    done: int = 0
+    begins: list[int] = field(default_factory=list)
+    is_open: bool = False
+    manner: SetSpeech = outbound.PLAIN
+    heard: str = ""
+    leaving: Action | None = None
+    held_until: float = 0.0
+    is_overtaken: bool = False
+    since: float = field(default_factory=time.monotonic)
+
+
+def heard_of(speech: Speech, heard: str, unspoken: int) -> str:
+    """All that was heard of `speech` when `heard` was of one of its utterances, the last `unspoken` of which the
+    provider has not said to be over."""
+    ends = [*speech.begins[1:], len(speech.said)]
+    spoken = min(max(len(speech.begins) - unspoken, 0), max(len(speech.begins) - 1, 0))
+    open_ones = list(zip(speech.begins, ends, strict=True))[spoken:]
+    fitting = (begin for begin, end in open_ones if speech.said[begin:end].strip().startswith(heard.strip()))
+    begin = next(fitting, open_ones[0][0] if open_ones else 0)
+    return speech.prefix + speech.said[:begin] + heard
