@@ -192,6 +192,12 @@ class Settings(BaseSettings):
         """Whether this is a deployment: unsigned webhooks and an API without a key are refused."""
         return self.environment == "production"
 
+    @property
+    def has_public_url(self) -> bool:
+        """Whether `PUBLIC_BASE_URL` names another place than this machine: others reach the server there."""
+        host = urlsplit(self.public_base_url or "").hostname or "localhost"
+        return host not in ("localhost", "::1") and not host.startswith("127.")
+
     def effective_redis_url(self) -> str:
         """`REDIS_URL`, or the URL that the parts make. Holds the password: never log it."""
         if self.redis_url is not None:

@@ -15,6 +15,7 @@ from web.api import routes as api
 from web.dashboard import routes as dashboard
 from web.dashboard.board import Board
 from web.ingress import Ingress, OpenRuntime, Pace
+from web.local_access import ForwardingWatch, LocalAccess
 from web.outbound.line import ProviderLine
 from web.outbound.placing import Outbound
 from web.providers import routes as providers
@@ -32,6 +33,7 @@ def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, p
     Raises `BadSetting` when these settings are not safe to serve with.
     """
     figures = Metrics()
+    access = LocalAccess(settings)
     signatures = Signatures(settings)
     opened = open_runtime or _real_runtime(settings)
 
@@ -50,11 +52,13 @@ def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, p
         routes=routes,
         middleware=[
             Middleware(metrics.RequestCount, metrics=figures, routes=routes),
+            Middleware(ForwardingWatch, access=access),
             Middleware(LastResort),
         ],
         exception_handlers={HTTPException: refusal},
         lifespan=lifespan,
     )
+    app.state.local_access = access
     app.state.genuine = providers.genuine_checks(settings, signatures.public_url)
     app.router.redirect_slashes = False  # a redirected webhook would lose its signature
     return app

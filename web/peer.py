@@ -1,19 +1,35 @@
 """Who is on the other side of a connection."""
 
+from collections.abc import Iterable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-_PROXY_HEADERS = (
-    "cf-connecting-ip",
+_FORWARDING_HEADERS = (
+    "cdn-loop",
+    "cf-",
+    "fastly-",
+    "fly-",
     "forwarded",
+    "ngrok-",
+    "tailscale-",
+    "true-client-ip",
     "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
+    "x-amzn-trace-id",
+    "x-arr-",
+    "x-azure-",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-",
+    "x-forwarded",
+    "x-original-",
+    "x-proxyuser-ip",
     "x-real-ip",
+    "x-request-via",
+    "x-tunnel",
 )
+"""How the names of headers begin that proxies, tunnels and content networks add; browsers and our clients do not."""
 
 
 def is_local(connection: HTTPConnection) -> bool:
@@ -24,24 +40,31 @@ def is_local(connection: HTTPConnection) -> bool:
     its own name point here, in `Host`.
     """
     headers = connection.headers
-    if connection.client is None or any(name in headers for name in _PROXY_HEADERS):
+    if connection.client is None or forwarding_header(headers.keys()) is not None:
         return False
     origin = headers.get("origin")
     return (
-        _is_loopback(connection.client.host)
-        and _is_loopback(_host_of(f"//{headers.get('host', '')}"))
-        and (origin is None or _is_loopback(_host_of(origin)))
+        is_loopback(connection.client.host)
+        and is_loopback(host_of(f"//{headers.get('host', '')}"))
+        and (origin is None or is_loopback(host_of(origin)))
     )
 
 
-def _host_of(url: str) -> str:
+def forwarding_header(names: Iterable[str]) -> str | None:
+    """The first of the header names that only a proxy or tunnel adds. They are taken in lower case."""
+    return next((name for name in names if name.startswith(_FORWARDING_HEADERS)), None)
+
+
+def host_of(url: str) -> str:
+    """The host in a URL; "" when there is none, or the URL is none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether the name or address is this machine's own."""
     if host == "localhost":
         return True
     try:

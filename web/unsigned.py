@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from orchestrator.settings import Settings
-from web.peer import is_local
+from web.local_access import local_access_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,10 @@ class UnsignedWebhooks:
         """Return if the webhook may pass, else answer 403."""
         if self._settings.is_production:
             raise HTTPException(403, f"{self._variable} is not set: nothing is taken from this provider.")
-        if not is_local(connection):
+        access = local_access_of(connection)
+        if access.why_not:
+            raise HTTPException(403, f"Set {self._variable}: {access.why_not}, so unsigned webhooks are refused.")
+        if not access.allows(connection):
             raise HTTPException(403, f"Set {self._variable}: without it only this machine may send webhooks.")
         if not self._warned:
             self._warned = True

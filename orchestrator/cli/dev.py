@@ -7,6 +7,7 @@ another one; USE_REDIS=false does without, and without workers. Ctrl-C stops eve
 import argparse
 import asyncio
 import os
+import secrets
 import socket
 import sys
 from contextlib import suppress
@@ -60,6 +61,7 @@ class Development:
         given = settings.model_fields_set
         self._in_memory = "use_redis" in given and not settings.use_redis
         self._embedded = not (self._in_memory or given & {"redis_url", "redis_host"})
+        self._made_key = _key_for(settings)
 
     async def run(self) -> int:
         """Start everything, say how to call, and go on until a signal comes."""
@@ -70,6 +72,8 @@ class Development:
             "LOG_FORMAT": "text",
             "PYTHONUNBUFFERED": "1",
         }
+        if self._made_key is not None:
+            environment["API_KEY"] = self._made_key
         if not self._embedded:
             return await self._supervise([], environment)
 
@@ -116,6 +120,7 @@ class Development:
             ("Talk to it", f".venv/bin/voiceagent call{other_port}   (in a second terminal)"),
             *self._by_phone(),
             ("Watch", f"{url}/dashboard   {url}/health/detailed"),
+            *self._by_key(),
             ("State", self._where_the_state_is()),
             ("Stop", "Ctrl-C"),
         ]
@@ -128,10 +133,22 @@ class Development:
         exposing = [] if public else [("", tunnel), ("", "PUBLIC_BASE_URL=https://YOUR-HOST")]
         return [("By phone", f"your Twilio number's webhook is  POST {webhook}"), *exposing]
 
+    def _by_key(self) -> list[tuple[str, str]]:
+        """Others reach this server, so the dashboard and the API want a key: the one that was made, if none is set."""
+        if self._made_key is None:
+            return []
+        return [("Key", f"API_KEY={self._made_key}   (of this run; set one of your own to keep it)")]
+
     def _where_the_state_is(self) -> str:
         if self._in_memory:
             return "in the memory of web (USE_REDIS=false): calls end with it"
         return "in the embedded Valkey, kept in .voiceagent" if self._embedded else "in the Redis of your settings"
+
+
+def _key_for(settings: Settings) -> str | None:
+    """A new key, if others reach this server and there is none."""
+    needs_one = settings.has_public_url and settings.api_key is None and not settings.is_production
+    return secrets.token_urlsafe(32) if needs_one else None
 
 
 def free_port(host: str | None, port: int) -> int:

@@ -83,6 +83,11 @@ def _safety(settings: Settings) -> Iterator[Finding]:
             "settings", "note", "PUBLIC_BASE_URL is not set: signatures are checked against the Host of each request.",
             "Behind a proxy or on another port, set it to the URL that Twilio calls.",
         )  # fmt: skip
+    if settings.has_public_url and settings.api_key is None and not settings.is_production:
+        yield Finding(
+            "settings", "note", "PUBLIC_BASE_URL is set and API_KEY is not: the API and the dashboard are closed.",
+            "Set API_KEY. voiceagent dev makes one for each run.",
+        )  # fmt: skip
     if settings.is_production and settings.api_key is None:
         yield Finding("settings", "note", "API_KEY is not set: the API under /calls is off.", "Set one if you want it.")
 

@@ -1,10 +1,12 @@
 """`voiceagent dev`: the whole product, started by one command, in real processes."""
 
+import re
 import signal
 import socket
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 from support.servers import free_port
 from support.terminal import VOICEAGENT, Running, in_the_background, run_script
@@ -99,3 +101,28 @@ async def test_a_taken_port_is_told_at_once_and_what_to_do(tmp_path: Path) -> No
     assert code == 1
     assert f"Port {port} at 127.0.0.1 cannot be had" in errors
     assert f"PORT={port + 1} make run" in errors
+
+
+async def test_a_server_that_others_reach_is_given_a_key_and_the_key_is_shown(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    settings = ECHO | {"USE_REDIS": "false", "PORT": str(port), "PUBLIC_BASE_URL": "https://calls.example"}
+    async with in_the_background(*VOICEAGENT, "dev", cwd=tmp_path, settings=settings) as running:
+        await running.shows("VoiceAgent answers calls.", START_SECONDS)
+        await running.shows("Stop", START_SECONDS)
+        made = re.search(r"API_KEY=(\S{32,})", running.text)
+        assert made is not None, running.text
+        async with httpx.AsyncClient(base_url=url) as client:
+            assert (await client.get("/calls")).status_code == 401
+            opened = await client.get("/calls", headers={"Authorization": f"Bearer {made[1]}"})
+        assert opened.status_code == 200
+        assert running.text.count(made[1]) == 1
+
+
+@pytest.mark.parametrize("settings", [{}, {"PUBLIC_BASE_URL": "https://calls.example", "API_KEY": "mine"}])
+async def test_no_key_is_made_for_a_server_that_needs_none(tmp_path: Path, settings: dict[str, str]) -> None:
+    settings = ECHO | {"USE_REDIS": "false", "PORT": str(free_port())} | settings
+    async with in_the_background(*VOICEAGENT, "dev", cwd=tmp_path, settings=settings) as running:
+        await running.shows("VoiceAgent answers calls.", START_SECONDS)
+        await running.shows("Stop", START_SECONDS)
+        assert "API_KEY" not in running.text

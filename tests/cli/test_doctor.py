@@ -280,6 +280,7 @@ def test_a_queue_that_stands_and_blocked_threads_are_told() -> None:
         ({"state_ttl_seconds": 60}, "STATE_TTL_SECONDS is 60."),
         ({"agent_timeout_seconds": 90}, "AGENT_TIMEOUT_SECONDS is 90."),
         ({"public_base_url": "http://calls.example"}, "PUBLIC_BASE_URL is not https."),
+        ({"public_base_url": "https://calls.example"}, "PUBLIC_BASE_URL is set and API_KEY is not"),
         ({"environment": "production"}, "API_KEY is not set: the API under /calls is off."),
     ],
 )  # fmt: skip

@@ -6,19 +6,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from orchestrator.settings import Settings
-from web.peer import is_local
+from web.local_access import local_access_of
 
 
 def check_key(connection: HTTPConnection, settings: Settings) -> None:
     """Return if the request may pass; else answer 401, or 403 where no key is set.
 
-    Without a key the API is off in production, and open to this machine alone in development.
+    Without a key the API is off in production, and open to this machine alone in development: to nobody, once others
+    reach the server (`LocalAccess`).
     """
     if settings.api_key is not None and settings.api_key.get_secret_value():
         _check_bearer(connection, settings.api_key.get_secret_value())
     elif settings.is_production:
         raise HTTPException(403, "The API is off. Set API_KEY to turn it on.")
-    elif not is_local(connection):
+    elif (access := local_access_of(connection)).why_not:
+        raise HTTPException(403, f"Set API_KEY: {access.why_not}, so the API is closed without one.")
+    elif not access.allows(connection):
         raise HTTPException(403, "Set API_KEY: without it only this machine may use the API, at localhost.")
 
 

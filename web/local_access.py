@@ -1,0 +1,73 @@
+"""What a development server without keys gives to its own machine, as long as nobody else can reach it.
+
+A request through a tunnel comes from loopback, too. One that says so is refused by itself (`web.peer`); but a tunnel
+that passes bytes on adds nothing, and who comes through it writes `Host: localhost`. So the whole server counts as
+public as soon as `PUBLIC_BASE_URL` names another place, or any request shows that it was forwarded.
+"""
+
+import logging
+
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from orchestrator.settings import Settings
+from web.peer import forwarding_header, host_of, is_local, is_loopback
+
+logger = logging.getLogger(__name__)
+
+
+class LocalAccess:
+    """Decides for one server. `why_not` says why even this machine is refused; "" while it is not."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.why_not = "PUBLIC_BASE_URL says that others reach this server" if settings.has_public_url else ""
+
+    def allows(self, connection: HTTPConnection) -> bool:
+        """Whether the request comes from this machine, and this machine alone can send any."""
+        return not self.why_not and is_local(connection)
+
+    def note(self, connection: HTTPConnection) -> None:
+        """Remember for good that requests are forwarded here, once one shows it."""
+        if self.why_not:
+            return
+        sign = _forwarding_sign(connection)
+        if sign:
+            self.why_not = "requests reach this server through a proxy or tunnel"
+            logger.warning(
+                "A request was forwarded to this server (%s): from now on nothing is taken without a key. Set API_KEY.",
+                sign,
+                extra={"action": "server.forwarded"},
+            )
+
+
+class ForwardingWatch:
+    """ASGI layer: shows each request to `LocalAccess` before it is answered."""
+
+    def __init__(self, app: ASGIApp, access: LocalAccess) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Look, and pass the request on."""
+        if scope["type"] in ("http", "websocket"):
+            self._access.note(HTTPConnection(scope))
+        await self._app(scope, receive, send)
+
+
+def local_access_of(connection: HTTPConnection) -> LocalAccess:
+    """The decision of the server that this request came in at."""
+    access = connection.app.state.local_access
+    assert isinstance(access, LocalAccess)
+    return access
+
+
+def _forwarding_sign(connection: HTTPConnection) -> str:
+    """What shows that a proxy or tunnel passed the request on; "" for nothing. Who connects from another machine shows
+    nothing about the requests that come from this one."""
+    if connection.client is None or not is_loopback(connection.client.host):
+        return ""
+    header = forwarding_header(connection.headers.keys())
+    if header is not None:
+        return f"its header {header[:40]}"
+    host = host_of(f"//{connection.headers.get('host', '')}")
+    return "" if not host or is_loopback(host) else "a Host that is not this machine"
