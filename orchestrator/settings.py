@@ -1,7 +1,7 @@
 """The settings, read once from the environment (and `.env`) and passed on by constructor."""
 
-import re
 from base64 import b64decode
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import quote, urlsplit
@@ -11,23 +11,20 @@ from pydantic import (
     SecretStr,
     ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_serializer,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from orchestrator.errors import BadSetting
 from orchestrator.redis.url import parse_redis_url
+from orchestrator.setting_errors import complaint, without_credentials
+from orchestrator.setting_sources import SERVICE_LINK, Environment, linked_port
 
 LONGEST_TTL_SECONDS = 10 * 365 * 24 * 3600
 """Redis counts milliseconds in 64 bits, and nobody waits for longer."""
-
-_SECRETS = frozenset(
-    {"redis_password", "redis_url", "twilio_auth_token", "signalwire_signing_key", "api_key", "llm_api_key"}
-)
-
-
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
 
 
 class Settings(BaseSettings):
@@ -44,12 +41,12 @@ class Settings(BaseSettings):
     )
 
     use_redis: bool = False
+    redis_url: SecretStr | None = None  # first: what it overrules is not judged
     redis_host: str = "localhost"
     redis_port: int = Field(default=6379, ge=1, le=65535)
     redis_db: int = Field(default=0, ge=0)
     redis_password: SecretStr | None = None
     redis_ssl: bool = False
-    redis_url: SecretStr | None = None
     redis_wait_replicas: int = Field(default=0, ge=0)
     redis_wait_ms: int = Field(default=100, ge=1)
     redis_rollout_percent: float = Field(default=100, ge=0, le=100)
@@ -104,7 +101,30 @@ class Settings(BaseSettings):
             tidy.setdefault("environment", "production")
         if "render_external_url" in tidy:
             tidy.setdefault("public_base_url", tidy["render_external_url"])
+        link = tidy.pop(SERVICE_LINK, None)
+        if link and (port := linked_port(link, tidy.get("redis_host"))):
+            tidy.setdefault("redis_port", port)
         return tidy
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where settings come from; the first wins."""
+        return init_settings, Environment(settings_cls), dotenv_settings, file_secret_settings
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, without_credentials(value) if isinstance(value, str) else value
+
+    @field_serializer("llm_base_url", "render_external_url", "transfer_to", when_used="json")
+    def _shown(self, value: str | None) -> str | None:
+        return without_credentials(value) if value is not None else None
 
     @field_validator("log_level", "environment", "voice_channel", "log_format", mode="before")
     @classmethod
@@ -129,6 +149,17 @@ class Settings(BaseSettings):
         if not bare or set(bare) & set("/@ ,") or bare.count(":") == 1:
             raise ValueError("wants the name or address of a host alone; a URL belongs in REDIS_URL")
         return bare
+
+    @field_validator("redis_host", "redis_port", "redis_db", "redis_ssl", mode="wrap")
+    @classmethod
+    def _unless_overruled(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        """Not judged beside `REDIS_URL`, even a bad one: that is what must be mended."""
+        try:
+            return handler(value)
+        except ValidationError:
+            if info.data.get("redis_url", "") is None:
+                raise
+            return cls.model_fields[info.field_name or ""].get_default()
 
     @field_validator("redis_ca_file", "redis_cert_file", "redis_key_file")
     @classmethod
@@ -236,38 +267,6 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise BadSetting("\n".join(_complaint(item) for item in error.errors(include_url=False))) from None
+        raise BadSetting("\n".join(complaint(item) for item in error.errors(include_url=False))) from None
     except UnicodeDecodeError:
         raise BadSetting("The file .env is not UTF-8. Save it as UTF-8, or remove it.") from None
-
-
-def _complaint(error: Any) -> str:
-    """One line: the variable, what it got (unless that is secret), what it wants."""
-    wants = _wish(error["type"], error.get("ctx", {}), error["msg"])
-    name = str(error["loc"][0]).lower()
-    got = (
-        "" if name in _SECRETS or error["input"] is None else f"got {_CREDENTIALS.sub('***@', str(error['input']))!r}; "
-    )
-    return f"{name.upper()}: {got}it {wants}"
-
-
-def _wish(kind: str, context: dict[str, Any], message: str) -> str:
-    match kind:
-        case "int_parsing" | "int_type" | "int_from_float":
-            return "wants a whole number"
-        case "float_parsing" | "float_type" | "finite_number":
-            return "wants a number"
-        case "bool_parsing" | "bool_type":
-            return "wants true or false"
-        case "literal_error":
-            return f"wants {str(context['expected']).replace(chr(39), '')}"
-        case "greater_than_equal":
-            return f"wants at least {context['ge']:.12g}"
-        case "greater_than":
-            return f"wants more than {context['gt']:g}"
-        case "less_than_equal":
-            return f"wants at most {context['le']:.12g}"
-        case "value_error":
-            return str(context["error"])
-        case _:
-            return f"is wrong: {message}"

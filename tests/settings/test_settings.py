@@ -199,3 +199,49 @@ def test_a_password_in_a_url_stays_out_of_the_complaint(monkeypatch) -> None:
 def test_a_complaint_shows_the_value_as_it_was_given(monkeypatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "Loud")
     assert complaint() == "LOG_LEVEL: got 'Loud'; it wants DEBUG, INFO, WARNING or ERROR"
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("REDIS_PORT", "tcp://10.96.0.7:6379"), ("REDIS_PORT", "abc"), ("REDIS_HOST", "redis://r.example"),
+    ("REDIS_DB", "one"), ("REDIS_SSL", "perhaps"),
+])  # fmt: skip
+def test_what_the_url_overrules_is_not_judged(monkeypatch, name: str, value: str) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://r.example:6390/1")
+    monkeypatch.setenv(name, value)
+    assert load_settings().effective_redis_url() == "redis://r.example:6390/1"
+
+
+def test_beside_a_bad_url_only_the_url_is_told(monkeypatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "http://r.example")
+    monkeypatch.setenv("REDIS_PORT", "abc")
+    (line,) = complaint().splitlines()
+    assert line.startswith("REDIS_URL: ")
+
+
+def test_a_service_link_of_kubernetes_is_no_port(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("REDIS_PORT", "tcp://10.96.0.7:6379")
+    assert load_settings(redis_host="r.example").effective_redis_url() == "redis://r.example:6379/0"
+    (tmp_path / ".env").write_text("REDIS_PORT=6390\n")
+    assert load_settings(redis_host="r.example").redis_port == 6390
+
+
+@pytest.mark.parametrize(("host", "port"), [("redis", 7000), ("10.96.0.7", 7000), ("r.example", 6379)])
+def test_a_service_link_tells_the_port_of_its_own_service(monkeypatch, host: str, port: int) -> None:
+    monkeypatch.setenv("REDIS_PORT", "tcp://10.96.0.7:7000")
+    assert load_settings(redis_host=host).redis_port == port
+
+
+@pytest.mark.parametrize("settings", [
+    {"llm_base_url": "https://user:hush@models.example/v1"}, {"llm_base_url": "https://models.example/v1?key=hush"},
+    {"llm_base_url": "https://user:pa/hush@models.example/v1"},
+    {"public_base_url": "https://a.example", "render_external_url": "https://u:hush@b.example"},
+    {"transfer_to": "sip:desk:hush@pbx.example"},
+])  # fmt: skip
+def test_a_password_inside_an_address_does_not_show(settings: dict[str, str]) -> None:
+    loaded = load_settings(**settings)
+    assert "hush" not in repr(loaded) + str(loaded) + loaded.model_dump_json()
+
+
+@pytest.mark.parametrize("url", ["ftp://user:hush@models.example", "ftp://user:pa/hush@h", "ftp://h?key=hush"])
+def test_a_password_inside_a_bad_address_stays_out_of_the_complaint(url: str) -> None:
+    assert "hush" not in complaint(llm_base_url=url)

@@ -1,0 +1,56 @@
+"""What is said of a setting that means nothing; and settings as text, without what is secret in them."""
+
+from typing import Any
+
+SECRETS = frozenset(
+    {"redis_password", "redis_url", "twilio_auth_token", "signalwire_signing_key", "api_key", "llm_api_key"}
+)
+
+
+def without_credentials(text: str) -> str:
+    """Return `text` without the user, password and query of a URL, and without the password of a `sip:` address.
+
+    A password may hold any character, so everything up to the last `@` counts as credentials.
+    """
+    scheme, separator, rest = text.partition("://")
+    if separator:
+        credentials, at, place = rest.rpartition("@")
+        place, question, _ = place.partition("?")
+        return f"{scheme}://{'***@' if credentials or at else ''}{place}{'?***' if question else ''}"
+    if text[:5].lower().startswith(("sip:", "sips:")):
+        address, at, host = text.rpartition("@")
+        scheme, colon, user = address.partition(":")
+        name, password, _ = user.partition(":")
+        return f"{scheme}{colon}{name}:***{at}{host}" if password else text
+    return text
+
+
+def complaint(error: Any) -> str:
+    """Return one line: the variable, what it got (unless that is secret), what it wants."""
+    wants = _wish(error["type"], error.get("ctx", {}), error["msg"])
+    name = str(error["loc"][0]).lower()
+    is_hidden = name in SECRETS or error["input"] is None
+    got = "" if is_hidden else f"got {without_credentials(str(error['input']))!r}; "
+    return f"{name.upper()}: {got}it {wants}"
+
+
+def _wish(kind: str, context: dict[str, Any], message: str) -> str:
+    match kind:
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "wants a whole number"
+        case "float_parsing" | "float_type" | "finite_number":
+            return "wants a number"
+        case "bool_parsing" | "bool_type":
+            return "wants true or false"
+        case "literal_error":
+            return f"wants {str(context['expected']).replace(chr(39), '')}"
+        case "greater_than_equal":
+            return f"wants at least {context['ge']:.12g}"
+        case "greater_than":
+            return f"wants more than {context['gt']:g}"
+        case "less_than_equal":
+            return f"wants at most {context['le']:.12g}"
+        case "value_error":
+            return str(context["error"])
+        case _:
+            return f"is wrong: {message}"
