@@ -19,6 +19,7 @@ from orchestrator.receipts import MemoryReceipts, Receipt
 from orchestrator.redis.receipts import RedisReceipts
 
 PUBLIC = "https://calls.example.com"
+KEY = "sesame"
 TO, FROM = "+15558675310", "+15551230000"
 
 
@@ -32,9 +33,10 @@ async def api() -> AsyncIterator[TwilioApi]:
 async def placing(api: TwilioApi, **changes):
     settings = {
         "twilio_account_sid": ACCOUNT, "twilio_api_base_url": api.url, "public_base_url": PUBLIC,
-        "twilio_from_number": FROM, **changes,
+        "twilio_from_number": FROM, "api_key": KEY, **changes,
     }  # fmt: skip
     async with started_ingress(**settings) as ingress:
+        ingress.client.headers["Authorization"] = f"Bearer {KEY}"
         yield ingress
 
 
@@ -222,7 +224,8 @@ async def test_when_all_lines_are_busy_no_call_is_placed(api):
 
 
 async def test_placing_calls_wants_the_key(api):
-    async with placing(api, api_key="sesame") as ingress:
+    async with placing(api) as ingress:
+        del ingress.client.headers["Authorization"]
         assert (await order(ingress)).status_code == 401
         assert api.placed == []
 
