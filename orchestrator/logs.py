@@ -15,6 +15,10 @@ _COLOURS = {"DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
 # `scheme://user:password@`: everything up to the last @ before the path, as a password may hold one.
 _CREDENTIALS = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#'\"]*@")
 
+# A stranger's text may hold what moves a terminal's cursor, or looks like another line.
+_ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
+_ESCAPES_OF_LINES = {code: escape for code, escape in _ESCAPES.items() if code != ord("\n")}
+
 # What these say at INFO is either said by our own events or of no use to a reader.
 _QUIET = {
     "arq": logging.WARNING,
@@ -124,7 +128,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _one_line(value: object) -> str:
-    return str(value).replace("\r", "\\r").replace("\n", "\\n")
+    return str(value).translate(_ESCAPES)
 
 
 def _redacted(value: object) -> object:
@@ -137,7 +141,7 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
         parts.append(formatter.formatException(record.exc_info))
     if record.stack_info:
         parts.append(formatter.formatStack(record.stack_info))
-    return "".join(f"\n{part}" for part in parts)
+    return "".join(f"\n{part}" for part in parts).translate(_ESCAPES_OF_LINES)
 
 
 def _is_terminal(stream: TextIO) -> bool:

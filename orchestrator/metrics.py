@@ -26,6 +26,13 @@ class Metrics:
         self._requests = Counter(
             "voiceagent_http_requests", "HTTP requests answered here.", ("route", "status"), registry=registry
         )
+        self._connections_refused = Counter(
+            "voiceagent_connections_refused", "Connections and requests refused before they reached a route.",
+            ("reason",), registry=registry,
+        )  # fmt: skip
+        self._build = Gauge(
+            "voiceagent_build_info", "1, with the version of the code.", ("version",), registry=registry
+        )
         self.active_calls = Gauge("voiceagent_active_calls", "Calls that go on; NaN when unknown.", registry=registry)
         self.workers = Gauge("voiceagent_workers", "Workers alive; NaN when unknown.", registry=registry)
         self.queue_depth = Gauge(
@@ -40,6 +47,14 @@ class Metrics:
     def request_answered(self, *, route: str, status: int) -> None:
         """Count an HTTP answer. `route` is the template (`/calls/{call_sid}`), never the path asked for."""
         self._requests.labels(route, str(status)).inc()
+
+    def connection_refused(self, *, reason: str) -> None:
+        """Count a connection or request that exceeded a bound."""
+        self._connections_refused.labels(reason).inc()
+
+    def runs(self, version: str) -> None:
+        """Tell which version of the code this process runs."""
+        self._build.labels(version).set(1)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     worker_max_turns: int = Field(default=100, ge=1)
     drain_timeout_seconds: float = Field(default=25, gt=0)
+    drain_delay_seconds: float = Field(default=0, ge=0, le=600)
+    keep_alive_seconds: int = Field(default=75, ge=1, le=3600)
+    max_connections: int = Field(default=10_000, ge=1)
+    max_connections_per_peer: int | None = Field(default=None, ge=1)
+    worker_version: str | None = Field(default=None, max_length=100)
+    render_git_commit: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 
 from orchestrator.metrics import Metrics
 from orchestrator.settings import Settings
+from orchestrator.version import code_version
 from web import health, metrics
 from web.api import routes as api
 from web.dashboard import routes as dashboard
@@ -20,9 +21,11 @@ from web.outbound.line import ProviderLine
 from web.outbound.placing import Outbound
 from web.providers import routes as providers
 from web.refusal import LastResort, refusal
+from web.response_headers import DefaultHeaders
 from web.twilio import routes as twilio
 from web.twilio.held_turn import Seal
 from web.twilio.signature import Signatures
+from web.vitals import HealthChecks
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, p
     """
     figures = Metrics()
     access = LocalAccess(settings)
+    figures.runs(code_version(settings))
     signatures = Signatures(settings)
     opened = open_runtime or _real_runtime(settings)
 
@@ -42,6 +46,7 @@ def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, p
         async with opened(settings) as runtime:
             app.state.ingress = Ingress(settings, runtime, figures, pace or Pace(), signatures, Seal.of(settings))
             runtime.dispatcher.on_taken_over = app.state.ingress.relay.taken_over
+            app.state.health_checks = HealthChecks(app.state.ingress)
             app.state.board = Board(app.state.ingress)
             with ProviderLine(settings) as line:
                 app.state.outbound = Outbound(settings, line, runtime.receipts(), app.state.ingress.seal)
@@ -53,12 +58,14 @@ def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, p
         middleware=[
             Middleware(metrics.RequestCount, metrics=figures, routes=routes),
             Middleware(ForwardingWatch, access=access),
+            Middleware(DefaultHeaders),
             Middleware(LastResort),
         ],
         exception_handlers={HTTPException: refusal},
         lifespan=lifespan,
     )
     app.state.local_access = access
+    app.state.metrics = figures
     app.state.genuine = providers.genuine_checks(settings, signatures.public_url)
     app.router.redirect_slashes = False  # a redirected webhook would lose its signature
     return app

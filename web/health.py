@@ -1,15 +1,18 @@
 """`/livez`, `/readyz`, `/health` and `/health/detailed`. Status codes for machines, bodies for people.
 
 A platform that restarts what is not alive must ask `/livez`: it looks at this process alone, so that an
-outage of Redis does not restart every ingress.
+outage of Redis does not restart every ingress. Strangers may ask for one word; what it rests on, with the versions and
+figures of the system, is for those who may use the API.
 """
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from orchestrator.version import code_version
+from web.api.key import check_key
 from web.ingress import ingress_of
-from web.vitals import judge
+from web.vitals import health_checks_of
 
 
 async def livez(request: Request) -> Response:
@@ -18,21 +21,32 @@ async def livez(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Calls can be answered: Redis answers, and a worker is alive."""
-    found = await judge(ingress_of(request))
+    """Calls can be answered: this process stays, Redis answers, and a worker is alive."""
+    if ingress_of(request).drain_status.is_draining:
+        return _page({"status": "draining"}, 503)
+    found = await health_checks_of(request).report()
     return _page({"status": "ready"}, 200) if found.is_ready else _page({"status": "not ready"}, 503)
 
 
 async def health(request: Request) -> Response:
     """The judgement in one word."""
-    found = await judge(ingress_of(request))
+    found = await health_checks_of(request).report()
     return _page({"status": found.status}, found.http_status)
 
 
 async def detailed(request: Request) -> Response:
-    """The judgement and what it rests on."""
-    found = await judge(ingress_of(request))
-    return _page({"status": found.status, "checks": dict(found.checks)}, found.http_status)
+    """The judgement, what it rests on, and the versions of the code that run here and in the workers."""
+    settings = ingress_of(request).settings
+    check_key(request, settings)
+    checks = health_checks_of(request)
+    found = await checks.report()
+    content: dict[str, object] = {
+        "status": found.status,
+        "version": code_version(settings),
+        "worker_versions": await checks.worker_versions(),
+        "checks": dict(found.checks),
+    }
+    return _page(content, found.http_status)
 
 
 def _page(content: dict[str, object], status: int) -> Response:

@@ -30,6 +30,18 @@ class Pace:
     hold_full: float = 20.0
     heartbeat: float = 10.0
     check: float = 2.0
+    fresh: float = 1.0
+
+
+class DrainStatus:
+    """Whether this process has been told to leave. Set in a signal handler, read by `/readyz`."""
+
+    def __init__(self) -> None:
+        self.is_draining = False
+
+    def begin(self) -> None:
+        """The process leaves: no balancer should send it anything new."""
+        self.is_draining = True
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,7 @@ class Ingress:
     signatures: Signatures
     seal: Seal
     relay: Switchboard = field(default_factory=Switchboard)
+    drain_status: DrainStatus = field(default_factory=DrainStatus)
 
 
 def ingress_of(connection: HTTPConnection) -> Ingress:

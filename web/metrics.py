@@ -1,6 +1,5 @@
 """`/metrics`, and the layer that counts every HTTP answer."""
 
-import asyncio
 import logging
 import math
 import time
@@ -12,8 +11,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.metrics import CONTENT_TYPE, Metrics
-from web.ingress import Ingress, ingress_of
-from web.vitals import take_vitals
+from web.api.key import check_key
+from web.ingress import ingress_of
+from web.vitals import HealthChecks, health_checks_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,29 +23,22 @@ UNMATCHED = "unmatched"
 async def metrics(request: Request) -> Response:
     """The figures of this process. What cannot be known at the moment is NaN, never 0."""
     ingress = ingress_of(request)
-    await _refresh(ingress)
+    check_key(request, ingress.settings)
+    await _refresh(ingress.metrics, health_checks_of(request))
     return Response(ingress.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
 
-async def _refresh(ingress: Ingress) -> None:
-    ingress.metrics.active_calls.set(await _active_calls(ingress))
-    vitals = await take_vitals(ingress)
+async def _refresh(figures: Metrics, checks: HealthChecks) -> None:
+    figures.active_calls.set(await checks.active_calls())
+    vitals = await checks.vitals()
     if vitals is None:
         return
     if isinstance(vitals, str) or not vitals.redis_ok:
         workers = waiting = math.nan
     else:
         workers, waiting = vitals.workers, vitals.queue_depth
-    ingress.metrics.workers.set(workers)
-    ingress.metrics.queue_depth.set(waiting)
-
-
-async def _active_calls(ingress: Ingress) -> float:
-    try:
-        async with asyncio.timeout(ingress.pace.check):
-            return await ingress.runtime.states.get_active_calls_count()
-    except Exception:  # whatever the store's trouble is, the other figures are still wanted
-        return math.nan
+    figures.workers.set(workers)
+    figures.queue_depth.set(waiting)
 
 
 class RequestCount:

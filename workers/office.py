@@ -24,6 +24,7 @@ from orchestrator.turns.messages import read_arrival
 from orchestrator.turns.redis_store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
 from orchestrator.turns.store import Claim
+from orchestrator.version import code_version
 from workers.leases import keep_leases
 from workers.pulse import keep_pulse
 from workers.rescue import rescue_for_ever
@@ -39,6 +40,7 @@ class Office:
 
     def __init__(self, settings: Settings, redis: Redis, states: StateManagerBase) -> None:
         self.holder = uuid4().hex
+        self.version = code_version(settings)
         self.states = states
         self.store = RedisTurnStore(
             redis,
@@ -63,7 +65,7 @@ class Office:
         for watch in (
             keep_leases(self.store, self.runner),
             rescue_for_ever(self.store),
-            keep_pulse(self._redis, self.holder, self.runner, host, agent.name),
+            keep_pulse(self._redis, self.holder, self.runner, host, agent=agent.name, version=self.version),
         ):
             stack.push_async_callback(_stop, asyncio.create_task(watch))
         return self

@@ -20,14 +20,16 @@ BEAT_EVERY_SECONDS = 5.0
 STATUS_SECONDS = 20
 
 
-async def keep_pulse(redis: Redis, holder: str, runner: TurnRunner, host: AgentHost, agent: str) -> None:
+async def keep_pulse(
+    redis: Redis, holder: str, runner: TurnRunner, host: AgentHost, *, agent: str, version: str
+) -> None:
     """Beat until cancelled; then say goodbye, so that nobody counts on this worker any more."""
     began = time.time()
     try:
         while True:
             status = {
-                "pid": os.getpid(), "agent": agent, "started_at": began, "running": len(runner.running),
-                "draining": runner.draining, "stuck_threads": host.stuck_threads,
+                "pid": os.getpid(), "agent": agent, "version": version, "started_at": began,
+                "running": len(runner.running), "draining": runner.draining, "stuck_threads": host.stuck_threads,
             }  # fmt: skip
             try:
                 await _beat(redis, holder, status)

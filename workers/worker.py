@@ -93,7 +93,8 @@ class TurnWorker(Worker):
         if self.office is None or self._is_ready:
             return
         self._is_ready = True
-        logging.getLogger(__name__).info("Worker ready", extra={"action": "worker.ready", "holder": self.office.holder})
+        extra = {"action": "worker.ready", "holder": self.office.holder, "version": self.office.version}
+        logging.getLogger(__name__).info("Worker ready", extra=extra)
 
     async def _survive(self, step: Awaitable[None]) -> bool:
         """Take a step; where Redis fails it, say so once and wait a little longer each time. Whether it was taken."""

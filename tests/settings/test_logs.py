@@ -47,6 +47,19 @@ def test_json_is_one_object_a_line_with_every_extra(logged) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("strange", ["\x1b[2J", "\x07", "\x9b2J", "\u2028", "\r", "\x7f", "\x00", "\x85"])
+def test_text_holds_no_control_characters_of_strangers(logged, strange) -> None:
+    lines = logged(log_format="text")
+    log.warning("The relay says: %s", f"a{strange}b", extra={"call_sid": f"CA{strange}1"})
+    try:
+        raise ValueError(f"bad{strange}word")
+    except ValueError:
+        log.exception("It failed")
+    text = "\n".join(lines())
+    assert strange not in text
+    assert text.count(repr(strange)[1:-1]) >= 3
+
+
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_traceback_is_kept_and_its_urls_are_redacted(logged, log_format) -> None:
     lines = logged(log_format=log_format)

@@ -19,19 +19,21 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.errors import VoiceAgentError
+from orchestrator.metrics import Metrics
 from orchestrator.receipts import MemoryReceipts
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
 from web.app import create_app
+from web.connection_limits import ConnectionLimits
 from web.ingress import Pace
 from web.server import IngressServer, server_config
 
 TOKEN = "12345"
 CALL = "CA00000000000000000000000000000000"
-QUICK = {"filler_after": 0.3, "wait": 0.3, "check": 0.3}
+QUICK = {"filler_after": 0.3, "wait": 0.3, "check": 0.3, "fresh": 0}
 """The pace of tests in which somebody is bridged, or not waited for: `start_ingress(pace=QUICK)`."""
-PATIENT = Pace(filler_after=60, wait=60, hold=60, hold_full=20, heartbeat=0.05, check=60)
+PATIENT = Pace(filler_after=60, wait=60, hold=60, hold_full=20, heartbeat=0.05, check=60, fresh=0)
 """The pace of all others: however slow the machine, what the agent says is heard and not a filler."""
 
 
@@ -193,8 +195,8 @@ async def runtime(settings: Settings, agent: AgentFunction) -> AsyncIterator[Loc
 class InstantServer(IngressServer):
     """uvicorn's server without its pauses of 0.1 s: hundreds of tests start one."""
 
-    def __init__(self, app: Starlette, settings: Settings) -> None:
-        super().__init__(server_config(app, settings))
+    def __init__(self, app: Starlette, settings: Settings, limits: ConnectionLimits) -> None:
+        super().__init__(server_config(app, settings, limits), limits)
         self.leave = asyncio.Event()
 
     async def main_loop(self) -> None:
@@ -210,9 +212,9 @@ class InstantServer(IngressServer):
 
 
 @asynccontextmanager
-async def serving(app: Starlette, settings: Settings) -> AsyncIterator[str]:
+async def serving(app: Starlette, settings: Settings, limits: ConnectionLimits | None = None) -> AsyncIterator[str]:
     """A real uvicorn server in this event loop; its URL."""
-    server = InstantServer(app, settings)
+    server = InstantServer(app, settings, limits or ConnectionLimits(Metrics(), total=10_000))
     async with app.router.lifespan_context(app):
         task = asyncio.create_task(server.serve())
         try:

@@ -292,3 +292,15 @@ async def test_a_call_that_cannot_be_read_does_not_hide_the_others(ingress, monk
 async def test_a_path_that_is_not_utf_8_names_no_call(ingress):
     assert (await ingress.client.get("/calls/a%FFb")).status_code == 400
     assert (await ingress.client.get("/calls/a%C3%A4b")).status_code == 404
+
+
+@pytest.mark.parametrize("depth", [40, 300, 900, 20_000])
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/calls/c/turns", '{"text": "hi", "more": %s}'), ("/calls", '{"to": "+15558675310", "slots": {"a": %s}}')],
+)
+async def test_what_is_nested_too_deep_is_refused(ingress, path, body, opens, closes, depth):
+    nested = body % (opens * depth + "1" + closes * depth)
+    answer = await ingress.client.post(path, content=nested, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 413)

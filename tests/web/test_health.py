@@ -50,7 +50,7 @@ async def test_the_judgement_follows_the_vital_signs(start_ingress, signs, overa
 async def assert_judged(ingress: Ingress, overall: str, parts: list[str], *, ready: bool) -> None:
     response = await ingress.client.get("/health/detailed")
     body = response.json()
-    assert set(body) == {"status", "checks"}
+    assert set(body) == {"status", "version", "worker_versions", "checks"}
     assert body["status"] == overall
     assert [body["checks"][name]["status"] for name in ("redis", "workers", "queue")] == parts
     assert all(check["message"] for check in body["checks"].values())
@@ -95,3 +95,43 @@ async def test_figures_that_cannot_be_known_are_not_zero(ingress):
     text = (await ingress.client.get("/metrics")).text
     assert "voiceagent_workers NaN" in text
     assert "voiceagent_queue_depth NaN" in text
+
+
+async def test_strangers_cost_one_reading_a_second_however_often_they_ask(start_ingress):
+    async with start_ingress(pace={"fresh": 60}) as ingress:
+        readings = 0
+
+        async def vitals() -> Signs:
+            nonlocal readings
+            readings += 1
+            return Signs()
+
+        ingress.runtime.vitals = vitals
+        for _ in range(5):
+            for path in ("/readyz", "/health", "/health/detailed", "/metrics"):
+                assert (await ingress.client.get(path)).status_code == 200
+        assert readings == 1
+
+
+async def test_what_health_rests_on_is_for_those_with_the_key(start_ingress):
+    async with start_ingress(api_key="k", worker_version="2026-11") as ingress:
+        for path in ("/health/detailed", "/metrics"):
+            assert (await ingress.client.get(path)).status_code == 401
+            allowed = await ingress.client.get(path, headers={"Authorization": "Bearer k"})
+            assert allowed.status_code == 200
+            assert "2026-11" in allowed.text
+        for path in ("/livez", "/readyz", "/health"):
+            assert (await ingress.client.get(path)).status_code == 200
+
+
+async def test_the_versions_of_workers_are_counted(ingress):
+    ingress.runtime.staff = [{"version": "1"}, {"version": "2"}, {"version": "2"}, {}]
+    detailed = (await ingress.client.get("/health/detailed")).json()
+    assert detailed["worker_versions"] == {"1": 1, "2": 2, "unknown": 1}
+
+
+@pytest.mark.parametrize("path", ["/calls", "/health", "/no/such/page", "/metrics", "/twilio/voice"])
+async def test_no_answer_is_kept_by_a_cache_or_taken_for_another_kind(ingress, path):
+    headers = (await ingress.client.get(path)).headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"

@@ -1,6 +1,8 @@
 """`python -m web` as a process: how it starts, serves and leaves."""
 
+import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -39,8 +41,14 @@ def start_web(tmp_path: Path) -> Iterator[StartWeb]:
     """Start `python -m web` with this environment, in a directory of its own; the process and its URL."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(**environment: str) -> tuple[subprocess.Popen[str], str]:
+    def start(*, descriptors: int | None = None, **environment: str) -> tuple[subprocess.Popen[str], str]:
         port = free_port()
+
+        def prepare() -> None:
+            die_with_parent()
+            if descriptors is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
         keep = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
         process = subprocess.Popen(
             [sys.executable, "-m", "web"],
@@ -49,7 +57,7 @@ def start_web(tmp_path: Path) -> Iterator[StartWeb]:
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=prepare,
         )
         started.append(process)
         return process, f"http://127.0.0.1:{port}"
@@ -123,6 +131,68 @@ def test_a_drain_is_bounded(start_web, tmp_path):
     assert process.returncode == 0, errors
 
 
+def test_told_to_leave_while_it_starts_it_leaves_at_once_with_0(start_web):
+    nobody = f"redis://127.0.0.1:{free_port()}/0"
+    process, _ = start_web(USE_REDIS="true", REDIS_URL=nobody, LOG_FORMAT="json")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "state.connecting" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 0, log
+    assert "web.started" not in log
+
+
+def test_told_to_leave_it_is_not_ready_but_goes_on_listening_for_a_while(start_web):
+    process, url = start_web(DRAIN_DELAY_SECONDS="300")
+    await_answers(process, url)
+    with httpx.Client() as kept_alive:
+        assert kept_alive.get(url + "/readyz").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        wait_until_sync(lambda: kept_alive.get(url + "/readyz").status_code == 503, "it is not ready")
+        late = kept_alive.get(url + "/livez")
+    assert (late.status_code, late.headers["connection"]) == (200, "close")
+    assert "<Gather" in httpx.post(url + "/twilio/voice", data=CALL, timeout=60).text
+    process.send_signal(signal.SIGTERM)  # again: at once
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+
+
+def test_forty_megabytes_of_header_lines_take_no_memory(start_web):
+    process, url = start_web()
+    await_answers(process, url)
+    before = peak_megabytes(process.pid)
+    line = b"x-filler: 0123456789\r\n"
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60) as stranger:
+        stranger.sendall(b"GET / HTTP/1.1\r\n")
+        with contextlib.suppress(ConnectionError):  # it hangs up
+            for _ in range(400):
+                stranger.sendall(line * (100_000 // len(line)))
+    assert answers(url)
+    assert peak_megabytes(process.pid) - before < 40
+
+
+def test_where_files_are_few_what_is_too_much_is_refused_in_words_and_logged(start_web):
+    process, url = start_web(descriptors=200)
+    await_answers(process, url)
+    port = int(url.rpartition(":")[2])
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60)) for _ in range(150)]
+        assert held[-1].recv(100).startswith(b"HTTP/1.1 503 ")
+    wait_until_sync(lambda: answers(url), "there is room again")
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert "The limit of open files (200) allows 100 connections" in log
+    assert "Raise MAX_CONNECTIONS or the limit of open files" in log
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory that a process has had at any time."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) / 1024
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
@@ -157,14 +227,17 @@ def test_the_log_holds_neither_words_nor_numbers_nor_query_strings(start_web):
 def test_in_production_it_serves_all_interfaces_and_believes_its_proxy():
     from support.ingress import settings_with
 
+    from orchestrator.metrics import Metrics
     from web.app import create_app
+    from web.connection_limits import ConnectionLimits
     from web.server import server_config
 
+    limits = ConnectionLimits(Metrics(), total=10)
     settings = settings_with(environment="production", host=None)
-    config = server_config(create_app(settings), settings)
+    config = server_config(create_app(settings), settings, limits)
     assert (config.host, config.proxy_headers, config.forwarded_allow_ips) == ("0.0.0.0", True, "*")
     settings = settings_with(host=None)
-    config = server_config(create_app(settings), settings)
+    config = server_config(create_app(settings), settings, limits)
     assert (config.host, config.proxy_headers) == ("127.0.0.1", False)
 
 

@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from orchestrator.errors import CallRefused
-from web.api.text_turn import complaints, json_object
+from web.api.json_body import json_object
+from web.api.text_turn import complaints
 from web.ingress import Ingress
 from web.outbound.line import ProviderError
 from web.outbound.order import Order

@@ -1,6 +1,5 @@
 """The body of a text turn, and the answer to it."""
 
-import json
 import uuid
 from typing import Annotated, Any, Literal
 
@@ -10,7 +9,7 @@ from starlette.requests import Request
 
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import Turn
-from web.body import media_type, read_body
+from web.api.json_body import json_object
 
 RESERVED_TURN_IDS = frozenset({"ended"})
 
@@ -79,22 +78,6 @@ async def read_text_turn(request: Request) -> TextTurn:
 def answer_of(result: TurnResult) -> dict[str, Any]:
     """The answer to a text turn, the same for each retry."""
     return result.model_dump(mode="json", include={"call_sid", "turn_id", "outcome", "reply"})
-
-
-async def json_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object; 415 and 400 for what is none."""
-    if media_type(request) != "application/json":
-        raise HTTPException(415, "Send JSON (Content-Type: application/json).")
-    body = await read_body(request)
-    try:
-        fields = json.loads(body.decode())
-    except UnicodeDecodeError:
-        raise HTTPException(400, "The body is not UTF-8.") from None
-    except (ValueError, RecursionError):
-        raise HTTPException(400, "The body is not JSON.") from None
-    if not isinstance(fields, dict):
-        raise HTTPException(400, "The body is not a JSON object.")
-    return fields
 
 
 def complaints(error: ValidationError) -> str:

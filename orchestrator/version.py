@@ -1,0 +1,19 @@
+"""Which version of the code a process runs: told by logs, heartbeats, health pages and metrics."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from orchestrator.settings import Settings
+
+SHORT_COMMIT = 12
+
+
+def code_version(settings: Settings) -> str:
+    """Return `WORKER_VERSION`, else the commit that Render deployed (shortened), else the package's version."""
+    if settings.worker_version:
+        return settings.worker_version
+    if settings.render_git_commit:
+        return settings.render_git_commit[:SHORT_COMMIT]
+    try:
+        return version("voiceagent")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "unknown"

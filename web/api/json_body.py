@@ -1,0 +1,48 @@
+"""Reading a JSON object that a stranger sent: bounded in size, time and depth."""
+
+import json
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from web.body import media_type, read_body
+
+MAX_DEPTH = 32
+"""Deeper than any sensible object; what is nested some hundred levels deep could not be written as JSON again."""
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """Return the body. Answer 415 or 400 to what is no JSON object."""
+    if media_type(request) != "application/json":
+        raise HTTPException(415, "Send JSON (Content-Type: application/json).")
+    body = await read_body(request)
+    try:
+        fields = json.loads(body.decode(), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise HTTPException(400, "The body is not UTF-8.") from None
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "The body is not JSON.") from None
+    if not isinstance(fields, dict):
+        raise HTTPException(400, "The body is not a JSON object.")
+    _check_depth(fields)
+    return fields
+
+
+def _check_depth(fields: dict[str, Any]) -> None:
+    level: list[Any] = [fields]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+        if not below:
+            return
+        level = below
+    raise HTTPException(400, f"The body is nested deeper than {MAX_DEPTH - 1} levels.")
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")  # RFC 8259, section 6

@@ -1,0 +1,159 @@
+"""How many connections an ingress holds, for how long each may take, and how large a request's head may be.
+
+What a stranger sends before its signature can be checked must cost little: the bounds here hold for every connection.
+Each refusal is counted, and logged at most once in `LOG_EVERY_SECONDS` for each reason.
+"""
+
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Protocol
+
+from orchestrator.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+LOG_EVERY_SECONDS = 10.0
+RESERVED_DESCRIPTORS = 128
+"""File descriptors that stay free for Redis, logs, the listening sockets and the connections being refused."""
+PUBLIC_PEER_CONNECTIONS = 256
+
+
+class Deadlined(Protocol):
+    """A connection that must do something by `deadline` (seconds of the monotonic clock); 0 while nothing is due."""
+
+    deadline: float
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The bounds of one connection: bytes, counts and seconds."""
+
+    url_bytes: int = 16 * 1024
+    header_bytes: int = 64 * 1024
+    headers: int = 100
+    header_seconds: float = 10.0
+    body_seconds: float = 15.0
+    write_seconds: float = 30.0
+
+
+class ConnectionLimits:
+    """Admits connections, and ends those that take too long.
+
+    `per_peer` bounds plain HTTP connections from one address; a WebSocket counts only until its upgrade, since the
+    provider's relay opens thousands from a few addresses. None means `PUBLIC_PEER_CONNECTIONS` for public addresses and
+    no bound for private ones: that is a proxy, which speaks for many.
+    """
+
+    def __init__(
+        self, metrics: Metrics, *, total: int, per_peer: int | None = None, bounds: Bounds | None = None
+    ) -> None:
+        self.bounds = bounds or Bounds()
+        self.leaving = False
+        self._metrics = metrics
+        self._total = total
+        self._per_peer = per_peer
+        self._open: set[Deadlined] = set()
+        self._peers: Counter[str] = Counter()
+        self._refusals = RefusalLog()
+
+    def admit(self, connection: Deadlined, peer: str, others: int) -> str:
+        """Count a connection from `peer`, beside `others`. Return why it may not stay, or ""."""
+        if others >= self._total:
+            return "connections"
+        if self._peers[peer] >= self._allowed(peer):
+            return "connections_of_peer"
+        self._open.add(connection)
+        self._peers[peer] += 1
+        return ""
+
+    def release(self, connection: Deadlined, peer: str) -> None:
+        """The connection is closed, or is a WebSocket from now on. Twice is fine."""
+        if connection not in self._open:
+            return
+        self._open.remove(connection)
+        self._peers[peer] -= 1
+        if self._peers[peer] <= 0:
+            del self._peers[peer]
+
+    def sweep(self, now: float) -> None:
+        """Expire every connection whose deadline has passed. Called about once a second."""
+        for connection in [c for c in self._open if 0 < c.deadline <= now]:
+            connection.expire(now)
+
+    def refused(self, reason: str) -> None:
+        """Count a refusal, and log it unless one for the same reason was logged a moment ago."""
+        self._metrics.connection_refused(reason=reason)
+        self._refusals.add(reason)
+
+    def _allowed(self, peer: str) -> int:
+        if self._per_peer is not None:
+            return self._per_peer
+        return PUBLIC_PEER_CONNECTIONS if _is_public(peer) else self._total
+
+
+class RefusalLog:
+    """One warning a reason and period; it says how many there were since the last."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._logged_at: dict[str, float] = {}
+
+    def add(self, reason: str) -> None:
+        """Note one refusal."""
+        self._counts[reason] += 1
+        now = time.monotonic()
+        if now - self._logged_at.get(reason, -LOG_EVERY_SECONDS) < LOG_EVERY_SECONDS:
+            return
+        self._logged_at[reason] = now
+        count = self._counts.pop(reason)
+        extra = {"action": "http.refused", "reason": reason, "count": count}
+        logger.warning("Refused %d connections or requests: %s", count, _ADVICE.get(reason, reason), extra=extra)
+
+
+_ADVICE = {
+    "connections": "too many are open. Raise MAX_CONNECTIONS or the limit of open files, or add ingresses.",
+    "connections_of_peer": "one address holds too many. If it is a proxy, raise MAX_CONNECTIONS_PER_PEER.",
+    "url_too_long": "the URL is too long.",
+    "headers_too_large": "the headers are too large or too many.",
+    "header_timeout": "the headers did not arrive in time.",
+    "body_timeout": "the body did not arrive in time.",
+    "write_timeout": "the client does not read its answer.",
+    "invalid": "what arrived is not HTTP/1.1.",
+}
+
+
+def connection_total(wanted: int) -> int:
+    """Return how many connections this process can hold: `wanted`, or what the limit of open files leaves.
+
+    The soft limit is raised to the hard one where that is allowed.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + RESERVED_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    total = max(soft - RESERVED_DESCRIPTORS, soft // 2, 1)
+    logger.warning(
+        "The limit of open files (%d) allows %d connections, not %d (MAX_CONNECTIONS). Raise it: ulimit -n %d",
+        soft, total, wanted, needed, extra={"action": "http.few_descriptors"},
+    )  # fmt: skip
+    return total
+
+
+def _is_public(peer: str) -> bool:
+    try:
+        return ip_address(peer).is_global
+    except ValueError:
+        return False
