@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
 
 from starlette.responses import Response
 
@@ -19,9 +18,10 @@ from orchestrator.errors import (
 )
 from web.ingress import Ingress
 from web.twilio import twiml
+from web.twilio.asked import Asked
 from web.twilio.fields import MAX_TURN_NUMBER, VoiceRequest
+from web.twilio.going_on import step_after
 from web.twilio.held_turn import HeldTurn
-from web.twilio.language import Languages
 
 logger = logging.getLogger(__name__)
 
@@ -33,28 +33,6 @@ class TwimlResponse(Response):
     """TwiML: `text/xml` to the provider, never `text/plain`, which it would read aloud."""
 
     media_type = "text/xml"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The provider asks for the answer to the turn `number` of a call.
-
-    `held` is the turn, unless the store has it already; `since` (Unix seconds) is when the caller began to
-    wait, `attempt` counts the fillers heard so far.
-    """
-
-    call_sid: str
-    turn_id: str
-    number: int
-    languages: Languages
-    held: HeldTurn | None
-    since: float
-    attempt: int = 0
-
-    @property
-    def begins_call(self) -> bool:
-        """Whether this is a call's first turn."""
-        return self.held is not None and self.held.opening is not None
 
 
 async def answer(ingress: Ingress, request: VoiceRequest, asked: Asked, *, within: float) -> Response:
@@ -82,7 +60,21 @@ async def answer(ingress: Ingress, request: VoiceRequest, asked: Asked, *, withi
         return _ask_again(asked)
     if pending is None:
         return _ask_again(asked)
+    if pending.result is not None:  # answered before
+        return await _answered(ingress, request, asked, pending.result, deadline)
     return await _reply(ingress, asked, pending, deadline)
+
+
+async def _answered(
+    ingress: Ingress, request: VoiceRequest, asked: Asked, recorded: TurnResult, deadline: float
+) -> Response:
+    try:
+        step = await step_after(ingress, request, asked, recorded)
+    except StoreUnavailable as error:
+        return _hold(ingress, asked, error, limit=ingress.pace.hold)
+    if isinstance(step, str):
+        return TwimlResponse(step)
+    return await answer(ingress, request, step, within=max(deadline - time.monotonic(), 0.5))
 
 
 async def _pending(ingress: Ingress, asked: Asked, within: float) -> PendingReply | None:
@@ -109,12 +101,10 @@ async def _found(ingress: Ingress, asked: Asked, within: float) -> PendingReply 
 
 
 async def _reply(ingress: Ingress, asked: Asked, pending: PendingReply, deadline: float) -> Response:
-    recorded = pending.result
-    result = recorded or await first_of(pending, max(deadline - time.monotonic(), 0.05))
+    result = await first_of(pending, max(deadline - time.monotonic(), 0.05))
     if result is None:
         return _fill(ingress, asked)
-    if recorded is None:
-        _log_answer(ingress, asked, result)
+    _log_answer(ingress, asked, result)
     xml = twiml.reply(result, next_turn=asked.number + 1, languages=asked.languages)
     return TwimlResponse(xml)
 

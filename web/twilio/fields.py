@@ -74,7 +74,7 @@ class VoiceRequest:
         """The webhook as typed fields; 400 without a usable `CallSid`."""
         return cls(
             call_sid=_call_sid(form),
-            call_status=_text(form, "CallStatus"),
+            call_status=_text(form, "CallStatus").strip().lower(),
             direction=_text(form, "Direction") or "inbound",
             from_number=_text(form, "From"),
             to_number=_text(form, "To"),
@@ -107,13 +107,21 @@ class VoiceRequest:
             **({"provider": self.provider} if self.provider != "twilio" else {}),
         }
 
-    def turn_number(self, *, at_least: int) -> int:
-        """The number in the path; 404 when no turn can have it."""
+    @property
+    def numbered(self) -> int | None:
+        """The number in the path; None when no turn can have it. A path without one is that of turn 0."""
         digits = self.number
         if digits.isascii() and digits.isdecimal() and len(digits) <= len(str(MAX_TURN_NUMBER)):
             number = int(digits)
-            if at_least <= number <= MAX_TURN_NUMBER and digits == str(number):
+            if number <= MAX_TURN_NUMBER and digits == str(number):
                 return number
+        return None
+
+    def turn_number(self, *, at_least: int) -> int:
+        """The number in the path; 404 when no turn can have it."""
+        number = self.numbered
+        if number is not None and number >= at_least:
+            return number
         raise HTTPException(404, f"No turn has that number: turns are numbered from {at_least}.")
 
     def turn(self, turn_id: str) -> Turn:

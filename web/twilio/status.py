@@ -1,6 +1,10 @@
-"""`POST /twilio/status`: how a call goes, told in no order, perhaps twice, perhaps of unknown calls."""
+"""`POST /twilio/status`: how a call goes, told in no order, perhaps twice, perhaps of unknown calls.
+
+Every webhook tells the status, and whoever hangs up amid a `<Gather>` may be heard of by its action first.
+"""
 
 import logging
+from contextlib import suppress
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -8,7 +12,11 @@ from starlette.responses import Response
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import CallEnded, StoreUnavailable, TurnRejected, UnknownCall
 from web.ingress import Ingress
+from web.twilio import twiml
+from web.twilio.answer import TwimlResponse
 from web.twilio.fields import VoiceRequest
+from web.twilio.turn_ids import turn_id_of
+from web.twilio.webhook import Webhook
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +30,29 @@ async def status(ingress: Ingress, request: VoiceRequest) -> Response:
     if request.call_status in TERMINAL:
         await end_call(ingress, request.call_sid, request.call_status)
     return Response(status_code=204)
+
+
+def unless_over(webhook: Webhook) -> Webhook:
+    """`webhook`, for calls that go on. One with a terminal status ends the call, if it is known, and begins none."""
+
+    async def for_live_calls(ingress: Ingress, request: VoiceRequest) -> Response:
+        if request.call_status not in TERMINAL:
+            return await webhook(ingress, request)
+        await _keep_last_words(ingress, request)
+        await end_call(ingress, request.call_sid, request.call_status)
+        return TwimlResponse(twiml.nothing())
+
+    return for_live_calls
+
+
+async def _keep_last_words(ingress: Ingress, request: VoiceRequest) -> None:
+    """What was said before the caller hung up stands in the record, though nobody hears an answer."""
+    number = request.numbered
+    if not number or request.kind == "silence":
+        return
+    turn = request.turn(turn_id_of(number))
+    with suppress(UnknownCall, CallEnded, TurnRejected, StoreUnavailable):
+        await ingress.runtime.dispatcher.submit_by(turn, deadline_seconds=SUBMIT_SECONDS / 2)
 
 
 async def end_call(ingress: Ingress, call_sid: str, status: str) -> None:

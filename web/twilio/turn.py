@@ -5,16 +5,12 @@ import time
 from starlette.responses import Response
 
 from web.ingress import Ingress
-from web.twilio.answer import Asked, answer
+from web.twilio.answer import answer
+from web.twilio.asked import Asked
 from web.twilio.fields import VoiceRequest
 from web.twilio.held_turn import HeldTurn
 from web.twilio.language import Languages
-from web.twilio.turn_ids import START
-
-
-def turn_id_of(number: int) -> str:
-    """The id of a call's n-th turn; 0 is its beginning."""
-    return f"turn-{number}" if number else START
+from web.twilio.turn_ids import turn_id_of
 
 
 async def turn(ingress: Ingress, request: VoiceRequest) -> Response:

@@ -31,6 +31,7 @@ GOODBYE = "Goodbye."
 APOLOGY = "I am sorry, something went wrong."
 BUSY = "All lines are busy. Please call again later."
 REPEAT = "I am sorry, I did not get that. Please say it again."
+BACK = "You are back with us. Please go on."
 FILLERS = (
     "One moment please.",
     "I am still working on it.",
@@ -85,6 +86,11 @@ def hang_up() -> str:
     return _xml(response)
 
 
+def nothing() -> str:
+    """The call is over: there is nothing to do."""
+    return _xml(VoiceResponse())
+
+
 def dial(to: str) -> str:
     """Connect the caller with `to`, and hang up when they have talked."""
     response = VoiceResponse()
@@ -103,9 +109,14 @@ def filler(attempt: int, *, then: str, languages: Languages) -> str:
 
 def ask_again(*, next_turn: int, languages: Languages) -> str:
     """Ask the caller to repeat, as the turn `next_turn`."""
+    return ask(REPEAT, next_turn=next_turn, languages=languages)
+
+
+def ask(text: str, *, next_turn: int, languages: Languages) -> str:
+    """Say `text`, and take what the caller answers as the turn `next_turn`."""
     response = VoiceResponse()
     gather = _gather(response, Gather(), next_turn, languages)
-    _say(gather, REPEAT, languages)
+    _say(gather, text, languages)
     response.redirect(languages.turn_path(next_turn), method="POST")
     return _xml(response)
 

@@ -7,18 +7,22 @@ from starlette.responses import Response
 
 from web.ingress import Ingress
 from web.outbound.answering import begin_early, errand_of, unanswered
-from web.twilio.answer import Asked, TwimlResponse, answer
+from web.twilio import twiml
+from web.twilio.answer import TwimlResponse, answer
+from web.twilio.asked import Asked
 from web.twilio.fields import VoiceRequest
+from web.twilio.going_on import come_back, step_on
 from web.twilio.held_turn import HeldTurn
 from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
+from web.twilio.standing import Standing
 from web.twilio.turn_ids import START
 
 logger = logging.getLogger(__name__)
 
 
 async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
-    """Begin the call; a retry hears the same greeting."""
+    """Begin the call; a retry hears the same greeting, and a call that comes back goes on."""
     logger.info(
         "Call came in",
         extra={
@@ -32,6 +36,9 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     errand = errand_of(request, ingress.seal)
     if errand is not None and errand.is_in_vain(request.answered_by):
         return TwimlResponse(unanswered(request))
+    known = await come_back(ingress, request)
+    if known is not None:
+        return await _go_on(ingress, request, known, since)
     opening = {**request.opening, "slots": errand.opened_by(request.answered_by)} if errand else request.opening
     if ingress.settings.voice_channel == "relay":  # the call begins with its socket's first frame
         if errand is not None:
@@ -40,3 +47,17 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     held = HeldTurn(turn=request.started(START), opening=opening, since=since)
     asked = Asked(request.call_sid, START, 0, Languages.of(request.query), held, since)
     return await answer(ingress, request, asked, within=ingress.pace.filler_after)
+
+
+async def _go_on(ingress: Ingress, request: VoiceRequest, known: Standing, since: float) -> Response:
+    languages = Languages.of(request.query)
+    if ingress.settings.voice_channel == "relay":
+        if known.state.ended is not None:
+            return TwimlResponse(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
+        returned = known.left_for_a_person and not request.error_code
+        base_url = ingress.settings.public_base_url or request.host_url
+        return TwimlResponse(connect(base_url, now=since, returned=returned))
+    step = step_on(request, known, languages)
+    if isinstance(step, str):
+        return TwimlResponse(step)
+    return await answer(ingress, request, step, within=ingress.pace.filler_after)

@@ -6,11 +6,12 @@ import time
 from starlette.responses import Response
 
 from web.ingress import Ingress
-from web.twilio.answer import Asked, answer
+from web.twilio.answer import answer
+from web.twilio.asked import Asked
 from web.twilio.fields import VoiceRequest
 from web.twilio.held_turn import HeldTurn
 from web.twilio.language import Languages
-from web.twilio.turn import turn_id_of
+from web.twilio.turn_ids import turn_id_of
 
 MAX_ATTEMPT = 9999
 

@@ -5,7 +5,7 @@ from urllib.parse import urlencode, urlsplit
 from twilio.twiml.voice_response import Connect, VoiceResponse
 
 from web.twilio.relay.lines import Lines
-from web.twilio.relay.resumption import LINES
+from web.twilio.relay.resumption import LINES, RETURNED
 
 SOCKET_PATH = "/twilio/relay"
 ENDED_PATH = "/twilio/relay/ended"
@@ -14,9 +14,16 @@ FIRST = Lines()
 
 
 def connect(
-    base_url: str, *, now: float, lines: Lines = FIRST, failing_since: float | None = None, in_a_moment: bool = False
+    base_url: str,
+    *,
+    now: float,
+    lines: Lines = FIRST,
+    failing_since: float | None = None,
+    in_a_moment: bool = False,
+    returned: bool = False,
 ) -> str:
-    """Open a session of a call that has had these `lines`, `in_a_moment` after a breath.
+    """Open a session of a call that has had these `lines`, `in_a_moment` after a breath; of one that has `returned`
+    from the person with whom it was connected.
 
     The action's query says when this document was made, so that the next session can be told how long this one
     has lasted, and since when sessions have failed early. The socket's URL carries no query: what the session
@@ -36,13 +43,10 @@ def connect(
     )
     if lines.were:
         relay.parameter(name=LINES, value=str(lines))
+    if returned:
+        relay.parameter(name=RETURNED, value="1")
     response.append(verb)
     return str(response.to_xml())
-
-
-def nothing() -> str:
-    """The call is over."""
-    return str(VoiceResponse().to_xml())
 
 
 def _socket_url(base_url: str) -> str:

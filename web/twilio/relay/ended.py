@@ -16,10 +16,10 @@ from web.twilio import twiml
 from web.twilio.answer import TwimlResponse
 from web.twilio.fields import VoiceRequest
 from web.twilio.language import Languages
-from web.twilio.relay.connect import connect, nothing
+from web.twilio.relay.connect import connect
 from web.twilio.relay.lines import read_lines
 from web.twilio.relay.resumption import LINES
-from web.twilio.status import TERMINAL, end_call
+from web.twilio.status import end_call
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +32,9 @@ HASTE_SECONDS = 2.0
 async def ended(ingress: Ingress, request: VoiceRequest) -> Response:
     """Hand over, hang up, reconnect or note the end."""
     status = request.session_status
-    if status == "completed" or request.call_status in TERMINAL:
-        final = request.call_status if request.call_status in TERMINAL else "completed"
-        await end_call(ingress, request.call_sid, final)
-        return TwimlResponse(nothing())
+    if status == "completed":
+        await end_call(ingress, request.call_sid, "completed")
+        return TwimlResponse(twiml.nothing())
     if status == "ended":
         return TwimlResponse(_after_end(request))
     return TwimlResponse(_again(ingress, request))

@@ -23,6 +23,8 @@ from web.twilio.relay.speech import Speech
 
 LINES = "lines"
 """The parameter by which a session is told of the call's earlier lines."""
+RETURNED = "returned"
+"""The parameter of a call that comes back from the person with whom it was connected."""
 CONFIRM_SECONDS = 15.0
 """So long a reply may wait for the replicas that must confirm it, before anybody hears of it."""
 DELIVERY_SECONDS = 2.0
@@ -37,6 +39,7 @@ class Resumption:
         self._call_sid = setup.call_sid
         self._session_id = setup.session_id or uuid4().hex
         self._lines = read_lines(setup.parameters.get(LINES, ""))
+        self._has_returned = RETURNED in setup.parameters
         self._line = line
         self._mouth = mouth
         self._handover = handover
@@ -68,6 +71,9 @@ class Resumption:
         """Attach to what is being answered, else say what was not surely heard. A caller who `has_spoken` already does
         not wait for that: what is returned then tells the agent. Raises `LineLost`."""
         unsaid = None if unanswered else self._left_unsaid(state)
+        if self._has_returned and unsaid is not None and unsaid.ending:  # it was heard, and carried out
+            unsaid = None
+            await self._mouth.say(twiml.BACK)
         chosen = past.languages(state, unsaid)
         if chosen is not None and (frame := outbound.deed(chosen)) is not None:
             await self._line.send(frame)

@@ -1,0 +1,28 @@
+"""`Asked`: which turn's answer a webhook asks for."""
+
+from dataclasses import dataclass
+
+from web.twilio.held_turn import HeldTurn
+from web.twilio.language import Languages
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The provider asks for the answer to the turn `number` of a call.
+
+    `held` is the turn, unless the store has it already; `since` (Unix seconds) is when the caller began to
+    wait, `attempt` counts the fillers heard so far.
+    """
+
+    call_sid: str
+    turn_id: str
+    number: int
+    languages: Languages
+    held: HeldTurn | None
+    since: float
+    attempt: int = 0
+
+    @property
+    def begins_call(self) -> bool:
+        """Whether this is a call's first turn."""
+        return self.held is not None and self.held.opening is not None
