@@ -1,6 +1,6 @@
 """What a caller notices in a call, in the order it happens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.phone.twiml import Gather
@@ -23,9 +23,13 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Speaking:
-    """The agent is saying this right now (on a relay); `Said` follows when it has finished or was interrupted."""
+    """The agent is saying this right now (on a relay); `Said` follows when it has finished or was interrupted.
+
+    `unaware`: the server sent it before it had received what the caller said last.
+    """
 
     text: str
+    unaware: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -27,12 +28,19 @@ from orchestrator.phone.webhooks import Webhooks
 
 OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
+PINGS_FOR_RECEIPT = 2
+"""A pong follows on whatever the server had sent before it received the ping, and so before it received what the caller
+said before the ping (RFC 6455, 5.5.3: frames keep their order). The server's socket answers the first ping and may not
+have handed on the words yet; by the second, it has."""
 AFTER_WORDS_SECONDS = 0.05
 """How long a caller waits after the last word before they take it that they are asked."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SOCKET_LOST = "39001"
 LISTENING = Gather(inputs=frozenset({"dtmf", "speech"}), action_on_empty_result=True)
 """How a relay listens: always, to words and keys."""
+
+UNAWARE = " unaware"
+"""What our own note in a frame is called; no server's field is."""
 
 SessionStatus = Literal["ended", "failed"]
 Tell = Callable[[Event], Awaitable[None]]
@@ -54,6 +62,7 @@ class RelaySession:
         self._socket: ClientConnection | None = None
         self._begun = self._now()
         self._frames: deque[dict[str, Any]] = deque()
+        self._unreceived = 0
         self._come = asyncio.Event()
         self._spoken = ""
         self._spoken_since = 0.0
@@ -63,7 +72,7 @@ class RelaySession:
         self._was_cut = False
         self._may_interrupt = True
         self._cut = asyncio.Event()
-        self._outgoing: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._outgoing: asyncio.Queue[dict[str, Any] | int] = asyncio.Queue()
         self._handoff: str | None = None
 
     @property
@@ -137,6 +146,8 @@ class RelaySession:
             self._outgoing.put_nowait({"type": "prompt", "voicePrompt": answer.speech, "lang": "en-US", "last": True})
         for key in answer.keys:
             self._outgoing.put_nowait({"type": "dtmf", "digit": key})
+        self._unreceived += 1
+        self._outgoing.put_nowait(PINGS_FOR_RECEIPT)
         return True
 
     @property
@@ -162,7 +173,7 @@ class RelaySession:
                 if frame is None:
                     await self._complain(message)
                     continue
-                self._frames.append(frame)
+                self._frames.append({**frame, UNAWARE: self._unreceived > 0})
                 self._come.set()
 
     async def _complain(self, message: str | bytes) -> None:
@@ -173,7 +184,20 @@ class RelaySession:
     async def _write(self, socket: ClientConnection) -> None:
         with suppress(ConnectionClosed):
             while True:
-                await socket.send(json.dumps(await self._outgoing.get()))
+                match await self._outgoing.get():
+                    case int(pings):
+                        pong = asyncio.ensure_future(await socket.ping())
+                        pong.add_done_callback(partial(self._ponged, pings - 1))
+                    case frame:
+                        await socket.send(json.dumps(frame))
+
+    def _ponged(self, pings_left: int, pong: "asyncio.Future[float]") -> None:
+        if pong.cancelled() or pong.exception() is not None:  # the socket is closed
+            return
+        if pings_left:
+            self._outgoing.put_nowait(pings_left)
+        else:
+            self._unreceived -= 1
 
     async def _speak(self) -> None:
         """Carry out frames in order until the one that ends the session."""
@@ -183,7 +207,7 @@ class RelaySession:
                 case "text":
                     self._asks_later = False
                     self._may_interrupt = frame.get("interruptible", True) is not False
-                    await self._utter(str(frame.get("token", "")))
+                    await self._utter(str(frame.get("token", "")), unaware=frame[UNAWARE])
                     if frame.get("last", True) and not self._cut.is_set():
                         await self._finish_reply()
                 case "play":
@@ -208,7 +232,7 @@ class RelaySession:
             self._come.clear()
             await self._come.wait()
 
-    async def _utter(self, text: str) -> None:
+    async def _utter(self, text: str, *, unaware: bool) -> None:
         """Speak `text` piece by piece, as long as nobody interrupts."""
         for piece in self._pace.pieces(text):
             if self._cut.is_set():
@@ -217,7 +241,7 @@ class RelaySession:
             self._is_speaking = self._has_spoken = True
             self._spoken += piece
             self._was_cut = False
-            await self._tell(Speaking(piece))
+            await self._tell(Speaking(piece, unaware))
             # Not wait_for, here and below: before Python 3.12 it may swallow the end of the session.
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.uttering_seconds(piece)):

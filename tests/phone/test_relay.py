@@ -1,12 +1,17 @@
 """The simulated provider over a relay socket, against a real ingress."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import pytest
 from support.ingress import Ingress, started_ingress
 from support.waiting import wait_until
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_sockets
+from websockets.exceptions import ConnectionClosed
 
 from orchestrator.conversation.actions import Gather, HangUp, Play, Transfer
 from orchestrator.conversation.state import ConversationState
@@ -138,3 +143,42 @@ async def test_a_lost_socket_is_opened_again_and_the_call_goes_on(ingress):
     assert said(events) == ["Welcome to ", "Welcome to the office.", "You said hello. Is that right?"]
     state = await state_of(ingress, line)
     assert [turn.kind for turn in state.turns] == ["started", "speech", "ended"]
+
+
+async def test_a_word_tells_whether_its_server_had_received_what_the_caller_said_last(serve):
+    has_spoken = asyncio.Event()
+
+    async def talk(socket: ServerConnection) -> None:
+        async def say(token: str) -> None:
+            await socket.send(json.dumps({"type": "text", "token": token, "last": False}))
+
+        await socket.recv()
+        await say("before ")
+        await has_spoken.wait()
+        socket.transport.pause_reading()
+        await say("meanwhile ")
+        socket.transport.resume_reading()
+        while json.loads(await socket.recv())["type"] != "prompt":
+            pass
+        with suppress(ConnectionClosed):
+            while True:  # until the caller knows
+                await (await socket.ping())
+                await say("after ")
+
+    async with serve_sockets(talk, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        relay = f'<Connect><ConversationRelay url="ws://127.0.0.1:{port}/relay"/></Connect>'
+        there = await serve({"/twilio/voice": relay, "/twilio/status": ""})
+        line = PhoneLine(there.url)
+        heard: list[tuple[str, bool]] = []
+        async with aclosing(line.call()) as call:
+            async for event in call:
+                if isinstance(event, Speaking):
+                    heard.append((event.text, event.unaware))
+                    if event.text == "before ":
+                        line.answer_speech("hello")
+                        has_spoken.set()
+                    elif not event.unaware:
+                        line.hang_up()
+    assert heard[:2] == [("before ", False), ("meanwhile ", True)]
+    assert heard[-1] == ("after ", False)

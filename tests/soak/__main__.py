@@ -1,4 +1,7 @@
-"""`make soak`: random faults under load, then an audit from outside. Exit status 0 when nothing was found, else 1."""
+"""`make soak`: random faults under load, then an audit from outside.
+
+Exit status 0 when nothing was found, 1 when something was, and 2 when the soak itself failed: nothing is known then.
+"""
 
 import argparse
 import json
@@ -6,6 +9,7 @@ import logging
 import sys
 
 import uvloop
+from soak.faults import SoakFailed
 from soak.run import TOPOLOGIES, soak
 
 
@@ -14,12 +18,16 @@ def main() -> int:
     options = _options()
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("soak").setLevel(logging.INFO)
-    report = uvloop.run(
-        soak(
-            seed=options.seed, seconds=options.seconds, callers=options.calls, every=options.every,
-            topology=options.topology, relay_share=options.relay_share,
-        )
-    )  # fmt: skip
+    try:
+        report = uvloop.run(
+            soak(
+                seed=options.seed, seconds=options.seconds, callers=options.calls, every=options.every,
+                topology=options.topology, relay_share=options.relay_share,
+            )
+        )  # fmt: skip
+    except SoakFailed:
+        logging.getLogger("soak").exception("The soak itself failed; nothing is known about the product")
+        return 2
     print(json.dumps(report.as_dict(), indent=2) if options.json else report.table())  # noqa: T201
     return 0 if report.is_clean else 1
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, deque
 from random import Random
 from typing import Any
 from urllib.parse import quote
@@ -25,11 +25,15 @@ NEVER_RUN = ("dropped", "interrupted")
 async def audit(journals: list[CallJournal], provider: Provider, *redis: RedisServer) -> Verdict:
     """Look at every call, by the API, and at what is left in Redis: in its one server, or a cluster's masters."""
     verdict = Verdict()
-    waiting = iter(journals)
+    waiting = deque(journals)
 
     async def reader() -> None:
-        for journal in waiting:
-            await _audit_call(journal, provider, verdict)
+        while waiting:
+            try:
+                await _audit_call(waiting.popleft(), provider, verdict)
+            except NoAnswer as error:
+                verdict.lost.append(f"{error}; {len(waiting)} calls were not looked at")
+                waiting.clear()
 
     await asyncio.gather(*(reader() for _ in range(READERS)))
     with contextlib.suppress(AssertionError):
@@ -46,7 +50,7 @@ async def _audit_call(journal: CallJournal, provider: Provider, verdict: Verdict
     verdict.wrong.extend(journal.complaints)
     try:
         answer = await provider.api("GET", f"/calls/{quote(journal.call_sid)}", Random(journal.call_sid))
-    except (NoAnswer, Refused) as error:
+    except Refused as error:
         verdict.lost.append(f"{journal.call_sid} is not known any more: {error}")
         return
     state = answer.response.json()

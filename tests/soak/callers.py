@@ -13,13 +13,15 @@ from soak.script import GOODBYE, GREETING, answer_to
 from support.waiting import wait_until
 
 from orchestrator.phone.identity import CallIdentity
-from orchestrator.phone.twiml import Gather, Hangup, Redirect, Say, parse
+from orchestrator.phone.twiml import BadTwiml, Gather, Hangup, Redirect, Say, parse
 from orchestrator.turns.outcome import APOLOGY
 
 LONGEST_CALL_TURNS = 30
 THINKING_SECONDS = 0.6
 COPIES_SHARE = 0.15
 LATE_COPIES_SHARE = 0.05
+UNREADABLE = (BadTwiml, ValueError, KeyError)
+"""What reading an answer raises that is none."""
 WORDS = ("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "islet", "knoll")
 
 
@@ -46,6 +48,8 @@ class Caller:
                 await self._call(journal)
             except (NoAnswer, Refused) as error:
                 journal.complain(str(error))
+            except UNREADABLE as error:
+                journal.complain(f"an answer could not be read: {error!r}")
             if self._copies:
                 await asyncio.wait(self._copies)
         await asyncio.sleep(0)
@@ -284,5 +288,5 @@ def _events(text: str) -> list[tuple[str, Any]]:
 async def _complaining(journal: CallJournal, work: Awaitable[None]) -> None:
     try:
         await work
-    except (NoAnswer, Refused) as error:
-        journal.complain(f"a copy: {error}")
+    except (NoAnswer, Refused, *UNREADABLE) as error:
+        journal.complain(f"a copy: {error!r}")

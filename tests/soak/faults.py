@@ -10,12 +10,18 @@ from random import Random
 from support.deployment import Deployment, Member
 from support.proxy import script
 
+FAULT_SECONDS = 240.0
+"""Longer than any fault takes: an ingress may take 90 s to leave, and as long again to be killed and started."""
 SCRIPTS = ("submit", "claim_jobs", "commit", "say", "renew", "rescue")
 WEIGHTS = {
     "worker killed": 4, "worker rolled": 2, "worker frozen": 2, "web killed": 2, "web rolled": 2,
     "all cut": 4, "cut before a command": 5, "cut after a command": 5, "black hole": 2, "delay": 2, "refused": 1,
     "redis killed": 2,
 }  # fmt: skip
+
+
+class SoakFailed(Exception):
+    """The soak could not do its own work, so that nothing is known about the product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +71,15 @@ class Faults:
         return Counter(fault.kind for fault in self.injected)
 
     async def inject(self, planned: list[Planned]) -> None:
-        """All of them; returns when the last one is over and all is well again."""
-        async with asyncio.TaskGroup() as group:
-            for fault in planned:
-                await asyncio.sleep(fault.after)
-                group.create_task(self._one(fault))
+        """All of them; returns when the last one is over and all is well again. Raises `SoakFailed` for the first that
+        could not be done; the others are given up."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for fault in planned:
+                    await asyncio.sleep(fault.after)
+                    group.create_task(self._one(fault))
+        except* SoakFailed as failed:
+            raise failed.exceptions[0] from None
         self._calm()
 
     def _calm(self) -> None:
@@ -80,8 +90,17 @@ class Faults:
         member = self._member(fault)
         async with self._network if member is None else member.busy:
             began = self._clock()
-            await (self._to_network(fault) if member is None else self._to_member(member, fault))
+            await self._in_time(fault, self._to_network(fault) if member is None else self._to_member(member, fault))
             self.injected.append(Injected(fault.kind, began, self._clock()))
+
+    async def _in_time(self, fault: Planned, harm: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(FAULT_SECONDS) as limit:
+                await harm
+        except Exception as error:
+            if limit.expired():
+                raise SoakFailed(f"The fault '{fault.kind}' was not over in {FAULT_SECONDS:g} s.") from error
+            raise SoakFailed(f"The fault '{fault.kind}' could not be done: {error!r}") from error
 
     def _member(self, fault: Planned) -> Member | None:
         role = fault.kind.split()[0]

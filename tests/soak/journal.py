@@ -37,11 +37,13 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class HeardWord:
-    """A word that was heard on a relay: when, and in the how-manieth session of the call."""
+    """A word that was heard on a relay: when, and in the how-manieth session of the call. `unaware`: it was sent before
+    the server had received what the caller said last."""
 
     word: Word
     at: float
     session: int
+    unaware: bool = False
 
 
 @dataclass(slots=True)

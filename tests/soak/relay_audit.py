@@ -7,10 +7,6 @@ from soak.journal import CallJournal, Exchange, HeardWord
 from soak.script import SENTENCE, words_in
 from soak.verdict import Verdict
 
-IN_FLIGHT_SECONDS = 2.5
-"""Words that were sent before the interruption arrived are no fault; they are counted. It may take a second where the
-machine is overrun, and what had come by then takes more than another to be spoken."""
-
 Record = dict[str, Any]
 
 
@@ -73,10 +69,11 @@ def _compare_text(where: str, record: Record, heard: list[HeardWord], verdict: V
 def _compare_cut(
     where: str, journal: CallJournal, exchange: Exchange, record: Record, heard: list[HeardWord], verdict: Verdict
 ) -> None:
-    """After the interruption nothing is heard but what was on its way; the state keeps what the provider said."""
+    """After the interruption nothing is heard but what had been sent before it arrived, and is counted. The state keeps
+    what the provider said."""
     assert exchange.cut_at is not None
     after = [word for word in heard if word.at > exchange.cut_at]
-    late = [word for word in after if word.at > exchange.cut_at + IN_FLIGHT_SECONDS]
+    late = [word for word in after if not word.unaware]
     verdict.relay["words in flight at an interruption"] += len(after) - len(late)
     told = [word for word in words_in(exchange.utterance or "") if word.number == exchange.number]
     kept = words_in(record["heard"] if record["heard"] is not None else record["reply"]["text"])

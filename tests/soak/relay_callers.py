@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from random import Random
 
 import httpx
@@ -34,6 +34,8 @@ DROP_SHARE = 0.06
 MOST_TURNS = 12
 """Calls on relays are short: a word's number has two digits, and a reply takes its time."""
 PATIENCE_SECONDS = 60.0
+DEAD_LINE_SECONDS = 180.0
+"""Longer than any line may be dead: callers are held for a minute, and the provider asks for a minute and a half."""
 AFTER_LOSS_SECONDS = 8.0
 """Who was cut off and hears nothing for so long says something else: their words may have been lost with the socket."""
 RETRY = RetryPolicy(on=frozenset({"ct", "rt", "5xx"}), patience_seconds=90)
@@ -91,6 +93,9 @@ class RelayCaller(Caller):
 
     async def _say(self, journal: CallJournal, line: PhoneLine, ear: "Ear", number: int, more: str = "") -> None:
         exchange = await ear.speak(self._utterance(number, more), number)
+        if exchange is None:
+            line.hang_up()
+            return
         way = self.rng.random()
         some = self.rng.randint(1, WORDS - 2)
         if more:
@@ -121,15 +126,17 @@ class Ear:
         self._news = asyncio.Event()
         self._last_sound = clock()
 
-    async def speak(self, text: str, number: int) -> Exchange:
-        """Say it, over what is being heard if need be; not into a dead line."""
-        await self.until(lambda: self.is_over or self._line.is_heard, PATIENCE_SECONDS)
+    async def speak(self, text: str, number: int) -> Exchange | None:
+        """Say it, over what is being heard if need be; or None: nothing is said into a dead line."""
+        if not await self.until(lambda: self.is_over or self._line.is_heard, DEAD_LINE_SECONDS):
+            self._journal.complain(f"number-{number} was not said: nobody took the line for {DEAD_LINE_SECONDS:g} s")
+        if self.is_over or not self._line.answer_speech(text):
+            return None
         before = self._journal.exchanges[-1]
         if before.heard == "nothing" and before.sound_at is not None:
             before.heard, before.cut_at, before.cut_in = "cut off", self._clock(), self._journal.sessions
         exchange = Exchange(f"number-{number}", text, self._clock(), number=number, session=self._journal.sessions)
         self._journal.exchanges.append(exchange)
-        self._line.answer_speech(text)
         return exchange
 
     async def until_heard(self, exchange: Exchange, words: int) -> None:
@@ -140,7 +147,7 @@ class Ear:
 
         if not await self.until(is_enough, PATIENCE_SECONDS, lambda: self._is_in_vain(exchange)):
             lost = exchange.session != self._journal.sessions
-            if not lost and exchange.number:
+            if not lost and exchange.number and self._line.is_heard:
                 self._journal.complain(f"{exchange.turn_id} was not answered in {PATIENCE_SECONDS:g} s")
 
     async def until(
@@ -152,10 +159,10 @@ class Ear:
             if self._clock() > end or gives_up():
                 return False
             self._news.clear()
-            try:
-                await asyncio.wait_for(self._news.wait(), 0.5)
-            except TimeoutError:
-                continue
+            # Not wait_for: before Python 3.12 it may swallow the end of the soak.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await self._news.wait()
         return True
 
     async def listen(self) -> None:
@@ -178,8 +185,8 @@ class Ear:
 
     def _take_in(self, event: Event) -> None:
         match event:
-            case Speaking(text):
-                self._hear(text)
+            case Speaking(text, unaware):
+                self._hear(text, unaware=unaware)
             case Said(text) if APOLOGY in text:
                 self._journal.exchanges[-1].heard = "apology"
             case Interrupted(heard):
@@ -196,10 +203,10 @@ class Ear:
             case HungUp():
                 self.is_over = True
 
-    def _hear(self, text: str) -> None:
+    def _hear(self, text: str, *, unaware: bool) -> None:
         self._last_sound = self._clock()
         for word in words_in(text):
-            self._journal.words.append(HeardWord(word, self._clock(), self._journal.sessions))
+            self._journal.words.append(HeardWord(word, self._clock(), self._journal.sessions, unaware))
             for exchange in self._journal.exchanges:
                 if exchange.number == word.number:
                     exchange.sound_at = exchange.sound_at or self._clock()

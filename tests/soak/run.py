@@ -12,7 +12,7 @@ from soak.audit import audit
 from soak.callers import ApiCaller, Caller, PhoneCaller, all_answered
 from soak.cluster_faults import WEIGHTS as CLUSTER_WEIGHTS
 from soak.cluster_faults import ClusterFaults
-from soak.faults import WEIGHTS, Faults, Planned, plan
+from soak.faults import WEIGHTS, Faults, Planned, SoakFailed, plan
 from soak.journal import CallJournal
 from soak.provider import Provider
 from soak.relay_callers import RelayCaller
@@ -36,6 +36,8 @@ RELAYS = 2
 CALM_SHARE = 0.1
 """The share of the time, at its beginning, without faults: to compare with."""
 FINISH_SECONDS = 150.0
+LEAVE_SECONDS = 20.0
+"""How long a caller that was cancelled may take to let go."""
 PROGRESS_SECONDS = 10.0
 STATE_TTL_SECONDS = "14400"
 
@@ -43,7 +45,7 @@ STATE_TTL_SECONDS = "14400"
 async def soak(
     *, seed: int, seconds: float, callers: int, every: float, topology: str = "standalone", relay_share: float = 0.3
 ) -> Report:
-    """Run it all; the report. The directory with the logs is kept when something was found."""
+    """Run it all; the report. The directory with the logs is kept when something was found. Raises `SoakFailed`."""
     began = time.monotonic()
     make, harm, weights = TOPOLOGIES[topology]
     async with make(
@@ -97,7 +99,7 @@ async def _load(
 ) -> list[CallJournal]:
     """Let callers call while faults come, and until all were answered after them; what they noted.
 
-    A caller that does not come to an end is left.
+    A caller that does not come to an end is left. Raises `SoakFailed`: a fault could not be done, or a caller broke.
     """
     stop = asyncio.Event()
     people = [new_caller(number, stop) for number in range(callers)]
@@ -113,9 +115,10 @@ async def _load(
     finally:
         for task in (*calling, progress):
             task.cancel()
-    for result in await asyncio.gather(*calling, return_exceptions=True):
-        if isinstance(result, Exception):
-            raise result
+        ended, _ = await asyncio.wait(calling, timeout=LEAVE_SECONDS)
+    for task in ended:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise SoakFailed(f"A caller broke: {error!r}") from error
     return [journal for caller in people for journal in caller.journals]
 
 

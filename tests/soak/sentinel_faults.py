@@ -1,7 +1,9 @@
 """The faults of a deployment over Sentinels: those of processes, and what befalls a master."""
 
 import asyncio
+from collections.abc import Callable
 
+from redis.exceptions import RedisError
 from soak.faults import Faults, Planned
 from support.sentinel_deployment import SentinelDeployment
 from support.servers import RedisServer
@@ -50,16 +52,22 @@ class SentinelFaults(Faults):
     async def _succeeded(self, former: RedisServer) -> None:
         sentinels = self._deployment.sentinels
         await wait_until(
-            lambda: asyncio.to_thread(lambda: sentinels.master() is not former),
-            "another master is named",
-            FAILOVER_SECONDS,
+            lambda: _holds(lambda: sentinels.master() is not former), "another master is named", FAILOVER_SECONDS
         )
 
     async def _is_whole(self) -> bool:
-        return await asyncio.to_thread(self._deployment.sentinels.is_whole)
+        return await _holds(self._deployment.sentinels.is_whole)
 
     @staticmethod
     def _cut_all(master: RedisServer) -> None:
         with master.client() as client:
             for kind in ("pubsub", "normal"):
                 client.execute_command("CLIENT KILL TYPE", kind)
+
+
+async def _holds(question: Callable[[], bool]) -> bool:
+    """Whether it does. In the middle of a failover nobody may be there to say."""
+    try:
+        return await asyncio.to_thread(question)
+    except (RedisError, OSError, LookupError):
+        return False

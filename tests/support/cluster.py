@@ -68,7 +68,7 @@ class ClusterTopology:
         try:
             views = [self._view(node) for node in self.nodes]
             return len(set(views)) == 1 and all(map(self._is_up, self.nodes)) and all(map(self._is_linked, self.nodes))
-        except (RedisError, OSError):
+        except (RedisError, OSError, LookupError):
             return False
 
     def wait_until_whole(self) -> None:
@@ -83,7 +83,7 @@ class ClusterTopology:
                 owners = {self._owner_port(node, slot) for node in self._running() if node is not former}
                 heir = self._by_port(owners.pop()) if len(owners) == 1 else former
                 return heir if heir is not former and self._is_up(heir) else None
-            except (RedisError, OSError):
+            except (RedisError, OSError, LookupError):
                 return None
 
         found = wait_until_sync(heir, "a replica takes the slots over", START_SECONDS)
@@ -121,7 +121,7 @@ class ClusterTopology:
             if {self._owner_port(node, slot) for node in masters if node.is_running} == {owner.port}:
                 return True
             self.ask(owner, "CLUSTER", "BUMPEPOCH")
-        except (RedisError, OSError):
+        except (RedisError, OSError, LookupError):
             return not owner.is_running
         return False
 
@@ -180,7 +180,10 @@ class ClusterTopology:
         return [node for node in self.nodes if node.is_running]
 
     def _by_port(self, port: int) -> RedisServer:
-        return next(node for node in self.nodes if node.port == port)
+        for node in self.nodes:
+            if node.port == port:
+                return node
+        raise LookupError(f"No node of ours has port {port}.")
 
     def _id(self, node: RedisServer) -> str:
         return str(self.ask(node, "CLUSTER", "MYID"))
@@ -194,7 +197,10 @@ class ClusterTopology:
         )
 
     def _owner_port(self, node: RedisServer, slot: int) -> int:
-        return next(master for first, last, master, *_ in self._view(node) if first <= slot <= last)
+        for first, last, master, *_ in self._view(node):
+            if first <= slot <= last:
+                return master
+        raise LookupError(f"As {node.port} has it, nobody serves slot {slot}.")
 
     def _knows_all(self, node: RedisServer) -> bool:
         known = self.ask(node, "CLUSTER NODES")

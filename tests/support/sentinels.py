@@ -52,9 +52,13 @@ class SentinelTopology:
         return f"{scheme}://{f':{self.password}@' if self.password else ''}{self.hosts}/mymaster/0"
 
     def master(self) -> RedisServer:
-        """The server that the first Sentinel takes for the master now."""
-        _, port = self._ask("GET-MASTER-ADDR-BY-NAME")
-        return next(server for server in self.servers if server.port == int(port))
+        """The server that the first Sentinel takes for the master now. Raises `LookupError`; not `StopIteration`, which
+        never comes out of a thread that is awaited."""
+        _, port = self._ask("GET-MASTER-ADDR-BY-NAME") or ("", "0")
+        for server in self.servers:
+            if server.port == int(port):
+                return server
+        raise LookupError(f"The Sentinels' master, {port}, is none of ours.")
 
     def is_whole(self) -> bool:
         """Whether the master has all of its replicas in touch."""

@@ -1,0 +1,131 @@
+"""The soak must end whatever becomes of its faults, and find fault with the product alone."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from soak.faults import WEIGHTS, Faults, Planned, SoakFailed
+from soak.journal import CallJournal, Exchange, HeardWord
+from soak.relay_audit import compare_relay
+from soak.relay_callers import Ear
+from soak.run import TOPOLOGIES, soak
+from soak.script import WORDS, Word
+from soak.verdict import Verdict
+from support.cluster import ClusterTopology
+from support.deployment import Deployment
+from support.sentinels import SentinelTopology
+from support.servers import RedisServer
+
+from orchestrator.phone import PhoneLine
+
+
+class Failing(Faults):
+    """Its only fault fails."""
+
+    async def _to_network(self, fault: Planned) -> None:
+        raise AssertionError("no other master is named")
+
+
+class Endless(Faults):
+    """Its only fault never ends, as one whose thread raises `StopIteration`, which no future can carry."""
+
+    async def _to_network(self, fault: Planned) -> None:
+        await asyncio.Event().wait()
+
+
+def quiet() -> Any:
+    return SimpleNamespace(proxy=SimpleNamespace(tell=lambda command: None), workers=[], webs=[])
+
+
+def planned(kind: str = "all cut") -> list[Planned]:
+    return [Planned(kind, 0, 0, 0, "submit")]
+
+
+async def test_a_fault_that_raises_ends_the_faults_and_is_named():
+    with pytest.raises(SoakFailed, match="'all cut' could not be done: "):
+        async with asyncio.timeout(20):
+            await Failing(quiet()).inject(planned())
+
+
+async def test_a_fault_that_never_ends_is_given_up(monkeypatch):
+    monkeypatch.setattr("soak.faults.FAULT_SECONDS", 0.05)
+    with pytest.raises(SoakFailed, match=r"'all cut' was not over in 0\.05 s"):
+        async with asyncio.timeout(20):
+            await Endless(quiet()).inject(planned())
+
+
+@pytest.mark.processes
+async def test_the_soak_ends_when_a_fault_does_not(monkeypatch):
+    monkeypatch.setattr("soak.faults.FAULT_SECONDS", 1.0)
+    monkeypatch.setitem(TOPOLOGIES, "standalone", (Deployment, Endless, {"all cut": WEIGHTS["all cut"]}))
+    with pytest.raises(SoakFailed, match="'all cut' was not over"):
+        async with asyncio.timeout(120):
+            await soak(seed=1, seconds=20, callers=4, every=0.2)
+
+
+async def test_a_sentinel_that_names_an_unknown_master_is_an_error_a_thread_can_tell():
+    with SentinelTopology() as topology:
+        topology.servers.clear()
+        async with asyncio.timeout(20):
+            with pytest.raises(LookupError, match="is none of ours"):
+                await asyncio.to_thread(topology.master)
+
+
+async def test_a_slot_that_nobody_serves_is_an_error_a_thread_can_tell():
+    topology = ClusterTopology()
+    with RedisServer("--cluster-enabled", "yes") as node:
+        topology.nodes.append(node)
+        async with asyncio.timeout(20):
+            with pytest.raises(LookupError, match="serves slot 7"):
+                await asyncio.to_thread(topology.owner, 7)
+
+
+def heard(number: int, places: range, at: float, *, unaware: bool = False, run: str = "aaaa") -> list[HeardWord]:
+    return [HeardWord(Word(number, run, place), at, 1, unaware) for place in places]
+
+
+def text_of(words: list[HeardWord]) -> str:
+    return " ".join(f"{w.word.number:02}-{w.word.run}-{w.word.place:02}" for w in words)
+
+
+def record(exchange: Exchange, outcome: str, reply: str, heard: str | None = None) -> dict[str, Any]:
+    kind = "started" if exchange.number == 0 else "speech"
+    return {"kind": kind, "text": exchange.text, "outcome": outcome, "heard": heard, "reply": {"text": reply}}
+
+
+def cut_off_call(after: list[HeardWord]) -> Verdict:
+    """What is found about a call whose caller spoke over the first reply at 10.0, and heard `after` from then on."""
+    journal = CallJournal("CA1", "relay")
+    said = heard(1, range(4), 9.0)
+    journal.words = [*said, *after, *heard(2, range(WORDS), 90.0)]
+    first = Exchange("number-1", "number 1", 8.0, number=1, heard="cut off", cut_at=10.0, cut_in=1)
+    second = Exchange("number-2", "number 2", 10.0, number=2, heard="reply", answered_at=91.0)
+    journal.exchanges = [first, second]
+    verdict = Verdict()
+    whole = text_of(heard(2, range(WORDS), 0.0))
+    compare_relay(
+        journal, [record(first, "interrupted", text_of(said), text_of(said)), record(second, "replied", whole)], verdict
+    )
+    return verdict
+
+
+def test_words_that_were_sent_before_the_interruption_arrived_are_no_finding_however_late_they_are_spoken():
+    verdict = cut_off_call(heard(1, range(4, 8), 45.0, unaware=True))
+    assert verdict.findings == []
+    assert verdict.relay["words in flight at an interruption"] == 4
+
+
+def test_words_that_were_sent_after_the_interruption_arrived_are_a_finding_however_early():
+    assert len(cut_off_call(heard(1, range(4, 5), 10.01)).dead) == 1
+
+
+async def test_nothing_is_said_into_a_dead_line(monkeypatch):
+    monkeypatch.setattr("soak.relay_callers.DEAD_LINE_SECONDS", 0.05)
+    journal = CallJournal("CA1", "relay")
+    journal.exchanges.append(Exchange("start", "", 0.0, sound_at=0.0))
+    ear = Ear(journal, PhoneLine("http://127.0.0.1:9"), asyncio.get_running_loop().time, str)
+    assert await ear.speak("number 1", 1) is None
+    assert [exchange.turn_id for exchange in journal.exchanges] == ["start"]
+    assert journal.exchanges[0].heard == "nothing"
+    assert "nobody took the line" in journal.complaints[0]
