@@ -1,6 +1,7 @@
 """`StateManagerBase`: where the states of calls are kept. Yours implements this class and nothing else."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.conversation.state import ConversationState
@@ -37,6 +38,14 @@ class StateManagerBase(ABC):
         Raises `StateConflict` when the stored version is another one, or the call is gone; nothing is
         written then. A write renews the time to live.
         """
+
+    async def keep_alive(self, call_sids: Sequence[str], seconds: float) -> bool:
+        """Let those of the calls that are active live for so many `seconds` from now, if they would not anyway.
+
+        Nothing else changes, neither versions nor times in the states. False: this store cannot do that; then open
+        calls are written again now and then, which renews their time.
+        """
+        return False
 
     @abstractmethod
     async def delete_state(self, call_sid: str) -> bool:

@@ -1,12 +1,14 @@
 """States in this process' memory: for a laptop, for tests, and while Redis is away."""
 
+import heapq
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.conversation.call_sid import checked_call_sid
+from orchestrator.conversation.silence import is_occupied, seconds_open
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import now
 from orchestrator.errors import StateConflict
@@ -31,8 +33,9 @@ class InMemoryStateManager(StateManagerBase):
     def __init__(self, ttl_seconds: float = 3600, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._ttl_seconds = ttl_seconds
         self._clock = clock
-        # All live equally long and a write moves its entry to the end: the first is the first to expire.
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # the last one written at the end
+        # When to look whether a call has expired: never later than that, perhaps earlier.
+        self._looks: list[tuple[float, str]] = []
         self._active: set[str] = set()
         self._expired = 0
 
@@ -63,6 +66,23 @@ class InMemoryStateManager(StateManagerBase):
         written = state.model_copy(update={"version": state.version + 1, "updated_at": now()})
         self._store(written)
         return written
+
+    async def keep_alive(self, call_sids: Sequence[str], seconds: float) -> bool:
+        """Let active calls live for so many seconds from now, if they would not anyway."""
+        self._drop_expired()
+        until = self._clock() + seconds
+        for call_sid in call_sids:
+            entry = self._entries.get(checked_call_sid(call_sid))
+            if entry is not None and entry.is_active and entry.expires_at < until:
+                self._entries[call_sid] = replace(entry, expires_at=until)
+        return True
+
+    async def expiring(self, within_seconds: float) -> list[tuple[str, float]]:
+        """The active calls whose time runs out within so many seconds, and in how many."""
+        self._drop_expired()
+        now_ = self._clock()
+        left = ((call_sid, self._entries[call_sid].expires_at - now_) for call_sid in self._active)
+        return [(call_sid, seconds) for call_sid, seconds in left if seconds <= within_seconds]
 
     async def delete_state(self, call_sid: str) -> bool:
         """Forget the call; whether there was one."""
@@ -95,10 +115,14 @@ class InMemoryStateManager(StateManagerBase):
         """Nothing to release: what is stored stays readable."""
 
     def _store(self, state: ConversationState) -> None:
-        expires_at = self._clock() + self._ttl_seconds
+        life = max(self._ttl_seconds, seconds_open(state)) if is_occupied(state) else self._ttl_seconds
+        expires_at = self._clock() + life
         sid = state.call_sid
+        before = self._entries.get(sid)
         self._entries[sid] = _Entry(state.version, state.is_active, expires_at, state.model_dump_json())
         self._entries.move_to_end(sid)
+        if before is None or expires_at < before.expires_at:
+            heapq.heappush(self._looks, (expires_at, sid))
         if state.is_active:
             self._active.add(sid)
         else:
@@ -106,10 +130,14 @@ class InMemoryStateManager(StateManagerBase):
 
     def _drop_expired(self) -> None:
         now_ = self._clock()
-        while self._entries:
-            call_sid, entry = next(iter(self._entries.items()))
+        while self._looks and self._looks[0][0] <= now_:
+            _, call_sid = heapq.heappop(self._looks)
+            entry = self._entries.get(call_sid)
+            if entry is None:
+                continue
             if entry.expires_at > now_:
-                return
+                heapq.heappush(self._looks, (entry.expires_at, call_sid))
+                continue
             del self._entries[call_sid]
             self._active.discard(call_sid)
             self._expired += 1

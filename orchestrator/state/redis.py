@@ -1,7 +1,8 @@
 """States in Redis: the guide's layout, one round trip an operation."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
 from orchestrator.conversation.call_sid import checked_call_sid
+from orchestrator.conversation.silence import is_occupied, seconds_open
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import now
 from orchestrator.errors import StateConflict, StoreUnavailable
@@ -23,6 +25,9 @@ from orchestrator.state.reading import read_state
 from orchestrator.state.redis_index import CallIndex
 
 logger = logging.getLogger(__name__)
+
+KEPT_AT_ONCE = 100
+"""How many calls are let live for longer side by side."""
 
 
 class RedisStateManager(StateManagerBase):
@@ -56,6 +61,7 @@ class RedisStateManager(StateManagerBase):
         self._create = self._confirmed("state_create")
         self._update = self._confirmed("state_update")
         self._delete = WiredScript(redis_client, lua("state_delete"))
+        self._keep = WiredScript(redis_client, lua("state_keep"))
         self._index = CallIndex(redis_client, self._life_ms, shards)
 
     async def create_state(self, call_sid: str, **fields: Any) -> ConversationState:
@@ -105,8 +111,22 @@ class RedisStateManager(StateManagerBase):
             stored = await self._update([key, *index], [*self._row(written), state.version])
             if stored != state.version:
                 raise StateConflict
-            await self._index.after_write(state.call_sid, is_active=written.is_active)
+            await self._index.after_write(state.call_sid, is_active=written.is_active, life_ms=self._life_of(written))
         return written
+
+    async def keep_alive(self, call_sids: Sequence[str], seconds: float) -> bool:
+        """Let active calls live for so many seconds from now, if they would not anyway."""
+        for first in range(0, len(call_sids), KEPT_AT_ONCE):
+            some = [checked_call_sid(call_sid) for call_sid in call_sids[first : first + KEPT_AT_ONCE]]
+            with store_errors():
+                await asyncio.gather(*(self._keep_one(call_sid, int(seconds * 1000)) for call_sid in some))
+        return True
+
+    async def _keep_one(self, call_sid: str, life_ms: int) -> None:
+        call = keys.call(call_sid)
+        own = [call.state, call.inbox, call.turns, call.lease]
+        if await self._keep(keys=[*own, *self._index.keys_with_state(call_sid)[:1]], args=[call_sid, life_ms]):
+            await self._index.after_keep(call_sid, life_ms)
 
     async def delete_state(self, call_sid: str) -> bool:
         """Forget the call and its waiting turns; whether there was one."""
@@ -155,4 +175,7 @@ class RedisStateManager(StateManagerBase):
         return partial(self._replicas.run, self._redis.register_script(lua(name)))
 
     def _row(self, state: ConversationState) -> list[Any]:
-        return [state.call_sid, state.model_dump_json(), self._life_ms, int(state.is_active)]
+        return [state.call_sid, state.model_dump_json(), self._life_of(state), int(state.is_active)]
+
+    def _life_of(self, state: ConversationState) -> int:
+        return max(self._life_ms, int(seconds_open(state) * 1000)) if is_occupied(state) else self._life_ms

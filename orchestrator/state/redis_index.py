@@ -28,6 +28,7 @@ class CallIndex:
         self._shards = shards or shards_of(redis)
         self._is_apart = len(self._shards) > 1
         self._enter = WiredScript(redis, lua("state_enter"))
+        self._keep = WiredScript(redis, lua("state_keep_beside"))
         self._count = WiredScript(redis, lua("state_count"))
         self._list = WiredScript(redis, lua("state_list"))
         self._prune = WiredScript(redis, lua("state_prune"))
@@ -43,9 +44,14 @@ class CallIndex:
         if is_active:
             await self._beside(call_sid, is_active=True)
 
-    async def after_write(self, call_sid: str, *, is_active: bool) -> None:
-        """The call's state was written, or was found to be so."""
-        await self._beside(call_sid, is_active=is_active, renews=True)
+    async def after_write(self, call_sid: str, *, is_active: bool, life_ms: int | None = None) -> None:
+        """The call's state was written, or was found to be so; it lives for `life_ms` if not as long as all."""
+        await self._beside(call_sid, is_active=is_active, renews=True, life_ms=life_ms)
+
+    async def after_keep(self, call_sid: str, life_ms: int) -> None:
+        """A call's state was let live for so long from now."""
+        if self._is_apart:
+            await self._keep(keys=[self._calls(call_sid)], args=[call_sid, life_ms])
 
     async def entry(self, call_sid: str) -> float | None:
         """What `forget` is to be given, once the state is deleted."""
@@ -99,9 +105,11 @@ class CallIndex:
         args = [part for call_sid, score in missing for part in (call_sid, repr(score))]
         return int(await self._forget(keys=[calls], args=args))
 
-    async def _beside(self, call_sid: str, *, is_active: bool, renews: bool = False) -> None:
+    async def _beside(
+        self, call_sid: str, *, is_active: bool, renews: bool = False, life_ms: int | None = None
+    ) -> None:
         if self._is_apart:
-            args: list[Any] = [call_sid, self._life_ms, int(is_active), int(renews)]
+            args: list[Any] = [call_sid, life_ms or self._life_ms, int(is_active), int(renews)]
             await self._enter(keys=[self._calls(call_sid)], args=args)
 
     def _calls(self, call_sid: str) -> str:

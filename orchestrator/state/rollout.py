@@ -1,7 +1,7 @@
 """Redis for a part of the calls, chosen by call SID: how one moves to Redis step by step."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from orchestrator.conversation.call_sid import checked_call_sid
@@ -56,6 +56,13 @@ class RolloutStateManager(StateManagerBase):
     async def update_state(self, state: ConversationState) -> ConversationState:
         """Write by compare-and-set."""
         return await self._manager_of(state.call_sid).update_state(state)
+
+    async def keep_alive(self, call_sids: Sequence[str], seconds: float) -> bool:
+        """Let the calls live for longer, each where it belongs; whether both can."""
+        here = [call_sid for call_sid in call_sids if self._in_memory(checked_call_sid(call_sid))]
+        there = [call_sid for call_sid in call_sids if call_sid not in here]
+        can_here = not here or await self._memory.keep_alive(here, seconds)
+        return (not there or await self._redis.keep_alive(there, seconds)) and can_here
 
     async def delete_state(self, call_sid: str) -> bool:
         """Forget the call; whether there was one."""

@@ -146,6 +146,21 @@ class StateManagerContract:
         extra, turn_extra = got.model_extra, got.turns[0].model_extra
         assert (extra, turn_extra) == ({"mood": "merry"}, {"tone": {"warm": True}})
 
+    async def test_keeping_calls_alive_changes_nothing_in_them(self, manager: StateManagerBase) -> None:
+        state = await manager.create_state("CA1", slots={"a": 1})
+        await manager.keep_alive(["CA1", "CA-unknown"], 3600)
+        assert await manager.get_state("CA1") == state
+        assert await manager.get_state("CA-unknown") is None
+        assert await manager.get_all_call_sids() == ["CA1"]
+        assert (await manager.update_state(state)).version == 2
+        await manager.keep_alive([], 3600)
+
+    async def test_keeping_an_ended_call_alive_does_not_make_it_active(self, manager: StateManagerBase) -> None:
+        state = await manager.create_state("CA1")
+        await manager.update_state(state.model_copy(update={"ended": EndRecord(status="completed")}))
+        await manager.keep_alive(["CA1"], 3600)
+        assert await manager.get_active_calls_count() == 0
+
     async def test_a_deleted_call_is_forgotten(self, manager: StateManagerBase) -> None:
         await manager.create_state("CA1")
         assert await manager.delete_state("CA1") is True

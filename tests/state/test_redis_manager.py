@@ -226,3 +226,17 @@ async def test_a_state_that_cannot_be_read_is_told_without_what_is_in_it(manager
 async def test_a_time_to_live_that_redis_cannot_keep_is_refused(redis_client, ttl_seconds) -> None:
     with pytest.raises(ValueError, match="ttl_seconds"):
         RedisStateManager(redis_client, ttl_seconds)
+
+
+async def test_what_is_kept_alive_keeps_all_that_belongs_to_it(redis_client) -> None:
+    manager, call = RedisStateManager(redis_client, 100), keys.call("CA1")
+    await manager.create_state("CA1")
+    await redis_client.rpush(call.inbox, "t1")
+    await redis_client.expire(call.inbox, 160)
+    assert await manager.keep_alive(["CA1"], 50)
+    assert await redis_client.ttl(call.state) > 90, "it lives longer anyway"
+    assert await manager.keep_alive(["CA1", "CA2"], 1000)
+    assert 990 < await redis_client.ttl(call.state) <= 1000
+    assert await redis_client.ttl(call.inbox) > 1050
+    assert await redis_client.zcount(keys.ACTIVE_CALLS, (await redis_client.time())[0] + 990, "+inf") == 1
+    assert await redis_client.exists(keys.state("CA2")) == 0
