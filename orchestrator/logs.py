@@ -13,7 +13,8 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _SHOWN = ("call_sid", "turn_id")
 _COLOURS = {"DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
 # `scheme://user:password@`: everything up to the last @ before the path, as a password may hold one.
-_CREDENTIALS = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#'\"]*@")
+# It looks from each `://` on, and never from what may be a scheme: a long line of letters costs no more than any other.
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@")
 
 # A stranger's text may hold what moves a terminal's cursor, or looks like another line.
 _ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
@@ -57,7 +58,7 @@ def configure_logging(settings: Settings, process_name: str, stream: TextIO | No
 
 def redact(text: str) -> str:
     """`text` with user and password taken out of every URL."""
-    return _CREDENTIALS.sub(r"\1***@", text)
+    return _CREDENTIALS.sub("***@", text)
 
 
 class TextFormatter(logging.Formatter):

@@ -21,7 +21,7 @@ LONGEST_SOCKET_PATH = 100
 LOCK_SECONDS = 10
 READY_SECONDS = 30
 LOOK_SECONDS = 0.05
-LOG_LINE = re.compile(r"\d+:\w \d+ \w+ \d+ [\d:.]+ [.*#-] (?P<text>.*)")
+LOG_LINE = re.compile(r"(?<!\d)\d+:\w \d+ \w+ \d+ [\d:.]+ [.*#-] (?P<text>.*)")
 USUAL = ("WARNING Memory overcommit", "Valkey is now ready to exit", "signal-handler")
 """What it says each time, and what nobody in development needs to act on."""
 

@@ -79,7 +79,7 @@ _EXPLANATIONS = tuple(
             "is not a Sentinel. Use redis:// (or rediss://) with its address, or name the Sentinels.",
         ),
         (
-            r"No master found for .+ : ",
+            r"No master found for \S+ : ",
             "has no Sentinel that answers. Check the hosts and ports in REDIS_URL and that they run.",
         ),
         (

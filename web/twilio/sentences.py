@@ -10,7 +10,8 @@ TEXT_BYTES = 48 * 1024
 """The text's share of the 64 kB that the provider takes for a whole answer."""
 
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_SENTENCE = re.compile(r".+?(?:[.!?…。！？]+[\"')\]]*(?=\s|$)|[。！？]|\n|$)\s*", re.DOTALL)
+# Each run of marks is looked at once, from its beginning, and nothing is given back: its time grows as the text does.
+_END = re.compile(r"(?:(?<![.!?…。！？])[.!?…。！？]++[\"')\]]*+(?=\s|\Z)|[。！？]|\n)\s*+")
 
 
 def printable(text: str) -> str:
@@ -34,15 +35,23 @@ def pieces(text: str, *, limit_bytes: int = TEXT_BYTES) -> tuple[list[str], bool
     return [piece.strip() for piece in said if piece.strip()], False
 
 
+def sentence_ends(text: str) -> Iterator[int]:
+    """Where the sentences of `text` end, with the blanks behind them: positions, in order."""
+    return (match.end() for match in _END.finditer(text))
+
+
 def _sentences(text: str) -> Iterator[str]:
-    for match in _SENTENCE.finditer(text):
-        yield from _bounded(match.group())
+    start = 0
+    for end in sentence_ends(text):
+        yield from _bounded(text, start, end)
+        start = end
+    yield from _bounded(text, start, len(text))
 
 
-def _bounded(sentence: str) -> Iterator[str]:
-    while len(sentence) > SAY_CHARACTERS:
-        cut = sentence.rfind(" ", 1, SAY_CHARACTERS) + 1 or SAY_CHARACTERS
-        yield sentence[:cut]
-        sentence = sentence[cut:]
-    if sentence:
-        yield sentence
+def _bounded(text: str, start: int, end: int) -> Iterator[str]:
+    while end - start > SAY_CHARACTERS:
+        cut = text.rfind(" ", start + 1, start + SAY_CHARACTERS) + 1 or start + SAY_CHARACTERS
+        yield text[start:cut]
+        start = cut
+    if start < end:
+        yield text[start:end]

@@ -7,17 +7,18 @@ from datetime import date, datetime, time, timedelta
 from typing import Literal
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_WEEKDAYS = tuple(re.compile(rf"\b{weekday}s?\b") for weekday in WEEKDAYS)
 _HOUR_WORDS = "one two three four five six seven eight nine ten eleven twelve"
 NUMBER_WORDS = {word: number for number, word in enumerate(_HOUR_WORDS.split(), 1)}
 _HOUR = r"(?P<hour>1[0-2]|0?[1-9]|1[3-7]|" + "|".join(NUMBER_WORDS) + ")"
-_HALF_DAY = r"(?:\s*(?P<half>[ap])\.?\s?m\b\.?)?"
+_HALF_DAY = r"(?:\s?(?P<half>[ap])\.?\s?m\b\.?)?"
 _CLOCK_TIMES = tuple(
     re.compile(pattern)
     for pattern in (
         rf"\b(?P<past>half|quarter) (?P<side>past|to) {_HOUR}\b{_HALF_DAY}",
         rf"\b{_HOUR}(?::| |\.)(?P<minutes>00|15|30|45|fifteen|thirty|forty five)\b{_HALF_DAY}",
         rf"\b{_HOUR} o'?clock{_HALF_DAY}",
-        rf"\b{_HOUR}\s*(?P<half>[ap])\.?\s?m\b",
+        rf"\b{_HOUR}\s?(?P<half>[ap])\.?\s?m\b",
         rf"\b(?:at|around|about|make it) {_HOUR}\b",
     )
 )
@@ -63,8 +64,8 @@ def _day_in(text: str, today: date) -> date | None:
         return today + timedelta(days=1)
     if re.search(r"\btoday\b", text):
         return today
-    for number, weekday in enumerate(WEEKDAYS):
-        if re.search(rf"\b{weekday}s?\b", text):
+    for number in range(len(WEEKDAYS)):
+        if _WEEKDAYS[number].search(text):
             return today + timedelta(days=(number - today.weekday() - 1) % 7 + 1)
     return _date_in(text, today)
 

@@ -10,7 +10,7 @@ Intent = Literal["repeat", "help", "person", "bye", "cancel", "earlier_booking",
 
 _PERSON = "(person|human|operator|representative|somebody|someone|colleague|agent|receptionist|manager)"
 _NUMBER = r"\bnumber\b|\bphone\b|\bdigits?\b"
-_INTENTS: dict[Intent, str] = {
+_SAID: dict[Intent, str] = {
     "repeat": r"\b(repeat|pardon|say (that|it) again|come again|once more|didn'?t (catch|hear|get) (that|you|it))\b"
     r"|^((sorry|what|excuse me|huh|again|was that|did you say)( |$))+$",
     "help": r"^(help( me)?|i need help)$|\bwhat can you (do|help)\b|\bwho are you\b"
@@ -28,6 +28,7 @@ _INTENTS: dict[Intent, str] = {
     r"|^(no )?(wrong|incorrect|not (quite )?(right|correct))\b",
     "booking": r"\b(appointment|book|booking|schedule|see (the|a) (doctor|dentist)|come in|visit)\b",
 }
+_INTENTS = {intent: re.compile(pattern) for intent, pattern in _SAID.items()}
 _CHANGEABLE: dict[FieldName, re.Pattern[str]] = {
     "name": re.compile(r"\bname\b|\bspelled\b"),
     "number": re.compile(_NUMBER),
@@ -46,10 +47,10 @@ _NO = re.compile(
 )
 _QUESTION = re.compile(
     r"^((hi|hello|hey|um|uh|well|so|ok|okay) )*(are|is|do|does|did|how|what|when|where|which|who|why)\b"
-    r"(?!.*\b(free|available|slots?|openings?)\b)"
+    r"(?!.{0,200}\b(free|available|slots?|openings?)\b)"
 )
-_WHAT_WAS = re.compile(r"^((sorry|and|oh|um|uh|wait|so) )*(what|which|when)\b.*\b(was|is|were|did|again)\b")
-_DOUBT = re.compile(r"\bwhy\b|\bwhat\b.*\bfor\b|\b(don'?t|won'?t|rather not|do i (have|need) to)\b")
+_WHAT_WAS = re.compile(r"^((sorry|and|oh|um|uh|wait|so) )*(what|which|when)\b.{0,80}\b(was|is|were|did|again)\b")
+_DOUBT = re.compile(r"\bwhy\b|\bwhat\b.{0,80}\bfor\b|\b(don'?t|won'?t|rather not|do i (have|need) to)\b")
 _GREETING = re.compile(r"^((hi|hello|hey|good (morning|afternoon|evening|day)|there|how are you)\b ?)+$")
 _ORDINALS = (
     re.compile(r"\b(first|1st|earliest|number one|option one|any|whichever|either|don'?t mind)\b|^(the )?one$|^1$"),
@@ -61,7 +62,7 @@ _NAME_INTRODUCED = re.compile(
     r"\s+(?:spelled\s+|spelt\s+)?(.+)",
     re.IGNORECASE,
 )
-_NAME_FOLLOWED = re.compile(r"^(.+?)\s+(?:speaking|here)\b", re.IGNORECASE)
+_NAME_FOLLOWED = re.compile(r"^(.+?)\s(?:speaking|here)\b", re.IGNORECASE)
 _NAME_LEAD = re.compile(r"^\W*(?:(?:um|uh|yes|sure|hi|hello|well|okay|ok)\b\W*)+", re.IGNORECASE)
 _WEAK_INTRODUCTION = re.compile(r"\b(?:this is|i am|i'm|it's|it is)\s", re.IGNORECASE)
 _NO_NAME_WORDS = """
@@ -87,9 +88,9 @@ _REASONS = tuple(
     )
 )
 _REASON_ENDS = re.compile(
-    r"[.;!?]|,?\s+(?:and|but|so)\s+(?:my|i|i'm|can|you|the|is)\b"
-    r"|,\s*(?:my name|my number|the name|i'm|i am|this is|call me|please)\b"
-    r"|\s+(?:tomorrow|today|next week|(?:on|next|this) \w+day|at \w+)\b",
+    r"[.;!?]|,?\s(?:and|but|so)\s(?:my|i|i'm|can|you|the|is)\b"
+    r"|,\s?(?:my name|my number|the name|i'm|i am|this is|call me|please)\b"
+    r"|\s(?:tomorrow|today|next week|(?:on|next|this) \w+day|at \w+)\b",
     re.IGNORECASE,
 )
 _REASON_LEAD = re.compile(
@@ -108,12 +109,12 @@ def plain(text: str) -> str:
 
 def intent_of(said: str) -> Intent | None:
     """The first intent that `said` (plain) shows, in the order of the table."""
-    return next((intent for intent, pattern in _INTENTS.items() if re.search(pattern, said)), None)
+    return next((intent for intent, pattern in _INTENTS.items() if pattern.search(said)), None)
 
 
 def wants(intent: Intent, said: str) -> bool:
     """Whether `said` (plain) shows this intent."""
-    return bool(re.search(_INTENTS[intent], said))
+    return bool(_INTENTS[intent].search(said))
 
 
 def is_yes(said: str) -> bool:

@@ -4,14 +4,14 @@ Speech has about 15 characters a second. What must not be lost is reckoned slow,
 repeated than left out.
 """
 
-import re
 import time
+from itertools import takewhile
+
+from web.twilio.sentences import sentence_ends
 
 CHARACTERS_PER_SECOND = 15.0
 SLOWEST_CHARACTERS_PER_SECOND = 10.0
 LEAST_SECONDS = 0.3
-
-_SENTENCE_END = re.compile(r"[.!?…。！？]+[\"')\]]*\s+|[。！？]\s*|\n+")
 
 
 class SpeakingClock:
@@ -64,5 +64,5 @@ def not_surely_heard(text: str, spoken_seconds: float) -> str:
     reached = int(max(spoken_seconds, 0.0) * SLOWEST_CHARACTERS_PER_SECOND)
     if reached >= len(text.rstrip()):
         return ""
-    begins = [match.end() for match in _SENTENCE_END.finditer(text) if match.end() <= reached]
-    return text[begins[-1] if begins else 0 :]
+    begins = [0, *takewhile(lambda end: end <= reached, sentence_ends(text))]
+    return text[begins[-1] :]

@@ -1,0 +1,52 @@
+"""What reads a stranger's text takes as long as the text is, whatever stands in it."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from orchestrator.agents.receptionist.dialogue import Dialogue
+from orchestrator.agents.receptionist.hearing import hear
+from orchestrator.agents.receptionist.notes import Notes
+from orchestrator.logs import redact
+from orchestrator.phone.pace import Pace
+from web.twilio.relay.hearing import not_surely_heard
+from web.twilio.sentences import pieces
+
+SMALL, LARGE = 2_000, 32_000
+MOST_GROWTH = 64
+"""Sixteen times the text is sixteen times the work; with its square it would be 256 times."""
+
+
+def whole(text: str) -> object:
+    return pieces(text, limit_bytes=10**9)
+
+
+def half_heard(text: str) -> object:
+    return not_surely_heard(text, len(text) / 15)
+
+
+def heard_by_the_receptionist(text: str) -> object:
+    return hear(Dialogue(Notes(), "open", datetime(2026, 11, 23)), text)
+
+
+READERS = (whole, half_heard, redact, heard_by_the_receptionist, Pace(characters_per_second=15).pieces)
+RUNS = ("!", ".)", '!"', "。", "a.", "a+", "://", "://a", "@", " ", "\n", "a ", "five ", "what ", "\u00a0", "S as in ")
+
+
+def fastest_seconds(reader: Callable[[str], object], text: str) -> float:
+    """The thread's own time: what other processes do meanwhile does not count."""
+    best = float("inf")
+    for _ in range(3):
+        begun = time.thread_time()
+        reader(text)
+        best = min(best, time.thread_time() - begun)
+    return best
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
+@pytest.mark.parametrize("run", RUNS)
+def test_a_long_run_takes_time_in_step_with_its_length(reader: Callable[[str], object], run: str) -> None:
+    small, large = (fastest_seconds(reader, (run * size)[:size] + "x") for size in (SMALL, LARGE))
+    assert large < MOST_GROWTH * max(small, 0.0002)
