@@ -1,5 +1,5 @@
 # One image for both programs: `python -m web` (the default) and `python -m workers`.
-ARG PYTHON_VERSION=3.13
+ARG PYTHON_VERSION=3.13.9
 
 FROM python:${PYTHON_VERSION}-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PATH=/opt/voiceagent/bin:$PATH

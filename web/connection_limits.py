@@ -4,6 +4,7 @@ What a stranger sends before its signature can be checked must cost little: the 
 Each refusal is counted, and logged at most once in `LOG_EVERY_SECONDS` for each reason.
 """
 
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -141,7 +142,9 @@ def connection_total(wanted: int) -> int:
     needed = wanted + RESERVED_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        with contextlib.suppress(OSError, ValueError):  # a sandbox may not allow it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return wanted
     total = max(soft - RESERVED_DESCRIPTORS, soft // 2, 1)

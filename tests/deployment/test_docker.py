@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from configparser import ConfigParser
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,48 @@ def test_a_container_may_drain_before_it_is_killed(compose: dict[str, Any]) -> N
 
 def test_redis_is_kept_on_a_volume_and_reached_from_this_machine_alone(compose: dict[str, Any]) -> None:
     redis = compose["services"]["redis"]
-    assert redis["image"] == "redis:7-alpine"
     assert redis["ports"] == ["127.0.0.1:6379:6379"]
     assert redis["volumes"] == ["redis-data:/data"]
     assert "redis-data" in compose["volumes"]
+
+
+def test_every_image_is_pinned_to_a_version(compose: dict[str, Any], repository: Path) -> None:
+    images = [service["image"] for service in compose["services"].values() if "build" not in service]
+    assert [image for image in images if not re.search(r":\d+\.\d+\.\d+(-\w+)?$", image)] == []
+    python = re.search(r"^ARG PYTHON_VERSION=(.*)$", (repository / "Dockerfile").read_text(), re.MULTILINE)
+    assert python is not None
+    assert re.fullmatch(r"\d+\.\d+\.\d+", python[1])
+
+
+def test_both_programs_can_be_scaled_and_have_an_init(compose: dict[str, Any]) -> None:
+    for name in ("app", "worker"):
+        assert compose["services"][name]["init"] is True
+        assert "ports" not in compose["services"][name]  # two copies cannot have one port of the host
+        assert "container_name" not in compose["services"][name]
+    (published,) = compose["services"]["proxy"]["ports"]
+    assert published == "8000:8000"
+
+
+def test_the_proxy_closes_idle_connections_before_web_does(repository: Path) -> None:
+    caddyfile = (repository / "deploy" / "Caddyfile").read_text()
+    kept = re.search(r"keepalive (\d+)s", caddyfile)
+    assert kept is not None
+    assert int(kept[1]) < Settings.model_fields["keep_alive_seconds"].default
+
+
+@pytest.mark.parametrize(("name", "module"), [("web", "web"), ("worker", "workers")])
+def test_the_systemd_units_drain_and_are_confined(repository: Path, name: str, module: str) -> None:
+    unit = ConfigParser(strict=False, interpolation=None, inline_comment_prefixes=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(repository / "deploy" / f"voiceagent-{name}.service")
+    service = unit["Service"]
+    assert service["ExecStart"].endswith(f"python -m {module}")
+    assert int(service["TimeoutStopSec"]) > Settings.model_fields["drain_timeout_seconds"].default
+    assert service["Restart"] == "always"
+    for option in ("NoNewPrivileges", "DynamicUser", "ProtectHome", "PrivateTmp", "PrivateDevices"):
+        assert service[option] == "yes"
+    assert service["ProtectSystem"] == "strict"
+    assert service["CapabilityBoundingSet"] == ""
 
 
 def test_the_options_of_redis_mean_that_nothing_acknowledged_is_lost(
