@@ -13,6 +13,7 @@ from orchestrator.receipts import MemoryReceipts, Receipts
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.factory import StateManagerFactory
+from orchestrator.turns.call_limits import CallLimits
 
 if TYPE_CHECKING:  # memory mode runs without the client library
     from redis.asyncio import Redis
@@ -93,4 +94,5 @@ def local_dispatcher(settings: Settings, states: StateManagerBase, host: AgentHo
         agent_timeout_seconds=settings.agent_timeout_seconds,
         drain_seconds=settings.drain_timeout_seconds,
         max_active_calls=settings.max_active_calls,
+        api_max_active_calls=CallLimits.of(settings).api,
     )

@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     voice_channel: Literal["gather", "relay"] = "gather"
     api_key: SecretStr | None = None
     max_active_calls: int | None = Field(default=None, ge=1)
+    api_max_active_calls: int | None = Field(default=None, ge=1)
 
     render: bool = False
     environment: Literal["development", "production"] = "development"

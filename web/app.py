@@ -18,7 +18,7 @@ from web.dashboard.board import Board
 from web.ingress import Ingress, OpenRuntime, Pace
 from web.local_access import ForwardingWatch, LocalAccess
 from web.outbound.line import ProviderLine
-from web.outbound.placing import Outbound
+from web.outbound.placing import outbound
 from web.providers import routes as providers
 from web.refusal import LastResort, refusal
 from web.response_headers import DefaultHeaders
@@ -49,7 +49,7 @@ def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, p
             app.state.health_checks = HealthChecks(app.state.ingress)
             app.state.board = Board(app.state.ingress)
             with ProviderLine(settings) as line:
-                app.state.outbound = Outbound(settings, line, runtime.receipts(), app.state.ingress.seal)
+                app.state.outbound = outbound(app.state.ingress, line)
                 yield
 
     routes = [*twilio.routes, *providers.routes, *api.routes, *dashboard.routes, *health.routes, *metrics.routes]

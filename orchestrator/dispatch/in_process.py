@@ -11,6 +11,7 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.dispatch.hub import ReplyHub
 from orchestrator.dispatch.submission import StoreDispatcher
 from orchestrator.state.base import StateManagerBase
+from orchestrator.turns.call_limits import api_share
 from orchestrator.turns.memory_store import InMemoryTurnStore
 from orchestrator.turns.messages import Arrival
 from orchestrator.turns.runner import TurnRunner
@@ -33,10 +34,16 @@ class InProcessDispatcher(StoreDispatcher):
         agent_timeout_seconds: float,
         drain_seconds: float = 25.0,
         max_active_calls: int | None = None,
+        api_max_active_calls: int | None = None,
     ) -> None:
         hub = ReplyHub()
         self.memory = InMemoryTurnStore(
-            states, max_active_calls=max_active_calls, tell=hub.deliver, notify=self._arrived, wake=self._wake
+            states,
+            max_active_calls=max_active_calls,
+            api_max_active_calls=api_max_active_calls or api_share(max_active_calls),
+            tell=hub.deliver,
+            notify=self._arrived,
+            wake=self._wake,
         )
         super().__init__(self.memory, hub)
         self.runner = TurnRunner(self.memory, agent, host, agent_timeout_seconds=agent_timeout_seconds)

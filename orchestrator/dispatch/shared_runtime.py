@@ -22,6 +22,7 @@ from orchestrator.state.factory import load_state_manager
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.state.rollout import RolloutStateManager
+from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.redis_store import RedisTurnStore
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
         states=elsewhere,
         listener=channel,
         max_active_calls=settings.max_active_calls,
+        api_max_active_calls=CallLimits.of(settings).api,
         breaker=breaker,
         wait=replica_wait(settings),
     )

@@ -38,8 +38,7 @@ class RedisReceipts:
             raise
         if text == mine:
             return None
-        there = json.loads(text or "{}")
-        return Receipt(there.get("fingerprint", fingerprint), there.get("answer", ""))
+        return _receipt(text or "", fingerprint)
 
     async def keep(self, key: str, receipt: Receipt) -> None:
         """Write the answer over the claim."""
@@ -51,3 +50,13 @@ class RedisReceipts:
         """Free the key."""
         with store_errors():
             await self._redis.delete(keys.receipt(key))
+
+
+def _receipt(text: str, fingerprint: str) -> Receipt:
+    """The receipt in `text`; where there is none to be read, that of an order of which nobody knows what became."""
+    try:
+        there = json.loads(text)
+        found = Receipt(there.get("fingerprint", fingerprint), there.get("answer", ""))
+    except (ValueError, AttributeError):
+        return Receipt(fingerprint)
+    return found if isinstance(found.fingerprint, str) and isinstance(found.answer, str) else Receipt(fingerprint)

@@ -244,6 +244,21 @@ class TurnStoreContract(LeaseContract):
         await commit(store, await claimed(store), "bye", hang_up=True)
         assert await store.submit(a_turn("t1", "CA3"), opening=OPENING) is None
 
+    async def test_a_call_that_we_placed_is_let_in_beyond_the_limit(self, store: TurnStore) -> None:
+        store = self.limited(store, 1)
+        await store.submit(a_turn("t1", "CA1"), opening=OPENING)
+        placed = {"channel": "gather", "direction": "outbound-api"}
+        assert await store.submit(a_turn("t1", "CA2"), opening=placed) is None
+
+    async def test_a_call_whose_end_came_first_does_not_begin(self, store: TurnStore, states: StateManagerBase) -> None:
+        with pytest.raises(UnknownCall):
+            await store.submit(a_turn("ended", kind="ended", text="completed"))
+        for _ in range(2):
+            with pytest.raises(CallEnded):
+                await store.submit(a_turn("t1"), opening=OPENING)
+        assert await states.get_state("CA1") is None
+        assert await store.submit(a_turn("t1", "CA2"), opening=OPENING) is None
+
     async def test_burying_a_turn_twice_is_fine(self, store: TurnStore) -> None:
         await store.submit(a_turn("t1"), opening=OPENING)
         claim = await claimed(store)

@@ -12,7 +12,9 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import CallEnded, CallRefused, StateConflict, TurnRejected, UnknownCall
 from orchestrator.state.base import StateManagerBase
+from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
+from orchestrator.turns.ended_early import EndedEarly
 from orchestrator.turns.messages import Arrival, Piece, Settled, Token
 from orchestrator.turns.store import Claim, Commit, Lease
 
@@ -73,6 +75,7 @@ class InMemoryTurnStore:
         states: StateManagerBase,
         *,
         max_active_calls: int | None = None,
+        api_max_active_calls: int | None = None,
         tell: Callable[[Token | Settled], None] = _ignore,
         notify: Callable[[Arrival], None] = _ignore,
         wake: Callable[[str], None] = _ignore,
@@ -82,14 +85,20 @@ class InMemoryTurnStore:
         self.notify = notify
         self.wake = wake
         self.dead_letters: deque[DeadLetter] = deque(maxlen=MOST_DEAD_LETTERS)
-        self._limit = max_active_calls
+        self._limits = CallLimits(max_active_calls, api_max_active_calls)
         self._desks: dict[str, _Desk] = {}
+        self._over = EndedEarly()
 
     async def submit(
         self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
-        desk = self._desk_for(await self._admit(call_sid, opening))
+        try:
+            desk = self._desk_for(await self._admit(call_sid, opening))
+        except UnknownCall:
+            if turn.kind == "ended":
+                self._over.note(call_sid)
+            raise
         if turn.turn_id in desk.results:
             return desk.results[turn.turn_id]
         if not desk.waiting(turn.turn_id):
@@ -113,7 +122,10 @@ class InMemoryTurnStore:
             return state
         if opening is None:
             raise UnknownCall
-        if self._limit is not None and await self.states.get_active_calls_count() >= self._limit:
+        if call_sid in self._over:
+            raise CallEnded
+        limit = self._limits.for_opening(opening)
+        if limit is not None and await self.states.get_active_calls_count() >= limit:
             raise CallRefused
         return await self.states.create_state(call_sid, **opening)
 

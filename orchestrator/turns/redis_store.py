@@ -25,7 +25,9 @@ from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.hub import shards_of
 from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.state.base import StateManagerBase
+from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
+from orchestrator.turns.ended_early import ENDED_EARLY_MS
 from orchestrator.turns.messages import Piece, Token, arrival_message, settled_message, token_message
 from orchestrator.turns.redis_dead_letters import RedisDeadLetters
 from orchestrator.turns.redis_hub import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, hub_of
@@ -60,6 +62,7 @@ class RedisTurnStore(RedisTurnLeases):
         states: StateManagerBase | None = None,
         listener: str = "",
         max_active_calls: int | None = None,
+        api_max_active_calls: int | None = None,
         shards: tuple[keys.HubKeys, ...] | None = None,
         breaker: Breaker | None = None,
         wait: ReplicaWait | None = None,
@@ -70,16 +73,22 @@ class RedisTurnStore(RedisTurnLeases):
         super().__init__(
             redis, scripts, guard, listener, hub, states, lease_seconds=lease_seconds, ttl_seconds=ttl_seconds
         )
-        self._limit = "" if max_active_calls is None else max_active_calls
+        self._limits = CallLimits(max_active_calls, api_max_active_calls)
         self._dead_letters = RedisDeadLetters(redis)
 
     async def submit(
         self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
-        opening_json, life = await self._opening(call_sid, opening)
-        answer = await self._submit(turn, stream, opening_json, life, self._limit)
-        if answer[0] == b"refused" and self._limit != "" and await self.hub.has_room(int(self._limit)):
+        limit = self._limits.for_opening(opening) if opening is not None else None
+        try:
+            opening_json, life = await self._opening(call_sid, opening, limit)
+        except UnknownCall:
+            if turn.kind == "ended":
+                await self._is_over(call_sid, note=True)
+            raise
+        answer = await self._submit(turn, stream, opening_json, life, "" if limit is None else limit)
+        if answer[0] == b"refused" and limit is not None and await self.hub.has_room(limit):
             answer = await self._submit(turn, stream, opening_json, life, "")
         if answer[0] in _REFUSALS:
             raise _REFUSALS[answer[0]]
@@ -100,31 +109,38 @@ class RedisTurnStore(RedisTurnLeases):
                 call_sid, turn.turn_id, turn.model_dump_json(), self._listener, "1" if stream else "",
                 "1" if turn.kind == "ended" else "", opening_json, self.life_ms, limit,
                 JOB_ID_PREFIX + call_sid, JOB_FUNCTION, GRACE_MS, "" if self.states is None else "1",
-                keys.control_channel(""), arrival_message(turn), life,
+                keys.control_channel(""), arrival_message(turn), life, ENDED_EARLY_MS,
             ],
         )  # fmt: skip
         return answer
 
-    async def _opening(self, call_sid: str, opening: Mapping[str, Any] | None) -> tuple[str, str]:
+    async def _opening(self, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None) -> tuple[str, str]:
         """The JSON of a state to begin the call with; of states kept elsewhere, which life of the SID this is."""
         if self.states is not None:
-            state = await self._opened_elsewhere(self.states, call_sid, opening)
+            state = await self._opened_elsewhere(self.states, call_sid, opening, limit)
             return "", state.created_at.isoformat()
         if opening is None:
             return "", ""
         return ConversationState(call_sid=call_sid, version=1, **opening).model_dump_json(), ""
 
     async def _opened_elsewhere(
-        self, states: StateManagerBase, call_sid: str, opening: Mapping[str, Any] | None
+        self, states: StateManagerBase, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None
     ) -> ConversationState:
         state = await states.get_state(call_sid)
         if state is not None:
             return state
         if opening is None:
             raise UnknownCall
-        if self._limit != "" and await states.get_active_calls_count() >= int(self._limit):
+        if await self._is_over(call_sid):
+            raise CallEnded
+        if limit is not None and await states.get_active_calls_count() >= limit:
             raise CallRefused
         return await states.create_state(call_sid, **opening)
+
+    async def _is_over(self, call_sid: str, *, note: bool = False) -> bool:
+        """Whether the provider has said that the call, which is unknown here, is over; or `note` that it says so."""
+        name = keys.call(call_sid).lease
+        return bool(await self._scripts.run("ended_early", [name], [ENDED_EARLY_MS if note else ""]))
 
     async def say(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
         call = keys.call(lease.call_sid)

@@ -187,6 +187,7 @@ async def runtime(settings: Settings, agent: AgentFunction) -> AsyncIterator[Loc
                 agent_timeout_seconds=settings.agent_timeout_seconds,
                 drain_seconds=2,
                 max_active_calls=settings.max_active_calls,
+                api_max_active_calls=settings.api_max_active_calls,
             )
         )
         yield LocalRuntime(settings, states, FaultyDispatcher(dispatcher))

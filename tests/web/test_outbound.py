@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from support.ingress import TOKEN, started_ingress
 from support.servers import free_port
 from support.twilio_api import ACCOUNT, TwilioApi, twilio_api
@@ -16,6 +17,7 @@ from support.waiting import wait_until
 from twilio.request_validator import RequestValidator
 
 from orchestrator.receipts import MemoryReceipts, Receipt
+from orchestrator.redis import keys
 from orchestrator.redis.receipts import RedisReceipts
 
 PUBLIC = "https://calls.example.com"
@@ -45,15 +47,42 @@ async def order(ingress, key: str | None = None, **fields):
     return await ingress.client.post("/calls", json={"to": TO, **fields}, headers=headers)
 
 
+async def posted(ingress, path: str, **fields: str):
+    """A signed webhook of a placed call; its address is the public one."""
+    form = {"CallSid": ingress.call_sid, "From": FROM, "To": TO, "Direction": "outbound-api", **fields}
+    signature = RequestValidator(TOKEN).compute_signature(PUBLIC + path, form)
+    return await ingress.client.post(path, data=form, headers={"X-Twilio-Signature": signature})
+
+
 async def answered(ingress, api: TwilioApi, **fields: str):
     """The provider asks what to say, as it was told to."""
     parts = urlsplit(api.placed[-1]["Url"][0])
-    path = f"{parts.path}?{parts.query}"
-    form = {"CallSid": ingress.call_sid, "CallStatus": "in-progress", "Direction": "outbound-api", **fields}
-    signature = RequestValidator(TOKEN).compute_signature(PUBLIC + path, form)
-    response = await ingress.client.post(path, data=form, headers={"X-Twilio-Signature": signature})
+    response = await posted(ingress, f"{parts.path}?{parts.query}", CallStatus="in-progress", **fields)
     assert response.status_code == 200
     return response
+
+
+async def reported(ingress, call_sid: str, status: str):
+    """The provider tells how the call goes."""
+    response = await posted(ingress, "/twilio/status", CallSid=call_sid, CallStatus=status)
+    assert response.status_code == 204
+
+
+async def ended(ingress, call_sid: str):
+    """The state of the call, once it has ended."""
+
+    async def look():
+        state = await ingress.runtime.states.get_state(call_sid)
+        return state if state is not None and state.ended is not None else None
+
+    return await wait_until(look, "the call has ended")
+
+
+async def placed(ingress, key: str | None = None, **fields) -> str:
+    """The SID of a call that is placed."""
+    response = await order(ingress, key, **fields)
+    assert response.status_code == 201, response.text
+    return response.json()["call_sid"]
 
 
 async def test_a_call_is_placed_with_where_to_ask_and_where_to_report(api):
@@ -69,7 +98,9 @@ async def test_a_call_is_placed_with_where_to_ask_and_where_to_report(api):
         assert form["StatusCallback"] == [PUBLIC + "/twilio/status"]
         assert form["StatusCallbackEvent"] == ["initiated", "ringing", "answered", "completed"]
         assert "MachineDetection" not in form
-        assert await ingress.state() is None  # it begins when somebody answers
+        state = await ingress.runtime.states.get_state(call_sid)
+        assert (state.direction, state.from_number, state.to_number) == ("outbound-api", FROM, TO)
+        assert (state.is_active, state.channel, state.turns) == (True, "gather", [])
 
 
 async def test_the_answered_call_knows_its_errand_and_nobody_on_the_way_can_read_it(api):
@@ -178,6 +209,27 @@ async def test_an_answer_that_makes_no_sense_is_an_error_of_the_provider(api):
         assert (await order(ingress)).status_code == 502
 
 
+@pytest.mark.parametrize("answer", [
+    {}, [], None, 7, "CA1", {"sid": None}, {"sid": 7}, {"sid": ""}, {"sid": "a{b"}, {"sid": ["CA1"]},
+    {"sid": "x" * 300},
+])  # fmt: skip
+async def test_a_success_without_a_call_in_it_is_an_error_of_the_provider(api, answer, caplog):
+    async with placing(api) as ingress:
+        api.trouble = JSONResponse(answer, 201)
+        response = await order(ingress, "k1")
+        assert (response.status_code, response.json()["error"]) == (502, "The provider's answer makes no sense.")
+        assert "Traceback" not in caplog.text
+        api.trouble = None
+        assert (await order(ingress, "k1")).status_code == 409  # it may have been placed
+        assert await ingress.runtime.states.get_active_calls_count() == 0
+
+
+async def test_a_status_that_the_provider_leaves_out_is_queued(api):
+    async with placing(api) as ingress:
+        api.trouble = JSONResponse({"sid": "CA77", "status": None}, 201)
+        assert (await order(ingress)).json() == {"call_sid": "CA77", "status": "queued"}
+
+
 async def test_a_provider_that_is_not_there_is_told(api):
     async with placing(api, twilio_api_base_url=f"http://127.0.0.1:{free_port()}") as ingress:
         response = await order(ingress, "k1")
@@ -216,11 +268,100 @@ async def test_somebody_must_be_calling(api):
         assert (await order(ingress, **{"from": FROM})).status_code == 201
 
 
-async def test_when_all_lines_are_busy_no_call_is_placed(api):
-    async with placing(api, max_active_calls=1) as ingress:
-        await ingress.runtime.states.create_state("CA1")
+@pytest.mark.parametrize("status", ["no-answer", "busy", "failed", "canceled"])
+async def test_a_placed_call_that_nobody_answers_gets_an_end(api, caplog, status):
+    async with placing(api) as ingress:
+        call_sid = await placed(ingress, slots={"patient": "Ada"})
+        for progress in ("initiated", "ringing"):
+            await reported(ingress, call_sid, progress)
+        assert await ingress.runtime.states.get_active_calls_count() == 1
+        with caplog.at_level(logging.INFO):
+            await reported(ingress, call_sid, status)
+            state = await ended(ingress, call_sid)
+        assert (state.status, state.slots) == (status, {"patient": "Ada"})
+        assert await ingress.runtime.states.get_active_calls_count() == 0
+        (line,) = [entry for entry in caplog.records if getattr(entry, "action", "") == "call.over"]
+        assert (line.call_sid, line.status) == (call_sid, status)
+
+
+async def test_whom_we_rang_does_not_hear_that_all_lines_are_busy(api):
+    async with placing(api, max_active_calls=2) as ingress:
+        ingress.call_sid = await placed(ingress)
+        for number in range(3):
+            await posted(ingress, "/twilio/voice", CallSid=f"CA-in-{number}", Direction="inbound")
+        assert await ingress.runtime.states.get_active_calls_count() == 2
+        assert "Hello!" in (await answered(ingress, api)).text
+
+
+async def test_a_placed_call_whose_state_was_lost_is_answered_however_full_it_is(api):
+    async with placing(api, max_active_calls=2) as ingress:
+        ingress.call_sid = await placed(ingress)
+        await ingress.runtime.states.delete_state(ingress.call_sid)
+        for number in range(2):
+            await ingress.runtime.states.create_state(f"CA-in-{number}")
+        assert "Hello!" in (await answered(ingress, api)).text
+
+
+async def test_placed_calls_that_ring_are_counted(api):
+    async with placing(api, max_active_calls=4) as ingress:
+        for _ in range(3):
+            await placed(ingress)
+        response = await order(ingress)
+        assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+        assert len(api.placed) == 3
+
+
+async def test_of_many_orders_at_once_no_more_are_placed_than_there_are_lines(api):
+    async with placing(api, max_active_calls=4) as ingress:
+        answers = await asyncio.gather(*(order(ingress) for _ in range(12)))
+        assert sorted(answer.status_code for answer in answers) == [201] * 3 + [503] * 9
+        assert len(api.placed) == 3
+
+
+@pytest.mark.parametrize("settings", [{"max_active_calls": 4}, {"max_active_calls": 9, "api_max_active_calls": 3}])
+async def test_one_key_does_not_take_every_line_from_those_who_call(api, settings):
+    async with placing(api, **settings) as ingress:
+        await placed(ingress)
+        texts = [await ingress.client.post(f"/calls/chat-{n}/turns", json={"text": "hello"}) for n in range(6)]
+        assert [text.status_code for text in texts] == [200, 200, 503, 503, 503, 503]
         assert (await order(ingress)).status_code == 503
-        assert api.placed == []
+        response = await posted(ingress, "/twilio/voice", Direction="inbound")
+        assert "Hello!" in response.text
+
+
+async def test_a_repeated_order_gets_its_receipt_when_all_lines_are_busy(api):
+    async with placing(api, max_active_calls=1) as ingress:
+        call_sid = await placed(ingress, "k1")
+        again = await order(ingress, "k1")
+        assert (again.status_code, again.json()["call_sid"]) == (201, call_sid)
+        assert (await order(ingress, "k2")).status_code == 503
+        await reported(ingress, call_sid, "completed")
+        await ended(ingress, call_sid)
+        assert (await order(ingress, "k2")).status_code == 201  # nothing was placed under it
+
+
+async def test_a_status_that_overtakes_the_providers_answer_leaves_no_active_call(api):
+    async with placing(api) as ingress:
+        api.gate = asyncio.Event()
+        ordered = asyncio.create_task(order(ingress))
+        await wait_until(lambda: api.placed, "the order has reached the provider")
+        call_sid = f"CA{1:032x}"
+        await reported(ingress, call_sid, "failed")
+        api.gate.set()
+        assert (await ordered).json()["call_sid"] == call_sid
+        state = await ended(ingress, call_sid)
+        assert (state.status, state.to_number) == ("failed", TO)
+        assert await ingress.runtime.states.get_active_calls_count() == 0
+
+
+@pytest.mark.parametrize("channel", ["gather", "relay"])
+async def test_an_answer_that_comes_after_the_end_begins_nothing(api, channel):
+    async with placing(api, voice_channel=channel) as ingress:
+        ingress.call_sid = await placed(ingress)
+        await reported(ingress, ingress.call_sid, "completed")
+        await ended(ingress, ingress.call_sid)
+        assert "Hello!" not in (await answered(ingress, api)).text
+        assert await ingress.runtime.states.get_active_calls_count() == 0
 
 
 async def test_placing_calls_wants_the_key(api):
@@ -246,6 +387,39 @@ async def test_a_provider_that_fails_does_not_keep_a_call_from_being_deleted(api
         api.refuse(404, 20404, "not found")
         assert (await ingress.client.delete(f"/calls/{ingress.call_sid}")).status_code == 204
         assert await ingress.state() is None
+
+
+async def test_deleting_a_placed_call_that_rings_cancels_it_at_the_provider(api):
+    async with placing(api) as ingress:
+        ingress.call_sid = await placed(ingress)
+        assert (await ingress.client.delete(f"/calls/{ingress.call_sid}")).status_code == 204
+        assert api.updated == [(ingress.call_sid, {"Status": ["completed"]})]  # hangs up whether it rings or not
+        assert await ingress.state() is None
+        assert (await ingress.client.delete(f"/calls/{ingress.call_sid}")).status_code == 404
+
+
+async def test_what_the_provider_tells_of_a_deleted_call_does_not_bring_it_back(api):
+    async with placing(api) as ingress:
+        ingress.call_sid = await placed(ingress)
+        await ingress.client.delete(f"/calls/{ingress.call_sid}")
+        await reported(ingress, ingress.call_sid, "canceled")
+        assert await ingress.state() is None
+        assert "Hello!" not in (await answered(ingress, api)).text
+        assert await ingress.state() is None
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+async def test_a_call_that_could_not_be_cancelled_is_not_said_to_be_deleted(api, status):
+    async with placing(api) as ingress:
+        ingress.call_sid = await placed(ingress)
+        api.refuse(status, 20000 + status, "no")
+        response = await ingress.client.delete(f"/calls/{ingress.call_sid}")
+        assert response.status_code in (502, 503)
+        assert "may still ring" in response.json()["error"]
+        assert (await ingress.state()).is_active
+        api.trouble = None
+        assert (await ingress.client.delete(f"/calls/{ingress.call_sid}")).status_code == 204
+        assert len(api.updated) == 1
 
 
 async def test_a_text_conversation_is_none_of_the_providers_business(api):
@@ -278,3 +452,9 @@ async def test_of_many_who_claim_at_once_one_wins(receipts):
     here, there = receipts
     claims = await asyncio.gather(*((here, there)[n % 2].claim("key", "f") for n in range(20)))
     assert claims.count(None) == 1
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[]", '{"answer": 7}', "null"])
+async def test_a_receipt_that_cannot_be_read_is_one_of_an_unknown_outcome(redis_client, text):
+    await redis_client.set(keys.receipt("key"), text, ex=60)
+    assert await RedisReceipts(redis_client).claim("key", "f1") == Receipt("f1")

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from support.ingress import said, verbs
 from support.waiting import wait_until
 
 from orchestrator.errors import StoreUnavailable
@@ -59,3 +60,11 @@ async def test_the_end_is_logged_once_however_often_it_is_told(ingress, caplog):
             assert (await ingress.post("/twilio/status", CallStatus="completed")).status_code == 204
             await ended(ingress)
     assert len([entry for entry in caplog.records if getattr(entry, "action", "") == "call.over"]) == 1
+
+
+@pytest.mark.parametrize("status", ["completed", "failed"])
+async def test_a_call_whose_end_came_before_it_does_not_begin_any_more(ingress, status):
+    assert (await ingress.post("/twilio/status", CallStatus=status)).status_code == 204
+    document = await ingress.begin()
+    assert (said(document), verbs(document)) == ("Goodbye.", ["Say", "Hangup"])
+    assert await ingress.runtime.states.get_active_calls_count() == 0

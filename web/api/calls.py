@@ -1,5 +1,6 @@
 """`GET /calls`, `GET /calls/{call_sid}` and `DELETE /calls/{call_sid}`."""
 
+import contextlib
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -9,15 +10,20 @@ from starlette.responses import JSONResponse, Response
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import first_of
-from orchestrator.errors import CallEnded, TurnRejected, UnknownCall, UnreadableState
+from orchestrator.errors import CallEnded, StoreUnavailable, TurnRejected, UnknownCall, UnreadableState
+from orchestrator.turns.call_limits import PLACED
 from web.api.endpoint import call_sid_in
 from web.ingress import Ingress
 from web.outbound.hanging_up import hang_up
+from web.outbound.line import ProviderError
+from web.outbound.placing import Outbound
 from web.states import read_states
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 END_SECONDS = 5.0
+NOT_KNOWN = 422
+"""The status of a `ProviderError` where the provider does not know the call, or says that it is over."""
 
 
 async def list_calls(ingress: Ingress, request: Request) -> Response:
@@ -47,10 +53,32 @@ async def delete_call(ingress: Ingress, request: Request) -> Response:
         return await _forget(ingress, call_sid)
     if state is None:
         raise UnknownCall
-    if state.is_active and state.channel != "api":
-        await hang_up(request.app.state.outbound, state)
-    await _end(ingress, call_sid)
-    return await _forget(ingress, call_sid)
+    if state.channel == "api":
+        await _end(ingress, call_sid, "completed")
+        return await _forget(ingress, call_sid)
+    if state.is_active:
+        await _hang_up(request.app.state.outbound, state)
+    await _end(ingress, call_sid, "canceled" if _rings(state) else "completed")
+    response = await _forget(ingress, call_sid)
+    with contextlib.suppress(UnknownCall, CallEnded, TurnRejected, StoreUnavailable):
+        # The provider is about to say that it is over: what is forgotten must not begin by that.
+        await ingress.runtime.dispatcher.submit(_end_of(call_sid, "completed"))
+    return response
+
+
+def _rings(state: ConversationState) -> bool:
+    """Whether nobody has answered a call that was placed."""
+    return state.direction.startswith(PLACED) and not state.turns
+
+
+async def _hang_up(outbound: Outbound, state: ConversationState) -> None:
+    """End it at the provider. One that rings goes on ringing if that fails: 502 then, and nothing was done."""
+    try:
+        await hang_up(outbound, state)
+    except ProviderError as error:
+        if _rings(state) and error.status != NOT_KNOWN:
+            sentence = f"{error} The call may still ring: send DELETE again."
+            raise HTTPException(error.status, sentence, {"Retry-After": "5"}) from None
 
 
 async def _forget(ingress: Ingress, call_sid: str) -> Response:
@@ -58,8 +86,12 @@ async def _forget(ingress: Ingress, call_sid: str) -> Response:
     return Response(status_code=204)
 
 
-async def _end(ingress: Ingress, call_sid: str) -> None:
-    turn = Turn(turn_id="ended", call_sid=call_sid, kind="ended", text="completed")
+def _end_of(call_sid: str, status: str) -> Turn:
+    return Turn(turn_id="ended", call_sid=call_sid, kind="ended", text=status)
+
+
+async def _end(ingress: Ingress, call_sid: str, status: str) -> None:
+    turn = _end_of(call_sid, status)
     try:
         pending = await ingress.runtime.dispatcher.submit_by(turn, deadline_seconds=END_SECONDS)
     except (CallEnded, UnknownCall, TurnRejected):

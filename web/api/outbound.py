@@ -7,7 +7,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from orchestrator.errors import CallRefused
 from web.api.json_body import json_object
 from web.api.text_turn import complaints
 from web.ingress import Ingress
@@ -27,8 +26,6 @@ async def place_call(ingress: Ingress, request: Request) -> Response:
     key = _key(request)
     outbound: Outbound = request.app.state.outbound
     try:
-        outbound.check_ready()
-        await _check_room(ingress)
         placed, is_replay = await outbound.place(order, key)
     except ProviderError as error:
         # Not the sentence: the provider's own words quote numbers.
@@ -52,9 +49,3 @@ def _key(request: Request) -> str | None:
     if key is not None and not (0 < len(key) <= MAX_KEY_CHARACTERS and key.isprintable()):
         raise HTTPException(400, f"Idempotency-Key wants 1 to {MAX_KEY_CHARACTERS} printable characters.")
     return key
-
-
-async def _check_room(ingress: Ingress) -> None:
-    limit = ingress.settings.max_active_calls
-    if limit is not None and await ingress.runtime.states.get_active_calls_count() >= limit:
-        raise CallRefused

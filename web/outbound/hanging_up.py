@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 async def hang_up(outbound: Outbound, state: ConversationState) -> None:
     """End the call at the provider, if there are credentials and the call is of that provider.
 
-    A provider that does not know the call, or fails, does not keep it from being ended here.
+    Raise `ProviderError`.
     """
     if not outbound.line.is_open or getattr(state, "provider", "twilio") != "twilio":
         return
@@ -23,3 +23,4 @@ async def hang_up(outbound: Outbound, state: ConversationState) -> None:
             "The provider did not hang up",
             extra={"action": "outbound.still_there", "call_sid": state.call_sid, "status": error.status},
         )
+        raise

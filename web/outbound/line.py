@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orchestrator.errors import VoiceAgentError
+from orchestrator.conversation.call_sid import checked_call_sid
+from orchestrator.errors import BadCallSid, VoiceAgentError
 from orchestrator.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ REQUEST_SECONDS = 10.0
 DEADLINE_SECONDS = 25.0
 """For one request and those before it."""
 CONNECT_SECONDS = 5.0
+QUEUED = "queued"
+NO_SENSE = "The provider's answer makes no sense."
 
 
 class ProviderError(VoiceAgentError):
@@ -70,7 +73,7 @@ class ProviderLine:
 
         def create() -> Placed:
             made = self._client.calls.create(**call)
-            return Placed(str(made.sid), str(made.status))
+            return Placed(_sid_of(made.sid), made.status if isinstance(made.status, str) else QUEUED)
 
         return await self._ask(create)
 
@@ -115,7 +118,7 @@ def _translated(request: Callable[[], T]) -> T:
     """Run in a thread: the library's errors as ours, without its account, its address and its secrets."""
     from requests.exceptions import ConnectionError as RequestsConnectionError
     from requests.exceptions import ConnectTimeout, RequestException
-    from twilio.base.exceptions import TwilioException, TwilioRestException
+    from twilio.base.exceptions import TwilioRestException
 
     try:
         return request()
@@ -128,8 +131,18 @@ def _translated(request: Callable[[], T]) -> T:
         raise ProviderError("The connection to the provider failed.", 502, is_unknown=sent) from None
     except RequestException:
         raise ProviderError("The provider does not answer.", 504, is_unknown=True) from None
-    except (TwilioException, ValueError, TypeError, KeyError):  # the library takes what it gets for JSON
-        raise ProviderError("The provider's answer makes no sense.", 502, is_unknown=True) from None
+    except ProviderError:
+        raise
+    except Exception:  # the library takes what it gets for JSON of its own: anything may come of that
+        raise ProviderError(NO_SENSE, 502, is_unknown=True) from None
+
+
+def _sid_of(found: object) -> str:
+    """The call SID in the provider's answer, if there is a usable one."""
+    try:
+        return checked_call_sid(found) if isinstance(found, str) else checked_call_sid("")
+    except BadCallSid:
+        raise ProviderError(NO_SENSE, 502, is_unknown=True) from None
 
 
 def _refusal(status: int, code: int | None, message: str) -> ProviderError:

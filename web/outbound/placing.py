@@ -1,15 +1,22 @@
 """From an order to a ringing telephone, once for each idempotency key."""
 
+import contextlib
 import json
 import logging
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlencode
 
-from orchestrator.errors import StoreUnavailable
+from orchestrator.errors import StoreUnavailable, VoiceAgentError
 from orchestrator.receipts import Receipt, Receipts
 from orchestrator.settings import Settings
+from orchestrator.state.base import StateManagerBase
+from orchestrator.turns.call_limits import CallLimits
+from web.ingress import Ingress
+from web.outbound.beginning import begin
 from web.outbound.line import Placed, ProviderError, ProviderLine
 from web.outbound.order import Errand, Order
+from web.outbound.room import Room
 from web.twilio.held_turn import Seal
 
 logger = logging.getLogger(__name__)
@@ -24,12 +31,14 @@ UNKNOWN = (
 
 @dataclass(frozen=True)
 class Outbound:
-    """Places calls. `line` goes to the provider, `receipts` are shared by all ingresses."""
+    """Places calls. `line` goes to the provider; `receipts` and `states` are shared by all ingresses."""
 
     settings: Settings
     line: ProviderLine
     receipts: Receipts
     seal: Seal = field(repr=False)
+    states: StateManagerBase
+    room: Room
 
     def check_ready(self) -> None:
         """Raise `ProviderError` 501 when calls cannot be placed with these settings."""
@@ -39,7 +48,11 @@ class Outbound:
             raise ProviderError("Set PUBLIC_BASE_URL: the provider asks there what to say.", 501)
 
     async def place(self, order: Order, key: str | None) -> tuple[Placed, bool]:
-        """The call, and whether it had been placed before under this `key`. Raises `ProviderError`."""
+        """The call, and whether it had been placed before under this `key`. Raises `ProviderError`, `CallRefused` or
+        `StoreUnavailable`.
+
+        A receipt is looked for first: who repeats an order gets it, whatever would be said of a new order.
+        """
         if key is None:
             return await self._place(order), False
         there = await self.receipts.claim(key, order.fingerprint)
@@ -49,7 +62,10 @@ class Outbound:
             placed = await self._place(order)
         except ProviderError as error:
             if not error.is_unknown:
-                await self.receipts.drop(key)
+                await self._drop(key)
+            raise
+        except VoiceAgentError:  # nobody has been asked
+            await self._drop(key)
             raise
         try:
             await self.receipts.keep(key, Receipt(order.fingerprint, json.dumps([placed.call_sid, placed.status])))
@@ -60,7 +76,16 @@ class Outbound:
             )
         return placed, False
 
+    async def _drop(self, key: str) -> None:
+        with contextlib.suppress(StoreUnavailable):  # what is wrong already is what the client must know
+            await self.receipts.drop(key)
+
     async def _place(self, order: Order) -> Placed:
+        self.check_ready()
+        async with self.room.line():
+            return await self._placed(order)
+
+    async def _placed(self, order: Order) -> Placed:
         caller = order.from_number or self.settings.twilio_from_number
         if not caller:
             raise ProviderError('Say who calls: {"from": "+1…"}, or set TWILIO_FROM_NUMBER.', 422)
@@ -78,7 +103,17 @@ class Outbound:
             **options,
         )
         logger.info("Call placed", extra={"action": "outbound.placed", "call_sid": placed.call_sid})
+        await begin(self.states, placed.call_sid, self._opening(order, caller))
         return placed
+
+    def _opening(self, order: Order, caller: str) -> dict[str, Any]:
+        return {
+            "channel": self.settings.voice_channel,
+            "direction": "outbound-api",
+            "from_number": caller,
+            "to_number": order.to,
+            "slots": order.slots,
+        }
 
     def _sealed(self, order: Order) -> str:
         errand = Errand(slots=order.slots, machine_detection=order.machine_detection)
@@ -90,5 +125,12 @@ def _replayed(receipt: Receipt, order: Order) -> Placed:
         raise ProviderError("This Idempotency-Key was used for another order. Use a new one.", 422)
     if not receipt.answer:
         raise ProviderError(UNKNOWN, 409)
-    call_sid, status = json.loads(receipt.answer)
+    call_sid, status, *_ = json.loads(receipt.answer)  # a newer version may have written more
     return Placed(call_sid, status)
+
+
+def outbound(ingress: Ingress, line: ProviderLine) -> Outbound:
+    """Return what places the calls of an ingress."""
+    settings, runtime = ingress.settings, ingress.runtime
+    room = Room(runtime.states, CallLimits.of(settings).for_api)
+    return Outbound(settings, line, runtime.receipts(), ingress.seal, runtime.states, room)

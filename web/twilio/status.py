@@ -5,6 +5,7 @@ Every webhook tells the status, and whoever hangs up amid a `<Gather>` may be he
 
 import logging
 from contextlib import suppress
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -22,13 +23,14 @@ logger = logging.getLogger(__name__)
 
 TERMINAL = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 ENDED = "ended"
+PLACED = "outbound-api"
 SUBMIT_SECONDS = 5.0
 
 
 async def status(ingress: Ingress, request: VoiceRequest) -> Response:
     """End the call when its status is terminal; 503 while the store is away, so that it is told again."""
     if request.call_status in TERMINAL:
-        await end_call(ingress, request.call_sid, request.call_status)
+        await end_call(ingress, request.call_sid, request.call_status, _opening_of(request))
     return Response(status_code=204)
 
 
@@ -39,7 +41,7 @@ def unless_over(webhook: Webhook) -> Webhook:
         if request.call_status not in TERMINAL:
             return await webhook(ingress, request)
         await _keep_last_words(ingress, request)
-        await end_call(ingress, request.call_sid, request.call_status)
+        await end_call(ingress, request.call_sid, request.call_status, _opening_of(request))
         return TwimlResponse(twiml.nothing())
 
     return for_live_calls
@@ -55,11 +57,20 @@ async def _keep_last_words(ingress: Ingress, request: VoiceRequest) -> None:
         await ingress.runtime.dispatcher.submit_by(turn, deadline_seconds=SUBMIT_SECONDS / 2)
 
 
-async def end_call(ingress: Ingress, call_sid: str, status: str) -> None:
-    """End the call with this status, unless it has ended. Answers 503 while the store is away."""
+def _opening_of(request: VoiceRequest) -> dict[str, Any] | None:
+    """What a call that is over begins with if it is unknown. A placed call is known, unless its end has overtaken the
+    provider's answer to our order: it gets a record."""
+    return request.opening if request.direction == PLACED else None
+
+
+async def end_call(ingress: Ingress, call_sid: str, status: str, opening: dict[str, Any] | None = None) -> None:
+    """End the call with this status, unless it has ended. Answers 503 while the store is away.
+
+    A call that is unknown begins with `opening`, to be ended; without it, it cannot begin any more for a while.
+    """
     turn = Turn(turn_id=ENDED, call_sid=call_sid, kind="ended", text=status)
     try:
-        pending = await ingress.runtime.dispatcher.submit_by(turn, deadline_seconds=SUBMIT_SECONDS)
+        pending = await ingress.runtime.dispatcher.submit_by(turn, deadline_seconds=SUBMIT_SECONDS, opening=opening)
     except (UnknownCall, CallEnded):
         return
     except (StoreUnavailable, TurnRejected) as error:

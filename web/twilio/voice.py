@@ -6,7 +6,8 @@ import time
 from starlette.responses import Response
 
 from web.ingress import Ingress
-from web.outbound.answering import begin_early, errand_of, unanswered
+from web.outbound.answering import errand_of, unanswered
+from web.outbound.beginning import begin, note_answer
 from web.twilio import twiml
 from web.twilio.answer import TwimlResponse, answer
 from web.twilio.asked import Asked
@@ -39,10 +40,14 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     known = await come_back(ingress, request)
     if known is not None:
         return await _go_on(ingress, request, known, since)
-    opening = {**request.opening, "slots": errand.opened_by(request.answered_by)} if errand else request.opening
-    if ingress.settings.voice_channel == "relay":  # the call begins with its socket's first frame
-        if errand is not None:
-            await begin_early(ingress, request.call_sid, {**opening, "channel": "relay"})
+    channel = ingress.settings.voice_channel
+    opening = {**request.opening, "channel": channel}
+    if errand is not None:
+        opening["slots"] = errand.opened_by(request.answered_by)
+        await note_answer(ingress.runtime.states, request.call_sid, opening["slots"])
+    if channel == "relay":  # the call begins with its socket's first frame
+        if errand is not None:  # which does not carry the errand
+            await begin(ingress.runtime.states, request.call_sid, opening)
         return TwimlResponse(connect(ingress.settings.public_base_url or request.host_url, now=since))
     held = HeldTurn(turn=request.started(START), opening=opening, since=since)
     asked = Asked(request.call_sid, START, 0, Languages.of(request.query), held, since)

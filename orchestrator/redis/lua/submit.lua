@@ -4,12 +4,14 @@
 --       7 opening state JSON or ''  8 state's life (ms)  9 limit of active calls or ''  10 job id  11 job function
 --       12 grace (ms): when somebody must have taken the call  13 "1" if the state lies elsewhere
 --       14 prefix of workers' control channels  15 notice for the holder  16 the call's life, if its state lies elsewhere
+--       17 how long an unknown call that the provider has ended cannot begin (ms)
 -- Without the hub's keys, which lie in another slot in a cluster, what is queued here is still to be queued there; and
 -- with a limit no call begins, as nobody can say here how many there are: it is submitted again without one.
 -- Returns {"recorded", result} | {"waiting"} | {"queued", "created" or ""} | {"unknown"} | {"ended"} | {"refused"} | {"crowded"}
 -- include: call_clock
 -- include: call_wake
 -- include: call_due
+-- include: call_over
 local call_sid, turn_id, life = ARGV[1], ARGV[2], tonumber(ARGV[8])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local now = now_ms()
@@ -39,7 +41,11 @@ if elsewhere then
   begins = held[4] and held[4] ~= ARGV[16]
 elseif redis.call('EXISTS', state) == 0 then
   begins = ARGV[7] ~= ''
-  if not begins and not known then return {'unknown'} end
+  if not begins and not known then
+    if ARGV[6] == '1' then note_over(lease, now, tonumber(ARGV[17])) end
+    return {'unknown'}
+  end
+  if begins and is_over(lease, now) then return {'ended'} end
 end
 if begins then
   if not elsewhere then
