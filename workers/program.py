@@ -1,7 +1,6 @@
 """A worker process, put together from the settings."""
 
 import asyncio
-import json
 from typing import Any
 
 import uvloop
@@ -18,11 +17,13 @@ from orchestrator.state.factory import load_state_manager
 from orchestrator.state.redis import RedisStateManager
 from workers.cluster import ClusterWorker, keep_arq_within
 from workers.cron import CRON_JOBS
+from workers.job_format import read_job, write_job
 from workers.office import Office
 from workers.tasks import run_turns
 from workers.worker import TurnWorker
 
 HEALTH_EVERY_SECONDS = 10
+KEEP_RESULT_SECONDS = 3600  # arq's own default: who enqueued a job may ask for its result; turns have none
 
 
 def run() -> None:
@@ -46,8 +47,8 @@ def make_worker(settings: Settings) -> TurnWorker:
     asyncio.set_event_loop(uvloop.new_event_loop())
     redis = ArqRedis(
         pool_or_conn=connection_pool(settings, max_connections=settings.worker_max_turns + 20),
-        job_serializer=_to_json,
-        job_deserializer=json.loads,
+        job_serializer=write_job,
+        job_deserializer=read_job,
     )
     worker_class = TurnWorker
     if isinstance(redis.connection_pool, ClusterPool):
@@ -63,10 +64,10 @@ def make_worker(settings: Settings) -> TurnWorker:
         job_completion_wait=int(settings.drain_timeout_seconds),
         max_jobs=settings.worker_max_turns,
         job_timeout=60,
-        keep_result=0,
+        keep_result=KEEP_RESULT_SECONDS,
         health_check_interval=HEALTH_EVERY_SECONDS,
-        job_serializer=_to_json,
-        job_deserializer=json.loads,
+        job_serializer=write_job,
+        job_deserializer=read_job,
         log_results=False,
     )
     worker.ctx.update(settings=settings, worker=worker)
@@ -89,8 +90,3 @@ def _states(settings: Settings, redis: ArqRedis) -> StateManagerBase:
 async def _leave_office(ctx: dict[Any, Any]) -> None:
     if "office" in ctx:
         await ctx["office"].__aexit__(None, None, None)
-
-
-def _to_json(value: Any) -> bytes:
-    """JSON, never pickle: nothing that comes out of Redis is ever executed."""
-    return json.dumps(value, default=repr).encode()
