@@ -9,6 +9,7 @@ from orchestrator.agents.host import AgentHost
 from orchestrator.agents.loader import configured_agent
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.dispatch.in_process import InProcessDispatcher
+from orchestrator.errors import StoreUnavailable
 from orchestrator.receipts import MemoryReceipts, Receipts
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
@@ -36,11 +37,16 @@ class Runtime:
         """How Redis, the workers and the queue are; None when there are none. Never raises."""
         if self.redis is None or self.breaker is None:
             return None
+        from orchestrator.redis.probe import probe
         from orchestrator.redis.replicas import replica_wait
         from orchestrator.redis.vitals import Vitals, read_vitals
 
         if self.breaker.is_open:
             return Vitals(redis_ok=False, redis_message=self.breaker.reason, degraded=True)
+        try:
+            await probe(self.redis)
+        except StoreUnavailable as error:
+            return Vitals(redis_ok=False, redis_message=str(error), degraded=True)
         vitals = await read_vitals(self.redis, replica_wait(self.settings))
         return vitals if vitals.redis_ok else replace(vitals, degraded=True)
 

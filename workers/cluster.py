@@ -14,10 +14,12 @@ import arq.worker
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.errors import explain
 from orchestrator.redis.wire import command_of
 from orchestrator.turns.redis_hub import JOB_ID_PREFIX
 from workers.office import Office
-from workers.worker import LONGEST_PAUSE_SECONDS, LONGEST_SLEEP_SECONDS, REDIS_TROUBLE, TurnWorker
+from workers.redis_outage import LONGEST_PAUSE_SECONDS
+from workers.worker import LONGEST_SLEEP_SECONDS, REDIS_TROUBLE, TurnWorker
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +96,8 @@ class ClusterWorker(TurnWorker):
     async def _sleep_until_woken(self) -> None:
         """Cron and arq's records need no more than the slow poll."""
         await asyncio.sleep(self.poll_delay_s)
+        if self._outage.is_on:
+            await self._look()
 
     def _begin(self, kind: bytes, name: str, more: Any = None) -> None:
         if kind == b"call" and self.office is not None:
@@ -157,7 +161,7 @@ class Feeder:
         self._failures += 1
         if self._failures == 1:
             logger.warning(
-                "%s does not answer (%s); the worker waits for it", self._hub.queue, type(error).__name__,
+                "%s (asked for %s) The worker waits for it.", explain(error), self._hub.queue,
                 extra={"action": "worker.shard_lost"},
             )  # fmt: skip
         await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(self._failures, 5)))

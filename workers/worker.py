@@ -26,15 +26,16 @@ from redis.exceptions import RedisError
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.probe import probe_any
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.turns.redis_hub import JOB_ID_PREFIX
 from workers.office import Office
+from workers.redis_outage import RedisOutage
 
 logger = logging.getLogger("arq.worker")
 
 REDIS_TROUBLE = (RedisError, OSError, TimeoutError)
-LONGEST_PAUSE_SECONDS = 1.0
 LONGEST_SLEEP_SECONDS = 1.0
 """Shorter than a connection waits for an answer."""
 LATE_SECONDS = 0.1
@@ -48,7 +49,6 @@ class TurnWorker(Worker):
 
     office: Office | None = None
 
-    _failures = 0
     _is_ready = False
     _may_hold_strays = False
     _claim_script: Any = None
@@ -57,6 +57,10 @@ class TurnWorker(Worker):
     @property
     def _wake_list(self) -> str:
         return keys.wake_list(self.queue_name)
+
+    @cached_property
+    def _outage(self) -> RedisOutage:
+        return RedisOutage()
 
     @cached_property
     def _slot_freed(self) -> asyncio.Event:
@@ -70,10 +74,10 @@ class TurnWorker(Worker):
             await self.on_startup(self.ctx)
         while True:
             if await self._survive(self._poll_iteration()):
-                self._say_ready()
+                await self._say_ready()
             if self.burst and await self._burst_is_over():
                 return
-            await self._survive(self._sleep_until_woken())
+            await self._survive(self._sleep_until_woken(), writes=True)
 
     async def _connect(self) -> None:
         names = ", ".join(self.functions)
@@ -88,34 +92,33 @@ class TurnWorker(Worker):
         logger.info("Starting worker for %d functions: %s", len(self.functions), names)
         await self._survive(log_redis_info(self.pool, logger.info))
 
-    def _say_ready(self) -> None:
-        """Once, when Redis has answered."""
-        if self.office is None or self._is_ready:
+    async def _say_ready(self) -> None:
+        """Once, when Redis has answered and taken a write."""
+        if self.office is None or self._is_ready or not await self._survive(self._look(), writes=True):
             return
         self._is_ready = True
         extra = {"action": "worker.ready", "holder": self.office.holder, "version": self.office.version}
         logging.getLogger(__name__).info("Worker ready", extra=extra)
 
-    async def _survive(self, step: Awaitable[None]) -> bool:
-        """Take a step; where Redis fails it, say so once and wait a little longer each time. Whether it was taken."""
+    async def _look(self) -> None:
+        """Whether there is a server that this worker can work with. Raises what a client raises."""
+        try:
+            await probe_any(self.pool)
+        except StoreUnavailable as error:
+            raise RedisConnectionError(str(error)) from error
+        self._outage.passed(wrote=True)
+
+    async def _survive(self, step: Awaitable[None], *, writes: bool = False) -> bool:
+        """Take a step, which may be one that `writes` before all; where Redis fails it, wait a little longer each time.
+        Whether it was taken."""
         try:
             await step
         except REDIS_TROUBLE as error:
             if self.burst:
                 raise
-            self._failures += 1
-            if self._failures == 1:
-                logger.warning(
-                    "Redis does not answer (%s); the worker waits for it", type(error).__name__,
-                    extra={"action": "worker.redis_lost"},
-                )  # fmt: skip
-            await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(self._failures, 5)))
+            await asyncio.sleep(self._outage.failed(error, writes=writes))
             return False
-        else:
-            if self._failures:
-                logger.info("Redis answers again", extra={"action": "worker.redis_back"})
-            self._failures = 0
-            return True
+        return True
 
     async def _burst_is_over(self) -> bool:
         if not 0 <= self.max_burst_jobs <= self._jobs_started() and await self.pool.zcard(self.queue_name):
@@ -145,6 +148,7 @@ class TurnWorker(Worker):
         except REDIS_TROUBLE:
             self._may_hold_strays = True
             raise
+        self._outage.passed()
         if wire and wire.lost_answers != lost_before:
             self._may_hold_strays = True
 
@@ -239,6 +243,7 @@ class TurnWorker(Worker):
         if self._blocking_command is None:
             self._blocking_command = command_of(self.pool, blocks=True)
         token = await self._blocking_command("BLPOP", wake_list, max(seconds - LATE_SECONDS, LEAST_SLEEP_SECONDS))
+        self._outage.passed(wrote=True)
         if token and not self.allow_pick_jobs:  # SIGTERM came meanwhile: wake somebody who can take the job
             await self.pool.lpush(wake_list, token[1])  # type: ignore[misc]
 

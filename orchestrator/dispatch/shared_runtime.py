@@ -13,7 +13,7 @@ from orchestrator.dispatch.takeover import TakeOver
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.connections import connect
-from orchestrator.redis.errors import store_errors
+from orchestrator.redis.probe import probe
 from orchestrator.redis.replicas import replica_wait
 from orchestrator.runtime import Runtime, local_dispatcher
 from orchestrator.settings import Settings
@@ -37,7 +37,7 @@ async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
     listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
     stack.push_async_callback(redis.aclose)
     stack.push_async_callback(listening.aclose)
-    breaker = await stack.enter_async_context(Breaker(lambda: _ping(redis)))
+    breaker = await stack.enter_async_context(Breaker(lambda: probe(redis)))
     if breaker.reached:
         logger.info("Redis connection established", extra={"action": "state.connected"})
     shared, elsewhere = _shared_states(settings, redis)
@@ -78,8 +78,3 @@ def _shared_states(settings: Settings, redis: Redis) -> tuple[StateManagerBase, 
         states = load_state_manager(settings.state_manager, settings)
         return states, states
     return RedisStateManager(redis, settings.state_ttl_seconds, wait=replica_wait(settings)), None
-
-
-async def _ping(redis: Redis) -> None:
-    with store_errors():
-        await redis.execute_command("PING")  # type: ignore[no-untyped-call]

@@ -8,12 +8,17 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed
+from orchestrator.redis.errors import explain
 
 logger = logging.getLogger(__name__)
 
 TRIPS_AFTER = 3
 """So many failures in a row open the breaker: one may be a connection that was cut."""
 PROBE_EVERY_SECONDS = 0.25
+LONGEST_PROBE_PAUSE_SECONDS = 5.0
+"""The pause between two probes while they succeed and the work that follows them fails: it doubles up to this."""
+FALSE_RETURN_SECONDS = 10.0
+"""Redis that fails so soon after a probe had succeeded, and nothing else since, was not back."""
 PROBE_SECONDS = 2.0
 PATIENCE_AT_START_SECONDS = 10.0
 """A Redis that this process never reached is waited for this long before calls begin in memory. A process that is
@@ -23,8 +28,8 @@ started again during a short outage would otherwise fork calls that the others g
 class Breaker:
     """One per process. A context manager; entering probes once, so that its state is known.
 
-    `probe` raises `StoreUnavailable` when Redis does not answer. `reached` tells whether it ever did since the start,
-    `given_up` that it did not for longer than `patience_at_start`.
+    `probe` raises `StoreUnavailable` when Redis does not do what the product needs. `reached` tells whether it ever did
+    since the start, `given_up` that it did not for longer than `patience_at_start`.
     """
 
     def __init__(
@@ -41,6 +46,10 @@ class Breaker:
         self._failed_at = self._unconfirmed_at = -math.inf
         self._opened = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
+        self._has_worked = True  # since it was closed last
+        self._closed_at = -math.inf
+        self._false_returns = 0
+        self._is_reported_away = False
 
     @property
     def seconds_since_failure(self) -> float:
@@ -75,9 +84,11 @@ class Breaker:
         try:
             yield
         except StoreFull:  # it answers, after all
+            self._worked()
             raise
         except StoreUnconfirmed:  # and so it does here, though what it says may be taken back
             self._failures, self._unconfirmed_at = 0, asyncio.get_running_loop().time()
+            self._worked()
             raise
         except StoreUnavailable as error:
             self._failures += 1
@@ -87,10 +98,20 @@ class Breaker:
             raise
         else:
             self._failures = 0
+            self._worked()
 
     async def _ask(self) -> None:
-        async with asyncio.timeout(PROBE_SECONDS * 2):
-            await self._probe()
+        """Probe. Raises `StoreUnavailable`, whatever went wrong: nothing that Redis does may end this process."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS * 2):
+                await self._probe()
+        except StoreUnavailable:
+            raise
+        except TimeoutError as error:
+            raise StoreUnavailable(explain(error)) from None
+        except Exception as error:
+            logger.exception("The probe of Redis failed in an unexpected way; report this")
+            raise StoreUnavailable(explain(error)) from error
         self.reached, self.given_up = True, False
 
     def _open(self, error: StoreUnavailable) -> None:
@@ -99,9 +120,13 @@ class Breaker:
         self.is_open = True
         self.reason = str(error)
         self._opened.set()
-        logger.warning(
-            "Redis is away: %s Until it is back, calls are held.", self.reason, extra={"action": "redis.away"}
-        )
+        was_back = self._has_worked or asyncio.get_running_loop().time() - self._closed_at > FALSE_RETURN_SECONDS
+        self._false_returns = 0 if was_back else self._false_returns + 1
+        if not self._is_reported_away:
+            self._is_reported_away = True
+            logger.warning(
+                "Redis is away: %s Until it is back, calls are held.", self.reason, extra={"action": "redis.away"}
+            )
 
     def _give_up(self) -> None:
         if self.reached or self.given_up or asyncio.get_running_loop().time() < self._give_up_at:
@@ -115,14 +140,30 @@ class Breaker:
     async def _wait_for_redis(self) -> None:
         while True:
             await self._opened.wait()
-            await asyncio.sleep(PROBE_EVERY_SECONDS)
+            pause = PROBE_EVERY_SECONDS * 2 ** min(self._false_returns, 10)
+            await asyncio.sleep(min(pause, LONGEST_PROBE_PAUSE_SECONDS))
             try:
                 await self._ask()
-            except (StoreUnavailable, TimeoutError):
+            except StoreUnavailable:
                 self._failed_at = asyncio.get_running_loop().time()
                 self._give_up()
                 continue
-            self.is_open, self._failures = False, 0
-            self._opened.clear()
+            self._close()
+
+    def _close(self) -> None:
+        self.is_open, self._failures, self._has_worked = False, 0, False
+        self._closed_at = asyncio.get_running_loop().time()
+        self._opened.clear()
+        if not self._false_returns:
+            self._report_back()
+        self.on_close()
+
+    def _worked(self) -> None:
+        """Something was done in Redis. After a probe that promised too much, only this says that it is back."""
+        self._has_worked = True
+        self._report_back()
+
+    def _report_back(self) -> None:
+        if self._is_reported_away:
+            self._is_reported_away = False
             logger.info("Redis is back", extra={"action": "redis.back"})
-            self.on_close()

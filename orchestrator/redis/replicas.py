@@ -19,7 +19,6 @@ from orchestrator.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-MARK_SECONDS = 60
 QUIET_SECONDS = 5.0
 """So long all must be confirmed before it is said that they are again: the masters of a cluster differ."""
 
@@ -56,7 +55,7 @@ class Replicas:
         """
         if self.wait is not None:
             # WAIT covers what its own connection has written and all before it: so this one writes, too.
-            pipe.set(self._mark(key), 1, ex=MARK_SECONDS)
+            pipe.set(self._mark(key), 1, ex=keys.MARK_SECONDS)
             pipe.execute_command("WAIT", self.wait.replicas, self.wait.milliseconds)
 
     def check(self, answers: Sequence[Any]) -> None:

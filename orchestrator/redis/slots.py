@@ -29,10 +29,11 @@ def slot_of(arguments: Sequence[Any]) -> int | None:
     if name in _KEYLESS:
         return None
     if name in _SCRIPTS:
-        return _slot(arguments[3]) if int(arguments[2]) else None
-    return _slot(arguments[1]) if len(arguments) > 1 else None
+        return slot_of_key(arguments[3]) if int(arguments[2]) else None
+    return slot_of_key(arguments[1]) if len(arguments) > 1 else None
 
 
-def _slot(key: bytes | str) -> int:
+def slot_of_key(key: bytes | str) -> int:
+    """The slot of the key, by its hash tag if it has one."""
     slot: int = key_slot(key if isinstance(key, bytes) else str(key).encode())
     return slot

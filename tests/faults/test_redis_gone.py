@@ -4,13 +4,15 @@ import asyncio
 
 import httpx
 import pytest
+from support.deployment import API_KEY
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
 
 async def health(deployment) -> str:
-    async with httpx.AsyncClient(base_url=deployment.ingresses[0], timeout=20) as client:
+    key = {"Authorization": f"Bearer {API_KEY}"}
+    async with httpx.AsyncClient(base_url=deployment.ingresses[0], timeout=20, headers=key) as client:
         return (await client.get("/health/detailed")).json()["status"]
 
 

@@ -55,7 +55,7 @@ def test_a_worker_is_not_ready_before_redis_has_answered(launch: Launch) -> None
     process = launch(USE_REDIS="true", REDIS_URL=f"redis://127.0.0.1:{free_port()}")
     assert process.stderr is not None
     lines = []
-    while "Redis does not answer" not in (line := process.stderr.readline()):
+    while "The worker waits for it" not in (line := process.stderr.readline()):
         lines.append(line)
         assert line, "".join(lines)
     process.send_signal(signal.SIGTERM)
