@@ -1,7 +1,7 @@
 """The seam between an ingress and whatever runs the turns: here, or in workers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from orchestrator.conversation.actions import Deed
@@ -16,6 +16,10 @@ class PendingReply(Protocol):
     @property
     def result(self) -> TurnResult | None:
         """The result, once it is there."""
+
+    @property
+    def turn(self) -> Turn | None:
+        """The turn that was submitted; None where it is not known here."""
 
     async def wait(self, timeout_seconds: float) -> TurnResult | None:
         """The result, or None when it has not come in time. May be called again, and by several at once."""
@@ -65,8 +69,9 @@ class Dispatcher(Protocol):
         Only who holds the call's line may do that. Where turns run in this process anyway, it changes nothing.
         """
 
-    on_taken_over: Callable[[str], None]
-    """Told when another ingress has taken over the line of a call, whose SID it gets."""
+    on_taken_over: Callable[[str], Awaitable[None]]
+    """Told when another ingress has taken over the line of a call, whose SID it gets. What it returns is awaited, for a
+    second or two, before that one goes on with the call."""
 
     async def take_over(self, call_sid: str) -> None:
         """Become the one ingress that has the call's line: one that had it gives it up, and writes back what it went

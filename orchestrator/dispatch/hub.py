@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 
 from orchestrator.conversation.actions import Deed, deeds
 from orchestrator.conversation.reply import TurnResult, in_order
+from orchestrator.conversation.turn import Turn
 from orchestrator.turns.messages import Settled, Token
 
 CUT_OFF = ("interrupted", "dropped")
@@ -16,7 +17,8 @@ CUT_OFF = ("interrupted", "dropped")
 class Pending:
     """A submitted turn, shared by everybody in this process who waits for it.
 
-    `submit_again` hands it to the store once more; it is set when the store has taken it.
+    `submit_again` hands it to the store once more; it is set when the store has taken it. `turn` is the turn itself,
+    where it is known here.
     """
 
     def __init__(self, call_sid: str, turn_id: str) -> None:
@@ -24,6 +26,7 @@ class Pending:
         self.turn_id = turn_id
         self.since = asyncio.get_running_loop().time()
         self.result: TurnResult | None = None
+        self.turn: Turn | None = None
         self.submit_again: Callable[[], Awaitable[TurnResult | None]] | None = None
         self._text = ""
         self._deeds: list[Deed] = []

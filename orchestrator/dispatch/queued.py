@@ -14,8 +14,8 @@ from orchestrator.dispatch.takeover import TakeOver
 from orchestrator.errors import CallEnded, CallRefused, StoreUnavailable, UnknownCall
 from orchestrator.redis.subscription import Subscription
 from orchestrator.turns.messages import GivenUp, TakenOver, ToIngress, read_to_ingress
-from orchestrator.turns.redis_reading import Found
 from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.store import Found, Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class QueuedDispatcher(StoreDispatcher):
     async def _look_after(self, pending: Pending, found: Found) -> None:
         if found is None:
             await self._submit_again(pending)
-        elif found == "waiting":
+        elif isinstance(found, Waiting):
             await self._redis_store.hub.watch(pending.call_sid)
         else:
             pending.settle(found)

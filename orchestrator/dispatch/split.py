@@ -97,7 +97,7 @@ class SplitDispatcher(Submission):
             await self.remote.take_over(call_sid)
 
     async def _give_up(self, call_sid: str) -> bool:
-        self.on_taken_over(call_sid)
+        await self.on_taken_over(call_sid)
         return await self.refugees.bring_back(call_sid)
 
     async def _dispatcher_of(self, call_sid: str, *, begins: bool) -> QueuedDispatcher | InProcessDispatcher:

@@ -1,10 +1,11 @@
 """What dispatchers do alike: hand a turn to a store and wait for it at the hub, and try again."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
+from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.hub import Pending, ReplyHub
 from orchestrator.retrying import until_deadline
@@ -17,7 +18,7 @@ class Submission(ABC):
     """One try to hand over a turn, and how it is repeated."""
 
     def __init__(self) -> None:
-        self.on_taken_over: Callable[[str], None] = lambda call_sid: None
+        self.on_taken_over: Callable[[str], Awaitable[None]] = _nobody_to_tell
 
     @abstractmethod
     async def submit(self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False) -> Pending:
@@ -35,6 +36,10 @@ class Submission(ABC):
         return await until_deadline(lambda: self.submit(turn, opening=opening, stream=stream), deadline_seconds)
 
 
+async def _nobody_to_tell(call_sid: str) -> None:
+    """No line is held here."""
+
+
 class StoreDispatcher(Submission):
     """Submits turns to a turn store. Who runs them is the business of the subclass."""
 
@@ -46,6 +51,7 @@ class StoreDispatcher(Submission):
     async def submit(self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False) -> Pending:
         """Hand over `turn`; see `Dispatcher`."""
         pending = self.hub.pending(turn.call_sid, turn.turn_id)  # first: the answer may be quick
+        pending.turn = turn
         if pending.result is None:
             submit = partial(self.store.submit, turn, opening=opening, stream=stream)
             recorded = await submit()
@@ -65,6 +71,8 @@ class StoreDispatcher(Submission):
             found = await self.store.find(call_sid, turn_id)
             if found is None:
                 return None
-            if found != "waiting":
+            if isinstance(found, TurnResult):
                 pending.settle(found)
+            elif pending.turn is None:
+                pending.turn = found.turn
         return pending

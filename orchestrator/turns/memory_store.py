@@ -16,7 +16,7 @@ from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.ended_early import EndedEarly
 from orchestrator.turns.messages import Arrival, Piece, Settled, Token
-from orchestrator.turns.store import Claim, Commit, Lease
+from orchestrator.turns.store import Claim, Commit, Found, Lease, Waiting
 
 MOST_DEAD_LETTERS = 1000
 MOST_WAITING_TURNS = 100
@@ -137,14 +137,15 @@ class InMemoryTurnStore:
             desk = self._desks[state.call_sid] = _Desk.of(state, epoch)
         return desk
 
-    async def find(self, call_sid: str, turn_id: str) -> TurnResult | Literal["waiting"] | None:
+    async def find(self, call_sid: str, turn_id: str) -> Found:
         desk = self._desks.get(checked_call_sid(call_sid))
         if desk is None:
             state = await self.states.get_state(call_sid)  # it may have outlived the process that had the desk
             if state is None:
                 return None
             desk = self._desk_for(state)
-        return "waiting" if desk.waiting(turn_id) else desk.results.get(turn_id)
+        waiting = next((turn for turn in desk.inbox if turn.turn_id == turn_id), None)
+        return Waiting(waiting.model_dump_json()) if waiting is not None else desk.results.get(turn_id)
 
     async def waiting(self, call_sid: str) -> list[str]:
         desk = self._desks.get(checked_call_sid(call_sid))

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Literal
 
 from redis.asyncio import Redis
 
@@ -15,12 +14,11 @@ from orchestrator.redis import keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.hub import shards_of
 from orchestrator.turns.redis_scripts import TurnScripts
+from orchestrator.turns.store import Found, Waiting
 
 LISTENING_SECONDS = 120
 READERS = 16
 """How many turns of a cluster are looked up at a time."""
-
-Found = TurnResult | Literal["waiting"] | None
 
 
 class RedisTurnReading:
@@ -79,4 +77,4 @@ class RedisTurnReading:
 def _entry(entry: bytes | None) -> Found:
     if entry is None:
         return None
-    return TurnResult.model_validate_json(entry[1:]) if entry[:1] == b"R" else "waiting"
+    return TurnResult.model_validate_json(entry[1:]) if entry[:1] == b"R" else Waiting(entry[1:])

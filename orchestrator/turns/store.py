@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from pydantic import ValidationError
+
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
@@ -68,6 +70,30 @@ class Commit:
     state: ConversationState | None = None
 
 
+class Waiting(str):
+    """`"waiting"`, with the turn that does, as it was submitted; `turn` is None where it cannot be read."""
+
+    __slots__ = ("_json",)
+    _json: bytes | str
+
+    def __new__(cls, turn_json: bytes | str) -> "Waiting":
+        found = super().__new__(cls, "waiting")
+        found._json = turn_json
+        return found
+
+    @property
+    def turn(self) -> Turn | None:
+        """Read when it is asked for: most who look only want to know that it waits."""
+        try:
+            return Turn.model_validate_json(self._json)
+        except ValidationError:
+            return None
+
+
+Found = TurnResult | Waiting | None
+"""What is known of a turn: its result, that it waits, or nothing."""
+
+
 class TurnStore(Protocol):
     """Where turns wait and how they are settled. Every method may raise `StoreUnavailable`; all may be repeated."""
 
@@ -79,7 +105,7 @@ class TurnStore(Protocol):
         Raises `UnknownCall`, `CallEnded`, `CallRefused`, `TurnRejected` (a hundred turns wait already), `StoreFull`.
         """
 
-    async def find(self, call_sid: str, turn_id: str) -> TurnResult | Literal["waiting"] | None:
+    async def find(self, call_sid: str, turn_id: str) -> Found:
         """The result of the turn, "waiting", or None when it was never submitted."""
 
     async def waiting(self, call_sid: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply
-from orchestrator.errors import CallEnded, CallRefused, StoreFull, StoreUnavailable, TurnRejected
+from orchestrator.errors import CallEnded, CallRefused, StoreFull, StoreUnavailable, TurnRejected, UnknownCall
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.relay import past
@@ -20,6 +21,7 @@ from web.twilio.relay.handover import Handover, Unanswered
 from web.twilio.relay.inbound import Setup
 from web.twilio.relay.line import Line, LineLost
 from web.twilio.relay.mouth import Mouth
+from web.twilio.relay.redelivery import SaidBefore, TurnIds
 from web.twilio.relay.resumption import Resumption
 from web.twilio.relay.speech import Speech
 from web.twilio.turn_ids import START
@@ -30,6 +32,11 @@ T = TypeVar("T")
 
 CHANNEL = "relay"
 AFTER_AGENT_SECONDS = 10.0
+MOST_WAITING_TURNS = 600
+"""More than a provider keeps for a socket that comes back (500)."""
+MOST_WAITING_CHARACTERS = 1_000_000
+LAST_WORDS_SECONDS = 30.0
+"""For so long what was said over a line that is lost may take to be stored."""
 STILL_SPEAKING_SECONDS = 0.5
 """How often it is looked again whether a caller who is to be told something has heard what came before."""
 
@@ -58,7 +65,12 @@ class Conversation:
         self._handover = Handover(ingress, setup.call_sid, _opening(setup))
         self.mouth = Mouth(line, look_after=self._look_after, done=self._done, fault=self._fault)
         self._resumption = Resumption(ingress, setup, line, self.mouth, self._handover)
-        self._turns: deque[Turn] = deque()
+        self._session_id = setup.session_id
+        self._ids = TurnIds()
+        self._said_before = SaidBefore()
+        self._has_begun = self._is_closing = False
+        self._turns: deque[tuple[Turn, bool]] = deque()
+        self._storing: Turn | None = None
         self._handing: asyncio.Task[None] | None = asyncio.create_task(self._begin(), name=f"begin {self.call_sid}")
         self._handing.add_done_callback(self._handed)
 
@@ -68,24 +80,50 @@ class Conversation:
         return self._handing is None and self.mouth.is_quiet
 
     @property
-    def waiting(self) -> int:
-        """How many turns wait to be stored."""
-        return len(self._turns)
+    def is_full(self) -> bool:
+        """Whether as many turns wait to be stored as may."""
+        if len(self._turns) >= MOST_WAITING_TURNS:
+            return True
+        return sum(len(turn.text) for turn, _ in self._turns) >= MOST_WAITING_CHARACTERS
 
-    def take(self, turn: Turn) -> None:
-        """Hand over a turn, after those before it, and say what is answered."""
-        self._turns.append(turn)
+    def take(self, turn: Turn, *, may_come_again: bool = False) -> None:
+        """Hand over a turn, after those before it, and say what is answered. One that `may_come_again` may have come
+        over an earlier socket: then it is left there."""
+        if self._has_begun and may_come_again and self._came_before(turn):
+            self._quiet_from(self.mouth.clock.seconds_left)
+            return
+        if turn.has_words:
+            self.mouth.hold()
+        self._turns.append((turn, may_come_again))
         if self._handing is None:
             self._hand()
 
     async def close(self) -> None:
-        """End what goes on in the background. Turns that were handed over go on."""
-        self._turns.clear()
+        """End what goes on in the background, once what the caller has said is stored. Turns that were handed over go
+        on."""
+        self._is_closing = self._handover.is_leaving = True
+        self._turns = deque((turn, again) for turn, again in self._turns if turn.kind != "silence")
+        await self.mouth.close()
+        await self._store_last_words()
         if self._handing is not None:
             self._handing.cancel()
             await asyncio.wait({self._handing}, timeout=1)
-        await self.mouth.close()
         await self._handover.close()
+
+    async def _store_last_words(self) -> None:
+        end = time.monotonic() + LAST_WORDS_SECONDS
+        while (self._turns or self._storing is not None) and (left := end - time.monotonic()) > 0:
+            if self._handing is None:
+                self._hand()
+            assert self._handing is not None
+            await asyncio.wait({self._handing}, timeout=left)
+        for turn in filter(None, [self._storing, *(turn for turn, _ in self._turns)]):
+            self._lose(turn)
+        self._turns.clear()
+
+    def _lose(self, turn: Turn) -> None:
+        what = "What the caller said over a line that is lost could not be stored"
+        self._log(logging.ERROR, what, action="relay.words_lost", turn_id=turn.turn_id)
 
     def _hand(self) -> None:
         self._handing = asyncio.create_task(self._hand_over(), name=f"hand over {self.call_sid}")
@@ -93,7 +131,9 @@ class Conversation:
 
     def _handed(self, task: "asyncio.Task[None]") -> None:
         self._handing = None
-        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
+            return
+        error = task.exception()
         if error is not None:
             if not isinstance(error, LineLost):
                 logger.error("A relay session failed", exc_info=error, extra={"action": "relay.failed"})
@@ -103,13 +143,21 @@ class Conversation:
 
     async def _hand_over(self) -> None:
         while self._turns:
-            turn = self._turns.popleft()
+            turn = self._ids.unique(self._turns.popleft()[0])
             if turn.has_words and (unfinished := self.mouth.unfinished()):
                 turn = turn.model_copy(update={"unfinished": unfinished})
-            pending = await self._submitted(turn)
+            pending, is_over, self._storing = None, False, turn
+            try:
+                pending = await self._submitted(turn)
+            except CallEnded:
+                is_over = True
+            finally:
+                self._storing = None
             if turn.has_words:
                 self.mouth.decide()
-            if pending is not None:
+            if is_over:
+                await self.mouth.farewell(twiml.GOODBYE)
+            elif pending is not None and not self._is_closing:
                 self.mouth.speak(Speech(turn.turn_id, pending, turn))
 
     async def _begin(self) -> None:
@@ -119,38 +167,64 @@ class Conversation:
         except StoreUnavailable as error:
             await self._surrender(str(error))
             return
-        if state is not None and state.turns:
+        if not self._resumption.is_blind:
+            known = [turn_id for turn_id, _ in unanswered]
+            self._ids.came_before([*known, *(record.turn_id for record in state.turns)] if state is not None else known)
+        if state is not None and (state.turns or unanswered):
             await self._resume(state, unanswered)
         else:
-            self._turns.appendleft(Turn(turn_id=START, call_sid=self.call_sid, kind="started"))
+            self._has_begun = True
+            self._turns.appendleft((Turn(turn_id=START, call_sid=self.call_sid, kind="started"), False))
         await self._hand_over()
 
     async def _resume(self, state: ConversationState, unanswered: Unanswered) -> None:
         """Go on without a greeting."""
         self._log(logging.INFO, "A call goes on over a new socket", action="relay.resumed")
         self._asked(past.asked(state))
-        has_spoken = any(turn.has_words for turn in self._turns)
+        self._said_before.remember(self._session_id, self._resumption.lines, state, unanswered)
+        self._forget_what_came_before()
+        self._has_begun = True
+        has_spoken = any(turn.has_words for turn, _ in self._turns)
         news = await self._resumption.go_on(state, unanswered, has_spoken=has_spoken)
         if news is not None:
-            self._turns.appendleft(news)
+            self._turns.appendleft((news, False))
         if state.ended is not None:
-            await self.mouth.leave(HangUp())
+            await self.mouth.farewell(twiml.GOODBYE)
         elif not unanswered:
             self._quiet_from(self.mouth.clock.seconds_left)
 
+    def _forget_what_came_before(self) -> None:
+        """Leave out what has come again before it was known what was said over the earlier sockets."""
+        kept: deque[tuple[Turn, bool]] = deque()
+        for turn, may_come_again in self._turns:
+            if may_come_again and self._came_before(turn):
+                if turn.has_words:
+                    self.mouth.decide()
+            else:
+                kept.append((turn, may_come_again))
+        self._turns = kept
+
+    def _came_before(self, turn: Turn) -> bool:
+        if not self._said_before.took(turn):
+            return False
+        what = "What came over an earlier socket has come again and is left out"
+        self._log(logging.INFO, what, action="relay.redelivered", turn_id=turn.turn_id)
+        return True
+
     async def _submitted(self, turn: Turn) -> PendingReply | None:
+        """The reply that is awaited; None where the caller was told why there is none. Raises `CallEnded`."""
         try:
             return await self._filling(self._handover.submit(turn), lambda: self.mouth.is_quiet)
-        except CallEnded:
-            await self.mouth.leave(HangUp())
         except (CallRefused, StoreFull) as error:
             self._log(logging.WARNING, "A call was refused: %s", error, action="call.refused")
             await self.mouth.say(twiml.BUSY)
             await self.mouth.leave(HangUp(reason="refused"))
         except TurnRejected:
             await self.mouth.say(twiml.REPEAT)
-        except StoreUnavailable as error:
-            await self._surrender(str(error))
+        except (StoreUnavailable, UnknownCall) as error:
+            if not self._is_closing:
+                await self._surrender(str(error))
+            self._lose(turn)
         return None
 
     async def _look_after(self, speech: Speech, silent_seconds: float) -> None:
@@ -168,9 +242,13 @@ class Conversation:
         try:
             while not (await asyncio.wait({task}, timeout=pause))[0]:
                 pause = STILL_SPEAKING_SECONDS
-                if is_silent():
+                if self._is_closing or not is_silent():
+                    continue
+                try:
                     await self.mouth.say(twiml.filler_text(fillers))
-                    fillers, pause = fillers + 1, self._ingress.pace.wait
+                except LineLost:  # what the caller has said is stored all the same
+                    await asyncio.wait({task})
+                fillers, pause = fillers + 1, self._ingress.pace.wait
             return task.result()
         finally:
             task.cancel()

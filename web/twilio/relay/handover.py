@@ -8,6 +8,7 @@ has the turn, and a worker is at it. Then the caller is held, as those of webhoo
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable
 from functools import partial
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import Dispatcher, PendingReply
-from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed, UnknownCall
+from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed, TurnRejected, UnknownCall
 from orchestrator.retrying import until_deadline, while_away
 from web.ingress import Ingress
 
@@ -27,6 +28,9 @@ Unanswered = list[tuple[str, PendingReply]]
 
 STORE_SECONDS = 4.0
 """How long one access to the store may take, all its tries together."""
+CROWDED_SECONDS = 120.0
+"""How long a turn waits for those before it, where the call has as many waiting turns as it may."""
+CROWDED_PAUSE_SECONDS = 0.1
 PATIENCE_SECONDS = 10.0
 """How long a call that is known waits for the store before it goes on here. What it goes on with is lost if this
 process dies before the store is back: an outage shorter than that is better waited out."""
@@ -42,6 +46,8 @@ class Handover:
         self._known: str | None = None
         self._is_old = True
         self._looking: asyncio.Task[None] | None = None
+        self.is_leaving = False
+        """Whether the line is lost, so that the call does not go on here."""
 
     @property
     def _dispatcher(self) -> Dispatcher:
@@ -67,12 +73,24 @@ class Handover:
         """Hand over a turn, and go on here if the store stays away.
 
         Raises what `Dispatcher.submit` raises; `StoreUnavailable` only when nothing is known of the call, or the
-        store's replicas stay away.
+        store's replicas stay away; `TurnRejected` where too many turns of the call wait for too long.
         """
+        end = time.monotonic() + CROWDED_SECONDS
+        while True:
+            try:
+                return await self._submit_known(turn)
+            except TurnRejected:
+                if time.monotonic() > end:
+                    raise
+            await asyncio.sleep(CROWDED_PAUSE_SECONDS)
+
+    async def _submit_known(self, turn: Turn) -> PendingReply:
         opening = self.opening if turn.kind == "started" else None
         try:
             return await self._submit(turn, opening)
         except UnknownCall:  # restarted memory, or a TTL that ran out: the call begins afresh
+            if self.is_leaving:
+                raise
             logger.info(
                 "The call is not known here and begins afresh",
                 extra={"action": "call.afresh", "call_sid": self._call_sid, "turn_id": turn.turn_id},
@@ -150,7 +168,7 @@ class Handover:
         )
 
     async def _go_on_here(self, error: StoreUnavailable) -> None:
-        if self._known is None:
+        if self._known is None or self.is_leaving:
             raise error
         await self._dispatcher.adopt(ConversationState.model_validate_json(self._known))
 

@@ -5,6 +5,7 @@ transport's buffer, about 64 kB, is all that a slow reader holds.
 """
 
 import asyncio
+import contextlib
 import logging
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -12,6 +13,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 logger = logging.getLogger(__name__)
 
 SLOW_READER_SECONDS = 10.0
+PEER_CLOSE_SECONDS = 5.0
+"""How long the peer may take to answer our Close with its own."""
+PEERS_FAULT = (1007, 1008, 1009)
 
 
 class LineLost(Exception):
@@ -26,6 +30,7 @@ class Line:
         self._limit = limit
         self.close_code = 1000
         self.close_reason = ""
+        self._parting: asyncio.Task[None] | None = None
 
     async def send(self, *frames: str) -> None:
         """Send frames in order. Raises `LineLost`."""
@@ -41,10 +46,22 @@ class Line:
             raise LineLost from None
 
     def give_up(self, code: int, reason: str) -> None:
-        """Close the socket soon with this code; the first reason stands."""
+        """Close the socket with this code; the first reason stands. What the peer has sent until its own Close is still
+        read, unless it is the peer's fault."""
         if not self.close_reason:
             self.close_code, self.close_reason = code, reason
-            self._limit.reschedule(asyncio.get_running_loop().time())
+            self._parting = asyncio.create_task(self._part(), name="part")
+
+    async def _part(self) -> None:
+        await self.close()
+        seconds = 0.0 if self.close_code in PEERS_FAULT else PEER_CLOSE_SECONDS
+        with contextlib.suppress(RuntimeError):  # the reader has left meanwhile
+            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    async def parted(self) -> None:
+        """Return when nothing goes on here any more; the Close was sent, if there was one."""
+        if self._parting is not None:
+            await asyncio.wait({self._parting})
 
     def linger(self, seconds: float) -> None:
         """The session is over: its peer closes the socket, and we do if it does not."""

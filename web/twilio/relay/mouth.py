@@ -122,6 +122,15 @@ class Mouth:
         await self._line.send(outbound.end(action))
         self._line.linger(LINGER_SECONDS)
 
+    async def farewell(self, text: str) -> None:
+        """The call is over: hang up after what is being said, and with these words if that does not end it. Raises
+        `LineLost`."""
+        while self._task is not None and not self.has_left:
+            await asyncio.wait({self._task})
+        if not self.has_left:
+            await self.say(text)
+            await self.leave(HangUp())
+
     async def say(self, text: str) -> None:
         """Say something that is no reply. Raises `LineLost`."""
         self.clock.begun()

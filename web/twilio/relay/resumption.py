@@ -4,7 +4,6 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator
-from uuid import uuid4
 
 from orchestrator.conversation.actions import Deed, deeds
 from orchestrator.conversation.reply import TurnResult, in_order
@@ -37,23 +36,25 @@ class Resumption:
     def __init__(self, ingress: Ingress, setup: Setup, line: Line, mouth: Mouth, handover: Handover) -> None:
         self._ingress = ingress
         self._call_sid = setup.call_sid
-        self._session_id = setup.session_id or uuid4().hex
-        self._lines = read_lines(setup.parameters.get(LINES, ""))
+        self._session_id = setup.session_id
+        self.lines = read_lines(setup.parameters.get(LINES, ""))
         self._has_returned = RETURNED in setup.parameters
+        self.is_blind = False
         self._line = line
         self._mouth = mouth
         self._handover = handover
 
     async def standing(self) -> tuple[Unanswered, ConversationState | None]:
         """What waits for its reply, and the state; a known caller is held until that can be read, a new one is not kept
-        waiting for it. Raises `StoreUnavailable` for who was held in vain."""
-        if not self._lines.were:
+        waiting for it (then `is_blind`). Raises `StoreUnavailable` for who was held in vain."""
+        if not self.lines.were:
             try:
                 state = await self._handover.state()
             except StoreUnavailable:
+                self.is_blind = True
                 return [], None
-            if state is None or not state.turns:
-                return [], state
+            if state is None:
+                return [], None
         since, fillers = time.monotonic(), 0
         while True:
             try:
@@ -88,7 +89,7 @@ class Resumption:
 
     def _left_unsaid(self, state: ConversationState) -> past.Unsaid | None:
         late_by = CONFIRM_SECONDS if self._ingress.settings.redis_wait_replicas else 0.0
-        return past.left_unsaid(state, self._lines, sure_from=self._sure_from, late_by=late_by)
+        return past.left_unsaid(state, self.lines, sure_from=self._sure_from, late_by=late_by)
 
     @property
     def _sure_from(self) -> float:
@@ -118,6 +119,7 @@ class _Recorded:
 
     def __init__(self, result: TurnResult) -> None:
         self.result: TurnResult | None = result
+        self.turn: Turn | None = None
 
     async def wait(self, timeout_seconds: float) -> TurnResult | None:
         """It is there."""

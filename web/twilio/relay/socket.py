@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+from dataclasses import replace
+from uuid import uuid4
 
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from web.ingress import Ingress, ingress_of
-from web.twilio.relay.inbound import Inbound, Malformed, Setup, read
+from web.twilio.relay.inbound import Dtmf, Inbound, Malformed, Prompt, Setup, read
 from web.twilio.relay.line import Line
 from web.twilio.relay.talk import Session
 
@@ -16,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 SETUP_SECONDS = 10.0
 MOST_FRAMES_BEFORE_SETUP = 20
+MOST_WORDS_BEFORE_SETUP = 500
+"""So many events a provider keeps for a socket that comes back; in which order it sends them, it does not say."""
+MOST_CHARACTERS_BEFORE_SETUP = 256_000
 POLICY_VIOLATION = 1008
 
 
@@ -37,41 +42,57 @@ async def hold(ingress: Ingress, websocket: WebSocket) -> None:
     try:
         async with asyncio.timeout(SETUP_SECONDS) as limit:
             line = Line(websocket, limit)
-            setup = await _setup(websocket)
+            setup, early = await _setup(websocket)
             if setup is None:
                 line.close_code, line.close_reason = POLICY_VIOLATION, "the first frame must be a setup"
             elif not line.close_reason:
                 limit.reschedule(None)
-                await _talk(Session(ingress, line, setup), ingress, websocket)
+                await _talk(Session(ingress, line, setup), early, ingress, websocket)
     except TimeoutError:
         if line is not None and not line.close_reason:
             line.close_code, line.close_reason = POLICY_VIOLATION, f"no setup within {SETUP_SECONDS:g} s"
     except WebSocketDisconnect:
-        return
+        pass
     if line is not None:
         await line.close()
+        await line.parted()
 
 
-async def _setup(websocket: WebSocket) -> Setup | None:
-    """The setup. Frames that come before it are ignored, if they are not too many."""
-    for _ in range(MOST_FRAMES_BEFORE_SETUP):
+async def _setup(websocket: WebSocket) -> tuple[Setup | None, list[Inbound]]:
+    """The setup, and what the caller said before it came. Other frames are ignored; too many of either, and there is no
+    setup."""
+    early: list[Inbound] = []
+    others = characters = 0
+    while others < MOST_FRAMES_BEFORE_SETUP and len(early) <= MOST_WORDS_BEFORE_SETUP:
         frame = await _frame(websocket)
         if isinstance(frame, Setup):
-            return frame
-        logger.debug("A frame came before the setup: %s", type(frame).__name__)
-    return None
+            named = frame if frame.session_id else replace(frame, session_id=uuid4().hex)
+            return named, early
+        if isinstance(frame, Prompt | Dtmf):
+            early.append(frame)
+            characters += len(frame.text) if isinstance(frame, Prompt) else 1
+        else:
+            others += 1
+            logger.debug("A frame came before the setup: %s", type(frame).__name__)
+        if characters > MOST_CHARACTERS_BEFORE_SETUP:
+            break
+    return None, []
 
 
-async def _talk(session: Session, ingress: Ingress, websocket: WebSocket) -> None:
+async def _talk(session: Session, early: list[Inbound], ingress: Ingress, websocket: WebSocket) -> None:
     extra = {"action": "relay.connected", "call_sid": session.call_sid}
     logger.info("A relay session has begun", extra=extra)
     ingress.relay.enter(session)
     try:
+        for frame in early:
+            session.hear(frame)
         while True:
             session.hear(await _frame(websocket))
     finally:
-        ingress.relay.leave(session)
-        await session.close()
+        try:
+            await session.close()
+        finally:
+            ingress.relay.leave(session)
         logger.info("A relay session has ended", extra={**extra, "action": "relay.disconnected"})
 
 

@@ -1,6 +1,7 @@
 """The relay sessions of one ingress: one a call, and all of them brought to an end when the ingress leaves."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import Protocol
@@ -10,6 +11,10 @@ logger = logging.getLogger(__name__)
 TAKEN_OVER = 4000
 SERVICE_RESTART = 1012
 LOOK_SECONDS = 0.05
+PARTING_SHARE = 0.2
+"""Of the time for draining: for peers to answer our Close, and for what they had said before to be stored."""
+TAKEN_OVER_SECONDS = 1.0
+"""So long whoever takes a call over waits for what was said over the line before; it is waited for itself."""
 
 
 class Held(Protocol):
@@ -25,6 +30,9 @@ class Held(Protocol):
 
     def give_up(self, code: int, reason: str) -> None:
         """Close it."""
+
+    async def ended(self) -> None:
+        """Return when it is closed, and what the caller said is stored."""
 
 
 class Switchboard:
@@ -51,11 +59,14 @@ class Switchboard:
         if self._sessions.get(session.call_sid) is session:
             del self._sessions[session.call_sid]
 
-    def taken_over(self, call_sid: str) -> None:
-        """Another ingress has the call's newer session."""
+    async def taken_over(self, call_sid: str) -> None:
+        """Another ingress has the call's newer session. Returns when it is given up here, or nearly."""
         held = self._sessions.get(call_sid)
         if held is not None:
             held.give_up(TAKEN_OVER, "a newer session has this call")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TAKEN_OVER_SECONDS):
+                    await held.ended()
 
     async def drain(self, seconds: float) -> None:
         """Close each session once its reply has been spoken, and all that are left when the time is over.
@@ -66,12 +77,10 @@ class Switchboard:
         if not self._sessions:
             return
         logger.info("%d relay sessions are handed over", len(self._sessions), extra={"action": "relay.leaving"})
-        deadline = time.monotonic() + seconds
-        while self._sessions:
-            is_late = time.monotonic() >= deadline
+        began = time.monotonic()
+        while self._sessions and (spent := time.monotonic() - began) < seconds:
+            is_late = spent >= seconds * (1 - PARTING_SHARE)
             for session in list(self._sessions.values()):
                 if is_late or session.is_quiet:
                     session.give_up(SERVICE_RESTART, "this ingress leaves")
-            if is_late:
-                return
             await asyncio.sleep(LOOK_SECONDS)

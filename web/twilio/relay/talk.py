@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from typing import Any
-from uuid import uuid4
 
 from orchestrator.conversation.actions import Gather
 from orchestrator.conversation.turn import Turn
@@ -12,13 +11,13 @@ from web.twilio.relay.conversation import Conversation
 from web.twilio.relay.inbound import Dtmf, Inbound, Info, Interrupt, Malformed, Prompt, Setup, Trouble, Unknown
 from web.twilio.relay.keypad import PAUSE_SECONDS, Keypad
 from web.twilio.relay.line import Line
+from web.twilio.relay.redelivery import Burst
 from web.twilio.relay.speech import Speech
 
 logger = logging.getLogger(__name__)
 
 HUSH_SECONDS = 5.0
 """After an interruption without words, or a reconnection, silence for so long is told to the agent."""
-MOST_WAITING_TURNS = 20
 MOST_MALFORMED_FRAMES = 100
 
 
@@ -28,8 +27,10 @@ class Session:
     def __init__(self, ingress: Ingress, line: Line, setup: Setup) -> None:
         self.call_sid = setup.call_sid
         self._line = line
-        self._session_id = setup.session_id or uuid4().hex
+        self._session_id = setup.session_id
         self._number = 0
+        self._ended = asyncio.Event()
+        self._burst = Burst()
         self._malformed = 0
         self._keypad = Keypad()
         self._cut: Speech | None = None
@@ -41,7 +42,7 @@ class Session:
     @property
     def is_quiet(self) -> bool:
         """Whether the line may be closed without cutting anybody short."""
-        return self._conversation.is_quiet
+        return self._conversation.is_quiet and not self._keypad.is_waiting
 
     def give_up(self, code: int, reason: str) -> None:
         """Close the socket. The call goes on: its provider asks for a new session."""
@@ -50,6 +51,8 @@ class Session:
     def hear(self, frame: Inbound) -> None:
         """Take in a frame. What it asks for happens in the background, in order."""
         self._malformed = self._malformed + 1 if isinstance(frame, Malformed) else 0
+        if isinstance(frame, Prompt | Dtmf):
+            self._burst.note()
         match frame:
             case Prompt():
                 self._hear_words(frame)
@@ -71,11 +74,20 @@ class Session:
                 pass
 
     async def close(self) -> None:
-        """End what goes on in the background. Turns that were handed over go on."""
+        """End what goes on in the background, once what the caller has said and keyed in is stored. Turns that were
+        handed over go on."""
         for timer in (self._key_pause, self._hush):
             if timer is not None:
                 timer.cancel()
-        await self._conversation.close()
+        self._finish_keys()
+        try:
+            await self._conversation.close()
+        finally:
+            self._ended.set()
+
+    async def ended(self) -> None:
+        """Return when it is closed, and what the caller said is stored, if it could be."""
+        await self._ended.wait()
 
     def _hear_words(self, prompt: Prompt) -> None:
         self._not_hushed()
@@ -115,20 +127,18 @@ class Session:
         if setup.call_sid != self.call_sid:
             self._log(logging.WARNING, "A second setup on one socket named another call and was ignored")
         elif setup.session_id and setup.session_id != self._session_id:
-            self._session_id, self._number = setup.session_id, 0
+            self._session_id = setup.session_id
 
     def _take(self, kind: Any, **fields: Any) -> None:
         if self._mouth.has_left:
             return
-        if self._conversation.waiting >= MOST_WAITING_TURNS:
+        if self._conversation.is_full:
             self._log(logging.WARNING, "Turns come faster than they can be stored; the socket is given up")
             self.give_up(1008, "too many turns")
             return
         self._number += 1
         turn = Turn(turn_id=f"{self._session_id}-{self._number}", call_sid=self.call_sid, kind=kind, **fields)
-        if turn.has_words:
-            self._mouth.hold()
-        self._conversation.take(turn)
+        self._conversation.take(turn, may_come_again=self._burst.is_on)
 
     def _asked(self, gather: Gather) -> None:
         self._keypad.options = gather
@@ -142,7 +152,7 @@ class Session:
 
     def _hushed(self) -> None:
         self._hush = None
-        if self.is_quiet and not self._keypad.is_waiting:
+        if self.is_quiet:
             self._take("silence")
 
     def _not_hushed(self) -> None:
