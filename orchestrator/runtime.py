@@ -101,4 +101,5 @@ def local_dispatcher(settings: Settings, states: StateManagerBase, host: AgentHo
         drain_seconds=settings.drain_timeout_seconds,
         max_active_calls=settings.max_active_calls,
         api_max_active_calls=CallLimits.of(settings).api,
+        ttl_seconds=settings.state_ttl_seconds,
     )

@@ -15,7 +15,12 @@ LISTENING_SECONDS = 45.0
 LONGEST_CALL_SECONDS = 4 * 3600.0
 """Providers end a call after so long, unless told otherwise (Twilio's default for a call, and for a `<Dial>`)."""
 LAST_CHANCE_SECONDS = 180.0
-"""So long before the state of a call expires, its end is written at the latest."""
+"""So long before its state expires, the end of a call is written whose caller was busy for hours."""
+SPARE_SECONDS = 60.0
+"""So much longer than its caller may be silent any other call is kept: its end is written in that time."""
+
+RUNNING_SECONDS = 90.0
+"""How long a turn may wait and run, under a few workers one after the other if need be."""
 
 
 def seconds_silent(state: ConversationState) -> float:
@@ -29,7 +34,8 @@ def seconds_silent(state: ConversationState) -> float:
 def seconds_open(state: ConversationState) -> float:
     """How long the state of this live call is to be kept at least, whatever its time to live."""
     silent = seconds_silent(state)
-    return silent + LAST_CHANCE_SECONDS if silent else 0.0
+    spare = LAST_CHANCE_SECONDS if is_occupied(state) else SPARE_SECONDS
+    return silent + spare if silent else 0.0
 
 
 def is_occupied(state: ConversationState) -> bool:

@@ -7,10 +7,14 @@ from types import TracebackType
 
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
+from orchestrator.conversation.silence import LAST_CHANCE_SECONDS
 from orchestrator.conversation.state import ConversationState
 from orchestrator.dispatch.hub import ReplyHub
 from orchestrator.dispatch.submission import StoreDispatcher
+from orchestrator.errors import StoreUnavailable
 from orchestrator.state.base import StateManagerBase
+from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.turns.abandoned import Left, end_abandoned_calls, patience
 from orchestrator.turns.call_limits import api_share
 from orchestrator.turns.memory_store import InMemoryTurnStore
 from orchestrator.turns.messages import Arrival
@@ -20,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 HOLDER = "in-process"
 CLEAN_UP_EVERY_SECONDS = 60.0
+LEAST_PAUSE_SECONDS = 0.25
 
 
 class InProcessDispatcher(StoreDispatcher):
@@ -35,6 +40,7 @@ class InProcessDispatcher(StoreDispatcher):
         drain_seconds: float = 25.0,
         max_active_calls: int | None = None,
         api_max_active_calls: int | None = None,
+        ttl_seconds: float = 3600,
     ) -> None:
         hub = ReplyHub()
         self.memory = InMemoryTurnStore(
@@ -48,6 +54,9 @@ class InProcessDispatcher(StoreDispatcher):
         super().__init__(self.memory, hub)
         self.runner = TurnRunner(self.memory, agent, host, agent_timeout_seconds=agent_timeout_seconds)
         self._drain_seconds = drain_seconds
+        self._life = ttl_seconds
+        self.rounds = 0
+        """How often calls were looked after."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._cleaner: asyncio.Task[None] | None = None
 
@@ -105,7 +114,24 @@ class InProcessDispatcher(StoreDispatcher):
         task.add_done_callback(self._tasks.discard)
 
     async def _clean_up(self) -> None:
+        """Look after the calls: what workers do by cron jobs."""
+        pause = min(CLEAN_UP_EVERY_SECONDS, max(self._life / 8, LEAST_PAUSE_SECONDS))
         while True:
-            await asyncio.sleep(CLEAN_UP_EVERY_SECONDS)
-            await self.memory.states.cleanup_expired()
-            await self.memory.forget_expired()
+            await asyncio.sleep(pause)
+            try:
+                await end_abandoned_calls(self.memory, self.memory.states, await self._idle_calls(), life=self._life)
+                await self.memory.states.cleanup_expired()
+                await self.memory.forget_expired()
+            except StoreUnavailable:
+                continue
+            except Exception:
+                logger.exception("Calls could not be looked after; report this")
+            self.rounds += 1
+
+    async def _idle_calls(self) -> list[tuple[str, Left]]:
+        """Calls of which nothing was heard for a while, and how long their states live yet, if that is known."""
+        states = self.memory.states
+        if isinstance(states, InMemoryStateManager):
+            window = max(self._life - patience(self._life), LAST_CHANCE_SECONDS)
+            return [(call_sid, left) for call_sid, left in await states.expiring(window)]
+        return [(call_sid, None) for call_sid in await states.get_all_call_sids()]

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.conversation.call_sid import checked_call_sid
-from orchestrator.conversation.silence import is_occupied, seconds_open
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import now
 from orchestrator.errors import StateConflict
@@ -115,8 +114,7 @@ class InMemoryStateManager(StateManagerBase):
         """Nothing to release: what is stored stays readable."""
 
     def _store(self, state: ConversationState) -> None:
-        life = max(self._ttl_seconds, seconds_open(state)) if is_occupied(state) else self._ttl_seconds
-        expires_at = self._clock() + life
+        expires_at = self._clock() + self._ttl_seconds
         sid = state.call_sid
         before = self._entries.get(sid)
         self._entries[sid] = _Entry(state.version, state.is_active, expires_at, state.model_dump_json())

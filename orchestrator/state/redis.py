@@ -10,7 +10,6 @@ from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
 from orchestrator.conversation.call_sid import checked_call_sid
-from orchestrator.conversation.silence import is_occupied, seconds_open
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import now
 from orchestrator.errors import StateConflict, StoreUnavailable
@@ -111,7 +110,7 @@ class RedisStateManager(StateManagerBase):
             stored = await self._update([key, *index], [*self._row(written), state.version])
             if stored != state.version:
                 raise StateConflict
-            await self._index.after_write(state.call_sid, is_active=written.is_active, life_ms=self._life_of(written))
+            await self._index.after_write(state.call_sid, is_active=written.is_active)
         return written
 
     async def keep_alive(self, call_sids: Sequence[str], seconds: float) -> bool:
@@ -175,7 +174,4 @@ class RedisStateManager(StateManagerBase):
         return partial(self._replicas.run, self._redis.register_script(lua(name)))
 
     def _row(self, state: ConversationState) -> list[Any]:
-        return [state.call_sid, state.model_dump_json(), self._life_of(state), int(state.is_active)]
-
-    def _life_of(self, state: ConversationState) -> int:
-        return max(self._life_ms, int(seconds_open(state) * 1000)) if is_occupied(state) else self._life_ms
+        return [state.call_sid, state.model_dump_json(), self._life_ms, int(state.is_active)]

@@ -44,9 +44,9 @@ class CallIndex:
         if is_active:
             await self._beside(call_sid, is_active=True)
 
-    async def after_write(self, call_sid: str, *, is_active: bool, life_ms: int | None = None) -> None:
-        """The call's state was written, or was found to be so; it lives for `life_ms` if not as long as all."""
-        await self._beside(call_sid, is_active=is_active, renews=True, life_ms=life_ms)
+    async def after_write(self, call_sid: str, *, is_active: bool) -> None:
+        """The call's state was written, or was found to be so."""
+        await self._beside(call_sid, is_active=is_active, renews=True)
 
     async def after_keep(self, call_sid: str, life_ms: int) -> None:
         """A call's state was let live for so long from now."""
@@ -105,11 +105,9 @@ class CallIndex:
         args = [part for call_sid, score in missing for part in (call_sid, repr(score))]
         return int(await self._forget(keys=[calls], args=args))
 
-    async def _beside(
-        self, call_sid: str, *, is_active: bool, renews: bool = False, life_ms: int | None = None
-    ) -> None:
+    async def _beside(self, call_sid: str, *, is_active: bool, renews: bool = False) -> None:
         if self._is_apart:
-            args: list[Any] = [call_sid, life_ms or self._life_ms, int(is_active), int(renews)]
+            args: list[Any] = [call_sid, self._life_ms, int(is_active), int(renews)]
             await self._enter(keys=[self._calls(call_sid)], args=args)
 
     def _calls(self, call_sid: str) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from orchestrator.conversation.silence import seconds_open
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import StateConflict
 from orchestrator.state.base import StateManagerBase
@@ -29,9 +30,12 @@ async def write_back(
         elif _holds(theirs, base, ours):
             return theirs
         try:
-            return await states.update_state(_joined(base, theirs, ours))
+            written = await states.update_state(_joined(base, theirs, ours))
         except StateConflict:
             continue
+        if open_for := seconds_open(written):
+            await states.keep_alive([call_sid], open_for)
+        return written
     raise StateConflict
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.silence import RUNNING_SECONDS, seconds_open
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import CallEnded, CallRefused, StateConflict, TurnRejected, UnknownCall
@@ -111,6 +112,7 @@ class InMemoryTurnStore:
             if desk.holder:
                 self.notify(Arrival(call_sid, turn.turn_id, turn.kind, turn.text, turn.interrupts or ""))
         desk.streamed = desk.streamed or stream
+        await self.states.keep_alive([call_sid], RUNNING_SECONDS)
         if not desk.holder:
             self.wake(call_sid)
         return None
@@ -195,6 +197,8 @@ class InMemoryTurnStore:
         if state is not None:
             try:
                 written = await self.states.update_state(state)
+                if open_for := seconds_open(written):
+                    await self.states.keep_alive([lease.call_sid], open_for)
             except StateConflict:
                 stored = await self.states.get_state(lease.call_sid)
                 if stored is not None:

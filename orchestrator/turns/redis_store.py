@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
 
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.silence import RUNNING_SECONDS, seconds_open
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn, now
 from orchestrator.errors import (
@@ -36,6 +38,8 @@ from orchestrator.turns.redis_scripts import TurnScripts
 from orchestrator.turns.store import Claim, Commit, Lease
 
 logger = logging.getLogger(__name__)
+
+RUNNING_MS = int(RUNNING_SECONDS * 1000)
 
 _REFUSALS: dict[bytes, type[VoiceAgentError]] = {
     b"unknown": UnknownCall,
@@ -69,7 +73,7 @@ class RedisTurnStore(RedisTurnLeases):
     ) -> None:
         guard = breaker.guard if breaker is not None else nullcontext
         scripts = TurnScripts(redis, guard, wait)
-        hub = hub_of(shards or shards_of(redis), scripts, ttl_seconds * 1000)
+        hub = hub_of(shards or shards_of(redis), scripts, max(ttl_seconds * 1000, RUNNING_MS))
         super().__init__(
             redis, scripts, guard, listener, hub, states, lease_seconds=lease_seconds, ttl_seconds=ttl_seconds
         )
@@ -87,9 +91,12 @@ class RedisTurnStore(RedisTurnLeases):
             if turn.kind == "ended":
                 await self._is_over(call_sid, note=True)
             raise
-        answer = await self._submit(turn, stream, opening_json, life, "" if limit is None else limit)
+        rings = opening is not None and opening.get("channel") != "api"
+        kept_ms = self._kept_ms(ConversationState(call_sid=call_sid, **(opening or {})) if rings else None)
+        submit = partial(self._submit, turn, stream, opening_json, life, kept_ms)
+        answer = await submit("" if limit is None else limit)
         if answer[0] == b"refused" and limit is not None and await self.hub.has_room(limit):
-            answer = await self._submit(turn, stream, opening_json, life, "")
+            answer = await submit("")
         if answer[0] in _REFUSALS:
             raise _REFUSALS[answer[0]]
         if answer[0] == b"recorded":
@@ -100,16 +107,22 @@ class RedisTurnStore(RedisTurnLeases):
             await self.hub.entered(call_sid)
         return None
 
-    async def _submit(self, turn: Turn, stream: bool, opening_json: str, life: str, limit: int | str) -> Sequence[Any]:
+    def _kept_ms(self, state: ConversationState | None) -> int:
+        """How long a call is kept from now: an open one for as long as its caller may be silent."""
+        return max(self.life_ms, int(seconds_open(state) * 1000) if state is not None else 0)
+
+    async def _submit(
+        self, turn: Turn, stream: bool, opening_json: str, life: str, kept_ms: int, limit: int | str
+    ) -> Sequence[Any]:
         call_sid = turn.call_sid
         answer: Sequence[Any] = await self._scripts.run_confirmed(
             "submit",
             [*keys.call(call_sid).all, *self.hub.script_keys(call_sid)],
             [
                 call_sid, turn.turn_id, turn.model_dump_json(), self._listener, "1" if stream else "",
-                "1" if turn.kind == "ended" else "", opening_json, self.life_ms, limit,
+                "1" if turn.kind == "ended" else "", opening_json, max(kept_ms, RUNNING_MS), limit,
                 JOB_ID_PREFIX + call_sid, JOB_FUNCTION, GRACE_MS, "" if self.states is None else "1",
-                keys.control_channel(""), arrival_message(turn), life, ENDED_EARLY_MS,
+                keys.control_channel(""), arrival_message(turn), life, ENDED_EARLY_MS, RUNNING_MS,
             ],
         )  # fmt: skip
         return answer
@@ -173,7 +186,8 @@ class RedisTurnStore(RedisTurnLeases):
             "commit",
             [*keys.call(lease.call_sid).all, *self.hub.script_keys(lease.call_sid)],
             [
-                lease.call_sid, lease.holder, lease.epoch, record.turn_id, version, state_json, self.life_ms,
+                lease.call_sid, lease.holder, lease.epoch, record.turn_id, version, state_json,
+                self._kept_ms(written),
                 result_json, "" if self._scripts.are_confirmed else message,
                 "1" if written and written.ended else "", "1" if keep else "", self.lease_ms,
                 JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION,

@@ -2,13 +2,8 @@
 
 from itertools import count
 
-import pytest
-
-from orchestrator.conversation.actions import Play, Transfer
-from orchestrator.conversation.reply import Reply
-from orchestrator.conversation.state import EndRecord, TurnRecord
+from orchestrator.conversation.state import EndRecord
 from orchestrator.state.memory import InMemoryStateManager
-from orchestrator.testing.example_turns import a_turn
 
 
 async def test_a_write_renews_the_life_of_its_call_alone() -> None:
@@ -55,16 +50,3 @@ async def test_an_end_brings_back_the_ordinary_life() -> None:
     await manager.update_state(state.model_copy(update={"ended": EndRecord(status="completed")}))
     clock[0] = 11.0
     assert await manager.get_state("CA1") is None
-
-
-@pytest.mark.parametrize("action", [Play("https://example.com/a.mp3", loop=0), Transfer("+15550001111")])
-async def test_a_call_whose_reply_takes_nobody_knows_how_long_is_kept(action) -> None:
-    clock = [0.0]
-    manager = InMemoryStateManager(10, clock=lambda: clock[0])
-    record = TurnRecord.of(a_turn("t1"), "replied", Reply(text="Please hold.", actions=[action]))
-    state = await manager.create_state("CA1")
-    await manager.update_state(state.model_copy(update={"turns": [record]}))
-    clock[0] = 4 * 3600.0
-    assert await manager.get_all_call_sids() == ["CA1"]
-    clock[0] += 3600
-    assert await manager.get_all_call_sids() == []

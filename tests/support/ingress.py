@@ -188,6 +188,7 @@ async def runtime(settings: Settings, agent: AgentFunction) -> AsyncIterator[Loc
                 drain_seconds=2,
                 max_active_calls=settings.max_active_calls,
                 api_max_active_calls=settings.api_max_active_calls,
+                ttl_seconds=settings.state_ttl_seconds,
             )
         )
         yield LocalRuntime(settings, states, FaultyDispatcher(dispatcher))

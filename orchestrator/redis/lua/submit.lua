@@ -5,6 +5,7 @@
 --       12 grace (ms): when somebody must have taken the call  13 "1" if the state lies elsewhere
 --       14 prefix of workers' control channels  15 notice for the holder  16 the call's life, if its state lies elsewhere
 --       17 how long an unknown call that the provider has ended cannot begin (ms)
+--       18 for how long at least the state of a call lives whose turn waits (ms)
 -- Without the hub's keys, which lie in another slot in a cluster, what is queued here is still to be queued there; and
 -- with a limit no call begins, as nobody can say here how many there are: it is submitted again without one.
 -- Returns {"recorded", result} | {"waiting"} | {"queued", "created" or ""} | {"unknown"} | {"ended"} | {"refused"} | {"crowded"}
@@ -12,6 +13,7 @@
 -- include: call_wake
 -- include: call_due
 -- include: call_over
+-- include: state_keep_entry
 local call_sid, turn_id, life = ARGV[1], ARGV[2], tonumber(ARGV[8])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local now = now_ms()
@@ -75,6 +77,10 @@ if not known then
   if ARGV[6] == '1' then redis.call('HSET', lease, 'ending', '1') end
   if elsewhere then redis.call('HSET', lease, 'life', ARGV[16]) end
   redis.call('PEXPIRE', lease, life + 60000)
+  if not elsewhere and created == '' and redis.call('PTTL', state) < tonumber(ARGV[18]) then
+    redis.call('PEXPIRE', state, ARGV[18])
+    if KEYS[6] then keep_entry(KEYS[6], call_sid, now, tonumber(ARGV[18])) end
+  end
 end
 listen()
 if held[1] and held[1] ~= '' and tonumber(held[2]) > now then
