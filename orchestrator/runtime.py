@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.agents.host import AgentHost
@@ -11,6 +11,7 @@ from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.errors import StoreUnavailable
 from orchestrator.receipts import MemoryReceipts, Receipts
+from orchestrator.relay_documents import MemoryRelayDocuments, RelayDocuments
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.factory import StateManagerFactory
@@ -19,7 +20,9 @@ from orchestrator.turns.call_limits import CallLimits
 if TYPE_CHECKING:  # memory mode runs without the client library
     from redis.asyncio import Redis
 
+    from orchestrator.dispatch.line_check import LineCheck
     from orchestrator.redis.breaker import Breaker
+    from orchestrator.redis.seal_keys import RedisSealKeys
     from orchestrator.redis.vitals import Vitals
 
 
@@ -32,6 +35,8 @@ class Runtime:
     dispatcher: Dispatcher
     redis: "Redis | None" = None
     breaker: "Breaker | None" = None
+    documents: RelayDocuments = field(default_factory=MemoryRelayDocuments)
+    lines: "LineCheck | None" = None
 
     async def vitals(self) -> "Vitals | None":
         """How Redis, the workers and the queue are; None when there are none. Never raises."""
@@ -58,6 +63,14 @@ class Runtime:
         from orchestrator.redis.replicas import replica_wait
 
         return RedisReceipts(self.redis, replica_wait(self.settings))
+
+    def seal_keys(self) -> "RedisSealKeys | None":
+        """Where all ingresses share what they seal with; None when there is one process alone."""
+        if self.redis is None or self.breaker is None:
+            return None
+        from orchestrator.redis.seal_keys import RedisSealKeys
+
+        return RedisSealKeys(self.redis, self.breaker.guard)
 
     async def roster(self) -> list[dict[str, Any]] | None:
         """What each living worker says of itself; None when there are none or nobody can ask.

@@ -3,7 +3,7 @@
 from typing import Any
 
 SECRETS = frozenset(
-    {"redis_password", "redis_url", "twilio_auth_token", "signalwire_signing_key", "api_key", "llm_api_key"}
+    {"redis_password", "redis_url", "twilio_auth_token", "signalwire_signing_key", "api_key", "seal_key", "llm_api_key"}
 )
 
 

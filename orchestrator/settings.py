@@ -23,6 +23,8 @@ from orchestrator.redis.url import parse_redis_url
 from orchestrator.setting_errors import complaint, without_credentials
 from orchestrator.setting_sources import SERVICE_LINK, Environment, linked_port
 
+SHORTEST_SEAL_KEY = 32
+"""Characters."""
 LONGEST_TTL_SECONDS = 10 * 365 * 24 * 3600
 """Redis counts milliseconds in 64 bits, and nobody waits for longer."""
 
@@ -80,6 +82,7 @@ class Settings(BaseSettings):
     render_external_url: str | None = None
     voice_channel: Literal["gather", "relay"] = "gather"
     api_key: SecretStr | None = None
+    seal_key: SecretStr | None = None
     max_active_calls: int | None = Field(default=None, ge=1)
     api_max_active_calls: int | None = Field(default=None, ge=1)
 
@@ -183,6 +186,13 @@ class Settings(BaseSettings):
         if not _is_http_url(value) or set(value) & set("?#@"):
             raise ValueError("wants a URL that the provider can reach, such as https://calls.example.com")
         return value.rstrip("/")
+
+    @field_validator("seal_key")
+    @classmethod
+    def _long_seal_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < SHORTEST_SEAL_KEY:
+            raise ValueError(f"wants {SHORTEST_SEAL_KEY} characters or more, at random: openssl rand -base64 32")
+        return value
 
     @field_validator("telnyx_public_key")
     @classmethod

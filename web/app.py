@@ -22,6 +22,7 @@ from web.outbound.placing import outbound
 from web.providers import routes as providers
 from web.refusal import LastResort, refusal
 from web.response_headers import DefaultHeaders
+from web.shared_seal import SharedSeal
 from web.twilio import routes as twilio
 from web.twilio.held_turn import Seal
 from web.twilio.signature import Signatures
@@ -43,9 +44,12 @@ def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, p
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with opened(settings) as runtime:
-            app.state.ingress = Ingress(settings, runtime, figures, pace or Pace(), signatures, Seal.of(settings))
+        seal = Seal.of(settings)
+        async with opened(settings) as runtime, SharedSeal(settings, seal, runtime.seal_keys()).kept() as shared:
+            app.state.ingress = Ingress(settings, runtime, figures, pace or Pace(), signatures, seal, shared)
             runtime.dispatcher.on_taken_over = app.state.ingress.relay.taken_over
+            if runtime.lines is not None:
+                runtime.lines.is_answering = app.state.ingress.relay.is_answering
             app.state.health_checks = HealthChecks(app.state.ingress)
             app.state.board = Board(app.state.ingress)
             with ProviderLine(settings) as line:

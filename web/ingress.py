@@ -9,6 +9,8 @@ from starlette.requests import HTTPConnection
 
 from orchestrator.metrics import Metrics
 from orchestrator.settings import Settings
+from web.rate_limit import RateLimit
+from web.shared_seal import SharedSeal
 from web.twilio.held_turn import Seal
 from web.twilio.relay.switchboard import Switchboard
 from web.twilio.signature import Signatures
@@ -54,8 +56,15 @@ class Ingress:
     pace: Pace
     signatures: Signatures
     seal: Seal
+    shared_seal: SharedSeal
     relay: Switchboard = field(default_factory=Switchboard)
     drain_status: DrainStatus = field(default_factory=DrainStatus)
+    warnings: RateLimit = field(default_factory=RateLimit)
+
+    @property
+    def is_switching(self) -> bool:
+        """Whether a process of the version before this one may still answer calls."""
+        return self.shared_seal.is_switching
 
 
 def ingress_of(connection: HTTPConnection) -> Ingress:

@@ -69,5 +69,5 @@ def _forwarding_sign(connection: HTTPConnection) -> str:
     header = forwarding_header(connection.headers.keys())
     if header is not None:
         return f"its header {header[:40]}"
-    host = host_of(f"//{connection.headers.get('host', '')}")
-    return "" if not host or is_loopback(host) else "a Host that is not this machine"
+    hosts = [host for text in connection.headers.getlist("host") if (host := host_of(f"//{text}"))]
+    return "" if all(map(is_loopback, hosts)) else "a Host that is not this machine"

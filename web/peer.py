@@ -42,11 +42,11 @@ def is_local(connection: HTTPConnection) -> bool:
     headers = connection.headers
     if connection.client is None or forwarding_header(headers.keys()) is not None:
         return False
-    origin = headers.get("origin")
+    hosts = headers.getlist("host") or [""]
     return (
         is_loopback(connection.client.host)
-        and is_loopback(host_of(f"//{headers.get('host', '')}"))
-        and (origin is None or is_loopback(host_of(origin)))
+        and all(is_loopback(host_of(f"//{host}")) for host in hosts)
+        and all(is_loopback(host_of(origin)) for origin in headers.getlist("origin"))
     )
 
 

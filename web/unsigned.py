@@ -12,16 +12,21 @@ logger = logging.getLogger(__name__)
 
 
 class UnsignedWebhooks:
-    """Taken from this machine alone, in development alone, with one warning. `variable` is what is not set."""
+    """Taken from this machine alone, in development alone, with one warning. `variable` is what is not set.
 
-    def __init__(self, variable: str, settings: Settings) -> None:
+    They are for trying the product out without any provider, as `voiceagent call` does: so by Twilio's routes only, and
+    as long as no provider's key is set. Where one is, the routes of the others are closed.
+    """
+
+    def __init__(self, variable: str, settings: Settings, *, for_trying: bool = False) -> None:
         self._variable = variable
+        self._for_trying = for_trying and not settings.knows_a_provider
         self._settings = settings
         self._warned = False
 
     def check(self, connection: HTTPConnection) -> None:
         """Return if the webhook may pass, else answer 403."""
-        if self._settings.is_production:
+        if self._settings.is_production or not self._for_trying:
             raise HTTPException(403, f"{self._variable} is not set: nothing is taken from this provider.")
         access = local_access_of(connection)
         if access.why_not:

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import uuid4
+from xml.etree import ElementTree
 
+import httpx
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -25,8 +27,12 @@ class Sockets:
 
     def __init__(self, url: str, token: str, stack: AsyncExitStack) -> None:
         self._url = "ws" + url.removeprefix("http") + "/twilio/relay"
-        self._headers = {"X-Twilio-Signature": RequestValidator(token).compute_signature(self._url, {})}
+        self._validator = RequestValidator(token)
+        self._headers = {"X-Twilio-Signature": self._validator.compute_signature(self._url, {})}
+        self._document_url = url + "/twilio/relay/ended"
+        self._client = httpx.AsyncClient(trust_env=False, timeout=30)
         self._stack = stack
+        stack.push_async_callback(self._client.aclose)
         self._talking: ClientConnection | None = None
 
     async def idle(self, slot: int) -> None:
@@ -66,9 +72,18 @@ class Sockets:
             self._url, additional_headers=self._headers, compression=None, proxy=None, ping_interval=None
         )
         socket = await self._stack.enter_async_context(connecting)
-        await socket.send(json.dumps(setup("VX" + uuid4().hex, CallIdentity(), {})))
+        identity = CallIdentity()
+        await socket.send(json.dumps(setup("VX" + uuid4().hex, identity, await self._parameters(identity))))
         await _end_of_reply(socket)
         return socket
+
+    async def _parameters(self, identity: CallIdentity) -> dict[str, str]:
+        """What the document that connects the call gives its session along: the ticket."""
+        form = identity.fields("in-progress", {"SessionStatus": "failed", "SessionDuration": "0"})
+        headers = {"X-Twilio-Signature": self._validator.compute_signature(self._document_url, form)}
+        answer = (await self._client.post(self._document_url, data=form, headers=headers)).raise_for_status()
+        given = {p.attrib["name"]: p.attrib["value"] for p in ElementTree.fromstring(answer.text).iter("Parameter")}
+        return {"ticket": given["ticket"]}
 
 
 async def _send(socket: ClientConnection, **frame: Any) -> None:

@@ -9,11 +9,12 @@ from redis.asyncio import Redis
 
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.hub import Pending, ReplyHub
+from orchestrator.dispatch.line_check import LineCheck
 from orchestrator.dispatch.submission import StoreDispatcher
 from orchestrator.dispatch.takeover import TakeOver
 from orchestrator.errors import CallEnded, CallRefused, StoreUnavailable, UnknownCall
 from orchestrator.redis.subscription import Subscription
-from orchestrator.turns.messages import GivenUp, TakenOver, ToIngress, read_to_ingress
+from orchestrator.turns.messages import GivenUp, LineAnswer, LineQuestion, TakenOver, ToIngress, read_to_ingress
 from orchestrator.turns.redis_store import RedisTurnStore
 from orchestrator.turns.store import Found, Waiting
 
@@ -29,11 +30,14 @@ class QueuedDispatcher(StoreDispatcher):
     `listening` is a client whose reads may take long; `channel` the one that `store` names to workers.
     """
 
-    def __init__(self, store: RedisTurnStore, listening: Redis, channel: str, takeover: TakeOver) -> None:
+    def __init__(
+        self, store: RedisTurnStore, listening: Redis, channel: str, takeover: TakeOver, lines: LineCheck | None = None
+    ) -> None:
         hub = ReplyHub()
         super().__init__(store, hub)
         self._redis_store = store
         self.takeover = takeover
+        self._lines = lines
         self._look = asyncio.Event()
         self._subscription = Subscription(
             listening, channel, lambda data: self._hear(read_to_ingress(data)), on_gap=self._look.set
@@ -59,6 +63,9 @@ class QueuedDispatcher(StoreDispatcher):
     def _hear(self, message: ToIngress) -> None:
         if isinstance(message, TakenOver | GivenUp):
             self.takeover.hear(message)
+        elif isinstance(message, LineQuestion | LineAnswer):
+            if self._lines is not None:
+                self._lines.hear(message)
         else:
             self.hub.deliver(message)
 

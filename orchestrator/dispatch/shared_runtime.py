@@ -7,6 +7,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from orchestrator.agents.host import AgentHost
+from orchestrator.dispatch.line_check import LineCheck
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.dispatch.split import SplitDispatcher
 from orchestrator.dispatch.takeover import TakeOver
@@ -14,6 +15,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.connections import connect
 from orchestrator.redis.probe import probe
+from orchestrator.redis.relay_documents import RedisRelayDocuments
 from orchestrator.redis.replicas import replica_wait
 from orchestrator.runtime import Runtime, local_dispatcher
 from orchestrator.settings import Settings
@@ -54,9 +56,13 @@ async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
         breaker=breaker,
         wait=replica_wait(settings),
     )
+    lines = LineCheck(redis, channel, breaker)
+    stack.push_async_callback(lines.close)
     queued = await stack.enter_async_context(
-        QueuedDispatcher(store, listening, channel, TakeOver(redis, channel, breaker))
+        QueuedDispatcher(store, listening, channel, TakeOver(redis, channel, breaker), lines)
     )
+    documents = RedisRelayDocuments(redis, breaker.guard)
+    stack.push_async_callback(documents.close)
     memory = InMemoryStateManager(settings.state_ttl_seconds)
     host = await stack.enter_async_context(AgentHost())
     split = SplitDispatcher(
@@ -69,7 +75,7 @@ async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
     )
     dispatcher = await stack.enter_async_context(split)
     states = RolloutStateManager(shared, memory, settings.redis_rollout_percent, in_memory=dispatcher.is_local)
-    return Runtime(settings, states, dispatcher, redis, breaker)
+    return Runtime(settings, states, dispatcher, redis, breaker, documents, lines)
 
 
 def _shared_states(settings: Settings, redis: Redis) -> tuple[StateManagerBase, StateManagerBase | None]:

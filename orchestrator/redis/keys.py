@@ -24,6 +24,8 @@ MARK_SECONDS = 60
 """How long a write mark is kept."""
 HEARTBEAT = "voiceagent:heartbeat"
 """String: when a cron job last ran (seconds)."""
+SEAL_KEYS = "voiceagent:seal-keys"
+"""Hash: what the ingresses seal with, where `SEAL_KEY` is not set, and since when they share it (ms)."""
 QUEUE = "arq:queue"
 """arq's sorted set of jobs: job id → when it is due (ms)."""
 
@@ -58,6 +60,12 @@ def call(call_sid: str) -> CallKeys:
     key = state(call_sid)
     tag = "{" + key + "}:"
     return CallKeys(key, tag + "inbox", tag + "turns", tag + "lease", tag + "listeners")
+
+
+def relay_documents(call_sid: str) -> str:
+    """Hash: the numbers of the latest relay document whose session has begun and of the latest that is over, and who
+    holds the session."""
+    return "{" + state(call_sid) + "}:relay-documents"
 
 
 @dataclass(frozen=True, slots=True)

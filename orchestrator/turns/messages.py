@@ -7,6 +7,8 @@ A message is one JSON object.
   (deeds), or `"r"` (the `TurnResult` as JSON text).
 - To an ingress from another one: `{"c"}` with `"o"` (the channel of the one that has the call's line now) or `"g"` (of
   the one that has given it up, and, if it could not write it back yet, `"k": true`).
+- To an ingress from another one, `{"c"}` with `"q"` (the channel of the one that asks whether the call's socket there
+  answers) or `"w"` (of the one that says so) and `"a"` (whether it does).
 - To a worker: `{"c", "t", "k": kind}`: a turn has come while you hold the call; of an interruption also `"x"`, what was
   heard, and `"a"`, the turn it is about.
 
@@ -87,9 +89,26 @@ class GivenUp:
     keeps_state: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class LineQuestion:
+    """The ingress that listens on `channel` asks whether the call has a socket here that answers."""
+
+    call_sid: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineAnswer:
+    """Whether the ingress that listens on `channel` has a socket of the call that answers."""
+
+    call_sid: str
+    channel: str
+    is_answering: bool
+
+
 _DEED: TypeAdapter[Deed] = TypeAdapter(Annotated[Deed, Field(discriminator="type")])
 
-ToIngress = Token | Settled | TakenOver | GivenUp
+ToIngress = Token | Settled | TakenOver | GivenUp | LineQuestion | LineAnswer
 
 
 def token_message(token: Token) -> str:
@@ -119,6 +138,16 @@ def given_up_message(given_up: GivenUp) -> str:
     return json.dumps({"c": given_up.call_sid, "g": given_up.channel, **keeps})
 
 
+def line_question_message(call_sid: str, channel: str) -> str:
+    """The question of the ingress that listens on `channel`."""
+    return json.dumps({"c": call_sid, "q": channel})
+
+
+def line_answer_message(answer: LineAnswer) -> str:
+    """The answer to it."""
+    return json.dumps({"c": answer.call_sid, "w": answer.channel, "a": answer.is_answering})
+
+
 def arrival_message(turn: Turn) -> str:
     """The notice to the worker that holds the call of `turn`."""
     about = {"a": turn.interrupts} if turn.interrupts else {}
@@ -134,6 +163,10 @@ def read_to_ingress(message: bytes | str) -> ToIngress:
         return TakenOver(fields["c"], fields["o"])
     if "g" in fields:
         return GivenUp(fields["c"], fields["g"], bool(fields.get("k")))
+    if "q" in fields:
+        return LineQuestion(fields["c"], fields["q"])
+    if "w" in fields:
+        return LineAnswer(fields["c"], fields["w"], bool(fields.get("a")))
     done, doing = int(fields.get("n", 0)), tuple(map(_DEED.validate_python, fields.get("d", ())))
     return Token(fields["c"], fields["t"], int(fields["e"]), Piece(int(fields["i"]), fields["x"], done, doing))
 

@@ -21,6 +21,7 @@ from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.errors import VoiceAgentError
 from orchestrator.metrics import Metrics
 from orchestrator.receipts import MemoryReceipts
+from orchestrator.relay_documents import MemoryRelayDocuments, RelayDocuments
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
@@ -93,6 +94,11 @@ class LocalRuntime:
     signs: Any = None
     staff: Any = None
     breaker: Any = None
+    documents: RelayDocuments = field(default_factory=MemoryRelayDocuments)
+    lines: Any = None
+
+    def seal_keys(self) -> None:
+        return None
 
     def receipts(self) -> MemoryReceipts:
         return MemoryReceipts()

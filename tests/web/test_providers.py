@@ -20,6 +20,8 @@ from websockets.exceptions import InvalidStatus
 
 from orchestrator.conversation.actions import Play, Transfer
 from orchestrator.errors import StoreUnavailable
+from orchestrator.relay_documents import Document
+from web.twilio.relay.tickets import Ticket
 
 TELNYX_CALL = "v2:T02llQxIyaRkhfRKxgAP8nY511EhFLizdvdUKJiSw8d6A9BborherQ"
 KEY = "PSK_signing_key"
@@ -182,16 +184,29 @@ async def test_signalwire_may_send_json_signed_in_hex(ingress):
     assert (await ingress.client.post("/telnyx/status", content=body, headers=headers)).status_code == 415
 
 
+@pytest.mark.parametrize("token", [TOKEN, None])
 @pytest.mark.parametrize(("provider", "variable"), [("telnyx", "TELNYX_PUBLIC_KEY"), ("signalwire", "SIGNALWIRE")])
-async def test_without_a_key_only_this_machine_may_send_webhooks(start_ingress, caplog, provider, variable):
-    async with start_ingress() as ingress:
-        for _ in range(2):
-            assert (await ingress.client.post(f"/{provider}/voice", data={"CallSid": "c1"})).status_code == 200
-        headers = {"X-Forwarded-For": "203.0.113.9"}
-        response = await ingress.client.post(f"/{provider}/voice", data={"CallSid": "c1"}, headers=headers)
+async def test_without_a_key_the_routes_of_a_provider_are_closed(start_ingress, provider, variable, token):
+    async with start_ingress(twilio_auth_token=token, voice_channel="relay") as ingress:
+        for path in ("voice", "turn/1", "turn/1/wait", "relay/ended", "status"):
+            response = await ingress.client.post(f"/{provider}/{path}", data={"CallSid": "c1"})
+            assert response.status_code == 403
+            assert variable in response.text
+        seal = ingress.app.state.ingress.seal
+        ticket = Ticket("c1", provider, Document(1, time.time())).sealed(seal)
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(ingress.url.replace("http", "ws", 1) + f"/{provider}/relay/{ticket}", proxy=None)
+        assert refused.value.response.status_code == 403
+    assert ingress.turns == []
+
+
+async def test_with_another_providers_key_twilios_routes_are_closed_too(start_ingress):
+    async with start_ingress(twilio_auth_token=None, telnyx_public_key=PUBLIC) as ingress:
+        response = await ingress.client.post("/twilio/voice", data={"CallSid": "c1"})
         assert response.status_code == 403
-        assert variable in response.text
-    assert sum(variable in record.getMessage() for record in caplog.records) == 1
+        assert "TWILIO_AUTH_TOKEN" in response.text
+        with pytest.raises(InvalidStatus):
+            await connect(ingress.url.replace("http", "ws", 1) + "/twilio/relay", proxy=None)
 
 
 async def test_a_deployment_with_telnyx_alone_takes_nothing_from_others(start_ingress):

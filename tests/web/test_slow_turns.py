@@ -17,6 +17,8 @@ from orchestrator.errors import CallRefused, StoreFull, StoreUnavailable, TurnRe
 from web.twilio.held_turn import HeldTurn, Seal
 from web.twilio.twiml import FILLERS
 
+SHARED = {"seal_key": "what two ingresses have in common"}
+
 
 def held_since(ingress: Ingress, seconds: float, *, kind: str = "speech", opening: Any = None) -> str:
     """The wait path of a turn that has been held for so long."""
@@ -89,7 +91,7 @@ async def test_a_turn_that_no_worker_ever_answers_ends_in_an_apology(start_ingre
 
 
 async def test_words_survive_an_outage_of_the_store_even_at_another_ingress(start_ingress):
-    async with start_ingress() as ingress, start_ingress() as other:
+    async with start_ingress(**SHARED) as ingress, start_ingress(**SHARED) as other:
         await ingress.begin()
         await other.begin()
         ingress.trouble(StoreUnavailable())
@@ -187,6 +189,39 @@ def test_a_seal_with_another_token_is_not_opened():
     assert Seal("two").open(sealed) is None
 
 
+async def test_words_that_cannot_be_opened_yet_are_held_and_not_lost(ingress):
+    """The key is in a store that is away, where the process that sealed them has left it."""
+    await ingress.begin()
+    seal, elsewhere = ingress.app.state.ingress.seal, Seal("made at another ingress")
+    turn = Turn(turn_id="turn-1", call_sid=ingress.call_sid, kind="speech", text="my words")
+    sealed = elsewhere.close(HeldTurn(turn=turn, since=time.time()))
+    is_away = True
+
+    async def learn() -> None:
+        if is_away:
+            raise StoreUnavailable
+        seal.keys.adopt("made at another ingress")
+
+    seal.learn = learn
+    path = f"/twilio/turn/1/wait?attempt=1&held={sealed}"
+    for number in range(1, 3):
+        document = await ingress.twiml(path)
+        assert said(document) == FILLERS[number]
+        path = redirect_of(document)
+    is_away = False
+    assert said(await ingress.twiml(path)) == "You said my words."
+
+
+async def test_words_that_cannot_be_opened_for_long_end_in_an_apology(ingress):
+    async def learn() -> None:
+        raise StoreUnavailable
+
+    await ingress.begin()
+    ingress.app.state.ingress.seal.learn = learn
+    document = await ingress.twiml(f"/twilio/turn/1/wait?attempt=9&held=AAAA&since={time.time() - 61:.3f}")
+    assert verbs(document) == ["Say", "Hangup"]
+
+
 async def test_words_too_many_for_a_url_are_asked_for_again(ingress):
     await ingress.begin()
     ingress.trouble(StoreUnavailable())
@@ -256,7 +291,7 @@ async def test_a_turn_that_the_store_took_and_lost_is_handed_over_again(start_in
             await gate.wait()
         yield f"You said {turn.text}."
 
-    async with start_ingress(agent=slow, pace=QUICK) as ingress, start_ingress() as after_the_loss:
+    async with start_ingress(agent=slow, pace=QUICK, **SHARED) as ingress, start_ingress(**SHARED) as after_the_loss:
         await ingress.begin()
         await after_the_loss.begin()
         path = redirect_of(await ingress.twiml("/twilio/turn/1", SpeechResult="remember me"))

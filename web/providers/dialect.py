@@ -17,6 +17,9 @@ PublicUrl = Callable[[HTTPConnection], str]
 class Genuine(Protocol):
     """Tells the provider's webhooks from others."""
 
+    def check_open(self, connection: HTTPConnection) -> None:
+        """Return if the provider's routes are open: its key is set, or the settings let this machine do without."""
+
     def check(self, request: Request, form: FormData, body: bytes) -> None:
         """Return if the webhook is genuine, else answer 403. `body` is `form`, as it was sent."""
 

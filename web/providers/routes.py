@@ -9,7 +9,7 @@ from web.providers.dialect import Dialect, Genuine, PublicUrl
 from web.providers.signalwire import SIGNALWIRE
 from web.providers.telnyx import TELNYX
 from web.providers.webhook import heard, socket
-from web.twilio.relay.ended import ended
+from web.twilio.relay.ended import ended, leaving
 from web.twilio.status import status, unless_over
 from web.twilio.turn import turn
 from web.twilio.voice import voice
@@ -22,7 +22,7 @@ _WEBHOOKS = {
     "voice": unless_over(voice),
     "turn/{n}": unless_over(turn),
     "turn/{n}/wait": unless_over(wait),
-    "relay/ended": unless_over(ended),
+    "relay/ended": leaving(unless_over(ended)),
     "status": status,
 }
 

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from orchestrator.settings import Settings
 from web.providers.dialect import Dialect, PublicUrl
@@ -31,6 +31,11 @@ class TelnyxSignatures:
     def __init__(self, settings: Settings, public_url: PublicUrl) -> None:
         self._key = _public_key(settings.telnyx_public_key) if settings.telnyx_public_key else None
         self._unsigned = UnsignedWebhooks("TELNYX_PUBLIC_KEY", settings)
+
+    def check_open(self, connection: HTTPConnection) -> None:
+        """See `Genuine`."""
+        if self._key is None:
+            self._unsigned.check(connection)
 
     def check(self, request: Request, form: FormData, body: bytes) -> None:
         """Return if Telnyx has signed this body within the last five minutes, else answer 403."""

@@ -4,18 +4,20 @@ from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 from web.providers.dialect import Dialect
+from web.twilio.relay.tickets import TICKET
 
 OURS = "/twilio/"
 RELAY = OURS + "relay"
 
 
-def translated(xml: str, dialect: Dialect, *, base_url: str, ticket: str) -> str:
+def translated(xml: str, dialect: Dialect, *, base_url: str) -> str:
     """The document for `dialect`. Whatever leads back here stays under the provider's prefix.
 
-    `base_url` is where the provider reaches this server; `ticket` opens the relay's socket, for providers that
-    do not sign it.
+    `base_url` is where the provider reaches this server. The ticket of a relay's session stands in the socket's
+    address, too: these providers do not sign it, and it is to be refused before it is accepted.
     """
     root = ElementTree.fromstring(xml)  # our own document
+    ticket = next((p.get("value", "") for p in root.iter("Parameter") if p.get("name") == TICKET), "")
     for element in root.iter():
         dialect.adapt(element)
         for name in ("action", "url"):

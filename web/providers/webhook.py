@@ -10,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.websockets import WebSocket
 
+from orchestrator.errors import StoreUnavailable
 from web.body import media_type, read_body
 from web.ingress import Ingress, ingress_of
 from web.providers.dialect import Dialect, Genuine
-from web.providers.tickets import check_ticket, new_ticket
 from web.providers.translation import translated
 from web.twilio.answer import TwimlResponse
 from web.twilio.fields import FORM_TYPE, VoiceRequest, form_of
+from web.twilio.relay.admission import opens
 from web.twilio.relay.socket import hold
 from web.twilio.webhook import Webhook
 
@@ -43,21 +44,27 @@ def socket(dialect: Dialect) -> Callable[[WebSocket], Awaitable[None]]:
 
     async def endpoint(websocket: WebSocket) -> None:
         ingress = ingress_of(websocket)
+        genuine: Genuine = websocket.app.state.genuine[dialect.name]
+        ticket = websocket.path_params["ticket"]
         try:
-            check_ticket(ingress.seal, websocket.path_params["ticket"])
+            genuine.check_open(websocket)
+            if not await opens(ingress, dialect.name, ticket):
+                raise HTTPException(403, "This address of the relay is not ours, or too old.")
         except HTTPException as error:
             await websocket.send_denial_response(PlainTextResponse(f"{error.detail}\n", error.status_code))
             return
+        except StoreUnavailable as error:
+            await websocket.send_denial_response(PlainTextResponse(f"{error}\n", 503))
+            return
         await websocket.accept()
-        await hold(ingress, websocket)
+        await hold(ingress, websocket, dialect.name, ticket)
 
     return endpoint
 
 
 def _in_dialect(dialect: Dialect, ingress: Ingress, request: VoiceRequest, xml: str) -> str:
     base_url = ingress.settings.public_base_url or request.host_url
-    ticket = new_ticket(ingress.seal) if "<ConversationRelay" in xml else ""
-    return translated(xml, dialect, base_url=base_url, ticket=ticket)
+    return translated(xml, dialect, base_url=base_url)
 
 
 async def _read(request: Request, dialect: Dialect) -> tuple[bytes, FormData]:

@@ -138,6 +138,13 @@ def _hold(ingress: Ingress, asked: Asked, error: StoreUnavailable, *, limit: flo
     return _ask_again(asked) if sealed is None else _redirect(asked, held=sealed)
 
 
+def hold_sealed(ingress: Ingress, asked: Asked, sealed: str, error: StoreUnavailable) -> Response:
+    """Hold the caller with the turn in `sealed`, which this process cannot open as long as the store is away."""
+    if _waited(asked) > ingress.pace.hold:
+        return _surrender(ingress, asked, str(error))
+    return _redirect(asked, held=sealed, since=f"{asked.since:.3f}")
+
+
 def _full(ingress: Ingress, asked: Asked, error: StoreFull) -> Response:
     if asked.begins_call:
         return _refuse(asked)

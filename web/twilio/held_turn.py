@@ -3,30 +3,22 @@
 So whichever ingress the provider asks next can hand it over, and nobody on the way can read or change it.
 """
 
-import base64
-import hashlib
-import hmac
 import time
-import zlib
+from collections.abc import Awaitable, Callable
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.conversation.turn import Turn
 from orchestrator.settings import Settings
-
-if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
+from web.seal_keys import SealKeys
 
 MAX_AGE_SECONDS = 300.0
 """A seal older than this is not opened: the words in it are no longer an answer to anything."""
 
 MAX_SEAL_CHARACTERS = 6000
 """What fits a URL everywhere; some minutes of speech."""
-
-_PURPOSE = b"voiceagent held turn"
-_DEVELOPMENT_TOKEN = "unsigned webhooks from this machine"
 
 
 class HeldTurn(BaseModel):
@@ -38,21 +30,17 @@ class HeldTurn(BaseModel):
 
 
 class Seal:
-    """Closes and opens held turns with a key made from a secret that every ingress has: the auth token, if any."""
+    """Closes and opens held turns, and whatever else goes out and comes back unchanged: with keys of its own, that
+    every ingress has (`web.shared_seal`), and that are made from nothing else."""
 
-    def __init__(self, token: str) -> None:
-        digest = hmac.new(token.encode(), _PURPOSE, hashlib.sha256).digest()
-        self._key = base64.urlsafe_b64encode(digest)
-        self._fernet: Fernet | None = None
+    def __init__(self, key: str) -> None:
+        self.keys = SealKeys(key)
+        self.learn: Callable[[], Awaitable[None]] = _nothing
 
     @classmethod
     def of(cls, settings: Settings) -> "Seal":
-        """The seal of this deployment."""
-        secrets = (settings.twilio_auth_token, settings.signalwire_signing_key, settings.api_key, settings.redis_url)
-        found = next((secret.get_secret_value() for secret in secrets if secret), None)
-        if found is None and settings.is_production:
-            return cls(token_urlsafe())  # every other ingress has another: seals do not travel between them
-        return cls(found or _DEVELOPMENT_TOKEN)
+        """With `SEAL_KEY`, or a key that nobody else has yet."""
+        return cls(settings.seal_key.get_secret_value() if settings.seal_key else token_urlsafe(32))
 
     def close(self, held: HeldTurn) -> str | None:
         """The held turn as text that is safe in a URL; None when it is too long for one."""
@@ -70,20 +58,21 @@ class Seal:
 
     def wrap(self, content: bytes) -> str:
         """Anything, sealed as text that is safe in a URL."""
-        return self._cipher().encrypt(zlib.compress(content)).decode()
+        return self.keys.seal(content)
 
     def unwrap(self, text: str) -> bytes | None:
         """What `wrap` sealed, however long ago; None when the seal is not ours or broken."""
-        from cryptography.fernet import InvalidToken
+        return self.keys.unseal(text)
 
-        try:
-            return zlib.decompress(self._cipher().decrypt(text.encode()))
-        except (InvalidToken, zlib.error, ValueError):
-            return None
+    async def knows(self, text: str) -> bool:
+        """Whether the seal is ours, if need be after a look at the keys that other ingresses have.
 
-    def _cipher(self) -> "Fernet":
-        if self._fernet is None:
-            from cryptography.fernet import Fernet  # needed only when a caller waits
+        Raises `StoreUnavailable` while it may be one of theirs, and nobody can look.
+        """
+        if self.unwrap(text) is None:
+            await self.learn()
+        return self.unwrap(text) is not None
 
-            self._fernet = Fernet(self._key)
-        return self._fernet
+
+async def _nothing() -> None:
+    """There is nobody to learn keys from."""

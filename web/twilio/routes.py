@@ -2,7 +2,7 @@
 
 from starlette.routing import Route, WebSocketRoute
 
-from web.twilio.relay.ended import ended
+from web.twilio.relay.ended import ended, leaving
 from web.twilio.relay.socket import relay
 from web.twilio.status import status, unless_over
 from web.twilio.turn import turn
@@ -17,6 +17,6 @@ routes = [
     Route("/twilio/turn/{n}", signed(unless_over(turn)), methods=["POST"]),
     Route("/twilio/turn/{n}/wait", signed(unless_over(wait)), methods=["POST"]),
     WebSocketRoute("/twilio/relay", relay),
-    Route("/twilio/relay/ended", signed(unless_over(ended)), methods=["POST"]),
+    Route("/twilio/relay/ended", signed(leaving(unless_over(ended))), methods=["POST"]),
     Route("/twilio/status", signed(status), methods=["POST"]),
 ]

@@ -35,7 +35,7 @@ class Signatures:
             raise BadSetting("TWILIO_AUTH_TOKEN is not set. Production wants it, to tell forged webhooks.")
         self._validator = RequestValidator(token) if token else None
         self._public_base_url = (settings.public_base_url or "").rstrip("/")
-        self._unsigned = UnsignedWebhooks("TWILIO_AUTH_TOKEN", settings)
+        self._unsigned = UnsignedWebhooks("TWILIO_AUTH_TOKEN", settings, for_trying=True)
 
     def check(self, request: Request, form: FormData) -> None:
         """Return if the webhook is genuine, else answer 403."""

@@ -16,6 +16,7 @@ from web.twilio.going_on import come_back, step_on
 from web.twilio.held_turn import HeldTurn
 from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
+from web.twilio.relay.tickets import next_ticket
 from web.twilio.standing import Standing
 from web.twilio.turn_ids import START
 
@@ -34,7 +35,7 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
         },
     )
     since = time.time()
-    errand = errand_of(request, ingress.seal)
+    errand = await errand_of(request, ingress.seal)
     if errand is not None and errand.is_in_vain(request.answered_by):
         return TwimlResponse(unanswered(request))
     known = await come_back(ingress, request)
@@ -48,7 +49,8 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     if channel == "relay":  # the call begins with its socket's first frame
         if errand is not None:  # which does not carry the errand
             await begin(ingress.runtime.states, request.call_sid, opening)
-        return TwimlResponse(connect(ingress.settings.public_base_url or request.host_url, now=since))
+        base_url = ingress.settings.public_base_url or request.host_url
+        return TwimlResponse(connect(base_url, ticket=await next_ticket(ingress, request), now=since))
     held = HeldTurn(turn=request.started(START), opening=opening, since=since)
     asked = Asked(request.call_sid, START, 0, Languages.of(request.query), held, since)
     return await answer(ingress, request, asked, within=ingress.pace.filler_after)
@@ -61,7 +63,8 @@ async def _go_on(ingress: Ingress, request: VoiceRequest, known: Standing, since
             return TwimlResponse(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
         returned = known.left_for_a_person and not request.error_code
         base_url = ingress.settings.public_base_url or request.host_url
-        return TwimlResponse(connect(base_url, now=since, returned=returned))
+        ticket = await next_ticket(ingress, request)
+        return TwimlResponse(connect(base_url, ticket=ticket, now=since, returned=returned))
     step = step_on(request, known, languages)
     if isinstance(step, str):
         return TwimlResponse(step)

@@ -5,8 +5,9 @@ import time
 
 from starlette.responses import Response
 
+from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
-from web.twilio.answer import answer
+from web.twilio.answer import answer, hold_sealed
 from web.twilio.asked import Asked
 from web.twilio.fields import VoiceRequest
 from web.twilio.held_turn import HeldTurn
@@ -23,7 +24,13 @@ async def wait(ingress: Ingress, request: VoiceRequest) -> Response:
     """
     number = request.turn_number(at_least=0)
     turn_id = turn_id_of(number)
-    held = _held(ingress, request, turn_id)
+    sealed = request.query.get("held", "")
+    try:
+        held = _held(ingress, request, turn_id) if sealed and await ingress.seal.knows(sealed) else None
+    except StoreUnavailable as error:  # it is another ingress's seal, perhaps, and nobody can ask for the key
+        since = _since(request.query.get("since", ""))
+        asked = Asked(request.call_sid, turn_id, number, Languages.of(request.query), None, since, _attempt_of(request))
+        return hold_sealed(ingress, asked, sealed, error)
     asked = Asked(
         call_sid=request.call_sid,
         turn_id=turn_id,
@@ -31,7 +38,7 @@ async def wait(ingress: Ingress, request: VoiceRequest) -> Response:
         languages=Languages.of(request.query),
         held=held,
         since=held.since if held else _since(request.query.get("since", "")),
-        attempt=_attempt(request.query.get("attempt", "")),
+        attempt=_attempt_of(request),
     )
     return await answer(ingress, request, asked, within=ingress.pace.wait)
 
@@ -52,5 +59,6 @@ def _since(text: str) -> float:
     return min(since, time.time()) if math.isfinite(since) else time.time()
 
 
-def _attempt(text: str) -> int:
+def _attempt_of(request: VoiceRequest) -> int:
+    text = request.query.get("attempt", "")
     return min(int(text), MAX_ATTEMPT) if text.isascii() and text.isdecimal() and len(text) < 9 else 1

@@ -6,6 +6,7 @@ from twilio.twiml.voice_response import Connect, VoiceResponse
 
 from web.twilio.relay.lines import Lines
 from web.twilio.relay.resumption import LINES, RETURNED
+from web.twilio.relay.tickets import TICKET
 
 SOCKET_PATH = "/twilio/relay"
 ENDED_PATH = "/twilio/relay/ended"
@@ -16,6 +17,7 @@ FIRST = Lines()
 def connect(
     base_url: str,
     *,
+    ticket: str,
     now: float,
     lines: Lines = FIRST,
     failing_since: float | None = None,
@@ -25,12 +27,12 @@ def connect(
     """Open a session of a call that has had these `lines`, `in_a_moment` after a breath; of one that has `returned`
     from the person with whom it was connected.
 
-    The action's query says when this document was made, so that the next session can be told how long this one
-    has lasted, and since when sessions have failed early. The socket's URL carries no query: what the session
-    needs travels as a `<Parameter>`.
+    The `ticket` opens the session, and the action's query tells by it whose session is over. The query also says when
+    this document was made, so that the next session can be told how long this one has lasted, and since when sessions
+    have failed early. The socket's URL carries no query: what the session needs travels as a `<Parameter>`.
     """
     response = VoiceResponse()
-    query = {"since": f"{now:.3f}"}
+    query = {"since": f"{now:.3f}", TICKET: ticket}
     if lines.were:
         query[LINES] = str(lines)
     if failing_since is not None:
@@ -43,6 +45,7 @@ def connect(
     )
     if lines.were:
         relay.parameter(name=LINES, value=str(lines))
+    relay.parameter(name=TICKET, value=ticket)
     if returned:
         relay.parameter(name=RETURNED, value="1")
     response.append(verb)

@@ -19,7 +19,9 @@ from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
 from web.twilio.relay.lines import read_lines
 from web.twilio.relay.resumption import LINES
+from web.twilio.relay.tickets import next_ticket, note_over
 from web.twilio.status import end_call
+from web.twilio.webhook import Webhook
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,17 @@ async def ended(ingress: Ingress, request: VoiceRequest) -> Response:
         return TwimlResponse(twiml.nothing())
     if status == "ended":
         return TwimlResponse(_after_end(request))
-    return TwimlResponse(_again(ingress, request))
+    return TwimlResponse(await _again(ingress, request))
+
+
+def leaving(webhook: Webhook) -> Webhook:
+    """`webhook`, once it is noted that the session is over."""
+
+    async def noted(ingress: Ingress, request: VoiceRequest) -> Response:
+        await note_over(ingress, request)
+        return await webhook(ingress, request)
+
+    return noted
 
 
 def _after_end(request: VoiceRequest) -> str:
@@ -55,7 +67,7 @@ def _handed_to(text: str) -> str:
     return to.strip() if isinstance(to, str) else ""
 
 
-def _again(ingress: Ingress, request: VoiceRequest) -> str:
+async def _again(ingress: Ingress, request: VoiceRequest) -> str:
     """A new session, told when the last one was lost; after too many that failed early, an apology."""
     now = time.time()
     lasted = _seconds(request.session_duration)
@@ -71,7 +83,14 @@ def _again(ingress: Ingress, request: VoiceRequest) -> str:
         return twiml.surrender(ingress.settings.transfer_to, Languages())
     base_url = ingress.settings.public_base_url or request.host_url
     in_a_moment = now - failing > HASTE_SECONDS and is_early
-    return connect(base_url, now=now, lines=lines, failing_since=failing if is_early else None, in_a_moment=in_a_moment)
+    return connect(
+        base_url,
+        ticket=await next_ticket(ingress, request),
+        now=now,
+        lines=lines,
+        failing_since=failing if is_early else None,
+        in_a_moment=in_a_moment,
+    )
 
 
 def _seconds(text: str) -> float | None:

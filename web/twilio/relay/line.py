@@ -10,6 +10,8 @@ import logging
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from web.ping_extension import PING
+
 logger = logging.getLogger(__name__)
 
 SLOW_READER_SECONDS = 10.0
@@ -44,6 +46,20 @@ class Line:
             raise LineLost from None
         except (WebSocketDisconnect, RuntimeError, OSError):  # closed under us
             raise LineLost from None
+
+    async def answers(self, seconds: float) -> bool:
+        """Whether the peer answers a ping in time. A server that cannot send any counts on the peer to be there."""
+        ping = self._websocket.scope.get("extensions", {}).get(PING)
+        if self.close_reason:
+            return False
+        if ping is None:
+            return True
+        try:
+            async with asyncio.timeout(seconds):
+                await ping()
+        except (TimeoutError, ConnectionError):
+            return False
+        return True
 
     def give_up(self, code: int, reason: str) -> None:
         """Close the socket with this code; the first reason stands. What the peer has sent until its own Close is still

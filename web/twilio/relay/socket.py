@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from web.ingress import Ingress, ingress_of
+from web.twilio.relay.admission import refusal_of
 from web.twilio.relay.inbound import Dtmf, Inbound, Malformed, Prompt, Setup, read
 from web.twilio.relay.line import Line
 from web.twilio.relay.talk import Session
@@ -17,6 +18,8 @@ from web.twilio.relay.talk import Session
 logger = logging.getLogger(__name__)
 
 SETUP_SECONDS = 10.0
+ADMISSION_SECONDS = 30.0
+"""For the ticket's key, the count of documents, and one ping of the socket before."""
 MOST_FRAMES_BEFORE_SETUP = 20
 MOST_WORDS_BEFORE_SETUP = 500
 """So many events a provider keeps for a socket that comes back; in which order it sends them, it does not say."""
@@ -33,11 +36,12 @@ async def relay(websocket: WebSocket) -> None:
         await websocket.send_denial_response(PlainTextResponse(f"{error.detail}\n", error.status_code))
         return
     await websocket.accept()
-    await hold(ingress, websocket)
+    await hold(ingress, websocket, "twilio")
 
 
-async def hold(ingress: Ingress, websocket: WebSocket) -> None:
-    """Until the peer leaves or the line is given up. No setup in time gives it up, too."""
+async def hold(ingress: Ingress, websocket: WebSocket, provider: str, ticket: str | None = None) -> None:
+    """Until the peer leaves or the line is given up. No setup in time gives it up, too, and so does one that may not
+    begin a session. `ticket` is the one in the socket's address, if there is one."""
     line: Line | None = None
     try:
         async with asyncio.timeout(SETUP_SECONDS) as limit:
@@ -46,11 +50,14 @@ async def hold(ingress: Ingress, websocket: WebSocket) -> None:
             if setup is None:
                 line.close_code, line.close_reason = POLICY_VIOLATION, "the first frame must be a setup"
             elif not line.close_reason:
-                limit.reschedule(None)
-                await _talk(Session(ingress, line, setup), early, ingress, websocket)
+                limit.reschedule(asyncio.get_running_loop().time() + ADMISSION_SECONDS)
+                session = await _begun(ingress, line, setup, provider, ticket)
+                if session is not None:
+                    limit.reschedule(None)
+                    await _talk(session, early, ingress, websocket)
     except TimeoutError:
         if line is not None and not line.close_reason:
-            line.close_code, line.close_reason = POLICY_VIOLATION, f"no setup within {SETUP_SECONDS:g} s"
+            line.close_code, line.close_reason = POLICY_VIOLATION, "no session could begin in time"
     except WebSocketDisconnect:
         pass
     if line is not None:
@@ -79,10 +86,21 @@ async def _setup(websocket: WebSocket) -> tuple[Setup | None, list[Inbound]]:
     return None, []
 
 
+async def _begun(ingress: Ingress, line: Line, setup: Setup, provider: str, ticket: str | None) -> Session | None:
+    """The session, known to the switchboard; None if it must not begin."""
+    async with ingress.relay.entrance(setup.call_sid):
+        why_not = await refusal_of(ingress, setup, provider, ticket)
+        if why_not:
+            line.close_code, line.close_reason = POLICY_VIOLATION, why_not
+            return None
+        session = Session(ingress, line, setup)
+        ingress.relay.enter(session, line)
+        return session
+
+
 async def _talk(session: Session, early: list[Inbound], ingress: Ingress, websocket: WebSocket) -> None:
     extra = {"action": "relay.connected", "call_sid": session.call_sid}
     logger.info("A relay session has begun", extra=extra)
-    ingress.relay.enter(session)
     try:
         for frame in early:
             session.hear(frame)

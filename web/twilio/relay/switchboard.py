@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +16,8 @@ PARTING_SHARE = 0.2
 """Of the time for draining: for peers to answer our Close, and for what they had said before to be stored."""
 TAKEN_OVER_SECONDS = 1.0
 """So long whoever takes a call over waits for what was said over the line before; it is waited for itself."""
+PING_SECONDS = 3.0
+"""A peer that takes longer to answer a ping is gone."""
 
 
 class Held(Protocol):
@@ -35,20 +38,34 @@ class Held(Protocol):
         """Return when it is closed, and what the caller said is stored."""
 
 
+class Answering(Protocol):
+    """The line of a session, as far as the switchboard knows it."""
+
+    async def answers(self, seconds: float) -> bool:
+        """Whether the peer answers a ping in time."""
+
+
 class Switchboard:
     """Knows the live sessions by call. Of two sessions for one call the newer one stays: there are no two voices."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Held] = {}
+        self._lines: dict[str, Answering] = {}
+        self._entrances: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._leaving = False
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def enter(self, session: Held) -> None:
+    def entrance(self, call_sid: str) -> asyncio.Lock:
+        """Held by whoever is about to let a session of this call begin: one after the other."""
+        return self._entrances.setdefault(call_sid, asyncio.Lock())
+
+    def enter(self, session: Held, line: Answering) -> None:
         """A session has begun."""
         before = self._sessions.get(session.call_sid)
         self._sessions[session.call_sid] = session
+        self._lines[session.call_sid] = line
         if before is not None:
             before.give_up(TAKEN_OVER, "a newer session has this call")
         if self._leaving:
@@ -58,6 +75,12 @@ class Switchboard:
         """A session has ended."""
         if self._sessions.get(session.call_sid) is session:
             del self._sessions[session.call_sid]
+            del self._lines[session.call_sid]
+
+    async def is_answering(self, call_sid: str) -> bool:
+        """Whether the call has a session here whose peer answers a ping."""
+        line = self._lines.get(call_sid)
+        return line is not None and await line.answers(PING_SECONDS)
 
     async def taken_over(self, call_sid: str) -> None:
         """Another ingress has the call's newer session. Returns when it is given up here, or nearly."""

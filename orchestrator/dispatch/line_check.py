@@ -1,0 +1,85 @@
+"""Whether another ingress still has the socket of a call, and whether that socket answers.
+
+Asked before a socket that shows the same ticket again is taken for the one that comes back. An ingress that is dead has
+no subscription, which the server tells at once; one that does not answer in time is gone, too.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from redis.asyncio import Redis
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.redis.audience import is_heard
+from orchestrator.redis.breaker import Breaker
+from orchestrator.redis.errors import store_errors
+from orchestrator.turns.messages import LineAnswer, LineQuestion, line_answer_message, line_question_message
+
+logger = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 5.0
+"""Longer than an ingress waits for the answer to a ping."""
+
+
+class LineCheck:
+    """Both sides of it. `channel` is this ingress's own; `is_answering` tells whether a call's socket here answers."""
+
+    is_answering: Callable[[str], Awaitable[bool]]
+
+    def __init__(self, redis: Redis, channel: str, breaker: Breaker) -> None:
+        self.channel = channel
+        self.is_answering = _never
+        self._redis = redis
+        self._breaker = breaker
+        self._awaited: dict[tuple[str, str], list[asyncio.Future[bool]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def ask(self, channel: str, call_sid: str) -> bool:
+        """Whether the ingress that listens on `channel` has a socket of the call that answers. Never raises."""
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        waiting = self._awaited.setdefault((channel, call_sid), [])
+        waiting.append(answered)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                with self._breaker.guard(), store_errors():
+                    if not await is_heard(self._redis, channel, line_question_message(call_sid, self.channel)):
+                        return False
+                return await answered
+        except (StoreUnavailable, TimeoutError):
+            return False
+        finally:
+            waiting.remove(answered)
+            if not waiting:
+                self._awaited.pop((channel, call_sid), None)
+
+    def hear(self, message: LineQuestion | LineAnswer) -> None:
+        """What another ingress asks or answers."""
+        if isinstance(message, LineAnswer):
+            for answered in self._awaited.get((message.channel, message.call_sid), ()):
+                if not answered.done():
+                    answered.set_result(message.is_answering)
+            return
+        task = asyncio.create_task(self._answer(message), name=f"check the line of {message.call_sid}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Answer no more."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2)
+
+    async def _answer(self, question: LineQuestion) -> None:
+        answer = LineAnswer(question.call_sid, self.channel, await self.is_answering(question.call_sid))
+        try:
+            with store_errors():
+                await self._redis.publish(question.channel, line_answer_message(answer))
+        except StoreUnavailable:
+            logger.debug("An ingress waits in vain for an answer", extra={"call_sid": question.call_sid})
+
+
+async def _never(call_sid: str) -> bool:
+    """There are no sockets here."""
+    return False

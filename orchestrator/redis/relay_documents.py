@@ -1,0 +1,117 @@
+"""The count of relay documents that all ingresses share."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from redis.asyncio import Redis
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.redis import keys
+from orchestrator.redis.errors import store_errors
+from orchestrator.redis.scripts import lua
+from orchestrator.redis.wire import WiredScript, command_of
+from orchestrator.relay_documents import (
+    LIFE_SECONDS,
+    TICKET_SECONDS,
+    Document,
+    Entry,
+    MemoryRelayDocuments,
+    Standing,
+)
+
+ANSWER_SECONDS = 1.0
+"""Longer nobody who calls is kept waiting for it."""
+SHARE_SECONDS = 1.0
+_STANDINGS: dict[str, Standing] = {"entered": "entered", "again": "again", "old": "old"}
+
+
+class RedisRelayDocuments:
+    """See `RelayDocuments`. What began while Redis was away is told to the others once it is back.
+
+    `guard` is around each access to Redis. A context manager's duty (`close`) is to end what goes on in the background.
+    """
+
+    def __init__(self, redis: Redis, guard: Callable[[], AbstractContextManager[None]]) -> None:
+        self._guard = guard
+        self._next = WiredScript(redis, lua("relay_next"))
+        self._enter = WiredScript(redis, lua("relay_enter"))
+        self._command = command_of(redis)
+        self._memory = MemoryRelayDocuments()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def next(self, call_sid: str, *, over: int = 0) -> Document:
+        """See `RelayDocuments`."""
+        here = await self._memory.next(call_sid, over=over)
+        try:
+            with self._guard(), store_errors():
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    number, at_ms = await self._next([keys.relay_documents(call_sid)], [over, LIFE_SECONDS * 1000])
+        except (StoreUnavailable, TimeoutError):
+            return here
+        return Document(max(int(number), here.number), int(at_ms) / 1000)
+
+    async def enter(self, call_sid: str, document: Document, holder: str, *, instead_of: str = "") -> Entry:
+        """See `RelayDocuments`."""
+        made_at = str(round(document.at * 1000))
+        try:
+            entry = await self._entered(call_sid, document.number, holder, made_at, instead_of)
+        except (StoreUnavailable, TimeoutError):
+            entry = await self._memory.enter(call_sid, document, holder, instead_of=instead_of)
+            if entry.standing == "entered":
+                self._share_later(call_sid, document.number, holder)
+            return entry
+        if entry.standing == "entered":
+            self._memory.note(call_sid, document.number, holder)
+        return entry
+
+    async def were_any(self, call_sid: str) -> bool:
+        """See `RelayDocuments`. Nobody knows while Redis is away: there may have been some."""
+        if await self._memory.were_any(call_sid):
+            return True
+        try:
+            with self._guard(), store_errors():
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    return bool(await self._command("EXISTS", keys.relay_documents(call_sid)))
+        except (StoreUnavailable, TimeoutError):
+            return True
+
+    async def close(self) -> None:
+        """Tell the others no more."""
+        for task in self._tasks.values():
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=1)
+
+    async def _entered(self, call_sid: str, number: int, holder: str, made_at: str, instead_of: str) -> Entry:
+        args = [number, holder, made_at, round(TICKET_SECONDS * 1000), instead_of, LIFE_SECONDS * 1000]
+        with self._guard(), store_errors():
+            async with asyncio.timeout(ANSWER_SECONDS):
+                standing, there = await self._enter([keys.relay_documents(call_sid)], args)
+        return Entry(_STANDINGS.get(_text(standing), "stale"), _text(there))
+
+    def _share_later(self, call_sid: str, number: int, holder: str) -> None:
+        before = self._tasks.get(call_sid)
+        if before is not None:
+            before.cancel()
+        task = asyncio.create_task(self._share(call_sid, number, holder), name=f"share the document of {call_sid}")
+        self._tasks[call_sid] = task
+        task.add_done_callback(lambda done: self._shared(call_sid, done))
+
+    def _shared(self, call_sid: str, done: "asyncio.Task[None]") -> None:
+        if self._tasks.get(call_sid) is done:
+            del self._tasks[call_sid]
+
+    async def _share(self, call_sid: str, number: int, holder: str) -> None:
+        end = asyncio.get_running_loop().time() + LIFE_SECONDS
+        while asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(SHARE_SECONDS)
+            try:
+                await self._entered(call_sid, number, holder, "", "")
+            except (StoreUnavailable, TimeoutError):
+                continue
+            return
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

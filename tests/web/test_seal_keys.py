@@ -1,0 +1,164 @@
+"""What one ingress has sealed every other one opens: with SEAL_KEY, or a key made once and shared through Redis."""
+
+import asyncio
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+from support.ingress import settings_with
+from support.servers import RedisServer
+from support.waiting import wait_until
+
+from orchestrator.conversation.turn import Turn
+from orchestrator.errors import BadSetting, StoreUnavailable
+from orchestrator.redis import keys
+from orchestrator.redis.breaker import Breaker
+from orchestrator.redis.connections import connect
+from orchestrator.redis.errors import store_errors
+from orchestrator.redis.seal_keys import RedisSealKeys
+from orchestrator.settings import load_settings
+from web.seal_keys import MOST_BYTES
+from web.shared_seal import SWITCH_SECONDS, SharedSeal
+from web.twilio.held_turn import HeldTurn, Seal
+
+KEY = "0123456789abcdef0123456789abcdef"
+TURN = HeldTurn(turn=Turn(turn_id="turn-1", call_sid="CA1", kind="speech", text="my words"), since=time.time())
+Start = Callable[..., AbstractAsyncContextManager[tuple[Seal, SharedSeal]]]
+
+
+@pytest.fixture
+def server() -> RedisServer:
+    with RedisServer() as started:
+        yield started
+
+
+@pytest.fixture
+def ingress(server: RedisServer) -> Start:
+    """One ingress's part of the seal, over a real Redis."""
+
+    @asynccontextmanager
+    async def start(**settings: object) -> AsyncIterator[tuple[Seal, SharedSeal]]:
+        made = settings_with(use_redis=True, redis_url=server.url, seal_key=settings.pop("seal_key", None), **settings)
+        async with AsyncExitStack() as stack:
+            redis: Redis = connect(made)
+            stack.push_async_callback(redis.aclose)
+
+            async def ping() -> None:
+                with store_errors():
+                    await redis.execute_command("PING")
+
+            breaker = await stack.enter_async_context(Breaker(ping))
+            seal = Seal.of(made)
+            shared = SharedSeal(made, seal, RedisSealKeys(redis, breaker.guard))
+            yield seal, await stack.enter_async_context(shared.kept())
+
+    return start
+
+
+async def test_production_without_any_key_of_its_own_seals_for_all_its_ingresses(ingress, server):
+    production = {"environment": "production", "twilio_auth_token": None, "telnyx_public_key": None}
+    async with ingress(**production) as (one, _), ingress(**production) as (other, _):
+        assert other.open(one.close(TURN)) == TURN
+        assert one.open(other.close(TURN)) == TURN
+    async with ingress(**production) as (later, _):
+        assert later.keys.current == one.keys.current
+    with server.client() as client:
+        (key,) = client.keys("*seal*")
+        assert client.ttl(key) > 24 * 3600
+
+
+async def test_no_two_deployments_have_the_same_key_and_none_is_made_from_a_secret():
+    settings = {"api_key": "sesame", "redis_url": "redis://localhost:6379/0", "seal_key": None}
+    one, other = Seal.of(settings_with(**settings)), Seal.of(settings_with(**settings))
+    assert other.open(one.close(TURN)) is None
+    for secret in ("12345", "sesame", "redis://localhost:6379/0", "unsigned webhooks from this machine"):
+        assert Seal(secret).open(one.close(TURN)) is None
+
+
+async def test_seal_key_needs_no_redis_and_leaves_no_key_in_it(ingress, server):
+    async with ingress(seal_key=KEY) as (one, _):
+        with server.client() as client:
+            assert set(client.hkeys(keys.SEAL_KEYS)) == {"since"}
+        server.kill()
+        async with ingress(seal_key=KEY) as (other, _):
+            assert other.open(one.close(TURN)) == TURN
+            assert await other.knows(one.close(TURN))
+            assert not await other.knows("x")
+
+
+async def test_what_was_sealed_while_redis_was_away_is_opened_by_all_once_it_is_back(ingress, server, monkeypatch):
+    monkeypatch.setattr("web.shared_seal.RENEW_SECONDS", 0.2)
+    async with ingress() as (before, _):
+        server.kill()
+        async with ingress() as (started, shared):
+            theirs, own = before.close(TURN), started.close(TURN)
+            with pytest.raises(StoreUnavailable):
+                await started.knows(theirs)
+            assert started.open(own) == TURN
+            server.start()
+            await wait_until(lambda: started.open(theirs) == TURN, "the key of the others is known", 30)
+            await wait_until(lambda: started.keys.current == before.keys.current, "they seal with the same key")
+
+            async def knows_its_own() -> bool:
+                try:
+                    return await before.knows(own)
+                except StoreUnavailable:  # it has not noticed yet that Redis is back
+                    return False
+
+            await wait_until(knows_its_own, "the others open what it has sealed meanwhile", 30)
+            assert shared.is_switching
+
+
+async def test_a_redis_that_forgets_is_told_again(ingress, server):
+    async with ingress() as (one, shared):
+        with server.client() as client:
+            client.flushall()
+        await asyncio.sleep(0.25)
+        await shared.learn()
+        async with ingress() as (other, _):
+            assert other.open(one.close(TURN)) == TURN
+
+
+async def test_strangers_cannot_make_the_list_of_keys_grow(ingress, server):
+    for _ in range(30):
+        async with ingress() as (_, shared):
+            pass
+    async with ingress() as (seal, shared):
+        for number in range(40):
+            seal.keys.adopt(seal.keys.current, [f"other-{number}"])
+        await asyncio.sleep(0.25)
+        await shared.learn()
+        with server.client() as client:
+            assert client.hlen(keys.SEAL_KEYS) <= 20
+        assert len(seal.keys.used) <= 24
+
+
+async def test_during_the_switch_from_the_version_before_its_seals_are_opened_and_then_no_more(ingress, server):
+    before = Seal("the token")
+    settings = {"twilio_auth_token": "the token"}
+    async with ingress(**settings) as (seal, shared):
+        assert shared.is_switching
+        assert seal.open(before.close(TURN)) == TURN
+        assert before.open(seal.close(TURN)) is None
+    with server.client() as client:
+        since = int(client.hget(keys.SEAL_KEYS, "since"))
+        client.hset(keys.SEAL_KEYS, "since", since - int(SWITCH_SECONDS * 1000))
+    async with ingress(**settings) as (seal, shared):
+        assert not shared.is_switching
+        assert seal.open(before.close(TURN)) is None
+
+
+@pytest.mark.parametrize("key", ["short", "x" * 31, "  " + "x" * 31 + "  "])
+def test_a_short_seal_key_stops_the_process(key):
+    with pytest.raises(BadSetting, match="SEAL_KEY") as told:
+        load_settings(seal_key=key, _env_file=None)
+    assert key.strip() not in str(told.value)
+
+
+def test_what_unpacks_to_too_much_is_not_opened():
+    seal = Seal(KEY)
+    bomb = seal.keys._cipher(KEY).encrypt(zlib.compress(b"0" * (MOST_BYTES * 50))).decode()
+    assert seal.unwrap(bomb) is None

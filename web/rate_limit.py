@@ -1,0 +1,27 @@
+"""Warnings that strangers can cause: one of a kind in a while, and then how many there were."""
+
+import time
+from collections.abc import Hashable
+
+EVERY_SECONDS = 60.0
+MOST_KINDS = 100
+
+
+class RateLimit:
+    """`due` tells whether a warning of this kind is to be written now."""
+
+    def __init__(self, every_seconds: float = EVERY_SECONDS) -> None:
+        self._every = every_seconds
+        self._kinds: dict[Hashable, tuple[float, int]] = {}
+
+    def due(self, kind: Hashable) -> int | None:
+        """How many of this kind were left out since the last one that was due; None while it is not."""
+        now = time.monotonic()
+        written_at, left_out = self._kinds.get(kind, (-self._every, 0))
+        if now - written_at < self._every:
+            self._kinds[kind] = (written_at, left_out + 1)
+            return None
+        if len(self._kinds) >= MOST_KINDS:
+            self._kinds.clear()
+        self._kinds[kind] = (now, 0)
+        return left_out
