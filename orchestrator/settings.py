@@ -1,8 +1,6 @@
 """The settings, read once from the environment (and `.env`) and passed on by constructor."""
 
-from base64 import b64decode
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import quote, urlsplit
 
@@ -18,8 +16,18 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from orchestrator.destinations import destination, region_of
 from orchestrator.errors import BadSetting
 from orchestrator.redis.url import parse_redis_url
+from orchestrator.setting_checks import (
+    BareHost,
+    DialPrefixes,
+    DottedName,
+    Ed25519Key,
+    ExistingFile,
+    ServerUrl,
+    is_http_url,
+)
 from orchestrator.setting_errors import complaint, without_credentials
 from orchestrator.setting_sources import SERVICE_LINK, Environment, linked_port
 
@@ -44,7 +52,7 @@ class Settings(BaseSettings):
 
     use_redis: bool = False
     redis_url: SecretStr | None = None  # first: what it overrules is not judged
-    redis_host: str = "localhost"
+    redis_host: BareHost = "localhost"
     redis_port: int = Field(default=6379, ge=1, le=65535)
     redis_db: int = Field(default=0, ge=0)
     redis_password: SecretStr | None = None
@@ -52,18 +60,20 @@ class Settings(BaseSettings):
     redis_wait_replicas: int = Field(default=0, ge=0)
     redis_wait_ms: int = Field(default=100, ge=1)
     redis_rollout_percent: float = Field(default=100, ge=0, le=100)
-    redis_ca_file: str | None = None
-    redis_cert_file: str | None = None
-    redis_key_file: str | None = Field(default=None, validate_default=True)
+    redis_ca_file: ExistingFile | None = None
+    redis_cert_file: ExistingFile | None = None
+    redis_key_file: ExistingFile | None = Field(default=None, validate_default=True)
 
     state_ttl_seconds: int = Field(default=3600, ge=1, le=LONGEST_TTL_SECONDS)
-    state_manager: str | None = None
+    state_manager: DottedName | None = None
     agent: str = "receptionist"
     agent_timeout_seconds: float = Field(default=20, gt=0)
+    twilio_from_number: str | None = None  # before TRANSFER_TO: where a number without its country is at home
     transfer_to: str | None = None
+    dial_allow: DialPrefixes | None = None
 
     llm_model: str | None = None
-    llm_base_url: str | None = None
+    llm_base_url: ServerUrl | None = None
     llm_api_key: SecretStr | None = None
     llm_prompt: str | None = None
     llm_prompt_file: str | None = Field(default=None, validate_default=True)
@@ -74,9 +84,8 @@ class Settings(BaseSettings):
 
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
-    twilio_from_number: str | None = None
     twilio_api_base_url: str | None = None
-    telnyx_public_key: str | None = None
+    telnyx_public_key: Ed25519Key | None = None
     signalwire_signing_key: SecretStr | None = None
     public_base_url: str | None = None
     render_external_url: str | None = None
@@ -152,14 +161,6 @@ class Settings(BaseSettings):
             parse_redis_url(value.get_secret_value())
         return value
 
-    @field_validator("redis_host")
-    @classmethod
-    def _bare_host(cls, value: str) -> str:
-        bare = value.strip("[]")
-        if not bare or set(bare) & set("/@ ,") or bare.count(":") == 1:
-            raise ValueError("wants the name or address of a host alone; a URL belongs in REDIS_URL")
-        return bare
-
     @field_validator("redis_host", "redis_port", "redis_db", "redis_ssl", mode="wrap")
     @classmethod
     def _unless_overruled(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
@@ -171,19 +172,12 @@ class Settings(BaseSettings):
                 raise
             return cls.model_fields[info.field_name or ""].get_default()
 
-    @field_validator("redis_ca_file", "redis_cert_file", "redis_key_file")
-    @classmethod
-    def _existing_file(cls, value: str | None) -> str | None:
-        if value is not None and not Path(value).is_file():
-            raise ValueError("wants the path of a PEM file; there is none")
-        return value
-
     @field_validator("public_base_url", "twilio_api_base_url")
     @classmethod
     def _base_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        if not _is_http_url(value) or set(value) & set("?#@"):
+        if not is_http_url(value) or set(value) & set("?#@"):
             raise ValueError("wants a URL that the provider can reach, such as https://calls.example.com")
         return value.rstrip("/")
 
@@ -194,25 +188,6 @@ class Settings(BaseSettings):
             raise ValueError(f"wants {SHORTEST_SEAL_KEY} characters or more, at random: openssl rand -base64 32")
         return value
 
-    @field_validator("telnyx_public_key")
-    @classmethod
-    def _ed25519_key(cls, value: str | None) -> str | None:
-        try:
-            size = len(b64decode(value or "", validate=True))
-        except ValueError:
-            size = 0
-        if value is not None and size != 32:
-            raise ValueError("wants the public key of your Telnyx account: 44 characters of base64")
-        return value
-
-    @field_validator("llm_base_url")
-    @classmethod
-    def _server_url(cls, value: str | None) -> str | None:
-        parts = urlsplit(value or "")
-        if value is not None and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError("wants the URL of an OpenAI-compatible server, such as http://localhost:11434/v1")
-        return value
-
     @field_validator("llm_prompt_file")
     @classmethod
     def _one_prompt(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -220,13 +195,13 @@ class Settings(BaseSettings):
             raise ValueError("wants LLM_PROMPT to be empty: use one of them")
         return value
 
-    @field_validator("state_manager")
+    @field_validator("twilio_from_number", "transfer_to")
     @classmethod
-    def _dotted_name(cls, value: str | None) -> str | None:
-        module, _, name = (value or "").partition(":")
-        if value is not None and not all(p.isidentifier() for p in [*module.split("."), *name.split(".")]):
-            raise ValueError("wants package.module:Class")
-        return value
+    def _whom_one_can_dial(cls, value: str | None, info: ValidationInfo) -> str | None:
+        found = destination(value, region_of(info.data.get("twilio_from_number"))) if value is not None else None
+        if value is not None and found is None:
+            raise ValueError("wants a number with its country such as +15551234567, sip:user@host or client:name")
+        return found
 
     @field_validator("redis_key_file")
     @classmethod
@@ -269,14 +244,6 @@ class Settings(BaseSettings):
                 "Set it to the auth token of your Twilio account (or, for another provider, TELNYX_PUBLIC_KEY or "
                 "SIGNALWIRE_SIGNING_KEY); on your own machine, set ENVIRONMENT=development instead."
             )
-
-
-def _is_http_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port or an address that is none
-        return False
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -233,7 +233,7 @@ def test_a_service_link_tells_the_port_of_its_own_service(monkeypatch, host: str
 
 @pytest.mark.parametrize("settings", [
     {"llm_base_url": "https://user:hush@models.example/v1"}, {"llm_base_url": "https://models.example/v1?key=hush"},
-    {"llm_base_url": "https://user:pa/hush@models.example/v1"},
+    {"llm_base_url": "https://user:pa%2Fhush@models.example/v1"},
     {"public_base_url": "https://a.example", "render_external_url": "https://u:hush@b.example"},
     {"transfer_to": "sip:desk:hush@pbx.example"},
 ])  # fmt: skip

@@ -262,6 +262,31 @@ async def test_a_wrong_order_is_refused_before_anybody_is_asked(api, body):
         assert api.placed == []
 
 
+@pytest.mark.parametrize("to", [
+    "+19005550123", "+19001234567", "+881612345678", "+8707731234", "+46812345678", "sip:ada@10.0.0.5",
+    "sip:ada@localhost", "sip:ada@[fd00::1]", "+1\u0665\u0665\u06658675310", "+\u0661\u0665\u0665\u06658675310",
+    "+\uff11\uff15\uff15\uff158675310",
+])  # fmt: skip
+async def test_what_costs_more_than_a_call_or_leads_nowhere_is_not_dialled(api, to, caplog):
+    async with placing(api) as ingress:
+        response = await order(ingress, "k1", to=to)
+        assert response.status_code == 422
+        assert api.placed == []
+        assert to not in caplog.text + response.text
+        assert (await order(ingress, "k1")).status_code == 201  # the key was not used up
+
+
+@pytest.mark.parametrize(("to", "status"), [
+    ("+46812345678", 201), ("+12125550123", 201), (TO, 422), ("client:ada", 422), ("sip:ada@pbx.example.com", 201),
+])  # fmt: skip
+async def test_a_list_says_what_may_be_dialled(api, to, status):
+    async with placing(api, dial_allow="+46, +1212, sip:example.com") as ingress:
+        response = await order(ingress, to=to)
+        assert response.status_code == status
+        assert status == 201 or "DIAL_ALLOW" in response.json()["error"]
+        assert len(api.placed) == (status == 201)
+
+
 async def test_somebody_must_be_calling(api):
     async with placing(api, twilio_from_number=None) as ingress:
         assert "TWILIO_FROM_NUMBER" in (await order(ingress)).json()["error"]

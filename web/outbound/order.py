@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-PARTY = r"^(\+[1-9]\d{4,14}|sips?:[^\s<>\"]{1,250}|client:[A-Za-z0-9_.@+-]{1,120})$"
+PARTY = r"^(\+[1-9][0-9]{4,14}|sips?:[^\s<>\"]{1,250}|client:[A-Za-z0-9_.@+-]{1,120})$"
 MAX_SLOTS_BYTES = 2048
 """What travels in a URL with the call."""
 

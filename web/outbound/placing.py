@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from orchestrator.dial_allow import dial_prefixes, objection
 from orchestrator.errors import StoreUnavailable, VoiceAgentError
 from orchestrator.receipts import Receipt, Receipts
 from orchestrator.settings import Settings
@@ -82,13 +83,16 @@ class Outbound:
 
     async def _place(self, order: Order) -> Placed:
         self.check_ready()
-        async with self.room.line():
-            return await self._placed(order)
-
-    async def _placed(self, order: Order) -> Placed:
         caller = order.from_number or self.settings.twilio_from_number
         if not caller:
             raise ProviderError('Say who calls: {"from": "+1…"}, or set TWILIO_FROM_NUMBER.', 422)
+        allowed = dial_prefixes(self.settings.dial_allow) if self.settings.dial_allow else None
+        if (why_not := objection(order.to, caller, allowed)) is not None:
+            raise ProviderError(f"to: This may not be dialled. {why_not}", 422)
+        async with self.room.line():
+            return await self._placed(order, caller)
+
+    async def _placed(self, order: Order, caller: str) -> Placed:
         options = {"machine_detection": DETECTION[order.machine_detection]} if order.machine_detection != "off" else {}
         base = self.settings.public_base_url
         placed = await self.line.place(

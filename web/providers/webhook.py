@@ -16,6 +16,7 @@ from web.ingress import Ingress, ingress_of
 from web.providers.dialect import Dialect, Genuine
 from web.providers.translation import translated
 from web.twilio.answer import TwimlResponse
+from web.twilio.caller_id import with_caller_id
 from web.twilio.fields import FORM_TYPE, VoiceRequest, form_of
 from web.twilio.relay.admission import opens
 from web.twilio.relay.socket import hold
@@ -31,7 +32,7 @@ def heard(dialect: Dialect, webhook: Webhook) -> Callable[[Request], Awaitable[R
         genuine: Genuine = request.app.state.genuine[dialect.name]
         genuine.check(request, form, body)
         voice_request = replace(VoiceRequest.of(request, form), provider=dialect.name)
-        response = await webhook(ingress, voice_request)
+        response = with_caller_id(await webhook(ingress, voice_request), voice_request, ingress.settings)
         if not isinstance(response, TwimlResponse):
             return response
         return TwimlResponse(_in_dialect(dialect, ingress, voice_request, bytes(response.body).decode()))

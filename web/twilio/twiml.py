@@ -21,6 +21,7 @@ from orchestrator.conversation.actions import (
     deeds,
 )
 from orchestrator.conversation.reply import TurnResult, in_order
+from orchestrator.destinations import destination, national
 from web.twilio.language import Languages
 from web.twilio.sentences import pieces, printable
 
@@ -74,7 +75,7 @@ def surrender(transfer_to: str | None, languages: Languages) -> str:
     response = VoiceResponse()
     _say(response, APOLOGY, languages)
     if transfer_to:
-        _dial(response, transfer_to)
+        _dial(response, transfer_to, languages)
     response.hangup()
     return _xml(response)
 
@@ -94,7 +95,7 @@ def nothing() -> str:
 def dial(to: str) -> str:
     """Connect the caller with `to`, and hang up when they have talked."""
     response = VoiceResponse()
-    _dial(response, to)
+    _dial(response, to, Languages())
     response.hangup()
     return _xml(response)
 
@@ -136,7 +137,7 @@ def _document(result: TurnResult, next_turn: int, languages: Languages) -> str:
     if end is not None:
         for step in script:
             step.perform(response)
-        _leave(response, end)
+        _leave(response, end, after)
     else:
         options = next((action for action in reversed(actions) if isinstance(action, Gather)), Gather())
         _ask(response, script, options, next_turn, after)
@@ -196,9 +197,9 @@ def _press(verb: TwiML, digits: str) -> None:
     verb.play(digits=digits)
 
 
-def _leave(response: VoiceResponse, action: Action) -> None:
+def _leave(response: VoiceResponse, action: Action, languages: Languages) -> None:
     if isinstance(action, Transfer):
-        _dial(response, action.to)
+        _dial(response, action.to, languages)
     response.hangup()
 
 
@@ -221,15 +222,23 @@ def _gather(response: VoiceResponse, options: Gather, number: int, languages: La
     return gather
 
 
-def _dial(response: VoiceResponse, to: str) -> None:
+def _dial(response: VoiceResponse, to: str, languages: Languages) -> None:
+    """Dial `to`; the caller's identity is added once it is known who calls (`web.twilio.caller_id`)."""
+    found = destination(printable(to)) or national(to)
+    if found is None:
+        logger.error(
+            "A caller cannot be connected: the agent named neither a number with its country, nor sip:, nor client:",
+            extra={"action": "transfer.impossible"},
+        )
+        _say(response, APOLOGY, languages)
+        return
     dial = Dial(timeout=RING_SECONDS, answer_on_bridge=True)
-    to = printable(to)
-    if to.lower().startswith(("sip:", "sips:")):
-        dial.sip(to)
-    elif to.startswith("client:"):
-        dial.client(to.removeprefix("client:"))
+    if found.startswith(("sip:", "sips:")):
+        dial.sip(found)
+    elif found.startswith("client:"):
+        dial.client(found.removeprefix("client:"))
     else:
-        dial.number(to)
+        dial.number(found)
     response.append(dial)
 
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from web.ingress import Ingress, ingress_of
+from web.twilio.caller_id import with_caller_id
 from web.twilio.fields import VoiceRequest, read_form
 
 Webhook = Callable[[Ingress, VoiceRequest], Awaitable[Response]]
@@ -18,6 +19,7 @@ def signed(webhook: Webhook) -> Callable[[Request], Awaitable[Response]]:
         ingress = ingress_of(request)
         form = await read_form(request)
         ingress.signatures.check(request, form)
-        return await webhook(ingress, VoiceRequest.of(request, form))
+        voice_request = VoiceRequest.of(request, form)
+        return with_caller_id(await webhook(ingress, voice_request), voice_request, ingress.settings)
 
     return endpoint

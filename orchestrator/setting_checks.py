@@ -1,0 +1,63 @@
+"""What single settings must be. Each check returns the value, tidied, or raises ValueError with what is wanted."""
+
+from base64 import b64decode
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+from orchestrator.dial_allow import dial_prefixes
+
+
+def _bare_host(value: str) -> str:
+    bare = value.strip("[]")
+    if not bare or set(bare) & set("/@ ,") or bare.count(":") == 1:
+        raise ValueError("wants the name or address of a host alone; a URL belongs in REDIS_URL")
+    return bare
+
+
+def _existing_file(value: str) -> str:
+    if not Path(value).is_file():
+        raise ValueError("wants the path of a PEM file; there is none")
+    return value
+
+
+def _ed25519_key(value: str) -> str:
+    try:
+        size = len(b64decode(value, validate=True))
+    except ValueError:
+        size = 0
+    if size != 32:
+        raise ValueError("wants the public key of your Telnyx account: 44 characters of base64")
+    return value
+
+
+def _server_url(value: str) -> str:
+    if not is_http_url(value):
+        raise ValueError("wants the URL of an OpenAI-compatible server, such as http://localhost:11434/v1")
+    return value
+
+
+def _dotted_name(value: str) -> str:
+    module, _, name = value.partition(":")
+    if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
+        raise ValueError("wants package.module:Class")
+    return value
+
+
+def is_http_url(text: str) -> bool:
+    """Return whether `text` is a URL of HTTP or HTTPS with a host and, if any, a port that can be."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an address that is none
+        return False
+
+
+BareHost = Annotated[str, AfterValidator(_bare_host)]
+ExistingFile = Annotated[str, AfterValidator(_existing_file)]
+Ed25519Key = Annotated[str, AfterValidator(_ed25519_key)]
+ServerUrl = Annotated[str, AfterValidator(_server_url)]
+DottedName = Annotated[str, AfterValidator(_dotted_name)]
+DialPrefixes = Annotated[str, AfterValidator(lambda value: ",".join(dial_prefixes(value)))]

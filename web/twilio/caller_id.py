@@ -1,0 +1,50 @@
+"""Who seems to call when a caller is connected with a person.
+
+Without `callerId` the person sees the caller's own number. Where that is no number (a client, a SIP address, a withheld
+number), the provider refuses to dial (Twilio: error 13214), and for a call that we placed it is ours anyway. Then the
+number that was called, or that placed the call, is shown: it is one of the account's.
+"""
+
+import logging
+from xml.etree import ElementTree
+
+from starlette.responses import Response
+
+from orchestrator.destinations import number
+from orchestrator.settings import Settings
+from web.twilio.answer import TwimlResponse
+from web.twilio.fields import VoiceRequest
+
+logger = logging.getLogger(__name__)
+
+PLACED = "outbound"
+
+
+def caller_id(request: VoiceRequest, settings: Settings) -> str | None:
+    """Return the number to show; None where the caller's own will do, or none is known."""
+    is_placed = request.direction.startswith(PLACED)
+    if not is_placed and number(request.from_number) is not None:
+        return None
+    found = number(request.from_number if is_placed else request.to_number)
+    if found is None and request.provider == "twilio" and settings.twilio_from_number:
+        found = number(settings.twilio_from_number)
+    if found is None:
+        logger.warning(
+            "A caller without a number is connected, and no number of ours is known to show: set TWILIO_FROM_NUMBER",
+            extra={"action": "transfer.no_caller_id", "call_sid": request.call_sid},
+        )
+    return found
+
+
+def with_caller_id(response: Response, request: VoiceRequest, settings: Settings) -> Response:
+    """Return our document with the caller's identity in its `<Dial>`, where it needs one."""
+    if not isinstance(response, TwimlResponse) or b"<Dial" not in bytes(response.body):
+        return response
+    root = ElementTree.fromstring(bytes(response.body))  # our own document
+    dials = [dial for dial in root.iter("Dial") if dial.find("Client") is None]
+    shown = caller_id(request, settings) if dials else None
+    if shown is None:
+        return response
+    for dial in dials:
+        dial.set("callerId", shown)
+    return TwimlResponse('<?xml version="1.0" encoding="UTF-8"?>' + ElementTree.tostring(root, encoding="unicode"))
