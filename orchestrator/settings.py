@@ -1,5 +1,6 @@
 """The settings, read once from the environment (and `.env`) and passed on by constructor."""
 
+import os
 from collections.abc import Iterator
 from typing import Any, Literal, get_args
 from urllib.parse import quote, urlsplit
@@ -254,3 +255,11 @@ def load_settings(**overrides: Any) -> Settings:
         raise BadSetting("\n".join(complaint(item) for item in error.errors(include_url=False))) from None
     except UnicodeDecodeError:
         raise BadSetting("The file .env is not UTF-8. Save it as UTF-8, or remove it.") from None
+
+
+def given_variables() -> dict[str, str]:
+    """Return what settings are read from, whatever is ours in it: `.env`, and the environment, which wins."""
+    from dotenv import dotenv_values  # pydantic-settings reads the file with it
+
+    in_file = {name: value or "" for name, value in dotenv_values(".env").items()}
+    return {**in_file, **os.environ}

@@ -20,7 +20,7 @@ from orchestrator.cli.used_redis import with_used_redis
 from orchestrator.doctor.diagnosis import diagnose
 from orchestrator.doctor.finding import Finding, exit_code
 from orchestrator.redis.examination import examine
-from orchestrator.settings import Settings, load_settings
+from orchestrator.settings import Settings, given_variables, load_settings
 
 MARKS = {"ok": ("✓", "green"), "note": ("·", "blue"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 VERDICTS = ("All is well.", "Calls are answered; some things should be changed.", "Some things must be changed.")
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _examined(settings: Settings, url: str) -> list[Finding]:
     facts = await examine(settings) if settings.use_redis else None
-    return [*diagnose(settings, facts), await _web(url)]
+    return [*diagnose(settings, facts, given_variables()), await _web(url)]
 
 
 async def _web(url: str) -> Finding:

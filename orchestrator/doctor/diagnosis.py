@@ -1,11 +1,12 @@
 """All judgements together, in the order in which a person repairs things."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from orchestrator.doctor.cluster import judge_cluster
 from orchestrator.doctor.configuration import judge_settings
 from orchestrator.doctor.facts import Facts, ServerFacts
 from orchestrator.doctor.finding import Finding
+from orchestrator.doctor.names import judge_names
 from orchestrator.doctor.server import judge_confirmation, judge_server
 from orchestrator.doctor.system import judge_system
 from orchestrator.settings import Settings
@@ -13,9 +14,10 @@ from orchestrator.settings import Settings
 PARSER = "Install hiredis: pip install 'hiredis>=3'. It reads Redis' answers several times as fast."
 
 
-def diagnose(settings: Settings, facts: Facts | None) -> Iterator[Finding]:
-    """Every finding. `facts` is None where no Redis is used."""
+def diagnose(settings: Settings, facts: Facts | None, variables: Mapping[str, str] | None = None) -> Iterator[Finding]:
+    """Every finding. `facts` is None where no Redis is used; `variables` are those that settings are read from."""
     yield from judge_settings(settings)
+    yield from judge_names(variables or {})
     if facts is None:
         yield Finding(
             "redis", "note", "USE_REDIS is false: calls live in the memory of one process and end with it.",
