@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from orchestrator.destinations import destination, region_of
 from orchestrator.errors import BadSetting
+from orchestrator.public_url import public_base_url
 from orchestrator.redis.url import parse_redis_url
 from orchestrator.setting_checks import (
     BareHost,
@@ -173,13 +174,18 @@ class Settings(BaseSettings):
                 raise
             return cls.model_fields[info.field_name or ""].get_default()
 
-    @field_validator("public_base_url", "twilio_api_base_url")
+    @field_validator("public_base_url")
+    @classmethod
+    def _public_url(cls, value: str | None) -> str | None:
+        return None if value is None else public_base_url(value)
+
+    @field_validator("twilio_api_base_url")
     @classmethod
     def _base_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
         if not is_http_url(value) or set(value) & set("?#@"):
-            raise ValueError("wants a URL that the provider can reach, such as https://calls.example.com")
+            raise ValueError("wants the URL of an API, such as https://api.twilio.com")
         return value.rstrip("/")
 
     @field_validator("seal_key")
@@ -215,6 +221,11 @@ class Settings(BaseSettings):
     def is_production(self) -> bool:
         """Whether this is a deployment: unsigned webhooks and an API without a key are refused."""
         return self.environment == "production"
+
+    @property
+    def base_path(self) -> str:
+        """The path of `PUBLIC_BASE_URL`, which stands before that of every address of ours; "" without one."""
+        return urlsplit(self.public_base_url or "").path
 
     @property
     def has_public_url(self) -> bool:

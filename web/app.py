@@ -13,6 +13,7 @@ from orchestrator.settings import Settings
 from orchestrator.version import code_version
 from web import health, metrics
 from web.api import routes as api
+from web.base_path import BasePath
 from web.dashboard import routes as dashboard
 from web.dashboard.board import Board
 from web.ingress import Ingress, OpenRuntime, Pace
@@ -60,6 +61,7 @@ def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, p
     app = Starlette(
         routes=routes,
         middleware=[
+            *([Middleware(BasePath, base=settings.base_path)] if settings.base_path else []),
             Middleware(metrics.RequestCount, metrics=figures, routes=routes),
             Middleware(ForwardingWatch, access=access),
             Middleware(DefaultHeaders),

@@ -32,7 +32,9 @@ async def place_call(ingress: Ingress, request: Request) -> Response:
         logger.warning("A call was not placed", extra={"action": "outbound.failed", "status": error.status})
         headers = {"Retry-After": str(RETRY_SECONDS)} if error.status in (409, 503) else None
         raise HTTPException(error.status, str(error), headers) from None
-    headers = {"Location": f"/calls/{placed.call_sid}"} | ({"Idempotent-Replayed": "true"} if is_replay else {})
+    headers = {"Location": f"{ingress.settings.base_path}/calls/{placed.call_sid}"}
+    if is_replay:
+        headers["Idempotent-Replayed"] = "true"
     return JSONResponse({"call_sid": placed.call_sid, "status": placed.status}, 201, headers)
 
 

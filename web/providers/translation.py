@@ -1,16 +1,18 @@
 """Our TwiML in a provider's dialect: its own routes, its own attributes."""
 
+from functools import partial
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
+from orchestrator.settings import Settings
 from web.providers.dialect import Dialect
+from web.twilio.addresses import OURS, document_of, with_addresses
 from web.twilio.relay.tickets import TICKET
 
-OURS = "/twilio/"
 RELAY = OURS + "relay"
 
 
-def translated(xml: str, dialect: Dialect, *, base_url: str) -> str:
+def translated(xml: str, dialect: Dialect, settings: Settings, *, base_url: str) -> str:
     """The document for `dialect`. Whatever leads back here stays under the provider's prefix.
 
     `base_url` is where the provider reaches this server. The ticket of a relay's session stands in the socket's
@@ -20,18 +22,14 @@ def translated(xml: str, dialect: Dialect, *, base_url: str) -> str:
     ticket = next((p.get("value", "") for p in root.iter("Parameter") if p.get("name") == TICKET), "")
     for element in root.iter():
         dialect.adapt(element)
-        for name in ("action", "url"):
-            if (address := element.get(name)) is not None:
-                element.set(name, _moved(address, dialect, base_url, ticket))
-        if element.tag == "Redirect" and element.text:
-            element.text = _moved(element.text, dialect, base_url, ticket)
-    return '<?xml version="1.0" encoding="UTF-8"?>' + ElementTree.tostring(root, encoding="unicode")
+    base = base_url if dialect.wants_absolute_urls else settings.base_path
+    with_addresses(root, partial(_moved, dialect=dialect, base=base, ticket=ticket))
+    return document_of(root)
 
 
-def _moved(address: str, dialect: Dialect, base_url: str, ticket: str) -> str:
+def _moved(address: str, dialect: Dialect, base: str, ticket: str) -> str:
     if address.startswith(OURS):
-        moved = dialect.prefix + address.removeprefix(OURS)
-        return base_url + moved if dialect.wants_absolute_urls else moved
+        return base + dialect.prefix + address.removeprefix(OURS)
     parts = urlsplit(address)
     if parts.scheme in ("ws", "wss") and parts.path.endswith(RELAY):
         path = f"{parts.path.removesuffix(RELAY)}{dialect.prefix}relay/{ticket}"

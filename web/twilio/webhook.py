@@ -6,6 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from web.ingress import Ingress, ingress_of
+from web.twilio.addresses import under_path
+from web.twilio.answer import TwimlResponse
 from web.twilio.caller_id import with_caller_id
 from web.twilio.fields import VoiceRequest, read_form
 
@@ -20,6 +22,10 @@ def signed(webhook: Webhook) -> Callable[[Request], Awaitable[Response]]:
         form = await read_form(request)
         ingress.signatures.check(request, form)
         voice_request = VoiceRequest.of(request, form)
-        return with_caller_id(await webhook(ingress, voice_request), voice_request, ingress.settings)
+        response = with_caller_id(await webhook(ingress, voice_request), voice_request, ingress.settings)
+        base_path = ingress.settings.base_path
+        if not base_path or not isinstance(response, TwimlResponse):
+            return response
+        return TwimlResponse(under_path(bytes(response.body).decode(), base_path))
 
     return endpoint
