@@ -63,25 +63,19 @@ lock: $(READY) ## Renew requirements*.txt from pyproject.toml (the only target t
 	@git --no-pager diff --stat -- 'requirements*.txt'
 
 clean: ## Remove the virtual environments and every cache
-	@rm -rf $(VENV) $(PEERS) $(STOCK) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .voiceagent
+	@rm -rf $(VENV) $(PEERS) $(STOCK) .venv*.lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .voiceagent
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Two steps: pip checks hashes for all of a file or for none of it, and the project itself has none.
+# One at a time, and nothing half-made is used: two `make run` in a fresh clone wait for each other.
 $(READY): requirements-dev.txt pyproject.toml
 	@test -x $(BIN)/python || { $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| { echo "VoiceAgent needs Python 3.11 or newer, and '$(PYTHON)' is none." \
 			"Name one that is: make PYTHON=python3.13 …" >&2; exit 1; }; }
-	@test -x $(BIN)/pip || { echo "Setting up $(VENV) (once)…"; $(PYTHON) -m venv $(VENV) \
-		|| { rm -rf $(VENV); echo "No virtual environment could be made." \
-			"On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; }
-	@$(PIP) install --requirement requirements-dev.txt
-	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@touch $@
+	@python=$(BIN)/python; test -x $$python || python="$(PYTHON)"; \
+		$$python tools/environment.py $(VENV) --requirement requirements-dev.txt --project
 
 $(PEERS)/.ready: requirements-bench.txt | $(READY)
-	@test -x $(PEERS)/bin/pip || $(BIN)/python -m venv $(PEERS)
-	@$(PEERS)/bin/python -m pip $(PIP_OPTIONS) install --requirement requirements-bench.txt
-	@touch $@
+	@$(BIN)/python tools/environment.py $(PEERS) --requirement requirements-bench.txt
 
 $(STOCK)/.ready: requirements.txt tests/arq/requirements.txt | $(READY)
 	@test -x $(STOCK)/bin/pip || $(BIN)/python -m venv $(STOCK)

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, get_args
 
 from orchestrator.agents.protocol import Agent, AgentFunction, Isolation, Overlap
+from orchestrator.error_location import described
 from orchestrator.errors import BadAgent
 from orchestrator.settings import Settings
 
@@ -72,12 +73,13 @@ def _imported(given: str, module_name: str) -> ModuleType:
         return import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise BadAgent(f"{given}: {module_name} needs the module {error.name!r}. Install it.") from error
+            needs = f"{module_name} needs the module {error.name!r}"
+            raise BadAgent(f"{given}: {needs}. Install it. {described(error)}") from error
         raise BadAgent(
             f"{given}: there is no module {error.name!r} here. Start from the directory that holds it, or install it."
         ) from None
-    except Exception as error:  # whatever the user's module raises while it is imported
-        raise BadAgent(f"{given}: importing {module_name} failed: {_told(error)}") from error
+    except (Exception, SystemExit) as error:  # whatever the user's module raises while it is imported
+        raise BadAgent(f"{given}: importing {module_name} failed: {described(error)}") from error
 
 
 def _agent_of(name: str, found: Any) -> Agent:
@@ -98,7 +100,8 @@ def _made(name: str, found: type) -> Any:
     try:
         return found()
     except Exception as error:  # whatever the user's constructor raises
-        raise BadAgent(f"AGENT={name}: making a {found.__name__} without arguments failed: {_told(error)}") from error
+        made = f"AGENT={name}: making a {found.__name__} without arguments failed"
+        raise BadAgent(f"{made}: {described(error)}") from error
 
 
 def _checked_reply(name: str, reply: Any) -> Any:
@@ -133,7 +136,3 @@ def _described(found: Any) -> str:
     if inspect.ismodule(found):
         return f"the module {found.__name__}"
     return str(getattr(found, "__qualname__", None) or f"an object of type {type(found).__name__}")
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -13,6 +13,7 @@ import sys
 from contextlib import suppress
 
 from orchestrator.cli.embedded import EmbeddedServer, readable
+from orchestrator.cli.output import Output
 from orchestrator.cli.paint import Paint
 from orchestrator.cli.program import Program
 from orchestrator.cli.supervisor import Stage, Supervisor
@@ -58,6 +59,7 @@ class Development:
         self._workers = workers
         self._port = settings.port
         self._paint = Paint(sys.stdout)
+        self._output = Output(sys.stdout)
         given = settings.model_fields_set
         self._in_memory = "use_redis" in given and not settings.use_redis
         self._embedded = not (self._in_memory or given & {"redis_url", "redis_host"})
@@ -65,6 +67,12 @@ class Development:
 
     async def run(self) -> int:
         """Start everything, say how to call, and go on until a signal comes."""
+        try:
+            return await self._run()
+        finally:
+            self._output.close()
+
+    async def _run(self) -> int:
         self._port = free_port(self._settings.host, self._settings.port)
         environment = dict(os.environ) | {
             "PORT": str(self._port),
@@ -103,7 +111,7 @@ class Development:
         if line:
             colour = COLOURS[name.partition(".")[0]]
             over_echo = "\r" if name == "dev" and sys.stdout.isatty() else ""  # of ^C
-            print(over_echo + self._paint(f"{name:<{NAME_WIDTH}} │ ", colour) + line, flush=True)
+            self._output.line(over_echo + self._paint(f"{name:<{NAME_WIDTH}} │ ", colour) + line)
 
     async def _welcome(self) -> None:
         """Say where to call once somebody answers there."""
@@ -111,7 +119,7 @@ class Development:
         await answers(f"{url}/livez")
         ready = self._in_memory or await answers(f"{url}/readyz", READY_SECONDS)
         for line in self._greeting(url, ready):
-            print(line, flush=True)
+            self._output.line(line)
 
     def _greeting(self, url: str, ready: bool) -> list[str]:
         bold = self._paint("VoiceAgent answers calls." if ready else "No worker is ready yet.", "bold")

@@ -111,8 +111,8 @@ async def _watched(campaign: "Campaign", progress: "Progress") -> None:
 
     def stop() -> None:
         loop.remove_signal_handler(signal.SIGINT)
-        progress.say("Hanging up. Ctrl-C again leaves at once.")
         campaign.stop()
+        progress.say("Hanging up. Ctrl-C again leaves at once.")
 
     loop.add_signal_handler(signal.SIGINT, stop)
     showing = asyncio.create_task(progress.show())

@@ -14,10 +14,16 @@ from orchestrator.cli import leash
 LONGEST_LINE = 64 * 1024
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
-STEADY_SECONDS = 5.0
-"""Who ran for so long has started well; the next pause is a short one again."""
+STARTED_SECONDS = 5.0
+"""Who ran for so long is up: the next pause is a short one again."""
+STEADY_SECONDS = 60.0
+"""Who ran for so long runs steadily. A module may take long to be imported, and fail at its end."""
 HOPELESS_STARTS = 5
-"""Who fails so often in a row right after its start will not recover by being started once more."""
+"""Who ends so often in a row without having run steadily will not recover by being started once more."""
+HOPELESS_KILLS = 20
+"""The same for who was killed by SIGKILL after it was up: more often than not, that was a person."""
+SET_UP_WRONGLY = 2
+"""The exit code of web and workers that a setting stops, be it the agent: the next start would end as this one did."""
 
 Print = Callable[[str, str], None]
 """Takes the name of a program and one line of its log."""
@@ -49,7 +55,9 @@ class Keeper:
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._failures = 0
+        self._early_ends = 0
+        self._unsteady_ends = 0
+        self._was_steady = False
 
     async def keep(self) -> None:
         """Run the program, again and again. Returns after `stop`; raises `Hopeless`."""
@@ -129,17 +137,22 @@ class Keeper:
             self._log(self.program.name, rest.decode(errors="replace"))
 
     async def _pause(self, code: int, lasted_seconds: float) -> None:
-        """Wait before the next start, longer after each early death."""
-        self._failures = 1 if lasted_seconds >= STEADY_SECONDS else self._failures + 1
-        if code > 0 and self._failures >= HOPELESS_STARTS:
-            raise Hopeless(
-                f"{self.program.name} ended {self._failures} times right after its start ({_how(code)}). "
-                "Its log above says why; correct that and start again."
-            )
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1), LONGEST_PAUSE_SECONDS)
+        """Wait before the next start, longer after each early end. Raises `Hopeless`."""
+        is_up = lasted_seconds >= STARTED_SECONDS
+        self._was_steady |= lasted_seconds >= STEADY_SECONDS
+        self._early_ends = 1 if is_up else self._early_ends + 1
+        self._unsteady_ends = 1 if lasted_seconds >= STEADY_SECONDS else self._unsteady_ends + 1
+        if code == SET_UP_WRONGLY and not self._was_steady:
+            raise self._hopeless(f"cannot start ({_how(code)})")
+        if self._unsteady_ends >= (HOPELESS_KILLS if is_up and code == -signal.SIGKILL else HOPELESS_STARTS):
+            raise self._hopeless(f"ended {self._unsteady_ends} times soon after its start ({_how(code)})")
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** (self._early_ends - 1), LONGEST_PAUSE_SECONDS)
         self._say(f"{self.program.name} ended ({_how(code)}); it starts again in {pause:g} s")
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), pause)
+
+    def _hopeless(self, what: str) -> Hopeless:
+        return Hopeless(f"{self.program.name} {what}. Its log above says why; correct that and start again.")
 
 
 def _leashed(command: Sequence[str]) -> list[str]:

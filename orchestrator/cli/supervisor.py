@@ -48,8 +48,8 @@ class Supervisor:
 
     def _on_signal(self) -> None:
         if not self._stop.is_set():
-            self._say("stopping (a second Ctrl-C kills)")
             self._stop.set()
+            self._say("stopping (a second Ctrl-C kills)")
             return
         self._killed = True
         for keeper in self._tasks.values():

@@ -8,6 +8,7 @@ import os
 import sys
 from importlib import import_module
 
+from orchestrator.error_location import described
 from orchestrator.errors import BadSetting, StoreUnavailable
 from orchestrator.settings import Settings, load_settings
 from orchestrator.state.base import StateManagerBase
@@ -77,8 +78,8 @@ def load_state_manager(name: str, settings: Settings) -> StateManagerBase:
         found: object = import_module(module_name)
         for part in path.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise BadSetting(f"STATE_MANAGER={name}: {error}. It wants package.module:Class.") from error
+    except (Exception, SystemExit) as error:  # whatever the user's module raises while it is imported
+        raise BadSetting(f"STATE_MANAGER={name}: {described(error)}. It wants package.module:Class.") from error
     if not (isinstance(found, type) and issubclass(found, StateManagerBase)):
         raise BadSetting(f"STATE_MANAGER={name}: that is no subclass of StateManagerBase. Name one that is.")
     return _built(name, found, settings)
@@ -88,8 +89,8 @@ def _built(name: str, found: type[StateManagerBase], settings: Settings) -> Stat
     arguments = {"settings": settings} if "settings" in inspect.signature(found).parameters else {}
     try:
         return found(**arguments)
-    except TypeError as error:  # abstract methods left, or arguments that we do not have
-        raise BadSetting(f"STATE_MANAGER={name}: {error}.") from error
+    except Exception as error:  # abstract methods left, arguments that we do not have, or what the user's code raises
+        raise BadSetting(f"STATE_MANAGER={name}: {described(error)}.") from error
 
 
 def _warn(reason: str) -> None:

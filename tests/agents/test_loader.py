@@ -28,6 +28,9 @@ class Needy:
     async def reply(self, turn, state):
         yield ""
 
+class Faulty(Polite):
+    def __init__(self): 1 / 0
+
 polite = Polite()
 ready = Agent("ready", shouting)
 async def returns(turn, state): return "x"
@@ -47,6 +50,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's directory with modules of theirs; the process works there."""
     (tmp_path / "their_agents.py").write_text(MODULE)
     (tmp_path / "their_broken.py").write_text("1 / 0")
+    (tmp_path / "their_deep.py").write_text("def load():\n    open('no-such-model')\n\n\nload()\n")
+    (tmp_path / "their_typo.py").write_text("import json\ndef reply(:\n")
+    (tmp_path / "their_import.py").write_text("import json\nimport their_typo\n")
+    (tmp_path / "their_library.py").write_text("import json\njson.loads('{')\n")
+    (tmp_path / "their_exit.py").write_text("import sys\nsys.exit('no key')\n")
     (tmp_path / "their_hungry.py").write_text("import not_installed_anywhere")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -91,6 +99,14 @@ def test_a_ready_made_agent_is_taken_as_it_is(here: Path) -> None:
         ("their_agents.more:x", "there is no module 'their_agents.more' here"),
         ("their_hungry:x", "their_hungry needs the module 'not_installed_anywhere'. Install it."),
         ("their_broken:x", "importing their_broken failed: ZeroDivisionError: division by zero"),
+        ("their_broken:x", "division by zero (their_broken.py:1)"),
+        ("their_deep:x", "(their_deep.py:2, in load)"),
+        ("their_typo:x", "(their_typo.py:2)"),
+        ("their_import:x", "(their_typo.py:2)"),
+        ("their_library:x", "(their_library.py:2)"),
+        ("their_exit:x", "importing their_exit failed: SystemExit: no key (their_exit.py:2)"),
+        ("their_hungry:x", "(their_hungry.py:1)"),
+        ("their_agents:Faulty", "without arguments failed: ZeroDivisionError: division by zero (their_agents.py:"),
         ("their_agents:shoutin", "the module their_agents has no 'shoutin'. Check the name."),
         ("their_agents:Needy", "making a Needy without arguments failed: TypeError"),
         ("their_agents:returns", "returns never yields. Yield what is to be said instead of returning it."),

@@ -1,4 +1,7 @@
-"""Run as a program: supervises stand-ins given as JSON, `[[[name, code, grace], …], …]`, with this first pause."""
+"""Run as a program: supervises stand-ins given as JSON, `[[[name, code, grace], …], …]`.
+
+The second argument is the first pause, the third how long a start lasts, in seconds.
+"""
 
 import asyncio
 import json
@@ -6,16 +9,17 @@ import os
 import sys
 
 from orchestrator.cli import program
+from orchestrator.cli.output import Output
 from orchestrator.cli.program import Program
 from orchestrator.cli.supervisor import Supervisor
 
 
-def show(name: str, line: str) -> None:
-    sys.stdout.write(f"{name}| {line}\n")
-    sys.stdout.flush()
-
-
 async def supervise(stages: list[list[tuple[str, str, float]]]) -> int:
+    output = Output(sys.stdout)
+
+    def show(name: str, line: str) -> None:
+        output.line(f"{name}| {line}")
+
     async def welcome() -> None:
         show("dev", "welcome")
 
@@ -25,10 +29,14 @@ async def supervise(stages: list[list[tuple[str, str, float]]]) -> int:
         for stage in stages
     ]
     supervisor = Supervisor(show, lambda text: show("dev", text))
-    return await supervisor.run([(stage, None) for stage in programs], welcome)
+    try:
+        return await supervisor.run([(stage, None) for stage in programs], welcome)
+    finally:
+        output.close()
 
 
 if __name__ == "__main__":
     program.FIRST_PAUSE_SECONDS = float(sys.argv[2])
     program.LONGEST_PAUSE_SECONDS = max(program.LONGEST_PAUSE_SECONDS, program.FIRST_PAUSE_SECONDS)
+    program.STARTED_SECONDS = float(sys.argv[3])
     sys.exit(asyncio.run(supervise(json.loads(sys.argv[1]))))

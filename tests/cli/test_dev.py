@@ -4,6 +4,7 @@ import re
 import signal
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,12 @@ pytestmark = pytest.mark.processes
 
 ECHO = {"AGENT": "echo"}
 START_SECONDS = 60
+CHATTY = """
+async def reply(turn, state):
+    for number in range(4000):
+        print("x" * 100, flush=True)
+    yield "Done."
+"""
 
 
 def children(running: Running) -> dict[int, str]:
@@ -68,6 +75,33 @@ async def test_everything_starts_survives_a_death_and_stops(tmp_path: Path) -> N
         assert await running.exit_code(60) == 0
         assert "stopped" in running.text
         assert children(running) == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("leave", [Running.hang_up, Running.look_away])
+async def test_it_can_be_stopped_when_nobody_reads_its_output_any_more(
+    tmp_path: Path, number: signal.Signals, leave: Callable[[Running], None]
+) -> None:
+    settings = {"AGENT": "chatty:reply", "USE_REDIS": "false", "PORT": str(free_port())}
+    (tmp_path / "chatty.py").write_text(CHATTY)
+    async with in_the_background(*VOICEAGENT, "dev", cwd=tmp_path, settings=settings) as running:
+        await running.shows("VoiceAgent answers calls.", START_SECONDS)
+        leave(running)
+        code, _, _ = await run_script("call", cwd=tmp_path, settings=settings, script="hello\n")
+        assert code == 0  # by now web has written more than a pipe holds
+        running.process.send_signal(number)
+        assert await running.exit_code(60) == 0
+        assert children(running) == {}
+
+
+async def test_an_agent_that_cannot_be_loaded_ends_everything_and_its_line_is_told(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import json\n\njson.loads('no JSON')\n")
+    settings = {"AGENT": "broken:reply", "PORT": str(free_port())}
+    code, output, _ = await run_script("dev", "--workers", "1", cwd=tmp_path, settings=settings)
+    assert code == 1
+    assert "importing broken failed: JSONDecodeError: Expecting value: line 1 column 1 (char 0) (broken.py:3)" in output
+    assert "worker.1 cannot start (exit code 2)" in output
+    assert "it starts again" not in output
 
 
 async def test_without_redis_web_runs_alone(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from support.terminal import Running, in_the_background
 from support.waiting import wait_until
 
-from orchestrator.cli.program import FIRST_PAUSE_SECONDS
+from orchestrator.cli.program import FIRST_PAUSE_SECONDS, STARTED_SECONDS
 
 SUPERVISED = Path(__file__).with_name("supervised.py")
 # Each stand-in says its process id first; a polite one says goodbye to SIGTERM.
@@ -26,8 +26,11 @@ Stage = list[tuple[str, str, float]]
 
 @pytest.fixture
 def supervise(tmp_path: Path):
-    def start(*stages: Stage, pause: float = FIRST_PAUSE_SECONDS) -> AbstractAsyncContextManager[Running]:
-        return in_the_background(sys.executable, str(SUPERVISED), json.dumps(stages), str(pause), cwd=tmp_path)
+    def start(
+        *stages: Stage, pause: float = FIRST_PAUSE_SECONDS, started: float = STARTED_SECONDS
+    ) -> AbstractAsyncContextManager[Running]:
+        seconds = (str(pause), str(started))
+        return in_the_background(sys.executable, str(SUPERVISED), json.dumps(stages), *seconds, cwd=tmp_path)
 
     return start
 
@@ -76,12 +79,54 @@ async def test_a_program_that_dies_is_started_again(supervise) -> None:
 
 
 async def test_the_pauses_grow_and_a_program_that_cannot_start_stops_everything(supervise, monkeypatch) -> None:
-    stages = [[("store", POLITE, 10)], [("web", HELLO + "print('no setting'); sys.exit(2)", 10)]]
+    stages = [[("store", POLITE, 10)], [("web", HELLO + "print('no luck'); sys.exit(1)", 10)]]
     async with supervise(*stages) as running:
-        await running.shows("web ended 5 times right after its start (exit code 2)", timeout=60)
+        await running.shows("web ended 5 times soon after its start (exit code 1)", timeout=60)
         assert re.findall(r"starts again in ([\d.]+) s", running.text) == ["0.5", "1", "2", "4"]
         assert await running.exit_code() == 1
         await running.shows("store| bye")
+
+
+async def test_a_program_that_is_set_up_wrongly_is_not_started_again(supervise) -> None:
+    stages = [[("store", POLITE, 10)], [("web", HELLO + "print('AGENT names nothing'); sys.exit(2)", 10)]]
+    async with supervise(*stages) as running:
+        assert await running.exit_code() == 1
+        await running.shows("dev| web cannot start (exit code 2). Its log above says why")
+        assert len(pids(running, "web")) == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "how"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
+        ("time.sleep(0.2); sys.exit(1)", "exit code 1"),
+        ("time.sleep(0.2); sys.exit(0)", "exit code 0"),
+        ("time.sleep(0.2); os.kill(os.getpid(), signal.SIGABRT)", "killed by SIGABRT"),
+    ],
+)
+async def test_a_program_that_never_runs_steadily_is_given_up_whatever_ends_it(supervise, end, how) -> None:
+    # It is up for longer than what counts as right after the start, which a slow import is, too.
+    async with supervise([("web", HELLO + end, 10)], pause=0.01, started=0.1) as running:
+        assert await running.exit_code() == 1
+        await running.shows(f"web ended 5 times soon after its start ({how})")
+
+
+async def test_a_program_that_somebody_kills_again_and_again_is_started_again(supervise) -> None:
+    async with supervise([("web", POLITE, 10)], pause=0.01, started=0.0) as running:
+        for life in range(1, 9):
+            await wait_until(lambda life=life: running.text.count("web| ready") == life, "web is ready", 60)
+            os.kill(pids(running, "web")[-1], signal.SIGKILL)
+        await wait_until(lambda: running.text.count("web| ready") == 9, "web is ready once more", 60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_stops_everything_though_nobody_reads_the_output_any_more(supervise, number) -> None:
+    async with supervise([("web", POLITE, 10)]) as running:
+        await running.shows("web| ready")
+        running.hang_up()
+        running.process.send_signal(number)
+        assert await running.exit_code() == 0
+        await ends(pids(running, "web")[0])
 
 
 async def test_who_does_not_stop_in_time_is_killed(supervise) -> None:

@@ -25,6 +25,10 @@ class Configured(InMemoryStateManager):
     def __init__(self, *, settings):
         super().__init__(settings.state_ttl_seconds)
 
+class Faulty(InMemoryStateManager):
+    def __init__(self):
+        1 / 0
+
 class Demanding(InMemoryStateManager):
     def __init__(self, dsn):
         pass
@@ -38,6 +42,7 @@ class Stranger:
 def mine(tmp_path, monkeypatch):
     """A module of the user's in the current directory."""
     (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "raising.py").write_text("import json\nraise RuntimeError('no DSN')")
     (tmp_path / "broken.py").write_text("import a_module_that_is_not_there")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -125,6 +130,9 @@ async def test_the_users_manager_is_loaded_with_settings_if_it_takes_them(mine, 
     [
         ("nowhere:Manager", "No module named 'nowhere'"),
         ("broken:Manager", "a_module_that_is_not_there"),
+        ("broken:Manager", r"\(broken.py:1\)"),
+        ("raising:Manager", r"RuntimeError: no DSN \(raising.py:2\)"),
+        ("mine:Faulty", r"ZeroDivisionError: division by zero \(mine.py:\d+, in __init__\)"),
         ("mine:Missing", "has no attribute 'Missing'"),
         ("mine:Stranger", "no subclass of StateManagerBase"),
         ("mine:Demanding", "dsn"),

@@ -57,6 +57,16 @@ class Running:
         except AssertionError as error:
             raise AssertionError(f"{error}\nIt shows:\n{self.text}") from None
 
+    def hang_up(self) -> None:
+        """Read no more: what it writes from here on is an error to it."""
+        self._loop.remove_reader(self._output)
+        os.close(self._output)
+        self._output = os.open(os.devnull, os.O_RDONLY)
+
+    def look_away(self) -> None:
+        """Read no more, and keep the pipe open: it fills up."""
+        self._loop.remove_reader(self._output)
+
     async def exit_code(self, timeout: float = 60) -> int:
         """Wait for the end."""
         await wait_until(lambda: self.process.poll() is not None, f"it ends; it shows:\n{self.text}", timeout)

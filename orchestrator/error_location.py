@@ -1,0 +1,37 @@
+"""Where an error of somebody's own module came from, in one line: no traceback is needed to correct it."""
+
+import sysconfig
+import traceback
+from pathlib import Path
+
+NOT_THEIRS = tuple(
+    sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib") if sysconfig.get_path(name)
+)
+"""Directories of Python itself and of installed packages."""
+OURS = str(Path(__file__).parent)
+
+
+def described(error: BaseException) -> str:
+    """Return `RuntimeError: no such model (front_desk.py:12, in load)`: what was raised, and at which of their lines.
+
+    That is the innermost line outside of Python's library, of installed packages and of this one; else of all. A syntax
+    error is where it says.
+    """
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__}: {error.msg} ({_shown(error.filename)}:{error.lineno})"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    theirs = [frame for frame in frames if not frame.filename.startswith((*NOT_THEIRS, OURS))]
+    if not theirs:
+        theirs = [frame for frame in frames if not frame.filename.startswith(OURS)]
+    if not theirs:
+        return said
+    frame = theirs[-1]
+    function = "" if frame.name == "<module>" else f", in {frame.name}"
+    return f"{said} ({_shown(frame.filename)}:{frame.lineno}{function})"
+
+
+def _shown(filename: str) -> str:
+    """Relative to the current directory, if it is inside."""
+    path = Path(filename)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else filename

@@ -1,0 +1,91 @@
+"""`tools/environment.py`, by which make sets up its virtual environments: real processes and a real pip, no network."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+TOOL = REPOSITORY / "tools" / "environment.py"
+WHEEL = {
+    "tiny.py": "",
+    "tiny-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
+    "tiny-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "tiny-1.0.dist-info/RECORD": "tiny.py,,\ntiny-1.0.dist-info/METADATA,,\ntiny-1.0.dist-info/WHEEL,,\n",
+}
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A directory with a locked list of one package."""
+    with zipfile.ZipFile(tmp_path / "tiny-1.0-py3-none-any.whl", "w") as wheel:
+        for name, text in WHEEL.items():
+            wheel.writestr(name, text)
+    (tmp_path / "requirements.txt").write_text("--no-index\n--find-links .\ntiny==1.0\n")
+    return tmp_path
+
+
+def begin(clone: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(TOOL), ".venv", "--requirement", "requirements.txt"]
+    return subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def run(clone: Path) -> tuple[int, str]:
+    process = begin(clone)
+    output, _ = process.communicate(timeout=180)
+    return process.returncode, output
+
+
+def has_tiny(clone: Path) -> bool:
+    return subprocess.run([clone / ".venv/bin/python", "-c", "import tiny"], check=False).returncode == 0
+
+
+def test_of_many_at_once_one_sets_up_and_the_others_wait_for_it(clone: Path) -> None:
+    processes = [begin(clone) for _ in range(3)]
+    outputs = [process.communicate(timeout=180)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], outputs
+    assert sum("Setting up .venv (once)" in output for output in outputs) == 1, outputs
+    assert has_tiny(clone)
+    assert run(clone) == (0, "")
+
+
+def test_one_that_was_left_in_the_middle_is_begun_anew(clone: Path) -> None:
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    (clone / ".venv" / "bin" / "pip").write_text("half")
+    (clone / ".venv" / ".unfinished").touch()
+    code, output = run(clone)
+    assert (code, has_tiny(clone)) == (0, True), output
+    assert not (clone / ".venv" / ".unfinished").exists()
+
+
+def test_a_failure_says_why_and_is_not_taken_for_an_environment(clone: Path) -> None:
+    whole = (clone / "requirements.txt").read_text()
+    (clone / "requirements.txt").write_text(whole.replace("tiny", "missing"))
+    code, output = run(clone)
+    assert code == 1
+    assert "No matching distribution found for missing==1.0" in output
+    assert not (clone / ".venv" / ".ready").exists()
+    (clone / "requirements.txt").write_text(whole)
+    code, output = run(clone)
+    assert (code, has_tiny(clone)) == (0, True), output
+
+
+def test_it_is_told_how_far_it_is(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = TOOL.read_text().replace("TELL_SECONDS = 5.0", "TELL_SECONDS = 0.0")
+    (clone / "environment.py").write_text(tool)
+    monkeypatch.setattr(sys.modules[__name__], "TOOL", clone / "environment.py")
+    code, output = run(clone)
+    assert code == 0
+    assert "tiny-1.0-py3-none-any.whl (1 of 1)" in output
+    assert "installing 1 packages" in output
+
+
+def test_make_sets_up_by_it() -> None:
+    made = subprocess.run(
+        ["make", "-n", "VENV=.venv-none", "run"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert "tools/environment.py .venv-none --requirement requirements-dev.txt --project" in made.stdout
