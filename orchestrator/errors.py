@@ -12,6 +12,7 @@
     ├── UnreadableState        what is stored for a call is no state that this version knows
     ├── UnknownCall            the call has no state: it never began, or its TTL ran out
     ├── CallEnded              the call is over; the turn is dropped
+    │   └── CallErased         it was erased, and a provider's webhook must not begin it anew
     ├── CallRefused            no room for a new call
     ├── TurnRejected           the agent's overlap policy is `reject` and a turn is running
     └── StoreUnavailable       Redis does not answer; the caller may try again
@@ -71,6 +72,10 @@ class UnknownCall(VoiceAgentError):
 
 class CallEnded(VoiceAgentError):
     """The call has ended. Start a new call."""
+
+
+class CallErased(CallEnded):
+    """The call was erased. A webhook of it that comes again does nothing; start a new call."""
 
 
 class CallRefused(VoiceAgentError):

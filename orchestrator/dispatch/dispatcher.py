@@ -63,6 +63,14 @@ class Dispatcher(Protocol):
     async def waiting(self, call_sid: str) -> list[str]:
         """The ids of the call's turns that have no result yet, in order. Raises `StoreUnavailable`."""
 
+    async def erase(self, call_sid: str) -> None:
+        """Forget all turns of a call whose state is about to be deleted, with their results and dead letters.
+
+        For a day, no provider's webhook begins it anew. Raises `StoreUnavailable`."""
+
+    async def is_erased(self, call_sid: str) -> bool:
+        """Whether the call was erased within the last day. Raises `StoreUnavailable`."""
+
     async def adopt(self, state: ConversationState) -> None:
         """Go on with a live call in this process, from the last known `state` of it, until the store is back.
 

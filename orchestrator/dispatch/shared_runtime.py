@@ -26,6 +26,7 @@ from orchestrator.state.redis import RedisStateManager
 from orchestrator.state.rollout import RolloutStateManager
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.tombstone import erasure_secret
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
         api_max_active_calls=CallLimits.of(settings).api,
         breaker=breaker,
         wait=replica_wait(settings),
+        secret=erasure_secret(settings),
     )
     lines = LineCheck(redis, channel, breaker)
     stack.push_async_callback(lines.close)

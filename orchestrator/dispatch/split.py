@@ -91,6 +91,16 @@ class SplitDispatcher(Submission):
         """A turn that was submitted before; see `Dispatcher`."""
         return await (await self._dispatcher_of(call_sid, begins=False)).find(call_sid, turn_id)
 
+    async def erase(self, call_sid: str) -> None:
+        """Forget all turns of a call, wherever it ran; see `Dispatcher`."""
+        if self._local is not None:
+            await self._local.erase(call_sid)
+        await self.remote.erase(call_sid)
+
+    async def is_erased(self, call_sid: str) -> bool:
+        """Whether the call was erased within the last day."""
+        return await (await self._dispatcher_of(call_sid, begins=False)).is_erased(call_sid)
+
     async def take_over(self, call_sid: str) -> None:
         """Let no other ingress have the call's line any more; see `Dispatcher`."""
         if not self.is_local(call_sid):

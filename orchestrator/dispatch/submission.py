@@ -64,6 +64,14 @@ class StoreDispatcher(Submission):
         """The ids of the call's turns that have no result yet, in order."""
         return await self.store.waiting(call_sid)
 
+    async def erase(self, call_sid: str) -> None:
+        """Forget all turns of a call; see `Dispatcher`."""
+        await self.store.erase(call_sid)
+
+    async def is_erased(self, call_sid: str) -> bool:
+        """Whether the call was erased within the last day."""
+        return await self.store.is_erased(call_sid)
+
     async def find(self, call_sid: str, turn_id: str) -> Pending | None:
         """A turn that was submitted before, here or elsewhere; see `Dispatcher`."""
         pending = self.hub.pending(call_sid, turn_id)

@@ -119,6 +119,11 @@ def receipt(key: str) -> str:
     return f"voiceagent:receipt:{sha256(key.encode()).hexdigest()}"
 
 
+def tombstone(fingerprint: str) -> str:
+    """String: a call was erased; `fingerprint` is a keyed hash of its SID."""
+    return f"voiceagent:erased:{fingerprint}"
+
+
 HUB = HubKeys(ACTIVE_CALLS, DUE, QUEUE, wake_list(), "voiceagent:rounds")
 """The one hub of a server that has all keys in one place."""
 

@@ -29,6 +29,7 @@ import pytest
 from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.errors import BadCallSid, CallEnded, CallRefused, TurnRejected, UnknownCall
 from orchestrator.state.base import StateManagerBase
+from orchestrator.testing.erasure_contract import ErasureContract
 from orchestrator.testing.example_turns import OPENING, a_turn, answered, claimed, commit, held
 from orchestrator.testing.lease_contract import LeaseContract
 from orchestrator.turns import outcome as outcomes
@@ -37,7 +38,7 @@ from orchestrator.turns.store import TurnStore
 __all__ = ["TurnStoreContract", "a_turn", "answered", "claimed", "commit", "held"]
 
 
-class TurnStoreContract(LeaseContract):
+class TurnStoreContract(LeaseContract, ErasureContract):
     """Subclass it with a name that begins with `Test`, and override `store` and `states`."""
 
     @pytest.fixture

@@ -11,13 +11,21 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.silence import RUNNING_SECONDS, seconds_open
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import CallEnded, CallRefused, StateConflict, TurnRejected, UnknownCall
+from orchestrator.errors import (
+    CallEnded,
+    CallErased,
+    CallRefused,
+    StateConflict,
+    TurnRejected,
+    UnknownCall,
+)
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.ended_early import EndedEarly
 from orchestrator.turns.messages import Arrival, Piece, Settled, Token
 from orchestrator.turns.store import Claim, Commit, Found, Lease, Waiting
+from orchestrator.turns.tombstone import Tombstones, is_of_a_provider
 
 MOST_DEAD_LETTERS = 1000
 MOST_WAITING_TURNS = 100
@@ -89,11 +97,14 @@ class InMemoryTurnStore:
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
         self._desks: dict[str, _Desk] = {}
         self._over = EndedEarly()
+        self._erased = Tombstones()
 
     async def submit(
         self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
+        if opening is not None and is_of_a_provider(opening) and call_sid in self._erased:
+            raise CallErased
         try:
             desk = self._desk_for(await self._admit(call_sid, opening))
         except UnknownCall:
@@ -244,6 +255,19 @@ class InMemoryTurnStore:
 
     async def bury(self, claim: Claim, reason: str) -> None:
         self.dead_letters.append(DeadLetter(turn=claim.turn, attempts=claim.attempt, reason=reason))
+
+    async def buried(self) -> list[DeadLetter]:
+        return list(self.dead_letters)
+
+    async def erase(self, call_sid: str) -> None:
+        self._erased.lay(checked_call_sid(call_sid))
+        if (desk := self._desks.get(call_sid)) is not None:
+            self._desks[call_sid] = _Desk(epoch=desk.epoch)
+        kept = [letter for letter in self.dead_letters if letter.turn.call_sid != call_sid]
+        self.dead_letters = deque(kept, maxlen=MOST_DEAD_LETTERS)
+
+    async def is_erased(self, call_sid: str) -> bool:
+        return call_sid in self._erased
 
     def is_idle(self, call_sid: str) -> bool:
         """Whether no turn of the call runs or waits."""

@@ -1,6 +1,7 @@
 """The dead letters in Redis: one hash, so that a person finds all of them in one place."""
 
 import logging
+import re
 from collections.abc import Awaitable
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from orchestrator.turns.dead_letter import DeadLetter
 logger = logging.getLogger(__name__)
 
 KEPT_SECONDS = 7 * 86_400
+PAGE = 500
 
 
 class RedisDeadLetters:
@@ -36,6 +38,17 @@ class RedisDeadLetters:
                 pipe.hset(keys.DEAD_LETTERS, letter.key, letter.model_dump_json())
                 pipe.expire(keys.DEAD_LETTERS, KEPT_SECONDS)
                 await pipe.execute()
+
+    async def erase(self, call_sid: str) -> int:
+        """Throw away all letters of a call, also those that cannot be read; how many there were."""
+        found = 0
+        pattern = re.sub(r"([\\*?\[\]^-])", r"\\\1", call_sid) + "/*"
+        with store_errors():
+            async for name, text in self._redis.hscan_iter(keys.DEAD_LETTERS, match=pattern, count=PAGE):
+                letter = _read(text)
+                if letter is None or letter.turn.call_sid == call_sid:  # another call's SID may begin like this one's
+                    found += await cast(Awaitable[int], self._redis.hdel(keys.DEAD_LETTERS, name))
+        return found
 
     async def discard(self, key: str) -> bool:
         """Throw the letter away; whether there was one."""

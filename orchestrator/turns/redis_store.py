@@ -15,6 +15,7 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn, now
 from orchestrator.errors import (
     CallEnded,
+    CallErased,
     CallRefused,
     StateConflict,
     StoreUnavailable,
@@ -31,11 +32,12 @@ from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.ended_early import ENDED_EARLY_MS
 from orchestrator.turns.messages import Piece, Token, arrival_message, settled_message, token_message
-from orchestrator.turns.redis_dead_letters import RedisDeadLetters
+from orchestrator.turns.redis_erasure import RedisErasure
 from orchestrator.turns.redis_hub import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, hub_of
 from orchestrator.turns.redis_leases import RedisTurnLeases
 from orchestrator.turns.redis_scripts import TurnScripts
 from orchestrator.turns.store import Claim, Commit, Lease
+from orchestrator.turns.tombstone import is_of_a_provider
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +56,8 @@ class RedisTurnStore(RedisTurnLeases):
 
     `redis` answers in bytes. `states` is a manager that keeps the states elsewhere; without it they are in the same
     Redis and are written in the commit's own script. `listener` is the channel on which this ingress hears
-    replies ("" in a worker). `shards` are the hubs to use, if not those that go with `redis`.
+    replies ("" in a worker). `shards` are the hubs to use, if not those that go with `redis`. `secret` is for what is
+    kept of erased calls: the same in every process that begins calls.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class RedisTurnStore(RedisTurnLeases):
         shards: tuple[keys.HubKeys, ...] | None = None,
         breaker: Breaker | None = None,
         wait: ReplicaWait | None = None,
+        secret: bytes = b"",
     ) -> None:
         guard = breaker.guard if breaker is not None else nullcontext
         scripts = TurnScripts(redis, guard, wait)
@@ -78,13 +82,15 @@ class RedisTurnStore(RedisTurnLeases):
             redis, scripts, guard, listener, hub, states, lease_seconds=lease_seconds, ttl_seconds=ttl_seconds
         )
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
-        self._dead_letters = RedisDeadLetters(redis)
+        self._erasure = RedisErasure(redis, scripts, hub, secret)
 
     async def submit(
         self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
         limit = self._limits.for_opening(opening) if opening is not None else None
+        if opening is not None and is_of_a_provider(opening) and await self.is_erased(call_sid):
+            raise CallErased
         try:
             opening_json, life = await self._opening(call_sid, opening, limit)
         except UnknownCall:
@@ -245,7 +251,17 @@ class RedisTurnStore(RedisTurnLeases):
 
     async def bury(self, claim: Claim, reason: str) -> None:
         with self._guard():
-            await self._dead_letters.put(DeadLetter(turn=claim.turn, attempts=claim.attempt, reason=reason))
+            await self._erasure.dead_letters.put(DeadLetter(turn=claim.turn, attempts=claim.attempt, reason=reason))
+
+    async def buried(self) -> list[DeadLetter]:
+        with self._guard():
+            return await self._erasure.dead_letters.all()
+
+    async def erase(self, call_sid: str) -> None:
+        await self._erasure.erase(call_sid)
+
+    async def is_erased(self, call_sid: str) -> bool:
+        return await self._erasure.is_erased(call_sid)
 
     async def rescue(self, *, most: int = 100, again_ms: int = 1000, grace_ms: int = 0) -> list[str]:
         """Wake workers for calls whose turns wait though nobody holds them; the call SIDs.

@@ -12,7 +12,7 @@ The rules that every store keeps, and the suite in `orchestrator.testing.turn_st
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import ValidationError
 
@@ -20,6 +20,9 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.turns.messages import Piece
+
+if TYPE_CHECKING:
+    from orchestrator.turns.dead_letter import DeadLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,8 @@ class TurnStore(Protocol):
     ) -> TurnResult | None:
         """Put `turn` into its call's inbox and wake a worker; the result, if it already has one.
 
-        Raises `UnknownCall`, `CallEnded`, `CallRefused`, `TurnRejected` (a hundred turns wait already), `StoreFull`.
+        Raises `UnknownCall`, `CallEnded`, `CallErased`, `CallRefused`, `StoreFull`, and `TurnRejected` where a hundred
+        turns wait already.
         """
 
     async def find(self, call_sid: str, turn_id: str) -> Found:
@@ -145,3 +149,15 @@ class TurnStore(Protocol):
 
     async def bury(self, claim: Claim, reason: str) -> None:
         """Keep the turn in the dead-letter list, for a person to look at."""
+
+    async def buried(self) -> "list[DeadLetter]":
+        """The dead letters, of all calls."""
+
+    async def erase(self, call_sid: str) -> None:
+        """Forget all turns of a call whose state is about to be deleted, with their results and dead letters.
+
+        For a day no provider's `opening` begins the call anew: `submit` raises `CallErased`.
+        """
+
+    async def is_erased(self, call_sid: str) -> bool:
+        """Whether the call was erased within the last day."""

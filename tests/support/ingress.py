@@ -72,6 +72,12 @@ class FaultyDispatcher:
             raise self.trouble
         return await self.real.waiting(call_sid)
 
+    async def erase(self, call_sid: str) -> None:
+        await self.real.erase(call_sid)
+
+    async def is_erased(self, call_sid: str) -> bool:
+        return await self.real.is_erased(call_sid)
+
     async def take_over(self, call_sid: str) -> None:
         if self.trouble is not None:
             raise self.trouble

@@ -188,27 +188,6 @@ async def test_a_call_that_the_api_began_goes_on_with_a_number(ingress):
     assert (said(document), action_of(document)) == ("You said from the API.", "/twilio/turn/1")
 
 
-@pytest.mark.parametrize("provider", ["telnyx", "signalwire"])
-async def test_it_is_the_same_at_other_providers(ingress, provider):
-    async def twiml(path, **fields):
-        from xml.etree import ElementTree
-
-        form = {"CallSid": "v2:T02", "CallStatus": "in-progress", **fields}
-        answer = await ingress.client.post(f"/{provider}/{path}", data=form)
-        assert answer.status_code == 200, answer.text
-        return ElementTree.fromstring(answer.text)
-
-    await twiml("voice", CallStatus="ringing")
-    await twiml("turn/1", SpeechResult="one")
-    back = await twiml("voice", **FALLBACK)
-    assert said(back) == "You said one."
-    assert action_of(back).endswith(f"/{provider}/turn/2")
-    over = await ingress.client.post(f"/{provider}/turn/2", data={"CallSid": "v2:T02", "CallStatus": "completed"})
-    assert over.status_code == 200
-    ingress.call_sid = "v2:T02"
-    assert await wait_until(lambda: is_over(ingress), "the call has ended") == "completed"
-
-
 async def is_over(ingress):
     state = await ingress.state()
     return state and state.ended and state.ended.status

@@ -247,3 +247,30 @@ async def test_a_key_of_telnyx_that_is_none_stops_the_process(monkeypatch):
     for wrong in ("abc", "é", PUBLIC[:-4]):
         with pytest.raises(BadSetting, match="TELNYX_PUBLIC_KEY"):
             load_settings(telnyx_public_key=wrong, _env_file=None)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_call_that_comes_back_goes_on_at_the_next_unused_number(ingress, provider):
+    await document(ingress, provider, "voice", CallStatus="ringing")
+    await document(ingress, provider, "turn/1", SpeechResult="one", CallStatus="in-progress")
+    back = await document(ingress, provider, "voice", CallStatus="in-progress", ErrorCode="11200")
+    assert said(back) == "You said one."
+    assert back.find("Gather").get("action").endswith(f"/{provider}/turn/2")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_terminal_status_ends_the_call_on_any_route(ingress, provider):
+    await document(ingress, provider, "voice", CallStatus="ringing")
+    over = await document(ingress, provider, "turn/1", CallStatus="completed")
+    assert verbs(over) == []
+    assert (await ended_state(ingress)).ended.status == "completed"
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_webhook_of_an_erased_call_does_nothing(ingress, provider):
+    await document(ingress, provider, "voice", CallStatus="ringing")
+    assert (await ingress.client.delete(f"/calls/{TELNYX_CALL}")).status_code == 204
+    for path in ("voice", "turn/1"):
+        answer = await document(ingress, provider, path, CallStatus="in-progress", SpeechResult="one")
+        assert verbs(answer) == ["Say", "Hangup"]
+    assert await ingress.runtime.states.get_state(TELNYX_CALL) is None

@@ -1,6 +1,5 @@
 """`GET /calls`, `GET /calls/{call_sid}` and `DELETE /calls/{call_sid}`."""
 
-import contextlib
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -10,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import first_of
-from orchestrator.errors import CallEnded, StoreUnavailable, TurnRejected, UnknownCall, UnreadableState
+from orchestrator.errors import CallEnded, TurnRejected, UnknownCall, UnreadableState
 from orchestrator.turns.call_limits import PLACED
 from web.api.endpoint import call_sid_in
 from web.ingress import Ingress
@@ -59,11 +58,7 @@ async def delete_call(ingress: Ingress, request: Request) -> Response:
     if state.is_active:
         await _hang_up(request.app.state.outbound, state)
     await _end(ingress, call_sid, "canceled" if _rings(state) else "completed")
-    response = await _forget(ingress, call_sid)
-    with contextlib.suppress(UnknownCall, CallEnded, TurnRejected, StoreUnavailable):
-        # The provider is about to say that it is over: what is forgotten must not begin by that.
-        await ingress.runtime.dispatcher.submit(_end_of(call_sid, "completed"))
-    return response
+    return await _forget(ingress, call_sid)
 
 
 def _rings(state: ConversationState) -> bool:
@@ -82,6 +77,7 @@ async def _hang_up(outbound: Outbound, state: ConversationState) -> None:
 
 
 async def _forget(ingress: Ingress, call_sid: str) -> Response:
+    await ingress.runtime.dispatcher.erase(call_sid)
     await ingress.runtime.states.delete_state(call_sid)
     return Response(status_code=204)
 

@@ -10,6 +10,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import PendingReply, first_of
 from orchestrator.errors import (
     CallEnded,
+    CallErased,
     CallRefused,
     StoreFull,
     StoreUnavailable,
@@ -91,9 +92,13 @@ async def _pending(ingress: Ingress, asked: Asked, within: float) -> PendingRepl
 
 async def _found(ingress: Ingress, asked: Asked, within: float) -> PendingReply | None:
     deadline = time.monotonic() + within
+    dispatcher = ingress.runtime.dispatcher
     while True:
         try:
-            return await ingress.runtime.dispatcher.find(asked.call_sid, asked.turn_id)
+            found = await dispatcher.find(asked.call_sid, asked.turn_id)
+            if found is None and await dispatcher.is_erased(asked.call_sid):
+                raise CallErased
+            return found
         except StoreUnavailable:
             if time.monotonic() >= deadline:
                 raise

@@ -1,10 +1,13 @@
 """`POST /twilio/voice`: a call came in."""
 
+import asyncio
 import logging
 import time
+from contextlib import suppress
 
 from starlette.responses import Response
 
+from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
 from web.outbound.answering import errand_of, unanswered
 from web.outbound.beginning import begin, note_answer
@@ -17,7 +20,7 @@ from web.twilio.held_turn import HeldTurn
 from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
 from web.twilio.relay.tickets import next_ticket
-from web.twilio.standing import Standing
+from web.twilio.standing import READ_SECONDS, Standing
 from web.twilio.turn_ids import START
 
 logger = logging.getLogger(__name__)
@@ -42,6 +45,8 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     if known is not None:
         return await _go_on(ingress, request, known, since)
     channel = ingress.settings.voice_channel
+    if channel == "relay" and await _is_erased(ingress, request):
+        return TwimlResponse(twiml.farewell(twiml.GOODBYE, Languages.of(request.query)))
     opening = {**request.opening, "channel": channel}
     if errand is not None:
         opening["slots"] = errand.opened_by(request.answered_by)
@@ -54,6 +59,14 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     held = HeldTurn(turn=request.started(START), opening=opening, since=since)
     asked = Asked(request.call_sid, START, 0, Languages.of(request.query), held, since)
     return await answer(ingress, request, asked, within=ingress.pace.filler_after)
+
+
+async def _is_erased(ingress: Ingress, request: VoiceRequest) -> bool:
+    """Whether the call was erased, as far as can be known: its socket is told so, too."""
+    with suppress(StoreUnavailable, TimeoutError):
+        async with asyncio.timeout(READ_SECONDS):
+            return await ingress.runtime.dispatcher.is_erased(request.call_sid)
+    return False
 
 
 async def _go_on(ingress: Ingress, request: VoiceRequest, known: Standing, since: float) -> Response:
