@@ -17,6 +17,7 @@
     ├── TurnRejected           the agent's overlap policy is `reject` and a turn is running
     └── StoreUnavailable       Redis does not answer; the caller may try again
         ├── StoreFull          Redis answers, and refuses writes: it has no memory left
+        ├── StoreDamaged       a key holds another type than ours
         └── StoreUnconfirmed   Redis has it, but too few replicas say that they have it, too
 
 The first line of a docstring is the message a person reads when nothing more precise is known.
@@ -92,6 +93,10 @@ class StoreUnavailable(VoiceAgentError):
 
 class StoreFull(StoreUnavailable):
     """Redis has no memory left. Raise its maxmemory or lower STATE_TTL_SECONDS."""
+
+
+class StoreDamaged(StoreUnavailable):
+    """A key in Redis holds what VoiceAgent never wrote there. The log names it; find out who writes to this Redis."""
 
 
 class StoreUnconfirmed(StoreUnavailable):

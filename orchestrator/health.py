@@ -74,7 +74,16 @@ def silent_report(message: str) -> HealthReport:
 def report(vitals: VitalSigns) -> HealthReport:
     """The report of a process in Redis mode."""
     checks = {"redis": _redis(vitals), "workers": _workers(vitals), "queue": _queue(vitals)}
-    return HealthReport(_worst(checks), checks, is_ready=vitals.redis_ok and not vitals.degraded and vitals.workers > 0)
+    return HealthReport(_worst(checks), checks, is_ready=_is_ready(vitals))
+
+
+def _is_ready(vitals: VitalSigns) -> bool:
+    return vitals.redis_ok and not vitals.degraded and vitals.workers > _unable(vitals)
+
+
+def _unable(vitals: VitalSigns) -> int:
+    """How many workers can claim nothing though Redis answers; 0 where nobody has measured it."""
+    return int(getattr(vitals, "unable_workers", 0))
 
 
 def _redis(vitals: VitalSigns) -> dict[str, Any]:
@@ -93,6 +102,14 @@ def _workers(vitals: VitalSigns) -> dict[str, Any]:
             "status": "unhealthy",
             "message": "No worker is alive. Start one: python -m workers",
             "count": 0,
+        }
+    if unable := _unable(vitals):
+        return {
+            "status": "unhealthy" if unable >= vitals.workers else "degraded",
+            "message": f"{unable} of {vitals.workers} workers can claim no turns though Redis answers. "
+            "Their log says why (worker.claims_fail).",
+            "count": vitals.workers,
+            "unable": unable,
         }
     plural = "worker is" if vitals.workers == 1 else "workers are"
     return {"status": "healthy", "message": f"{vitals.workers} {plural} alive", "count": vitals.workers}

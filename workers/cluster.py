@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -12,12 +11,10 @@ import arq.constants
 import arq.jobs
 import arq.worker
 
-from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import explain
 from orchestrator.redis.wire import command_of
-from orchestrator.turns.redis_hub import JOB_ID_PREFIX
-from workers.office import Office
 from workers.redis_outage import LONGEST_PAUSE_SECONDS
 from workers.worker import LONGEST_SLEEP_SECONDS, REDIS_TROUBLE, TurnWorker
 
@@ -55,7 +52,6 @@ class ClusterWorker(TurnWorker):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._feeders: list[asyncio.Task[None]] = []
-        self._numbers = itertools.count()
 
     @property
     def room(self) -> int:
@@ -99,22 +95,6 @@ class ClusterWorker(TurnWorker):
         if self._outage.is_on:
             await self._look()
 
-    def _begin(self, kind: bytes, name: str, more: Any = None) -> None:
-        if kind == b"call" and self.office is not None:
-            self._start(f"{JOB_ID_PREFIX}{name}:{next(self._numbers)}", self._run_call(self.office, name))
-        else:
-            super()._begin(kind, name, more)
-
-    async def _run_call(self, office: Office, call_sid: str) -> None:
-        try:
-            await office.run_call(call_sid)
-            self.jobs_complete += 1
-        except StoreUnavailable as error:
-            logger.warning(
-                "A call could not be claimed (%s); it is found again when it is due", error,
-                extra={"action": "call.unclaimed", "call_sid": call_sid},
-            )  # fmt: skip
-
     async def close(self) -> None:
         """Stop the feeders, then release everything."""
         for feeder in self._feeders:
@@ -139,6 +119,8 @@ class Feeder:
             try:
                 await self._feed()
             except REDIS_TROUBLE as error:
+                if self._worker.office is not None:
+                    self._worker.office.claim_health.failed(self._hub.queue, error)
                 await self._pause(error)
             except Exception:
                 logger.exception("Jobs could not be taken from %s; report this", self._hub.queue)
@@ -153,7 +135,9 @@ class Feeder:
         if worker.room <= 0:
             await worker.wait_for_room()
         elif not await worker.claim_share(hub):
-            token = await self._blocking_command("BLPOP", hub.wake, LONGEST_SLEEP_SECONDS)
+            token = await with_sound_keys(
+                worker.pool, [hub.wake], lambda: self._blocking_command("BLPOP", hub.wake, LONGEST_SLEEP_SECONDS)
+            )
             if token and worker.room <= 0:  # wake somebody who can take the job
                 await worker.pool.lpush(hub.wake, token[1])  # type: ignore[misc]
 

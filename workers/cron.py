@@ -8,6 +8,7 @@ from arq.cron import CronJob, cron
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.damage import call_sid_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns.abandoned import Left, end_abandoned_calls, patience
 from workers.office import Office
@@ -50,14 +51,20 @@ async def _idle_calls(office: Office, life: float) -> list[tuple[str, Left]]:
     if office.store.states is not None:  # kept elsewhere, where only the states themselves tell
         return [(call_sid, None) for call_sid in await office.states.get_all_call_sids()]
     redis, window = office.store.redis, max(life - patience(life), LEAST_WINDOW_SECONDS)
-    with store_errors():
+    hubs = office.store.hub.shards
+
+    async def read() -> tuple[float, list[list[tuple[bytes, float]]]]:
         seconds, microseconds = await redis.time()
         now = seconds + microseconds / 1_000_000
         async with redis.pipeline(transaction=False) as pipe:
-            for hub in office.store.hub.shards:
+            for hub in hubs:
                 pipe.zrangebyscore(hub.calls, f"({now}", now + window, start=0, num=MOST_CALLS, withscores=True)
-            found = await pipe.execute()
-    return [(call_sid.decode(), score - now) for idle in found for call_sid, score in idle]
+            return now, await pipe.execute()
+
+    with store_errors():
+        now, found = await with_sound_keys(redis, [hub.calls for hub in hubs], read)
+    entries = [(call_sid_of(name), score - now) for idle in found for name, score in idle]
+    return [(call_sid, left) for call_sid, left in entries if call_sid is not None]
 
 
 CRON_JOBS: list[CronJob] = [

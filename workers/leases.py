@@ -26,6 +26,9 @@ async def keep_leases(store: RedisTurnStore, runner: TurnRunner) -> None:
                 logger.warning("Leases cannot be renewed: %s", error, extra={"action": "leases.unreachable"})
             reachable = False
             continue
+        except Exception:  # without this task every turn of the worker would be another's in two seconds
+            logger.exception("Leases could not be renewed; report this", extra={"action": "leases.failed"})
+            continue
         if not reachable:
             logger.info("Leases are renewed again", extra={"action": "leases.reachable"})
         reachable = True

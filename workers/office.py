@@ -25,6 +25,7 @@ from orchestrator.turns.redis_store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
 from orchestrator.turns.store import Claim
 from orchestrator.version import code_version
+from workers.claim_health import ClaimHealth
 from workers.leases import keep_leases
 from workers.pulse import keep_pulse
 from workers.rescue import rescue_for_ever
@@ -42,6 +43,7 @@ class Office:
         self.holder = uuid4().hex
         self.version = code_version(settings)
         self.states = states
+        self.claim_health = ClaimHealth()
         self.store = RedisTurnStore(
             redis,
             ttl_seconds=settings.state_ttl_seconds,
@@ -65,7 +67,15 @@ class Office:
         for watch in (
             keep_leases(self.store, self.runner),
             rescue_for_ever(self.store),
-            keep_pulse(self._redis, self.holder, self.runner, host, agent=agent.name, version=self.version),
+            keep_pulse(
+                self._redis,
+                self.holder,
+                self.runner,
+                host,
+                agent=agent.name,
+                version=self.version,
+                is_unable=lambda: self.claim_health.is_unable,
+            ),
         ):
             stack.push_async_callback(_stop, asyncio.create_task(watch))
         return self

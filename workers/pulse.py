@@ -5,12 +5,14 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 
 from redis.asyncio import Redis
 
 from orchestrator.agents.host import AgentHost
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns.runner import TurnRunner
 
@@ -21,9 +23,19 @@ STATUS_SECONDS = 20
 
 
 async def keep_pulse(
-    redis: Redis, holder: str, runner: TurnRunner, host: AgentHost, *, agent: str, version: str
+    redis: Redis,
+    holder: str,
+    runner: TurnRunner,
+    host: AgentHost,
+    *,
+    agent: str,
+    version: str,
+    is_unable: Callable[[], bool],
 ) -> None:
-    """Beat until cancelled; then say goodbye, so that nobody counts on this worker any more."""
+    """Beat until cancelled; then say goodbye, so that nobody counts on this worker any more.
+
+    `is_unable` tells whether it cannot claim anything though Redis answers.
+    """
     began = time.time()
     try:
         while True:
@@ -32,26 +44,37 @@ async def keep_pulse(
                 "running": len(runner.running), "draining": runner.draining, "stuck_threads": host.stuck_threads,
             }  # fmt: skip
             try:
-                await _beat(redis, holder, status)
+                await _beat(redis, holder, status, is_unable=is_unable())
             except StoreUnavailable:
                 logger.debug("A heartbeat was not recorded")
+            except Exception:
+                logger.exception("A heartbeat was not recorded; report this", extra={"action": "worker.beat_failed"})
             await asyncio.sleep(BEAT_EVERY_SECONDS)
     finally:
         try:
             with store_errors():
                 async with asyncio.timeout(1), redis.pipeline(transaction=False) as pipe:
                     pipe.zrem(keys.WORKERS, holder)
+                    pipe.zrem(keys.UNABLE_WORKERS, holder)
                     pipe.delete(keys.worker_status(holder))
                     await pipe.execute()
         except (StoreUnavailable, TimeoutError):
             pass
 
 
-async def _beat(redis: Redis, holder: str, status: dict[str, object]) -> None:
-    with store_errors():
+async def _beat(redis: Redis, holder: str, status: dict[str, object], *, is_unable: bool) -> None:
+    async def beat() -> None:
         async with redis.pipeline(transaction=False) as pipe:
             pipe.zadd(keys.WORKERS, {holder: time.time()})
             pipe.zremrangebyscore(keys.WORKERS, "-inf", time.time() - 60)
             pipe.expire(keys.WORKERS, 120)
+            if is_unable:
+                pipe.zadd(keys.UNABLE_WORKERS, {holder: time.time()})
+                pipe.expire(keys.UNABLE_WORKERS, 120)
+            else:
+                pipe.zrem(keys.UNABLE_WORKERS, holder)
             pipe.set(keys.worker_status(holder), json.dumps(status), ex=STATUS_SECONDS)
             await pipe.execute()
+
+    with store_errors():
+        await with_sound_keys(redis, [keys.WORKERS, keys.UNABLE_WORKERS], beat)

@@ -22,6 +22,9 @@ async def rescue_for_ever(store: RedisTurnStore) -> None:
             rescued = await store.rescue(grace_ms=RENEWAL_MS)
         except StoreUnavailable:
             continue  # whoever polls the queue says so already
+        except Exception:  # nobody else looks
+            logger.exception("Calls that wait could not be looked for; report this", extra={"action": "rescue.failed"})
+            continue
         for call_sid in rescued:
             logger.warning(
                 "A call's turns waited with nobody at work on them; woke a worker",

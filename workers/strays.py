@@ -4,6 +4,7 @@ from collections.abc import Container
 from typing import Any
 
 from orchestrator.redis import keys
+from orchestrator.redis.damage import call_sid_of, is_wrong_type, text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns.redis_store import RedisTurnStore
 from orchestrator.turns.store import Lease
@@ -23,19 +24,38 @@ async def give_back_strays(store: RedisTurnStore, holder: str, running: Containe
 
 
 async def _leases_of(store: RedisTurnStore, holder: str) -> list[tuple[Lease, str]]:
+    due = await _due(store)
+    if not due:
+        return []
     with store_errors():
-        async with store.redis.pipeline(transaction=False) as pipe:
-            for hub in store.hub.shards:
-                pipe.zrange(hub.due, 0, MOST_CALLS - 1)
-            due = [sid.decode() for sids in await pipe.execute() for sid in sids]
-        if not due:
-            return []
         async with store.redis.pipeline(transaction=False) as pipe:
             for call_sid in due:
                 pipe.hmget(keys.call(call_sid).lease, ["holder", "epoch", "turn"])
-            found: list[list[Any]] = await pipe.execute()
-    return [
-        (Lease(call_sid, holder, int(epoch)), turn_id.decode())
-        for call_sid, (by, epoch, turn_id) in zip(due, found, strict=True)
-        if by == holder.encode() and epoch and turn_id
-    ]
+            found: list[Any] = await pipe.execute(raise_on_error=False)
+        for answer in found:
+            if isinstance(answer, Exception) and not is_wrong_type(answer):
+                raise answer
+    leases = zip(due, found, strict=True)
+    return [stray for call_sid, lease in leases if (stray := _lease_of(holder, call_sid, lease)) is not None]
+
+
+async def _due(store: RedisTurnStore) -> list[str]:
+    async def read() -> list[list[bytes]]:
+        async with store.redis.pipeline(transaction=False) as pipe:
+            for hub in store.hub.shards:
+                pipe.zrange(hub.due, 0, MOST_CALLS - 1)
+            return await pipe.execute()
+
+    with store_errors():
+        found = await with_sound_keys(store.redis, [hub.due for hub in store.hub.shards], read)
+    return [call_sid for names in found for name in names if (call_sid := call_sid_of(name)) is not None]
+
+
+def _lease_of(holder: str, call_sid: str, lease: Any) -> tuple[Lease, str] | None:
+    """The lease and its turn, if it is the holder's and whole."""
+    if isinstance(lease, Exception):
+        return None
+    by, epoch, turn_id = lease
+    if by != holder.encode() or not epoch or not epoch.isdigit() or not turn_id:
+        return None
+    return Lease(call_sid, holder, int(epoch)), text_of(turn_id)

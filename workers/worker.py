@@ -11,9 +11,9 @@ What differs from `arq.Worker`, whose constructor it keeps:
 
 import asyncio
 import contextlib
+import itertools
 import logging
-import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from signal import Signals
@@ -26,10 +26,13 @@ from redis.exceptions import RedisError
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.damage import call_sid_of, text_of, with_sound_keys
 from orchestrator.redis.probe import probe_any
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.turns.redis_hub import JOB_ID_PREFIX
+from workers.drain import cancel_rest, finish
+from workers.jobs import run_call, run_job, run_turns, take_off
 from workers.office import Office
 from workers.redis_outage import RedisOutage
 
@@ -41,7 +44,6 @@ LONGEST_SLEEP_SECONDS = 1.0
 LATE_SECONDS = 0.1
 """The server looks ten times a second whether a BLPOP has waited long enough: it answers up to so much later."""
 LEAST_SLEEP_SECONDS = 0.05
-HAND_OVER_SECONDS = 5.0
 
 
 class TurnWorker(Worker):
@@ -65,6 +67,10 @@ class TurnWorker(Worker):
     @cached_property
     def _slot_freed(self) -> asyncio.Event:
         return asyncio.Event()
+
+    @cached_property
+    def _numbers(self) -> Iterator[int]:
+        return itertools.count()
 
     async def main(self) -> None:
         """Work until cancelled; in burst mode until the queue is empty."""
@@ -116,6 +122,8 @@ class TurnWorker(Worker):
         except REDIS_TROUBLE as error:
             if self.burst:
                 raise
+            if self.office is not None:
+                self.office.claim_health.failed(self.queue_name, error)
             await asyncio.sleep(self._outage.failed(error, writes=writes))
             return False
         return True
@@ -186,30 +194,35 @@ class TurnWorker(Worker):
                 office.store.on_approval if office else "",
             ],
         )  # fmt: skip
+        if office is not None:
+            office.claim_health.succeeded(hub.queue)
         for kind, name, *more in claimed:
-            self._begin(kind, name.decode(), *more)
+            self._begin(hub, kind, name, *more)
         return len(claimed)
 
-    def _begin(self, kind: bytes, name: str, more: Any = None) -> None:
-        if kind == b"turns" and self.office is not None:
-            self._start(f"{JOB_ID_PREFIX}{name}:{int(more[0])}", self._run_turns(self.office, name, more))
+    def _begin(self, hub: keys.HubKeys, kind: bytes, name: bytes, more: Any = None) -> None:
+        shown, office = text_of(name), self.office
+        if kind == b"job":
+            self._start(shown, run_job(self, hub, name, more))
+        elif office is None or call_sid_of(name) is None:
+            self._start(shown, take_off(self.pool, hub, JOB_ID_PREFIX.encode() + name, "no call can be named so"))
+        elif kind == b"turns":
+            self._start(f"{JOB_ID_PREFIX}{shown}:{int(more[0])}", self._counted(run_turns(office, shown, more)))
         else:
-            self._start(name, self.run_job(name, int(float(more))))
+            self._start(f"{JOB_ID_PREFIX}{shown}:{next(self._numbers)}", self._counted(run_call(office, shown)))
+
+    async def _counted(self, turns: Awaitable[None]) -> None:
+        await turns
+        self.jobs_complete += 1
 
     def _start(self, name: str, job: Any) -> None:
         self.job_counter += 1
         task = self.tasks[name] = self.loop.create_task(job, name=name)
         task.add_done_callback(self._ended)
 
-    def _ended(self, _: "asyncio.Task[Any]") -> None:
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
         self.job_counter -= 1
         self._slot_freed.set()
-
-    async def _run_turns(self, office: Office, call_sid: str, granted: list[Any]) -> None:
-        began = time.perf_counter()
-        await office.run(await office.store.granted(call_sid, office.holder, granted))
-        self.jobs_complete += 1
-        logger.debug("Turns of a call were run in %.4f s", time.perf_counter() - began)
 
     def _forget_done(self) -> None:
         for job_id, task in list(self.tasks.items()):
@@ -242,7 +255,10 @@ class TurnWorker(Worker):
     async def _sleep_on(self, wake_list: str, seconds: float) -> None:
         if self._blocking_command is None:
             self._blocking_command = command_of(self.pool, blocks=True)
-        token = await self._blocking_command("BLPOP", wake_list, max(seconds - LATE_SECONDS, LEAST_SLEEP_SECONDS))
+        timeout = max(seconds - LATE_SECONDS, LEAST_SLEEP_SECONDS)
+        token = await with_sound_keys(
+            self.pool, [wake_list], lambda: self._blocking_command("BLPOP", wake_list, timeout)
+        )
         self._outage.passed(wrote=True)
         if token and not self.allow_pick_jobs:  # SIGTERM came meanwhile: wake somebody who can take the job
             await self.pool.lpush(wake_list, token[1])  # type: ignore[misc]
@@ -255,27 +271,12 @@ class TurnWorker(Worker):
 
     async def _wait_for_tasks_to_complete(self, signum: Signals) -> None:
         """Let the turns at hand finish, hand over those that do not in time, then stop."""
-        await self._wait_for_all(self._job_completion_wait)
-        if self.office is not None and any(not task.done() for task in self.tasks.values()):
-            self.office.runner.hand_over()
-            await self._wait_for_all(HAND_OVER_SECONDS)
-        left = [task for task in self.tasks.values() if not task.done()]
-        logger.info(
-            "shutdown on %s, wait complete ◆ %d jobs complete ◆ %d failed ◆ %d retries ◆ %d ongoing to cancel",
-            Signals(signum).name, self.jobs_complete, self.jobs_failed, self.jobs_retried, len(left),
-            extra={"action": "worker.drained"},
-        )  # fmt: skip
-        for task in left:
-            task.cancel()
+        await finish(self.tasks.values(), self.office, self._job_completion_wait)
+        cancel_rest(self.tasks.values(), signum, (self.jobs_complete, self.jobs_failed, self.jobs_retried))
         if self.main_task is not None:
             self.main_task.cancel()
         if self.on_stop is not None:
             self.on_stop(signum)
-
-    async def _wait_for_all(self, seconds: float) -> None:
-        running = [task for task in self.tasks.values() if not task.done()]
-        if running:
-            await asyncio.wait(running, timeout=seconds)
 
     async def close(self) -> None:
         """Release everything; Redis being away is no reason to fail."""

@@ -17,6 +17,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.audience import is_heard
 from orchestrator.redis.breaker import Breaker
+from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns.messages import GivenUp, TakenOver, given_up_message, taken_over_message
 
@@ -79,9 +80,15 @@ class TakeOver:
             await asyncio.wait(self._tasks, timeout=2)
 
     async def _listeners(self, call_sid: str) -> set[str]:
+        listeners = keys.call(call_sid).listeners
+
+        async def read() -> list[bytes]:
+            found: list[bytes] = await self._redis.zrangebyscore(listeners, time.time() * 1000, "+inf")
+            return found
+
         with self._breaker.guard(), store_errors():
-            found = await self._redis.zrangebyscore(keys.call(call_sid).listeners, time.time() * 1000, "+inf")
-        return {channel.decode() for channel in found} - {self._channel}
+            channels = await with_sound_keys(self._redis, [listeners], read)
+        return {text_of(channel) for channel in channels} - {self._channel}
 
     async def _ask(self, channel: str, call_sid: str) -> bool:
         """Whether anybody heard it, as far as can be known."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed
+from orchestrator.errors import StoreDamaged, StoreFull, StoreUnavailable, StoreUnconfirmed
 from orchestrator.redis.errors import explain
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Breaker:
             raise StoreUnavailable(self.reason)
         try:
             yield
-        except StoreFull:  # it answers, after all
+        except (StoreFull, StoreDamaged):  # it answers, after all
             self._worked()
             raise
         except StoreUnconfirmed:  # and so it does here, though what it says may be taken back

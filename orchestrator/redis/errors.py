@@ -8,7 +8,8 @@ from socket import gaierror
 
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from orchestrator.errors import StoreFull, StoreUnavailable
+from orchestrator.errors import StoreDamaged, StoreFull, StoreUnavailable
+from orchestrator.redis.damage import is_wrong_type
 from orchestrator.redis.url import parse_redis_url
 
 # Looked through in this order: the first pattern found in the error, or in what caused it, explains it.
@@ -140,10 +141,12 @@ def explain(error: BaseException, url: str = "") -> str:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn what a Redis client raises in this block into `StoreFull` or `StoreUnavailable`."""
+    """Turn what a Redis client raises in this block into `StoreFull`, `StoreDamaged` or `StoreUnavailable`."""
     try:
         yield
     except (RedisError, OSError) as error:
+        if is_wrong_type(error):
+            raise StoreDamaged from error
         kind = StoreFull if is_full(error) else StoreUnavailable
         raise kind(explain(error)) from error
 

@@ -9,6 +9,8 @@ from hashlib import sha256
 from zlib import crc32
 
 STATE_PREFIX = "voiceagent:state:"
+INBOX = "inbox"
+"""How the name of every inbox ends."""
 
 ACTIVE_CALLS = "voiceagent:calls"
 """`HubKeys.calls` of a single server."""
@@ -32,6 +34,10 @@ QUEUE = "arq:queue"
 
 OURS = ("voiceagent:*", "{voiceagent:*", QUEUE + "*")
 """Patterns of every key that must have a time to live."""
+
+
+UNABLE_WORKERS = "voiceagent:unable-workers"
+"""Sorted set: worker id → when it last found that Redis answers and lets it claim nothing (seconds)."""
 
 
 def state(call_sid: str) -> str:
@@ -59,7 +65,12 @@ def call(call_sid: str) -> CallKeys:
     """The keys of the call."""
     key = state(call_sid)
     tag = "{" + key + "}:"
-    return CallKeys(key, tag + "inbox", tag + "turns", tag + "lease", tag + "listeners")
+    return CallKeys(key, tag + INBOX, tag + "turns", tag + "lease", tag + "listeners")
+
+
+def turns_beside(inbox: str) -> str:
+    """`CallKeys.turns` of the call with that `inbox`."""
+    return inbox.removesuffix(INBOX) + "turns"
 
 
 def relay_documents(call_sid: str) -> str:
@@ -145,3 +156,25 @@ SHARDS = tuple(_shard(number) for number in SHARD_NUMBERS)
 def shard_of(shards: tuple[HubKeys, ...], call_sid: str) -> HubKeys:
     """The hub that the call belongs to, as long as it lives."""
     return shards[crc32(call_sid.encode()) % len(shards)]
+
+
+_TYPES = {
+    INBOX: "list", "turns": "hash", "lease": "hash", "listeners": "zset", "calls": "zset", "due": "zset",
+    "rounds": "hash", "write-mark": "string", "dead": "hash", "workers": "zset", "unable-workers": "zset",
+    "heartbeat": "string", "relay-documents": "hash", "seal-keys": "hash", "queue": "zset", "wake": "list",
+}  # fmt: skip
+_STRINGS = (STATE_PREFIX, worker_status(""), "voiceagent:receipt:", "voiceagent:erased:", "arq:")
+
+
+def type_of(key: str) -> str | None:
+    """The type that Redis must give for the key; None if it is not one of ours."""
+    bare = key.rpartition("}:")[2] if key.startswith("{") else key
+    if bare.startswith(_STRINGS) and bare not in (QUEUE, wake_list()):
+        return "string"
+    return _TYPES.get(bare.rpartition(":")[2])
+
+
+def aside(key: str) -> str:
+    """Where a key of ours is kept, in the same slot, that holds what does not belong there."""
+    prefix = key if key.startswith(("{", QUEUE[:4])) else "{" + key + "}"
+    return prefix + ":set-aside"

@@ -1,6 +1,7 @@
 """Receipts that all ingresses share."""
 
 import json
+from typing import Any
 from uuid import uuid4
 
 from redis.asyncio import Redis
@@ -8,6 +9,7 @@ from redis.asyncio import Redis
 from orchestrator.errors import StoreUnconfirmed
 from orchestrator.receipts import RECEIPT_SECONDS, Receipt
 from orchestrator.redis import keys
+from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.replicas import Replicas, ReplicaWait
 
@@ -22,14 +24,17 @@ class RedisReceipts:
     async def claim(self, key: str, fingerprint: str) -> Receipt | None:
         """Take the key, or read what is there."""
         name, mine = keys.receipt(key), json.dumps({"fingerprint": fingerprint, "claim": uuid4().hex})
-        with store_errors():
+
+        async def take() -> list[Any]:
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.set(name, mine, nx=True, ex=RECEIPT_SECONDS)
                 pipe.get(name)
                 self._replicas.confirm(pipe, name)
-                answers = await pipe.execute()
-        found = answers[1]
-        text = found.decode() if isinstance(found, bytes) else found
+                return await pipe.execute()
+
+        with store_errors():
+            answers = await with_sound_keys(self._redis, [name], take)
+        text = text_of(answers[1] or b"")
         try:
             self._replicas.check(answers)
         except StoreUnconfirmed:
@@ -38,7 +43,7 @@ class RedisReceipts:
             raise
         if text == mine:
             return None
-        return _receipt(text or "", fingerprint)
+        return _receipt(text, fingerprint)
 
     async def keep(self, key: str, receipt: Receipt) -> None:
         """Write the answer over the claim."""
@@ -57,6 +62,6 @@ def _receipt(text: str, fingerprint: str) -> Receipt:
     try:
         there = json.loads(text)
         found = Receipt(there.get("fingerprint", fingerprint), there.get("answer", ""))
-    except (ValueError, AttributeError):
+    except (ValueError, RecursionError, AttributeError):
         return Receipt(fingerprint)
     return found if isinstance(found.fingerprint, str) and isinstance(found.answer, str) else Receipt(fingerprint)

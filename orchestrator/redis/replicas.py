@@ -10,10 +10,11 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.commands.core import AsyncScript
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from orchestrator.errors import StoreUnconfirmed
 from orchestrator.redis import keys
+from orchestrator.redis.damage import is_wrong_type, set_aside
 from orchestrator.redis.hub import shards_of
 from orchestrator.settings import Settings
 
@@ -82,7 +83,10 @@ class Replicas:
                 return await self._confirmed(pipe, script.sha, script_keys, args)
             except NoScriptError:  # a server that was restarted, or has just become the master
                 await self._redis.script_load(script.script)
-                return await self._confirmed(pipe, script.sha, script_keys, args)
+            except ResponseError as error:
+                if not is_wrong_type(error) or not await set_aside(self._redis.execute_command, script_keys):
+                    raise
+            return await self._confirmed(pipe, script.sha, script_keys, args)
 
     async def _confirmed(self, pipe: Pipeline, sha: str, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
         pipe.evalsha(sha, len(script_keys), *script_keys, *args)

@@ -1,12 +1,14 @@
 """Who the workers are and what each is doing, as they say themselves every few seconds."""
 
 import json
+import math
 import time
 from typing import Any
 
 from redis.asyncio import Redis
 
 from orchestrator.redis import keys
+from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.vitals import WORKER_ALIVE_SECONDS
 
@@ -19,28 +21,33 @@ async def read_roster(redis: Redis) -> list[dict[str, Any]]:
     A status may lack any field, or be missing: workers of another version run beside this process.
     Raises `StoreUnavailable`.
     """
-    with store_errors():
-        alive = await redis.zrangebyscore(
+
+    async def read() -> list[tuple[bytes, float]]:
+        alive: list[tuple[bytes, float]] = await redis.zrangebyscore(
             keys.WORKERS, time.time() - WORKER_ALIVE_SECONDS, "+inf", start=0, num=MOST_WORKERS, withscores=True
         )
-        seen = {_text(holder): at for holder, at in alive}
+        return alive
+
+    with store_errors():
+        alive = await with_sound_keys(redis, [keys.WORKERS], read)
+        seen = {text_of(holder): at for holder, at in alive if math.isfinite(at)}
         async with redis.pipeline(transaction=False) as pipe:
             for holder in seen:
                 pipe.get(keys.worker_status(holder))
-            told = await pipe.execute() if seen else []
+            told = await pipe.execute(raise_on_error=False) if seen else []
     entries = [
         {**_status(text), "id": holder, "seen_at": at} for (holder, at), text in zip(seen.items(), told, strict=True)
     ]
     return sorted(entries, key=lambda entry: (str(entry.get("started_at", "")), entry["id"]))
 
 
-def _status(text: bytes | str | None) -> dict[str, Any]:
+def _status(text: Any) -> dict[str, Any]:
+    """What is said there; nothing, if it is not to be read, or could not be passed on as JSON."""
+    if not isinstance(text, bytes | str):
+        return {}
     try:
-        status = json.loads(text or "{}")
-    except ValueError:
+        status = json.loads(text)
+        json.dumps(status, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         return {}
     return status if isinstance(status, dict) else {}
-
-
-def _text(name: bytes | str) -> str:
-    return name.decode() if isinstance(name, bytes) else name

@@ -1,13 +1,16 @@
 """What the system says of its own health: read in one round trip from Redis, judged in `orchestrator.health`."""
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 from redis.asyncio import Redis
 
 from orchestrator.errors import StoreUnavailable, StoreUnconfirmed
 from orchestrator.redis import keys
+from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.hub import shards_of
 from orchestrator.redis.replicas import Replicas, ReplicaWait
@@ -19,12 +22,13 @@ LONGEST_WAIT_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """`oldest_wait_seconds`: by how much the longest wait is overdue. `degraded`: calls are held, or run without Redis;
-    `redis_message` says why."""
+    """`oldest_wait_seconds`: by how much the longest wait is overdue. `unable_workers`: those of the workers that Redis
+    answers and lets claim nothing. `degraded`: calls are held, or run without Redis; `redis_message` says why."""
 
     redis_ok: bool
     redis_message: str
     workers: int = 0
+    unable_workers: int = 0
     queue_depth: int = 0
     oldest_wait_seconds: float = 0.0
     dead_letters: int = 0
@@ -52,14 +56,25 @@ async def _confirmed(redis: Redis, wait: ReplicaWait, vitals: Vitals) -> Vitals:
 
 
 async def _read(redis: Redis) -> Vitals:
-    with store_errors():
+    hubs = shards_of(redis)
+
+    async def read() -> list[Any]:
         async with redis.pipeline(transaction=False) as pipe:
             pipe.time()
-            pipe.zcount(keys.WORKERS, time.time() - WORKER_ALIVE_SECONDS, "+inf")
+            since = time.time() - WORKER_ALIVE_SECONDS
+            pipe.zcount(keys.WORKERS, since, "+inf")
+            pipe.zcount(keys.UNABLE_WORKERS, since, "+inf")
             pipe.hlen(keys.DEAD_LETTERS)
-            for hub in shards_of(redis):
+            for hub in hubs:
                 pipe.zcard(hub.queue)
-                pipe.zrange(hub.due, 0, 0, withscores=True)
-            now, workers, dead, *hubs = await pipe.execute()
-    overdue = [now[0] - due[0][1] / 1000 for due in hubs[1::2] if due]
-    return Vitals(True, "Redis connection OK", workers, sum(hubs[::2]), max(0.0, *overdue, 0.0), dead)
+                pipe.zrangebyscore(hub.due, 1, "+inf", start=0, num=1, withscores=True)
+            return await pipe.execute()
+
+    names = [keys.WORKERS, keys.UNABLE_WORKERS, keys.DEAD_LETTERS]
+    with store_errors():
+        names += [name for hub in hubs for name in (hub.queue, hub.due)]
+        now, workers, unable, dead, *found = await with_sound_keys(redis, names, read)
+    overdue = [now[0] - due[0][1] / 1000 for due in found[1::2] if due and math.isfinite(due[0][1])]
+    return Vitals(
+        True, "Redis connection OK", workers, min(unable, workers), sum(found[::2]), max(0.0, *overdue, 0.0), dead
+    )

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from orchestrator.redis.cluster_pool import ClusterPool
 from orchestrator.redis.cluster_wire import ClusterWire
+from orchestrator.redis.damage import is_wrong_type, set_aside
 from orchestrator.redis.multiplexed import Wire
 from orchestrator.redis.pool import QueueingPool, SentinelPool
 
@@ -33,7 +34,11 @@ def command_of(redis: Redis, *, blocks: bool = False) -> Callable[..., Any]:
 
 
 class WiredScript:
-    """A Lua script, run by its hash; a server that does not know it yet is sent the text."""
+    """A Lua script, run by its hash; a server that does not know it yet is sent the text.
+
+    Where one of its keys is of the wrong type, that is put out of the way and the script run again: each must be safe
+    to repeat.
+    """
 
     def __init__(self, redis: Redis, text: str) -> None:
         self.text = text
@@ -42,6 +47,14 @@ class WiredScript:
 
     async def __call__(self, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
         """What the script returns."""
+        try:
+            return await self._run(keys, args)
+        except RedisError as error:
+            if not is_wrong_type(error) or not await set_aside(self._command, keys):
+                raise
+            return await self._run(keys, args)
+
+    async def _run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         try:
             return await self._command("EVALSHA", self.sha, len(keys), *keys, *args)
         except NoScriptError:

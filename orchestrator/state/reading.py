@@ -13,9 +13,16 @@ logger = logging.getLogger(__name__)
 def read_state(call_sid: str, text: str | bytes) -> ConversationState:
     """The state in `text`. Raises `UnreadableState`, and logs which fields are wrong."""
     try:
-        return ConversationState.model_validate_json(text)
+        state = ConversationState.model_validate_json(text)
     except ValidationError as error:
         raise unreadable(call_sid, error) from None  # the error's own details hold what the caller said
+    if state.call_sid != call_sid:
+        logger.error(
+            "The state of a call cannot be read: it is another call's",
+            extra={"action": "state.unreadable", "call_sid": call_sid},
+        )
+        raise UnreadableState
+    return state
 
 
 def unreadable(call_sid: str, error: ValidationError) -> UnreadableState:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from redis.asyncio import Redis
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import now
-from orchestrator.errors import StateConflict, StoreUnavailable
+from orchestrator.errors import StateConflict, StoreDamaged, StoreUnavailable, UnreadableState
 from orchestrator.redis import keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.replicas import Replicas, ReplicaWait
@@ -27,6 +28,20 @@ logger = logging.getLogger(__name__)
 
 KEPT_AT_ONCE = 100
 """How many calls are let live for longer side by side."""
+
+
+@contextmanager
+def _state_errors(call_sid: str) -> Iterator[None]:
+    """`store_errors` around what reads or writes a state: a key that holds no string is one that nobody can read."""
+    try:
+        with store_errors():
+            yield
+    except StoreDamaged:
+        logger.error(
+            "The state of a call cannot be read: its key holds no string",
+            extra={"action": "state.unreadable", "call_sid": call_sid},
+        )
+        raise UnreadableState from None
 
 
 class RedisStateManager(StateManagerBase):
@@ -67,7 +82,7 @@ class RedisStateManager(StateManagerBase):
         """Begin a call, or return the state of the live one."""
         key = keys.state(checked_call_sid(call_sid))
         state = ConversationState(**{**fields, "call_sid": call_sid, "version": 1})
-        with store_errors():
+        with _state_errors(call_sid):
             await self._index.before_create(call_sid, is_active=state.is_active)
             there = await self._create([key, *self._index.keys_with_state(call_sid)[:1]], self._row(state))
         if there:
@@ -81,7 +96,7 @@ class RedisStateManager(StateManagerBase):
     async def get_state(self, call_sid: str) -> ConversationState | None:
         """The state, or None."""
         key = keys.state(checked_call_sid(call_sid))
-        with store_errors():
+        with _state_errors(call_sid):
             text = await self._command("GET", key)
         return None if text is None else read_state(call_sid, text)
 
@@ -90,7 +105,7 @@ class RedisStateManager(StateManagerBase):
         if self._replicas.wait is None:
             return await self.get_state(call_sid)
         key = keys.state(checked_call_sid(call_sid))
-        with store_errors():
+        with _state_errors(call_sid):
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.get(key)
                 self._replicas.confirm(pipe, key)
@@ -106,7 +121,7 @@ class RedisStateManager(StateManagerBase):
         key = keys.state(checked_call_sid(state.call_sid))
         written = state.model_copy(update={"version": state.version + 1, "updated_at": now()})
         index = self._index.keys_with_state(state.call_sid)[:1]
-        with store_errors():
+        with _state_errors(state.call_sid):
             stored = await self._update([key, *index], [*self._row(written), state.version])
             if stored != state.version:
                 raise StateConflict

@@ -6,6 +6,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from orchestrator.redis import keys
+from orchestrator.redis.damage import call_sid_of, with_sound_keys
 from orchestrator.redis.hub import shards_of
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript
@@ -57,8 +58,13 @@ class CallIndex:
         """What `forget` is to be given, once the state is deleted."""
         if not self._is_apart:
             return None
-        entry: float | None = await self._redis.zscore(self._calls(call_sid), call_sid)
-        return entry
+        calls = self._calls(call_sid)
+
+        async def score() -> float | None:
+            entry: float | None = await self._redis.zscore(calls, call_sid)
+            return entry
+
+        return await with_sound_keys(self._redis, [calls], score)
 
     async def forget(self, call_sid: str, entry: float | None) -> None:
         """Take a deleted call off, unless it has begun again since `entry` was read.
@@ -73,9 +79,9 @@ class CallIndex:
         return sum(map(int, await asyncio.gather(*(self._count(keys=[hub.calls]) for hub in self._shards))))
 
     async def call_sids(self) -> list[str]:
-        """Which calls are active, by the servers' clocks."""
+        """Which calls are active, by the servers' clocks. What no call can be named is left out."""
         pages = await asyncio.gather(*(self._list(keys=[hub.calls]) for hub in self._shards))
-        return [_text(call_sid) for page in pages for call_sid in page]
+        return [call_sid for page in pages for name in page if (call_sid := call_sid_of(name)) is not None]
 
     async def clean_up(self) -> int:
         """Drop calls that have expired, and those without a state; how many. A few round trips a set."""
@@ -85,7 +91,11 @@ class CallIndex:
         dropped = int(await self._prune(keys=[calls]))
         start = 0
         while page := await self._redis.zrange(calls, start, start + _PAGE - 1, withscores=True):
-            gone = await self._forget_missing(calls, [(_text(call_sid), score) for call_sid, score in page])
+            strange = [name for name, _ in page if call_sid_of(name) is None]
+            if strange:
+                await self._redis.zrem(calls, *strange)
+            found = [(call_sid, score) for name, score in page if (call_sid := call_sid_of(name)) is not None]
+            gone = len(strange) + await self._forget_missing(calls, found)
             dropped += gone
             start += len(page) - gone
         return dropped
@@ -94,6 +104,8 @@ class CallIndex:
         if self._is_apart:  # a call that begins now has its entry before its state
             fresh = (await self._redis.time())[0] + self._life_ms / 1000 - _FRESH_SECONDS
             page = [(call_sid, score) for call_sid, score in page if score < fresh]
+        if not page:
+            return 0
         # One EXISTS a key: in a cluster, the keys of different calls lie on different nodes.
         pipeline = self._redis.pipeline(transaction=False)
         for call_sid, _ in page:
@@ -112,7 +124,3 @@ class CallIndex:
 
     def _calls(self, call_sid: str) -> str:
         return keys.shard_of(self._shards, call_sid).calls
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

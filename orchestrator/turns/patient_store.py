@@ -77,9 +77,23 @@ class PatientStore:
                 return commit
             known = commit.state.record_of(record.turn_id)
             record = known or record
+            if base is not None and commit.state.version == base.version:
+                self._note_disagreement(claim)
+                base = before = None
+                continue
             if before is not None:
                 after = outcomes.rebased(commit.state, before, after)
             base = before = commit.state
+
+    @staticmethod
+    def _note_disagreement(claim: Claim) -> None:
+        """The store sees another version in the state than we read there, so nobody can ever write it: the reply is
+        told, and not kept."""
+        claim.unreadable = True
+        logger.error(
+            "The state of a call has no version that all agree on, and cannot be written: delete its key",
+            extra={"action": "state.unreadable", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id},
+        )
 
     async def release(self, claim: Claim) -> None:
         """Give back what may still be ours, and say that nobody died; if Redis won't hear it, the lease runs out."""

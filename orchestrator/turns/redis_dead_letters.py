@@ -2,13 +2,15 @@
 
 import logging
 import re
-from collections.abc import Awaitable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from orchestrator.conversation.turn import Turn, TurnKind
 from orchestrator.redis import keys
+from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns.dead_letter import DeadLetter
 
@@ -16,6 +18,12 @@ logger = logging.getLogger(__name__)
 
 KEPT_SECONDS = 7 * 86_400
 PAGE = 500
+LONGEST_NAME = 200
+LONGEST_CONTENT = 1000
+MOST_UNREADABLE = 1000
+UNREADABLE = cast(TurnKind, "unreadable")
+"""Stands as the kind of what is no turn: an older `voiceagent dead` shows it as well."""
+T = TypeVar("T")
 
 
 class RedisDeadLetters:
@@ -27,33 +35,60 @@ class RedisDeadLetters:
     async def all(self) -> list[DeadLetter]:
         """The letters, the newest first. What is no letter is left out, and logged."""
         with store_errors():
-            found = await cast(Awaitable[dict[Any, Any]], self._redis.hgetall(keys.DEAD_LETTERS))
+            found = await self._sound(lambda: cast(Awaitable[dict[Any, Any]], self._redis.hgetall(keys.DEAD_LETTERS)))
         letters = [letter for text in found.values() if (letter := _read(text)) is not None]
         return sorted(letters, key=lambda letter: letter.buried_at, reverse=True)
 
     async def put(self, letter: DeadLetter) -> None:
         """Keep the letter, in place of an earlier one with its key."""
-        with store_errors():
+
+        async def put() -> None:
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.hset(keys.DEAD_LETTERS, letter.key, letter.model_dump_json())
                 pipe.expire(keys.DEAD_LETTERS, KEPT_SECONDS)
                 await pipe.execute()
 
+        with store_errors():
+            await self._sound(put)
+
     async def erase(self, call_sid: str) -> int:
         """Throw away all letters of a call, also those that cannot be read; how many there were."""
-        found = 0
         pattern = re.sub(r"([\\*?\[\]^-])", r"\\\1", call_sid) + "/*"
-        with store_errors():
+
+        async def erase() -> int:
+            found = 0
             async for name, text in self._redis.hscan_iter(keys.DEAD_LETTERS, match=pattern, count=PAGE):
                 letter = _read(text)
                 if letter is None or letter.turn.call_sid == call_sid:  # another call's SID may begin like this one's
                     found += await cast(Awaitable[int], self._redis.hdel(keys.DEAD_LETTERS, name))
-        return found
+            return found
+
+        with store_errors():
+            return await self._sound(erase)
+
+    async def put_unreadable(self, call_sid: str, what: str, reason: str, content: bytes = b"") -> None:
+        """Keep what was found in Redis in place of a turn, or of a call's name, as far as it can be shown.
+
+        There may be a great many of them, as somebody else has put them there: only so many are kept.
+        """
+        with store_errors():
+            kept = await self._sound(lambda: cast(Awaitable[int], self._redis.hlen(keys.DEAD_LETTERS)))
+        logger.error(
+            "Something in Redis is not what VoiceAgent wrote (%s: %s), and was taken away; see `voiceagent dead`",
+            what[:LONGEST_NAME], reason, extra={"action": "redis.unreadable", "call_sid": call_sid[:LONGEST_NAME]},
+        )  # fmt: skip
+        if kept < MOST_UNREADABLE:
+            text = text_of(content)[:LONGEST_CONTENT]
+            turn = Turn(turn_id=what[:LONGEST_NAME], call_sid=call_sid[:LONGEST_NAME], kind=UNREADABLE, text=text)
+            await self.put(DeadLetter(turn=turn, attempts=0, reason=f"{what[:LONGEST_NAME]}: {reason}"))
+
+    async def _sound(self, do: Callable[[], Awaitable[T]]) -> T:
+        return await with_sound_keys(self._redis, [keys.DEAD_LETTERS], do)
 
     async def discard(self, key: str) -> bool:
         """Throw the letter away; whether there was one."""
         with store_errors():
-            return bool(await cast(Awaitable[int], self._redis.hdel(keys.DEAD_LETTERS, key)))
+            return bool(await self._sound(lambda: cast(Awaitable[int], self._redis.hdel(keys.DEAD_LETTERS, key))))
 
 
 def _read(text: bytes | str) -> DeadLetter | None:

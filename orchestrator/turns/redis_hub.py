@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.damage import call_sid_of, text_of
 from orchestrator.turns.redis_scripts import TurnScripts
 
 JOB_FUNCTION = "run_turns"
@@ -77,7 +78,7 @@ class OneScriptHub:
             [hub.due, hub.queue, hub.wake, hub.rounds],
             [most, again_ms, JOB_ID_PREFIX, hub.job(""), JOB_FUNCTION, grace_ms],
         )
-        return [call_sid.decode() for call_sid in rescued]
+        return [text_of(call_sid) for call_sid in rescued]
 
 
 class SplitHub:
@@ -120,7 +121,11 @@ class SplitHub:
 
     async def _rescue(self, hub: keys.HubKeys, most: int, again_ms: int, grace_ms: int) -> list[str]:
         ripe = await self._scripts.run("hub_ripe", [hub.due, hub.rounds], [most, again_ms, grace_ms])
-        entries = [(call_sid.decode(), score) for call_sid, score in zip(ripe[::2], ripe[1::2], strict=True)]
+        found = list(zip(ripe[::2], ripe[1::2], strict=True))
+        strange = [call_sid for call_sid, _ in found if call_sid_of(call_sid) is None]
+        if strange:  # no call is named so, and its keys would lie in several slots
+            await self._scripts.command("ZREM", hub.due, *strange)
+        entries = [(call_sid.decode(), score) for call_sid, score in found if call_sid not in strange]
         woken = await asyncio.gather(*(self._look(hub, *entry) for entry in entries), return_exceptions=True)
         _raise_bugs(woken)
         return [call_sid for (call_sid, _), was_woken in zip(entries, woken, strict=True) if was_woken == 1]

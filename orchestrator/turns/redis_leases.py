@@ -8,13 +8,15 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from orchestrator.conversation.state import ConversationState
-from orchestrator.conversation.turn import Turn
-from orchestrator.errors import UnreadableState
+from orchestrator.errors import StoreDamaged, UnreadableState
 from orchestrator.redis import keys
+from orchestrator.redis.damage import is_wrong_type, text_of
 from orchestrator.redis.errors import store_errors
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.reading import read_state
 from orchestrator.state.reading import unreadable as unreadable_state
+from orchestrator.turns.redis_dead_letters import RedisDeadLetters
+from orchestrator.turns.redis_entries import interruption, waiting_turn
 from orchestrator.turns.redis_hub import JOB_FUNCTION, JOB_ID_PREFIX, Hub
 from orchestrator.turns.redis_reading import RedisTurnReading
 from orchestrator.turns.redis_scripts import TurnScripts
@@ -45,6 +47,7 @@ class RedisTurnLeases(RedisTurnReading):
         self.lease_ms = int(lease_seconds * 1000)
         self.life_ms = ttl_seconds * 1000
         self._texts = StateTexts(read_state)
+        self._dead_letters = RedisDeadLetters(redis)
 
     @property
     def lease_record_ms(self) -> int:
@@ -65,25 +68,48 @@ class RedisTurnLeases(RedisTurnReading):
         )
         return None if granted is None else await self.granted(call_sid, holder, granted)
 
-    async def granted(self, call_sid: str, holder: str, answer: Sequence[Any]) -> Claim:
-        """The claim that a script has answered: {epoch, attempt, ending, streamed, turn, interruption, state}."""
-        epoch, attempt, ending, streamed, turn, interruption, stored = answer
+    async def granted(self, call_sid: str, holder: str, answer: Sequence[Any]) -> Claim | None:
+        """The claim that a script has answered: {epoch, attempt, ending, streamed, turn, interruption, state, id}.
+
+        None when what waits is no turn: it is put among the dead letters, and the call is anybody's again.
+        """
+        epoch, attempt, ending, streamed, body, later, stored, turn_id = answer
+        lease, turn = Lease(call_sid, holder, int(epoch)), waiting_turn(call_sid, turn_id, body)
+        if turn is None:
+            await self._discard(lease, turn_id, body)
+            return None
         state, unreadable = None, False
         try:
             state = await self._state(call_sid, stored)
         except UnreadableState:
             unreadable = True
         return Claim(
-            lease=Lease(call_sid, holder, int(epoch)),
-            turn=Turn.model_validate_json(turn),
+            lease=lease,
+            turn=turn,
             state=state,
             attempt=int(attempt),
             ending=ending == b"1",
             streamed=streamed == b"1",
             unreadable=unreadable,
             confirmed=not self._scripts.are_confirmed,
-            interruption=Turn.model_validate_json(interruption) if interruption else None,
+            interruption=interruption(later),
         )
+
+    async def _discard(self, lease: Lease, turn_id: bytes, body: bytes) -> None:
+        """Take off the inbox what cannot be run, nor be settled by its id."""
+        call = keys.call(lease.call_sid)
+        what = f"{text_of(turn_id)} in {call.turns}"
+        await self._dead_letters.put_unreadable(lease.call_sid, what, "it is no turn of this call", body)
+        await self._scripts.run("discard", [call.inbox, call.turns, call.lease], [lease.holder, lease.epoch, turn_id])
+        await self.give_back(lease, "")
+
+    async def _stored_state(self, call_sid: str) -> ConversationState | None:
+        if self.states is not None:
+            return await self._state(call_sid, None)
+        try:
+            return await self._state(call_sid, await self._scripts.command("GET", keys.state(call_sid)))
+        except StoreDamaged:
+            raise UnreadableState from None
 
     async def _state(self, call_sid: str, stored: bytes | None) -> ConversationState | None:
         if self.states is None:
@@ -113,8 +139,21 @@ class RedisTurnLeases(RedisTurnReading):
                         args=[lease.call_sid, lease.holder, lease.epoch, self.lease_ms],
                         client=pipe,
                     )
-                answers = await pipe.execute()
-        return [lease for lease, held in zip(leases, answers, strict=True) if not held]
+                answers = await pipe.execute(raise_on_error=False)
+        held = [await self._renewed(lease, answer) for lease, answer in zip(leases, answers, strict=True)]
+        return [lease for lease, is_held in zip(leases, held, strict=True) if not is_held]
+
+    async def _renewed(self, lease: Lease, answer: Any) -> bool:
+        """Whether the lease is still held. One whose key is of the wrong type must not cost the others theirs."""
+        if not isinstance(answer, Exception):
+            return bool(answer)
+        if not is_wrong_type(answer):
+            with store_errors():
+                raise answer
+        name = keys.call(lease.call_sid).lease
+        script_keys = [name, *self.hub.script_keys(lease.call_sid)[1:2]]
+        args = [lease.call_sid, lease.holder, lease.epoch, self.lease_ms]
+        return bool(await self._scripts.run("renew", script_keys, args))
 
     async def release(self, claim: Claim) -> None:
         await self.give_back(claim.lease, claim.turn.turn_id)

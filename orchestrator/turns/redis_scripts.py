@@ -13,7 +13,7 @@ from orchestrator.redis.wire import WiredScript, command_of
 
 SCRIPTS = (
     "submit", "claim", "begin", "commit", "say", "renew", "release", "reject", "rescue", "tell",
-    "look", "ended_early", "hub_enter", "hub_watch", "hub_ripe", "hub_settle", "state_count", "state_delete",
+    "look", "discard", "ended_early", "hub_enter", "hub_watch", "hub_ripe", "hub_settle", "state_count", "state_delete",
 )  # fmt: skip
 
 

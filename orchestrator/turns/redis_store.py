@@ -32,6 +32,7 @@ from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.ended_early import ENDED_EARLY_MS
 from orchestrator.turns.messages import Piece, Token, arrival_message, settled_message, token_message
+from orchestrator.turns.redis_entries import interruption, waiting_turn
 from orchestrator.turns.redis_erasure import RedisErasure
 from orchestrator.turns.redis_hub import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, hub_of
 from orchestrator.turns.redis_leases import RedisTurnLeases
@@ -106,7 +107,7 @@ class RedisTurnStore(RedisTurnLeases):
         if answer[0] in _REFUSALS:
             raise _REFUSALS[answer[0]]
         if answer[0] == b"recorded":
-            return TurnResult.model_validate_json(answer[1])
+            return await self._result(call_sid, turn.turn_id, answer[1])
         if answer[-1] == b"created":
             logger.info("Created conversation state in Redis", extra={"action": "state.created", "call_sid": call_sid})
         if answer[0] == b"queued":
@@ -230,15 +231,19 @@ class RedisTurnStore(RedisTurnLeases):
             written = None
         if not following or following == b"left":
             return Commit(name, state=written)
-        attempt, ending, streamed, turn, interruption = following
+        attempt, ending, streamed, body, later, turn_id = following
+        turn = waiting_turn(claim.lease.call_sid, turn_id, body)
+        if turn is None:
+            await self._discard(claim.lease, turn_id, body)
+            return Commit(name, state=written)
         following = Claim(
             lease=claim.lease,
-            turn=Turn.model_validate_json(turn),
+            turn=turn,
             state=written,
             attempt=int(attempt),
             ending=ending == b"1",
             streamed=streamed == b"1",
-            interruption=Turn.model_validate_json(interruption) if interruption else None,
+            interruption=interruption(later),
         )
         return Commit(name, following, written)
 

@@ -1,11 +1,12 @@
 -- Included: grant the call's lease to `holder` if it is free and a turn waits.
 -- keys: state, inbox, turns, lease, due (false where it lies in another slot).
--- Returns {epoch, attempt, ending, streamed, turn, interruption, state} or nil. Running the same turn again counts an attempt,
+-- Returns {epoch, attempt, ending, streamed, turn, interruption, state, turn's id} or nil; the state is '?' where its key
+-- holds no string. Running the same turn again counts an attempt,
 -- but not when `holder` takes over from itself: it lives, and had merely been cut off. A claim `on_approval` is
 -- counted when it is confirmed.
 local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now, on_approval)
   local lease = redis.call('HMGET', keys.lease, 'holder', 'until', 'turn', 'attempts', 'ending', 'streamed')
-  if lease[1] and lease[1] ~= '' and tonumber(lease[2]) > now then return nil end
+  if lease[1] and lease[1] ~= '' and number_of(lease[2]) > now then return nil end
   local id, body = next_turn(keys.inbox, keys.turns)
   if not id then
     if keys.due then redis.call('ZREM', keys.due, call_sid) end
@@ -13,17 +14,23 @@ local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now, on_app
   end
   local attempt = 1
   if lease[3] == id then
-    local begun = tonumber(lease[4] or '0')
+    local begun = number_of(lease[4])
     if lease[1] == holder then attempt = math.max(1, begun) else attempt = begun + 1 end
   end
   -- PEXPIRE comes first: after a write that needs no memory, a full server lets a running call go on.
   redis.call('PEXPIRE', keys.lease, keep_ms)
-  local epoch = redis.call('HINCRBY', keys.lease, 'epoch', 1)
+  local counted, epoch = pcall(redis.call, 'HINCRBY', keys.lease, 'epoch', 1)
+  if not counted then -- it is no number: begin again, the holder's name tells the old leases from the new
+    redis.call('HDEL', keys.lease, 'epoch')
+    epoch = redis.call('HINCRBY', keys.lease, 'epoch', 1)
+  end
+  -- Before the lease is granted, so that a key of the wrong type grants nothing that nobody hears of.
+  if keys.due then look_after(keys.due, now + lease_ms, call_sid) end
   redis.call('HSET', keys.lease, 'holder', holder, 'until', now + lease_ms, 'turn', id,
     'attempts', on_approval and attempt - 1 or attempt)
   if on_approval then redis.call('HSET', keys.lease, 'forgiven', epoch) end
   redis.call('PEXPIRE', keys.lease, keep_ms)
-  if keys.due then look_after(keys.due, now + lease_ms, call_sid) end
   local interruption = cut_off(keys.inbox, keys.turns, id, lease[3] == id)
-  return {epoch, attempt, lease[5] or '', lease[6] or '', body, interruption, redis.call('GET', keys.state)}
+  local readable, state = pcall(redis.call, 'GET', keys.state)
+  return {epoch, attempt, lease[5] or '', lease[6] or '', body, interruption, readable and state or not readable and '?', id}
 end

@@ -8,9 +8,9 @@ local function may_look(rounds, now, grace)
   redis.call('PEXPIRE', rounds, 86400000)
   redis.call('HSET', rounds, 'at', now)
   redis.call('PEXPIRE', rounds, 86400000)
-  if math.abs(now - tonumber(last[1] or '0')) > grace then -- the clock of another master may be behind
+  if math.abs(now - number_of(last[1])) > grace then -- the clock of another master may be behind
     redis.call('HSET', rounds, 'from', now + grace)
     return false
   end
-  return now >= tonumber(last[2] or '0')
+  return now >= number_of(last[2])
 end

@@ -1,8 +1,9 @@
 -- Take the lease of one call, if it is free and a turn waits.
 -- KEYS: state, inbox, turns, lease[, due]
 -- ARGV: 1 call_sid  2 holder  3 lease (ms)  4 life of the lease's record (ms)  5 "1" for on approval
--- Returns {epoch, attempt, ending, streamed, turn, interruption, state} or nil
+-- Returns {epoch, attempt, ending, streamed, turn, interruption, state, turn's id} or nil
 -- include: call_clock
+-- include: call_numbers
 -- include: call_next
 -- include: call_due
 -- include: call_claim

@@ -6,8 +6,10 @@
 --       6 holder  7 lease (ms)  8 life of the lease's record (ms)  9 state key prefix  10 how many ids to look at
 --       11 "1" for calls on approval
 -- Without `due`, which is so in a cluster, the calls lie in other slots: their jobs leave the queue unclaimed.
--- Returns {{"job", id, score} | {"turns", call_sid, {claim as in claim.lua}} | {"call", call_sid}, …}
+-- Returns {{"job", id, score} | {"turns", call_sid, {claim as in claim.lua}} | {"call", call_sid}
+--          | {"bad", call_sid}: its keys hold what we never wrote there, …}
 -- include: call_clock
+-- include: call_numbers
 -- include: call_next
 -- include: call_due
 -- include: call_claim
@@ -31,8 +33,9 @@ for i = 1, #ids, 2 do
       claimed[#claimed + 1] = {'call', call_sid}
     else
       local keys = {state = state, inbox = tag .. 'inbox', turns = tag .. 'turns', lease = tag .. 'lease', due = KEYS[3]}
-      local claim = claim_call(keys, call_sid, ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), now, ARGV[11] == '1')
-      if claim then claimed[#claimed + 1] = {'turns', call_sid, claim} end
+      local sound, claim = pcall(claim_call, keys, call_sid, ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), now, ARGV[11] == '1')
+      if not sound then claimed[#claimed + 1] = {'bad', call_sid}
+      elseif claim then claimed[#claimed + 1] = {'turns', call_sid, claim} end
     end
   elseif redis.call('SET', ARGV[2] .. id, '1', 'PX', ARGV[3], 'NX') then
     claimed[#claimed + 1] = {'job', id, ids[i + 1]}

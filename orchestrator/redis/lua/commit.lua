@@ -4,7 +4,7 @@
 --       'gone' if it cannot be read
 --       6 state JSON  7 state's life (ms)  8 result JSON  9 message for listeners  10 "1" if the call is over
 --       11 "1" to go on with the next turn  12 lease (ms)  13 job id  14 job function
--- Returns {status, next turn's {attempt, ending, streamed, turn, interruption} or false, state or false}; instead of the next turn
+-- Returns {status, next turn's {attempt, ending, streamed, turn, interruption, its id} or false, state or false}; instead of the next turn
 --         'left' where turns wait and, the hub lying in another slot, nobody has been woken for them
 -- include: call_clock
 -- include: call_wake
@@ -15,12 +15,13 @@ local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local now = now_ms()
 
 local function stored_version()
-  local front = redis.call('GETRANGE', state, 0, 40)
+  local is_string, front = pcall(redis.call, 'GETRANGE', state, 0, 40)
+  if not is_string then return tonumber(ARGV[5]) end -- that was no state of ours: what we hold is all there is
   if front == '' then return nil end
   local version = string.match(front, '^{"version":(%d+)')
   if version then return tonumber(version) end
   local readable, decoded = pcall(cjson.decode, redis.call('GET', state))
-  return readable and type(decoded) == 'table' and tonumber(decoded.version) or -1
+  return readable and type(decoded) == 'table' and tonumber(decoded.version or 0) or -1
 end
 
 -- Without a message, whoever commits tells it later, once replicas have what is written here.
@@ -43,7 +44,7 @@ local function go_on()
     redis.call('HSET', lease, 'until', now + tonumber(ARGV[12]), 'turn', id, 'attempts', 1)
     if KEYS[7] then look_after(KEYS[7], now + tonumber(ARGV[12]), call_sid) end
     local flags = redis.call('HMGET', lease, 'ending', 'streamed')
-    return {1, flags[1] or '', flags[2] or '', body, cut_off(inbox, turns, id, false)}
+    return {1, flags[1] or '', flags[2] or '', body, cut_off(inbox, turns, id, false), id}
   end
   redis.call('HSET', lease, 'holder', '', 'until', 0)
   if not KEYS[7] then return id and 'left' or false end
@@ -62,7 +63,8 @@ local known = redis.call('HGET', turns, ARGV[4])
 if known and string.sub(known, 1, 1) == 'R' then
   if not ours then return {'recorded', false, false} end
   settle()
-  return {'recorded', go_on(), redis.call('GET', state)}
+  local following, is_string, stored = go_on(), pcall(redis.call, 'GET', state)
+  return {'recorded', following, is_string and stored or false}
 end
 if not ours then return {'lost', false, false} end
 redis.call('PEXPIRE', lease, life + 60000)

@@ -4,6 +4,7 @@
 -- ARGV: 1 most calls  2 when to look again (ms)  3 grace after an outage (ms), 0 for none
 -- Returns {call_sid, its new score, …}
 -- include: call_clock
+-- include: call_numbers
 -- include: call_rounds
 local now = now_ms()
 if not may_look(KEYS[2], now, tonumber(ARGV[3])) then return {} end

@@ -3,10 +3,11 @@
 -- Returns {"held", for how long (ms)}: its turn runs, or is put off | {"waits", 0}: nobody is at its turns |
 --         {"idle", for how long its state lives (ms); 0 if the call is over}
 -- include: call_clock
+-- include: call_numbers
 -- include: call_next
 local lease = redis.call('HMGET', KEYS[4], 'until', 'ended')
 if next_turn(KEYS[2], KEYS[3]) then
-  local left = tonumber(lease[1] or '0') - now_ms()
+  local left = number_of(lease[1]) - now_ms()
   if left > 0 then return {'held', left} end
   return {'waits', 0}
 end

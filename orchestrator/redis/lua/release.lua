@@ -5,6 +5,7 @@
 -- ARGV: 1 call_sid  2 holder  3 epoch  4 job id  5 job function  6 turn id  7 pause (ms) or ''
 -- Returns 1, or 0 when the lease was lost; 2 where a turn waits and, the hub lying in another slot, nobody has been woken
 -- include: call_clock
+-- include: call_numbers
 -- include: call_wake
 -- include: call_next
 -- include: call_due
@@ -14,7 +15,7 @@ local holder, pause = held[1] or '', tonumber(ARGV[7])
 -- Each epoch once, however often its answer gets lost.
 local function forgive(least)
   if held[3] ~= ARGV[6] or held[5] == ARGV[3] or pause then return end
-  redis.call('HSET', KEYS[3], 'attempts', math.max(least, tonumber(held[4] or '1') - 1), 'forgiven', ARGV[3])
+  redis.call('HSET', KEYS[3], 'attempts', math.max(least, number_of(held[4] or '1') - 1), 'forgiven', ARGV[3])
 end
 
 if holder ~= ARGV[2] or held[2] ~= ARGV[3] then

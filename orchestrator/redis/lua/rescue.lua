@@ -4,6 +4,7 @@
 --       6 grace after an outage (ms), 0 for none
 -- Returns the call SIDs for which a job was put on the queue
 -- include: call_clock
+-- include: call_numbers
 -- include: call_wake
 -- include: call_rounds
 local now = now_ms()

@@ -12,7 +12,8 @@ local function stored_version()
   if front == '' then return -1 end
   local digits = string.match(front, '^{"version":(%d+)[,}]')
   if digits then return tonumber(digits) end
-  return tonumber(cjson.decode(redis.call('GET', state)).version) or 0
+  local readable, decoded = pcall(cjson.decode, redis.call('GET', state))
+  return readable and type(decoded) == 'table' and tonumber(decoded.version or 0) or 0
 end
 
 local version = stored_version()

@@ -10,6 +10,7 @@
 -- with a limit no call begins, as nobody can say here how many there are: it is submitted again without one.
 -- Returns {"recorded", result} | {"waiting"} | {"queued", "created" or ""} | {"unknown"} | {"ended"} | {"refused"} | {"crowded"}
 -- include: call_clock
+-- include: call_numbers
 -- include: call_wake
 -- include: call_due
 -- include: call_over
@@ -65,6 +66,8 @@ if begins then
   known, held = false, {}
 end
 if known and string.sub(known, 1, 1) == 'R' then return {'recorded', string.sub(known, 2)} end
+-- What stands there is a waiting turn, and its id in the inbox; or somebody else has been at either, and it begins anew.
+if known and (string.sub(known, 1, 1) ~= 'P' or not redis.call('LPOS', inbox, turn_id)) then known = false end
 if not known then
   if held[3] == '1' then return {'ended'} end
   if redis.call('LLEN', inbox) >= 100 then return {'crowded'} end
@@ -83,7 +86,7 @@ if not known then
   end
 end
 listen()
-if held[1] and held[1] ~= '' and tonumber(held[2]) > now then
+if held[1] and held[1] ~= '' and number_of(held[2]) > now then
   if not known then redis.call('PUBLISH', ARGV[14] .. held[1], ARGV[15]) end
   return {'waiting'}
 end

@@ -1,0 +1,9 @@
+-- Put a key of the wrong type out of the way, so that what it stands for can begin anew; who looks for it finds it there.
+-- KEYS: key, where to keep it
+-- ARGV: 1 the type it must have  2 how long it is kept (ms)
+-- Returns the type that it had, or '' when there was nothing to do
+local found = redis.call('TYPE', KEYS[1])['ok']
+if found == 'none' or found == ARGV[1] then return '' end
+redis.call('RENAME', KEYS[1], KEYS[2])
+redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[2]))
+return found

@@ -1,0 +1,38 @@
+"""How a worker leaves: what is at hand is finished, what is left is handed over."""
+
+import asyncio
+import logging
+from collections.abc import Collection
+from signal import Signals
+from typing import Any
+
+from workers.office import Office
+
+logger = logging.getLogger("arq.worker")
+
+HAND_OVER_SECONDS = 5.0
+
+
+async def finish(tasks: Collection["asyncio.Task[Any]"], office: Office | None, seconds: float) -> None:
+    """Wait for `tasks`, `seconds` at most, then have the turns that still run handed over; the rest is cancelled."""
+    await _wait_for(tasks, seconds)
+    if office is not None and any(not task.done() for task in tasks):
+        office.runner.hand_over()
+        await _wait_for(tasks, HAND_OVER_SECONDS)
+
+
+def cancel_rest(tasks: Collection["asyncio.Task[Any]"], signum: Signals, done: tuple[int, int, int]) -> None:
+    """Cancel what has not finished, and say how it went; `done` are the jobs complete, failed and retried."""
+    left = [task for task in tasks if not task.done()]
+    logger.info(
+        "shutdown on %s, wait complete ◆ %d jobs complete ◆ %d failed ◆ %d retries ◆ %d ongoing to cancel",
+        Signals(signum).name, *done, len(left), extra={"action": "worker.drained"},
+    )  # fmt: skip
+    for task in left:
+        task.cancel()
+
+
+async def _wait_for(tasks: Collection["asyncio.Task[Any]"], seconds: float) -> None:
+    running = [task for task in tasks if not task.done()]
+    if running:
+        await asyncio.wait(running, timeout=seconds)

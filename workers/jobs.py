@@ -1,0 +1,70 @@
+"""What is done with what a worker has claimed: a call's turns, a job of arq's, or something that nobody can run."""
+
+import logging
+import math
+import time
+from typing import Any
+
+from arq.worker import Worker
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.redis import keys
+from orchestrator.redis.damage import set_aside, text_of
+from orchestrator.redis.errors import store_errors
+from orchestrator.turns.redis_dead_letters import RedisDeadLetters
+from workers.office import Office
+
+logger = logging.getLogger(__name__)
+
+
+async def run_turns(office: Office, call_sid: str, granted: list[Any]) -> None:
+    """Run the turns of a call that was granted."""
+    began = time.perf_counter()
+    await office.run(await office.store.granted(call_sid, office.holder, granted))
+    logger.debug("Turns of a call were run in %.4f s", time.perf_counter() - began)
+
+
+async def run_call(office: Office, call_sid: str) -> None:
+    """Claim a call where it lies, and run its turns."""
+    try:
+        await office.run_call(call_sid)
+    except StoreUnavailable as error:
+        logger.warning(
+            "A call could not be claimed (%s); it is found again when it is due", error,
+            extra={"action": "call.unclaimed", "call_sid": call_sid},
+        )  # fmt: skip
+
+
+async def run_job(worker: Worker, hub: keys.HubKeys, name: bytes, score: bytes) -> None:
+    """Run a job that arq can run; any other is taken off the queue, where it would come up for ever."""
+    if hub.queue != worker.queue_name:  # arq would finish it in the queue where all of its own jobs are
+        await take_off(worker.pool, hub, name, f"jobs of arq's own belong on {worker.queue_name}")
+        return
+    due_at = float(score)
+    try:
+        await worker.run_job(name.decode(), int(due_at) if math.isfinite(due_at) else 0)
+    except (RedisConnectionError, RedisTimeoutError, OSError):
+        raise
+    except Exception as error:
+        await take_off(worker.pool, hub, name, f"it cannot be run ({type(error).__name__})")
+
+
+async def take_off(redis: Redis, hub: keys.HubKeys, name: bytes | str, reason: str) -> None:
+    """Take `name` off the hub's queue, with what belongs to it, and put it among the dead letters.
+
+    If Redis does not answer, it is found there again.
+    """
+    shown = text_of(name)
+    try:
+        with store_errors():
+            await set_aside(redis.execute_command, [hub.job(shown)])
+            async with redis.pipeline(transaction=False) as pipe:
+                pipe.zrem(hub.queue, name)
+                pipe.delete(hub.job(shown), hub.in_progress(shown))
+                await pipe.execute()
+        await RedisDeadLetters(redis).put_unreadable(shown, f"job {shown}", reason)
+    except StoreUnavailable as error:
+        logger.warning("A job that nobody can run stays on the queue: %s", error, extra={"action": "worker.bad_job"})
