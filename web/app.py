@@ -26,6 +26,7 @@ from web.response_headers import DefaultHeaders
 from web.shared_seal import SharedSeal
 from web.twilio import routes as twilio
 from web.twilio.held_turn import Seal
+from web.twilio.relay.keep_alive import KeepAlive
 from web.twilio.signature import Signatures
 from web.vitals import HealthChecks
 
@@ -53,9 +54,11 @@ def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, p
                 runtime.lines.is_answering = app.state.ingress.relay.is_answering
             app.state.health_checks = HealthChecks(app.state.ingress)
             app.state.board = Board(app.state.ingress)
-            with ProviderLine(settings) as line:
-                app.state.outbound = outbound(app.state.ingress, line)
-                yield
+            kept = KeepAlive(app.state.ingress.relay, runtime.states, settings.state_ttl_seconds)
+            async with kept:
+                with ProviderLine(settings) as line:
+                    app.state.outbound = outbound(app.state.ingress, line)
+                    yield
 
     routes = [*twilio.routes, *providers.routes, *api.routes, *dashboard.routes, *health.routes, *metrics.routes]
     app = Starlette(

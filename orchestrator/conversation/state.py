@@ -76,7 +76,8 @@ class ConversationState(BaseModel):
 
     `version` counts commits, and is the first field on purpose: Redis scripts read it off the front of the JSON
     without parsing the rest. Fields that a newer version of the program added survive being read and
-    written by this one.
+    written by this one. `open_until` is noted by the ingress that holds an open line, where the store needs to be
+    written for the call to live on.
     """
 
     model_config = ConfigDict(extra="allow", validate_assignment=False, hide_input_in_errors=True)
@@ -94,6 +95,7 @@ class ConversationState(BaseModel):
     created_at: datetime = Field(default_factory=now)
     updated_at: datetime = Field(default_factory=now)
     ended: EndRecord | None = None
+    open_until: datetime | None = Field(default=None, exclude_if=lambda until: until is None)
 
     @property
     def is_active(self) -> bool:

@@ -26,8 +26,12 @@ def patience(life: float) -> float:
 
 
 def is_abandoned(state: ConversationState, life: float, left: Left) -> bool:
-    """Whether the call was silent for longer than its caller can be, or its state is about to expire."""
-    if not state.is_active:
+    """Whether the call was silent for longer than its caller can be, or its state is about to expire.
+
+    An ingress with an open line sees to it that neither is so, or notes that the line is open.
+    """
+    is_open = left is None and state.open_until is not None and state.open_until > now()
+    if is_open or not state.is_active:
         return False
     kept = max(life, seconds_open(state))
     limit = kept - LAST_CHANCE_SECONDS if is_occupied(state) else max(patience(life), seconds_silent(state))

@@ -57,6 +57,11 @@ class Switchboard:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    @property
+    def call_sids(self) -> list[str]:
+        """The calls whose sessions are open."""
+        return list(self._sessions)
+
     def entrance(self, call_sid: str) -> asyncio.Lock:
         """Held by whoever is about to let a session of this call begin: one after the other."""
         return self._entrances.setdefault(call_sid, asyncio.Lock())
