@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     redis_key_file: ExistingFile | None = Field(default=None, validate_default=True)
 
     state_ttl_seconds: int = Field(default=3600, ge=1, le=LONGEST_TTL_SECONDS)
+    ended_call_ttl_seconds: int = Field(default=900, ge=1, le=LONGEST_TTL_SECONDS)
     state_manager: DottedName | None = None
     agent: str = "receptionist"
     agent_timeout_seconds: float = Field(default=20, gt=0)
@@ -216,6 +217,12 @@ class Settings(BaseSettings):
         if "redis_cert_file" in info.data and (info.data["redis_cert_file"] is None) != (value is None):
             raise ValueError("wants to be set together with REDIS_CERT_FILE")
         return value
+
+    @property
+    def ended_ttl(self) -> int:
+        """For how many seconds a call is kept that has ended: not longer than a live one, unless somebody says so."""
+        is_set = "ended_call_ttl_seconds" in self.model_fields_set
+        return self.ended_call_ttl_seconds if is_set else min(self.ended_call_ttl_seconds, self.state_ttl_seconds)
 
     @property
     def is_production(self) -> bool:

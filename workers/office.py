@@ -47,6 +47,7 @@ class Office:
         self.store = RedisTurnStore(
             redis,
             ttl_seconds=settings.state_ttl_seconds,
+            ended_ttl_seconds=settings.ended_ttl,
             states=None if isinstance(states, RedisStateManager) else states,
             wait=replica_wait(settings),
         )

@@ -84,7 +84,7 @@ async def _enter_office(ctx: dict[Any, Any]) -> None:
 def _states(settings: Settings, redis: ArqRedis) -> StateManagerBase:
     if settings.state_manager:
         return load_state_manager(settings.state_manager, settings)
-    return RedisStateManager(redis, settings.state_ttl_seconds)
+    return RedisStateManager(redis, settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
 
 
 async def _leave_office(ctx: dict[Any, Any]) -> None:

@@ -50,6 +50,7 @@ async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
     store = RedisTurnStore(
         redis,
         ttl_seconds=settings.state_ttl_seconds,
+        ended_ttl_seconds=settings.ended_ttl,
         states=elsewhere,
         listener=channel,
         max_active_calls=settings.max_active_calls,
@@ -65,7 +66,7 @@ async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
     )
     documents = RedisRelayDocuments(redis, breaker.guard)
     stack.push_async_callback(documents.close)
-    memory = InMemoryStateManager(settings.state_ttl_seconds)
+    memory = InMemoryStateManager(settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
     host = await stack.enter_async_context(AgentHost())
     split = SplitDispatcher(
         queued,
@@ -85,4 +86,5 @@ def _shared_states(settings: Settings, redis: Redis) -> tuple[StateManagerBase, 
     if settings.state_manager:
         states = load_state_manager(settings.state_manager, settings)
         return states, states
-    return RedisStateManager(redis, settings.state_ttl_seconds, wait=replica_wait(settings)), None
+    life, ended = settings.state_ttl_seconds, settings.ended_ttl
+    return RedisStateManager(redis, life, ended_ttl_seconds=ended, wait=replica_wait(settings)), None

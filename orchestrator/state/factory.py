@@ -34,7 +34,7 @@ class StateManagerFactory:
             return load_state_manager(settings.state_manager, settings)
         if settings.use_redis:
             return await cls._create_redis_manager(settings)
-        return InMemoryStateManager(settings.state_ttl_seconds)
+        return InMemoryStateManager(settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
 
     @classmethod
     async def _create_redis_manager(cls, settings: Settings) -> StateManagerBase:
@@ -46,7 +46,7 @@ class StateManagerFactory:
 
         logger.info("Initializing Redis-backed state manager", extra={"action": "state.connecting"})
         client = connect(settings)
-        memory = InMemoryStateManager(settings.state_ttl_seconds)
+        memory = InMemoryStateManager(settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
         try:
             with store_errors():
                 async with asyncio.timeout(START_SECONDS):
@@ -57,7 +57,12 @@ class StateManagerFactory:
             _warn(explain(error.__cause__ or error, settings.effective_redis_url()))
             return memory
         logger.info("Redis connection established", extra={"action": "state.connected"})
-        manager = RedisStateManager(client, settings.state_ttl_seconds, wait=replica_wait(settings))
+        manager = RedisStateManager(
+            client,
+            settings.state_ttl_seconds,
+            ended_ttl_seconds=settings.ended_ttl,
+            wait=replica_wait(settings),
+        )
         if settings.redis_rollout_percent == 100:
             return manager
         from orchestrator.state.rollout import RolloutStateManager

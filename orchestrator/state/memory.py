@@ -29,8 +29,15 @@ class InMemoryStateManager(StateManagerBase):
     `clock` counts seconds and never goes back. Not shared between processes.
     """
 
-    def __init__(self, ttl_seconds: float = 3600, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        ttl_seconds: float = 3600,
+        *,
+        ended_ttl_seconds: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ttl_seconds = ttl_seconds
+        self._ended_ttl_seconds = ttl_seconds if ended_ttl_seconds is None else ended_ttl_seconds
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()  # the last one written at the end
         # When to look whether a call has expired: never later than that, perhaps earlier.
@@ -114,7 +121,7 @@ class InMemoryStateManager(StateManagerBase):
         """Nothing to release: what is stored stays readable."""
 
     def _store(self, state: ConversationState) -> None:
-        expires_at = self._clock() + self._ttl_seconds
+        expires_at = self._clock() + (self._ttl_seconds if state.is_active else self._ended_ttl_seconds)
         sid = state.call_sid
         before = self._entries.get(sid)
         self._entries[sid] = _Entry(state.version, state.is_active, expires_at, state.model_dump_json())

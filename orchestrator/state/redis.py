@@ -47,9 +47,9 @@ def _state_errors(call_sid: str) -> Iterator[None]:
 class RedisStateManager(StateManagerBase):
     """Keeps each state under `voiceagent:state:{call_sid}`, as its `model_dump_json()`.
 
-    It lives for `ttl_seconds` after the last write. The active calls stand in a sorted set as well, so that
-    counting never scans. In a cluster there are several of these sets, each on one node: there, what changes the
-    index is a second round trip.
+    It lives for `ttl_seconds` after the last write, that of a call that has ended for `ended_ttl_seconds` (without it,
+    as long). The active calls stand in a sorted set as well, so that counting never scans. In a cluster there are
+    several of these sets, each on one node: there, what changes the index is a second round trip.
 
     `redis_client` may decode responses or not. It stays the caller's, but `close` closes it. `shards` are the hubs to
     use where they are not those that the client's Redis calls for. With `wait`, `create_state` and `update_state`
@@ -61,16 +61,20 @@ class RedisStateManager(StateManagerBase):
         redis_client: Redis,
         ttl_seconds: float = 3600,
         *,
+        ended_ttl_seconds: float | None = None,
         shards: tuple[keys.HubKeys, ...] | None = None,
         wait: ReplicaWait | None = None,
     ) -> None:
         if isinstance(redis_client, BlockingRedis):
             raise TypeError("This client would block the event loop. Make it with redis.asyncio, not with redis.")
-        if not 0.001 <= ttl_seconds <= LONGEST_TTL_SECONDS:
-            raise ValueError(f"ttl_seconds is {ttl_seconds}; it wants 0.001 to {LONGEST_TTL_SECONDS}")
+        ended = ttl_seconds if ended_ttl_seconds is None else ended_ttl_seconds
+        for name, seconds in {"ttl_seconds": ttl_seconds, "ended_ttl_seconds": ended}.items():
+            if not 0.001 <= seconds <= LONGEST_TTL_SECONDS:
+                raise ValueError(f"{name} is {seconds}; it wants 0.001 to {LONGEST_TTL_SECONDS}")
         self._redis = redis_client
         self._command = command_of(redis_client)
         self._life_ms = int(ttl_seconds * 1000)
+        self._ended_ms = int(ended * 1000)
         self._replicas = Replicas(redis_client, wait)
         self._create = self._confirmed("state_create")
         self._update = self._confirmed("state_update")
@@ -189,4 +193,5 @@ class RedisStateManager(StateManagerBase):
         return partial(self._replicas.run, self._redis.register_script(lua(name)))
 
     def _row(self, state: ConversationState) -> list[Any]:
-        return [state.call_sid, state.model_dump_json(), self._life_ms, int(state.is_active)]
+        life_ms = self._life_ms if state.is_active else self._ended_ms
+        return [state.call_sid, state.model_dump_json(), life_ms, int(state.is_active)]

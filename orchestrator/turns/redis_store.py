@@ -42,6 +42,10 @@ from orchestrator.turns.tombstone import is_of_a_provider
 
 logger = logging.getLogger(__name__)
 
+RESULTS_MS = 300_000
+"""How long the results of a call at rest are kept beside its state, which has them too. Repetitions come sooner; a
+later one is given to a worker, who finds the turn in the state."""
+
 RUNNING_MS = int(RUNNING_SECONDS * 1000)
 
 _REFUSALS: dict[bytes, type[VoiceAgentError]] = {
@@ -66,6 +70,7 @@ class RedisTurnStore(RedisTurnLeases):
         redis: Redis,
         *,
         ttl_seconds: int,
+        ended_ttl_seconds: int | None = None,
         lease_seconds: float = 2.0,
         states: StateManagerBase | None = None,
         listener: str = "",
@@ -82,6 +87,7 @@ class RedisTurnStore(RedisTurnLeases):
         super().__init__(
             redis, scripts, guard, listener, hub, states, lease_seconds=lease_seconds, ttl_seconds=ttl_seconds
         )
+        self._ended_ms = self.life_ms if ended_ttl_seconds is None else ended_ttl_seconds * 1000
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
         self._erasure = RedisErasure(redis, scripts, hub, secret)
 
@@ -116,6 +122,8 @@ class RedisTurnStore(RedisTurnLeases):
 
     def _kept_ms(self, state: ConversationState | None) -> int:
         """How long a call is kept from now: an open one for as long as its caller may be silent."""
+        if state is not None and state.ended is not None:
+            return self._ended_ms
         return max(self.life_ms, int(seconds_open(state) * 1000) if state is not None else 0)
 
     async def _submit(
@@ -197,7 +205,7 @@ class RedisTurnStore(RedisTurnLeases):
                 self._kept_ms(written),
                 result_json, "" if self._scripts.are_confirmed else message,
                 "1" if written and written.ended else "", "1" if keep else "", self.lease_ms,
-                JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION,
+                JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION, RESULTS_MS,
             ],
         )  # fmt: skip
         if self._scripts.are_confirmed and answer[0] in (b"committed", b"gone"):

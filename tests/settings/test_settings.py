@@ -245,3 +245,11 @@ def test_a_password_inside_an_address_does_not_show(settings: dict[str, str]) ->
 @pytest.mark.parametrize("url", ["ftp://user:hush@models.example", "ftp://user:pa/hush@h", "ftp://h?key=hush"])
 def test_a_password_inside_a_bad_address_stays_out_of_the_complaint(url: str) -> None:
     assert "hush" not in complaint(llm_base_url=url)
+
+
+@pytest.mark.parametrize(("settings", "seconds"), [
+    ({}, 900), ({"state_ttl_seconds": 300}, 300), ({"state_ttl_seconds": 300, "ended_call_ttl_seconds": 600}, 600),
+    ({"ended_call_ttl_seconds": 60}, 60),
+])  # fmt: skip
+def test_an_ended_call_is_kept_no_longer_than_a_live_one_unless_told(settings: dict[str, int], seconds: int) -> None:
+    assert load_settings(**settings).ended_ttl == seconds

@@ -49,7 +49,10 @@ async def soak(
     began = time.monotonic()
     make, harm, weights = TOPOLOGIES[topology]
     async with make(
-        relays=RELAYS if relay_share else 0, AGENT="soak.script:reply", STATE_TTL_SECONDS=STATE_TTL_SECONDS
+        relays=RELAYS if relay_share else 0,
+        AGENT="soak.script:reply",
+        STATE_TTL_SECONDS=STATE_TTL_SECONDS,
+        ENDED_CALL_TTL_SECONDS=STATE_TTL_SECONDS,
     ) as deployment:
         provider = Provider(deployment.ingresses)
         faults = harm(deployment)

@@ -50,3 +50,14 @@ async def test_an_end_brings_back_the_ordinary_life() -> None:
     await manager.update_state(state.model_copy(update={"ended": EndRecord(status="completed")}))
     clock[0] = 11.0
     assert await manager.get_state("CA1") is None
+
+
+async def test_a_call_that_has_ended_is_kept_for_a_time_of_its_own() -> None:
+    clock = [0.0]
+    manager = InMemoryStateManager(100, ended_ttl_seconds=10, clock=lambda: clock[0])
+    state = await manager.create_state("CA1")
+    await manager.create_state("CA2")
+    await manager.update_state(state.model_copy(update={"ended": EndRecord(status="completed")}))
+    clock[0] = 11.0
+    assert await manager.get_state("CA1") is None
+    assert await manager.get_all_call_sids() == ["CA2"]

@@ -56,6 +56,15 @@ async def test_an_ended_call_leaves_the_index_and_keeps_its_state(manager, redis
     assert await redis_client.ttl(keys.state("CA1")) > 90
 
 
+async def test_a_call_that_has_ended_is_kept_for_a_time_of_its_own(redis_client) -> None:
+    manager = RedisStateManager(redis_client, 100, ended_ttl_seconds=10)
+    state = await manager.create_state("CA1")
+    assert await redis_client.ttl(keys.state("CA1")) > 90
+    state.ended = EndRecord(status="completed")
+    await manager.update_state(state)
+    assert 0 < await redis_client.ttl(keys.state("CA1")) <= 10
+
+
 async def test_the_version_is_found_wherever_it_stands_in_the_json(manager, redis_client) -> None:
     state = await manager.create_state("CA1")
     shuffled = dict(reversed(json.loads(state.model_dump_json()).items()))

@@ -4,6 +4,7 @@
 --       'gone' if it cannot be read
 --       6 state JSON  7 state's life (ms)  8 result JSON  9 message for listeners  10 "1" if the call is over
 --       11 "1" to go on with the next turn  12 lease (ms)  13 job id  14 job function
+--       15 how long the results are kept once no turn waits (ms)
 -- Returns {status, next turn's {attempt, ending, streamed, turn, interruption, its id} or false, state or false}; instead of the next turn
 --         'left' where turns wait and, the hub lying in another slot, nobody has been woken for them
 -- include: call_clock
@@ -47,6 +48,7 @@ local function go_on()
     return {1, flags[1] or '', flags[2] or '', body, cut_off(inbox, turns, id, false), id}
   end
   redis.call('HSET', lease, 'holder', '', 'until', 0)
+  if not id and redis.call('PTTL', turns) > tonumber(ARGV[15]) then redis.call('PEXPIRE', turns, ARGV[15]) end
   if not KEYS[7] then return id and 'left' or false end
   if not id then
     redis.call('ZREM', KEYS[7], call_sid)
