@@ -15,7 +15,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.errors import BadSetting
 from orchestrator.redis.cluster_pool import ClusterPool
-from orchestrator.redis.pool import QueueingPool, RetryFor, SentinelPool
+from orchestrator.redis.pool import QueueingPool, RetryFor
+from orchestrator.redis.sentinel_pool import SentinelPool
 from orchestrator.redis.steady import (
     RovingConnection,
     RovingTLSConnection,
@@ -117,7 +118,7 @@ def connection_pool(
     if url.is_sentinel:
         sentinel = _sentinel(url, settings)
         options["connection_class"] = SteadySentinelTLSConnection if url.is_tls else SteadySentinelConnection
-        return SentinelPool(url.service, sentinel, **options)  # type: ignore[no-untyped-call]
+        return SentinelPool(url.service, sentinel, **options)
     host, port = url.hosts[0]
     connection_class = SteadyTLSConnection if url.is_tls else SteadyConnection
     return QueueingPool(connection_class=connection_class, host=host, port=port, **options)

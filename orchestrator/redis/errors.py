@@ -80,7 +80,12 @@ _EXPLANATIONS = tuple(
             "is not a Sentinel. Use redis:// (or rediss://) with its address, or name the Sentinels.",
         ),
         (
-            r"No master found for \S+ : ",
+            r"its Sentinels have no quorum",
+            "has Sentinels that do not reach a quorum of each other: whom they name may not be the master any more. "
+            "Look at the Sentinels and the network between them; SENTINEL RESET makes them forget those that are gone.",
+        ),
+        (
+            r"its Sentinels do not answer|No master found for \S+ : ",
             "has no Sentinel that answers. Check the hosts and ports in REDIS_URL and that they run.",
         ),
         (

@@ -1,7 +1,6 @@
 """What redis-py lacks under load and faults: a pool that queues and a retry by time."""
 
 import asyncio
-import contextlib
 import itertools
 import time
 from collections.abc import Awaitable, Callable
@@ -9,15 +8,11 @@ from typing import Any, TypeVar
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import MasterNotFoundError, SentinelConnectionPool
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 T = TypeVar("T")
-
-ASK_AGAIN_SECONDS = 0.5
-"""How often a pool that is used asks the Sentinels who is the master."""
 
 
 class QueueingPool(ConnectionPool):
@@ -61,66 +56,6 @@ class QueueingPool(ConnectionPool):
             self._slots.release()
         else:
             await self.release(connection)
-
-
-class SentinelPool(SentinelConnectionPool, QueueingPool):
-    """The same for the master that Sentinels name; closing it closes the connections to the Sentinels too.
-
-    Who was the master may go on believing it for seconds after a planned failover or a partition, and take writes that
-    will be lost. So a pool in use asks the Sentinels twice a second, and leaves a master that they no longer name.
-    """
-
-    _asked_at = 0.0
-
-    async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> Any:
-        """A connection to the master."""
-        now = time.monotonic()
-        if self.master_address is not None and now - self._asked_at > ASK_AGAIN_SECONDS:
-            self._asked_at = now
-            with contextlib.suppress(RedisError, OSError, TimeoutError):  # without Sentinels, the master goes on
-                await self.get_master_address()
-        return await super().get_connection(command_name, *keys, **options)
-
-    async def get_master_address(self) -> Any:
-        """Where the master is. Connections that wait to be used are closed when it has moved.
-
-        In a failover the Sentinels list the old master until the last replica follows the new one; asked for the
-        address by name, they give the new one as soon as there is one. Raises `MasterNotFoundError`.
-        """
-        former = self.master_address
-        try:
-            address = await self.sentinel_manager.discover_master(self.service_name)
-        except MasterNotFoundError:
-            address = await self._promoted()
-            if former is None or address in (None, former):
-                raise
-        else:
-            address = await self._promoted() or address
-        if address != former:
-            self.master_address = address
-            await self.disconnect(inuse_connections=False)
-        return address
-
-    async def _promoted(self) -> Any:
-        with contextlib.suppress(RedisError, OSError, TimeoutError):
-            first = self.sentinel_manager.sentinels[0]  # the one that answered last
-            return await first.sentinel_get_master_addr_by_name(self.service_name)
-        return None
-
-    async def release(self, connection: Any) -> None:
-        """Take a connection back; one to a former master is closed, and goes to the present one when it is used."""
-        try:
-            if (connection.host, connection.port) != self.master_address:
-                await connection.disconnect(nowait=True)
-        finally:
-            await super().release(connection)
-
-    async def disconnect(self, inuse_connections: bool = True) -> None:
-        """Close connections: all, or (after a failover) the idle ones."""
-        await super().disconnect(inuse_connections)
-        if inuse_connections:
-            for sentinel in self.sentinel_manager.sentinels:
-                await sentinel.aclose()
 
 
 class RetryFor(Retry):

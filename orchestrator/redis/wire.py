@@ -11,7 +11,8 @@ from orchestrator.redis.cluster_pool import ClusterPool
 from orchestrator.redis.cluster_wire import ClusterWire
 from orchestrator.redis.damage import is_wrong_type, set_aside
 from orchestrator.redis.multiplexed import Wire
-from orchestrator.redis.pool import QueueingPool, SentinelPool
+from orchestrator.redis.pool import QueueingPool
+from orchestrator.redis.sentinel_pool import SentinelPool
 
 
 def command_of(redis: Redis, *, blocks: bool = False) -> Callable[..., Any]:
