@@ -22,6 +22,7 @@ from orchestrator.redis.errors import explain
 from orchestrator.redis.wire import command_of
 from orchestrator.settings import Settings
 
+OF_A_CLIENT = {"decode_responses", "max_connections", "block_seconds"}
 DEBIAN_REDIS = "/usr/bin/redis-server"
 
 needs_tls_server = pytest.mark.skipif(
@@ -31,8 +32,8 @@ needs_tls_server = pytest.mark.skipif(
 
 @asynccontextmanager
 async def client(url: str, **options):
-    """A client by the product's own settings."""
-    taken = {name: options.pop(name) for name in list(options) if name in Settings.model_fields}
+    """A client by the product's own settings. `max_connections` is the client's, not the ingress's."""
+    taken = {name: options.pop(name) for name in list(options) if name in Settings.model_fields.keys() - OF_A_CLIENT}
     made = connect(Settings(redis_url=url, **taken), **options)
     try:
         yield made
