@@ -10,6 +10,7 @@ import asyncio
 import sys
 from urllib.parse import urlsplit
 
+from orchestrator.cli.numbers import pace
 from orchestrator.settings import Settings, load_settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pace",
-        type=_pace,
+        type=pace,
         metavar="CHARACTERS",
         help="on a relay: how many characters the agent says in a second, 0 for all at once "
         "(default: 15 at a terminal, 0 for a script)",
@@ -66,13 +67,6 @@ def run(args: argparse.Namespace) -> int:
         ),
     )
     return asyncio.run(TerminalPhone(line, url, channel=args.channel).talk())
-
-
-def _pace(text: str) -> float:
-    characters = float(text)
-    if not 0 <= characters < 100_000:
-        raise ValueError
-    return characters
 
 
 def _characters_per_second(given: float | None) -> float:

@@ -15,6 +15,7 @@ import asyncio
 import sys
 from datetime import datetime
 
+from orchestrator.cli.numbers import positive
 from orchestrator.cli.paint import Paint
 from orchestrator.cli.used_redis import with_used_redis
 from orchestrator.conversation.turn import now
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("deed", nargs="?", default="list", choices=deeds, help="default: %(default)s")
     parser.add_argument("key", nargs="?", metavar="SID/TURN", help="which turn; the SID will do if it has one")
     parser.add_argument(
-        "--timeout", type=float, default=60, metavar="SECONDS", help="how long to wait for a reply (default: 60)"
+        "--timeout", type=positive, default=60, metavar="SECONDS", help="how long to wait for a reply (default: 60)"
     )
 
 

@@ -13,6 +13,7 @@ import sys
 from contextlib import suppress
 
 from orchestrator.cli.embedded import EmbeddedServer, readable
+from orchestrator.cli.numbers import count, port
 from orchestrator.cli.output import Output
 from orchestrator.cli.paint import Paint
 from orchestrator.cli.program import Program
@@ -32,23 +33,14 @@ class PortTaken(VoiceAgentError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `voiceagent dev`."""
-    parser.add_argument(
-        "--workers", type=_count, default=2, metavar="N", help="how many workers (default: %(default)s)"
-    )
-    parser.add_argument("--port", type=int, help="where web listens (default: PORT, or 8000)")
+    parser.add_argument("--workers", type=count, default=2, metavar="N", help="how many workers (default: %(default)s)")
+    parser.add_argument("--port", type=port, help="where web listens (default: PORT, or 8000)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run until a signal comes. 0 when everything stopped cleanly."""
     overrides = {} if args.port is None else {"port": args.port}
     return asyncio.run(Development(load_settings(**overrides), args.workers).run())
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return count
 
 
 class Development:

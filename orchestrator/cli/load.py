@@ -15,6 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING, get_args
 
 from orchestrator.cli.call import public_url_of, server_url, token_of
+from orchestrator.cli.numbers import count, not_negative, positive, share
 from orchestrator.load.arrivals import Arrival, pauses
 from orchestrator.settings import Settings, load_settings
 
@@ -31,26 +32,26 @@ LINE_SECONDS = 5.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `voiceagent load`."""
     parser.add_argument("--url", metavar="URL", help="the server to load (default: http://127.0.0.1:PORT)")
-    parser.add_argument("--calls", type=_count, default=100, metavar="N", help="how many calls (default: %(default)s)")
-    parser.add_argument("--turns", type=_count, default=5, metavar="M", help="turns of each (default: %(default)s)")
+    parser.add_argument("--calls", type=count, default=100, metavar="N", help="how many calls (default: %(default)s)")
+    parser.add_argument("--turns", type=count, default=5, metavar="M", help="turns of each (default: %(default)s)")
     parser.add_argument("--channel", choices=CHANNELS, default="gather", help="how to talk (default: %(default)s)")
     parser.add_argument(
         "--arrival", choices=get_args(Arrival), default="ramp",
         help="all at once, evenly, or at random (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--rate", type=_positive, default=20.0, metavar="R",
+        "--rate", type=positive, default=20.0, metavar="R",
         help="calls that begin a second, for ramp and poisson (default: %(default)g)",
     )  # fmt: skip
     parser.add_argument(
-        "--think", type=_seconds, default=0.0, metavar="S", help="seconds before each turn (default: %(default)g)"
+        "--think", type=not_negative, default=0.0, metavar="S", help="seconds before each turn (default: %(default)g)"
     )
     parser.add_argument(
-        "--interrupt", type=_share, default=0.0, metavar="SHARE",
+        "--interrupt", type=share, default=0.0, metavar="SHARE",
         help="on a relay: the share of answers that callers cut off, 0 to 1 (default: %(default)g)",
     )  # fmt: skip
     parser.add_argument(
-        "--pace", type=_seconds, default=0.0, metavar="CHARACTERS",
+        "--pace", type=not_negative, default=0.0, metavar="CHARACTERS",
         help="on a relay: how many characters the agent says in a second (default: 0, all at once)",
     )  # fmt: skip
     parser.add_argument("--token", help="sign with this (default: TWILIO_AUTH_TOKEN)")
@@ -162,27 +163,3 @@ class Progress:
             f"{seconds:4.0f} s  {len(ledger.calls)}/{self._calls} calls begun, {ledger.live} live, "
             f"{len(answered)} turns ({len(answered) / seconds:.0f}/s{p95})" + (f", {errors} errors" if errors else "")
         )
-
-
-def _count(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    if not float(text) > 0:
-        raise argparse.ArgumentTypeError("more than 0")
-    return float(text)
-
-
-def _seconds(text: str) -> float:
-    if not float(text) >= 0:
-        raise argparse.ArgumentTypeError("0 or more")
-    return float(text)
-
-
-def _share(text: str) -> float:
-    if not 0 <= float(text) <= 1:
-        raise argparse.ArgumentTypeError("0 to 1")
-    return float(text)

@@ -25,7 +25,14 @@ EPILOG = """Start with `voiceagent dev`, then `voiceagent call` in a second term
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code: 0 done, 1 it failed, 2 it was asked for wrongly."""
     words = list(sys.argv[1:] if argv is None else argv)
-    args = parser_for(words).parse_args(words)
+    parser = parser_for(words)
+    if not words:
+        parser.print_help()
+        return 0
+    args, unknown = parser.parse_known_args(words)
+    if unknown:  # told by the command's own parser, with its usage: argparse leaves it to the outer one
+        refuse = parser.error if words[0] in unknown else args.refuse
+        refuse(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(args.run(args))
     except BadSetting as error:
@@ -60,7 +67,7 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
         )
         if module is not None:
             module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            command.set_defaults(run=module.run, refuse=command.error)
     return parser
 
 
