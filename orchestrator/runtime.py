@@ -37,6 +37,8 @@ class Runtime:
     breaker: "Breaker | None" = None
     documents: RelayDocuments = field(default_factory=MemoryRelayDocuments)
     lines: "LineCheck | None" = None
+    listener: str = ""
+    """The channel on which replies come from Redis; "" when they come from this process."""
 
     async def vitals(self) -> "Vitals | None":
         """How Redis, the workers and the queue are; None when there are none. Never raises."""

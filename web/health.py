@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from orchestrator.redis.url import parse_redis_url
 from orchestrator.version import code_version
 from web.api.key import check_key
-from web.ingress import ingress_of
+from web.ingress import Ingress, ingress_of
 from web.vitals import health_checks_of
 
 
@@ -45,8 +46,17 @@ async def detailed(request: Request) -> Response:
         "version": code_version(settings),
         "worker_versions": await checks.worker_versions(),
         "checks": dict(found.checks),
+        "redis": _redis(ingress_of(request)),
     }
     return _page(content, found.http_status)
+
+
+def _redis(ingress: Ingress) -> dict[str, object] | None:
+    """Which Redis this process uses, without secrets, and on which channel it hears replies there; None without one."""
+    if not ingress.settings.use_redis:
+        return None
+    url = parse_redis_url(ingress.settings.effective_redis_url())
+    return {"url": str(url), "database": url.db, "listener": ingress.runtime.listener}
 
 
 def _page(content: dict[str, object], status: int) -> Response:

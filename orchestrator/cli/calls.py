@@ -20,6 +20,7 @@ from orchestrator.settings import load_settings
 
 TIMEOUT_SECONDS = 15
 LIMIT = 1000
+NO_KEY = 401
 HEADINGS = ("CALL", "SINCE", "TURNS", "CHANNEL", "PHASE")
 
 
@@ -92,7 +93,16 @@ def _get(url: str, key: str | None) -> Any:
         raise ServerRefused(f"GET {url} failed: {error or type(error).__name__}.") from None
     if response.is_success:
         return response
+    if response.status_code == NO_KEY:
+        raise ServerRefused(f"{url.partition('/calls')[0]} {why_not_let_in(key)}")
     raise ServerRefused(_reason(response.status_code, response.text, url))
+
+
+def why_not_let_in(key: str | None) -> str:
+    """What is wrong with the key that a server's API has answered with 401."""
+    if not key:
+        return "wants a key, and none is set here. Set API_KEY to the server's (`voiceagent dev` shows what it made)."
+    return "has another key than the API_KEY that is set here. Set it to the server's."
 
 
 def _reason(status: int, body: str, url: str) -> str:

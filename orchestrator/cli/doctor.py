@@ -17,8 +17,10 @@ from dataclasses import asdict
 from orchestrator.cli.call import server_url
 from orchestrator.cli.paint import Paint
 from orchestrator.cli.used_redis import with_used_redis
+from orchestrator.cli.web_status import asked_web
 from orchestrator.doctor.diagnosis import diagnose
 from orchestrator.doctor.finding import Finding, exit_code
+from orchestrator.doctor.web import judge_web
 from orchestrator.redis.examination import examine
 from orchestrator.settings import Settings, given_variables, load_settings
 
@@ -27,7 +29,6 @@ VERDICTS = ("All is well.", "Calls are answered; some things should be changed."
 STATUSES = ("healthy", "warnings", "problems")
 INDENT = 15
 WIDEST = 110
-WEB_SECONDS = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,26 +50,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _examined(settings: Settings, url: str) -> list[Finding]:
-    facts = await examine(settings) if settings.use_redis else None
-    return [*diagnose(settings, facts, given_variables()), await _web(url)]
-
-
-async def _web(url: str) -> Finding:
-    import httpx
-
-    try:
-        async with httpx.AsyncClient(trust_env=False, timeout=WEB_SECONDS) as client:
-            answer = await client.get(f"{url}/health")
-        status = answer.json()["status"]
-    except (httpx.TransportError, httpx.InvalidURL):
-        return Finding(
-            "web", "warning", f"Nothing answers at {url}.", "Start it: python -m web; or say where it is: --url URL"
-        )
-    except (ValueError, KeyError, TypeError):
-        return Finding("web", "warning", f"What answers at {url} is no VoiceAgent.", "Say where it is: --url URL")
-    if status == "healthy":
-        return Finding("web", "ok", f"Web answers at {url}: {status}.")
-    return Finding("web", "warning", f"Web answers at {url}: {status}.", f"{url}/health/detailed says why.")
+    web = await asked_web(url, settings)
+    facts = await examine(settings, web.listener) if settings.use_redis else None
+    return [*diagnose(settings, facts, given_variables()), *judge_web(web, settings, facts)]
 
 
 def page(findings: Sequence[Finding], paint: Paint) -> list[str]:

@@ -78,7 +78,7 @@ async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
     )
     dispatcher = await stack.enter_async_context(split)
     states = RolloutStateManager(shared, memory, settings.redis_rollout_percent, in_memory=dispatcher.is_local)
-    return Runtime(settings, states, dispatcher, redis, breaker, documents, lines)
+    return Runtime(settings, states, dispatcher, redis, breaker, documents, lines, channel)
 
 
 def _shared_states(settings: Settings, redis: Redis) -> tuple[StateManagerBase, StateManagerBase | None]:

@@ -73,7 +73,8 @@ class SystemFacts:
 class Facts:
     """All of it. `trouble` is the sentence that says why Redis could not be used, or "".
 
-    `forbidden` names commands that the user may not run, with what is therefore unknown.
+    `forbidden` names commands that the user may not run, with what is therefore unknown. `has_listener` is whether the
+    web process that was asked hears replies in this Redis; None when that was not to be seen.
     """
 
     place: str
@@ -86,3 +87,4 @@ class Facts:
     system: SystemFacts | None = None
     forbidden: tuple[str, ...] = ()
     fast_parser: bool = True
+    has_listener: bool | None = None

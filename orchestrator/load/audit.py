@@ -69,7 +69,8 @@ class Auditor:
         try:
             response = await self._server.client.get(self._url(call), headers=self._server.headers)
             if response.status_code in (401, 403):
-                self.findings.impossible = "the server does not open its API to us; set API_KEY"
+                key = "the API_KEY that is set here is another than its own" if self._server.api_key else "set API_KEY"
+                self.findings.impossible = f"the server does not open its API to us; {key}"
                 return None
             if response.status_code == 404:
                 answered = [turn for turn in call.turns if turn.is_over]

@@ -38,15 +38,15 @@ _EXPLANATIONS = tuple(
         ),
         (
             r"called without any password|no password is set",
-            "has no password, but one is set. Take it out of REDIS_PASSWORD or REDIS_URL.",
+            "has no password, but one is set. Take it out of REDIS_URL, or of REDIS_PASSWORD if there is no REDIS_URL.",
         ),
         (
             r"Authentication required|NOAUTH",
-            "wants a password. Set REDIS_PASSWORD, or put it into REDIS_URL.",
+            "wants a password. Put it into REDIS_URL, or set REDIS_PASSWORD if there is no REDIS_URL.",
         ),
         (
             r"WRONGPASS|invalid username-password|invalid password|Invalid Username",
-            "refuses the user or the password. Check REDIS_PASSWORD, or both in REDIS_URL.",
+            "refuses the user or the password. Check both in REDIS_URL, or REDIS_PASSWORD if there is no REDIS_URL.",
         ),
         (
             r"NoPermissionError|NOPERM|no permissions|can't access",
@@ -134,13 +134,39 @@ _EXPLANATIONS = tuple(
         ),
     )
 )
+_OF_SENTINELS = tuple(
+    (re.compile(pattern, re.IGNORECASE), sentence)
+    for pattern, sentence in (
+        (
+            r"called without any password|no password is set",
+            "has Sentinels without a password of their own, but one is set. Take sentinel_password out of REDIS_URL.",
+        ),
+        (
+            r"Authentication required|NOAUTH",
+            "has Sentinels that want a password of their own. Add ?sentinel_password=… at the end of REDIS_URL; "
+            "the password before the @ is that of the servers.",
+        ),
+        (
+            r"WRONGPASS|invalid username-password|invalid password|Invalid Username",
+            "has Sentinels that refuse the user or the password. Check sentinel_username and sentinel_password at the "
+            "end of REDIS_URL.",
+        ),
+        (
+            r"NoPermissionError|NOPERM|no permissions|can't access",
+            "has Sentinels whose user may not ask for the master. Give that user +sentinel and +ping there.",
+        ),
+    )
+)
+"""The same where it was a Sentinel that raised it."""
+_SENTINELS_SAID = "No master found for"
 _UNKNOWN = "does not do what it was asked. Check that it runs and that REDIS_URL is right."
 
 
 def explain(error: BaseException, url: str = "") -> str:
     """One sentence about what `error` means and what to do. `url` says where; its secrets are left out."""
     text = " ".join(_texts(error))
-    sentence = next((says for pattern, says in _EXPLANATIONS if pattern.search(text)), _UNKNOWN)
+    explanations = (_OF_SENTINELS if _SENTINELS_SAID in text else ()) + _EXPLANATIONS
+    sentence = next((says for pattern, says in explanations if pattern.search(text)), _UNKNOWN)
     return f"{_subject(url)} {sentence}"
 
 

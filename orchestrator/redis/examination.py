@@ -28,8 +28,11 @@ LONGEST_SECONDS = 30.0
 OPTIONS = ("min-replicas-to-write", "min-replicas-max-lag", "appendfsync", "cluster-node-timeout")
 
 
-async def examine(settings: Settings) -> Facts:
-    """The facts about the Redis of `settings`. Raises nothing but `BadSetting`."""
+async def examine(settings: Settings, listener: str = "") -> Facts:
+    """The facts about the Redis of `settings`, and whether somebody listens on the channel `listener` there.
+
+    Raises nothing but `BadSetting`.
+    """
     url = parsed_url(settings)
     kind = "sentinel" if url.is_sentinel else "cluster" if url.is_cluster else "standalone"
     facts: dict[str, Any] = {"place": url.place, "is_encrypted": url.is_tls, "has_password": bool(url.password)}
@@ -38,10 +41,11 @@ async def examine(settings: Settings) -> Facts:
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
             if isinstance(redis.connection_pool, ClusterPool):
-                facts |= await _cluster(redis, redis.connection_pool, forbidden)
+                facts |= await _cluster(redis, redis.connection_pool, forbidden, listener)
             else:
                 facts["servers"] = (await _server(redis, url.place, forbidden),)
                 facts["system"] = await _system(redis, [redis])
+                facts["has_listener"] = await _has_listener([redis], listener)
     except (RedisError, OSError) as error:
         return Facts(**facts, kind=kind, trouble=explain(error, settings.effective_redis_url()))
     finally:
@@ -49,8 +53,8 @@ async def examine(settings: Settings) -> Facts:
     return Facts(**facts, kind=kind, forbidden=tuple(dict.fromkeys(forbidden)), fast_parser=HIREDIS_AVAILABLE)
 
 
-async def _cluster(redis: Redis, pool: ClusterPool, forbidden: list[str]) -> dict[str, Any]:
-    """`cluster`, `servers` (each node), and `system` where all slots can be read."""
+async def _cluster(redis: Redis, pool: ClusterPool, forbidden: list[str], listener: str) -> dict[str, Any]:
+    """`cluster`, `servers` (each node), `has_listener`, and `system` where all slots can be read."""
     topology = pool.topology
     await topology.refresh()
     nodes = {address: Redis(connection_pool=pool.node(address)) for address in topology.nodes}
@@ -64,9 +68,21 @@ async def _cluster(redis: Redis, pool: ClusterPool, forbidden: list[str]) -> dic
         ),
     )
     found: dict[str, Any] = {"cluster": cluster, "servers": tuple(servers)}
+    found["has_listener"] = await _has_listener([nodes[a] for a in nodes if "{}:{}".format(*a) in reached], listener)
     if not cluster.slots_away:
         found["system"] = await _system(redis, [nodes[address] for address in topology.masters])
     return found
+
+
+async def _has_listener(nodes: list[Redis], channel: str) -> bool | None:
+    """Whether anybody listens on the channel at one of the nodes; None when there is no channel, or we may not ask."""
+    if not channel:
+        return None
+    try:
+        told = [await node.pubsub_numsub(channel) for node in nodes]
+    except NoPermissionError:
+        return None
+    return any(count > 0 for answer in told for _, count in answer)
 
 
 async def _node(redis: Redis, place: str, forbidden: list[str]) -> ServerFacts:

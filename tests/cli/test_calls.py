@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from starlette.responses import JSONResponse, Response
+from support.ingress import started_ingress
 from support.terminal import run_script
 from support.twiml_server import serve_twiml
 
@@ -79,7 +80,7 @@ async def test_live_calls_are_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        ('{"error": "Wrong key."}', 401, "voiceagent: Wrong key."),
+        ('{"error": "Busy."}', 503, "voiceagent: Busy."),
         ("<html/>", 502, "answered 502. Is that a VoiceAgent server?"),
     ],
 )
@@ -114,3 +115,20 @@ async def test_what_a_caller_sent_has_no_power_over_the_terminal(tmp_path: Path)
     assert not [letter for letter in shown + listed if not letter.isprintable() and letter != "\n"]
     assert r"clear\x1b[2J it" in shown
     assert r"Yes\x1b[2J. And?" in shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({}, "wants a key, and none is set here. Set API_KEY to the server's (`voiceagent dev` shows what it made)."),
+        ({"API_KEY": "hush-hush"}, "has another key than the API_KEY that is set here. Set it to the server's."),
+    ],
+)
+async def test_no_key_and_a_wrong_one_are_told_apart(tmp_path: Path, settings: dict[str, str], says: str) -> None:
+    async with started_ingress(api_key="the-key") as ingress:
+        code, _, errors = await run_script("calls", "--url", ingress.url, cwd=tmp_path, settings=settings)
+        code_of_one, _, errors_of_one = await run_script(
+            "calls", "CA1", "--url", ingress.url, cwd=tmp_path, settings=settings
+        )
+    assert code == code_of_one == 1
+    assert errors == errors_of_one == f"voiceagent: {ingress.url} {says}\n"

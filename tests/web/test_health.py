@@ -50,7 +50,7 @@ async def test_the_judgement_follows_the_vital_signs(start_ingress, signs, overa
 async def assert_judged(ingress: Ingress, overall: str, parts: list[str], *, ready: bool) -> None:
     response = await ingress.client.get("/health/detailed")
     body = response.json()
-    assert set(body) == {"status", "version", "worker_versions", "checks"}
+    assert set(body) == {"status", "version", "worker_versions", "checks", "redis"}
     assert body["status"] == overall
     assert [body["checks"][name]["status"] for name in ("redis", "workers", "queue")] == parts
     assert all(check["message"] for check in body["checks"].values())

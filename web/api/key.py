@@ -28,5 +28,7 @@ def check_key(connection: HTTPConnection, settings: Settings) -> None:
 def _check_bearer(connection: HTTPConnection, key: str) -> None:
     scheme, _, given = connection.headers.get("authorization", "").partition(" ")
     is_right = hmac.compare_digest(given.strip().encode("latin-1"), key.encode())
-    if scheme.lower() != "bearer" or not is_right:
+    if scheme.lower() != "bearer":
         raise HTTPException(401, "Send the header Authorization: Bearer API_KEY.", {"WWW-Authenticate": "Bearer"})
+    if not is_right:
+        raise HTTPException(401, "The key that was sent is not this server's API_KEY.", {"WWW-Authenticate": "Bearer"})
