@@ -12,7 +12,8 @@
     ├── UnreadableState        what is stored for a call is no state that this version knows
     ├── UnknownCall            the call has no state: it never began, or its TTL ran out
     ├── CallEnded              the call is over; the turn is dropped
-    │   └── CallErased         it was erased, and a provider's webhook must not begin it anew
+    │   ├── CallErased         it was erased, and a provider's webhook must not begin it anew
+    │   └── CallFull           it holds as many turns, or bytes, as a call may
     ├── CallRefused            no room for a new call
     ├── TurnRejected           the agent's overlap policy is `reject` and a turn is running
     └── StoreUnavailable       Redis does not answer; the caller may try again
@@ -77,6 +78,10 @@ class CallEnded(VoiceAgentError):
 
 class CallErased(CallEnded):
     """The call was erased. A webhook of it that comes again does nothing; start a new call."""
+
+
+class CallFull(CallEnded):
+    """The call holds as much as a call may, 1,000 turns or 1 MB, and has ended. Start a new call."""
 
 
 class CallRefused(VoiceAgentError):

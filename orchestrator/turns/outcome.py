@@ -7,6 +7,7 @@ from orchestrator.conversation.actions import Action, HangUp, SetLanguage
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import CallStatus, ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.turn import Turn
+from orchestrator.turns.bounds import MOST_TURNS, TOO_LONG_REASON
 from orchestrator.turns.running import RunningTurn, Stop
 
 APOLOGY = "I'm sorry, something went wrong on my side. Could you please say that again?"
@@ -102,8 +103,11 @@ def committed_state(
 def with_record(
     base: ConversationState | None, after: ConversationState | None, record: TurnRecord
 ) -> ConversationState | None:
-    """What to commit upon `base`: `base` itself where there is none, or where it has the record."""
+    """What to commit upon `base`: `base` itself where there is none, where it has the record, or where it is over and
+    full."""
     if base is None or base.record_of(record.turn_id) is not None:
+        return base
+    if base.ended is not None and len(base.turns) >= MOST_TURNS:
         return base
     return committed_state(base, after, record)
 
@@ -114,7 +118,10 @@ def ended(state: ConversationState, record: TurnRecord) -> ConversationState:
         status: CallStatus = record.text if record.text in get_args(CallStatus) else "completed"  # type: ignore[assignment]
         end = EndRecord(status=status, reason="caller or provider ended the call")
     elif any(isinstance(action, HangUp) for action in record.reply.actions):
+        hung_up = [action.reason for action in record.reply.actions if isinstance(action, HangUp)]
         end = EndRecord(status="completed", reason="agent hung up")
+        if TOO_LONG_REASON in hung_up:
+            end.reason = TOO_LONG_REASON
     else:
         return state
     return state.model_copy(update={"status": end.status, "ended": end})

@@ -53,13 +53,16 @@ class RedisDeadLetters:
 
     async def erase(self, call_sid: str) -> int:
         """Throw away all letters of a call, also those that cannot be read; how many there were."""
-        pattern = re.sub(r"([\\*?\[\]^-])", r"\\\1", call_sid) + "/*"
+        named = call_sid[:LONGEST_NAME]  # what could not be read may be kept under that
+        owners = (call_sid, named)
+        pattern = re.sub(r"([\\*?\[\]^-])", r"\\\1", named) + "*/*"
 
         async def erase() -> int:
             found = 0
             async for name, text in self._redis.hscan_iter(keys.DEAD_LETTERS, match=pattern, count=PAGE):
                 letter = _read(text)
-                if letter is None or letter.turn.call_sid == call_sid:  # another call's SID may begin like this one's
+                is_its = text_of(name).startswith(f"{named}/") if letter is None else letter.turn.call_sid in owners
+                if is_its:  # another call's SID may begin like this one's
                     found += await cast(Awaitable[int], self._redis.hdel(keys.DEAD_LETTERS, name))
             return found
 

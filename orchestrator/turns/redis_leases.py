@@ -93,6 +93,7 @@ class RedisTurnLeases(RedisTurnReading):
             unreadable=unreadable,
             confirmed=not self._scripts.are_confirmed,
             interruption=interruption(later),
+            stored_bytes=len(stored) if stored and self.states is None else None,
         )
 
     async def _discard(self, lease: Lease, turn_id: bytes, body: bytes) -> None:

@@ -215,7 +215,7 @@ class RedisTurnStore(RedisTurnLeases):
                 await self.hub.entered(lease.call_sid)
             elif written and written.ended and answer[0] == b"committed":
                 await self.hub.ended(lease.call_sid)
-        return await self._commit_answer(claim, written, answer)
+        return await self._commit_answer(claim, written, answer, state_json)
 
     async def _write_elsewhere(self, state: ConversationState | None, record: TurnRecord) -> ConversationState | None:
         """Commit a state that another store keeps. Repeating it after a lost answer finds the record there."""
@@ -230,7 +230,9 @@ class RedisTurnStore(RedisTurnLeases):
                 return stored
             raise
 
-    async def _commit_answer(self, claim: Claim, written: ConversationState | None, answer: Sequence[Any]) -> Commit:
+    async def _commit_answer(
+        self, claim: Claim, written: ConversationState | None, answer: Sequence[Any], state_json: bytes
+    ) -> Commit:
         status, following, stored = answer
         name = status.decode()
         if name in ("conflict", "recorded"):
@@ -252,6 +254,7 @@ class RedisTurnStore(RedisTurnLeases):
             ending=ending == b"1",
             streamed=streamed == b"1",
             interruption=interruption(later),
+            stored_bytes=len(stored or state_json) if self.states is None else None,
         )
         return Commit(name, following, written)
 

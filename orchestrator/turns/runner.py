@@ -12,6 +12,7 @@ from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import UnreadableState
+from orchestrator.turns import bounds
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.messages import Arrival
 from orchestrator.turns.patient_store import PatientStore
@@ -114,6 +115,9 @@ class TurnRunner:
             record = outcomes.dropped(claim.turn, epoch=claim.lease.epoch)
         elif (known := state.record_of(claim.turn.turn_id)) is not None:
             record = known
+        elif bounds.is_full(claim, state):
+            state = self._prepared(running, state)
+            record = bounds.last_record(claim, state)
         elif claim.turn.kind == "interrupted" and not self.agent.interruptions:
             state = outcomes.note_what_was_heard(state, claim.turn.text, claim.turn.interrupts)
             record = TurnRecord.of(claim.turn, "replied", Reply(), epoch=claim.lease.epoch)
@@ -125,6 +129,9 @@ class TurnRunner:
             except _LeftOff as left:
                 await self._leave(claim, left.stop)
                 return None
+
+        if state is not None and state.record_of(record.turn_id) is None:
+            record, after = bounds.fitted(claim, state, after, record)
 
         def keep() -> bool:  # what is unreadable to us is left to whoever comes next
             return not (self.draining or claim.unreadable)

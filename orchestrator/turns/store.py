@@ -43,7 +43,8 @@ class Claim:
     `unreadable` says that there is a state, of which this process can make nothing. One that is not `confirmed` may be
     taken back by a failover: `confirm` it before the agent begins. `interruption` waits behind the turn: if it is about
     this one, its caller has cut it off already. Where the turn was begun before, and its worker lost, that may be
-    words, too: the agent's `overlap` decides whether it gives way to them.
+    words, too: the agent's `overlap` decides whether it gives way to them. `stored_bytes` is the size of the state
+    where it is stored, if that is known.
     """
 
     lease: Lease
@@ -55,6 +56,7 @@ class Claim:
     unreadable: bool = False
     confirmed: bool = True
     interruption: Turn | None = None
+    stored_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

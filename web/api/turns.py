@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -9,6 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import first_of
+from orchestrator.errors import CallEnded, CallFull, StoreUnavailable, UnreadableState
+from orchestrator.turns.bounds import TOO_LONG_REASON, is_refusal
 from web.api.endpoint import call_sid_in
 from web.api.stream import EVENT_STREAM, TurnStream
 from web.api.text_turn import answer_of, read_text_turn
@@ -29,12 +32,17 @@ async def text_turn(ingress: Ingress, request: Request) -> Response:
     asked = await read_text_turn(request)
     turn = asked.turn(call_sid)
     streams = EVENT_STREAM in request.headers.get("accept", "")
-    pending = await ingress.runtime.dispatcher.submit_by(
-        turn, deadline_seconds=SUBMIT_SECONDS, opening=asked.opening, stream=streams
-    )
+    try:
+        pending = await ingress.runtime.dispatcher.submit_by(
+            turn, deadline_seconds=SUBMIT_SECONDS, opening=asked.opening, stream=streams
+        )
+    except CallEnded:
+        raise await _end_of(ingress, call_sid) from None
     recorded = pending.result
 
     def answered(result: TurnResult) -> None:
+        if is_refusal(result):
+            raise CallFull
         if recorded is None:
             _log_answer(ingress, result, time.monotonic() - began)
 
@@ -52,6 +60,15 @@ async def text_turn(ingress: Ingress, request: Request) -> Response:
         raise HTTPException(504, STILL_RUNNING)
     answered(result)
     return JSONResponse(answer_of(result))
+
+
+async def _end_of(ingress: Ingress, call_sid: str) -> CallEnded:
+    """Why a call takes no more turns."""
+    with suppress(StoreUnavailable, UnreadableState):
+        state = await ingress.runtime.states.get_state(call_sid)
+        if state is not None and state.ended is not None and state.ended.reason == TOO_LONG_REASON:
+            return CallFull()
+    return CallEnded()
 
 
 def _log_answer(ingress: Ingress, result: TurnResult, seconds: float) -> None:

@@ -1,0 +1,110 @@
+"""What one call may hold: 1,000 turns, and 1 MB of JSON. Then it ends politely.
+
+Each commit writes the whole state: without a bound, the traffic of a call grows with the square of its turns, and one
+caller who never stops fills Redis.
+"""
+
+import logging
+
+from orchestrator.conversation.actions import Gather, HangUp, Transfer
+from orchestrator.conversation.reply import Reply, TurnResult
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.turns.store import Claim
+
+logger = logging.getLogger(__name__)
+
+MOST_TURNS = 1000
+MOST_BYTES = 1_000_000
+RESERVED_BYTES = 4_000
+"""Kept free for the last record, and for the one of the call's end."""
+TOO_LONG = "We have talked for as long as one call can hold, so I have to end it here. Please call again. Goodbye."
+TOO_LONG_REASON = "the call holds as much as a call may"
+
+_ENDINGS = (HangUp, Transfer, Gather)
+
+
+def is_full(claim: Claim, state: ConversationState) -> bool:
+    """Whether the agent cannot take this turn any more, since its record would be the last, or would not fit."""
+    if claim.turn.kind == "ended":
+        return False
+    if len(state.turns) >= MOST_TURNS - 1:
+        return True
+    return _size(claim, state) + len(claim.turn.model_dump_json()) + RESERVED_BYTES > MOST_BYTES
+
+
+def last_record(claim: Claim, state: ConversationState) -> TurnRecord:
+    """The record of a turn that a full call answers with its end."""
+    _log(claim)
+    record = _with_end(TurnRecord.of(claim.turn, "replied", Reply(), epoch=claim.lease.epoch))
+    return record if _size(claim, state) + _length(record) <= MOST_BYTES else _cut(record)
+
+
+def fitted(
+    claim: Claim, state: ConversationState, after: ConversationState | None, record: TurnRecord
+) -> tuple[TurnRecord, ConversationState | None]:
+    """`record`, and what the agent changed, so that the state with them stays within the bound.
+
+    What does not fit is left out, and the call ends, unless it does anyway.
+    """
+    size = _size(claim, state)
+    spare = 0 if record.kind == "ended" or state.ended is not None else RESERVED_BYTES
+    if size + _growth(state, after, record) + spare <= MOST_BYTES:
+        return record, after
+    ends = state.ended is not None or record.kind == "ended" or record.outcome == "dropped" or _hangs_up(record)
+    last = record if ends else _with_end(record)
+    _log(claim)
+    for changed in (after, None):
+        if size + _growth(state, changed, last) <= MOST_BYTES:
+            return last, changed
+    return _cut(last), None
+
+
+def is_refusal(result: TurnResult) -> bool:
+    """Whether a turn was not run, because its call was full."""
+    return result.reply.text == TOO_LONG and any(
+        isinstance(action, HangUp) and action.reason == TOO_LONG_REASON for action in result.reply.actions
+    )
+
+
+def _size(claim: Claim, state: ConversationState) -> int:
+    """Of the state's JSON, in bytes."""
+    if claim.stored_bytes is None:
+        claim.stored_bytes = len(state.model_dump_json().encode())
+    return claim.stored_bytes
+
+
+def _growth(state: ConversationState, after: ConversationState | None, record: TurnRecord) -> int:
+    return _length(record) + (_kept(after) - _kept(state) if after is not None else 0)
+
+
+def _length(record: TurnRecord) -> int:
+    return len(record.model_dump_json().encode()) + 100  # what else changes with a turn: the version, times, a status
+
+
+def _kept(state: ConversationState) -> int:
+    return len(state.model_dump_json(include={"slots", "phase"}).encode())
+
+
+def _log(claim: Claim) -> None:
+    logger.warning(
+        "A call holds as much as a call may, and ends",
+        extra={"action": "call.full", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id},
+    )
+
+
+def _hangs_up(record: TurnRecord) -> bool:
+    return any(isinstance(action, HangUp) for action in record.reply.actions)
+
+
+def _with_end(record: TurnRecord) -> TurnRecord:
+    text = f"{record.reply.text.rstrip()} {TOO_LONG}" if record.reply.text.strip() else TOO_LONG
+    actions = [action for action in record.reply.actions if not isinstance(action, _ENDINGS)]
+    return record.model_copy(update={"reply": Reply(text=text, actions=[*actions, HangUp(reason=TOO_LONG_REASON)])})
+
+
+def _cut(record: TurnRecord) -> TurnRecord:
+    """Without the words, which do not fit."""
+    ending = [action for action in record.reply.actions if isinstance(action, HangUp)]
+    said = TOO_LONG if ending and ending[-1].reason == TOO_LONG_REASON else ""
+    changes = {"digits": "", "heard": None, "reply": Reply(text=said, actions=ending[:1])}
+    return record.model_copy(update={**changes, "text": record.text if record.kind == "ended" else ""})
