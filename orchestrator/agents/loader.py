@@ -33,11 +33,11 @@ def load_agent(name: str, transfer_to: str | None = None) -> Agent:
     if name == "echo":
         from orchestrator.agents.echo import echo
 
-        return Agent(name, echo, isolation="inline")
+        return Agent(name, echo, isolation="inline", speech_filter=False)
     if name == "receptionist":
         from orchestrator.agents.receptionist import Receptionist
 
-        return Agent(name, Receptionist(transfer_to).reply, isolation="inline")
+        return Agent(name, Receptionist(transfer_to).reply, isolation="inline", speech_filter=False)
     if not _is_dotted(name) or ":" not in name:
         raise BadAgent(f"AGENT={name!r} is no agent. Use echo, receptionist, llm, or package.module:object.")
     return _agent_of(name, found_object(name, "AGENT"))
@@ -93,6 +93,7 @@ def _agent_of(name: str, found: Any) -> Agent:
         overlap=_choice(name, carrier, "overlap", get_args(Overlap), None),
         isolation=_choice(name, carrier, "isolation", get_args(Isolation), "thread"),
         interruptions=_choice(name, carrier, "interruptions", (False, True), False),
+        speech_filter=_choice(name, carrier, "speech_filter", (False, True), True),
     )
 
 

@@ -3,7 +3,7 @@
 import inspect
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from copy import deepcopy
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic_core import to_json
 
 from orchestrator.agents.protocol import Agent, Part
+from orchestrator.agents.spoken_text import SpeechFilter
 from orchestrator.conversation.actions import ACTION_TYPES
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -107,15 +108,29 @@ def own_copy(state: ConversationState) -> ConversationState:
 async def parts_of(agent: Agent, turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
     """The agent's parts, each of them checked, and at last its state."""
     parts = _iterated(agent, turn, state)
+    speech = SpeechFilter(thoughts=agent.thoughts) if agent.speech_filter else None
     try:
         async for part in parts:
-            yield _checked(part)
+            checked = _checked(part)
+            for said in (checked,) if speech is None else _spoken(checked, speech):
+                yield said
+        if speech is not None and (rest := speech.end()):
+            yield rest
         check_state(state)
     except (SystemExit, KeyboardInterrupt) as error:  # an agent must not end the process that runs it
         raise BadReply(f"The agent tried to end the process ({type(error).__name__}). Yield HangUp().") from error
     finally:
         if hasattr(parts, "aclose"):
             await parts.aclose()
+
+
+def _spoken(part: Part, speech: SpeechFilter) -> Iterator[Part]:
+    """What is said and done of a part, once it went through the filter."""
+    text = speech.feed(part) if isinstance(part, str) else speech.pause()
+    if text:
+        yield text
+    if not isinstance(part, str):
+        yield part
 
 
 def _iterated(agent: Agent, turn: Turn, state: ConversationState) -> Any:

@@ -13,13 +13,16 @@ An object may also carry:
   interrupts goes on speaking, and their words come as a turn of their own; what was heard is in the state;
 - `isolation`: `"thread"` (the default for your agents: they run in an event loop of their own, so that one
   that blocks harms no other call) or `"inline"` (in the worker's own loop: a little faster; for code that
-  never blocks).
+  never blocks);
+- `speech_filter`: False to have its text said as it is. By default what a model may write and nobody can say is
+  left out: thoughts, Markdown, special tokens, emoji, calls of tools written as text.
 """
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from orchestrator.agents.spoken_text import UntaggedThoughts
 from orchestrator.conversation.actions import Action
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -39,3 +42,5 @@ class Agent:
     overlap: Overlap | None = None
     isolation: Isolation = "thread"
     interruptions: bool = False
+    speech_filter: bool = True
+    thoughts: UntaggedThoughts = field(default_factory=UntaggedThoughts, compare=False, repr=False)

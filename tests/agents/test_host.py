@@ -481,3 +481,26 @@ async def test_an_exit_in_a_task_of_an_agent_leaves_the_other_agents_alone(
     caplog.set_level(logging.WARNING)
     assert await parts(host.perform(agent(reply), TURN, state)) == ["still here"]
     assert "tried to end the process" in caplog.text
+
+
+@both
+async def test_what_nobody_can_say_is_neither_said_nor_kept(
+    host: AgentHost, state: ConversationState, isolation: Isolation
+) -> None:
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        for piece in ("<th", "ink>Secret", " plan.</think>", "**Four", ".** ", "<think>Again", "</think>"):
+            yield piece
+        yield HangUp()
+
+    assert await parts(host.perform(agent(reply, isolation), TURN, state)) == ["Four", ". ", HangUp()]
+
+
+@both
+async def test_an_agent_without_the_filter_is_heard_as_it_is(
+    host: AgentHost, state: ConversationState, isolation: Isolation
+) -> None:
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        yield "**Four** <think>"
+
+    raw = Agent("test", reply, isolation=isolation, speech_filter=False)
+    assert await parts(host.perform(raw, TURN, state)) == ["**Four** <think>"]

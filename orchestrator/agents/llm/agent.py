@@ -15,6 +15,7 @@ from orchestrator.agents.llm.persona import system_prompt
 from orchestrator.agents.llm.toolbox import Desk, Toolbox
 from orchestrator.agents.protocol import Part
 from orchestrator.agents.receptionist.times import Clock, office_clock
+from orchestrator.agents.spoken_text import UntaggedThoughts
 from orchestrator.conversation.actions import DEEDS, Action, HangUp, SetLanguage, SetSpeech, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -58,6 +59,7 @@ class ModelAgent:
         self._answer_seconds = answer_seconds
         self._history_characters = history_characters
         self._clock = clock
+        self._thoughts: dict[str, UntaggedThoughts] = {}
 
     async def reply(self, turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
         """Answer one turn: text as the model produces it, what its tools asked for amid it, and then what ends it."""
@@ -113,7 +115,8 @@ class ModelAgent:
         """One request: its text, with a filler before it if that is late, and at last the whole response."""
         time, parameters = asyncio.get_running_loop().time, self._parameters
         models = await self._models.here()
-        async with Contest(models, messages, parameters, may_be_silent=speech.has_words) as contest:
+        contest = Contest(models, messages, parameters, may_be_silent=speech.has_words, thoughts=self._thoughts)
+        async with contest:
             patience = time() + self._first_token_seconds
             if not await contest.begun(min(speech.until, patience)):
                 if speech.until <= patience:

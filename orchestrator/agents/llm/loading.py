@@ -40,7 +40,7 @@ def load_model_agent(settings: Settings) -> Agent:
         answer_seconds=settings.agent_timeout_seconds * ANSWER_SHARE,
         history_characters=settings.llm_history_characters,
     )
-    return Agent("llm", agent.reply)
+    return Agent("llm", agent.reply, speech_filter=False)  # it has its own, before it decides which model answers
 
 
 def _prompt(settings: Settings) -> str | None:

@@ -7,6 +7,7 @@ from openai import AsyncOpenAI, OpenAIError
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.models import Model, infer_model
 from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.providers import infer_provider_class
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
@@ -16,6 +17,9 @@ from orchestrator.errors import BadAgent
 RETRIES_ALONE = 2
 """How often the client repeats a request that was refused; not at all when a fallback can answer at once."""
 NO_KEY = "none"  # the client wants some key, also for a server that wants none
+# Tags that no model writes: pydantic-ai knows the closing tag of a thought only if it comes as a piece of its own, and
+# would swallow the answer of a model whose pieces are cut otherwise. Thoughts are left out by our own filter.
+NO_TAGS = ModelProfile(thinking_tags=("\0", "\0"))
 
 
 class Models:
@@ -66,8 +70,9 @@ class Models:
             max_retries=0 if len(self._names) > 1 else RETRIES_ALONE,
         )
         if self._base_url is None:
-            return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=client))
-        return OpenAIChatModel(name, provider=OpenAICompatibleProvider("llm", openai_client=client))
+            return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=client), profile=NO_TAGS)
+        provider = OpenAICompatibleProvider("llm", openai_client=client)
+        return OpenAIChatModel(name, provider=provider, profile=NO_TAGS)
 
 
 def _names_provider(name: str) -> bool:

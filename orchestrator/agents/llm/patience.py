@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import Model, ModelRequestParameters
 
 from orchestrator.agents.llm.unicode import Surrogates
+from orchestrator.agents.spoken_text import SpeechFilter, UntaggedThoughts
 from orchestrator.errors import ModelFailed
 
 logger = logging.getLogger(__name__)
@@ -32,12 +34,23 @@ CLOSE_SECONDS = 0.4
 
 
 class Candidate:
-    """One request to one model, in a task of its own. `begun` tells whether a first token came, or it failed before."""
+    """One request to one model, in a task of its own. `begun` tells whether a first word came, or it failed before.
+
+    What it writes is filtered before anything else is decided: thoughts are no words.
+    """
 
     def __init__(
-        self, model: Model, messages: list[ModelMessage], parameters: ModelRequestParameters, may_be_silent: bool
+        self,
+        model: Model,
+        messages: list[ModelMessage],
+        parameters: ModelRequestParameters,
+        may_be_silent: bool,
+        thoughts: dict[str, UntaggedThoughts],
     ) -> None:
         self.name = model.model_name
+        self._tools = [tool.name for tool in parameters.function_tools]
+        self._filter = SpeechFilter(self._tools, thoughts.setdefault(self.name, UntaggedThoughts()))
+        self._said: list[str] = []
         self._may_be_silent = may_be_silent
         self.begun: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.pieces: asyncio.Queue[str | ModelResponse | ModelFailed] = asyncio.Queue(AHEAD)
@@ -65,18 +78,32 @@ class Candidate:
                 if isinstance(event, PartStartEvent) and isinstance(event.part, ToolCallPart):
                     self._begin()
                 elif text := surrogates.joined(_text_of(event)):
-                    self._begin()
-                    await self.pieces.put(text)
+                    await self._say(self._filter.feed(text))
             response = stream.get()
-        if rest := surrogates.rest():
-            await self.pieces.put(rest)
-        if self._may_be_silent:
+        await self._say(self._filter.feed(surrogates.rest()) + self._filter.end())
+        if self._may_be_silent or self._written_calls():
             self._begin()
         if not self.begun.done():
             raise ModelFailed("it ended without a word")
         if response.state == "incomplete":
             raise ModelFailed("its answer was cut off")
-        return response
+        return self._as_said(response)
+
+    async def _say(self, text: str) -> None:
+        if text:
+            self._begin()
+            self._said.append(text)
+            await self.pieces.put(text)
+
+    def _written_calls(self) -> list[ToolCallPart]:
+        """The calls that the model wrote as text: they are made, as it meant to, if there are such tools."""
+        return [ToolCallPart(call.name, call.arguments) for call in self._filter.calls if call.name in self._tools]
+
+    def _as_said(self, response: ModelResponse) -> ModelResponse:
+        """The response with its text as it was said: that is what the model is shown of it."""
+        said = "".join(self._said).strip()
+        parts = [part for part in response.parts if not isinstance(part, TextPart)]
+        return replace(response, parts=[*([TextPart(said)] if said else []), *parts, *self._written_calls()])
 
     def _begin(self) -> None:
         if not self.begun.done():
@@ -88,7 +115,7 @@ class Contest:
 
     Only the first model is asked at first. One that fails before its first token is replaced by the next at once;
     `call_next` asks the next although the one before may still answer. The first token decides, for good. An answer
-    without words and calls is a failure, unless it `may_be_silent`.
+    without words and calls is a failure, unless it `may_be_silent`. `thoughts` is what is known of each model's.
     """
 
     def __init__(
@@ -98,9 +125,16 @@ class Contest:
         parameters: ModelRequestParameters,
         *,
         may_be_silent: bool = False,
+        thoughts: dict[str, UntaggedThoughts] | None = None,
     ) -> None:
         self._waiting = deque(models)
-        self._ask = partial(Candidate, messages=messages, parameters=parameters, may_be_silent=may_be_silent)
+        self._ask = partial(
+            Candidate,
+            messages=messages,
+            parameters=parameters,
+            may_be_silent=may_be_silent,
+            thoughts={} if thoughts is None else thoughts,
+        )
         self._asked: list[Candidate] = []
         self._winner: Candidate | None = None
         self.response: ModelResponse | None = None

@@ -1,0 +1,147 @@
+"""Stretches of a model's text that are not said: thoughts, code, and calls written as text.
+
+A region reads on from where it stands, as far as what has come lets it, and holds no more than `LONGEST_CALL`
+characters however long it gets.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from orchestrator.agents.spoken_text.tags import WAIT, Tag, tag_at
+from orchestrator.agents.spoken_text.tool_text import LONGEST_CALL, TextCall, calls_in
+
+_PAIRS = {"{": "}", "[": "]", "(": ")"}
+
+
+class Region(ABC):
+    """A stretch that is not said. `is_over` tells that its end was found."""
+
+    is_over = False
+
+    @abstractmethod
+    def read(self, text: str, at: int, *, final: bool) -> int:
+        """Read `text` from `at` on, and return how far it was read."""
+
+    def calls(self) -> list[TextCall]:
+        """Return the calls that stood in it."""
+        return []
+
+    def said(self) -> str:
+        """Return what was read and is to be said all the same, as it stands."""
+        return ""
+
+
+class Tagged(Region):
+    """What stands up to a tag for which `ends` is true: thoughts, or somebody else's words. The tag may be left."""
+
+    def __init__(self, ends: Callable[[Tag], bool], *, leaves_tag: bool = False) -> None:
+        self._ends = ends
+        self._leaves_tag = leaves_tag
+        self.found: Tag | None = None
+
+    def read(self, text: str, at: int, *, final: bool) -> int:
+        """Read up to the tag."""
+        while at < len(text):
+            start = min((found for mark in "<[◁" if (found := text.find(mark, at)) >= 0), default=len(text))
+            self._passed(text[at:start])
+            at = start
+            if at == len(text):
+                break
+            tag = tag_at(text, at, final=final)
+            if tag == WAIT:
+                break
+            if isinstance(tag, Tag) and self._ends(tag):
+                self.is_over, self.found = True, tag
+                return at if self._leaves_tag else tag.end
+            self._passed(text[at])
+            at += 1
+        return at
+
+    def _passed(self, text: str) -> None:
+        """Note what was read."""
+
+
+class TaggedCall(Tagged):
+    """A call between tags."""
+
+    def __init__(self, tag: Tag) -> None:
+        super().__init__(lambda other: other.kind == "call" and other.is_closing and other.name == tag.name)
+        named = tag.rest.removeprefix("name").strip(" =\"'")
+        self._name = named if named.isidentifier() else ""
+        self._read = ""
+
+    def _passed(self, text: str) -> None:
+        if len(self._read) <= LONGEST_CALL:
+            self._read += text
+
+    def calls(self) -> list[TextCall]:
+        """Return the calls between the tags."""
+        return calls_in(self._read, self._name)
+
+
+class Code(Region):
+    """A fenced block of code, up to the same fence."""
+
+    def __init__(self, fence: str) -> None:
+        self._fence = fence
+        self._read = ""
+
+    def read(self, text: str, at: int, *, final: bool) -> int:
+        """Read up to the fence."""
+        end = text.find(self._fence, at)
+        stop = end if end >= 0 else (len(text) if final else max(len(text) - len(self._fence) + 1, at))
+        if len(self._read) <= LONGEST_CALL:
+            self._read += text[at:stop]
+        self.is_over = end >= 0
+        return end + len(self._fence) if end >= 0 else stop
+
+    def calls(self) -> list[TextCall]:
+        """Return the calls that the block consists of."""
+        return calls_in(self._read)
+
+
+class Brackets(Region):
+    """What stands between brackets that may be a call: JSON, or the arguments behind a tool's name.
+
+    It is said as it stands if it was no call.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self._name = name
+        self._read = ""
+        self._open: list[str] = []
+        self._quote = ""
+        self._is_escaped = False
+
+    def read(self, text: str, at: int, *, final: bool) -> int:
+        """Read up to the bracket that closes the first one."""
+        start = at
+        while at < len(text) and not self.is_over:
+            self._note(text[at])
+            at += 1
+            self.is_over = not self._open or len(self._read) + at - start > LONGEST_CALL
+        self._read += text[start:at]
+        return at
+
+    def _note(self, character: str) -> None:
+        if self._quote:
+            if self._is_escaped:
+                self._is_escaped = False
+            elif character == "\\":
+                self._is_escaped = True
+            elif character == self._quote:
+                self._quote = ""
+        elif character == '"' or (character == "'" and self._name):
+            self._quote = character
+        elif character in _PAIRS:
+            self._open.append(_PAIRS[character])
+        elif self._open and character == self._open[-1]:
+            self._open.pop()
+
+    def calls(self) -> list[TextCall]:
+        """Return the calls that it consists of."""
+        return calls_in(self._name + self._read)
+
+    def said(self) -> str:
+        """Return what stands there, if that is no call."""
+        return "" if self.calls() else self._name + self._read

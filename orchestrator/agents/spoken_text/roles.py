@@ -1,0 +1,55 @@
+"""What special tokens say of the text behind them: whose words it is, and whether it is meant for the caller."""
+
+from orchestrator.agents.spoken_text.regions import Region, Tagged
+from orchestrator.agents.spoken_text.tags import Tag
+
+_ROLE_BEGINS = ("start", "im_start", "start_header_id", "start_of_turn", "header_start")
+_OTHERS = ("user", "system", "tool", "developer", "human", "ipython")
+_OWN = ("assistant", "model", "final")
+_CHANNEL_ENDS = ("end", "start", "call", "return", "channel", "im_end", "im_start")
+
+
+class Role(Region):
+    """The name behind a token: "assistant", "analysis". What is not for the caller goes on to the next such token."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._rest: Tagged | None = None
+
+    def read(self, text: str, at: int, *, final: bool) -> int:
+        """Read the name, and all that follows if it is not the caller's to hear."""
+        if self._rest is None:
+            at = self._named(text, at, final)
+        if self._rest is not None:
+            at = self._rest.read(text, at, final=final)
+            self.is_over = self._rest.is_over
+        return at
+
+    def _named(self, text: str, at: int, final: bool) -> int:
+        end = at
+        while end < len(text) and (text[end].isalnum() or text[end] in "_-"):
+            end += 1
+        name = text[at:end].lower()
+        if end == len(text) and not final and len(name) < 40:
+            return at
+        if self._token == "channel" and name != "final":
+            self._rest = Tagged(lambda tag: tag.name in _CHANNEL_ENDS, leaves_tag=True)
+        elif self._token != "channel" and name in _OTHERS:
+            self._rest = Tagged(lambda tag: tag.name in _ROLE_BEGINS, leaves_tag=True)
+        else:
+            self.is_over = True
+            return end if name in _OWN else at
+        return end
+
+
+def region_after(tag: Tag) -> Region | None:
+    """Return what follows a token and is not said; None for most."""
+    if tag.name in _ROLE_BEGINS and not tag.is_closing:
+        return Role(tag.name)
+    if tag.kind != "token":
+        return None
+    if tag.name == "channel":
+        return Role("channel")
+    if tag.name in ("begin_of_thought", "think"):
+        return Tagged(lambda other: other.name == "end_of_thought" or (other.name == "think" and other.is_closing))
+    return None

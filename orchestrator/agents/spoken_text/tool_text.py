@@ -1,0 +1,113 @@
+"""Calls of tools that a model wrote as text instead of making them."""
+
+import ast
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+LONGEST_CALL = 8000
+"""Characters of text that are looked at for a call; what is longer is none."""
+USUAL_TOOLS = ("hang_up", "hangup", "end_call", "transfer", "look_up", "book")
+_NAMES = ("name", "tool", "tool_name", "function", "function_name", "recipient_name", "action")
+_ARGUMENTS = ("parameters", "arguments", "args", "input", "action_input", "tool_input", "kwargs", "params")
+_BESIDES = frozenset((*_NAMES, *_ARGUMENTS, "id", "type", "call_id", "tool_call_id"))
+
+
+@dataclass(frozen=True)
+class TextCall:
+    """A call that was written as text: which tool, and its arguments by name."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+def call_beginnings(tools: Iterable[str]) -> dict[str, list[str]]:
+    """Return how calls of `tools`, and of those that are usual, begin in a text: by their first letters."""
+    names = [*tools, *USUAL_TOOLS]
+    beginnings: dict[str, list[str]] = {}
+    for beginning in [*(f"{name}(" for name in names), *(f"functions.{name}(" for name in names), "print("]:
+        beginnings.setdefault(beginning[0], []).append(beginning)
+    return beginnings
+
+
+def calls_in(text: str, name: str = "") -> list[TextCall]:
+    """Return the calls that `text` consists of: JSON, or `name(key=value)`. `name` is what a tag around it names."""
+    text = text.strip().strip("`;").strip()
+    if len(text) > LONGEST_CALL:
+        return []
+    try:
+        return _of_json(json.loads(text), name)
+    except (ValueError, RecursionError):
+        return _of_tags(text, name) if "<" in text or name else _of_code(text)
+
+
+def _of_json(value: Any, name: str) -> list[TextCall]:
+    if isinstance(value, list):
+        calls = [call for item in value for call in _of_json(item, "")]
+        return calls if len(calls) == len(value) else []
+    if not isinstance(value, dict):
+        return []
+    if name:
+        return [TextCall(name, value)]
+    if isinstance(value.get("tool_calls"), list):
+        return _of_json(value["tool_calls"], "")
+    return _of_object(value)
+
+
+def _of_object(value: dict[str, Any]) -> list[TextCall]:
+    inner = value.get("function")
+    if isinstance(inner, dict):
+        return _of_object(inner)
+    named = next((value[key] for key in _NAMES if isinstance(value.get(key), str)), "").removeprefix("functions.")
+    if not named.isidentifier() or not set(value) <= _BESIDES:
+        return []
+    return [TextCall(named, _arguments(next((value[key] for key in _ARGUMENTS if key in value), {})))]
+
+
+def _arguments(given: Any) -> dict[str, Any]:
+    if isinstance(given, str):  # OpenAI's protocol has JSON within JSON here
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError):
+            return {}
+    return given if isinstance(given, dict) else {}
+
+
+def _of_code(text: str) -> list[TextCall]:
+    """`hang_up(reason="done")`, alone or in `print(…)`."""
+    try:
+        node = ast.parse(text, mode="eval").body
+        while isinstance(node, ast.Call) and _called(node) == "print" and len(node.args) == 1:
+            node = node.args[0]
+        if not isinstance(node, ast.Call) or not (name := _called(node)) or len(node.args) > 1:
+            return []
+        given = [ast.literal_eval(argument) for argument in node.args]
+        if given and not isinstance(given[0], dict):
+            return []
+        named = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg}
+        return [TextCall(name, {**(given[0] if given else {}), **named})]
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        return []
+
+
+def _called(call: ast.Call) -> str:
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def _of_tags(text: str, name: str) -> list[TextCall]:
+    """`<function=hang_up><parameter=reason>done</parameter></function>`, or with `name="…"` in its tags."""
+    arguments: dict[str, Any] = {}
+    for piece in text.split("<")[:200]:
+        head, _, body = piece.partition(">")
+        word, _, value = head.replace(" name=", "=").partition("=")
+        value = value.strip().strip("\"'")
+        if word in ("function", "invoke", "tool") and value:
+            name = value
+        elif word in ("parameter", "param", "arg") and value:
+            arguments[value] = body.strip()
+        elif word == "name" and body.strip():
+            name = body.strip()
+    return [TextCall(name, arguments)] if name.isidentifier() else []
