@@ -4,6 +4,7 @@ import asyncio
 import os
 from typing import Any
 
+from uvicorn._types import ASGISendEvent
 from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -27,6 +28,12 @@ class PingingWebSocket(AttentiveSocket):
         scope: Any = getattr(self, "scope", None)
         if scope is not None:
             scope["extensions"][PING] = self.ping
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """An upgrade that was answered by a refusal is complete: uvicorn would log an error that it is not."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True
 
     def handle_pong(self, event: Frame) -> None:
         """Of a ping that somebody waits for, or of the keepalive."""

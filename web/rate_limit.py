@@ -1,5 +1,6 @@
 """Warnings that strangers can cause: one of a kind in a while, and then how many there were."""
 
+import math
 import time
 from collections.abc import Hashable
 
@@ -14,10 +15,15 @@ class RateLimit:
         self._every = every_seconds
         self._kinds: dict[Hashable, tuple[float, int]] = {}
 
+    def is_due(self, kind: Hashable) -> bool:
+        """Whether a warning of this kind would be written now."""
+        written_at, _ = self._kinds.get(kind, (-math.inf, 0))
+        return time.monotonic() - written_at >= self._every
+
     def due(self, kind: Hashable) -> int | None:
         """How many of this kind were left out since the last one that was due; None while it is not."""
         now = time.monotonic()
-        written_at, left_out = self._kinds.get(kind, (-self._every, 0))
+        written_at, left_out = self._kinds.get(kind, (-math.inf, 0))
         if now - written_at < self._every:
             self._kinds[kind] = (written_at, left_out + 1)
             return None

@@ -1,12 +1,13 @@
 """Webhooks that cannot be checked, because the key of their provider is not set."""
 
 import logging
+from typing import NoReturn
 
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from orchestrator.settings import Settings
 from web.local_access import local_access_of
+from web.refused_webhooks import RefusedWebhooks
 
 logger = logging.getLogger(__name__)
 
@@ -23,16 +24,17 @@ class UnsignedWebhooks:
         self._for_trying = for_trying and not settings.knows_a_provider
         self._settings = settings
         self._warned = False
+        self._refused = RefusedWebhooks()
 
     def check(self, connection: HTTPConnection) -> None:
         """Return if the webhook may pass, else answer 403."""
-        if self._settings.is_production or not self._for_trying:
-            raise HTTPException(403, f"{self._variable} is not set: nothing is taken from this provider.")
         access = local_access_of(connection)
+        if self._settings.is_production or not self._for_trying:
+            self._refuse(connection, f"{self._variable} is not set: nothing is taken from this provider.")
         if access.why_not:
-            raise HTTPException(403, f"Set {self._variable}: {access.why_not}, so unsigned webhooks are refused.")
+            self._refuse(connection, f"Set {self._variable}: {access.why_not}, so unsigned webhooks are refused.")
         if not access.allows(connection):
-            raise HTTPException(403, f"Set {self._variable}: without it only this machine may send webhooks.")
+            self._refuse(connection, f"Set {self._variable}: without it only this machine may send webhooks.")
         if not self._warned:
             self._warned = True
             logger.warning(
@@ -40,3 +42,6 @@ class UnsignedWebhooks:
                 self._variable,
                 extra={"action": "webhook.unsigned"},
             )
+
+    def _refuse(self, connection: HTTPConnection, reason: str) -> NoReturn:
+        self._refused.refuse(connection.scope["path"], reason, f"Set {self._variable} if it is genuine.")

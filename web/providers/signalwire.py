@@ -1,23 +1,31 @@
-"""SignalWire cXML: Twilio's signature under another header, and absolute addresses.
+"""SignalWire cXML: the project's signing key, under one of three headers, and absolute addresses.
 
-A form is signed as Twilio does it, by the project's signing key. A JSON body is signed in hex, over the URL and
-the body as it was sent.
+What is signed, and how, as SignalWire's own SDK takes it (`webhook_validator` of signalwire-sdk 3.7): either the URL
+and the body as sent, in hex, by SHA-256 (`X-SignalWire-Sha256-Signature`) or SHA-1; or, by SHA-1 and in base64, the
+URL and the fields of a form in the order of their names, repeated ones in the order in which they came; or in the same
+way the URL alone, when its `bodySHA256` is the body's hash. The URL may be signed with the scheme's own port or
+without. The SDK takes the URL alone for any body, too, and we do not: such a signature would be good for all of them.
 """
 
+import base64
 import hashlib
 import hmac
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from twilio.request_validator import RequestValidator
 
 from orchestrator.settings import Settings
 from web.body import media_type
 from web.providers.dialect import Dialect, PublicUrl
+from web.refused_webhooks import RefusedWebhooks
 from web.unsigned import UnsignedWebhooks
 
+SHA256_HEADER = "x-signalwire-sha256-signature"
 HEADERS = ("x-signalwire-signature", "x-twilio-signature")
+PORTS = {"http": 80, "https": 443}
 
 
 class SignalWireSignatures:
@@ -25,8 +33,9 @@ class SignalWireSignatures:
 
     def __init__(self, settings: Settings, public_url: PublicUrl) -> None:
         key = settings.signalwire_signing_key
-        self._key = key.get_secret_value() if key else ""
+        self._key = (key.get_secret_value() if key else "").encode()
         self._public_url = public_url
+        self._refused = RefusedWebhooks()
         self._unsigned = UnsignedWebhooks("SIGNALWIRE_SIGNING_KEY", settings)
 
     def check_open(self, connection: HTTPConnection) -> None:
@@ -39,21 +48,63 @@ class SignalWireSignatures:
         if not self._key:
             self._unsigned.check(request)
             return
-        given = next((request.headers[name] for name in HEADERS if name in request.headers), "")
-        url = self._public_url(request)
-        genuine = self._matches_json if media_type(request) == "application/json" else self._matches_form
-        if not given or not genuine(url, form, body, given):
-            raise HTTPException(403, "The X-SignalWire-Signature is missing or does not match this URL and body.")
-
-    def _matches_form(self, url: str, form: FormData, body: bytes, given: str) -> bool:
+        url, headers = self._public_url(request), request.headers
+        given = next((headers[name] for name in HEADERS if name in headers), "")
+        fields = form if media_type(request) != "application/json" else FormData([])
         try:
-            return bool(RequestValidator(self._key).validate(url, form, given))
+            genuine = self._matches_sha256(url, body, headers.get(SHA256_HEADER, ""))
+            genuine = genuine or any(self._matches(spelt, fields, body, given) for spelt in _spellings(url))
         except ValueError:  # a Host header that makes no URL
-            return False
+            genuine = False
+        if not genuine:
+            self._refuse(url, bool(given) or SHA256_HEADER in headers)
 
-    def _matches_json(self, url: str, form: FormData, body: bytes, given: str) -> bool:
-        wanted = hmac.new(self._key.encode(), url.encode() + body, hashlib.sha1).hexdigest()
+    def _refuse(self, url: str, is_signed: bool) -> None:
+        if not is_signed:
+            advice = "If it comes from SignalWire, something in front of this server takes the header away."
+            self._refused.refuse(url, "It carries no X-SignalWire-Signature.", advice)
+        self._refused.refuse(
+            url,
+            "The X-SignalWire-Signature does not match this URL and body.",
+            "Set PUBLIC_BASE_URL to what stands before /signalwire in the URL that SignalWire was given; "
+            "if it is that, set SIGNALWIRE_SIGNING_KEY to the signing key of the project that calls.",
+        )
+
+    def _matches_sha256(self, url: str, body: bytes, given: str) -> bool:
+        wanted = hmac.new(self._key, url.encode() + body, hashlib.sha256).hexdigest()
         return hmac.compare_digest(wanted.encode(), given.encode())
+
+    def _matches(self, url: str, fields: FormData, body: bytes, given: str) -> bool:
+        return any(hmac.compare_digest(wanted, given.encode()) for wanted in self._wanted(url, fields, body))
+
+    def _wanted(self, url: str, fields: FormData, body: bytes) -> Iterator[bytes]:
+        """Each signature under which the URL may come with this body."""
+        yield hmac.new(self._key, url.encode() + body, hashlib.sha1).hexdigest().encode()
+        digests = parse_qs(urlsplit(url).query).get("bodySHA256", [])
+        if digests and not hmac.compare_digest(hashlib.sha256(body).hexdigest().encode(), digests[0].encode()):
+            return
+        if digests:
+            yield self._in_base64(url)
+        if fields:
+            in_order = sorted(fields.multi_items(), key=lambda item: item[0])
+            yield self._in_base64(url + "".join(f"{name}{value}" for name, value in in_order))
+            yield RequestValidator(self._key.decode()).compute_signature(url, fields).encode()  # as Twilio orders them
+        elif not body:
+            yield self._in_base64(url)
+
+    def _in_base64(self, text: str) -> bytes:
+        return base64.b64encode(hmac.digest(self._key, text.encode(), "sha1"))
+
+
+def _spellings(url: str) -> Iterator[str]:
+    """The URL, and with the port that goes without saying, or without it. Raises ValueError."""
+    yield url
+    parts = urlsplit(url)
+    usual, host = PORTS.get(parts.scheme), parts.netloc.rpartition(":")[0]
+    if parts.port is None and usual is not None:
+        yield parts._replace(netloc=f"{parts.netloc}:{usual}").geturl()
+    elif parts.port == usual:
+        yield parts._replace(netloc=host).geturl()
 
 
 SIGNALWIRE = Dialect("signalwire", SignalWireSignatures, wants_absolute_urls=True, sends_json=True)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 
 from orchestrator.settings import Settings
 from web.providers.dialect import Dialect, PublicUrl
+from web.refused_webhooks import RefusedWebhooks
 from web.unsigned import UnsignedWebhooks
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class TelnyxSignatures:
 
     def __init__(self, settings: Settings, public_url: PublicUrl) -> None:
         self._key = _public_key(settings.telnyx_public_key) if settings.telnyx_public_key else None
+        self._public_url = public_url
+        self._refused = RefusedWebhooks()
         self._unsigned = UnsignedWebhooks("TELNYX_PUBLIC_KEY", settings)
 
     def check_open(self, connection: HTTPConnection) -> None:
@@ -42,11 +44,13 @@ class TelnyxSignatures:
         if self._key is None:
             self._unsigned.check(request)
             return
-        timestamp = request.headers.get("telnyx-timestamp", "")
+        timestamp, url = request.headers.get("telnyx-timestamp", ""), self._public_url(request)
         if not _is_fresh(timestamp):
-            raise HTTPException(403, "The telnyx-timestamp is missing or more than five minutes away.")
+            reason = "The telnyx-timestamp is missing or more than five minutes away."
+            self._refused.refuse(url, reason, "If it comes from Telnyx, set this machine's clock.")
         if not _is_signed(self._key, request.headers.get("telnyx-signature-ed25519", ""), timestamp, body):
-            raise HTTPException(403, "The telnyx-signature-ed25519 is missing or does not match this body.")
+            reason = "The telnyx-signature-ed25519 is missing or does not match this body."
+            self._refused.refuse(url, reason, "Set TELNYX_PUBLIC_KEY to the public key of the account that calls.")
 
 
 def _public_key(text: str) -> "Ed25519PublicKey":

@@ -15,6 +15,7 @@ from web.body import media_type, read_body
 from web.ingress import Ingress, ingress_of
 from web.providers.dialect import Dialect, Genuine
 from web.providers.translation import translated
+from web.refused_webhooks import RefusedWebhooks
 from web.twilio.answer import TwimlResponse
 from web.twilio.caller_id import with_caller_id
 from web.twilio.fields import FORM_TYPE, VoiceRequest, form_of
@@ -50,7 +51,9 @@ def socket(dialect: Dialect) -> Callable[[WebSocket], Awaitable[None]]:
         try:
             genuine.check_open(websocket)
             if not await opens(ingress, dialect.name, ticket):
-                raise HTTPException(403, "This address of the relay is not ours, or too old.")
+                refused = RefusedWebhooks(ingress.warnings)
+                advice = "Its ticket is not ours; if this comes from the provider, set SEAL_KEY in every web process."
+                refused.refuse(websocket.scope["path"], "This address of the relay is not ours.", advice)
         except HTTPException as error:
             await websocket.send_denial_response(PlainTextResponse(f"{error.detail}\n", error.status_code))
             return

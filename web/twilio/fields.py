@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -83,7 +83,7 @@ class VoiceRequest:
             confidence=_confidence(_text(form, "Confidence")),
             number=request.path_params.get("n", "0"),
             query=request.query_params,
-            host_url=f"{request.scope['scheme']}://{request.headers.get('host', '')}",
+            host_url=_host_url(request),
             session_status=_text(form, "SessionStatus"),
             session_duration=_text(form, "SessionDuration"),
             handoff_data=_text(form, "HandoffData"),
@@ -139,6 +139,18 @@ class VoiceRequest:
     def started(self, turn_id: str) -> Turn:
         """The beginning of the call, as a turn."""
         return Turn(turn_id=turn_id, call_sid=self.call_sid, kind="started")
+
+
+def _host_url(request: Request) -> str:
+    url = f"{request.scope['scheme']}://{request.headers.get('host', '')}"
+    try:
+        parts = urlsplit(url)
+        is_url = bool(parts.hostname) and parts.port != 0 and parts.geturl() == url and not parts.path
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise HTTPException(400, "The Host header makes no URL.")
+    return url
 
 
 def _text(form: FormData, name: str) -> str:

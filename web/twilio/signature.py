@@ -5,17 +5,18 @@ URL it asked for, which behind a proxy is not the one that arrives here.
 """
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.websockets import WebSocket
 from twilio.request_validator import RequestValidator
 
 from orchestrator.errors import BadSetting
 from orchestrator.settings import Settings
+from web.refused_webhooks import RefusedWebhooks, public_urls
 from web.unsigned import UnsignedWebhooks
 
 HEADER = "x-twilio-signature"
@@ -35,14 +36,19 @@ class Signatures:
             raise BadSetting("TWILIO_AUTH_TOKEN is not set. Production wants it, to tell forged webhooks.")
         self._validator = RequestValidator(token) if token else None
         self._public_base_url = (settings.public_base_url or "").rstrip("/")
+        self._refused = RefusedWebhooks()
         self._unsigned = UnsignedWebhooks("TWILIO_AUTH_TOKEN", settings, for_trying=True)
 
     def check(self, request: Request, form: FormData) -> None:
         """Return if the webhook is genuine, else answer 403."""
         if self._validator is None:
             self._unsigned.check(request)
-        elif not self._is_valid(self._validator, request, form):
-            raise HTTPException(403, "The X-Twilio-Signature is missing or does not match this URL and form.")
+        elif not self._is_valid(self._validator, self.public_url(request), request, form):
+            self._refuse(
+                request,
+                "The X-Twilio-Signature is missing or does not match this URL and form.",
+                lambda url: self._validator is not None and self._is_valid(self._validator, url, request, form),
+            )
 
     def check_upgrade(self, websocket: WebSocket) -> None:
         """Return if the upgrade to a WebSocket is genuine, else raise HTTPException 403.
@@ -51,26 +57,57 @@ class Signatures:
         """
         if self._validator is None:
             self._unsigned.check(websocket)
-            return
-        given = websocket.headers.get(HEADER, "")
-        for url in _spellings(self.public_url(websocket)):
-            if hmac.compare_digest(self._validator.compute_signature(url, {}).encode(), given.encode()):
-                return
-        raise HTTPException(403, "The X-Twilio-Signature is missing or does not match this URL.")
+        elif not self._is_valid_upgrade(self.public_url(websocket), websocket):
+            self._refuse(
+                websocket,
+                "The X-Twilio-Signature is missing or does not match this URL.",
+                lambda url: self._is_valid_upgrade(url, websocket),
+            )
 
     def public_url(self, request: HTTPConnection) -> str:
         """The URL that the provider asked for."""
-        base: str = self._public_base_url or f"{request.scope['scheme']}://{request.headers.get('host', '')}"
         path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
         query: bytes = request.scope.get("query_string", b"")
-        return base + (path + (b"?" + query if query else b"")).decode("latin-1")
+        return self._base_of(request) + (path + (b"?" + query if query else b"")).decode("latin-1")
 
-    def _is_valid(self, validator: RequestValidator, request: Request, form: FormData) -> bool:
+    def _base_of(self, request: HTTPConnection) -> str:
+        return self._public_base_url or f"{request.scope['scheme']}://{request.headers.get('host', '')}"
+
+    def _is_valid(self, validator: RequestValidator, url: str, request: Request, form: FormData) -> bool:
         signature = request.headers.get(HEADER, "")
         try:
-            return bool(signature) and bool(validator.validate(self.public_url(request), form, signature))
+            return bool(signature) and bool(validator.validate(url, form, signature))
         except ValueError:  # a Host header that makes no URL
             return False
+
+    def _is_valid_upgrade(self, url: str, websocket: WebSocket) -> bool:
+        given = websocket.headers.get(HEADER, "").encode()
+        try:
+            spellings = list(_spellings(url))
+        except ValueError:  # a Host header that makes no URL
+            return False
+        assert self._validator is not None
+        return any(hmac.compare_digest(self._validator.compute_signature(u, {}).encode(), given) for u in spellings)
+
+    def _refuse(self, connection: HTTPConnection, reason: str, is_valid: Callable[[str], bool]) -> NoReturn:
+        url = self.public_url(connection)
+        if not connection.headers.get(HEADER):
+            reason = "It carries no X-Twilio-Signature."
+            advice = "If it comes from Twilio, something in front of this server takes the header away."
+        else:
+            advice = self._advice(connection, is_valid) if self._refused.is_due(reason) else ""
+        self._refused.refuse(url, reason, advice)
+
+    def _advice(self, connection: HTTPConnection, is_valid: Callable[[str], bool]) -> str:
+        """What to set. The address that was signed may be among those that the request's own headers tell."""
+        rest = self.public_url(connection).removeprefix(self._base_of(connection))
+        found = next((url for url in public_urls(connection, rest) if is_valid(url)), None)
+        if found is not None:
+            return f"The signature is right for another URL: set PUBLIC_BASE_URL={found.removesuffix(rest)}"
+        return (
+            "Set PUBLIC_BASE_URL to what stands before /twilio in the URL that Twilio was given; "
+            "if it is that, set TWILIO_AUTH_TOKEN to the auth token of the account that calls."
+        )
 
 
 def _spellings(url: str) -> Iterator[str]:
