@@ -5,8 +5,11 @@ FROM python:${PYTHON_VERSION}-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PATH=/opt/voiceagent/bin:$PATH
 RUN python -m venv /opt/voiceagent
 WORKDIR /source
-COPY requirements.txt ./
+COPY requirements.txt requirements-llm.txt ./
 RUN pip install --requirement requirements.txt
+# docker build --build-arg EXTRA=llm: with what AGENT=llm needs
+ARG EXTRA=
+RUN test -z "$EXTRA" || pip install --requirement "requirements-$EXTRA.txt"
 COPY pyproject.toml README.md LICENSE ./
 COPY orchestrator ./orchestrator
 COPY web ./web

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.loader import configured_agent
+from orchestrator.agents.protocol import Agent
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.errors import StoreUnavailable
@@ -106,11 +107,13 @@ async def _by_itself(settings: Settings, stack: AsyncExitStack) -> Runtime:
     return Runtime(settings, states, dispatcher)
 
 
-def local_dispatcher(settings: Settings, states: StateManagerBase, host: AgentHost) -> InProcessDispatcher:
-    """A dispatcher that runs turns in this process. Raises `BadAgent`."""
+def local_dispatcher(
+    settings: Settings, states: StateManagerBase, host: AgentHost, agent: Agent | None = None
+) -> InProcessDispatcher:
+    """A dispatcher that runs turns in this process, with `agent` or the one of the settings. Raises `BadAgent`."""
     return InProcessDispatcher(
         states,
-        configured_agent(settings),
+        agent or configured_agent(settings),
         host,
         agent_timeout_seconds=settings.agent_timeout_seconds,
         drain_seconds=settings.drain_timeout_seconds,

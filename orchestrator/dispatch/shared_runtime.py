@@ -1,5 +1,6 @@
 """The ingress of a system with workers: Redis, the breaker, and both kinds of dispatcher."""
 
+import asyncio
 import logging
 from contextlib import AsyncExitStack
 from uuid import uuid4
@@ -7,6 +8,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from orchestrator.agents.host import AgentHost
+from orchestrator.agents.loader import configured_agent
 from orchestrator.dispatch.line_check import LineCheck
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.dispatch.split import SplitDispatcher
@@ -34,7 +36,12 @@ LISTEN_SECONDS = 30.0
 
 
 async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
-    """The runtime; what it does while Redis is away is the split dispatcher's business. `stack` owns its parts."""
+    """The runtime; what it does while Redis is away is the split dispatcher's business. `stack` owns its parts.
+
+    Raises `BadAgent` for an agent that the workers would refuse as well: a deployment that answers nobody must not look
+    as if it did.
+    """
+    agent = await asyncio.to_thread(configured_agent, settings)  # an agent's imports may take seconds
     logger.info("Initializing Redis-backed state manager", extra={"action": "state.connecting"})
     redis: Redis = connect(settings)
     listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
@@ -70,7 +77,7 @@ async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
     host = await stack.enter_async_context(AgentHost())
     split = SplitDispatcher(
         queued,
-        lambda: local_dispatcher(settings, memory, host),
+        lambda: local_dispatcher(settings, memory, host, agent),
         breaker=breaker,
         states=shared,
         memory=memory,

@@ -67,6 +67,25 @@ def test_the_image_serves_and_its_health_check_sees_it(
     assert web.stop() == 0, web.log
 
 
+@pytest.mark.parametrize("program", ["web", "worker"])
+@pytest.mark.parametrize(("agent", "says"), [
+    ({"AGENT": "llm"}, "AGENT=llm needs LLM_MODEL"),
+    ({"AGENT": "llm", "LLM_MODEL": "gpt-5-mini"}, "Set LLM_API_KEY"),
+    ({"AGENT": "front_desk:answer"}, "there is no module 'front_desk' here"),
+    ({"AGENT": "receptionst"}, "is no agent"),
+])  # fmt: skip
+def test_both_programs_refuse_an_agent_that_cannot_answer(
+    start: Start, environment: dict[str, str], blueprint: dict[str, Any], repository: Path, redis_url: str,
+    program: str, agent: dict[str, str], says: str,
+) -> None:  # fmt: skip
+    service = next(service for service in blueprint["services"] if service["type"] == program)
+    environment |= {"USE_REDIS": "true", "REDIS_URL": redis_url, "PORT": str(free_port()), **agent}
+    refused = start(service["startCommand"].split(), repository, environment)
+    assert refused.process.wait(30) == 2
+    assert says in refused.log
+    assert "Traceback" not in refused.log
+
+
 def test_render_starts_no_ingress_without_a_token(
     start: Start, environment: dict[str, str], blueprint: dict[str, Any], repository: Path
 ) -> None:

@@ -1,14 +1,18 @@
 """`render.yaml` says what Render's own schema does not check, and what a call needs."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.agents.loader import configured_agent
 from orchestrator.settings import Settings, load_settings
 
 Service = dict[str, Any]
-SECRETS = {"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "API_KEY", "REDIS_URL", "REDIS_PASSWORD"}
+SECRETS = {
+    "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "API_KEY", "REDIS_URL", "REDIS_PASSWORD", "SEAL_KEY", "LLM_API_KEY",
+}  # fmt: skip
 
 
 def of_type(blueprint: dict[str, Any], kind: str) -> Service:
@@ -44,6 +48,29 @@ def test_both_programs_start_as_the_procfile_starts_them(
     assert worker["startCommand"] == procfile["worker"]
     assert web["buildCommand"] == worker["buildCommand"]
     assert "requirements.txt" in web["buildCommand"]
+
+
+def test_a_language_model_needs_nothing_but_the_agents_name_and_the_key(
+    web: Service, worker: Service, group: dict[str, str], repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for service in (web, worker):
+        assert "requirements-llm.txt" in service["buildCommand"]
+        assert {"key": "LLM_API_KEY", "sync": False} in service["envVars"]
+    for name, value in {**group, "AGENT": "llm", "LLM_API_KEY": "k"}.items():
+        monkeypatch.setenv(name, value)
+    assert configured_agent(load_settings(_env_file=None)).name == "llm"
+
+
+def test_the_lock_of_the_extra_is_that_of_the_program_and_more(repository: Path) -> None:
+    pinned = {
+        name: set(re.findall(r"^[a-z0-9][^ ]*==[^ ]+", (repository / name).read_text(), re.MULTILINE))
+        for name in ("requirements.txt", "requirements-llm.txt")
+    }
+    assert pinned["requirements.txt"] <= pinned["requirements-llm.txt"]
+    more = {pin.partition("==")[0] for pin in pinned["requirements-llm.txt"] - pinned["requirements.txt"]}
+    assert {"pydantic-ai-slim", "openai"} <= more
+    text = (repository / "requirements-llm.txt").read_text()
+    assert text.count("==") <= text.count("--hash=sha256:")
 
 
 def test_health_is_this_process_alone_and_only_the_ingress_has_a_page(web: Service, worker: Service) -> None:
