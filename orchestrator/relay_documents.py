@@ -5,10 +5,11 @@ carries its number in a ticket that nobody can forge. An older one's ticket is w
 has begun, or the provider has said that its own session is over.
 """
 
-import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from orchestrator import clock
 
 TICKET_SECONDS = 900.0
 """So long after it was made a document may open its first session. The clocks of two machines may be minutes apart."""
@@ -70,7 +71,7 @@ class MemoryRelayDocuments:
         known.over = max(known.over, over)
         if known.over:
             self._keep(call_sid, known)
-        return Document(max(known.used, known.over) + 1, time.time())
+        return Document(max(known.used, known.over) + 1, clock.now())
 
     async def enter(self, call_sid: str, document: Document, holder: str, *, instead_of: str = "") -> Entry:
         """See `RelayDocuments`."""
@@ -80,7 +81,7 @@ class MemoryRelayDocuments:
         if document.number == known.used:
             if known.holder != instead_of:
                 return Entry("again", known.holder)
-        elif abs(time.time() - document.at) > TICKET_SECONDS:
+        elif abs(clock.now() - document.at) > TICKET_SECONDS:
             return Entry("stale")
         self.note(call_sid, document.number, holder)
         return Entry("entered", holder)

@@ -1,11 +1,11 @@
 """The cron jobs. arq runs each on one worker at a time, at whole seconds of the minute."""
 
 import logging
-import time
 from typing import Any
 
 from arq.cron import CronJob, cron
 
+from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.damage import call_sid_of, with_sound_keys
@@ -33,7 +33,7 @@ async def clean_up(ctx: dict[Any, Any]) -> int:
 async def heartbeat(ctx: dict[Any, Any]) -> None:
     """Leave proof that the queue, the cron and a worker all work."""
     with store_errors():
-        await ctx["redis"].set(keys.HEARTBEAT, time.time(), ex=HEARTBEAT_SECONDS)
+        await ctx["redis"].set(keys.HEARTBEAT, clock.now(), ex=HEARTBEAT_SECONDS)
 
 
 async def end_abandoned(ctx: dict[Any, Any]) -> int:

@@ -14,6 +14,7 @@ from orchestrator.agents.host import AgentHost
 from orchestrator.agents.loader import configured_agent
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.clock_sync import ClockSync
 from orchestrator.redis.connections import connect
 from orchestrator.redis.replicas import replica_wait
 from orchestrator.redis.subscription import Subscription
@@ -65,6 +66,7 @@ class Office:
         listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
         stack.push_async_callback(listening.aclose)
         await stack.enter_async_context(Subscription(listening, keys.control_channel(self.holder), self._arrived))
+        await stack.enter_async_context(ClockSync(self._redis))
         for watch in (
             keep_leases(self.store, self.runner),
             rescue_for_ever(self.store),

@@ -6,6 +6,7 @@ from arq.connections import ArqRedis, RedisSettings
 from arq.constants import health_check_key_suffix
 from arq.jobs import Job
 
+from orchestrator import clock
 from orchestrator.errors import BadSetting
 from orchestrator.redis import keys
 from orchestrator.redis.cluster_pool import ClusterPool
@@ -20,10 +21,12 @@ WAKE_SECONDS = 60
 
 
 class ProducerPool(ArqRedis):
-    """arq's client, which writes jobs as our workers read them and wakes one for each."""
+    """arq's client, writing jobs as our workers read them, for the time that they go by, and waking one for each."""
 
     async def enqueue_job(self, function: str, *args: Any, **options: Any) -> Job | None:
         """Enqueue a job as `ArqRedis` does. None when a job or a result of that id is there already."""
+        if not options.get("_defer_until") and not options.get("_defer_by"):
+            options["_defer_until"] = clock.utc_now()  # arq would take this machine's clock
         job = await super().enqueue_job(function, *args, **options)
         if job is not None:
             wake = keys.wake_list(options.get("_queue_name") or self.default_queue_name)

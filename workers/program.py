@@ -19,6 +19,7 @@ from workers.cluster import ClusterWorker, keep_arq_within
 from workers.cron import CRON_JOBS
 from workers.job_format import read_job, write_job
 from workers.office import Office
+from workers.producing import ProducerPool
 from workers.tasks import run_turns
 from workers.worker import TurnWorker
 
@@ -45,7 +46,7 @@ def make_worker(settings: Settings) -> TurnWorker:
     """A worker for `settings`, with its event loop. Raises `BadSetting`."""
     configure_logging(settings, "worker")
     asyncio.set_event_loop(uvloop.new_event_loop())
-    redis = ArqRedis(
+    redis = ProducerPool(
         pool_or_conn=connection_pool(settings, max_connections=settings.worker_max_turns + 20),
         job_serializer=write_job,
         job_deserializer=read_job,

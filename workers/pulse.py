@@ -4,11 +4,11 @@ import asyncio
 import json
 import logging
 import os
-import time
 from collections.abc import Callable
 
 from redis.asyncio import Redis
 
+from orchestrator import clock
 from orchestrator.agents.host import AgentHost
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
@@ -36,7 +36,7 @@ async def keep_pulse(
 
     `is_unable` tells whether it cannot claim anything though Redis answers.
     """
-    began = time.time()
+    began = clock.now()
     try:
         while True:
             status = {
@@ -65,11 +65,11 @@ async def keep_pulse(
 async def _beat(redis: Redis, holder: str, status: dict[str, object], *, is_unable: bool) -> None:
     async def beat() -> None:
         async with redis.pipeline(transaction=False) as pipe:
-            pipe.zadd(keys.WORKERS, {holder: time.time()})
-            pipe.zremrangebyscore(keys.WORKERS, "-inf", time.time() - 60)
+            pipe.zadd(keys.WORKERS, {holder: clock.now()})
+            pipe.zremrangebyscore(keys.WORKERS, "-inf", clock.now() - 60)
             pipe.expire(keys.WORKERS, 120)
             if is_unable:
-                pipe.zadd(keys.UNABLE_WORKERS, {holder: time.time()})
+                pipe.zadd(keys.UNABLE_WORKERS, {holder: clock.now()})
                 pipe.expire(keys.UNABLE_WORKERS, 120)
             else:
                 pipe.zrem(keys.UNABLE_WORKERS, holder)

@@ -24,6 +24,7 @@ from arq.worker import Worker
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.damage import call_sid_of, text_of, with_sound_keys
@@ -262,6 +263,11 @@ class TurnWorker(Worker):
         self._outage.passed(wrote=True)
         if token and not self.allow_pick_jobs:  # SIGTERM came meanwhile: wake somebody who can take the job
             await self.pool.lpush(wake_list, token[1])  # type: ignore[misc]
+
+    async def heart_beat(self) -> None:
+        """Keep arq's health record, and enqueue what cron has due by the time that all workers agree on."""
+        await self.record_health()
+        await self.run_cron(clock.utc_now().astimezone(self.timezone), max(self.poll_delay_s, 0.5))
 
     def handle_sig_wait_for_completion(self, signum: Signals) -> None:
         """Drain: no turn is begun from now on."""

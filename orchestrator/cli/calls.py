@@ -13,8 +13,8 @@ from urllib.parse import quote
 from orchestrator.cli.call import server_url
 from orchestrator.cli.paint import Paint
 from orchestrator.cli.transcript import Transcript, printable
+from orchestrator.clock import utc_now
 from orchestrator.conversation.state import ConversationState
-from orchestrator.conversation.turn import now
 from orchestrator.errors import VoiceAgentError
 from orchestrator.settings import load_settings
 
@@ -66,7 +66,7 @@ def table(listing: dict[str, Any], paint: Paint) -> list[str]:
 
 
 def _row(call: dict[str, Any]) -> tuple[str, ...]:
-    since = now() - datetime.fromisoformat(call["created_at"])
+    since = utc_now() - datetime.fromisoformat(call["created_at"])
     minutes, seconds = divmod(max(0, round(since.total_seconds())), 60)
     return (
         printable(call["call_sid"]),

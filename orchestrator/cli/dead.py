@@ -18,7 +18,7 @@ from datetime import datetime
 from orchestrator.cli.numbers import positive
 from orchestrator.cli.paint import Paint
 from orchestrator.cli.used_redis import with_used_redis
-from orchestrator.conversation.turn import now
+from orchestrator.clock import utc_now
 from orchestrator.errors import CallEnded, NoDeadLetter, UnknownCall
 from orchestrator.redis.connections import connect
 from orchestrator.settings import load_settings
@@ -124,7 +124,7 @@ def _row(letter: DeadLetter) -> tuple[str, ...]:
 
 
 def _ago(moment: datetime) -> str:
-    seconds = max(0, round((now() - moment).total_seconds()))
+    seconds = max(0, round((utc_now() - moment).total_seconds()))
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds // size} {unit}"

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.open_values import OpenToNewer
 from orchestrator.conversation.reply import Outcome, Reply, TurnResult
-from orchestrator.conversation.turn import Turn, TurnKind, now
+from orchestrator.conversation.turn import Turn, TurnKind
 
 CallStatus = Literal["active", "completed", "failed", "busy", "no-answer", "canceled", "abandoned"]
 Channel = Literal["gather", "relay", "api"]
@@ -31,7 +32,7 @@ class TurnRecord(BaseModel):
     reply: Reply = Field(default_factory=Reply)
     heard: str | None = None
     epoch: int = 0
-    committed_at: datetime = Field(default_factory=now)
+    committed_at: datetime = Field(default_factory=utc_now)
     overlap: str | None = Field(default=None, exclude=True)
 
     @property
@@ -68,7 +69,7 @@ class EndRecord(BaseModel):
 
     status: Annotated[CallStatus, OpenToNewer()]
     reason: str = ""
-    at: datetime = Field(default_factory=now)
+    at: datetime = Field(default_factory=utc_now)
 
 
 class ConversationState(BaseModel):
@@ -92,8 +93,8 @@ class ConversationState(BaseModel):
     phase: str = ""
     slots: dict[str, Any] = Field(default_factory=dict)
     turns: list[TurnRecord] = Field(default_factory=list)
-    created_at: datetime = Field(default_factory=now)
-    updated_at: datetime = Field(default_factory=now)
+    created_at: datetime = Field(default_factory=utc_now)
+    updated_at: datetime = Field(default_factory=utc_now)
     ended: EndRecord | None = None
     open_until: datetime | None = Field(default=None, exclude_if=lambda until: until is None)
 

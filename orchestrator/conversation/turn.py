@@ -1,18 +1,14 @@
 """A turn: one thing the caller did that wants an answer."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.open_values import OpenToNewer
 
 TurnKind = Literal["started", "speech", "keys", "silence", "interrupted", "ended"]
-
-
-def now() -> datetime:
-    """The time, with its zone (UTC)."""
-    return datetime.now(UTC)
 
 
 class Turn(BaseModel):
@@ -39,7 +35,7 @@ class Turn(BaseModel):
     language: str | None = None
     interrupts: str | None = None
     unfinished: dict[str, str] = Field(default_factory=dict, exclude_if=lambda unfinished: not unfinished)
-    received_at: datetime = Field(default_factory=now)
+    received_at: datetime = Field(default_factory=utc_now)
     replay_of: str | None = None
 
     @property

@@ -15,6 +15,7 @@ from orchestrator.dispatch.split import SplitDispatcher
 from orchestrator.dispatch.takeover import TakeOver
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
+from orchestrator.redis.clock_sync import ClockSync
 from orchestrator.redis.connections import connect
 from orchestrator.redis.probe import probe
 from orchestrator.redis.relay_documents import RedisRelayDocuments
@@ -50,6 +51,7 @@ async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
     breaker = await stack.enter_async_context(Breaker(lambda: probe(redis)))
     if breaker.reached:
         logger.info("Redis connection established", extra={"action": "state.connected"})
+    await stack.enter_async_context(ClockSync(redis))
     shared, elsewhere = _shared_states(settings, redis)
     if elsewhere is not None:
         stack.push_async_callback(elsewhere.close)

@@ -8,11 +8,11 @@ the call back yet is not.
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 
+from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.audience import is_heard
@@ -83,7 +83,7 @@ class TakeOver:
         listeners = keys.call(call_sid).listeners
 
         async def read() -> list[bytes]:
-            found: list[bytes] = await self._redis.zrangebyscore(listeners, time.time() * 1000, "+inf")
+            found: list[bytes] = await self._redis.zrangebyscore(listeners, clock.now() * 1000, "+inf")
             return found
 
         with self._breaker.guard(), store_errors():

@@ -1,9 +1,9 @@
 """The judgement of one Redis server."""
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from orchestrator import clock
 from orchestrator.doctor.facts import ServerFacts
 from orchestrator.doctor.finding import Finding
 
@@ -98,7 +98,7 @@ def _persistence(server: ServerFacts) -> Finding:
         return Finding("persistence", "ok", "The append-only file is on: a crash costs about a second at most.")
     if str(info.get("rdb_last_bgsave_status", "ok")) != "ok":
         return Finding("persistence", "problem", "The last snapshot failed.", "Look at the server's disk and log.")
-    age = time.time() - float(info.get("rdb_last_save_time", 0))
+    age = clock.now() - float(info.get("rdb_last_save_time", 0))
     unsaved = int(info.get("rdb_changes_since_last_save", 0))
     said = f"The append-only file is off; {unsaved} changes are in no snapshot, the last one is {age / 60:.0f} min old."
     return Finding(

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from redis.utils import HIREDIS_AVAILABLE
 
+from orchestrator import clock
 from orchestrator.doctor.facts import ClusterFacts, Facts, ServerFacts, SystemFacts
 from orchestrator.redis import keys
 from orchestrator.redis.cluster_pool import ClusterPool
@@ -128,7 +129,7 @@ async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
     vitals = await read_vitals(redis)
     seen, complete = await _our_keys(masters)
     beat = await redis.get(keys.HEARTBEAT)
-    active = [await redis.zcount(hub.calls, time.time(), "+inf") for hub in shards_of(redis)]
+    active = [await redis.zcount(hub.calls, clock.now(), "+inf") for hub in shards_of(redis)]
     return SystemFacts(
         keys_seen=len(seen),
         all_keys_seen=complete,
@@ -139,7 +140,7 @@ async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
         queue_depth=vitals.queue_depth,
         oldest_wait_seconds=vitals.oldest_wait_seconds,
         dead_letters=vitals.dead_letters,
-        heartbeat_age_seconds=None if beat is None else time.time() - float(beat),
+        heartbeat_age_seconds=None if beat is None else clock.now() - float(beat),
     )
 
 
@@ -167,7 +168,7 @@ async def _immortal(redis: Redis, names: list[str]) -> list[str]:
 
 async def _workers(redis: Redis) -> list[dict[str, Any]]:
     """What the workers that are alive say of themselves."""
-    alive = await redis.zrangebyscore(keys.WORKERS, time.time() - WORKER_ALIVE_SECONDS, "+inf")
+    alive = await redis.zrangebyscore(keys.WORKERS, clock.now() - WORKER_ALIVE_SECONDS, "+inf")
     statuses = [await redis.get(keys.worker_status(_text(holder))) for holder in alive]
     return list(_statuses(statuses))
 

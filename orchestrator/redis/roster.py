@@ -2,11 +2,11 @@
 
 import json
 import math
-import time
 from typing import Any
 
 from redis.asyncio import Redis
 
+from orchestrator import clock
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
@@ -24,7 +24,7 @@ async def read_roster(redis: Redis) -> list[dict[str, Any]]:
 
     async def read() -> list[tuple[bytes, float]]:
         alive: list[tuple[bytes, float]] = await redis.zrangebyscore(
-            keys.WORKERS, time.time() - WORKER_ALIVE_SECONDS, "+inf", start=0, num=MOST_WORKERS, withscores=True
+            keys.WORKERS, clock.now() - WORKER_ALIVE_SECONDS, "+inf", start=0, num=MOST_WORKERS, withscores=True
         )
         return alive
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import math
-import time
 from dataclasses import dataclass, replace
 from typing import Any
 
 from redis.asyncio import Redis
 
+from orchestrator import clock
 from orchestrator.errors import StoreUnavailable, StoreUnconfirmed
 from orchestrator.redis import keys
 from orchestrator.redis.damage import with_sound_keys
@@ -61,7 +61,7 @@ async def _read(redis: Redis) -> Vitals:
     async def read() -> list[Any]:
         async with redis.pipeline(transaction=False) as pipe:
             pipe.time()
-            since = time.time() - WORKER_ALIVE_SECONDS
+            since = clock.now() - WORKER_ALIVE_SECONDS
             pipe.zcount(keys.WORKERS, since, "+inf")
             pipe.zcount(keys.UNABLE_WORKERS, since, "+inf")
             pipe.hlen(keys.DEAD_LETTERS)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.state import ConversationState
-from orchestrator.conversation.turn import now
 from orchestrator.errors import StateConflict
 from orchestrator.state.base import StateManagerBase
 
@@ -69,7 +69,7 @@ class InMemoryStateManager(StateManagerBase):
         entry = self._entries.get(state.call_sid)
         if entry is None or entry.version != state.version:
             raise StateConflict
-        written = state.model_copy(update={"version": state.version + 1, "updated_at": now()})
+        written = state.model_copy(update={"version": state.version + 1, "updated_at": utc_now()})
         self._store(written)
         return written
 

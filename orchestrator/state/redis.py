@@ -10,9 +10,9 @@ from typing import Any, cast
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.state import ConversationState
-from orchestrator.conversation.turn import now
 from orchestrator.errors import StateConflict, StoreDamaged, StoreUnavailable, UnreadableState
 from orchestrator.redis import keys
 from orchestrator.redis.errors import store_errors
@@ -123,7 +123,7 @@ class RedisStateManager(StateManagerBase):
         Repeating it after `StoreUnavailable` is safe: the worst is a `StateConflict` with one's own write.
         """
         key = keys.state(checked_call_sid(state.call_sid))
-        written = state.model_copy(update={"version": state.version + 1, "updated_at": now()})
+        written = state.model_copy(update={"version": state.version + 1, "updated_at": utc_now()})
         index = self._index.keys_with_state(state.call_sid)[:1]
         with _state_errors(state.call_sid):
             stored = await self._update([key, *index], [*self._row(written), state.version])

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.silence import LAST_CHANCE_SECONDS, is_occupied, seconds_open, seconds_silent
 from orchestrator.conversation.state import ConversationState
-from orchestrator.conversation.turn import Turn, now
+from orchestrator.conversation.turn import Turn
 from orchestrator.errors import CallEnded, StateConflict, TurnRejected, UnknownCall, UnreadableState
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.store import TurnStore
@@ -30,7 +31,7 @@ def is_abandoned(state: ConversationState, life: float, left: Left) -> bool:
 
     An ingress with an open line sees to it that neither is so, or notes that the line is open.
     """
-    is_open = left is None and state.open_until is not None and state.open_until > now()
+    is_open = left is None and state.open_until is not None and state.open_until > utc_now()
     if is_open or not state.is_active:
         return False
     kept = max(life, seconds_open(state))
@@ -63,8 +64,8 @@ async def end_abandoned_calls(
 def _silent_for(state: ConversationState) -> float:
     """Seconds since the last turn. That the state was written since may only have renewed its time."""
     since = state.turns[-1].committed_at if state.turns else state.created_at
-    return (now() - since).total_seconds()
+    return (utc_now() - since).total_seconds()
 
 
 def _age(state: ConversationState) -> float:
-    return (now() - state.updated_at).total_seconds()
+    return (utc_now() - state.updated_at).total_seconds()

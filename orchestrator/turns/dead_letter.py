@@ -6,8 +6,9 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.conversation.turn import Turn, now
+from orchestrator.conversation.turn import Turn
 from orchestrator.turns.store import TurnStore
 
 LONGEST_TURN_ID = 256
@@ -22,7 +23,7 @@ class DeadLetter(BaseModel):
     turn: Turn
     attempts: int
     reason: str
-    buried_at: datetime = Field(default_factory=now)
+    buried_at: datetime = Field(default_factory=utc_now)
 
     @property
     def key(self) -> str:
@@ -38,7 +39,7 @@ class DeadLetter(BaseModel):
         """
         first = self.turn.replay_of or self.turn.turn_id
         turn_id = f"replay-{self.buried_at.timestamp() * 1_000_000:.0f}-{first}"[:LONGEST_TURN_ID]
-        return self.turn.model_copy(update={"turn_id": turn_id, "replay_of": first, "received_at": now()})
+        return self.turn.model_copy(update={"turn_id": turn_id, "replay_of": first, "received_at": utc_now()})
 
 
 class DeadLetterBox(Protocol):
@@ -69,7 +70,7 @@ async def replay(
     if result.outcome == "replied":
         await box.discard(letter.key)
     else:
-        again = {"buried_at": now(), "reason": f"{letter.reason}; a replay ended as {result.outcome}"}
+        again = {"buried_at": utc_now(), "reason": f"{letter.reason}; a replay ended as {result.outcome}"}
         await box.put(letter.model_copy(update=again))
     return result
 

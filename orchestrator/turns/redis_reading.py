@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from redis.asyncio import Redis
 
+from orchestrator import clock
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import ConversationState
@@ -76,7 +76,7 @@ class RedisTurnReading:
             async with self.redis.pipeline(transaction=False) as pipe:
                 if listening:  # who asks for a turn waits for it
                     listeners = keys.call(turns[0][0]).listeners
-                    pipe.zadd(listeners, {self._listener: (time.time() + LISTENING_SECONDS) * 1000})
+                    pipe.zadd(listeners, {self._listener: (clock.now() + LISTENING_SECONDS) * 1000})
                     pipe.expire(listeners, LISTENING_SECONDS)
                 for call_sid, turn_id in turns:
                     pipe.hget(keys.call(call_sid).turns, turn_id)

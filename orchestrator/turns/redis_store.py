@@ -8,11 +8,12 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.silence import RUNNING_SECONDS, seconds_open
 from orchestrator.conversation.state import ConversationState, TurnRecord
-from orchestrator.conversation.turn import Turn, now
+from orchestrator.conversation.turn import Turn
 from orchestrator.errors import (
     CallEnded,
     CallErased,
@@ -192,7 +193,7 @@ class RedisTurnStore(RedisTurnLeases):
             version = "" if written else "gone"
             record = (written and written.record_of(record.turn_id)) or record
         else:
-            written = state and state.model_copy(update={"version": state.version + 1, "updated_at": now()})
+            written = state and state.model_copy(update={"version": state.version + 1, "updated_at": utc_now()})
             version = str(state.version) if state else "gone" if claim.unreadable else "0"
             state_json = self._texts.write(written) if written else b""
         result_json = record.result(lease.call_sid).model_dump_json()

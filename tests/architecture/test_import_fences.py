@@ -94,6 +94,14 @@ FENCES = (
 )  # fmt: skip
 
 MAY_READ_THE_ENVIRONMENT = ("orchestrator/settings.py", "orchestrator/cli/dev.py")
+MAY_READ_THE_CLOCK = (
+    "orchestrator/clock.py",
+    "orchestrator/redis/clock_sync.py",  # compares both
+    "orchestrator/redis/examination.py",  # likewise
+    "orchestrator/logs.py",
+    "orchestrator/agents/receptionist/*",  # a calendar's day is the office's, not the server's
+    "orchestrator/cli/*", "orchestrator/load/*", "orchestrator/phone/*", "orchestrator/testing/*",
+)  # fmt: skip
 MAY_PRINT = ("orchestrator/cli/*", "*/__main__.py")  # a bad setting is told before there is a log
 MAY_SPELL_KEYS = ("orchestrator/redis/keys.py",)
 DOMAIN_MAY_IMPORT = {
@@ -248,3 +256,19 @@ def test_the_fences_see_every_kind_of_import(tmp_path: Path, monkeypatch: pytest
     assert [imported for _, imported in imports(module)] == [
         "redis.asyncio", "starlette.routing", "orchestrator.redis.keys", "orchestrator.turns.run", "arq",
     ]  # fmt: skip
+
+
+def test_times_that_processes_compare_are_the_servers() -> None:
+    """A machine's own clock is read in one module; the others may measure how long something takes."""
+    found = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in MODULES
+        if not matches(name_of(path), MAY_READ_THE_CLOCK)
+        for node in ast.walk(tree_of(path))
+        if (
+            isinstance(node, ast.Attribute)
+            and (ast.unparse(node) in ("time.time", "time.time_ns") or node.attr in ("utcnow", "today"))
+        )
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) in ("datetime.now", "datetime.datetime.now"))
+    ]
+    assert found == [], "take the time from orchestrator.clock"

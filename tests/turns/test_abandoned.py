@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.actions import Play
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import TurnRecord
-from orchestrator.conversation.turn import now
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.testing.example_turns import a_turn
 from orchestrator.turns.abandoned import end_abandoned_calls
@@ -26,7 +26,7 @@ class Plain(InMemoryStateManager):
 
 async def a_call(states: Plain, seconds_ago: float, *actions: Any) -> None:
     """A call whose last turn was answered so long ago."""
-    then = now() - timedelta(seconds=seconds_ago)
+    then = utc_now() - timedelta(seconds=seconds_ago)
     record = TurnRecord.of(a_turn("t1"), "replied", Reply(actions=list(actions)))
     record.committed_at = then
     state = await states.create_state("CA1", turns=[record], created_at=then)

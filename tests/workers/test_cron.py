@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.actions import Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
-from orchestrator.conversation.turn import now
 from orchestrator.redis import keys
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.example_turns import a_turn
@@ -31,7 +31,7 @@ class Calls:
         reply = Reply(actions=[Transfer("+15550001111")] if transferred else [])
         record = TurnRecord.of(a_turn("t1", call_sid), "replied", reply)
         state = await self._states.create_state(call_sid, turns=[record])
-        state.updated_at = now() - timedelta(seconds=seconds)
+        state.updated_at = utc_now() - timedelta(seconds=seconds)
         await self._redis.set(keys.state(call_sid), state.model_dump_json(), ex=self._life)
         await self._redis.zincrby(keys.ACTIVE_CALLS, -seconds, call_sid)
 

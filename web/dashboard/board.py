@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from datetime import UTC, datetime
 from typing import Any
 
+from orchestrator import clock
 from orchestrator.errors import VoiceAgentError
 from web.dashboard.figures import summary, turn_figures
 from web.ingress import Ingress
@@ -39,7 +39,7 @@ class Board:
     async def _read(self) -> dict[str, Any]:
         health, calls, workers = await asyncio.gather(judge(self._ingress), self._calls(), self._workers())
         return {
-            "at": datetime.now(UTC).isoformat(),
+            "at": clock.utc_now().isoformat(),
             "status": health.status,
             "checks": dict(health.checks),
             "workers": workers,

@@ -5,13 +5,13 @@ The signature (base64, `telnyx-signature-ed25519`) is over `timestamp|body`, the
 """
 
 import base64
-import time
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from starlette.datastructures import FormData
 from starlette.requests import HTTPConnection, Request
 
+from orchestrator import clock
 from orchestrator.settings import Settings
 from web.providers.dialect import Dialect, PublicUrl
 from web.refused_webhooks import RefusedWebhooks
@@ -62,7 +62,7 @@ def _public_key(text: str) -> "Ed25519PublicKey":
 def _is_fresh(timestamp: str) -> bool:
     if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) < 12):
         return False
-    return abs(time.time() - int(timestamp)) <= TOLERANCE_SECONDS
+    return abs(clock.now() - int(timestamp)) <= TOLERANCE_SECONDS
 
 
 def _is_signed(key: "Ed25519PublicKey", signature: str, timestamp: str, body: bytes) -> bool:

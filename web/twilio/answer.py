@@ -6,6 +6,7 @@ import time
 
 from starlette.responses import Response
 
+from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import PendingReply, first_of
 from orchestrator.errors import (
@@ -180,7 +181,7 @@ def _surrender(ingress: Ingress, asked: Asked, why: str) -> Response:
 
 
 def _waited(asked: Asked) -> float:
-    return time.time() - asked.since
+    return clock.now() - asked.since
 
 
 def _log_answer(ingress: Ingress, asked: Asked, result: TurnResult) -> None:

@@ -6,9 +6,9 @@ call's beginning.
 """
 
 import logging
-import time
 from dataclasses import replace
 
+from orchestrator import clock
 from orchestrator.conversation.actions import HangUp, SendDigits, Transfer
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.errors import StoreUnavailable
@@ -96,4 +96,4 @@ def step_on(request: VoiceRequest, standing: Standing, languages: Languages) -> 
 def _wait_for(turn_id: str, request: VoiceRequest, languages: Languages) -> Asked:
     number = number_of(turn_id)
     assert number is not None
-    return Asked(request.call_sid, turn_id, number, languages, held=None, since=time.time())
+    return Asked(request.call_sid, turn_id, number, languages, held=None, since=clock.now())

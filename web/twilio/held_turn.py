@@ -3,13 +3,13 @@
 So whichever ingress the provider asks next can hand it over, and nobody on the way can read or change it.
 """
 
-import time
 from collections.abc import Awaitable, Callable
 from secrets import token_urlsafe
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from orchestrator import clock
 from orchestrator.conversation.turn import Turn
 from orchestrator.settings import Settings
 from web.seal_keys import SealKeys
@@ -54,7 +54,7 @@ class Seal:
             held = HeldTurn.model_validate_json(content) if content is not None else None
         except ValidationError:
             return None
-        return held if held is not None and time.time() - held.since <= MAX_AGE_SECONDS else None
+        return held if held is not None and clock.now() - held.since <= MAX_AGE_SECONDS else None
 
     def wrap(self, content: bytes) -> str:
         """Anything, sealed as text that is safe in a URL."""

@@ -1,9 +1,9 @@
 """How a known call stands, for a webhook that does not simply bring its next turn."""
 
 import asyncio
-import time
 from dataclasses import dataclass
 
+from orchestrator import clock
 from orchestrator.conversation.actions import SetLanguage, Transfer
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
@@ -64,7 +64,7 @@ class Standing:
     def is_long_over(self) -> bool:
         """Whether the call has ended so long ago that nobody who is entitled to it asks for a reply of it."""
         end = self.state.ended
-        return end is not None and time.time() - end.at.timestamp() > REPEATED_AFTER_END_SECONDS
+        return end is not None and clock.now() - end.at.timestamp() > REPEATED_AFTER_END_SECONDS
 
     @property
     def last_said(self) -> TurnRecord | None:
@@ -110,4 +110,4 @@ def is_same(turn: Turn, record: TurnRecord) -> bool:
 
 def is_fresh(record: TurnRecord) -> bool:
     """Whether the reply is young enough to be given again."""
-    return time.time() - record.committed_at.timestamp() <= REPEATED_FOR_SECONDS
+    return clock.now() - record.committed_at.timestamp() <= REPEATED_FOR_SECONDS

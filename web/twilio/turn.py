@@ -1,9 +1,8 @@
 """`POST /twilio/turn/{n}`: Gather's action. (CallSid, n) is the idempotency key."""
 
-import time
-
 from starlette.responses import Response
 
+from orchestrator import clock
 from web.ingress import Ingress
 from web.twilio.answer import answer
 from web.twilio.asked import Asked
@@ -17,7 +16,7 @@ async def turn(ingress: Ingress, request: VoiceRequest) -> Response:
     """Answer what the caller said, keyed or did not say."""
     number = request.turn_number(at_least=1)
     turn_id = turn_id_of(number)
-    since = time.time()
+    since = clock.now()
     held = HeldTurn(turn=request.turn(turn_id), since=since)
     asked = Asked(request.call_sid, turn_id, number, Languages.of(request.query), held, since)
     return await answer(ingress, request, asked, within=ingress.pace.filler_after)

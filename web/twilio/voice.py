@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-import time
 from contextlib import suppress
 
 from starlette.responses import Response
 
+from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
 from web.outbound.answering import errand_of, unanswered
@@ -37,7 +37,7 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
             "direction": request.direction,
         },
     )
-    since = time.time()
+    since = clock.now()
     errand = await errand_of(request, ingress.seal)
     if errand is not None and errand.is_in_vain(request.answered_by):
         return TwimlResponse(unanswered(request))

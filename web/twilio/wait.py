@@ -1,10 +1,10 @@
 """`POST /twilio/turn/{n}/wait`: where a caller comes back to after a spoken filler."""
 
 import math
-import time
 
 from starlette.responses import Response
 
+from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
 from web.twilio.answer import answer, hold_sealed
@@ -55,8 +55,8 @@ def _since(text: str) -> float:
     try:
         since = float(text)
     except ValueError:
-        return time.time()
-    return min(since, time.time()) if math.isfinite(since) else time.time()
+        return clock.now()
+    return min(since, clock.now()) if math.isfinite(since) else clock.now()
 
 
 def _attempt_of(request: VoiceRequest) -> int:

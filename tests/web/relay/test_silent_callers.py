@@ -15,9 +15,10 @@ from support.relay import relay_socket
 from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.actions import HangUp
 from orchestrator.conversation.state import ConversationState
-from orchestrator.conversation.turn import Turn, now
+from orchestrator.conversation.turn import Turn
 from orchestrator.redis import keys
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
@@ -98,9 +99,9 @@ async def test_a_store_that_cannot_keep_calls_alive_is_written_to_again():
         state = await wait_until(written, "it is written again")
     assert state.updated_at > begun.updated_at
     assert (await states.get_state("CA2")).version == 1
-    silent = state.model_copy(update={"created_at": now() - timedelta(hours=1)})
+    silent = state.model_copy(update={"created_at": utc_now() - timedelta(hours=1)})
     assert not is_abandoned(silent, 3600, None)
-    assert is_abandoned(silent.model_copy(update={"open_until": now()}), 3600, None)
+    assert is_abandoned(silent.model_copy(update={"open_until": utc_now()}), 3600, None)
 
 
 @pytest.mark.parametrize("speaks_first", [True, False])

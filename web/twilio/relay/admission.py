@@ -11,6 +11,7 @@ import math
 import time
 from uuid import uuid4
 
+from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
 from web.twilio.relay.inbound import Setup
@@ -119,4 +120,4 @@ def _is_former(ingress: Ingress, shown: str) -> bool:
     except ValueError:
         return False
     at = content.get("ticket_at") if isinstance(content, dict) else None
-    return isinstance(at, float) and math.isfinite(at) and abs(time.time() - at) <= FORMER_TICKET_SECONDS
+    return isinstance(at, float) and math.isfinite(at) and abs(clock.now() - at) <= FORMER_TICKET_SECONDS

@@ -5,9 +5,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from orchestrator import clock
 from orchestrator.conversation.actions import Gather, HangUp, Transfer
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
@@ -272,7 +272,7 @@ class Conversation:
         self._handover.remember()
         if speech.turn is None:
             return
-        seconds = (datetime.now(UTC) - speech.turn.received_at).total_seconds()
+        seconds = (clock.utc_now() - speech.turn.received_at).total_seconds()
         self._ingress.metrics.turn_answered(channel=CHANNEL, outcome=result.outcome, seconds=max(seconds, 0.0))
         extra = {"turn_id": result.turn_id, "outcome": result.outcome, "seconds": round(seconds, 4)}
         self._log(logging.INFO, "Turn answered", action="turn.answered", **extra)

@@ -7,10 +7,10 @@
 import json
 import logging
 import math
-import time
 
 from starlette.responses import Response
 
+from orchestrator import clock
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.answer import TwimlResponse
@@ -69,7 +69,7 @@ def _handed_to(text: str) -> str:
 
 async def _again(ingress: Ingress, request: VoiceRequest) -> str:
     """A new session, told when the last one was lost; after too many that failed early, an apology."""
-    now = time.time()
+    now = clock.now()
     lasted = _seconds(request.session_duration)
     begun = _seconds(request.query.get("since", "")) or now
     lost_at = now if lasted is None else min(now, begun + lasted)

@@ -11,8 +11,8 @@ from datetime import timedelta
 from itertools import islice
 from types import TracebackType
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.silence import LAST_CHANCE_SECONDS
-from orchestrator.conversation.turn import now
 from orchestrator.errors import StateConflict, StoreUnavailable, UnreadableState
 from orchestrator.state.base import StateManagerBase
 from web.twilio.relay.switchboard import Switchboard
@@ -76,5 +76,5 @@ class KeepAlive:
             with suppress(StateConflict, UnreadableState):  # somebody else has just written it
                 state = await self._states.get_state(call_sid)
                 if state is not None and state.is_active:
-                    until = now() + timedelta(seconds=max(self._life, OPEN_SECONDS))
+                    until = utc_now() + timedelta(seconds=max(self._life, OPEN_SECONDS))
                     await self._states.update_state(state.model_copy(update={"open_until": until}))

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import AsyncIterator
 
+from orchestrator import clock
 from orchestrator.conversation.actions import Deed, deeds
 from orchestrator.conversation.reply import TurnResult, in_order
 from orchestrator.conversation.state import ConversationState
@@ -98,7 +99,7 @@ class Resumption:
         if breaker is None:
             return -math.inf
         since = min(breaker.seconds_since_failure, breaker.seconds_since_unconfirmed)
-        return time.time() - since + DELIVERY_SECONDS
+        return clock.now() - since + DELIVERY_SECONDS
 
     def _gone_on(self, unsaid: past.Unsaid) -> Turn:
         """The news that of this reply no more was heard than before."""

@@ -1,0 +1,79 @@
+"""Keeping `orchestrator.clock` in step with the Redis server's clock."""
+
+import asyncio
+import logging
+import time
+from types import TracebackType
+
+from redis.asyncio import Redis
+
+from orchestrator import clock
+from orchestrator.errors import StoreUnavailable
+from orchestrator.redis.errors import store_errors
+from orchestrator.redis.hub import shards_of
+from orchestrator.redis.scripts import lua
+from orchestrator.redis.wire import WiredScript
+
+logger = logging.getLogger(__name__)
+
+READ_EVERY_SECONDS = 10.0
+"""A failover may bring a server with another clock."""
+RETRY_SECONDS = 1.0
+LONGEST_READING_SECONDS = 0.5
+"""The server's time after a longer journey is known too inexactly; a later reading will do better."""
+SKEW_SECONDS = 1.0
+"""A difference worth a line in the log."""
+
+
+class ClockSync:
+    """Reads the server's time, before the block begins and then again and again.
+
+    In a cluster it is that of the node which has the first hub.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._script = WiredScript(redis, lua("clock"))
+        self._key = shards_of(redis)[0].calls
+        self._warned = False
+
+    async def read(self) -> bool:
+        """Take the server's time. Return whether it was read; Redis may be away."""
+        asked_at = time.monotonic()
+        try:
+            async with asyncio.timeout(RETRY_SECONDS):
+                with store_errors():
+                    seconds, microseconds = await self._script(keys=[self._key])
+        except (StoreUnavailable, TimeoutError):
+            return False
+        answered_at = time.monotonic()
+        if answered_at - asked_at > LONGEST_READING_SECONDS:
+            return False
+        server_time = int(seconds) + int(microseconds) / 1_000_000
+        clock.synchronize(server_time, asked_at=asked_at, answered_at=answered_at)
+        self._warn(time.time() - server_time)
+        return True
+
+    async def __aenter__(self) -> "ClockSync":
+        was_read = await self.read()
+        self._task = asyncio.create_task(self._keep(was_read), name="clock")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._task.cancel()
+        await asyncio.wait({self._task}, timeout=RETRY_SECONDS)
+
+    async def _keep(self, was_read: bool) -> None:
+        while True:
+            await asyncio.sleep(READ_EVERY_SECONDS if was_read else RETRY_SECONDS)
+            was_read = await self.read()
+
+    def _warn(self, ahead: float) -> None:
+        if abs(ahead) < SKEW_SECONDS or self._warned:
+            return
+        self._warned = True
+        logger.warning(
+            "This machine's clock is %+.1f s apart from the Redis server's, which is gone by. Set it: NTP.", ahead,
+            extra={"action": "clock.apart", "seconds": round(ahead, 1)},
+        )  # fmt: skip
