@@ -40,7 +40,7 @@ def load_agent(name: str, transfer_to: str | None = None) -> Agent:
         return Agent(name, Receptionist(transfer_to).reply, isolation="inline", speech_filter=False)
     if not _is_dotted(name) or ":" not in name:
         raise BadAgent(f"AGENT={name!r} is no agent. Use echo, receptionist, llm, or package.module:object.")
-    return _agent_of(name, found_object(name, "AGENT"))
+    return agent_of(name, found_object(name, "AGENT"))
 
 
 def found_object(name: str, variable: str) -> Any:
@@ -82,7 +82,8 @@ def _imported(given: str, module_name: str) -> ModuleType:
         raise BadAgent(f"{given}: importing {module_name} failed: {described(error)}") from error
 
 
-def _agent_of(name: str, found: Any) -> Agent:
+def agent_of(name: str, found: Any) -> Agent:
+    """The agent that an object is. Raises `BadAgent`."""
     if isinstance(found, Agent):
         return found
     carrier = _made(name, found) if inspect.isclass(found) else found

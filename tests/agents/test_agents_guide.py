@@ -1,6 +1,8 @@
 """The guide to agents: its code runs, and its tables name what there is."""
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -44,11 +46,14 @@ async def test_the_example_is_loaded_and_plays_its_quiz(written: Path) -> None:
     assert answers[1:] == [["Take your time."], ["No. Try again."], ["Right, after 2. Goodbye!", HangUp()]]
 
 
-async def test_the_examples_own_test_passes(written: Path) -> None:
-    load_agent("quiz:quiz")
-    namespace: dict[str, object] = {}
-    exec((written / "test_quiz.py").read_text(), namespace)
-    await namespace["test_the_second_try_counts"]()  # type: ignore[operator]
+def test_the_examples_own_test_passes_in_a_project_of_ones_own(written: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON"))}
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_quiz.py"],
+        cwd=written, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "1 passed" in ran.stdout
 
 
 async def test_the_example_of_tools_orders_once_for_a_key(written: Path) -> None:
