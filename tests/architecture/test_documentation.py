@@ -3,16 +3,16 @@
 import re
 from itertools import chain
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import AliasChoices
+from support.logged_actions import logged_actions
 
-from orchestrator.conversation.reply import Outcome
 from orchestrator.metrics import Metrics
 from orchestrator.settings import Settings, load_settings
 
+REPOSITORY = Path(__file__).parents[2]
 LONGEST_README = 150
 VARIABLE = re.compile(r"^#([A-Z][A-Z_]+)=", re.MULTILINE)
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)(?:#([\w-]+))?\)")
@@ -94,13 +94,28 @@ def test_the_metrics_described_are_those_there_are(texts: dict[str, str]) -> Non
     assert described == there
 
 
-def test_the_log_actions_described_are_those_there_are(texts: dict[str, str]) -> None:
-    rows = re.findall(r"^\| (`[a-z_.]+`(?:, `[a-z_.]+`)*) \| \w+", texts["docs/operations.md"], re.MULTILINE)
-    described = {action for row in rows for action in re.findall(r"`([a-z_]+\.[a-z_]+)`", row)}
-    code = "\n".join(text for name, text in texts.items() if name.startswith(("orchestrator/", "web/", "workers/")))
-    outcomes = {f"turn.{outcome}" for outcome in get_args(Outcome)}
-    assert len(described) > 10
-    assert {action for action in described if f'"{action}"' not in code} <= outcomes
+def test_the_log_actions_and_levels_described_are_those_there_are(texts: dict[str, str]) -> None:
+    """A row has actions and as many levels, or one for all of them; `a or b` is an action with two."""
+    rows = re.findall(r"^\| ((?:`[a-z_.]+`(?:, )?)+) \| ([a-z, ]+) \|", texts["docs/operations.md"], re.MULTILINE)
+    described: dict[str, set[str]] = {}
+    for actions, levels in rows:
+        names, each = re.findall(r"`([a-z_.]+)`", actions), levels.split(", ")
+        for name, level in zip(names, each * len(names) if len(each) == 1 else each, strict=True):
+            assert name not in described, f"{name} has two rows"
+            described[name] = set(level.split(" or "))
+    files = [path for package in ("orchestrator", "web", "workers") for path in (REPOSITORY / package).rglob("*.py")]
+    logged = logged_actions(files)
+    assert len(logged) > 70
+    assert {name: (described.get(name), logged.get(name)) for name in described.keys() | logged.keys()
+            if described.get(name) != logged.get(name)} == {}  # fmt: skip
+
+
+def test_no_action_is_logged_in_a_way_that_its_level_cannot_be_read(texts: dict[str, str]) -> None:
+    files = [path for package in ("orchestrator", "web", "workers") for path in (REPOSITORY / package).rglob("*.py")]
+    written = {
+        action for path in files for action in re.findall(r'action"?\s*[:=]\s*"([a-z_]+\.[a-z_]+)"', path.read_text())
+    }
+    assert written - logged_actions(files).keys() == set()
 
 
 def test_nothing_names_a_directory_of_the_machine_it_was_written_on(texts: dict[str, str]) -> None:
