@@ -67,8 +67,9 @@ MOST_CONNECTIONS = 10
 class PostgresStateManager(StateManagerBase):
     """Keeps states in the database that `dsn` names, else `DATABASE_URL`. Makes its table when it is first used.
 
-    A state lives for `ttl_seconds` after the last write, by default as `STATE_TTL_SECONDS` of `settings` says. It
-    connects when it is first used, so that building one never waits.
+    A state lives for `ttl_seconds` after the last write, by default as `STATE_TTL_SECONDS` of `settings` says, and as
+    `ENDED_CALL_TTL_SECONDS` says once its call has ended. It connects when it is first used, so that building one
+    never waits.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class PostgresStateManager(StateManagerBase):
         if not self._dsn:
             raise BadSetting("DATABASE_URL is not set. It wants postgresql://user:password@host:5432/database.")
         self._ttl_seconds = float(ttl_seconds or (settings.state_ttl_seconds if settings else 3600))
+        self._ended_ttl_seconds = float(ttl_seconds or (settings.ended_ttl if settings else 3600))
         self._opening = asyncio.Lock()
         self._pool: asyncpg.Pool | None = None
 
@@ -148,7 +150,8 @@ class PostgresStateManager(StateManagerBase):
                 pool.terminate()
 
     def _row(self, state: ConversationState) -> tuple[str, int, bool, float, str]:
-        return state.call_sid, state.version, state.is_active, self._ttl_seconds, state.model_dump_json()
+        life = self._ttl_seconds if state.is_active else self._ended_ttl_seconds
+        return state.call_sid, state.version, state.is_active, life, state.model_dump_json()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:

@@ -98,6 +98,16 @@ def _calls(settings: Settings) -> Iterator[Finding]:
             "settings", "warning", f"STATE_TTL_SECONDS is {settings.state_ttl_seconds}.",
             "A caller who thinks for longer finds the call forgotten; 3600 is usual.",
         )  # fmt: skip
+    if settings.max_active_calls and (settings.api_max_active_calls or 0) >= settings.max_active_calls:
+        yield Finding(
+            "settings", "note", "API_MAX_ACTIVE_CALLS is not below MAX_ACTIVE_CALLS.",
+            "Calls begun over the API can take every line; a lower number keeps some for those who call.",
+        )  # fmt: skip
+    if "+" in (settings.dial_allow or "").split(","):
+        yield Finding(
+            "settings", "note", "DIAL_ALLOW allows every country.",
+            "List the countries you call: whoever gets hold of an API key can dial the dearest of the others.",
+        )  # fmt: skip
     if settings.agent_timeout_seconds > 60:
         yield Finding(
             "settings", "note", f"AGENT_TIMEOUT_SECONDS is {settings.agent_timeout_seconds:g}.",

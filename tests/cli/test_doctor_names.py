@@ -1,12 +1,15 @@
 """`voiceagent doctor` and the variables that nobody reads."""
 
 import json
+from typing import Any
 
 import pytest
 from support.servers import free_port
 from support.terminal import run_script
 
+from orchestrator.doctor.configuration import judge_settings
 from orchestrator.doctor.names import judge_names
+from orchestrator.settings import Settings
 
 
 async def test_a_name_that_nobody_reads_is_pointed_out(redis_server, tmp_path) -> None:
@@ -49,3 +52,13 @@ def test_a_service_link_of_kubernetes_is_explained() -> None:
     (finding,) = judge_names({"REDIS_PORT": "tcp://10.96.0.7:6379"})
     assert (finding.level, "enableServiceLinks" in finding.advice) == ("note", True)
     assert "10.96" not in finding.message + finding.advice
+
+
+@pytest.mark.parametrize(("settings", "says"), [
+    ({"max_active_calls": 10, "api_max_active_calls": 10}, "API_MAX_ACTIVE_CALLS"),
+    ({"dial_allow": "+46,+"}, "DIAL_ALLOW"),
+])  # fmt: skip
+def test_settings_that_let_one_key_do_too_much_are_pointed_out(settings: dict[str, Any], says: str) -> None:
+    found = [finding for finding in judge_settings(Settings(_env_file=None, **settings)) if says in finding.message]
+    assert [finding.level for finding in found] == ["note"]
+    assert not [finding for finding in judge_settings(Settings(_env_file=None)) if says in finding.message]
