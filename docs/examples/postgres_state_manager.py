@@ -16,9 +16,9 @@ from typing import Any
 
 import asyncpg
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.state import ConversationState
-from orchestrator.conversation.turn import now
 from orchestrator.errors import BadSetting, StateConflict, StoreFull, StoreUnavailable
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
@@ -105,7 +105,7 @@ class PostgresStateManager(StateManagerBase):
     async def update_state(self, state: ConversationState) -> ConversationState:
         """Write by compare-and-set. The given state keeps its version; the one returned has the next."""
         checked_call_sid(state.call_sid)
-        written = state.model_copy(update={"version": state.version + 1, "updated_at": now()})
+        written = state.model_copy(update={"version": state.version + 1, "updated_at": utc_now()})
         async with self._connection() as connection:
             if not await connection.fetchval(UPDATE, *self._row(written), state.version):
                 raise StateConflict

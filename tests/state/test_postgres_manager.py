@@ -15,6 +15,7 @@ from support.servers import die_with_parent, free_port
 from support.terminal import environment
 from support.waiting import wait_until
 
+from orchestrator.conversation.state import EndRecord
 from orchestrator.errors import BadSetting, StateConflict, StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.settings import Settings
@@ -63,6 +64,17 @@ class TestPostgresStateManager(StateManagerContract):
     async def expire(self, manager: StateManagerBase, call_sid: str) -> None:
         query = "UPDATE voiceagent_states SET expires_at = now() - interval '1 second' WHERE call_sid = $1"
         await self.connection.execute(query, call_sid)
+
+
+async def test_a_call_that_has_ended_is_kept_for_a_time_of_its_own(postgres, example, emptied) -> None:
+    settings = Settings(_env_file=None, state_ttl_seconds=3600, ended_call_ttl_seconds=60)
+    manager = example.PostgresStateManager(settings, dsn=postgres.dsn)
+    state = await manager.create_state("CA1")
+    left = "SELECT extract(epoch FROM expires_at - now()) FROM voiceagent_states"
+    assert await emptied.fetchval(left) > 3000
+    await manager.update_state(state.model_copy(update={"ended": EndRecord(status="completed")}))
+    assert 0 < await emptied.fetchval(left) <= 60
+    await manager.close()
 
 
 async def test_processes_that_begin_together_make_one_table(postgres, example, emptied) -> None:
