@@ -88,6 +88,11 @@ def _safety(settings: Settings) -> Iterator[Finding]:
             "settings", "note", "PUBLIC_BASE_URL is set and API_KEY is not: the API and the dashboard are closed.",
             "Set API_KEY. voiceagent dev makes one for each run.",
         )  # fmt: skip
+    if settings.is_production and settings.use_redis and settings.seal_key is None:
+        yield Finding(
+            "settings", "note", "SEAL_KEY is not set: one is made, and shared through Redis.",
+            "Set it in every web process: one that starts while Redis is away then opens what the others have sealed.",
+        )  # fmt: skip
     if settings.is_production and settings.api_key is None:
         yield Finding("settings", "note", "API_KEY is not set: the API under /calls is off.", "Set one if you want it.")
 

@@ -282,6 +282,7 @@ def test_a_queue_that_stands_and_blocked_threads_are_told() -> None:
         ({"agent_timeout_seconds": 90}, "AGENT_TIMEOUT_SECONDS is 90."),
         ({"public_base_url": "http://calls.example"}, "PUBLIC_BASE_URL is not https."),
         ({"public_base_url": "https://calls.example"}, "PUBLIC_BASE_URL is set and API_KEY is not"),
+        ({"environment": "production"}, "SEAL_KEY is not set"),
         ({"environment": "production"}, "API_KEY is not set: the API under /calls is off."),
     ],
 )  # fmt: skip
