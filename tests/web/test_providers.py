@@ -131,6 +131,19 @@ async def test_what_an_agent_says_and_plays_is_left_alone(start_ingress):
         assert found.find("Dial/Number").text == "+15550001111"
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_caller_without_a_number_is_connected_under_the_one_they_called(start_ingress, provider):
+    async def agent(turn, state):
+        yield Transfer("+15550001111")
+
+    async with start_ingress(agent=agent, twilio_from_number="+15559990000", **SETTINGS) as ingress:
+        found = await document(ingress, provider, "voice", From="anonymous", To="+15552223333")
+        assert found.find("Dial").get("callerId") == "+15552223333"
+        # The number of another provider's account is none of this one's.
+        found = await document(ingress, provider, "voice", CallSid="CA-other", From="anonymous", To="client:desk")
+        assert found.find("Dial").get("callerId") is None
+
+
 @pytest.mark.parametrize("path", ["voice", "turn/1", "turn/1/wait", "relay/ended", "status"])
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_what_the_provider_has_not_signed_is_refused(ingress, provider, path):
