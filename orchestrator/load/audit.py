@@ -20,7 +20,8 @@ READERS = 8
 class Findings:
     """What the audit found. `impossible` says why there was none.
 
-    `lost`: turns that were answered and are not in the state. `doubled`: turns that are there more than once.
+    `lost`: turns that were answered and are not in the state. `dead_lines`: what was said into a line that broke, and
+    is not in the state either: it may never have reached the server. `doubled`: turns that are there more than once.
     `misheard`: answers that were cut off, and of which the state says that something else was heard.
     """
 
@@ -31,6 +32,7 @@ class Findings:
     cut_off: int = 0
     misheard: int = 0
     unread: int = 0
+    dead_lines: int = 0
     impossible: str = ""
     outcomes: dict[str, int] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
@@ -73,7 +75,7 @@ class Auditor:
                 self.findings.impossible = f"the server does not open its API to us; {key}"
                 return None
             if response.status_code == 404:
-                answered = [turn for turn in call.turns if turn.is_over]
+                answered = [turn for turn in call.turns if turn.is_over and not turn.uncertain]
                 self.findings.lost += len(answered)
                 self.findings.note("turns lost with the whole call", call.call_sid, len(answered))
                 return None
@@ -86,17 +88,19 @@ class Auditor:
         kept = Counter(record.text for record in state.turns if record.kind == "speech")
         ids = Counter(record.turn_id for record in state.turns)
         answered = [turn for turn in call.turns if turn.words and turn.is_over]
-        lost = sum(kept[turn.words] == 0 for turn in answered)
+        lost = sum(kept[turn.words] == 0 and not turn.uncertain for turn in answered)
+        dead = sum(kept[turn.words] == 0 and turn.uncertain for turn in answered)
         doubled = sum(max(0, kept[turn.words] - 1) for turn in call.turns if turn.words)
         doubled = max(doubled, sum(count - 1 for count in ids.values()))
         heard = {record.text: record.heard for record in state.turns if record.kind == "speech"}
-        misheard = sum(heard.get(turn.words, turn.heard) != turn.heard for turn in call.cut_off)
+        misheard = sum(not turn.agrees_with(heard.get(turn.words, turn.heard)) for turn in call.cut_off)
         self.findings.calls += 1
         self.findings.cut_off += len(call.cut_off)
         self.findings.misheard += misheard
         for outcome, count in Counter(r.outcome for r in state.turns if r.kind == "speech").items():
             self.findings.outcomes[outcome] = self.findings.outcomes.get(outcome, 0) + count
-        self.findings.turns += len(answered)
+        self.findings.turns += len(answered) - dead
+        self.findings.dead_lines += dead
         self.findings.lost += lost
         self.findings.doubled += doubled
         self.findings.note("turns lost", call.call_sid, lost)

@@ -179,10 +179,10 @@ def begun(note: CallNote, words: str) -> tuple[TurnNote, float]:
     return turn, time.perf_counter()
 
 
-def settle(turn: TurnNote, began: float) -> None:
-    """Note that a turn has its answer; twice is fine."""
+def settle(turn: TurnNote, began: float, ended: float | None = None) -> None:
+    """Note that a turn has its answer, whose last word was heard when it `ended`, or now; twice is fine."""
     if turn.answered is None:
-        turn.answered = time.perf_counter() - began
+        turn.answered = (time.perf_counter() if ended is None else max(ended, began)) - began
         if turn.first_words is None:  # an answer without a word
             turn.first_words = turn.answered
 

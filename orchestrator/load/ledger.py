@@ -11,18 +11,32 @@ class TurnNote:
 
     `words` are the caller's and unique in the call; empty for the beginning of a call, which answers by
     itself. `first_words` is when the first of the answer was heard, `answered` when all of it was. `heard` is what the
-    caller had heard when they cut the answer off.
+    caller had heard when they cut the answer off, and `cut_by` what they said instead.
+
+    On a relay whose line was lost: the words of a turn that is `uncertain` may never have reached the server, of an
+    answer that is `broken_off` nothing more was heard over a new line, and one that `spans_lines` was heard over
+    several.
     """
 
     words: str
     first_words: float | None = None
     answered: float | None = None
     heard: str | None = None
+    cut_by: "TurnNote | None" = None
+    uncertain: bool = False
+    broken_off: bool = False
+    spans_lines: bool = False
 
     @property
     def is_over(self) -> bool:
-        """Whether it was answered, or its answer cut off."""
-        return self.answered is not None or self.heard is not None
+        """Whether it was answered, or its answer cut off or broken off."""
+        return self.answered is not None or self.heard is not None or self.broken_off
+
+    def agrees_with(self, kept: str | None) -> bool:
+        """Whether of an answer that was cut off the server has `kept` what was heard, as far as can be asked of it."""
+        if kept == self.heard or (self.cut_by is not None and self.cut_by.uncertain):
+            return True
+        return self.spans_lines and kept is not None and kept.endswith(self.heard or "")
 
 
 @dataclass(slots=True)

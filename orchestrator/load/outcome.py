@@ -90,6 +90,8 @@ class Outcome:
             yield "Outcomes: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(odd.items())) + "."
         if found.cut_off:
             yield f"Answers cut off: {found.cut_off}; of {found.misheard} the state keeps other words than were heard."
+        if found.dead_lines:
+            yield f"Said into a line that broke, and not in the state: {found.dead_lines}."
         if found.unread:
             yield f"The states of {found.unread} calls could not be read."
         yield from (f"  {example}" for example in found.examples)

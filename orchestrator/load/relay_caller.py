@@ -2,12 +2,15 @@
 
 import asyncio
 import time
+from collections import deque
+from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from orchestrator.load.callers import Script, Server, begun, kind_of, settle
-from orchestrator.load.ledger import CallNote, Ledger
+from orchestrator.load.ledger import CallNote, Ledger, TurnNote
 from orchestrator.phone import (
     PATIENT,
     Asked,
@@ -15,6 +18,7 @@ from orchestrator.phone import (
     Event,
     HungUp,
     Interrupted,
+    LostLine,
     Pace,
     PhoneLine,
     Problem,
@@ -24,6 +28,11 @@ from orchestrator.phone import (
 )
 from orchestrator.phone.relay import LISTENING
 
+ANSWER_SECONDS = 90.0
+"""Who hears nothing for so long hangs up."""
+AFTER_LOSS_SECONDS = 8.0
+"""Whose line was lost, and who hears nothing over the new one for so long, says something else."""
+LOOK_SECONDS = 0.05
 MOST_PIECES_HEARD = 4
 """Who interrupts does so within so many words (or tokens, where speech takes no time)."""
 
@@ -37,7 +46,10 @@ class Temper:
 
 
 class RelayCaller:
-    """Calls over a relay's socket. `chance` decides which replies are cut off, and when."""
+    """Calls over a relay's socket. `chance` decides which replies are cut off, and when.
+
+    What happens on the line is taken in at once; the caller thinks, and waits for a line, in a task of their own.
+    """
 
     def __init__(self, server: Server, script: Script, ledger: Ledger, temper: Temper, chance: Random) -> None:
         self._line = PhoneLine(
@@ -51,12 +63,16 @@ class RelayCaller:
         )
         self._script = script
         self._ledger = ledger
-        self._lines = script.lines()
+        self._lines = deque(script.lines())
         self._share = temper.interrupt_share
         self._chance = chance
         self._pieces_left: int | None = None
         self._note = CallNote(self._line.call_sid)
         self._turn, self._began = begun(self._note, "")
+        self._ended: float | None = None
+        self._deadline = 0.0
+        self._is_waiting = False
+        self._next: asyncio.Task[None] | None = None
 
     def hang_up(self) -> None:
         """End the call as the caller."""
@@ -66,33 +82,42 @@ class RelayCaller:
         """Make the call; say the next line after each answer or into it, and hang up after the last."""
         self._ledger.calls.append(self._note)
         self._began = time.perf_counter()
-        async with aclosing(self._line.call()) as events:
-            async for event in events:
-                await self._take_in(event)
+        self._wait_for_answer()
+        try:
+            async with aclosing(self._line.call()) as events:
+                async for event in events:
+                    self._take_in(event)
+        finally:
+            self._do_next(None)
 
-    async def _take_in(self, event: Event) -> None:
+    def _take_in(self, event: Event) -> None:
         match event:
             case Speaking():
                 self._hear_words()
             case Said():
-                self._hear_end()
+                self._ended = time.perf_counter()
             case Interrupted(heard):
-                self._note.cut_off[-1].heard = heard
+                self._hear_interruption(heard)
             case Asked(gather) if gather is not LISTENING:
                 self._note.error = "The server talks otherwise: start it with VOICE_CHANNEL=relay."
                 self._line.hang_up()
             case Asked():
-                await self._answer()
+                settle(self._turn, self._began, self._ended)
+                self._do_next(self._go_on())
+            case Waiting(line=LostLine() as lost):
+                self._ledger.retries += 1
+                self._lose_line(lost)
             case Waiting():
                 self._ledger.retries += 1
             case Problem(text):
                 self._note.error = self._note.error or kind_of(text)
             case HungUp(by="agent"):
                 settle(self._turn, self._began)
-                self._note.ended_early = next(self._lines, None) is not None
+                self._note.ended_early = bool(self._lines)
 
     def _hear_words(self) -> None:
         turn = self._turn
+        self._wait_for_answer()
         if turn.first_words is None:
             turn.first_words = time.perf_counter() - self._began
             cuts = turn.words and self._chance.random() < self._share
@@ -104,26 +129,70 @@ class RelayCaller:
 
     def _speak_over(self) -> None:
         self._pieces_left = None
-        words = next(self._lines, None)
-        if words is not None:
-            self._note.cut_off.append(self._turn)
-            self._turn.heard = ""
-            self._say(words)
+        if self._lines:
+            cut = self._turn
+            cut.heard = ""
+            self._note.cut_off.append(cut)
+            self._say()
+            cut.cut_by = self._turn
 
-    def _hear_end(self) -> None:
-        # The end of what was cut off is no answer to the words that cut it off.
-        if self._turn.first_words is not None:
-            settle(self._turn, self._began)
+    def _hear_interruption(self, heard: str) -> None:
+        cut = self._note.cut_off[-1] if self._note.cut_off else None
+        if cut is not None and cut.cut_by is self._turn:
+            cut.heard = heard
 
-    async def _answer(self) -> None:
-        settle(self._turn, self._began)
-        words = next(self._lines, None)
-        if words is None:
+    def _lose_line(self, lost: LostLine) -> None:
+        """Whoever had said something that may not have arrived, or was being answered, waits for it on a new line, but
+        not for ever."""
+        turn = self._turn
+        if turn.is_over:
+            return
+        turn.spans_lines = turn.first_words is not None
+        if turn.words in lost.unsent or not (lost.was_closed or turn.first_words is not None):
+            turn.uncertain = bool(turn.words)
+        if turn.uncertain or turn.spans_lines:
+            self._do_next(self._go_on_without(turn))
+
+    async def _go_on(self) -> None:
+        """Say the next line, as soon as it is thought of and there is a line to say it into."""
+        if not self._lines:
             self._line.hang_up()
             return
         await asyncio.sleep(self._script.think_seconds)
-        self._say(words)
+        while not self._line.is_heard:
+            await asyncio.sleep(LOOK_SECONDS)
+        self._say()
 
-    def _say(self, words: str) -> None:
+    async def _go_on_without(self, turn: TurnNote) -> None:
+        """Nothing more was heard over the new line: the answer was heard to its end, or the words were lost."""
+        await asyncio.sleep(AFTER_LOSS_SECONDS)
+        turn.broken_off = True
+        await self._go_on()
+
+    def _say(self) -> None:
+        words = self._lines.popleft()
         self._turn, self._began = begun(self._note, words)
+        self._ended = None
         self._line.answer_speech(words)
+        self._wait_for_answer()
+
+    def _wait_for_answer(self) -> None:
+        """Hear what comes, and hang up if nothing does."""
+        self._deadline = time.perf_counter() + ANSWER_SECONDS
+        if not self._is_waiting:
+            self._do_next(self._give_up_waiting())
+            self._is_waiting = True
+
+    async def _give_up_waiting(self) -> None:
+        while (left := self._deadline - time.perf_counter()) > 0:
+            await asyncio.sleep(left)
+        self._note.error = self._note.error or f"no answer within {ANSWER_SECONDS:g} s"
+        self._line.hang_up()
+
+    def _do_next(self, work: Coroutine[Any, Any, None] | None) -> None:
+        """This is what the caller does next, unless something happens first; they do one thing at a time."""
+        before, self._next, self._is_waiting = self._next, None, False
+        if work is not None:
+            self._next = asyncio.create_task(work, name=f"caller of {self._line.call_sid}")
+        if before is not None and before is not asyncio.current_task():
+            before.cancel()

@@ -63,10 +63,22 @@ class Dialled:
 
 
 @dataclass(frozen=True, slots=True)
+class LostLine:
+    """A relay's socket that was lost. `unsent` is what the caller had said and what was not sent into it any more.
+
+    `was_closed`: the server has closed it in good order, so it has taken whatever was sent before.
+    """
+
+    unsent: tuple[str, ...] = ()
+    was_closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
-    """The server did not answer; it is tried again."""
+    """The server did not answer, or a relay's `line` was lost; it is tried again."""
 
     text: str
+    line: LostLine | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

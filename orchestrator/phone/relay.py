@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from orchestrator.phone.ear import Answer, Ear
-from orchestrator.phone.events import Asked, Event, Interrupted, Played, Problem, Said, Speaking, Waiting
+from orchestrator.phone.events import Asked, Event, Interrupted, LostLine, Played, Problem, Said, Speaking, Waiting
 from orchestrator.phone.identity import CallIdentity
 from orchestrator.phone.pace import Pace
 from orchestrator.phone.relay_frames import setup, taken
@@ -36,6 +36,8 @@ AFTER_WORDS_SECONDS = 0.05
 """How long a caller waits after the last word before they take it that they are asked."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SOCKET_LOST = "39001"
+OUR_FAULT = (1007, 1008, 1009)
+"""Close codes of a server that takes nothing more from us."""
 LISTENING = Gather(inputs=frozenset({"dtmf", "speech"}), action_on_empty_result=True)
 """How a relay listens: always, to words and keys."""
 
@@ -63,6 +65,7 @@ class RelaySession:
         self._begun = self._now()
         self._frames: deque[dict[str, Any]] = deque()
         self._unreceived = 0
+        self._unsent: deque[str] = deque()
         self._come = asyncio.Event()
         self._spoken = ""
         self._spoken_since = 0.0
@@ -113,8 +116,12 @@ class RelaySession:
         finally:
             await self._socket.close()
         if status == "failed":
-            await self._tell(Waiting("The socket was lost."))
+            await self._tell(Waiting("The socket was lost.", self._lost(self._socket)))
         return status
+
+    def _lost(self, socket: ClientConnection) -> LostLine:
+        closed = socket.protocol.close_rcvd
+        return LostLine(tuple(self._unsent), closed is not None and closed.code not in OUR_FAULT)
 
     async def drop(self) -> None:
         """Lose the socket, as networks do: without a word."""
@@ -143,6 +150,7 @@ class RelaySession:
         if (self._is_speaking or self._waits_to_be_spoken) and self._may_interrupt:
             self._interrupt()
         if answer.speech:
+            self._unsent.append(answer.speech)
             self._outgoing.put_nowait({"type": "prompt", "voicePrompt": answer.speech, "lang": "en-US", "last": True})
         for key in answer.keys:
             self._outgoing.put_nowait({"type": "dtmf", "digit": key})
@@ -190,6 +198,8 @@ class RelaySession:
                         pong.add_done_callback(partial(self._ponged, pings - 1))
                     case frame:
                         await socket.send(json.dumps(frame))
+                        if frame["type"] == "prompt":
+                            self._unsent.popleft()
 
     def _ponged(self, pings_left: int, pong: "asyncio.Future[float]") -> None:
         if pong.cancelled() or pong.exception() is not None:  # the socket is closed
