@@ -10,6 +10,8 @@ from orchestrator.conversation.state import ConversationState
 
 CHARACTERS_PER_SECOND = 10.0
 """Of a slow voice."""
+RINGING_SECONDS = 600.0
+"""How long a call that was placed may ring, at most."""
 LISTENING_SECONDS = 45.0
 """How long a caller speaks at a time, and their words are on the way."""
 LONGEST_CALL_SECONDS = 4 * 3600.0
@@ -27,6 +29,8 @@ def seconds_silent(state: ConversationState) -> float:
     """For how many seconds, at most, nothing is heard of this live call since its last turn; 0 without a telephone."""
     if state.channel == "api" or not state.is_active:
         return 0.0
+    if not state.turns and state.direction.startswith("outbound"):
+        return RINGING_SECONDS + LISTENING_SECONDS
     replies = [record.reply for record in state.turns[-1:]]
     return max((_seconds_taken(reply) for reply in replies), default=0.0) + LISTENING_SECONDS
 

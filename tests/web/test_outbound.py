@@ -16,9 +16,14 @@ from support.twilio_api import ACCOUNT, TwilioApi, twilio_api
 from support.waiting import wait_until
 from twilio.request_validator import RequestValidator
 
+from orchestrator.conversation.silence import seconds_open
+from orchestrator.conversation.state import EndRecord
 from orchestrator.receipts import MemoryReceipts, Receipt
 from orchestrator.redis import keys
 from orchestrator.redis.receipts import RedisReceipts
+from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.turns.abandoned import is_abandoned
+from web.outbound.beginning import begin
 
 PUBLIC = "https://calls.example.com"
 KEY = "sesame"
@@ -325,6 +330,20 @@ async def test_a_placed_call_whose_state_was_lost_is_answered_however_full_it_is
         for number in range(2):
             await ingress.runtime.states.create_state(f"CA-in-{number}")
         assert "Hello!" in (await answered(ingress, api)).text
+
+
+async def test_a_call_that_rings_outlives_a_short_time_to_live():
+    clock = [0.0]
+    states = InMemoryStateManager(10, ended_ttl_seconds=10, clock=lambda: clock[0])
+    await begin(states, "CA1", {"channel": "gather", "direction": "outbound-api"})
+    clock[0] = 600.0
+    state = await states.get_state("CA1")
+    assert state is not None
+    assert not is_abandoned(state, 10, seconds_open(state) - 600)
+    assert is_abandoned(state, 10, seconds_open(state) - 650)
+    await states.update_state(state.model_copy(update={"ended": EndRecord(status="no-answer")}))
+    clock[0] = 611.0
+    assert await states.get_state("CA1") is None
 
 
 async def test_placed_calls_that_ring_are_counted(api):

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable
 from typing import Any
 
+from orchestrator.conversation.silence import seconds_open
 from orchestrator.errors import StateConflict, VoiceAgentError
 from orchestrator.retrying import until_deadline
 from orchestrator.state.base import StateManagerBase
@@ -17,13 +18,22 @@ BEGIN_SECONDS = 2.0
 
 
 async def begin(states: StateManagerBase, call_sid: str, opening: dict[str, Any]) -> None:
-    """Begin the call, or find it begun. Without a store the call goes on, and begins when somebody answers."""
-    await _tried(call_sid, until_deadline(lambda: states.create_state(call_sid, **opening), BEGIN_SECONDS))
+    """Begin the call, or find it begun, and keep it for as long as it may ring.
+
+    Without a store the call goes on, and begins when somebody answers.
+    """
+    await _tried(call_sid, _begin(states, call_sid, opening))
 
 
 async def note_answer(states: StateManagerBase, call_sid: str, slots: dict[str, Any]) -> None:
     """Somebody has answered a placed call: add to its slots what is known now, if it has begun and no turn was run."""
     await _tried(call_sid, _note(states, call_sid, slots))
+
+
+async def _begin(states: StateManagerBase, call_sid: str, opening: dict[str, Any]) -> None:
+    state = await until_deadline(lambda: states.create_state(call_sid, **opening), BEGIN_SECONDS)
+    if open_for := seconds_open(state):
+        await until_deadline(lambda: states.keep_alive([call_sid], open_for), BEGIN_SECONDS)
 
 
 async def _note(states: StateManagerBase, call_sid: str, slots: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from orchestrator.conversation.silence import RINGING_SECONDS
+
 PARTY = r"^(\+[1-9][0-9]{4,14}|sips?:[^\s<>\"]{1,250}|client:[A-Za-z0-9_.@+-]{1,120})$"
 MAX_SLOTS_BYTES = 2048
 """What travels in a URL with the call."""
@@ -28,7 +30,7 @@ class Order(BaseModel):
     from_number: str | None = Field(default=None, alias="from", pattern=PARTY)
     slots: dict[str, Any] = Field(default_factory=dict)
     machine_detection: Machine = "off"
-    ring_seconds: Annotated[int, Field(ge=5, le=600)] = 60
+    ring_seconds: Annotated[int, Field(ge=5, le=RINGING_SECONDS)] = 60
 
     @field_validator("slots")
     @classmethod
