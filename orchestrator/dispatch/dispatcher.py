@@ -2,12 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from orchestrator.conversation.actions import Deed
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+
+
+@dataclass(slots=True)
+class LineClaim:
+    """One session's claim to the line of its call, over all of its tries. `others`: who claimed the line before and may
+    have it still; None until that is known. Who comes later is never asked for it, but asks."""
+
+    others: set[str] | None = None
 
 
 class PendingReply(Protocol):
@@ -81,9 +90,9 @@ class Dispatcher(Protocol):
     """Told when another ingress has taken over the line of a call, whose SID it gets. What it returns is awaited, for a
     second or two, before that one goes on with the call."""
 
-    async def take_over(self, call_sid: str) -> None:
+    async def take_over(self, call_sid: str, claim: LineClaim) -> None:
         """Become the one ingress that has the call's line: one that had it gives it up, and writes back what it went
-        on with on its own. Raises `StoreUnavailable`."""
+        on with on its own. Raises `StoreUnavailable`: try again with the same `claim`."""
 
     async def submit_by(
         self,

@@ -9,6 +9,7 @@ from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.silence import LAST_CHANCE_SECONDS
 from orchestrator.conversation.state import ConversationState
+from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.dispatch.hub import ReplyHub
 from orchestrator.dispatch.submission import StoreDispatcher
 from orchestrator.errors import StoreUnavailable
@@ -80,7 +81,7 @@ class InProcessDispatcher(StoreDispatcher):
     async def adopt(self, state: ConversationState) -> None:
         """Nothing to do: every call runs here."""
 
-    async def take_over(self, call_sid: str) -> None:
+    async def take_over(self, call_sid: str, claim: LineClaim) -> None:
         """Nothing to do: there is no other ingress."""
 
     async def idle(self, call_sid: str, timeout_seconds: float) -> None:

@@ -8,6 +8,7 @@ from types import TracebackType
 from redis.asyncio import Redis
 
 from orchestrator.conversation.reply import TurnResult
+from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.dispatch.hub import Pending, ReplyHub
 from orchestrator.dispatch.line_check import LineCheck
 from orchestrator.dispatch.submission import StoreDispatcher
@@ -56,9 +57,9 @@ class QueuedDispatcher(StoreDispatcher):
     ) -> None:
         await self._stack.aclose()
 
-    async def take_over(self, call_sid: str) -> None:
+    async def take_over(self, call_sid: str, claim: LineClaim) -> None:
         """Let no other ingress have the call's line any more; see `Dispatcher`."""
-        await self.takeover.take_over(call_sid)
+        await self.takeover.take_over(call_sid, claim)
 
     def _hear(self, message: ToIngress) -> None:
         if isinstance(message, TakenOver | GivenUp):

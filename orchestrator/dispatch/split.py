@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.dispatch.hub import Pending
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.dispatch.queued import QueuedDispatcher
@@ -101,10 +102,10 @@ class SplitDispatcher(Submission):
         """Whether the call was erased within the last day."""
         return await (await self._dispatcher_of(call_sid, begins=False)).is_erased(call_sid)
 
-    async def take_over(self, call_sid: str) -> None:
+    async def take_over(self, call_sid: str, claim: LineClaim) -> None:
         """Let no other ingress have the call's line any more; see `Dispatcher`."""
         if not self.is_local(call_sid):
-            await self.remote.take_over(call_sid)
+            await self.remote.take_over(call_sid, claim)
 
     async def _give_up(self, call_sid: str) -> bool:
         await self.on_taken_over(call_sid)

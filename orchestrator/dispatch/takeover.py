@@ -3,7 +3,8 @@
 The one before closes its socket and, if the call went on in its memory while Redis was away, writes it back. It is
 asked over the channel on which it hears replies, and answers on the asker's. One that is dead has no subscription,
 which the server tells at once; one that does not answer in time is gone without; one that answers that it cannot write
-the call back yet is not.
+the call back yet is not. Who comes claims the line and learns who came before in one step: of two that come at once,
+one asks the other.
 """
 
 import asyncio
@@ -12,13 +13,15 @@ from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 
-from orchestrator import clock
+from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.audience import is_heard
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
+from orchestrator.redis.scripts import lua
+from orchestrator.redis.wire import WiredScript
 from orchestrator.turns.messages import GivenUp, TakenOver, given_up_message, taken_over_message
 
 logger = logging.getLogger(__name__)
@@ -39,23 +42,27 @@ class TakeOver:
         self._redis = redis
         self._channel = channel
         self._breaker = breaker
+        self._claim = WiredScript(redis, lua("take_line"))
         self.gives_up = _nothing
         self._awaited: dict[str, set[str]] = {}
         self._kept: set[str] = set()
         self._answered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def take_over(self, call_sid: str) -> None:
-        """Return when no other ingress has the call any more, as far as can be known.
+    async def take_over(self, call_sid: str, claim: LineClaim) -> None:
+        """Return when no ingress that came before has the call any more, as far as can be known.
 
-        Raises `StoreUnavailable`, also while another one cannot write the call back.
+        Raises `StoreUnavailable`, also while another one cannot write the call back: try again with the same `claim`.
         """
-        others = await self._listeners(call_sid)
+        if claim.others is None:
+            claim.others = await self._claimed_before(call_sid)
+        others = claim.others
         while others:
             told = {channel for channel in others if await self._ask(channel, call_sid)}
             await self._answers(call_sid, told)
             others -= told
             if not others or self._breaker.seconds_since_failure > OUTAGE_SECONDS:
+                others.clear()  # who does not listen is dead
                 return
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -79,15 +86,16 @@ class TakeOver:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2)
 
-    async def _listeners(self, call_sid: str) -> set[str]:
+    async def _claimed_before(self, call_sid: str) -> set[str]:
+        """Claim the line, in one step with learning who has claimed it or listens already."""
         listeners = keys.call(call_sid).listeners
 
-        async def read() -> list[bytes]:
-            found: list[bytes] = await self._redis.zrangebyscore(listeners, clock.now() * 1000, "+inf")
+        async def claim() -> list[bytes]:
+            found: list[bytes] = await self._claim([listeners], [self._channel])
             return found
 
         with self._breaker.guard(), store_errors():
-            channels = await with_sound_keys(self._redis, [listeners], read)
+            channels = await with_sound_keys(self._redis, [listeners], claim)
         return {text_of(channel) for channel in channels} - {self._channel}
 
     async def _ask(self, channel: str, call_sid: str) -> bool:

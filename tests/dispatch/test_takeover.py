@@ -11,6 +11,7 @@ from support.dispatchers import open_dispatcher
 from support.waiting import wait_until
 
 from orchestrator.dispatch import takeover
+from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
@@ -48,7 +49,7 @@ async def test_the_one_before_has_let_go_when_the_next_one_begins(before, after,
         return True
 
     before.takeover.gives_up = slowly
-    await after.take_over(CALL)
+    await after.take_over(CALL, LineClaim())
     assert let_go == [CALL]
 
 
@@ -62,9 +63,9 @@ async def test_one_that_cannot_write_the_call_back_is_not_gone_without(before, a
     before.takeover.gives_up = later
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="cannot write it back yet"):
-            await after.take_over(CALL)
+            await after.take_over(CALL, LineClaim())
     is_back = True
-    await after.take_over(CALL)
+    await after.take_over(CALL, LineClaim())
 
 
 async def test_an_older_version_that_says_no_more_than_that_it_let_go_is_believed(after, redis_client, monkeypatch):
@@ -72,7 +73,7 @@ async def test_an_older_version_that_says_no_more_than_that_it_let_go_is_believe
     await listens(redis_client, "older")
     async with redis_client.pubsub() as older:
         await older.subscribe("older")
-        taking = asyncio.create_task(after.take_over(CALL))
+        taking = asyncio.create_task(after.take_over(CALL, LineClaim()))
         asked = await wait_until(lambda: older.get_message(ignore_subscribe_messages=True), "it is asked")
         channel = json.loads(asked["data"])["o"]
         await redis_client.publish(channel, json.dumps({"c": CALL, "g": "older"}))
@@ -83,21 +84,21 @@ async def test_one_that_never_had_the_call_is_not_asked(after, redis_url, redis_
     async with open_dispatcher(redis_url, "bystander") as bystander:
         bystander.takeover.gives_up = lambda call_sid: pytest.fail("it was asked")
         await listens(redis_client, "after")
-        await after.take_over(CALL)
+        await after.take_over(CALL, LineClaim())
 
 
 async def test_a_dead_one_is_not_waited_for(after, redis_client, monkeypatch):
     monkeypatch.setattr(takeover, "ANSWER_SECONDS", 3600)
     await listens(redis_client, "dead")
     async with asyncio.timeout(60):
-        await after.take_over(CALL)
+        await after.take_over(CALL, LineClaim())
 
 
 async def test_one_that_does_not_answer_is_gone_without(before, after, monkeypatch, caplog):
     monkeypatch.setattr(takeover, "ANSWER_SECONDS", 0.1)
     held = asyncio.Event()
     before.takeover.gives_up = lambda call_sid: held.wait()
-    await after.take_over(CALL)
+    await after.take_over(CALL, LineClaim())
     assert "does not answer" in caplog.text
 
 
@@ -105,8 +106,44 @@ async def test_after_an_outage_one_that_does_not_listen_yet_is_asked_again(after
     monkeypatch.setattr(takeover, "OUTAGE_SECONDS", 3600)
     monkeypatch.setattr(after.takeover._breaker, "_failed_at", asyncio.get_running_loop().time())
     await listens(redis_client, "before")
-    taking = asyncio.create_task(after.take_over(CALL))
+    taking = asyncio.create_task(after.take_over(CALL, LineClaim()))
     await asyncio.wait({taking}, timeout=0.5)
     assert not taking.done()
     async with open_dispatcher(redis_url, "before"), asyncio.timeout(60):
         await taking
+
+
+async def test_of_two_that_claim_a_new_call_at_once_one_lets_go(after, redis_url, redis_client):
+    async with open_dispatcher(redis_url, "too") as too:
+        let_go = []
+
+        def giving_up(name):
+            async def give_up(call_sid: str) -> bool:
+                let_go.append(name)
+                return True
+
+            return give_up
+
+        after.takeover.gives_up, too.takeover.gives_up = giving_up("after"), giving_up("too")
+        await asyncio.gather(after.take_over(CALL, LineClaim()), too.take_over(CALL, LineClaim()))
+        assert len(let_go) == 1
+    assert await redis_client.pttl(keys.call(CALL).listeners) > 0
+
+
+async def test_who_tries_again_asks_nobody_who_came_later(after, before, redis_url):
+    claim = LineClaim()
+
+    async def cannot_yet(call_sid: str) -> bool:
+        return False
+
+    async def at_once(call_sid: str) -> bool:
+        return True
+
+    before.takeover.gives_up = cannot_yet
+    with pytest.raises(StoreUnavailable):
+        await after.take_over(CALL, claim)
+    async with open_dispatcher(redis_url, "later") as later:
+        before.takeover.gives_up = after.takeover.gives_up = at_once
+        await later.take_over(CALL, LineClaim())
+        later.takeover.gives_up = lambda call_sid: pytest.fail("it was asked")
+        await after.take_over(CALL, claim)

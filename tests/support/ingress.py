@@ -17,6 +17,7 @@ from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent, AgentFunction
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.errors import VoiceAgentError
 from orchestrator.metrics import Metrics
@@ -78,7 +79,7 @@ class FaultyDispatcher:
     async def is_erased(self, call_sid: str) -> bool:
         return await self.real.is_erased(call_sid)
 
-    async def take_over(self, call_sid: str) -> None:
+    async def take_over(self, call_sid: str, claim: LineClaim) -> None:
         if self.trouble is not None:
             raise self.trouble
 

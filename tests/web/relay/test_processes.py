@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 from support.programs import Start, programs, ready
-from support.relay import relay_socket
+from support.proxy import FaultProxy
+from support.relay import RelaySocket, new_ticket, relay_socket
 from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
@@ -130,6 +131,45 @@ async def test_a_call_goes_on_without_redis_and_is_written_back(start, start_red
     assert [turn["text"] for turn in turns] == ["", "one", "two", "three", "four"]
 
 
+async def test_a_call_that_left_an_ingress_which_alone_has_lost_redis_is_joined_when_that_one_has_it_again(
+    start, start_redis
+):
+    redis: RedisServer = start_redis()
+    urls = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
+    async with FaultProxy(redis.port) as proxy:
+        for url, redis_url in zip(urls, (proxy.url, redis.url), strict=True):
+            start("web", REDIS_URL=redis_url, PORT=url.rpartition(":")[2])
+        start("workers", REDIS_URL=redis.url)
+        for url in urls:
+            await ready(url)
+        async with relay_socket(urls[0], None) as caller:
+            await caller.setup("CA1", "VX1")
+            assert await caller.reply() == GREETING
+            await caller.prompt("one")
+            assert await caller.reply() == "You said: one"
+            proxy.refuse()
+            await caller.prompt("two")
+            while (said := await caller.reply()) in FILLERS:
+                pass
+            assert said == "You said: two"
+        async with relay_socket(urls[1], None) as caller:
+            await caller.setup("CA1", "VX2", customParameters={"lines": f"0-{time.time() + 60}"})
+            await caller.prompt("three")
+            assert await caller.reply() == "You said: three"
+            proxy.heal()
+
+            async def told() -> list[str]:
+                return [turn["text"] for turn in (await call_of(int(urls[1].rpartition(":")[2]), "CA1"))["turns"]]
+
+            async def is_joined() -> bool:
+                return sorted(await told()) == ["", "one", "three", "two"]
+
+            await wait_until(is_joined, "both have come together", 60)
+            await caller.prompt("four")
+            assert await caller.reply() == "You said: four"
+            assert sorted(await told()) == ["", "four", "one", "three", "two"]
+
+
 async def test_a_newer_socket_at_another_ingress_closes_the_older_one(start, start_redis):
     redis: RedisServer = start_redis()
     ports = [free_port(), free_port()]
@@ -146,6 +186,42 @@ async def test_a_newer_socket_at_another_ingress_closes_the_older_one(start, sta
         assert await older.closed() == 4000
         await newer.prompt("hello")
         assert await newer.reply() == "You said: hello"
+
+
+@pytest.mark.parametrize("documents", ["one document", "a document each"])
+async def test_of_two_sockets_of_a_new_call_at_two_ingresses_exactly_one_greets(start, start_redis, documents):
+    redis: RedisServer = start_redis()
+    urls = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
+    for url in urls:
+        start("web", REDIS_URL=redis.url, PORT=url.rpartition(":")[2])
+    start("workers", REDIS_URL=redis.url)
+    for url in urls:
+        await ready(url)
+    for number in range(5):
+        call_sid = f"CA{number}"
+        asked = urls if documents == "a document each" else [urls[0]]
+        tickets = (await asyncio.gather(*(new_ticket(url, call_sid, None) for url in asked))) * 2
+        async with relay_socket(urls[0], None) as one, relay_socket(urls[1], None) as other:
+            sockets = (one, other)
+            await asyncio.gather(
+                *(socket.setup(call_sid, f"VX{at}", ticket=tickets[at]) for at, socket in enumerate(sockets))
+            )
+            closed = [asyncio.create_task(socket.closed()) for socket in sockets]
+            await asyncio.wait(closed, return_when=asyncio.FIRST_COMPLETED)
+            (left,) = (socket for socket, task in zip(sockets, closed, strict=True) if not task.done())
+            await wait_until(lambda left=left: said_over(left) == [GREETING], "that one greets")
+            await left.prompt("hello")
+            await wait_until(lambda left=left: said_over(left) == [GREETING, "You said: hello"], "that one is answered")
+            for task in closed:
+                task.cancel()
+            (given_up,) = (socket for socket in sockets if socket is not left)
+            assert said_over(given_up) == []
+
+
+def said_over(socket: RelaySocket) -> list[str]:
+    """The replies that were said to their end, and what of another one there is."""
+    tokens = "".join(frame["token"] + "\n" * frame["last"] for frame in socket.frames if frame["type"] == "text")
+    return tokens.splitlines()
 
 
 async def test_a_leaving_ingress_lets_the_agent_finish_and_exits_with_success(start, start_redis):

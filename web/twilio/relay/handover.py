@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
-from orchestrator.dispatch.dispatcher import Dispatcher, PendingReply
+from orchestrator.dispatch.dispatcher import Dispatcher, LineClaim, PendingReply
 from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed, TurnRejected, UnknownCall
 from orchestrator.retrying import until_deadline, while_away
 from web.ingress import Ingress
@@ -43,6 +43,7 @@ class Handover:
         self.opening = opening
         self._call_sid = call_sid
         self._ingress = ingress
+        self._claim = LineClaim()
         self._known: str | None = None
         self._is_old = True
         self._looking: asyncio.Task[None] | None = None
@@ -53,8 +54,10 @@ class Handover:
     def _dispatcher(self) -> Dispatcher:
         return self._ingress.runtime.dispatcher
 
-    async def state(self) -> ConversationState | None:
-        """The call's state; None for a new call. Raises `StoreUnavailable` after `STORE_SECONDS`."""
+    async def claimed_state(self) -> ConversationState | None:
+        """The call's state, once no other ingress has its line; None for a new call. Raises `StoreUnavailable` after
+        `STORE_SECONDS`, twice that if it hangs."""
+        await self._claim_line()
         return self._kept(await until_deadline(self._read, STORE_SECONDS))
 
     async def take_over(self) -> tuple[Unanswered, ConversationState | None]:
@@ -64,7 +67,7 @@ class Handover:
         They are read in this order: a turn that settles in between is in both then, and not in neither. The state is
         one that stays: a reply that is taken back, and given anew, nobody would be listening to.
         """
-        await until_deadline(lambda: _bounded(self._dispatcher.take_over(self._call_sid)), STORE_SECONDS)
+        await self._claim_line()
         unanswered = await until_deadline(self._unanswered, STORE_SECONDS)
         confirmed = self._ingress.runtime.states.get_confirmed_state
         return unanswered, self._kept(await until_deadline(lambda: _bounded(confirmed(self._call_sid)), STORE_SECONDS))
@@ -136,6 +139,10 @@ class Handover:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait({self._looking}, timeout=1)
+
+    async def _claim_line(self) -> None:
+        take_over = self._dispatcher.take_over
+        await until_deadline(lambda: _bounded(take_over(self._call_sid, self._claim)), STORE_SECONDS)
 
     async def _look(self) -> None:
         with contextlib.suppress(StoreUnavailable):  # then the one before is the last known

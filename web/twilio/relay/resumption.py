@@ -50,7 +50,7 @@ class Resumption:
         waiting for it (then `is_blind`). Raises `StoreUnavailable` for who was held in vain."""
         if not self.lines.were:
             try:
-                state = await self._handover.state()
+                state = await self._handover.claimed_state()
             except StoreUnavailable:
                 self.is_blind = True
                 return [], None
