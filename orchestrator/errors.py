@@ -6,6 +6,9 @@
     ├── BadAgent               AGENT names nothing that can answer a turn
     ├── BadReply               the agent did something that is no reply; the turn fails
     ├── ModelFailed            no language model gave an answer; the turn fails
+    ├── AgentRaised            the agent raised in a process of its own; the turn fails
+    ├── AgentProcessFailed     no process could be had for an agent; the turn fails
+    ├── AgentProcessLost       the process that ran the agent is gone; the turn is run again, or given up
     ├── AgentsStuck            too many agents block their threads; no more turns are run here
     ├── NoDeadLetter           no turn of that name was given up
     ├── StateConflict          a stale version was written; nothing was changed
@@ -54,6 +57,30 @@ class ModelFailed(VoiceAgentError):
 
 class AgentsStuck(VoiceAgentError):
     """Every agent thread is blocked. In the agent, await what takes long, or use asyncio.to_thread."""
+
+
+class AgentRaised(VoiceAgentError):
+    """The agent raised an error in a process of its own. The log says which, and where."""
+
+    def __init__(self, kind: str, where: str, text: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.where = where
+        self.text = text
+        """The traceback. It may hold what the caller said."""
+
+
+class AgentProcessFailed(VoiceAgentError):
+    """No process could be started for the agent. Look at the memory and the process limits of this machine."""
+
+
+class AgentProcessLost(VoiceAgentError):
+    """The process that ran the agent was lost. Look at what the agent does: its memory, its native code."""
+
+    def __init__(self, *, in_company: bool) -> None:
+        super().__init__()
+        self.in_company = in_company
+        """Whether other turns were lost with it, so that this one need not be to blame."""
 
 
 class NoDeadLetter(VoiceAgentError):

@@ -102,7 +102,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
 async def _by_itself(settings: Settings, stack: AsyncExitStack) -> Runtime:
     states = await StateManagerFactory.create_state_manager(settings)
     stack.push_async_callback(states.close)
-    host = await stack.enter_async_context(AgentHost())
+    host = await stack.enter_async_context(AgentHost(settings, program="web"))
     dispatcher = await stack.enter_async_context(local_dispatcher(settings, states, host))
     return Runtime(settings, states, dispatcher)
 
@@ -111,9 +111,11 @@ def local_dispatcher(
     settings: Settings, states: StateManagerBase, host: AgentHost, agent: Agent | None = None
 ) -> InProcessDispatcher:
     """A dispatcher that runs turns in this process, with `agent` or the one of the settings. Raises `BadAgent`."""
+    agent = agent or configured_agent(settings)
+    host.warm_up(agent)
     return InProcessDispatcher(
         states,
-        agent or configured_agent(settings),
+        agent,
         host,
         agent_timeout_seconds=settings.agent_timeout_seconds,
         drain_seconds=settings.drain_timeout_seconds,

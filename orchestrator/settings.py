@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     state_manager: DottedName | None = None
     agent: str = "receptionist"
     agent_timeout_seconds: float = Field(default=20, gt=0)
+    agent_processes: int = Field(default=4, ge=1)
     twilio_from_number: str | None = None  # before TRANSFER_TO: where a number without its country is at home
     transfer_to: str | None = None
     dial_allow: DialPrefixes | None = None

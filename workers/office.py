@@ -60,8 +60,9 @@ class Office:
 
     async def __aenter__(self) -> "Office":
         settings, stack = self._settings, self._stack
-        host = await stack.enter_async_context(AgentHost())
+        host = await stack.enter_async_context(AgentHost(settings, program="worker"))
         agent = configured_agent(settings)
+        host.warm_up(agent)
         self.runner = TurnRunner(self.store, agent, host, agent_timeout_seconds=settings.agent_timeout_seconds)
         listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
         stack.push_async_callback(listening.aclose)

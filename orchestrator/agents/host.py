@@ -4,6 +4,8 @@ All agents with isolation `thread` share one event loop in a thread, so that a u
 works as usual. A watchdog probes that loop. If it does not answer, it is retired: turns that have said
 nothing yet begin again in a fresh loop, and new turns go there. The turn whose code blocks, and those that have
 already spoken, stay where they are, and go on if the block ends; the caller's deadline ends them otherwise.
+
+Agents with isolation `process`, and turns that are suspected of having taken a worker down, run in processes.
 """
 
 import asyncio
@@ -12,12 +14,16 @@ from contextlib import suppress
 from itertools import count
 from typing import Self
 
+from orchestrator.agents.faults import shown_calls
 from orchestrator.agents.performance import CLOSE_SECONDS, Performance
 from orchestrator.agents.performances import InlinePerformance, Loop, ThreadPerformance
-from orchestrator.agents.protocol import Agent
+from orchestrator.agents.process_performance import ProcessPerformance
+from orchestrator.agents.process_pool import ProcessPool
+from orchestrator.agents.protocol import Agent, Lane
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import AgentsStuck
+from orchestrator.errors import AgentProcessFailed, AgentsStuck
+from orchestrator.settings import Settings
 
 __all__ = ["AgentHost", "Performance"]
 
@@ -34,10 +40,13 @@ class AgentHost:
     """Runs agents for the tasks of one event loop. An async context manager; leaving it ends every agent.
 
     `perform` returns a `Performance`, which says how it is used. It raises `AgentsStuck` at its first part
-    when `MAX_STUCK_THREADS` threads are blocked.
+    when `MAX_STUCK_THREADS` threads are blocked. With `settings`, which name the agent, processes can be started for
+    it; `program` is the name of ours, for their logs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings | None = None, *, program: str = "agents") -> None:
+        self._pool = None if settings is None else ProcessPool(settings, program)
+        self._warming: asyncio.Task[None] | None = None
         self._current: Loop | None = None
         self._retired: list[Loop] = []
         self._numbers = count(1)
@@ -52,9 +61,14 @@ class AgentHost:
         if self._watchdog is not None:
             self._watchdog.cancel()
             await asyncio.wait({self._watchdog})
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.wait({self._warming})
         if self._current is not None:
             self._retire(self._current)
         await self._end()
+        if self._pool is not None:
+            await self._pool.close()
 
     @property
     def stuck_threads(self) -> int:
@@ -62,8 +76,31 @@ class AgentHost:
         self._retired = [loop for loop in self._retired if loop.is_alive]
         return len(self._retired)
 
-    def perform(self, agent: Agent, turn: Turn, state: ConversationState) -> Performance:
-        """The agent's parts for `turn`, then the state it left. Nothing runs before a part is asked for."""
+    @property
+    def processes(self) -> int:
+        """How many processes run agents, or wait to."""
+        return 0 if self._pool is None else self._pool.size
+
+    def warm_up(self, agent: Agent) -> None:
+        """Have a process ready for an agent that wants one, before the first caller waits for it."""
+        if agent.isolation == "process" and self._pool is not None and self._warming is None:
+            self._warming = asyncio.create_task(self._warm_up(self._pool), name="first agent process")
+
+    @staticmethod
+    async def _warm_up(pool: ProcessPool) -> None:
+        try:
+            await pool.warm_up()
+        except AgentProcessFailed as error:
+            logger.error("%s", error, extra={"action": "agent.process_failed"})
+
+    def perform(self, agent: Agent, turn: Turn, state: ConversationState, lane: Lane = "own") -> Performance:
+        """The agent's parts for `turn`, then the state it left. Nothing runs before a part is asked for.
+
+        Without settings there are no processes: all that asks for one runs in a thread.
+        """
+        if self._pool is not None and (lane != "own" or agent.isolation == "process"):
+            alone = lane == "alone" or agent.isolation == "process"
+            return ProcessPerformance(agent, turn, state, self._pool, alone=alone)
         if agent.isolation == "inline":
             return InlinePerformance(agent, turn, state)
         return ThreadPerformance(agent, turn, state, self._loop)
@@ -117,7 +154,4 @@ class AgentHost:
 
 def _where(loop: Loop) -> str:
     """The calls that block, from the agent's own on: `shop.py:12 in reply > client.py:88 in get`."""
-    frames = loop.stack()
-    ours = [i for i, frame in enumerate(frames) if frame.filename.endswith("agents/performance.py")]
-    theirs = frames[ours[-1] + 1 :] if ours else frames[-1:]
-    return " > ".join(f"{f.filename.rpartition('/')[2]}:{f.lineno} in {f.name}" for f in theirs[:8])
+    return shown_calls(loop.stack())

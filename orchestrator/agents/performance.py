@@ -44,6 +44,8 @@ class Performance(ABC):
         self._given = state
         self._own: ConversationState | None = None
         self._left: ConversationState | None = None
+        self.was_killed = False
+        """Whether it could be ended only together with its process."""
 
     @property
     def state(self) -> ConversationState:

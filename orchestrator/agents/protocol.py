@@ -12,8 +12,9 @@ An object may also carry:
 - `interruptions`: True to be asked for a reply to turns of kind `interrupted` too. By default it is not: who
   interrupts goes on speaking, and their words come as a turn of their own; what was heard is in the state;
 - `isolation`: `"thread"` (the default for your agents: they run in an event loop of their own, so that one
-  that blocks harms no other call) or `"inline"` (in the worker's own loop: a little faster; for code that
-  never blocks);
+  that blocks harms no other call), `"inline"` (in the worker's own loop: a little faster; for code that
+  never blocks) or `"process"` (one turn at a time in a process of its own: for code that crashes, eats
+  memory, or holds the interpreter's lock);
 - `speech_filter`: False to have its text said as it is. By default what a model may write and nobody can say is
   left out: thoughts, Markdown, special tokens, emoji, calls of tools written as text.
 """
@@ -30,7 +31,9 @@ from orchestrator.conversation.turn import Turn
 Part = str | Action
 AgentFunction = Callable[[Turn, ConversationState], AsyncIterator[Part]]
 Overlap = Literal["enqueue", "interrupt", "merge", "reject"]
-Isolation = Literal["inline", "thread"]
+Isolation = Literal["inline", "thread", "process"]
+Lane = Literal["own", "shared", "alone"]
+"""Where a turn is run: as the agent wishes; in the process that suspects share; in one that runs nothing else."""
 
 
 @dataclass(frozen=True)

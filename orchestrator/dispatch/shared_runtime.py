@@ -76,7 +76,7 @@ async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
     documents = RedisRelayDocuments(redis, breaker.guard)
     stack.push_async_callback(documents.close)
     memory = InMemoryStateManager(settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
-    host = await stack.enter_async_context(AgentHost())
+    host = await stack.enter_async_context(AgentHost(settings, program="web"))
     split = SplitDispatcher(
         queued,
         lambda: local_dispatcher(settings, memory, host, agent),

@@ -41,6 +41,7 @@ class _Desk:
     epoch: int = 0
     holder: str = ""
     running: str = ""
+    attempts: int = 0  # at the running turn, before this one
     ending: bool = False
     ended: bool = False
     streamed: bool = False
@@ -175,12 +176,15 @@ class InMemoryTurnStore:
     def _next(self, call_sid: str, desk: _Desk, state: ConversationState | None) -> Claim:
         turn = desk.inbox[0]
         was_begun, desk.running = desk.running == turn.turn_id, turn.turn_id
+        if not was_begun:
+            desk.attempts = 0
         return Claim(
             Lease(call_sid, desk.holder, desk.epoch),
             turn,
             state,
             ending=desk.ending,
             streamed=desk.streamed,
+            attempt=desk.attempts + 1,
             interruption=_cut_off(turn, list(desk.inbox)[1:], was_begun=was_begun),
         )
 
@@ -251,6 +255,9 @@ class InMemoryTurnStore:
                 self.wake(claim.lease.call_sid)
 
     async def put_off(self, claim: Claim, seconds: float) -> None:
+        desk = self._desk(claim.lease)
+        if desk.holds(claim.lease):
+            desk.attempts += 1
         await self.release(claim)
 
     async def bury(self, claim: Claim, reason: str) -> None:

@@ -100,10 +100,10 @@ class PatientStore:
         with suppress(StoreUnavailable):
             await until_deadline(lambda: self._store.release(claim), LEAVE_DEADLINE_SECONDS)
 
-    async def put_off(self, claim: Claim) -> None:
-        """Leave a turn of which we can make nothing to whoever comes next."""
+    async def put_off(self, claim: Claim, seconds: float = UNREADABLE_PAUSE_SECONDS) -> None:
+        """Leave a turn of which we can make nothing, or that is to be tried otherwise, to whoever comes next."""
         with suppress(StoreUnavailable):
-            await until_deadline(lambda: self._store.put_off(claim, UNREADABLE_PAUSE_SECONDS), LEAVE_DEADLINE_SECONDS)
+            await until_deadline(lambda: self._store.put_off(claim, seconds), LEAVE_DEADLINE_SECONDS)
 
     async def bury(self, claim: Claim, reason: str) -> None:
         """Keep the turn for a person to look at."""

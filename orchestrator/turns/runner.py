@@ -6,14 +6,16 @@ import time
 from collections import OrderedDict
 from typing import Any
 
+from orchestrator.agents.faults import kind_of, where_raised
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.performance import Performance
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
-from orchestrator.errors import UnreadableState
+from orchestrator.errors import AgentProcessLost, AgentRaised, UnreadableState
 from orchestrator.turns import bounds
 from orchestrator.turns import outcome as outcomes
+from orchestrator.turns.isolation import MOST_ATTEMPTS, MOST_ATTEMPTS_APART, lane_of
 from orchestrator.turns.messages import Arrival
 from orchestrator.turns.patient_store import PatientStore
 from orchestrator.turns.running import RunningTurn, Stop
@@ -22,7 +24,6 @@ from orchestrator.turns.store import Claim, Commit, TurnStore
 
 logger = logging.getLogger(__name__)
 
-MOST_ATTEMPTS = 3
 MOST_EARLY_ARRIVALS = 256
 ENDED_DEADLINE_SECONDS = 5.0
 
@@ -129,6 +130,9 @@ class TurnRunner:
             except _LeftOff as left:
                 await self._leave(claim, left.stop)
                 return None
+            except AgentProcessLost:
+                await self._try_apart(claim)
+                return None
 
         if state is not None and state.record_of(record.turn_id) is None:
             record, after = bounds.fitted(claim, state, after, record)
@@ -153,20 +157,33 @@ class TurnRunner:
         self, running: RunningTurn, state: ConversationState
     ) -> tuple[TurnRecord, ConversationState | None]:
         claim = running.claim
-        if claim.attempt > MOST_ATTEMPTS:
-            await self._patient.bury(claim, f"its worker was lost {claim.attempt - 1} times while it ran")
-            return outcomes.record_of_run(running, "failed"), None
+        if claim.attempt > MOST_ATTEMPTS_APART:
+            return await self._give_up(running, f"its worker was lost {claim.attempt - 1} times while it ran"), None
         stop = await self._patient.confirmed(running)
         if stop is not None or running.stopped.done():
             return self._stopped(running, stop or running.stopped.result(), None)
-        performance = self._host.perform(self.agent, outcomes.with_words_before(claim.turn, state), state)
-        outcome = await self._perform(running, performance)
+        turn, lane = outcomes.with_words_before(claim.turn, state), lane_of(claim.attempt)
+        performance = self._host.perform(self.agent, turn, state, lane)
+        try:
+            outcome = await self._perform(running, performance)
+        except AgentProcessLost as lost:
+            if lost.in_company or claim.attempt < MOST_ATTEMPTS:
+                raise
+            return await self._give_up(
+                running, f"it ended the process that it ran in alone, at attempt {claim.attempt}"
+            ), None
+        if outcome == "timed_out" and performance.was_killed and lane != "own":
+            await self._patient.bury(claim, "it froze the process that it ran in, until that was killed")
         if isinstance(outcome, Stop):
             # What the agent did until then holds, but words that were merged into the next turn are run again there.
             kept = None if outcome.reason == "merged" else performance.state_when_stopped
             return self._stopped(running, outcome, kept)
         changed = performance.state if outcome == "replied" else None
         return outcomes.record_of_run(running, outcome), changed
+
+    async def _give_up(self, running: RunningTurn, reason: str) -> TurnRecord:
+        await self._patient.bury(running.claim, reason)
+        return outcomes.record_of_run(running, "failed")
 
     @staticmethod
     def _stopped(
@@ -197,8 +214,10 @@ class TurnRunner:
                 self._complain(running, f"had not answered after {deadline:g} s", None)
                 return "timed_out"
             error = listening.exception()
+            if isinstance(error, AgentProcessLost):
+                raise error
             if error is not None:
-                self._complain(running, f"raised {type(error).__name__}", error)
+                self._complain(running, f"raised {kind_of(error)}", error)
                 return "failed"
             return "replied"
         finally:
@@ -222,6 +241,15 @@ class TurnRunner:
             if speaker is not None:
                 speaker.grown()
 
+    async def _try_apart(self, claim: Claim) -> None:
+        """The process that ran the turn is gone, and perhaps for no fault of this turn: that was an attempt."""
+        logger.warning(
+            "The process that ran a turn was lost; the turn is tried again, apart from the others",
+            extra={"action": "turn.tried_apart", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id,
+                   "attempt": claim.attempt},
+        )  # fmt: skip
+        await self._patient.put_off(claim, 0)
+
     async def _leave(self, claim: Claim, stop: Stop) -> None:
         """Go from a turn without an answer: its lease is another's now, or becomes so."""
         action = "turn.lost" if stop.reason == "lost" else "turn.handed_over"
@@ -232,11 +260,15 @@ class TurnRunner:
         await self._patient.release(claim)
 
     def _complain(self, running: RunningTurn, what: str, error: BaseException | None) -> None:
+        where = {} if error is None else {"where": where_raised(error)}
         logger.error(
-            "The agent %s; the caller hears an apology", what, exc_info=error,
+            "The agent %s; the caller hears an apology", what,
             extra={"action": "agent.failed", "call_sid": running.claim.lease.call_sid,
-                   "turn_id": running.claim.turn.turn_id, "agent": self.agent.name},
+                   "turn_id": running.claim.turn.turn_id, "agent": self.agent.name, **where},
         )  # fmt: skip
+        if error is not None:  # its words may be the caller's
+            told = error.text if isinstance(error, AgentRaised) else ""
+            logger.debug("What the agent raised%s", f":\n{told}" if told else "", exc_info=None if told else error)
 
     @staticmethod
     def _log(claim: Claim, record: TurnRecord, commit: Commit, seconds: float) -> None:

@@ -47,7 +47,9 @@ def start_worker(tmp_path: Path, redis_url: str) -> Iterator[StartWorker]:
     workers: list[WorkerProcess] = []
 
     def start(agent: str = "echo", *, url: str = redis_url, **settings: str) -> WorkerProcess:
-        worker = WorkerProcess(tmp_path, redis_url=url, agents=tmp_path, AGENT=f"trial_agents:{agent}", **settings)
+        worker = WorkerProcess(
+            tmp_path, redis_url=url, agents=tmp_path, STATE_TTL_SECONDS="100", AGENT=f"trial_agents:{agent}", **settings
+        )
         workers.append(worker)
         return worker.start()  # type: ignore[return-value]
 

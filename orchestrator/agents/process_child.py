@@ -1,0 +1,157 @@
+"""The program of a process that runs agents: `python -m orchestrator.agents.process_child SOCKET PARENT`.
+
+It has an interpreter and a memory of its own. What the agent does to them, hold the interpreter's lock, fill the memory
+or crash, it does to nobody else. It ends with its parent, or when told to: signals meant for the parent do not reach
+it.
+"""
+
+import asyncio
+import base64
+import contextlib
+import ctypes
+import os
+import pickle
+import signal
+import socket
+import sys
+import traceback
+from dataclasses import replace
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from orchestrator.agents.faults import kind_of, where_raised
+from orchestrator.agents.host import AgentHost
+from orchestrator.agents.loader import configured_agent
+from orchestrator.agents.process_frames import AHEAD, Frame, packed, read_frame
+from orchestrator.agents.protocol import Agent, Part
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+from orchestrator.errors import BadAgent
+from orchestrator.logs import configure_logging
+
+PR_SET_PDEATHSIG = 1
+LONGEST_TEXT = 1 << 20
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Serve the parent at the other end of the socket until it is gone."""
+    _end_with(parent)
+    try:
+        asyncio.run(_serve(socket.socket(fileno=descriptor)))
+    finally:
+        os._exit(0)  # agents may have left threads behind
+
+
+def _end_with(parent: int) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+            score.write("500")  # short of memory, the kernel is to take this process, not the worker
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+async def _serve(channel: socket.socket) -> None:
+    reader, writer = await asyncio.open_connection(sock=channel)
+    hello = await read_frame(reader)
+    if hello is None:
+        return
+    try:
+        agent = _agent(hello)
+    except BadAgent as error:
+        writer.write(packed({"unable": str(error)}))
+        await writer.drain()
+        return
+    writer.write(packed({"ready": True}))
+    async with AgentHost() as host:
+        await _Runs(agent, host, writer).follow(reader)
+
+
+def _agent(hello: Frame) -> Agent:
+    """The agent of the settings. The pickle comes from our own parent, over a socket that it made for us."""
+    sys.path[:] = hello["path"]
+    settings = pickle.loads(base64.b64decode(hello["settings"]))
+    configure_logging(settings, hello["process"])
+    agent = configured_agent(settings)
+    # In a thread the agent keeps neither its cancellation nor the others from being heard.
+    return replace(agent, isolation="thread") if agent.isolation == "process" else agent
+
+
+class _Runs:
+    """What runs here, by the number that the parent gave it."""
+
+    def __init__(self, agent: Agent, host: AgentHost, writer: asyncio.StreamWriter) -> None:
+        self._agent = agent
+        self._host = host
+        self._writer = writer
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._room: dict[int, asyncio.Semaphore] = {}
+
+    async def follow(self, reader: asyncio.StreamReader) -> None:
+        """Do what the parent says, until it is gone."""
+        while (frame := await read_frame(reader)) is not None:
+            if "begin" in frame:
+                self._begin(int(frame["begin"]), frame)
+            elif "cancel" in frame and (task := self._tasks.get(int(frame["cancel"]))) is not None:
+                task.cancel()
+            elif "took" in frame and (room := self._room.get(int(frame["took"]))) is not None:
+                for _ in range(int(frame["parts"])):
+                    room.release()
+            elif "ping" in frame:
+                self._send({"pong": frame["ping"]})
+
+    def _begin(self, run: int, frame: Frame) -> None:
+        self._room[run] = asyncio.Semaphore(AHEAD)
+        task = self._tasks[run] = asyncio.create_task(self._run(run, frame))
+        task.add_done_callback(lambda task: self._ended(run, task))
+
+    def _ended(self, run: int, task: "asyncio.Task[None]") -> None:
+        if task.cancelled():  # before it began
+            self._send({"stopped": run})
+        self._tasks.pop(run, None)
+        self._room.pop(run, None)
+
+    async def _run(self, run: int, frame: Frame) -> None:
+        state = ConversationState.model_validate(frame["state"])
+        performance = self._host.perform(self._agent, Turn.model_validate(frame["turn"]), state)
+        room = self._room[run]
+        try:
+            async for part in performance:
+                await room.acquire()
+                await self._write({"part": run, **_as_json(part)})
+            await self._write({"end": run, **_changed(performance.state)})
+        except asyncio.CancelledError:
+            await performance.aclose()
+            kept = performance.state_when_stopped
+            await self._write({"stopped": run, **({} if kept is state else _changed(kept))})
+        except Exception as error:
+            text = "".join(traceback.format_exception(error))[-LONGEST_TEXT:]
+            await self._write({"error": run, "kind": kind_of(error), "where": where_raised(error), "text": text})
+        finally:
+            await performance.aclose()
+
+    async def _write(self, frame: Frame) -> None:
+        self._send(frame)
+        await self._writer.drain()
+
+    def _send(self, frame: Frame) -> None:
+        self._writer.write(packed(frame))
+
+
+def _as_json(part: Part) -> dict[str, Any]:
+    if isinstance(part, str):
+        if len(part) > LONGEST_TEXT:
+            raise ValueError(f"one part of the reply is longer than {LONGEST_TEXT} characters")
+        return {"text": part}
+    return {"action": part.model_dump(mode="json")}
+
+
+def _changed(state: ConversationState) -> dict[str, Any]:
+    return {"slots": to_jsonable_python(state.slots), "phase": state.phase}
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
