@@ -5,11 +5,22 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
+from traceback import format_tb
 from typing import Any, TextIO
 
 from orchestrator.settings import Settings
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+WITHOUT_WORDS = {"hides_words": True}
+"""An `extra` of what is logged with a traceback whose errors may quote a caller: above DEBUG their text is left out."""
+_HIDES_WORDS = "hides_words"
+_LONGEST_CHAIN = 5
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
+    _HIDES_WORDS,
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
 _SHOWN = ("call_sid", "turn_id")
 _COLOURS = {"DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
 # `scheme://user:password@`: everything up to the last @ before the path, as a password may hold one.
@@ -139,10 +150,21 @@ def _redacted(value: object) -> object:
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     parts = []
     if record.exc_info and record.exc_info[0]:
-        parts.append(formatter.formatException(record.exc_info))
+        hides = vars(record).get(_HIDES_WORDS) and not logging.getLogger().isEnabledFor(logging.DEBUG)
+        parts.append(_without_words(record.exc_info[1]) if hides else formatter.formatException(record.exc_info))
     if record.stack_info:
         parts.append(formatter.formatStack(record.stack_info))
     return "".join(f"\n{part}" for part in parts).translate(_ESCAPES_OF_LINES)
+
+
+def _without_words(error: BaseException | None) -> str:
+    """The traceback, with the kinds of the errors but not their texts, the cause first."""
+    told: list[str] = []
+    while error is not None and len(told) < _LONGEST_CHAIN:
+        calls = "".join(format_tb(error.__traceback__))
+        told.insert(0, f"Traceback (most recent call last):\n{calls}{type(error).__name__}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n".join(told)
 
 
 def _is_terminal(stream: TextIO) -> bool:

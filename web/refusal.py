@@ -7,6 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from orchestrator.logs import WITHOUT_WORDS
 from web.api.routes import PREFIX as API
 from web.providers.routes import PREFIXES
 from web.twilio import twiml
@@ -60,7 +61,8 @@ class LastResort:
         except ClientDisconnect:
             return  # nobody is left to answer
         except Exception:
-            logger.exception("A request failed", extra={"action": "http.failed", "method": scope["method"]})
+            extra = {"action": "http.failed", "method": scope["method"], **WITHOUT_WORDS}
+            logger.exception("A request failed", extra=extra)
             if started:
                 raise
             await _last_resort(scope["path"])(scope, receive, send)

@@ -24,7 +24,7 @@ from arq.worker import Worker
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from orchestrator import clock
+from orchestrator import clock, faults
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.damage import call_sid_of, text_of, with_sound_keys
@@ -230,14 +230,11 @@ class TurnWorker(Worker):
             if not task.done():
                 continue
             del self.tasks[job_id]
-            if task.cancelled():
-                continue
-            error = task.exception()
-            if error is None:
+            if task.cancelled() or (error := task.exception()) is None:
                 continue
             if self.burst or not isinstance(error, Exception):
                 raise error
-            logger.error("Job %s was left unfinished", job_id, exc_info=error)
+            faults.log(logging.ERROR, logger, "Job %s was left unfinished: %s", job_id, error=error)
 
     async def _sleep_until_woken(self) -> None:
         """Until a job was enqueued, a slot is free, or `poll_delay` is over; whichever matters now."""

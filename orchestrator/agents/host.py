@@ -14,7 +14,6 @@ from contextlib import suppress
 from itertools import count
 from typing import Self
 
-from orchestrator.agents.faults import shown_calls
 from orchestrator.agents.performance import CLOSE_SECONDS, Performance
 from orchestrator.agents.performances import InlinePerformance, Loop, ThreadPerformance
 from orchestrator.agents.process_performance import ProcessPerformance
@@ -23,6 +22,7 @@ from orchestrator.agents.protocol import Agent, Lane
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import AgentProcessFailed, AgentsStuck
+from orchestrator.faults import shown_calls
 from orchestrator.settings import Settings
 
 __all__ = ["AgentHost", "Performance"]

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import cast
 
+from orchestrator import faults
 from orchestrator.agents.agent_loop import AgentLoop, Attempt
 from orchestrator.agents.passage import Passage
 from orchestrator.agents.performance import CLOSE_SECONDS, Performance, own_copy, parts_of
@@ -169,7 +170,8 @@ def _note_closing(turn: Turn, closing: "asyncio.Future[None]") -> None:
 
 
 def _note_error(turn: Turn, error: BaseException) -> None:
-    logger.warning("The agent raised while it was being closed.", exc_info=error, extra=_of("agent.close_failed", turn))
+    message = "The agent raised %s while it was being closed"
+    faults.log(logging.WARNING, logger, message, error=error, extra=_of("agent.close_failed", turn))
 
 
 def _note_slow(turn: Turn) -> None:

@@ -20,7 +20,6 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from orchestrator.agents.faults import kind_of, where_raised
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.loader import configured_agent
 from orchestrator.agents.process_frames import AHEAD, Frame, packed, read_frame
@@ -28,6 +27,7 @@ from orchestrator.agents.protocol import Agent, Part
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadAgent
+from orchestrator.faults import kind_of, where_raised
 from orchestrator.logs import configure_logging
 
 PR_SET_PDEATHSIG = 1

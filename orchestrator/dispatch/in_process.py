@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
+from orchestrator import faults
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.silence import LAST_CHANCE_SECONDS
@@ -107,8 +108,8 @@ class InProcessDispatcher(StoreDispatcher):
         async def owned() -> None:
             try:
                 await work()
-            except Exception:
-                logger.exception("A turn could not be run; report this: %s", name)
+            except Exception as error:
+                faults.log(logging.ERROR, logger, "A turn could not be run; report this: %s (%s)", name, error=error)
 
         task = asyncio.create_task(owned(), name=name)
         self._tasks.add(task)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from orchestrator import faults
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import StateConflict, StoreUnavailable
 from orchestrator.redis.breaker import Breaker
@@ -100,8 +101,9 @@ class Refugees:
         except (StateConflict, TimeoutError) as error:
             logger.warning("A call cannot be written back yet and stays in memory: %r", error, extra=extra)
             self._later()
-        except Exception:
-            logger.exception("A call cannot be written back and stays in memory; report this", extra=extra)
+        except Exception as error:
+            message = "A call cannot be written back and stays in memory; report this: %s"
+            faults.log(logging.ERROR, logger, message, error=error, extra=extra)
         return True
 
     async def _write_back(self, call_sid: str) -> None:

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from orchestrator import faults
 from orchestrator.redis.cluster_pool import ClusterPool
 
 logger = logging.getLogger(__name__)
@@ -97,8 +98,9 @@ class Subscription:
     def _deliver(self, data: bytes) -> None:
         try:
             self._on_message(data)
-        except Exception:
-            logger.exception("A message on %s could not be read; it is ignored", self._channel)
+        except Exception as error:
+            message = "A message on %s could not be read (%s); it is ignored"
+            faults.log(logging.ERROR, logger, message, self._channel, error=error)
 
 
 async def _discard(pubsub: PubSub) -> None:

@@ -6,13 +6,13 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-from orchestrator.agents.faults import kind_of, where_raised
+from orchestrator import faults
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.performance import Performance
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
-from orchestrator.errors import AgentProcessLost, AgentRaised, UnreadableState
+from orchestrator.errors import AgentProcessLost, UnreadableState
 from orchestrator.turns import bounds
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.isolation import MOST_ATTEMPTS, MOST_ATTEMPTS_APART, lane_of
@@ -211,13 +211,13 @@ class TurnRunner:
             if running.stopped.done():
                 return running.stopped.result()
             if not listening.done():
-                self._complain(running, f"had not answered after {deadline:g} s", None)
+                self._complain(running, f"had not answered after {deadline:g} s")
                 return "timed_out"
             error = listening.exception()
             if isinstance(error, AgentProcessLost):
                 raise error
             if error is not None:
-                self._complain(running, f"raised {kind_of(error)}", error)
+                self._complain(running, "raised", error)
                 return "failed"
             return "replied"
         finally:
@@ -259,16 +259,17 @@ class TurnRunner:
         )  # fmt: skip
         await self._patient.release(claim)
 
-    def _complain(self, running: RunningTurn, what: str, error: BaseException | None) -> None:
-        where = {} if error is None else {"where": where_raised(error)}
-        logger.error(
-            "The agent %s; the caller hears an apology", what,
-            extra={"action": "agent.failed", "call_sid": running.claim.lease.call_sid,
-                   "turn_id": running.claim.turn.turn_id, "agent": self.agent.name, **where},
-        )  # fmt: skip
-        if error is not None:  # its words may be the caller's
-            told = error.text if isinstance(error, AgentRaised) else ""
-            logger.debug("What the agent raised%s", f":\n{told}" if told else "", exc_info=None if told else error)
+    def _complain(self, running: RunningTurn, what: str, error: BaseException | None = None) -> None:
+        about = {
+            "action": "agent.failed", "call_sid": running.claim.lease.call_sid,
+            "turn_id": running.claim.turn.turn_id, "agent": self.agent.name,
+        }  # fmt: skip
+        if error is None:
+            logger.error("The agent %s; the caller hears an apology", what, extra=about)
+        else:
+            faults.log(
+                logging.ERROR, logger, "The agent raised %s; the caller hears an apology", error=error, extra=about
+            )
 
     @staticmethod
     def _log(claim: Claim, record: TurnRecord, commit: Commit, seconds: float) -> None:

@@ -41,7 +41,7 @@ number = 3
 class Odd(Polite):
     overlap = "shout"
 class Stubborn(Polite):
-    isolation = "process"
+    isolation = "machine"
 """
 
 
@@ -115,7 +115,7 @@ def test_a_ready_made_agent_is_taken_as_it_is(here: Path) -> None:
         ("their_agents:hasty", "the agent must take two arguments, (turn, state)."),
         ("their_agents:number", "an object of type int is no agent. It must be an async generator function"),
         ("their_agents:Odd", "overlap is 'shout', and must be one of enqueue, interrupt, merge, reject."),
-        ("their_agents:Stubborn", "isolation is 'process', and must be one of inline, thread."),
+        ("their_agents:Stubborn", "isolation is 'machine', and must be one of inline, thread, process."),
     ],
 )
 def test_what_is_no_agent_is_refused_with_the_reason(here: Path, name: str, sentence: str) -> None:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from orchestrator.logs import configure_logging, redact
+from orchestrator.logs import WITHOUT_WORDS, configure_logging, redact
 from orchestrator.settings import Settings
 
 log = logging.getLogger("orchestrator.somewhere")
@@ -71,6 +71,25 @@ def test_a_traceback_is_kept_and_its_urls_are_redacted(logged, log_format) -> No
     assert "ValueError" in text
     assert "redis://***@host:1/0" in text
     assert "sh@" not in text
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_a_traceback_that_may_quote_a_caller_has_the_kinds_of_its_errors_alone(logged, log_format, level) -> None:
+    lines = logged(log_format=log_format, log_level=level)
+    try:
+        try:
+            raise KeyError("my name is Ada")
+        except KeyError as error:
+            raise ValueError("no such day: my birthday") from error
+    except ValueError:
+        log.exception("It failed", extra=WITHOUT_WORDS)
+    text = "\n".join(lines())
+    assert "KeyError" in text
+    assert "ValueError" in text
+    assert "test_logs.py" in text
+    assert "hides_words" not in text
+    assert ("KeyError: 'my name is Ada'" in text, "ValueError: no such day" in text) == (level == "DEBUG",) * 2
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

@@ -15,6 +15,7 @@ from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.tools import ToolDefinition
 from pydantic_core import to_json, to_jsonable_python
 
+from orchestrator import faults
 from orchestrator.agents.llm.tools import ToolFunction
 from orchestrator.agents.llm.unicode import whole
 from orchestrator.conversation.actions import ACTION_TYPES, DEEDS, Action, Deed
@@ -123,10 +124,9 @@ class Desk:
         except ModelRetry:
             raise
         except Exception as error:  # whatever a user's function raises
-            logger.warning(
-                "The tool %s raised %s; the model is told that it failed", tool, type(error).__name__, exc_info=error,
-                extra={"action": "llm.tool_failed", "call_sid": self.turn.call_sid, "turn_id": self.turn.turn_id},
-            )  # fmt: skip
+            extra = {"action": "llm.tool_failed", "call_sid": self.turn.call_sid, "turn_id": self.turn.turn_id}
+            message = "The tool %s raised %s; the model is told that it failed"
+            faults.log(logging.WARNING, logger, message, tool, error=error, extra=extra)
             return FAILED
 
     def _without_action(self, returned: Any) -> Any:

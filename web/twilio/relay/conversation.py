@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from orchestrator import clock
+from orchestrator import clock, faults
 from orchestrator.conversation.actions import Gather, HangUp, Transfer
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
@@ -136,7 +136,8 @@ class Conversation:
         error = task.exception()
         if error is not None:
             if not isinstance(error, LineLost):
-                logger.error("A relay session failed", exc_info=error, extra={"action": "relay.failed"})
+                extra = {"action": "relay.failed"}
+                faults.log(logging.ERROR, logger, "A relay session failed: %s", error=error, extra=extra)
             self._fault()
         elif self._turns:
             self._hand()

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
+from orchestrator import faults
 from orchestrator.conversation.actions import Action, Deed, Gather, HangUp, SetLanguage, SetSpeech, Transfer
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import PendingReply
@@ -169,7 +170,8 @@ class Mouth:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             if not isinstance(error, LineLost):
-                logger.error("A reply could not be said", exc_info=error, extra={"action": "relay.failed"})
+                extra = {"action": "relay.failed"}
+                faults.log(logging.ERROR, logger, "A reply could not be said: %s", error=error, extra=extra)
             self._speeches.clear()
             self._fault()
         elif self._speeches:

@@ -1,11 +1,34 @@
-"""What may be said of an agent's error where callers' words may not: its kind and its place, never its text."""
+"""What may be logged of an error whose text may hold what a caller said: its kind and its place.
 
+An agent's `ValueError(f"no such day: {turn.text}")`, and what a tool, a model's client or a parser raises, quote the
+caller. So the log has the kinds and the places; text and traceback follow at DEBUG, where callers' words may be.
+"""
+
+import logging
 import traceback
+from collections.abc import Mapping
 
 from orchestrator.errors import AgentRaised
 
 MOST_CALLS = 8
 _LONGEST_CHAIN = 5
+
+
+def log(
+    level: int,
+    logger: logging.Logger,
+    message: str,
+    *arguments: object,
+    error: BaseException,
+    extra: Mapping[str, object] | None = None,
+) -> None:
+    """Log `message`, to be filled with `arguments` and last the kind of `error`; `where` says where it was raised."""
+    about = {**(extra or {}), "where": where_raised(error)}
+    logger.log(level, message, *arguments, kind_of(error), extra=about)
+    if logger.isEnabledFor(logging.DEBUG):
+        told = f":\n{error.text}" if isinstance(error, AgentRaised) else ""
+        call = {name: value for name, value in (extra or {}).items() if name in ("call_sid", "turn_id")}
+        logger.debug("What was raised%s", told, exc_info=None if told else error, extra=call)
 
 
 def kind_of(error: BaseException) -> str:
