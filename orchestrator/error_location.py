@@ -17,18 +17,23 @@ def described(error: BaseException) -> str:
     That is the innermost line outside of Python's library, of installed packages and of this one; else of all. A syntax
     error is where it says.
     """
-    said = f"{type(error).__name__}: {error}"
+    said = error.msg if isinstance(error, SyntaxError) and error.filename else str(error)
+    return f"{type(error).__name__}: {said}{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """Return the second half of that, ` (front_desk.py:12, in load)`, or ""."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{type(error).__name__}: {error.msg} ({_shown(error.filename)}:{error.lineno})"
+        return f" ({_shown(error.filename)}:{error.lineno})"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
     theirs = [frame for frame in frames if not frame.filename.startswith((*NOT_THEIRS, OURS))]
     if not theirs:
         theirs = [frame for frame in frames if not frame.filename.startswith(OURS)]
     if not theirs:
-        return said
+        return ""
     frame = theirs[-1]
     function = "" if frame.name == "<module>" else f", in {frame.name}"
-    return f"{said} ({_shown(frame.filename)}:{frame.lineno}{function})"
+    return f" ({_shown(frame.filename)}:{frame.lineno}{function})"
 
 
 def _shown(filename: str) -> str:

@@ -17,6 +17,7 @@ from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.factory import StateManagerFactory
 from orchestrator.turns.call_limits import CallLimits
+from orchestrator.turns.progress import progress_of
 
 if TYPE_CHECKING:  # memory mode runs without the client library
     from redis.asyncio import Redis
@@ -74,6 +75,20 @@ class Runtime:
         from orchestrator.redis.seal_keys import RedisSealKeys
 
         return RedisSealKeys(self.redis, self.breaker.guard)
+
+    async def watch(self) -> None:
+        """Have the workers tell for a while what is being said. Raises `StoreUnavailable`."""
+        if self.redis is None or self.breaker is None or self.breaker.is_open:
+            return
+        from orchestrator.redis import keys
+        from orchestrator.redis.errors import store_errors
+
+        with store_errors():
+            await self.redis.set(keys.WATCHED, 1, ex=keys.WATCHED_SECONDS)
+
+    def running_turns(self) -> list[dict[str, Any]]:
+        """What is being answered in this process."""
+        return progress_of(self.dispatcher.runner) if isinstance(self.dispatcher, InProcessDispatcher) else []
 
     async def roster(self) -> list[dict[str, Any]] | None:
         """What each living worker says of itself; None when there are none or nobody can ask.

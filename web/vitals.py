@@ -53,7 +53,8 @@ class HealthChecks:
                 workers = await self._ingress.runtime.roster() or []
         except (VoiceAgentError, TimeoutError):
             return {}
-        return dict(Counter(str(worker.get("version", "unknown")) for worker in workers))
+        alive = (worker for worker in workers if not worker.get("lost"))
+        return dict(Counter(str(worker.get("version", "unknown")) for worker in alive))
 
 
 def health_checks_of(request: Request) -> HealthChecks:

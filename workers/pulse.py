@@ -14,11 +14,14 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
+from orchestrator.turns.progress import progress_of
 from orchestrator.turns.runner import TurnRunner
 
 logger = logging.getLogger(__name__)
 
 BEAT_EVERY_SECONDS = 5.0
+WATCHED_BEAT_SECONDS = 1.0
+"""The same while somebody looks at a dashboard, who then sees what is being said."""
 STATUS_SECONDS = 20
 
 
@@ -36,20 +39,22 @@ async def keep_pulse(
 
     `is_unable` tells whether it cannot claim anything though Redis answers.
     """
-    began = clock.now()
+    began, is_watched = clock.now(), False
     try:
         while True:
             status = {
                 "pid": os.getpid(), "agent": agent, "version": version, "started_at": began,
                 "running": len(runner.running), "draining": runner.draining, "stuck_threads": host.stuck_threads,
             }  # fmt: skip
+            if is_watched:
+                status["turns"] = progress_of(runner)
             try:
-                await _beat(redis, holder, status, is_unable=is_unable())
+                is_watched = await _beat(redis, holder, status, is_unable=is_unable())
             except StoreUnavailable:
                 logger.debug("A heartbeat was not recorded")
             except Exception:
                 logger.exception("A heartbeat was not recorded; report this", extra={"action": "worker.beat_failed"})
-            await asyncio.sleep(BEAT_EVERY_SECONDS)
+            await asyncio.sleep(WATCHED_BEAT_SECONDS if is_watched else BEAT_EVERY_SECONDS)
     finally:
         try:
             with store_errors():
@@ -62,8 +67,10 @@ async def keep_pulse(
             pass
 
 
-async def _beat(redis: Redis, holder: str, status: dict[str, object], *, is_unable: bool) -> None:
-    async def beat() -> None:
+async def _beat(redis: Redis, holder: str, status: dict[str, object], *, is_unable: bool) -> bool:
+    """Whether somebody looks at a dashboard."""
+
+    async def beat() -> bool:
         async with redis.pipeline(transaction=False) as pipe:
             pipe.zadd(keys.WORKERS, {holder: clock.now()})
             pipe.zremrangebyscore(keys.WORKERS, "-inf", clock.now() - 60)
@@ -74,7 +81,8 @@ async def _beat(redis: Redis, holder: str, status: dict[str, object], *, is_unab
             else:
                 pipe.zrem(keys.UNABLE_WORKERS, holder)
             pipe.set(keys.worker_status(holder), json.dumps(status), ex=STATUS_SECONDS)
-            await pipe.execute()
+            pipe.exists(keys.WATCHED)
+            return bool((await pipe.execute())[-1])
 
     with store_errors():
-        await with_sound_keys(redis, [keys.WORKERS, keys.UNABLE_WORKERS], beat)
+        return await with_sound_keys(redis, [keys.WORKERS, keys.UNABLE_WORKERS], beat)

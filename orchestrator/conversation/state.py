@@ -17,6 +17,8 @@ Channel = Literal["gather", "relay", "api"]
 class TurnRecord(BaseModel):
     """A turn and how it was answered. `heard` is what reached the caller where that is less than the reply.
 
+    `first_word_at` is when the agent's first word went out, where words go out as they are said; `reason` is why a turn
+    failed: what was raised and where, but never what it said.
     `overlap` travels with the result and is not kept.
     """
 
@@ -33,6 +35,8 @@ class TurnRecord(BaseModel):
     heard: str | None = None
     epoch: int = 0
     committed_at: datetime = Field(default_factory=utc_now)
+    first_word_at: datetime | None = Field(default=None, exclude_if=lambda at: at is None)
+    reason: str = Field(default="", exclude_if=lambda reason: not reason)
     overlap: str | None = Field(default=None, exclude=True)
 
     @property

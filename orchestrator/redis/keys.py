@@ -20,6 +20,9 @@ DEAD_LETTERS = "voiceagent:dead"
 """Hash: `call_sid/turn_id` → the turn that was given up, as JSON."""
 WORKERS = "voiceagent:workers"
 """Sorted set: worker id → when it last gave a sign of life (seconds)."""
+WATCHED = "voiceagent:watched"
+"""String: somebody looks at a dashboard, so that workers tell what is being said. For `WATCHED_SECONDS`."""
+WATCHED_SECONDS = 15
 WRITE_MARK = "voiceagent:write-mark"
 """String: written before a WAIT, which covers what was written before it, and to see whether a server takes writes."""
 MARK_SECONDS = 60

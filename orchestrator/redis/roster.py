@@ -13,18 +13,21 @@ from orchestrator.redis.errors import store_errors
 from orchestrator.redis.vitals import WORKER_ALIVE_SECONDS
 
 MOST_WORKERS = 200
+REMEMBERED_SECONDS = 60
+"""How long the last sign of life of a worker that did not say goodbye is kept."""
 
 
 async def read_roster(redis: Redis) -> list[dict[str, Any]]:
     """The workers alive, the longest known first: `id`, `seen_at` (Unix seconds), and what their status says.
 
-    A status may lack any field, or be missing: workers of another version run beside this process.
+    Those that were lost in the last minute are told, too, with `lost`. A status may lack any field, or be missing:
+    workers of another version run beside this process.
     Raises `StoreUnavailable`.
     """
 
     async def read() -> list[tuple[bytes, float]]:
         alive: list[tuple[bytes, float]] = await redis.zrangebyscore(
-            keys.WORKERS, clock.now() - WORKER_ALIVE_SECONDS, "+inf", start=0, num=MOST_WORKERS, withscores=True
+            keys.WORKERS, clock.now() - REMEMBERED_SECONDS, "+inf", start=0, num=MOST_WORKERS, withscores=True
         )
         return alive
 
@@ -36,9 +39,14 @@ async def read_roster(redis: Redis) -> list[dict[str, Any]]:
                 pipe.get(keys.worker_status(holder))
             told = await pipe.execute(raise_on_error=False) if seen else []
     entries = [
-        {**_status(text), "id": holder, "seen_at": at} for (holder, at), text in zip(seen.items(), told, strict=True)
+        {**_status(text), "id": holder, "seen_at": at, **_lost(at)}
+        for (holder, at), text in zip(seen.items(), told, strict=True)
     ]
     return sorted(entries, key=lambda entry: (str(entry.get("started_at", "")), entry["id"]))
+
+
+def _lost(seen_at: float) -> dict[str, bool]:
+    return {"lost": True} if seen_at < clock.now() - WORKER_ALIVE_SECONDS else {}
 
 
 def _status(text: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-from orchestrator import faults
+from orchestrator import clock, faults
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.performance import Performance
 from orchestrator.agents.protocol import Agent
@@ -182,6 +182,7 @@ class TurnRunner:
         return outcomes.record_of_run(running, outcome), changed
 
     async def _give_up(self, running: RunningTurn, reason: str) -> TurnRecord:
+        running.reason = reason
         await self._patient.bury(running.claim, reason)
         return outcomes.record_of_run(running, "failed")
 
@@ -197,7 +198,8 @@ class TurnRunner:
         """The record of a turn whose call nobody can read; raises `UnreadableState` while somebody else may."""
         if running.claim.attempt < MOST_ATTEMPTS:
             raise UnreadableState
-        await self._patient.bury(running.claim, "the state of its call cannot be read")
+        running.reason = "the state of its call cannot be read"
+        await self._patient.bury(running.claim, running.reason)
         return outcomes.record_of_run(running, "failed")
 
     async def _perform(self, running: RunningTurn, performance: Performance) -> Outcome | Stop:
@@ -211,12 +213,14 @@ class TurnRunner:
             if running.stopped.done():
                 return running.stopped.result()
             if not listening.done():
+                running.reason = f"the agent had not answered after {deadline:g} s"
                 self._complain(running, f"had not answered after {deadline:g} s")
                 return "timed_out"
             error = listening.exception()
             if isinstance(error, AgentProcessLost):
                 raise error
             if error is not None:
+                running.reason = f"the agent raised {faults.kind_of(error)} ({faults.where_raised(error)})"
                 self._complain(running, "raised", error)
                 return "failed"
             return "replied"
@@ -231,6 +235,8 @@ class TurnRunner:
         reply = running.reply
         async for part in performance:
             if isinstance(part, str):
+                if running.claim.streamed and running.first_word_at is None and part.strip():
+                    running.first_word_at = clock.utc_now()
                 reply.text += part
                 if len(reply.text) > outcomes.MOST_REPLY_CHARACTERS:
                     raise ValueError(f"the reply is longer than {outcomes.MOST_REPLY_CHARACTERS} characters")

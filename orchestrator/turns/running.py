@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from orchestrator.conversation.reply import Reply
@@ -20,10 +21,15 @@ class Stop:
 
 @dataclass(slots=True)
 class RunningTurn:
-    """A claimed turn and its reply as it grows. `stopped` is set once, by whoever stops it first."""
+    """A claimed turn and its reply as it grows. `stopped` is set once, by whoever stops it first.
+
+    `first_word_at` and `reason` are those of its record.
+    """
 
     claim: Claim
     reply: Reply = field(default_factory=Reply)
+    first_word_at: datetime | None = None
+    reason: str = ""
     stopped: "asyncio.Future[Stop]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def stop(self, reason: StopReason, heard: str | None = None) -> None:

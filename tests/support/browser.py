@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from support.waiting import wait_until
 from websockets.asyncio.client import ClientConnection, connect
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+AXE = Path(str(files("axe_core_python") / "axe.min.js"))
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
@@ -74,6 +76,13 @@ class Browser:
     async def prefer(self, scheme: str) -> None:
         """`light` or `dark`."""
         await self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    async def violations(self) -> list[str]:
+        """What axe-core finds wrong with the page as it is: rule, and the elements."""
+        await self.send("Page.setBypassCSP", enabled=True)  # the page's policy lets nothing in, and so not the engine
+        await self.send("Runtime.evaluate", expression=AXE.read_text())
+        found = await self.eval("axe.run(document).then(({violations}) => violations)")
+        return [f"{v['id']}: {', '.join(' '.join(node['target']) for node in v['nodes'])}" for v in found]
 
     async def eval(self, expression: str) -> Any:
         """The value of an expression, as JSON."""

@@ -26,6 +26,7 @@ from orchestrator.relay_documents import MemoryRelayDocuments, RelayDocuments
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.turns.progress import progress_of
 from web.app import create_app
 from web.connection_limits import ConnectionLimits
 from web.ingress import Pace
@@ -109,6 +110,12 @@ class LocalRuntime:
 
     def receipts(self) -> MemoryReceipts:
         return MemoryReceipts()
+
+    async def watch(self) -> None:
+        return None
+
+    def running_turns(self) -> Any:
+        return progress_of(self.dispatcher.real.runner)
 
     async def roster(self) -> Any:
         return self.staff

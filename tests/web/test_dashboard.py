@@ -1,18 +1,22 @@
 """The dashboard: what it shows, to whom, and that nobody's words become markup."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.ingress import CALL
+from support.waiting import wait_until
 
+from orchestrator import clock
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis.vitals import Vitals
 from web.dashboard.board import MOST_CALLS
-from web.dashboard.figures import percentile, summary, turn_figures
+from web.dashboard.figures import LatestTurns, chosen, percentile, summary, waiting
+from web.dashboard.staff import REMEMBERED_SECONDS, Staff, concern
 
 KEY = "a key with ünicode"
 FILES = ["/dashboard", "/dashboard/page.js", "/dashboard/page.css", "/dashboard/icon.svg"]
@@ -58,7 +62,7 @@ async def test_the_workers_are_told_as_they_describe_themselves(ingress):
     ingress.runtime.signs = Vitals(True, "", workers=1)
     ingress.runtime.staff = [{"id": "w1", "pid": 7, "running": 2}]
     seen = await look(ingress)
-    assert seen["workers"] == [{"id": "w1", "pid": 7, "running": 2}]
+    assert seen["workers"] == [{"id": "w1", "pid": 7, "running": 2, "state": "alive"}]
     assert seen["checks"]["workers"]["count"] == 1
 
 
@@ -144,13 +148,121 @@ async def test_the_files_are_asked_for_again_and_sent_only_when_changed(ingress)
 
 def test_the_latest_turns_are_timed_from_their_arrival_to_their_commit():
     states = [ConversationState(call_sid=f"c{n}", turns=[record(n + 1, at=n)]) for n in range(100)]
-    figures = turn_figures(reversed(states))
+    latest = LatestTurns()
+    latest.add(reversed(states))
+    figures = latest.figures()
     assert [turn["seconds"] for turn in figures["latest"]] == [float(n) for n in range(41, 101)]
     assert (figures["p50"], figures["p95"]) == (70.0, 97.0)
 
 
 def test_clocks_that_differ_between_machines_give_no_negative_time():
-    assert turn_figures([ConversationState(call_sid="c", turns=[record(-3)])])["p50"] == 0.0
+    latest = LatestTurns()
+    latest.add([ConversationState(call_sid="c", turns=[record(-3)])])
+    assert latest.figures()["p50"] == 0.0
+
+
+def test_a_turn_whose_words_go_out_as_they_are_said_is_timed_to_its_first_word():
+    latest, spoken = LatestTurns(), record(9)
+    spoken.first_word_at = spoken.received_at + timedelta(seconds=0.25)
+    latest.add([ConversationState(call_sid="c", turns=[spoken])])
+    assert latest.figures()["p50"] == 0.25
+
+
+async def test_the_turns_of_a_call_that_has_ended_still_count(ingress, monkeypatch):
+    monkeypatch.setattr("web.dashboard.board.FRESH_SECONDS", 0.0)
+    await ingress.begin()
+    assert len((await look(ingress))["turns"]["latest"]) == 1
+    await ingress.twiml("/twilio/turn/1", SpeechResult="good evening")
+    await ingress.post("/twilio/status", CallStatus="completed")
+    for _ in range(2):
+        seen = await look(ingress)
+        assert (seen["active"], len(seen["turns"]["latest"])) == (0, 2)
+
+
+async def test_a_turn_is_told_while_it_is_answered_as_one_that_waits_and_as_it_grows(start_ingress, gate, monkeypatch):
+    monkeypatch.setattr("web.dashboard.board.FRESH_SECONDS", 0.0)
+
+    async def slow(turn, state):
+        if turn.kind == "speech":
+            await gate.wait()
+            yield "Let me "
+            await asyncio.Event().wait()
+        yield "Hello."
+
+    async with start_ingress(agent=slow) as ingress:
+        await ingress.begin()
+        asking = asyncio.create_task(ingress.twiml("/twilio/turn/1", SpeechResult="good evening"))
+
+        async def running():
+            return (await look(ingress))["running"]
+
+        (turn,) = await wait_until(running, "the turn runs")
+        assert (turn["call_sid"], turn["kind"], turn["text"], turn["said"]) == (CALL, "speech", "good evening", "")
+        seen = await look(ingress)
+        assert seen["waiting"]["count"] == 1
+        assert seen["waiting"]["seconds"] >= 0
+        gate.set()
+
+        async def has_spoken():
+            return [turn for turn in await running() if turn["said"] == "Let me "]
+
+        await wait_until(has_spoken, "the first words are told")
+        assert (await look(ingress))["waiting"] == {"count": 0, "seconds": None}
+        asking.cancel()
+        await asyncio.wait({asking})
+
+
+async def test_a_failed_turn_has_a_reason_that_quotes_nobody(start_ingress):
+    async def failing(turn, state):
+        yield "Well. "
+        raise RuntimeError(f"cannot do {turn.text!r}")
+
+    async with start_ingress(agent=failing) as ingress:
+        await ingress.begin()
+        turn = (await ingress.client.get(f"/calls/{CALL}")).json()["turns"][0]
+    assert turn["outcome"] == "failed"
+    assert re.fullmatch(r"the agent raised RuntimeError \(test_dashboard\.py:\d+ in failing\)", turn["reason"])
+
+
+def test_a_worker_that_is_lost_is_told_for_ten_minutes_and_one_that_left_is_not():
+    staff, alive, leaving = Staff(), {"id": "a", "seen_at": 100.0, "running": 1}, {"id": "b", "seen_at": 100.0}
+    assert [worker["state"] for worker in staff.seen([alive, leaving], now=101.0)] == ["alive", "alive"]
+    assert concern(staff.seen([alive], now=104.0)) is None
+    assert [worker["state"] for worker in staff.seen([alive], now=112.0)] == ["silent"]
+    assert concern(staff.seen([alive], now=112.0)) == "1 worker has fallen silent."
+    lost = {**alive, "lost": True}
+    for now, roster in ((116.0, [lost]), (400.0, [])):
+        (worker,) = staff.seen(roster, now=now)
+        assert (worker["state"], worker["running"]) == ("lost", 0)
+        assert concern([worker]) == "1 worker was lost in the last ten minutes: see their logs."
+    assert staff.seen([], now=100.0 + REMEMBERED_SECONDS) == []
+
+
+def test_a_worker_that_was_frozen_and_is_back_is_not_lost():
+    staff = Staff()
+    staff.seen([{"id": "a", "seen_at": 100.0, "lost": True}], now=120.0)
+    assert [worker["state"] for worker in staff.seen([{"id": "a", "seen_at": 121.0}], now=121.0)] == ["alive"]
+
+
+async def test_after_the_loss_of_workers_the_page_is_not_green(ingress):
+    ingress.runtime.signs = Vitals(True, "", workers=1)
+    ingress.runtime.staff = [{"id": name, "seen_at": clock.now() - 20, "lost": True} for name in "abc"]
+    seen = await look(ingress)
+    assert seen["status"] == "degraded"
+    assert seen["concern"].startswith("3 workers were lost")
+
+
+def test_calls_that_are_shown_stay_until_they_end():
+    first = chosen([], [str(number) for number in range(10)], most=3)
+    assert first == ["9", "8", "7"]
+    assert chosen(first, ["9", "8", "7", "0", "1", "2"], most=3) == first
+    assert chosen(first, ["9", "7", "0", "1"], most=3) == ["9", "7", "1"]
+
+
+def test_who_has_heard_a_word_does_not_wait():
+    turns = [{"since": 10.0, "said": ""}, {"since": 2.0, "said": "Well"}, {"since": 1.0, "kind": "ended"}]
+    assert waiting(turns, 15.0) == {"count": 1, "seconds": 5.0}
+    assert waiting([], 15.0) == {"count": 0, "seconds": None}
 
 
 def test_percentiles_are_values_that_occurred():

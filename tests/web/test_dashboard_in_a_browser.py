@@ -1,5 +1,6 @@
 """The dashboard as a person sees it: a real browser, a real ingress, real calls."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 from support.browser import CHROMIUM, Browser, open_browser
 from support.ingress import CALL
+
+from orchestrator import clock
+from orchestrator.redis.vitals import Vitals
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
@@ -26,6 +30,8 @@ async def chromium() -> AsyncIterator[Browser]:
 async def browser(chromium: Browser) -> AsyncIterator[Browser]:
     yield chromium
     await chromium.visit("about:blank")
+    await chromium.prefer("light")
+    await chromium.resize(1360, 850)
     chromium.complaints.clear()
 
 
@@ -82,7 +88,7 @@ async def test_old_figures_are_marked_as_old(start_ingress, browser):
     async with start_ingress() as ingress:
         await browser.visit(ingress.url + "/dashboard")
         await browser.until("!document.getElementById('board').hidden", "the board is shown")
-    await browser.until("document.querySelector('main.stale') !== null", "the page notices that nobody answers")
+    await browser.until("document.querySelector('#board.stale') !== null", "the page notices that nobody answers")
     assert "does not answer" in await browser.text("#banner")
 
 
@@ -96,3 +102,107 @@ async def test_nothing_sticks_out_of_the_page(ingress, browser, width, tmp_path:
         await browser.visit(f"{ingress.url}/dashboard{place}")
         await browser.until(f"{LINES if place else ROWS} > 0", "the page is filled")
         assert await browser.eval("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 768, 1360])
+async def test_axe_finds_nothing(ingress, browser, width, scheme):
+    ingress.runtime.signs = Vitals(True, "", workers=2, dead_letters=1)
+    ingress.runtime.staff = [
+        {"id": "w1", "seen_at": clock.now(), "running": 1},
+        {"id": "w2", "seen_at": clock.now() - 10},
+        {"id": "w3", "seen_at": clock.now() - 20, "lost": True},
+    ]
+    await ingress.begin()
+    await ingress.twiml("/twilio/turn/1", SpeechResult="good evening")
+    await browser.resize(width, 844, phone=width < 500)
+    await browser.prefer(scheme)
+    for place in ("", f"#call={CALL}"):
+        await browser.visit("about:blank")
+        await browser.visit(f"{ingress.url}/dashboard{place}")
+        await browser.until(f"{LINES if place else ROWS} > 0", "the page is filled")
+        assert await browser.violations() == []
+
+
+async def test_axe_finds_nothing_at_the_locked_door(start_ingress, browser):
+    async with start_ingress(api_key="key") as ingress:
+        await browser.visit(ingress.url + "/dashboard")
+        await browser.until("document.activeElement?.id === 'key'", "the page asks for the key")
+        assert await browser.violations() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_chosen_call_has_its_bar(ingress, browser, scheme):
+    await ingress.begin()
+    await browser.prefer(scheme)
+    await browser.visit(f"{ingress.url}/dashboard#call={CALL}")
+    await browser.until(f"{LINES} > 0", "the transcript is shown")
+    shadow = await browser.eval("getComputedStyle(document.querySelector('#calls button')).boxShadow")
+    assert "3px 0px 0px 0px inset" in shadow
+
+
+@pytest.mark.parametrize(("width", "columns"), [(768, 1), (1360, 2)])
+async def test_list_and_transcript_are_side_by_side_where_there_is_room(ingress, browser, width, columns):
+    await ingress.begin()
+    await browser.resize(width, 900)
+    await browser.visit(f"{ingress.url}/dashboard#call={CALL}")
+    await browser.until(f"{LINES} > 0", "the transcript is shown")
+    seen = "['.side', '.call'].filter((part) => document.querySelector(part).offsetWidth > 0).length"
+    assert await browser.eval(seen) == columns
+    assert await browser.eval("document.querySelector('.call').offsetWidth") > 0.6 * min(width, 1000)
+
+
+async def test_words_are_seen_while_the_agent_speaks(start_ingress, gate, browser):
+    async def slow(turn, state):
+        if turn.kind == "speech":
+            yield "Let me see"
+            await gate.wait()
+            yield ", yes."
+        else:
+            yield "Hello."
+
+    async with start_ingress(agent=slow) as ingress:
+        await ingress.begin()
+        await browser.visit(f"{ingress.url}/dashboard#call={CALL}")
+        asking = asyncio.create_task(ingress.twiml("/twilio/turn/1", SpeechResult="good evening"))
+        await browser.until(f"{LINES} === 3", "the turn is shown while it is answered")
+        await browser.until("document.querySelector('.now .words')?.innerText === 'Let me see'", "and what was said")
+        gate.set()
+        await asking
+        await browser.until("!document.querySelector('.now')", "the turn is over")
+        assert "Let me see, yes." in await browser.text("#transcript")
+        assert await browser.eval(f"{LINES}") == 3
+        assert errors(browser) == []
+
+
+async def test_a_failed_turn_and_lost_workers_are_told(start_ingress, browser):
+    async def failing(turn, state):
+        raise LookupError("nothing")
+        yield
+
+    async with start_ingress(agent=failing) as ingress:
+        ingress.runtime.signs = Vitals(True, "", workers=1)
+        ingress.runtime.staff = [
+            {"id": "w1", "pid": 7, "seen_at": clock.now(), "running": 1},
+            {"id": "w2", "pid": 8, "seen_at": clock.now() - 20, "lost": True},
+        ]
+        await ingress.begin()
+        await browser.visit(f"{ingress.url}/dashboard#call={CALL}")
+        await browser.until(f"{LINES} > 0", "the transcript is shown")
+        assert "failed: the agent raised LookupError (" in await browser.text("#transcript")
+        assert "lost 2" in await browser.text("#staff")
+        assert await browser.text("#workers-note") == "1 turn at hand"
+        assert "1 worker was lost" in await browser.text("#banner")
+        assert await browser.text("#health-word") == "Degraded"
+
+
+async def test_the_call_that_is_read_stays_in_the_list_when_others_take_the_places(ingress, browser, monkeypatch):
+    monkeypatch.setattr("web.dashboard.board.chosen", lambda shown, sids, most=60: list(reversed(sids))[:2])
+    await ingress.begin()
+    await browser.visit(f"{ingress.url}/dashboard#call={CALL}")
+    await browser.until(f"{ROWS} === 1", "the call is in the list")
+    for number in range(3):
+        await ingress.runtime.states.create_state(f"call-{number}")
+    await browser.until(f"{ROWS} === 3", "two others are shown beside it")
+    assert await browser.eval("document.querySelectorAll('#calls [aria-current=true]').length") == 1
+    assert await browser.eval("document.querySelectorAll('#ended li').length") == 0

@@ -7,7 +7,8 @@ from typing import Any
 
 from orchestrator import clock
 from orchestrator.errors import VoiceAgentError
-from web.dashboard.figures import summary, turn_figures
+from web.dashboard.figures import LatestTurns, chosen, summary, waiting
+from web.dashboard.staff import Staff, concern
 from web.ingress import Ingress
 from web.states import read_states
 from web.vitals import judge
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 0.8
 MOST_CALLS = 60
-"""The calls shown: those that did something last. Figures of turns are of these."""
+"""The calls shown: those that did something last, and each of them until it ends. Figures of turns are of these."""
 
 
 class Board:
@@ -27,6 +28,9 @@ class Board:
         self._looking = asyncio.Lock()
         self._seen: dict[str, Any] = {}
         self._seen_at = -FRESH_SECONDS
+        self._staff = Staff()
+        self._turns = LatestTurns()
+        self._shown: list[str] = []
 
     async def look(self) -> dict[str, Any]:
         """What goes on, not older than a second. Whatever cannot be known is None, with a sentence in `trouble`."""
@@ -38,11 +42,16 @@ class Board:
 
     async def _read(self) -> dict[str, Any]:
         health, calls, workers = await asyncio.gather(judge(self._ingress), self._calls(), self._workers())
+        concerned = concern(workers or [])
+        running = self._running(workers or [])
         return {
             "at": clock.utc_now().isoformat(),
-            "status": health.status,
+            "status": "degraded" if concerned and health.status == "healthy" else health.status,
+            "concern": concerned,
             "checks": dict(health.checks),
             "workers": workers,
+            "running": running,
+            "waiting": waiting(running, clock.now()),
             **calls,
         }
 
@@ -51,17 +60,27 @@ class Board:
         try:
             async with asyncio.timeout(self._ingress.pace.check):
                 call_sids = await states.get_all_call_sids()
-                found = await read_states(states, call_sids[-MOST_CALLS:])
+                ended = [sid for sid in self._shown if sid not in set(call_sids)]
+                self._shown = chosen(self._shown, call_sids)
+                found = await read_states(states, [*self._shown, *ended])
         except (VoiceAgentError, TimeoutError) as error:
             sentence = str(error) or "The calls could not be read in time."
             return {"active": None, "calls": None, "turns": None, "trouble": sentence}
+        self._turns.add(found)  # of calls that have ended since the last look, too
         found = sorted((s for s in found if s.is_active), key=lambda state: state.created_at, reverse=True)
         shown = [summary(state) for state in found]
-        return {"active": len(call_sids), "calls": shown, "turns": turn_figures(found), "trouble": None}
+        return {"active": len(call_sids), "calls": shown, "turns": self._turns.figures(), "trouble": None}
 
     async def _workers(self) -> list[dict[str, Any]] | None:
         try:
             async with asyncio.timeout(self._ingress.pace.check):
-                return await self._ingress.runtime.roster()
+                await self._ingress.runtime.watch()
+                roster = await self._ingress.runtime.roster()
         except (VoiceAgentError, TimeoutError):
             return None
+        return None if roster is None else self._staff.seen(roster, clock.now())
+
+    def _running(self, workers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What is being answered: in this process, or as the workers say."""
+        told = [turn for worker in workers if worker["state"] == "alive" for turn in worker.pop("turns", None) or []]
+        return [*self._ingress.runtime.running_turns(), *told]

@@ -58,7 +58,7 @@ async function follow() {
   if (!sid) return;
   const live = board.seen.calls?.find((call) => call.call_sid === sid);
   const known = board.call?.call_sid === sid ? board.call : null;
-  if (known && (known.ended || (live && live.version === known.version))) return;
+  if (known && (known.ended || (live && live.version === known.version))) return showTranscript(known);
   try {
     const call = await ask(`calls/${encodeURIComponent(sid)}`);
     if (board.selected === sid) showCall(call);
@@ -117,12 +117,14 @@ function show() {
   showStaff(seen);
 }
 
-function showFigures({ active, turns, checks, calls }) {
+function showFigures({ active, turns, checks, calls, waiting }) {
   const quiet = calls?.filter((call) => serverNow() - Date.parse(call.updated_at) > 120_000).length ?? 0;
   setText("active", active ?? "–");
   setText("active-note", quiet ? `${quiet} silent for 2 min` : "");
   showDuration(byId("p50"), turns?.p50);
-  setText("p95", !turns ? "unknown" : turns.p95 == null ? "no turns yet" : `median; 95 % within ${duration(turns.p95).join(" ")}`);
+  const late = waiting?.seconds > 1 ? `${many(waiting.count, "turn")} ${waiting.count === 1 ? "waits" : "wait"}, ${span(waiting.seconds * 1000)}` : "";
+  setText("p95", late || (!turns ? "unknown" : turns.p95 == null ? "no turns yet" : `median; 95 % within ${duration(turns.p95).join(" ")}`));
+  byId("p95").className = `note ${waiting?.seconds > 5 ? "bad" : late ? "warn" : ""}`;
   showBars(turns?.latest ?? []);
 
   const queue = checks.queue ?? {};
@@ -136,8 +138,8 @@ function showFigures({ active, turns, checks, calls }) {
   const staff = checks.workers ?? {};
   setText("workers", staff.count ?? "–");
   byId("workers").className = `big ${staff.count === 0 ? "bad" : ""}`;
-  const running = board.seen.workers?.reduce((sum, worker) => sum + (Number(worker.running) || 0), 0);
-  setText("workers-note", disabled ? "in this process" : staff.count === 0 ? "start one" : running == null ? "unknown" : running ? `${running} turns at hand` : "idle");
+  const running = board.seen.workers?.filter((worker) => worker.state !== "lost").reduce((sum, worker) => sum + (Number(worker.running) || 0), 0);
+  setText("workers-note", disabled ? "in this process" : staff.count === 0 ? "start one" : running == null ? "unknown" : running ? `${many(running, "turn")} at hand` : "idle");
 }
 
 function showBars(latest) {
@@ -160,16 +162,25 @@ function showBars(latest) {
 
 // --- the calls ---
 
-function showCalls({ calls, active }) {
+function showCalls({ calls: shown, active }) {
+  const calls = shown && withOpenCall(shown);
   if (calls) reconcile(byId("calls"), board.rows, calls);
   const count = calls?.length ?? 0;
   byId("calls").classList.toggle("old", !calls);
   setText("calls-title", !calls ? "Live calls, as they were" : count < active ? `Live calls, ${count} of ${active}` : "Live calls");
   byId("no-calls").hidden = count > 0 || !calls;
   byId("more").hidden = !(count && active > count);
-  setText("more", `Those that did something last; ${active - count} more are not shown.`);
+  setText("more", `${active - count} more are not shown until one of these ends.`);
   byId("ended-part").hidden = board.ended.size === 0;
   document.title = active ? `(${active}) VoiceAgent` : "VoiceAgent";
+}
+
+// The call that is being read stays in the list while it goes on, though others take the places.
+function withOpenCall(calls) {
+  const row = board.rows.get(board.selected);
+  const isOver = board.seen.active <= calls.length || (board.call?.call_sid === board.selected && board.call.ended);
+  if (!row || isOver || calls.some((call) => call.call_sid === board.selected)) return calls;
+  return [...calls, row.call].sort((one, other) => Date.parse(other.created_at) - Date.parse(one.created_at));
 }
 
 function reconcile(list, rows, calls) {
@@ -204,7 +215,7 @@ function fill(row, call) {
   const last = call.last;
   put(row.said, last ? `${last.by === "agent" ? "Agent" : "Caller"}: ${last.text}` : "");
   row.said.hidden = !last;
-  const turns = `${call.turns} ${call.turns === 1 ? "turn" : "turns"}`;
+  const turns = many(call.turns, "turn");
   put(row.tags, [call.ended ? call.status : "", words(call.phase), call.channel === "gather" ? "phone" : call.channel, turns].filter(Boolean).join(" · "));
   row.item.setAttribute("aria-current", String(call.call_sid === board.selected));
 }
@@ -245,10 +256,12 @@ function showStaff({ workers }) {
     ...(workers ?? []).map((worker) => {
       const name = el("b");
       put(name, [worker.agent ?? "worker", worker.pid ? `pid ${worker.pid}` : worker.id.slice(0, 8)].join(", "));
-      const trouble = worker.stuck_threads ? `${worker.stuck_threads} agents stuck` : worker.draining ? "leaving" : "";
-      const state = el("span", trouble ? "warn" : "");
-      const up = worker.started_at ? `up ${span(serverNow() - worker.started_at * 1000)}` : "";
-      put(state, [worker.running ? `${worker.running} at hand` : "idle", trouble || up].filter(Boolean).join(", "));
+      const silent = `${span(serverNow() - worker.seen_at * 1000)}`;
+      const trouble = worker.stuck_threads ? `${many(worker.stuck_threads, "agent")} stuck` : worker.draining ? "leaving" : "";
+      const doing = { lost: `lost ${silent} ago`, silent: `silent for ${silent}` }[worker.state] ?? (worker.running ? `${worker.running} at hand` : "idle");
+      const state = el("span", worker.state === "lost" ? "bad" : trouble || worker.state === "silent" ? "warn" : "");
+      const up = worker.started_at && worker.state !== "lost" ? `up ${span(serverNow() - worker.started_at * 1000)}` : "";
+      put(state, [doing, trouble || up].filter(Boolean).join(", "));
       return el("li", "", name, state);
     }),
   );
@@ -315,12 +328,17 @@ function showSlots(slots) {
 
 function showTranscript(call) {
   const list = byId("transcript");
+  const frame = byId("scroll");
   const isNew = list.children.length === 0;
-  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
+  const atEnd = frame.scrollHeight - frame.scrollTop - frame.clientHeight < 60;
   const turns = call.turns ?? [];
   const lines = turns.map((turn) => [JSON.stringify(turn), () => turnLines(turn)]);
   const last = turns.at(-1);
   if (call.ended && last?.kind !== "ended") lines.push([JSON.stringify(call.ended), () => [eventLine(`Call ${call.ended.status}`, call.ended.at)]]);
+  const known = new Set(turns.map((turn) => turn.turn_id));
+  for (const turn of board.seen?.running ?? []) {
+    if (turn.call_sid === call.call_sid && !known.has(turn.turn_id) && !call.ended) lines.push([JSON.stringify(turn), () => runningLines(turn)]);
+  }
   lines.forEach(([mark, make], index) => {
     const there = list.children[index];
     if (there?.dataset.mark === mark) return;
@@ -330,7 +348,7 @@ function showTranscript(call) {
     else list.append(item);
   });
   while (list.children.length > lines.length) list.lastChild.remove();
-  if (atEnd || isNew) list.scrollTop = list.scrollHeight;
+  if (atEnd || isNew) frame.scrollTop = frame.scrollHeight;
   showWhetherMore();
 }
 
@@ -342,6 +360,16 @@ function turnLines(turn) {
   const reply = agentLine(turn);
   if (reply) lines.push(reply);
   return lines;
+}
+
+// A turn that is being answered: what was said, and what the agent has said so far.
+function runningLines(turn) {
+  const at = new Date(turn.since * 1000).toISOString();
+  const heard = { ...turn, digits: turn.kind === "keys" ? turn.text : "", received_at: at };
+  const lines = turn.kind === "started" ? [eventLine("Call began", at)] : turn.kind === "ended" ? [] : [callerLine(heard)];
+  const line = newLine("agent now", "Agent", "");
+  line.children[0].after(textOf("span", "words", turn.said));
+  return turn.kind === "ended" ? lines : [...lines, line];
 }
 
 function callerLine(turn) {
@@ -359,11 +387,12 @@ function agentLine(turn) {
   const full = turn.reply?.text ?? "";
   if (!full && !deeds.length && turn.outcome === "replied") return null;
   if (turn.kind === "ended" && !full) return null;
-  const seconds = Math.max((Date.parse(turn.committed_at) - Date.parse(turn.received_at)) / 1000, 0);
-  const line = newLine("agent", "Agent", duration(seconds).join(" "));
+  const after = (at) => duration(Math.max((Date.parse(at) - Date.parse(turn.received_at)) / 1000, 0)).join(" ");
+  const line = newLine("agent", "Agent", after(turn.first_word_at ?? turn.committed_at));
+  line.children[1].title = turn.first_word_at ? `First word after ${after(turn.first_word_at)}, all after ${after(turn.committed_at)}` : "Until the reply";
   if (full) line.children[0].after(spokenWords(full, turn.heard));
   if (deeds.length) line.append(textOf("span", "deeds", deeds.join(" · ")));
-  if (turn.outcome !== "replied") line.append(textOf("span", `deeds ${turn.outcome === "interrupted" ? "warn" : "bad"}`, words(turn.outcome)));
+  if (turn.outcome !== "replied") line.append(textOf("span", `deeds ${turn.outcome === "interrupted" ? "warn" : "bad"}`, [words(turn.outcome), turn.reason].filter(Boolean).join(": ")));
   return line;
 }
 
@@ -400,14 +429,14 @@ function eventLine(text, at) {
 }
 
 function showWhetherMore() {
-  const list = byId("transcript");
+  const list = byId("scroll");
   const scrolls = list.scrollHeight > list.clientHeight + 4;
   byId("latest").hidden = !scrolls || list.scrollHeight - list.scrollTop - list.clientHeight < 60;
 }
 
-byId("transcript").addEventListener("scroll", showWhetherMore, { passive: true });
+byId("scroll").addEventListener("scroll", showWhetherMore, { passive: true });
 byId("latest").addEventListener("click", () => {
-  byId("transcript").scrollTop = byId("transcript").scrollHeight;
+  byId("scroll").scrollTop = byId("scroll").scrollHeight;
 });
 byId("back").addEventListener("click", leaveCall);
 
@@ -460,7 +489,7 @@ function showBanner(stale, age) {
   if (stale) text = `${board.failing || "The page was asleep."}${seen ? ` What you see is ${span(age)} old, from ${clock(seen.at)}.` : ""}`;
   else if (seen) {
     const sick = Object.values(seen.checks).filter((check) => ["degraded", "unhealthy"].includes(check.status));
-    text = [seen.trouble, ...sick.map((check) => check.message)].filter(Boolean).map(sentence).filter((one, i, all) => all.indexOf(one) === i).join(" ");
+    text = [seen.trouble, seen.concern, ...sick.map((check) => check.message)].filter(Boolean).map(sentence).filter((one, i, all) => all.indexOf(one) === i).join(" ");
   }
   const banner = byId("banner");
   put(banner, text);
@@ -530,6 +559,7 @@ function span(ms) {
 }
 
 const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const many = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 const words = (name) => String(name ?? "").replaceAll("_", " ");
 const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 

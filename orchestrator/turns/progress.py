@@ -1,0 +1,27 @@
+"""What is being answered right now, for people who watch: not the truth about a call, which is in its state."""
+
+from typing import Any
+
+from orchestrator.turns.runner import TurnRunner
+from orchestrator.turns.running import RunningTurn
+
+MOST_TURNS = 100
+MOST_CHARACTERS = 600
+
+
+def progress_of(runner: TurnRunner) -> list[dict[str, Any]]:
+    """Return the turns that run, oldest first: call, turn, what the caller said, what the agent has said so far.
+
+    `since` is when the turn came (Unix seconds). At most a hundred, with the last 600 characters of each text.
+    """
+    turns = sorted(runner.running.values(), key=lambda running: running.claim.turn.received_at)
+    return [_progress(running) for running in turns[:MOST_TURNS]]
+
+
+def _progress(running: RunningTurn) -> dict[str, Any]:
+    turn = running.claim.turn
+    return {
+        "call_sid": turn.call_sid, "turn_id": turn.turn_id, "kind": turn.kind,
+        "text": (turn.digits or turn.text)[-MOST_CHARACTERS:], "said": running.reply.text[-MOST_CHARACTERS:],
+        "since": turn.received_at.timestamp(),
+    }  # fmt: skip
