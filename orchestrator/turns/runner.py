@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-from orchestrator import clock, faults
+from orchestrator import faults
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.performance import Performance
 from orchestrator.agents.protocol import Agent
@@ -198,9 +198,7 @@ class TurnRunner:
         """The record of a turn whose call nobody can read; raises `UnreadableState` while somebody else may."""
         if running.claim.attempt < MOST_ATTEMPTS:
             raise UnreadableState
-        running.reason = "the state of its call cannot be read"
-        await self._patient.bury(running.claim, running.reason)
-        return outcomes.record_of_run(running, "failed")
+        return await self._give_up(running, "the state of its call cannot be read")
 
     async def _perform(self, running: RunningTurn, performance: Performance) -> Outcome | Stop:
         """Let the agent speak until it has finished, failed, overrun its deadline or been stopped."""
@@ -213,14 +211,12 @@ class TurnRunner:
             if running.stopped.done():
                 return running.stopped.result()
             if not listening.done():
-                running.reason = f"the agent had not answered after {deadline:g} s"
                 self._complain(running, f"had not answered after {deadline:g} s")
                 return "timed_out"
             error = listening.exception()
             if isinstance(error, AgentProcessLost):
                 raise error
             if error is not None:
-                running.reason = f"the agent raised {faults.kind_of(error)} ({faults.where_raised(error)})"
                 self._complain(running, "raised", error)
                 return "failed"
             return "replied"
@@ -235,9 +231,7 @@ class TurnRunner:
         reply = running.reply
         async for part in performance:
             if isinstance(part, str):
-                if running.claim.streamed and running.first_word_at is None and part.strip():
-                    running.first_word_at = clock.utc_now()
-                reply.text += part
+                running.speak(part)
                 if len(reply.text) > outcomes.MOST_REPLY_CHARACTERS:
                     raise ValueError(f"the reply is longer than {outcomes.MOST_REPLY_CHARACTERS} characters")
             else:
@@ -270,9 +264,11 @@ class TurnRunner:
             "action": "agent.failed", "call_sid": running.claim.lease.call_sid,
             "turn_id": running.claim.turn.turn_id, "agent": self.agent.name,
         }  # fmt: skip
+        running.reason = f"the agent {what}"
         if error is None:
             logger.error("The agent %s; the caller hears an apology", what, extra=about)
         else:
+            running.reason += f" {faults.kind_of(error)} ({faults.where_raised(error)})"
             faults.log(
                 logging.ERROR, logger, "The agent raised %s; the caller hears an apology", error=error, extra=about
             )

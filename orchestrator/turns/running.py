@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.reply import Reply
 from orchestrator.turns.store import Claim
 
@@ -31,6 +32,12 @@ class RunningTurn:
     first_word_at: datetime | None = None
     reason: str = ""
     stopped: "asyncio.Future[Stop]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def speak(self, words: str) -> None:
+        """Add what the agent says, and note when its first word goes out."""
+        if self.claim.streamed and self.first_word_at is None and words.strip():
+            self.first_word_at = utc_now()
+        self.reply.text += words
 
     def stop(self, reason: StopReason, heard: str | None = None) -> None:
         """Stop the turn; a second stop changes nothing."""
