@@ -39,8 +39,8 @@ async def test_a_call_in_memory_outlives_its_time_as_long_as_its_line_is_open(st
         memory, later = ingress.runtime.states, 0.0
         monkeypatch.setattr(memory, "_clock", lambda: time.monotonic() + later)
         for _ in range(10):
-            later += 60
             await wait_until(lambda: memory._entries[CALL].expires_at > memory._clock() + 340, "it is kept alive", 30)
+            later += 60
         await caller.prompt("still here")
         assert await caller.reply() == "You said still here."
 
