@@ -264,14 +264,13 @@ class TurnRunner:
             "action": "agent.failed", "call_sid": running.claim.lease.call_sid,
             "turn_id": running.claim.turn.turn_id, "agent": self.agent.name,
         }  # fmt: skip
-        running.reason = f"the agent {what}"
+        raised = "" if error is None else f" {faults.kind_of(error)} ({faults.where_raised(error)})"
+        running.reason = f"the agent {what}{raised}"
         if error is None:
             logger.error("The agent %s; the caller hears an apology", what, extra=about)
         else:
-            running.reason += f" {faults.kind_of(error)} ({faults.where_raised(error)})"
-            faults.log(
-                logging.ERROR, logger, "The agent raised %s; the caller hears an apology", error=error, extra=about
-            )
+            said = "The agent raised %s; the caller hears an apology"
+            faults.log(logging.ERROR, logger, said, error=error, extra=about)
 
     @staticmethod
     def _log(claim: Claim, record: TurnRecord, commit: Commit, seconds: float) -> None:
