@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from orchestrator.destinations import destination, region_of
 from orchestrator.errors import BadSetting
+from orchestrator.office import EmergencyNumber, TimeZone
 from orchestrator.public_url import public_base_url
 from orchestrator.redis.url import parse_redis_url
 from orchestrator.setting_checks import (
@@ -74,6 +75,8 @@ class Settings(BaseSettings):
     agent_processes: int = Field(default=4, ge=1)
     twilio_from_number: str | None = None  # before TRANSFER_TO: where a number without its country is at home
     transfer_to: str | None = None
+    time_zone: TimeZone | None = None
+    emergency_number: EmergencyNumber = "911"
     dial_allow: DialPrefixes | None = None
 
     llm_model: str | None = None

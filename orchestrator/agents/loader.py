@@ -3,6 +3,7 @@
 import inspect
 import os
 import sys
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any, get_args
@@ -19,14 +20,17 @@ def configured_agent(settings: Settings) -> Agent:
         from orchestrator.agents.llm import load_model_agent
 
         return load_model_agent(settings)
-    return load_agent(settings.agent, transfer_to=settings.transfer_to)
+    return load_agent(settings.agent, settings.transfer_to, settings.time_zone, settings.emergency_number)
 
 
-def load_agent(name: str, transfer_to: str | None = None) -> Agent:
+def load_agent(
+    name: str, transfer_to: str | None = None, time_zone: str | None = None, emergency_number: str = "911"
+) -> Agent:
     """The agent that `name` means, other than `llm`, which takes settings: see `configured_agent`.
 
     `echo` and `receptionist` are built in; `transfer_to` is where the receptionist connects callers who want
-    a person. `package.module:object` is yours: an async generator function of `(turn, state)`, an object with
+    a person, `time_zone` where its office is (this machine's without one), `emergency_number` what it tells those in
+    danger to call. `package.module:object` is yours: an async generator function of `(turn, state)`, an object with
     such a method named `reply`, or a class of such objects that takes no arguments. The current directory is
     importable. Raises `BadAgent`, which says what was wrong.
     """
@@ -36,8 +40,10 @@ def load_agent(name: str, transfer_to: str | None = None) -> Agent:
         return Agent(name, echo, isolation="inline", speech_filter=False)
     if name == "receptionist":
         from orchestrator.agents.receptionist import Receptionist
+        from orchestrator.agents.receptionist.times import office_clock
 
-        return Agent(name, Receptionist(transfer_to).reply, isolation="inline", speech_filter=False)
+        receptionist = Receptionist(transfer_to, partial(office_clock, time_zone), emergency_number)
+        return Agent(name, receptionist.reply, isolation="inline", speech_filter=False)
     if not _is_dotted(name) or ":" not in name:
         raise BadAgent(f"AGENT={name!r} is no agent. Use echo, receptionist, llm, or package.module:object.")
     return agent_of(name, found_object(name, "AGENT"))

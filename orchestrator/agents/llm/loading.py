@@ -1,5 +1,6 @@
 """From the settings to the agent `llm`."""
 
+from functools import partial
 from pathlib import Path
 
 from orchestrator.agents.protocol import Agent
@@ -27,18 +28,21 @@ def load_model_agent(settings: Settings) -> Agent:
     from orchestrator.agents.llm.persona import DEFAULT
     from orchestrator.agents.llm.toolbox import Toolbox
     from orchestrator.agents.llm.tools import built_in_tools, found_tools
+    from orchestrator.agents.receptionist.times import office_clock
 
+    clock = partial(office_clock, settings.time_zone)
     agent = ModelAgent(
         Models(
             [name for name in (settings.llm_model, settings.llm_fallback_model) if name is not None],
             base_url=settings.llm_base_url,
             api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
         ),
-        Toolbox([*built_in_tools(settings.transfer_to), *found_tools(settings.llm_tools)]),
+        Toolbox([*built_in_tools(settings.transfer_to, clock), *found_tools(settings.llm_tools)]),
         persona=_prompt(settings) or DEFAULT,
         first_token_seconds=settings.llm_first_token_seconds,
         answer_seconds=settings.agent_timeout_seconds * ANSWER_SHARE,
         history_characters=settings.llm_history_characters,
+        clock=clock,
     )
     return Agent("llm", agent.reply, speech_filter=False)  # it has its own, before it decides which model answers
 

@@ -1,6 +1,6 @@
 """A small appointment calendar, made up but always the same: a third of its times are taken."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from itertools import islice
 from zlib import crc32
@@ -13,42 +13,48 @@ TIMES = tuple(time(hour, minute) for hour in (9, 10, 11, 14, 15, 16) for minute 
 SATURDAY = 5
 
 
-def free_slots(today: date) -> list[datetime]:
-    """Every free appointment on the working days from tomorrow on, in order."""
+def free_slots(today: date, avoided: Collection[date] = ()) -> list[datetime]:
+    """Every free appointment on the working days from tomorrow on, in order; none on `avoided` days."""
     days = (today + timedelta(days=ahead) for ahead in range(1, DAYS_AHEAD + 1))
-    return [slot for day in days if day.weekday() < SATURDAY for slot in _free_on(day)]
+    return [slot for day in days if day.weekday() < SATURDAY and day not in avoided for slot in _free_on(day)]
 
 
-def first_offers(today: date) -> list[datetime]:
-    """One appointment on each of the next days, at different times of day."""
+def first_offers(today: date, wish: Wish | None = None, avoided: Collection[date] = ()) -> list[datetime]:
+    """One appointment on each of the next days that fit, at different times of day."""
     by_day: dict[date, list[datetime]] = {}
-    for slot in free_slots(today):
+    for slot in free_slots(today, avoided) if wish is None else fitting(wish, today, avoided):
         by_day.setdefault(slot.date(), []).append(slot)
     return [slots[len(slots) * n // OFFERS] for n, slots in enumerate(islice(by_day.values(), OFFERS))]
 
 
-def fitting(wish: Wish, today: date) -> list[datetime]:
+def fitting(wish: Wish, today: date, avoided: Collection[date] = ()) -> list[datetime]:
     """The free appointments that fit, in order."""
-    return [slot for slot in free_slots(today) if wish.fits(slot)]
+    return [slot for slot in free_slots(today, avoided) if wish.fits(slot)]
 
 
-def nearest(wish: Wish, today: date) -> list[datetime]:
+def offers_for(wish: Wish, today: date, avoided: Collection[date] = ()) -> list[datetime]:
+    """A few that fit: on several days where the wish leaves them open, else on the one."""
+    spread = first_offers(today, wish, avoided)
+    return spread if len(spread) > 1 else fitting(wish, today, avoided)[:OFFERS]
+
+
+def nearest(wish: Wish, today: date, avoided: Collection[date] = ()) -> list[datetime]:
     """A few free appointments as near to an unavailable wish as can be."""
-    slots = free_slots(today)
-    wanted = datetime.combine(wish.day or slots[0].date(), wish.at or time(12))
+    slots = free_slots(today, avoided)
+    wanted = datetime.combine(wish.day or wish.first or slots[0].date(), wish.at or wish.earliest or time(12))
     return sorted(sorted(slots, key=lambda slot: abs(slot - wanted))[:OFFERS])
 
 
-def after(slots: Iterable[datetime], today: date) -> list[datetime]:
+def after(slots: Iterable[datetime], today: date, avoided: Collection[date] = ()) -> list[datetime]:
     """The next few after the last of `slots`; from the beginning again when there are none."""
     last = max(slots, default=datetime.combine(today, time()))
-    return [slot for slot in free_slots(today) if slot > last][:OFFERS] or first_offers(today)
+    return [s for s in free_slots(today, avoided) if s > last][:OFFERS] or first_offers(today, avoided=avoided)
 
 
-def before(slots: Iterable[datetime], today: date) -> list[datetime]:
+def before(slots: Iterable[datetime], today: date, avoided: Collection[date] = ()) -> list[datetime]:
     """The few before the first of `slots`; empty when it is the first."""
     first = min(slots, default=datetime.combine(today, time()))
-    return [slot for slot in free_slots(today) if slot < first][-OFFERS:]
+    return [slot for slot in free_slots(today, avoided) if slot < first][-OFFERS:]
 
 
 def _free_on(day: date) -> Iterator[datetime]:

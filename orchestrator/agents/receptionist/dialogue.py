@@ -11,7 +11,8 @@ from orchestrator.agents.receptionist.notes import FieldName, Notes
 from orchestrator.agents.receptionist.times import WEEKDAYS, Wish
 from orchestrator.conversation.actions import Gather, HangUp, Transfer
 
-MAX_SILENCES, MAX_MISSES, MISSES_BEFORE_TRANSFER = 2, 5, 3
+MAX_SILENCES, MAX_MISSES, MISSES_BEFORE_HELP, TURNS_BEFORE_HELP = 2, 5, 3, 3
+_SENTENCES = re.compile(r"(?<=[.!?])(?<!\bMr\.)(?<!\bMs\.)(?<!\bMx\.)(?<!\bDr\.)(?<!\bMrs\.)(?<!\bRev\.)(?<!Prof\.)\s")
 GATHERS = {
     "open": Gather(hints=("appointment", "check-up", "message", "a person", "goodbye")),
     "name": Gather(hints=("my name is",)),
@@ -21,6 +22,7 @@ GATHERS = {
     "confirm": Gather(num_digits=1, hints=("yes", "no", "change the number", "change the time")),
     "change": Gather(num_digits=1, hints=("the name", "the number", "the reason", "the time")),
     "more": Gather(num_digits=1, hints=("no, thank you", "yes", "another appointment")),
+    "person": Gather(num_digits=1, hints=("yes", "no", "a person", "a message")),
 }
 """How the answer to each phase's question is taken. Its keys are the phases, besides "" (not begun) and "done"."""
 
@@ -34,11 +36,13 @@ class Dialogue:
     now: datetime
     transfer_to: str | None = None
     from_number: str = ""
+    emergency_number: str = "911"
     parts: list[Part] = field(default_factory=list)
+    is_repeating: bool = False  # the caller asked to hear it again, or for time
 
     def say(self, *texts: str) -> None:
         """Add sentences, each a part of its own."""
-        for sentence in filter(None, re.split(r"(?<=[.!?])\s+", " ".join(texts).strip())):
+        for sentence in filter(None, _SENTENCES.split(" ".join(" ".join(texts).split()))):
             spoken_before = any(isinstance(part, str) for part in self.parts)
             self.parts.append(f" {sentence}" if spoken_before else sentence)
 
@@ -64,7 +68,7 @@ class Dialogue:
         if missing is None:
             self.ask("confirm", *phrases.read_back(self.notes))
         elif missing == "appointment":
-            self.offer(self.notes.offered or calendar.first_offers(self.now.date()))
+            self.offer(self.notes.offered or calendar.first_offers(self.now.date(), avoided=self.notes.avoided))
         elif missing == "reason" and self.notes.wants_message:
             self.ask("reason", phrases.ASK_MESSAGE)
         else:
@@ -82,18 +86,30 @@ class Dialogue:
         self.say(*before)
         self.ask("appointment", phrases.offers(slots))
 
+    def note_wish(self, wish: Wish) -> bool:
+        """Keep for later when the caller would like to come, and when not; whether anything is free then."""
+        wanted = wish.days | ({wish.day} if wish.day else set())
+        self.notes.avoided = sorted((set(self.notes.avoided) | wish.avoided_days) - wanted)
+        found = calendar.offers_for(wish, self.now.date(), self.notes.avoided) if wish else []
+        if found:
+            self.notes.offered = found
+        return bool(found)
+
     def offer_wished(self, wish: Wish) -> None:
-        """Take the appointment that the caller named; else offer what comes near."""
-        today = self.now.date()
-        named = [slot for slot in self.notes.offered if wish.fits(slot)]
+        """Take the appointment that the caller named; else offer what they would come to, or what comes near."""
+        offered = self.notes.offered
+        is_free = self.note_wish(wish)
+        named = [slot for slot in offered if wish.fits(slot)]
         if len(named) != 1:
-            named = calendar.fitting(wish, today)
-        if len(named) == 1 or (named and wish.at):
+            free = calendar.fitting(wish, self.now.date(), self.notes.avoided)
+            days = {slot.date() for slot in offered}
+            named = [slot for slot in free if slot.date() in days and not wish.names_day] or free
+        if wish.is_positive and (len(named) == 1 or (named and wish.at)):
             self.take("appointment", named[0])
-        elif named:
-            self.offer(named[: calendar.OFFERS])
+        elif is_free:
+            self.offer(self.notes.offered, *([] if wish.is_positive else [phrases.NO_PROBLEM]))
         else:
-            self.offer(calendar.nearest(wish, today), phrases.NONE_THEN)
+            self.offer(calendar.nearest(wish, self.now.date(), self.notes.avoided), phrases.NONE_THEN)
 
     def begin_message(self, *before: str) -> None:
         """Take a message instead of booking."""
@@ -113,15 +129,34 @@ class Dialogue:
     def miss(self, *wording: str) -> None:
         """Say that it was not understood; after a few times get a person, or give up."""
         self.notes.misses += 1
-        if self.notes.misses >= MISSES_BEFORE_TRANSFER and self.transfer_to:
+        if self.notes.misses >= MISSES_BEFORE_HELP and self.transfer_to:
             self.connect(self.transfer_to, phrases.CONNECTING_AFTER_MISSES)
         elif self.notes.misses > MAX_MISSES:
             self.part_with(phrases.GIVE_UP)
+        elif self.notes.misses == MISSES_BEFORE_HELP and not self.notes.wants_message:
+            self.offer_help(phrases.CANNOT_FOLLOW)
         elif wording:
             self.ask_again(*wording)
         else:
             self.say(phrases.MISSED[self.phase])
             self.listen()
+
+    def offer_help(self, *before: str, message: str = phrases.OFFER_MESSAGE) -> None:
+        """Offer a person, or where there is none a message, with the question `message`."""
+        if self.phase != "person":
+            self.notes.before = self.phase
+        self.notes.stuck = 0
+        self.ask("person", *before, phrases.OFFER_PERSON if self.transfer_to else message)
+
+    def go_back(self, *before: str) -> None:
+        """Go on where a person was offered."""
+        self.phase = self.notes.before if self.notes.before in GATHERS else "open"
+        if self.phase in ("open", "person"):
+            self.ask("open", *before, phrases.WHAT_CAN_I_DO)
+        elif self.phase == "more":
+            self.ask("more", *before, phrases.ANYTHING_ELSE)
+        else:
+            self.ask_next(*before)
 
     def connect(self, to: str, wording: str) -> None:
         """Hand the call to a person. Should it come back, the talk goes on where it was."""

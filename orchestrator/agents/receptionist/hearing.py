@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 from orchestrator.agents.receptionist import phrases
 from orchestrator.agents.receptionist import understanding as understood
-from orchestrator.agents.receptionist.dialogue import GATHERS, Dialogue
+from orchestrator.agents.receptionist.dialogue import GATHERS, TURNS_BEFORE_HELP, Dialogue
 from orchestrator.agents.receptionist.digits import MIN_DIGITS, spoken_digits
 from orchestrator.agents.receptionist.learning import Heard, change
 from orchestrator.agents.receptionist.phases import IN_PHASE
+from orchestrator.agents.receptionist.profanity import without_profanity
+from orchestrator.conversation.actions import Gather
 
 MAX_CHARACTERS = 1000
 """No caller says more in one breath; and the patterns' time grows with the text."""
@@ -15,21 +17,46 @@ MAX_CHARACTERS = 1000
 
 def hear(dialogue: Dialogue, text: str, keys: str = "") -> None:
     """Answer what was said, or keyed."""
-    heard, misses = Heard(" ".join(text.split())[:MAX_CHARACTERS], keys), dialogue.notes.misses
+    notes, text = dialogue.notes, " ".join(text.split())[:MAX_CHARACTERS]
+    calm = without_profanity(text)
+    heard, misses, before = Heard(calm, keys, is_angry=calm != text), notes.misses, _progress(dialogue)
     if dialogue.phase not in GATHERS:  # the call began with words, or a newer version knows this phase
         dialogue.say(phrases.greeting(dialogue.now))
         dialogue.phase = "open"
     if not (_keyed(dialogue, keys) if keys else _meant(dialogue, heard)):
         IN_PHASE[dialogue.phase](dialogue, heard)
-    if dialogue.notes.misses == misses:
-        dialogue.notes.misses = 0
+    is_miss = notes.misses > misses
+    if is_miss and heard.is_angry:
+        first, *rest = dialogue.parts
+        dialogue.parts = [phrases.CALM, f" {first}" if isinstance(first, str) else first, *rest]
+    notes.misses = notes.misses if is_miss else 0
+    _count_progress(dialogue, before, is_miss=is_miss)
+
+
+def _progress(dialogue: Dialogue) -> tuple[object, ...]:
+    """What changes as a talk gets on."""
+    notes = dialogue.notes
+    answers = (notes.name, notes.number, notes.reason, notes.appointment, notes.number_begun, notes.is_booked)
+    return (dialogue.phase, notes.wants_message, tuple(notes.offered), tuple(notes.avoided), *answers)
+
+
+def _count_progress(dialogue: Dialogue, before: tuple[object, ...], *, is_miss: bool) -> None:
+    """Whoever gets no further, though each turn was understood, is offered a person or a message."""
+    is_asking = any(isinstance(part, Gather) for part in dialogue.parts) and not dialogue.is_repeating
+    if is_miss or not is_asking:
+        return
+    dialogue.notes.stuck = dialogue.notes.stuck + 1 if _progress(dialogue) == before else 0
+    if dialogue.notes.stuck >= TURNS_BEFORE_HELP and (dialogue.transfer_to or not dialogue.notes.wants_message):
+        said = [part for part in dialogue.parts[:1] if part in (phrases.NONE_EARLIER, phrases.NONE_THEN)]
+        dialogue.parts = list(said)
+        dialogue.offer_help(*([] if said else [phrases.NO_PROGRESS]))
 
 
 def _keyed(dialogue: Dialogue, keys: str) -> bool:
     """Keys that mean the same at any time; whether they did."""
     is_number_asked = dialogue.phase == "number"
     if keys == "*":
-        dialogue.ask_again(phrases.REPEATING)
+        _repeat(dialogue)
     elif keys == "0" and not is_number_asked:
         _get_person(dialogue)
     elif len(spoken_digits(keys)) >= MIN_DIGITS and not is_number_asked:
@@ -42,6 +69,8 @@ def _keyed(dialogue: Dialogue, keys: str) -> bool:
 def _meant(dialogue: Dialogue, heard: Heard) -> bool:
     """Words that mean the same at any time; whether they did."""
     intent = understood.intent_of(heard.said)
+    if intent == "emergency" and dialogue.notes.is_warned and dialogue.phase == "reason":
+        return False  # they know the number, and answer the question
     if intent == "change" and dialogue.phase != "open":
         change(dialogue, heard)
     elif intent in _ANYWHERE:
@@ -51,7 +80,19 @@ def _meant(dialogue: Dialogue, heard: Heard) -> bool:
     return True
 
 
+def _warn(dialogue: Dialogue) -> None:
+    dialogue.notes.is_warned = True
+    dialogue.offer_help(phrases.emergency(dialogue.emergency_number), message=phrases.OFFER_MESSAGE_TOO)
+
+
+def _wait(dialogue: Dialogue) -> None:
+    dialogue.is_repeating = True
+    dialogue.say(phrases.TAKE_TIME)
+    dialogue.listen()
+
+
 def _repeat(dialogue: Dialogue) -> None:
+    dialogue.is_repeating = True
     dialogue.ask_again(phrases.REPEATING)
 
 
@@ -93,6 +134,8 @@ def _take_message(dialogue: Dialogue) -> None:
 
 
 _ANYWHERE: dict[str | None, Callable[[Dialogue], None]] = {
+    "emergency": _warn,
+    "wait": _wait,
     "repeat": _repeat,
     "help": _help,
     "person": _get_person,

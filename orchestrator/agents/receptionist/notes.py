@@ -1,6 +1,6 @@
 """What the receptionist keeps of a call, in `state.slots`."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,6 +30,10 @@ class Notes(BaseModel):
     question: str = ""  # what "pardon?" wants to hear again
     silences: int = 0  # in a row
     misses: int = 0  # turns in a row that were not understood
+    stuck: int = 0  # turns in a row that brought nothing new
+    avoided: list[date] = Field(default_factory=list)  # days that the caller cannot come on
+    before: str = ""  # the phase to go back to once it is settled whether a person is wanted
+    is_warned: bool = False  # the emergency number was told
 
     @classmethod
     def read(cls, slots: dict[str, Any]) -> Self:

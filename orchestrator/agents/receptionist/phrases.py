@@ -26,6 +26,7 @@ MISSED: dict[str, str] = {
     "confirm": "I'm sorry, I didn't get that. Please say yes or no, or press one or two.",
     "change": "You can say: the name, the number, the reason, or the time.",
     "more": "I'm sorry, I didn't get that.",
+    "person": "I'm sorry, I didn't get that. Please say yes or no.",
 }
 UNCLEAR = ("I'm sorry, the line is not very clear.", "I still can't hear you well.")
 SILENCE = ("Are you still there?", "I can't hear you. Take your time.")
@@ -49,6 +50,16 @@ WHICH_OFFER = "Gladly. Which one: the first, the second or the third?"
 NONE_EARLIER = "I'm afraid there is nothing earlier."
 NONE_THEN = "I'm afraid I have nothing free then."
 WELCOME = "You're welcome."
+CANNOT_FOLLOW = "I'm sorry, I don't seem to understand."
+NO_PROGRESS = "I'm sorry, we don't seem to get any further."
+CALM = "I'm sorry about this. I'm doing my best to help."
+OFFER_PERSON = "Shall I connect you with a colleague?"
+OFFER_MESSAGE = "Shall I take a message for my colleagues instead?"
+OFFER_MESSAGE_TOO = "Or shall I take a message for my colleagues?"
+TAKE_TIME = "Of course. Take your time."
+ONLY_NUMBER = "I can't take down an e-mail address, only a telephone number."
+WHICH_DAY = "Just to be sure."
+NOTED_WISH = "I'll look for a time then."
 GIVE_UP = "I'm sorry, I can't make out what you say on this line. Please call again. Goodbye!"
 NUMBER_TOO_LONG = "That was too long for a telephone number."
 
@@ -65,6 +76,11 @@ def greeting(now: datetime) -> str:
     """A greeting for the hour."""
     part = "morning" if now.hour < 12 else "afternoon" if now.hour < 18 else "evening"
     return f"Good {part}, and thank you for calling."
+
+
+def emergency(number: str) -> str:
+    """What comes first where a life may be in danger."""
+    return f"If this is an emergency, please hang up and call {' '.join(number)} right away."
 
 
 def goodbye(notes: Notes) -> str:

@@ -19,19 +19,23 @@ class Receptionist:
     """Books appointments. Holds nothing of any call: notes and phase are in the state.
 
     `transfer_to` is where callers who want a person are connected; without it a message is taken.
-    `clock` gives the office's local time.
+    `clock` gives the office's local time; `emergency_number` is what whoever is in danger is told to call.
     """
 
-    def __init__(self, transfer_to: str | None = None, clock: Clock = office_clock) -> None:
+    def __init__(
+        self, transfer_to: str | None = None, clock: Clock = office_clock, emergency_number: str = "911"
+    ) -> None:
         self._transfer_to = transfer_to
         self._clock = clock
+        self._emergency_number = emergency_number
 
     async def reply(self, turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
         """Answer one turn, a sentence at a time."""
         if turn.kind == "ended":
             return
         notes = Notes.read(state.slots)
-        dialogue = Dialogue(notes, state.phase, self._clock(), self._transfer_to, state.from_number)
+        now, number = self._clock(), self._emergency_number
+        dialogue = Dialogue(notes, state.phase, now, self._transfer_to, state.from_number, number)
         if turn.kind != "silence":
             notes.silences = 0
         _answer(dialogue, turn)

@@ -1,104 +1,130 @@
-"""Days and times as people say them."""
+"""When callers would like to come, and when they cannot."""
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Literal
+from zoneinfo import ZoneInfo
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_WEEKDAYS = tuple(re.compile(rf"\b{weekday}s?\b") for weekday in WEEKDAYS)
-_HOUR_WORDS = "one two three four five six seven eight nine ten eleven twelve"
-NUMBER_WORDS = {word: number for number, word in enumerate(_HOUR_WORDS.split(), 1)}
-_HOUR = r"(?P<hour>1[0-2]|0?[1-9]|1[3-7]|" + "|".join(NUMBER_WORDS) + ")"
-_HALF_DAY = r"(?:\s?(?P<half>[ap])\.?\s?m\b\.?)?"
-_CLOCK_TIMES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"\b(?P<past>half|quarter) (?P<side>past|to) {_HOUR}\b{_HALF_DAY}",
-        rf"\b{_HOUR}(?::| |\.)(?P<minutes>00|15|30|45|fifteen|thirty|forty five)\b{_HALF_DAY}",
-        rf"\b{_HOUR} o'?clock{_HALF_DAY}",
-        rf"\b{_HOUR}\s?(?P<half>[ap])\.?\s?m\b",
-        rf"\b(?:at|around|about|make it) {_HOUR}\b",
-    )
-)
-_MINUTES = {"fifteen": 15, "thirty": 30, "forty five": 45}
-FIRST_MORNING_HOUR = 8  # an hour before it is meant in the afternoon
+from orchestrator.agents.receptionist.clock_times import ClockTime
+from orchestrator.agents.receptionist.dates import WEEKDAYS, DayReader, Days
+from orchestrator.agents.receptionist.mentions import Mention, MentionReader, Part
+from orchestrator.agents.receptionist.words import words_of
+
+__all__ = ["WEEKDAYS", "Clock", "Wish", "mentions_in", "office_clock", "wish_in", "wish_of"]
+
+FROM, UNTIL = ("after", "from"), ("before", "until")
+MOST_WORDS_OF_A_BARE_HOUR = 6
 
 
 @dataclass(frozen=True)
 class Wish:
-    """When the caller would like to come; what they did not say is None."""
+    """When the caller would like to come; what they did not say is None, or empty.
+
+    `days` are the others that they would come on as well as `day`; they come on none of `avoided_days`. `at` is between
+    `earliest` and `latest`, the day between `first` and `last`, where those were said.
+    """
 
     day: date | None = None
     at: time | None = None
-    part: Literal["morning", "afternoon"] | None = None
+    part: Part | None = None
+    days: frozenset[date] = frozenset()
+    avoided_days: frozenset[date] = frozenset()
+    avoided_times: frozenset[time] = frozenset()
+    avoided_part: Part | None = None
+    first: date | None = None
+    last: date | None = None
+    earliest: time | None = None
+    latest: time | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.day or self.at or self.part)
+        return self != Wish()
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether it says when they would come, and not only when they would not."""
+        return bool(self.day or self.at or self.part or self.days)
+
+    @property
+    def names_day(self) -> bool:
+        """Whether it says on which days."""
+        return bool(self.day or self.days or self.first or self.last)
 
     def fits(self, slot: datetime) -> bool:
         """Whether `slot` is what the caller wants."""
+        return self._fits_day(slot.date()) and self._fits_time(slot.time())
+
+    def _fits_day(self, day: date) -> bool:
+        wanted = self.days | ({self.day} if self.day else set())
+        is_within = (self.first or day) <= day <= (self.last or day)
+        return is_within and (not wanted or day in wanted) and day not in self.avoided_days
+
+    def _fits_time(self, at: time) -> bool:
+        part = "morning" if at.hour < 12 else "afternoon"
+        is_within = (self.earliest or at) <= at <= (self.latest or at)
         return (
-            self.day in (None, slot.date())
-            and self.at in (None, slot.time())
-            and self.part in (None, "morning" if slot.hour < 12 else "afternoon")
+            is_within
+            and self.at in (None, at)
+            and at not in self.avoided_times
+            and self.part in (None, part)
+            and self.avoided_part != part
         )
 
 
-def wish_in(text: str, today: date) -> Wish:
-    """The day and time that `text` names."""
-    text = text.lower().replace("’", "'")
-    part: Literal["morning", "afternoon"] | None = None
-    if re.search(r"\bafternoon\b|\bafter lunch\b", text):
-        part = "afternoon"
-    elif re.search(r"\bmorning\b", text):
-        part = "morning"
-    return Wish(_day_in(text, today), _time_in(text), part)
+def wish_in(text: str, today: date, reference: date | None = None, *, is_expected: bool = False) -> Wish:
+    """Return what `text` says of when the caller would come.
+
+    `reference` is the day that "the day after" is said of. `is_expected` lets a number alone be an hour.
+    """
+    return wish_of(mentions_in(text, today, reference, is_expected=is_expected))
 
 
-def _day_in(text: str, today: date) -> date | None:
-    if "day after tomorrow" in text:
-        return today + timedelta(days=2)
-    if re.search(r"\btomorrow\b", text):
-        return today + timedelta(days=1)
-    if re.search(r"\btoday\b", text):
-        return today
-    for number in range(len(WEEKDAYS)):
-        if _WEEKDAYS[number].search(text):
-            return today + timedelta(days=(number - today.weekday() - 1) % 7 + 1)
-    return _date_in(text, today)
+def mentions_in(text: str, today: date, reference: date | None = None, *, is_expected: bool = False) -> list[Mention]:
+    """Return the days, times and offers that `text` names, each wanted or refused."""
+    words = words_of(text)
+    is_bare = is_expected and len(words) <= MOST_WORDS_OF_A_BARE_HOUR
+    return MentionReader(words, DayReader(today, reference), is_bare).read()
 
 
-def _date_in(text: str, today: date) -> date | None:
-    """The next day that is "the 24th"."""
-    said = re.search(r"\b(\d{1,2})(?:st|nd|rd|th)\b", text)
-    days = (today + timedelta(days=ahead) for ahead in range(1, 32))
-    return next((day for day in days if day.day == int(said[1])), None) if said else None
+def wish_of(mentions: Sequence[Mention]) -> Wish:
+    """Return the wish that was said with `mentions`. Of two times the later said one counts."""
+    days = [(m, m.named) for m in mentions if isinstance(m.named, Days)]
+    wanted = [named for m, named in days if not m.is_refused and not m.bound]
+    single = [named.first for named in wanted if named.first == named.last]
+    spans = [named for named in wanted if named.first != named.last]
+    clock = [(m, m.named.at) for m in mentions if isinstance(m.named, ClockTime)]
+    parts: list[tuple[Mention, Part]] = [(m, m.named) for m in mentions if m.named in ("morning", "afternoon")]
+    bounds = [(m.bound, named) for m, named in days if m.bound and not m.is_refused]
+    since = [
+        named.last + timedelta(days=1) if bound == "after" else named.first for bound, named in bounds if bound in FROM
+    ]
+    until = [
+        named.first - timedelta(days=1) if bound == "before" else named.last
+        for bound, named in bounds
+        if bound in UNTIL
+    ]
+    spans = [] if single else spans
+    return Wish(
+        day=single[0] if single else None,
+        days=frozenset(single[1:]),
+        at=next((at for m, at in reversed(clock) if not m.is_refused and not m.bound), None),
+        part=next((part for m, part in reversed(parts) if not m.is_refused), None),
+        avoided_days=frozenset(day for m, named in days if m.is_refused for day in _each(named)) - set(single),
+        avoided_times=frozenset(at for m, at in clock if m.is_refused),
+        avoided_part=next((part for m, part in parts if m.is_refused), None),
+        first=max((*since, *(span.first for span in spans)), default=None),
+        last=min((*until, *(span.last for span in spans)), default=None),
+        earliest=max((at for m, at in clock if m.bound in FROM and not m.is_refused), default=None),
+        latest=min((at for m, at in clock if m.bound in UNTIL and not m.is_refused), default=None),
+    )
 
 
-def _time_in(text: str) -> time | None:
-    if re.search(r"\b(noon|midday)\b", text):
-        return time(12)
-    found = next((match for pattern in _CLOCK_TIMES if (match := pattern.search(text))), None)
-    return None if found is None else _clock_time(found.groupdict())
-
-
-def _clock_time(said: dict[str, str | None]) -> time:
-    hour_word, minutes_word = said["hour"] or "", said.get("minutes") or "00"
-    hour = NUMBER_WORDS.get(hour_word) or int(hour_word)
-    minutes = _MINUTES.get(minutes_word) or int(minutes_word)
-    if past := said.get("past"):
-        minutes = 30 if past == "half" else 15
-        if said["side"] == "to":
-            hour, minutes = hour - 1 or 12, 60 - minutes
-    is_afternoon = said.get("half") == "p" or (not said.get("half") and hour < FIRST_MORNING_HOUR)
-    return time(hour % 12 + 12 if is_afternoon or hour == 12 else hour, minutes)
+def _each(days: Days) -> list[date]:
+    return [days.first + timedelta(days=n) for n in range(min((days.last - days.first).days, 31) + 1)]
 
 
 Clock = Callable[[], datetime]
 
 
-def office_clock() -> datetime:
-    """The local time of this machine, without a zone."""
-    return datetime.now()
+def office_clock(zone: str | None = None) -> datetime:
+    """Return the local time of the office, without a zone: in `zone` (IANA), or where this machine is."""
+    return datetime.now(ZoneInfo(zone) if zone else None).replace(tzinfo=None)

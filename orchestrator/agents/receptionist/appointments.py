@@ -1,0 +1,96 @@
+"""What is said of days, times and the appointments that were offered."""
+
+import re
+from dataclasses import replace
+from datetime import datetime
+
+from orchestrator.agents.receptionist import calendar, phrases
+from orchestrator.agents.receptionist import understanding as understood
+from orchestrator.agents.receptionist.dialogue import Dialogue
+from orchestrator.agents.receptionist.learning import Heard, mentioned
+from orchestrator.agents.receptionist.mentions import LAST, Mention
+from orchestrator.agents.receptionist.times import Wish, wish_of
+
+_EARLIER = re.compile(r"\b(earlier|sooner|before)\b")
+_LATER = re.compile(r"\b(later|after|next|other|another|different|else|more)\b")
+_OPTION = re.compile(r"\b(one|option|choice|number|offer|slot|appointment|time)\b")
+
+
+def in_appointment(dialogue: Dialogue, heard: Heard) -> None:
+    """The answer to "Which suits you?"."""
+    today, offered, avoided = dialogue.now.date(), dialogue.notes.offered, dialogue.notes.avoided
+    if heard.keys:
+        _take_offer(dialogue, int(heard.keys) - 1 if heard.keys in ("1", "2", "3") else len(offered))
+    elif take_time(dialogue, heard, agrees=False):
+        pass
+    elif understood.means_any(heard.said) and offered:
+        dialogue.take("appointment", offered[0])
+    elif _EARLIER.search(heard.said):
+        earlier = calendar.before(offered, today, avoided)
+        others = earlier or offered or calendar.first_offers(today, avoided=avoided)
+        dialogue.offer(others, *[phrases.NONE_EARLIER][: not earlier])
+    elif _LATER.search(heard.said) or understood.is_no(heard.said):
+        dialogue.offer(calendar.after(offered, today, avoided))
+    elif understood.is_yes(heard.said) and len(offered) == 1:
+        dialogue.take("appointment", offered[0])
+    elif understood.is_yes(heard.said):
+        dialogue.ask("appointment", phrases.WHICH_OFFER)
+    else:
+        dialogue.miss()
+
+
+def take_time(dialogue: Dialogue, heard: Heard, *, agrees: bool) -> bool:
+    """Take or offer the time that was named; whether one was. What is agreed with is left as it is."""
+    mentions = mentioned(dialogue, heard)
+    wish, notes = wish_of(mentions), dialogue.notes
+    chosen, refused = _offers_among(mentions, refused=False), _offers_among(mentions, refused=True)
+    offered = notes.offered
+    if chosen and -1 <= chosen[-1] < len(offered) and not wish.names_day:
+        _take_chosen(dialogue, heard, wish, chosen[-1])
+    elif wish:
+        if notes.appointment is not None and wish.is_positive and wish.fits(notes.appointment):
+            return _keep(dialogue, agrees)
+        dialogue.offer_wished(_of_the_day(wish, notes.appointment))
+    elif refused and offered:
+        left = [slot for slot in offered if slot not in [offered[n] for n in refused if n < len(offered)]]
+        dialogue.offer(left or calendar.after(offered, dialogue.now.date(), notes.avoided), phrases.NO_PROBLEM)
+    else:
+        return False
+    return True
+
+
+def _keep(dialogue: Dialogue, agrees: bool) -> bool:
+    """The time that is noted was named once more."""
+    if agrees:
+        return False
+    dialogue.ask_next()
+    return True
+
+
+def _of_the_day(wish: Wish, appointment: datetime | None) -> Wish:
+    """Another time without a day is meant for the day that was agreed: "yes, but at eleven"."""
+    is_of_day = appointment is not None and wish.is_positive and not wish.names_day
+    return replace(wish, day=appointment.date()) if is_of_day and appointment is not None else wish
+
+
+def _offers_among(mentions: list[Mention], *, refused: bool) -> list[int]:
+    return [m.named for m in mentions if isinstance(m.named, int) and m.is_refused is refused]
+
+
+def _take_chosen(dialogue: Dialogue, heard: Heard, wish: Wish, chosen: int) -> None:
+    offered = dialogue.notes.offered
+    slot = offered[chosen if chosen != LAST else len(offered) - 1]
+    dated = [other for other in offered if other.day == chosen + 1 and other != slot]
+    if wish:
+        dialogue.offer_wished(replace(wish, day=slot.date()))
+    elif dated and not _OPTION.search(heard.said):
+        dialogue.offer(sorted([slot, dated[0]]), phrases.WHICH_DAY)  # "the third" may be the day of the month
+    else:
+        dialogue.take("appointment", slot)
+
+
+def _take_offer(dialogue: Dialogue, number: int) -> None:
+    if number < len(dialogue.notes.offered):
+        dialogue.take("appointment", dialogue.notes.offered[number])
+    else:
+        dialogue.miss()

@@ -1,0 +1,44 @@
+"""Words of anger: they are neither a name nor a reason, and say that somebody has had enough."""
+
+_WORDS = frozenset(
+    [
+        "fuck",
+        "fucking",
+        "fucked",
+        "fucker",
+        "motherfucker",
+        "shit",
+        "shitty",
+        "bullshit",
+        "damn",
+        "damned",
+        "goddamn",
+        "hell",
+        "ass",
+        "arse",
+        "asshole",
+        "arsehole",
+        "bitch",
+        "bastard",
+        "crap",
+        "idiot",
+        "idiots",
+        "moron",
+        "stupid",
+        "dumb",
+        "bloody",
+        "bugger",
+        "wanker",
+        "twat",
+        "cunt",
+        "dick",
+        "piss",
+        "pissed",
+        "screw",
+    ]
+)
+
+
+def without_profanity(text: str) -> str:
+    """Return `text` without such words."""
+    return " ".join(word for word in text.split() if word.lower().strip(",.!?;:'\"") not in _WORDS)
