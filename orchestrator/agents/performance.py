@@ -128,11 +128,14 @@ async def parts_of(agent: Agent, turn: Turn, state: ConversationState) -> AsyncI
 
 def _spoken(part: Part, speech: SpeechFilter) -> Iterator[Part]:
     """What is said and done of a part, once it went through the filter."""
-    text = speech.feed(part) if isinstance(part, str) else speech.pause()
-    if text:
+    if isinstance(part, str):
+        text = speech.feed(part)
+        if text or not part:
+            yield text
+        return
+    if text := speech.pause():
         yield text
-    if not isinstance(part, str):
-        yield part
+    yield part
 
 
 def _iterated(agent: Agent, turn: Turn, state: ConversationState) -> Any:
