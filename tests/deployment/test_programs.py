@@ -81,7 +81,7 @@ def test_both_programs_refuse_an_agent_that_cannot_answer(
     service = next(service for service in blueprint["services"] if service["type"] == program)
     environment |= {"USE_REDIS": "true", "REDIS_URL": redis_url, "PORT": str(free_port()), **agent}
     refused = start(service["startCommand"].split(), repository, environment)
-    assert refused.process.wait(30) == 2
+    assert refused.process.wait(120) == 2
     assert says in refused.log
     assert "Traceback" not in refused.log
 
