@@ -108,6 +108,8 @@ def connection_pool(
         "socket_timeout": ANSWER_SECONDS + (block_seconds or 0),
         "socket_connect_timeout": CONNECT_SECONDS,
         "health_check_interval": _HEALTH_CHECK_SECONDS,
+        "lib_name": None,  # or each connection begins with a CLIENT SETINFO, which Redis 6.2 and 7.0 do not know
+        "lib_version": None,
     }
     if url.is_cluster:
         return _cluster_pool(url, settings, options, retry=block_seconds is None)

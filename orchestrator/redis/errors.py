@@ -50,8 +50,7 @@ _EXPLANATIONS = tuple(
         ),
         (
             r"NoPermissionError|NOPERM|no permissions|can't access",
-            "knows the user but forbids what we do. Give the user +@all on the keys ~voiceagent:*, "
-            "~{voiceagent:* and ~arq:*, and the channels &voiceagent:*.",
+            "knows the user but forbids what we do. ACL LOG names what; the rights that it needs are in docs/redis.md.",
         ),
         (
             r"DB index is out of range|invalid DB index|Invalid Database",

@@ -37,6 +37,10 @@ QUEUE = "arq:queue"
 
 OURS = ("voiceagent:*", "{voiceagent:*", QUEUE + "*")
 """Patterns of every key that must have a time to live."""
+USED = ("voiceagent:*", "{voiceagent:*", "arq:*")
+"""Patterns of every key that is read or written."""
+CHANNELS = ("voiceagent:*",)
+"""Patterns of every channel."""
 
 
 UNABLE_WORKERS = "voiceagent:unable-workers"
