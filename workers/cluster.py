@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,9 @@ from workers.worker import LONGEST_SLEEP_SECONDS, REDIS_TROUBLE, TurnWorker
 
 logger = logging.getLogger(__name__)
 
+POLL_EVERY_SECONDS = 5.0
+"""How often a shard's queue is read though nobody has said that a job is there. The rescuer makes good a lost wake-up
+sooner."""
 LARGEST_SHARE = 4
 """A claim asks for a quarter of the free room at most: while its master is away it keeps the rest to the others."""
 
@@ -135,11 +139,23 @@ class Feeder:
         if worker.room <= 0:
             await worker.wait_for_room()
         elif not await worker.claim_share(hub):
-            token = await with_sound_keys(
-                worker.pool, [hub.wake], lambda: self._blocking_command("BLPOP", hub.wake, LONGEST_SLEEP_SECONDS)
-            )
+            token = await self._token(time.monotonic() + POLL_EVERY_SECONDS)
             if token and worker.room <= 0:  # wake somebody who can take the job
-                await worker.pool.lpush(hub.wake, token[1])  # type: ignore[misc]
+                await worker.pool.lpush(hub.wake, token)  # type: ignore[misc]
+
+    async def _token(self, until: float) -> bytes | None:
+        """Wait for a wake-up, None if there was none `until` then, by waits shorter than Redis may take to answer."""
+        wake = self._hub.wake
+        while self._worker.room > 0:
+            popped = await with_sound_keys(
+                self._worker.pool, [wake], lambda: self._blocking_command("BLPOP", wake, LONGEST_SLEEP_SECONDS)
+            )
+            if popped:
+                token: bytes = popped[1]
+                return token
+            if time.monotonic() >= until:
+                break
+        return None
 
     async def _pause(self, error: BaseException) -> None:
         self._failures += 1

@@ -10,6 +10,8 @@ from orchestrator.turns.redis_store import RedisTurnStore
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 0.25
+IDLE_LOOK_EVERY_SECONDS = 0.8
+"""While no turn waits or runs. Whoever hands one over has a second before anybody must look after it."""
 RENEWAL_MS = 1000
 """So long after an outage those who hold leases may take to renew them: twice as long as between two renewals."""
 
@@ -17,7 +19,8 @@ RENEWAL_MS = 1000
 async def rescue_for_ever(store: RedisTurnStore) -> None:
     """Every worker looks, a little out of step with the others; a call found is not looked at again for a second."""
     while True:
-        await asyncio.sleep(uniform(0.8, 1.2) * LOOK_EVERY_SECONDS)
+        every = IDLE_LOOK_EVERY_SECONDS if store.is_idle else LOOK_EVERY_SECONDS
+        await asyncio.sleep(uniform(0.8, 1.2) * every)
         try:
             rescued = await store.rescue(grace_ms=RENEWAL_MS)
         except StoreUnavailable:

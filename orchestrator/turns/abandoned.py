@@ -35,8 +35,11 @@ def is_abandoned(state: ConversationState, life: float, left: Left) -> bool:
     if is_open or not state.is_active:
         return False
     kept = max(life, seconds_open(state))
-    limit = kept - LAST_CHANCE_SECONDS if is_occupied(state) else max(patience(life), seconds_silent(state))
-    return (_silent_for(state) if left is None else kept - left) >= limit
+    silent = _silent_for(state) if left is None else kept - left
+    if is_occupied(state):
+        return silent >= kept - LAST_CHANCE_SECONDS
+    # During a deploy the entry may be one of another `STATE_TTL_SECONDS`, and tell of a silence that never was.
+    return min(silent, _silent_for(state)) >= max(patience(life), seconds_silent(state))
 
 
 async def end_abandoned_calls(

@@ -7,6 +7,8 @@ from where only the rescuer takes it off, and only after it has found the call's
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -18,6 +20,7 @@ from orchestrator.turns.redis_scripts import TurnScripts
 JOB_FUNCTION = "run_turns"
 JOB_ID_PREFIX = "turns:"
 GRACE_MS = 1000
+NEVER_MS = 86_400_000
 
 
 def hub_of(shards: tuple[keys.HubKeys, ...], scripts: TurnScripts, life_ms: int) -> "Hub":
@@ -48,6 +51,10 @@ class Hub(Protocol):
     async def rescue(self, most: int, again_ms: int, grace_ms: int) -> list[str]:
         """Wake workers for calls whose turns wait though nobody holds them; the call SIDs."""
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call was in `due` when that was asked last: no turn waits, and none runs."""
+
 
 class OneScriptHub:
     """Every script has done the hub's part already."""
@@ -55,6 +62,7 @@ class OneScriptHub:
     def __init__(self, shards: tuple[keys.HubKeys, ...], scripts: TurnScripts) -> None:
         self.shards = shards
         self._scripts = scripts
+        self._due = DueWatch(scripts)
 
     def script_keys(self, call_sid: str) -> Sequence[str]:
         return _all(self.shards[0], call_sid)
@@ -73,12 +81,19 @@ class OneScriptHub:
 
     async def rescue(self, most: int, again_ms: int, grace_ms: int) -> list[str]:
         hub = self.shards[0]
+        seen_ms = await self._due.seen_ms(hub)
+        if seen_ms is None:
+            return []
         rescued = await self._scripts.run(
             "rescue",
             [hub.due, hub.queue, hub.wake, hub.rounds],
-            [most, again_ms, JOB_ID_PREFIX, hub.job(""), JOB_FUNCTION, grace_ms],
+            [most, again_ms, JOB_ID_PREFIX, hub.job(""), JOB_FUNCTION, grace_ms, seen_ms],
         )
         return [text_of(call_sid) for call_sid in rescued]
+
+    @property
+    def is_idle(self) -> bool:
+        return self._due.is_empty
 
 
 class SplitHub:
@@ -88,6 +103,7 @@ class SplitHub:
         self.shards = shards
         self._scripts = scripts
         self._life_ms = life_ms
+        self._due = DueWatch(scripts)
 
     def script_keys(self, call_sid: str) -> Sequence[str]:
         return ()
@@ -120,7 +136,10 @@ class SplitHub:
         return [call_sid for calls in found if not isinstance(calls, BaseException) for call_sid in calls]
 
     async def _rescue(self, hub: keys.HubKeys, most: int, again_ms: int, grace_ms: int) -> list[str]:
-        ripe = await self._scripts.run("hub_ripe", [hub.due, hub.rounds], [most, again_ms, grace_ms])
+        seen_ms = await self._due.seen_ms(hub)
+        if seen_ms is None:
+            return []
+        ripe = await self._scripts.run("hub_ripe", [hub.due, hub.rounds], [most, again_ms, grace_ms, seen_ms])
         found = list(zip(ripe[::2], ripe[1::2], strict=True))
         strange = [call_sid for call_sid, _ in found if call_sid_of(call_sid) is None]
         if strange:  # no call is named so, and its keys would lie in several slots
@@ -140,8 +159,37 @@ class SplitHub:
         )
         return woken
 
+    @property
+    def is_idle(self) -> bool:
+        return self._due.is_empty
+
     def _shard(self, call_sid: str) -> keys.HubKeys:
         return keys.shard_of(self.shards, call_sid)
+
+
+class DueWatch:
+    """Asks, by one cheap command, whether anybody is in `due` at all, and remembers when Redis answered that."""
+
+    def __init__(self, scripts: TurnScripts) -> None:
+        self._scripts = scripts
+        self._seen_at: dict[str, float] = {}
+        self._filled: set[str] = set()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody was in any `due` that was asked for."""
+        return not self._filled
+
+    async def seen_ms(self, hub: keys.HubKeys) -> int | None:
+        """Return how long ago (ms) Redis answered before; None if nobody is in `due`. Raise `StoreUnavailable`."""
+        before = self._seen_at.get(hub.due, -math.inf)
+        exists = await self._scripts.command("EXISTS", hub.due)
+        now = self._seen_at[hub.due] = time.monotonic()
+        if not exists:
+            self._filled.discard(hub.due)
+            return None
+        self._filled.add(hub.due)
+        return int(min((now - before) * 1000, NEVER_MS))
 
 
 def _all(hub: keys.HubKeys, call_sid: str) -> list[str]:

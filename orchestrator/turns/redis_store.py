@@ -287,3 +287,8 @@ class RedisTurnStore(RedisTurnLeases):
         holds a lease that ran out meanwhile renews it first.
         """
         return await self.hub.rescue(most, again_ms, grace_ms)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the last rescue found that no turn waits and none runs anywhere."""
+        return self.hub.is_idle

@@ -51,6 +51,15 @@ async def test_an_open_call_is_written_again_before_its_time_runs_out() -> None:
     assert await look_after(states) == (0, [], 2), "its time was just renewed"
 
 
+async def test_an_entry_by_another_time_to_live_ends_no_call_that_talks() -> None:
+    """In a deploy that changes it, the entry of a call may expire much sooner than ours would."""
+    states = Plain(LIFE)
+    await a_call(states, 5)
+    store = InMemoryTurnStore(states)
+    assert await end_abandoned_calls(store, states, [("CA1", 20.0)], life=3600.0) == 0
+    assert await store.waiting("CA1") == []
+
+
 async def test_that_it_was_written_again_does_not_keep_a_lost_call_for_ever() -> None:
     states = Plain(LIFE)
     await a_call(states, 160)

@@ -30,6 +30,7 @@ class Calls:
     async def silent_for(self, call_sid: str, seconds: float, *, transferred: bool = False) -> None:
         reply = Reply(actions=[Transfer("+15550001111")] if transferred else [])
         record = TurnRecord.of(a_turn("t1", call_sid), "replied", reply)
+        record.committed_at = utc_now() - timedelta(seconds=seconds)
         state = await self._states.create_state(call_sid, turns=[record])
         state.updated_at = utc_now() - timedelta(seconds=seconds)
         await self._redis.set(keys.state(call_sid), state.model_dump_json(), ex=self._life)

@@ -13,7 +13,10 @@ local now = now_ms()
 if ARGV[3] == 'held' then
   look_after(KEYS[2], now + left, call_sid)
 elseif ARGV[3] == 'waits' then
-  if redis.call('ZSCORE', KEYS[3], ARGV[5]) then return 0 end
+  if redis.call('ZSCORE', KEYS[3], ARGV[5]) then
+    wake_one(KEYS[4]) -- the job's own wake-up may have been lost
+    return 0
+  end
   enqueue(KEYS[3], KEYS[4], KEYS[5], ARGV[5], ARGV[6], call_sid, now)
   return 1
 else
