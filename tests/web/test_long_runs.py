@@ -38,7 +38,7 @@ RUNS = ("!", ".)", '!"', "。", "a.", "a+", "://", "://a", "@", " ", "\n", "a ",
 def fastest_seconds(reader: Callable[[str], object], text: str) -> float:
     """The thread's own time: what other processes do meanwhile does not count."""
     best = float("inf")
-    for _ in range(3):
+    for _ in range(5):
         begun = time.thread_time()
         reader(text)
         best = min(best, time.thread_time() - begun)
@@ -49,4 +49,4 @@ def fastest_seconds(reader: Callable[[str], object], text: str) -> float:
 @pytest.mark.parametrize("run", RUNS)
 def test_a_long_run_takes_time_in_step_with_its_length(reader: Callable[[str], object], run: str) -> None:
     small, large = (fastest_seconds(reader, (run * size)[:size] + "x") for size in (SMALL, LARGE))
-    assert large < MOST_GROWTH * max(small, 0.0002)
+    assert large < MOST_GROWTH * max(small, 0.0005)

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from support.model_server import ModelServer, says
+from support.model_server import Connection, ModelServer, says
 
 from orchestrator.agents.llm.agent import FILLER
 from orchestrator.conversation.actions import HangUp
+from orchestrator.conversation.turn import Turn
 
 from .conftest import Call
 
 Begin = Callable[..., Call]
+AT_ONCE = 0.05
 
 
 @pytest.mark.parametrize(
@@ -31,15 +33,30 @@ async def test_thoughts_are_neither_said_nor_remembered(server: ModelServer, beg
     assert "Secret" not in str(server.asked("big")[1])
 
 
-async def test_who_waits_for_thoughts_hears_that_something_happens(server: ModelServer, begin: Begin) -> None:
+async def test_a_model_that_only_thinks_has_said_nothing(server: ModelServer, begin: Begin) -> None:
     server.answers["big"] = [says("<think>" + "Hm. " * 1000)]
     server.answers["small"] = [says("Four.")]
-    call = begin(llm_fallback_model="small")
-    assert await call.say("two and two?") == "Four.", "who only thinks has said nothing"
-    may_speak = asyncio.Event()
-    server.answers["big"] = [says("Four.", until=may_speak)]
-    asyncio.get_running_loop().call_later(0.2, may_speak.set)
-    assert await begin(llm_first_token_seconds=0.05).say("two and two?") == f"{FILLER} Four."
+    assert await begin(llm_fallback_model="small").say("two and two?") == "Four."
+
+
+async def test_who_waits_for_thoughts_hears_that_something_happens(server: ModelServer, begin: Begin) -> None:
+    ready = asyncio.Event()
+
+    async def thinks(connection: Connection) -> None:
+        await connection.open()
+        await connection.delta(content="<think>Hm.")
+        await ready.wait()
+        await connection.delta(content="</think>Four.")
+        await connection.delta(finish="stop")
+        await connection.close()
+
+    server.answers["big"] = [thinks]
+    call = begin(llm_first_token_seconds=AT_ONCE)
+    turn = Turn(turn_id="1", call_sid="CA1", kind="speech", text="two and two?")
+    async with call._host.perform(call.agent, turn, call.state) as performance:
+        assert await anext(performance) == FILLER
+        ready.set()
+        assert [part async for part in performance] == [" Four."]
 
 
 @pytest.mark.parametrize(
