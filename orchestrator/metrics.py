@@ -17,8 +17,12 @@ class Metrics:
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
         self._turn_seconds = Histogram(
-            "voiceagent_turn_seconds", "From a turn's arrival here to its reply.", ("channel", "outcome"),
+            "voiceagent_turn_seconds", "From a turn's arrival here to the end of its reply.", ("channel", "outcome"),
             buckets=TURN_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self._first_word_seconds = Histogram(
+            "voiceagent_turn_first_word_seconds", "From a turn's arrival here to the first word of its reply.",
+            ("channel",), buckets=TURN_BUCKETS, registry=registry,
         )  # fmt: skip
         self._turns = Counter(
             "voiceagent_turns", "Turns answered here, by outcome.", ("outcome", "channel"), registry=registry
@@ -39,9 +43,14 @@ class Metrics:
             "voiceagent_queue_depth", "Calls that wait for a worker; NaN when unknown.", registry=registry
         )
 
-    def turn_answered(self, *, channel: str, outcome: str, seconds: float) -> None:
-        """Count a turn's reply and the time it took."""
-        self._turn_seconds.labels(channel, outcome).observe(seconds)
+    def turn_begun(self, *, channel: str, seconds: float) -> None:
+        """Note how long a caller has waited for the first word of a reply."""
+        self._first_word_seconds.labels(channel).observe(seconds)
+
+    def turn_answered(self, *, channel: str, outcome: str, seconds: float | None) -> None:
+        """Count a turn's reply, and the time it took if that is known."""
+        if seconds is not None:
+            self._turn_seconds.labels(channel, outcome).observe(seconds)
         self._turns.labels(outcome, channel).inc()
 
     def request_answered(self, *, route: str, status: int) -> None:

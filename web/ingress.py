@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 
 from orchestrator.metrics import Metrics
 from orchestrator.settings import Settings
+from web.deliveries import Deliveries
 from web.rate_limit import RateLimit
 from web.shared_seal import SharedSeal
 from web.twilio.held_turn import Seal
@@ -60,6 +61,10 @@ class Ingress:
     relay: Switchboard = field(default_factory=Switchboard)
     drain_status: DrainStatus = field(default_factory=DrainStatus)
     warnings: RateLimit = field(default_factory=RateLimit)
+    deliveries: Deliveries = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "deliveries", Deliveries(self.metrics))
 
     @property
     def is_switching(self) -> bool:

@@ -114,10 +114,11 @@ class ReplyHub:
         self._waiting: WeakValueDictionary[tuple[str, str], Pending] = WeakValueDictionary()
 
     def pending(self, call_sid: str, turn_id: str) -> Pending:
-        """The waiting turn, registered now if it was not."""
+        """The waiting turn, registered now if it was not. One that has its result is not waited for any more: whoever
+        asks again asks the store, where the call may have been erased meanwhile."""
         key = (call_sid, turn_id)
         found = self._waiting.get(key)
-        if found is None:
+        if found is None or found.result is not None:
             found = self._waiting[key] = Pending(call_sid, turn_id)
         return found
 

@@ -135,3 +135,14 @@ async def test_text_after_a_lost_action_waits_for_the_result() -> None:
     reply = Reply(text="Hej!", actions=[language])
     pending.settle(TurnResult(call_sid="CA1", turn_id="t1", outcome="replied", reply=reply))
     assert [part async for part in pending.parts()] == [language, "Hej!"]
+
+
+async def test_who_asks_again_is_not_given_what_somebody_still_holds() -> None:
+    """The call may have been erased, and begun again under its name."""
+    hub = ReplyHub()
+    held = hub.pending("CA1", "t1")
+    hub.deliver(settled("my secret"))
+    assert held.result is not None
+    again = hub.pending("CA1", "t1")
+    assert again.result is None
+    assert hub.pending("CA1", "t1") is again

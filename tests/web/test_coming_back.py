@@ -1,7 +1,6 @@
 """A call that comes back to `/voice` amid its conversation: by the fallback URL, a redirect, or from another flow."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +9,7 @@ from support.ingress import redirect_of, said, verbs
 from support.relay import relay_socket
 from support.waiting import wait_until
 
+from orchestrator import clock
 from orchestrator.conversation.actions import HangUp, SendDigits, SetLanguage, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -284,8 +284,8 @@ async def test_the_replies_of_a_call_that_is_over_are_told_to_no_latecomer(start
         await wait_until(lambda: is_over(ingress), "the call has ended")
         copy = await ingress.twiml("/twilio/turn/1", SpeechResult="my secret")
         assert said(copy) == "You said my secret.", "it was on its way"
-        now = time.time()
-        monkeypatch.setattr(standing.time, "time", lambda: now + standing.REPEATED_AFTER_END_SECONDS + 1)
+        now = clock.now()
+        monkeypatch.setattr(clock, "now", lambda: now + standing.REPEATED_AFTER_END_SECONDS + 1)
         for path, fields in [
             ("/twilio/voice", {"CallStatus": "ringing"}),
             ("/twilio/voice", FALLBACK),
@@ -298,8 +298,8 @@ async def test_the_replies_of_a_call_that_is_over_are_told_to_no_latecomer(start
 
 async def test_a_reply_is_not_given_again_long_after(ingress, monkeypatch):
     await talked(ingress, "my secret")
-    now = time.time()
-    monkeypatch.setattr(standing.time, "time", lambda: now + standing.REPEATED_FOR_SECONDS + 1)
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now + standing.REPEATED_FOR_SECONDS + 1)
     for path, fields in [("/twilio/turn/1", {"SpeechResult": "my secret"}), ("/twilio/voice", FALLBACK)]:
         document = await ingress.twiml(path, **fields)
         assert said(document) == BACK, "it says nothing of the conversation, and goes on"

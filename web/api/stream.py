@@ -33,12 +33,14 @@ class TurnStream(StreamingResponse):
         *,
         patience: float,
         heartbeat: float,
+        begun: Callable[[], None],
         answered: Callable[[TurnResult], None],
         still_running: str,
     ) -> None:
         self._pending = pending
         self._deadline = time.monotonic() + patience
         self._heartbeat = heartbeat
+        self._begun = begun
         self._answered = answered
         self._still_running = still_running
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -56,6 +58,8 @@ class TurnStream(StreamingResponse):
         try:
             async with contextlib.aclosing(self._tokens()) as tokens:
                 async for token in tokens:
+                    if token is not None:
+                        self._begun()
                     yield HEARTBEAT if token is None else _event("token", token)
             yield await self._end()
         except VoiceAgentError as error:

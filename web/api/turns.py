@@ -1,13 +1,12 @@
 """`POST /calls/{call_sid}/turns`: a turn as text, answered in JSON or as a stream of tokens."""
 
-import logging
-import time
 from contextlib import suppress
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import first_of
 from orchestrator.errors import CallEnded, CallFull, StoreUnavailable, UnreadableState
@@ -17,8 +16,6 @@ from web.api.stream import EVENT_STREAM, TurnStream
 from web.api.text_turn import answer_of, read_text_turn
 from web.ingress import Ingress
 
-logger = logging.getLogger(__name__)
-
 CHANNEL = "api"
 SUBMIT_SECONDS = 5.0
 GRACE_SECONDS = 5.0
@@ -27,7 +24,7 @@ STILL_RUNNING = "The turn goes on; ask again with the same turn_id."
 
 async def text_turn(ingress: Ingress, request: Request) -> Response:
     """Hand over the turn and answer with its reply; 504 when that takes longer than the agent may."""
-    began = time.monotonic()
+    began = clock.now()
     call_sid = call_sid_in(request)
     asked = await read_text_turn(request)
     turn = asked.turn(call_sid)
@@ -38,13 +35,18 @@ async def text_turn(ingress: Ingress, request: Request) -> Response:
         )
     except CallEnded:
         raise await _end_of(ingress, call_sid) from None
-    recorded = pending.result
+    recorded, deliveries = pending.result, ingress.deliveries
+    if recorded is None:
+        deliveries.handed_over(call_sid, turn.turn_id, began)
 
     def answered(result: TurnResult) -> None:
         if is_refusal(result):
             raise CallFull
-        if recorded is None:
-            _log_answer(ingress, result, time.monotonic() - began)
+        if recorded is None or deliveries.owes(call_sid, turn.turn_id):
+            deliveries.answered(CHANNEL, call_sid, turn.turn_id, result.outcome, at_once=True)
+
+    def begun() -> None:
+        deliveries.first_word(CHANNEL, call_sid, turn.turn_id)
 
     patience = ingress.settings.agent_timeout_seconds + GRACE_SECONDS
     if streams:
@@ -52,6 +54,7 @@ async def text_turn(ingress: Ingress, request: Request) -> Response:
             pending,
             patience=patience,
             heartbeat=ingress.pace.heartbeat,
+            begun=begun,
             answered=answered,
             still_running=STILL_RUNNING,
         )
@@ -69,17 +72,3 @@ async def _end_of(ingress: Ingress, call_sid: str) -> CallEnded:
         if state is not None and state.ended is not None and state.ended.reason == TOO_LONG_REASON:
             return CallFull()
     return CallEnded()
-
-
-def _log_answer(ingress: Ingress, result: TurnResult, seconds: float) -> None:
-    ingress.metrics.turn_answered(channel=CHANNEL, outcome=result.outcome, seconds=seconds)
-    logger.info(
-        "Turn answered",
-        extra={
-            "action": "turn.answered",
-            "call_sid": result.call_sid,
-            "turn_id": result.turn_id,
-            "outcome": result.outcome,
-            "seconds": round(seconds, 4),
-        },
-    )

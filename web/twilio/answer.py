@@ -18,11 +18,12 @@ from orchestrator.errors import (
     TurnRejected,
     UnknownCall,
 )
+from web.deliveries import UNANSWERED
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.asked import Asked
 from web.twilio.fields import MAX_TURN_NUMBER, VoiceRequest
-from web.twilio.going_on import step_after
+from web.twilio.going_on import Document, step_after
 from web.twilio.held_turn import HeldTurn
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ async def answer(ingress: Ingress, request: VoiceRequest, asked: Asked, *, withi
         return _ask_again(asked)
     if pending.result is not None:  # answered before
         return await _answered(ingress, request, asked, pending.result, deadline)
+    ingress.deliveries.handed_over(asked.call_sid, asked.turn_id, asked.since)
     return await _reply(ingress, asked, pending, deadline)
 
 
@@ -74,8 +76,8 @@ async def _answered(
         step = await step_after(ingress, request, asked, recorded)
     except StoreUnavailable as error:
         return _hold(ingress, asked, error, limit=ingress.pace.hold)
-    if isinstance(step, str):
-        return TwimlResponse(step)
+    if isinstance(step, Document):
+        return deliver(ingress, asked.call_sid, step)
     return await answer(ingress, request, step, within=max(deadline - time.monotonic(), 0.5))
 
 
@@ -110,7 +112,7 @@ async def _reply(ingress: Ingress, asked: Asked, pending: PendingReply, deadline
     result = await first_of(pending, max(deadline - time.monotonic(), 0.05))
     if result is None:
         return _fill(ingress, asked)
-    _log_answer(ingress, asked, result)
+    _count(ingress, asked.call_sid, asked.turn_id, result.outcome, asked.since)
     xml = twiml.reply(result, next_turn=asked.number + 1, languages=asked.languages)
     return TwimlResponse(xml)
 
@@ -177,6 +179,7 @@ def _surrender(ingress: Ingress, asked: Asked, why: str) -> Response:
         why,
         extra={"action": "call.surrendered", "call_sid": asked.call_sid, "turn_id": asked.turn_id},
     )
+    _count(ingress, asked.call_sid, asked.turn_id, UNANSWERED, asked.since)
     return TwimlResponse(twiml.surrender(ingress.settings.transfer_to, asked.languages))
 
 
@@ -184,16 +187,13 @@ def _waited(asked: Asked) -> float:
     return clock.now() - asked.since
 
 
-def _log_answer(ingress: Ingress, asked: Asked, result: TurnResult) -> None:
-    seconds = max(_waited(asked), 0.0)
-    ingress.metrics.turn_answered(channel=CHANNEL, outcome=result.outcome, seconds=seconds)
-    logger.info(
-        "Turn answered",
-        extra={
-            "action": "turn.answered",
-            "call_sid": asked.call_sid,
-            "turn_id": asked.turn_id,
-            "outcome": result.outcome,
-            "seconds": round(seconds, 4),
-        },
-    )
+def deliver(ingress: Ingress, call_sid: str, document: Document) -> Response:
+    """Answer with the document; a reply that is given for the first time is counted."""
+    result = document.result
+    if result is not None and (document.due or ingress.deliveries.owes(call_sid, result.turn_id)):
+        _count(ingress, call_sid, result.turn_id, result.outcome, document.since)
+    return TwimlResponse(document.xml)
+
+
+def _count(ingress: Ingress, call_sid: str, turn_id: str, outcome: str, since: float | None) -> None:
+    ingress.deliveries.answered(CHANNEL, call_sid, turn_id, outcome, since=since, at_once=outcome != UNANSWERED)

@@ -6,12 +6,12 @@ call's beginning.
 """
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from orchestrator import clock
 from orchestrator.conversation.actions import HangUp, SendDigits, Transfer
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.errors import StoreUnavailable
+from orchestrator.errors import StoreUnavailable, UnreadableState
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.asked import Asked
@@ -25,8 +25,19 @@ logger = logging.getLogger(__name__)
 
 _CARRIED_OUT = (HangUp, Transfer, SendDigits)
 
-Step = Asked | str
-"""What to wait for, or a TwiML document."""
+
+@dataclass(frozen=True)
+class Document:
+    """TwiML, and the `result` that it gives. It is `due` to somebody who has waited for it since `since`."""
+
+    xml: str
+    result: TurnResult | None = None
+    since: float | None = None
+    due: bool = False
+
+
+Step = Asked | Document
+"""What to wait for, or what to answer."""
 
 
 async def come_back(ingress: Ingress, request: VoiceRequest) -> Standing | None:
@@ -38,7 +49,7 @@ async def come_back(ingress: Ingress, request: VoiceRequest) -> Standing | None:
         return None
     try:
         standing = await Standing.read(ingress, request.call_sid)
-    except StoreUnavailable:
+    except (StoreUnavailable, UnreadableState):
         return None
     if standing is None or not (standing.has_gone_on or standing.state.ended):
         return None
@@ -52,9 +63,14 @@ async def step_after(ingress: Ingress, request: VoiceRequest, asked: Asked, reco
 
     New words at a used number are a turn of their own. Raises `StoreUnavailable`.
     """
-    standing = await Standing.read(ingress, asked.call_sid)
-    if standing is None or standing.repeats(asked):
-        return twiml.reply(recorded, next_turn=asked.number + 1, languages=asked.languages)
+    try:
+        standing = await Standing.read(ingress, asked.call_sid)
+    except UnreadableState:
+        return _again(asked, recorded, due=bool(asked.attempt))
+    if standing is None:  # it has expired, but for the results of its turns
+        return Document(twiml.farewell(twiml.GOODBYE, asked.languages))
+    if standing.repeats(asked):
+        return _again(asked, recorded, due=_is_awaited(asked, standing))
     turn = asked.held.turn if asked.held is not None else None
     record = standing.state.record_of(asked.turn_id)
     if turn is None or not turn.has_words or record is None or is_same(turn, record) or standing.state.ended:
@@ -79,18 +95,34 @@ def step_on(request: VoiceRequest, standing: Standing, languages: Languages) -> 
     With an `ErrorCode` the last reply may not have been heard, and is given whole; else only what can be said twice.
     """
     if standing.state.ended is not None:
-        return twiml.farewell(twiml.GOODBYE, standing.languages_before(None, languages))
+        return Document(twiml.farewell(twiml.GOODBYE, standing.languages_before(None, languages)))
     if (running := standing.running) is not None:
         return _wait_for(running, request, standing.languages_before(None, languages))
     record, number = standing.last_said, standing.next_number
     was_lost = bool(request.error_code)
     if record is None or not is_fresh(record) or (standing.left_for_a_person and not was_lost):
-        return twiml.ask(twiml.BACK, next_turn=number, languages=standing.languages_before(None, languages))
+        languages = standing.languages_before(None, languages)
+        return Document(twiml.ask(twiml.BACK, next_turn=number, languages=languages))
     result = record.result(request.call_sid)
     if not was_lost:
         actions = [action for action in result.reply.actions if not isinstance(action, _CARRIED_OUT)]
         result = result.model_copy(update={"reply": result.reply.model_copy(update={"actions": actions})})
-    return twiml.reply(result, next_turn=number, languages=standing.languages_before(record, languages))
+    return Document(
+        twiml.reply(result, next_turn=number, languages=standing.languages_before(record, languages)), result
+    )
+
+
+def _again(asked: Asked, recorded: TurnResult, *, due: bool) -> Document:
+    xml = twiml.reply(recorded, next_turn=asked.number + 1, languages=asked.languages)
+    return Document(xml, recorded, asked.since, due)
+
+
+def _is_awaited(asked: Asked, standing: Standing) -> bool:
+    """Whether this is who was held until the reply came, and not a retry."""
+    if not asked.attempt:
+        return False
+    record = standing.state.record_of(asked.turn_id)
+    return record is None or asked.held is None or asked.held.turn.received_at == record.received_at
 
 
 def _wait_for(turn_id: str, request: VoiceRequest, languages: Languages) -> Asked:

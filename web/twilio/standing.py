@@ -7,7 +7,7 @@ from orchestrator import clock
 from orchestrator.conversation.actions import SetLanguage, Transfer
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import StoreUnavailable, UnreadableState
+from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
 from web.twilio.asked import Asked
 from web.twilio.language import Languages
@@ -30,14 +30,12 @@ class Standing:
 
     @classmethod
     async def read(cls, ingress: Ingress, call_sid: str) -> "Standing | None":
-        """How the call stands; None when nobody knows it, or can read it. Raises `StoreUnavailable`."""
+        """How the call stands; None when nobody knows it. Raises `StoreUnavailable` and `UnreadableState`."""
         try:
             async with asyncio.timeout(READ_SECONDS):
                 # In this order: a turn that is answered in between is in both, and not in neither.
                 waiting = await ingress.runtime.dispatcher.waiting(call_sid)
                 state = await ingress.runtime.states.get_state(call_sid)
-        except UnreadableState:
-            return None
         except TimeoutError:
             raise StoreUnavailable from None
         return None if state is None else cls(state, tuple(waiting))

@@ -12,10 +12,10 @@ from web.ingress import Ingress
 from web.outbound.answering import errand_of, unanswered
 from web.outbound.beginning import begin, note_answer
 from web.twilio import twiml
-from web.twilio.answer import TwimlResponse, answer
+from web.twilio.answer import TwimlResponse, answer, deliver
 from web.twilio.asked import Asked
 from web.twilio.fields import VoiceRequest
-from web.twilio.going_on import come_back, step_on
+from web.twilio.going_on import Document, come_back, step_on
 from web.twilio.held_turn import HeldTurn
 from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
@@ -79,6 +79,6 @@ async def _go_on(ingress: Ingress, request: VoiceRequest, known: Standing, since
         ticket = await next_ticket(ingress, request)
         return TwimlResponse(connect(base_url, ticket=ticket, now=since, returned=returned))
     step = step_on(request, known, languages)
-    if isinstance(step, str):
-        return TwimlResponse(step)
+    if isinstance(step, Document):
+        return deliver(ingress, request.call_sid, step)
     return await answer(ingress, request, step, within=ingress.pace.filler_after)

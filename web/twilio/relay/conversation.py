@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from orchestrator import clock, faults
+from orchestrator import faults
 from orchestrator.conversation.actions import Gather, HangUp, Transfer
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
@@ -24,13 +24,13 @@ from web.twilio.relay.mouth import Mouth
 from web.twilio.relay.redelivery import SaidBefore, TurnIds
 from web.twilio.relay.resumption import Resumption
 from web.twilio.relay.speech import Speech
+from web.twilio.relay.tally import CHANNEL, Tally
 from web.twilio.turn_ids import START
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CHANNEL = "relay"
 AFTER_AGENT_SECONDS = 10.0
 MOST_WAITING_TURNS = 600
 """More than a provider keeps for a socket that comes back (500)."""
@@ -63,7 +63,8 @@ class Conversation:
         self._asked = asked
         self._quiet_from = quiet_from
         self._handover = Handover(ingress, setup.call_sid, _opening(setup))
-        self.mouth = Mouth(line, look_after=self._look_after, done=self._done, fault=self._fault)
+        self._tally = Tally(ingress.deliveries, setup.call_sid)
+        self.mouth = Mouth(line, look_after=self._look_after, done=self._done, fault=self._fault, tally=self._tally)
         self._resumption = Resumption(ingress, setup, line, self.mouth, self._handover)
         self._session_id = setup.session_id
         self._ids = TurnIds()
@@ -158,7 +159,9 @@ class Conversation:
                 self.mouth.decide()
             if is_over:
                 await self.mouth.farewell(twiml.GOODBYE)
-            elif pending is not None and not self._is_closing:
+            elif pending is not None:
+                self._tally.handed_over(turn)
+            if pending is not None and not self._is_closing:
                 self.mouth.speak(Speech(turn.turn_id, pending, turn))
 
     async def _begin(self) -> None:
@@ -235,6 +238,7 @@ class Conversation:
         if replacement is not None:
             speech.pending = replacement
         elif silent_seconds > max(self._ingress.pace.hold, self._patience):
+            self._tally.unanswered(speech)
             await self._surrender("No worker answered the turn")
 
     async def _filling(self, work: Coroutine[Any, Any, T], is_silent: Callable[[], bool]) -> T:
@@ -271,12 +275,6 @@ class Conversation:
             gathers = [action for action in result.reply.actions if isinstance(action, Gather)]
             self._asked(gathers[-1] if gathers else Gather())
         self._handover.remember()
-        if speech.turn is None:
-            return
-        seconds = (clock.utc_now() - speech.turn.received_at).total_seconds()
-        self._ingress.metrics.turn_answered(channel=CHANNEL, outcome=result.outcome, seconds=max(seconds, 0.0))
-        extra = {"turn_id": result.turn_id, "outcome": result.outcome, "seconds": round(seconds, 4)}
-        self._log(logging.INFO, "Turn answered", action="turn.answered", **extra)
 
     def _fault(self) -> None:
         self._line.give_up(1011, "the session cannot go on")

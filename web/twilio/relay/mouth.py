@@ -15,6 +15,7 @@ from web.twilio.relay import outbound
 from web.twilio.relay.hearing import SpeakingClock
 from web.twilio.relay.line import Line, LineLost
 from web.twilio.relay.speech import Speech, heard_of
+from web.twilio.relay.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Mouth:
     """Sends the text and actions of speeches, in order.
 
     `look_after` is told of a speech that is silent, and for how many seconds; `done` gets each result. `fault` is
-    called when the line is lost or something unforeseen happened.
+    called when the line is lost or something unforeseen happened. `tally` counts what is said.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Mouth:
         look_after: LookAfter,
         done: Callable[[Speech, TurnResult], None],
         fault: Callable[[], None],
+        tally: Tally | None = None,
     ) -> None:
         self.clock = SpeakingClock()
         self.latest: Speech | None = None
@@ -57,6 +59,7 @@ class Mouth:
         self._look_after = look_after
         self._done = done
         self._fault = fault
+        self._tally = tally or Tally(None, "")
         self._speeches: deque[Speech] = deque()
         self._current: Speech | None = None
         self._task: asyncio.Task[None] | None = None
@@ -111,6 +114,7 @@ class Mouth:
             cut.heard = heard_of(cut, heard, unspoken)
         if cut is not None and cut is self._current and cut.leaving is None and self._task is not None:
             self._task.cancel()
+            self._tally.answered(cut)
         return cut
 
     async def leave(self, action: Action) -> None:
@@ -183,6 +187,7 @@ class Mouth:
         assert result is not None, "tokens end with the result"
         self._overlap = result.overlap or self._overlap
         self._done(speech, result)
+        self._tally.answered(speech)
         await self._end_utterance(speech)
         if result.outcome in ("interrupted", "dropped") or self._gives_way(speech):
             return
@@ -195,6 +200,7 @@ class Mouth:
         for part in parts:
             await self._perform(speech, part)
         await self._end_utterance(speech)
+        self._tally.repeated(speech)
         await self._finish(speech, actions)
 
     async def _finish(self, speech: Speech, actions: Iterable[Action]) -> None:
@@ -259,6 +265,7 @@ class Mouth:
         self.clock.sent(text)
         speech.said += text
         await self._line.send(*outbound.tokens(text, speech=speech.manner))
+        self._tally.first_word(speech)
 
     async def _end_utterance(self, speech: Speech) -> None:
         if speech.is_open:
