@@ -54,12 +54,17 @@ def _odd_json(redis: Any, key: str) -> None:
     redis.set(key, '{"running": NaN, "agent": "\\ud800", "fingerprint": [1]}')
 
 
+def _call_sid(key: str) -> str:
+    """Whose state it is to be."""
+    return key.removeprefix("{").removesuffix("}:new").removeprefix(keys.STATE_PREFIX)
+
+
 def _no_version(redis: Any, key: str) -> None:
-    redis.set(key, f'{{"call_sid": "{key.removeprefix(keys.STATE_PREFIX)}", "turns": []}}')
+    redis.set(key, f'{{"call_sid": "{_call_sid(key)}", "turns": []}}')
 
 
 def _other_version(redis: Any, key: str) -> None:
-    redis.set(key, f'{{"version":1,"version":7,"call_sid":"{key.removeprefix(keys.STATE_PREFIX)}"}}')
+    redis.set(key, f'{{"version":1,"version":7,"call_sid":"{_call_sid(key)}"}}')
 
 
 def _another_call(redis: Any, key: str) -> None:
@@ -102,9 +107,10 @@ class Damage:
 
     def do(self, redis: Any, key: str) -> None:
         """Put it there, with a time to live."""
-        redis.delete(key)
-        self.write(redis, key)
-        redis.expire(key, LIFE_SECONDS)
+        aside = (key if key.startswith("{") else "{" + key + "}") + ":new"  # the product may write to the key meanwhile
+        self.write(redis, aside)
+        redis.expire(aside, LIFE_SECONDS)
+        redis.rename(aside, key)
 
 
 _OF_CALL = ("state", "inbox", "turns", "lease", "listeners")

@@ -46,6 +46,8 @@ async def answer(turn, state):
             await asyncio.sleep(0.01)
     yield f"you said {turn.text}"
 """
+WORKER = {"AGENT": "trial_agents:answer", "STATE_TTL_SECONDS": "100"}
+"""States live as long as the dispatcher's."""
 ANSWERED = ("replied", "failed")
 _numbers = itertools.count()
 
@@ -58,7 +60,9 @@ class Place:
         self.raw = raw
         (directory / "trial_agents.py").write_text(AGENTS)
         self.directory = directory
-        self.worker = WorkerProcess(directory, redis_url=url, agents=directory, AGENT="trial_agents:answer")
+        self.worker = WorkerProcess(
+            directory, redis_url=url, agents=directory, STATE_TTL_SECONDS="100", AGENT="trial_agents:answer"
+        )
 
 
 @pytest.fixture(scope="module", params=["one server", "a cluster"])
@@ -163,7 +167,6 @@ async def test_a_damaged_lease_costs_no_other_call_its_lease(
     running = [place.directory / f"{call_sid}.running" for call_sid in (bad, good)]
     await wait_until(lambda: all(path.exists() for path in running), "the agents run")
     lease = keys.call(bad).lease
-    place.raw.delete(lease)
     place.raw.set(lease, "no lease", ex=600)
     until = place.raw.hget(keys.call(good).lease, "until")
     # Longer than a lease without a renewal.
@@ -240,7 +243,9 @@ async def test_workers_that_cannot_claim_make_the_system_unhealthy(start_redis: 
     server = start_redis()
     raw: BlockingRedis = server.client()
     (tmp_path / "trial_agents.py").write_text(AGENTS)
-    with WorkerProcess(tmp_path, redis_url=server.url, agents=tmp_path, AGENT="trial_agents:answer") as worker:
+    with WorkerProcess(
+        tmp_path, redis_url=server.url, agents=tmp_path, STATE_TTL_SECONDS="100", AGENT="trial_agents:answer"
+    ) as worker:
         raw.execute_command("ACL", "SETUSER", "default", "-del")  # what a claim needs, and no other look at Redis
 
         async def is_unhealthy() -> bool:
