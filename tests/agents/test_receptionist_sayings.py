@@ -55,6 +55,11 @@ TAKEN = [
     ("the third of December at 9", "2026-12-03T09:00:00"),
     ("next Tuesday at two", "2026-12-01T14:00:00"),
     ("I don't mind, any of them", TUESDAY),
+    ("Wednesday would be better than Tuesday", WEDNESDAY),
+    ("the one on Thursday", THURSDAY),
+    ("the 10:30 one", WEDNESDAY),
+    ("tomorrow's fine", TUESDAY),
+    ("tomorrow I can't, the day after", WEDNESDAY),
 ]
 NOT_TAKEN = [
     ("I can't do Tuesday", lambda slot: not slot.startswith("2026-11-24")),
@@ -73,6 +78,8 @@ NOT_TAKEN = [
     ("not in the morning", lambda slot: slot[11:] >= "12"),
     ("after three", lambda slot: slot[11:] >= "15"),
     ("I can't come before noon", lambda slot: slot[11:] >= "12"),
+    ("is there anything earlier than ten?", lambda slot: slot[11:] < "10"),
+    ("do you have something at the weekend", lambda slot: slot.startswith("2026-11-27")),
     ("neither", lambda slot: slot > THURSDAY),
     ("Tuesday the eighth", lambda slot: slot > "2026-12-01"),
 ]
@@ -181,6 +188,15 @@ def test_names_are_taken_as_they_are_said_and_spelled(said: str, name: str | Non
 @pytest.mark.parametrize(("said", "number"), NUMBERS)
 def test_numbers_are_taken_as_they_are_said(said: str, number: str | None) -> None:
     assert number_in(said) == number
+
+
+async def test_a_number_that_is_said_goes_before_the_one_that_calls() -> None:
+    call = Call()
+    await call.turn("started")
+    await call.say("an appointment", "Ann Lee", "my number is double five five, one two three four")
+    assert call.slots["number"] == "5551234"
+    await call.say("change the number", "the one I'm calling from")
+    assert call.slots["number"] == "15550001111"
 
 
 @pytest.mark.parametrize("said", EMERGENCIES)

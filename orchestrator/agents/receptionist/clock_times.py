@@ -5,6 +5,7 @@ from datetime import time
 
 from orchestrator.agents.receptionist.words import number_at, word_at
 
+MOST_OFFERS = 3
 FIRST_MORNING_HOUR = 8  # an hour before it is meant in the afternoon
 _LEADS = frozenset(("at", "around", "about", "by", "after", "before", "until", "till", "than", "from", "past", "make"))
 _MINUTES = (0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55)
@@ -42,7 +43,8 @@ def _from_hour(words: list[str], at: int, hour: int, end: int, is_bare: bool) ->
     half, stop = _half_day(words, after)
     is_certain = half != "" or after > end or word_at(words, end) == "oclock"
     is_led = word_at(words, at - 1) in _LEADS or (word_at(words, at - 2), word_at(words, at - 1)) == ("make", "it")
-    if not (is_certain or is_led or is_bare) or _counts_something(word_at(words, end)):
+    is_hour = is_bare and hour > MOST_OFFERS  # up to that it is one of the offers: "the one on Thursday"
+    if not (is_certain or is_led or is_hour) or _counts_something(word_at(words, end)):
         return None
     return ClockTime(_time(hour, minutes, half), max(stop, after + (word_at(words, after) == "oclock")))
 

@@ -49,7 +49,7 @@ class DayReader:
         return self._one(self.today + timedelta(days=days), end)
 
     def _relative(self, words: list[str], at: int) -> Days | None:
-        at_hand = [word_at(words, at + n) for n in range(5)]
+        at_hand = [word_at(words, at + n).removesuffix("'s") for n in range(5)]
         match at_hand:
             case ["today" | "tonight", *_]:
                 return self._ahead(0, at + 1)
@@ -66,6 +66,9 @@ class DayReader:
                 return self._ahead(number * (7 if unit.startswith("week") else 1), at + 3)
             case ["next" | "following", "week", *_]:
                 return self._next_week(words, at + 2, 1)
+            case ["weekend" | "weekends", *_]:
+                saturday = self._monday(0) + timedelta(days=5)
+                return Days(max(saturday, self.today), saturday + timedelta(days=1), at + 1)
             case ["this", "week", *_]:
                 return Days(self.today, self._monday(1) - timedelta(days=1), at + 2)
         return None

@@ -47,7 +47,7 @@ _NEW_PHRASES_WORDS = """
     i'd i'll prefer want would let's how what maybe could can is
 """
 _NEW_PHRASES = frozenset(_NEW_PHRASES_WORDS.split())
-_BESIDES = frozenset((("other", "than"), ("rather", "than"), ("instead", "of"), ("apart", "from")))
+_BESIDES = frozenset((("other", "than"), ("rather", "than"), ("instead", "of"), ("apart", "from"), ("better", "than")))
 _WITHOUT_HARM = frozenset(
     (
         ("don't", "mind"),
@@ -191,7 +191,12 @@ class MentionReader:
         """Find once what is named where, so that no word has to look through all that follow."""
         size = len(self.words)
         self._is_short = len([word for word in self.words if word not in ENDS and word not in ("the", "please")]) == 1
-        self._found = [*(self._named_at(at) for at in range(size)), None]
+        for at in range(size):
+            found = self._named_at(at)
+            self._found.append(found)
+            if found is not None and isinstance(found[0], Days):
+                self.days = replace(self.days, reference=found[0].last)  # "Tuesday, or the day after"
+        self._found.append(None)
         self._next, self._next_end = [size] * (size + 1), [size] * (size + 1)
         for at in range(size - 1, -1, -1):
             is_end = self.words[at] in ENDS or self.words[at] == "but"

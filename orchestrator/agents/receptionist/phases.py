@@ -60,10 +60,10 @@ def _in_number(dialogue: Dialogue, heard: Heard) -> None:
     if understood.is_doubtful(heard.said) and understood.number_in(heard.text) is None:
         dialogue.miss(phrases.WHY_NUMBER)
         return
-    if understood.means_this_number(heard.said) and len(own) >= MIN_DIGITS:
+    given = spoken_digits(heard.keys or without_addresses(heard.text))
+    if len(given) < LEAST_OF_A_NUMBER and understood.means_this_number(heard.said) and len(own) >= MIN_DIGITS:
         dialogue.take("number", own)
         return
-    given = spoken_digits(heard.keys or without_addresses(heard.text))
     if len(given) < LEAST_OF_A_NUMBER and not notes.number_begun and note_wish(dialogue, heard):
         dialogue.ask_again(phrases.NOTED_WISH)
         return

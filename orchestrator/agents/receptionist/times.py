@@ -114,8 +114,14 @@ def wish_of(mentions: Sequence[Mention]) -> Wish:
         first=max((*since, *(span.first for span in spans)), default=None),
         last=min((*until, *(span.last for span in spans)), default=None),
         earliest=max((at for m, at in clock if m.bound in FROM and not m.is_refused), default=None),
-        latest=min((at for m, at in clock if m.bound in UNTIL and not m.is_refused), default=None),
+        latest=min((_until(m, at) for m, at in clock if m.bound in UNTIL and not m.is_refused), default=None),
     )
+
+
+def _until(mention: Mention, at: time) -> time:
+    """The last minute that is meant: "before ten" leaves ten out."""
+    minutes = at.hour * 60 + at.minute - (mention.bound == "before")
+    return time(minutes // 60, minutes % 60) if minutes >= 0 else at
 
 
 def _each(days: Days) -> list[date]:
