@@ -7,6 +7,7 @@ import pytest
 from support.ingress import said, verbs
 from support.waiting import wait_until
 
+from orchestrator import clock
 from orchestrator.conversation.actions import Play, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -26,16 +27,23 @@ async def patient(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         yield f"You said {turn.text}."
 
 
+passed = [0.0]
+"""How much time has been let pass, in seconds."""
+
+
 def pass_time(ingress: Any, seconds: float) -> None:
-    """Let the states be so much older; what looks after calls sees it at once."""
+    """Let everything be so much older; what looks after calls sees it at once."""
     before = ingress.runtime.states._clock
     ingress.runtime.states._clock = lambda: before() + seconds
+    passed[0] += seconds
 
 
 @pytest.fixture(autouse=True)
 def watchful(monkeypatch):
     """Calls are looked after all the time, not each minute."""
     monkeypatch.setattr(in_process, "CLEAN_UP_EVERY_SECONDS", 0.02)
+    passed[0], real = 0.0, clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + passed[0])
 
 
 async def rounds(ingress, number=3):
