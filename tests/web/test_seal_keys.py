@@ -25,8 +25,14 @@ from web.shared_seal import SWITCH_SECONDS, SharedSeal
 from web.twilio.held_turn import HeldTurn, Seal
 
 KEY = "0123456789abcdef0123456789abcdef"
-TURN = HeldTurn(turn=Turn(turn_id="turn-1", call_sid="CA1", kind="speech", text="my words"), since=time.time())
+TURN = HeldTurn(turn=Turn(turn_id="turn-1", call_sid="CA1", kind="speech", text="my words"), since=0)
 Start = Callable[..., AbstractAsyncContextManager[tuple[Seal, SharedSeal]]]
+
+
+@pytest.fixture(autouse=True)
+def held_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seal that is minutes old is not opened, and a run of all tests takes longer than that."""
+    monkeypatch.setitem(globals(), "TURN", TURN.model_copy(update={"since": time.time()}))
 
 
 @pytest.fixture
