@@ -20,16 +20,19 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test arq-tests check soak format bench lock clean
+.PHONY: help run test redis-versions arq-tests check soak format bench lock clean
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(READY) ## Answer calls here: web, workers and an embedded Redis in one terminal
 	@$(BIN)/voiceagent dev $(ARGS)
 
 test: $(READY) ## Run all tests; they start the servers they need
 	@$(BIN)/python -m pytest $(ARGS)
+
+redis-versions: $(READY) ## Run the tests of Redis on 6.2, 7.0 and 8, as far as packages bring them
+	@PYTHONPATH=tests $(BIN)/python -m versions $(ARGS)
 
 arq-tests: $(STOCK)/.ready ## Run arq's own tests with our worker in the place of arq's
 	@$(STOCK)/bin/python tests/arq/stock_suite.py $(STOCK)/arq-0.28.* $(ARGS)
