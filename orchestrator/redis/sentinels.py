@@ -25,6 +25,10 @@ SILENT_SECONDS = 2.0
 """The same when none of them answers at all; or as long as they wait before they take a master for dead
 (`down-after-milliseconds`), if that is longer: no other can have been named before."""
 
+REJOIN_SECONDS = 3.0
+"""A Sentinel that was without a quorum for long, and has it again, may name the old master until it has heard from the
+others, which tell their news every two seconds: for so long it is not believed, unless it names another."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
@@ -47,19 +51,21 @@ class MasterSearch:
     def __init__(self, sentinels: Sentinel, service: str) -> None:
         self._sentinels = sentinels
         self._service = service
+        self._named: Address | None = None
         self._confirmed_at = 0.0
         self._silent_seconds = SILENT_SECONDS
         self._is_denied = False
+        self._doubted_until = 0.0
 
     def may_be_trusted(self) -> bool:
         """Return whether the master named last can be worked with: a Sentinel with a quorum has named it, or not long
         ago."""
         seconds = time.monotonic() - self._confirmed_at
-        return seconds < (DENIED_SECONDS if self._is_denied else self._silent_seconds)
+        return seconds < (DENIED_SECONDS if self._is_denied or self._is_in_doubt else self._silent_seconds)
 
     def refusal(self) -> MasterNotFoundError:
         """Return the error for who wants to work with it all the same."""
-        reason = "have no quorum" if self._is_denied else "do not answer"
+        reason = "have no quorum" if self._is_denied or self._is_in_doubt else "do not answer"
         return MasterNotFoundError(f"No master found for {self._service!r}, as its Sentinels {reason}")
 
     async def master(self) -> Address:
@@ -74,22 +80,30 @@ class MasterSearch:
         if others and not any(answer.is_entitled and answer.address for _, answer in answers):
             more, more_errors = await self._ask(others)
             answers, errors = answers + more, errors + more_errors
-        self._take_notice([answer for _, answer in answers])
-        for sentinel, answer in answers:
-            if answer.is_entitled and answer.address is not None:
+        entitled = [(sentinel, answer) for sentinel, answer in answers if answer.is_entitled]
+        self._take_notice([answer for _, answer in answers], [answer for _, answer in entitled])
+        for sentinel, answer in entitled:
+            if answer.address is not None and not (self._is_in_doubt and answer.address == self._named):
                 self._ask_first(sentinel)
+                self._named, self._confirmed_at, self._doubted_until = answer.address, time.monotonic(), 0.0
                 return answer.address
-        if self._is_denied:
+        if self._is_denied or self._is_in_doubt:
             raise self.refusal()
         reasons = f" : {', '.join(errors)}" if errors else ""
         raise MasterNotFoundError(f"No master found for {self._service!r}{reasons}")
 
-    def _take_notice(self, answers: list[_Answer]) -> None:
-        entitled = [answer.down_after_seconds for answer in answers if answer.is_entitled]
-        self._is_denied = not entitled and any(answer.knows_service for answer in answers)
+    @property
+    def _is_in_doubt(self) -> bool:
+        return time.monotonic() < self._doubted_until
+
+    def _take_notice(self, answers: list[_Answer], entitled: list[_Answer]) -> None:
         if entitled:
-            self._confirmed_at = time.monotonic()
-            self._silent_seconds = max(SILENT_SECONDS, *entitled)
+            if self._is_denied and not self.may_be_trusted():
+                self._doubted_until = time.monotonic() + REJOIN_SECONDS
+            elif not self._is_in_doubt:
+                self._confirmed_at = time.monotonic()
+            self._silent_seconds = max(SILENT_SECONDS, *(answer.down_after_seconds for answer in entitled))
+        self._is_denied = not entitled and any(answer.knows_service for answer in answers)
 
     def _ask_first(self, sentinel: Any) -> None:
         everybody = self._sentinels.sentinels

@@ -55,6 +55,29 @@ async def test_a_master_whose_sentinels_have_lost_their_quorum_is_left_until_the
     await wait_until(is_taken, "two of three are enough")
 
 
+async def test_sentinels_that_have_their_quorum_again_are_believed_once_they_have_heard_each_other(
+    topology, redis, monkeypatch
+):
+    search = redis.connection_pool._search
+    address = await search.master()
+    for sentinel in topology.sentinels[1:]:
+        sentinel.pause()
+    await wait_until(refusal_of(redis), "the master is left")
+    monkeypatch.setattr(sentinels, "REJOIN_SECONDS", 3600.0)
+    topology.sentinels[1].resume()
+
+    async def has_quorum() -> bool:
+        await refusal_of(redis)()
+        return search._doubted_until > 0
+
+    await wait_until(has_quorum, "there is a quorum again")
+    for _ in range(3):
+        assert "do not reach a quorum" in await refusal_of(redis)()
+    monkeypatch.setattr(search, "_named", ("127.0.0.1", 1))
+    assert await search.master() == address, "who names another has heard the news"
+    assert not await refusal_of(redis)()
+
+
 async def test_a_master_is_left_when_no_sentinel_has_answered_for_too_long(topology, redis, monkeypatch):
     for sentinel in topology.sentinels:
         sentinel.pause()
@@ -84,10 +107,12 @@ async def test_silent_sentinels_are_waited_for_as_long_as_no_other_master_can_ha
 
 
 async def test_a_sentinel_that_forbids_the_question_is_trusted(topology, redis):
+    port = topology.master().port
+    allowed = ("-sentinel", "+sentinel|get-master-addr-by-name", "+sentinel|master")
     for sentinel in topology.sentinels:
-        sentinel.client().execute_command("ACL SETUSER", "default", "-sentinel|ckquorum")
+        sentinel.client().execute_command("ACL SETUSER", "default", *allowed)
     search = redis.connection_pool._search
-    assert await search.master() == ("127.0.0.1", topology.master().port)
+    assert await search.master() == ("127.0.0.1", port)
 
 
 async def test_a_sentinel_that_knows_another_service_has_no_say_about_this_one(topology, redis):
