@@ -29,7 +29,7 @@ run: $(READY) ## Answer calls here: web, workers and an embedded Redis in one te
 	@$(BIN)/voiceagent dev $(ARGS)
 
 test: $(READY) ## Run all tests; they start the servers they need
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 redis-versions: $(READY) ## Run the tests of Redis on 6.2, 7.0 and 8, as far as packages bring them
 	@PYTHONPATH=tests $(BIN)/python -m versions $(ARGS)
