@@ -1,6 +1,7 @@
 """The soak must end whatever becomes of its faults, and find fault with the product alone."""
 
 import asyncio
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,14 +95,19 @@ def record(exchange: Exchange, outcome: str, reply: str, heard: str | None = Non
     return {"kind": kind, "text": exchange.text, "outcome": outcome, "heard": heard, "reply": {"text": reply}}
 
 
-def cut_off_call(after: list[HeardWord]) -> Verdict:
-    """What is found about a call whose caller spoke over the first reply at 10.0, and heard `after` from then on."""
+def cut_off_call(after: list[HeardWord], *, over_is_lost: bool = False) -> Verdict:
+    """What is found about a call whose caller spoke over the first reply at 10.0, and heard `after` from then on.
+
+    With `over_is_lost` what they said then never reached the state, and they said something else afterwards.
+    """
     journal = CallJournal("CA1", "relay")
     said = heard(1, range(4), 9.0)
     journal.words = [*said, *after, *heard(2, range(WORDS), 90.0)]
+    journal.sessions = max(word.session for word in journal.words)
     first = Exchange("number-1", "number 1", 8.0, number=1, heard="cut off", cut_at=10.0, cut_in=1)
     second = Exchange("number-2", "number 2", 10.0, number=2, heard="reply", answered_at=91.0)
-    journal.exchanges = [first, second]
+    over = [Exchange("number-7", "number 7", 10.0, number=7)] if over_is_lost else []
+    journal.exchanges = [first, *over, second]
     verdict = Verdict()
     whole = text_of(heard(2, range(WORDS), 0.0))
     compare_relay(
@@ -118,6 +124,25 @@ def test_words_that_were_sent_before_the_interruption_arrived_are_no_finding_how
 
 def test_words_that_were_sent_after_the_interruption_arrived_are_a_finding_however_early():
     assert len(cut_off_call(heard(1, range(4, 5), 10.01)).dead) == 1
+
+
+def over_new_sockets() -> list[HeardWord]:
+    """The rest of the reply, said again over two sockets that follow."""
+    return [dataclasses.replace(word, session=session) for session in (2, 3) for word in heard(1, range(WORDS), 20.0)]
+
+
+def test_a_reply_is_said_again_where_the_interruption_of_it_was_lost_with_its_socket():
+    verdict = cut_off_call(over_new_sockets(), over_is_lost=True)
+    assert verdict.findings == []
+    assert verdict.relay["interruptions lost with their socket"] == 1
+
+
+def test_a_reply_that_is_said_again_though_the_words_over_it_are_in_the_state_is_a_finding():
+    assert len(cut_off_call(over_new_sockets()).dead) == 1
+
+
+def test_a_reply_that_goes_on_over_the_socket_into_which_its_caller_spoke_is_a_finding():
+    assert len(cut_off_call(heard(1, range(4, 8), 12.0), over_is_lost=True).dead) == 1
 
 
 async def test_nothing_is_said_into_a_dead_line(monkeypatch):

@@ -1,6 +1,6 @@
 """The audit of a call on a relay: each word that was heard tells which run of the agent has said it."""
 
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, zip_longest
 from typing import Any
 
 from soak.journal import CallJournal, Exchange, HeardWord
@@ -17,9 +17,11 @@ def compare_relay(journal: CallJournal, turns: list[Record], verdict: Verdict) -
     verdict.relay["sockets dropped by callers"] += journal.drops
     spoken = [record for record in turns if record["kind"] in ("started", "speech")]
     _compare_order(journal, spoken, verdict)
-    for exchange in journal.exchanges:
+    known = {record["text"] for record in spoken}
+    for exchange, following in zip_longest(journal.exchanges, journal.exchanges[1:]):
         records = [record for record in spoken if record["text"] == exchange.text]
-        _compare(journal, exchange, records, verdict)
+        said_over = following if following is not None and following.text not in known else None
+        _compare(journal, exchange, records, verdict, lost_words=said_over)
     for earlier, later in pairwise(journal.words):
         if later.word.number < earlier.word.number:
             outcomes = {r["text"]: (r["outcome"], r["heard"]) for r in spoken}
@@ -37,7 +39,10 @@ def _compare_order(journal: CallJournal, spoken: list[Record], verdict: Verdict)
         kind.append(f"{journal.call_sid}: sent {sent}, recorded {recorded}")
 
 
-def _compare(journal: CallJournal, exchange: Exchange, records: list[Record], verdict: Verdict) -> None:
+def _compare(
+    journal: CallJournal, exchange: Exchange, records: list[Record], verdict: Verdict, *, lost_words: Exchange | None
+) -> None:
+    """`lost_words` is what the caller said next, if it never reached the state."""
     where = f"{journal.call_sid}: {exchange.turn_id}"
     heard = [word for word in journal.words if word.word.number == exchange.number]
     if not records:
@@ -50,7 +55,7 @@ def _compare(journal: CallJournal, exchange: Exchange, records: list[Record], ve
     record = records[0]
     if exchange.heard == "cut off":
         verdict.relay["replies cut off"] += 1
-        _compare_cut(where, journal, exchange, record, heard, verdict)
+        _compare_cut(where, journal, exchange, record, heard, verdict, lost_words)
     elif exchange.heard == "reply" and record["outcome"] == "replied":
         _compare_text(where, record, heard, verdict)
     _compare_runs(where, record, heard, verdict)
@@ -67,20 +72,34 @@ def _compare_text(where: str, record: Record, heard: list[HeardWord], verdict: V
 
 
 def _compare_cut(
-    where: str, journal: CallJournal, exchange: Exchange, record: Record, heard: list[HeardWord], verdict: Verdict
+    where: str,
+    journal: CallJournal,
+    exchange: Exchange,
+    record: Record,
+    heard: list[HeardWord],
+    verdict: Verdict,
+    lost_words: Exchange | None,
 ) -> None:
     """After the interruption nothing is heard but what had been sent before it arrived, and is counted. The state keeps
-    what the provider said."""
+    what the provider said.
+
+    Was the socket lost into which the caller spoke, and with it their words, then nobody knows of the interruption: the
+    reply is said again over the sockets that follow, until it was surely heard.
+    """
     assert exchange.cut_at is not None
     after = [word for word in heard if word.at > exchange.cut_at]
     late = [word for word in after if not word.unaware]
     verdict.relay["words in flight at an interruption"] += len(after) - len(late)
     told = [word for word in words_in(exchange.utterance or "") if word.number == exchange.number]
     kept = words_in(record["heard"] if record["heard"] is not None else record["reply"]["text"])
-    if late and late[0].session > exchange.cut_in and all(word.word in kept for word in late):
-        verdict.relay["interruptions lost with their socket"] += 1  # nobody was there to hear it
+    if late and late[0].session > exchange.cut_in and lost_words is not None:
+        verdict.relay["interruptions lost with their socket"] += 1
     elif late:
-        verdict.dead.append(f"{where} was cut off at {exchange.cut_at}, and heard later: {late}")
+        times = [(word.word.place, word.at, word.session) for word in late]
+        verdict.dead.append(
+            f"{where} was cut off at {exchange.cut_at} in session {exchange.cut_in}, and heard later: {times}; "
+            f"recorded {record['outcome']}, heard {record['heard']!r}; sent {journal.exchanges}"
+        )
     if told and exchange.cut_in == journal.sessions and kept[-len(told) :] != told:
         verdict.wrong.append(f"{where} was heard as {exchange.utterance!r}, and the state says {record}")
 
