@@ -5,6 +5,7 @@ Numbers are understood by the library `phonenumbers`, which is imported when the
 
 import string
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 MOST_CHARACTERS = 255
 """Of an address; the provider's limit for SIP."""
@@ -18,6 +19,8 @@ as the letters on a telephone's keys. Twilio sends the first."""
 _SEPARATORS = frozenset(" \t\u00a0\u202f()-./\u2010\u2011\u2013")
 _IDENTITY = frozenset(string.ascii_letters + string.digits + "_.@+-")
 _NOT_IN_ADDRESSES = frozenset("<>\"'\\`{}|^")
+_NOT_IN_USERS = frozenset("@?#/[]")
+"""Where a user holds one of these, two readers may find two hosts: `sip:a@10.0.0.1?x=@pbx.example.com`."""
 
 
 def destination(text: str, region: str | None = None) -> str | None:
@@ -96,14 +99,14 @@ class SipAddress:
         if not text.isascii() or not text.isprintable() or set(text) & _NOT_IN_ADDRESSES or " " in text:
             return None
         user, at, place = rest.rpartition("@")
-        if at and not user:
+        if at and (not user or set(user) & _NOT_IN_USERS):
             return None
         place, question, headers = place.partition("?")
         place, *parameters = place.split(";")
         host = _host_of(place)
         if host is None:
             return None
-        pairs = (parameter.partition("=") for parameter in parameters)
+        pairs = (unquote(parameter).partition("=") for parameter in parameters)
         names = (header.partition("=")[0].lower() for header in headers.split("&")) if question else ()
         return cls(host, tuple((name.lower(), value) for name, _, value in pairs), tuple(names))
 

@@ -87,12 +87,18 @@ def _costly_types() -> frozenset[int]:
 
 
 def _is_costly(to: str, kind: int) -> bool:
-    return kind in _costly_types() or to.startswith(("+1900", "+1976"))
+    return kind in _costly_types() or to.startswith(("+1900", "+1976")) or _is_local_premium(to)
+
+
+def _is_local_premium(to: str) -> bool:
+    """The exchange 976 in any area code of North America: charged like +1900, which phonenumbers does not know."""
+    return to.startswith("+1") and to[5:8] == "976"
 
 
 def _is_fictional(to: str) -> bool:
     """Numbers for examples: the area code 555, and 555-01XX in every other of North America."""
-    return to.startswith("+1555") or (to.startswith("+1") and to[5:10] == "55501")
+    is_whole = to.startswith("+1") and len(to) == len("+12125550100")
+    return is_whole and (to.startswith("+1555") or to[5:10] == "55501")
 
 
 def _is_at_home(parsed: "PhoneNumber", caller: str) -> bool:

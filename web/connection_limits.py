@@ -126,6 +126,7 @@ _ADVICE = {
     "body_timeout": "the body did not arrive in time.",
     "write_timeout": "the client does not read its answer.",
     "invalid": "what arrived is not HTTP/1.1.",
+    "upgrade": "what asked for a WebSocket has a body, or a line that is too long.",
 }
 
 

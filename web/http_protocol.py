@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from web.connection_limits import ConnectionLimits
+from web.socket_protocol import AttentiveSocket
 
 Reading = Literal["headers", "body", ""]
 
@@ -20,6 +21,7 @@ _ANSWERS = {
     "header_timeout": (408, "The headers did not arrive in time."),
     "body_timeout": (408, "The body did not arrive in time."),
     "invalid": (400, "This is not HTTP/1.1."),
+    "upgrade": (400, "A WebSocket is opened by a GET without a body, in lines of less than 8 kB."),
 }
 
 
@@ -143,6 +145,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.deadline = 0.0
         self._limits.release(self, self._peer)
         self.handle_websocket_upgrade()
+        socket = self.transport.get_protocol()
+        if isinstance(socket, AttentiveSocket) and socket.is_unreadable:
+            self._limits.refused("upgrade")
+            self._write("upgrade")
+            self.transport.close()
 
     def _exceed(self, reason: str) -> None:
         self._excess = reason
@@ -156,17 +163,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Say why, unless this request or the one before it is being answered, and close."""
         self.deadline = self.loop.time() + self._limits.bounds.write_seconds  # a peer that reads nothing keeps it open
         if self._may_answer():
-            status, sentence = _ANSWERS[reason]
-            body = f"{sentence}\n".encode()
-            retry = b"retry-after: 1\r\n" if status == 503 else b""
-            self.transport.write(
-                STATUS_LINE[status] + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n" + retry
-                + b"content-length: %d\r\n\r\n" % len(body) + body
-            )  # fmt: skip
+            self._write(reason)
         if self.cycle is not None:
             self.cycle.disconnected = True  # the application's answer has nowhere to go
             self.cycle.message_event.set()
         self.transport.close()
+
+    def _write(self, reason: str) -> None:
+        status, sentence = _ANSWERS[reason]
+        body = f"{sentence}\n".encode()
+        retry = b"retry-after: 1\r\n" if status == 503 else b""
+        self.transport.write(
+            STATUS_LINE[status] + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n" + retry
+            + b"content-length: %d\r\n\r\n" % len(body) + body
+        )  # fmt: skip
 
     def _may_answer(self) -> bool:
         if self._reading == "body":

@@ -19,6 +19,14 @@ class AttentiveSocket(WebSocketsSansIOProtocol):
 
     has_returned = False
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether what asked for the upgrade cannot open a WebSocket: it has a body, or a line that is too long.
+
+        uvicorn does not look at that, tells nobody, and would leave the connection open for good.
+        """
+        return self.conn.handshake_exc is not None and not self.handshake_initiated
+
     async def send(self, message: ASGISendEvent) -> None:
         """Send; a Close of an open socket leaves the receiving side as it is."""
         is_open = self.handshake_complete and self.initial_response is None and not self.close_sent

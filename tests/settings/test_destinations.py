@@ -78,6 +78,7 @@ def test_without_a_list_ordinary_destinations_may_be_dialled(to: str) -> None:
 @pytest.mark.parametrize("to", [
     "+19005550123", "+19001234567", "+19002345678", "+881612345678", "+870773123456", "+88213123456", "+883510012345",
     "+979123456789", "+878101234567", "+18765551234", "+14735551234", "+46812345678", "+447012345678", "+9647701234567",
+    "+12129761234", "+1212555010", "+121255501000", "+1555123456",
 ])  # fmt: skip
 def test_without_a_list_costly_and_foreign_numbers_may_not_be_dialled(to: str) -> None:
     assert objection(to, HOME, None)
@@ -102,6 +103,20 @@ def test_a_host_in_no_public_network_may_not_be_dialled(host: str) -> None:
     assert not is_public_host(host.strip("[]").rstrip("."))
 
 
+@pytest.mark.parametrize("rest", [
+    "10.0.0.5@", "10.0.0.5?x=@", "10.0.0.5;x=@", "10.0.0.5#@", "10.0.0.5/@", "[::1]@",
+])  # fmt: skip
+def test_an_address_in_which_two_readers_find_two_hosts_is_none(rest: str) -> None:
+    assert SipAddress.of(f"sip:ada@{rest}pbx.example.com") is None
+    assert SipAddress.of(f"sip:{rest}x@pbx.example.com") is None
+    assert objection(f"sip:ada@{rest}pbx.example.com", HOME, ("sip:pbx.example.com",))
+
+
+def test_a_parameter_that_leads_elsewhere_is_known_in_any_spelling() -> None:
+    assert objection("sip:ada@pbx.example.com;m%61ddr=10.0.0.5", HOME, None)
+    assert objection("sip:ada@pbx.example.com;maddr=10%2E0.0.5", HOME, None)
+
+
 def test_a_header_that_leads_elsewhere_may_not_be_sent() -> None:
     assert objection("sip:ada@pbx.example.com?Route=%3Csip:10.0.0.5%3Blr%3E", HOME, None)
 
@@ -115,6 +130,7 @@ def test_a_header_that_leads_elsewhere_may_not_be_sent() -> None:
     ("+881", "+881612345678", True), ("+1", "+19002345678", False), ("+1", "+19001234567", False),
     ("+1900", "+19002345678", True), ("+44", "+447012345678", False), ("+4470", "+447012345678", True),
     (" + 46 , ", "+46812345678", True),
+    ("+1", "+12129761234", False), ("+1212976", "+12129761234", True),
 ])  # fmt: skip
 def test_a_list_says_what_may_be_dialled(allowed: str, to: str, may: bool) -> None:
     assert (objection(to, HOME, dial_prefixes(allowed)) is None) == may

@@ -202,6 +202,8 @@ async def test_what_goes_wrong_is_a_status_and_a_sentence(ingress, error, status
         (b"{}", "", 415, "JSON"),
         (b"{", "application/json", 400, "not JSON"),
         (b"[" * 50_000, "application/json", 400, "not JSON"),
+        (b'{"text": "hi", "more": 1e999}', "application/json", 400, "not JSON"),
+        (b'{"text": "hi", "more": [-1e400]}', "application/json", 400, "not JSON"),
         (b"[]", "application/json", 400, "object"),
         (b'"\xff"', "application/json", 400, "UTF-8"),
         (b'{"text": "\\ud800"}', "application/json", 422, "text"),

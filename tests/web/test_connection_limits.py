@@ -203,6 +203,32 @@ async def test_a_request_that_stays_half_open_is_ended(server, begun, status, re
     writer.close()
 
 
+UPGRADE = (
+    b"Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /ws HTTP/1.1\r\nContent-Length: 3\r\n" + UPGRADE + b"\r\nabc",
+        b"POST /ws HTTP/1.1\r\nContent-Length: 3\r\n" + UPGRADE + b"\r\nabc",
+        b"GET /ws HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + UPGRADE + b"\r\n0\r\n\r\n",
+        b"GET /ws?" + b"a" * 9000 + b" HTTP/1.1\r\n" + UPGRADE + b"\r\n",
+        b"GET /ws HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\n" + UPGRADE + b"\r\n",
+    ],
+    ids=["body", "body of a POST", "chunks", "long URL", "long header"],
+)
+async def test_an_upgrade_that_opens_no_socket_is_refused_and_holds_no_connection(server, sent):
+    async with asyncio.timeout(20):
+        answer = await server.answer(sent)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"A WebSocket is opened by a GET without a body" in answer
+    assert server.refused("upgrade") == 1
+    assert await server.hello() == "hello"
+
+
 async def test_a_body_that_dawdles_after_its_answer_holds_no_connection(server):
     reader, writer = await server.connect(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
     assert b"hello" in await reader.read(1000)

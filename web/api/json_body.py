@@ -1,6 +1,7 @@
 """Reading a JSON object that a stranger sent: bounded in size, time and depth."""
 
 import json
+import math
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -18,7 +19,7 @@ async def json_object(request: Request) -> dict[str, Any]:
         raise HTTPException(415, "Send JSON (Content-Type: application/json).")
     body = await read_body(request)
     try:
-        fields = json.loads(body.decode(), parse_constant=_refuse_constant)
+        fields = json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_finite)
     except UnicodeDecodeError:
         raise HTTPException(400, "The body is not UTF-8.") from None
     except (ValueError, RecursionError):
@@ -42,6 +43,13 @@ def _check_depth(fields: dict[str, Any]) -> None:
             return
         level = below
     raise HTTPException(400, f"The body is nested deeper than {MAX_DEPTH - 1} levels.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("the number is too large to be written as JSON again")
+    return number
 
 
 def _refuse_constant(name: str) -> float:
