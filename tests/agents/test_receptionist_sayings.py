@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.agents.loader import configured_agent
+from orchestrator.agents.receptionist.emergencies import is_emergency
 from orchestrator.agents.receptionist.names import name_in
 from orchestrator.agents.receptionist.times import WEEKDAYS, office_clock, wish_in
-from orchestrator.agents.receptionist.understanding import number_in
+from orchestrator.agents.receptionist.understanding import number_in, plain
 from orchestrator.conversation.actions import Transfer
 from orchestrator.settings import Settings
 
@@ -60,6 +61,12 @@ TAKEN = [
     ("the 10:30 one", WEDNESDAY),
     ("tomorrow's fine", TUESDAY),
     ("tomorrow I can't, the day after", WEDNESDAY),
+    ("I'd prefer Wednesday over Tuesday", WEDNESDAY),
+    ("I prefer Wednesday to Tuesday", WEDNESDAY),
+    ("if not Tuesday then Thursday", THURSDAY),
+    ("the latest one", THURSDAY),
+    ("whatever works", TUESDAY),
+    ("you choose", TUESDAY),
 ]
 NOT_TAKEN = [
     ("I can't do Tuesday", lambda slot: not slot.startswith("2026-11-24")),
@@ -82,6 +89,26 @@ NOT_TAKEN = [
     ("do you have something at the weekend", lambda slot: slot.startswith("2026-11-27")),
     ("neither", lambda slot: slot > THURSDAY),
     ("Tuesday the eighth", lambda slot: slot > "2026-12-01"),
+    ("any day besides Tuesday works", lambda slot: not slot.startswith("2026-11-24")),
+    ("anything apart from Tuesday", lambda slot: not slot.startswith("2026-11-24")),
+    ("I have work on Tuesday", lambda slot: not slot.startswith("2026-11-24")),
+    ("I'm working Tuesday", lambda slot: not slot.startswith("2026-11-24")),
+    ("I'm away on Tuesday", lambda slot: not slot.startswith("2026-11-24")),
+    ("can we skip Tuesday", lambda slot: not slot.startswith("2026-11-24")),
+    ("I'm on holiday until Thursday", lambda slot: slot >= "2026-11-27"),
+    ("between two and four", lambda slot: "14:00" <= slot[11:16] <= "16:00"),
+    ("from two to four", lambda slot: "14:00" <= slot[11:16] <= "16:00"),
+    ("between Wednesday and Thursday", lambda slot: slot[:10] in ("2026-11-25", "2026-11-26")),
+    ("the first or the second", lambda slot: slot in (TUESDAY, WEDNESDAY)),
+    ("27.11.", lambda slot: slot.startswith("2026-11-27")),
+    ("a week on Tuesday", lambda slot: slot.startswith("2026-12-01")),
+    ("a week tomorrow", lambda slot: slot.startswith("2026-12-01")),
+    ("in a fortnight", lambda slot: slot.startswith("2026-12-07")),
+    ("first thing in the morning", lambda slot: slot[11:] < "12"),
+    ("sorry, what was the second one", lambda slot: slot in (TUESDAY, WEDNESDAY, THURSDAY)),
+    ("what's the first one?", lambda slot: slot in (TUESDAY, WEDNESDAY, THURSDAY)),
+    ("I don't like any of them", lambda slot: slot > THURSDAY),
+    ("both are bad", lambda slot: slot > THURSDAY),
 ]
 NAMES = [
     ("Mr. Thomas Anderson", "Thomas Anderson"),
@@ -102,6 +129,23 @@ NAMES = [
     ("Will Smith", "Will Smith"),
     ("John, no, Joan", "Joan"),
     ("Ann Lee, thanks", "Ann Lee"),
+    ("Smith, John", "John Smith"),
+    ("first name John, last name Smith", "John Smith"),
+    ("last name is Smith, first name is John", "John Smith"),
+    ("Peter, not Paul", "Peter"),
+    ("not Paul, Peter", "Peter"),
+    ("sorry, Peter", "Peter"),
+    ("Bond. James Bond.", "James Bond"),
+    ("I'm called Bob", "Bob"),
+    ("Catherine with a C", "Catherine"),
+    ("Jon without an h", "Jon"),
+    ("Smith hyphen Jones", "Smith-Jones"),
+    ("St. John", "St John"),
+    ("Tom Smith from Acme", "Tom Smith"),
+    ("Ann Lee and my number is 555 123 4567", "Ann Lee"),
+    ("May", "May"),
+    ("no, later", None),
+    ("none of your business", None),
     ("uh", None),
     ("shut up", None),
     ("will you stop", None),
@@ -112,6 +156,11 @@ NUMBERS = [
     ("double oh four four, triple five, one two three four", "00445551234"),
     ("one eight hundred five five five one two one two", "18005551212"),
     ("five five five, no, five five six, one two three four", "5561234"),
+    ("555 123 4567. No, 555 123 4568.", "5551234568"),
+    ("+44 (0)20 7946 0958", "442079460958"),
+    ("quadruple five one two three", "5555123"),
+    ("12/03/1985", None),
+    ("1985-03-12", None),
     ("it's 555-123-4567 extension 12", "5551234567"),
     ("ann1234567@example.com", None),
     ("ann one two three four five six seven at example dot com", None),
@@ -122,6 +171,40 @@ EMERGENCIES = [
     "my husband is unconscious",
     "she can't breathe",
     "call an ambulance",
+    "my chest feels tight",
+    "there is a pressure in my chest",
+    "I'm struggling to breathe",
+    "she is short of breath",
+    "I'm bleeding",
+    "there's blood everywhere",
+    "the bleeding won't stop",
+    "I don't want to live anymore",
+    "I am going to hurt myself",
+    "I took too many pills",
+    "my baby swallowed a battery",
+    "I don't know what to do, he won't wake up",
+    "my wife fainted",
+    "half of his face is numb",
+    "there's been a car accident",
+    "he has no pulse",
+    "my throat is swelling",
+    "someone is breaking in",
+    "I smell gas",
+    "nine one one",
+    "it's no emergency, but my chest hurts",
+]
+
+NO_EMERGENCIES = [
+    "it's not an emergency",
+    "I don't have chest pain",
+    "I'm not bleeding",
+    "my gums are bleeding",
+    "I'm dying to see the doctor",
+    "a check-up after my heart attack",
+    "he had a stroke last year",
+    "I can't move my appointment",
+    "my tooth has broken in half",
+    "my emergency contact is my wife",
 ]
 
 
@@ -197,6 +280,11 @@ async def test_a_number_that_is_said_goes_before_the_one_that_calls() -> None:
     assert call.slots["number"] == "5551234"
     await call.say("change the number", "the one I'm calling from")
     assert call.slots["number"] == "15550001111"
+
+
+@pytest.mark.parametrize("said", NO_EMERGENCIES)
+def test_who_tells_of_no_danger_is_not_warned(said: str) -> None:
+    assert not is_emergency(plain(said))
 
 
 @pytest.mark.parametrize("said", EMERGENCIES)
@@ -314,3 +402,39 @@ def test_the_office_goes_by_its_own_time(zone: str) -> None:
 def test_a_zone_or_number_that_cannot_be_meant_is_refused(name: str, value: str) -> None:
     with pytest.raises(ValueError, match="wants"):
         Settings(_env_file=None, **{name: value})
+
+
+async def test_a_number_that_was_read_back_wrong_is_corrected_and_is_no_reason() -> None:
+    call = Call()
+    await call.turn("started")
+    await call.say("an appointment", "Ann Lee", "555 123 4567", "no, it's 555 123 4568")
+    assert (call.slots["number"], call.slots.get("reason"), call.state.phase) == ("5551234568", None, "reason")
+
+
+async def test_what_is_to_be_passed_on_is_a_message() -> None:
+    call = Call()
+    await call.turn("started")
+    await call.say("tell the doctor I'll be late", "Ann Lee", "555 123 4567")
+    assert (call.slots["reason"], call.state.phase) == ("tell the doctor I'll be late", "confirm")
+    assert call.slots["wants_message"]
+
+
+async def test_a_name_and_a_number_in_one_breath_are_both_taken() -> None:
+    call = Call()
+    await call.turn("started")
+    await call.say("an appointment", "Ann Lee and my number is 555 123 4567")
+    assert (call.slots["name"], call.slots["number"]) == ("Ann Lee", "5551234567")
+
+
+@pytest.mark.parametrize("said", ["cancel", "I don't want an appointment any more"])
+async def test_who_wants_no_appointment_after_all_gets_none(ready: Call, said: str) -> None:
+    await ready.say(said)
+    assert (ready.state.phase, ready.slots.get("appointment")) == ("more", None)
+
+
+@pytest.mark.parametrize("said", ["transfer me", "I don't want to talk to a machine", "reception please"])
+async def test_who_wants_no_program_gets_a_person(said: str) -> None:
+    call = Call(transfer_to="+15557654321")
+    await call.turn("started")
+    await call.say(said)
+    assert [type(action) for action in call.actions] == [Transfer]

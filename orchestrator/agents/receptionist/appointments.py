@@ -13,6 +13,11 @@ from orchestrator.agents.receptionist.times import Wish, wish_of
 
 _EARLIER = re.compile(r"\b(earlier|sooner|before)\b")
 _LATER = re.compile(r"\b(later|after|next|other|another|different|else|more)\b")
+_REFUSAL = re.compile(
+    r"\b((don'?t|doesn'?t|didn'?t|won'?t|can'?t|not) (like|want|suit|work|do|make|come)|(is|are) (all )?(bad"
+    r"|no good))\b"
+)
+"""What refuses all that was offered: "I don't like any of them", "both are bad"."""
 _OPTION = re.compile(r"\b(one|option|choice|number|offer|slot|appointment|time)\b")
 
 
@@ -21,6 +26,9 @@ def in_appointment(dialogue: Dialogue, heard: Heard) -> None:
     today, offered, avoided = dialogue.now.date(), dialogue.notes.offered, dialogue.notes.avoided
     if heard.keys:
         _take_offer(dialogue, int(heard.keys) - 1 if heard.keys in ("1", "2", "3") else len(offered))
+    elif understood.asks_what_was(heard.said) and not wish_of(mentioned(dialogue, heard)):
+        dialogue.is_repeating = True
+        dialogue.ask_again(phrases.REPEATING)
     elif take_time(dialogue, heard, agrees=False):
         pass
     elif understood.means_any(heard.said) and offered:
@@ -29,7 +37,7 @@ def in_appointment(dialogue: Dialogue, heard: Heard) -> None:
         earlier = calendar.before(offered, today, avoided)
         others = earlier or offered or calendar.first_offers(today, avoided=avoided)
         dialogue.offer(others, *[phrases.NONE_EARLIER][: not earlier])
-    elif _LATER.search(heard.said) or understood.is_no(heard.said):
+    elif _LATER.search(heard.said) or _REFUSAL.search(heard.said) or understood.is_no(heard.said):
         dialogue.offer(calendar.after(offered, today, avoided))
     elif understood.is_yes(heard.said) and len(offered) == 1:
         dialogue.take("appointment", offered[0])
@@ -45,7 +53,9 @@ def take_time(dialogue: Dialogue, heard: Heard, *, agrees: bool) -> bool:
     wish, notes = wish_of(mentions), dialogue.notes
     chosen, refused = _offers_among(mentions, refused=False), _offers_among(mentions, refused=True)
     offered = notes.offered
-    if chosen and -1 <= chosen[-1] < len(offered) and not wish.names_day:
+    if len(set(chosen)) > 1 and max(chosen) < len(offered) and not wish:
+        dialogue.offer(sorted({offered[n] for n in chosen}))  # "the first or the second"
+    elif chosen and -1 <= chosen[-1] < len(offered) and not wish.names_day:
         _take_chosen(dialogue, heard, wish, chosen[-1])
     elif wish:
         if notes.appointment is not None and wish.is_positive and wish.fits(notes.appointment):

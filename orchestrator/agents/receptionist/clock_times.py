@@ -7,7 +7,9 @@ from orchestrator.agents.receptionist.words import number_at, word_at
 
 MOST_OFFERS = 3
 FIRST_MORNING_HOUR = 8  # an hour before it is meant in the afternoon
-_LEADS = frozenset(("at", "around", "about", "by", "after", "before", "until", "till", "than", "from", "past", "make"))
+_LEADS = frozenset(
+    ("at", "around", "about", "by", "after", "before", "until", "till", "than", "from", "past", "make", "between")
+)
 _MINUTES = (0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55)
 
 
@@ -43,6 +45,8 @@ def _from_hour(words: list[str], at: int, hour: int, end: int, is_bare: bool) ->
     half, stop = _half_day(words, after)
     is_certain = half != "" or after > end or word_at(words, end) == "oclock"
     is_led = word_at(words, at - 1) in _LEADS or (word_at(words, at - 2), word_at(words, at - 1)) == ("make", "it")
+    is_span_end = word_at(words, at - 1) in ("and", "to") and word_at(words, at - 3) in ("between", "from")
+    is_led = is_led or (is_span_end and bool(number_at(words, at - 2)))
     is_hour = is_bare and hour > MOST_OFFERS  # up to that it is one of the offers: "the one on Thursday"
     if not (is_certain or is_led or is_hour) or _counts_something(word_at(words, end)):
         return None

@@ -59,6 +59,10 @@ class DayReader:
                 return self._beside(words, at + 2, 1 if side == "after" else -1)
             case ["following" | "next", "day", *_]:
                 return self._beside(words, at + 2, 1)
+            case ["fortnight", *_]:
+                return self._ahead(14, at + 1)
+            case ["week", *_] if word_at(words, at - 1) in ("a", "one"):
+                return self._week_on(words, at)
             case ["week", "from", *_] | ["week", "after", "next", *_]:
                 return self._week_from(words, at)
             case ["in", count, "day" | "days" | "week" | "weeks" as unit, *_] if count in _ONE or count.isdecimal():
@@ -91,12 +95,19 @@ class DayReader:
         return self._one((self.reference or self.today) + timedelta(days=step), end)
 
     def _week_from(self, words: list[str], at: int) -> Days | None:
+        if word_at(words, at + 1) not in ("from", "after"):
+            return None
         if word_at(words, at + 1) == "after":
             return self._next_week(words, at + 3, 2)
         if word_at(words, at + 2) == "now":
             return self._ahead(7, at + 3)
         base = self._simple(words, at + 2)
         return None if base is None else self._one(base.first + timedelta(days=7), base.end)
+
+    def _week_on(self, words: list[str], at: int) -> Days | None:
+        """ "A week on Tuesday", "a week tomorrow"."""
+        base = self._simple(words, at + 1 + (word_at(words, at + 1) == "on"))
+        return self._week_from(words, at) if base is None else self._one(base.first + timedelta(days=7), base.end)
 
     def _weekday(self, words: list[str], at: int) -> Days | None:
         modifier = word_at(words, at) if word_at(words, at) in ("next", "this", "coming") else ""
@@ -145,11 +156,18 @@ class DayReader:
         parts = words[at : at + 5]
         if len(parts) == 5 and parts[1] == parts[3] == "-" and len(parts[0]) == 4 and "".join(parts[::2]).isdecimal():
             return self._next(int(parts[4][:2]), int(parts[2][:2]), None, at + 5)
+        if len(parts) >= 3 and parts[1] == "." and parts[2].isdecimal() and self._is_day_and_month(parts):
+            return self._next(int(parts[0]), int(parts[2]), None, at + 3)
         if len(parts) >= 3 and parts[1] == "/" and (parts[0] + parts[2]).isdecimal():
             first, second = int(parts[0][:2]), int(parts[2][:2])
             month, day = (first, second) if first <= 12 else (second, first)
             return self._next(day, month, None, at + 3)
         return None
+
+    @staticmethod
+    def _is_day_and_month(parts: list[str]) -> bool:
+        """Whether "27.11" is no time, as there is no such hour."""
+        return parts[0].isdecimal() and 23 < int(parts[0][:3]) < 32 and 0 < int(parts[2][:3]) <= 12
 
     def _next(self, number: int, month: int | None, weekday: int | None, end: int) -> Days | None:
         """The next such day; the one on the weekday that was named, if that is near."""

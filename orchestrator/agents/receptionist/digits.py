@@ -15,14 +15,19 @@ _TEEN_WORDS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eig
 _TEENS = {word: str(number) for number, word in enumerate(_TEEN_WORDS.split(), 10)}
 _TENS_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _TENS = {word: str(number) for number, word in enumerate(_TENS_WORDS.split(), 2)}
-_TIMES = {"double": 2, "triple": 3, "treble": 3}
+_TIMES = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
 _FILLERS = frozenset(("and", "uh", "um", "er", "dash", "hyphen", "plus", "then", "area", "code", "so"))
+
+
+_TRUNK_ZERO = re.compile(r"(\+\d{1,3} ?)\(0\)")
+"""The zero that is not dialled behind a country's code: "+44 (0)20"."""
+_DATE = re.compile(r"\b(?:\d{1,2}/\d{1,2}/(?:19|20)?\d\d|(?:19|20)\d\d-[01]\d-[0-3]\d)\b")
 
 
 def spoken_digits(text: str) -> str:
     """The longest run of digits in `text`: "five five five, double two oh" → "555220"; "" if there is none."""
     runs, run, times = [""], "", 1
-    words = re.findall(r"\d+|[^\W\d_]+", text.lower())
+    words = re.findall(r"\d+|[^\W\d_]+", _DATE.sub(" date ", _TRUNK_ZERO.sub(r"\1", text.lower())))
     for word, following in zip(words, [*words[1:], ""], strict=False):
         digits = _digits_of(word, following, has_begun=bool(run))
         if word in _TIMES:
@@ -32,7 +37,7 @@ def spoken_digits(text: str) -> str:
         elif word not in _FILLERS:
             runs.append(run)
             run, times = "", 1
-    return max([*runs, run], key=len)
+    return max(reversed([*runs, run]), key=len)  # of two as long, the later one: it corrects
 
 
 def _digits_of(word: str, following: str, *, has_begun: bool) -> str | None:

@@ -10,44 +10,24 @@ from orchestrator.agents.receptionist.words import ENDS, number_at, word_at
 Part = Literal["morning", "afternoon"]
 Named = Days | ClockTime | Part | int
 Bound = Literal["", "after", "from", "before", "until"]
-_NEGATIONS = frozenset(
-    [
-        "not",
-        "no",
-        "can't",
-        "cannot",
-        "cant",
-        "couldn't",
-        "don't",
-        "dont",
-        "won't",
-        "wouldn't",
-        "isn't",
-        "aren't",
-        "doesn't",
-        "doesnt",
-        "didn't",
-        "except",
-        "excluding",
-        "without",
-        "never",
-        "neither",
-        "nor",
-        "avoid",
-        "unable",
-        "unavailable",
-        "hate",
-    ]
-)
+_NEGATIONS_WORDS = """
+    not no can't cannot cant couldn't don't dont won't wouldn't isn't aren't doesn't doesnt didn't except
+    excluding without never neither nor avoid skip besides unable unavailable hate
+"""
+_NEGATIONS = frozenset(_NEGATIONS_WORDS.split())
 _REFUSALS_WORDS = """
-    bad impossible difficult busy full out unavailable terrible wrong
+    bad impossible difficult busy full out unavailable terrible wrong away working abroad traveling travelling
+    occupied holiday vacation
 """
 _REFUSALS = frozenset(_REFUSALS_WORDS.split())
+_ENGAGEMENTS = frozenset(["work", "meeting", "school", "class", "exam", "wedding", "funeral", "shift"])
 _NEW_PHRASES_WORDS = """
-    i'd i'll prefer want would let's how what maybe could can is
+    i'd i'll prefer want would let's how what maybe could can is then otherwise
 """
 _NEW_PHRASES = frozenset(_NEW_PHRASES_WORDS.split())
-_BESIDES = frozenset((("other", "than"), ("rather", "than"), ("instead", "of"), ("apart", "from"), ("better", "than")))
+_BESIDES = frozenset(
+    (("other", "than"), ("rather", "than"), ("instead", "of"), ("apart", "from"), ("aside", "from"), ("better", "than"))
+)
 _WITHOUT_HARM = frozenset(
     (
         ("don't", "mind"),
@@ -64,6 +44,8 @@ _CORRECTIONS = (
     ("actually",), ("wait",), ("sorry",), ("correction",), ("sorry", "no"), ("no", "no"),
 )  # fmt: skip
 _OFFERS = ("first", "second", "third")
+_COUNTED = frozenset(("week", "weeks", "thing", "half", "quarter", "month", "day", "time"))
+"""What an ordinal counts when it names no offer: "first thing in the morning", "the third week of May"."""
 _SMALL = {"one": 0, "two": 1, "three": 2, "1": 0, "2": 1, "3": 2}
 LAST = -1
 _TURNED: dict[Bound, Bound] = {"after": "until", "from": "before", "before": "from", "until": "after"}
@@ -95,6 +77,7 @@ class MentionReader:
     _is_spent: bool = False  # the negation has met what it refuses
     _clause: int = 0  # the number of the first mention of this clause
     _asked: int = 0  # that of the clause before, if it was a question
+    _ended: int = 0  # where the last mention ended
     _retracted: int = 0  # how many were corrected later
 
     def read(self) -> list[Mention]:
@@ -109,7 +92,7 @@ class MentionReader:
             named, end = found
             bound = self._bound(at)
             self.mentions.append(Mention(named, self._negative, bound))
-            self._is_spent = True
+            self._is_spent, self._ended = True, end
             at = max(end, at + 1)
         corrected = {_kind(mention) for mention in self.mentions[self._retracted :]}
         kept = [mention for mention in self.mentions[: self._retracted] if _kind(mention) not in corrected]
@@ -130,7 +113,9 @@ class MentionReader:
         if pair in _BESIDES or (word == "but" and self._is_exception(at)):
             self._negative, self._is_spent = True, False
             return 2 if pair in _BESIDES else 1
-        if word in _NEGATIONS or (word in _REFUSALS and self._follows_copula(at)):
+        if word in ("over", "to") and self._is_preferred(at):
+            self._negative, self._is_spent = True, False
+        elif word in _NEGATIONS or (word in _REFUSALS and self._follows_copula(at)) or self._is_engagement(at):
             self._negate(at)
         elif word in ENDS or word == "but":
             self._end_clause(at)
@@ -178,9 +163,24 @@ class MentionReader:
         return bool(set(before) & {"any", "anything", "every", "everything", "all", "anytime", "whenever"})
 
     def _follows_copula(self, at: int) -> bool:
-        return bool(set(self.words[max(at - 3, 0) : at]) & {"is", "are", "i'm", "am", "be", "looks", "very"}) or (
+        if word_at(self.words, at - 1) in ("you", "right", "straight", "the", "your"):
+            return False  # "are you working on Tuesday?", "right away"
+        return bool(set(self._before(at)) & {"is", "are", "i'm", "am", "be", "looks", "very", "we're"}) or (
             word_at(self.words, at - 1).endswith("'s")
         )
+
+    def _is_engagement(self, at: int) -> bool:
+        """Whether a word is what keeps the caller: "I have work on Tuesday"."""
+        return self.words[at] in _ENGAGEMENTS and not {"have", "got", "at", "i've"}.isdisjoint(self._before(at))
+
+    def _is_preferred(self, at: int) -> bool:
+        """Whether "to" or "over" is that of "I prefer Wednesday to Tuesday"."""
+        return len(self.mentions) > self._clause and not {"prefer", "rather", "preferred"}.isdisjoint(
+            self.words[max(at - 6, 0) : at]
+        )
+
+    def _before(self, at: int) -> list[str]:
+        return self.words[max(at - 3, 0) : at]
 
     def _retract(self) -> None:
         """What was named so far is corrected by what follows, as far as that is of its kind."""
@@ -229,16 +229,22 @@ class MentionReader:
         bound: Bound = ""
         if last in ("after", "past", "since") or pair == ["later", "than"]:
             bound = "after"
-        elif last == "from":
+        elif (last == "from" and pair not in (["apart", "from"], ["aside", "from"])) or last == "between":
             bound = "from"
         elif last == "before" or pair == ["earlier", "than"]:
             bound = "before"
-        elif last in ("until", "till", "by"):
+        elif last in ("until", "till", "by") or self._ends_span(at):
             bound = "until"
         if bound and self._negative:
             self._negative = False
             return _TURNED[bound]
         return bound
+
+    def _ends_span(self, at: int) -> bool:
+        """Whether what is named is the end of "between two and four"."""
+        joint = at - 1 - (word_at(self.words, at - 1) in ("the", "on"))
+        is_joined = word_at(self.words, joint) in ("and", "to", "through", "-") and bool(self.mentions)
+        return is_joined and self.mentions[-1].bound == "from" and self._ended == joint
 
 
 def _kind(mention: Mention) -> str:
@@ -250,11 +256,15 @@ def _offer_at(words: list[str], at: int, *, is_short: bool) -> tuple[int, int] |
     word, following = words[at], word_at(words, at + 1)
     behind = at + 1 + (following in ("one", "option", "choice", "slot", "time", "date", "appointment"))
     number = number_at(words, at)
+    if number is not None and word_at(words, number.end) in _COUNTED:
+        return None
     if number is not None and number.is_ordinal and number.value <= len(_OFFERS):
         return number.value - 1, number.end + (word_at(words, number.end) in ("one", "option"))
     if word in ("number", "option", "choice") and following in _SMALL:
         return _SMALL[following], at + 2
-    if word in ("last", "latter") and following not in ("week", "time", "name"):
+    if word in ("last", "latter") and following not in ("week", "time", "name", "thing"):
+        return LAST, behind
+    if word == "latest" and word_at(words, at - 1) == "the" and word_at(words, at - 2) != "at":
         return LAST, behind
     if word in ("earliest", "soonest", "former"):
         return 0, behind

@@ -44,11 +44,12 @@ _PARTICLES = frozenset(
 )
 _INTRODUCED = re.compile(
     r"\b(?:my (?:full |first |last )?name is|my name's|the name is|the name's|name to|name is|call me|this is"
-    r"|i am|i'm|it's|it is|that's)"
+    r"|(?:i'm|i am) called|i am|i'm|it's|it is|that's)"
     r"\s(?:spelled |spelt )?",
     re.IGNORECASE,
 )
 _WEAK = ("this is", "i am", "i'm", "it's", "it is", "that's")
+_ANSWERS = ("no,", "no.", "sorry,", "sorry.", "actually,", "actually")
 _FOLLOWED = ("speaking", "here")
 _LEADS = frozenset(
     [
@@ -77,6 +78,16 @@ _LEADS = frozenset(
         "evening",
     ]
 )
+_ALONE = ("May", "Will")
+"""Names that are other words too, and are taken where nothing else is said."""
+MOST_WORDS = 200
+_SAID_HYPHEN = re.compile(r" (?:hyphen|dash) ", re.IGNORECASE)
+_SAID_COMMA = re.compile(r" comma ", re.IGNORECASE)
+_SPELLING_REMARK = re.compile(r",? (?:with|without) (?:an?|one|two|double) [a-z](?:'?s)?(?= |$|[.,!?])", re.IGNORECASE)
+_FIRST = re.compile(r"\b(?:first|given) name(?: is|'s)? ([^\W\d_][\w'-]{0,40})", re.IGNORECASE)
+_LAST = re.compile(r"\b(?:last name|family name|surname)(?: is|'s)? ([^\W\d_][\w'-]{0,40})", re.IGNORECASE)
+_REFUSED_FIRST = re.compile(r"^not [\w'-]{1,40}(?: [\w'-]{1,40})?, (?:but )?|^not [\w'-]{1,40} but ", re.IGNORECASE)
+_REFUSED_LAST = re.compile(r",? not [\w'-]{1,40}[.!]?$", re.IGNORECASE)
 _PIECE = re.compile(r"[^\W\d_][\w'-]*|[^\s\w]|\d+")
 _NO_NAME_WORDS = """
     a about after afraid again an and any appointment are at back bad book booking but bye calling
@@ -98,6 +109,8 @@ _SOMETIMES_NAMES_WORDS = """
 """
 _SOMETIMES_NAMES = frozenset(_SOMETIMES_NAMES_WORDS.split())
 """Names only where they are written as names are, beside another: "Will Smith", and not "will you"."""
+_COURTESIES = frozenset(["thanks", "thank", "you", "please", "sir", "madam", "that", "is", "that's", "it", "all"])
+_NEW_SENTENCE = frozenset(["my", "i", "i'm", "i'd", "i've", "it's", "you", "can", "could", "the", "we", "please"])
 _CORRECTIONS = (
     "no wait",
     "no sorry",
@@ -114,13 +127,32 @@ _CORRECTIONS = (
 
 def name_in(text: str, *, is_expected: bool) -> str | None:
     """Return the caller's name: after an introduction, or all of a short answer to the question for it."""
-    text = text.replace("’", "'").strip()
+    text = _tidied(text)
+    if is_expected and text.rstrip(".!") in _ALONE:
+        return text.rstrip(".!")
+    if (both := _first_and_last(text)) is not None:
+        return both
     if (spelled := spelled_name(text)) and (is_expected or _INTRODUCED.search(text)):
         return _written(spelled.split())
     introduced = _introduced(text, is_expected=is_expected)
     if introduced is not None or not is_expected:
         return introduced
     return _name_of(_corrected(_without_lead(text)[:LONGEST_NAME]), is_whole=True)
+
+
+def _tidied(text: str) -> str:
+    """Return `text` with marks in the place of those that were said, without remarks on its spelling."""
+    text = " ".join(text.replace("’", "'").split()[:MOST_WORDS])
+    text = _SAID_COMMA.sub(", ", _SAID_HYPHEN.sub("-", text))
+    return _SPELLING_REMARK.sub("", text)
+
+
+def _first_and_last(text: str) -> str | None:
+    """Return the name of "first name John, last name Smith", in either order."""
+    first, last = _FIRST.search(text), _LAST.search(text)
+    if first is None or last is None or {first[1].lower(), last[1].lower()} & _NO_NAME:
+        return None
+    return _written([first[1], last[1]])
 
 
 def _introduced(text: str, *, is_expected: bool) -> str | None:
@@ -138,13 +170,14 @@ def _introduced(text: str, *, is_expected: bool) -> str | None:
 
 def _without_lead(text: str) -> str:
     words = text.split()
-    while words and words[0].lower().strip(",.!?") in _LEADS:
+    while words and (words[0].lower().strip(",.!?") in _LEADS or words[0].lower() in _ANSWERS):
         words = words[1:]
     return " ".join(words)
 
 
 def _corrected(text: str) -> str:
     """What follows the last correction: "John, no, Joan"."""
+    text = _REFUSED_LAST.sub("", _REFUSED_FIRST.sub("", text))
     words = text.split()
     plain = [word.lower().strip(",.!?") for word in words]
     for at in range(len(words) - 1, 0, -1):
@@ -163,9 +196,11 @@ def _name_of(text: str, *, is_whole: bool = False) -> str | None:
     for number, word in enumerate(words):
         if word.lower() in _TITLES and not names:
             title = _TITLES[word.lower()]
-        elif word == "." and (title or len(words[number - 1]) == 1):
+        elif word == "." and (title or len(words[number - 1]) == 1 or words[number - 1].lower() in ("st", "jr", "sr")):
             continue  # "Mr. Smith", "John F. Kennedy"
-        elif word == "," and not set(names).isdisjoint(words[number:]):
+        elif word == "," and len(words) == number + 2 and len(names) == 1 and _is_first_name(words, number + 1):
+            return _written([words[number + 1], names[0]])  # "Smith, John"
+        elif word in ",." and not set(names).isdisjoint(words[number:]):
             names = []  # "John, John Smith"
         elif not word[0].isalpha() or _is_no_name(words, number):
             if is_whole and word != "." and not (names and _is_courtesy(words[number:])):
@@ -179,7 +214,15 @@ def _name_of(text: str, *, is_whole: bool = False) -> str | None:
 
 
 def _is_courtesy(words: list[str]) -> bool:
-    return {word.lower() for word in words} <= {",", ".", "thanks", "thank", "you", "please", "sir", "madam"}
+    """Whether what stands behind a name is no part of it, and no reason to doubt it."""
+    plain = [word.lower() for word in words if word not in ",."]
+    if plain[:1] in (["and"], ["from"], ["but"]) and len(plain) > 1:
+        return plain[0] == "from" or plain[1] in _NEW_SENTENCE
+    return set(plain) <= _COURTESIES or (plain[0] in _NEW_SENTENCE and words[0] in ",.") or plain[0] == "the"
+
+
+def _is_first_name(words: list[str], number: int) -> bool:
+    return words[number][:1].isupper() and not _is_no_name(words, number) and words[number].lower() not in _TITLES
 
 
 def _is_no_name(words: list[str], number: int) -> bool:

@@ -31,6 +31,9 @@ def _in_open(dialogue: Dialogue, heard: Heard) -> None:
     elif understood.is_question(heard.said) and (question := understood.reason_in(heard.text, is_expected=True)):
         dialogue.notes.keep("reason", question)
         dialogue.begin_message(phrases.CANNOT_ANSWER)
+    elif understood.asks_to_tell(heard.said) and (message := understood.reason_in(heard.text, is_expected=True)):
+        dialogue.notes.keep("reason", message)
+        dialogue.begin_message(phrases.GLADLY)
     elif _is_name_alone(heard) and (name := name_in(heard.text, is_expected=True)):
         dialogue.take("name", name)
     else:
@@ -46,6 +49,8 @@ def _is_name_alone(heard: Heard) -> bool:
 
 def _in_name(dialogue: Dialogue, heard: Heard) -> None:
     if learn(dialogue, heard):
+        if dialogue.notes.name is None and (name := name_in(heard.text, is_expected=True)):
+            dialogue.notes.keep("name", name)  # "Ann Lee, and my number is …"
         dialogue.ask_next()
     elif not heard.is_angry and (name := name_in(heard.text, is_expected=True)):
         dialogue.take("name", name)
@@ -83,6 +88,10 @@ def _in_number(dialogue: Dialogue, heard: Heard) -> None:
 
 
 def _in_reason(dialogue: Dialogue, heard: Heard) -> None:
+    number = understood.number_in(heard.text)
+    if number is not None and (understood.is_no(heard.said) or understood.field_in(heard.said) == "number"):
+        dialogue.take("number", number)  # "No, it's 555 …": it corrects the number that was read back
+        return
     is_curse = heard.is_angry and len(heard.said.split()) < LEAST_OF_A_REASON
     is_answer = (
         not is_curse and not heard.keys and heard.said not in ("yes", "no") and not understood.is_greeting(heard.said)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from orchestrator.agents.receptionist.addresses import without_addresses
 from orchestrator.agents.receptionist.digits import MIN_DIGITS, spoken_digits
+from orchestrator.agents.receptionist.emergencies import is_emergency
 from orchestrator.agents.receptionist.notes import FieldName
 
 Intent = Literal[
@@ -16,18 +17,8 @@ _PERSON = (
     "|secretary|staff)"
 )
 _TALK = r"\b(speak|talk|speaking|talking)\b.{0,30}\b(doctor|dentist|nurse|hygienist|team|people|man|woman)\b"
-_EMERGENCY = (
-    r"\b(heart attack|stroke|ambulance|can'?t breathe|cannot breathe|(trouble|difficulty|hard) (breathing|to breathe)"
-    r"|(not|isn'?t|stopped) (breathing|responding)|unconscious|passed out|collapsed|chest pains?"
-    r"|pain in (my|his|her|the) chest|bleeding (heavily|badly|to death|out|a lot)|won'?t stop bleeding|severe bleeding"
-    r"|overdosed?|poisoned|suicid(e|al)|kill (myself|himself|herself)|end my life|want to die|dying|choking|seizure"
-    r"|anaphyla\w{0,6}|allergic reaction|on fire|house fire|is a fire|emergency|life threatening"
-    r"|call (nine one one|911|112|999|the police))\b"
-)
-_NO_EMERGENCY = r"\b(no|not an?|isn'?t an?|it'?s not|nothing) (emergency|urgent)\b|\bemergency (contact|number|exit)\b"
 _NUMBER = r"\bnumber\b|\bphone\b|\bdigits?\b"
 _SAID: dict[Intent, str] = {
-    "emergency": _EMERGENCY,
     "wait": r"^(please )?don'?t hang up\b|^(no |oh |um |please )*(wait|hold on|hang on|hold the line"
     r"|(give me |just )?(a|one) (moment|second|minute)|let me (think|see|check|look))"
     r"( please| a (moment|second|minute|sec))*$",
@@ -39,9 +30,13 @@ _SAID: dict[Intent, str] = {
     rf"|^(no )?(can i have |an? |the )*(real |live )?{_PERSON}( please)?$"
     r"|\b(operator|human being|real (person|human))\b"
     rf"|{_TALK}"
-    rf"|\bis (there )?{_PERSON} (there|in|available|around)\b|\bput me through\b|\bconnect me\b",
-    "bye": r"\b(bye|goodbye|hang up|see you|have a (nice|good) (day|one)|never ?mind|forget it)\b",
-    "cancel": r"\bcancel (it|that|this|(my |an |the )?(booking|appointment|visit))\b",
+    rf"|\bis (there )?{_PERSON} (there|in|available|around)\b|\bput me through\b|\b(connect|transfer) me\b"
+    r"|\b(stop|don'?t want to|not) (talk|talking|speak|speaking) (to|with) "
+    r"(a |this |the )?(machine|robot|computer|bot)\b|^(the )?reception( please)?$",
+    "bye": r"\b(bye|goodbye|hang up|see you|(i'?ll|i will|let me) (call|ring) (you )?(back|again)( later)?$"
+    r"|have a (nice|good) (day|one)|never ?mind|forget it)\b",
+    "cancel": r"^((please|just|no) )*cancel( please)?$|\b(don'?t|no longer) (want|need) (an?|the|my|this|that) "
+    r"(booking|appointment|visit)\b|\bcancel (it|that|this|(my |an |the )?(booking|appointment|visit))\b",
     "earlier_booking": r"\b(reschedule|move) (my |an |the )?(booking|appointment|visit|it)\b"
     r"|\b(can'?t|cannot|unable to|able to) (make|keep|attend|come to|get to) (it to )?(my|the|our) "
     r"(booking|appointment|visit)\b"
@@ -50,11 +45,11 @@ _SAID: dict[Intent, str] = {
     "change": r"\b(change|correct) (that|it|this|something"
     r"|(the|my) (name|number|phone|reason|time|day|date|appointment|message|slot))\b|\bgo back\b|^(no )?change$"
     r"|\b(that'?s|is|was|it'?s) (wrong|incorrect|not (quite )?(right|correct))\b"
+    r"|\b(that|it|this) isn'?t (quite )?(right|correct)\b"
     r"|^(no )?(wrong|incorrect|not (quite )?(right|correct))\b",
     "booking": r"\b(appointment|book|booking|schedule|see (the|a) (doctor|dentist)|come in|visit)\b",
 }
 _INTENTS = {intent: re.compile(pattern) for intent, pattern in _SAID.items()}
-_NOT_EMERGENCY = re.compile(_NO_EMERGENCY)
 _CHANGEABLE: dict[FieldName, re.Pattern[str]] = {
     "name": re.compile(r"\bname\b|\bspelled\b"),
     "number": re.compile(_NUMBER),
@@ -75,10 +70,19 @@ _QUESTION = re.compile(
     r"^((hi|hello|hey|um|uh|well|so|ok|okay) )*(are|is|do|does|did|how|what|when|where|which|who|why)\b"
     r"(?!.{0,200}\b(free|available|slots?|openings?(?! (hours|times)))\b)"
 )
-_WHAT_WAS = re.compile(r"^((sorry|and|oh|um|uh|wait|so) )*(what|which|when)\b.{0,80}\b(was|is|were|did|again)\b")
+_WHAT_WAS = re.compile(
+    r"^((sorry|and|oh|um|uh|wait|so) )*((what|which|when)\b.{0,80}\b(was|is|were|did|again)|what's|when's)\b"
+)
+_TELL = re.compile(
+    r"\b(tell|let|inform|remind) (the|my|him|her|them|everybody|everyone|dr|doctor|mr|mrs|ms)\b.{0,200}\b(i"
+    r"|i'm|i'll|we|that)\b"
+)
 _DOUBT = re.compile(r"\bwhy\b|\bwhat\b.{0,80}\bfor\b|\b(don'?t|won'?t|rather not|do i (have|need) to)\b")
 _GREETING = re.compile(r"^((hi|hello|hey|good (morning|afternoon|evening|day)|there|how are you)\b ?)+$")
-_ANY = re.compile(r"\b(any|whichever|either|don'?t (mind|care)|doesn'?t matter|up to you)\b")
+_ANY = re.compile(
+    r"\b(any|whichever|whatever|either|you (choose|pick|decide)|surprise me|don'?t (mind|care)"
+    r"|doesn'?t matter|up to you)\b"
+)
 _REASONS = tuple(
     re.compile(pattern + r"(.+)", re.IGNORECASE)
     for pattern in (
@@ -109,10 +113,12 @@ def plain(text: str) -> str:
 
 
 def intent_of(said: str) -> Intent | None:
-    """The first intent that `said` (plain) shows, in the order of the table."""
+    """The first intent that `said` (plain) shows: a danger to life, else in the order of the table."""
+    if is_emergency(said):
+        return "emergency"
     found = ((intent, pattern.search(said)) for intent, pattern in _INTENTS.items())
     shown = (intent for intent, match in found if match and not _is_denied(said[: match.start()]))
-    return next((intent for intent in shown if intent != "emergency" or is_emergency(said)), None)
+    return next(iter(shown), None)
 
 
 _DENIALS = frozenset(("don't", "dont", "not", "never", "won't", "needn't"))
@@ -122,11 +128,6 @@ def _is_denied(before: str) -> bool:
     """Whether the words before an intent deny it: "please don't hang up"."""
     last = before.split()[-4:]
     return not _DENIALS.isdisjoint(last) or last[-3:] in (["no", "need", "to"],)
-
-
-def is_emergency(said: str) -> bool:
-    """Whether `said` (plain) tells of a danger to life, and does not deny it."""
-    return bool(_INTENTS["emergency"].search(said)) and not _NOT_EMERGENCY.search(said)
 
 
 def wants(intent: Intent, said: str) -> bool:
@@ -154,6 +155,11 @@ def asks_what_was(said: str) -> bool:
     return bool(_WHAT_WAS.search(said))
 
 
+def asks_to_tell(said: str) -> bool:
+    """Return whether `said` (plain) is something to be passed on: "tell the doctor I'll be late"."""
+    return bool(_TELL.search(said))
+
+
 def is_doubtful(said: str) -> bool:
     """Whether `said` (plain) asks what something is for, or declines to tell it."""
     return bool(_DOUBT.search(said))
@@ -176,7 +182,8 @@ def means_this_number(said: str) -> bool:
 
 def means_any(said: str) -> bool:
     """Whether `said` (plain) takes whatever there is."""
-    return bool(_ANY.search(said))
+    found = _ANY.search(said)
+    return found is not None and not is_no(said) and not _is_denied(said[: found.start()])
 
 
 def field_in(said: str) -> FieldName | None:
