@@ -20,6 +20,11 @@ WRITTEN = {
     "Okay, the caller wants X. Secret plan.\n</think>\n\nYour answer is four.": ANSWER,
     "<think>Secret plan that never ends": "",
     "Yes.<think>Secret</think> Four.": "Yes. Four.",
+    "<think>a<think>b</think>c</think>Your answer is four.": ANSWER,
+    "<think>I use a <think> tag.</think>Your answer is four.": ANSWER,
+    "<think/>Your answer is four.": ANSWER,
+    "<|START_THINKING|>Secret<|END_THINKING|><|START_RESPONSE|>Your answer is four.<|END_RESPONSE|>": ANSWER,
+    "It&#39;s &#x41;": "It's A",
     # Markdown
     "**Great!** Here are *two* `times`:": "Great! Here are two times:",
     "1. **Monday** at 9\n2. *Tuesday* at `10:30`\n": "1. Monday at 9.\n2. Tuesday at 10:30.\n",
@@ -61,6 +66,20 @@ CALLS = {
     ),
     'functions.order({"n": 1})': ("", TextCall("order", {"n": 1})),
     "`order(n=1)`": ("", TextCall("order", {"n": 1})),
+    "[order(n=1)]": ("", TextCall("order", {"n": 1})),
+    '[TOOL_CALLS]order[ARGS]{"n": 1}': ("", TextCall("order", {"n": 1})),
+    "<tool_call>order\n<arg_key>n</arg_key>\n<arg_value>one</arg_value>\n</tool_call>": (
+        "",
+        TextCall("order", {"n": "one"}),
+    ),
+    '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>order\n```json\n{"n": 1}\n```'
+    "<｜tool▁call▁end｜><｜tool▁calls▁end｜>": ("", TextCall("order", {"n": 1})),
+    '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>order<｜tool▁sep｜>{"n": 1}<｜tool▁call▁end｜><｜tool▁calls▁end｜>': (
+        "",
+        TextCall("order", {"n": 1}),
+    ),
+    "<|tool_calls_section_begin|><|tool_call_begin|>functions.order:0<|tool_call_argument_begin|>"
+    '{"n": 1}<|tool_call_end|><|tool_calls_section_end|>': ("", TextCall("order", {"n": 1})),
 }
 HONEST = [
     "5 * 3 is 15, and 5*3*2 is 30.",

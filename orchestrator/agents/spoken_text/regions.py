@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from orchestrator.agents.spoken_text.tags import WAIT, Tag, tag_at
-from orchestrator.agents.spoken_text.tool_text import LONGEST_CALL, TextCall, calls_in
+from orchestrator.agents.spoken_text.tool_text import LONGEST_CALL, TextCall, calls_in, calls_of_tokens
 
 _PAIRS = {"{": "}", "[": "]", "(": ")"}
 
@@ -59,6 +59,50 @@ class Tagged(Region):
 
     def _passed(self, text: str) -> None:
         """Note what was read."""
+
+
+class Thoughts(Tagged):
+    """Thoughts, and those within them.
+
+    A thought may also name the tag without closing it. So what follows the first closing tag is kept until it shows
+    whether it is thought too, and said at the end if it is not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(self._is_end)
+        self._depth = 1
+        self._kept = ""
+        self._is_kept = False
+
+    def _is_end(self, tag: Tag) -> bool:
+        if tag.kind == "thought":
+            self._depth += -1 if tag.is_closing else 1
+            self._is_kept = self._is_kept or tag.is_closing
+        return self._depth == 0
+
+    def _passed(self, text: str) -> None:
+        if self._is_kept and len(self._kept) <= LONGEST_CALL:
+            self._kept += text
+
+    def said(self) -> str:
+        """Return what follows the closing tag, if no other one came."""
+        return "" if self._depth == 0 else self._kept.partition(">")[2]
+
+
+class TokenCalls(Tagged):
+    """Calls between special tokens."""
+
+    def __init__(self, ends: Callable[[Tag], bool]) -> None:
+        super().__init__(ends)
+        self._read = ""
+
+    def _passed(self, text: str) -> None:
+        if len(self._read) <= LONGEST_CALL:
+            self._read += text
+
+    def calls(self) -> list[TextCall]:
+        """Return the calls between the tokens."""
+        return calls_of_tokens(self._read)
 
 
 class TaggedCall(Tagged):
@@ -140,6 +184,8 @@ class Brackets(Region):
 
     def calls(self) -> list[TextCall]:
         """Return the calls that it consists of."""
+        if self._name and self._read.startswith("{"):
+            return calls_in(self._read, self._name)
         return calls_in(self._name + self._read)
 
     def said(self) -> str:

@@ -1,12 +1,15 @@
 """What special tokens say of the text behind them: whose words it is, and whether it is meant for the caller."""
 
-from orchestrator.agents.spoken_text.regions import Region, Tagged
+from orchestrator.agents.spoken_text.regions import Region, Tagged, TaggedCall, Thoughts, TokenCalls
 from orchestrator.agents.spoken_text.tags import Tag
 
 _ROLE_BEGINS = ("start", "im_start", "start_header_id", "start_of_turn", "header_start")
 _OTHERS = ("user", "system", "tool", "developer", "human", "ipython")
 _OWN = ("assistant", "model", "final")
 _CHANNEL_ENDS = ("end", "start", "call", "return", "channel", "im_end", "im_start")
+
+_CALLS_BEGIN = ("tool_calls_begin", "tool_calls_section_begin")  # DeepSeek, Kimi
+_CALLS_END = ("tool_calls_end", "tool_calls_section_end")
 
 
 class Role(Region):
@@ -43,13 +46,19 @@ class Role(Region):
 
 
 def region_after(tag: Tag) -> Region | None:
-    """Return what follows a token and is not said; None for most."""
+    """Return what follows a tag or token and is not said; None for most."""
+    if tag.kind in ("thought", "call") and not tag.is_closing:
+        return Thoughts() if tag.kind == "thought" else TaggedCall(tag)
     if tag.name in _ROLE_BEGINS and not tag.is_closing:
         return Role(tag.name)
     if tag.kind != "token":
         return None
     if tag.name == "channel":
         return Role("channel")
+    if tag.name.replace("▁", "_") in _CALLS_BEGIN:
+        return TokenCalls(lambda other: other.name.replace("▁", "_") in _CALLS_END)
+    if tag.name == "start_thinking":
+        return Tagged(lambda other: other.name == "end_thinking")
     if tag.name in ("begin_of_thought", "think"):
         return Tagged(lambda other: other.name == "end_of_thought" or (other.name == "think" and other.is_closing))
     return None

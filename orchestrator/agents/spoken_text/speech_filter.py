@@ -7,11 +7,11 @@ from orchestrator.agents.spoken_text import line_marks, symbols
 from orchestrator.agents.spoken_text.cursor import Cursor
 from orchestrator.agents.spoken_text.emphasis import Emphasis, begins_address
 from orchestrator.agents.spoken_text.links import Link, address_at, address_begins, link_at
-from orchestrator.agents.spoken_text.regions import Brackets, Code, Region, Tagged, TaggedCall
+from orchestrator.agents.spoken_text.regions import Brackets, Code, Region, Tagged
 from orchestrator.agents.spoken_text.roles import region_after
 from orchestrator.agents.spoken_text.tags import WAIT, Tag, tag_at
 from orchestrator.agents.spoken_text.thoughts import UntaggedThoughts, opening_of
-from orchestrator.agents.spoken_text.tool_text import TextCall, call_beginnings
+from orchestrator.agents.spoken_text.tool_text import ARGUMENTS, TextCall, begins_call, call_beginnings
 
 PLAIN_FENCES = ("", "text", "txt", "plain", "plaintext", "markdown", "md")
 _ESCAPABLE = frozenset("\\`*_{}[]<>#+-.!|~")
@@ -151,7 +151,8 @@ class SpeechFilter(Cursor):
         """The beginning of a word: it may be the name of a tool, or an address."""
         for name in self._names.get(self._text[self._at], ()):
             if self._text.startswith(name, self._at):
-                return self._begin(Brackets(name[:-1]), len(name) - 1)
+                tool = name.removesuffix(ARGUMENTS)
+                return self._begin(Brackets(tool.removesuffix("(")), len(name) - (tool == name))
             if self._is_begun(name):
                 return False
         begins = address_begins(self._text, self._at, final=self._final)
@@ -173,11 +174,7 @@ class SpeechFilter(Cursor):
         length = tag.end - self._at
         if tag.kind == "break" and self._last and not self._last.isspace():
             self._note(" ")
-        if tag.kind == "thought" and not tag.is_closing:
-            return self._begin(Tagged(lambda other: other.kind == "thought" and other.is_closing), length)
-        if tag.kind == "call" and not tag.is_closing:
-            return self._begin(TaggedCall(tag), length)
-        if tag.kind == "thought":
+        if tag.kind == "thought" and tag.is_closing:
             self._thoughts.are_usual = True
         region = region_after(tag)
         return self._begin(region, length) if region is not None else self._drop(length)
@@ -239,8 +236,9 @@ class SpeechFilter(Cursor):
         begun = self._begun_inside()
         if begun is None:
             return False
-        if begun == "{":
-            return self._begin(Brackets(), 0)
+        is_call = begun == "{" or begins_call(self._names.get(begun, ()), self._text, self._at + 1, final=self._final)
+        if is_call is not False:
+            return is_call is True and self._begin(Brackets(), 0)
         link = link_at(self._text, self._at, final=self._final)
         tag = tag_at(self._text, self._at, final=self._final)
         if isinstance(tag, Tag):

@@ -37,4 +37,6 @@ def may_become_entity(text: str, at: int) -> bool:
     name = text[at + 1 :]
     if len(name) >= LONGEST_ENTITY or ";" in name:
         return False
-    return any(known.startswith(name) for known in _ENTITIES) or (name[:1] == "#" and name[1:].strip("xX").isalnum())
+    return any(known.startswith(name) for known in _ENTITIES) or (
+        name[:1] == "#" and (name[1:] in ("", "x", "X") or name[1:].lstrip("xX").isalnum())
+    )

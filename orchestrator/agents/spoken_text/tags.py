@@ -20,7 +20,7 @@ _BREAKS = "br p li div hr tr td th h1 h2 h3 h4 h5 h6 blockquote ul ol table"
 _MARKS = (
     "b i u s em strong mark small sub sup del ins span code pre font center img a thead tbody speak break prosody "
     "emphasis say-as phoneme voice audio lang w answer response final final_answer output speech message assistant "
-    "bos eos pad unk sys start_of_turn end_of_turn parameter"
+    "bos eos pad unk sys start_of_turn end_of_turn end_of_utterance parameter"
 )
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(_THOUGHTS.split(), "thought"),
@@ -105,7 +105,8 @@ def _markup(text: str, at: int, final: bool) -> Tag | Literal["wait"] | None:
         return None
     if stop < 0:
         return WAIT if len(inside) < LONGEST_TAG and not final else None
-    return Tag(kind, name, is_closing, stop + 1, inside.strip(" /"))
+    is_empty = inside.rstrip().endswith("/")  # "<think/>" holds nothing
+    return Tag("mark" if is_empty and kind != "break" else kind, name, is_closing, stop + 1, inside.strip(" /"))
 
 
 def _may_follow(text: str, end: int) -> bool:

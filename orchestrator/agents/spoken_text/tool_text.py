@@ -2,13 +2,16 @@
 
 import ast
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 LONGEST_CALL = 8000
 """Characters of text that are looked at for a call; what is longer is none."""
+LONGEST_BEGINNING = 100
 USUAL_TOOLS = ("hang_up", "hangup", "end_call", "transfer", "look_up", "book")
+ARGUMENTS = "[ARGS]"
+"""What stands between a tool's name and its arguments, as Mistral's models write it."""
 _NAMES = ("name", "tool", "tool_name", "function", "function_name", "recipient_name", "action")
 _ARGUMENTS = ("parameters", "arguments", "args", "input", "action_input", "tool_input", "kwargs", "params")
 _BESIDES = frozenset((*_NAMES, *_ARGUMENTS, "id", "type", "call_id", "tool_call_id"))
@@ -26,9 +29,22 @@ def call_beginnings(tools: Iterable[str]) -> dict[str, list[str]]:
     """Return how calls of `tools`, and of those that are usual, begin in a text: by their first letters."""
     names = [*tools, *USUAL_TOOLS]
     beginnings: dict[str, list[str]] = {}
-    for beginning in [*(f"{name}(" for name in names), *(f"functions.{name}(" for name in names), "print("]:
+    for beginning in [
+        *(f"{name}(" for name in names),
+        *(f"functions.{name}(" for name in names),
+        *(f"{name}{ARGUMENTS}" for name in names),
+        "print(",
+    ]:
         beginnings.setdefault(beginning[0], []).append(beginning)
     return beginnings
+
+
+def begins_call(beginnings: Sequence[str], text: str, at: int, *, final: bool) -> bool | None:
+    """Return whether one of `beginnings` stands behind the blanks at `at`; None if that does not show yet."""
+    inside = text[at : at + LONGEST_BEGINNING].lstrip()
+    if inside.startswith(tuple(beginnings)):
+        return True
+    return None if not final and any(beginning.startswith(inside) for beginning in beginnings) else False
 
 
 def calls_in(text: str, name: str = "") -> list[TextCall]:
@@ -80,6 +96,9 @@ def _of_code(text: str) -> list[TextCall]:
         node = ast.parse(text, mode="eval").body
         while isinstance(node, ast.Call) and _called(node) == "print" and len(node.args) == 1:
             node = node.args[0]
+        if isinstance(node, ast.List):
+            calls = [call for item in node.elts for call in _of_code(ast.unparse(item))]
+            return calls if len(calls) == len(node.elts) else []
         if not isinstance(node, ast.Call) or not (name := _called(node)) or len(node.args) > 1:
             return []
         given = [ast.literal_eval(argument) for argument in node.args]
@@ -97,9 +116,23 @@ def _called(call: ast.Call) -> str:
     return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
+def calls_of_tokens(text: str) -> list[TextCall]:
+    """Return the calls that stand between special tokens, each a tool's name with JSON behind it."""
+    calls = []
+    for piece in text[:LONGEST_CALL].replace("▁", "_").split("tool_call_begin")[1:]:
+        head, _, rest = piece.partition("{")
+        named = head.replace("```json", " ").replace("<", " <").replace(">", "> ").split()
+        names = [word.removeprefix("functions.").partition(":")[0] for word in named if "<" not in word]
+        name = next((word for word in reversed(names) if word.isidentifier()), "")
+        if name:
+            calls.append(TextCall(name, _arguments("{" + rest[: rest.rfind("}") + 1])))
+    return calls
+
+
 def _of_tags(text: str, name: str) -> list[TextCall]:
     """`<function=hang_up><parameter=reason>done</parameter></function>`, or with `name="…"` in its tags."""
     arguments: dict[str, Any] = {}
+    name, key = name or text.partition("<")[0].strip(), ""
     for piece in text.split("<")[:200]:
         head, _, body = piece.partition(">")
         word, _, value = head.replace(" name=", "=").partition("=")
@@ -108,6 +141,10 @@ def _of_tags(text: str, name: str) -> list[TextCall]:
             name = value
         elif word in ("parameter", "param", "arg") and value:
             arguments[value] = body.strip()
+        elif word == "arg_key":
+            key = body.strip()
+        elif word == "arg_value" and key:
+            arguments[key] = body.strip()
         elif word == "name" and body.strip():
             name = body.strip()
     return [TextCall(name, arguments)] if name.isidentifier() else []
