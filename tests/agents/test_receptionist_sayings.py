@@ -67,6 +67,9 @@ TAKEN = [
     ("the latest one", THURSDAY),
     ("whatever works", TUESDAY),
     ("you choose", TUESDAY),
+    ("as soon as possible", TUESDAY),
+    ("Tuesday isn't bad", TUESDAY),
+    ("are you working on Tuesday?", TUESDAY),
 ]
 NOT_TAKEN = [
     ("I can't do Tuesday", lambda slot: not slot.startswith("2026-11-24")),
@@ -108,6 +111,9 @@ NOT_TAKEN = [
     ("sorry, what was the second one", lambda slot: slot in (TUESDAY, WEDNESDAY, THURSDAY)),
     ("what's the first one?", lambda slot: slot in (TUESDAY, WEDNESDAY, THURSDAY)),
     ("I don't like any of them", lambda slot: slot > THURSDAY),
+    ("on Tuesday my son has school", lambda slot: not slot.startswith("2026-11-24")),
+    ("starting Thursday", lambda slot: slot >= "2026-11-26"),
+    ("this afternoon", lambda slot: slot.startswith("2026-11-24")),
     ("both are bad", lambda slot: slot > THURSDAY),
 ]
 NAMES = [

@@ -53,6 +53,8 @@ class DayReader:
         match at_hand:
             case ["today" | "tonight", *_]:
                 return self._ahead(0, at + 1)
+            case ["this", "morning" | "afternoon" | "evening", *_]:
+                return self._ahead(0, at + 1)
             case ["tomorrow", *_]:
                 return self._ahead(1, at + 1)
             case ["day", "after" | "before" as side, *_]:

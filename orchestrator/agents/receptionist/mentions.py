@@ -12,7 +12,7 @@ Named = Days | ClockTime | Part | int
 Bound = Literal["", "after", "from", "before", "until"]
 _NEGATIONS_WORDS = """
     not no can't cannot cant couldn't don't dont won't wouldn't isn't aren't doesn't doesnt didn't except
-    excluding without never neither nor avoid skip besides unable unavailable hate
+    excluding without never neither nor avoid skip besides unable unavailable hate sucks
 """
 _NEGATIONS = frozenset(_NEGATIONS_WORDS.split())
 _REFUSALS_WORDS = """
@@ -37,6 +37,10 @@ _WITHOUT_HARM = frozenset(
         ("why", "not"),
         ("can't", "wait"),
         ("not", "a"),
+        ("isn't", "a"),
+        ("not", "bad"),
+        ("isn't", "bad"),
+        ("aren't", "bad"),
     )
 )
 _CORRECTIONS = (
@@ -171,7 +175,7 @@ class MentionReader:
 
     def _is_engagement(self, at: int) -> bool:
         """Whether a word is what keeps the caller: "I have work on Tuesday"."""
-        return self.words[at] in _ENGAGEMENTS and not {"have", "got", "at", "i've"}.isdisjoint(self._before(at))
+        return self.words[at] in _ENGAGEMENTS and not {"have", "has", "got", "at", "i've"}.isdisjoint(self._before(at))
 
     def _is_preferred(self, at: int) -> bool:
         """Whether "to" or "over" is that of "I prefer Wednesday to Tuesday"."""
@@ -229,7 +233,7 @@ class MentionReader:
         bound: Bound = ""
         if last in ("after", "past", "since") or pair == ["later", "than"]:
             bound = "after"
-        elif (last == "from" and pair not in (["apart", "from"], ["aside", "from"])) or last == "between":
+        elif (last in ("from", "starting") and pair not in (["apart", "from"], ["aside", "from"])) or last == "between":
             bound = "from"
         elif last == "before" or pair == ["earlier", "than"]:
             bound = "before"

@@ -80,7 +80,8 @@ _TELL = re.compile(
 _DOUBT = re.compile(r"\bwhy\b|\bwhat\b.{0,80}\bfor\b|\b(don'?t|won'?t|rather not|do i (have|need) to)\b")
 _GREETING = re.compile(r"^((hi|hello|hey|good (morning|afternoon|evening|day)|there|how are you)\b ?)+$")
 _ANY = re.compile(
-    r"\b(any|whichever|whatever|either|you (choose|pick|decide)|surprise me|don'?t (mind|care)"
+    r"\b(any|whichever|whatever|either|you (choose|pick|decide)|surprise me|asap|as soon as possible|right away"
+    r"|don'?t (mind|care)"
     r"|doesn'?t matter|up to you)\b"
 )
 _REASONS = tuple(
