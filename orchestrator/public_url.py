@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 OWN_PATHS = ("twilio", "telnyx", "signalwire", "calls", "dashboard", "livez", "readyz", "health", "metrics")
 """How our own addresses begin: a path that begins like this could not be told from them."""
@@ -21,12 +21,14 @@ def public_base_url(text: str) -> str:
         raise ValueError(f"wants a URL that the provider can reach, such as {EXAMPLE}")
     path = parts.path.rstrip("/")
     segments = path.split("/")[1:]
-    for index, segment in enumerate(segments):
+    for index, segment in enumerate(map(unquote, segments)):
         is_ours = segment.lower() in PROVIDERS or (index == 0 and segment.lower() in OWN_PATHS)
         if is_ours:
             meant = f"{parts.scheme}://{parts.netloc}{'/'.join(['', *segments[:index]])}"
             raise ValueError(f"wants what stands before /{segment}, which is ours: {meant.rstrip('/')}")
-    if len(path) > MAX_PATH_CHARACTERS or not all(_SEGMENT.fullmatch(s) and s not in (".", "..") for s in segments):
+    if len(path) > MAX_PATH_CHARACTERS or not all(
+        _SEGMENT.fullmatch(s) and unquote(s) not in (".", "..") for s in segments
+    ):
         raise ValueError(
             f"wants a path of at most {MAX_PATH_CHARACTERS} characters, percent-encoded, such as {EXAMPLE}/agents"
         )
@@ -36,7 +38,7 @@ def public_base_url(text: str) -> str:
 def _parsed(text: str) -> SplitResult | None:
     try:
         parts = urlsplit(text)
-        return parts if parts.hostname and parts.port != 0 else None
+        return parts if parts.hostname and parts.port != 0 and not parts.netloc.endswith(":") else None
     except ValueError:  # a port or an address that is none
         return None
 

@@ -171,12 +171,13 @@ async def test_other_paths_are_not_found(start_ingress: Any, path: str) -> None:
         "https://a.example/app/twilio/voice", "https://a.example/telnyx/voice", "https://a.example/signalwire/status",
         "https://a.example/twilio/status", "https://a.example/twilio/relay", "https://a.example/calls",
         "https://a.example/dashboard", "https://a.example/livez", "https://a.example/health", "https://a.example/metrics",
-        "https://a.example/app/Twilio/Voice",
+        "https://a.example/app/Twilio/Voice", "https://a.example/%74wilio/voice", "https://a.example/app/%2e%2E/b",
         "https://a.example//app", "https://a.example/a/../b", "https://a.example/./b", "https://a.example/a b",
         "https://a.example/a\\b", "https://a.example/<app>", "https://a.example/%zz", "https://a.example/ä",
         "https://a.example/" + "x" * 300, "https://https://a.example", "https://YOUR-HOST", "https://*.a.example",
         "https://0.0.0.0", "https://[::]:8000", "https://a..example", "wss://a.example", "a.example", "https://",
         "https://a.example?x=1", "https://a.example#rc=2", "https://u:p@a.example", "https://a.example:0", "https://a:b",
+        "https://a.example:",
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_stops_the_process(url: str) -> None:
