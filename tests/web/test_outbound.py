@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,6 +17,7 @@ from support.twilio_api import ACCOUNT, TwilioApi, twilio_api
 from support.waiting import wait_until
 from twilio.request_validator import RequestValidator
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.silence import seconds_open
 from orchestrator.conversation.state import EndRecord
 from orchestrator.receipts import MemoryReceipts, Receipt
@@ -339,8 +341,9 @@ async def test_a_call_that_rings_outlives_a_short_time_to_live():
     clock[0] = 600.0
     state = await states.get_state("CA1")
     assert state is not None
-    assert not is_abandoned(state, 10, seconds_open(state) - 600)
-    assert is_abandoned(state, 10, seconds_open(state) - 650)
+    for seconds, abandoned in ((600, False), (650, True)):
+        rings = state.model_copy(update={"created_at": utc_now() - timedelta(seconds=seconds)})
+        assert is_abandoned(rings, 10, seconds_open(state) - seconds) is abandoned
     await states.update_state(state.model_copy(update={"ended": EndRecord(status="no-answer")}))
     clock[0] = 611.0
     assert await states.get_state("CA1") is None
