@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import httptools
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -44,6 +45,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._size = 0
         self._excess = ""
+        self._body_left: int | None = None
         self._peer = ""
         self._write_deadline = 0.0
 
@@ -65,12 +67,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
+        if self._body_left is not None:
+            self._take_body(data)
+            return
         if not self.deadline:
             self._await_headers()
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._upgrade()
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError:
             self._refuse(self._excess or "invalid")
@@ -139,9 +144,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _await_headers(self) -> None:
         self.deadline = self.loop.time() + self._limits.bounds.header_seconds
 
-    def _upgrade(self) -> None:
+    def _upgrade(self, rest: bytes) -> None:
         if not self._should_upgrade():
-            return  # the request is answered as if it had not asked for an upgrade (RFC 9110, section 7.8)
+            self._ignore_upgrade(rest)
+            return
         self.deadline = 0.0
         self._limits.release(self, self._peer)
         self.handle_websocket_upgrade()
@@ -150,6 +156,28 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._limits.refused("upgrade")
             self._write("upgrade")
             self.transport.close()
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Answer as if nothing but HTTP/1.1 had been asked for (RFC 9110, section 7.8): some clients prefer HTTP/2.
+
+        The parser stops at an upgrade: the body is read here, and the connection ends with the answer.
+        """
+        lengths = [value for name, value in self.headers if name == b"content-length"]
+        self._body_left = int(lengths[0]) if lengths else 0
+        self._reading, self.deadline = "body", self.loop.time() + self._limits.bounds.body_seconds
+        self.cycle.keep_alive, self.cycle.more_body = False, True
+        self._take_body(rest)
+
+    def _take_body(self, data: bytes) -> None:
+        assert self._body_left is not None
+        self._body_left -= len(piece := data[: self._body_left])
+        self.cycle.body += piece
+        if len(self.cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        if not self._body_left:
+            self.cycle.more_body = False
+            self._reading, self.deadline = "", self._write_deadline
+        self.cycle.message_event.set()
 
     def _exceed(self, reason: str) -> None:
         self._excess = reason

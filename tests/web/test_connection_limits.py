@@ -313,3 +313,24 @@ def test_the_soft_limit_of_open_files_is_raised_as_far_as_wanted(descriptors: Ca
     descriptors(512)
     assert connection_total(700) == 700
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 700 + RESERVED_DESCRIPTORS
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 9])
+async def test_an_upgrade_that_is_not_ours_is_ignored_and_its_body_is_read(server, pieces):
+    """Java's HTTP client asks for HTTP/2 so, with the first request to a server without TLS."""
+    head = b"POST /body HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 9\r\n\r\n"
+    reader, writer = await server.connect(head + b"123456789"[: 9 // pieces])
+    for at in range(9 // pieces, 9, 9 // pieces):
+        await wait_until(lambda at=at: any(c._body_left == 9 - at for c in server.limits._open), "the piece is read")
+        writer.write(b"123456789"[at : at + 9 // pieces])
+    answer = await read_to_end(reader)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"9 bytes")
+
+
+async def test_an_upgrade_that_is_not_ours_and_whose_body_does_not_come_is_ended(server):
+    head = b"POST /body HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 9\r\n\r\n12"
+    reader, _ = await server.connect(head)
+    await wait_until(lambda: any(c._body_left == 7 for c in server.limits._open), "it is read")
+    server.later()
+    assert (await read_to_end(reader)).startswith(b"HTTP/1.1 408")
