@@ -49,7 +49,7 @@ class RelayDocuments(Protocol):
         """Begin a session with this document's ticket. `instead_of` names the holder of one that is gone."""
 
     async def were_any(self, call_sid: str) -> bool:
-        """Whether a session of this call has begun with a ticket, or is over."""
+        """Whether a document with a ticket was made for this call."""
 
 
 @dataclass(slots=True)
@@ -69,8 +69,7 @@ class MemoryRelayDocuments:
         """See `RelayDocuments`."""
         known = self._calls.get(call_sid, _Count())
         known.over = max(known.over, over)
-        if known.over:
-            self._keep(call_sid, known)
+        self._keep(call_sid, known)
         return Document(max(known.used, known.over) + 1, clock.now())
 
     async def enter(self, call_sid: str, document: Document, holder: str, *, instead_of: str = "") -> Entry:

@@ -57,9 +57,9 @@ async def fleet(start: Start, start_redis) -> Fleet:
     return Fleet(redis, urls, webs)
 
 
-async def is_refused(url: str, ticket: str) -> bool:
+async def is_refused(url: str, ticket: str, call_sid: str = CALL) -> bool:
     async with relay_socket(url, None) as caller:
-        await caller.setup(CALL, "VX9", ticket=ticket)
+        await caller.setup(call_sid, "VX9", ticket=ticket)
         return await caller.closed() == 1008 and caller.frames == []
 
 
@@ -139,3 +139,5 @@ async def test_while_the_version_before_may_still_be_there_its_documents_are_tak
         await caller.setup(CALL, "VX3", customParameters={"lines": f"0-{time.time() + 60}"})
         assert await goes_on(caller, "three")
     assert await is_refused(url, "")
+    assert await new_ticket(url, "CA2", None, VOICE)
+    assert await is_refused(url, "", "CA2"), "one of our documents is on its way to connect it"

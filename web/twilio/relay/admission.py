@@ -99,7 +99,7 @@ async def _is_answering(ingress: Ingress, call_sid: str, channel: str) -> bool:
 
 async def _without_ticket(ingress: Ingress, call_sid: str) -> str:
     """A process of the version before this one writes documents without tickets. While one may still be there, its
-    calls are taken, if no document of ours has connected them."""
+    calls are taken, if no document of ours was made for them."""
     if not ingress.is_switching:
         return "it shows no ticket"
     if await ingress.runtime.documents.were_any(call_sid) or await ingress.relay.is_answering(call_sid):
