@@ -6,13 +6,13 @@ Each refusal is counted, and logged at most once in `LOG_EVERY_SECONDS` for each
 
 import contextlib
 import logging
-import time
 from collections import Counter
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Protocol
 
 from orchestrator.metrics import Metrics
+from web.rate_limit import RateLimit
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class ConnectionLimits:
         self._per_peer = per_peer
         self._open: set[Deadlined] = set()
         self._peers: Counter[str] = Counter()
-        self._refusals = RefusalLog()
+        self._warnings = RateLimit(LOG_EVERY_SECONDS)
 
     def admit(self, connection: Deadlined, peer: str, others: int) -> str:
         """Count a connection from `peer`, beside `others`. Return why it may not stay, or ""."""
@@ -90,31 +90,15 @@ class ConnectionLimits:
     def refused(self, reason: str) -> None:
         """Count a refusal, and log it unless one for the same reason was logged a moment ago."""
         self._metrics.connection_refused(reason=reason)
-        self._refusals.add(reason)
+        if (left_out := self._warnings.due(reason)) is not None:
+            count = left_out + 1
+            extra = {"action": "http.refused", "reason": reason, "count": count}
+            logger.warning("Refused %d connections or requests: %s", count, _ADVICE.get(reason, reason), extra=extra)
 
     def _allowed(self, peer: str) -> int:
         if self._per_peer is not None:
             return self._per_peer
         return PUBLIC_PEER_CONNECTIONS if _is_public(peer) else self._total
-
-
-class RefusalLog:
-    """One warning a reason and period; it says how many there were since the last."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._logged_at: dict[str, float] = {}
-
-    def add(self, reason: str) -> None:
-        """Note one refusal."""
-        self._counts[reason] += 1
-        now = time.monotonic()
-        if now - self._logged_at.get(reason, -LOG_EVERY_SECONDS) < LOG_EVERY_SECONDS:
-            return
-        self._logged_at[reason] = now
-        count = self._counts.pop(reason)
-        extra = {"action": "http.refused", "reason": reason, "count": count}
-        logger.warning("Refused %d connections or requests: %s", count, _ADVICE.get(reason, reason), extra=extra)
 
 
 _ADVICE = {
