@@ -12,7 +12,10 @@ from support.waiting import wait_until_sync
 
 pytestmark = pytest.mark.processes
 
-WATCHED_SECONDS = 6.0
+WATCHED_SECONDS = 10.0
+MOST_COMMANDS = 1500
+"""In that time sixteen queues are listened to (160), asked each second whether anybody is due (up to 320), and
+swept every five seconds (150 each time, three times at most). An ingress and a worker that polled sent over 5,000."""
 
 
 def commands(nodes: Sequence[RedisServer]) -> int:
@@ -24,18 +27,12 @@ def commands(nodes: Sequence[RedisServer]) -> int:
     return counted
 
 
-def each_second(nodes: Sequence[RedisServer]) -> float:
-    """How many commands a second the nodes get while nothing happens."""
-    before, began = commands(nodes), time.monotonic()
-    wait_until_sync(lambda: time.monotonic() - began >= WATCHED_SECONDS, "the time is over", 60)
-    return (commands(nodes) - before) / (time.monotonic() - began)
-
-
 def test_an_idle_ingress_and_worker_leave_a_cluster_alone(tmp_path: Path) -> None:
     with (
         ClusterTopology() as cluster,
         WorkerProcess(tmp_path, redis_url=cluster.url),
         WebProcess(tmp_path, redis_url=cluster.url),
     ):
-        rate = each_second(cluster.nodes)
-        assert rate <= 60
+        before, began = commands(cluster.nodes), time.monotonic()
+        wait_until_sync(lambda: time.monotonic() - began >= WATCHED_SECONDS, "the time is over", 60)
+        assert commands(cluster.nodes) - before <= MOST_COMMANDS * (time.monotonic() - began) / WATCHED_SECONDS

@@ -116,7 +116,8 @@ async def test_a_turn_that_takes_its_worker_down_takes_no_second_one_and_is_give
     assert await asyncio.to_thread(first.wait_exit) == -signal.SIGKILL
     second = start_worker("deadly")
     result = await result_of(pending)
-    assert (result.outcome, result.reply.text) == ("failed", f"argh {APOLOGY}")
+    assert result.outcome == "failed"
+    assert result.reply.text in (APOLOGY, f"argh {APOLOGY}"), "the last attempt may die before its word has left it"
     assert second.is_running
     assert len(second.events("turn.tried_apart")) == 1, "once beside other suspects, and once alone"
     letter = json.loads(await redis_client.hget(keys.DEAD_LETTERS, "CA1/t1"))
