@@ -34,8 +34,8 @@ NOTHING = "No turn was given up."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `voiceagent dead`."""
-    deeds = ["list", "show", "replay", "discard"]
-    parser.add_argument("deed", nargs="?", default="list", choices=deeds, help="default: %(default)s")
+    commands = ["list", "show", "replay", "discard"]
+    parser.add_argument("command", nargs="?", default="list", choices=commands, help="default: %(default)s")
     parser.add_argument("key", nargs="?", metavar="SID/TURN", help="which turn; the SID will do if it has one")
     parser.add_argument(
         "--timeout", type=positive, default=60, metavar="SECONDS", help="how long to wait for a reply (default: 60)"
@@ -53,14 +53,14 @@ async def _run(args: argparse.Namespace) -> int:
     box, paint = RedisDeadLetters(redis), Paint(sys.stdout)
     try:
         letters = await box.all()
-        if args.deed == "list":
+        if args.command == "list":
             print(*listing(letters, paint), sep="\n")
             return 0
         letter = chosen(letters, args.key or "")
-        if args.deed == "show":
+        if args.command == "show":
             print(*_page(letter, paint), sep="\n")
             return 0
-        if args.deed == "discard":
+        if args.command == "discard":
             await box.discard(letter.key)
             print(f"{letter.key} was thrown away.")
             return 0

@@ -60,7 +60,7 @@ class Transcript:
             yield self._note("(cut off here)")
         if record.outcome not in ("replied", "interrupted"):
             yield self._note(f"({record.outcome.replace('_', ' ')})")
-        yield from (self._note(note) for action in record.reply.actions if (note := _deed(action)))
+        yield from (self._note(note) for action in record.reply.actions if (note := _inline_action(action)))
 
     def _said(self, label: str, text: str, *styles: str) -> Iterator[str]:
         for before, words in wrapped(label, text):
@@ -76,7 +76,7 @@ class Transcript:
         return [self._paint(printable(line), "dim") for line in (*details, stands)]
 
 
-def _deed(action: Action) -> str:
+def _inline_action(action: Action) -> str:
     match action:
         case Transfer(to=to):
             return f"(connected with {to})"

@@ -1,6 +1,6 @@
 """What an agent can do besides speaking. An agent yields these among its text; the channel carries them out.
 
-Those of `DEEDS` are carried out where they were yielded, amid the text; the others once all of the reply was spoken.
+Those of `INLINE_ACTIONS` are carried out where they were yielded, amid the text; the others once all of the reply was spoken.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ class _Action(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
 
-class _Deed(_Action):
+class _InlineAction(_Action):
     """Carried out amid the text. `at` is set by the program: the number of characters of the reply's text before it;
     None is after all of it."""
 
@@ -40,7 +40,7 @@ class Transfer(_Action):
         super().__init__(to=to, **fields)
 
 
-class Play(_Deed):
+class Play(_InlineAction):
     """Play an audio file. `url` is absolute; `loop` counts plays, 0 means until interrupted.
 
     On a relay, `interruptible` lets the caller cut it off, `preemptible` what is said next.
@@ -56,7 +56,7 @@ class Play(_Deed):
         super().__init__(url=url, **fields)
 
 
-class SendDigits(_Deed):
+class SendDigits(_InlineAction):
     """Press keys towards the caller's side: 0-9, *, #, and w for half a second of pause."""
 
     type: Literal["send_digits"] = "send_digits"
@@ -82,7 +82,7 @@ class Gather(_Action):
     language: str | None = None
 
 
-class SetLanguage(_Deed):
+class SetLanguage(_InlineAction):
     """Speak, and understand, another language from here on (BCP 47, such as `sv-SE`)."""
 
     type: Literal["set_language"] = "set_language"
@@ -90,7 +90,7 @@ class SetLanguage(_Deed):
     recognition: str | None = None
 
 
-class SetSpeech(_Deed):
+class SetSpeech(_InlineAction):
     """How what follows in this reply is spoken; `SetSpeech()` goes back to how it is spoken without.
 
     `interruptible` lets the caller cut it off. On a relay, `preemptible` lets what is said next cut it off.
@@ -109,14 +109,14 @@ class UnknownAction(_Action):
     type: str
 
 
-Deed = Play | SendDigits | SetLanguage | SetSpeech
-_KnownAction = Annotated[HangUp | Transfer | Gather | Deed, Field(discriminator="type")]
+InlineAction = Play | SendDigits | SetLanguage | SetSpeech
+_KnownAction = Annotated[HangUp | Transfer | Gather | InlineAction, Field(discriminator="type")]
 Action = Annotated[_KnownAction | UnknownAction, Field(union_mode="left_to_right")]
-DEEDS = (Play, SendDigits, SetLanguage, SetSpeech)
+INLINE_ACTIONS = (Play, SendDigits, SetLanguage, SetSpeech)
 ACTION_TYPES = (HangUp, Transfer, Play, SendDigits, Gather, SetLanguage, SetSpeech)
 
 
-def deeds(actions: Iterable[Action]) -> list[Deed]:
+def inline_actions(actions: Iterable[Action]) -> list[InlineAction]:
     """What is carried out amid the text: nothing is after the call was left."""
     staying = takewhile(lambda action: not isinstance(action, HangUp | Transfer), actions)
-    return [action for action in staying if isinstance(action, DEEDS)]
+    return [action for action in staying if isinstance(action, INLINE_ACTIONS)]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.conversation.actions import DEEDS, Action, Deed, HangUp, Transfer
+from orchestrator.conversation.actions import INLINE_ACTIONS, Action, HangUp, InlineAction, Transfer
 from orchestrator.conversation.open_values import OpenToNewer
 
 Outcome = Literal["replied", "interrupted", "timed_out", "failed", "dropped"]
@@ -27,26 +27,30 @@ class Reply(BaseModel):
 
     def add(self, action: Action) -> None:
         """Put `action` after the text that there is by now."""
-        self.actions.append(action.model_copy(update={"at": len(self.text)}) if isinstance(action, DEEDS) else action)
+        self.actions.append(
+            action.model_copy(update={"at": len(self.text)}) if isinstance(action, INLINE_ACTIONS) else action
+        )
 
     def completed(self) -> "Reply":
         """The reply when nothing more comes: what was done after all of the text needs no place."""
         end = len(self.text)
         done = [
-            action.model_copy(update={"at": None}) if isinstance(action, DEEDS) and action.at == end else action
+            action.model_copy(update={"at": None})
+            if isinstance(action, INLINE_ACTIONS) and action.at == end
+            else action
             for action in self.actions
         ]
         return self.model_copy(update={"actions": done})
 
 
-def in_order(text: str, done: Sequence[Deed], *, since: int = 0) -> Iterator[str | Deed]:
+def in_order(text: str, done: Sequence[InlineAction], *, since: int = 0) -> Iterator[str | InlineAction]:
     """What was said from character `since` on, and `done`, as they follow each other."""
-    for deed in done:
-        at = len(text) if deed.at is None else min(deed.at, len(text))
+    for inline_action in done:
+        at = len(text) if inline_action.at is None else min(inline_action.at, len(text))
         if at > since:
             yield text[since:at]
             since = at
-        yield deed
+        yield inline_action
     if since < len(text):
         yield text[since:]
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from orchestrator.conversation.actions import Deed
+from orchestrator.conversation.actions import InlineAction
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -33,10 +33,10 @@ class PendingReply(Protocol):
     async def wait(self, timeout_seconds: float) -> TurnResult | None:
         """The result, or None when it has not come in time. May be called again, and by several at once."""
 
-    def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | Deed]:
+    def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | InlineAction]:
         """The text of the reply as it is produced, and what is done amid it, ending when the turn has ended.
 
-        `said` and so many deeds as `done` were given before, and are left out.
+        `said` and so many inline_actions as `done` were given before, and are left out.
 
         A turn that was run again by another worker starts over, and then only what goes beyond
         the text already given is yielded. A recorded reply comes as it was.

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from weakref import WeakValueDictionary
 
-from orchestrator.conversation.actions import Deed, deeds
+from orchestrator.conversation.actions import InlineAction, inline_actions
 from orchestrator.conversation.reply import TurnResult, in_order
 from orchestrator.conversation.turn import Turn
 from orchestrator.turns.messages import Settled, Token
@@ -29,7 +29,7 @@ class Pending:
         self.turn: Turn | None = None
         self.submit_again: Callable[[], Awaitable[TurnResult | None]] | None = None
         self._text = ""
-        self._deeds: list[Deed] = []
+        self._inline_actions: list[InlineAction] = []
         self._epoch = 0
         self._changed = asyncio.Event()
 
@@ -47,7 +47,7 @@ class Pending:
             if isinstance(part, str):
                 yield part
 
-    async def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | Deed]:
+    async def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | InlineAction]:
         """The reply as it grows, after what of it was `said` and `done` before.
 
         What a second run of the turn says and does anew is not repeated; but where it says something else than what
@@ -55,9 +55,9 @@ class Pending:
         """
         while True:
             changed, result = self._changed, self.result
-            text, doing = self._text, self._deeds
+            text, doing = self._text, self._inline_actions
             if result is not None:
-                text, doing = result.reply.text, deeds(result.reply.actions)
+                text, doing = result.reply.text, inline_actions(result.reply.actions)
                 if result.outcome in CUT_OFF:
                     if not text.startswith(said):
                         return
@@ -76,11 +76,11 @@ class Pending:
         if self.result is not None or token.epoch < self._epoch:
             return
         if token.epoch > self._epoch:
-            self._epoch, self._text, self._deeds = token.epoch, "", []
+            self._epoch, self._text, self._inline_actions = token.epoch, "", []
         piece = token.piece
-        if piece.index <= len(self._text) and piece.done <= len(self._deeds):
+        if piece.index <= len(self._text) and piece.done <= len(self._inline_actions):
             self._text = self._text[: piece.index] + piece.text
-            self._deeds = [*self._deeds[: piece.done], *piece.deeds]
+            self._inline_actions = [*self._inline_actions[: piece.done], *piece.inline_actions]
             self._tell()
 
     def settle(self, result: TurnResult) -> None:
@@ -94,7 +94,7 @@ class Pending:
         changed.set()
 
 
-def _more(said: str, done: int, text: str, doing: list[Deed], *, is_settled: bool) -> list[str | Deed]:
+def _more(said: str, done: int, text: str, doing: list[InlineAction], *, is_settled: bool) -> list[str | InlineAction]:
     """What is to be given after `said` and `done`, when the reply is `text` and `doing` so far."""
     if text.startswith(said):
         return list(in_order(text, doing[done:], since=len(said)))

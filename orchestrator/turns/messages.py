@@ -3,8 +3,8 @@
 A message is one JSON object.
 
 - To an ingress from a worker: `{"c": call_sid, "t": turn_id, "e": epoch}` with either a piece of the reply, `"i"`
-  (index of the first character), `"x"` (text) and, if there are any, `"n"` (how many deeds came before) and `"d"`
-  (deeds), or `"r"` (the `TurnResult` as JSON text).
+  (index of the first character), `"x"` (text) and, if there are any, `"n"` (how many inline_actions came before) and `"d"`
+  (inline_actions), or `"r"` (the `TurnResult` as JSON text).
 - To an ingress from another one: `{"c"}` with `"o"` (the channel of the one that has the call's line now) or `"g"` (of
   the one that has given it up, and, if it could not write it back yet, `"k": true`).
 - To an ingress from another one, `{"c"}` with `"q"` (the channel of the one that asks whether the call's socket there
@@ -21,22 +21,22 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from orchestrator.conversation.actions import Deed
+from orchestrator.conversation.actions import InlineAction
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a reply: `text` from the character `index` on, and what is to be done after `done` other deeds.
+    """A piece of a reply: `text` from the character `index` on, and what is to be done after `done` other inline_actions.
 
-    Each deed has its place in the text of the reply.
+    Each inline_action has its place in the text of the reply.
     """
 
     index: int
     text: str
     done: int = 0
-    deeds: tuple[Deed, ...] = ()
+    inline_actions: tuple[InlineAction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class LineAnswer:
     is_answering: bool
 
 
-_DEED: TypeAdapter[Deed] = TypeAdapter(Annotated[Deed, Field(discriminator="type")])
+_INLINE_ACTION: TypeAdapter[InlineAction] = TypeAdapter(Annotated[InlineAction, Field(discriminator="type")])
 
 ToIngress = Token | Settled | TakenOver | GivenUp | LineQuestion | LineAnswer
 
@@ -117,8 +117,8 @@ def token_message(token: Token) -> str:
     fields: dict[str, object] = {"i": piece.index, "x": piece.text}
     if piece.done:
         fields["n"] = piece.done
-    if piece.deeds:
-        fields["d"] = [deed.model_dump(mode="json") for deed in piece.deeds]
+    if piece.inline_actions:
+        fields["d"] = [inline_action.model_dump(mode="json") for inline_action in piece.inline_actions]
     return json.dumps({"c": token.call_sid, "t": token.turn_id, "e": token.epoch, **fields})
 
 
@@ -167,7 +167,7 @@ def read_to_ingress(message: bytes | str) -> ToIngress:
         return LineQuestion(fields["c"], fields["q"])
     if "w" in fields:
         return LineAnswer(fields["c"], fields["w"], bool(fields.get("a")))
-    done, doing = int(fields.get("n", 0)), tuple(map(_DEED.validate_python, fields.get("d", ())))
+    done, doing = int(fields.get("n", 0)), tuple(map(_INLINE_ACTION.validate_python, fields.get("d", ())))
     return Token(fields["c"], fields["t"], int(fields["e"]), Piece(int(fields["i"]), fields["x"], done, doing))
 
 

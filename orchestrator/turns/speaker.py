@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from orchestrator.conversation.actions import deeds
+from orchestrator.conversation.actions import inline_actions
 from orchestrator.errors import StoreUnavailable
 from orchestrator.turns.messages import Piece
 from orchestrator.turns.running import RunningTurn
@@ -36,7 +36,7 @@ class Speaker:
             await self._grown.wait()
             await asyncio.sleep(0)  # a reply that is complete by now needs no tokens: its result is on its way
             self._grown.clear()
-            text, doing = reply.text[sent:], tuple(deeds(reply.actions)[done:])
+            text, doing = reply.text[sent:], tuple(inline_actions(reply.actions)[done:])
             if not text and not doing:
                 continue
             piece = Piece(sent, text, done, doing)

@@ -18,7 +18,7 @@ from orchestrator.conversation.actions import (
     SetLanguage,
     SetSpeech,
     Transfer,
-    deeds,
+    inline_actions,
 )
 from orchestrator.conversation.reply import TurnResult, in_order
 from orchestrator.destinations import destination, national
@@ -156,7 +156,7 @@ def _script(result: TurnResult, text: str, languages: Languages) -> tuple[list[_
     """What is said and done, in order, and the languages after it."""
     steps: list[_Step] = []
     speech = SetSpeech()
-    for part in in_order(text, deeds(result.reply.actions)):
+    for part in in_order(text, inline_actions(result.reply.actions)):
         match part:
             case str():
                 said, was_cut = pieces(part)

@@ -16,7 +16,7 @@ from orchestrator.agents.llm.toolbox import Desk, Toolbox
 from orchestrator.agents.protocol import Part
 from orchestrator.agents.receptionist.times import Clock, office_clock
 from orchestrator.agents.spoken_text import UntaggedThoughts
-from orchestrator.conversation.actions import DEEDS, Action, HangUp, SetLanguage, SetSpeech, Transfer
+from orchestrator.conversation.actions import INLINE_ACTIONS, Action, HangUp, SetLanguage, SetSpeech, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import ModelFailed
@@ -81,7 +81,7 @@ class ModelAgent:
                 raise failure from None
             _note_failure(turn, failure)
             yield speech.sentence(BROKE_OFF)
-        for action in (*desk.deeds(), *_endings(desk.actions)):
+        for action in (*desk.inline_actions(), *_endings(desk.actions)):
             yield action
 
     async def _answer(self, turn: Turn, state: ConversationState, desk: Desk, speech: "Speech") -> AsyncGenerator[Part]:
@@ -102,10 +102,10 @@ class ModelAgent:
             acted = len(desk.actions)
             async with asyncio.timeout_at(speech.until):
                 results = [ToolReturnPart(call.tool_name, await desk.run(call), call.tool_call_id) for call in calls]
-            done = desk.deeds()
-            for deed in done:
-                yield deed
-            speaks_on = any(isinstance(deed, SetLanguage | SetSpeech) for deed in done)
+            done = desk.inline_actions()
+            for inline_action in done:
+                yield inline_action
+            speaks_on = any(isinstance(inline_action, SetLanguage | SetSpeech) for inline_action in done)
             if speech.has_words and len(desk.actions) - acted == len(calls) and not speaks_on:
                 return  # it said goodbye and hung up: there is nothing to ask it for
             messages += [response, ModelRequest(parts=results)]
@@ -180,7 +180,7 @@ class Speech:
 def _endings(actions: list[Action]) -> list[Action]:
     """What comes after all that was said: who is connected with a person must not be hung up on."""
     transfers = [action for action in actions if isinstance(action, Transfer)]
-    others = [action for action in actions if not isinstance(action, (Transfer, HangUp, *DEEDS))]
+    others = [action for action in actions if not isinstance(action, (Transfer, HangUp, *INLINE_ACTIONS))]
     return [*others, *(transfers[:1] or [action for action in actions if isinstance(action, HangUp)][:1])]
 
 

@@ -18,7 +18,7 @@ from pydantic_core import to_json, to_jsonable_python
 from orchestrator import faults
 from orchestrator.agents.llm.tools import ToolFunction
 from orchestrator.agents.llm.unicode import whole
-from orchestrator.conversation.actions import ACTION_TYPES, DEEDS, Action, Deed
+from orchestrator.conversation.actions import ACTION_TYPES, INLINE_ACTIONS, Action, InlineAction
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadAgent
@@ -83,10 +83,10 @@ class Desk:
     is_used: bool = False
     _looked_at: int = 0
 
-    def deeds(self) -> list[Deed]:
+    def inline_actions(self) -> list[InlineAction]:
         """What is to be done amid the text and was not given before."""
         new, self._looked_at = self.actions[self._looked_at :], len(self.actions)
-        return [action for action in new if isinstance(action, DEEDS)]
+        return [action for action in new if isinstance(action, INLINE_ACTIONS)]
 
     async def run(self, call: ToolCallPart) -> Any:
         """Carry out one call, unless this turn has done just that already. What the model is told, as JSON."""

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
 from orchestrator import faults
-from orchestrator.conversation.actions import Action, Deed, Gather, HangUp, SetLanguage, SetSpeech, Transfer
+from orchestrator.conversation.actions import Action, Gather, HangUp, InlineAction, SetLanguage, SetSpeech, Transfer
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import PendingReply
 from web.twilio.relay import outbound
@@ -195,7 +195,7 @@ class Mouth:
             await self._line.send(outbound.text("", is_last=True))
         await self._finish(speech, result.reply.actions)
 
-    async def say_rest(self, speech: Speech, parts: Iterable[str | Deed], actions: Iterable[Action]) -> None:
+    async def say_rest(self, speech: Speech, parts: Iterable[str | InlineAction], actions: Iterable[Action]) -> None:
         """Say and do what is left of a reply, now. Raises `LineLost`."""
         for part in parts:
             await self._perform(speech, part)
@@ -210,7 +210,7 @@ class Mouth:
                 speech.leaving = action
                 await self.leave(action)
                 return
-            if isinstance(action, Gather) and (frame := outbound.deed(action)) is not None:
+            if isinstance(action, Gather) and (frame := outbound.inline_action(action)) is not None:
                 await self._line.send(frame)
 
     async def _say_text(self, speech: Speech) -> None:
@@ -221,7 +221,7 @@ class Mouth:
     async def _say_parts(self, speech: Speech, pending: PendingReply) -> bool:
         """Whether `pending` was said as far as it goes; False when another one has taken its place."""
         parts = pending.parts(speech.said, speech.done)
-        coming: asyncio.Future[str | Deed | None] | None = None
+        coming: asyncio.Future[str | InlineAction | None] | None = None
         try:
             while speech.pending is pending:
                 # A wait that is cancelled would end the iterator, and with it what it knows of an earlier run.
@@ -244,7 +244,7 @@ class Mouth:
                 await asyncio.wait({coming})
         return False
 
-    async def _perform(self, speech: Speech, part: str | Deed) -> None:
+    async def _perform(self, speech: Speech, part: str | InlineAction) -> None:
         speech.since = time.monotonic()
         if isinstance(part, str):
             await self._utter(speech, part)
@@ -253,7 +253,7 @@ class Mouth:
         await self._end_utterance(speech)  # so that what is done comes after all that was said before, and not amid it
         if isinstance(part, SetSpeech):
             speech.manner = part
-        elif (frame := outbound.deed(part)) is not None:
+        elif (frame := outbound.inline_action(part)) is not None:
             await self._line.send(frame)
 
     async def _utter(self, speech: Speech, text: str) -> None:

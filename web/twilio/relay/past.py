@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from orchestrator.conversation.actions import (
     Action,
-    Deed,
     Gather,
     HangUp,
+    InlineAction,
     SendDigits,
     SetLanguage,
     SetSpeech,
     Transfer,
-    deeds,
+    inline_actions,
 )
 from orchestrator.conversation.reply import in_order
 from orchestrator.conversation.state import ConversationState, TurnRecord
@@ -26,7 +26,7 @@ class Unsaid:
 
     turn_id: str
     heard: str
-    parts: tuple[str | Deed, ...] = ()
+    parts: tuple[str | InlineAction, ...] = ()
     ending: tuple[HangUp | Transfer, ...] = ()
 
 
@@ -48,14 +48,20 @@ def left_unsaid(
         return None
     text = record.reply.text
     since = len(text) - len(rest)
-    due = [deed for deed in deeds(record.reply.actions) if rest and _is_due(deed, since)]
+    due = [
+        inline_action
+        for inline_action in inline_actions(record.reply.actions)
+        if rest and _is_due(inline_action, since)
+    ]
     return Unsaid(record.turn_id, text[:since], tuple(in_order(text, due, since=since)), ending)
 
 
-def _is_due(deed: Deed, since: int) -> bool:
+def _is_due(inline_action: InlineAction, since: int) -> bool:
     """What comes after the text that was heard was not heard either, but keys are not pressed twice. How the rest is
     spoken may have been said before it."""
-    return isinstance(deed, SetSpeech) or (not isinstance(deed, SendDigits) and (deed.at is None or deed.at >= since))
+    return isinstance(inline_action, SetSpeech) or (
+        not isinstance(inline_action, SendDigits) and (inline_action.at is None or inline_action.at >= since)
+    )
 
 
 def languages(state: ConversationState, unsaid: Unsaid | None = None) -> SetLanguage | None:

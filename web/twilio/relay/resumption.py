@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 
 from orchestrator import clock
-from orchestrator.conversation.actions import Deed, deeds
+from orchestrator.conversation.actions import InlineAction, inline_actions
 from orchestrator.conversation.reply import TurnResult, in_order
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -77,7 +77,7 @@ class Resumption:
             unsaid = None
             await self._mouth.say(twiml.BACK)
         chosen = past.languages(state, unsaid)
-        if chosen is not None and (frame := outbound.deed(chosen)) is not None:
+        if chosen is not None and (frame := outbound.inline_action(chosen)) is not None:
             await self._line.send(frame)
         for turn_id, pending in unanswered:
             self._mouth.speak(Speech(turn_id, pending))
@@ -126,10 +126,10 @@ class _Recorded:
         """It is there."""
         return self.result
 
-    async def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | Deed]:
+    async def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | InlineAction]:
         """What there is of it after `said` and `done`."""
         assert self.result is not None
-        for part in in_order(self.result.reply.text, deeds(self.result.reply.actions)[done:], since=len(said)):
+        for part in in_order(self.result.reply.text, inline_actions(self.result.reply.actions)[done:], since=len(said)):
             yield part
 
     async def tokens(self) -> AsyncIterator[str]:
