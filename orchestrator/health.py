@@ -107,7 +107,7 @@ def _workers(vitals: VitalSigns) -> dict[str, Any]:
         return {
             "status": "unhealthy" if unable >= vitals.workers else "degraded",
             "message": f"{unable} of {vitals.workers} workers can claim no turns though Redis answers. "
-            "Their log says why (worker.claims_fail).",
+            "Their log says why (worker.claims_failing).",
             "count": vitals.workers,
             "unable": unable,
         }

@@ -66,7 +66,7 @@ class IngressServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain."""
-        logger.info("Leaving: the requests at hand are finished first", extra={"action": "web.leaving"})
+        logger.info("Leaving: the requests at hand are finished first", extra={"action": "web.draining"})
         await self._go_on_listening()
         await self._drain_sessions()
         await super().shutdown(sockets)

@@ -32,10 +32,10 @@ class ClaimHealth:
         if self._refused[queue] == FAILS_AFTER:
             logger.error(
                 "This worker can claim no turns from %s though Redis answers: %s (%s)", queue, explain(error), error,
-                extra={"action": "worker.claims_fail"},
+                extra={"action": "worker.claims_failing"},
             )  # fmt: skip
 
     def succeeded(self, queue: str) -> None:
         """A claim went through."""
         if self._refused.pop(queue, 0) >= FAILS_AFTER:
-            logger.info("This worker can claim turns from %s again", queue, extra={"action": "worker.claims_work"})
+            logger.info("This worker can claim turns from %s again", queue, extra={"action": "worker.claims_recovered"})

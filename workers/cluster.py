@@ -131,7 +131,7 @@ class Feeder:
                 await asyncio.sleep(LONGEST_PAUSE_SECONDS)
             else:
                 if self._failures:
-                    logger.info("%s answers again", self._hub.queue, extra={"action": "worker.shard_back"})
+                    logger.info("%s answers again", self._hub.queue, extra={"action": "worker.shard_up"})
                 self._failures = 0
 
     async def _feed(self) -> None:
@@ -162,6 +162,6 @@ class Feeder:
         if self._failures == 1:
             logger.warning(
                 "%s (asked for %s) The worker waits for it.", explain(error), self._hub.queue,
-                extra={"action": "worker.shard_lost"},
+                extra={"action": "worker.shard_down"},
             )  # fmt: skip
         await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(self._failures, 5)))

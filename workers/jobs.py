@@ -34,7 +34,7 @@ async def run_call(office: Office, call_sid: str) -> None:
     except StoreUnavailable as error:
         logger.warning(
             "A call could not be claimed (%s); it is found again when it is due", error,
-            extra={"action": "call.unclaimed", "call_sid": call_sid},
+            extra={"action": "call.claim_failed", "call_sid": call_sid},
         )  # fmt: skip
 
 

@@ -23,14 +23,14 @@ async def keep_leases(store: RedisTurnStore, runner: TurnRunner) -> None:
             lost = await store.renew([turn.claim.lease for turn in running])
         except StoreUnavailable as error:
             if reachable:
-                logger.warning("Leases cannot be renewed: %s", error, extra={"action": "leases.unreachable"})
+                logger.warning("Leases cannot be renewed: %s", error, extra={"action": "leases.redis_down"})
             reachable = False
             continue
         except Exception:  # without this task every turn of the worker would be another's in two seconds
             logger.exception("Leases could not be renewed; report this", extra={"action": "leases.failed"})
             continue
         if not reachable:
-            logger.info("Leases are renewed again", extra={"action": "leases.reachable"})
+            logger.info("Leases are renewed again", extra={"action": "leases.redis_up"})
         reachable = True
         for turn in running:
             if turn.claim.lease in lost:

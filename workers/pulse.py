@@ -53,7 +53,9 @@ async def keep_pulse(
             except StoreUnavailable:
                 logger.debug("A heartbeat was not recorded")
             except Exception:
-                logger.exception("A heartbeat was not recorded; report this", extra={"action": "worker.beat_failed"})
+                logger.exception(
+                    "A heartbeat was not recorded; report this", extra={"action": "worker.heartbeat_failed"}
+                )
             await asyncio.sleep(WATCHED_BEAT_SECONDS if is_watched else BEAT_EVERY_SECONDS)
     finally:
         try:

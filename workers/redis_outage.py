@@ -26,7 +26,7 @@ class RedisOutage:
         self._failures += 1
         self._writes_fail = self._writes_fail or writes
         if self._failures == 1:
-            logger.warning("%s The worker waits for it.", explain(error), extra={"action": "worker.redis_lost"})
+            logger.warning("%s The worker waits for it.", explain(error), extra={"action": "worker.redis_down"})
         return min(LONGEST_PAUSE_SECONDS, 0.05 * 2.0 ** min(self._failures, 5))
 
     def passed(self, *, wrote: bool = False) -> None:
@@ -34,4 +34,4 @@ class RedisOutage:
         them goes on answering whoever reads."""
         if self._failures and (wrote or not self._writes_fail):
             self._failures, self._writes_fail = 0, False
-            logger.info("Redis answers again", extra={"action": "worker.redis_back"})
+            logger.info("Redis answers again", extra={"action": "worker.redis_up"})

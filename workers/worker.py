@@ -173,7 +173,7 @@ class TurnWorker(Worker):
         if strays:
             logger.warning(
                 "%d calls were granted to this worker in an answer that was lost, and are given back", strays,
-                extra={"action": "worker.strays"},
+                extra={"action": "worker.orphans_released"},
             )  # fmt: skip
 
     async def _claim(self, room: int) -> None:

@@ -127,7 +127,7 @@ class AgentLoop(Generic[Owner]):
             try:
                 self._loop.run_forever()
             except BaseException:  # sys.exit() in a task that an agent started must not take the others along
-                logger.warning("A task of an agent tried to end the process.", extra={"action": "agent.exit"})
+                logger.warning("A task of an agent tried to end the process.", extra={"action": "agent.exit_blocked"})
 
     def _end_leftovers(self) -> None:
         """Cancel what agents started and never awaited."""

@@ -72,7 +72,7 @@ class Performance(ABC):
         except BadReply as error:
             logger.warning(
                 "What a stopped agent had changed is dropped: %s", error,
-                extra={"action": "agent.left_no_json", "call_sid": self._turn.call_sid, "turn_id": self._turn.turn_id},
+                extra={"action": "agent.state_invalid", "call_sid": self._turn.call_sid, "turn_id": self._turn.turn_id},
             )  # fmt: skip
             return self._given
         return self._own

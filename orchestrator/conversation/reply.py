@@ -45,12 +45,12 @@ class Reply(BaseModel):
 
 def in_order(text: str, done: Sequence[InlineAction], *, since: int = 0) -> Iterator[str | InlineAction]:
     """What was said from character `since` on, and `done`, as they follow each other."""
-    for inline_action in done:
-        at = len(text) if inline_action.at is None else min(inline_action.at, len(text))
+    for action in done:
+        at = len(text) if action.at is None else min(action.at, len(text))
         if at > since:
             yield text[since:at]
             since = at
-        yield inline_action
+        yield action
     if since < len(text):
         yield text[since:]
 

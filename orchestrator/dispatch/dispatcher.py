@@ -36,7 +36,7 @@ class PendingReply(Protocol):
     def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | InlineAction]:
         """The text of the reply as it is produced, and what is done amid it, ending when the turn has ended.
 
-        `said` and so many inline_actions as `done` were given before, and are left out.
+        `said` and so many inline actions as `done` were given before, and are left out.
 
         A turn that was run again by another worker starts over, and then only what goes beyond
         the text already given is yielded. A recorded reply comes as it was.

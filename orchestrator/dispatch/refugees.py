@@ -90,7 +90,7 @@ class Refugees:
 
     async def _return(self, call_sid: str) -> bool:
         """False if Redis does not take it. What else went wrong is no reason to wait for it."""
-        extra = {"action": "call.stranded", "call_sid": call_sid}
+        extra = {"action": "call.write_back_failed", "call_sid": call_sid}
         try:
             async with self._room:
                 await self._write_back(call_sid)

@@ -77,7 +77,9 @@ class SplitDispatcher(Submission):
         if self.is_local(state.call_sid):
             return
         await self.refugees.take_in(state.call_sid, state)
-        logger.warning("A live call goes on in memory", extra={"action": "call.adopted", "call_sid": state.call_sid})
+        logger.warning(
+            "A live call goes on in memory", extra={"action": "call.local_fallback", "call_sid": state.call_sid}
+        )
 
     async def submit(self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False) -> Pending:
         """Hand over `turn` where its call lives; see `Dispatcher`."""

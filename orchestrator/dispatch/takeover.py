@@ -112,7 +112,7 @@ class TakeOver:
                 while awaited:
                     await self._answered.wait()
         except TimeoutError:
-            extra = {"action": "call.not_given_up", "call_sid": call_sid}
+            extra = {"action": "call.takeover_timed_out", "call_sid": call_sid}
             logger.warning("An ingress that had this call does not answer; the call goes on without it", extra=extra)
         finally:
             self._awaited.pop(call_sid, None)

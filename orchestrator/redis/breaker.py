@@ -125,7 +125,7 @@ class Breaker:
         if not self._is_reported_away:
             self._is_reported_away = True
             logger.warning(
-                "Redis is away: %s Until it is back, calls are held.", self.reason, extra={"action": "redis.away"}
+                "Redis is away: %s Until it is back, calls are held.", self.reason, extra={"action": "redis.down"}
             )
 
     def _give_up(self) -> None:
@@ -134,7 +134,7 @@ class Breaker:
         self.given_up = True
         logger.warning(
             "Redis was not there since the start: %s Until it is, calls run in this process, IN MEMORY.", self.reason,
-            extra={"action": "redis.given_up"},
+            extra={"action": "redis.start_timed_out"},
         )  # fmt: skip
 
     async def _wait_for_redis(self) -> None:
@@ -166,4 +166,4 @@ class Breaker:
     def _report_back(self) -> None:
         if self._is_reported_away:
             self._is_reported_away = False
-            logger.info("Redis is back", extra={"action": "redis.back"})
+            logger.info("Redis is back", extra={"action": "redis.up"})

@@ -75,5 +75,5 @@ class ClockSync:
         self._warned = True
         logger.warning(
             "This machine's clock is %+.1f s apart from the Redis server's, which is gone by. Set it: NTP.", ahead,
-            extra={"action": "clock.apart", "seconds": round(ahead, 1)},
+            extra={"action": "clock.skewed", "seconds": round(ahead, 1)},
         )  # fmt: skip

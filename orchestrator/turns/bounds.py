@@ -88,7 +88,7 @@ def _kept(state: ConversationState) -> int:
 def _log(claim: Claim) -> None:
     logger.warning(
         "A call holds as much as a call may, and ends",
-        extra={"action": "call.full", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id},
+        extra={"action": "call.limit_reached", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id},
     )
 
 

@@ -70,7 +70,7 @@ class PatientStore:
             except StoreUnavailable:
                 logger.error(
                     "A reply could not be saved in time; the turn is left to whoever finds it",
-                    extra={"action": "turn.unsaved", "call_sid": claim.lease.call_sid},
+                    extra={"action": "turn.commit_timed_out", "call_sid": claim.lease.call_sid},
                 )
                 return Commit("lost")
             if commit.status != "conflict" or commit.state is None:
@@ -110,5 +110,5 @@ class PatientStore:
         await until_deadline(lambda: self._store.bury(claim, reason), DEADLINE_SECONDS)
         logger.error(
             "A turn was given up: %s; see `voiceagent dead`", reason,
-            extra={"action": "turn.buried", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id},
+            extra={"action": "turn.dead_lettered", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id},
         )  # fmt: skip

@@ -252,7 +252,7 @@ class TurnRunner:
 
     async def _leave(self, claim: Claim, stop: Stop) -> None:
         """Go from a turn without an answer: its lease is another's now, or becomes so."""
-        action = "turn.lost" if stop.reason == "lost" else "turn.handed_over"
+        action = "turn.lease_lost" if stop.reason == "lost" else "turn.released"
         logger.warning(
             "A turn was left to another worker", extra={"action": action, "call_sid": claim.lease.call_sid,
             "turn_id": claim.turn.turn_id},

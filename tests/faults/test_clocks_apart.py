@@ -145,7 +145,7 @@ async def test_the_clock_follows_the_server_and_says_that_the_machine_is_wrong(r
     async with ClockSync(redis_client):
         seconds, _ = await redis_client.time()
         assert abs(clock.now() - seconds) < 60
-    assert [record.seconds for record in caplog.records if getattr(record, "action", "") == "clock.apart"]
+    assert [record.seconds for record in caplog.records if getattr(record, "action", "") == "clock.skewed"]
 
 
 def test_small_differences_do_not_let_time_go_back_and_forth(monkeypatch):

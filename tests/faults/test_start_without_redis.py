@@ -74,9 +74,9 @@ def away(request: pytest.FixtureRequest) -> Iterator[str]:
 async def test_an_ingress_serves_from_memory_and_no_worker_is_ready(away: str, tmp_path: Path) -> None:
     with WebProcess(tmp_path, redis_url=away, **ECHO) as web:
         worker = WorkerProcess(tmp_path, redis_url=away, **ECHO)
-        worker.is_ready = lambda: bool(worker.events("worker.redis_lost"))  # type: ignore[method-assign]
+        worker.is_ready = lambda: bool(worker.events("worker.redis_down"))  # type: ignore[method-assign]
         with worker:
-            await asyncio.to_thread(web.wait_for_event, "redis.given_up", 60)
+            await asyncio.to_thread(web.wait_for_event, "redis.start_timed_out", 60)
             async with httpx.AsyncClient(base_url=web.url, timeout=60) as client:
                 turn = {"turn_id": "t1", "text": "hello"}
                 answer = await client.post("/calls/CA1/turns", json=turn)
@@ -84,9 +84,9 @@ async def test_an_ingress_serves_from_memory_and_no_worker_is_ready(away: str, t
                 assert (await client.get("/readyz")).status_code == 503
                 assert (await client.get("/health/detailed")).json()["status"] == "degraded"
             assert not worker.events("worker.ready")
-            assert Counter(event["action"] for event in web.events() if "action" in event)["redis.away"] == 1
-            assert len(worker.events("worker.redis_lost")) == 1
-            assert not worker.events("worker.redis_back")
+            assert Counter(event["action"] for event in web.events() if "action" in event)["redis.down"] == 1
+            assert len(worker.events("worker.redis_down")) == 1
+            assert not worker.events("worker.redis_up")
 
 
 async def test_a_running_system_whose_server_refuses_writes_says_so_once_and_once_that_it_takes_them(
@@ -114,12 +114,12 @@ async def test_a_running_system_whose_server_refuses_writes_says_so_once_and_onc
             await wait_until(is_not_ready, "calls cannot be answered")
             for number in range(2, 6):
                 assert await say(number) == 503
-            await asyncio.to_thread(worker.wait_for_event, "worker.redis_lost")
+            await asyncio.to_thread(worker.wait_for_event, "worker.redis_down")
             server.client().config_set("min-replicas-to-write", 0)
             await wait_until(is_ready, "calls can be answered again")
             for number in range(2, 6):
                 assert await say(number) == 200
-            await asyncio.to_thread(worker.wait_for_event, "worker.redis_back")
+            await asyncio.to_thread(worker.wait_for_event, "worker.redis_up")
         told = [event["action"] for event in web.events() if event.get("action", "").startswith("redis.")]
-        assert told == ["redis.away", "redis.back"]
-        assert [len(worker.events(f"worker.redis_{what}")) for what in ("lost", "back")] == [1, 1]
+        assert told == ["redis.down", "redis.up"]
+        assert [len(worker.events(f"worker.redis_{what}")) for what in ("down", "up")] == [1, 1]

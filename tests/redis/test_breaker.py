@@ -73,9 +73,9 @@ async def test_a_redis_that_passes_the_probe_and_fails_the_work_is_told_of_once(
                 use(breaker, StoreUnavailable("refuses what it is asked"))
             assert breaker.is_open
             await wait_until(lambda: not breaker.is_open, "the probe is content")
-        assert told(caplog) == ["redis.away", "redis.back", "redis.away"], "the first return was believed"
+        assert told(caplog) == ["redis.down", "redis.up", "redis.down"], "the first return was believed"
         use(breaker)
-        assert told(caplog)[3:] == ["redis.back"]
+        assert told(caplog)[3:] == ["redis.up"]
 
 
 async def test_two_outages_far_apart_are_told_though_nothing_was_asked_between_them(
@@ -89,7 +89,7 @@ async def test_two_outages_far_apart_are_told_though_nothing_was_asked_between_t
             for _ in range(TRIPS_AFTER):
                 use(breaker, StoreUnavailable("gone"))
             await wait_until(lambda: not breaker.is_open, "it is back")
-    assert told(caplog) == ["redis.away", "redis.back"] * 2
+    assert told(caplog) == ["redis.down", "redis.up"] * 2
 
 
 async def test_a_full_redis_is_not_away() -> None:

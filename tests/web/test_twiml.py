@@ -129,7 +129,7 @@ def test_a_long_text_is_cut_at_a_sentence_and_logged(caplog):
     heard = said(document)
     assert heard.endswith("it is not short.")
     assert heard.startswith("This is <one> & only sentence")
-    assert [record.action for record in caplog.records] == ["reply.cut"]
+    assert [record.action for record in caplog.records] == ["reply.truncated"]
 
 
 def test_long_texts_are_said_in_pieces_that_the_provider_takes():

@@ -39,4 +39,4 @@ async def test_a_turn_granted_in_an_answer_that_was_cut_off_is_run_at_its_first_
         assert result is not None
         assert (result.outcome, proxy.trapped) == ("replied", True)
         done = await asyncio.to_thread(worker.wait_for_event, "turn.replied")
-        assert (done["attempt"], len(worker.events("worker.strays"))) == (1, 1)
+        assert (done["attempt"], len(worker.events("worker.orphans_released"))) == (1, 1)

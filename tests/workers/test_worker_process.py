@@ -72,7 +72,7 @@ async def test_a_worker_frozen_past_its_lease_is_neither_believed_nor_heard(
     other = start_worker("slow")
     await wait_until(lambda: pending._epoch == 2, "the other worker speaks")
     frozen.thaw()
-    await asyncio.to_thread(frozen.wait_for_event, "turn.lost")
+    await asyncio.to_thread(frozen.wait_for_event, "turn.lease_lost")
     (tmp_path / "go").touch()
     result = await result_of(pending)
     assert speaker(result) == ("a process of", other.pid)
@@ -148,11 +148,11 @@ async def test_an_idle_worker_outlives_its_redis(start_worker, start_redis) -> N
     redis = start_redis("--appendonly", "yes", "--appendfsync", "always")
     worker = start_worker(url=redis.url)
     redis.kill()
-    await asyncio.to_thread(worker.wait_for_event, "worker.redis_lost")
+    await asyncio.to_thread(worker.wait_for_event, "worker.redis_down")
     redis.start()
     async with open_dispatcher(redis.url, "one") as dispatcher:
         assert (await result_of(await speak(dispatcher, "t1"))).reply.text == "you said hello"
-    assert len(worker.events("worker.redis_lost")) == 1
+    assert len(worker.events("worker.redis_down")) == 1
 
 
 async def test_a_turn_survives_a_restart_of_redis_while_it_is_run(start_worker, start_redis, tmp_path, runs) -> None:

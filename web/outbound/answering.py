@@ -34,7 +34,7 @@ async def _knows(request: VoiceRequest, seal: Seal, sealed: str) -> bool:
             return True
     logger.warning(
         "An outbound call begins without its errand, whose seal is not open to this process. Set SEAL_KEY.",
-        extra={"action": "outbound.forgetful", "call_sid": request.call_sid},
+        extra={"action": "outbound.context_lost", "call_sid": request.call_sid},
     )
     return False
 

@@ -52,5 +52,5 @@ async def _tried(call_sid: str, work: Awaitable[object]) -> None:
         logger.warning(
             "A placed call has no state yet: %s",
             str(error) or "the store does not answer in time",
-            extra={"action": "outbound.forgetful", "call_sid": call_sid},
+            extra={"action": "outbound.context_lost", "call_sid": call_sid},
         )

@@ -21,6 +21,6 @@ async def hang_up(outbound: Outbound, state: ConversationState) -> None:
     except ProviderError as error:
         logger.warning(
             "The provider did not hang up",
-            extra={"action": "outbound.still_there", "call_sid": state.call_sid, "status": error.status},
+            extra={"action": "outbound.hangup_failed", "call_sid": state.call_sid, "status": error.status},
         )
         raise

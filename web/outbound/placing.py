@@ -73,7 +73,7 @@ class Outbound:
         except StoreUnavailable:  # the claim stays: a retry is told that nobody knows, and no second call is placed
             logger.warning(
                 "The receipt of an outbound call was lost",
-                extra={"action": "outbound.unrecorded", "call_sid": placed.call_sid},
+                extra={"action": "outbound.idempotency_write_failed", "call_sid": placed.call_sid},
             )
         return placed, False
 

@@ -120,7 +120,7 @@ async def _reply(ingress: Ingress, asked: Asked, pending: PendingReply, deadline
 def _afresh(request: VoiceRequest, asked: Asked) -> Asked:
     logger.info(
         "The call is not known here and begins afresh",
-        extra={"action": "call.afresh", "call_sid": asked.call_sid, "turn_id": asked.turn_id},
+        extra={"action": "call.restarted", "call_sid": asked.call_sid, "turn_id": asked.turn_id},
     )
     held = HeldTurn(turn=request.started(asked.turn_id), opening=request.opening, since=asked.since)
     return Asked(asked.call_sid, asked.turn_id, asked.number, asked.languages, held, asked.since, asked.attempt)
@@ -177,7 +177,7 @@ def _surrender(ingress: Ingress, asked: Asked, why: str) -> Response:
     logger.error(
         "A caller was held in vain: %s",
         why,
-        extra={"action": "call.surrendered", "call_sid": asked.call_sid, "turn_id": asked.turn_id},
+        extra={"action": "call.hold_timed_out", "call_sid": asked.call_sid, "turn_id": asked.turn_id},
     )
     _count(ingress, asked.call_sid, asked.turn_id, UNANSWERED, asked.since)
     return TwimlResponse(twiml.surrender(ingress.settings.transfer_to, asked.languages))

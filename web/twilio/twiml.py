@@ -250,5 +250,5 @@ def _log_cut(result: TurnResult, what: str) -> None:
     logger.warning(
         "The %s of a reply went beyond what the provider takes and was cut",
         what,
-        extra={"action": "reply.cut", "call_sid": result.call_sid, "turn_id": result.turn_id},
+        extra={"action": "reply.truncated", "call_sid": result.call_sid, "turn_id": result.turn_id},
     )

@@ -103,9 +103,9 @@ class ModelAgent:
             async with asyncio.timeout_at(speech.until):
                 results = [ToolReturnPart(call.tool_name, await desk.run(call), call.tool_call_id) for call in calls]
             done = desk.inline_actions()
-            for inline_action in done:
-                yield inline_action
-            speaks_on = any(isinstance(inline_action, SetLanguage | SetSpeech) for inline_action in done)
+            for action in done:
+                yield action
+            speaks_on = any(isinstance(action, SetLanguage | SetSpeech) for action in done)
             if speech.has_words and len(desk.actions) - acted == len(calls) and not speaks_on:
                 return  # it said goodbye and hung up: there is nothing to ask it for
             messages += [response, ModelRequest(parts=results)]
@@ -187,5 +187,5 @@ def _endings(actions: list[Action]) -> list[Action]:
 def _note_failure(turn: Turn, error: Exception) -> None:
     logger.error(
         "The model did not finish its answer, and the caller is asked to repeat: %s", error,
-        extra={"action": "llm.broke_off", "call_sid": turn.call_sid, "turn_id": turn.turn_id},
+        extra={"action": "llm.stream_failed", "call_sid": turn.call_sid, "turn_id": turn.turn_id},
     )  # fmt: skip

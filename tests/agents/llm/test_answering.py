@@ -163,7 +163,7 @@ async def test_an_answer_that_breaks_in_the_middle_ends_with_an_apology_and_keep
     call = begin(llm_fallback_model="small")
     assert await call.say("when are you open?") == f"We are open {BROKE_OFF}"
     assert server.asked("small") == [], "the first token decides"
-    assert "llm.broke_off" in [getattr(record, "action", "") for record in caplog.records]
+    assert "llm.stream_failed" in [getattr(record, "action", "") for record in caplog.records]
 
 
 async def garbage(connection: Connection) -> None:

@@ -264,7 +264,7 @@ class Conversation:
         return self._ingress.settings.agent_timeout_seconds + AFTER_AGENT_SECONDS
 
     async def _surrender(self, why: str) -> None:
-        self._log(logging.ERROR, "A caller was held in vain: %s", why, action="call.surrendered")
+        self._log(logging.ERROR, "A caller was held in vain: %s", why, action="call.hold_timed_out")
         to = self._ingress.settings.transfer_to
         await self.mouth.say(twiml.APOLOGY)
         await self.mouth.leave(Transfer(to, reason="out of order") if to else HangUp(reason="out of order"))

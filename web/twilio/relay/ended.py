@@ -79,7 +79,7 @@ async def _again(ingress: Ingress, request: VoiceRequest) -> str:
     extra = {"action": "relay.lost", "call_sid": request.call_sid, "error": request.error_code}
     logger.warning("A relay socket was lost; the call is connected again", extra=extra)
     if now - failing > ingress.pace.hold:
-        logger.error("Relay sockets fail again and again", extra={**extra, "action": "call.surrendered"})
+        logger.error("Relay sockets fail again and again", extra={**extra, "action": "call.hold_timed_out"})
         return twiml.surrender(ingress.settings.transfer_to, Languages())
     base_url = ingress.settings.public_base_url or request.host_url
     in_a_moment = now - failing > HASTE_SECONDS and is_early

@@ -96,7 +96,7 @@ class Handover:
                 raise
             logger.info(
                 "The call is not known here and begins afresh",
-                extra={"action": "call.afresh", "call_sid": self._call_sid, "turn_id": turn.turn_id},
+                extra={"action": "call.restarted", "call_sid": self._call_sid, "turn_id": turn.turn_id},
             )
             afresh = turn.model_copy(update={"kind": "started", "text": "", "digits": ""})
             return await self._submit(afresh, self.opening)

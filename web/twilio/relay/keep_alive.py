@@ -58,7 +58,7 @@ class KeepAlive:
             except StoreUnavailable:
                 continue  # in the next round, perhaps
             except Exception:
-                logger.exception("Open calls could not be kept alive", extra={"action": "relay.not_kept"})
+                logger.exception("Open calls could not be kept alive", extra={"action": "relay.keep_alive_failed"})
 
     async def _renew(self) -> None:
         waiting = iter(self._switchboard.call_sids)

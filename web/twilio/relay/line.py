@@ -41,7 +41,7 @@ class Line:
                 for frame in frames:
                     await self._websocket.send_text(frame)
         except TimeoutError:
-            logger.warning("A relay socket is not read and is given up", extra={"action": "relay.slow"})
+            logger.warning("A relay socket is not read and is given up", extra={"action": "relay.write_timed_out"})
             self.give_up(1008, "frames are not read")
             raise LineLost from None
         except (WebSocketDisconnect, RuntimeError, OSError):  # closed under us

@@ -210,7 +210,7 @@ class Mouth:
                 speech.leaving = action
                 await self.leave(action)
                 return
-            if isinstance(action, Gather) and (frame := outbound.inline_action(action)) is not None:
+            if isinstance(action, Gather) and (frame := outbound.action_frame(action)) is not None:
                 await self._line.send(frame)
 
     async def _say_text(self, speech: Speech) -> None:
@@ -253,7 +253,7 @@ class Mouth:
         await self._end_utterance(speech)  # so that what is done comes after all that was said before, and not amid it
         if isinstance(part, SetSpeech):
             speech.manner = part
-        elif (frame := outbound.inline_action(part)) is not None:
+        elif (frame := outbound.action_frame(part)) is not None:
             await self._line.send(frame)
 
     async def _utter(self, speech: Speech, text: str) -> None:

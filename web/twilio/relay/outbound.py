@@ -26,7 +26,7 @@ def tokens(said: str, *, speech: SetSpeech = PLAIN) -> Iterator[str]:
         yield text(said[begin : begin + MOST_TOKEN_CHARACTERS], speech=speech)
 
 
-def inline_action(action: Action) -> str | None:
+def action_frame(action: Action) -> str | None:
     """The frame that carries out `action`; None for one that sends nothing."""
     match action:
         case Play():

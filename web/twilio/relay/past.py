@@ -48,19 +48,15 @@ def left_unsaid(
         return None
     text = record.reply.text
     since = len(text) - len(rest)
-    due = [
-        inline_action
-        for inline_action in inline_actions(record.reply.actions)
-        if rest and _is_due(inline_action, since)
-    ]
+    due = [action for action in inline_actions(record.reply.actions) if rest and _is_due(action, since)]
     return Unsaid(record.turn_id, text[:since], tuple(in_order(text, due, since=since)), ending)
 
 
-def _is_due(inline_action: InlineAction, since: int) -> bool:
+def _is_due(action: InlineAction, since: int) -> bool:
     """What comes after the text that was heard was not heard either, but keys are not pressed twice. How the rest is
     spoken may have been said before it."""
-    return isinstance(inline_action, SetSpeech) or (
-        not isinstance(inline_action, SendDigits) and (inline_action.at is None or inline_action.at >= since)
+    return isinstance(action, SetSpeech) or (
+        not isinstance(action, SendDigits) and (action.at is None or action.at >= since)
     )
 
 

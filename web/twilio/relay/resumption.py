@@ -77,7 +77,7 @@ class Resumption:
             unsaid = None
             await self._mouth.say(twiml.BACK)
         chosen = past.languages(state, unsaid)
-        if chosen is not None and (frame := outbound.inline_action(chosen)) is not None:
+        if chosen is not None and (frame := outbound.action_frame(chosen)) is not None:
             await self._line.send(frame)
         for turn_id, pending in unanswered:
             self._mouth.speak(Speech(turn_id, pending))

@@ -104,7 +104,7 @@ class Switchboard:
         self._leaving = True
         if not self._sessions:
             return
-        logger.info("%d relay sessions are handed over", len(self._sessions), extra={"action": "relay.leaving"})
+        logger.info("%d relay sessions are handed over", len(self._sessions), extra={"action": "relay.draining"})
         began = time.monotonic()
         while self._sessions and (spent := time.monotonic() - began) < seconds:
             is_late = spent >= seconds * (1 - PARTING_SHARE)
