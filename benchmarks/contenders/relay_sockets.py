@@ -18,8 +18,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.agents import HOLD_ON, TELL_STOP, TELL_TIME
 from benchmarks.driver import Line
-from orchestrator.phone import CallIdentity
-from orchestrator.phone.relay_frames import setup
+from orchestrator.provider_simulator import CallIdentity
+from orchestrator.provider_simulator.relay_frames import setup
 
 
 class Sockets:

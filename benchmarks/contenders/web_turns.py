@@ -17,7 +17,7 @@ from twilio.request_validator import RequestValidator
 
 from benchmarks.contenders.turns import SAID, TURNS_A_CALL
 from benchmarks.driver import Line
-from orchestrator.phone import CallIdentity
+from orchestrator.provider_simulator import CallIdentity
 
 
 class Connections:

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make the call. 0 when it ended well, 1 when it failed."""
     from orchestrator.cli.terminal_phone import TerminalPhone
-    from orchestrator.phone import PATIENT, CallIdentity, Pace, PhoneLine
+    from orchestrator.provider_simulator import PATIENT, CallIdentity, Pace, PhoneLine
 
     settings = load_settings()
     url = server_url(args.url, settings)

@@ -80,7 +80,7 @@ def _row(call: dict[str, Any]) -> tuple[str, ...]:
 def _get(url: str, key: str | None) -> Any:
     import httpx
 
-    from orchestrator.phone.webhooks import NEVER_PROXIED
+    from orchestrator.provider_simulator.webhooks import NEVER_PROXIED
 
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:

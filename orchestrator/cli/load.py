@@ -78,7 +78,7 @@ async def _load(args: argparse.Namespace, settings: Settings) -> "Outcome":
     from orchestrator.load.ledger import Ledger
     from orchestrator.load.outcome import Outcome
     from orchestrator.load.relay_caller import RelayCaller, Temper
-    from orchestrator.phone.webhooks import new_client
+    from orchestrator.provider_simulator.webhooks import new_client
 
     url = server_url(args.url, settings)
     script, ledger = Script(args.turns, args.think), Ledger()

@@ -9,7 +9,7 @@ from orchestrator.cli.keyboard import Keyboard
 from orchestrator.cli.paint import Paint
 from orchestrator.cli.transcript import AGENT, CALLER, INDENT, wrapped
 from orchestrator.cli.utterance import Utterance
-from orchestrator.phone import (
+from orchestrator.provider_simulator import (
     Asked,
     Dialled,
     Event,
@@ -22,9 +22,9 @@ from orchestrator.phone import (
     Speaking,
     Waiting,
 )
-from orchestrator.phone.ear import KEYS
-from orchestrator.phone.relay import LISTENING
-from orchestrator.phone.twiml import Gather
+from orchestrator.provider_simulator.ear import KEYS
+from orchestrator.provider_simulator.relay import LISTENING
+from orchestrator.provider_simulator.twiml import Gather
 
 ENDINGS = {"caller": "You hung up.", "agent": "The agent hung up.", "problem": "The call broke off."}
 

@@ -1,7 +1,7 @@
 """What an agent can do besides speaking. An agent yields these among its text; the channel carries them out.
 
-Inline actions (`INLINE_ACTIONS`) are carried out where they were yielded in the text; the others once all of the reply was
-spoken.
+Inline actions (`INLINE_ACTIONS`) are carried out where they were yielded in the text; the others once all of the reply
+was spoken.
 """
 
 from collections.abc import Iterable

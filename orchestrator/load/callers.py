@@ -14,7 +14,7 @@ from uuid import uuid4
 import httpx
 
 from orchestrator.load.ledger import CallNote, Ledger, TurnNote
-from orchestrator.phone import PATIENT, Asked, CallIdentity, HungUp, PhoneLine, Problem, Said, Waiting
+from orchestrator.provider_simulator import PATIENT, Asked, CallIdentity, HungUp, PhoneLine, Problem, Said, Waiting
 
 TURN_SECONDS = 60.0
 _PARTICULARS = ((re.compile(r"https?://[^/\s]+(?=/)"), ""), (re.compile(r"(?<=\w)/(\d+|load-[0-9a-f]+)\b"), "/…"))

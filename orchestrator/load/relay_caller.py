@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.load.callers import Script, Server, begun, kind_of, settle
 from orchestrator.load.ledger import CallNote, Ledger, TurnNote
-from orchestrator.phone import (
+from orchestrator.provider_simulator import (
     PATIENT,
     Asked,
     CallIdentity,
@@ -26,7 +26,7 @@ from orchestrator.phone import (
     Speaking,
     Waiting,
 )
-from orchestrator.phone.relay import LISTENING
+from orchestrator.provider_simulator.relay import LISTENING
 
 ANSWER_SECONDS = 90.0
 """Who hears nothing for so long hangs up."""

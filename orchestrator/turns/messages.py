@@ -3,8 +3,8 @@
 A message is one JSON object.
 
 - To an ingress from a worker: `{"c": call_sid, "t": turn_id, "e": epoch}` with either a piece of the reply, `"i"`
-  (index of the first character), `"x"` (text) and, if there are any, `"n"` (how many inline actions came before) and `"d"`
-  (inline actions), or `"r"` (the `TurnResult` as JSON text).
+  (index of the first character), `"x"` (text) and, if there are any, `"n"` (how many inline actions came before) and
+  `"d"` (inline actions), or `"r"` (the `TurnResult` as JSON text).
 - To an ingress from another one: `{"c"}` with `"o"` (the channel of the one that has the call's line now) or `"g"` (of
   the one that has given it up, and, if it could not write it back yet, `"k": true`).
 - To an ingress from another one, `{"c"}` with `"q"` (the channel of the one that asks whether the call's socket there
@@ -28,7 +28,7 @@ from orchestrator.conversation.turn import Turn
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a reply: `text` from the character `index` on, and what is to be done after `done` other inline actions.
+    """A piece of a reply: `text` from the character `index` on, and its inline actions, which follow `done` others.
 
     Each has its place in the text of the reply.
     """

@@ -100,7 +100,7 @@ MAY_READ_THE_CLOCK = (
     "orchestrator/redis/examination.py",  # likewise
     "orchestrator/logs.py",
     "orchestrator/agents/receptionist/*",  # a calendar's day is the office's, not the server's
-    "orchestrator/cli/*", "orchestrator/load/*", "orchestrator/phone/*", "orchestrator/testing/*",
+    "orchestrator/cli/*", "orchestrator/load/*", "orchestrator/provider_simulator/*", "orchestrator/testing/*",
 )  # fmt: skip
 MAY_PRINT = ("orchestrator/cli/*", "*/__main__.py")  # a bad setting is told before there is a log
 MAY_SPELL_KEYS = ("orchestrator/redis/keys.py",)

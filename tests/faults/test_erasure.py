@@ -8,7 +8,7 @@ from support.deployment import API_KEY, PUBLIC_URL, TOKEN
 from twilio.request_validator import RequestValidator
 
 from orchestrator.conversation.turn import Turn
-from orchestrator.phone.identity import CallIdentity
+from orchestrator.provider_simulator.identity import CallIdentity
 from orchestrator.redis import keys
 from orchestrator.turns.dead_letter import DeadLetter
 

@@ -18,7 +18,7 @@ from support.deployment import Deployment
 from support.sentinels import SentinelTopology
 from support.servers import RedisServer
 
-from orchestrator.phone import PhoneLine
+from orchestrator.provider_simulator import PhoneLine
 
 
 class Failing(Faults):

@@ -17,7 +17,7 @@ from support.terminal import run_script
 from support.waiting import wait_until
 
 from orchestrator.load.ledger import TurnNote
-from orchestrator.phone import LostLine
+from orchestrator.provider_simulator import LostLine
 
 pytestmark = pytest.mark.processes
 

@@ -12,8 +12,8 @@ from soak.provider import PATIENCE_SECONDS, NoAnswer, Provider, Refused
 from soak.script import GOODBYE, GREETING, answer_to
 from support.waiting import wait_until
 
-from orchestrator.phone.identity import CallIdentity
-from orchestrator.phone.twiml import BadTwiml, Gather, Hangup, Redirect, Say, parse
+from orchestrator.provider_simulator.identity import CallIdentity
+from orchestrator.provider_simulator.twiml import BadTwiml, Gather, Hangup, Redirect, Say, parse
 from orchestrator.turns.outcome import APOLOGY
 
 LONGEST_CALL_TURNS = 30

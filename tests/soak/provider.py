@@ -12,7 +12,7 @@ from soak.http import Broken, Response, request
 from support.deployment import API_KEY, PUBLIC_URL, TOKEN
 from twilio.request_validator import RequestValidator
 
-from orchestrator.phone.webhooks import REQUEST_SECONDS
+from orchestrator.provider_simulator.webhooks import REQUEST_SECONDS
 
 API_SECONDS = 30.0
 """Longer than an agent may take: what a client of the API should wait for."""

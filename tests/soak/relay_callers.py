@@ -12,7 +12,7 @@ from soak.provider import Provider
 from soak.script import GOODBYE, WORDS, words_in
 from support.deployment import PUBLIC_URL, TOKEN
 
-from orchestrator.phone import (
+from orchestrator.provider_simulator import (
     CallIdentity,
     Event,
     HungUp,
@@ -25,7 +25,7 @@ from orchestrator.phone import (
     Speaking,
     Waiting,
 )
-from orchestrator.phone.webhooks import new_client
+from orchestrator.provider_simulator.webhooks import new_client
 from orchestrator.turns.outcome import APOLOGY
 
 CHARACTERS_PER_SECOND = 120

@@ -2,7 +2,7 @@
 
 from contextlib import aclosing
 
-from orchestrator.phone import Asked, Event, PhoneLine
+from orchestrator.provider_simulator import Asked, Event, PhoneLine
 
 
 async def hold(line: PhoneLine, *answers: str) -> list[Event]:

@@ -9,7 +9,7 @@ from support.deployment import API_KEY, PUBLIC_URL, TOKEN, Deployment
 from support.ingress import redirect_of, said
 from twilio.request_validator import RequestValidator
 
-from orchestrator.phone.identity import CallIdentity
+from orchestrator.provider_simulator.identity import CallIdentity
 
 MOST_REDIRECTS = 20
 

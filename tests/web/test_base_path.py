@@ -18,7 +18,7 @@ from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 
 from orchestrator.errors import BadSetting, StoreUnavailable
-from orchestrator.phone import PATIENT, Asked, CallIdentity, PhoneLine, Said
+from orchestrator.provider_simulator import PATIENT, Asked, CallIdentity, PhoneLine, Said
 from orchestrator.settings import load_settings
 
 KEY = "PSK_signing_key"

@@ -10,7 +10,7 @@ from orchestrator.agents.receptionist.dialogue import Dialogue
 from orchestrator.agents.receptionist.hearing import hear
 from orchestrator.agents.receptionist.notes import Notes
 from orchestrator.logs import redact
-from orchestrator.phone.pace import Pace
+from orchestrator.provider_simulator.pace import Pace
 from web.twilio.relay.hearing import not_surely_heard
 from web.twilio.sentences import pieces
 

@@ -12,7 +12,7 @@ from support.programs import Start, programs, ready
 from support.servers import free_port
 from support.waiting import wait_until
 
-from orchestrator.phone import PATIENT, Asked, CallIdentity, PhoneLine, Said
+from orchestrator.provider_simulator import PATIENT, Asked, CallIdentity, PhoneLine, Said
 from orchestrator.redis import keys
 from orchestrator.state.rollout import uses_redis
 

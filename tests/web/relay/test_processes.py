@@ -16,7 +16,7 @@ from support.relay import RelaySocket, new_ticket, relay_socket
 from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
-from orchestrator.phone import PATIENT, Asked, Event, HungUp, Pace, PhoneLine, Said, Speaking
+from orchestrator.provider_simulator import PATIENT, Asked, Event, HungUp, Pace, PhoneLine, Said, Speaking
 from web.twilio.twiml import FILLERS
 
 pytestmark = pytest.mark.processes

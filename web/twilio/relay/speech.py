@@ -14,7 +14,7 @@ class Speech:
     """A reply that is to be said, in one utterance or, when something is done amid it, in several.
 
     `turn` is None if another session handed it over; `prefix` was heard before, over another line. `said` is what was
-    sent, `done` how many inline actions were; `begins` are the places in `said` where utterances begin, the last of which is not
+    sent, `done` how many inline actions; `begins` places in `said` where utterances begin, the last of which is not
     ended while `is_open`. `heard` is what was heard of the reply when it was cut off. `held_until` is on the
     monotonic clock, infinite while what the caller has said since is on its way to the store. It `is_overtaken` once
     they have.

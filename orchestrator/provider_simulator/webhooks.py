@@ -9,8 +9,8 @@ from uuid import uuid4
 import httpx
 from twilio.request_validator import RequestValidator
 
-from orchestrator.phone.retries import Failure, RetryPolicy
-from orchestrator.phone.twiml import Method
+from orchestrator.provider_simulator.retries import Failure, RetryPolicy
+from orchestrator.provider_simulator.twiml import Method
 
 REQUEST_SECONDS = 15
 """The provider's hard limit for one webhook."""

@@ -16,7 +16,18 @@ from websockets.exceptions import ConnectionClosed
 from orchestrator.conversation.actions import Gather, HangUp, Play, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
-from orchestrator.phone import Asked, Dialled, Event, HungUp, Interrupted, Pace, PhoneLine, Played, Said, Speaking
+from orchestrator.provider_simulator import (
+    Asked,
+    Dialled,
+    Event,
+    HungUp,
+    Interrupted,
+    Pace,
+    PhoneLine,
+    Played,
+    Said,
+    Speaking,
+)
 
 
 async def clerk(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:

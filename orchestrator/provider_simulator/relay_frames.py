@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.phone.identity import CallIdentity
+from orchestrator.provider_simulator.identity import CallIdentity
 
 
 def setup(session_id: str, who: CallIdentity, parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from contextlib import AsyncExitStack, suppress
 
 import httpx
 
-from orchestrator.phone.ear import KEYS, Answer, Ear
-from orchestrator.phone.events import Asked, Event, HungUp, Problem
-from orchestrator.phone.identity import CallIdentity
-from orchestrator.phone.pace import HURRIED, Pace
-from orchestrator.phone.player import Manners, Over, Player
-from orchestrator.phone.retries import PROVIDER_DEFAULT, RetryPolicy
-from orchestrator.phone.webhooks import Origin, Webhook, WebhookFailed, Webhooks, new_client
+from orchestrator.provider_simulator.ear import KEYS, Answer, Ear
+from orchestrator.provider_simulator.events import Asked, Event, HungUp, Problem
+from orchestrator.provider_simulator.identity import CallIdentity
+from orchestrator.provider_simulator.pace import HURRIED, Pace
+from orchestrator.provider_simulator.player import Manners, Over, Player
+from orchestrator.provider_simulator.retries import PROVIDER_DEFAULT, RetryPolicy
+from orchestrator.provider_simulator.webhooks import Origin, Webhook, WebhookFailed, Webhooks, new_client
 
 STATUS_CALLBACK_SECONDS = 5
 

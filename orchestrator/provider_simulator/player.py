@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from orchestrator.phone.ear import Answer, Ear
-from orchestrator.phone.events import (
+from orchestrator.provider_simulator.ear import Answer, Ear
+from orchestrator.provider_simulator.events import (
     Asked,
     Dialled,
     EndedBy,
@@ -15,11 +15,11 @@ from orchestrator.phone.events import (
     Said,
     Waiting,
 )
-from orchestrator.phone.identity import CallIdentity
-from orchestrator.phone.pace import HURRIED, Pace
-from orchestrator.phone.relay import RelaySession
-from orchestrator.phone.retries import PROVIDER_DEFAULT, RetryPolicy
-from orchestrator.phone.twiml import (
+from orchestrator.provider_simulator.identity import CallIdentity
+from orchestrator.provider_simulator.pace import HURRIED, Pace
+from orchestrator.provider_simulator.relay import RelaySession
+from orchestrator.provider_simulator.retries import PROVIDER_DEFAULT, RetryPolicy
+from orchestrator.provider_simulator.twiml import (
     BadTwiml,
     Connect,
     Dial,
@@ -35,7 +35,7 @@ from orchestrator.phone.twiml import (
     Verb,
     parse,
 )
-from orchestrator.phone.webhooks import Webhook, WebhookFailed, Webhooks
+from orchestrator.provider_simulator.webhooks import Webhook, WebhookFailed, Webhooks
 
 APOLOGY = "We are sorry, an application error has occurred. Goodbye."
 MAX_DOCUMENTS_WITHOUT_ANSWER = 100

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.phone.twiml import Gather
+from orchestrator.provider_simulator.twiml import Gather
 
 EndedBy = Literal["caller", "agent", "problem"]
 FinalStatus = Literal["completed", "busy", "no-answer", "failed"]

@@ -18,13 +18,13 @@ from uuid import uuid4
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from orchestrator.phone.ear import Answer, Ear
-from orchestrator.phone.events import Asked, Event, Interrupted, LostLine, Played, Problem, Said, Speaking, Waiting
-from orchestrator.phone.identity import CallIdentity
-from orchestrator.phone.pace import Pace
-from orchestrator.phone.relay_frames import setup, taken
-from orchestrator.phone.twiml import Connect, Gather
-from orchestrator.phone.webhooks import Webhooks
+from orchestrator.provider_simulator import events
+from orchestrator.provider_simulator.ear import Answer, Ear
+from orchestrator.provider_simulator.identity import CallIdentity
+from orchestrator.provider_simulator.pace import Pace
+from orchestrator.provider_simulator.relay_frames import setup, taken
+from orchestrator.provider_simulator.twiml import Connect, Gather
+from orchestrator.provider_simulator.webhooks import Webhooks
 
 OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
@@ -45,7 +45,7 @@ UNAWARE = " unaware"
 """What our own note in a frame is called; no server's field is."""
 
 SessionStatus = Literal["ended", "failed"]
-Tell = Callable[[Event], Awaitable[None]]
+Tell = Callable[[events.Event], Awaitable[None]]
 
 
 class RelaySession:
@@ -109,19 +109,19 @@ class RelaySession:
                 close_timeout=CLOSE_SECONDS,
             )
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
-            await self._tell(Waiting(f"{self.verb.url} was not opened: {error or type(error).__name__}"))
+            await self._tell(events.Waiting(f"{self.verb.url} was not opened: {error or type(error).__name__}"))
             return "failed"
         try:
             status = await self._talk(self._socket)
         finally:
             await self._socket.close()
         if status == "failed":
-            await self._tell(Waiting("The socket was lost.", self._lost(self._socket)))
+            await self._tell(events.Waiting("The socket was lost.", self._lost(self._socket)))
         return status
 
-    def _lost(self, socket: ClientConnection) -> LostLine:
+    def _lost(self, socket: ClientConnection) -> events.LostLine:
         closed = socket.protocol.close_rcvd
-        return LostLine(tuple(self._unsent), closed is not None and closed.code not in OUR_FAULT)
+        return events.LostLine(tuple(self._unsent), closed is not None and closed.code not in OUR_FAULT)
 
     async def drop(self) -> None:
         """Lose the socket, as networks do: without a word."""
@@ -187,7 +187,7 @@ class RelaySession:
     async def _complain(self, message: str | bytes) -> None:
         shown = message[:200] if isinstance(message, str) else "binary"
         self._outgoing.put_nowait({"type": "error", "description": f"Invalid message received: {shown}"})
-        await self._tell(Problem(f"The server sent a frame that is none: {shown}"))
+        await self._tell(events.Problem(f"The server sent a frame that is none: {shown}"))
 
     async def _write(self, socket: ClientConnection) -> None:
         with suppress(ConnectionClosed):
@@ -221,9 +221,9 @@ class RelaySession:
                     if frame.get("last", True) and not self._cut.is_set():
                         await self._finish_reply()
                 case "play":
-                    await self._tell(Played(url=str(frame.get("source", ""))))
+                    await self._tell(events.Played(url=str(frame.get("source", ""))))
                 case "sendDigits":
-                    await self._tell(Played(digits=str(frame.get("digits", ""))))
+                    await self._tell(events.Played(digits=str(frame.get("digits", ""))))
                 case "end":
                     await self._finish_utterance()
                     self._handoff = str(frame.get("handoffData", ""))
@@ -237,7 +237,7 @@ class RelaySession:
                 return self._frames.popleft()
             if self._asks_later:
                 self._asks_later = False
-                await self._tell(Asked(LISTENING))
+                await self._tell(events.Asked(LISTENING))
                 continue
             self._come.clear()
             await self._come.wait()
@@ -251,7 +251,7 @@ class RelaySession:
             self._is_speaking = self._has_spoken = True
             self._spoken += piece
             self._was_cut = False
-            await self._tell(Speaking(piece, unaware))
+            await self._tell(events.Speaking(piece, unaware))
             # Not wait_for, here and below: before Python 3.12 it may swallow the end of the session.
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.uttering_seconds(piece)):
@@ -273,7 +273,7 @@ class RelaySession:
                 async with asyncio.timeout(AFTER_WORDS_SECONDS):
                     await self._more()
         if not self._frames:
-            await self._tell(Asked(LISTENING))
+            await self._tell(events.Asked(LISTENING))
         else:
             self._asks_later = True
 
@@ -286,14 +286,14 @@ class RelaySession:
         self._was_cut = True
         heard, self._spoken = self._spoken, ""
         if heard:
-            await self._tell(Said(heard, interruptible=True, spoken=True))
-        await self._tell(Interrupted(heard))
+            await self._tell(events.Said(heard, interruptible=True, spoken=True))
+        await self._tell(events.Interrupted(heard))
 
     async def _finish_utterance(self) -> None:
         said, self._spoken = self._spoken, ""
         if said:
             self._outgoing.put_nowait({"type": "info", "name": "agentSpeaking", "value": "off"})
-            await self._tell(Said(said, interruptible=True, spoken=True))
+            await self._tell(events.Said(said, interruptible=True, spoken=True))
 
     @staticmethod
     def _now() -> float:

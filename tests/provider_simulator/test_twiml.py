@@ -9,7 +9,7 @@ from twilio.twiml.voice_response import Dial as DialVerb
 from twilio.twiml.voice_response import Gather as GatherVerb
 from twilio.twiml.voice_response import VoiceResponse
 
-from orchestrator.phone.twiml import (
+from orchestrator.provider_simulator.twiml import (
     BadTwiml,
     Connect,
     Dial,

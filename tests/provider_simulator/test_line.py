@@ -9,7 +9,7 @@ from support.servers import free_port
 from support.twiml_server import Webhook, twiml
 from twilio.request_validator import RequestValidator
 
-from orchestrator.phone import (
+from orchestrator.provider_simulator import (
     Asked,
     CallIdentity,
     Dialled,

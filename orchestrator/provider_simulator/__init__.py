@@ -13,7 +13,7 @@ also tells what is being said right now (`Speaking`), and takes answers at any t
 the load tools all make their calls with it.
 """
 
-from orchestrator.phone.events import (
+from orchestrator.provider_simulator.events import (
     Asked,
     Dialled,
     Event,
@@ -26,10 +26,10 @@ from orchestrator.phone.events import (
     Speaking,
     Waiting,
 )
-from orchestrator.phone.identity import CallIdentity
-from orchestrator.phone.line import PhoneLine
-from orchestrator.phone.pace import Pace
-from orchestrator.phone.retries import PATIENT, PROVIDER_DEFAULT, RetryPolicy
+from orchestrator.provider_simulator.identity import CallIdentity
+from orchestrator.provider_simulator.line import PhoneLine
+from orchestrator.provider_simulator.pace import Pace
+from orchestrator.provider_simulator.retries import PATIENT, PROVIDER_DEFAULT, RetryPolicy
 
 __all__ = [
     "PATIENT",

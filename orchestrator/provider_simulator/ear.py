@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from orchestrator.phone.twiml import Gather
+from orchestrator.provider_simulator.twiml import Gather
 
 RECOGNITION_CONFIDENCE = "0.91234565"
 KEYS = frozenset("0123456789*#")
