@@ -80,10 +80,10 @@ class Dispatcher(Protocol):
     async def is_erased(self, call_sid: str) -> bool:
         """Whether the call was erased within the last day. Raises `StoreUnavailable`."""
 
-    async def adopt(self, state: ConversationState) -> None:
-        """Go on with a live call in this process, from the last known `state` of it, until the store is back.
+    async def run_locally(self, state: ConversationState) -> None:
+        """Continue a live call in this process, from its last known `state`, until the store is up.
 
-        Only who holds the call's line may do that. Where turns run in this process anyway, it changes nothing.
+        Only the ingress that holds the call's line may do that. Does nothing where all turns run in this process.
         """
 
     on_taken_over: Callable[[str], Awaitable[None]]

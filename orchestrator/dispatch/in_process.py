@@ -79,8 +79,8 @@ class InProcessDispatcher(StoreDispatcher):
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=5)
 
-    async def adopt(self, state: ConversationState) -> None:
-        """Nothing to do: every call runs here."""
+    async def run_locally(self, state: ConversationState) -> None:
+        """Do nothing: every call runs here."""
 
     async def take_over(self, call_sid: str, claim: LineClaim) -> None:
         """Nothing to do: there is no other ingress."""

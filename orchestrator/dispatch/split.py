@@ -1,9 +1,9 @@
 """Two dispatchers as one: most calls go to workers through Redis, some run in this process.
 
-A call runs here when `REDIS_ROLLOUT_PERCENT` leaves it in memory, when Redis has not been there since this process
-began, or when a live line was carried on here because Redis went away (`adopt`). When Redis is back, the calls of the
-latter two kinds are written back and go on through it. A webhook call whose state is in Redis is never run
-here: its next webhook may come in elsewhere, and there must not be two truths.
+A call runs here in three cases: `REDIS_ROLLOUT_PERCENT` leaves it in memory; Redis has been down since this process
+started; or Redis went down during a relay call, whose socket is here (`run_locally`). Calls of the last two kinds are
+written back once Redis is up, and continue through it. A webhook call whose state is in Redis never runs here: its next
+webhook may arrive at another ingress, and the call would have two states.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.dispatch.hub import Pending
 from orchestrator.dispatch.in_process import InProcessDispatcher
+from orchestrator.dispatch.local_calls import LocalCalls
 from orchestrator.dispatch.queued import QueuedDispatcher
-from orchestrator.dispatch.refugees import Refugees
 from orchestrator.dispatch.submission import Submission
 from orchestrator.redis.breaker import Breaker
 from orchestrator.state.base import StateManagerBase
@@ -56,7 +56,7 @@ class SplitDispatcher(Submission):
         self._local: InProcessDispatcher | None = None
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
-        self.refugees = Refugees(states=states, memory=memory, breaker=breaker, idle=self._idle)
+        self.local_calls = LocalCalls(states=states, memory=memory, breaker=breaker, idle=self._idle)
         remote.takeover.gives_up = self._give_up
 
     async def __aenter__(self) -> "SplitDispatcher":
@@ -65,20 +65,20 @@ class SplitDispatcher(Submission):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.refugees.close()
+        await self.local_calls.close()
         await self._stack.aclose()
 
     def is_local(self, call_sid: str) -> bool:
         """Whether the call runs in this process."""
-        return call_sid in self.refugees or not uses_redis(call_sid, self._percent)
+        return call_sid in self.local_calls or not uses_redis(call_sid, self._percent)
 
-    async def adopt(self, state: ConversationState) -> None:
-        """Carry a live call on in this process, from the last state of it that is known, until Redis is back."""
+    async def run_locally(self, state: ConversationState) -> None:
+        """Continue a live call in this process, from its last known state, until Redis is up."""
         if self.is_local(state.call_sid):
             return
-        await self.refugees.take_in(state.call_sid, state)
+        await self.local_calls.add(state.call_sid, state)
         logger.warning(
-            "A live call goes on in memory", extra={"action": "call.local_fallback", "call_sid": state.call_sid}
+            "A live call continues in memory", extra={"action": "call.local_fallback", "call_sid": state.call_sid}
         )
 
     async def submit(self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False) -> Pending:
@@ -111,12 +111,12 @@ class SplitDispatcher(Submission):
 
     async def _give_up(self, call_sid: str) -> bool:
         await self.on_taken_over(call_sid)
-        return await self.refugees.bring_back(call_sid)
+        return await self.local_calls.write_back(call_sid)
 
     async def _dispatcher_of(self, call_sid: str, *, begins: bool) -> QueuedDispatcher | InProcessDispatcher:
-        await self.refugees.at_rest(call_sid)
+        await self.local_calls.wait_returned(call_sid)
         if begins and self._breaker.is_open and self._breaker.given_up:
-            await self.refugees.take_in(call_sid)
+            await self.local_calls.add(call_sid)
         return await self._here() if self.is_local(call_sid) else self.remote
 
     async def _here(self) -> InProcessDispatcher:

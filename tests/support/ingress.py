@@ -84,9 +84,9 @@ class FaultyDispatcher:
         if self.trouble is not None:
             raise self.trouble
 
-    async def adopt(self, state: ConversationState) -> None:
+    async def run_locally(self, state: ConversationState) -> None:
         self.adopted.append(state)
-        await self.real.adopt(state)
+        await self.real.run_locally(state)
 
     async def find(self, call_sid: str, turn_id: str) -> Any:
         if self.trouble is not None:

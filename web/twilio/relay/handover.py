@@ -1,8 +1,8 @@
 """Hands a session's turns to the dispatcher, and goes on in this process where the store is away.
 
 A relay call is pinned to its socket's ingress: nobody else can get a turn of it, so its last known state may be
-carried on here (`Dispatcher.adopt`) without making two truths. But not while the store answers without its replicas: it
-has the turn, and a worker is at it. Then the caller is held, as those of webhooks are.
+continued here (`Dispatcher.run_locally`) without making two truths. But not while the store answers without its
+replicas: it has the turn, and a worker is at it. Then the caller is held, as those of webhooks are.
 """
 
 import asyncio
@@ -177,7 +177,7 @@ class Handover:
     async def _go_on_here(self, error: StoreUnavailable) -> None:
         if self._known is None or self.is_leaving:
             raise error
-        await self._dispatcher.adopt(ConversationState.model_validate_json(self._known))
+        await self._dispatcher.run_locally(ConversationState.model_validate_json(self._known))
 
 
 async def _bounded(operation: Awaitable[T]) -> T:

@@ -1,4 +1,4 @@
-"""Calls that run in this process only because Redis was away, and their way back when it is there again."""
+"""Calls that run in this process because Redis is down, and how they are written back once it is up."""
 
 import asyncio
 import logging
@@ -15,16 +15,19 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 60.0
 RETURN_SECONDS = 1.0
-"""How soon a call is brought back where Redis was away too briefly for the breaker to notice."""
-AT_ONCE = 16
-"""How many calls are brought back side by side."""
+"""The delay before calls are written back after an outage so short that the breaker stayed closed."""
+CONCURRENT_WRITES = 16
+"""How many calls are written back at the same time."""
 
 Idle = Callable[[str, float], Awaitable[None]]
-"""Waits until no turn of the call runs here, for so many seconds at most. Raises TimeoutError."""
+"""Wait until no turn of the call runs here. Arguments: the call SID and a timeout in seconds. Raise TimeoutError."""
 
 
-class Refugees:
-    """The calls that took refuge here. `memory` holds their states meanwhile, `states` is where those belong."""
+class LocalCalls:
+    """Calls that run in this process while Redis is down.
+
+    `memory` holds their states; `states` is the shared store they are written back to.
+    """
 
     def __init__(self, *, states: StateManagerBase, memory: StateManagerBase, breaker: Breaker, idle: Idle) -> None:
         self._states = states
@@ -33,9 +36,9 @@ class Refugees:
         self._idle = idle
         self._bases: dict[str, ConversationState | None] = {}
         self._returning: dict[str, asyncio.Task[bool]] = {}
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._room = asyncio.Semaphore(CONCURRENT_WRITES)
         self._timer: asyncio.TimerHandle | None = None
-        breaker.on_close = self.bring_all_back
+        breaker.on_close = self.write_all_back
 
     def __contains__(self, call_sid: str) -> bool:
         return call_sid in self._bases
@@ -43,31 +46,31 @@ class Refugees:
     def __len__(self) -> int:
         return len(self._bases)
 
-    async def take_in(self, call_sid: str, base: ConversationState | None = None) -> None:
-        """The call runs here from now on: from `base`, its last known state, or from its beginning."""
+    async def add(self, call_sid: str, base: ConversationState | None = None) -> None:
+        """Run the call here from now on: from `base`, its last known state, or as a new call without one."""
         if base is not None:
             await self._memory.create_state(**base.model_dump())
         self._bases.setdefault(call_sid, base)
-        if not self._breaker.is_open:  # then nobody will say that Redis is back
-            self._later()
+        if not self._breaker.is_open:  # then the breaker will not report that Redis is up
+            self._schedule()
 
-    async def at_rest(self, call_sid: str) -> None:
-        """Wait while the call is on its way back. Raises TimeoutError."""
+    async def wait_returned(self, call_sid: str) -> None:
+        """Wait until a write-back of the call that is under way has finished. Raise TimeoutError."""
         if (task := self._returning.get(call_sid)) is not None:
             async with asyncio.timeout(IDLE_SECONDS + 5):
                 await asyncio.shield(task)
 
-    def bring_all_back(self) -> None:
-        """Redis is there again, it seems."""
+    def write_all_back(self) -> None:
+        """Start to write all calls back: Redis seems to be up."""
         for call_sid in list(self._bases):
             self._start(call_sid)
 
-    async def bring_back(self, call_sid: str) -> bool:
-        """This one call, at once, if it is here. False: Redis did not take it, and it is tried again."""
+    async def write_back(self, call_sid: str) -> bool:
+        """Write this call back now, if it runs here. Return False if Redis refused it; it is retried then."""
         return call_sid not in self._bases or await asyncio.shield(self._start(call_sid))
 
     async def close(self, seconds: float = 5.0) -> None:
-        """Let those come home that are on their way."""
+        """Wait up to `seconds` for the write-backs that are under way, then cancel them."""
         if self._timer is not None:
             self._timer.cancel()
         tasks = list(self._returning.values())
@@ -76,37 +79,37 @@ class Refugees:
             for task in late:
                 task.cancel()
 
-    def _later(self) -> None:
+    def _schedule(self) -> None:
         if self._timer is None or self._timer.when() < asyncio.get_running_loop().time():
-            self._timer = asyncio.get_running_loop().call_later(RETURN_SECONDS, self.bring_all_back)
+            self._timer = asyncio.get_running_loop().call_later(RETURN_SECONDS, self.write_all_back)
 
     def _start(self, call_sid: str) -> "asyncio.Task[bool]":
         task = self._returning.get(call_sid)
         if task is None:
-            task = asyncio.create_task(self._return(call_sid), name=f"bring back {call_sid}")
+            task = asyncio.create_task(self._try_to_write_back(call_sid), name=f"write back {call_sid}")
             self._returning[call_sid] = task
             task.add_done_callback(lambda _: self._returning.pop(call_sid, None))
         return task
 
-    async def _return(self, call_sid: str) -> bool:
-        """False if Redis does not take it. What else went wrong is no reason to wait for it."""
+    async def _try_to_write_back(self, call_sid: str) -> bool:
+        """Return False if Redis refuses it. Any other failure is logged, and nobody need wait for the call: True."""
         extra = {"action": "call.write_back_failed", "call_sid": call_sid}
         try:
             async with self._room:
-                await self._write_back(call_sid)
+                await self._write_back_when_idle(call_sid)
         except StoreUnavailable:
-            if not self._breaker.is_open:  # else the breaker calls again
-                self._later()
+            if not self._breaker.is_open:  # else the breaker reports when it is up
+                self._schedule()
             return False
         except (StateConflict, TimeoutError) as error:
             logger.warning("A call cannot be written back yet and stays in memory: %r", error, extra=extra)
-            self._later()
+            self._schedule()
         except Exception as error:
             message = "A call cannot be written back and stays in memory; report this: %s"
             faults.log(logging.ERROR, logger, message, error=error, extra=extra)
         return True
 
-    async def _write_back(self, call_sid: str) -> None:
+    async def _write_back_when_idle(self, call_sid: str) -> None:
         written: ConversationState | None = None
         while True:
             await self._idle(call_sid, IDLE_SECONDS)
@@ -115,7 +118,7 @@ class Refugees:
                 break
             with self._breaker.guard():
                 await write_back(self._states, state, self._bases.get(call_sid))
-            self._bases[call_sid] = written = state  # a turn that came meanwhile is what is still to be written
+            self._bases[call_sid] = written = state  # only a turn that ran meanwhile is left to write
         await self._memory.delete_state(call_sid)
         self._bases.pop(call_sid, None)
         logger.info("A call was written back", extra={"action": "call.written_back", "call_sid": call_sid})
