@@ -1,16 +1,13 @@
 """From the value of `AGENT` to an agent: a built-in's name, or `package.module:object` for your own."""
 
 import inspect
-import os
-import sys
 from functools import partial
-from importlib import import_module
-from types import ModuleType
 from typing import Any, get_args
 
 from orchestrator.agents.protocol import Agent, AgentFunction, Isolation, Overlap
 from orchestrator.error_location import described
 from orchestrator.errors import BadAgent
+from orchestrator.object_loading import description_of, is_object_name, load_object
 from orchestrator.settings import Settings
 
 
@@ -44,48 +41,9 @@ def load_agent(
 
         receptionist = Receptionist(transfer_to, partial(office_clock, time_zone), emergency_number)
         return Agent(name, receptionist.reply, isolation="inline", speech_filter=False)
-    if not _is_dotted(name) or ":" not in name:
+    if not is_object_name(name) or ":" not in name:
         raise BadAgent(f"AGENT={name!r} is no agent. Use echo, receptionist, llm, or package.module:object.")
-    return agent_of(name, found_object(name, "AGENT"))
-
-
-def found_object(name: str, variable: str) -> Any:
-    """What `package.module:object` names, or `package.module`; dots in the second half reach into the object.
-
-    Raises `BadAgent`, which names the `variable` that holds the name.
-    """
-    given = f"{variable}={name}"
-    if not _is_dotted(name):
-        raise BadAgent(f"{given} names nothing. Use package.module:object.")
-    module_name, _, path = name.partition(":")
-    found: Any = _imported(given, module_name)
-    for attribute in path.split(".") if path else ():
-        try:
-            found = getattr(found, attribute)
-        except AttributeError:
-            raise BadAgent(f"{given}: {_described(found)} has no {attribute!r}. Check the name.") from None
-    return found
-
-
-def _is_dotted(name: str) -> bool:
-    return all(part.isidentifier() for half in name.split(":", 1) for part in half.split("."))
-
-
-def _imported(given: str, module_name: str) -> ModuleType:
-    directory = os.getcwd()
-    if directory not in sys.path:
-        sys.path.insert(0, directory)  # as `python -m` does; the installed command would not find the user's file
-    try:
-        return import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            needs = f"{module_name} needs the module {error.name!r}"
-            raise BadAgent(f"{given}: {needs}. Install it. {described(error)}") from error
-        raise BadAgent(
-            f"{given}: there is no module {error.name!r} here. Start from the directory that holds it, or install it."
-        ) from None
-    except (Exception, SystemExit) as error:  # whatever the user's module raises while it is imported
-        raise BadAgent(f"{given}: importing {module_name} failed: {described(error)}") from error
+    return agent_of(name, load_object(name, "AGENT", BadAgent))
 
 
 def agent_of(name: str, found: Any) -> Agent:
@@ -123,7 +81,7 @@ def _checked_reply(name: str, reply: Any) -> Any:
 
 
 def _complaint(reply: Any) -> str:
-    what = _described(reply)
+    what = description_of(reply)
     if inspect.iscoroutinefunction(reply):
         return f"{what} never yields. Yield what is to be said instead of returning it."
     if inspect.isgeneratorfunction(reply):
@@ -138,9 +96,3 @@ def _choice(name: str, carrier: Any, attribute: str, choices: tuple[Any, ...], d
     if value != default and value not in choices:
         raise BadAgent(f"AGENT={name}: {attribute} is {value!r}, and must be one of {', '.join(map(str, choices))}.")
     return value
-
-
-def _described(found: Any) -> str:
-    if inspect.ismodule(found):
-        return f"the module {found.__name__}"
-    return str(getattr(found, "__qualname__", None) or f"an object of type {type(found).__name__}")

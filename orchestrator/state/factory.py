@@ -4,12 +4,10 @@ import asyncio
 import contextlib
 import inspect
 import logging
-import os
-import sys
-from importlib import import_module
 
 from orchestrator.error_location import described
 from orchestrator.errors import BadSetting, StoreUnavailable
+from orchestrator.object_loading import description_of, load_object
 from orchestrator.settings import Settings, load_settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
@@ -71,22 +69,17 @@ class StateManagerFactory:
 
 
 def load_state_manager(name: str, settings: Settings) -> StateManagerBase:
-    """The user's manager: an instance of the class that `package.module:Class` names.
+    """Return the user's manager: an instance of the class that `name` (`package.module:Class`) names.
 
-    Its constructor is called with `settings=` if it has such a parameter, else without arguments. The current
-    directory is importable. Raises `BadSetting`.
+    Call its constructor with `settings=` if it has such a parameter, else without arguments. The current directory is
+    importable. Raise `BadSetting`.
     """
-    module_name, _, path = name.partition(":")
-    if (directory := os.getcwd()) not in sys.path:
-        sys.path.insert(0, directory)
-    try:
-        found: object = import_module(module_name)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except (Exception, SystemExit) as error:  # whatever the user's module raises while it is imported
-        raise BadSetting(f"STATE_MANAGER={name}: {described(error)}. It wants package.module:Class.") from error
+    found = load_object(name, "STATE_MANAGER")
     if not (isinstance(found, type) and issubclass(found, StateManagerBase)):
-        raise BadSetting(f"STATE_MANAGER={name}: that is no subclass of StateManagerBase. Name one that is.")
+        raise BadSetting(
+            f"STATE_MANAGER={name}: {description_of(found)} is not a subclass of StateManagerBase. "
+            "Use package.module:Class."
+        )
     return _built(name, found, settings)
 
 

@@ -12,12 +12,12 @@ from datetime import date, datetime
 from types import ModuleType
 from typing import Any
 
-from orchestrator.agents.loader import found_object
 from orchestrator.agents.receptionist import calendar
 from orchestrator.agents.receptionist.times import Clock, Wish, office_clock
 from orchestrator.conversation.actions import HangUp, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import BadAgent
+from orchestrator.object_loading import load_object
 
 ToolFunction = Callable[..., Any]
 
@@ -89,7 +89,7 @@ def found_tools(names: str | None) -> list[ToolFunction]:
 
 
 def _found(name: str) -> Sequence[ToolFunction]:
-    found = found_object(name, "LLM_TOOLS")
+    found = load_object(name, "LLM_TOOLS", BadAgent)
     if inspect.ismodule(found):
         return _functions_of(name, found)
     if not inspect.isroutine(found):
