@@ -1,7 +1,7 @@
-"""Each turn is counted and logged once, when its reply is first given to its caller.
+"""Counts and logs each turn once, when its reply is first given to its caller.
 
-That may be long after the turn was handed over: a caller is held with fillers and asks again, a client is told to, a
-relay's socket is lost and another one says the reply. A retry of what was answered counts for nothing.
+That may be long after the turn was submitted: a held caller hears fillers and asks again, a client is told to ask
+again, or a relay's socket is lost and the next one says the reply. A retry of an answered turn is not counted.
 """
 
 import logging
@@ -14,35 +14,35 @@ logger = logging.getLogger(__name__)
 
 MOST_REMEMBERED = 20_000
 UNANSWERED = "unanswered"
-"""The outcome of a turn whose caller was held in vain."""
+"""The outcome of a turn whose caller was held until an apology."""
 
 _Name = tuple[str, str]
 
 
 class Deliveries:
-    """What this process has handed over and owes a reply, and what it has delivered, as far back as it remembers."""
+    """Turns that this process has submitted, and those whose replies it has delivered: `MOST_REMEMBERED` of each."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._owed: OrderedDict[_Name, float] = OrderedDict()
+        self._awaited: OrderedDict[_Name, float] = OrderedDict()
         self._delivered: OrderedDict[_Name, None] = OrderedDict()
         self._begun: OrderedDict[_Name, None] = OrderedDict()
 
-    def handed_over(self, call_sid: str, turn_id: str, since: float) -> None:
-        """Somebody waits for this turn's reply, since then (Unix seconds)."""
+    def submitted(self, call_sid: str, turn_id: str, since: float) -> None:
+        """Note that a caller waits for this turn's reply, since `since` (Unix seconds)."""
         name = (call_sid, turn_id)
         if name not in self._delivered:
-            self._owed.setdefault(name, since)
-            _bound(self._owed)
+            self._awaited.setdefault(name, since)
+            _bound(self._awaited)
 
-    def owes(self, call_sid: str, turn_id: str) -> bool:
-        """Whether the turn was handed over here and nobody was given its reply here."""
-        return (call_sid, turn_id) in self._owed
+    def is_awaited(self, call_sid: str, turn_id: str) -> bool:
+        """True if the turn was submitted here, and its reply was not given to its caller here yet."""
+        return (call_sid, turn_id) in self._awaited
 
     def first_word(self, channel: str, call_sid: str, turn_id: str, since: float | None = None) -> None:
-        """The caller hears, or reads, the first word of the reply. `since` is when the turn came (Unix seconds)."""
+        """Note that the caller gets the first word of the reply now. `since` is when the turn came (Unix seconds)."""
         name = (call_sid, turn_id)
-        began = self._owed.get(name, since)
+        began = self._awaited.get(name, since)
         if began is None or name in self._begun or name in self._delivered:
             return
         self._begun[name] = None
@@ -59,16 +59,17 @@ class Deliveries:
         since: float | None = None,
         at_once: bool = False,
     ) -> None:
-        """All of the reply was given to its caller, or there will be none; the first word with the last, if `at_once`.
+        """Count and log a turn: its caller got all of the reply, or will never get one.
 
-        Where it is not known since when they have waited, the turn is counted without its time.
+        `at_once`: the caller got the first word together with the last. Where nobody knows when the turn came, it is
+        counted without its duration.
         """
         name = (call_sid, turn_id)
         if name in self._delivered:
             return
         if at_once:
             self.first_word(channel, call_sid, turn_id, since)
-        began = self._owed.pop(name, since)
+        began = self._awaited.pop(name, since)
         self._begun.pop(name, None)
         self._delivered[name] = None
         _bound(self._delivered)
@@ -80,8 +81,8 @@ class Deliveries:
         logger.info("Turn answered", extra=extra)
 
     def forget(self) -> None:
-        """Know no more than a process that has just begun."""
-        for known in (self._owed, self._delivered, self._begun):
+        """Forget everything, like a process that has just started."""
+        for known in (self._awaited, self._delivered, self._begun):
             known.clear()
 
 

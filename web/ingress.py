@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from orchestrator.runtime import Runtime  # brings redis and arq along
 
 
+AFTER_AGENT_SECONDS = 10.0
+"""Added to the agent's deadline: a worker may die under a turn, and the next one needs its time too."""
+
 OpenRuntime = Callable[[Settings], "AbstractAsyncContextManager[Runtime]"]
 
 
@@ -65,6 +68,11 @@ class Ingress:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "deliveries", Deliveries(self.metrics))
+
+    @property
+    def reply_seconds(self) -> float:
+        """How long a caller waits for the reply to a turn that the store has, until an apology."""
+        return max(self.pace.hold, self.settings.agent_timeout_seconds + AFTER_AGENT_SECONDS)
 
     @property
     def is_switching(self) -> bool:

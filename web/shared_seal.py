@@ -14,6 +14,7 @@ from typing import Protocol
 from orchestrator.errors import StoreUnavailable
 from orchestrator.settings import Settings
 from web.seal_keys import former_key
+from web.store_call import store_call
 from web.twilio.held_turn import Seal
 
 logger = logging.getLogger(__name__)
@@ -107,10 +108,9 @@ class SharedSeal:
         is_set = self._settings.seal_key is not None
         keys = self._seal.keys
         try:
-            async with asyncio.timeout(ASK_SECONDS):
-                shared = await exchange.exchange("" if is_set else keys.current, () if is_set else keys.used)
-        except TimeoutError:
-            self._failure = StoreUnavailable()
+            shared = await store_call(
+                exchange.exchange("" if is_set else keys.current, () if is_set else keys.used), ASK_SECONDS
+            )
         except StoreUnavailable as error:
             self._failure = error
         else:

@@ -37,12 +37,12 @@ async def text_turn(ingress: Ingress, request: Request) -> Response:
         raise await _end_of(ingress, call_sid) from None
     recorded, deliveries = pending.result, ingress.deliveries
     if recorded is None:
-        deliveries.handed_over(call_sid, turn.turn_id, began)
+        deliveries.submitted(call_sid, turn.turn_id, began)
 
     def answered(result: TurnResult) -> None:
         if is_refusal(result):
             raise CallFull
-        if recorded is None or deliveries.owes(call_sid, turn.turn_id):
+        if recorded is None or deliveries.is_awaited(call_sid, turn.turn_id):
             deliveries.answered(CHANNEL, call_sid, turn.turn_id, result.outcome, at_once=True)
 
     def begun() -> None:

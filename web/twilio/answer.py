@@ -18,8 +18,10 @@ from orchestrator.errors import (
     TurnRejected,
     UnknownCall,
 )
+from web.call_log import log_hold_timed_out, log_restarted
 from web.deliveries import UNANSWERED
 from web.ingress import Ingress
+from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.asked import Asked
 from web.twilio.fields import MAX_TURN_NUMBER, VoiceRequest
@@ -29,7 +31,6 @@ from web.twilio.held_turn import HeldTurn
 logger = logging.getLogger(__name__)
 
 CHANNEL = "gather"
-AFTER_AGENT_SECONDS = 10.0  # a worker may die under a turn; the next one needs its time too
 
 
 class TwimlResponse(Response):
@@ -65,7 +66,7 @@ async def answer(ingress: Ingress, request: VoiceRequest, asked: Asked, *, withi
         return _ask_again(asked)
     if pending.result is not None:  # answered before
         return await _answered(ingress, request, asked, pending.result, deadline)
-    ingress.deliveries.handed_over(asked.call_sid, asked.turn_id, asked.since)
+    ingress.deliveries.submitted(asked.call_sid, asked.turn_id, asked.since)
     return await _reply(ingress, asked, pending, deadline)
 
 
@@ -82,15 +83,13 @@ async def _answered(
 
 
 async def _pending(ingress: Ingress, asked: Asked, within: float) -> PendingReply | None:
-    """The turn, handed over or found. A transport that hangs counts as a store that does not answer."""
+    """Submit the turn, or find it where the store has it already. Raise `StoreUnavailable`."""
     dispatcher = ingress.runtime.dispatcher
-    try:
-        async with asyncio.timeout(within + 0.5):
-            if asked.held is None:
-                return await _found(ingress, asked, within)
-            return await dispatcher.submit_by(asked.held.turn, deadline_seconds=within, opening=asked.held.opening)
-    except TimeoutError:
-        raise StoreUnavailable from None
+    if asked.held is None:
+        access = _found(ingress, asked, within)
+    else:
+        access = dispatcher.submit_by(asked.held.turn, deadline_seconds=within, opening=asked.held.opening)
+    return await store_call(access, within + 0.5)
 
 
 async def _found(ingress: Ingress, asked: Asked, within: float) -> PendingReply | None:
@@ -118,10 +117,7 @@ async def _reply(ingress: Ingress, asked: Asked, pending: PendingReply, deadline
 
 
 def _afresh(request: VoiceRequest, asked: Asked) -> Asked:
-    logger.info(
-        "The call is not known here and begins afresh",
-        extra={"action": "call.restarted", "call_sid": asked.call_sid, "turn_id": asked.turn_id},
-    )
+    log_restarted(asked.call_sid, asked.turn_id)
     held = HeldTurn(turn=request.started(asked.turn_id), opening=request.opening, since=asked.since)
     return Asked(asked.call_sid, asked.turn_id, asked.number, asked.languages, held, asked.since, asked.attempt)
 
@@ -129,8 +125,7 @@ def _afresh(request: VoiceRequest, asked: Asked) -> Asked:
 def _fill(ingress: Ingress, asked: Asked) -> Response:
     """The store has the turn; the agent takes its time. The turn travels along all the same: a store that is restarted,
     or fails over, may have lost what it took last, and handing a turn over again costs nothing."""
-    limit = max(ingress.pace.hold, ingress.settings.agent_timeout_seconds + AFTER_AGENT_SECONDS)
-    if _waited(asked) > limit:
+    if _waited(asked) > ingress.reply_seconds:
         return _surrender(ingress, asked, "No worker answered the turn")
     sealed = ingress.seal.close(asked.held) if asked.held is not None else None
     return _redirect(asked, held=sealed) if sealed else _redirect(asked, since=f"{asked.since:.3f}")
@@ -174,11 +169,7 @@ def _refuse(asked: Asked) -> Response:
 
 
 def _surrender(ingress: Ingress, asked: Asked, why: str) -> Response:
-    logger.error(
-        "A caller was held in vain: %s",
-        why,
-        extra={"action": "call.hold_timed_out", "call_sid": asked.call_sid, "turn_id": asked.turn_id},
-    )
+    log_hold_timed_out(why, call_sid=asked.call_sid, turn_id=asked.turn_id)
     _count(ingress, asked.call_sid, asked.turn_id, UNANSWERED, asked.since)
     return TwimlResponse(twiml.surrender(ingress.settings.transfer_to, asked.languages))
 
@@ -190,7 +181,7 @@ def _waited(asked: Asked) -> float:
 def deliver(ingress: Ingress, call_sid: str, document: Document) -> Response:
     """Answer with the document; a reply that is given for the first time is counted."""
     result = document.result
-    if result is not None and (document.due or ingress.deliveries.owes(call_sid, result.turn_id)):
+    if result is not None and (document.due or ingress.deliveries.is_awaited(call_sid, result.turn_id)):
         _count(ingress, call_sid, result.turn_id, result.outcome, document.since)
     return TwimlResponse(document.xml)
 

@@ -1,14 +1,13 @@
 """How a known call stands, for a webhook that does not simply bring its next turn."""
 
-import asyncio
 from dataclasses import dataclass
 
 from orchestrator import clock
 from orchestrator.conversation.actions import SetLanguage, Transfer
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
+from web.store_call import store_call
 from web.twilio.asked import Asked
 from web.twilio.language import Languages
 from web.twilio.turn_ids import START, number_of
@@ -31,13 +30,13 @@ class Standing:
     @classmethod
     async def read(cls, ingress: Ingress, call_sid: str) -> "Standing | None":
         """How the call stands; None when nobody knows it. Raises `StoreUnavailable` and `UnreadableState`."""
-        try:
-            async with asyncio.timeout(READ_SECONDS):
-                # In this order: a turn that is answered in between is in both, and not in neither.
-                waiting = await ingress.runtime.dispatcher.waiting(call_sid)
-                state = await ingress.runtime.states.get_state(call_sid)
-        except TimeoutError:
-            raise StoreUnavailable from None
+        return await store_call(cls._read(ingress, call_sid), READ_SECONDS)
+
+    @classmethod
+    async def _read(cls, ingress: Ingress, call_sid: str) -> "Standing | None":
+        # In this order: a turn that is answered in between is in both, and not in neither.
+        waiting = await ingress.runtime.dispatcher.waiting(call_sid)
+        state = await ingress.runtime.states.get_state(call_sid)
         return None if state is None else cls(state, tuple(waiting))
 
     @property

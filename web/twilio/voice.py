@@ -1,6 +1,5 @@
 """`POST /twilio/voice`: a call came in."""
 
-import asyncio
 import logging
 from contextlib import suppress
 
@@ -11,6 +10,7 @@ from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
 from web.outbound.answering import errand_of, unanswered
 from web.outbound.beginning import begin, note_answer
+from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.answer import TwimlResponse, answer, deliver
 from web.twilio.asked import Asked
@@ -63,9 +63,8 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
 
 async def _is_erased(ingress: Ingress, request: VoiceRequest) -> bool:
     """Whether the call was erased, as far as can be known: its socket is told so, too."""
-    with suppress(StoreUnavailable, TimeoutError):
-        async with asyncio.timeout(READ_SECONDS):
-            return await ingress.runtime.dispatcher.is_erased(request.call_sid)
+    with suppress(StoreUnavailable):
+        return await store_call(ingress.runtime.dispatcher.is_erased(request.call_sid), READ_SECONDS)
     return False
 
 

@@ -18,7 +18,7 @@ class Tally:
 
     def handed_over(self, turn: Turn) -> None:
         """The store has a turn of this session."""
-        self._deliveries.handed_over(self._call_sid, turn.turn_id, turn.received_at.timestamp())
+        self._deliveries.submitted(self._call_sid, turn.turn_id, turn.received_at.timestamp())
 
     def first_word(self, speech: Speech) -> None:
         """The first words of a reply were sent."""
@@ -32,7 +32,7 @@ class Tally:
 
     def repeated(self, speech: Speech) -> None:
         """A reply of an earlier session was said again, or for the first time."""
-        if self._deliveries.owes(self._call_sid, speech.turn_id):
+        if self._deliveries.is_awaited(self._call_sid, speech.turn_id):
             self.answered(speech)
 
     def unanswered(self, speech: Speech) -> None:
