@@ -52,7 +52,7 @@ def where_raised(error: BaseException) -> str:
 
 def shown_calls(frames: list[traceback.FrameSummary]) -> str:
     """The same of a stack."""
-    ours = [i for i, frame in enumerate(frames) if frame.filename.endswith("agents/performance.py")]
+    ours = [i for i, frame in enumerate(frames) if frame.filename.endswith("agents/agent_run.py")]
     theirs = frames[ours[-1] + 1 :] if ours else []
     shown = (theirs or frames[-1:])[:MOST_CALLS]
     return " > ".join(f"{f.filename.rpartition('/')[2]}:{f.lineno} in {f.name}" for f in shown)

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 logger = logging.getLogger(__name__)
 
 Owner = TypeVar("Owner")
-_owner: ContextVar[Any] = ContextVar("voiceagent_performance")
+_owner: ContextVar[Any] = ContextVar("voiceagent_agent_run")
 
 LEFTOVER_SECONDS = 0.5
 """How long a loop that ends waits for tasks that agents left behind in it."""

@@ -14,10 +14,10 @@ from contextlib import suppress
 from itertools import count
 from typing import Self
 
-from orchestrator.agents.performance import CLOSE_SECONDS, Performance
-from orchestrator.agents.performances import InlinePerformance, Loop, ThreadPerformance
-from orchestrator.agents.process_performance import ProcessPerformance
+from orchestrator.agents.agent_run import CLOSE_SECONDS, AgentRun
+from orchestrator.agents.agent_runs import InlineRun, Loop, ThreadRun
 from orchestrator.agents.process_pool import ProcessPool
+from orchestrator.agents.process_run import ProcessRun
 from orchestrator.agents.protocol import Agent, Lane
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -25,7 +25,7 @@ from orchestrator.errors import AgentProcessFailed, AgentsStuck
 from orchestrator.faults import shown_calls
 from orchestrator.settings import Settings
 
-__all__ = ["AgentHost", "Performance"]
+__all__ = ["AgentHost", "AgentRun"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ MAX_STUCK_THREADS = 16
 class AgentHost:
     """Runs agents for the tasks of one event loop. An async context manager; leaving it ends every agent.
 
-    `perform` returns a `Performance`, which says how it is used. It raises `AgentsStuck` at its first part
+    `run` returns an `AgentRun`, which says how it is used. It raises `AgentsStuck` at its first part
     when `MAX_STUCK_THREADS` threads are blocked. With `settings`, which name the agent, processes can be started for
     it; `program` is the name of ours, for their logs.
     """
@@ -93,20 +93,20 @@ class AgentHost:
         except AgentProcessFailed as error:
             logger.error("%s", error, extra={"action": "agent.process_failed"})
 
-    def perform(self, agent: Agent, turn: Turn, state: ConversationState, lane: Lane = "own") -> Performance:
+    def run(self, agent: Agent, turn: Turn, state: ConversationState, lane: Lane = "own") -> AgentRun:
         """The agent's parts for `turn`, then the state it left. Nothing runs before a part is asked for.
 
         Without settings there are no processes: all that asks for one runs in a thread.
         """
         if self._pool is not None and (lane != "own" or agent.isolation == "process"):
             alone = lane == "alone" or agent.isolation == "process"
-            return ProcessPerformance(agent, turn, state, self._pool, alone=alone)
+            return ProcessRun(agent, turn, state, self._pool, alone=alone)
         if agent.isolation == "inline":
-            return InlinePerformance(agent, turn, state)
-        return ThreadPerformance(agent, turn, state, self._loop)
+            return InlineRun(agent, turn, state)
+        return ThreadRun(agent, turn, state, self._loop)
 
     def _loop(self) -> Loop:
-        """The loop for the next performance."""
+        """The loop for the next run."""
         self._busy.set()
         if self._current is None:
             if self.stuck_threads >= MAX_STUCK_THREADS:
@@ -139,13 +139,13 @@ class AgentHost:
         )
         self._retire(loop)
         with suppress(AgentsStuck):  # then they wait for the block to end, or for their deadline
-            for performance in loop.owners - {blocker}:
-                performance.move_to(self._loop())
+            for run in loop.owners - {blocker}:
+                run.move_to(self._loop())
 
     async def _end(self) -> None:
         for loop in self._retired:
-            for performance in tuple(loop.owners):
-                performance.cancel()
+            for run in tuple(loop.owners):
+                run.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 while self.stuck_threads:

@@ -116,22 +116,22 @@ class _Runs:
 
     async def _run(self, run: int, frame: Frame) -> None:
         state = ConversationState.model_validate(frame["state"])
-        performance = self._host.perform(self._agent, Turn.model_validate(frame["turn"]), state)
+        agent_run = self._host.run(self._agent, Turn.model_validate(frame["turn"]), state)
         room = self._room[run]
         try:
-            async for part in performance:
+            async for part in agent_run:
                 await room.acquire()
                 await self._write({"part": run, **_as_json(part)})
-            await self._write({"end": run, **_changed(performance.state)})
+            await self._write({"end": run, **_changed(agent_run.state)})
         except asyncio.CancelledError:
-            await performance.aclose()
-            kept = performance.state_when_stopped
+            await agent_run.aclose()
+            kept = agent_run.state_when_stopped
             await self._write({"stopped": run, **({} if kept is state else _changed(kept))})
         except Exception as error:
             text = "".join(traceback.format_exception(error))[-LONGEST_TEXT:]
             await self._write({"error": run, "kind": kind_of(error), "where": where_raised(error), "text": text})
         finally:
-            await performance.aclose()
+            await agent_run.aclose()
 
     async def _write(self, frame: Frame) -> None:
         self._send(frame)

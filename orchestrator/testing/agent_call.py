@@ -4,8 +4,8 @@ import asyncio
 from types import TracebackType
 from typing import Any, Self
 
+from orchestrator.agents.agent_run import own_copy, parts_of
 from orchestrator.agents.loader import agent_of
-from orchestrator.agents.performance import own_copy, parts_of
 from orchestrator.agents.protocol import Part
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from typing import Any
 
 from orchestrator import faults
+from orchestrator.agents.agent_run import AgentRun
 from orchestrator.agents.host import AgentHost
-from orchestrator.agents.performance import Performance
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
@@ -163,22 +163,22 @@ class TurnRunner:
         if stop is not None or running.stopped.done():
             return self._stopped(running, stop or running.stopped.result(), None)
         turn, lane = outcomes.with_words_before(claim.turn, state), lane_of(claim.attempt)
-        performance = self._host.perform(self.agent, turn, state, lane)
+        agent_run = self._host.run(self.agent, turn, state, lane)
         try:
-            outcome = await self._perform(running, performance)
+            outcome = await self._run_agent(running, agent_run)
         except AgentProcessLost as lost:
             if lost.in_company or claim.attempt < MOST_ATTEMPTS:
                 raise
             return await self._give_up(
                 running, f"it ended the process that it ran in alone, at attempt {claim.attempt}"
             ), None
-        if outcome == "timed_out" and performance.was_killed and lane != "own":
+        if outcome == "timed_out" and agent_run.was_killed and lane != "own":
             await self._patient.bury(claim, "it froze the process that it ran in, until that was killed")
         if isinstance(outcome, Stop):
             # What the agent did until then holds, but words that were merged into the next turn are run again there.
-            kept = None if outcome.reason == "merged" else performance.state_when_stopped
+            kept = None if outcome.reason == "merged" else agent_run.state_when_stopped
             return self._stopped(running, outcome, kept)
-        changed = performance.state if outcome == "replied" else None
+        changed = agent_run.state if outcome == "replied" else None
         return outcomes.record_of_run(running, outcome), changed
 
     async def _give_up(self, running: RunningTurn, reason: str) -> TurnRecord:
@@ -200,11 +200,11 @@ class TurnRunner:
             raise UnreadableState
         return await self._give_up(running, "the state of its call cannot be read")
 
-    async def _perform(self, running: RunningTurn, performance: Performance) -> Outcome | Stop:
+    async def _run_agent(self, running: RunningTurn, agent_run: AgentRun) -> Outcome | Stop:
         """Let the agent speak until it has finished, failed, overrun its deadline or been stopped."""
         speaker = Speaker(self.store, running) if running.claim.streamed else None
         deadline = ENDED_DEADLINE_SECONDS if running.claim.turn.kind == "ended" else self._timeout
-        listening = asyncio.ensure_future(self._listen(running, performance, speaker))
+        listening = asyncio.ensure_future(self._listen(running, agent_run, speaker))
         try:
             waited: set[asyncio.Future[Any]] = {listening, running.stopped}
             await asyncio.wait(waited, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
@@ -223,13 +223,13 @@ class TurnRunner:
         finally:
             listening.cancel()
             await asyncio.wait({listening}, timeout=2)
-            await performance.aclose()
+            await agent_run.aclose()
             if speaker is not None:
                 await speaker.close()
 
-    async def _listen(self, running: RunningTurn, performance: Performance, speaker: Speaker | None) -> None:
+    async def _listen(self, running: RunningTurn, agent_run: AgentRun, speaker: Speaker | None) -> None:
         reply = running.reply
-        async for part in performance:
+        async for part in agent_run:
             if isinstance(part, str):
                 running.speak(part)
                 if len(reply.text) > outcomes.MOST_REPLY_CHARACTERS:

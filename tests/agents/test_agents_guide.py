@@ -39,9 +39,9 @@ async def test_the_example_is_loaded_and_plays_its_quiz(written: Path) -> None:
     async with AgentHost() as host:
         for number, (kind, text) in enumerate(told):
             turn = Turn(turn_id=str(number), call_sid="CA1", kind=kind, text=text)
-            async with host.perform(agent, turn, state) as performance:
-                answers.append([part async for part in performance])
-            state = performance.state
+            async with host.run(agent, turn, state) as run:
+                answers.append([part async for part in run])
+            state = run.state
     assert isinstance(answers[0][-1], Gather)
     assert answers[1:] == [["Take your time."], ["No. Try again."], ["Right, after 2. Goodbye!", HangUp()]]
 

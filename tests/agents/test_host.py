@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from orchestrator.agents import host as host_module
+from orchestrator.agents.agent_run import AgentRun
 from orchestrator.agents.host import AgentHost
-from orchestrator.agents.passage import CAPACITY
-from orchestrator.agents.performance import Performance
+from orchestrator.agents.part_queue import CAPACITY
 from orchestrator.agents.protocol import Agent, Isolation
 from orchestrator.conversation.actions import HangUp
 from orchestrator.conversation.state import ConversationState
@@ -54,9 +54,9 @@ def agent(reply: Callable[..., Any], isolation: Isolation = "thread") -> Agent:
     return Agent("test", reply, isolation=isolation)
 
 
-async def parts(performance: Performance) -> list[Any]:
-    async with performance, asyncio.timeout(PATIENCE_SECONDS):
-        return [part async for part in performance]
+async def parts(run: AgentRun) -> list[Any]:
+    async with run, asyncio.timeout(PATIENCE_SECONDS):
+        return [part async for part in run]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -77,9 +77,9 @@ async def hello(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
 async def test_parts_come_in_order_and_the_state_after_them(
     host: AgentHost, state: ConversationState, isolation: Isolation
 ) -> None:
-    performance = host.perform(agent(hello, isolation), TURN, state)
-    assert await parts(performance) == ["Hello. ", HangUp()]
-    assert (performance.state.phase, performance.state.slots) == ("greeted", {"seen": ["hello"]})
+    run = host.run(agent(hello, isolation), TURN, state)
+    assert await parts(run) == ["Hello. ", HangUp()]
+    assert (run.state.phase, run.state.slots) == ("greeted", {"seen": ["hello"]})
     assert (state.phase, state.slots) == ("", {"seen": []}), "the agent had a copy"
 
 
@@ -92,7 +92,7 @@ async def test_agents_in_a_thread_share_one_loop_that_is_not_the_callers(
         loops.add(asyncio.get_running_loop())
         yield threading.current_thread().name
 
-    names = [await parts(host.perform(agent(reply), TURN, state)) for _ in range(3)]
+    names = [await parts(host.run(agent(reply), TURN, state)) for _ in range(3)]
     assert len(loops) == 1
     assert asyncio.get_running_loop() not in loops
     assert names == [["agents-1"]] * 3
@@ -109,12 +109,12 @@ async def test_what_the_agent_raises_comes_out_unchanged(
         yield "Well, "
         raise error
 
-    performance = host.perform(agent(reply, isolation), TURN, state)
-    assert await anext(performance) == "Well, "
+    run = host.run(agent(reply, isolation), TURN, state)
+    assert await anext(run) == "Well, "
     with pytest.raises(KeyError) as raised:
-        await parts(performance)
+        await parts(run)
     assert raised.value is error
-    assert performance.state.phase == ""
+    assert run.state.phase == ""
 
 
 async def a_coroutine(turn: Turn, state: ConversationState) -> str:
@@ -168,11 +168,11 @@ async def self_cancelled(turn: Turn, state: ConversationState) -> AsyncIterator[
 async def test_rubbish_is_named(
     host: AgentHost, state: ConversationState, isolation: Isolation, reply: Any, sentence: str
 ) -> None:
-    performance = host.perform(agent(reply, isolation), TURN, state)
+    run = host.run(agent(reply, isolation), TURN, state)
     with pytest.raises(BadReply) as raised:
-        await parts(performance)
+        await parts(run)
     assert sentence in str(raised.value)
-    assert performance.state is state
+    assert run.state is state
 
 
 @both
@@ -191,13 +191,13 @@ async def test_closing_early_runs_the_agents_finally(
             await asyncio.sleep(0)
             tidied.set()
 
-    async with host.perform(agent(reply, isolation), TURN, state) as performance:
-        assert await anext(performance) == "one"
+    async with host.run(agent(reply, isolation), TURN, state) as run:
+        assert await anext(run) == "one"
     assert tidied.is_set()
-    assert performance.state is state
-    await performance.aclose()
+    assert run.state is state
+    await run.aclose()
     with pytest.raises(StopAsyncIteration):
-        await anext(performance)
+        await anext(run)
 
 
 @both
@@ -214,26 +214,26 @@ async def test_cancelling_who_waits_for_a_part_cancels_the_agent(
         finally:
             tidied.set()
 
-    performance = host.perform(agent(reply, isolation), TURN, state)
-    waiting = asyncio.ensure_future(anext(performance))  # type: ignore[arg-type]
+    run = host.run(agent(reply, isolation), TURN, state)
+    waiting = asyncio.ensure_future(anext(run))  # type: ignore[arg-type]
     await until(begun.is_set)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     await until(tidied.is_set)
-    await performance.aclose()
+    await run.aclose()
 
 
 async def test_an_agent_cancelled_before_its_first_step_leaves_nothing_behind(
     host: AgentHost, state: ConversationState
 ) -> None:
     for _ in range(50):
-        waiting = asyncio.create_task(parts(host.perform(agent(hello), TURN, state)))
+        waiting = asyncio.create_task(parts(host.run(agent(hello), TURN, state)))
         await asyncio.sleep(0)
         waiting.cancel()
         with suppress(asyncio.CancelledError):
             await waiting
-    assert await parts(host.perform(agent(hello), TURN, state)) == ["Hello. ", HangUp()]
+    assert await parts(host.run(agent(hello), TURN, state)) == ["Hello. ", HangUp()]
 
 
 @both
@@ -248,18 +248,18 @@ async def test_what_a_stopped_agent_had_changed_is_there_to_be_kept(
         await asyncio.sleep(3600)
         state.slots["seen"].append("after")
 
-    performance = host.perform(agent(reply, isolation), TURN, state)
-    assert performance.state_when_stopped is state, "nothing has run"
-    assert await anext(performance) == "Is that right?"
+    run = host.run(agent(reply, isolation), TURN, state)
+    assert run.state_when_stopped is state, "nothing has run"
+    assert await anext(run) == "Is that right?"
     if is_waiting:
-        waiting = asyncio.ensure_future(anext(performance))  # type: ignore[arg-type]
+        waiting = asyncio.ensure_future(anext(run))  # type: ignore[arg-type]
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait({waiting})
-    await performance.aclose()
-    kept = performance.state_when_stopped
+    await run.aclose()
+    kept = run.state_when_stopped
     assert (kept.phase, kept.slots) == ("asked", {"seen": ["before"]})
-    assert (performance.state, state.slots) == (state, {"seen": []})
+    assert (run.state, state.slots) == (state, {"seen": []})
 
 
 @both
@@ -280,9 +280,9 @@ async def test_nothing_is_kept_of_a_stopped_agent_that_raised_or_left_no_json(
         await asyncio.sleep(3600)
 
     for reply in (raising, leaving_rubbish):
-        async with host.perform(agent(reply, isolation), TURN, state) as performance:
-            assert await anext(performance) == "one"
-        assert performance.state_when_stopped is state
+        async with host.run(agent(reply, isolation), TURN, state) as run:
+            assert await anext(run) == "one"
+        assert run.state_when_stopped is state
     assert "is no JSON" in caplog.text
 
 
@@ -303,10 +303,10 @@ async def test_closing_does_not_wait_for_an_agent_that_swallows_its_cancellation
                     await asyncio.sleep(0.01)
             ended.set()
 
-    async with host.perform(agent(reply, isolation), TURN, state) as performance:
-        await anext(performance)
+    async with host.run(agent(reply, isolation), TURN, state) as run:
+        await anext(run)
     assert not ended.is_set()
-    assert performance.state_when_stopped is state, "it may still change its copy"
+    assert run.state_when_stopped is state, "it may still change its copy"
     assert "does not heed its cancellation" in caplog.text
     let_go.set()
     await until(ended.is_set)
@@ -321,13 +321,13 @@ async def test_a_flooding_agent_is_held_back(host: AgentHost, state: Conversatio
             given += 1
             yield "x"
 
-    async with host.perform(agent(reply), TURN, state) as performance:
+    async with host.run(agent(reply), TURN, state) as run:
         for taken in range(1, 10 * CAPACITY):
-            assert await anext(performance) == "x"
+            assert await anext(run) == "x"
             assert given <= taken + CAPACITY + 1
         await until(lambda: given >= taken + CAPACITY // 2)
         # The agent waits; another one has the thread to itself.
-        assert await parts(host.perform(agent(hello), TURN, state)) == ["Hello. ", HangUp()]
+        assert await parts(host.run(agent(hello), TURN, state)) == ["Hello. ", HangUp()]
 
 
 async def test_a_blocking_agent_does_not_hold_up_the_others(
@@ -349,13 +349,13 @@ async def test_a_blocking_agent_does_not_hold_up_the_others(
         await until(blocked.is_set)
         yield threading.current_thread().name
 
-    blocker = host.perform(agent(blocking), TURN, state)
-    performance = host.perform(agent(waiting), TURN, state)
-    victim = asyncio.create_task(parts(performance))
+    blocker = host.run(agent(blocking), TURN, state)
+    run = host.run(agent(waiting), TURN, state)
+    victim = asyncio.create_task(parts(run))
     await until(lambda: runs == ["waiting"])
     assert await anext(blocker) == "Wait. "
     assert await asyncio.wait_for(victim, PATIENCE_SECONDS) == ["agents-2"]
-    assert performance.state.slots == {"seen": ["here"]}, "the second run had a copy of its own"
+    assert run.state.slots == {"seen": ["here"]}, "the second run had a copy of its own"
     assert runs == ["waiting", "blocking", "waiting"], "the blocking turn is not run again"
     assert host.stuck_threads == 1
     assert "test_host.py" in next(r.where for r in caplog.records if r.action == "agent.blocked")  # type: ignore[attr-defined]
@@ -381,9 +381,9 @@ async def test_a_turn_that_has_spoken_stays_and_goes_on_after_the_block(
         block.wait()
         yield "x"
 
-    speaker = host.perform(agent(speaking), TURN, state)
+    speaker = host.run(agent(speaking), TURN, state)
     assert await anext(speaker) == "First. "
-    blocked = asyncio.create_task(parts(host.perform(agent(blocking), TURN, state)))
+    blocked = asyncio.create_task(parts(host.run(agent(blocking), TURN, state)))
     await until(lambda: host.stuck_threads == 1)
     block.set()
     assert (await parts(speaker), await blocked, runs) == (["Second."], ["x"], 1)
@@ -403,7 +403,7 @@ async def test_a_task_that_an_agent_started_is_known_as_the_agents(
         await asyncio.gather(sleepy())
         yield "done"
 
-    waiting = asyncio.create_task(parts(host.perform(agent(blocking), TURN, state)))
+    waiting = asyncio.create_task(parts(host.run(agent(blocking), TURN, state)))
     await until(lambda: host.stuck_threads == 1)
     block.set()
     assert (await waiting, runs) == (["done"], 1)
@@ -417,12 +417,12 @@ async def test_closing_a_turn_that_blocks_is_bounded(
         block.wait()
         yield "x"
 
-    async with host.perform(agent(blocking), TURN, state) as performance:
+    async with host.run(agent(blocking), TURN, state) as run:
         with suppress(TimeoutError):
             async with asyncio.timeout(0.01):
-                await anext(performance)
+                await anext(run)
     assert not block.is_set(), "closing came back while the agent blocked"
-    assert await parts(host.perform(agent(hello), TURN, state)) == ["Hello. ", HangUp()]
+    assert await parts(host.run(agent(hello), TURN, state)) == ["Hello. ", HangUp()]
 
 
 async def test_too_many_blocked_threads_refuse_new_turns_until_one_ends(
@@ -434,14 +434,14 @@ async def test_too_many_blocked_threads_refuse_new_turns_until_one_ends(
         block.wait()
         yield "x"
 
-    tasks = [asyncio.create_task(parts(host.perform(agent(blocking), TURN, state))) for _ in range(3)]
+    tasks = [asyncio.create_task(parts(host.run(agent(blocking), TURN, state))) for _ in range(3)]
     await until(lambda: host.stuck_threads == 2)
     with pytest.raises(AgentsStuck):
-        await parts(host.perform(agent(hello), TURN, state))
+        await parts(host.run(agent(hello), TURN, state))
     block.set()
     assert await asyncio.gather(*tasks) == [["x"]] * 3
     await until(lambda: host.stuck_threads == 0)
-    assert await parts(host.perform(agent(hello), TURN, state)) == ["Hello. ", HangUp()]
+    assert await parts(host.run(agent(hello), TURN, state)) == ["Hello. ", HangUp()]
 
 
 async def test_leaving_the_host_ends_its_agents_and_threads(state: ConversationState) -> None:
@@ -458,12 +458,12 @@ async def test_leaving_the_host_ends_its_agents_and_threads(state: ConversationS
     forgotten: list[asyncio.Task[None]] = []
     before = threading.active_count()
     async with AgentHost() as host:
-        performance = host.perform(agent(reply), TURN, state)
-        assert await anext(performance) == "one"
+        run = host.run(agent(reply), TURN, state)
+        assert await anext(run) == "one"
     assert tidied.is_set()
     assert forgotten[0].cancelled()
     await until(lambda: threading.active_count() == before)
-    await performance.aclose()
+    await run.aclose()
 
 
 async def test_an_exit_in_a_task_of_an_agent_leaves_the_other_agents_alone(
@@ -479,7 +479,7 @@ async def test_an_exit_in_a_task_of_an_agent_leaves_the_other_agents_alone(
         yield "still here"
 
     caplog.set_level(logging.WARNING)
-    assert await parts(host.perform(agent(reply), TURN, state)) == ["still here"]
+    assert await parts(host.run(agent(reply), TURN, state)) == ["still here"]
     assert "tried to end the process" in caplog.text
 
 
@@ -492,7 +492,7 @@ async def test_what_nobody_can_say_is_neither_said_nor_kept(
             yield piece
         yield HangUp()
 
-    assert await parts(host.perform(agent(reply, isolation), TURN, state)) == ["Four", ". ", HangUp()]
+    assert await parts(host.run(agent(reply, isolation), TURN, state)) == ["Four", ". ", HangUp()]
 
 
 @both
@@ -503,4 +503,4 @@ async def test_an_agent_without_the_filter_is_heard_as_it_is(
         yield "**Four** <think>"
 
     raw = Agent("test", reply, isolation=isolation, speech_filter=False)
-    assert await parts(host.perform(raw, TURN, state)) == ["**Four** <think>"]
+    assert await parts(host.run(raw, TURN, state)) == ["**Four** <think>"]

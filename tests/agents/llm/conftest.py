@@ -32,11 +32,11 @@ class Call:
     async def turn(self, kind: TurnKind, text: str = "", **fields: Any) -> str:
         """Let the agent answer; what it said."""
         turn = Turn(**{"turn_id": str(next(self._numbers)), "call_sid": "CA1", "kind": kind, "text": text, **fields})
-        async with self._host.perform(self.agent, turn, self.state) as performance:
-            parts = [part async for part in performance]
+        async with self._host.run(self.agent, turn, self.state) as run:
+            parts = [part async for part in run]
         said = "".join(part for part in parts if isinstance(part, str))
         self.actions = [part for part in parts if not isinstance(part, str)]
-        self.keep(turn, said, performance.state)
+        self.keep(turn, said, run.state)
         return said
 
     async def say(self, text: str) -> str:

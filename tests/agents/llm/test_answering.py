@@ -42,10 +42,10 @@ async def test_text_is_spoken_as_the_model_produces_it(server: ModelServer, begi
     server.answers["big"] = [halting]
     call = begin()
     turn = Turn(turn_id="1", call_sid="CA1", kind="started")
-    async with host.perform(call.agent, turn, call.state) as performance:
-        assert await anext(performance) == "Good "
+    async with host.run(call.agent, turn, call.state) as run:
+        assert await anext(run) == "Good "
         more.set()
-        assert [part async for part in performance] == ["morning."]
+        assert [part async for part in run] == ["morning."]
 
 
 async def test_the_key_and_the_prompt_are_sent_and_the_caller_is_described(server: ModelServer, begin: Begin) -> None:
@@ -65,10 +65,10 @@ async def test_a_late_first_token_is_bridged_by_one_filler(server: ModelServer, 
     server.answers["big"] = [says("Tuesday at ten.", until=ready)]
     call = begin(llm_first_token_seconds=AT_ONCE)
     turn = Turn(turn_id="1", call_sid="CA1", kind="speech", text="when?")
-    async with call._host.perform(call.agent, turn, call.state) as performance:
-        assert await anext(performance) == FILLER
+    async with call._host.run(call.agent, turn, call.state) as run:
+        assert await anext(run) == FILLER
         ready.set()
-        assert [part async for part in performance] == [" Tuesday at ten."]
+        assert [part async for part in run] == [" Tuesday at ten."]
 
 
 async def test_the_fallback_answers_when_the_model_is_late(server: ModelServer, begin: Begin) -> None:
@@ -229,8 +229,8 @@ async def test_an_interrupted_agent_leaves_the_model_at_once(server: ModelServer
     server.answers["big"], server.answers["small"] = [hangs], [hangs]
     call = begin(llm_first_token_seconds=AT_ONCE, llm_fallback_model="small")
     turn = Turn(turn_id="1", call_sid="CA1", kind="started")
-    async with call._host.perform(call.agent, turn, call.state) as performance:
-        assert await anext(performance) == FILLER
+    async with call._host.run(call.agent, turn, call.state) as run:
+        assert await anext(run) == FILLER
         await wait_until(lambda: len(server.requests) == 2, "both models were asked")
     await wait_until(lambda: server.left == 2, "both models were left")
 

@@ -207,15 +207,15 @@ async def test_a_call_that_an_interruption_cut_off_is_shown_and_keeps_its_key(
     server.answers["big"] = [calls("slow", {"pizza": "Funghi"}), calls("slow", {"pizza": "Funghi"}), says("Baked.")]
     call = begin(llm_tools="shop")
     turn = Turn(turn_id="1", call_sid="CA1", kind="speech", text="a Funghi")
-    performance = call._host.perform(call.agent, turn, call.state)
-    waiting = asyncio.ensure_future(anext(performance))  # type: ignore[arg-type]
+    run = call._host.run(call.agent, turn, call.state)
+    waiting = asyncio.ensure_future(anext(run))  # type: ignore[arg-type]
     async with asyncio.timeout(20):
         while not shop.orders:
             await asyncio.sleep(0.01)
     waiting.cancel()
     await asyncio.wait({waiting})
-    await performance.aclose()
-    call.keep(turn, "", performance.state_when_stopped, "interrupted")
+    await run.aclose()
+    call.keep(turn, "", run.state_when_stopped, "interrupted")
     shop.let_go.set()
     assert await call.turn("speech", "did you?", turn_id="2") == "Baked."
     assert told(server, 1) == [NO_RESULT]

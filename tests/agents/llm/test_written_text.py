@@ -53,10 +53,10 @@ async def test_who_waits_for_thoughts_hears_that_something_happens(server: Model
     server.answers["big"] = [thinks]
     call = begin(llm_first_token_seconds=AT_ONCE)
     turn = Turn(turn_id="1", call_sid="CA1", kind="speech", text="two and two?")
-    async with call._host.perform(call.agent, turn, call.state) as performance:
-        assert await anext(performance) == FILLER
+    async with call._host.run(call.agent, turn, call.state) as run:
+        assert await anext(run) == FILLER
         ready.set()
-        assert [part async for part in performance] == [" Four."]
+        assert [part async for part in run] == [" Four."]
 
 
 @pytest.mark.parametrize(

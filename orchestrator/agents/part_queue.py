@@ -1,4 +1,4 @@
-"""The passage of parts from an agent's thread to the event loop that asked for them."""
+"""The queue of parts from an agent's thread to the event loop that asked for them."""
 
 import asyncio
 import threading
@@ -13,11 +13,11 @@ CAPACITY = 64
 """How many parts an agent may be ahead of whoever takes them; then it waits."""
 
 
-class Passage:
+class PartQueue:
     """A bounded queue between two event loops, fed by one attempt at a time.
 
     The taker is woken once for whatever has gathered, not once a part. `get`, `finished` and `close` are for
-    the loop that made the passage, `put` and `finish` to the attempt's.
+    the loop that made the queue, `put` and `finish` to the attempt's.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Passage:
             return True
 
     async def put(self, source: Attempt[Any], part: Part) -> bool:
-        """Add a part, and wait while the passage is full; False if nobody wants parts of `source` now."""
+        """Add a part, and wait while the queue is full; False if nobody wants parts of `source` now."""
         with self._lock:
             if source is not self._source or self._is_closed:
                 return False

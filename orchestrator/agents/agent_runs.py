@@ -1,4 +1,4 @@
-"""The two ways of performing: in the caller's own event loop, and in an agent loop's thread."""
+"""Two ways to run an agent: in the caller's event loop (`InlineRun`), and in an agent loop's thread (`ThreadRun`)."""
 
 import asyncio
 import logging
@@ -9,8 +9,8 @@ from typing import cast
 
 from orchestrator import faults
 from orchestrator.agents.agent_loop import AgentLoop, Attempt
-from orchestrator.agents.passage import Passage
-from orchestrator.agents.performance import CLOSE_SECONDS, Performance, own_copy, parts_of
+from orchestrator.agents.agent_run import CLOSE_SECONDS, AgentRun, own_copy, parts_of
+from orchestrator.agents.part_queue import PartQueue
 from orchestrator.agents.protocol import Agent, Part
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 SELF_CANCELLED = "The agent let a CancelledError out that nobody sent it. Catch it where a task is awaited."
 
 
-class InlinePerformance(Performance):
+class InlineRun(AgentRun):
     """Runs the agent in the task that asks for its parts."""
 
     _parts: AsyncGenerator[Part, None] | None = None
@@ -65,14 +65,14 @@ class InlinePerformance(Performance):
             _note_slow(self._turn)
 
 
-class ThreadPerformance(Performance):
+class ThreadRun(AgentRun):
     """Runs the agent in the thread of an `AgentLoop`, and can be moved to another before its first part."""
 
     def __init__(self, agent: Agent, turn: Turn, state: ConversationState, choose: "Callable[[], Loop]") -> None:
         super().__init__(agent, turn, state)
         self._choose = choose
-        self._passage = Passage()
-        self._attempt: Attempt[ThreadPerformance] | None = None
+        self._parts = PartQueue()
+        self._attempt: Attempt[ThreadRun] | None = None
         self._is_closed = False
 
     @property
@@ -83,7 +83,7 @@ class ThreadPerformance(Performance):
     def move_to(self, loop: "Loop") -> None:
         """Begin again in another loop, with a new copy of the state, unless something was said already."""
         before, attempt = self._attempt, Attempt(loop, self)
-        if before is not None and self._passage.switch(attempt):
+        if before is not None and self._parts.switch(attempt):
             before.loop.owners.discard(self)
             before.cancel()
             self._begin(attempt)
@@ -98,10 +98,10 @@ class ThreadPerformance(Performance):
             raise StopAsyncIteration
         if self._attempt is None:
             attempt = Attempt(self._choose(), self)
-            self._passage.switch(attempt)
+            self._parts.switch(attempt)
             self._begin(attempt)
         try:
-            return await self._passage.get()
+            return await self._parts.get()
         except asyncio.CancelledError:  # whoever asks is cancelled, so the agent is too; `aclose` waits for it
             self.cancel()
             raise
@@ -116,24 +116,24 @@ class ThreadPerformance(Performance):
         if self._attempt is None:
             return
         try:
-            if not self._passage.is_finished:
+            if not self._parts.is_finished:
                 await self._end(self._attempt)
         finally:
             self._attempt.loop.owners.discard(self)
 
-    async def _end(self, attempt: "Attempt[ThreadPerformance]") -> None:
-        self._passage.close()
+    async def _end(self, attempt: "Attempt[ThreadRun]") -> None:
+        self._parts.close()
         attempt.cancel()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                error = await self._passage.finished()
+                error = await self._parts.finished()
         except TimeoutError:
             _note_slow(self._turn)
         else:
             if error is not None:
                 _note_error(self._turn, error)
 
-    def _begin(self, attempt: "Attempt[ThreadPerformance]") -> None:
+    def _begin(self, attempt: "Attempt[ThreadRun]") -> None:
         self._attempt = attempt
         self._own = own_copy(self._given)
         attempt.loop.owners.add(self)
@@ -143,25 +143,25 @@ class ThreadPerformance(Performance):
     def _was_stopped(self) -> bool:
         return self._attempt is not None and self._attempt.ended_well
 
-    async def _run(self, attempt: "Attempt[ThreadPerformance]", state: ConversationState) -> None:
+    async def _run(self, attempt: "Attempt[ThreadRun]", state: ConversationState) -> None:
         parts = cast(AsyncGenerator[Part, None], parts_of(self._agent, self._turn, state))
         async with aclosing(parts):
             async for part in parts:
-                if not await self._passage.put(attempt, part):
+                if not await self._parts.put(attempt, part):
                     return
 
-    def _ended(self, attempt: "Attempt[ThreadPerformance]", error: BaseException | None) -> None:
+    def _ended(self, attempt: "Attempt[ThreadRun]", error: BaseException | None) -> None:
         if isinstance(error, asyncio.CancelledError):
             error = None if attempt.is_cancelled else BadReply(SELF_CANCELLED)
         attempt.ended_well = error is None
-        self._passage.finish(attempt, error)
+        self._parts.finish(attempt, error)
 
     def _settle(self) -> None:
         if self._attempt is not None and not self._attempt.is_cancelled:
             self._left = self._own
 
 
-Loop = AgentLoop[ThreadPerformance]
+Loop = AgentLoop[ThreadRun]
 
 
 def _note_closing(turn: Turn, closing: "asyncio.Future[None]") -> None:

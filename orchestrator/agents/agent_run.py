@@ -1,4 +1,4 @@
-"""A performance: one agent answering one turn. Its parts are checked here, and its state is kept apart."""
+"""`AgentRun`: one agent answering one turn. Its parts are checked here, and its state is kept apart."""
 
 import inspect
 import logging
@@ -23,13 +23,13 @@ CLOSE_SECONDS = 0.5
 """How long closing waits for an agent that does not heed its cancellation."""
 
 
-class Performance(ABC):
+class AgentRun(ABC):
     """The parts an agent yields for one turn, as an async iterator; begins when first asked for a part.
 
-        async with host.perform(agent, turn, state) as performance:
-            async for part in performance:
+        async with host.run(agent, turn, state) as run:
+            async for part in run:
                 ...
-        save(performance.state)
+        save(run.state)
 
     Leaving the block early, `aclose()`, or cancelling the task that waits for a part cancels the agent: its
     `finally` blocks run, and closing takes `CLOSE_SECONDS` at most. What the agent raises comes out as it is;

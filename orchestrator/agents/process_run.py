@@ -1,4 +1,4 @@
-"""A performance in a process of its own, or in one that suspects share."""
+"""Runs an agent in a process of its own, or in one that suspects share."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ import logging
 from pydantic import TypeAdapter
 
 from orchestrator.agents.agent_process import AgentProcess
-from orchestrator.agents.performance import CLOSE_SECONDS, Performance
+from orchestrator.agents.agent_run import CLOSE_SECONDS, AgentRun
 from orchestrator.agents.process_frames import AHEAD, Frame
 from orchestrator.agents.process_pool import ProcessPool
 from orchestrator.agents.protocol import Agent, Part
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 _ACTION: TypeAdapter[Action] = TypeAdapter(Action)
 
 
-class ProcessPerformance(Performance):
+class ProcessRun(AgentRun):
     """Runs the agent in a process of `pool`, alone there or not. The state travels as JSON, there and back.
 
     Raises `AgentProcessLost` when the process is lost while the agent runs, `AgentRaised` for what the agent raises.
