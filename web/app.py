@@ -16,7 +16,7 @@ from web.api import routes as api
 from web.base_path import BasePath
 from web.dashboard import routes as dashboard
 from web.dashboard.board import Board
-from web.ingress import Ingress, OpenRuntime, Pace
+from web.ingress import Ingress, OpenRuntime, Timeouts
 from web.local_access import ForwardingWatch, LocalAccess
 from web.outbound.line import ProviderLine
 from web.outbound.placing import outbound
@@ -33,7 +33,9 @@ from web.vitals import HealthChecks
 logger = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, pace: Pace | None = None) -> Starlette:
+def create_app(
+    settings: Settings, *, open_runtime: OpenRuntime | None = None, timeouts: Timeouts | None = None
+) -> Starlette:
     """The application; its lifespan opens and closes the runtime (`open_runtime` replaces the real one).
 
     Raises `BadSetting` when these settings are not safe to serve with.
@@ -48,7 +50,7 @@ def create_app(settings: Settings, *, open_runtime: OpenRuntime | None = None, p
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         seal = Seal.of(settings)
         async with opened(settings) as runtime, SharedSeal(settings, seal, runtime.seal_keys()).kept() as shared:
-            app.state.ingress = Ingress(settings, runtime, figures, pace or Pace(), signatures, seal, shared)
+            app.state.ingress = Ingress(settings, runtime, figures, timeouts or Timeouts(), signatures, seal, shared)
             runtime.dispatcher.on_taken_over = app.state.ingress.relay.taken_over
             if runtime.lines is not None:
                 runtime.lines.is_answering = app.state.ingress.relay.is_answering

@@ -27,16 +27,23 @@ OpenRuntime = Callable[[Settings], "AbstractAsyncContextManager[Runtime]"]
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How long things are waited for, in seconds. The provider gives up on a webhook after 15."""
+class Timeouts:
+    """How long routes wait, in seconds. Twilio cancels a webhook after 15."""
 
-    filler_after: float = 3.5  # a caller who hears nothing for longer thinks that the line is dead
+    filler_after: float = 3.5
+    """For a reply, until the first filler: a caller who hears nothing for longer thinks that the line is dead."""
     wait: float = 8.0
+    """For a reply, between one filler and the next."""
     hold: float = 60.0
+    """For a store that is away, until the caller hears an apology."""
     hold_full: float = 20.0
+    """The same for a store that is full."""
     heartbeat: float = 10.0
+    """Between comments in a stream of server-sent events."""
     check: float = 2.0
+    """For each reading of a health page, of the metrics and of the dashboard."""
     fresh: float = 1.0
+    """For how long such a reading is given to everybody who asks."""
 
 
 class DrainStatus:
@@ -57,7 +64,7 @@ class Ingress:
     settings: Settings
     runtime: "Runtime"
     metrics: Metrics
-    pace: Pace
+    timeouts: Timeouts
     signatures: Signatures
     seal: Seal
     shared_seal: SharedSeal
@@ -72,7 +79,7 @@ class Ingress:
     @property
     def reply_seconds(self) -> float:
         """How long a caller waits for the reply to a turn that the store has, until an apology."""
-        return max(self.pace.hold, self.settings.agent_timeout_seconds + AFTER_AGENT_SECONDS)
+        return max(self.timeouts.hold, self.settings.agent_timeout_seconds + AFTER_AGENT_SECONDS)
 
     @property
     def is_switching(self) -> bool:

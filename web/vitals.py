@@ -20,9 +20,9 @@ class HealthChecks:
 
     def __init__(self, ingress: Ingress) -> None:
         self._ingress = ingress
-        self._vitals = BriefCache(lambda: take_vitals(ingress), ingress.pace.fresh)
-        self._active_calls = BriefCache(self._count_calls, ingress.pace.fresh)
-        self._versions = BriefCache(self._count_versions, ingress.pace.fresh)
+        self._vitals = BriefCache(lambda: take_vitals(ingress), ingress.timeouts.fresh)
+        self._active_calls = BriefCache(self._count_calls, ingress.timeouts.fresh)
+        self._versions = BriefCache(self._count_versions, ingress.timeouts.fresh)
 
     async def vitals(self) -> VitalSigns | str | None:
         """Return the vital signs, the sentence that says why they could not be taken, or None without Redis."""
@@ -42,14 +42,14 @@ class HealthChecks:
 
     async def _count_calls(self) -> float:
         try:
-            async with asyncio.timeout(self._ingress.pace.check):
+            async with asyncio.timeout(self._ingress.timeouts.check):
                 return await self._ingress.runtime.states.get_active_calls_count()
         except Exception:  # whatever the store's trouble is, the other figures are still wanted
             return math.nan
 
     async def _count_versions(self) -> dict[str, int]:
         try:
-            async with asyncio.timeout(self._ingress.pace.check):
+            async with asyncio.timeout(self._ingress.timeouts.check):
                 workers = await self._ingress.runtime.roster() or []
         except (VoiceAgentError, TimeoutError):
             return {}
@@ -66,7 +66,7 @@ def health_checks_of(request: Request) -> HealthChecks:
 
 async def take_vitals(ingress: Ingress) -> VitalSigns | str | None:
     """The vital signs, or the sentence that says why they could not be taken; None without Redis."""
-    seconds = ingress.pace.check
+    seconds = ingress.timeouts.check
     try:
         async with asyncio.timeout(seconds):
             return await ingress.runtime.vitals()

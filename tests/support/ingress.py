@@ -29,15 +29,15 @@ from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.turns.progress import progress_of
 from web.app import create_app
 from web.connection_limits import ConnectionLimits
-from web.ingress import Pace
+from web.ingress import Timeouts
 from web.server import IngressServer, server_config
 
 TOKEN = "12345"
 CALL = "CA00000000000000000000000000000000"
 QUICK = {"filler_after": 0.3, "wait": 0.3, "check": 0.3, "fresh": 0}
-"""The pace of tests in which somebody is bridged, or not waited for: `start_ingress(pace=QUICK)`."""
-PATIENT = Pace(filler_after=60, wait=60, hold=60, hold_full=20, heartbeat=0.05, check=60, fresh=0)
-"""The pace of all others: however slow the machine, what the agent says is heard and not a filler."""
+"""Timeouts of tests in which a caller hears fillers or is not waited for: `start_ingress(timeouts=QUICK)`."""
+PATIENT = Timeouts(filler_after=60, wait=60, hold=60, hold_full=20, heartbeat=0.05, check=60, fresh=0)
+"""Timeouts of all other tests: however slow the machine, the caller hears the agent and no filler."""
 
 
 async def parrot(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
@@ -262,9 +262,9 @@ StartIngress = Callable[..., AbstractAsyncContextManager[Ingress]]
 
 @asynccontextmanager
 async def started_ingress(
-    *, agent: AgentFunction = parrot, pace: Mapping[str, float] | None = None, **changes: Any
+    *, agent: AgentFunction = parrot, timeouts: Mapping[str, float] | None = None, **changes: Any
 ) -> AsyncIterator[Ingress]:
-    """An ingress with this agent, pace and settings."""
+    """An ingress with this agent, timeouts and settings."""
     settings = settings_with(**changes)
     opened: list[LocalRuntime] = []
 
@@ -274,6 +274,6 @@ async def started_ingress(
             opened.append(made)
             yield made
 
-    app = create_app(settings, open_runtime=open_runtime, pace=dataclasses.replace(PATIENT, **(pace or {})))
+    app = create_app(settings, open_runtime=open_runtime, timeouts=dataclasses.replace(PATIENT, **(timeouts or {})))
     async with serving(app, settings) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         yield Ingress(url, app, client, opened[0])

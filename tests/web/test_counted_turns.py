@@ -61,7 +61,7 @@ async def is_settled(ingress, turn_id: str):
 @pytest.mark.parametrize(("words", "outcome"), [("slow", "replied"), ("slow and bad", "failed")])
 async def test_a_turn_whose_caller_heard_a_filler_is_counted_once(start_ingress, slow, gate, caplog, words, outcome):
     caplog.set_level(logging.INFO)
-    async with start_ingress(agent=slow, pace=QUICK) as ingress:
+    async with start_ingress(agent=slow, timeouts=QUICK) as ingress:
         for number in range(SLOW):
             gate.clear()
             ingress.call_sid = f"CA{number}"
@@ -83,7 +83,7 @@ async def test_a_turn_whose_caller_heard_a_filler_is_counted_once(start_ingress,
 
 async def test_a_turn_that_began_at_another_ingress_is_counted_where_it_is_answered(start_ingress, slow, gate):
     """Its wait redirect is all that this one knows of it."""
-    async with start_ingress(agent=slow, pace=QUICK) as ingress:
+    async with start_ingress(agent=slow, timeouts=QUICK) as ingress:
         await ingress.begin()
         filler = await ingress.twiml("/twilio/turn/1", SpeechResult="slow")
         ingress.app.state.ingress.deliveries.forget()
@@ -106,7 +106,7 @@ async def test_copies_of_a_webhook_are_counted_once(start_ingress, slow, gate):
 
 
 async def test_a_caller_who_was_held_in_vain_is_counted(start_ingress, slow):
-    async with start_ingress(agent=slow, pace={**QUICK, "hold": 0.0}) as ingress:
+    async with start_ingress(agent=slow, timeouts={**QUICK, "hold": 0.0}) as ingress:
         await ingress.begin()
         ingress.trouble(StoreUnavailable())
         document = await ingress.twiml("/twilio/turn/1", SpeechResult="hello")

@@ -42,7 +42,7 @@ async def test_a_process_without_redis_is_healthy_and_ready(ingress):
     ],
 )
 async def test_the_judgement_follows_the_vital_signs(start_ingress, signs, overall, redis, workers, queue, ready):
-    async with start_ingress(pace=QUICK if signs == "silent" else {}) as ingress:
+    async with start_ingress(timeouts=QUICK if signs == "silent" else {}) as ingress:
         ingress.runtime.signs = signs
         await assert_judged(ingress, overall, [redis, workers, queue], ready=ready)
 
@@ -98,7 +98,7 @@ async def test_figures_that_cannot_be_known_are_not_zero(ingress):
 
 
 async def test_strangers_cost_one_reading_a_second_however_often_they_ask(start_ingress):
-    async with start_ingress(pace={"fresh": 60}) as ingress:
+    async with start_ingress(timeouts={"fresh": 60}) as ingress:
         readings = 0
 
         async def vitals() -> Signs:

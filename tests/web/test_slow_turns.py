@@ -43,7 +43,7 @@ async def test_a_slow_agent_is_bridged_by_fillers_until_its_answer_comes(start_i
             await gate.wait()
         yield "Done."
 
-    async with start_ingress(agent=slow, pace=QUICK) as ingress:
+    async with start_ingress(agent=slow, timeouts=QUICK) as ingress:
         await ingress.begin()
         heard = []
         document = await ingress.twiml("/twilio/turn/1", SpeechResult="work")
@@ -67,7 +67,7 @@ async def test_a_slow_greeting_waits_as_turn_zero(start_ingress, gate):
         await gate.wait()
         yield "Hello!"
 
-    async with start_ingress(agent=slow, pace=QUICK) as ingress:
+    async with start_ingress(agent=slow, timeouts=QUICK) as ingress:
         path = redirect_of(await ingress.begin())
         assert urlsplit(path).path == "/twilio/turn/0/wait"
         gate.set()
@@ -82,7 +82,7 @@ async def test_a_turn_that_no_worker_ever_answers_ends_in_an_apology(start_ingre
             await gate.wait()
         yield "Hello!"
 
-    async with start_ingress(agent=stuck, pace={**QUICK, "hold": 0}, agent_timeout_seconds=15) as ingress:
+    async with start_ingress(agent=stuck, timeouts={**QUICK, "hold": 0}, agent_timeout_seconds=15) as ingress:
         await ingress.begin()
         await ingress.twiml("/twilio/turn/1", SpeechResult="work")
         document = await ingress.twiml(f"/twilio/turn/1/wait?attempt=4&since={time.time() - 26}")
@@ -139,7 +139,7 @@ async def test_an_answer_that_comes_at_the_last_moment_is_still_heard(ingress):
 
 
 async def test_the_store_going_away_under_a_known_turn_is_held_too(start_ingress):
-    async with start_ingress(pace=QUICK) as ingress:
+    async with start_ingress(timeouts=QUICK) as ingress:
         await ingress.begin()
         ingress.trouble(StoreUnavailable())
         began = time.time()
@@ -258,7 +258,7 @@ async def test_a_store_that_hangs_is_a_store_that_is_away(start_ingress, monkeyp
     async def hang(*args: Any, **options: Any) -> Any:
         await asyncio.sleep(3600)
 
-    async with start_ingress(pace=QUICK) as ingress:
+    async with start_ingress(timeouts=QUICK) as ingress:
         await ingress.begin()
         monkeypatch.setattr(ingress.runtime.dispatcher, "submit_by", hang)
         monkeypatch.setattr(ingress.runtime.dispatcher, "find", hang)
@@ -291,7 +291,10 @@ async def test_a_turn_that_the_store_took_and_lost_is_handed_over_again(start_in
             await gate.wait()
         yield f"You said {turn.text}."
 
-    async with start_ingress(agent=slow, pace=QUICK, **SHARED) as ingress, start_ingress(**SHARED) as after_the_loss:
+    async with (
+        start_ingress(agent=slow, timeouts=QUICK, **SHARED) as ingress,
+        start_ingress(**SHARED) as after_the_loss,
+    ):
         await ingress.begin()
         await after_the_loss.begin()
         path = redirect_of(await ingress.twiml("/twilio/turn/1", SpeechResult="remember me"))

@@ -79,7 +79,7 @@ async def test_after_a_relay_a_caller_without_a_number_is_connected_as_well(star
 
 
 async def test_a_caller_who_was_held_for_too_long_is_connected_as_well(start_ingress):
-    async with start_ingress(transfer_to="(555) 765-4321", twilio_from_number=OURS, pace={"hold": 0.0}) as ingress:
+    async with start_ingress(transfer_to="(555) 765-4321", twilio_from_number=OURS, timeouts={"hold": 0.0}) as ingress:
         await ingress.begin()
         ingress.fields |= {"From": "+266696687"}
         ingress.trouble(StoreUnavailable())

@@ -53,7 +53,7 @@ async def text_turn(ingress: Ingress, request: Request) -> Response:
         return TurnStream(
             pending,
             patience=patience,
-            heartbeat=ingress.pace.heartbeat,
+            heartbeat=ingress.timeouts.heartbeat,
             begun=begun,
             answered=answered,
             still_running=STILL_RUNNING,

@@ -58,7 +58,7 @@ class Board:
     async def _calls(self) -> dict[str, Any]:
         states = self._ingress.runtime.states
         try:
-            async with asyncio.timeout(self._ingress.pace.check):
+            async with asyncio.timeout(self._ingress.timeouts.check):
                 call_sids = await states.get_all_call_sids()
                 ended = [sid for sid in self._shown if sid not in set(call_sids)]
                 self._shown = chosen(self._shown, call_sids)
@@ -73,7 +73,7 @@ class Board:
 
     async def _workers(self) -> list[dict[str, Any]] | None:
         try:
-            async with asyncio.timeout(self._ingress.pace.check):
+            async with asyncio.timeout(self._ingress.timeouts.check):
                 await self._ingress.runtime.watch()
                 roster = await self._ingress.runtime.roster()
         except (VoiceAgentError, TimeoutError):

@@ -55,7 +55,7 @@ async def answer(ingress: Ingress, request: VoiceRequest, asked: Asked, *, withi
     except StoreFull as error:
         return _full(ingress, asked, error)
     except StoreUnavailable as error:
-        return _hold(ingress, asked, error, limit=ingress.pace.hold)
+        return _hold(ingress, asked, error, limit=ingress.timeouts.hold)
     except (UnknownCall, CallEnded):
         return TwimlResponse(twiml.farewell(twiml.GOODBYE, asked.languages))
     except CallRefused:
@@ -76,7 +76,7 @@ async def _answered(
     try:
         step = await step_after(ingress, request, asked, recorded)
     except StoreUnavailable as error:
-        return _hold(ingress, asked, error, limit=ingress.pace.hold)
+        return _hold(ingress, asked, error, limit=ingress.timeouts.hold)
     if isinstance(step, Document):
         return deliver(ingress, asked.call_sid, step)
     return await answer(ingress, request, step, within=max(deadline - time.monotonic(), 0.5))
@@ -143,7 +143,7 @@ def _hold(ingress: Ingress, asked: Asked, error: StoreUnavailable, *, limit: flo
 
 def hold_sealed(ingress: Ingress, asked: Asked, sealed: str, error: StoreUnavailable) -> Response:
     """Hold the caller with the turn in `sealed`, which this process cannot open as long as the store is away."""
-    if _waited(asked) > ingress.pace.hold:
+    if _waited(asked) > ingress.timeouts.hold:
         return _surrender(ingress, asked, str(error))
     return _redirect(asked, held=sealed, since=f"{asked.since:.3f}")
 
@@ -151,7 +151,7 @@ def hold_sealed(ingress: Ingress, asked: Asked, sealed: str, error: StoreUnavail
 def _full(ingress: Ingress, asked: Asked, error: StoreFull) -> Response:
     if asked.begins_call:
         return _refuse(asked)
-    return _hold(ingress, asked, error, limit=ingress.pace.hold_full)
+    return _hold(ingress, asked, error, limit=ingress.timeouts.hold_full)
 
 
 def _redirect(asked: Asked, **query: str) -> Response:

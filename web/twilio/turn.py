@@ -19,4 +19,4 @@ async def turn(ingress: Ingress, request: VoiceRequest) -> Response:
     since = clock.now()
     held = HeldTurn(turn=request.turn(turn_id), since=since)
     asked = Asked(request.call_sid, turn_id, number, Languages.of(request.query), held, since)
-    return await answer(ingress, request, asked, within=ingress.pace.filler_after)
+    return await answer(ingress, request, asked, within=ingress.timeouts.filler_after)

@@ -58,7 +58,7 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
         return TwimlResponse(connect(base_url, ticket=await next_ticket(ingress, request), now=since))
     held = HeldTurn(turn=request.started(START), opening=opening, since=since)
     asked = Asked(request.call_sid, START, 0, Languages.of(request.query), held, since)
-    return await answer(ingress, request, asked, within=ingress.pace.filler_after)
+    return await answer(ingress, request, asked, within=ingress.timeouts.filler_after)
 
 
 async def _is_erased(ingress: Ingress, request: VoiceRequest) -> bool:
@@ -80,4 +80,4 @@ async def _go_on(ingress: Ingress, request: VoiceRequest, known: Standing, since
     step = step_on(request, known, languages)
     if isinstance(step, Document):
         return deliver(ingress, request.call_sid, step)
-    return await answer(ingress, request, step, within=ingress.pace.filler_after)
+    return await answer(ingress, request, step, within=ingress.timeouts.filler_after)

@@ -40,7 +40,7 @@ async def wait(ingress: Ingress, request: VoiceRequest) -> Response:
         since=held.since if held else _since(request.query.get("since", "")),
         attempt=_attempt_of(request),
     )
-    return await answer(ingress, request, asked, within=ingress.pace.wait)
+    return await answer(ingress, request, asked, within=ingress.timeouts.wait)
 
 
 def _held(ingress: Ingress, request: VoiceRequest, turn_id: str) -> HeldTurn | None:

@@ -181,7 +181,7 @@ async def test_who_speaks_before_the_rest_is_said_does_not_hear_it(start_ingress
 async def test_a_caller_is_held_and_the_call_not_forked_while_replicas_are_away(start_ingress, monkeypatch):
     monkeypatch.setattr(handover, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(handover, "STORE_SECONDS", 0.05)
-    async with start_ingress(agent=story, pace={**QUICK, "hold": 3600}) as ingress:
+    async with start_ingress(agent=story, timeouts={**QUICK, "hold": 3600}) as ingress:
         async with relay_socket(ingress.url) as caller:
             await caller.setup(CALL)
             await caller.reply()
@@ -200,7 +200,10 @@ async def test_a_caller_is_held_and_the_call_not_forked_while_replicas_are_away(
 
 
 async def test_a_caller_is_not_held_for_ever_while_replicas_are_away(start_ingress):
-    async with start_ingress(agent=story, pace={**QUICK, "hold": 0}) as ingress, relay_socket(ingress.url) as caller:
+    async with (
+        start_ingress(agent=story, timeouts={**QUICK, "hold": 0}) as ingress,
+        relay_socket(ingress.url) as caller,
+    ):
         await caller.setup(CALL)
         await caller.reply()
         ingress.trouble(StoreUnconfirmed())

@@ -237,13 +237,13 @@ class Conversation:
         replacement = await self._filling(again, lambda: not speech.is_open and not self.mouth.clock.seconds_left)
         if replacement is not None:
             speech.pending = replacement
-        elif silent_seconds > max(self._ingress.pace.hold, self._patience):
+        elif silent_seconds > max(self._ingress.timeouts.hold, self._patience):
             self._tally.unanswered(speech)
             await self._surrender("No worker answered the turn")
 
     async def _filling(self, work: Coroutine[Any, Any, T], is_silent: Callable[[], bool]) -> T:
         """What comes of `work`; who hears nothing for long is told that somebody is there."""
-        task, fillers, pause = asyncio.create_task(work), 0, self._ingress.pace.filler_after
+        task, fillers, pause = asyncio.create_task(work), 0, self._ingress.timeouts.filler_after
         try:
             while not (await asyncio.wait({task}, timeout=pause))[0]:
                 pause = STILL_SPEAKING_SECONDS
@@ -253,7 +253,7 @@ class Conversation:
                     await self.mouth.say(twiml.filler_text(fillers))
                 except LineLost:  # what the caller has said is stored all the same
                     await asyncio.wait({task})
-                fillers, pause = fillers + 1, self._ingress.pace.wait
+                fillers, pause = fillers + 1, self._ingress.timeouts.wait
             return task.result()
         finally:
             task.cancel()

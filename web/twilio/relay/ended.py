@@ -78,7 +78,7 @@ async def _again(ingress: Ingress, request: VoiceRequest) -> str:
     failing = (_seconds(request.query.get("failing", "")) or begun) if is_early else now
     extra = {"action": "relay.lost", "call_sid": request.call_sid, "error": request.error_code}
     logger.warning("A relay socket was lost; the call is connected again", extra=extra)
-    if now - failing > ingress.pace.hold:
+    if now - failing > ingress.timeouts.hold:
         logger.error("Relay sockets fail again and again", extra={**extra, "action": "call.hold_timed_out"})
         return twiml.surrender(ingress.settings.transfer_to, Languages())
     base_url = ingress.settings.public_base_url or request.host_url

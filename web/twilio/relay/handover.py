@@ -171,7 +171,7 @@ class Handover:
         patience = STORE_SECONDS if opening else PATIENCE_SECONDS
         once = partial(self._dispatcher.submit, turn, opening=opening, stream=True)
         return await while_away(
-            lambda: _bounded(once()), away_seconds=patience, unconfirmed_seconds=self._ingress.pace.hold
+            lambda: _bounded(once()), away_seconds=patience, unconfirmed_seconds=self._ingress.timeouts.hold
         )
 
     async def _go_on_here(self, error: StoreUnavailable) -> None:

@@ -62,9 +62,9 @@ class Resumption:
                 return await self._handover.take_over()
             except StoreUnavailable:
                 waited = time.monotonic() - since
-                if waited > self._ingress.pace.hold:
+                if waited > self._ingress.timeouts.hold:
                     raise
-                if waited > fillers * self._ingress.pace.wait:
+                if waited > fillers * self._ingress.timeouts.wait:
                     await self._mouth.say(twiml.filler_text(fillers))
                     fillers += 1
             await asyncio.sleep(0.1)
