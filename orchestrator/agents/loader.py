@@ -36,8 +36,8 @@ def load_agent(
 
         return Agent(name, echo, isolation="inline", speech_filter=False)
     if name == "receptionist":
+        from orchestrator.agents.appointments.office_clock import office_clock
         from orchestrator.agents.receptionist import Receptionist
-        from orchestrator.agents.receptionist.times import office_clock
 
         receptionist = Receptionist(transfer_to, partial(office_clock, time_zone), emergency_number)
         return Agent(name, receptionist.reply, isolation="inline", speech_filter=False)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.agents.receptionist import Receptionist
 from orchestrator.agents.receptionist.dialogue import GATHERS
 from orchestrator.agents.receptionist.digits import grouped, spoken_digits
-from orchestrator.agents.receptionist.times import wish_in
+from orchestrator.agents.receptionist.wishes import wish_in
 from orchestrator.conversation.actions import Gather, HangUp, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn

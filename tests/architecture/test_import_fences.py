@@ -76,6 +76,12 @@ FENCES = (
         ),
     ),
     Fence(
+        "built-in agents know nothing of each other",
+        "what they share, the appointments and the spoken text, has packages of its own",
+        inside=("orchestrator/agents/llm/*", "orchestrator/agents/appointments/*", "orchestrator/agents/spoken_text/*"),
+        banned=("orchestrator.agents.receptionist",),
+    ),
+    Fence(
         "the domain types know no part of the program but the errors",
         "everything imports them, so whatever they import everything depends on",
         inside=("orchestrator/conversation/*", "orchestrator/errors.py"),
@@ -99,7 +105,7 @@ MAY_READ_THE_CLOCK = (
     "orchestrator/redis/clock_sync.py",  # compares both
     "orchestrator/redis/examination.py",  # likewise
     "orchestrator/logs.py",
-    "orchestrator/agents/receptionist/*",  # a calendar's day is the office's, not the server's
+    "orchestrator/agents/appointments/*",  # a calendar's day is the office's, not the server's
     "orchestrator/cli/*", "orchestrator/load/*", "orchestrator/provider_simulator/*", "orchestrator/testing/*",
 )  # fmt: skip
 MAY_PRINT = ("orchestrator/cli/*", "*/__main__.py")  # a bad setting is told before there is a log

@@ -8,13 +8,13 @@ from contextlib import aclosing
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart, ToolReturnPart
 from pydantic_ai.models import ModelRequestParameters
 
+from orchestrator.agents.appointments.office_clock import OfficeClock, office_clock
 from orchestrator.agents.llm.conversation import messages_for, silences_before
 from orchestrator.agents.llm.models import Models
 from orchestrator.agents.llm.patience import Contest
 from orchestrator.agents.llm.persona import system_prompt
 from orchestrator.agents.llm.toolbox import Desk, Toolbox
 from orchestrator.agents.protocol import Part
-from orchestrator.agents.receptionist.times import Clock, office_clock
 from orchestrator.agents.spoken_text import UntaggedThoughts
 from orchestrator.conversation.actions import INLINE_ACTIONS, Action, HangUp, SetLanguage, SetSpeech, Transfer
 from orchestrator.conversation.state import ConversationState
@@ -49,7 +49,7 @@ class ModelAgent:
         first_token_seconds: float,
         answer_seconds: float,
         history_characters: int,
-        clock: Clock = office_clock,
+        clock: OfficeClock = office_clock,
     ) -> None:
         self._models = models
         self._toolbox = toolbox

@@ -23,12 +23,12 @@ def load_model_agent(settings: Settings) -> Agent:
         import pydantic_ai  # noqa: F401
     except ModuleNotFoundError as error:
         raise BadAgent(HOW_TO_INSTALL) from error
+    from orchestrator.agents.appointments.office_clock import office_clock
     from orchestrator.agents.llm.agent import ModelAgent
     from orchestrator.agents.llm.models import Models
     from orchestrator.agents.llm.persona import DEFAULT
     from orchestrator.agents.llm.toolbox import Toolbox
     from orchestrator.agents.llm.tools import built_in_tools, found_tools
-    from orchestrator.agents.receptionist.times import office_clock
 
     clock = partial(office_clock, settings.time_zone)
     agent = ModelAgent(

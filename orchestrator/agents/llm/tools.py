@@ -12,8 +12,9 @@ from datetime import date, datetime
 from types import ModuleType
 from typing import Any
 
-from orchestrator.agents.receptionist import calendar
-from orchestrator.agents.receptionist.times import Clock, Wish, office_clock
+from orchestrator.agents.appointments import calendar
+from orchestrator.agents.appointments.office_clock import OfficeClock, office_clock
+from orchestrator.agents.appointments.wish import Wish
 from orchestrator.conversation.actions import HangUp, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import BadAgent
@@ -26,7 +27,7 @@ BOOKED = "appointments"
 MOST_TIMES = 12
 
 
-def built_in_tools(transfer_to: str | None, clock: Clock = office_clock) -> list[ToolFunction]:
+def built_in_tools(transfer_to: str | None, clock: OfficeClock = office_clock) -> list[ToolFunction]:
     """Hanging up, looking up free times, booking one, and transferring if there is somebody to transfer to."""
 
     def look_up(day: date | None = None) -> list[str]:

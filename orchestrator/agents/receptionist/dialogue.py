@@ -4,11 +4,13 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orchestrator.agents.appointments import calendar
+from orchestrator.agents.appointments.wish import Wish
 from orchestrator.agents.protocol import Part
-from orchestrator.agents.receptionist import calendar, phrases
+from orchestrator.agents.receptionist import phrases
+from orchestrator.agents.receptionist.dates import WEEKDAYS
 from orchestrator.agents.receptionist.digits import MAX_DIGITS
 from orchestrator.agents.receptionist.notes import FieldName, Notes
-from orchestrator.agents.receptionist.times import WEEKDAYS, Wish
 from orchestrator.conversation.actions import Gather, HangUp, Transfer
 
 MAX_SILENCES, MAX_MISSES, MISSES_BEFORE_HELP, TURNS_BEFORE_HELP = 2, 5, 3, 3

@@ -9,7 +9,7 @@ from orchestrator.agents.receptionist.digits import MAX_DIGITS
 from orchestrator.agents.receptionist.mentions import Mention
 from orchestrator.agents.receptionist.names import name_in
 from orchestrator.agents.receptionist.notes import FieldName
-from orchestrator.agents.receptionist.times import mentions_in, wish_in, wish_of
+from orchestrator.agents.receptionist.wishes import mentions_in, wish_in, wish_of
 
 
 @dataclass(frozen=True)

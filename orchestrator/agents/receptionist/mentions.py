@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from orchestrator.agents.appointments.wish import HalfDay
 from orchestrator.agents.receptionist.clock_times import ClockTime, clock_time_at
 from orchestrator.agents.receptionist.dates import DayReader, Days
 from orchestrator.agents.receptionist.words import ENDS, number_at, word_at
 
-Part = Literal["morning", "afternoon"]
-Named = Days | ClockTime | Part | int
+Named = Days | ClockTime | HalfDay | int
 Bound = Literal["", "after", "from", "before", "until"]
 _NEGATIONS_WORDS = """
     not no can't cannot cant couldn't don't dont won't wouldn't isn't aren't doesn't doesnt didn't except

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from orchestrator.agents.receptionist import phrases
 from orchestrator.agents.receptionist import understanding as understood
 from orchestrator.agents.receptionist.addresses import holds_address, without_addresses
-from orchestrator.agents.receptionist.appointments import in_appointment, take_time
+from orchestrator.agents.receptionist.appointment_choice import in_appointment, take_time
 from orchestrator.agents.receptionist.dialogue import Dialogue
 from orchestrator.agents.receptionist.digits import MAX_DIGITS, MIN_DIGITS, spoken_digits
 from orchestrator.agents.receptionist.learning import Heard, correct, learn, note_wish

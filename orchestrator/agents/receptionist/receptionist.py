@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 
+from orchestrator.agents.appointments.office_clock import OfficeClock, office_clock
 from orchestrator.agents.protocol import Part
 from orchestrator.agents.receptionist import phrases
 from orchestrator.agents.receptionist.dialogue import GATHERS, Dialogue
 from orchestrator.agents.receptionist.hearing import hear
 from orchestrator.agents.receptionist.notes import Notes
-from orchestrator.agents.receptionist.times import Clock, office_clock
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 
@@ -23,7 +23,7 @@ class Receptionist:
     """
 
     def __init__(
-        self, transfer_to: str | None = None, clock: Clock = office_clock, emergency_number: str = "911"
+        self, transfer_to: str | None = None, clock: OfficeClock = office_clock, emergency_number: str = "911"
     ) -> None:
         self._transfer_to = transfer_to
         self._clock = clock

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from support.model_server import Connection, ModelServer, calls, says
 
+from orchestrator.agents.appointments.calendar import free_slots
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.llm.tools import BOOKED
 from orchestrator.agents.loader import configured_agent
-from orchestrator.agents.receptionist.calendar import free_slots
 from orchestrator.conversation.turn import Turn, TurnKind
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.settings import Settings

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from support.model_server import Connection, ModelServer, breaks_off, calls, hangs, says
 
+from orchestrator.agents.appointments.calendar import free_slots
 from orchestrator.agents.llm.agent import BROKE_OFF, FILLER
 from orchestrator.agents.llm.conversation import NO_RESULT
 from orchestrator.agents.llm.toolbox import CALLS, FAILED
 from orchestrator.agents.llm.tools import BOOKED
-from orchestrator.agents.receptionist.calendar import free_slots
 from orchestrator.conversation.actions import HangUp, Transfer
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadAgent

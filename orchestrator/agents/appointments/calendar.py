@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import islice
 from zlib import crc32
 
-from orchestrator.agents.receptionist.times import Wish
+from orchestrator.agents.appointments.wish import Wish
 
 DAYS_AHEAD = 14
 OFFERS = 3

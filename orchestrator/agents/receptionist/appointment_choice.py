@@ -4,12 +4,14 @@ import re
 from dataclasses import replace
 from datetime import datetime
 
-from orchestrator.agents.receptionist import calendar, phrases
+from orchestrator.agents.appointments import calendar
+from orchestrator.agents.appointments.wish import Wish
+from orchestrator.agents.receptionist import phrases
 from orchestrator.agents.receptionist import understanding as understood
 from orchestrator.agents.receptionist.dialogue import Dialogue
 from orchestrator.agents.receptionist.learning import Heard, mentioned
 from orchestrator.agents.receptionist.mentions import LAST, Mention
-from orchestrator.agents.receptionist.times import Wish, wish_of
+from orchestrator.agents.receptionist.wishes import wish_of
 
 _EARLIER = re.compile(r"\b(earlier|sooner|before)\b")
 _LATER = re.compile(r"\b(later|after|next|other|another|different|else|more)\b")
