@@ -9,7 +9,7 @@ from arq.jobs import Job
 from orchestrator import clock
 from orchestrator.errors import BadSetting
 from orchestrator.redis import keys
-from orchestrator.redis.cluster_pool import ClusterPool
+from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.connections import connection_pool, parsed_url
 from orchestrator.redis.url import RedisUrl
 from orchestrator.settings import Settings, load_settings

@@ -9,7 +9,7 @@ from arq.connections import ArqRedis
 from orchestrator.errors import BadSetting
 from orchestrator.logs import configure_logging
 from orchestrator.redis import keys
-from orchestrator.redis.cluster_pool import ClusterPool
+from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.connections import connection_pool
 from orchestrator.settings import Settings, load_settings
 from orchestrator.state.base import StateManagerBase

@@ -5,7 +5,7 @@ import asyncio
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from orchestrator.redis.cluster_pool import ClusterPool
+from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.topology import Address
 
 COUNT_SECONDS = 0.5

@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
+from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.errors import store_errors
-from orchestrator.redis.hub import shards_of
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.redis.cluster_pool import ClusterPool
+from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.multiplexed import Wire
 from orchestrator.redis.slots import slot_of
 from orchestrator.redis.topology import MOST_REDIRECTIONS, PASSING, Address

@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.errors import BadSetting
-from orchestrator.redis.cluster_pool import ClusterPool
+from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.pool import QueueingPool, RetryFor
 from orchestrator.redis.sentinel_pool import SentinelPool
 from orchestrator.redis.steady import (

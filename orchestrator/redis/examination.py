@@ -14,10 +14,9 @@ from redis.utils import HIREDIS_AVAILABLE
 from orchestrator import clock
 from orchestrator.doctor.facts import ClusterFacts, Facts, ServerFacts, SystemFacts
 from orchestrator.redis import keys
-from orchestrator.redis.cluster_pool import ClusterPool
+from orchestrator.redis.cluster import ClusterPool, shards_of
 from orchestrator.redis.connections import connect, parsed_url
 from orchestrator.redis.errors import explain
-from orchestrator.redis.hub import shards_of
 from orchestrator.redis.slots import SLOTS
 from orchestrator.redis.vitals import WORKER_ALIVE_SECONDS, read_vitals
 from orchestrator.settings import Settings

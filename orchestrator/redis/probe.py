@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from orchestrator.redis import keys
-from orchestrator.redis.cluster_pool import ClusterPool
+from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.errors import is_full, store_errors
 from orchestrator.redis.slots import slot_of_key
 

@@ -14,8 +14,8 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from orchestrator.errors import StoreUnconfirmed
 from orchestrator.redis import keys
+from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.damage import is_wrong_type, set_aside
-from orchestrator.redis.hub import shards_of
 from orchestrator.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable, StoreUnconfirmed
 from orchestrator.redis import keys
+from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
-from orchestrator.redis.hub import shards_of
 from orchestrator.redis.replicas import Replicas, ReplicaWait
 
 WORKER_ALIVE_SECONDS = 15

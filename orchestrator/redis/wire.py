@@ -7,7 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
-from orchestrator.redis.cluster_pool import ClusterPool
+from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.cluster_wire import ClusterWire
 from orchestrator.redis.damage import is_wrong_type, set_aside
 from orchestrator.redis.multiplexed import Wire

@@ -6,8 +6,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from orchestrator.redis import keys
+from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.damage import call_sid_of, with_sound_keys
-from orchestrator.redis.hub import shards_of
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript
 

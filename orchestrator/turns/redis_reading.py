@@ -14,9 +14,9 @@ from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import StoreUnavailable, UnreadableState
 from orchestrator.redis import keys
+from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
-from orchestrator.redis.hub import shards_of
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.redis_entries import RECORDED, WAITING, recorded_result
 from orchestrator.turns.redis_scripts import TurnScripts

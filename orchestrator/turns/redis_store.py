@@ -26,7 +26,7 @@ from orchestrator.errors import (
 )
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
-from orchestrator.redis.hub import shards_of
+from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.call_limits import CallLimits

@@ -23,8 +23,8 @@ from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.errors import UnreadableState
 from orchestrator.health import report
 from orchestrator.redis import keys
+from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.connections import connect
-from orchestrator.redis.hub import shards_of
 from orchestrator.redis.receipts import RedisReceipts
 from orchestrator.redis.roster import read_roster
 from orchestrator.redis.vitals import read_vitals
