@@ -105,7 +105,8 @@ MAY_READ_THE_CLOCK = (
     "orchestrator/redis/clock_sync.py",  # compares both
     "orchestrator/redis/examination.py",  # likewise
     "orchestrator/logs.py",
-    "orchestrator/agents/appointments/*",  # a calendar's day is the office's, not the server's
+    "orchestrator/agents/appointments/*",  # an appointment's day is the office's, not the server's
+    "orchestrator/agents/receptionist/*",  # it is given the office's day as `today`
     "orchestrator/cli/*", "orchestrator/load/*", "orchestrator/provider_simulator/*", "orchestrator/testing/*",
 )  # fmt: skip
 MAY_PRINT = ("orchestrator/cli/*", "*/__main__.py")  # a bad setting is told before there is a log
