@@ -20,8 +20,8 @@ from orchestrator.cli.used_redis import with_used_redis
 from orchestrator.cli.web_status import asked_web
 from orchestrator.doctor.diagnosis import diagnose
 from orchestrator.doctor.finding import Finding, exit_code
+from orchestrator.doctor.inspection import inspect_redis
 from orchestrator.doctor.web import judge_web
-from orchestrator.redis.examination import examine
 from orchestrator.settings import Settings, given_variables, load_settings
 
 MARKS = {"ok": ("✓", "green"), "note": ("·", "blue"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _examined(settings: Settings, url: str) -> list[Finding]:
     web = await asked_web(url, settings)
-    facts = await examine(settings, web.listener) if settings.use_redis else None
+    facts = await inspect_redis(settings, web.listener) if settings.use_redis else None
     return [*diagnose(settings, facts, given_variables()), *judge_web(web, settings, facts)]
 
 

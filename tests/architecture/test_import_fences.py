@@ -15,6 +15,8 @@ REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("orchestrator", "workers", "web")
 MODULES = sorted(path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
 LONGEST_MODULE = 300
+TOOLS = ("cli", "doctor", "load", "provider_simulator", "testing")
+"""Packages of `orchestrator` that use the product and are no part of it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,16 @@ FENCES = (
         exempt=(
             "workers/*", "orchestrator/dispatch/*", "orchestrator/redis/*", "orchestrator/state/redis*.py",
             "orchestrator/turns/redis*.py", "orchestrator/runtime.py",  # for the type of the client alone
+            "orchestrator/doctor/inspection.py",  # measures the servers
         ),
+    ),
+    Fence(
+        "the product imports no tool",
+        "the command line, the doctor, the load generator, the provider simulator and the contract suites use the "
+        "product; what answers calls must start and run without any of them",
+        inside=("*",),
+        banned=tuple(f"orchestrator.{name}" for name in TOOLS),
+        exempt=tuple(f"orchestrator/{name}/*" for name in TOOLS),
     ),
     Fence(
         "an agent knows neither telephony nor transport",
@@ -103,7 +114,7 @@ MAY_READ_THE_ENVIRONMENT = ("orchestrator/settings.py", "orchestrator/cli/dev.py
 MAY_READ_THE_CLOCK = (
     "orchestrator/clock.py",
     "orchestrator/redis/clock_sync.py",  # compares both
-    "orchestrator/redis/examination.py",  # likewise
+    "orchestrator/doctor/inspection.py",  # likewise
     "orchestrator/logs.py",
     "orchestrator/agents/appointments/*",  # an appointment's day is the office's, not the server's
     "orchestrator/agents/receptionist/*",  # it is given the office's day as `today`

@@ -15,11 +15,11 @@ from orchestrator.doctor.cluster import judge_cluster
 from orchestrator.doctor.configuration import judge_settings
 from orchestrator.doctor.facts import ClusterFacts, Facts, ServerFacts, SystemFacts
 from orchestrator.doctor.finding import Finding, exit_code
+from orchestrator.doctor.inspection import inspect_redis
 from orchestrator.doctor.server import judge_confirmation, judge_server
 from orchestrator.doctor.system import judge_system
 from orchestrator.redis import keys
 from orchestrator.redis.connections import connect
-from orchestrator.redis.examination import examine
 from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
 
@@ -161,7 +161,7 @@ async def test_every_node_of_a_cluster_is_looked_at(doctor) -> None:
         assert found["cluster"] == ("ok", "There are 3 masters and 3 replicas. They serve all slots.", "")
         assert found["eviction"][1].startswith(f"127.0.0.1:{cluster.nodes[1].port}: The eviction policy is allkeys-lru")
         assert "1 key has no time to live, such as {voiceagent:x" in found["keys"][1]
-        facts = await examine(Settings(redis_url=cluster.url))
+        facts = await inspect_redis(Settings(redis_url=cluster.url))
         assert [server.info["role"] for server in facts.servers] == ["master"] * 3 + ["slave"] * 3
         assert facts.system.active_calls == facts.system.states == 20
 
@@ -301,6 +301,6 @@ def test_the_exit_code_is_that_of_the_worst_finding() -> None:
 async def test_an_examination_never_raises(start_redis) -> None:
     server = start_redis()
     server.kill()
-    facts = await examine(Settings(_env_file=None, redis_url=server.url))
+    facts = await inspect_redis(Settings(_env_file=None, redis_url=server.url))
     assert isinstance(facts, Facts)
     assert facts.trouble

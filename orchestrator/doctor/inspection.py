@@ -28,7 +28,7 @@ LONGEST_SECONDS = 30.0
 OPTIONS = ("min-replicas-to-write", "min-replicas-max-lag", "appendfsync", "cluster-node-timeout")
 
 
-async def examine(settings: Settings, listener: str = "") -> Facts:
+async def inspect_redis(settings: Settings, listener: str = "") -> Facts:
     """The facts about the Redis of `settings`, and whether somebody listens on the channel `listener` there.
 
     Raises nothing but `BadSetting`.
