@@ -65,7 +65,7 @@ FENCES = (
         inside=("*",),
         banned=("redis", "hiredis"),
         exempt=(
-            "workers/*", "orchestrator/dispatch/*", "orchestrator/redis/*", "orchestrator/state/redis*.py",
+            "workers/*", "orchestrator/dispatch/*", "orchestrator/redis/*", "orchestrator/state/redis/*",
             "orchestrator/turns/redis*.py", "orchestrator/runtime.py",  # for the type of the client alone
             "orchestrator/doctor/inspection.py",  # measures the servers
         ),

@@ -22,7 +22,7 @@ from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.settings import LONGEST_TTL_SECONDS
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.reading import read_state
-from orchestrator.state.redis_index import CallIndex
+from orchestrator.state.redis.index import CallIndex
 
 logger = logging.getLogger(__name__)
 
