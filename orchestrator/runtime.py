@@ -1,23 +1,16 @@
-"""Puts the parts of an ingress together: states, agent, dispatcher, from the settings."""
+"""`Runtime`: the parts that an ingress works with. `orchestrator.dispatch.opening` makes one."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.agents.host import AgentHost
-from orchestrator.agents.loader import configured_agent
-from orchestrator.agents.protocol import Agent
 from orchestrator.dispatch.dispatcher import Dispatcher
-from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.errors import StoreUnavailable
 from orchestrator.receipts import MemoryReceipts, Receipts
 from orchestrator.relay_documents import MemoryRelayDocuments, RelayDocuments
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
-from orchestrator.state.factory import StateManagerFactory
-from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.progress import progress_of
+from orchestrator.turns.runner import TurnRunner
 
 if TYPE_CHECKING:  # memory mode runs without the client library
     from redis.asyncio import Redis
@@ -41,6 +34,8 @@ class Runtime:
     lines: "LineCheck | None" = None
     listener: str = ""
     """The channel on which replies come from Redis; "" when they come from this process."""
+    runner: TurnRunner | None = None
+    """What runs the turns, if all of them run in this process."""
 
     async def vitals(self) -> "Vitals | None":
         """How Redis, the workers and the queue are; None when there are none. Never raises."""
@@ -88,7 +83,7 @@ class Runtime:
 
     def running_turns(self) -> list[dict[str, Any]]:
         """What is being answered in this process."""
-        return progress_of(self.dispatcher.runner) if isinstance(self.dispatcher, InProcessDispatcher) else []
+        return [] if self.runner is None else progress_of(self.runner)
 
     async def roster(self) -> list[dict[str, Any]] | None:
         """What each living worker says of itself; None when there are none or nobody can ask.
@@ -100,41 +95,3 @@ class Runtime:
         from orchestrator.redis.roster import read_roster
 
         return await read_roster(self.redis)
-
-
-@asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
-    """The runtime of an ingress for as long as the block lasts; leaving it lets running turns finish."""
-    async with AsyncExitStack() as stack:
-        if settings.use_redis:
-            from orchestrator.dispatch.shared_runtime import shared_runtime
-
-            yield await shared_runtime(settings, stack)
-        else:
-            yield await _by_itself(settings, stack)
-
-
-async def _by_itself(settings: Settings, stack: AsyncExitStack) -> Runtime:
-    states = await StateManagerFactory.create_state_manager(settings)
-    stack.push_async_callback(states.close)
-    host = await stack.enter_async_context(AgentHost(settings, program="web"))
-    dispatcher = await stack.enter_async_context(local_dispatcher(settings, states, host))
-    return Runtime(settings, states, dispatcher)
-
-
-def local_dispatcher(
-    settings: Settings, states: StateManagerBase, host: AgentHost, agent: Agent | None = None
-) -> InProcessDispatcher:
-    """A dispatcher that runs turns in this process, with `agent` or the one of the settings. Raises `BadAgent`."""
-    agent = agent or configured_agent(settings)
-    host.warm_up(agent)
-    return InProcessDispatcher(
-        states,
-        agent,
-        host,
-        agent_timeout_seconds=settings.agent_timeout_seconds,
-        drain_seconds=settings.drain_timeout_seconds,
-        max_active_calls=settings.max_active_calls,
-        api_max_active_calls=CallLimits.of(settings).api,
-        ttl_seconds=settings.state_ttl_seconds,
-    )

@@ -83,6 +83,6 @@ def create_app(
 
 
 def _real_runtime(settings: Settings) -> OpenRuntime:
-    from orchestrator.runtime import open_runtime
+    from orchestrator.dispatch.opening import open_runtime
 
     return open_runtime

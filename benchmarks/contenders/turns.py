@@ -15,7 +15,8 @@ from benchmarks.driver import Line
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.runtime import Runtime, open_runtime
+from orchestrator.dispatch.opening import open_runtime
+from orchestrator.runtime import Runtime
 from orchestrator.settings import load_settings
 
 TURNS_A_CALL = 10

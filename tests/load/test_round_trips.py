@@ -15,9 +15,9 @@ from support.servers import RedisServer, ServerFactory
 from support.waiting import wait_until
 
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.opening import open_runtime
 from orchestrator.redis import keys
 from orchestrator.redis.scripts import lua
-from orchestrator.runtime import open_runtime
 from orchestrator.settings import Settings
 
 pytestmark = pytest.mark.processes

@@ -9,7 +9,9 @@ from redis.asyncio import Redis
 
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.loader import configured_agent
+from orchestrator.agents.protocol import Agent
 from orchestrator.dispatch.line_check import LineCheck
+from orchestrator.dispatch.local_runtime import local_dispatcher
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.dispatch.split import SplitDispatcher
 from orchestrator.dispatch.takeover import TakeOver
@@ -20,7 +22,7 @@ from orchestrator.redis.connections import connect
 from orchestrator.redis.probe import probe
 from orchestrator.redis.relay_documents import RedisRelayDocuments
 from orchestrator.redis.replicas import replica_wait
-from orchestrator.runtime import Runtime, local_dispatcher
+from orchestrator.runtime import Runtime
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.factory import load_state_manager
@@ -36,13 +38,13 @@ logger = logging.getLogger(__name__)
 LISTEN_SECONDS = 30.0
 
 
-async def shared_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
-    """The runtime; what it does while Redis is away is the split dispatcher's business. `stack` owns its parts.
+async def redis_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent | None = None) -> Runtime:
+    """Return the runtime of an ingress with workers; `stack` closes its parts. Raise `BadSetting` or `BadAgent`.
 
-    Raises `BadAgent` for an agent that the workers would refuse as well: a deployment that answers nobody must not look
-    as if it did.
+    What happens while Redis is down is up to `SplitDispatcher`. The agent is loaded at the start, since workers would
+    refuse a bad one, too: a deployment that answers no call must not look as if it did.
     """
-    agent = await asyncio.to_thread(configured_agent, settings)  # an agent's imports may take seconds
+    agent = agent or await asyncio.to_thread(configured_agent, settings)  # an agent's imports may take seconds
     logger.info("Initializing Redis-backed state manager", extra={"action": "state.connecting"})
     redis: Redis = connect(settings)
     listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)

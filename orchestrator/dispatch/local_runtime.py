@@ -1,0 +1,40 @@
+"""The parts of an ingress that runs all turns itself: one process, no Redis."""
+
+from contextlib import AsyncExitStack
+
+from orchestrator.agents.host import AgentHost
+from orchestrator.agents.loader import configured_agent
+from orchestrator.agents.protocol import Agent
+from orchestrator.dispatch.in_process import InProcessDispatcher
+from orchestrator.runtime import Runtime
+from orchestrator.settings import Settings
+from orchestrator.state.base import StateManagerBase
+from orchestrator.state.factory import StateManagerFactory
+from orchestrator.turns.call_limits import CallLimits
+
+
+async def local_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent | None = None) -> Runtime:
+    """Return the runtime of an ingress without workers; `stack` closes its parts. Raise `BadSetting` or `BadAgent`."""
+    states = await StateManagerFactory.create_state_manager(settings)
+    stack.push_async_callback(states.close)
+    host = await stack.enter_async_context(AgentHost(settings, program="web"))
+    dispatcher = await stack.enter_async_context(local_dispatcher(settings, states, host, agent))
+    return Runtime(settings, states, dispatcher, runner=dispatcher.runner)
+
+
+def local_dispatcher(
+    settings: Settings, states: StateManagerBase, host: AgentHost, agent: Agent | None = None
+) -> InProcessDispatcher:
+    """Return a dispatcher that runs turns in this process, with `agent` or that of the settings. Raise `BadAgent`."""
+    agent = agent or configured_agent(settings)
+    host.warm_up(agent)
+    return InProcessDispatcher(
+        states,
+        agent,
+        host,
+        agent_timeout_seconds=settings.agent_timeout_seconds,
+        drain_seconds=settings.drain_timeout_seconds,
+        max_active_calls=settings.max_active_calls,
+        api_max_active_calls=CallLimits.of(settings).api,
+        ttl_seconds=settings.state_ttl_seconds,
+    )
