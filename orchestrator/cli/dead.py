@@ -120,7 +120,7 @@ def listing(letters: list[DeadLetter], paint: Paint) -> list[str]:
 
 def _row(letter: DeadLetter) -> tuple[str, ...]:
     words = letter.turn.text if len(letter.turn.text) <= LONGEST_WORDS else letter.turn.text[:LONGEST_WORDS] + "…"
-    return letter.key, letter.turn.kind, _ago(letter.buried_at), str(letter.attempts), " ".join(words.split())
+    return letter.key, letter.turn.kind, _ago(letter.dead_lettered_at), str(letter.attempts), " ".join(words.split())
 
 
 def _ago(moment: datetime) -> str:
@@ -135,7 +135,7 @@ def _page(letter: DeadLetter, paint: Paint) -> list[str]:
     lines = {
         "turn": letter.key, "kind": letter.turn.kind, "said": letter.turn.text, "keys": letter.turn.digits,
         "received": f"{letter.turn.received_at.astimezone():%Y-%m-%d %H:%M:%S}",
-        "given up": f"{letter.buried_at.astimezone():%Y-%m-%d %H:%M:%S}", "attempts": str(letter.attempts),
+        "given up": f"{letter.dead_lettered_at.astimezone():%Y-%m-%d %H:%M:%S}", "attempts": str(letter.attempts),
         "because": letter.reason, "in the log": f"call_sid={letter.turn.call_sid} turn_id={letter.turn.turn_id}",
     }  # fmt: skip
     return [f"{paint(f'{name:<12}', 'dim')}{value}" for name, value in lines.items() if value]

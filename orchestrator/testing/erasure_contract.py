@@ -16,17 +16,17 @@ class ErasureContract:
     async def test_an_erased_call_leaves_nothing_of_its_turns(self, store: TurnStore, states: StateManagerBase) -> None:
         await store.submit(a_turn("t1", text="my secret"), opening=PHONE)
         claim = await claimed(store)
-        await store.bury(claim, "it took its worker down")
+        await store.dead_letter(claim, "it took its worker down")
         await commit(store, claim, "your secret")
         await store.submit(a_turn("t2", text="another"))
         await store.submit(a_turn("t1", "CA1/other", text="of another call"), opening=PHONE)
-        await store.bury(await claimed(store, "CA1/other"), "it took its worker down")
+        await store.dead_letter(await claimed(store, "CA1/other"), "it took its worker down")
         await store.erase("CA1")
         await states.delete_state("CA1")
         assert await store.find("CA1", "t1") is None
         assert await store.waiting("CA1") == []
         assert await store.claim("CA1", "anna") is None
-        assert [letter.turn.call_sid for letter in await store.buried()] == ["CA1/other"]
+        assert [letter.turn.call_sid for letter in await store.dead_letters()] == ["CA1/other"]
 
     async def test_an_erased_call_is_not_begun_anew_by_a_provider(
         self, store: TurnStore, states: StateManagerBase

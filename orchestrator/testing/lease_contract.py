@@ -133,10 +133,10 @@ class LeaseContract:
         new = await claimed(store, holder="bert")
         assert (await store.confirm(old), await store.confirm(new)) == (False, True)
         assert await store.renew([old.lease, new.lease]) == [old.lease]
-        assert await store.say(old.lease, "t1", Piece(0, "stale")) is False
+        assert await store.publish(old.lease, "t1", Piece(0, "stale")) is False
         await store.release(old)
         assert await store.claim("CA1", "carl") is None, "the release of an old epoch gave the lease away"
-        assert await store.say(new.lease, "t1", Piece(0, "fresh")) is True
+        assert await store.publish(new.lease, "t1", Piece(0, "fresh")) is True
         assert (await commit(store, new, "fresh")).status == "committed"
         stale, record = answered(old, "stale")
         assert (await store.commit(old, stale, record)).status in ("lost", "recorded", "conflict")
@@ -153,7 +153,7 @@ class LeaseContract:
         await self.expire(store, old)
         new = await claimed(store)
         assert await store.renew([old.lease]) == [old.lease]
-        assert await store.say(old.lease, "t1", Piece(0, "stale")) is False
+        assert await store.publish(old.lease, "t1", Piece(0, "stale")) is False
         assert await store.renew([new.lease]) == []
 
     async def test_what_the_state_and_the_store_say_of_a_turn_is_the_same(
@@ -244,5 +244,5 @@ class LeaseContract:
     async def test_a_turn_that_is_put_off_counts_and_comes_back(self, store: TurnStore) -> None:
         await store.submit(a_turn("t1"), opening=OPENING)
         await self.expire(store, await claimed(store))
-        await store.put_off(await claimed(store, holder="bert"), 0)
+        await store.retry_later(await claimed(store, holder="bert"), 0)
         assert (await claimed(store, holder="bert")).attempt == 3

@@ -260,8 +260,8 @@ class TurnStoreContract(LeaseContract, ErasureContract):
         assert await states.get_state("CA1") is None
         assert await store.submit(a_turn("t1", "CA2"), opening=OPENING) is None
 
-    async def test_burying_a_turn_twice_is_fine(self, store: TurnStore) -> None:
+    async def test_dead_lettering_a_turn_twice_is_fine(self, store: TurnStore) -> None:
         await store.submit(a_turn("t1"), opening=OPENING)
         claim = await claimed(store)
-        await store.bury(claim, "it took its worker down")
-        await store.bury(claim, "it took its worker down")
+        await store.dead_letter(claim, "it took its worker down")
+        await store.dead_letter(claim, "it took its worker down")

@@ -18,12 +18,14 @@ LOOK_EVERY_SECONDS = 0.1
 class DeadLetter(BaseModel):
     """What a person needs to understand, and to replay, a turn that was given up."""
 
-    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="allow", hide_input_in_errors=True, serialize_by_alias=True, validate_by_alias=True, validate_by_name=True
+    )
 
     turn: Turn
     attempts: int
     reason: str
-    buried_at: datetime = Field(default_factory=utc_now)
+    dead_lettered_at: datetime = Field(default_factory=utc_now, alias="buried_at")  # as Redis has had it from the start
 
     @property
     def key(self) -> str:
@@ -35,10 +37,10 @@ class DeadLetter(BaseModel):
 
         It has an id of its own, because the first one keeps its place in the state with the apology that the caller
         heard, and the same idempotency key, so that what the agent did before it died is not done again. The
-        id follows from when the turn was buried: asking twice is the same replay, the next burial another.
+        id follows from `dead_lettered_at`: asking twice is the same replay, a later dead letter of the turn another.
         """
         first = self.turn.replay_of or self.turn.turn_id
-        turn_id = f"replay-{self.buried_at.timestamp() * 1_000_000:.0f}-{first}"[:LONGEST_TURN_ID]
+        turn_id = f"replay-{self.dead_lettered_at.timestamp() * 1_000_000:.0f}-{first}"[:LONGEST_TURN_ID]
         return self.turn.model_copy(update={"turn_id": turn_id, "replay_of": first, "received_at": utc_now()})
 
 
@@ -70,7 +72,7 @@ async def replay(
     if result.outcome == "replied":
         await box.discard(letter.key)
     else:
-        again = {"buried_at": utc_now(), "reason": f"{letter.reason}; a replay ended as {result.outcome}"}
+        again = {"dead_lettered_at": utc_now(), "reason": f"{letter.reason}; a replay ended as {result.outcome}"}
         await box.put(letter.model_copy(update=again))
     return result
 

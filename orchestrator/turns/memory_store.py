@@ -94,7 +94,7 @@ class InMemoryTurnStore:
         self.tell = tell
         self.notify = notify
         self.wake = wake
-        self.dead_letters: deque[DeadLetter] = deque(maxlen=MOST_DEAD_LETTERS)
+        self._dead_letters: deque[DeadLetter] = deque(maxlen=MOST_DEAD_LETTERS)
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
         self._desks: dict[str, _Desk] = {}
         self._over = EndedEarly()
@@ -194,7 +194,7 @@ class InMemoryTurnStore:
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
         return [lease for lease in leases if not self._desk(lease).holds(lease)]
 
-    async def say(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
+    async def publish(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
         held = self._desk(lease).holds(lease)
         if held:
             self.tell(Token(lease.call_sid, turn_id, lease.epoch, piece))
@@ -254,24 +254,24 @@ class InMemoryTurnStore:
             if desk.inbox:
                 self.wake(claim.lease.call_sid)
 
-    async def put_off(self, claim: Claim, seconds: float) -> None:
+    async def retry_later(self, claim: Claim, seconds: float) -> None:
         desk = self._desk(claim.lease)
         if desk.holds(claim.lease):
             desk.attempts += 1
         await self.release(claim)
 
-    async def bury(self, claim: Claim, reason: str) -> None:
-        self.dead_letters.append(DeadLetter(turn=claim.turn, attempts=claim.attempt, reason=reason))
+    async def dead_letter(self, claim: Claim, reason: str) -> None:
+        self._dead_letters.append(DeadLetter(turn=claim.turn, attempts=claim.attempt, reason=reason))
 
-    async def buried(self) -> list[DeadLetter]:
-        return list(self.dead_letters)
+    async def dead_letters(self) -> list[DeadLetter]:
+        return list(self._dead_letters)
 
     async def erase(self, call_sid: str) -> None:
         self._erased.lay(checked_call_sid(call_sid))
         if (desk := self._desks.get(call_sid)) is not None:
             self._desks[call_sid] = _Desk(epoch=desk.epoch)
-        kept = [letter for letter in self.dead_letters if letter.turn.call_sid != call_sid]
-        self.dead_letters = deque(kept, maxlen=MOST_DEAD_LETTERS)
+        kept = [letter for letter in self._dead_letters if letter.turn.call_sid != call_sid]
+        self._dead_letters = deque(kept, maxlen=MOST_DEAD_LETTERS)
 
     async def is_erased(self, call_sid: str) -> bool:
         return call_sid in self._erased

@@ -100,14 +100,14 @@ class PatientStore:
         with suppress(StoreUnavailable):
             await until_deadline(lambda: self._store.release(claim), LEAVE_DEADLINE_SECONDS)
 
-    async def put_off(self, claim: Claim, seconds: float = UNREADABLE_PAUSE_SECONDS) -> None:
+    async def retry_later(self, claim: Claim, seconds: float = UNREADABLE_PAUSE_SECONDS) -> None:
         """Leave a turn of which we can make nothing, or that is to be tried otherwise, to whoever comes next."""
         with suppress(StoreUnavailable):
-            await until_deadline(lambda: self._store.put_off(claim, seconds), LEAVE_DEADLINE_SECONDS)
+            await until_deadline(lambda: self._store.retry_later(claim, seconds), LEAVE_DEADLINE_SECONDS)
 
-    async def bury(self, claim: Claim, reason: str) -> None:
+    async def dead_letter(self, claim: Claim, reason: str) -> None:
         """Keep the turn for a person to look at."""
-        await until_deadline(lambda: self._store.bury(claim, reason), DEADLINE_SECONDS)
+        await until_deadline(lambda: self._store.dead_letter(claim, reason), DEADLINE_SECONDS)
         logger.error(
             "A turn was given up: %s; see `voiceagent dead`", reason,
             extra={"action": "turn.dead_lettered", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id},

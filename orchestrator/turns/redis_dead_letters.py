@@ -37,7 +37,7 @@ class RedisDeadLetters:
         with store_errors():
             found = await self._sound(lambda: cast(Awaitable[dict[Any, Any]], self._redis.hgetall(keys.DEAD_LETTERS)))
         letters = [letter for text in found.values() if (letter := _read(text)) is not None]
-        return sorted(letters, key=lambda letter: letter.buried_at, reverse=True)
+        return sorted(letters, key=lambda letter: letter.dead_lettered_at, reverse=True)
 
     async def put(self, letter: DeadLetter) -> None:
         """Keep the letter, in place of an earlier one with its key."""

@@ -159,11 +159,11 @@ class RedisTurnLeases(RedisTurnReading):
     async def release(self, claim: Claim) -> None:
         await self.give_back(claim.lease, claim.turn.turn_id)
 
-    async def put_off(self, claim: Claim, seconds: float) -> None:
+    async def retry_later(self, claim: Claim, seconds: float) -> None:
         await self.give_back(claim.lease, claim.turn.turn_id, int(seconds * 1000))
 
     async def give_back(self, lease: Lease, turn_id: str, pause_ms: int | str = "") -> None:
-        """`release`, or with a pause `put_off`, of the turn that was granted with the lease."""
+        """`release`, or with a pause `retry_later`, of the turn that was granted with the lease."""
         call = keys.call(lease.call_sid)
         released = await self._scripts.run(
             "release",

@@ -12,7 +12,7 @@ from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript, command_of
 
 SCRIPTS = (
-    "submit", "claim", "begin", "commit", "say", "renew", "release", "reject", "rescue", "tell",
+    "submit", "claim", "begin", "commit", "publish", "renew", "release", "reject", "rescue", "tell",
     "look", "discard", "ended_early", "hub_enter", "hub_watch", "hub_ripe", "hub_settle", "state_count", "state_delete",
 )  # fmt: skip
 

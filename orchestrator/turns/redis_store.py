@@ -171,10 +171,10 @@ class RedisTurnStore(RedisTurnLeases):
         name = keys.call(call_sid).lease
         return bool(await self._scripts.run("ended_early", [name], [ENDED_EARLY_MS if note else ""]))
 
-    async def say(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
+    async def publish(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
         call = keys.call(lease.call_sid)
         message = token_message(Token(lease.call_sid, turn_id, lease.epoch, piece))
-        told = await self._scripts.run("say", [call.lease, call.listeners], [lease.holder, lease.epoch, message])
+        told = await self._scripts.run("publish", [call.lease, call.listeners], [lease.holder, lease.epoch, message])
         return int(told) >= 0
 
     async def commit(
@@ -266,11 +266,11 @@ class RedisTurnStore(RedisTurnLeases):
         rejected = [call.inbox, call.turns, call.lease, call.listeners]
         return bool(await self._scripts.run("reject", rejected, [turn_id, result_json, message]))
 
-    async def bury(self, claim: Claim, reason: str) -> None:
+    async def dead_letter(self, claim: Claim, reason: str) -> None:
         with self._guard():
             await self._erasure.dead_letters.put(DeadLetter(turn=claim.turn, attempts=claim.attempt, reason=reason))
 
-    async def buried(self) -> list[DeadLetter]:
+    async def dead_letters(self) -> list[DeadLetter]:
         with self._guard():
             return await self._erasure.dead_letters.all()
 

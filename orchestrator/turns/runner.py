@@ -48,7 +48,7 @@ class TurnRunner:
             try:
                 claim = await self._settle(running)
             except UnreadableState:
-                await self._patient.put_off(running.claim)
+                await self._patient.retry_later(running.claim)
                 return
             finally:
                 if self.running.get(running.claim.lease.call_sid) is running:
@@ -173,7 +173,7 @@ class TurnRunner:
                 running, f"it ended the process that it ran in alone, at attempt {claim.attempt}"
             ), None
         if outcome == "timed_out" and agent_run.was_killed and lane != "own":
-            await self._patient.bury(claim, "it froze the process that it ran in, until that was killed")
+            await self._patient.dead_letter(claim, "it froze the process that it ran in, until that was killed")
         if isinstance(outcome, Stop):
             # What the agent did until then holds, but words that were merged into the next turn are run again there.
             kept = None if outcome.reason == "merged" else agent_run.state_when_stopped
@@ -183,7 +183,7 @@ class TurnRunner:
 
     async def _give_up(self, running: RunningTurn, reason: str) -> TurnRecord:
         running.reason = reason
-        await self._patient.bury(running.claim, reason)
+        await self._patient.dead_letter(running.claim, reason)
         return outcomes.record_of_run(running, "failed")
 
     @staticmethod
@@ -248,7 +248,7 @@ class TurnRunner:
             extra={"action": "turn.tried_apart", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id,
                    "attempt": claim.attempt},
         )  # fmt: skip
-        await self._patient.put_off(claim, 0)
+        await self._patient.retry_later(claim, 0)
 
     async def _leave(self, claim: Claim, stop: Stop) -> None:
         """Go from a turn without an answer: its lease is another's now, or becomes so."""

@@ -41,7 +41,7 @@ class Speaker:
                 continue
             piece = Piece(sent, text, done, doing)
             try:
-                if not await self._store.say(claim.lease, claim.turn.turn_id, piece):
+                if not await self._store.publish(claim.lease, claim.turn.turn_id, piece):
                     self._running.stop("lost")
                     return
             except StoreUnavailable:

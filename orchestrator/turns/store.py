@@ -4,7 +4,7 @@ The rules that every store keeps, and the suite in `orchestrator.testing.turn_st
 
 - a turn is in its call's inbox at most once, and once it has a result it is never run again;
 - turns of one call are handed out one at a time, in the order of their arrival;
-- a claim that was granted later than yours makes all you still do void: `commit`, `say`, `renew` and `release`
+- a claim that was granted later than yours makes all you still do void: `commit`, `publish`, `renew` and `release`
   of an old epoch change nothing and reach nobody, except that a `release` says that its worker lives;
 - taking the last turn off the inbox and giving the lease back is one step: a turn that arrives meanwhile is
   either returned by the commit, or finds the lease free.
@@ -129,7 +129,7 @@ class TurnStore(Protocol):
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
         """Hold the leases for longer; those that are lost."""
 
-    async def say(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
+    async def publish(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
         """Send a piece of the reply to who listens; False when the lease is lost."""
 
     async def commit(
@@ -146,13 +146,13 @@ class TurnStore(Protocol):
         It does not either when the lease was lost meanwhile: who tells it was cut off, but is alive.
         """
 
-    async def put_off(self, claim: Claim, seconds: float) -> None:
+    async def retry_later(self, claim: Claim, seconds: float) -> None:
         """Hand a claimed turn back, to be tried again after some `seconds`, perhaps by another: it was an attempt."""
 
-    async def bury(self, claim: Claim, reason: str) -> None:
+    async def dead_letter(self, claim: Claim, reason: str) -> None:
         """Keep the turn in the dead-letter list, for a person to look at."""
 
-    async def buried(self) -> "list[DeadLetter]":
+    async def dead_letters(self) -> "list[DeadLetter]":
         """The dead letters, of all calls."""
 
     async def erase(self, call_sid: str) -> None:

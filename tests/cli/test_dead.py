@@ -1,5 +1,6 @@
 """`voiceagent dead`: turns that were given up are listed, shown, run again and thrown away."""
 
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -201,13 +202,20 @@ async def test_a_call_that_is_over_takes_no_replay(dead, redis_client, box) -> N
     assert await box.all() == []
 
 
-def test_the_id_of_a_replay_follows_from_the_burial() -> None:
+def test_a_stored_letter_keeps_the_names_of_its_fields() -> None:
+    letter = DeadLetter(turn=DEADLY, attempts=2, reason="why")
+    stored = json.loads(letter.model_dump_json())
+    assert set(stored) == {"turn", "attempts", "reason", "buried_at"}
+    assert DeadLetter.model_validate_json(json.dumps(stored)) == letter
+
+
+def test_the_id_of_a_replay_follows_from_when_it_was_dead_lettered() -> None:
     letter = DeadLetter(turn=DEADLY, attempts=4, reason="it crashed")
     first = letter.replay()
     assert first.turn_id == letter.replay().turn_id
-    buried_again = DeadLetter(turn=first, attempts=4, reason="it crashed again")
-    assert buried_again.key == letter.key == "CA1/turn-3"
-    assert buried_again.replay().turn_id.endswith("-turn-3")
-    assert buried_again.replay().turn_id != first.turn_id
+    later = DeadLetter(turn=first, attempts=4, reason="it crashed again")
+    assert later.key == letter.key == "CA1/turn-3"
+    assert later.replay().turn_id.endswith("-turn-3")
+    assert later.replay().turn_id != first.turn_id
     longest = DEADLY.model_copy(update={"turn_id": "t" * 256})
     assert len(DeadLetter(turn=longest, attempts=4, reason="").replay().turn_id) == 256

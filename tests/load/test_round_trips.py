@@ -23,7 +23,7 @@ from orchestrator.settings import Settings
 pytestmark = pytest.mark.processes
 
 TURNS = 200
-SCRIPTS = ("submit", "claim_jobs", "commit", "say", "claim", "release", "renew", "rescue", "reject")
+SCRIPTS = ("submit", "claim_jobs", "commit", "publish", "claim", "release", "renew", "rescue", "reject")
 NAMES = {hashlib.sha1(lua(name).encode()).hexdigest(): name for name in SCRIPTS}
 PER_TURN = ("submit", "claim_jobs", "commit", "BLPOP")
 OPENING = {"channel": "api", "direction": "inbound"}

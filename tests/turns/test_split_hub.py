@@ -137,7 +137,7 @@ async def test_a_held_call_is_looked_at_when_its_lease_ends(store, redis_client)
 async def test_a_turn_that_was_put_off_is_left_alone_meanwhile(store, redis_client) -> None:
     await store.submit(a_turn("t1"), opening={})
     await _forget_the_job(redis_client)
-    await store.put_off(await claimed(store), 60)
+    await store.retry_later(await claimed(store), 60)
     await _make_due(redis_client)
     assert await store.rescue() == []
     assert not await _queued(redis_client)

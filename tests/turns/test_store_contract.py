@@ -144,7 +144,7 @@ async def test_every_key_has_a_time_to_live_after_every_step(store, redis_client
     await redis_client.delete(keys.DUE)
     following = await claimed(store)
     await check("claim again")
-    await store.bury(following, "reason")
+    await store.dead_letter(following, "reason")
     await store.find("CA1", "t1")
     await commit(store, following, "bye", hang_up=True)
     await store.rescue()
@@ -195,11 +195,11 @@ async def test_who_listens_hears_tokens_and_the_result_and_nothing_of_an_old_epo
         await pubsub.get_message(timeout=5)
         await store.submit(a_turn("t1"), opening={}, stream=True)
         old = await claimed(store)
-        await store.say(old.lease, "t1", Piece(0, "one"))
+        await store.publish(old.lease, "t1", Piece(0, "one"))
         await expire_in_redis(redis_client, old)
         new = await claimed(store, holder="bert")
-        await store.say(old.lease, "t1", Piece(3, "stale"))
-        await store.say(new.lease, "t1", Piece(0, "two"))
+        await store.publish(old.lease, "t1", Piece(3, "stale"))
+        await store.publish(new.lease, "t1", Piece(0, "two"))
         await commit(store, old, "stale")
         await commit(store, new, "two")
         heard = [json.loads((await pubsub.get_message(timeout=5))["data"]) for _ in range(3)]
@@ -209,7 +209,7 @@ async def test_who_listens_hears_tokens_and_the_result_and_nothing_of_an_old_epo
 
 async def test_dead_letters_hold_the_turn_for_a_person(store, redis_client) -> None:
     await store.submit(a_turn("t1", text="boom"), opening={})
-    await store.bury(await claimed(store), "it took its worker down")
+    await store.dead_letter(await claimed(store), "it took its worker down")
     letter = json.loads(await redis_client.hget(keys.DEAD_LETTERS, "CA1/t1"))
     assert (letter["turn"]["text"], letter["attempts"], letter["reason"]) == ("boom", 1, "it took its worker down")
 

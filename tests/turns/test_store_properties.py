@@ -161,7 +161,7 @@ class TurnsOfACall(RuleBasedStateMachine):
     @rule(data=st.data())
     def say(self, data: st.DataObject) -> None:
         claim = data.draw(st.sampled_from(self.claims))
-        assert self.run(self.store.say, claim.lease, claim.turn.turn_id, Piece(0, "text")) is self._is_held(claim)
+        assert self.run(self.store.publish, claim.lease, claim.turn.turn_id, Piece(0, "text")) is self._is_held(claim)
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), keep=st.booleans(), hang_up=st.sampled_from([False, False, False, True]))
