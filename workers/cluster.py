@@ -69,10 +69,10 @@ class ClusterWorker(TurnWorker):
             async with asyncio.timeout(self.poll_delay_s):
                 await self._slot_freed.wait()
 
-    async def claim_share(self, hub: keys.HubKeys) -> bool:
+    async def claim_share(self, shard: keys.ShardKeys) -> bool:
         """Claim from a shard, without its calls; whether there may be more."""
         with self._reserve(min(self.queue_read_limit, max(1, self.room // LARGEST_SHARE))) as share:
-            claimed = await self._claim_from(hub, [hub.queue, hub.wake], share)
+            claimed = await self._claim_from(shard, [shard.queue, shard.wake], share)
         return claimed == share
 
     @contextlib.contextmanager
@@ -86,7 +86,7 @@ class ClusterWorker(TurnWorker):
     async def _claim_and_watch(self, room: int) -> None:
         """The feeders claim; what is watched here is whether an answer was lost, theirs or that of a call's claim."""
         if not self._feeders:
-            feeders = [Feeder(self, hub) for hub in keys.SHARDS]
+            feeders = [Feeder(self, shard) for shard in keys.SHARDS]
             self._feeders = [asyncio.create_task(feeder.feed_for_ever()) for feeder in feeders]
         wire = getattr(self.pool.connection_pool, "wire", None)
         lost = wire.lost_answers if wire else 0
@@ -111,9 +111,9 @@ class ClusterWorker(TurnWorker):
 class Feeder:
     """Brings a worker the jobs of one shard, for whose wake list it waits on a connection of its own."""
 
-    def __init__(self, worker: ClusterWorker, hub: keys.HubKeys) -> None:
+    def __init__(self, worker: ClusterWorker, shard: keys.ShardKeys) -> None:
         self._worker = worker
-        self._hub = hub
+        self._shard = shard
         self._blocking_command = command_of(worker.pool, blocks=True)
         self._failures = 0
 
@@ -124,28 +124,28 @@ class Feeder:
                 await self._feed()
             except REDIS_TROUBLE as error:
                 if self._worker.office is not None:
-                    self._worker.office.claim_health.failed(self._hub.queue, error)
+                    self._worker.office.claim_health.failed(self._shard.queue, error)
                 await self._pause(error)
             except Exception:
-                logger.exception("Jobs could not be taken from %s; report this", self._hub.queue)
+                logger.exception("Jobs could not be taken from %s; report this", self._shard.queue)
                 await asyncio.sleep(LONGEST_PAUSE_SECONDS)
             else:
                 if self._failures:
-                    logger.info("%s answers again", self._hub.queue, extra={"action": "worker.shard_up"})
+                    logger.info("%s answers again", self._shard.queue, extra={"action": "worker.shard_up"})
                 self._failures = 0
 
     async def _feed(self) -> None:
-        worker, hub = self._worker, self._hub
+        worker, shard = self._worker, self._shard
         if worker.room <= 0:
             await worker.wait_for_room()
-        elif not await worker.claim_share(hub):
+        elif not await worker.claim_share(shard):
             token = await self._token(time.monotonic() + POLL_EVERY_SECONDS)
             if token and worker.room <= 0:  # wake somebody who can take the job
-                await worker.pool.lpush(hub.wake, token)  # type: ignore[misc]
+                await worker.pool.lpush(shard.wake, token)  # type: ignore[misc]
 
     async def _token(self, until: float) -> bytes | None:
         """Wait for a wake-up, None if there was none `until` then, by waits shorter than Redis may take to answer."""
-        wake = self._hub.wake
+        wake = self._shard.wake
         while self._worker.room > 0:
             popped = await with_sound_keys(
                 self._worker.pool, [wake], lambda: self._blocking_command("BLPOP", wake, LONGEST_SLEEP_SECONDS)
@@ -161,7 +161,7 @@ class Feeder:
         self._failures += 1
         if self._failures == 1:
             logger.warning(
-                "%s (asked for %s) The worker waits for it.", explain(error), self._hub.queue,
+                "%s (asked for %s) The worker waits for it.", explain(error), self._shard.queue,
                 extra={"action": "worker.shard_down"},
             )  # fmt: skip
         await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(self._failures, 5)))

@@ -51,18 +51,18 @@ async def _idle_calls(office: Office, life: float) -> list[tuple[str, Left]]:
     if office.store.states is not None:  # kept elsewhere, where only the states themselves tell
         return [(call_sid, None) for call_sid in await office.states.get_all_call_sids()]
     redis, window = office.store.redis, max(life - patience(life), LEAST_WINDOW_SECONDS)
-    hubs = office.store.hub.shards
+    shards = office.store.call_queue.shards
 
     async def read() -> tuple[float, list[list[tuple[bytes, float]]]]:
         seconds, microseconds = await redis.time()
         now = seconds + microseconds / 1_000_000
         async with redis.pipeline(transaction=False) as pipe:
-            for hub in hubs:
-                pipe.zrangebyscore(hub.calls, f"({now}", now + window, start=0, num=MOST_CALLS, withscores=True)
+            for shard in shards:
+                pipe.zrangebyscore(shard.calls, f"({now}", now + window, start=0, num=MOST_CALLS, withscores=True)
             return now, await pipe.execute()
 
     with store_errors():
-        now, found = await with_sound_keys(redis, [hub.calls for hub in hubs], read)
+        now, found = await with_sound_keys(redis, [shard.calls for shard in shards], read)
     entries = [(call_sid_of(name), score - now) for idle in found for name, score in idle]
     return [(call_sid, left) for call_sid, left in entries if call_sid is not None]
 

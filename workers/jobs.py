@@ -14,7 +14,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.damage import set_aside, text_of
 from orchestrator.redis.errors import store_errors
-from orchestrator.turns.redis_dead_letters import RedisDeadLetters
+from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from workers.office import Office
 
 logger = logging.getLogger(__name__)
@@ -38,10 +38,10 @@ async def run_call(office: Office, call_sid: str) -> None:
         )  # fmt: skip
 
 
-async def run_job(worker: Worker, hub: keys.HubKeys, name: bytes, score: bytes) -> None:
+async def run_job(worker: Worker, shard: keys.ShardKeys, name: bytes, score: bytes) -> None:
     """Run a job that arq can run; any other is taken off the queue, where it would come up for ever."""
-    if hub.queue != worker.queue_name:  # arq would finish it in the queue where all of its own jobs are
-        await take_off(worker.pool, hub, name, f"jobs of arq's own belong on {worker.queue_name}")
+    if shard.queue != worker.queue_name:  # arq would finish it in the queue where all of its own jobs are
+        await take_off(worker.pool, shard, name, f"jobs of arq's own belong on {worker.queue_name}")
         return
     due_at = float(score)
     try:
@@ -49,21 +49,21 @@ async def run_job(worker: Worker, hub: keys.HubKeys, name: bytes, score: bytes) 
     except (RedisConnectionError, RedisTimeoutError, OSError):
         raise
     except Exception as error:
-        await take_off(worker.pool, hub, name, f"it cannot be run ({type(error).__name__})")
+        await take_off(worker.pool, shard, name, f"it cannot be run ({type(error).__name__})")
 
 
-async def take_off(redis: Redis, hub: keys.HubKeys, name: bytes | str, reason: str) -> None:
-    """Take `name` off the hub's queue, with what belongs to it, and put it among the dead letters.
+async def take_off(redis: Redis, shard: keys.ShardKeys, name: bytes | str, reason: str) -> None:
+    """Take `name` off the shard's queue, with what belongs to it, and put it among the dead letters.
 
     If Redis does not answer, it is found there again.
     """
     shown = text_of(name)
     try:
         with store_errors():
-            await set_aside(redis.execute_command, [hub.job(shown)])
+            await set_aside(redis.execute_command, [shard.job(shown)])
             async with redis.pipeline(transaction=False) as pipe:
-                pipe.zrem(hub.queue, name)
-                pipe.delete(hub.job(shown), hub.in_progress(shown))
+                pipe.zrem(shard.queue, name)
+                pipe.delete(shard.job(shown), shard.in_progress(shown))
                 await pipe.execute()
         await RedisDeadLetters(redis).put_unreadable(shown, f"job {shown}", reason)
     except StoreUnavailable as error:

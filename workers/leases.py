@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
 
 logger = logging.getLogger(__name__)

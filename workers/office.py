@@ -22,7 +22,7 @@ from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.turns.messages import read_arrival
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
 from orchestrator.turns.store import Claim
 from orchestrator.version import code_version

@@ -54,7 +54,7 @@ def producer_pool(settings: Settings | None = None) -> ProducerPool:
 def worker_settings(settings: Settings | None = None) -> type:
     """Return the class that `arq --check workers.WorkerSettings` wants. Raise `BadSetting` where arq cannot connect."""
     redis_settings = _redis_settings(parsed_url(found := settings or load_settings()), found)
-    queue = keys.HUB.queue
+    queue = keys.SINGLE_SHARD.queue
     return type(
         "WorkerSettings",
         (),

@@ -5,7 +5,7 @@ import logging
 from random import uniform
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 
 logger = logging.getLogger(__name__)
 

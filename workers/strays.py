@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.redis import keys
 from orchestrator.redis.damage import call_sid_of, is_wrong_type, text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.store import Lease
 
 MOST_CALLS = 1000
@@ -42,12 +42,12 @@ async def _leases_of(store: RedisTurnStore, holder: str) -> list[tuple[Lease, st
 async def _due(store: RedisTurnStore) -> list[str]:
     async def read() -> list[list[bytes]]:
         async with store.redis.pipeline(transaction=False) as pipe:
-            for hub in store.hub.shards:
-                pipe.zrange(hub.due, 0, MOST_CALLS - 1)
+            for shard in store.call_queue.shards:
+                pipe.zrange(shard.due, 0, MOST_CALLS - 1)
             return await pipe.execute()
 
     with store_errors():
-        found = await with_sound_keys(store.redis, [hub.due for hub in store.hub.shards], read)
+        found = await with_sound_keys(store.redis, [shard.due for shard in store.call_queue.shards], read)
     return [call_sid for names in found for name in names if (call_sid := call_sid_of(name)) is not None]
 
 

@@ -31,7 +31,7 @@ from orchestrator.redis.damage import call_sid_of, text_of, with_sound_keys
 from orchestrator.redis.probe import probe_any
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript, command_of
-from orchestrator.turns.redis_hub import JOB_ID_PREFIX
+from orchestrator.turns.redis.call_queue import JOB_ID_PREFIX
 from workers.drain import cancel_rest, finish
 from workers.jobs import run_call, run_job, run_turns, take_off
 from workers.office import Office
@@ -177,10 +177,10 @@ class TurnWorker(Worker):
             )  # fmt: skip
 
     async def _claim(self, room: int) -> None:
-        hub = replace(keys.HUB, queue=self.queue_name, wake=self._wake_list)
-        await self._claim_from(hub, [hub.queue, hub.wake, hub.due], room)
+        shard = replace(keys.SINGLE_SHARD, queue=self.queue_name, wake=self._wake_list)
+        await self._claim_from(shard, [shard.queue, shard.wake, shard.due], room)
 
-    async def _claim_from(self, hub: keys.HubKeys, script_keys: list[str], room: int) -> int:
+    async def _claim_from(self, shard: keys.ShardKeys, script_keys: list[str], room: int) -> int:
         """Claim from one queue and start what was claimed; how many that were."""
         office = self.office
         if self._claim_script is None:
@@ -188,25 +188,25 @@ class TurnWorker(Worker):
         claimed = await self._claim_script(
             keys=script_keys,
             args=[
-                room, hub.in_progress(""), int(self.in_progress_timeout_s * 1000),
-                JOB_ID_PREFIX if office else "", hub.job(""),
+                room, shard.in_progress(""), int(self.in_progress_timeout_s * 1000),
+                JOB_ID_PREFIX if office else "", shard.job(""),
                 office.holder if office else "", office.store.lease_ms if office else 0,
                 office.store.lease_record_ms if office else 0, keys.STATE_PREFIX, self.queue_read_limit,
                 office.store.on_approval if office else "",
             ],
         )  # fmt: skip
         if office is not None:
-            office.claim_health.succeeded(hub.queue)
+            office.claim_health.succeeded(shard.queue)
         for kind, name, *more in claimed:
-            self._begin(hub, kind, name, *more)
+            self._begin(shard, kind, name, *more)
         return len(claimed)
 
-    def _begin(self, hub: keys.HubKeys, kind: bytes, name: bytes, more: Any = None) -> None:
+    def _begin(self, shard: keys.ShardKeys, kind: bytes, name: bytes, more: Any = None) -> None:
         shown, office = text_of(name), self.office
         if kind == b"job":
-            self._start(shown, run_job(self, hub, name, more))
+            self._start(shown, run_job(self, shard, name, more))
         elif office is None or call_sid_of(name) is None:
-            self._start(shown, take_off(self.pool, hub, JOB_ID_PREFIX.encode() + name, "no call can be named so"))
+            self._start(shown, take_off(self.pool, shard, JOB_ID_PREFIX.encode() + name, "no call can be named so"))
         elif kind == b"turns":
             self._start(f"{JOB_ID_PREFIX}{shown}:{int(more[0])}", self._counted(run_turns(office, shown, more)))
         else:

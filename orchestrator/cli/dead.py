@@ -24,8 +24,8 @@ from orchestrator.redis.connections import connect
 from orchestrator.settings import load_settings
 from orchestrator.state.factory import load_state_manager
 from orchestrator.turns.dead_letter import DeadLetter, replay
-from orchestrator.turns.redis_dead_letters import RedisDeadLetters
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.dead_letters import RedisDeadLetters
+from orchestrator.turns.redis.store import RedisTurnStore
 
 MOST_SHOWN = 1000
 LONGEST_WORDS = 40

@@ -16,7 +16,7 @@ from orchestrator.dispatch.takeover import TakeOver
 from orchestrator.errors import CallEnded, CallRefused, StoreUnavailable, UnknownCall
 from orchestrator.redis.subscription import Subscription
 from orchestrator.turns.messages import GivenUp, LineAnswer, LineQuestion, TakenOver, ToIngress, read_to_ingress
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.store import Found, Waiting
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class QueuedDispatcher(StoreDispatcher):
         if found is None:
             await self._submit_again(pending)
         elif isinstance(found, Waiting):
-            await self._redis_store.hub.watch(pending.call_sid)
+            await self._redis_store.call_queue.ensure_due(pending.call_sid)
         else:
             pending.settle(found)
 

@@ -30,7 +30,7 @@ from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.state.rollout import RolloutStateManager
 from orchestrator.turns.call_limits import CallLimits
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.tombstone import erasure_secret
 
 logger = logging.getLogger(__name__)

@@ -128,7 +128,7 @@ async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
     vitals = await read_vitals(redis)
     seen, complete = await _our_keys(masters)
     beat = await redis.get(keys.HEARTBEAT)
-    active = [await redis.zcount(hub.calls, clock.now(), "+inf") for hub in shards_of(redis)]
+    active = [await redis.zcount(shard.calls, clock.now(), "+inf") for shard in shards_of(redis)]
     return SystemFacts(
         keys_seen=len(seen),
         all_keys_seen=complete,

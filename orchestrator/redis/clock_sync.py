@@ -28,7 +28,7 @@ SKEW_SECONDS = 1.0
 class ClockSync:
     """Reads the server's time, before the block begins and then again and again.
 
-    In a cluster it is that of the node which has the first hub.
+    In a cluster it is that of the node which has the first shard.
     """
 
     def __init__(self, redis: Redis) -> None:

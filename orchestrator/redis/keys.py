@@ -13,9 +13,9 @@ INBOX = "inbox"
 """How the name of every inbox ends."""
 
 ACTIVE_CALLS = "voiceagent:calls"
-"""`HubKeys.calls` of a single server."""
+"""`ShardKeys.calls` of a single server."""
 DUE = "voiceagent:due"
-"""`HubKeys.due` of a single server."""
+"""`ShardKeys.due` of a single server."""
 DEAD_LETTERS = "voiceagent:dead"
 """Hash: `call_sid/turn_id` → the turn that was given up, as JSON."""
 WORKERS = "voiceagent:workers"
@@ -87,7 +87,7 @@ def relay_documents(call_sid: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class HubKeys:
+class ShardKeys:
     """What calls share: in a cluster they are spread over several of these, each in one slot."""
 
     calls: str  # sorted set: call SID of every active call → when its state expires (seconds)
@@ -142,26 +142,26 @@ def tombstone(fingerprint: str) -> str:
     return f"voiceagent:erased:{fingerprint}"
 
 
-HUB = HubKeys(ACTIVE_CALLS, DUE, QUEUE, wake_list(), "voiceagent:rounds")
-"""The one hub of a server that has all keys in one place."""
+SINGLE_SHARD = ShardKeys(ACTIVE_CALLS, DUE, QUEUE, wake_list(), "voiceagent:rounds")
+"""The one shard of a server that has all keys in one place."""
 
 SHARD_NUMBERS = (418, 508, 998, 888, 915, 148, 278, 368, 183, 228, 118, 945, 195, 668, 843, 953)
-"""The names of a cluster's hub shards. The slot of each lies in the middle of its own sixteenth of all slots: masters
-that share the slots evenly share the hubs evenly, up to sixteen of them. Fixed: every process must go by the same."""
+"""The names of a cluster's shards. The slot of each lies in the middle of its own sixteenth of all slots: masters
+that share the slots evenly share the shards evenly, up to sixteen of them. Fixed: every process must go by the same."""
 
 
-def _shard(number: int) -> HubKeys:
+def _shard(number: int) -> ShardKeys:
     tag = f"{{voiceagent:hub:{number}}}:"
     queue = tag + QUEUE
-    return HubKeys(f"{tag}calls", f"{tag}due", queue, wake_list(queue), f"{tag}rounds", tag)
+    return ShardKeys(f"{tag}calls", f"{tag}due", queue, wake_list(queue), f"{tag}rounds", tag)
 
 
 SHARDS = tuple(_shard(number) for number in SHARD_NUMBERS)
-"""The hubs of a cluster."""
+"""The shards of a cluster."""
 
 
-def shard_of(shards: tuple[HubKeys, ...], call_sid: str) -> HubKeys:
-    """The hub that the call belongs to, as long as it lives."""
+def shard_of(shards: tuple[ShardKeys, ...], call_sid: str) -> ShardKeys:
+    """The shard that the call belongs to, as long as it lives."""
     return shards[crc32(call_sid.encode()) % len(shards)]
 
 

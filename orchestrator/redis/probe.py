@@ -47,10 +47,10 @@ async def _write(redis: Redis, mark: str) -> None:
 
 
 async def _marks(redis: Redis) -> list[str]:
-    """A key on the server; in a cluster one on each master that has a hub. Raises what a cluster's nodes fail with."""
+    """X a cluster's nodes fail with."""
     pool = redis.connection_pool
     if not isinstance(pool, ClusterPool):
         return [keys.WRITE_MARK]
     await pool.topology.locate(None)  # asks the nodes, if nobody has
-    marks = [keys.write_mark_beside(hub.calls) for hub in keys.SHARDS]
+    marks = [keys.write_mark_beside(shard.calls) for shard in keys.SHARDS]
     return list({pool.topology.owner(slot_of_key(mark)): mark for mark in marks}.values())

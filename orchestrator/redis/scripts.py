@@ -1,4 +1,4 @@
-"""Loads the Lua scripts. A line `-- include: name` stands for the whole text of `name.lua`."""
+"""Loads the Lua scripts. A line `-- include: name` stands for the whole text of `include/name.lua`."""
 
 import re
 from functools import cache
@@ -9,6 +9,6 @@ _INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
 
 @cache
 def lua(name: str) -> str:
-    """The text of the script `name`, with what it includes."""
+    """Return the text of the script `name`, with what it includes."""
     text = (files("orchestrator.redis") / "lua" / f"{name}.lua").read_text("utf-8")
-    return _INCLUDE.sub(lambda match: lua(match[1]), text)
+    return _INCLUDE.sub(lambda match: lua(f"include/{match[1]}"), text)

@@ -45,18 +45,18 @@ async def read_vitals(redis: Redis, wait: ReplicaWait | None = None) -> Vitals:
 
 
 async def _confirmed(redis: Redis, wait: ReplicaWait, vitals: Vitals) -> Vitals:
-    """In a cluster every master that has a hub is asked."""
+    """In a cluster every master that has a shard is asked."""
     replicas = Replicas(redis, replace(wait, milliseconds=min(wait.milliseconds, LONGEST_WAIT_MS)))
     try:
         with store_errors():
-            await asyncio.gather(*(replicas.probe(hub.calls) for hub in shards_of(redis)))
+            await asyncio.gather(*(replicas.probe(shard.calls) for shard in shards_of(redis)))
     except StoreUnconfirmed as error:
         return replace(vitals, redis_message=f"{error} Until they do, calls are held.", degraded=True)
     return vitals
 
 
 async def _read(redis: Redis) -> Vitals:
-    hubs = shards_of(redis)
+    shards = shards_of(redis)
 
     async def read() -> list[Any]:
         async with redis.pipeline(transaction=False) as pipe:
@@ -65,14 +65,14 @@ async def _read(redis: Redis) -> Vitals:
             pipe.zcount(keys.WORKERS, since, "+inf")
             pipe.zcount(keys.UNABLE_WORKERS, since, "+inf")
             pipe.hlen(keys.DEAD_LETTERS)
-            for hub in hubs:
-                pipe.zcard(hub.queue)
-                pipe.zrangebyscore(hub.due, 1, "+inf", start=0, num=1, withscores=True)
+            for shard in shards:
+                pipe.zcard(shard.queue)
+                pipe.zrangebyscore(shard.due, 1, "+inf", start=0, num=1, withscores=True)
             return await pipe.execute()
 
     names = [keys.WORKERS, keys.UNABLE_WORKERS, keys.DEAD_LETTERS]
     with store_errors():
-        names += [name for hub in hubs for name in (hub.queue, hub.due)]
+        names += [name for shard in shards for name in (shard.queue, shard.due)]
         now, workers, unable, dead, *found = await with_sound_keys(redis, names, read)
     overdue = [now[0] - due[0][1] / 1000 for due in found[1::2] if due and math.isfinite(due[0][1])]
     return Vitals(

@@ -32,7 +32,7 @@ MOST_WAITING_TURNS = 100
 
 
 @dataclass(slots=True)
-class _Desk:
+class _CallRecord:
     """What one call has besides its state."""
 
     life: datetime | None = None  # when the state was made: a SID may be used again
@@ -47,8 +47,8 @@ class _Desk:
     streamed: bool = False
 
     @classmethod
-    def of(cls, state: ConversationState, epoch: int) -> "_Desk":
-        """The desk of a call, as far as its state tells."""
+    def of(cls, state: ConversationState, epoch: int) -> "_CallRecord":
+        """Return the record of a call whose state is all that is known."""
         results = {record.turn_id: record.result(state.call_sid) for record in state.turns}
         return cls(life=state.created_at, results=results, epoch=epoch, ended=state.ended is not None)
 
@@ -96,7 +96,7 @@ class InMemoryTurnStore:
         self.wake = wake
         self._dead_letters: deque[DeadLetter] = deque(maxlen=MOST_DEAD_LETTERS)
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
-        self._desks: dict[str, _Desk] = {}
+        self._calls: dict[str, _CallRecord] = {}
         self._over = EndedEarly()
         self._erased = Tombstones()
 
@@ -107,25 +107,25 @@ class InMemoryTurnStore:
         if opening is not None and is_of_a_provider(opening) and call_sid in self._erased:
             raise CallErased
         try:
-            desk = self._desk_for(await self._admit(call_sid, opening))
+            call = self._call_of(await self._admit(call_sid, opening))
         except UnknownCall:
             if turn.kind == "ended":
                 self._over.note(call_sid)
             raise
-        if turn.turn_id in desk.results:
-            return desk.results[turn.turn_id]
-        if not desk.waiting(turn.turn_id):
-            if desk.ended:
+        if turn.turn_id in call.results:
+            return call.results[turn.turn_id]
+        if not call.waiting(turn.turn_id):
+            if call.ended:
                 raise CallEnded
-            if len(desk.inbox) >= MOST_WAITING_TURNS:
+            if len(call.inbox) >= MOST_WAITING_TURNS:
                 raise TurnRejected
-            desk.inbox.append(turn)
-            desk.ending = desk.ending or turn.kind == "ended"
-            if desk.holder:
+            call.inbox.append(turn)
+            call.ending = call.ending or turn.kind == "ended"
+            if call.holder:
                 self.notify(Arrival(call_sid, turn.turn_id, turn.kind, turn.text, turn.interrupts or ""))
-        desk.streamed = desk.streamed or stream
+        call.streamed = call.streamed or stream
         await self.states.keep_alive([call_sid], RUNNING_SECONDS)
-        if not desk.holder:
+        if not call.holder:
             self.wake(call_sid)
         return None
 
@@ -143,59 +143,59 @@ class InMemoryTurnStore:
             raise CallRefused
         return await self.states.create_state(call_sid, **opening)
 
-    def _desk_for(self, state: ConversationState) -> _Desk:
-        """The desk of the call; a new one if that at hand is of an earlier life of its SID, or of this process."""
-        desk = self._desks.get(state.call_sid)
-        if desk is None or desk.life != state.created_at:
-            epoch = 0 if desk is None else desk.epoch
-            desk = self._desks[state.call_sid] = _Desk.of(state, epoch)
-        return desk
+    def _call_of(self, state: ConversationState) -> _CallRecord:
+        """Return the record of the call; a new one if the known one belongs to an earlier call with the same SID."""
+        call = self._calls.get(state.call_sid)
+        if call is None or call.life != state.created_at:
+            epoch = 0 if call is None else call.epoch
+            call = self._calls[state.call_sid] = _CallRecord.of(state, epoch)
+        return call
 
     async def find(self, call_sid: str, turn_id: str) -> Found:
-        desk = self._desks.get(checked_call_sid(call_sid))
-        if desk is None:
-            state = await self.states.get_state(call_sid)  # it may have outlived the process that had the desk
+        call = self._calls.get(checked_call_sid(call_sid))
+        if call is None:
+            state = await self.states.get_state(call_sid)  # the state may have outlived the process that had the record
             if state is None:
                 return None
-            desk = self._desk_for(state)
-        waiting = next((turn for turn in desk.inbox if turn.turn_id == turn_id), None)
-        return Waiting(waiting.model_dump_json()) if waiting is not None else desk.results.get(turn_id)
+            call = self._call_of(state)
+        waiting = next((turn for turn in call.inbox if turn.turn_id == turn_id), None)
+        return Waiting(waiting.model_dump_json()) if waiting is not None else call.results.get(turn_id)
 
     async def waiting(self, call_sid: str) -> list[str]:
-        desk = self._desks.get(checked_call_sid(call_sid))
-        return [turn.turn_id for turn in desk.inbox] if desk is not None else []
+        call = self._calls.get(checked_call_sid(call_sid))
+        return [turn.turn_id for turn in call.inbox] if call is not None else []
 
     async def claim(self, call_sid: str, holder: str) -> Claim | None:
-        desk = self._desks.get(call_sid)
-        if desk is None or desk.holder or not desk.inbox:
+        call = self._calls.get(call_sid)
+        if call is None or call.holder or not call.inbox:
             return None
-        desk.epoch += 1
-        desk.holder = holder
-        return self._next(call_sid, desk, await self.states.get_state(call_sid))
+        call.epoch += 1
+        call.holder = holder
+        return self._next(call_sid, call, await self.states.get_state(call_sid))
 
-    def _next(self, call_sid: str, desk: _Desk, state: ConversationState | None) -> Claim:
-        turn = desk.inbox[0]
-        was_begun, desk.running = desk.running == turn.turn_id, turn.turn_id
+    def _next(self, call_sid: str, call: _CallRecord, state: ConversationState | None) -> Claim:
+        turn = call.inbox[0]
+        was_begun, call.running = call.running == turn.turn_id, turn.turn_id
         if not was_begun:
-            desk.attempts = 0
+            call.attempts = 0
         return Claim(
-            Lease(call_sid, desk.holder, desk.epoch),
+            Lease(call_sid, call.holder, call.epoch),
             turn,
             state,
-            ending=desk.ending,
-            streamed=desk.streamed,
-            attempt=desk.attempts + 1,
-            interruption=_cut_off(turn, list(desk.inbox)[1:], was_begun=was_begun),
+            ending=call.ending,
+            streamed=call.streamed,
+            attempt=call.attempts + 1,
+            interruption=_cut_off(turn, list(call.inbox)[1:], was_begun=was_begun),
         )
 
     async def confirm(self, claim: Claim) -> bool:
         return not await self.renew([claim.lease])
 
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
-        return [lease for lease in leases if not self._desk(lease).holds(lease)]
+        return [lease for lease in leases if not self._held_call(lease).holds(lease)]
 
     async def publish(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
-        held = self._desk(lease).holds(lease)
+        held = self._held_call(lease).holds(lease)
         if held:
             self.tell(Token(lease.call_sid, turn_id, lease.epoch, piece))
         return held
@@ -204,8 +204,8 @@ class InMemoryTurnStore:
         self, claim: Claim, state: ConversationState | None, record: TurnRecord, *, keep: bool = True
     ) -> Commit:
         lease = claim.lease
-        desk = self._desk(lease)
-        if not desk.holds(lease):
+        call = self._held_call(lease)
+        if not call.holds(lease):
             return Commit("lost")
         status: Literal["committed", "gone"] = "gone" if state is None else "committed"
         written = None
@@ -220,44 +220,44 @@ class InMemoryTurnStore:
                     return Commit("conflict", state=stored)
                 status = "gone"
         result = record.result(lease.call_sid)
-        desk.settle(record.turn_id)
+        call.settle(record.turn_id)
         if status == "committed":
-            desk.results[record.turn_id] = result
-            desk.ended = desk.ended or (written is not None and written.ended is not None)
+            call.results[record.turn_id] = result
+            call.ended = call.ended or (written is not None and written.ended is not None)
         self.tell(Settled(result, lease.epoch))
-        return Commit(status, self._go_on(lease, desk, written, keep), written)
+        return Commit(status, self._go_on(lease, call, written, keep), written)
 
-    def _go_on(self, lease: Lease, desk: _Desk, state: ConversationState | None, keep: bool) -> Claim | None:
-        if desk.inbox and keep:
-            return self._next(lease.call_sid, desk, state)
-        desk.holder = ""
-        if desk.inbox:
+    def _go_on(self, lease: Lease, call: _CallRecord, state: ConversationState | None, keep: bool) -> Claim | None:
+        if call.inbox and keep:
+            return self._next(lease.call_sid, call, state)
+        call.holder = ""
+        if call.inbox:
             self.wake(lease.call_sid)
         elif state is None:
-            self._desks.pop(lease.call_sid, None)
+            self._calls.pop(lease.call_sid, None)
         return None
 
     async def reject(self, call_sid: str, turn_id: str) -> bool:
-        desk = self._desks.get(call_sid)
-        if desk is None or not desk.waiting(turn_id) or (desk.holder and desk.running == turn_id):
+        call = self._calls.get(call_sid)
+        if call is None or not call.waiting(turn_id) or (call.holder and call.running == turn_id):
             return False
-        desk.settle(turn_id)
+        call.settle(turn_id)
         result = TurnResult(call_sid=call_sid, turn_id=turn_id, outcome="dropped")
-        desk.results[turn_id] = result
+        call.results[turn_id] = result
         self.tell(Settled(result, 0))
         return True
 
     async def release(self, claim: Claim) -> None:
-        desk = self._desk(claim.lease)
-        if desk.holds(claim.lease):
-            desk.holder = ""
-            if desk.inbox:
+        call = self._held_call(claim.lease)
+        if call.holds(claim.lease):
+            call.holder = ""
+            if call.inbox:
                 self.wake(claim.lease.call_sid)
 
     async def retry_later(self, claim: Claim, seconds: float) -> None:
-        desk = self._desk(claim.lease)
-        if desk.holds(claim.lease):
-            desk.attempts += 1
+        call = self._held_call(claim.lease)
+        if call.holds(claim.lease):
+            call.attempts += 1
         await self.release(claim)
 
     async def dead_letter(self, claim: Claim, reason: str) -> None:
@@ -268,8 +268,8 @@ class InMemoryTurnStore:
 
     async def erase(self, call_sid: str) -> None:
         self._erased.lay(checked_call_sid(call_sid))
-        if (desk := self._desks.get(call_sid)) is not None:
-            self._desks[call_sid] = _Desk(epoch=desk.epoch)
+        if (call := self._calls.get(call_sid)) is not None:
+            self._calls[call_sid] = _CallRecord(epoch=call.epoch)
         kept = [letter for letter in self._dead_letters if letter.turn.call_sid != call_sid]
         self._dead_letters = deque(kept, maxlen=MOST_DEAD_LETTERS)
 
@@ -278,16 +278,16 @@ class InMemoryTurnStore:
 
     def is_idle(self, call_sid: str) -> bool:
         """Whether no turn of the call runs or waits."""
-        desk = self._desks.get(call_sid)
-        return desk is None or not (desk.holder or desk.inbox)
+        call = self._calls.get(call_sid)
+        return call is None or not (call.holder or call.inbox)
 
     async def forget_expired(self) -> int:
         """Drop what calls without a state have left behind; how many calls that were."""
-        idle = [sid for sid, desk in self._desks.items() if not desk.holder and not desk.inbox]
+        idle = [sid for sid, call in self._calls.items() if not call.holder and not call.inbox]
         gone = [sid for sid in idle if await self.states.get_state(sid) is None]
         for call_sid in gone:
-            self._desks.pop(call_sid, None)
+            self._calls.pop(call_sid, None)
         return len(gone)
 
-    def _desk(self, lease: Lease) -> _Desk:
-        return self._desks.get(lease.call_sid) or _Desk()
+    def _held_call(self, lease: Lease) -> _CallRecord:
+        return self._calls.get(lease.call_sid) or _CallRecord()

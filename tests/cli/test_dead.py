@@ -21,7 +21,7 @@ from orchestrator.redis.connections import connect
 from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.turns.dead_letter import DeadLetter
-from orchestrator.turns.redis_dead_letters import RedisDeadLetters
+from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 
 DEADLY = Turn(turn_id="turn-3", call_sid="CA1", kind="speech", text="book the table for nine")
 AGENT = """

@@ -12,7 +12,7 @@ from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import TurnRecord
 from orchestrator.testing.example_turns import a_turn, claimed
 from orchestrator.turns import outcome as outcomes
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 
 PLAN_BYTES = {"starter": 256_000_000, "standard": 1_000_000_000}
 """What Render's Key Value plans hold."""

@@ -24,7 +24,7 @@ from orchestrator.state.redis import RedisStateManager
 from orchestrator.state.write_back import write_back
 from orchestrator.turns.messages import Settled, read_to_ingress
 from orchestrator.turns.outcome import committed_state
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
 from orchestrator.turns.store import Claim
 

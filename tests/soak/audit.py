@@ -15,7 +15,7 @@ from support.servers import RedisServer
 from support.waiting import wait_until
 
 from orchestrator.redis import keys
-from orchestrator.turns.redis_store import JOB_ID_PREFIX
+from orchestrator.turns.redis.store import JOB_ID_PREFIX
 
 READERS = 8
 SETTLE_SECONDS = 10.0
@@ -109,8 +109,8 @@ def _compare_effects(journal: CallJournal, state: dict[str, Any], verdict: Verdi
 def _waiting(*redis: RedisServer) -> list[str]:
     """What still waits to be run."""
     found: list[str] = []
-    due = {hub.due for hub in (keys.HUB, *keys.SHARDS)}
-    queues = {hub.queue for hub in (keys.HUB, *keys.SHARDS)}
+    due = {shard.due for shard in (keys.SINGLE_SHARD, *keys.SHARDS)}
+    queues = {shard.queue for shard in (keys.SINGLE_SHARD, *keys.SHARDS)}
     for server in redis:
         with server.client() as client:
             for key in client.scan_iter(count=1000):

@@ -88,21 +88,21 @@ class Damage:
     def __str__(self) -> str:
         return f"{self.name} is {self.kind}"
 
-    def key(self, call_sid: str, shards: tuple[keys.HubKeys, ...]) -> str:
+    def key(self, call_sid: str, shards: tuple[keys.ShardKeys, ...]) -> str:
         """The key's name, as for the call with that SID."""
         if self.of_call:
             return str(getattr(keys.call(call_sid), self.name))
-        hub = keys.shard_of(shards, call_sid)
+        shard = keys.shard_of(shards, call_sid)
         if self.name == "job":
-            return hub.job(f"turns:{call_sid}")
+            return shard.job(f"turns:{call_sid}")
         if self.name == "foreign_job":
-            return hub.job("foreign")
+            return shard.job("foreign")
         if self.name == "worker_status":
             return keys.worker_status("stranger")
         if self.name == "receipt":
             return keys.receipt("order-1")
-        if hasattr(hub, self.name):
-            return str(getattr(hub, self.name))
+        if hasattr(shard, self.name):
+            return str(getattr(shard, self.name))
         return str(getattr(keys, self.name.upper()))
 
     def do(self, redis: Any, key: str) -> None:

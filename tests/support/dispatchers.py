@@ -11,7 +11,7 @@ from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.connections import connect
 from orchestrator.redis.errors import store_errors
 from orchestrator.settings import Settings
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 
 
 @asynccontextmanager

@@ -81,7 +81,7 @@ RUNS: dict[str, Run] = {
     "cluster-kill": over_cluster("Cluster; one of three masters killed", kill_master),
     "cluster-freeze": over_cluster("Cluster; master frozen until its replica has taken over", freeze_master),
     "cluster-freeze-wait": over_cluster("Cluster, `REDIS_WAIT_REPLICAS=1`; master frozen", freeze_master, **WAITING),
-    "cluster-move": over_cluster("Cluster; slots of all hubs and calls moved", move_slots),
+    "cluster-move": over_cluster("Cluster; slots of all shards and calls moved", move_slots),
 }
 
 

@@ -29,13 +29,13 @@ async def freeze_master(cluster: ClusterTopology) -> None:
 
 
 async def move_slots(cluster: ClusterTopology) -> None:
-    """Move the slots of all hubs, and those of the callers' calls, each to another master."""
+    """Move the slots of all shards, and those of the callers' calls, each to another master."""
     await asyncio.to_thread(_move_slots, cluster)
 
 
 def _move_slots(cluster: ClusterTopology) -> None:
     calls = [keys.state(f"CA1-{number}") for number in range(20)]
-    for key in (*(hub.queue for hub in keys.SHARDS), *calls):
+    for key in (*(shard.queue for shard in keys.SHARDS), *calls):
         slot = key_slot(key.encode())
         cluster.move(slot, _other_master(cluster, slot))
 

@@ -12,7 +12,7 @@ from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.example_turns import a_turn
 from orchestrator.turns.call_limits import CallLimits, api_share
 from orchestrator.turns.memory_store import InMemoryTurnStore
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.store import TurnStore
 
 LIMITS: dict[str, Any] = {"max_active_calls": 4, "api_max_active_calls": 2}
@@ -21,12 +21,12 @@ RINGS = {"channel": "gather", "direction": "inbound"}
 PLACED = {"channel": "gather", "direction": "outbound-api"}
 
 
-@pytest.fixture(params=["memory", "redis", "hubs elsewhere", "states elsewhere"])
+@pytest.fixture(params=["memory", "redis", "shards elsewhere", "states elsewhere"])
 def store(request: pytest.FixtureRequest) -> TurnStore:
     if request.param == "memory":
         return InMemoryTurnStore(InMemoryStateManager(), **LIMITS)
     client: Redis = request.getfixturevalue("redis_client")
-    if request.param == "hubs elsewhere":
+    if request.param == "shards elsewhere":
         return RedisTurnStore(client, ttl_seconds=100, shards=keys.SHARDS, **LIMITS)
     states = RedisStateManager(client, 100) if request.param == "states elsewhere" else None
     return RedisTurnStore(client, ttl_seconds=100, states=states, **LIMITS)

@@ -17,7 +17,7 @@ from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.example_turns import OPENING, a_turn
 from orchestrator.turns.bounds import MOST_BYTES, MOST_TURNS, TOO_LONG, TOO_LONG_REASON
 from orchestrator.turns.memory_store import InMemoryTurnStore
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
 
 

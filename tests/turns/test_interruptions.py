@@ -18,7 +18,7 @@ from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.turns.messages import Arrival, arrival_message, read_arrival
 from orchestrator.turns.outcome import note_what_was_heard
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
 
 CALL = "CA1"

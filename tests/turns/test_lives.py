@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from orchestrator.redis import keys
 from orchestrator.testing.example_turns import a_turn, claimed, commit
-from orchestrator.turns.redis_store import RESULTS_MS, RedisTurnStore
+from orchestrator.turns.redis.store import RESULTS_MS, RedisTurnStore
 
 OPENING: dict[str, Any] = {"channel": "api"}
 TTL, ENDED_TTL = 3600, 60
@@ -15,9 +15,9 @@ AFTER = 60
 """What belongs to a call outlives its state by so many seconds."""
 
 
-@pytest.fixture(params=["one server", "hubs elsewhere"])
+@pytest.fixture(params=["one server", "shards elsewhere"])
 def store(request: pytest.FixtureRequest, redis_client: Redis) -> RedisTurnStore:
-    shards = keys.SHARDS if request.param == "hubs elsewhere" else None
+    shards = keys.SHARDS if request.param == "shards elsewhere" else None
     return RedisTurnStore(redis_client, ttl_seconds=TTL, ended_ttl_seconds=ENDED_TTL, shards=shards)
 
 

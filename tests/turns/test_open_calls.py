@@ -10,7 +10,7 @@ from orchestrator.conversation.state import TurnRecord
 from orchestrator.redis import keys
 from orchestrator.testing.example_turns import a_turn, claimed
 from orchestrator.turns import outcome as outcomes
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 
 PHONE = {"channel": "gather"}
 HOURS = 4 * 3600

@@ -18,7 +18,7 @@ from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.turn_store_contract import TurnStoreContract, a_turn, claimed, commit
 from orchestrator.turns.memory_store import InMemoryTurnStore
 from orchestrator.turns.messages import Piece
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.store import Claim
 
 TTL = 100
@@ -61,7 +61,7 @@ class TestRedisTurnStore(TurnStoreContract):
 
 
 class TestSplitTurnStore(TestRedisTurnStore):
-    """As in a cluster: the hubs in other slots than the calls."""
+    """As in a cluster: the shards in other slots than the calls."""
 
     @pytest.fixture
     def store(self, redis_client):
@@ -162,7 +162,7 @@ async def test_a_turn_whose_wake_up_was_lost_is_rescued(store, redis_client) -> 
 
 
 async def test_after_an_outage_leases_are_renewed_before_anybody_is_rescued(store, redis_client) -> None:
-    rounds, grace = keys.HUB.rounds, 3_600_000
+    rounds, grace = keys.SINGLE_SHARD.rounds, 3_600_000
     await store.submit(a_turn("t1"), opening={})
     claim = await claimed(store)
     assert await store.rescue(grace_ms=grace) == [], "nobody has looked before"

@@ -19,7 +19,7 @@ from orchestrator.redis import keys
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.turn_store_contract import a_turn, answered
 from orchestrator.turns.messages import Piece
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.store import Claim
 
 CALL = "CA1"
@@ -55,7 +55,7 @@ class TurnsOfACall(RuleBasedStateMachine):
 
     url: str
     runner: asyncio.Runner
-    shards = (keys.HUB,)
+    shards = (keys.SINGLE_SHARD,)
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class TurnsOfACall(RuleBasedStateMachine):
         self.store = RedisTurnStore(
             self.redis, ttl_seconds=100, lease_seconds=3600, listener="here", shards=self.shards
         )
-        self.hub = keys.shard_of(self.shards, CALL)
+        self.shard = keys.shard_of(self.shards, CALL)
         self.states = RedisStateManager(self.redis, 100)
         self.run(self.redis.flushall)
 
@@ -145,7 +145,7 @@ class TurnsOfACall(RuleBasedStateMachine):
     def expire(self) -> None:
         """The holder was killed, frozen or cut off for the length of its lease."""
         self.run(self.redis.hset, KEYS.lease, "until", 1)
-        self.run(self.redis.zadd, self.hub.due, {CALL: 1}, xx=True)
+        self.run(self.redis.zadd, self.shard.due, {CALL: 1}, xx=True)
         self.model.expired = True
 
     @precondition(lambda self: self.claims)
@@ -242,7 +242,7 @@ class TurnsOfACall(RuleBasedStateMachine):
 
     @rule()
     def lose_the_wake_up(self) -> None:
-        self.run(self.redis.delete, self.hub.queue, self.hub.wake, self.hub.job(f"turns:{CALL}"))
+        self.run(self.redis.delete, self.shard.queue, self.shard.wake, self.shard.job(f"turns:{CALL}"))
 
     @rule()
     def rescue(self) -> None:
@@ -274,11 +274,11 @@ class TurnsOfACall(RuleBasedStateMachine):
     @invariant()
     def who_waits_is_looked_after(self) -> None:
         if self.model.waiting:
-            assert self.run(self.redis.zscore, self.hub.due, CALL) is not None
+            assert self.run(self.redis.zscore, self.shard.due, CALL) is not None
 
 
 class TurnsOfACallInACluster(TurnsOfACall):
-    """The hub in another slot than the call."""
+    """The shard in another slot than the call."""
 
     shards = keys.SHARDS
 

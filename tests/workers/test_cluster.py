@@ -77,7 +77,7 @@ async def turns_of_all(redis: Redis) -> list[list[str]]:
 
 
 async def drained(redis: Redis) -> bool:
-    left = [await redis.zcard(hub.due) + await redis.zcard(hub.queue) for hub in keys.SHARDS]
+    left = [await redis.zcard(shard.due) + await redis.zcard(shard.queue) for shard in keys.SHARDS]
     return sum(left) == 0
 
 
@@ -91,7 +91,7 @@ async def test_calls_on_all_shards_are_answered_and_counted_and_leave_nothing_be
     states = RedisStateManager(redis_client, 100)
     assert await states.get_active_calls_count() == CALLS
     assert sorted(await states.get_all_call_sids()) == sorted(f"CA{number}" for number in range(CALLS))
-    assert all([await redis_client.zcard(hub.calls) for hub in keys.SHARDS])
+    assert all([await redis_client.zcard(shard.calls) for shard in keys.SHARDS])
     await wait_until(lambda: drained(redis_client), "the rescuer has taken off what is settled")
     vitals = await read_vitals(redis_client)
     assert (vitals.redis_ok, vitals.workers, vitals.queue_depth) == (True, 1, 0)
@@ -143,16 +143,16 @@ async def test_arqs_own_jobs_and_cron_run_on_the_first_shard(start_worker, redis
 
 async def test_a_job_of_arqs_own_is_run(start_worker, redis_client) -> None:
     """By a producer that names the queue; its keys are those the worker's arq goes by."""
-    hub = keys.SHARDS[0]
+    shard = keys.SHARDS[0]
     start_worker("echo")
-    await redis_client.set(hub.job("mine"), '{"t": 1, "f": "run_turns", "a": ["CA1"], "k": {}, "et": 1}', px=60_000)
-    await redis_client.zadd(hub.queue, {"mine": 1})
-    await redis_client.expire(hub.queue, 60)
-    await wait_until(lambda: _is_done(redis_client, hub), "the job was run")
+    await redis_client.set(shard.job("mine"), '{"t": 1, "f": "run_turns", "a": ["CA1"], "k": {}, "et": 1}', px=60_000)
+    await redis_client.zadd(shard.queue, {"mine": 1})
+    await redis_client.expire(shard.queue, 60)
+    await wait_until(lambda: _is_done(redis_client, shard), "the job was run")
 
 
-async def _is_done(redis: Redis, hub: keys.HubKeys) -> bool:
-    return await redis.zscore(hub.queue, "mine") is None and not await redis.exists(hub.job("mine"))
+async def _is_done(redis: Redis, shard: keys.ShardKeys) -> bool:
+    return await redis.zscore(shard.queue, "mine") is None and not await redis.exists(shard.job("mine"))
 
 
 async def test_a_killed_master_holds_up_calls_and_loses_none(start_worker, dispatcher, redis_client, cluster) -> None:
@@ -181,7 +181,7 @@ async def test_slots_of_calls_and_shards_move_under_live_calls(start_worker, dis
         raise AssertionError("the slots did not move")
 
     talking = asyncio.create_task(talk())
-    moving = [key_slot(hub.queue.encode()) for hub in keys.SHARDS[:4]]
+    moving = [key_slot(shard.queue.encode()) for shard in keys.SHARDS[:4]]
     moving += [key_slot(keys.state(f"CA{number}").encode()) for number in range(4)]
     for slot in moving:
         target = next(node for node in cluster.master_nodes() if node is not cluster.owner(slot))

@@ -14,7 +14,7 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.redis import keys
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.example_turns import a_turn
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from workers.cron import end_abandoned
 
 

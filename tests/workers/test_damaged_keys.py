@@ -31,7 +31,7 @@ from orchestrator.redis.vitals import read_vitals
 from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.example_turns import a_turn
-from orchestrator.turns.redis_dead_letters import RedisDeadLetters
+from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 
 pytestmark = pytest.mark.processes
 
@@ -214,18 +214,18 @@ async def test_members_that_are_no_text_are_put_among_the_dead_letters(
     place: Place, redis: Redis, dispatcher: QueuedDispatcher
 ) -> None:
     shards = shards_of(redis)
-    for hub in shards:
+    for shard in shards:
         for name in (b"\xff\xfe", b"turns:\xff\xfe", "turns:a{b}c"):
-            place.raw.zadd(hub.queue, {name: 1})
-            place.raw.zadd(hub.due, {name: 1})
-            place.raw.zadd(hub.calls, {name: 9e12})
-        for name in (hub.queue, hub.due, hub.calls):
+            place.raw.zadd(shard.queue, {name: 1})
+            place.raw.zadd(shard.due, {name: 1})
+            place.raw.zadd(shard.calls, {name: 9e12})
+        for name in (shard.queue, shard.due, shard.calls):
             place.raw.expire(name, 600)
     assert outcome(await say(dispatcher, f"CAgood{next(_numbers)}", "t1")) == "replied"
 
     def left() -> list[Any]:
         return [
-            (name, member) for hub in shards for name in (hub.queue, hub.due)
+            (name, member) for shard in shards for name in (shard.queue, shard.due)
             for member in place.raw.zrange(name, 0, -1) if b"\xff" in member or b"{" in member
         ]  # fmt: skip
 

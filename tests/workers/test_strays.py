@@ -9,7 +9,7 @@ from support.servers import RedisServer
 
 from orchestrator.redis.scripts import lua
 from orchestrator.testing.example_turns import a_turn, claimed
-from orchestrator.turns.redis_store import RedisTurnStore
+from orchestrator.turns.redis.store import RedisTurnStore
 from workers.strays import give_back_strays
 
 

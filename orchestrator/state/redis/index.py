@@ -23,7 +23,7 @@ class CallIndex:
     is an entry too many, which `clean_up` finds; never a call that is not counted.
     """
 
-    def __init__(self, redis: Redis, life_ms: int, shards: tuple[keys.HubKeys, ...] | None = None) -> None:
+    def __init__(self, redis: Redis, life_ms: int, shards: tuple[keys.ShardKeys, ...] | None = None) -> None:
         self._redis = redis
         self._life_ms = life_ms
         self._shards = shards or shards_of(redis)
@@ -37,8 +37,8 @@ class CallIndex:
 
     def keys_with_state(self, call_sid: str) -> tuple[str, ...]:
         """What a script that writes the call's state takes after the call's keys: calls, due; or nothing."""
-        hub = keys.shard_of(self._shards, call_sid)
-        return () if self._is_apart else (hub.calls, hub.due)
+        shard = keys.shard_of(self._shards, call_sid)
+        return () if self._is_apart else (shard.calls, shard.due)
 
     async def before_create(self, call_sid: str, *, is_active: bool) -> None:
         """A call is about to begin, or is there already."""
@@ -76,16 +76,16 @@ class CallIndex:
 
     async def count(self) -> int:
         """How many calls are active, by the servers' clocks."""
-        return sum(map(int, await asyncio.gather(*(self._count(keys=[hub.calls]) for hub in self._shards))))
+        return sum(map(int, await asyncio.gather(*(self._count(keys=[shard.calls]) for shard in self._shards))))
 
     async def call_sids(self) -> list[str]:
         """Which calls are active, by the servers' clocks. What no call can be named is left out."""
-        pages = await asyncio.gather(*(self._list(keys=[hub.calls]) for hub in self._shards))
+        pages = await asyncio.gather(*(self._list(keys=[shard.calls]) for shard in self._shards))
         return [call_sid for page in pages for name in page if (call_sid := call_sid_of(name)) is not None]
 
     async def clean_up(self) -> int:
         """Drop calls that have expired, and those without a state; how many. A few round trips a set."""
-        return sum([await self._clean_up(hub.calls) for hub in self._shards])
+        return sum([await self._clean_up(shard.calls) for shard in self._shards])
 
     async def _clean_up(self, calls: str) -> int:
         dropped = int(await self._prune(keys=[calls]))

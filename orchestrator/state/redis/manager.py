@@ -51,7 +51,7 @@ class RedisStateManager(StateManagerBase):
     as long). The active calls stand in a sorted set as well, so that counting never scans. In a cluster there are
     several of these sets, each on one node: there, what changes the index is a second round trip.
 
-    `redis_client` may decode responses or not. It stays the caller's, but `close` closes it. `shards` are the hubs to
+    `redis_client` may decode responses or not. It stays the caller's, but `close` closes it. `shards` are those to
     use where they are not those that the client's Redis calls for. With `wait`, `create_state` and `update_state`
     return once so many replicas have what they wrote, and raise `StoreUnconfirmed` while they do not.
     """
@@ -62,7 +62,7 @@ class RedisStateManager(StateManagerBase):
         ttl_seconds: float = 3600,
         *,
         ended_ttl_seconds: float | None = None,
-        shards: tuple[keys.HubKeys, ...] | None = None,
+        shards: tuple[keys.ShardKeys, ...] | None = None,
         wait: ReplicaWait | None = None,
     ) -> None:
         if isinstance(redis_client, BlockingRedis):

@@ -26,7 +26,7 @@ class _Known:
     records: list[str]
 
 
-class StateTexts:
+class StateJsonCache:
     """What was written lately, by call SID; bounded in bytes, the longest unused goes first."""
 
     def __init__(self, parse: Callable[[str, bytes], ConversationState]) -> None:

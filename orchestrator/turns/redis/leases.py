@@ -15,12 +15,12 @@ from orchestrator.redis.errors import store_errors
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.reading import read_state
 from orchestrator.state.reading import unreadable as unreadable_state
-from orchestrator.turns.redis_dead_letters import RedisDeadLetters
-from orchestrator.turns.redis_entries import interruption, waiting_turn
-from orchestrator.turns.redis_hub import JOB_FUNCTION, JOB_ID_PREFIX, Hub
-from orchestrator.turns.redis_reading import RedisTurnReading
-from orchestrator.turns.redis_scripts import TurnScripts
-from orchestrator.turns.state_texts import StateTexts
+from orchestrator.turns.redis.call_queue import JOB_FUNCTION, JOB_ID_PREFIX, CallQueue
+from orchestrator.turns.redis.dead_letters import RedisDeadLetters
+from orchestrator.turns.redis.entries import interruption, waiting_turn
+from orchestrator.turns.redis.reading import RedisTurnReading
+from orchestrator.turns.redis.scripts import TurnScripts
+from orchestrator.turns.state_json_cache import StateJsonCache
 from orchestrator.turns.store import Claim, Lease
 
 LEASE_RECORD_EXTRA_MS = 60_000
@@ -35,18 +35,18 @@ class RedisTurnLeases(RedisTurnReading):
         scripts: TurnScripts,
         guard: Callable[[], AbstractContextManager[None]],
         listener: str,
-        hub: Hub,
+        call_queue: CallQueue,
         states: StateManagerBase | None,
         *,
         lease_seconds: float,
         ttl_seconds: int,
     ) -> None:
         super().__init__(redis, scripts, guard, listener)
-        self.hub = hub
+        self.call_queue = call_queue
         self.states = states
         self.lease_ms = int(lease_seconds * 1000)
         self.life_ms = ttl_seconds * 1000
-        self._texts = StateTexts(read_state)
+        self._texts = StateJsonCache(read_state)
         self._dead_letters = RedisDeadLetters(redis)
 
     @property
@@ -63,7 +63,7 @@ class RedisTurnLeases(RedisTurnReading):
         call = keys.call(call_sid)
         granted = await self._scripts.run(
             "claim",
-            [call.state, call.inbox, call.turns, call.lease, *self.hub.script_keys(call_sid)[1:2]],
+            [call.state, call.inbox, call.turns, call.lease, *self.call_queue.script_keys(call_sid)[1:2]],
             [call_sid, holder, self.lease_ms, self.lease_record_ms, self.on_approval],
         )
         return None if granted is None else await self.granted(call_sid, holder, granted)
@@ -124,7 +124,7 @@ class RedisTurnLeases(RedisTurnReading):
         lease, name = claim.lease, keys.call(claim.lease.call_sid).lease
         held = await self._scripts.run_confirmed(
             "renew",
-            [name, *self.hub.script_keys(lease.call_sid)[1:2]],
+            [name, *self.call_queue.script_keys(lease.call_sid)[1:2]],
             [lease.call_sid, lease.holder, lease.epoch, self.lease_ms],
         )
         return bool(held and await self._scripts.run("begin", [name], [lease.holder, lease.epoch, claim.attempt]))
@@ -136,7 +136,7 @@ class RedisTurnLeases(RedisTurnReading):
             async with self.redis.pipeline(transaction=False) as pipe:
                 for lease in leases:
                     await self._scripts["renew"](
-                        keys=[keys.call(lease.call_sid).lease, *self.hub.script_keys(lease.call_sid)[1:2]],
+                        keys=[keys.call(lease.call_sid).lease, *self.call_queue.script_keys(lease.call_sid)[1:2]],
                         args=[lease.call_sid, lease.holder, lease.epoch, self.lease_ms],
                         client=pipe,
                     )
@@ -152,7 +152,7 @@ class RedisTurnLeases(RedisTurnReading):
             with store_errors():
                 raise answer
         name = keys.call(lease.call_sid).lease
-        script_keys = [name, *self.hub.script_keys(lease.call_sid)[1:2]]
+        script_keys = [name, *self.call_queue.script_keys(lease.call_sid)[1:2]]
         args = [lease.call_sid, lease.holder, lease.epoch, self.lease_ms]
         return bool(await self._scripts.run("renew", script_keys, args))
 
@@ -167,11 +167,11 @@ class RedisTurnLeases(RedisTurnReading):
         call = keys.call(lease.call_sid)
         released = await self._scripts.run(
             "release",
-            [call.inbox, call.turns, call.lease, *self.hub.script_keys(lease.call_sid)[1:]],
+            [call.inbox, call.turns, call.lease, *self.call_queue.script_keys(lease.call_sid)[1:]],
             [
                 lease.call_sid, lease.holder, lease.epoch, JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION,
                 turn_id, pause_ms,
             ],
         )  # fmt: skip
         if released == 2:
-            await self.hub.entered(lease.call_sid)
+            await self.call_queue.enqueue(lease.call_sid)

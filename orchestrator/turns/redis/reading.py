@@ -18,8 +18,8 @@ from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns import outcome as outcomes
-from orchestrator.turns.redis_entries import RECORDED, WAITING, recorded_result
-from orchestrator.turns.redis_scripts import TurnScripts
+from orchestrator.turns.redis.entries import RECORDED, WAITING, recorded_result
+from orchestrator.turns.redis.scripts import TurnScripts
 from orchestrator.turns.store import Found, Waiting
 
 logger = logging.getLogger(__name__)

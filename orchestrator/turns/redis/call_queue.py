@@ -1,9 +1,9 @@
-"""The hub beside the calls: who is active, who is due, and the queue on which workers find them.
+"""The queue of calls: which are active, which are due, and the jobs by which workers find them.
 
-On a single server, what a step changes at the hub happens in the step's own script. In a cluster the hub lies in other
-slots than the call, and is spread over several shards: there the call comes first, and the hub after it.
-What a process leaves undone between the two, the rescuer makes good: every call with waiting turns stands in `due`,
-from where only the rescuer takes it off, and only after it has found the call's inbox empty.
+On a single server one script changes a call and the queue together. In a cluster the queue lies in other slots than the
+call, and is spread over several shards: a step changes the call first and the call's shard after it. If a process dies
+between the two, the rescuer completes the step: every call with waiting turns has an entry in `due`, and only the
+rescuer removes that, after it has found the call's inbox empty.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.damage import call_sid_of, text_of
-from orchestrator.turns.redis_scripts import TurnScripts
+from orchestrator.turns.redis.scripts import TurnScripts
 
 JOB_FUNCTION = "run_turns"
 JOB_ID_PREFIX = "turns:"
@@ -23,43 +23,43 @@ GRACE_MS = 1000
 NEVER_MS = 86_400_000
 
 
-def hub_of(shards: tuple[keys.HubKeys, ...], scripts: TurnScripts, life_ms: int) -> "Hub":
-    """The form of hub that goes with the keys."""
-    return OneScriptHub(shards, scripts) if len(shards) == 1 else SplitHub(shards, scripts, life_ms)
+def call_queue_of(shards: tuple[keys.ShardKeys, ...], scripts: TurnScripts, life_ms: int) -> "CallQueue":
+    """Return the call queue that fits the shards: one, or several in a cluster."""
+    return AtomicCallQueue(shards, scripts) if len(shards) == 1 else ShardedCallQueue(shards, scripts, life_ms)
 
 
-class Hub(Protocol):
-    """What the turn store asks of either form."""
+class CallQueue(Protocol):
+    """What the turn store needs of either kind of queue."""
 
-    shards: tuple[keys.HubKeys, ...]
+    shards: tuple[keys.ShardKeys, ...]
 
     def script_keys(self, call_sid: str) -> Sequence[str]:
-        """Calls, due, queue, wake and job, for a step that does the hub's part; or none of them."""
+        """Return calls, due, queue, wake and job, for a script that changes the queue as well; else nothing."""
 
-    async def entered(self, call_sid: str) -> None:
-        """A turn has been queued at the call, or was left behind there: let a worker find it."""
+    async def enqueue(self, call_sid: str) -> None:
+        """Queue a job for the call, whose inbox has a turn, and wake a worker."""
 
-    async def ended(self, call_sid: str) -> None:
-        """The call is over."""
+    async def call_ended(self, call_sid: str) -> None:
+        """Take the call, which is over, off the active ones."""
 
-    async def watch(self, call_sid: str) -> None:
-        """A turn is said to wait: see to it that somebody looks after it."""
+    async def ensure_due(self, call_sid: str) -> None:
+        """Put the call, which has a waiting turn, into `due` unless it is there."""
 
     async def has_room(self, limit: int) -> bool:
-        """Whether a call that was refused may begin after all."""
+        """True if a call that the script refused may begin all the same."""
 
     async def rescue(self, most: int, again_ms: int, grace_ms: int) -> list[str]:
-        """Wake workers for calls whose turns wait though nobody holds them; the call SIDs."""
+        """Wake workers for calls whose turns wait without a lease holder. Return their call SIDs."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether no call was in `due` when that was asked last: no turn waits, and none runs."""
+        """True if `due` was empty when it was last read: no turn waits, and none runs."""
 
 
-class OneScriptHub:
-    """Every script has done the hub's part already."""
+class AtomicCallQueue:
+    """The queue of a single server: the scripts of the turn store have changed it already."""
 
-    def __init__(self, shards: tuple[keys.HubKeys, ...], scripts: TurnScripts) -> None:
+    def __init__(self, shards: tuple[keys.ShardKeys, ...], scripts: TurnScripts) -> None:
         self.shards = shards
         self._scripts = scripts
         self._due = DueWatch(scripts)
@@ -67,27 +67,27 @@ class OneScriptHub:
     def script_keys(self, call_sid: str) -> Sequence[str]:
         return _all(self.shards[0], call_sid)
 
-    async def entered(self, call_sid: str) -> None:
+    async def enqueue(self, call_sid: str) -> None:
         pass
 
-    async def ended(self, call_sid: str) -> None:
+    async def call_ended(self, call_sid: str) -> None:
         pass
 
-    async def watch(self, call_sid: str) -> None:
+    async def ensure_due(self, call_sid: str) -> None:
         pass
 
     async def has_room(self, limit: int) -> bool:
         return False
 
     async def rescue(self, most: int, again_ms: int, grace_ms: int) -> list[str]:
-        hub = self.shards[0]
-        seen_ms = await self._due.seen_ms(hub)
+        shard = self.shards[0]
+        seen_ms = await self._due.seen_ms(shard)
         if seen_ms is None:
             return []
         rescued = await self._scripts.run(
             "rescue",
-            [hub.due, hub.queue, hub.wake, hub.rounds],
-            [most, again_ms, JOB_ID_PREFIX, hub.job(""), JOB_FUNCTION, grace_ms, seen_ms],
+            [shard.due, shard.queue, shard.wake, shard.rounds],
+            [most, again_ms, JOB_ID_PREFIX, shard.job(""), JOB_FUNCTION, grace_ms, seen_ms],
         )
         return [text_of(call_sid) for call_sid in rescued]
 
@@ -96,10 +96,10 @@ class OneScriptHub:
         return self._due.is_empty
 
 
-class SplitHub:
+class ShardedCallQueue:
     """Each script touches one slot; a call's shard is found by its SID."""
 
-    def __init__(self, shards: tuple[keys.HubKeys, ...], scripts: TurnScripts, life_ms: int) -> None:
+    def __init__(self, shards: tuple[keys.ShardKeys, ...], scripts: TurnScripts, life_ms: int) -> None:
         self.shards = shards
         self._scripts = scripts
         self._life_ms = life_ms
@@ -108,53 +108,53 @@ class SplitHub:
     def script_keys(self, call_sid: str) -> Sequence[str]:
         return ()
 
-    async def entered(self, call_sid: str) -> None:
+    async def enqueue(self, call_sid: str) -> None:
         await self._scripts.run(
             "hub_enter",
             _all(self._shard(call_sid), call_sid),
             [call_sid, self._life_ms, GRACE_MS, JOB_ID_PREFIX + call_sid, JOB_FUNCTION],
         )
 
-    async def ended(self, call_sid: str) -> None:
+    async def call_ended(self, call_sid: str) -> None:
         await self._scripts.command("ZREM", self._shard(call_sid).calls, call_sid)
 
-    async def watch(self, call_sid: str) -> None:
+    async def ensure_due(self, call_sid: str) -> None:
         await self._scripts.run("hub_watch", [self._shard(call_sid).due], [call_sid])
 
     async def has_room(self, limit: int) -> bool:
-        counts = await asyncio.gather(*(self._scripts.run("state_count", [hub.calls], []) for hub in self.shards))
+        counts = await asyncio.gather(*(self._scripts.run("state_count", [shard.calls], []) for shard in self.shards))
         return sum(map(int, counts)) < limit
 
     async def rescue(self, most: int, again_ms: int, grace_ms: int) -> list[str]:
         """Shard by shard, side by side: one whose master is away keeps no other waiting."""
         found = await asyncio.gather(
-            *(self._rescue(hub, most, again_ms, grace_ms) for hub in self.shards), return_exceptions=True
+            *(self._rescue(shard, most, again_ms, grace_ms) for shard in self.shards), return_exceptions=True
         )
         _raise_bugs(found)
         if all(isinstance(calls, StoreUnavailable) for calls in found):
             raise StoreUnavailable(str(found[0]))
         return [call_sid for calls in found if not isinstance(calls, BaseException) for call_sid in calls]
 
-    async def _rescue(self, hub: keys.HubKeys, most: int, again_ms: int, grace_ms: int) -> list[str]:
-        seen_ms = await self._due.seen_ms(hub)
+    async def _rescue(self, shard: keys.ShardKeys, most: int, again_ms: int, grace_ms: int) -> list[str]:
+        seen_ms = await self._due.seen_ms(shard)
         if seen_ms is None:
             return []
-        ripe = await self._scripts.run("hub_ripe", [hub.due, hub.rounds], [most, again_ms, grace_ms, seen_ms])
+        ripe = await self._scripts.run("hub_ripe", [shard.due, shard.rounds], [most, again_ms, grace_ms, seen_ms])
         found = list(zip(ripe[::2], ripe[1::2], strict=True))
         strange = [call_sid for call_sid, _ in found if call_sid_of(call_sid) is None]
         if strange:  # no call is named so, and its keys would lie in several slots
-            await self._scripts.command("ZREM", hub.due, *strange)
+            await self._scripts.command("ZREM", shard.due, *strange)
         entries = [(call_sid.decode(), score) for call_sid, score in found if call_sid not in strange]
-        woken = await asyncio.gather(*(self._look(hub, *entry) for entry in entries), return_exceptions=True)
+        woken = await asyncio.gather(*(self._look(shard, *entry) for entry in entries), return_exceptions=True)
         _raise_bugs(woken)
         return [call_sid for (call_sid, _), was_woken in zip(entries, woken, strict=True) if was_woken == 1]
 
-    async def _look(self, hub: keys.HubKeys, call_sid: str, score: bytes) -> int:
+    async def _look(self, shard: keys.ShardKeys, call_sid: str, score: bytes) -> int:
         call = keys.call(call_sid)
         found, milliseconds = await self._scripts.run("look", [call.state, call.inbox, call.turns, call.lease], [])
         woken: int = await self._scripts.run(
             "hub_settle",
-            _all(hub, call_sid),
+            _all(shard, call_sid),
             [call_sid, score, found, milliseconds, JOB_ID_PREFIX + call_sid, JOB_FUNCTION],
         )
         return woken
@@ -163,7 +163,7 @@ class SplitHub:
     def is_idle(self) -> bool:
         return self._due.is_empty
 
-    def _shard(self, call_sid: str) -> keys.HubKeys:
+    def _shard(self, call_sid: str) -> keys.ShardKeys:
         return keys.shard_of(self.shards, call_sid)
 
 
@@ -180,20 +180,20 @@ class DueWatch:
         """Whether nobody was in any `due` that was asked for."""
         return not self._filled
 
-    async def seen_ms(self, hub: keys.HubKeys) -> int | None:
+    async def seen_ms(self, shard: keys.ShardKeys) -> int | None:
         """Return how long ago (ms) Redis answered before; None if nobody is in `due`. Raise `StoreUnavailable`."""
-        before = self._seen_at.get(hub.due, -math.inf)
-        exists = await self._scripts.command("EXISTS", hub.due)
-        now = self._seen_at[hub.due] = time.monotonic()
+        before = self._seen_at.get(shard.due, -math.inf)
+        exists = await self._scripts.command("EXISTS", shard.due)
+        now = self._seen_at[shard.due] = time.monotonic()
         if not exists:
-            self._filled.discard(hub.due)
+            self._filled.discard(shard.due)
             return None
-        self._filled.add(hub.due)
+        self._filled.add(shard.due)
         return int(min((now - before) * 1000, NEVER_MS))
 
 
-def _all(hub: keys.HubKeys, call_sid: str) -> list[str]:
-    return [hub.calls, hub.due, hub.queue, hub.wake, hub.job(JOB_ID_PREFIX + call_sid)]
+def _all(shard: keys.ShardKeys, call_sid: str) -> list[str]:
+    return [shard.calls, shard.due, shard.queue, shard.wake, shard.job(JOB_ID_PREFIX + call_sid)]
 
 
 def _raise_bugs(results: Sequence[Any]) -> None:

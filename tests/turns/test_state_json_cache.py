@@ -9,7 +9,7 @@ from orchestrator.conversation.actions import HangUp, Play
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.turns.state_texts import SHORT_TURNS, StateTexts
+from orchestrator.turns.state_json_cache import SHORT_TURNS, StateJsonCache
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 SLOTS = st.dictionaries(TEXTS, st.one_of(TEXTS, st.integers(), st.none(), st.lists(TEXTS, max_size=2)), max_size=3)
@@ -24,8 +24,8 @@ def a_state(turns: int, **fields: Any) -> ConversationState:
     return ConversationState(call_sid="CA1", turns=[a_record(n) for n in range(turns)], **fields)
 
 
-def texts() -> StateTexts:
-    return StateTexts(lambda call_sid, text: ConversationState.model_validate_json(text))
+def texts() -> StateJsonCache:
+    return StateJsonCache(lambda call_sid, text: ConversationState.model_validate_json(text))
 
 
 @settings(max_examples=60)
@@ -58,7 +58,7 @@ def test_what_was_written_is_not_parsed_again_and_anything_else_is() -> None:
         parsed.append(text)
         return ConversationState.model_validate_json(text)
 
-    written = StateTexts(parse)
+    written = StateJsonCache(parse)
     state = a_state(SHORT_TURNS + 1)
     text = written.write(state)
     assert written.read("CA1", text) is state
@@ -69,7 +69,7 @@ def test_what_was_written_is_not_parsed_again_and_anything_else_is() -> None:
 
 
 def test_it_keeps_no_more_than_its_bound(monkeypatch: Any) -> None:
-    monkeypatch.setattr("orchestrator.turns.state_texts.MOST_BYTES", 50_000)
+    monkeypatch.setattr("orchestrator.turns.state_json_cache.MOST_BYTES", 50_000)
     written = texts()
     for number in range(100):
         written.write(a_state(20).model_copy(update={"call_sid": f"CA{number}"}))

@@ -33,11 +33,11 @@ from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.ended_early import ENDED_EARLY_MS
 from orchestrator.turns.messages import Piece, Token, arrival_message, settled_message, token_message
-from orchestrator.turns.redis_entries import interruption, waiting_turn
-from orchestrator.turns.redis_erasure import RedisErasure
-from orchestrator.turns.redis_hub import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, hub_of
-from orchestrator.turns.redis_leases import RedisTurnLeases
-from orchestrator.turns.redis_scripts import TurnScripts
+from orchestrator.turns.redis.call_queue import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, call_queue_of
+from orchestrator.turns.redis.entries import interruption, waiting_turn
+from orchestrator.turns.redis.erasure import RedisErasure
+from orchestrator.turns.redis.leases import RedisTurnLeases
+from orchestrator.turns.redis.scripts import TurnScripts
 from orchestrator.turns.store import Claim, Commit, Lease
 from orchestrator.turns.tombstone import is_of_a_provider
 
@@ -62,7 +62,7 @@ class RedisTurnStore(RedisTurnLeases):
 
     `redis` answers in bytes. `states` is a manager that keeps the states elsewhere; without it they are in the same
     Redis and are written in the commit's own script. `listener` is the channel on which this ingress hears
-    replies ("" in a worker). `shards` are the hubs to use, if not those that go with `redis`. `secret` is for what is
+    replies ("" in a worker). `shards` are used instead of those that go with `redis`. `secret` is for what is
     kept of erased calls: the same in every process that begins calls.
     """
 
@@ -77,20 +77,20 @@ class RedisTurnStore(RedisTurnLeases):
         listener: str = "",
         max_active_calls: int | None = None,
         api_max_active_calls: int | None = None,
-        shards: tuple[keys.HubKeys, ...] | None = None,
+        shards: tuple[keys.ShardKeys, ...] | None = None,
         breaker: Breaker | None = None,
         wait: ReplicaWait | None = None,
         secret: bytes = b"",
     ) -> None:
         guard = breaker.guard if breaker is not None else nullcontext
         scripts = TurnScripts(redis, guard, wait)
-        hub = hub_of(shards or shards_of(redis), scripts, max(ttl_seconds * 1000, RUNNING_MS))
+        call_queue = call_queue_of(shards or shards_of(redis), scripts, max(ttl_seconds * 1000, RUNNING_MS))
         super().__init__(
-            redis, scripts, guard, listener, hub, states, lease_seconds=lease_seconds, ttl_seconds=ttl_seconds
+            redis, scripts, guard, listener, call_queue, states, lease_seconds=lease_seconds, ttl_seconds=ttl_seconds
         )
         self._ended_ms = self.life_ms if ended_ttl_seconds is None else ended_ttl_seconds * 1000
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
-        self._erasure = RedisErasure(redis, scripts, hub, secret)
+        self._erasure = RedisErasure(redis, scripts, call_queue, secret)
 
     async def submit(
         self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
@@ -109,7 +109,7 @@ class RedisTurnStore(RedisTurnLeases):
         kept_ms = self._kept_ms(ConversationState(call_sid=call_sid, **(opening or {})) if rings else None)
         submit = partial(self._submit, turn, stream, opening_json, life, kept_ms)
         answer = await submit("" if limit is None else limit)
-        if answer[0] == b"refused" and limit is not None and await self.hub.has_room(limit):
+        if answer[0] == b"refused" and limit is not None and await self.call_queue.has_room(limit):
             answer = await submit("")
         if answer[0] in _REFUSALS:
             raise _REFUSALS[answer[0]]
@@ -118,7 +118,7 @@ class RedisTurnStore(RedisTurnLeases):
         if answer[-1] == b"created":
             logger.info("Created conversation state in Redis", extra={"action": "state.created", "call_sid": call_sid})
         if answer[0] == b"queued":
-            await self.hub.entered(call_sid)
+            await self.call_queue.enqueue(call_sid)
         return None
 
     def _kept_ms(self, state: ConversationState | None) -> int:
@@ -133,7 +133,7 @@ class RedisTurnStore(RedisTurnLeases):
         call_sid = turn.call_sid
         answer: Sequence[Any] = await self._scripts.run_confirmed(
             "submit",
-            [*keys.call(call_sid).all, *self.hub.script_keys(call_sid)],
+            [*keys.call(call_sid).all, *self.call_queue.script_keys(call_sid)],
             [
                 call_sid, turn.turn_id, turn.model_dump_json(), self._listener, "1" if stream else "",
                 "1" if turn.kind == "ended" else "", opening_json, max(kept_ms, RUNNING_MS), limit,
@@ -200,7 +200,7 @@ class RedisTurnStore(RedisTurnLeases):
         message = settled_message(lease.call_sid, record.turn_id, lease.epoch, result_json)
         answer = await self._scripts.run_confirmed(
             "commit",
-            [*keys.call(lease.call_sid).all, *self.hub.script_keys(lease.call_sid)],
+            [*keys.call(lease.call_sid).all, *self.call_queue.script_keys(lease.call_sid)],
             [
                 lease.call_sid, lease.holder, lease.epoch, record.turn_id, version, state_json,
                 self._kept_ms(written),
@@ -213,9 +213,9 @@ class RedisTurnStore(RedisTurnLeases):
             await self._scripts.run("tell", [keys.call(lease.call_sid).listeners], [message])
         with suppress(StoreUnavailable):  # the turn is settled; what is missed here, the rescuer does
             if answer[1] == b"left":
-                await self.hub.entered(lease.call_sid)
+                await self.call_queue.enqueue(lease.call_sid)
             elif written and written.ended and answer[0] == b"committed":
-                await self.hub.ended(lease.call_sid)
+                await self.call_queue.call_ended(lease.call_sid)
         return await self._commit_answer(claim, written, answer, state_json)
 
     async def _write_elsewhere(self, state: ConversationState | None, record: TurnRecord) -> ConversationState | None:
@@ -286,9 +286,9 @@ class RedisTurnStore(RedisTurnLeases):
         After a time of `grace_ms` in which nobody asked, because nobody could, nobody is woken for as long: whoever
         holds a lease that ran out meanwhile renews it first.
         """
-        return await self.hub.rescue(most, again_ms, grace_ms)
+        return await self.call_queue.rescue(most, again_ms, grace_ms)
 
     @property
     def is_idle(self) -> bool:
         """Whether the last rescue found that no turn waits and none runs anywhere."""
-        return self.hub.is_idle
+        return self.call_queue.is_idle
