@@ -275,6 +275,6 @@ class ClusterPool(ConnectionPool):
                 await self._nodes[address].disconnect(inuse_connections=False)
 
 
-def shards_of(redis: Redis) -> tuple[keys.HubKeys, ...]:
+def shards_of(redis: Redis) -> tuple[keys.ShardKeys, ...]:
     """Return the queue shards of what `redis` is connected with: one, or those that a cluster's masters share."""
-    return keys.SHARDS if isinstance(redis.connection_pool, ClusterPool) else (keys.HUB,)
+    return keys.SHARDS if isinstance(redis.connection_pool, ClusterPool) else (keys.SINGLE_SHARD,)
