@@ -13,6 +13,7 @@ from typing import Protocol
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.settings import Settings
+from orchestrator.tasks import cancel_and_wait
 from web.seal_keys import former_key
 from web.store_call import store_call
 from web.twilio.held_turn import Seal
@@ -95,8 +96,7 @@ class SharedSeal:
         try:
             yield self
         finally:
-            keeping.cancel()
-            await asyncio.wait({keeping}, timeout=1)
+            await cancel_and_wait(keeping, seconds=1)
 
     async def _keep(self, exchange: Exchange) -> None:
         while True:

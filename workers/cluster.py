@@ -16,6 +16,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import explain
 from orchestrator.redis.wire import command_of
+from orchestrator.tasks import cancel_and_wait
 from workers.redis_outage import LONGEST_PAUSE_SECONDS
 from workers.worker import LONGEST_SLEEP_SECONDS, REDIS_TROUBLE, TurnWorker
 
@@ -101,10 +102,7 @@ class ClusterWorker(TurnWorker):
 
     async def close(self) -> None:
         """Stop the feeders, then release everything."""
-        for feeder in self._feeders:
-            feeder.cancel()
-        if self._feeders:
-            await asyncio.wait(self._feeders, timeout=2)
+        await cancel_and_wait(*self._feeders)
         await super().close()
 
 

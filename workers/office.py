@@ -21,6 +21,7 @@ from orchestrator.redis.subscription import Subscription
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.redis import RedisStateManager
+from orchestrator.tasks import BackgroundTasks, cancel_and_wait
 from orchestrator.turns.messages import read_arrival
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
@@ -56,10 +57,11 @@ class Office:
         self._redis = redis
         self._stack = AsyncExitStack()
         self._at_work: Counter[str] = Counter()
-        self._rejections: set[asyncio.Task[None]] = set()
+        self._rejections = BackgroundTasks()
 
     async def __aenter__(self) -> "Office":
         settings, stack = self._settings, self._stack
+        stack.push_async_callback(self._rejections.close)
         host = await stack.enter_async_context(AgentHost(settings, program="worker"))
         agent = configured_agent(settings)
         host.warm_up(agent)
@@ -81,7 +83,7 @@ class Office:
                 is_unable=lambda: self.claim_health.is_unable,
             ),
         ):
-            stack.push_async_callback(_stop, asyncio.create_task(watch))
+            stack.push_async_callback(cancel_and_wait, asyncio.create_task(watch))
         return self
 
     async def __aexit__(
@@ -109,17 +111,10 @@ class Office:
     def _arrived(self, message: bytes) -> None:
         arrival = read_arrival(message)
         if self.runner.arrived(arrival):
-            task = asyncio.create_task(self._reject(arrival.call_sid, arrival.turn_id))
-            self._rejections.add(task)
-            task.add_done_callback(self._rejections.discard)
+            self._rejections.start(self._reject(arrival.call_sid, arrival.turn_id), f"reject {arrival.turn_id}")
 
     async def _reject(self, call_sid: str, turn_id: str) -> None:
         try:
             await self.store.reject(call_sid, turn_id)
         except StoreUnavailable:
             logger.warning("A turn could not be rejected and will be run", extra={"call_sid": call_sid})
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task}, timeout=2)

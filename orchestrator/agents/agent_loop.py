@@ -11,6 +11,8 @@ from contextvars import ContextVar, copy_context
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
+from orchestrator.tasks import cancel_and_wait
+
 logger = logging.getLogger(__name__)
 
 Owner = TypeVar("Owner")
@@ -132,10 +134,8 @@ class AgentLoop(Generic[Owner]):
     def _end_leftovers(self) -> None:
         """Cancel what agents started and never awaited."""
         leftovers = asyncio.all_tasks(self._loop)
-        for task in leftovers:
-            task.cancel()
         if leftovers:
-            self._loop.run_until_complete(asyncio.wait(leftovers, timeout=LEFTOVER_SECONDS))
+            self._loop.run_until_complete(cancel_and_wait(*leftovers, seconds=LEFTOVER_SECONDS))
         for task in asyncio.all_tasks(self._loop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # it was asked to end, and would not
 

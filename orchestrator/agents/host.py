@@ -24,6 +24,7 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.errors import AgentProcessFailed, AgentsStuck
 from orchestrator.faults import shown_calls
 from orchestrator.settings import Settings
+from orchestrator.tasks import cancel_and_wait
 
 __all__ = ["AgentHost", "AgentRun"]
 
@@ -58,12 +59,7 @@ class AgentHost:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-            await asyncio.wait({self._watchdog})
-        if self._warming is not None:
-            self._warming.cancel()
-            await asyncio.wait({self._warming})
+        await cancel_and_wait(self._watchdog, self._warming)
         if self._current is not None:
             self._retire(self._current)
         await self._end()

@@ -18,6 +18,7 @@ from orchestrator.cli.call import public_url_of, server_url, token_of
 from orchestrator.cli.numbers import count, not_negative, positive, share
 from orchestrator.load.arrivals import Arrival, pauses
 from orchestrator.settings import Settings, load_settings
+from orchestrator.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from orchestrator.load.campaign import Campaign
@@ -121,8 +122,7 @@ async def _watched(campaign: "Campaign", progress: "Progress") -> None:
         await campaign.run()
     finally:
         loop.remove_signal_handler(signal.SIGINT)
-        showing.cancel()
-        await asyncio.wait({showing})
+        await cancel_and_wait(showing)
         progress.close()
 
 

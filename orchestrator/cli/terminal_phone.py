@@ -25,6 +25,7 @@ from orchestrator.provider_simulator import (
 from orchestrator.provider_simulator.ear import KEYS
 from orchestrator.provider_simulator.relay import LISTENING
 from orchestrator.provider_simulator.twiml import Gather
+from orchestrator.tasks import cancel_and_wait
 
 ENDINGS = {"caller": "You hung up.", "agent": "The agent hung up.", "problem": "The call broke off."}
 
@@ -59,9 +60,7 @@ class TerminalPhone:
                 async for event in events:
                     await self._take_in(event)
         finally:
-            if self._typing is not None:
-                self._typing.cancel()
-                await asyncio.wait({self._typing})
+            await cancel_and_wait(self._typing)
         return 1 if self._failed else 0
 
     async def _take_in(self, event: Event) -> None:

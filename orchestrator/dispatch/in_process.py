@@ -16,6 +16,7 @@ from orchestrator.dispatch.submission import StoreDispatcher
 from orchestrator.errors import StoreUnavailable
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns.abandoned import Left, end_abandoned_calls, patience
 from orchestrator.turns.call_limits import api_share
 from orchestrator.turns.memory_store import InMemoryTurnStore
@@ -69,15 +70,10 @@ class InProcessDispatcher(StoreDispatcher):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._cleaner is not None:
-            self._cleaner.cancel()
-            await asyncio.wait({self._cleaner})
+        await cancel_and_wait(self._cleaner)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._drain_seconds)
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=5)
+        await cancel_and_wait(*self._tasks, seconds=5)
 
     async def run_locally(self, state: ConversationState) -> None:
         """Do nothing: every call runs here."""

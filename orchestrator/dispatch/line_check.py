@@ -14,6 +14,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.redis.audience import is_heard
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.errors import store_errors
+from orchestrator.tasks import BackgroundTasks
 from orchestrator.turns.messages import LineAnswer, LineQuestion, line_answer_message, line_question_message
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class LineCheck:
         self._redis = redis
         self._breaker = breaker
         self._awaited: dict[tuple[str, str], list[asyncio.Future[bool]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
 
     async def ask(self, channel: str, call_sid: str) -> bool:
         """Whether the ingress that listens on `channel` has a socket of the call that answers. Never raises."""
@@ -60,16 +61,11 @@ class LineCheck:
                 if not answered.done():
                     answered.set_result(message.is_answering)
             return
-        task = asyncio.create_task(self._answer(message), name=f"check the line of {message.call_sid}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._answer(message), f"check the line of {message.call_sid}")
 
     async def close(self) -> None:
         """Answer no more."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=2)
+        await self._tasks.close()
 
     async def _answer(self, question: LineQuestion) -> None:
         answer = LineAnswer(question.call_sid, self.channel, await self.is_answering(question.call_sid))

@@ -15,6 +15,7 @@ from orchestrator.dispatch.submission import StoreDispatcher
 from orchestrator.dispatch.takeover import TakeOver
 from orchestrator.errors import CallEnded, CallRefused, StoreUnavailable, UnknownCall
 from orchestrator.redis.subscription import Subscription
+from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns.messages import GivenUp, LineAnswer, LineQuestion, TakenOver, ToIngress, read_to_ingress
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.store import Found, Waiting
@@ -49,7 +50,7 @@ class QueuedDispatcher(StoreDispatcher):
         await self._stack.enter_async_context(self._subscription)
         self._stack.push_async_callback(self.takeover.close)
         looking = asyncio.create_task(self._look_for_missed(), name="look for missed replies")
-        self._stack.push_async_callback(_stop, looking)
+        self._stack.push_async_callback(cancel_and_wait, looking)
         return self
 
     async def __aexit__(
@@ -118,8 +119,3 @@ class QueuedDispatcher(StoreDispatcher):
             return
         if result is not None:
             pending.settle(result)
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task}, timeout=2)

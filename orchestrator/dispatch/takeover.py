@@ -22,6 +22,7 @@ from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript
+from orchestrator.tasks import BackgroundTasks
 from orchestrator.turns.messages import GivenUp, TakenOver, given_up_message, taken_over_message
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class TakeOver:
         self._awaited: dict[str, set[str]] = {}
         self._kept: set[str] = set()
         self._answered = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
 
     async def take_over(self, call_sid: str, claim: LineClaim) -> None:
         """Return when no ingress that came before has the call any more, as far as can be known.
@@ -75,16 +76,11 @@ class TakeOver:
             answered, self._answered = self._answered, asyncio.Event()
             answered.set()
             return
-        task = asyncio.create_task(self._give_up(message), name=f"give up {message.call_sid}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._give_up(message), f"give up {message.call_sid}")
 
     async def close(self) -> None:
         """Answer no more."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=2)
+        await self._tasks.close()
 
     async def _claimed_before(self, call_sid: str) -> set[str]:
         """Claim the line, in one step with learning who has claimed it or listens already."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from orchestrator.load.callers import Caller
 from orchestrator.load.ledger import Ledger
+from orchestrator.tasks import cancel_and_wait
 
 HANG_UP_SECONDS = 10.0
 
@@ -71,9 +72,7 @@ class Campaign:
         await asyncio.wait({stopping, ending}, return_when=asyncio.FIRST_COMPLETED)
         if not ending.done():
             await asyncio.wait({ending}, timeout=HANG_UP_SECONDS)
-        stopping.cancel()
-        ending.cancel()
-        await asyncio.wait({stopping, ending})
+        await cancel_and_wait(stopping, ending)
 
 
 async def _all(calls: set[asyncio.Task[None]]) -> None:

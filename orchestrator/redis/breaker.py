@@ -9,6 +9,7 @@ from types import TracebackType
 
 from orchestrator.errors import StoreDamaged, StoreFull, StoreUnavailable, StoreUnconfirmed
 from orchestrator.redis.errors import explain
+from orchestrator.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
@@ -72,9 +73,7 @@ class Breaker:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait({self._watch}, timeout=PROBE_SECONDS)
+        await cancel_and_wait(self._watch, seconds=PROBE_SECONDS)
 
     @contextmanager
     def guard(self) -> Iterator[None]:

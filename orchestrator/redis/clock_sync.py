@@ -13,6 +13,7 @@ from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript
+from orchestrator.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +62,7 @@ class ClockSync:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._task.cancel()
-        await asyncio.wait({self._task}, timeout=RETRY_SECONDS)
+        await cancel_and_wait(self._task, seconds=RETRY_SECONDS)
 
     async def _keep(self, was_read: bool) -> None:
         while True:

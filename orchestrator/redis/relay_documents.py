@@ -19,6 +19,7 @@ from orchestrator.relay_documents import (
     MemoryRelayDocuments,
     Standing,
 )
+from orchestrator.tasks import cancel_and_wait
 
 ANSWER_SECONDS = 1.0
 """Longer nobody who calls is kept waiting for it."""
@@ -78,10 +79,7 @@ class RedisRelayDocuments:
 
     async def close(self) -> None:
         """Tell the others no more."""
-        for task in self._tasks.values():
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=1)
+        await cancel_and_wait(*self._tasks.values(), seconds=1)
 
     async def _entered(self, call_sid: str, number: int, holder: str, made_at: str, instead_of: str) -> Entry:
         args = [number, holder, made_at, round(TICKET_SECONDS * 1000), instead_of, LIFE_SECONDS * 1000]

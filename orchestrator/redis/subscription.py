@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from orchestrator import faults
 from orchestrator.redis.cluster import ClusterPool
+from orchestrator.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +57,7 @@ class Subscription:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=2)
+        await cancel_and_wait(self._task)
 
     async def _listen_for_ever(self) -> None:
         gap = False

@@ -25,6 +25,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.redis.slots import SLOTS
+from orchestrator.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
@@ -102,9 +103,7 @@ class Topology:
 
     async def aclose(self) -> None:
         """Ask no more."""
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.wait({self._asking})
+        await cancel_and_wait(self._asking)
 
     def _begin_refresh(self) -> "asyncio.Task[None]":
         if self._asking is None or self._asking.done():

@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import StoreUnavailable
 from orchestrator.retrying import until_deadline
+from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.running import RunningTurn, Stop
 from orchestrator.turns.store import Claim, Commit, TurnStore
@@ -41,8 +42,7 @@ class PatientStore:
         waited: set[asyncio.Future[Any]] = {confirming, running.stopped}
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if running.stopped.done():
-            confirming.cancel()
-            await asyncio.wait({confirming})
+            await cancel_and_wait(confirming)
             return running.stopped.result()
         try:
             return None if confirming.result() else Stop("lost")

@@ -13,6 +13,7 @@ from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import AgentProcessLost, UnreadableState
+from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns import bounds
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.isolation import MOST_ATTEMPTS, MOST_ATTEMPTS_APART, lane_of
@@ -221,8 +222,7 @@ class TurnRunner:
                 return "failed"
             return "replied"
         finally:
-            listening.cancel()
-            await asyncio.wait({listening}, timeout=2)
+            await cancel_and_wait(listening)
             await agent_run.aclose()
             if speaker is not None:
                 await speaker.close()

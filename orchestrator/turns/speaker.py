@@ -5,6 +5,7 @@ import logging
 
 from orchestrator.conversation.actions import inline_actions
 from orchestrator.errors import StoreUnavailable
+from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns.messages import Piece
 from orchestrator.turns.running import RunningTurn
 from orchestrator.turns.store import TurnStore
@@ -27,8 +28,7 @@ class Speaker:
 
     async def close(self) -> None:
         """Stop; text that was not sent yet travels with the result."""
-        self._task.cancel()
-        await asyncio.wait({self._task}, timeout=1)
+        await cancel_and_wait(self._task, seconds=1)
 
     async def _speak(self) -> None:
         claim, reply, sent, done = self._running.claim, self._running.reply, 0, 0

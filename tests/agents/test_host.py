@@ -19,6 +19,7 @@ from orchestrator.conversation.actions import HangUp
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import AgentsStuck, BadReply
+from orchestrator.tasks import cancel_and_wait
 
 TURN = Turn(turn_id="1", call_sid="CA1", kind="speech", text="hello")
 PATIENCE_SECONDS = 60
@@ -254,8 +255,7 @@ async def test_what_a_stopped_agent_had_changed_is_there_to_be_kept(
     if is_waiting:
         waiting = asyncio.ensure_future(anext(run))  # type: ignore[arg-type]
         await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.wait({waiting})
+        await cancel_and_wait(waiting)
     await run.aclose()
     kept = run.state_when_stopped
     assert (kept.phase, kept.slots) == ("asked", {"seen": ["before"]})

@@ -19,6 +19,7 @@ from orchestrator.dispatch.opening import open_runtime
 from orchestrator.redis import keys
 from orchestrator.redis.scripts import lua
 from orchestrator.settings import Settings
+from orchestrator.tasks import cancel_and_wait
 
 pytestmark = pytest.mark.processes
 
@@ -60,8 +61,7 @@ async def monitored(server: RedisServer) -> AsyncIterator[Counter[str]]:
             monitor.seen.clear()
             yield monitor.seen
         finally:
-            watching.cancel()
-            await asyncio.wait({watching})
+            await cancel_and_wait(watching)
 
 
 async def _noticed(probe: Redis, monitor: Monitor) -> bool:

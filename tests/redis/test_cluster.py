@@ -20,6 +20,7 @@ from orchestrator.redis.errors import explain, store_errors
 from orchestrator.redis.subscription import Subscription
 from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.settings import Settings
+from orchestrator.tasks import cancel_and_wait
 
 KEYS = [f"voiceagent:test:{number}" for number in range(40)]
 BOTH = """redis.call('SET', KEYS[1], ARGV[1], 'EX', 60)
@@ -149,8 +150,7 @@ async def test_who_is_cancelled_leaves_no_answer_to_the_next(client: Redis) -> N
         pipe.eval("local t = 0 for i = 1, 3000000 do t = t + i end return t", 1, KEYS[0])
         slow = asyncio.ensure_future(pipe.execute())
         await asyncio.sleep(0)
-        slow.cancel()
-        await asyncio.wait({slow})
+        await cancel_and_wait(slow)
     for key in KEYS:
         assert await client.get(key) == key.encode()
 

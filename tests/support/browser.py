@@ -16,6 +16,8 @@ from support.servers import die_with_parent
 from support.waiting import wait_until
 from websockets.asyncio.client import ClientConnection, connect
 
+from orchestrator.tasks import cancel_and_wait
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 AXE = Path(str(files("axe_core_python") / "axe.min.js"))
 FLAGS = (
@@ -142,8 +144,7 @@ async def open_browser() -> AsyncIterator[Browser]:
                 await browser.begin()
                 yield browser
             finally:
-                listening.cancel()
-                await asyncio.wait({listening})
+                await cancel_and_wait(listening)
     finally:
         process.kill()
         await process.wait()

@@ -14,6 +14,8 @@ from support.program import Program, clean_environment
 from support.proxy import ProxyProcess
 from support.servers import RedisServer, free_port
 
+from orchestrator.tasks import cancel_and_wait
+
 TESTS = Path(__file__).parents[1]
 PUBLIC_URL = "https://calls.example"
 TOKEN = "token-of-the-tests"
@@ -137,9 +139,7 @@ class Deployment:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait({self._watch})
+        await cancel_and_wait(self._watch)
         for member in self.members:
             member.signal(signal.SIGKILL)
             member.running.process.wait()

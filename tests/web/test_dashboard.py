@@ -14,6 +14,7 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis.vitals import Vitals
+from orchestrator.tasks import cancel_and_wait
 from web.dashboard.board import MOST_CALLS
 from web.dashboard.figures import LatestTurns, chosen, percentile, summary, waiting
 from web.dashboard.staff import REMEMBERED_SECONDS, Staff, concern
@@ -208,8 +209,7 @@ async def test_a_turn_is_told_while_it_is_answered_as_one_that_waits_and_as_it_g
 
         await wait_until(has_spoken, "the first words are told")
         assert (await look(ingress))["waiting"] == {"count": 0, "seconds": None}
-        asking.cancel()
-        await asyncio.wait({asking})
+        await cancel_and_wait(asking)
 
 
 async def test_a_failed_turn_has_a_reason_that_quotes_nobody(start_ingress):

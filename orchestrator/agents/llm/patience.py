@@ -25,6 +25,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from orchestrator.agents.llm.unicode import Surrogates
 from orchestrator.agents.spoken_text import SpeechFilter, UntaggedThoughts
 from orchestrator.errors import ModelFailed
+from orchestrator.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
@@ -146,10 +147,7 @@ class Contest:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks = {candidate.task for candidate in self._asked}
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+        await cancel_and_wait(*(candidate.task for candidate in self._asked), seconds=CLOSE_SECONDS)
 
     def call_next(self) -> None:
         """Ask the next model too, if there is one."""

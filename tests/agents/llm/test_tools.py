@@ -19,6 +19,7 @@ from orchestrator.agents.llm.tools import BOOKED
 from orchestrator.conversation.actions import HangUp, Transfer
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadAgent
+from orchestrator.tasks import cancel_and_wait
 
 Begin = Callable[..., Any]
 MODULE = '''
@@ -212,8 +213,7 @@ async def test_a_call_that_an_interruption_cut_off_is_shown_and_keeps_its_key(
     async with asyncio.timeout(20):
         while not shop.orders:
             await asyncio.sleep(0.01)
-    waiting.cancel()
-    await asyncio.wait({waiting})
+    await cancel_and_wait(waiting)
     await run.aclose()
     call.keep(turn, "", run.state_when_stopped, "interrupted")
     shop.let_go.set()

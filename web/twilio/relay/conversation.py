@@ -14,6 +14,7 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply
 from orchestrator.errors import CallEnded, CallRefused, StoreFull, StoreUnavailable, TurnRejected, UnknownCall
+from orchestrator.tasks import cancel_and_wait
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.relay import past
@@ -106,9 +107,7 @@ class Conversation:
         self._turns = deque((turn, again) for turn, again in self._turns if turn.kind != "silence")
         await self.mouth.close()
         await self._store_last_words()
-        if self._handing is not None:
-            self._handing.cancel()
-            await asyncio.wait({self._handing}, timeout=1)
+        await cancel_and_wait(self._handing, seconds=1)
         await self._handover.close()
 
     async def _store_last_words(self) -> None:
@@ -256,8 +255,7 @@ class Conversation:
                 fillers, pause = fillers + 1, self._ingress.timeouts.wait
             return task.result()
         finally:
-            task.cancel()
-            await asyncio.wait({task}, timeout=1)
+            await cancel_and_wait(task, seconds=1)
 
     @property
     def _patience(self) -> float:

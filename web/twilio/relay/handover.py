@@ -18,6 +18,7 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import Dispatcher, LineClaim, PendingReply
 from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed, TurnRejected, UnknownCall
 from orchestrator.retrying import until_deadline, while_away
+from orchestrator.tasks import cancel_and_wait
 from web.ingress import Ingress
 
 logger = logging.getLogger(__name__)
@@ -136,9 +137,7 @@ class Handover:
 
     async def close(self) -> None:
         """End what goes on in the background."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait({self._looking}, timeout=1)
+        await cancel_and_wait(self._looking, seconds=1)
 
     async def _claim_line(self) -> None:
         take_over = self._dispatcher.take_over

@@ -15,6 +15,7 @@ from orchestrator.clock import utc_now
 from orchestrator.conversation.silence import LAST_CHANCE_SECONDS
 from orchestrator.errors import StateConflict, StoreUnavailable, UnreadableState
 from orchestrator.state.base import StateManagerBase
+from orchestrator.tasks import cancel_and_wait
 from web.twilio.relay.switchboard import Switchboard
 
 logger = logging.getLogger(__name__)
@@ -46,9 +47,7 @@ class KeepAlive:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=2)
+        await cancel_and_wait(self._task)
 
     async def _keep(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from orchestrator import faults
 from orchestrator.conversation.actions import Action, Gather, HangUp, InlineAction, SetLanguage, SetSpeech, Transfer
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import PendingReply
+from orchestrator.tasks import cancel_and_wait
 from web.twilio.relay import outbound
 from web.twilio.relay.hearing import SpeakingClock
 from web.twilio.relay.line import Line, LineLost
@@ -145,9 +146,7 @@ class Mouth:
     async def close(self) -> None:
         """Fall silent."""
         self._speeches.clear()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=1)
+        await cancel_and_wait(self._task, seconds=1)
 
     @property
     def _waiting(self) -> list[Speech]:
@@ -239,9 +238,7 @@ class Mouth:
                 if not self._gives_way(speech) or isinstance(part, SetLanguage):  # which holds for all that follows
                     await self._perform(speech, part)
         finally:
-            if coming is not None:
-                coming.cancel()
-                await asyncio.wait({coming})
+            await cancel_and_wait(coming)
         return False
 
     async def _perform(self, speech: Speech, part: str | InlineAction) -> None:

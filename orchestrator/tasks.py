@@ -1,0 +1,37 @@
+"""Background tasks and their owners. Who starts a task also cancels it and waits for its end, up to a deadline."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+
+async def cancel_and_wait(*tasks: "asyncio.Future[Any] | None", seconds: float = 2.0) -> None:
+    """Cancel `tasks` and wait until all have ended, for at most `seconds` in total.
+
+    None stands for a task that was never started. Does not raise what the tasks raise.
+    """
+    running = [task for task in tasks if task is not None and not task.done()]
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running, timeout=seconds)
+
+
+class BackgroundTasks:
+    """Tasks that end by themselves and whose results nobody reads.
+
+    Keeps each until it has ended, because the event loop holds only a weak reference to a task.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run `work` in a task called `name`."""
+        task = asyncio.create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def close(self, seconds: float = 2.0) -> None:
+        """Cancel the tasks that still run and wait until they have ended, for at most `seconds`."""
+        await cancel_and_wait(*self._running, seconds=seconds)

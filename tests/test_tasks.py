@@ -1,0 +1,86 @@
+"""Cancelling tasks, and waiting for their end no longer than a deadline."""
+
+import asyncio
+
+from orchestrator.tasks import BackgroundTasks, cancel_and_wait
+
+
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_cancelled_task_has_ended_when_the_call_returns() -> None:
+    cleaned_up = []
+
+    async def work() -> None:
+        try:
+            await for_ever()
+        finally:
+            await asyncio.sleep(0)
+            cleaned_up.append(True)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    await cancel_and_wait(task)
+    assert task.cancelled()
+    assert cleaned_up == [True]
+
+
+async def test_tasks_that_have_ended_or_never_started_need_no_waiting() -> None:
+    done = asyncio.create_task(asyncio.sleep(0))
+    await done
+    cancelling = cancel_and_wait(None, done)
+    try:
+        cancelling.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it has waited")
+
+
+async def test_a_task_that_refuses_to_end_is_waited_for_until_the_deadline_alone() -> None:
+    may_end = asyncio.Event()
+
+    async def refuse() -> None:
+        while not may_end.is_set():
+            try:
+                await may_end.wait()
+            except asyncio.CancelledError:
+                continue
+
+    task = asyncio.create_task(refuse())
+    await asyncio.sleep(0)
+    await cancel_and_wait(task, seconds=0.01)
+    assert not task.done()
+    may_end.set()
+    await task
+
+
+async def test_what_a_task_raises_while_it_ends_is_not_raised_here() -> None:
+    async def fail() -> None:
+        try:
+            await for_ever()
+        finally:
+            raise ValueError("while ending")
+
+    task = asyncio.create_task(fail())
+    await asyncio.sleep(0)
+    await cancel_and_wait(task)
+    assert isinstance(task.exception(), ValueError)
+
+
+async def test_background_tasks_are_dropped_as_they_end_and_cancelled_on_close() -> None:
+    tasks, ended, begun = BackgroundTasks(), asyncio.Event(), asyncio.Event()
+
+    async def end_at_once() -> None:
+        ended.set()
+
+    async def stay() -> None:
+        begun.set()
+        await for_ever()
+
+    tasks.start(end_at_once(), "end at once")
+    tasks.start(stay(), "stay")
+    await ended.wait()
+    await begun.wait()
+    await tasks.close()
+    assert not {task.get_name() for task in asyncio.all_tasks()} & {"end at once", "stay"}
