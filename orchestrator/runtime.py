@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.errors import StoreUnavailable
-from orchestrator.receipts import MemoryReceipts, Receipts
+from orchestrator.idempotency.store import IdempotencyStore, MemoryIdempotencyStore
 from orchestrator.relay_documents import MemoryRelayDocuments, RelayDocuments
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
@@ -54,14 +54,14 @@ class Runtime:
         vitals = await read_vitals(self.redis, replica_wait(self.settings))
         return vitals if vitals.redis_ok else replace(vitals, degraded=True)
 
-    def receipts(self) -> Receipts:
-        """Receipts that all ingresses share, or those of this process when there is no Redis."""
+    def idempotency_store(self) -> IdempotencyStore:
+        """Return the idempotency records that all ingresses share, or those of this process where there is no Redis."""
         if self.redis is None:
-            return MemoryReceipts()
-        from orchestrator.redis.receipts import RedisReceipts
+            return MemoryIdempotencyStore()
+        from orchestrator.idempotency.redis import RedisIdempotencyStore
         from orchestrator.redis.replicas import replica_wait
 
-        return RedisReceipts(self.redis, replica_wait(self.settings))
+        return RedisIdempotencyStore(self.redis, replica_wait(self.settings))
 
     def seal_keys(self) -> "RedisSealKeys | None":
         """Where all ingresses share what they seal with; None when there is one process alone."""

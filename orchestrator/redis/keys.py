@@ -132,7 +132,7 @@ def worker_status(worker_id: str) -> str:
     return f"voiceagent:worker-status:{worker_id}"
 
 
-def receipt(key: str) -> str:
+def idempotency_record(key: str) -> str:
     """String: what became of the order with this idempotency key, as JSON. The key is a client's: it is hashed."""
     return f"voiceagent:receipt:{sha256(key.encode()).hexdigest()}"
 

@@ -65,8 +65,9 @@ FENCES = (
         inside=("*",),
         banned=("redis", "hiredis"),
         exempt=(
-            "workers/*", "orchestrator/dispatch/*", "orchestrator/redis/*", "orchestrator/state/redis/*",
-            "orchestrator/turns/redis/*", "orchestrator/runtime.py",  # for the type of the client alone
+            "workers/*", "orchestrator/dispatch/*", "orchestrator/redis/*",
+            "orchestrator/*/redis.py", "orchestrator/*/redis/*",  # the store of a domain package
+            "orchestrator/runtime.py",  # for the type of the client alone
             "orchestrator/doctor/inspection.py",  # measures the servers
         ),
     ),

@@ -15,9 +15,9 @@ from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnconfirmed
+from orchestrator.idempotency.redis import RedisIdempotencyStore
 from orchestrator.redis import replicas
 from orchestrator.redis.breaker import TRIPS_AFTER, Breaker
-from orchestrator.redis.receipts import RedisReceipts
 from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.redis.vitals import read_vitals
 from orchestrator.state.redis import RedisStateManager
@@ -296,12 +296,12 @@ async def test_health_is_degraded_while_replicas_are_away(store, hasty, pair) ->
 
 async def test_an_order_that_replicas_have_not_confirmed_may_be_given_again(store, hasty, pair) -> None:
     _, replica = pair
-    receipts = RedisReceipts(store.redis, store._scripts.replicas.wait)
-    assert await receipts.claim("taken", "f") is None
+    records = RedisIdempotencyStore(store.redis, store._scripts.replicas.wait)
+    assert await records.claim("taken", "f") is None
     replica.pause()
     for key in ("key", "taken"):
         with pytest.raises(StoreUnconfirmed):
-            await RedisReceipts(store.redis, hasty).claim(key, "f")
+            await RedisIdempotencyStore(store.redis, hasty).claim(key, "f")
     await resume(replica)
-    assert await receipts.claim("key", "f") is None
-    assert (await receipts.claim("taken", "f")).answer == ""
+    assert await records.claim("key", "f") is None
+    assert (await records.claim("taken", "f")).answer == ""

@@ -99,8 +99,8 @@ class Damage:
             return shard.job("foreign")
         if self.name == "worker_status":
             return keys.worker_status("stranger")
-        if self.name == "receipt":
-            return keys.receipt("order-1")
+        if self.name == "idempotency_record":
+            return keys.idempotency_record("order-1")
         if hasattr(shard, self.name):
             return str(getattr(shard, self.name))
         return str(getattr(keys, self.name.upper()))
@@ -116,7 +116,7 @@ class Damage:
 _OF_CALL = ("state", "inbox", "turns", "lease", "listeners")
 _OF_ALL = (
     "calls", "due", "queue", "wake", "rounds", "job", "foreign_job", "write_mark", "dead_letters", "workers",
-    "heartbeat", "worker_status", "receipt", "seal_keys",
+    "heartbeat", "worker_status", "idempotency_record", "seal_keys",
 )  # fmt: skip
 
 DAMAGES = [
@@ -128,7 +128,7 @@ DAMAGES = [
     )),
     *(Damage(name, f"a {kind}", write, False) for name in _OF_ALL for kind, write in TYPES.items()),
     Damage("rounds", "full of garbage", _rounds_of_garbage, False),
-    *(Damage(name, kind, write, False) for name in ("worker_status", "receipt") for kind, write in (
+    *(Damage(name, kind, write, False) for name in ("worker_status", "idempotency_record") for kind, write in (
         ("deep", _deep_json), ("odd", _odd_json),
     )),
 ]  # fmt: skip

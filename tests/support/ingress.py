@@ -20,8 +20,8 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.errors import VoiceAgentError
+from orchestrator.idempotency.store import MemoryIdempotencyStore
 from orchestrator.metrics import Metrics
-from orchestrator.receipts import MemoryReceipts
 from orchestrator.relay_documents import MemoryRelayDocuments, RelayDocuments
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
@@ -108,8 +108,8 @@ class LocalRuntime:
     def seal_keys(self) -> None:
         return None
 
-    def receipts(self) -> MemoryReceipts:
-        return MemoryReceipts()
+    def idempotency_store(self) -> MemoryIdempotencyStore:
+        return MemoryIdempotencyStore()
 
     async def watch(self) -> None:
         return None

@@ -20,9 +20,9 @@ from twilio.request_validator import RequestValidator
 from orchestrator.clock import utc_now
 from orchestrator.conversation.silence import seconds_open
 from orchestrator.conversation.state import EndRecord
-from orchestrator.receipts import MemoryReceipts, Receipt
+from orchestrator.idempotency.redis import RedisIdempotencyStore
+from orchestrator.idempotency.store import IdempotencyRecord, MemoryIdempotencyStore
 from orchestrator.redis import keys
-from orchestrator.redis.receipts import RedisReceipts
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.turns.abandoned import is_abandoned
 from web.outbound.beginning import begin
@@ -376,7 +376,7 @@ async def test_one_key_does_not_take_every_line_from_those_who_call(api, setting
         assert "Hello!" in response.text
 
 
-async def test_a_repeated_order_gets_its_receipt_when_all_lines_are_busy(api):
+async def test_a_repeated_order_gets_its_answer_when_all_lines_are_busy(api):
     async with placing(api, max_active_calls=1) as ingress:
         call_sid = await placed(ingress, "k1")
         again = await order(ingress, "k1")
@@ -477,31 +477,31 @@ async def test_a_text_conversation_is_none_of_the_providers_business(api):
 
 
 @pytest.fixture(params=["memory", "redis"])
-def receipts(request: pytest.FixtureRequest):
+def stores(request: pytest.FixtureRequest):
     if request.param == "memory":
-        one = MemoryReceipts()
+        one = MemoryIdempotencyStore()
         return one, one
     client: Redis = request.getfixturevalue("redis_client")
-    return RedisReceipts(client), RedisReceipts(client)
+    return RedisIdempotencyStore(client), RedisIdempotencyStore(client)
 
 
-async def test_a_receipt_is_one_for_all_ingresses(receipts):
-    here, there = receipts
+async def test_a_record_is_one_for_all_ingresses(stores):
+    here, there = stores
     assert await here.claim("key", "f1") is None
-    assert await there.claim("key", "f2") == Receipt("f1", "")
-    await here.keep("key", Receipt("f1", "CA1"))
-    assert await there.claim("key", "f1") == Receipt("f1", "CA1")
-    await there.drop("key")
+    assert await there.claim("key", "f2") == IdempotencyRecord("f1", "")
+    await here.complete("key", IdempotencyRecord("f1", "CA1"))
+    assert await there.claim("key", "f1") == IdempotencyRecord("f1", "CA1")
+    await there.release("key")
     assert await here.claim("key", "f2") is None
 
 
-async def test_of_many_who_claim_at_once_one_wins(receipts):
-    here, there = receipts
+async def test_of_many_who_claim_at_once_one_wins(stores):
+    here, there = stores
     claims = await asyncio.gather(*((here, there)[n % 2].claim("key", "f") for n in range(20)))
     assert claims.count(None) == 1
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", '{"answer": 7}', "null"])
-async def test_a_receipt_that_cannot_be_read_is_one_of_an_unknown_outcome(redis_client, text):
-    await redis_client.set(keys.receipt("key"), text, ex=60)
-    assert await RedisReceipts(redis_client).claim("key", "f1") == Receipt("f1")
+async def test_a_record_that_cannot_be_read_is_one_of_an_unknown_outcome(redis_client, text):
+    await redis_client.set(keys.idempotency_record("key"), text, ex=60)
+    assert await RedisIdempotencyStore(redis_client).claim("key", "f1") == IdempotencyRecord("f1")

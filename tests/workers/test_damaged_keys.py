@@ -22,10 +22,10 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.errors import UnreadableState
 from orchestrator.health import report
+from orchestrator.idempotency.redis import RedisIdempotencyStore
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.connections import connect
-from orchestrator.redis.receipts import RedisReceipts
 from orchestrator.redis.roster import read_roster
 from orchestrator.redis.vitals import read_vitals
 from orchestrator.settings import Settings
@@ -132,9 +132,9 @@ async def test_a_damaged_key_harms_its_own_call_at_most(
     await states.cleanup_expired()
     json.dumps(await read_roster(redis), allow_nan=False, ensure_ascii=False).encode()
     await RedisDeadLetters(redis).all()
-    receipts = RedisReceipts(redis)
-    await receipts.claim("order-1", "same")
-    await receipts.drop("order-1")
+    records = RedisIdempotencyStore(redis)
+    await records.claim("order-1", "same")
+    await records.release("order-1")
     assert await dispatcher.waiting(bad) == []
 
     async def is_well() -> bool:

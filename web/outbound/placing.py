@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from orchestrator.dial_allow import dial_prefixes, objection
 from orchestrator.errors import StoreUnavailable, VoiceAgentError
-from orchestrator.receipts import Receipt, Receipts
+from orchestrator.idempotency.store import IdempotencyRecord, IdempotencyStore
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.call_limits import CallLimits
@@ -32,11 +32,11 @@ UNKNOWN = (
 
 @dataclass(frozen=True)
 class Outbound:
-    """Places calls. `line` goes to the provider; `receipts` and `states` are shared by all ingresses."""
+    """Places calls. `line` goes to the provider; `idempotency` and `states` are shared by all ingresses."""
 
     settings: Settings
     line: ProviderLine
-    receipts: Receipts
+    idempotency: IdempotencyStore
     seal: Seal = field(repr=False)
     states: StateManagerBase
     room: Room
@@ -52,34 +52,35 @@ class Outbound:
         """The call, and whether it had been placed before under this `key`. Raises `ProviderError`, `CallRefused` or
         `StoreUnavailable`.
 
-        A receipt is looked for first: who repeats an order gets it, whatever would be said of a new order.
+        A recorded outcome comes first: a repeated order gets it, even when a new order would be refused.
         """
         if key is None:
             return await self._place(order), False
-        there = await self.receipts.claim(key, order.fingerprint)
+        there = await self.idempotency.claim(key, order.fingerprint)
         if there is not None:
             return _replayed(there, order), True
         try:
             placed = await self._place(order)
         except ProviderError as error:
             if not error.is_unknown:
-                await self._drop(key)
+                await self._release(key)
             raise
         except VoiceAgentError:  # nobody has been asked
-            await self._drop(key)
+            await self._release(key)
             raise
         try:
-            await self.receipts.keep(key, Receipt(order.fingerprint, json.dumps([placed.call_sid, placed.status])))
+            answer = json.dumps([placed.call_sid, placed.status])
+            await self.idempotency.complete(key, IdempotencyRecord(order.fingerprint, answer))
         except StoreUnavailable:  # the claim stays: a retry is told that nobody knows, and no second call is placed
             logger.warning(
-                "The receipt of an outbound call was lost",
+                "The outcome of an outbound call could not be recorded; a repeated order gets 409",
                 extra={"action": "outbound.idempotency_write_failed", "call_sid": placed.call_sid},
             )
         return placed, False
 
-    async def _drop(self, key: str) -> None:
+    async def _release(self, key: str) -> None:
         with contextlib.suppress(StoreUnavailable):  # what is wrong already is what the client must know
-            await self.receipts.drop(key)
+            await self.idempotency.release(key)
 
     async def _place(self, order: Order) -> Placed:
         self.check_ready()
@@ -124,12 +125,12 @@ class Outbound:
         return self.seal.wrap(errand.model_dump_json().encode())
 
 
-def _replayed(receipt: Receipt, order: Order) -> Placed:
-    if receipt.fingerprint != order.fingerprint:
+def _replayed(record: IdempotencyRecord, order: Order) -> Placed:
+    if record.fingerprint != order.fingerprint:
         raise ProviderError("This Idempotency-Key was used for another order. Use a new one.", 422)
-    if not receipt.answer:
+    if not record.answer:
         raise ProviderError(UNKNOWN, 409)
-    call_sid, status, *_ = json.loads(receipt.answer)  # a newer version may have written more
+    call_sid, status, *_ = json.loads(record.answer)  # a newer version may have written more
     return Placed(call_sid, status)
 
 
@@ -137,4 +138,4 @@ def outbound(ingress: Ingress, line: ProviderLine) -> Outbound:
     """Return what places the calls of an ingress."""
     settings, runtime = ingress.settings, ingress.runtime
     room = Room(runtime.states, CallLimits.of(settings).for_api)
-    return Outbound(settings, line, runtime.receipts(), ingress.seal, runtime.states, room)
+    return Outbound(settings, line, runtime.idempotency_store(), ingress.seal, runtime.states, room)

@@ -1,0 +1,1 @@
+"""Orders with an `Idempotency-Key`: carried out once, and answered the same way each time."""

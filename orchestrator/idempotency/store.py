@@ -1,0 +1,64 @@
+"""What is recorded of an order with an `Idempotency-Key`: the same key gets the same answer, from any ingress."""
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+RECORD_SECONDS = 24 * 3600
+"""How long a record is kept after its key was claimed, or completed in Redis."""
+MOST_IN_MEMORY = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyRecord:
+    """The outcome of an order. `fingerprint` identifies the order's content, so that another order under the same key
+    is recognised. `answer` is "" while the outcome is unknown."""
+
+    fingerprint: str
+    answer: str = ""
+
+
+class IdempotencyStore(Protocol):
+    """Keeps records for a day. Every method raises `StoreUnavailable`."""
+
+    async def claim(self, key: str, fingerprint: str) -> IdempotencyRecord | None:
+        """Claim the key. Return None if the order is the caller's to carry out, else the record of the earlier one."""
+
+    async def complete(self, key: str, record: IdempotencyRecord) -> None:
+        """Record the outcome of the order that claimed the key."""
+
+    async def release(self, key: str) -> None:
+        """Free the key: its order was not carried out."""
+
+
+class MemoryIdempotencyStore:
+    """Records of one process."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, tuple[float, IdempotencyRecord]] = {}
+
+    async def claim(self, key: str, fingerprint: str) -> IdempotencyRecord | None:
+        """See `IdempotencyStore`."""
+        self._remove_old()
+        if found := self._records.get(key):
+            return found[1]
+        self._records[key] = (time.monotonic(), IdempotencyRecord(fingerprint))
+        return None
+
+    async def complete(self, key: str, record: IdempotencyRecord) -> None:
+        """See `IdempotencyStore`."""
+        claimed_at, _ = self._records.get(key, (time.monotonic(), record))
+        self._records[key] = (claimed_at, record)
+
+    async def release(self, key: str) -> None:
+        """See `IdempotencyStore`."""
+        self._records.pop(key, None)
+
+    def _remove_old(self) -> None:
+        """Remove expired records, and the oldest while there are too many. The dict is in the order of the claims."""
+        limit = time.monotonic() - RECORD_SECONDS
+        while self._records:
+            key = next(iter(self._records))
+            if len(self._records) < MOST_IN_MEMORY and self._records[key][0] >= limit:
+                return
+            del self._records[key]
