@@ -20,6 +20,8 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
+pytest_plugins = ["support.cluster_fixtures"]
+
 PRODUCT_KEYS = ("voiceagent:*", "{voiceagent:*", "arq:*:wake")
 
 

@@ -36,20 +36,12 @@ async def answer(turn, state):
 """
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[ClusterTopology]:
-    with ClusterTopology() as topology:
-        yield topology
-
-
 @pytest.fixture(params=["one server", "cluster"])
 def redis_url(request: pytest.FixtureRequest, redis_server: RedisServer) -> str:
     if request.param == "one server":
         redis_server.client().flushall()
         return redis_server.url
-    cluster = request.getfixturevalue("cluster")
-    for node in cluster.nodes:
-        cluster.ask(node, "FLUSHALL")
+    cluster: ClusterTopology = request.getfixturevalue("cluster")
     return cluster.url
 
 

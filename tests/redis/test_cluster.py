@@ -1,7 +1,7 @@
 """A Redis Cluster through the ordinary client: slots that move, masters that die, seeds that are away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,21 +28,10 @@ redis.call('SET', KEYS[2], ARGV[1], 'EX', 60)
 return redis.call('GET', KEYS[1])"""
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[ClusterTopology]:
-    """Three masters that nobody hurts; slots may be moved."""
-    with ClusterTopology() as topology:
-        yield topology
-
-
 @pytest.fixture
-async def client(cluster: ClusterTopology) -> AsyncIterator[Redis]:
-    """A client as the product makes it; the cluster is empty."""
-    for node in cluster.nodes:
-        cluster.ask(node, "FLUSHALL")
-    redis = connect(Settings(redis_url=cluster.url))
-    yield redis
-    await redis.aclose()
+def client(cluster_client: Redis) -> Redis:
+    """A client of the cluster that tests share."""
+    return cluster_client
 
 
 @pytest.fixture

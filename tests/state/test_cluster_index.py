@@ -1,7 +1,5 @@
 """The index of active calls in a cluster: it lies apart from the states, and is right all the same."""
 
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
 from redis.asyncio import Redis
 from support.cluster import ClusterTopology
@@ -15,19 +13,10 @@ from orchestrator.state.redis import RedisStateManager
 CALLS = [f"CA{number}" for number in range(60)]
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[ClusterTopology]:
-    with ClusterTopology() as topology:
-        yield topology
-
-
 @pytest.fixture
-async def client(cluster: ClusterTopology) -> AsyncIterator[Redis]:
-    for node in cluster.nodes:
-        cluster.ask(node, "FLUSHALL")
-    redis = connect(Settings(redis_url=cluster.url))
-    yield redis
-    await redis.aclose()
+def client(cluster_client: Redis) -> Redis:
+    """A client of the cluster that tests share."""
+    return cluster_client
 
 
 @pytest.fixture

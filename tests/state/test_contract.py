@@ -1,10 +1,7 @@
 """Every state manager of the product keeps the one contract."""
 
-from collections.abc import Iterator
-
 import pytest
 from redis.asyncio import Redis
-from support.cluster import ClusterTopology
 
 from orchestrator.redis import keys
 from orchestrator.redis.connections import connect
@@ -62,20 +59,12 @@ class TestRedisStateManager(StateManagerContract):
         await expire_in_redis(self.client, call_sid)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[ClusterTopology]:
-    with ClusterTopology(replicas=1) as topology:
-        yield topology
-
-
 @pytest.mark.parametrize("wait", [None, ReplicaWait(1, 1000)], ids=["at once", "with replicas"])
 @pytest.mark.parametrize("decodes", [True, False], ids=["decoding", "bytes"])
 class TestClusterStateManager(StateManagerContract):
     @pytest.fixture
-    async def manager(self, cluster, decodes, wait):
-        for node in cluster.master_nodes():
-            cluster.ask(node, "FLUSHALL")
-        self.client = connect(Settings(redis_url=cluster.url), decode_responses=decodes)
+    async def manager(self, replicated_cluster, decodes, wait):
+        self.client = connect(Settings(redis_url=replicated_cluster.url), decode_responses=decodes)
         yield RedisStateManager(self.client, TTL, wait=wait)
         await self.client.aclose()
 

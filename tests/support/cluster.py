@@ -63,6 +63,11 @@ class ClusterTopology:
         view = self._view(self._running()[0])
         return [self._by_port(port) for port in sorted({masters[0] for _, _, *masters in view})]
 
+    def flush(self) -> None:
+        """Empty all masters."""
+        for node in self.master_nodes():
+            self.ask(node, "FLUSHALL")
+
     def is_whole(self) -> bool:
         """Whether all nodes run, agree who serves what, and each master has its replicas in touch."""
         try:

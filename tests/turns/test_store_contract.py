@@ -1,11 +1,9 @@
 """Every turn store of the product keeps the one contract."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from redis.asyncio import Redis
-from support.cluster import ClusterTopology
 
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.errors import CallEnded
@@ -71,21 +69,12 @@ class TestSplitTurnStore(TestRedisTurnStore):
         return RedisTurnStore(store.redis, ttl_seconds=TTL, max_active_calls=most, shards=keys.SHARDS)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[ClusterTopology]:
-    with ClusterTopology(replicas=1) as topology:
-        yield topology
-
-
 @pytest.mark.parametrize("wait", [None, ReplicaWait(1, 1000)], ids=["at once", "with replicas"])
 class TestTurnStoreInACluster(TestRedisTurnStore):
     @pytest.fixture
-    async def redis_client(self, cluster):
-        for node in cluster.master_nodes():
-            cluster.ask(node, "FLUSHALL")
-        client = connect(Settings(redis_url=cluster.url))
-        yield client
-        await client.aclose()
+    async def redis_client(self, replicated_cluster):
+        async with connect(Settings(redis_url=replicated_cluster.url)) as client:
+            yield client
 
     @pytest.fixture
     def store(self, redis_client, wait):
