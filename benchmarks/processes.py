@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.samples import Run
-from orchestrator.cli import leash
+from orchestrator.cli import die_with_parent
 from orchestrator.settings import Settings
 
 REPOSITORY = Path(__file__).parents[1]
@@ -117,7 +117,7 @@ class Stage:
         """A program for as long as the block lasts."""
         output, path = tempfile.mkstemp(prefix=f"{name}-", dir=self._directory.name)
         if sys.platform == "linux":
-            command = [sys.executable, "-IS", leash.__file__, str(os.getpid()), *command]
+            command = [sys.executable, "-IS", die_with_parent.__file__, str(os.getpid()), *command]
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,

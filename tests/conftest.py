@@ -74,6 +74,6 @@ def every_key_expires(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     client = request.getfixturevalue("redis_server").client()
     keys = {key for pattern in PRODUCT_KEYS for key in client.scan_iter(match=pattern, count=1000)}
-    immortal = sorted(key for key in keys if client.ttl(key) == -1)
+    without_ttl = sorted(key for key in keys if client.ttl(key) == -1)
     client.close()
-    assert not immortal, f"keys without a time to live: {immortal}"
+    assert not without_ttl, f"keys without a time to live: {without_ttl}"

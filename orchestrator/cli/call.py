@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make the call. 0 when it ended well, 1 when it failed."""
     from orchestrator.cli.terminal_phone import TerminalPhone
-    from orchestrator.provider_simulator import PATIENT, CallIdentity, Pace, PhoneLine
+    from orchestrator.provider_simulator import PATIENT, CallIdentity, PhoneLine, PlaybackSpeed
 
     settings = load_settings()
     url = server_url(args.url, settings)
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         identity=identity,
         public_url=args.public_url or public_url_of(url, settings),
         retry=PATIENT,
-        pace=Pace(
+        speed=PlaybackSpeed(
             characters_per_second=_characters_per_second(args.pace) or None,
             timeouts=args.timeouts and sys.stdin.isatty(),
         ),

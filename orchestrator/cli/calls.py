@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from orchestrator.cli.call import server_url
-from orchestrator.cli.paint import Paint
+from orchestrator.cli.colors import Colors
 from orchestrator.cli.transcript import Transcript, printable
 from orchestrator.clock import utc_now
 from orchestrator.conversation.state import ConversationState
@@ -42,17 +42,17 @@ def run(args: argparse.Namespace) -> int:
         call_sid, url = None, call_sid
     key = settings.api_key.get_secret_value() if settings.api_key else None
     server = server_url(url, settings)
-    paint = Paint(sys.stdout)
+    colors = Colors(sys.stdout)
     if call_sid:
         found = _get(f"{server}/calls/{quote(call_sid, safe='')}", key)
-        lines = Transcript(ConversationState.model_validate_json(found.content), paint).lines()
+        lines = Transcript(ConversationState.model_validate_json(found.content), colors).lines()
     else:
-        lines = table(_get(f"{server}/calls?limit={LIMIT}", key).json(), paint)
+        lines = table(_get(f"{server}/calls?limit={LIMIT}", key).json(), colors)
     print(*lines, sep="\n")
     return 0
 
 
-def table(listing: dict[str, Any], paint: Paint) -> list[str]:
+def table(listing: dict[str, Any], colors: Colors) -> list[str]:
     """The live calls as lines, newest first as the server gives them."""
     if not listing["calls"]:
         return ["No live calls. Make one with `voiceagent call`."]
@@ -62,7 +62,7 @@ def table(listing: dict[str, Any], paint: Paint) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
     more = listing["count"] - len(listing["calls"])
-    return [paint(heading, "dim"), *lines, *([f"… and {more} more"] if more > 0 else [])]
+    return [colors(heading, "dim"), *lines, *([f"… and {more} more"] if more > 0 else [])]
 
 
 def _row(call: dict[str, Any]) -> tuple[str, ...]:

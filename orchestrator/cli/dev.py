@@ -12,10 +12,10 @@ import socket
 import sys
 from contextlib import suppress
 
+from orchestrator.cli.colors import Colors
 from orchestrator.cli.embedded import EmbeddedServer, readable
 from orchestrator.cli.numbers import count, port
 from orchestrator.cli.output import Output
-from orchestrator.cli.paint import Paint
 from orchestrator.cli.program import Program
 from orchestrator.cli.supervisor import Stage, Supervisor
 from orchestrator.errors import VoiceAgentError
@@ -50,7 +50,7 @@ class Development:
         self._settings = settings
         self._workers = workers
         self._port = settings.port
-        self._paint = Paint(sys.stdout)
+        self._colors = Colors(sys.stdout)
         self._output = Output(sys.stdout)
         given = settings.model_fields_set
         self._in_memory = "use_redis" in given and not settings.use_redis
@@ -103,7 +103,7 @@ class Development:
         if line:
             colour = COLOURS[name.partition(".")[0]]
             over_echo = "\r" if name == "dev" and sys.stdout.isatty() else ""  # of ^C
-            self._output.line(over_echo + self._paint(f"{name:<{NAME_WIDTH}} │ ", colour) + line)
+            self._output.line(over_echo + self._colors(f"{name:<{NAME_WIDTH}} │ ", colour) + line)
 
     async def _welcome(self) -> None:
         """Say where to call once somebody answers there."""
@@ -114,7 +114,7 @@ class Development:
             self._output.line(line)
 
     def _greeting(self, url: str, ready: bool) -> list[str]:
-        bold = self._paint("VoiceAgent answers calls." if ready else "No worker is ready yet.", "bold")
+        bold = self._colors("VoiceAgent answers calls." if ready else "No worker is ready yet.", "bold")
         other_port = "" if self._port == 8000 else f" {url}"
         lines = [
             ("Talk to it", f".venv/bin/voiceagent call{other_port}   (in a second terminal)"),
@@ -124,7 +124,7 @@ class Development:
             ("State", self._where_the_state_is()),
             ("Stop", "Ctrl-C"),
         ]
-        return ["", f"  {bold}", "", *(f"  {self._paint(f'{name:<12}', 'dim')}{text}" for name, text in lines), ""]
+        return ["", f"  {bold}", "", *(f"  {self._colors(f'{name:<12}', 'dim')}{text}" for name, text in lines), ""]
 
     def _by_phone(self) -> list[tuple[str, str]]:
         public = self._settings.public_base_url

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from orchestrator.cli.call import server_url
-from orchestrator.cli.paint import Paint
-from orchestrator.cli.used_redis import with_used_redis
+from orchestrator.cli.colors import Colors
+from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.web_status import asked_web
 from orchestrator.doctor.diagnosis import diagnose
 from orchestrator.doctor.finding import Finding, exit_code
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"status": STATUSES[code], "findings": [asdict(finding) for finding in findings]}, indent=2))
     else:
-        print(*page(findings, Paint(sys.stdout)), sep="\n")
+        print(*page(findings, Colors(sys.stdout)), sep="\n")
     return code
 
 
@@ -55,20 +55,20 @@ async def _examined(settings: Settings, url: str) -> list[Finding]:
     return [*diagnose(settings, facts, given_variables()), *judge_web(web, settings, facts)]
 
 
-def page(findings: Sequence[Finding], paint: Paint) -> list[str]:
+def page(findings: Sequence[Finding], colors: Colors) -> list[str]:
     """The findings as lines for a person, the verdict last."""
     width = min(shutil.get_terminal_size().columns, WIDEST) - INDENT - 2
-    lines = [line for finding in findings for line in _lines(finding, max(30, width), paint)]
+    lines = [line for finding in findings for line in _lines(finding, max(30, width), colors)]
     code = exit_code(findings)
-    return [*lines, "", paint(VERDICTS[code], "bold", ("green", "yellow", "red")[code])]
+    return [*lines, "", colors(VERDICTS[code], "bold", ("green", "yellow", "red")[code])]
 
 
-def _lines(finding: Finding, width: int, paint: Paint) -> list[str]:
+def _lines(finding: Finding, width: int, colors: Colors) -> list[str]:
     mark, colour = MARKS[finding.level]
     first, *more = textwrap.wrap(finding.message, width)
-    lines = [f"{paint(mark, colour, 'bold')} {paint(f'{finding.check:<{INDENT - 1}}', 'dim')} {first}"]
+    lines = [f"{colors(mark, colour, 'bold')} {colors(f'{finding.check:<{INDENT - 1}}', 'dim')} {first}"]
     lines += [" " * (INDENT + 2) + line for line in more]
     advice = textwrap.wrap(finding.advice, width - 2)
     return lines + [
-        " " * INDENT + paint("  → " if number == 0 else "    ", colour) + text for number, text in enumerate(advice)
+        " " * INDENT + colors("  → " if number == 0 else "    ", colour) + text for number, text in enumerate(advice)
     ]

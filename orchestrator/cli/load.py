@@ -21,9 +21,9 @@ from orchestrator.settings import Settings, load_settings
 from orchestrator.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
-    from orchestrator.load.campaign import Campaign
-    from orchestrator.load.ledger import Ledger
-    from orchestrator.load.outcome import Outcome
+    from orchestrator.load.load_run import LoadRun
+    from orchestrator.load.results import CallResults
+    from orchestrator.load.summary import Summary
 
 CHANNELS = ("gather", "relay", "api")
 REFRESH_SECONDS = 0.2
@@ -72,18 +72,18 @@ def run(args: argparse.Namespace) -> int:
     return 0 if outcome.is_sound else 1
 
 
-async def _load(args: argparse.Namespace, settings: Settings) -> "Outcome":
+async def _load(args: argparse.Namespace, settings: Settings) -> "Summary":
     from orchestrator.load.audit import Auditor
     from orchestrator.load.callers import Caller, PhoneCaller, Script, Server, TextCaller
-    from orchestrator.load.campaign import Campaign
-    from orchestrator.load.ledger import Ledger
-    from orchestrator.load.outcome import Outcome
-    from orchestrator.load.relay_caller import RelayCaller, Temper
+    from orchestrator.load.load_run import LoadRun
+    from orchestrator.load.relay_caller import RelayBehaviour, RelayCaller
+    from orchestrator.load.results import CallResults
+    from orchestrator.load.summary import Summary
     from orchestrator.provider_simulator.webhooks import new_client
 
     url = server_url(args.url, settings)
-    script, ledger = Script(args.turns, args.think), Ledger()
-    temper, chance = Temper(args.interrupt, args.pace or None), Random(1)
+    script, results = Script(args.turns, args.think), CallResults()
+    behaviour, chance = RelayBehaviour(args.interrupt, args.pace or None), Random(1)
     async with new_client() as client:
         server = Server(
             url,
@@ -95,31 +95,31 @@ async def _load(args: argparse.Namespace, settings: Settings) -> "Outcome":
 
         def new_caller() -> Caller:
             if args.channel == "relay":
-                return RelayCaller(server, script, ledger, temper, chance)
+                return RelayCaller(server, script, results, behaviour, chance)
             caller = TextCaller if args.channel == "api" else PhoneCaller
-            return caller(server, script, ledger)
+            return caller(server, script, results)
 
-        campaign = Campaign(new_caller, pauses(args.arrival, args.calls, args.rate), ledger)
+        load_run = LoadRun(new_caller, pauses(args.arrival, args.calls, args.rate), results)
         began = time.perf_counter()
-        await _watched(campaign, Progress(ledger, args.calls))
+        await _watched(load_run, Progress(results, args.calls))
         seconds = time.perf_counter() - began
-        findings = await Auditor(server, forget=args.channel == "api").audit(ledger.calls)
-    return Outcome(ledger, findings, seconds, campaign.is_stopped)
+        findings = await Auditor(server, forget=args.channel == "api").audit(results.calls)
+    return Summary(results, findings, seconds, load_run.is_stopped)
 
 
-async def _watched(campaign: "Campaign", progress: "Progress") -> None:
-    """Run the campaign with its progress shown. The first Ctrl-C ends it; the second is Python's own."""
+async def _watched(load_run: "LoadRun", progress: "Progress") -> None:
+    """Run the load_run with its progress shown. The first Ctrl-C ends it; the second is Python's own."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         loop.remove_signal_handler(signal.SIGINT)
-        campaign.stop()
+        load_run.stop()
         progress.say("Hanging up. Ctrl-C again leaves at once.")
 
     loop.add_signal_handler(signal.SIGINT, stop)
     showing = asyncio.create_task(progress.show())
     try:
-        await campaign.run()
+        await load_run.run()
     finally:
         loop.remove_signal_handler(signal.SIGINT)
         await cancel_and_wait(showing)
@@ -129,8 +129,8 @@ async def _watched(campaign: "Campaign", progress: "Progress") -> None:
 class Progress:
     """How far it is: one line that refreshes itself on a terminal, a line now and then elsewhere."""
 
-    def __init__(self, ledger: "Ledger", calls: int) -> None:
-        self._ledger = ledger
+    def __init__(self, results: "CallResults", calls: int) -> None:
+        self._results = results
         self._calls = calls
         self._began = time.perf_counter()
         self._on_terminal = sys.stderr.isatty()
@@ -153,13 +153,13 @@ class Progress:
             print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
     def _line(self) -> str:
-        ledger = self._ledger
-        answered = [turn.answered for turn in ledger.turns if turn.answered is not None]
+        results = self._results
+        answered = [turn.answered for turn in results.turns if turn.answered is not None]
         seconds = time.perf_counter() - self._began
         latest = sorted(answered[-200:])
         p95 = f", p95 {1000 * latest[int(0.95 * len(latest))]:,.0f} ms" if latest else ""
-        errors = sum(ledger.errors.values())
+        errors = sum(results.errors.values())
         return (
-            f"{seconds:4.0f} s  {len(ledger.calls)}/{self._calls} calls begun, {ledger.live} live, "
+            f"{seconds:4.0f} s  {len(results.calls)}/{self._calls} calls begun, {results.live} live, "
             f"{len(answered)} turns ({len(answered) / seconds:.0f}/s{p95})" + (f", {errors} errors" if errors else "")
         )

@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.cli import leash
+from orchestrator.cli import die_with_parent
 
 LONGEST_LINE = 64 * 1024
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
 STARTED_SECONDS = 5.0
 """Who ran for so long is up: the next pause is a short one again."""
-STEADY_SECONDS = 60.0
+STABLE_SECONDS = 60.0
 """Who ran for so long runs steadily. A module may take long to be imported, and fail at its end."""
 HOPELESS_STARTS = 5
 """Who ends so often in a row without having run steadily will not recover by being started once more."""
@@ -29,7 +29,7 @@ Print = Callable[[str, str], None]
 """Takes the name of a program and one line of its log."""
 
 
-class Hopeless(Exception):
+class CannotStart(Exception):
     """A program cannot be started. The message names it."""
 
 
@@ -45,7 +45,7 @@ class Program:
     """File descriptors that it gets."""
 
 
-class Keeper:
+class ProcessKeeper:
     """Keeps one program running until `stop`. `say` is for what the keeper itself has to tell."""
 
     def __init__(self, program: Program, log: Print, say: Callable[[str], None]) -> None:
@@ -56,11 +56,11 @@ class Keeper:
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
         self._early_ends = 0
-        self._unsteady_ends = 0
-        self._was_steady = False
+        self._unstable_ends = 0
+        self._was_stable = False
 
     async def keep(self) -> None:
-        """Run the program, again and again. Returns after `stop`; raises `Hopeless`."""
+        """Run the program, again and again. Returns after `stop`; raises `CannotStart`."""
         clock = asyncio.get_running_loop().time
         try:
             while not self._stopping.is_set():
@@ -137,28 +137,28 @@ class Keeper:
             self._log(self.program.name, rest.decode(errors="replace"))
 
     async def _pause(self, code: int, lasted_seconds: float) -> None:
-        """Wait before the next start, longer after each early end. Raises `Hopeless`."""
+        """Wait before the next start, longer after each early end. Raises `CannotStart`."""
         is_up = lasted_seconds >= STARTED_SECONDS
-        self._was_steady |= lasted_seconds >= STEADY_SECONDS
+        self._was_stable |= lasted_seconds >= STABLE_SECONDS
         self._early_ends = 1 if is_up else self._early_ends + 1
-        self._unsteady_ends = 1 if lasted_seconds >= STEADY_SECONDS else self._unsteady_ends + 1
-        if code == SET_UP_WRONGLY and not self._was_steady:
-            raise self._hopeless(f"cannot start ({_how(code)})")
-        if self._unsteady_ends >= (HOPELESS_KILLS if is_up and code == -signal.SIGKILL else HOPELESS_STARTS):
-            raise self._hopeless(f"ended {self._unsteady_ends} times soon after its start ({_how(code)})")
+        self._unstable_ends = 1 if lasted_seconds >= STABLE_SECONDS else self._unstable_ends + 1
+        if code == SET_UP_WRONGLY and not self._was_stable:
+            raise self._cannot_start(f"cannot start ({_how(code)})")
+        if self._unstable_ends >= (HOPELESS_KILLS if is_up and code == -signal.SIGKILL else HOPELESS_STARTS):
+            raise self._cannot_start(f"ended {self._unstable_ends} times soon after its start ({_how(code)})")
         pause = min(FIRST_PAUSE_SECONDS * 2 ** (self._early_ends - 1), LONGEST_PAUSE_SECONDS)
         self._say(f"{self.program.name} ended ({_how(code)}); it starts again in {pause:g} s")
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), pause)
 
-    def _hopeless(self, what: str) -> Hopeless:
-        return Hopeless(f"{self.program.name} {what}. Its log above says why; correct that and start again.")
+    def _cannot_start(self, what: str) -> CannotStart:
+        return CannotStart(f"{self.program.name} {what}. Its log above says why; correct that and start again.")
 
 
 def _leashed(command: Sequence[str]) -> list[str]:
     if sys.platform != "linux":
         return list(command)
-    return [sys.executable, "-IS", str(Path(leash.__file__)), str(os.getpid()), *command]
+    return [sys.executable, "-IS", str(Path(die_with_parent.__file__)), str(os.getpid()), *command]
 
 
 async def _pipe() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, int]:

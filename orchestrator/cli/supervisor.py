@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 
-from orchestrator.cli.program import Hopeless, Keeper, Print, Program
+from orchestrator.cli.program import CannotStart, Print, ProcessKeeper, Program
 
 KILLED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -24,8 +24,8 @@ class Supervisor:
     def __init__(self, log: Print, say: Callable[[str], None]) -> None:
         self._log = log
         self._say = say
-        self._stages: list[list[Keeper]] = []
-        self._tasks: dict[asyncio.Task[None], Keeper] = {}
+        self._stages: list[list[ProcessKeeper]] = []
+        self._tasks: dict[asyncio.Task[None], ProcessKeeper] = {}
         self._stop = asyncio.Event()
         self._killed = False
         self._failed = asyncio.Event()
@@ -57,7 +57,7 @@ class Supervisor:
 
     async def _start(self, stages: Sequence[Stage], welcome: Ready) -> None:
         for programs, ready in stages:
-            keepers = [Keeper(program, self._log, self._say) for program in programs]
+            keepers = [ProcessKeeper(program, self._log, self._say) for program in programs]
             self._stages.append(keepers)
             for keeper in keepers:
                 task = asyncio.create_task(keeper.keep(), name=keeper.program.name)
@@ -69,7 +69,7 @@ class Supervisor:
 
     def _on_done(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()):
-            self._say(str(error) if isinstance(error, Hopeless) else f"{task.get_name()}: {error!r}")
+            self._say(str(error) if isinstance(error, CannotStart) else f"{task.get_name()}: {error!r}")
             self._failed.set()
             self._stop.set()
 

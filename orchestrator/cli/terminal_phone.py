@@ -5,8 +5,8 @@ import signal
 import sys
 from contextlib import aclosing
 
+from orchestrator.cli.colors import Colors
 from orchestrator.cli.keyboard import Keyboard
-from orchestrator.cli.paint import Paint
 from orchestrator.cli.transcript import AGENT, CALLER, INDENT, wrapped
 from orchestrator.cli.utterance import Utterance
 from orchestrator.provider_simulator import (
@@ -22,8 +22,8 @@ from orchestrator.provider_simulator import (
     Speaking,
     Waiting,
 )
-from orchestrator.provider_simulator.ear import KEYS
-from orchestrator.provider_simulator.relay import LISTENING
+from orchestrator.provider_simulator.listener import KEYS
+from orchestrator.provider_simulator.relay_speech import LISTENING
 from orchestrator.provider_simulator.twiml import Gather
 from orchestrator.tasks import cancel_and_wait
 
@@ -37,8 +37,8 @@ class TerminalPhone:
         self._line = line
         self._url = url
         self._channel = channel
-        self._paint = Paint(sys.stdout)
-        self._utterance = Utterance(self._paint)
+        self._colors = Colors(sys.stdout)
+        self._utterance = Utterance(self._colors)
         self._typing: asyncio.Task[None] | None = None
         self._person = sys.stdin.isatty()
         self._prompting = False
@@ -74,7 +74,7 @@ class TerminalPhone:
             case Interrupted():
                 self._note("(interrupted)")
             case Said(text):
-                self._print(self._paint(AGENT, "bold", "cyan"), text)
+                self._print(self._colors(AGENT, "bold", "cyan"), text)
             case Asked(gather):
                 await self._answer(gather)
             case Played(url, digits):
@@ -142,7 +142,7 @@ class TerminalPhone:
         return line
 
     def _show_prompt(self) -> None:
-        print(self._paint(CALLER, "bold", "green"), end="", flush=True)
+        print(self._colors(CALLER, "bold", "green"), end="", flush=True)
         self._prompting = True
 
     def _send(self, line: str | None, gather: Gather) -> bool:
@@ -171,7 +171,7 @@ class TerminalPhone:
         hint = " Start it with `make run`." if unreachable else ""
         self._break_prompt()
         sys.stdout.flush()
-        print(Paint(sys.stderr)(text + hint, "red"), file=sys.stderr, flush=True)
+        print(Colors(sys.stderr)(text + hint, "red"), file=sys.stderr, flush=True)
 
     def _end(self, event: HungUp) -> None:
         self._break_prompt()
@@ -190,7 +190,7 @@ class TerminalPhone:
         self._prompting = False
 
     def _hint(self, text: str) -> None:
-        print(self._paint(text, "dim"), flush=True)
+        print(self._colors(text, "dim"), flush=True)
 
     def _note(self, text: str, *styles: str) -> None:
         self._break_prompt()
@@ -200,7 +200,7 @@ class TerminalPhone:
         """`text` behind `label`, wrapped, its further lines below its first."""
         self._break_prompt()
         for before, words in wrapped(label, text):
-            print(before + self._paint(words, *styles), flush=True)
+            print(before + self._colors(words, *styles), flush=True)
 
 
 def _duration(seconds: float) -> str:

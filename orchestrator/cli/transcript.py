@@ -4,7 +4,7 @@ import shutil
 import textwrap
 from collections.abc import Iterator
 
-from orchestrator.cli.paint import Paint
+from orchestrator.cli.colors import Colors
 from orchestrator.conversation.actions import Action, HangUp, Play, SendDigits, Transfer
 from orchestrator.conversation.state import ConversationState, TurnRecord
 
@@ -31,9 +31,9 @@ def wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
 class Transcript:
     """Turns the state of a call into lines."""
 
-    def __init__(self, state: ConversationState, paint: Paint) -> None:
+    def __init__(self, state: ConversationState, colors: Colors) -> None:
         self._state = state
-        self._paint = paint
+        self._colors = colors
 
     def lines(self) -> list[str]:
         """The call's head, its turns, and how it stands."""
@@ -42,7 +42,7 @@ class Transcript:
         begun = f"{state.created_at.astimezone():%Y-%m-%d %H:%M:%S}"
         head = f"Call {state.call_sid} · {state.channel} · {parties} · {begun}"
         turns = [line for record in state.turns for line in self._turn(record)]
-        return [self._paint(printable(head), "dim"), "", *turns, "", *self._foot()]
+        return [self._colors(printable(head), "dim"), "", *turns, "", *self._foot()]
 
     def _turn(self, record: TurnRecord) -> Iterator[str]:
         match record.kind:
@@ -64,16 +64,16 @@ class Transcript:
 
     def _said(self, label: str, text: str, *styles: str) -> Iterator[str]:
         for before, words in wrapped(label, text):
-            yield self._paint(before, *styles) + words
+            yield self._colors(before, *styles) + words
 
     def _note(self, text: str) -> str:
-        return INDENT + self._paint(printable(text), "dim")
+        return INDENT + self._colors(printable(text), "dim")
 
     def _foot(self) -> list[str]:
         details = [f"{name}: {value}" for name, value in self._state.slots.items()]
         end = self._state.ended
         stands = "The call goes on." if end is None else f"The call ended: {end.reason or end.status}."
-        return [self._paint(printable(line), "dim") for line in (*details, stands)]
+        return [self._colors(printable(line), "dim") for line in (*details, stands)]
 
 
 def _inline_action(action: Action) -> str:

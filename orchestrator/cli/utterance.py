@@ -2,15 +2,15 @@
 
 import shutil
 
-from orchestrator.cli.paint import Paint
+from orchestrator.cli.colors import Colors
 from orchestrator.cli.transcript import AGENT, INDENT, WIDEST
 
 
 class Utterance:
     """One line, or several, that grow. `end` and `broken` close it: the next word begins with the label again."""
 
-    def __init__(self, paint: Paint) -> None:
-        self._paint = paint
+    def __init__(self, colors: Colors) -> None:
+        self._colors = colors
         self._column = 0
 
     def add(self, text: str) -> None:
@@ -40,5 +40,5 @@ class Utterance:
         return min(shutil.get_terminal_size().columns, WIDEST)
 
     def _begin(self, label: str, *styles: str) -> None:
-        print(self._paint(label, *styles), end="")
+        print(self._colors(label, *styles), end="")
         self._column = len(label)

@@ -52,14 +52,14 @@ class ClusterFacts:
 
 @dataclass(frozen=True, slots=True)
 class SystemFacts:
-    """What is in Redis. `immortal` are keys of ours without a time to live, of the `keys_seen` looked at.
+    """What is in Redis. `without_ttl` are keys of ours without a time to live, of the `keys_seen` looked at.
 
     `workers` is what those alive say of themselves; `heartbeat_age_seconds` is None when no cron job has left one.
     """
 
     keys_seen: int = 0
     all_keys_seen: bool = True
-    immortal: tuple[str, ...] = ()
+    without_ttl: tuple[str, ...] = ()
     states: int = 0
     active_calls: int = 0
     workers: tuple[Mapping[str, Any], ...] = ()

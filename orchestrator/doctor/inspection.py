@@ -132,7 +132,7 @@ async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
     return SystemFacts(
         keys_seen=len(seen),
         all_keys_seen=complete,
-        immortal=tuple(await _immortal(redis, seen)),
+        without_ttl=tuple(await _without_ttl(redis, seen)),
         states=sum(key.startswith(keys.STATE_PREFIX) for key in seen),
         active_calls=sum(active),
         workers=tuple(await _workers(redis)),
@@ -154,7 +154,7 @@ async def _our_keys(masters: list[Redis]) -> tuple[list[str], bool]:
     return sorted(seen), True
 
 
-async def _immortal(redis: Redis, names: list[str]) -> list[str]:
+async def _without_ttl(redis: Redis, names: list[str]) -> list[str]:
     found: list[str] = []
     for start in range(0, len(names), PAGE):
         page = names[start : start + PAGE]

@@ -26,11 +26,11 @@ def _keys(system: SystemFacts) -> Finding:
     seen = f"{system.keys_seen or 'none'} of ours looked at"
     seen += "" if system.all_keys_seen else ", there are more"
     calls = f"{_number(system.active_calls, 'call is', 'calls are')} active."
-    if system.immortal:
-        named = ", ".join(system.immortal[:MOST_NAMED])
+    if system.without_ttl:
+        named = ", ".join(system.without_ttl[:MOST_NAMED])
         return Finding(
             "keys", "problem",
-            f"{_number(len(system.immortal), 'key has', 'keys have')} no time to live, such as {named} ({seen}).",
+            f"{_number(len(system.without_ttl), 'key has', 'keys have')} no time to live, such as {named} ({seen}).",
             "They stay for ever and memory grows. We give each key one: see who else writes here, "
             "then set it with `redis-cli expire KEY 3600`.",
         )  # fmt: skip

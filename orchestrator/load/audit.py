@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.load.callers import Server
-from orchestrator.load.ledger import CallNote
+from orchestrator.load.results import CallNote
 
 READERS = 8
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import httpx
 
-from orchestrator.load.ledger import CallNote, Ledger, TurnNote
+from orchestrator.load.results import CallNote, CallResults, TurnNote
 from orchestrator.provider_simulator import PATIENT, Asked, CallIdentity, HungUp, PhoneLine, Problem, Said, Waiting
 
 TURN_SECONDS = 60.0
@@ -61,7 +61,7 @@ class Caller(Protocol):
 class PhoneCaller:
     """Calls over the provider's webhooks, by `<Gather>`."""
 
-    def __init__(self, server: Server, script: Script, ledger: Ledger) -> None:
+    def __init__(self, server: Server, script: Script, results: CallResults) -> None:
         self._line = PhoneLine(
             server.url,
             server.auth_token,
@@ -71,7 +71,7 @@ class PhoneCaller:
             client=server.client,
         )
         self._script = script
-        self._ledger = ledger
+        self._results = results
         self._lines = script.lines()
 
     def hang_up(self) -> None:
@@ -80,7 +80,7 @@ class PhoneCaller:
 
     async def call(self) -> None:
         """Make the call; say the next line to each question, and hang up after the last."""
-        note = self._ledger.open(self._line.call_sid)
+        note = self._results.open(self._line.call_sid)
         turn, began = begun(note, "")
         async with aclosing(self._line.call()) as events:
             async for event in events:
@@ -91,7 +91,7 @@ class PhoneCaller:
                         settle(turn, began)
                         turn, began = await self._answer(note, turn, began)
                     case Waiting():
-                        self._ledger.retries += 1
+                        self._results.retries += 1
                     case Problem(text):
                         note.error = note.error or kind_of(text)
                     case HungUp(by=by):
@@ -117,10 +117,10 @@ class PhoneCaller:
 class TextCaller:
     """Calls over the API: text turns whose replies are streamed."""
 
-    def __init__(self, server: Server, script: Script, ledger: Ledger) -> None:
+    def __init__(self, server: Server, script: Script, results: CallResults) -> None:
         self._server = server
         self._script = script
-        self._ledger = ledger
+        self._results = results
         self._hung_up = False
 
     def hang_up(self) -> None:
@@ -129,7 +129,7 @@ class TextCaller:
 
     async def call(self) -> None:
         """Make the call: one turn after the other."""
-        note = self._ledger.open(f"load-{uuid4().hex}")
+        note = self._results.open(f"load-{uuid4().hex}")
         for words in self._script.lines():
             if self._hung_up or note.error:
                 return

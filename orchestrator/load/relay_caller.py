@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from orchestrator.load.callers import Script, Server, begun, kind_of, settle
-from orchestrator.load.ledger import CallNote, Ledger, TurnNote
+from orchestrator.load.results import CallNote, CallResults, TurnNote
 from orchestrator.provider_simulator import (
     PATIENT,
     Asked,
@@ -19,14 +19,14 @@ from orchestrator.provider_simulator import (
     HungUp,
     Interrupted,
     LostLine,
-    Pace,
     PhoneLine,
+    PlaybackSpeed,
     Problem,
     Said,
     Speaking,
     Waiting,
 )
-from orchestrator.provider_simulator.relay import LISTENING
+from orchestrator.provider_simulator.relay_speech import LISTENING
 
 ANSWER_SECONDS = 90.0
 """Who hears nothing for so long hangs up."""
@@ -38,7 +38,7 @@ MOST_PIECES_HEARD = 4
 
 
 @dataclass(frozen=True)
-class Temper:
+class RelayBehaviour:
     """How callers behave on a relay: the share of replies that they cut off, and how fast these are spoken."""
 
     interrupt_share: float = 0.0
@@ -51,20 +51,22 @@ class RelayCaller:
     What happens on the line is taken in at once; the caller thinks, and waits for a line, in a task of their own.
     """
 
-    def __init__(self, server: Server, script: Script, ledger: Ledger, temper: Temper, chance: Random) -> None:
+    def __init__(
+        self, server: Server, script: Script, results: CallResults, behaviour: RelayBehaviour, chance: Random
+    ) -> None:
         self._line = PhoneLine(
             server.url,
             server.auth_token,
             identity=CallIdentity(),
             public_url=server.public_url,
             retry=PATIENT,
-            pace=Pace(characters_per_second=temper.characters_per_second),
+            speed=PlaybackSpeed(characters_per_second=behaviour.characters_per_second),
             client=server.client,
         )
         self._script = script
-        self._ledger = ledger
+        self._results = results
         self._lines = deque(script.lines())
-        self._share = temper.interrupt_share
+        self._share = behaviour.interrupt_share
         self._chance = chance
         self._pieces_left: int | None = None
         self._note = CallNote(self._line.call_sid)
@@ -80,7 +82,7 @@ class RelayCaller:
 
     async def call(self) -> None:
         """Make the call; say the next line after each answer or into it, and hang up after the last."""
-        self._ledger.calls.append(self._note)
+        self._results.calls.append(self._note)
         self._began = time.perf_counter()
         self._wait_for_answer()
         try:
@@ -105,10 +107,10 @@ class RelayCaller:
                 settle(self._turn, self._began, self._ended)
                 self._do_next(self._go_on())
             case Waiting(line=LostLine() as lost):
-                self._ledger.retries += 1
+                self._results.retries += 1
                 self._lose_line(lost)
             case Waiting():
-                self._ledger.retries += 1
+                self._results.retries += 1
             case Problem(text):
                 self._note.error = self._note.error or kind_of(text)
             case HungUp(by="agent"):

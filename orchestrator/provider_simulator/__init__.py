@@ -28,7 +28,7 @@ from orchestrator.provider_simulator.events import (
 )
 from orchestrator.provider_simulator.identity import CallIdentity
 from orchestrator.provider_simulator.line import PhoneLine
-from orchestrator.provider_simulator.pace import Pace
+from orchestrator.provider_simulator.playback import PlaybackSpeed
 from orchestrator.provider_simulator.retries import PATIENT, PROVIDER_DEFAULT, RetryPolicy
 
 __all__ = [
@@ -41,8 +41,8 @@ __all__ = [
     "HungUp",
     "Interrupted",
     "LostLine",
-    "Pace",
     "PhoneLine",
+    "PlaybackSpeed",
     "Played",
     "Problem",
     "RetryPolicy",

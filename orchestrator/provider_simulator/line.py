@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack, suppress
 
 import httpx
 
-from orchestrator.provider_simulator.ear import KEYS, Answer, Ear
 from orchestrator.provider_simulator.events import Asked, Event, HungUp, Problem
 from orchestrator.provider_simulator.identity import CallIdentity
-from orchestrator.provider_simulator.pace import HURRIED, Pace
-from orchestrator.provider_simulator.player import Manners, Over, Player
+from orchestrator.provider_simulator.listener import KEYS, Answer, AnswerListener
+from orchestrator.provider_simulator.playback import HURRIED, PlaybackSpeed
+from orchestrator.provider_simulator.player import Over, Player, ProviderQuirks
 from orchestrator.provider_simulator.retries import PROVIDER_DEFAULT, RetryPolicy
 from orchestrator.provider_simulator.webhooks import Origin, Webhook, WebhookFailed, Webhooks, new_client
 
@@ -34,16 +34,16 @@ class PhoneLine:
         identity: CallIdentity | None = None,
         public_url: str | None = None,
         retry: RetryPolicy = PROVIDER_DEFAULT,
-        pace: Pace = HURRIED,
+        speed: PlaybackSpeed = HURRIED,
         dial_status: str = "completed",
         client: httpx.AsyncClient | None = None,
     ) -> None:
         self.identity = identity or CallIdentity()
         self._origin = Origin.of(base_url, public_url)
         self._auth_token = auth_token
-        self._manners = Manners(retry, pace, dial_status)
+        self._quirks = ProviderQuirks(retry, speed, dial_status)
         self._client = client
-        self._ear = Ear()
+        self._listener = AnswerListener()
         self._hung_up = asyncio.Event()
         self._events: asyncio.Queue[tuple[Event, asyncio.Event] | None] = asyncio.Queue()
         self._begun: float | None = None
@@ -78,17 +78,17 @@ class PhoneLine:
 
     def answer_speech(self, text: str) -> bool:
         """Say something; whether a question heard it. Nothing but blanks is silence."""
-        return self._ear.hear(Answer(speech=text.strip()))
+        return self._listener.hear(Answer(speech=text.strip()))
 
     def answer_keys(self, keys: str) -> bool:
         """Press keys (0-9, * and #); whether a question took them."""
         if not keys or not KEYS.issuperset(keys):
             raise ValueError("Keys are 0-9, * and #.")
-        return self._ear.hear(Answer(keys=keys))
+        return self._listener.hear(Answer(keys=keys))
 
     def answer_silence(self) -> bool:
         """Let the question's time run out at once; whether there was a question."""
-        return self._ear.hear(Answer())
+        return self._listener.hear(Answer())
 
     def hang_up(self) -> None:
         """End the call as the caller; `HungUp` follows. Twice is fine."""
@@ -97,7 +97,7 @@ class PhoneLine:
     @property
     def is_heard(self) -> bool:
         """Whether anybody listens to the caller now: a question is asked, or a relay holds the line."""
-        return self._ear.direct is not None or self._ear.is_listening
+        return self._listener.direct is not None or self._listener.is_listening
 
     async def drop_socket(self) -> None:
         """Lose the relay's socket, as networks do. The provider notices and asks the server how to go on."""
@@ -111,7 +111,7 @@ class PhoneLine:
 
     async def question_over(self) -> None:
         """Return when no question waits for an answer: it has one, its time is over, or so is the call."""
-        await self._ear.until_over()
+        await self._listener.until_over()
 
     async def _live(self) -> None:
         try:
@@ -120,7 +120,7 @@ class PhoneLine:
                 if client is None:
                     client = await stack.enter_async_context(new_client())
                 webhooks = self._webhooks = Webhooks(client, self._origin, self._auth_token)
-                player = self._player = Player(webhooks, self.identity, self._ear, self._manners, self._tell)
+                player = self._player = Player(webhooks, self.identity, self._listener, self._quirks, self._tell)
                 over = await self._until_over(player)
                 if over.by != "problem" or player.connected:  # else nobody waits for a callback
                     await self._report(webhooks, player, over)

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from orchestrator.provider_simulator.ear import Answer, Ear
 from orchestrator.provider_simulator.events import (
     Asked,
     Dialled,
@@ -16,7 +15,8 @@ from orchestrator.provider_simulator.events import (
     Waiting,
 )
 from orchestrator.provider_simulator.identity import CallIdentity
-from orchestrator.provider_simulator.pace import HURRIED, Pace
+from orchestrator.provider_simulator.listener import Answer, AnswerListener
+from orchestrator.provider_simulator.playback import HURRIED, PlaybackSpeed
 from orchestrator.provider_simulator.relay import RelaySession
 from orchestrator.provider_simulator.retries import PROVIDER_DEFAULT, RetryPolicy
 from orchestrator.provider_simulator.twiml import (
@@ -52,11 +52,11 @@ class Over(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class ProviderQuirks:
     """How a line behaves where providers differ or a test wants something particular."""
 
     retry: RetryPolicy = PROVIDER_DEFAULT
-    pace: Pace = HURRIED
+    speed: PlaybackSpeed = HURRIED
     dial_status: str = "completed"
 
 
@@ -67,14 +67,14 @@ class Player:
         self,
         webhooks: Webhooks,
         identity: CallIdentity,
-        ear: Ear,
-        manners: Manners,
+        listener: AnswerListener,
+        quirks: ProviderQuirks,
         tell: Callable[[Event], Awaitable[None]],
     ) -> None:
         self._webhooks = webhooks
         self._identity = identity
-        self._ear = ear
-        self._manners = manners
+        self._listener = listener
+        self._quirks = quirks
         self._tell = tell
         self._webhook = Webhook(webhooks.url_of("/twilio/voice"), {})
         self._unanswered_documents = 0
@@ -129,15 +129,15 @@ class Player:
     async def _prompt(self, prompt: Prompt) -> None:
         match prompt:
             case Say(text) if text:
-                await self._tell(Said(text, interruptible=self._ear.is_listening))
-                await self._ear.spend(self._manners.pace.speaking_seconds(text))
+                await self._tell(Said(text, interruptible=self._listener.is_listening))
+                await self._listener.spend(self._quirks.speed.speaking_seconds(text))
             case Play(url, digits):
                 await self._tell(Played(self._webhook.at(url, {}, "GET").url if url else "", digits))
             case Pause(seconds):
-                await self._ear.spend(self._manners.pace.pause_seconds(seconds))
+                await self._listener.spend(self._quirks.speed.pause_seconds(seconds))
 
     async def _gather(self, gather: Gather) -> list[Verb] | None:
-        with self._ear.listening(gather):
+        with self._listener.listening(gather):
             answer = await self._ask(gather)
         self._unanswered_documents = 0
         if answer.is_silence and not gather.action_on_empty_result:
@@ -146,16 +146,16 @@ class Player:
 
     async def _ask(self, gather: Gather) -> Answer:
         for prompt in gather.prompts:
-            if self._ear.has_heard:  # barge-in: the rest stays unsaid
+            if self._listener.has_heard:  # barge-in: the rest stays unsaid
                 break
             await self._prompt(prompt)
-        if not self._ear.has_heard:
+        if not self._listener.has_heard:
             await self._tell(Asked(gather))
-        return await self._ear.answer(self._manners.pace.answer_seconds(gather.timeout_seconds))
+        return await self._listener.answer(self._quirks.speed.answer_seconds(gather.timeout_seconds))
 
     async def _relay(self, verb: Connect) -> list[Verb] | None:
         session = self.relay = RelaySession(
-            verb, self._webhooks, self._identity, self._ear, self._manners.pace, self._tell
+            verb, self._webhooks, self._identity, self._listener, self._quirks.speed, self._tell
         )
         status = await session.hold()
         self.relay = None
@@ -173,7 +173,7 @@ class Player:
         return self._webhook.at(self.relay.verb.action, form, self.relay.verb.method)
 
     async def _dial(self, dial: Dial) -> list[Verb] | None:
-        status = self._manners.dial_status
+        status = self._quirks.dial_status
         await self._tell(Dialled(dial.to, status))
         if dial.action is None:
             return None
@@ -184,7 +184,7 @@ class Player:
         self._count_document()
         form = self._identity.fields("in-progress" if self.connected else "ringing", extra)
         self._webhook = self._webhook.at(reference, form, method)
-        retry = self._manners.retry if self.connected else PROVIDER_DEFAULT
+        retry = self._quirks.retry if self.connected else PROVIDER_DEFAULT
         document = await self._webhooks.fetch(self._webhook, retry, self._say_that_it_waits)
         self.connected = True
         verbs = parse(document)

@@ -1,4 +1,4 @@
-"""The provider's side of ConversationRelay: speaks what the server sends, at a pace, and sends what the caller does.
+"""The provider's side of ConversationRelay: speaks what the server sends, at a speed, and sends what the caller does.
 
 Facts of the wire as the provider keeps them: one setup frame first; text is spoken in the order it came, and a reply
 ends with `last`; whoever speaks while something is being spoken interrupts it, and all that waited behind it is
@@ -8,7 +8,6 @@ forgotten; a lost socket is not opened again, but told to the `action` of `<Conn
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Literal
@@ -19,11 +18,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from orchestrator.provider_simulator import events
-from orchestrator.provider_simulator.ear import Answer, Ear
 from orchestrator.provider_simulator.identity import CallIdentity
-from orchestrator.provider_simulator.pace import Pace
+from orchestrator.provider_simulator.listener import Answer, AnswerListener
+from orchestrator.provider_simulator.playback import PlaybackSpeed
 from orchestrator.provider_simulator.relay_frames import setup, taken
-from orchestrator.provider_simulator.twiml import Connect, Gather
+from orchestrator.provider_simulator.relay_speech import RelaySpeech, Tell
+from orchestrator.provider_simulator.twiml import Connect
 from orchestrator.provider_simulator.webhooks import Webhooks
 
 OPEN_SECONDS = 10.0
@@ -32,68 +32,55 @@ PINGS_FOR_RECEIPT = 2
 """A pong follows on whatever the server had sent before it received the ping, and so before it received what the caller
 said before the ping (RFC 6455, 5.5.3: frames keep their order). The server's socket answers the first ping and may not
 have handed on the words yet; by the second, it has."""
-AFTER_WORDS_SECONDS = 0.05
-"""How long a caller waits after the last word before they take it that they are asked."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SOCKET_LOST = "39001"
 OUR_FAULT = (1007, 1008, 1009)
 """Close codes of a server that takes nothing more from us."""
-LISTENING = Gather(inputs=frozenset({"dtmf", "speech"}), action_on_empty_result=True)
-"""How a relay listens: always, to words and keys."""
-
-UNAWARE = " unaware"
-"""What our own note in a frame is called; no server's field is."""
 
 SessionStatus = Literal["ended", "failed"]
-Tell = Callable[[events.Event], Awaitable[None]]
 
 
 class RelaySession:
     """One session: opens the socket and holds it until the server ends it or it is lost."""
 
     def __init__(
-        self, verb: Connect, webhooks: Webhooks, identity: CallIdentity, ear: Ear, pace: Pace, tell: Tell
+        self,
+        verb: Connect,
+        webhooks: Webhooks,
+        identity: CallIdentity,
+        listener: AnswerListener,
+        speed: PlaybackSpeed,
+        tell: Tell,
     ) -> None:
         self.verb = verb
         self.session_id = "VX" + uuid4().hex
         self._webhooks = webhooks
         self._identity = identity
-        self._ear = ear
-        self._pace = pace
+        self._listener = listener
         self._tell = tell
         self._socket: ClientConnection | None = None
-        self._begun = self._now()
-        self._frames: deque[dict[str, Any]] = deque()
+        self._begun = asyncio.get_running_loop().time()
         self._unreceived = 0
         self._unsent: deque[str] = deque()
-        self._come = asyncio.Event()
-        self._spoken = ""
-        self._spoken_since = 0.0
-        self._is_speaking = False
-        self._has_spoken = False
-        self._asks_later = False
-        self._was_cut = False
-        self._may_interrupt = True
-        self._cut = asyncio.Event()
         self._outgoing: asyncio.Queue[dict[str, Any] | int] = asyncio.Queue()
-        self._handoff: str | None = None
+        self._speech = RelaySpeech(speed, self._outgoing.put_nowait, tell)
 
     @property
     def was_heard(self) -> bool:
         """Whether the agent has said anything in this session."""
-        return self._has_spoken
+        return self._speech.has_spoken
 
     def fields(self, status: str) -> dict[str, str]:
         """The form of the callback after this session."""
         form = {
             "SessionId": self.session_id,
             "SessionStatus": status,
-            "SessionDuration": str(int(self._now() - self._begun)),
+            "SessionDuration": str(int(asyncio.get_running_loop().time() - self._begun)),
         }
         if status == "failed":
             form |= {"ErrorCode": SOCKET_LOST, "ErrorMessage": "WebSocket connection lost"}
-        elif self._handoff is not None:
-            form["HandoffData"] = self._handoff
+        elif self._speech.handoff is not None:
+            form["HandoffData"] = self._speech.handoff
         return form
 
     async def hold(self) -> SessionStatus:
@@ -129,15 +116,15 @@ class RelaySession:
             self._socket.transport.abort()
 
     async def _talk(self, socket: ClientConnection) -> SessionStatus:
-        self._ear.direct = self._hear
+        self._listener.direct = self._hear
         self._outgoing.put_nowait(setup(self.session_id, self._identity, self.verb.parameters))
-        tasks = [asyncio.create_task(step) for step in (self._read(socket), self._speak(), self._write(socket))]
+        tasks = [asyncio.create_task(step) for step in (self._read(socket), self._speech.speak(), self._write(socket))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            await self._finish_utterance()
-            return "failed" if self._handoff is None else "ended"
+            await self._speech.finish_utterance()
+            return "failed" if self._speech.handoff is None else "ended"
         finally:
-            self._ear.direct = None
+            self._listener.direct = None
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -147,8 +134,7 @@ class RelaySession:
     def _hear(self, answer: Answer) -> bool:
         if answer.is_silence:
             return True
-        if (self._is_speaking or self._waits_to_be_spoken) and self._may_interrupt:
-            self._interrupt()
+        self._speech.interrupt()
         if answer.speech:
             self._unsent.append(answer.speech)
             self._outgoing.put_nowait({"type": "prompt", "voicePrompt": answer.speech, "lang": "en-US", "last": True})
@@ -157,19 +143,6 @@ class RelaySession:
         self._unreceived += 1
         self._outgoing.put_nowait(PINGS_FOR_RECEIPT)
         return True
-
-    @property
-    def _waits_to_be_spoken(self) -> bool:
-        return any(frame.get("type") == "text" and frame.get("token") for frame in self._frames)
-
-    def _interrupt(self) -> None:
-        self._frames = deque(frame for frame in self._frames if frame.get("type") == "end")
-        self._cut.set()
-        self._come.set()
-        lasted = int((self._now() - self._spoken_since) * 1000) if self._spoken else 0
-        self._outgoing.put_nowait(
-            {"type": "interrupt", "utteranceUntilInterrupt": self._spoken, "durationUntilInterruptMs": lasted}
-        )
 
     # What the server sends.
 
@@ -181,8 +154,7 @@ class RelaySession:
                 if frame is None:
                     await self._complain(message)
                     continue
-                self._frames.append({**frame, UNAWARE: self._unreceived > 0})
-                self._come.set()
+                self._speech.add(frame, unaware=self._unreceived > 0)
 
     async def _complain(self, message: str | bytes) -> None:
         shown = message[:200] if isinstance(message, str) else "binary"
@@ -208,93 +180,3 @@ class RelaySession:
             self._outgoing.put_nowait(pings_left)
         else:
             self._unreceived -= 1
-
-    async def _speak(self) -> None:
-        """Carry out frames in order until the one that ends the session."""
-        while True:
-            frame = await self._next_frame()
-            match frame["type"]:
-                case "text":
-                    self._asks_later = False
-                    self._may_interrupt = frame.get("interruptible", True) is not False
-                    await self._utter(str(frame.get("token", "")), unaware=frame[UNAWARE])
-                    if frame.get("last", True) and not self._cut.is_set():
-                        await self._finish_reply()
-                case "play":
-                    await self._tell(events.Played(url=str(frame.get("source", ""))))
-                case "sendDigits":
-                    await self._tell(events.Played(digits=str(frame.get("digits", ""))))
-                case "end":
-                    await self._finish_utterance()
-                    self._handoff = str(frame.get("handoffData", ""))
-                    return
-
-    async def _next_frame(self) -> dict[str, Any]:
-        while True:
-            if self._cut.is_set():
-                await self._cut_short()
-            if self._frames:
-                return self._frames.popleft()
-            if self._asks_later:
-                self._asks_later = False
-                await self._tell(events.Asked(LISTENING))
-                continue
-            self._come.clear()
-            await self._come.wait()
-
-    async def _utter(self, text: str, *, unaware: bool) -> None:
-        """Speak `text` piece by piece, as long as nobody interrupts."""
-        for piece in self._pace.pieces(text):
-            if self._cut.is_set():
-                return
-            self._begin_speaking()
-            self._is_speaking = self._has_spoken = True
-            self._spoken += piece
-            self._was_cut = False
-            await self._tell(events.Speaking(piece, unaware))
-            # Not wait_for, here and below: before Python 3.12 it may swallow the end of the session.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._pace.uttering_seconds(piece)):
-                    await self._cut.wait()
-            self._is_speaking = bool(self._pace.characters_per_second) and not self._cut.is_set()
-        self._is_speaking = False
-
-    def _begin_speaking(self) -> None:
-        if not self._spoken:
-            self._spoken_since = self._now()
-            self._outgoing.put_nowait({"type": "info", "name": "agentSpeaking", "value": "on"})
-
-    async def _finish_reply(self) -> None:
-        await self._finish_utterance()
-        if self._was_cut:  # this is the end of the reply that the caller cut off
-            return
-        if not self._frames:  # a reply may end with more than words
-            with suppress(TimeoutError):
-                async with asyncio.timeout(AFTER_WORDS_SECONDS):
-                    await self._more()
-        if not self._frames:
-            await self._tell(events.Asked(LISTENING))
-        else:
-            self._asks_later = True
-
-    async def _more(self) -> None:
-        self._come.clear()
-        await self._come.wait()
-
-    async def _cut_short(self) -> None:
-        self._cut.clear()
-        self._was_cut = True
-        heard, self._spoken = self._spoken, ""
-        if heard:
-            await self._tell(events.Said(heard, interruptible=True, spoken=True))
-        await self._tell(events.Interrupted(heard))
-
-    async def _finish_utterance(self) -> None:
-        said, self._spoken = self._spoken, ""
-        if said:
-            self._outgoing.put_nowait({"type": "info", "name": "agentSpeaking", "value": "off"})
-            await self._tell(events.Said(said, interruptible=True, spoken=True))
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()

@@ -21,7 +21,7 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.load.arrivals import pauses
 from orchestrator.load.audit import Auditor, Findings
 from orchestrator.load.callers import Server, kind_of
-from orchestrator.load.ledger import CallNote, TurnNote
+from orchestrator.load.results import CallNote, TurnNote
 
 pytestmark = pytest.mark.processes
 

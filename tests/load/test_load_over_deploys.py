@@ -16,7 +16,7 @@ from support.servers import RedisServer, free_port
 from support.terminal import run_script
 from support.waiting import wait_until
 
-from orchestrator.load.ledger import TurnNote
+from orchestrator.load.results import TurnNote
 from orchestrator.provider_simulator import LostLine
 
 pytestmark = pytest.mark.processes

@@ -15,8 +15,8 @@ from orchestrator.provider_simulator import (
     Dialled,
     Event,
     HungUp,
-    Pace,
     PhoneLine,
+    PlaybackSpeed,
     Played,
     Problem,
     RetryPolicy,
@@ -83,7 +83,7 @@ async def test_silence_falls_through_to_the_next_verb_and_the_end_of_the_documen
 
 async def test_a_question_nobody_answers_times_out_at_a_true_pace(serve) -> None:
     server = await serve({"/twilio/voice": '<Gather timeout="0"/><Say>Too late.</Say>'})
-    line = PhoneLine(server.url, pace=Pace(timeouts=True))
+    line = PhoneLine(server.url, speed=PlaybackSpeed(timeouts=True))
     events = [event async for event in line.call()]
     assert said(events) == ["Too late."]
 

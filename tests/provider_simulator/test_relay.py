@@ -22,8 +22,8 @@ from orchestrator.provider_simulator import (
     Event,
     HungUp,
     Interrupted,
-    Pace,
     PhoneLine,
+    PlaybackSpeed,
     Played,
     Said,
     Speaking,
@@ -92,7 +92,7 @@ async def state_of(ingress: Ingress, line: PhoneLine) -> ConversationState:
 
 
 async def test_words_are_heard_as_they_are_spoken_and_then_as_a_whole(ingress):
-    line = line_to(ingress, pace=Pace(characters_per_second=2000))
+    line = line_to(ingress, speed=PlaybackSpeed(characters_per_second=2000))
     events = await hold(line, "hello", "12")
     first = events.index(Said("Welcome to the office.", interruptible=True, spoken=True))
     assert [event.text for event in events[:first] if isinstance(event, Speaking)] == [
@@ -105,7 +105,7 @@ async def test_words_are_heard_as_they_are_spoken_and_then_as_a_whole(ingress):
 
 
 async def test_who_speaks_over_the_agent_interrupts_with_what_was_spoken(ingress):
-    line = line_to(ingress, pace=Pace(characters_per_second=200))
+    line = line_to(ingress, speed=PlaybackSpeed(characters_per_second=200))
     events: list[Event] = []
     async with aclosing(line.call()) as call:
         async for event in call:
@@ -140,7 +140,7 @@ async def test_a_file_is_played(ingress):
 
 
 async def test_a_lost_socket_is_opened_again_and_the_call_goes_on(ingress):
-    line = line_to(ingress, pace=Pace(characters_per_second=100))
+    line = line_to(ingress, speed=PlaybackSpeed(characters_per_second=100))
     events: list[Event] = []
     async with aclosing(line.call()) as call:
         async for event in call:

@@ -38,7 +38,7 @@ async def audit(journals: list[CallJournal], provider: Provider, *redis: RedisSe
     await asyncio.gather(*(reader() for _ in range(READERS)))
     with contextlib.suppress(AssertionError):
         await wait_until(lambda: not _waiting(*redis), "nothing waits any more", SETTLE_SECONDS)
-    verdict.left_behind.extend([*_waiting(*redis), *_immortal(*redis)])
+    verdict.left_behind.extend([*_waiting(*redis), *_without_ttl(*redis)])
     for server in redis:
         with server.client() as client:
             if client.keys(keys.DEAD_LETTERS):
@@ -124,7 +124,7 @@ def _waiting(*redis: RedisServer) -> list[str]:
     return found
 
 
-def _immortal(*redis: RedisServer) -> list[str]:
+def _without_ttl(*redis: RedisServer) -> list[str]:
     found: list[str] = []
     for server in redis:
         with server.client() as client:

@@ -17,8 +17,8 @@ from orchestrator.provider_simulator import (
     Event,
     HungUp,
     Interrupted,
-    Pace,
     PhoneLine,
+    PlaybackSpeed,
     Problem,
     RetryPolicy,
     Said,
@@ -59,9 +59,9 @@ class RelayCaller(Caller):
     async def _call(self, journal: CallJournal) -> None:
         line = PhoneLine(
             self.rng.choice(self._ingresses), TOKEN, identity=CallIdentity(journal.call_sid), public_url=PUBLIC_URL,
-            retry=RETRY, pace=Pace(characters_per_second=CHARACTERS_PER_SECOND), client=self._client,
+            retry=RETRY, speed=PlaybackSpeed(characters_per_second=CHARACTERS_PER_SECOND), client=self._client,
         )  # fmt: skip
-        ear = Ear(journal, line, self._clock, lambda: self.rng.choice(self._ingresses))
+        ear = SpokenLog(journal, line, self._clock, lambda: self.rng.choice(self._ingresses))
         listening = asyncio.create_task(ear.listen())
         try:
             await self._converse(journal, line, ear)
@@ -77,7 +77,7 @@ class RelayCaller(Caller):
         await self.provider.webhook("/twilio/status", ended, self.rng)
         journal.over = True
 
-    async def _converse(self, journal: CallJournal, line: PhoneLine, ear: "Ear") -> None:
+    async def _converse(self, journal: CallJournal, line: PhoneLine, ear: "SpokenLog") -> None:
         greeting = self._begin(journal, "start", "")
         await ear.until_heard(greeting, WORDS)
         length, number = self.rng.randint(3, min(MOST_TURNS, LONGEST_CALL_TURNS)), 0
@@ -91,7 +91,7 @@ class RelayCaller(Caller):
             await ear.until(lambda: ear.is_over, AFTER_LOSS_SECONDS)
         line.hang_up()
 
-    async def _say(self, journal: CallJournal, line: PhoneLine, ear: "Ear", number: int, more: str = "") -> None:
+    async def _say(self, journal: CallJournal, line: PhoneLine, ear: "SpokenLog", number: int, more: str = "") -> None:
         exchange = await ear.speak(self._utterance(number, more), number)
         if exchange is None:
             line.hang_up()
@@ -112,7 +112,7 @@ class RelayCaller(Caller):
             await self._think()
 
 
-class Ear:
+class SpokenLog:
     """Hears one call, notes its words, and knows whom they answer."""
 
     def __init__(

@@ -106,13 +106,13 @@ def store(redis_client):
     return RedisTurnStore(redis_client, ttl_seconds=TTL, listener="here")
 
 
-async def immortal(client: Redis) -> list[str]:
+async def without_ttl(client: Redis) -> list[str]:
     return sorted([key.decode() async for key in client.scan_iter() if await client.ttl(key) == -1])
 
 
 async def test_every_key_has_a_time_to_live_after_every_step(store, redis_client) -> None:
     async def check(step: str) -> None:
-        assert await immortal(redis_client) == [], step
+        assert await without_ttl(redis_client) == [], step
 
     await store.submit(a_turn("t1"), opening={}, stream=True)
     await check("submit")

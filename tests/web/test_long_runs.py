@@ -10,7 +10,7 @@ from orchestrator.agents.receptionist.dialogue import Dialogue
 from orchestrator.agents.receptionist.hearing import hear
 from orchestrator.agents.receptionist.notes import Notes
 from orchestrator.logs import redact
-from orchestrator.provider_simulator.pace import Pace
+from orchestrator.provider_simulator.playback import PlaybackSpeed
 from web.twilio.relay.hearing import not_surely_heard
 from web.twilio.sentences import pieces
 
@@ -31,7 +31,7 @@ def heard_by_the_receptionist(text: str) -> object:
     return hear(Dialogue(Notes(), "open", datetime(2026, 11, 23)), text)
 
 
-READERS = (whole, half_heard, redact, heard_by_the_receptionist, Pace(characters_per_second=15).pieces)
+READERS = (whole, half_heard, redact, heard_by_the_receptionist, PlaybackSpeed(characters_per_second=15).pieces)
 RUNS = ("!", ".)", '!"', "。", "a.", "a+", "://", "://a", "@", " ", "\n", "a ", "five ", "what ", "\u00a0", "S as in ")
 
 

@@ -41,8 +41,10 @@ def every_key_expires(cluster: ClusterTopology) -> Iterator[None]:
     """On every master that still runs."""
     yield
     nodes = [node for node in cluster.nodes if node.is_running and cluster.ask(node, "ROLE")[0] == "master"]
-    immortal = [key for node in nodes for key in cluster.ask(node, "KEYS", "*") if cluster.ask(node, "TTL", key) == -1]
-    assert not immortal, f"keys without a time to live: {immortal}"
+    without_ttl = [
+        key for node in nodes for key in cluster.ask(node, "KEYS", "*") if cluster.ask(node, "TTL", key) == -1
+    ]
+    assert not without_ttl, f"keys without a time to live: {without_ttl}"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from support.relay import RelaySocket, new_ticket, relay_socket
 from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
-from orchestrator.provider_simulator import PATIENT, Asked, Event, HungUp, Pace, PhoneLine, Said, Speaking
+from orchestrator.provider_simulator import PATIENT, Asked, Event, HungUp, PhoneLine, PlaybackSpeed, Said, Speaking
 from web.twilio.twiml import FILLERS
 
 pytestmark = pytest.mark.processes
@@ -69,9 +69,9 @@ async def test_an_ingress_is_killed_under_live_calls_and_all_of_them_go_on(start
     start("workers", REDIS_URL=redis.url)
     for port in ports:
         await ready(f"http://127.0.0.1:{port}")
-    slow = Pace(characters_per_second=40)
+    slow = PlaybackSpeed(characters_per_second=40)
     urls = [f"http://127.0.0.1:{port}" for port in ports]
-    robots = [Robot(PhoneLine(urls[0], retry=PATIENT, pace=slow), [f"words {n}"]) for n in range(4)]
+    robots = [Robot(PhoneLine(urls[0], retry=PATIENT, speed=slow), [f"words {n}"]) for n in range(4)]
     calls = [asyncio.create_task(robot.talk()) for robot in robots]
     for robot in robots:
         robot.hold.set()
@@ -245,7 +245,7 @@ async def test_a_killed_ingress_may_come_back_itself(start, start_redis):
     web = start("web", REDIS_URL=redis.url, PORT=str(port))
     start("workers", REDIS_URL=redis.url)
     await ready(f"http://127.0.0.1:{port}")
-    line = PhoneLine(f"http://127.0.0.1:{port}", retry=PATIENT, pace=Pace(characters_per_second=40))
+    line = PhoneLine(f"http://127.0.0.1:{port}", retry=PATIENT, speed=PlaybackSpeed(characters_per_second=40))
     robot = Robot(line, ["hello"])
     robot.hold.set()
     call = asyncio.create_task(robot.talk())

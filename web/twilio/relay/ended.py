@@ -25,7 +25,7 @@ from web.twilio.webhook import Webhook
 
 logger = logging.getLogger(__name__)
 
-STEADY_SECONDS = 10.0
+STABLE_SECONDS = 10.0
 """A session that lasted so long had begun well; failing is not its habit."""
 HASTE_SECONDS = 2.0
 """Sessions that have failed early for so long are asked for with a pause between: nobody answers sockets just now."""
@@ -74,7 +74,7 @@ async def _again(ingress: Ingress, request: VoiceRequest) -> str:
     begun = _seconds(request.query.get("since", "")) or now
     lost_at = now if lasted is None else min(now, begun + lasted)
     lines = read_lines(request.query.get(LINES, "")).and_then(min(begun, now), lost_at)
-    is_early = lasted is None or lasted < STEADY_SECONDS
+    is_early = lasted is None or lasted < STABLE_SECONDS
     failing = (_seconds(request.query.get("failing", "")) or begun) if is_early else now
     extra = {"action": "relay.lost", "call_sid": request.call_sid, "error": request.error_code}
     logger.warning("A relay socket was lost; the call is connected again", extra=extra)

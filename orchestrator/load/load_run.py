@@ -4,19 +4,19 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from orchestrator.load.callers import Caller
-from orchestrator.load.ledger import Ledger
+from orchestrator.load.results import CallResults
 from orchestrator.tasks import cancel_and_wait
 
 HANG_UP_SECONDS = 10.0
 
 
-class Campaign:
+class LoadRun:
     """Makes the calls. `new_caller` makes the one who makes the next."""
 
-    def __init__(self, new_caller: Callable[[], Caller], pauses: Iterable[float], ledger: Ledger) -> None:
+    def __init__(self, new_caller: Callable[[], Caller], pauses: Iterable[float], results: CallResults) -> None:
         self._new_caller = new_caller
         self._pauses = pauses
-        self._ledger = ledger
+        self._results = results
         self._stopped = asyncio.Event()
         self._callers: set[Caller] = set()
 
@@ -50,11 +50,11 @@ class Campaign:
 
     async def _call(self, caller: Caller) -> None:
         self._callers.add(caller)
-        self._ledger.live += 1
+        self._results.live += 1
         try:
             await caller.call()
         finally:
-            self._ledger.live -= 1
+            self._results.live -= 1
             self._callers.discard(caller)
 
     async def _stopped_within(self, seconds: float) -> bool:

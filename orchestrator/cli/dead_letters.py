@@ -15,9 +15,9 @@ import asyncio
 import sys
 from datetime import datetime
 
+from orchestrator.cli.colors import Colors
 from orchestrator.cli.numbers import positive
-from orchestrator.cli.paint import Paint
-from orchestrator.cli.used_redis import with_used_redis
+from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.clock import utc_now
 from orchestrator.errors import CallEnded, NoDeadLetter, UnknownCall
 from orchestrator.redis.connections import connect
@@ -50,15 +50,15 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace) -> int:
     settings = with_used_redis(load_settings())
     redis = connect(settings)
-    box, paint = RedisDeadLetters(redis), Paint(sys.stdout)
+    box, colors = RedisDeadLetters(redis), Colors(sys.stdout)
     try:
         letters = await box.all()
         if args.command == "list":
-            print(*listing(letters, paint), sep="\n")
+            print(*listing(letters, colors), sep="\n")
             return 0
         letter = chosen(letters, args.key or "")
         if args.command == "show":
-            print(*_page(letter, paint), sep="\n")
+            print(*_page(letter, colors), sep="\n")
             return 0
         if args.command == "discard":
             await box.discard(letter.key)
@@ -105,7 +105,7 @@ def chosen(letters: list[DeadLetter], key: str) -> DeadLetter:
     return found[0]
 
 
-def listing(letters: list[DeadLetter], paint: Paint) -> list[str]:
+def listing(letters: list[DeadLetter], colors: Colors) -> list[str]:
     """The letters as lines."""
     if not letters:
         return [NOTHING]
@@ -115,7 +115,7 @@ def listing(letters: list[DeadLetter], paint: Paint) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
     more = len(letters) - MOST_SHOWN
-    return [paint(heading, "dim"), *lines, *([f"… and {more} more"] if more > 0 else [])]
+    return [colors(heading, "dim"), *lines, *([f"… and {more} more"] if more > 0 else [])]
 
 
 def _row(letter: DeadLetter) -> tuple[str, ...]:
@@ -131,11 +131,11 @@ def _ago(moment: datetime) -> str:
     return f"{seconds} s"
 
 
-def _page(letter: DeadLetter, paint: Paint) -> list[str]:
+def _page(letter: DeadLetter, colors: Colors) -> list[str]:
     lines = {
         "turn": letter.key, "kind": letter.turn.kind, "said": letter.turn.text, "keys": letter.turn.digits,
         "received": f"{letter.turn.received_at.astimezone():%Y-%m-%d %H:%M:%S}",
         "given up": f"{letter.dead_lettered_at.astimezone():%Y-%m-%d %H:%M:%S}", "attempts": str(letter.attempts),
         "because": letter.reason, "in the log": f"call_sid={letter.turn.call_sid} turn_id={letter.turn.turn_id}",
     }  # fmt: skip
-    return [f"{paint(f'{name:<12}', 'dim')}{value}" for name, value in lines.items() if value]
+    return [f"{colors(f'{name:<12}', 'dim')}{value}" for name, value in lines.items() if value]

@@ -56,8 +56,8 @@ class CallNote:
         return sum(not turn.is_over for turn in self.turns)
 
 
-class Ledger:
-    """All calls of one campaign."""
+class CallResults:
+    """All calls of one load_run."""
 
     def __init__(self) -> None:
         self.calls: list[CallNote] = []

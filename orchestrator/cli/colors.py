@@ -10,18 +10,18 @@ STYLES = {
 }  # fmt: skip
 
 
-class TerminalWishes(BaseSettings):
+class TerminalPreferences(BaseSettings):
     """What the person at the terminal has set: https://no-color.org, and a terminal that knows no colours."""
 
     no_color: str = ""
     term: str = ""
 
 
-class Paint:
+class Colors:
     """Colours text, if its stream shows colours and its reader wants them."""
 
-    def __init__(self, stream: TextIO, wishes: TerminalWishes | None = None) -> None:
-        wishes = wishes or TerminalWishes()
+    def __init__(self, stream: TextIO, wishes: TerminalPreferences | None = None) -> None:
+        wishes = wishes or TerminalPreferences()
         self.enabled = stream.isatty() and not wishes.no_color and wishes.term != "dumb"
 
     def __call__(self, text: str, *styles: str) -> str:

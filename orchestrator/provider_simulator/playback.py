@@ -7,7 +7,7 @@ _WORD = re.compile(r"\S+\s*|\s+")
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PlaybackSpeed:
     """How far the line keeps to the time that a real call takes. The default hurries, but obeys pauses.
 
     `words_per_second` None means that speech takes no time; on a relay, `characters_per_second` says so. With
@@ -42,4 +42,4 @@ class Pace:
         return seconds if self.timeouts else None
 
 
-HURRIED = Pace()
+HURRIED = PlaybackSpeed()

@@ -5,16 +5,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from orchestrator.load.audit import Findings
-from orchestrator.load.ledger import Ledger
+from orchestrator.load.results import CallResults
 
 PERCENTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A campaign that is over. `seconds` is how long it took, its audit left out."""
+class Summary:
+    """A load_run that is over. `seconds` is how long it took, its audit left out."""
 
-    ledger: Ledger
+    results: CallResults
     findings: Findings
     seconds: float
     interrupted: bool = False
@@ -22,36 +22,38 @@ class Outcome:
     @property
     def is_sound(self) -> bool:
         """Whether every turn was answered, and none was lost or doubled."""
-        ledger, found = self.ledger, self.findings
-        return not (ledger.unanswered or ledger.errors or found.lost or found.doubled or found.misheard or found.unread)
+        results, found = self.results, self.findings
+        return not (
+            results.unanswered or results.errors or found.lost or found.doubled or found.misheard or found.unread
+        )
 
     @property
     def _latencies(self) -> dict[str, list[float]]:
         return {
-            "greeting": self.ledger.first_words(greetings=True),
-            "first words": self.ledger.first_words(greetings=False),
-            "whole answer": self.ledger.answers(),
+            "greeting": self.results.first_words(greetings=True),
+            "first words": self.results.first_words(greetings=False),
+            "whole answer": self.results.answers(),
         }
 
     def figures(self) -> dict[str, Any]:
         """As JSON: seconds and counts."""
-        ledger = self.ledger
-        turns = sum(turn.answered is not None for turn in ledger.turns)
+        results = self.results
+        turns = sum(turn.answered is not None for turn in results.turns)
         return {
             "seconds": round(self.seconds, 3),
             "interrupted": self.interrupted,
-            "calls": len(ledger.calls),
-            "ended_by_agent": sum(call.ended_early for call in ledger.calls),
+            "calls": len(results.calls),
+            "ended_by_agent": sum(call.ended_early for call in results.calls),
             "turns_answered": turns,
-            "turns_unanswered": ledger.unanswered,
+            "turns_unanswered": results.unanswered,
             "turns_per_second": round(turns / self.seconds, 1) if self.seconds else 0.0,
-            "retries": ledger.retries,
+            "retries": results.retries,
             "latency_seconds": {
                 name: {label: round(value, 5) for label, value in percentiles(values).items()}
                 for name, values in self._latencies.items()
                 if values
             },
-            "errors": dict(ledger.errors.most_common()),
+            "errors": dict(results.errors.most_common()),
             "audit": asdict(self.findings),
         }
 
@@ -64,9 +66,9 @@ class Outcome:
         yield from self._table()
         if figures["ended_by_agent"]:
             yield f"The agent ended {figures['ended_by_agent']} calls before the caller had said everything."
-        if self.ledger.retries:
-            yield f"Webhooks were tried again {self.ledger.retries} times."
-        yield from (f"{count:>6} × {kind}" for kind, count in self.ledger.errors.most_common())
+        if self.results.retries:
+            yield f"Webhooks were tried again {self.results.retries} times."
+        yield from (f"{count:>6} × {kind}" for kind, count in self.results.errors.most_common())
         if figures["turns_unanswered"]:
             yield f"Turns without an answer: {figures['turns_unanswered']}."
         yield from self._audit()

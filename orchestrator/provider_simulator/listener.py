@@ -42,7 +42,7 @@ def as_taken(gather: Gather, answer: Answer) -> Answer | None:
     return Answer(keys=keys[:finish])
 
 
-class Ear:
+class AnswerListener:
     """Hears one answer to one question at a time."""
 
     def __init__(self) -> None:
