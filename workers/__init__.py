@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workers.producing import producer_pool as producer_pool
+    from workers.arq_client import producer_pool as producer_pool
 
 __all__ = ["producer_pool"]
 
@@ -11,11 +11,11 @@ __all__ = ["producer_pool"]
 def __getattr__(name: str) -> Any:
     """Load late: the worker's own start wants none of it, and `WorkerSettings` reads the environment."""
     if name == "producer_pool":
-        from workers.producing import producer_pool
+        from workers.arq_client import producer_pool
 
         return producer_pool
     if name == "WorkerSettings":
-        from workers.producing import worker_settings
+        from workers.arq_client import worker_settings
 
         return worker_settings()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -91,7 +91,7 @@ class ClusterWorker(TurnWorker):
             self._feeders = [asyncio.create_task(feeder.feed_for_ever()) for feeder in feeders]
         wire = getattr(self.pool.connection_pool, "wire", None)
         lost = wire.lost_answers if wire else 0
-        self._may_hold_strays = self._may_hold_strays or lost != self._lost_answers
+        self._may_hold_orphans = self._may_hold_orphans or lost != self._lost_answers
         self._lost_answers = lost
 
     async def _sleep_until_woken(self) -> None:
@@ -121,8 +121,8 @@ class Feeder:
             try:
                 await self._feed()
             except REDIS_TROUBLE as error:
-                if self._worker.office is not None:
-                    self._worker.office.claim_health.failed(self._shard.queue, error)
+                if self._worker.runtime is not None:
+                    self._worker.runtime.claim_health.failed(self._shard.queue, error)
                 await self._pause(error)
             except Exception:
                 logger.exception("Jobs could not be taken from %s; report this", self._shard.queue)

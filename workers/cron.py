@@ -11,11 +11,11 @@ from orchestrator.redis import keys
 from orchestrator.redis.damage import call_sid_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns.abandoned import Left, end_abandoned_calls, patience
-from workers.office import Office
+from workers.runtime import WorkerRuntime
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 120
+CRON_RUN_TTL_SECONDS = 120
 LEAST_WINDOW_SECONDS = 50.0
 """So long before its state expires an open call is looked at at the latest: more than a round of this cron job."""
 MOST_CALLS = 500
@@ -23,35 +23,35 @@ MOST_CALLS = 500
 
 async def clean_up(ctx: dict[Any, Any]) -> int:
     """Drop what expired calls left in the indexes; how many calls that were."""
-    office: Office = ctx["office"]
-    dropped = await office.states.cleanup_expired()
+    runtime: WorkerRuntime = ctx["runtime"]
+    dropped = await runtime.states.cleanup_expired()
     if dropped:
         logger.info("Cleaned up after %d expired calls", dropped, extra={"action": "cron.clean_up"})
     return dropped
 
 
-async def heartbeat(ctx: dict[Any, Any]) -> None:
-    """Leave proof that the queue, the cron and a worker all work."""
+async def record_cron_run(ctx: dict[Any, Any]) -> None:
+    """Record the time, as proof that the queue, the cron and a worker all work."""
     with store_errors():
-        await ctx["redis"].set(keys.HEARTBEAT, clock.now(), ex=HEARTBEAT_SECONDS)
+        await ctx["redis"].set(keys.HEARTBEAT, clock.now(), ex=CRON_RUN_TTL_SECONDS)
 
 
 async def end_abandoned(ctx: dict[Any, Any]) -> int:
     """End calls of which nothing was heard for long: their status callback never came. How many were ended."""
-    office: Office = ctx["office"]
-    life = office.store.life_ms / 1000
+    runtime: WorkerRuntime = ctx["runtime"]
+    life = runtime.store.life_ms / 1000
     try:
-        return await end_abandoned_calls(office.store, office.states, await _idle_calls(office, life), life=life)
+        return await end_abandoned_calls(runtime.store, runtime.states, await _idle_calls(runtime, life), life=life)
     except StoreUnavailable:
         return 0
 
 
-async def _idle_calls(office: Office, life: float) -> list[tuple[str, Left]]:
+async def _idle_calls(runtime: WorkerRuntime, life: float) -> list[tuple[str, Left]]:
     """Calls of which nothing was heard for a while, and how long they stand in the index yet."""
-    if office.store.states is not None:  # kept elsewhere, where only the states themselves tell
-        return [(call_sid, None) for call_sid in await office.states.get_all_call_sids()]
-    redis, window = office.store.redis, max(life - patience(life), LEAST_WINDOW_SECONDS)
-    shards = office.store.call_queue.shards
+    if runtime.store.states is not None:  # kept elsewhere, where only the states themselves tell
+        return [(call_sid, None) for call_sid in await runtime.states.get_all_call_sids()]
+    redis, window = runtime.store.redis, max(life - patience(life), LEAST_WINDOW_SECONDS)
+    shards = runtime.store.call_queue.shards
 
     async def read() -> tuple[float, list[list[tuple[bytes, float]]]]:
         seconds, microseconds = await redis.time()
@@ -68,7 +68,7 @@ async def _idle_calls(office: Office, life: float) -> list[tuple[str, Left]]:
 
 
 CRON_JOBS: list[CronJob] = [
-    cron(heartbeat, second={0, 30}, timeout=10, max_tries=1),
+    cron(record_cron_run, name="cron:heartbeat", second={0, 30}, timeout=10, max_tries=1),
     cron(clean_up, second=10, timeout=30, max_tries=1),
     cron(end_abandoned, second={20, 50}, timeout=25, max_tries=1),
 ]

@@ -6,18 +6,18 @@ from collections.abc import Collection
 from signal import Signals
 from typing import Any
 
-from workers.office import Office
+from workers.runtime import WorkerRuntime
 
 logger = logging.getLogger("arq.worker")
 
 HAND_OVER_SECONDS = 5.0
 
 
-async def finish(tasks: Collection["asyncio.Task[Any]"], office: Office | None, seconds: float) -> None:
+async def finish(tasks: Collection["asyncio.Task[Any]"], runtime: WorkerRuntime | None, seconds: float) -> None:
     """Wait for `tasks`, `seconds` at most, then have the turns that still run handed over; the rest is cancelled."""
     await _wait_for(tasks, seconds)
-    if office is not None and any(not task.done() for task in tasks):
-        office.runner.hand_over()
+    if runtime is not None and any(not task.done() for task in tasks):
+        runtime.runner.hand_over()
         await _wait_for(tasks, HAND_OVER_SECONDS)
 
 

@@ -15,22 +15,22 @@ from orchestrator.redis import keys
 from orchestrator.redis.damage import set_aside, text_of
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
-from workers.office import Office
+from workers.runtime import WorkerRuntime
 
 logger = logging.getLogger(__name__)
 
 
-async def run_turns(office: Office, call_sid: str, granted: list[Any]) -> None:
+async def run_turns(runtime: WorkerRuntime, call_sid: str, granted: list[Any]) -> None:
     """Run the turns of a call that was granted."""
     began = time.perf_counter()
-    await office.run(await office.store.granted(call_sid, office.holder, granted))
+    await runtime.runner.run(await runtime.store.granted(call_sid, runtime.holder, granted))
     logger.debug("Turns of a call were run in %.4f s", time.perf_counter() - began)
 
 
-async def run_call(office: Office, call_sid: str) -> None:
+async def run_call(runtime: WorkerRuntime, call_sid: str) -> None:
     """Claim a call where it lies, and run its turns."""
     try:
-        await office.run_call(call_sid)
+        await runtime.run_call(call_sid)
     except StoreUnavailable as error:
         logger.warning(
             "A call could not be claimed (%s); it is found again when it is due", error,

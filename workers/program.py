@@ -15,12 +15,12 @@ from orchestrator.settings import Settings, load_settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.factory import load_state_manager
 from orchestrator.state.redis import RedisStateManager
+from workers.arq_client import ProducerPool
 from workers.cluster import ClusterWorker, keep_arq_within
 from workers.cron import CRON_JOBS
+from workers.functions import run_turns
 from workers.job_format import read_job, write_job
-from workers.office import Office
-from workers.producing import ProducerPool
-from workers.tasks import run_turns
+from workers.runtime import WorkerRuntime
 from workers.worker import TurnWorker
 
 HEALTH_EVERY_SECONDS = 10
@@ -60,8 +60,8 @@ def make_worker(settings: Settings) -> TurnWorker:
         functions=[run_turns],
         cron_jobs=CRON_JOBS,
         redis_pool=redis,
-        on_startup=_enter_office,
-        on_shutdown=_leave_office,
+        on_startup=_start_runtime,
+        on_shutdown=_stop_runtime,
         job_completion_wait=int(settings.drain_timeout_seconds),
         max_jobs=settings.worker_max_turns,
         job_timeout=60,
@@ -75,11 +75,11 @@ def make_worker(settings: Settings) -> TurnWorker:
     return worker
 
 
-async def _enter_office(ctx: dict[Any, Any]) -> None:
+async def _start_runtime(ctx: dict[Any, Any]) -> None:
     settings: Settings = ctx["settings"]
     states = _states(settings, ctx["redis"])
-    ctx["office"] = await Office(settings, ctx["redis"], states).__aenter__()
-    ctx["worker"].office = ctx["office"]
+    ctx["runtime"] = await WorkerRuntime(settings, ctx["redis"], states).__aenter__()
+    ctx["worker"].runtime = ctx["runtime"]
 
 
 def _states(settings: Settings, redis: ArqRedis) -> StateManagerBase:
@@ -88,6 +88,6 @@ def _states(settings: Settings, redis: ArqRedis) -> StateManagerBase:
     return RedisStateManager(redis, settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
 
 
-async def _leave_office(ctx: dict[Any, Any]) -> None:
-    if "office" in ctx:
-        await ctx["office"].__aexit__(None, None, None)
+async def _stop_runtime(ctx: dict[Any, Any]) -> None:
+    if "runtime" in ctx:
+        await ctx["runtime"].__aexit__(None, None, None)

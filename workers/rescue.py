@@ -16,7 +16,7 @@ RENEWAL_MS = 1000
 """So long after an outage those who hold leases may take to renew them: twice as long as between two renewals."""
 
 
-async def rescue_for_ever(store: RedisTurnStore) -> None:
+async def rescue_calls(store: RedisTurnStore) -> None:
     """Every worker looks, a little out of step with the others; a call found is not looked at again for a second."""
     while True:
         every = IDLE_LOOK_EVERY_SECONDS if store.is_idle else LOOK_EVERY_SECONDS

@@ -34,8 +34,8 @@ from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.turns.redis.call_queue import JOB_ID_PREFIX
 from workers.drain import cancel_rest, finish
 from workers.jobs import run_call, run_job, run_turns, take_off
-from workers.office import Office
 from workers.redis_outage import RedisOutage
+from workers.runtime import WorkerRuntime
 
 logger = logging.getLogger("arq.worker")
 
@@ -48,12 +48,12 @@ LEAST_SLEEP_SECONDS = 0.05
 
 
 class TurnWorker(Worker):
-    """An arq worker that also runs the turns of calls, once it has an `office` to run them in."""
+    """An arq worker that also runs the turns of calls, once it has a `runtime` to run them in."""
 
-    office: Office | None = None
+    runtime: WorkerRuntime | None = None
 
     _is_ready = False
-    _may_hold_strays = False
+    _may_hold_orphans = False
     _claim_script: Any = None
     _blocking_command: Any = None
 
@@ -80,11 +80,11 @@ class TurnWorker(Worker):
         if self.on_startup:
             await self.on_startup(self.ctx)
         while True:
-            if await self._survive(self._poll_iteration()):
+            if await self._tolerating_redis_errors(self._poll_iteration()):
                 await self._say_ready()
             if self.burst and await self._burst_is_over():
                 return
-            await self._survive(self._sleep_until_woken(), writes=True)
+            await self._tolerating_redis_errors(self._sleep_until_woken(), writes=True)
 
     async def _connect(self) -> None:
         names = ", ".join(self.functions)
@@ -97,14 +97,14 @@ class TurnWorker(Worker):
                 expires_extra_ms=self.expires_extra_ms,
             )
         logger.info("Starting worker for %d functions: %s", len(self.functions), names)
-        await self._survive(log_redis_info(self.pool, logger.info))
+        await self._tolerating_redis_errors(log_redis_info(self.pool, logger.info))
 
     async def _say_ready(self) -> None:
         """Once, when Redis has answered and taken a write."""
-        if self.office is None or self._is_ready or not await self._survive(self._look(), writes=True):
+        if self.runtime is None or self._is_ready or not await self._tolerating_redis_errors(self._look(), writes=True):
             return
         self._is_ready = True
-        extra = {"action": "worker.ready", "holder": self.office.holder, "version": self.office.version}
+        extra = {"action": "worker.ready", "holder": self.runtime.holder, "version": self.runtime.version}
         logging.getLogger(__name__).info("Worker ready", extra=extra)
 
     async def _look(self) -> None:
@@ -115,7 +115,7 @@ class TurnWorker(Worker):
             raise RedisConnectionError(str(error)) from error
         self._outage.passed(wrote=True)
 
-    async def _survive(self, step: Awaitable[None], *, writes: bool = False) -> bool:
+    async def _tolerating_redis_errors(self, step: Awaitable[None], *, writes: bool = False) -> bool:
         """Take a step, which may be one that `writes` before all; where Redis fails it, wait a little longer each time.
         Whether it was taken."""
         try:
@@ -123,8 +123,8 @@ class TurnWorker(Worker):
         except REDIS_TROUBLE as error:
             if self.burst:
                 raise
-            if self.office is not None:
-                self.office.claim_health.failed(self.queue_name, error)
+            if self.runtime is not None:
+                self.runtime.claim_health.failed(self.queue_name, error)
             await asyncio.sleep(self._outage.failed(error, writes=writes))
             return False
         return True
@@ -141,7 +141,7 @@ class TurnWorker(Worker):
         if self.burst and self.max_burst_jobs >= 0:
             room = min(room, self.max_burst_jobs - self._jobs_started())
         if self.allow_pick_jobs and room > 0:
-            await self._give_back_strays()
+            await self._release_orphans()
             await self._claim_and_watch(room)
         if self.allow_abort_jobs:
             await self._cancel_aborted_jobs()
@@ -155,24 +155,24 @@ class TurnWorker(Worker):
         try:
             await self._claim(room)
         except REDIS_TROUBLE:
-            self._may_hold_strays = True
+            self._may_hold_orphans = True
             raise
         self._outage.passed()
         if wire and wire.lost_answers != lost_before:
-            self._may_hold_strays = True
+            self._may_hold_orphans = True
 
-    async def _give_back_strays(self) -> None:
+    async def _release_orphans(self) -> None:
         """After a claim whose answer was lost: what it granted is anybody's to run."""
-        if not self._may_hold_strays or self.office is None:
+        if not self._may_hold_orphans or self.runtime is None:
             return
         try:
-            strays = await self.office.give_back_strays()
+            orphans = await self.runtime.release_orphans()
         except StoreUnavailable as error:
             raise RedisConnectionError(str(error)) from error
-        self._may_hold_strays = False
-        if strays:
+        self._may_hold_orphans = False
+        if orphans:
             logger.warning(
-                "%d calls were granted to this worker in an answer that was lost, and are given back", strays,
+                "%d calls were granted to this worker in a response that was lost; released them", orphans,
                 extra={"action": "worker.orphans_released"},
             )  # fmt: skip
 
@@ -182,35 +182,35 @@ class TurnWorker(Worker):
 
     async def _claim_from(self, shard: keys.ShardKeys, script_keys: list[str], room: int) -> int:
         """Claim from one queue and start what was claimed; how many that were."""
-        office = self.office
+        runtime = self.runtime
         if self._claim_script is None:
             self._claim_script = WiredScript(self.pool, lua("claim_jobs"))
         claimed = await self._claim_script(
             keys=script_keys,
             args=[
                 room, shard.in_progress(""), int(self.in_progress_timeout_s * 1000),
-                JOB_ID_PREFIX if office else "", shard.job(""),
-                office.holder if office else "", office.store.lease_ms if office else 0,
-                office.store.lease_record_ms if office else 0, keys.STATE_PREFIX, self.queue_read_limit,
-                office.store.on_approval if office else "",
+                JOB_ID_PREFIX if runtime else "", shard.job(""),
+                runtime.holder if runtime else "", runtime.store.lease_ms if runtime else 0,
+                runtime.store.lease_record_ms if runtime else 0, keys.STATE_PREFIX, self.queue_read_limit,
+                runtime.store.on_approval if runtime else "",
             ],
         )  # fmt: skip
-        if office is not None:
-            office.claim_health.succeeded(shard.queue)
+        if runtime is not None:
+            runtime.claim_health.succeeded(shard.queue)
         for kind, name, *more in claimed:
             self._begin(shard, kind, name, *more)
         return len(claimed)
 
     def _begin(self, shard: keys.ShardKeys, kind: bytes, name: bytes, more: Any = None) -> None:
-        shown, office = text_of(name), self.office
+        shown, runtime = text_of(name), self.runtime
         if kind == b"job":
             self._start(shown, run_job(self, shard, name, more))
-        elif office is None or call_sid_of(name) is None:
+        elif runtime is None or call_sid_of(name) is None:
             self._start(shown, take_off(self.pool, shard, JOB_ID_PREFIX.encode() + name, "no call can be named so"))
         elif kind == b"turns":
-            self._start(f"{JOB_ID_PREFIX}{shown}:{int(more[0])}", self._counted(run_turns(office, shown, more)))
+            self._start(f"{JOB_ID_PREFIX}{shown}:{int(more[0])}", self._counted(run_turns(runtime, shown, more)))
         else:
-            self._start(f"{JOB_ID_PREFIX}{shown}:{next(self._numbers)}", self._counted(run_call(office, shown)))
+            self._start(f"{JOB_ID_PREFIX}{shown}:{next(self._numbers)}", self._counted(run_call(runtime, shown)))
 
     async def _counted(self, turns: Awaitable[None]) -> None:
         await turns
@@ -268,13 +268,13 @@ class TurnWorker(Worker):
 
     def handle_sig_wait_for_completion(self, signum: Signals) -> None:
         """Drain: no turn is begun from now on."""
-        if self.office is not None:
-            self.office.runner.draining = True
+        if self.runtime is not None:
+            self.runtime.runner.draining = True
         super().handle_sig_wait_for_completion(signum)
 
     async def _wait_for_tasks_to_complete(self, signum: Signals) -> None:
         """Let the turns at hand finish, hand over those that do not in time, then stop."""
-        await finish(self.tasks.values(), self.office, self._job_completion_wait)
+        await finish(self.tasks.values(), self.runtime, self._job_completion_wait)
         cancel_rest(self.tasks.values(), signum, (self.jobs_complete, self.jobs_failed, self.jobs_retried))
         if self.main_task is not None:
             self.main_task.cancel()

@@ -16,7 +16,7 @@ import workers
 from orchestrator.errors import BadSetting
 from orchestrator.settings import load_settings
 from orchestrator.testing.turn_store_contract import a_turn
-from workers.producing import worker_settings
+from workers.arq_client import worker_settings
 
 pytestmark = pytest.mark.processes
 

@@ -37,7 +37,7 @@ class Calls:
         await self._redis.zincrby(keys.ACTIVE_CALLS, -seconds, call_sid)
 
     async def end_abandoned(self) -> list[str]:
-        await end_abandoned({"office": SimpleNamespace(store=self.store, states=self)})
+        await end_abandoned({"runtime": SimpleNamespace(store=self.store, states=self)})
         waiting = {sid: await self.store.waiting(sid) for sid in await self._states.get_all_call_sids()}
         return sorted(call_sid for call_sid, turns in waiting.items() if turns == ["ended"])
 

@@ -59,7 +59,7 @@ async def test_a_call_in_redis_is_neither_forgotten_nor_taken_for_abandoned(tmp_
         ):
             await caller.setup("CA1")
             await caller.reply()
-            office = SimpleNamespace(
+            runtime = SimpleNamespace(
                 store=RedisTurnStore(client, ttl_seconds=LIFE), states=RedisStateManager(client, LIFE)
             )
             aged = (await client.time())[0] + 100
@@ -71,7 +71,7 @@ async def test_a_call_in_redis_is_neither_forgotten_nor_taken_for_abandoned(tmp_
 
             entry = (keys.ACTIVE_CALLS, "CA1")
             await wait_until(is_kept, "it is kept alive", 30)
-            assert await end_abandoned({"office": office}) == 0
+            assert await end_abandoned({"runtime": runtime}) == 0
             await caller.prompt("still here")
             assert await caller.reply() == "You said: still here"
             state = ConversationState.model_validate_json(await client.get(keys.state("CA1")))

@@ -10,7 +10,7 @@ from support.servers import RedisServer
 from orchestrator.redis.scripts import lua
 from orchestrator.testing.example_turns import a_turn, claimed
 from orchestrator.turns.redis.store import RedisTurnStore
-from workers.strays import give_back_strays
+from workers.orphans import release_orphans
 
 
 async def test_what_was_granted_unheard_is_given_back_and_was_no_attempt(redis_client: Redis) -> None:
@@ -20,8 +20,8 @@ async def test_what_was_granted_unheard_is_given_back_and_was_no_attempt(redis_c
     running = await claimed(store, "CA1", "me")
     await claimed(store, "CA2", "me")
     theirs = await claimed(store, "CA3", "another")
-    assert await give_back_strays(store, "me", {"CA1"}) == 1
-    assert await give_back_strays(store, "me", {"CA1"}) == 0
+    assert await release_orphans(store, "me", {"CA1"}) == 1
+    assert await release_orphans(store, "me", {"CA1"}) == 0
     assert await store.renew([running.lease, theirs.lease]) == []
     assert (await claimed(store, "CA2", "another")).attempt == 1
 

@@ -14,8 +14,8 @@ from orchestrator.redis.connections import connection_pool, parsed_url
 from orchestrator.redis.url import RedisUrl
 from orchestrator.settings import Settings, load_settings
 from workers.cluster import keep_arq_within
+from workers.functions import run_turns
 from workers.job_format import read_job, write_job
-from workers.tasks import run_turns
 
 WAKE_SECONDS = 60
 

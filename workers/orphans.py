@@ -1,4 +1,4 @@
-"""Gives back what was granted to this worker without its hearing of it: the answer to a claim was lost."""
+"""Releases orphaned leases: Redis granted them to this worker, but the response was lost."""
 
 from collections.abc import Container
 from typing import Any
@@ -12,15 +12,16 @@ from orchestrator.turns.store import Lease
 MOST_CALLS = 1000
 
 
-async def give_back_strays(store: RedisTurnStore, holder: str, running: Container[str]) -> int:
-    """Give back the leases of `holder` for calls that are not `running`, as no attempts; how many there were.
+async def release_orphans(store: RedisTurnStore, holder: str, running: Container[str]) -> int:
+    """Release the leases of `holder` for calls that are not `running`. Return how many there were.
 
-    Every call with a lease stands in the index of what is due. Raises `StoreUnavailable`.
+    A released turn has not used up an attempt. Every call with a lease is in the index of due calls. Raise
+    `StoreUnavailable`.
     """
-    strays = [(lease, turn_id) for lease, turn_id in await _leases_of(store, holder) if lease.call_sid not in running]
-    for lease, turn_id in strays:
+    orphans = [(lease, turn_id) for lease, turn_id in await _leases_of(store, holder) if lease.call_sid not in running]
+    for lease, turn_id in orphans:
         await store.give_back(lease, turn_id)
-    return len(strays)
+    return len(orphans)
 
 
 async def _leases_of(store: RedisTurnStore, holder: str) -> list[tuple[Lease, str]]:
@@ -36,7 +37,7 @@ async def _leases_of(store: RedisTurnStore, holder: str) -> list[tuple[Lease, st
             if isinstance(answer, Exception) and not is_wrong_type(answer):
                 raise answer
     leases = zip(due, found, strict=True)
-    return [stray for call_sid, lease in leases if (stray := _lease_of(holder, call_sid, lease)) is not None]
+    return [held for call_sid, lease in leases if (held := _lease_of(holder, call_sid, lease)) is not None]
 
 
 async def _due(store: RedisTurnStore) -> list[str]:

@@ -1,4 +1,4 @@
-"""A worker's sign of life: who it is and what it does, in Redis, because nothing can reach a worker from outside."""
+"""A worker's heartbeat: writes to Redis who the worker is and what it does. Nothing can connect to a worker."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ WATCHED_BEAT_SECONDS = 1.0
 STATUS_SECONDS = 20
 
 
-async def keep_pulse(
+async def send_heartbeats(
     redis: Redis,
     holder: str,
     runner: TurnRunner,

@@ -1,4 +1,4 @@
-"""Where a worker's turns are run: the agent, the store, and the tasks that watch over both."""
+"""What a worker needs to run turns: the agent, the store, and the background tasks that serve both."""
 
 import asyncio
 import logging
@@ -25,21 +25,23 @@ from orchestrator.tasks import BackgroundTasks, cancel_and_wait
 from orchestrator.turns.messages import read_arrival
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
-from orchestrator.turns.store import Claim
 from orchestrator.version import code_version
 from workers.claim_health import ClaimHealth
-from workers.leases import keep_leases
-from workers.pulse import keep_pulse
-from workers.rescue import rescue_for_ever
-from workers.strays import give_back_strays
+from workers.heartbeat import send_heartbeats
+from workers.lease_renewal import renew_leases
+from workers.orphans import release_orphans
+from workers.rescue import rescue_calls
 
 logger = logging.getLogger(__name__)
 
 LISTEN_SECONDS = 30.0
 
 
-class Office:
-    """A worker's desk, as a context manager. `holder` names the worker in leases."""
+class WorkerRuntime:
+    """The agent, the store and the background tasks of one worker. An async context manager.
+
+    `holder` identifies the worker in leases.
+    """
 
     def __init__(self, settings: Settings, redis: Redis, states: StateManagerBase) -> None:
         self.holder = uuid4().hex
@@ -59,7 +61,7 @@ class Office:
         self._at_work: Counter[str] = Counter()
         self._rejections = BackgroundTasks()
 
-    async def __aenter__(self) -> "Office":
+    async def __aenter__(self) -> "WorkerRuntime":
         settings, stack = self._settings, self._stack
         stack.push_async_callback(self._rejections.close)
         host = await stack.enter_async_context(AgentHost(settings, program="worker"))
@@ -71,9 +73,9 @@ class Office:
         await stack.enter_async_context(Subscription(listening, keys.control_channel(self.holder), self._arrived))
         await stack.enter_async_context(ClockSync(self._redis))
         for watch in (
-            keep_leases(self.store, self.runner),
-            rescue_for_ever(self.store),
-            keep_pulse(
+            renew_leases(self.store, self.runner),
+            rescue_calls(self.store),
+            send_heartbeats(
                 self._redis,
                 self.holder,
                 self.runner,
@@ -91,10 +93,6 @@ class Office:
     ) -> None:
         await self._stack.aclose()
 
-    async def run(self, claim: Claim | None) -> None:
-        """Run a claimed turn and those that follow it."""
-        await self.runner.run(claim)
-
     async def run_call(self, call_sid: str) -> None:
         """Claim the call and run its turns, if nobody else does."""
         self._at_work[call_sid] += 1
@@ -103,10 +101,10 @@ class Office:
         finally:
             self._at_work -= Counter([call_sid])  # and what comes to nothing is forgotten
 
-    async def give_back_strays(self) -> int:
-        """Give back the calls that were granted to this worker but do not run here; how many."""
+    async def release_orphans(self) -> int:
+        """Release the leases that were granted to this worker for calls that do not run here. Return how many."""
         at_work: ChainMap[str, Any] = ChainMap(dict[str, Any](), self.runner.running, self._at_work)
-        return await give_back_strays(self.store, self.holder, at_work)
+        return await release_orphans(self.store, self.holder, at_work)
 
     def _arrived(self, message: bytes) -> None:
         arrival = read_arrival(message)

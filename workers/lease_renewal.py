@@ -10,7 +10,7 @@ from orchestrator.turns.runner import TurnRunner
 logger = logging.getLogger(__name__)
 
 
-async def keep_leases(store: RedisTurnStore, runner: TurnRunner) -> None:
+async def renew_leases(store: RedisTurnStore, runner: TurnRunner) -> None:
     """Renew for ever; a turn whose lease is lost is stopped. Redis being away stops nothing: an expired lease is
     still ours until somebody else is granted it."""
     reachable = True
