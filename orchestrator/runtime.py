@@ -16,9 +16,9 @@ if TYPE_CHECKING:  # memory mode runs without the client library
     from redis.asyncio import Redis
 
     from orchestrator.dispatch.line_check import LineCheck
+    from orchestrator.health.report import SystemStatus
     from orchestrator.redis.breaker import Breaker
     from orchestrator.redis.seal_keys import RedisSealKeys
-    from orchestrator.redis.vitals import Vitals
 
 
 @dataclass
@@ -37,22 +37,23 @@ class Runtime:
     runner: TurnRunner | None = None
     """What runs the turns, if all of them run in this process."""
 
-    async def vitals(self) -> "Vitals | None":
-        """How Redis, the workers and the queue are; None when there are none. Never raises."""
+    async def system_status(self) -> "SystemStatus | None":
+        """Return the status of Redis, the workers and the queue; None where there are none. Never raises."""
         if self.redis is None or self.breaker is None:
             return None
+        from orchestrator.health.redis import read_system_status
+        from orchestrator.health.report import SystemStatus
         from orchestrator.redis.probe import probe
         from orchestrator.redis.replicas import replica_wait
-        from orchestrator.redis.vitals import Vitals, read_vitals
 
         if self.breaker.is_open:
-            return Vitals(redis_ok=False, redis_message=self.breaker.reason, degraded=True)
+            return SystemStatus(redis_ok=False, redis_message=self.breaker.reason, degraded=True)
         try:
             await probe(self.redis)
         except StoreUnavailable as error:
-            return Vitals(redis_ok=False, redis_message=str(error), degraded=True)
-        vitals = await read_vitals(self.redis, replica_wait(self.settings))
-        return vitals if vitals.redis_ok else replace(vitals, degraded=True)
+            return SystemStatus(redis_ok=False, redis_message=str(error), degraded=True)
+        status = await read_system_status(self.redis, replica_wait(self.settings))
+        return status if status.redis_ok else replace(status, degraded=True)
 
     def idempotency_store(self) -> IdempotencyStore:
         """Return the idempotency records that all ingresses share, or those of this process where there is no Redis."""
@@ -85,13 +86,13 @@ class Runtime:
         """What is being answered in this process."""
         return [] if self.runner is None else progress_of(self.runner)
 
-    async def roster(self) -> list[dict[str, Any]] | None:
-        """What each living worker says of itself; None when there are none or nobody can ask.
+    async def workers(self) -> list[dict[str, Any]] | None:
+        """Return what each worker reports of itself; None without Redis, or while it is down.
 
         Raises `StoreUnavailable`.
         """
         if self.redis is None or self.breaker is None or self.breaker.is_open:
             return None
-        from orchestrator.redis.roster import read_roster
+        from orchestrator.health.workers import list_workers
 
-        return await read_roster(self.redis)
+        return await list_workers(self.redis)

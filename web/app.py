@@ -16,6 +16,7 @@ from web.api import routes as api
 from web.base_path import BasePath
 from web.dashboard import routes as dashboard
 from web.dashboard.board import Board
+from web.health_checks import HealthChecks
 from web.ingress import Ingress, OpenRuntime, Timeouts
 from web.local_access import ForwardingWatch, LocalAccess
 from web.outbound.line import ProviderLine
@@ -28,7 +29,6 @@ from web.twilio import routes as twilio
 from web.twilio.held_turn import Seal
 from web.twilio.relay.keep_alive import KeepAlive
 from web.twilio.signature import Signatures
-from web.vitals import HealthChecks
 
 logger = logging.getLogger(__name__)
 

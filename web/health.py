@@ -12,8 +12,8 @@ from starlette.routing import Route
 from orchestrator.redis.url import parse_redis_url
 from orchestrator.version import code_version
 from web.api.key import check_key
+from web.health_checks import health_checks_of
 from web.ingress import Ingress, ingress_of
-from web.vitals import health_checks_of
 
 
 async def livez(request: Request) -> Response:

@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.metrics import CONTENT_TYPE, Metrics
 from web.api.key import check_key
+from web.health_checks import HealthChecks, health_checks_of
 from web.ingress import ingress_of
-from web.vitals import HealthChecks, health_checks_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +30,13 @@ async def metrics(request: Request) -> Response:
 
 async def _refresh(figures: Metrics, checks: HealthChecks) -> None:
     figures.active_calls.set(await checks.active_calls())
-    vitals = await checks.vitals()
-    if vitals is None:
+    status = await checks.status()
+    if status is None:
         return
-    if isinstance(vitals, str) or not vitals.redis_ok:
+    if isinstance(status, str) or not status.redis_ok:
         workers = waiting = math.nan
     else:
-        workers, waiting = vitals.workers, vitals.queue_depth
+        workers, waiting = status.workers, status.queue_depth
     figures.workers.set(workers)
     figures.queue_depth.set(waiting)
 

@@ -13,12 +13,13 @@ from redis.utils import HIREDIS_AVAILABLE
 
 from orchestrator import clock
 from orchestrator.doctor.facts import ClusterFacts, Facts, ServerFacts, SystemFacts
+from orchestrator.health.redis import read_system_status
+from orchestrator.health.workers import WORKER_ALIVE_SECONDS
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import ClusterPool, shards_of
 from orchestrator.redis.connections import connect, parsed_url
 from orchestrator.redis.errors import explain
 from orchestrator.redis.slots import SLOTS
-from orchestrator.redis.vitals import WORKER_ALIVE_SECONDS, read_vitals
 from orchestrator.settings import Settings
 
 PINGS = 50
@@ -125,7 +126,7 @@ async def _options(redis: Redis) -> dict[str, str]:
 
 
 async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
-    vitals = await read_vitals(redis)
+    status = await read_system_status(redis)
     seen, complete = await _our_keys(masters)
     beat = await redis.get(keys.HEARTBEAT)
     active = [await redis.zcount(shard.calls, clock.now(), "+inf") for shard in shards_of(redis)]
@@ -136,9 +137,9 @@ async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
         states=sum(key.startswith(keys.STATE_PREFIX) for key in seen),
         active_calls=sum(active),
         workers=tuple(await _workers(redis)),
-        queue_depth=vitals.queue_depth,
-        oldest_wait_seconds=vitals.oldest_wait_seconds,
-        dead_letters=vitals.dead_letters,
+        queue_depth=status.queue_depth,
+        oldest_wait_seconds=status.oldest_wait_seconds,
+        dead_letters=status.dead_letters,
         heartbeat_age_seconds=None if beat is None else clock.now() - float(beat),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from orchestrator.doctor.facts import SystemFacts
 from orchestrator.doctor.finding import Finding
-from orchestrator.health import SLOW_QUEUE_SECONDS
+from orchestrator.health.report import SLOW_QUEUE_SECONDS
 
 HEARTBEAT_OLD_SECONDS = 90
 MOST_NAMED = 3

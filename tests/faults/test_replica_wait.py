@@ -15,11 +15,11 @@ from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnconfirmed
+from orchestrator.health.redis import read_system_status
 from orchestrator.idempotency.redis import RedisIdempotencyStore
 from orchestrator.redis import replicas
 from orchestrator.redis.breaker import TRIPS_AFTER, Breaker
 from orchestrator.redis.replicas import ReplicaWait
-from orchestrator.redis.vitals import read_vitals
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.state.write_back import write_back
 from orchestrator.turns.messages import Settled, read_to_ingress
@@ -285,12 +285,12 @@ async def test_the_log_says_once_that_replicas_are_away_and_once_that_they_are_b
 
 
 async def test_health_is_degraded_while_replicas_are_away(store, hasty, pair) -> None:
-    assert not (await read_vitals(store.redis, store._scripts.replicas.wait)).degraded
+    assert not (await read_system_status(store.redis, store._scripts.replicas.wait)).degraded
     pair[1].pause()
-    vitals = await read_vitals(store.redis, hasty)
-    assert (vitals.redis_ok, vitals.degraded) == (True, True)
-    assert "Only 0 of 1 replicas confirm" in vitals.redis_message
-    assert not (await read_vitals(store.redis)).degraded  # nobody waits for them
+    status = await read_system_status(store.redis, hasty)
+    assert (status.redis_ok, status.degraded) == (True, True)
+    assert "Only 0 of 1 replicas confirm" in status.redis_message
+    assert not (await read_system_status(store.redis)).degraded  # nobody waits for them
     pair[1].resume()
 
 

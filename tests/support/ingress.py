@@ -117,10 +117,10 @@ class LocalRuntime:
     def running_turns(self) -> Any:
         return progress_of(self.dispatcher.real.runner)
 
-    async def roster(self) -> Any:
+    async def workers(self) -> Any:
         return self.staff
 
-    async def vitals(self) -> Any:
+    async def system_status(self) -> Any:
         if isinstance(self.signs, Exception):
             raise self.signs
         if self.signs == "silent":

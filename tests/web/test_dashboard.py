@@ -13,7 +13,7 @@ from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable
-from orchestrator.redis.vitals import Vitals
+from orchestrator.health.report import SystemStatus
 from orchestrator.tasks import cancel_and_wait
 from web.dashboard.board import MOST_CALLS
 from web.dashboard.figures import LatestTurns, chosen, percentile, summary, waiting
@@ -60,7 +60,7 @@ async def test_an_ended_call_leaves_the_list_and_its_transcript_stays(ingress):
 
 
 async def test_the_workers_are_told_as_they_describe_themselves(ingress):
-    ingress.runtime.signs = Vitals(True, "", workers=1)
+    ingress.runtime.signs = SystemStatus(True, "", workers=1)
     ingress.runtime.staff = [{"id": "w1", "pid": 7, "running": 2}]
     seen = await look(ingress)
     assert seen["workers"] == [{"id": "w1", "pid": 7, "running": 2, "state": "alive"}]
@@ -95,7 +95,7 @@ async def test_while_the_store_is_away_the_page_says_so_and_goes_on(ingress, mon
         raise StoreUnavailable
 
     monkeypatch.setattr(ingress.runtime.states, "get_all_call_sids", away)
-    ingress.runtime.signs = Vitals(False, "Redis at localhost does not answer.", degraded=True)
+    ingress.runtime.signs = SystemStatus(False, "Redis at localhost does not answer.", degraded=True)
     seen = await look(ingress)
     assert (seen["status"], seen["active"], seen["calls"]) == ("degraded", None, None)
     assert seen["trouble"].startswith("Redis does not answer")
@@ -231,8 +231,8 @@ def test_a_worker_that_is_lost_is_told_for_ten_minutes_and_one_that_left_is_not(
     assert [worker["state"] for worker in staff.seen([alive], now=112.0)] == ["silent"]
     assert concern(staff.seen([alive], now=112.0)) == "1 worker has fallen silent."
     lost = {**alive, "lost": True}
-    for now, roster in ((116.0, [lost]), (400.0, [])):
-        (worker,) = staff.seen(roster, now=now)
+    for now, workers in ((116.0, [lost]), (400.0, [])):
+        (worker,) = staff.seen(workers, now=now)
         assert (worker["state"], worker["running"]) == ("lost", 0)
         assert concern([worker]) == "1 worker was lost in the last ten minutes: see their logs."
     assert staff.seen([], now=100.0 + REMEMBERED_SECONDS) == []
@@ -245,7 +245,7 @@ def test_a_worker_that_was_frozen_and_is_back_is_not_lost():
 
 
 async def test_after_the_loss_of_workers_the_page_is_not_green(ingress):
-    ingress.runtime.signs = Vitals(True, "", workers=1)
+    ingress.runtime.signs = SystemStatus(True, "", workers=1)
     ingress.runtime.staff = [{"id": name, "seen_at": clock.now() - 20, "lost": True} for name in "abc"]
     seen = await look(ingress)
     assert seen["status"] == "degraded"

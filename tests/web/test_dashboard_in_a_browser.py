@@ -10,7 +10,7 @@ from support.browser import CHROMIUM, Browser, open_browser
 from support.ingress import CALL
 
 from orchestrator import clock
-from orchestrator.redis.vitals import Vitals
+from orchestrator.health.report import SystemStatus
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
@@ -107,7 +107,7 @@ async def test_nothing_sticks_out_of_the_page(ingress, browser, width, tmp_path:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 768, 1360])
 async def test_axe_finds_nothing(ingress, browser, width, scheme):
-    ingress.runtime.signs = Vitals(True, "", workers=2, dead_letters=1)
+    ingress.runtime.signs = SystemStatus(True, "", workers=2, dead_letters=1)
     ingress.runtime.staff = [
         {"id": "w1", "seen_at": clock.now(), "running": 1},
         {"id": "w2", "seen_at": clock.now() - 10},
@@ -181,7 +181,7 @@ async def test_a_failed_turn_and_lost_workers_are_told(start_ingress, browser):
         yield
 
     async with start_ingress(agent=failing) as ingress:
-        ingress.runtime.signs = Vitals(True, "", workers=1)
+        ingress.runtime.signs = SystemStatus(True, "", workers=1)
         ingress.runtime.staff = [
             {"id": "w1", "pid": 7, "seen_at": clock.now(), "running": 1},
             {"id": "w2", "pid": 8, "seen_at": clock.now() - 20, "lost": True},

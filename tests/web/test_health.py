@@ -1,22 +1,17 @@
 """Health pages and metrics."""
 
-from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from support.ingress import QUICK, Ingress
 
 from orchestrator.errors import StoreUnavailable
+from orchestrator.health.report import SystemStatus
 
 
-@dataclass
-class Signs:
-    redis_ok: bool = True
-    redis_message: str = "Redis connection OK"
-    workers: int = 2
-    queue_depth: int = 0
-    oldest_wait_seconds: float | None = None
-    dead_letters: int = 0
-    degraded: bool = False
+def measured(**figures: Any) -> SystemStatus:
+    """What a process measures of two workers and no queue, but for `figures`."""
+    return SystemStatus(**{"redis_ok": True, "redis_message": "Redis connection OK", "workers": 2, **figures})
 
 
 async def test_a_process_without_redis_is_healthy_and_ready(ingress):
@@ -31,17 +26,17 @@ async def test_a_process_without_redis_is_healthy_and_ready(ingress):
 @pytest.mark.parametrize(
     ("signs", "overall", "redis", "workers", "queue", "ready"),
     [
-        (Signs(), "healthy", "healthy", "healthy", "healthy", True),
-        (Signs(workers=0), "unhealthy", "healthy", "unhealthy", "healthy", False),
-        (Signs(queue_depth=9, oldest_wait_seconds=6), "degraded", "healthy", "healthy", "degraded", True),
-        (Signs(redis_ok=False, redis_message="gone"), "unhealthy", "unhealthy", "unknown", "unknown", False),
-        (Signs(redis_ok=False, degraded=True), "degraded", "degraded", "unknown", "unknown", False),
+        (measured(), "healthy", "healthy", "healthy", "healthy", True),
+        (measured(workers=0), "unhealthy", "healthy", "unhealthy", "healthy", False),
+        (measured(queue_depth=9, oldest_wait_seconds=6), "degraded", "healthy", "healthy", "degraded", True),
+        (measured(redis_ok=False, redis_message="gone"), "unhealthy", "unhealthy", "unknown", "unknown", False),
+        (measured(redis_ok=False, degraded=True), "degraded", "degraded", "unknown", "unknown", False),
         (StoreUnavailable("no answer"), "unhealthy", "unhealthy", "unknown", "unknown", False),
         (KeyError("password"), "unhealthy", "unhealthy", "unknown", "unknown", False),
         ("silent", "unhealthy", "unhealthy", "unknown", "unknown", False),
     ],
 )
-async def test_the_judgement_follows_the_vital_signs(start_ingress, signs, overall, redis, workers, queue, ready):
+async def test_the_judgement_follows_what_was_measured(start_ingress, signs, overall, redis, workers, queue, ready):
     async with start_ingress(timeouts=QUICK if signs == "silent" else {}) as ingress:
         ingress.runtime.signs = signs
         await assert_judged(ingress, overall, [redis, workers, queue], ready=ready)
@@ -62,7 +57,7 @@ async def assert_judged(ingress: Ingress, overall: str, parts: list[str], *, rea
 
 
 async def test_a_healthy_redis_is_described_as_the_guide_says(ingress):
-    ingress.runtime.signs = Signs()
+    ingress.runtime.signs = measured()
     checks = (await ingress.client.get("/health/detailed")).json()["checks"]
     assert checks["redis"] == {"status": "healthy", "message": "Redis connection OK"}
     assert checks["workers"]["count"] == 2
@@ -87,7 +82,7 @@ async def test_metrics_count_turns_requests_and_calls(ingress):
 
 
 async def test_figures_that_cannot_be_known_are_not_zero(ingress):
-    ingress.runtime.signs = Signs(queue_depth=3)
+    ingress.runtime.signs = measured(queue_depth=3)
     text = (await ingress.client.get("/metrics")).text
     assert "voiceagent_workers 2.0" in text
     assert "voiceagent_queue_depth 3.0" in text
@@ -101,12 +96,12 @@ async def test_strangers_cost_one_reading_a_second_however_often_they_ask(start_
     async with start_ingress(timeouts={"fresh": 60}) as ingress:
         readings = 0
 
-        async def vitals() -> Signs:
+        async def system_status() -> SystemStatus:
             nonlocal readings
             readings += 1
-            return Signs()
+            return measured()
 
-        ingress.runtime.vitals = vitals
+        ingress.runtime.system_status = system_status
         for _ in range(5):
             for path in ("/readyz", "/health", "/health/detailed", "/metrics"):
                 assert (await ingress.client.get(path)).status_code == 200

@@ -13,9 +13,9 @@ from support.dispatchers import open_dispatcher
 from support.waiting import wait_until
 
 from orchestrator.dispatch.queued import QueuedDispatcher
+from orchestrator.health.redis import read_system_status
 from orchestrator.redis import keys
 from orchestrator.redis.connections import connect
-from orchestrator.redis.vitals import read_vitals
 from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.example_turns import a_turn
@@ -95,8 +95,8 @@ async def test_calls_on_all_shards_are_answered_and_counted_and_leave_nothing_be
     assert sorted(await states.get_all_call_sids()) == sorted(f"CA{number}" for number in range(CALLS))
     assert all([await redis_client.zcard(shard.calls) for shard in keys.SHARDS])
     await wait_until(lambda: drained(redis_client), "the rescuer has taken off what is settled")
-    vitals = await read_vitals(redis_client)
-    assert (vitals.redis_ok, vitals.workers, vitals.queue_depth) == (True, 1, 0)
+    status = await read_system_status(redis_client)
+    assert (status.redis_ok, status.workers, status.queue_depth) == (True, 1, 0)
 
 
 async def test_a_worker_killed_between_queue_and_call_costs_no_turn(start_worker, dispatcher, runs) -> None:

@@ -21,13 +21,13 @@ from support.waiting import wait_until
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.errors import UnreadableState
-from orchestrator.health import report
+from orchestrator.health.redis import read_system_status
+from orchestrator.health.report import report
+from orchestrator.health.workers import list_workers
 from orchestrator.idempotency.redis import RedisIdempotencyStore
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.connections import connect
-from orchestrator.redis.roster import read_roster
-from orchestrator.redis.vitals import read_vitals
 from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.example_turns import a_turn
@@ -130,7 +130,7 @@ async def test_a_damaged_key_harms_its_own_call_at_most(
     assert good in await states.get_all_call_sids()
     assert await states.get_active_calls_count() >= 1
     await states.cleanup_expired()
-    json.dumps(await read_roster(redis), allow_nan=False, ensure_ascii=False).encode()
+    json.dumps(await list_workers(redis), allow_nan=False, ensure_ascii=False).encode()
     await RedisDeadLetters(redis).all()
     records = RedisIdempotencyStore(redis)
     await records.claim("order-1", "same")
@@ -138,9 +138,9 @@ async def test_a_damaged_key_harms_its_own_call_at_most(
     assert await dispatcher.waiting(bad) == []
 
     async def is_well() -> bool:
-        return report(await read_vitals(redis)).status == "healthy"
+        return report(await read_system_status(redis)).status == "healthy"
 
-    await wait_until(is_well, f"health is well again: {report(await read_vitals(redis))}", 15)
+    await wait_until(is_well, f"health is well again: {report(await read_system_status(redis))}", 15)
     try:
         await states.get_state(bad)
     except UnreadableState:
@@ -250,7 +250,7 @@ async def test_workers_that_cannot_claim_make_the_system_unhealthy(start_redis: 
 
         async def is_unhealthy() -> bool:
             async with connect(Settings(_env_file=None, redis_url=server.url)) as client:
-                health = report(await read_vitals(client))
+                health = report(await read_system_status(client))
             return health.status == "unhealthy" and "claim" in health.checks["workers"]["message"]
 
         await wait_until(is_unhealthy, "health says that no worker can claim", 30)
@@ -258,7 +258,7 @@ async def test_workers_that_cannot_claim_make_the_system_unhealthy(start_redis: 
 
         async def is_well() -> bool:
             async with connect(Settings(_env_file=None, redis_url=server.url)) as client:
-                return report(await read_vitals(client)).status == "healthy"
+                return report(await read_system_status(client)).status == "healthy"
 
         await wait_until(is_well, "health is well again", 30)
         assert worker.is_running

@@ -9,9 +9,9 @@ from orchestrator import clock
 from orchestrator.errors import VoiceAgentError
 from web.dashboard.figures import LatestTurns, chosen, summary, waiting
 from web.dashboard.staff import Staff, concern
+from web.health_checks import health_of
 from web.ingress import Ingress
 from web.states import read_states
-from web.vitals import judge
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Board:
             return self._seen
 
     async def _read(self) -> dict[str, Any]:
-        health, calls, workers = await asyncio.gather(judge(self._ingress), self._calls(), self._workers())
+        health, calls, workers = await asyncio.gather(health_of(self._ingress), self._calls(), self._workers())
         concerned = concern(workers or [])
         running = self._running(workers or [])
         return {
@@ -75,10 +75,10 @@ class Board:
         try:
             async with asyncio.timeout(self._ingress.timeouts.check):
                 await self._ingress.runtime.watch()
-                roster = await self._ingress.runtime.roster()
+                workers = await self._ingress.runtime.workers()
         except (VoiceAgentError, TimeoutError):
             return None
-        return None if roster is None else self._staff.seen(roster, clock.now())
+        return None if workers is None else self._staff.seen(workers, clock.now())
 
     def _running(self, workers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """What is being answered: in this process, or as the workers say."""

@@ -14,13 +14,13 @@ class Staff:
     def __init__(self) -> None:
         self._lost: dict[str, dict[str, Any]] = {}
 
-    def seen(self, roster: Iterable[dict[str, Any]], now: float) -> list[dict[str, Any]]:
+    def seen(self, workers: Iterable[dict[str, Any]], now: float) -> list[dict[str, Any]]:
         """Return all workers, the lost ones last, with `state`: `alive`, `silent` or `lost`. `now` is Unix seconds.
 
         One that says goodbye is in no list; one that is lost has left its last sign of life.
         """
         alive: list[dict[str, Any]] = []
-        for worker in roster:
+        for worker in workers:
             if worker.get("lost"):
                 self._lost[worker["id"]] = worker
                 continue

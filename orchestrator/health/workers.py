@@ -1,4 +1,4 @@
-"""Who the workers are and what each is doing, as they say themselves every few seconds."""
+"""Lists the workers and what each is doing, as they report it themselves every few seconds."""
 
 import json
 import math
@@ -10,24 +10,24 @@ from orchestrator import clock
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
-from orchestrator.redis.vitals import WORKER_ALIVE_SECONDS
 
-MOST_WORKERS = 200
+WORKER_ALIVE_SECONDS = 15
+"""A worker whose last heartbeat is older than this counts as lost."""
+MAX_WORKERS = 200
 REMEMBERED_SECONDS = 60
-"""How long the last sign of life of a worker that did not say goodbye is kept."""
+"""How long the last heartbeat of a worker that stopped without deregistering is kept."""
 
 
-async def read_roster(redis: Redis) -> list[dict[str, Any]]:
-    """The workers alive, the longest known first: `id`, `seen_at` (Unix seconds), and what their status says.
+async def list_workers(redis: Redis) -> list[dict[str, Any]]:
+    """Return the workers, the longest running first: `id`, `seen_at` (Unix seconds), and the fields of their status.
 
-    Those that were lost in the last minute are told, too, with `lost`. A status may lack any field, or be missing:
-    workers of another version run beside this process.
-    Raises `StoreUnavailable`.
+    Workers that were lost in the last minute are included, with `lost`. A status may lack any field, or be missing:
+    workers of another version run side by side with this process. Raises `StoreUnavailable`.
     """
 
     async def read() -> list[tuple[bytes, float]]:
         alive: list[tuple[bytes, float]] = await redis.zrangebyscore(
-            keys.WORKERS, clock.now() - REMEMBERED_SECONDS, "+inf", start=0, num=MOST_WORKERS, withscores=True
+            keys.WORKERS, clock.now() - REMEMBERED_SECONDS, "+inf", start=0, num=MAX_WORKERS, withscores=True
         )
         return alive
 
@@ -37,12 +37,12 @@ async def read_roster(redis: Redis) -> list[dict[str, Any]]:
         async with redis.pipeline(transaction=False) as pipe:
             for holder in seen:
                 pipe.get(keys.worker_status(holder))
-            told = await pipe.execute(raise_on_error=False) if seen else []
-    entries = [
+            statuses = await pipe.execute(raise_on_error=False) if seen else []
+    workers = [
         {**_status(text), "id": holder, "seen_at": at, **_lost(at)}
-        for (holder, at), text in zip(seen.items(), told, strict=True)
+        for (holder, at), text in zip(seen.items(), statuses, strict=True)
     ]
-    return sorted(entries, key=lambda entry: (str(entry.get("started_at", "")), entry["id"]))
+    return sorted(workers, key=lambda worker: (str(worker.get("started_at", "")), worker["id"]))
 
 
 def _lost(seen_at: float) -> dict[str, bool]:
@@ -50,7 +50,7 @@ def _lost(seen_at: float) -> dict[str, bool]:
 
 
 def _status(text: Any) -> dict[str, Any]:
-    """What is said there; nothing, if it is not to be read, or could not be passed on as JSON."""
+    """Return the status in `text`; {} if it cannot be read, or cannot be passed on as JSON."""
     if not isinstance(text, bytes | str):
         return {}
     try:

@@ -1,4 +1,4 @@
-"""Taking the process's vital signs, bounded in time, and at most once a second however many ask."""
+"""Reads the system's status for the health pages: bounded in time, and at most once a second however many ask."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from collections import Counter
 from starlette.requests import Request
 
 from orchestrator.errors import VoiceAgentError
-from orchestrator.health import HealthReport, VitalSigns, in_memory_report, report, silent_report
+from orchestrator.health.report import HealthReport, SystemStatus, in_memory_report, report, unmeasured_report
 from web.brief_cache import BriefCache
 from web.ingress import Ingress
 
@@ -16,24 +16,24 @@ logger = logging.getLogger(__name__)
 
 
 class HealthChecks:
-    """What the health pages and the metrics say of the system, shared by all who ask within a second."""
+    """What the health pages and the metrics say of the system, shared by all requests within a second."""
 
     def __init__(self, ingress: Ingress) -> None:
         self._ingress = ingress
-        self._vitals = BriefCache(lambda: take_vitals(ingress), ingress.timeouts.fresh)
+        self._status = BriefCache(lambda: read_status(ingress), ingress.timeouts.fresh)
         self._active_calls = BriefCache(self._count_calls, ingress.timeouts.fresh)
         self._versions = BriefCache(self._count_versions, ingress.timeouts.fresh)
 
-    async def vitals(self) -> VitalSigns | str | None:
-        """Return the vital signs, the sentence that says why they could not be taken, or None without Redis."""
-        return await self._vitals.get()
+    async def status(self) -> SystemStatus | str | None:
+        """Return the status, the sentence that says why it could not be read, or None without Redis."""
+        return await self._status.get()
 
     async def report(self) -> HealthReport:
-        """Return the judgement of the vital signs."""
-        return judged(await self.vitals())
+        """Return the judgement of the status."""
+        return report_on(await self.status())
 
     async def active_calls(self) -> float:
-        """Return how many calls go on; NaN when that cannot be known."""
+        """Return the number of active calls; NaN when it cannot be known."""
         return await self._active_calls.get()
 
     async def worker_versions(self) -> dict[str, int]:
@@ -44,13 +44,13 @@ class HealthChecks:
         try:
             async with asyncio.timeout(self._ingress.timeouts.check):
                 return await self._ingress.runtime.states.get_active_calls_count()
-        except Exception:  # whatever the store's trouble is, the other figures are still wanted
+        except Exception:  # whatever the store raises, the page still shows the other figures
             return math.nan
 
     async def _count_versions(self) -> dict[str, int]:
         try:
             async with asyncio.timeout(self._ingress.timeouts.check):
-                workers = await self._ingress.runtime.roster() or []
+                workers = await self._ingress.runtime.workers() or []
         except (VoiceAgentError, TimeoutError):
             return {}
         alive = (worker for worker in workers if not worker.get("lost"))
@@ -58,34 +58,34 @@ class HealthChecks:
 
 
 def health_checks_of(request: Request) -> HealthChecks:
-    """Return the checks of the ingress that this request came in at."""
+    """Return the checks of the ingress that received this request."""
     checks = request.app.state.health_checks
     assert isinstance(checks, HealthChecks)
     return checks
 
 
-async def take_vitals(ingress: Ingress) -> VitalSigns | str | None:
-    """The vital signs, or the sentence that says why they could not be taken; None without Redis."""
+async def read_status(ingress: Ingress) -> SystemStatus | str | None:
+    """Return the status, or the sentence that says why it could not be read; None without Redis."""
     seconds = ingress.timeouts.check
     try:
         async with asyncio.timeout(seconds):
-            return await ingress.runtime.vitals()
+            return await ingress.runtime.system_status()
     except TimeoutError:
         return f"Redis does not answer within {seconds:g} s"
     except VoiceAgentError as error:
         return str(error)
-    except Exception as error:  # a health page that fails tells nobody anything
-        logger.exception("Vital signs could not be taken", extra={"action": "health.failed"})
+    except Exception as error:  # a health page must answer whatever happens
+        logger.exception("The status of the system could not be read", extra={"action": "health.failed"})
         return f"The check failed: {type(error).__name__}"
 
 
-async def judge(ingress: Ingress) -> HealthReport:
-    """The health of this process at the moment."""
-    return judged(await take_vitals(ingress))
+async def health_of(ingress: Ingress) -> HealthReport:
+    """Read the status of this process now, and return its judgement."""
+    return report_on(await read_status(ingress))
 
 
-def judged(vitals: VitalSigns | str | None) -> HealthReport:
-    """Return the report on what `take_vitals` returned."""
-    if vitals is None:
+def report_on(status: SystemStatus | str | None) -> HealthReport:
+    """Return the report on what `read_status` returned."""
+    if status is None:
         return in_memory_report()
-    return silent_report(vitals) if isinstance(vitals, str) else report(vitals)
+    return unmeasured_report(status) if isinstance(status, str) else report(status)

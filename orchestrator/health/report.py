@@ -1,0 +1,126 @@
+"""Judges what was measured of Redis, the workers and the queue: healthy, degraded or unhealthy, and why. No I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Health = Literal["healthy", "degraded", "unhealthy"]
+
+SLOW_QUEUE_SECONDS = 5.0
+"""A turn that waits longer than this means that there are too few workers."""
+
+_IN_MEMORY = "USE_REDIS is false: calls are kept and answered in this process"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemStatus:
+    """What a process measured of Redis, the workers and the queue."""
+
+    redis_ok: bool
+    """True if Redis answers."""
+    redis_message: str
+    """The same in a sentence, without secrets."""
+    workers: int = 0
+    """How many workers are alive."""
+    unable_workers: int = 0
+    """How many of them can claim no turns though Redis answers them."""
+    queue_depth: int = 0
+    """How many calls are queued for a worker."""
+    oldest_wait_seconds: float = 0.0
+    """By how much the most overdue of the waiting calls is overdue."""
+    dead_letters: int = 0
+    """How many turns are in the dead-letter list."""
+    degraded: bool = False
+    """True while calls are held, or run in this process without Redis; `redis_message` says why."""
+
+
+@dataclass(frozen=True)
+class HealthReport:
+    """The judgement: one word for all, and one entry for each check (`status`, `message`, figures)."""
+
+    status: Health
+    checks: Mapping[str, Mapping[str, Any]]
+    is_ready: bool
+
+    @property
+    def http_status(self) -> int:
+        """Return 503 when unhealthy, else 200: a degraded process still answers calls."""
+        return 503 if self.status == "unhealthy" else 200
+
+
+def in_memory_report() -> HealthReport:
+    """Return the report of a process that needs neither Redis nor workers."""
+    check = {"status": "disabled", "message": _IN_MEMORY}
+    return HealthReport("healthy", {"redis": check, "workers": check, "queue": check}, is_ready=True)
+
+
+def unmeasured_report(message: str) -> HealthReport:
+    """Return the report for a system whose status could not be read; `message` says why."""
+    unknown = _unknown_without_redis()
+    redis = {"status": "unhealthy", "message": message}
+    return HealthReport("unhealthy", {"redis": redis, "workers": unknown, "queue": unknown}, is_ready=False)
+
+
+def report(status: SystemStatus) -> HealthReport:
+    """Return the report of a process in Redis mode."""
+    checks = {"redis": _redis(status), "workers": _workers(status), "queue": _queue(status)}
+    return HealthReport(_worst(checks), checks, is_ready=_is_ready(status))
+
+
+def _is_ready(status: SystemStatus) -> bool:
+    return status.redis_ok and not status.degraded and status.workers > status.unable_workers
+
+
+def _redis(status: SystemStatus) -> dict[str, Any]:
+    if status.degraded:
+        return {"status": "degraded", "message": status.redis_message}
+    if not status.redis_ok:
+        return {"status": "unhealthy", "message": status.redis_message}
+    return {"status": "healthy", "message": "Redis connection OK"}
+
+
+def _workers(status: SystemStatus) -> dict[str, Any]:
+    if not status.redis_ok:
+        return _unknown_without_redis()
+    if status.workers == 0:
+        return {
+            "status": "unhealthy",
+            "message": "No worker is alive. Start one: python -m workers",
+            "count": 0,
+        }
+    if unable := status.unable_workers:
+        return {
+            "status": "unhealthy" if unable >= status.workers else "degraded",
+            "message": f"{unable} of {status.workers} workers can claim no turns though Redis answers. "
+            "Their log says why (worker.claims_failing).",
+            "count": status.workers,
+            "unable": unable,
+        }
+    plural = "worker is" if status.workers == 1 else "workers are"
+    return {"status": "healthy", "message": f"{status.workers} {plural} alive", "count": status.workers}
+
+
+def _queue(status: SystemStatus) -> dict[str, Any]:
+    if not status.redis_ok:
+        return _unknown_without_redis()
+    oldest = status.oldest_wait_seconds
+    slow = oldest > SLOW_QUEUE_SECONDS
+    message = f"A turn has waited for {oldest:.0f} s. Start more workers." if slow else "Turns do not wait"
+    return {
+        "status": "degraded" if slow else "healthy",
+        "message": message,
+        "depth": status.queue_depth,
+        "oldest_wait_seconds": round(oldest, 3),
+        "dead_letters": status.dead_letters,
+    }
+
+
+def _unknown_without_redis() -> dict[str, Any]:
+    return {"status": "unknown", "message": "Unknown while Redis does not answer"}
+
+
+def _worst(checks: Mapping[str, Mapping[str, Any]]) -> Health:
+    found = {check["status"] for check in checks.values()}
+    if "unhealthy" in found:
+        return "unhealthy"
+    return "degraded" if "degraded" in found else "healthy"
