@@ -1,14 +1,18 @@
 """The built-in agent `llm`: a language model answers, through pydantic-ai.
 
-All it knows of a call is in the state, so any process can go on with any of its calls.
+All that it knows of a call is in the state, so any process can take the next turn.
 
-    agent    one turn: asking, saying, doing             conversation the state as the model sees it
-    patience the model, or the fallback when it is late  models       names to clients, one set per event loop
-    toolbox  running tools, each call once               tools        the built-in ones, and finding yours
-    persona  what the model is told of its job           unicode      pairs that arrive in halves
+    agent         one turn: asks the model, says and does what it answers
+    conversation  the state as messages for a model
+    prompt        the system prompt
+    hedging       asks the fallback model too when the first one is late or fails
+    models        a client for each model name, one set per event loop
+    toolset       runs the tools that a model calls, each call once
+    tools         the built-in tools, and finding yours
+    unicode       surrogate pairs whose halves come apart
 
-Only `load_model_agent` is for others. pydantic-ai takes seconds to import, so it is imported when this agent is asked
-for, and not before.
+Other packages use only `load_model_agent`. pydantic-ai takes seconds to import, so it is imported only when this agent
+is loaded.
 """
 
 from orchestrator.agents.llm.loading import load_model_agent

@@ -1,4 +1,4 @@
-"""The agent `llm`: what is asked of the model in one turn, and what is said and done."""
+"""The agent `llm`: what it asks the model in one turn, and what it says and does with the answer."""
 
 import asyncio
 import logging
@@ -10,10 +10,10 @@ from pydantic_ai.models import ModelRequestParameters
 
 from orchestrator.agents.appointments.office_clock import OfficeClock, office_clock
 from orchestrator.agents.llm.conversation import messages_for, silences_before
+from orchestrator.agents.llm.hedging import HedgedRequest
 from orchestrator.agents.llm.models import Models
-from orchestrator.agents.llm.patience import Contest
-from orchestrator.agents.llm.persona import system_prompt
-from orchestrator.agents.llm.toolbox import Desk, Toolbox
+from orchestrator.agents.llm.prompt import system_prompt
+from orchestrator.agents.llm.toolset import Toolset, TurnToolCalls
 from orchestrator.agents.protocol import Part
 from orchestrator.agents.spoken_text import UntaggedThoughts
 from orchestrator.conversation.actions import INLINE_ACTIONS, Action, HangUp, SetLanguage, SetSpeech, Transfer
@@ -29,32 +29,32 @@ GOODBYE = "I can't hear you, so I will hang up now. Please call again. Goodbye!"
 LATE = "No model answered in time. Try a faster one, or raise AGENT_TIMEOUT_SECONDS."
 MOST_SILENCES = 3
 MOST_REQUESTS = 6
-"""How often a model is asked in one turn, the first time and after each round of tools."""
+"""The most requests to a model in one turn: the first, and one after each round of tool calls."""
 
 
 class ModelAgent:
-    """Answers with a language model. Holds nothing of any call.
+    """Answers with a language model. Keeps nothing of a call between turns.
 
-    Until a first token has come within `first_token_seconds`, a filler is said (once a turn) and the fallback model is
-    asked too. After `answer_seconds` the turn is ended here, before the runner would, so that what tools have done
-    stays in the state.
+    If no token has arrived after `first_token_seconds`, the agent says a filler (once a turn) and also asks the
+    fallback model. After `answer_seconds` it ends the turn itself. It does so before the turn's deadline, so that the
+    state keeps what tools have done.
     """
 
     def __init__(
         self,
         models: Models,
-        toolbox: Toolbox,
+        toolset: Toolset,
         *,
-        persona: str,
+        prompt: str,
         first_token_seconds: float,
         answer_seconds: float,
         history_characters: int,
         clock: OfficeClock = office_clock,
     ) -> None:
         self._models = models
-        self._toolbox = toolbox
-        self._parameters = ModelRequestParameters(function_tools=toolbox.definitions)
-        self._persona = persona
+        self._toolset = toolset
+        self._parameters = ModelRequestParameters(function_tools=toolset.definitions)
+        self._prompt = prompt
         self._first_token_seconds = first_token_seconds
         self._answer_seconds = answer_seconds
         self._history_characters = history_characters
@@ -62,35 +62,37 @@ class ModelAgent:
         self._thoughts: dict[str, UntaggedThoughts] = {}
 
     async def reply(self, turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
-        """Answer one turn: text as the model produces it, what its tools asked for amid it, and then what ends it."""
+        """Answer one turn: yield the model's text and its tools' inline actions as they come, then other actions."""
         if turn.kind in ("ended", "interrupted"):  # nobody listens; or the caller speaks, and their words follow
             return
         if turn.kind == "silence" and silences_before(state) + 1 >= MOST_SILENCES:
             yield GOODBYE
             yield HangUp(reason="silence")
             return
-        desk = self._toolbox.desk(turn, state)
-        speech = Speech(asyncio.get_running_loop().time() + self._answer_seconds)
+        tool_calls = TurnToolCalls(self._toolset, turn, state)
+        text = ReplyText(asyncio.get_running_loop().time() + self._answer_seconds)
         try:
-            async with aclosing(self._answer(turn, state, desk, speech)) as answer:
+            async with aclosing(self._answer(turn, state, tool_calls, text)) as answer:
                 async for part in answer:
                     yield part
         except (ModelFailed, TimeoutError) as error:
             failure = error if isinstance(error, ModelFailed) else ModelFailed(LATE)
-            if not speech.has_begun and not desk.is_used:
+            if not text.has_begun and not tool_calls.is_used:
                 raise failure from None
-            _note_failure(turn, failure)
-            yield speech.sentence(BROKE_OFF)
-        for action in (*desk.inline_actions(), *_endings(desk.actions)):
+            _log_failure(turn, failure)
+            yield text.sentence(BROKE_OFF)
+        for action in (*tool_calls.new_inline_actions(), *_final_actions(tool_calls.actions)):
             yield action
 
-    async def _answer(self, turn: Turn, state: ConversationState, desk: Desk, speech: "Speech") -> AsyncGenerator[Part]:
-        """Ask, run what tools are called, do what they asked for, and ask again, until an answer calls no more."""
-        system = system_prompt(self._persona, self._clock(), state.from_number)
+    async def _answer(
+        self, turn: Turn, state: ConversationState, tool_calls: TurnToolCalls, text: "ReplyText"
+    ) -> AsyncGenerator[Part]:
+        """Ask the model and run the tools that it calls, again and again, until an answer calls none."""
+        system = system_prompt(self._prompt, self._clock(), state.from_number)
         messages = messages_for(turn, state, system, self._history_characters)
         for _ in range(MOST_REQUESTS):
             response: ModelResponse | None = None
-            async with aclosing(self._ask(messages, speech)) as pieces:
+            async with aclosing(self._ask(messages, text)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, ModelResponse):
                         response = piece
@@ -99,93 +101,100 @@ class ModelAgent:
             calls = [part for part in response.parts if isinstance(part, ToolCallPart)] if response else []
             if response is None or not calls:
                 return
-            acted = len(desk.actions)
-            async with asyncio.timeout_at(speech.until):
-                results = [ToolReturnPart(call.tool_name, await desk.run(call), call.tool_call_id) for call in calls]
-            done = desk.inline_actions()
-            for action in done:
+            actions_before = len(tool_calls.actions)
+            async with asyncio.timeout_at(text.deadline):
+                results = [
+                    ToolReturnPart(call.tool_name, await tool_calls.run(call), call.tool_call_id) for call in calls
+                ]
+            inline_actions = tool_calls.new_inline_actions()
+            for action in inline_actions:
                 yield action
-            speaks_on = any(isinstance(action, SetLanguage | SetSpeech) for action in done)
-            if speech.has_words and len(desk.actions) - acted == len(calls) and not speaks_on:
-                return  # it said goodbye and hung up: there is nothing to ask it for
+            is_all_actions = len(tool_calls.actions) - actions_before == len(calls)
+            speaks_on = any(isinstance(action, SetLanguage | SetSpeech) for action in inline_actions)
+            if text.has_words and is_all_actions and not speaks_on:
+                return  # it said goodbye and hung up: there is nothing left to ask the model for
             messages += [response, ModelRequest(parts=results)]
         raise ModelFailed(f"The model called tools {MOST_REQUESTS} times in one turn, and was stopped.")
 
-    async def _ask(self, messages: list[ModelMessage], speech: "Speech") -> AsyncGenerator[str | ModelResponse]:
-        """One request: its text, with a filler before it if that is late, and at last the whole response."""
+    async def _ask(self, messages: list[ModelMessage], text: "ReplyText") -> AsyncGenerator[str | ModelResponse]:
+        """Send one request: yield its text, after a filler if the first token is late, and last the whole response."""
         time, parameters = asyncio.get_running_loop().time, self._parameters
-        models = await self._models.here()
-        contest = Contest(models, messages, parameters, may_be_silent=speech.has_words, thoughts=self._thoughts)
-        async with contest:
-            patience = time() + self._first_token_seconds
-            if not await contest.begun(min(speech.until, patience)):
-                if speech.until <= patience:
+        models = await self._models.for_running_loop()
+        async with HedgedRequest(
+            models, messages, parameters, may_be_silent=text.has_words, thoughts=self._thoughts
+        ) as request:
+            filler_at = time() + self._first_token_seconds
+            if not await request.has_begun(min(text.deadline, filler_at)):
+                if text.deadline <= filler_at:
                     raise TimeoutError
-                contest.call_next()
-                if filler := speech.filler():
+                request.ask_next()
+                if filler := text.filler():
                     yield filler
-                if not await contest.begun(speech.until):
+                if not await request.has_begun(text.deadline):
                     raise TimeoutError
-            speech.begin()
-            async with aclosing(contest.pieces(speech.until)) as pieces:
+            text.begin_sentence()
+            async with aclosing(request.pieces(text.deadline)) as pieces:
                 async for piece in pieces:
-                    yield speech.words(piece)
-            if contest.response is not None:
-                yield contest.response
+                    yield text.words(piece)
+            if request.response is not None:
+                yield request.response
 
 
-class Speech:
-    """What is said in one turn, joined with spaces. `until` is when it must end, in the loop's time."""
+class ReplyText:
+    """The text of one turn's reply so far. Its sentences come from several sources, and are joined with spaces.
 
-    def __init__(self, until: float) -> None:
-        self.until = until
+    `deadline` is when the reply must end, in the event loop's time.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
         self.has_words = False  # of the model's own
-        self._said = ""
-        self._is_new = False
+        self._text = ""
+        self._begins_sentence = False
 
     @property
     def has_begun(self) -> bool:
-        """Whether anything was said, if only a filler."""
-        return bool(self._said)
+        """True if anything was said, even if only a filler."""
+        return bool(self._text)
 
-    def begin(self) -> None:
-        """What comes now is no continuation of what was said last."""
-        self._is_new = True
+    def begin_sentence(self) -> None:
+        """Separate what comes next from what was said before."""
+        self._begins_sentence = True
 
     def words(self, piece: str) -> str:
-        """A piece of the model's answer, as it is to be said."""
+        """Add a piece of the model's answer, and return it as it is to be said."""
         self.has_words = True
-        return self._joined(piece)
+        return self._add(piece)
 
     def filler(self) -> str:
-        """What bridges a pause: once a turn, "" from then on."""
-        if FILLER in self._said:
-            return ""
-        self.begin()
-        return self._joined(FILLER)
+        """Add the filler, and return it as it is to be said; "" if this turn has had one."""
+        return "" if FILLER in self._text else self.sentence(FILLER)
 
     def sentence(self, text: str) -> str:
-        """A sentence of our own."""
-        self.begin()
-        return self._joined(text)
+        """Add a sentence of the agent's own, and return it as it is to be said."""
+        self.begin_sentence()
+        return self._add(text)
 
-    def _joined(self, piece: str) -> str:
-        if self._is_new and self._said and not self._said[-1].isspace() and not piece[:1].isspace():
+    def _add(self, piece: str) -> str:
+        if self._begins_sentence and self._text and not self._text[-1].isspace() and not piece[:1].isspace():
             piece = f" {piece}"
-        self._is_new = False
-        self._said += piece
+        self._begins_sentence = False
+        self._text += piece
         return piece
 
 
-def _endings(actions: list[Action]) -> list[Action]:
-    """What comes after all that was said: who is connected with a person must not be hung up on."""
+def _final_actions(actions: list[Action]) -> list[Action]:
+    """Return the actions that come after the text: of those that end the call one, and rather a transfer.
+
+    A caller who is connected with a person must not be hung up on.
+    """
     transfers = [action for action in actions if isinstance(action, Transfer)]
     others = [action for action in actions if not isinstance(action, (Transfer, HangUp, *INLINE_ACTIONS))]
     return [*others, *(transfers[:1] or [action for action in actions if isinstance(action, HangUp)][:1])]
 
 
-def _note_failure(turn: Turn, error: Exception) -> None:
+def _log_failure(turn: Turn, error: Exception) -> None:
     logger.error(
-        "The model did not finish its answer, and the caller is asked to repeat: %s", error,
+        "The model did not finish its answer; asking the caller to repeat: %s", error,
         extra={"action": "llm.stream_failed", "call_sid": turn.call_sid, "turn_id": turn.turn_id},
     )  # fmt: skip

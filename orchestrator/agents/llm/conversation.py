@@ -1,4 +1,4 @@
-"""The state as a model sees it: who said what, what the tools did, and how much of it the caller heard."""
+"""The state as messages for a model: who said what, what tools did, and how much of it the caller heard."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_core import to_json
 
-from orchestrator.agents.llm.toolbox import CALLS
+from orchestrator.agents.llm.toolset import CALLS_SLOT
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 
@@ -32,7 +32,7 @@ Part = ModelRequestPart | ModelResponsePart
 
 
 class Exchange:
-    """One turn of the call, as parts of messages. `size` is their length in characters."""
+    """One turn of the call as message parts. `size` is their length in characters."""
 
     def __init__(self, parts: list[Part]) -> None:
         self.parts = parts
@@ -40,22 +40,22 @@ class Exchange:
 
 
 def messages_for(turn: Turn, state: ConversationState, system: str, budget: int) -> list[ModelMessage]:
-    """What to send to a model so that it answers `turn`.
+    """Return the messages to send to a model so that it answers `turn`.
 
-    What went before is held to `budget` characters: the opening stays, then the oldest turns are left out. The system
-    prompt and `turn` itself are not counted.
+    Earlier turns take up `budget` characters at most: the opening stays, and the oldest turns after it are left out.
+    The system prompt and `turn` itself do not count.
     """
-    notes: list[dict[str, Any]] = state.slots.get(CALLS, [])
-    past = [Exchange(list(_parts(record, notes))) for record in state.turns if record.outcome != "dropped"]
+    tool_calls: list[dict[str, Any]] = state.slots.get(CALLS_SLOT, [])
+    past = [Exchange(list(_parts(record, tool_calls))) for record in state.turns if record.outcome != "dropped"]
     messages = _Messages(SystemPromptPart(system))
     for exchange in _within(budget, [exchange for exchange in past if exchange.parts]):
         messages.add(exchange.parts)
-    messages.add([UserPromptPart(_heard(turn.kind, turn.text, turn.digits))])
+    messages.add([UserPromptPart(_caller_text(turn.kind, turn.text, turn.digits))])
     return messages.list
 
 
 def silences_before(state: ConversationState) -> int:
-    """How many turns in a row, up to now, the caller has said nothing."""
+    """Return the number of turns in a row, up to the last one, in which the caller said nothing."""
     count = 0
     while count < len(state.turns) and state.turns[-1 - count].kind == "silence":
         count += 1
@@ -63,7 +63,7 @@ def silences_before(state: ConversationState) -> int:
 
 
 class _Messages:
-    """Messages that grow by parts: neighbours from the same side share a message, as some servers demand."""
+    """A list of messages that grows by parts. Parts from the same side share a message, as some servers require."""
 
     def __init__(self, first: ModelRequestPart) -> None:
         self.list: list[ModelMessage] = [ModelRequest(parts=[first])]
@@ -82,30 +82,30 @@ class _Messages:
                 self.list.append(ModelRequest(parts=[part]))  # type: ignore[list-item]
 
 
-def _parts(record: TurnRecord, notes: list[dict[str, Any]]) -> Iterator[Part]:
-    if heard := _heard(record.kind, record.text, record.digits):
-        yield UserPromptPart(heard)
-    yield from _tool_parts([note for note in notes if note["turn"] == record.turn_id])
+def _parts(record: TurnRecord, tool_calls: list[dict[str, Any]]) -> Iterator[Part]:
+    if caller_text := _caller_text(record.kind, record.text, record.digits):
+        yield UserPromptPart(caller_text)
+    yield from _tool_parts([call for call in tool_calls if call["turn"] == record.turn_id])
     if said := record.heard_text.strip():
         yield TextPart(said)
     if record.outcome == "interrupted" and not (record.__pydantic_extra__ or {}).get("merged"):
         yield UserPromptPart(CUT_OFF if said else UNHEARD)
 
 
-def _tool_parts(notes: list[dict[str, Any]]) -> Iterator[Part]:
-    """All calls of a turn, then all of their results: a call must not go without its result."""
-    for note in notes:
-        yield ToolCallPart(note["tool"], note["arguments"], tool_call_id=_call_id(note))
-    for note in notes:
-        yield ToolReturnPart(note["tool"], note.get("result", NO_RESULT), tool_call_id=_call_id(note))
+def _tool_parts(calls: list[dict[str, Any]]) -> Iterator[Part]:
+    """Yield all calls of a turn, then all results: servers refuse a call without its result."""
+    for call in calls:
+        yield ToolCallPart(call["tool"], call["arguments"], tool_call_id=_call_id(call))
+    for call in calls:
+        yield ToolReturnPart(call["tool"], call.get("result", NO_RESULT), tool_call_id=_call_id(call))
 
 
-def _call_id(note: dict[str, Any]) -> str:
-    return f"call_{note['key'].rpartition('/')[2]}"
+def _call_id(call: dict[str, Any]) -> str:
+    return f"call_{call['key'].rpartition('/')[2]}"
 
 
-def _heard(kind: str, text: str, digits: str) -> str:
-    """What the caller did, as the model reads it; "" for what it need not know of."""
+def _caller_text(kind: str, text: str, digits: str) -> str:
+    """Return what the caller did, in the words that the model reads; "" if it need not know of it."""
     match kind:
         case "started":
             return BEGUN

@@ -1,4 +1,4 @@
-"""From the settings to the agent `llm`."""
+"""Builds the agent `llm` from the settings."""
 
 from functools import partial
 from pathlib import Path
@@ -12,11 +12,11 @@ HOW_TO_INSTALL = (
     "pip install 'pydantic-ai-slim[openai]>=2.68,<3'"
 )
 ANSWER_SHARE = 0.9
-"""The share of AGENT_TIMEOUT_SECONDS after which the agent stops by itself, and keeps what its tools have done."""
+"""The share of AGENT_TIMEOUT_SECONDS after which the agent ends its turn, so that the state keeps what tools did."""
 
 
 def load_model_agent(settings: Settings) -> Agent:
-    """The agent that `AGENT=llm` means. Raises `BadAgent`, which says what is missing or wrong."""
+    """Return the agent that `AGENT=llm` means. Raise `BadAgent`, which says what is missing or wrong."""
     if settings.llm_model is None:
         raise BadAgent("AGENT=llm needs LLM_MODEL: a model's name, such as gpt-5-mini or anthropic:claude-haiku-4-5.")
     try:
@@ -26,9 +26,9 @@ def load_model_agent(settings: Settings) -> Agent:
     from orchestrator.agents.appointments.office_clock import office_clock
     from orchestrator.agents.llm.agent import ModelAgent
     from orchestrator.agents.llm.models import Models
-    from orchestrator.agents.llm.persona import DEFAULT
-    from orchestrator.agents.llm.toolbox import Toolbox
+    from orchestrator.agents.llm.prompt import DEFAULT_PROMPT
     from orchestrator.agents.llm.tools import built_in_tools, found_tools
+    from orchestrator.agents.llm.toolset import Toolset
 
     clock = partial(office_clock, settings.time_zone)
     agent = ModelAgent(
@@ -37,14 +37,14 @@ def load_model_agent(settings: Settings) -> Agent:
             base_url=settings.llm_base_url,
             api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
         ),
-        Toolbox([*built_in_tools(settings.transfer_to, clock), *found_tools(settings.llm_tools)]),
-        persona=_prompt(settings) or DEFAULT,
+        Toolset([*built_in_tools(settings.transfer_to, clock), *found_tools(settings.llm_tools)]),
+        prompt=_prompt(settings) or DEFAULT_PROMPT,
         first_token_seconds=settings.llm_first_token_seconds,
         answer_seconds=settings.agent_timeout_seconds * ANSWER_SHARE,
         history_characters=settings.llm_history_characters,
         clock=clock,
     )
-    return Agent("llm", agent.reply, speech_filter=False)  # it has its own, before it decides which model answers
+    return Agent("llm", agent.reply, speech_filter=False)  # it filters by itself, before it decides which model answers
 
 
 def _prompt(settings: Settings) -> str | None:
@@ -53,4 +53,4 @@ def _prompt(settings: Settings) -> str | None:
     try:
         return Path(settings.llm_prompt_file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadAgent(f"LLM_PROMPT_FILE={settings.llm_prompt_file}: {error}. It wants a text file in UTF-8.") from None
+        raise BadAgent(f"LLM_PROMPT_FILE={settings.llm_prompt_file}: {error}. Name a text file in UTF-8.") from None

@@ -1,4 +1,4 @@
-"""From the names of models to clients that can be asked, one set per event loop."""
+"""Makes a client for each model name. Each event loop has its own set of clients."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -15,8 +15,8 @@ from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from orchestrator.errors import BadAgent
 
 RETRIES_ALONE = 2
-"""How often the client repeats a request that was refused; not at all when a fallback can answer at once."""
-NO_KEY = "none"  # the client wants some key, also for a server that wants none
+"""How often the client repeats a refused request; 0 with a fallback model, which can answer at once."""
+NO_KEY = "none"  # the client requires a key, even for a server that requires none
 # Tags that no model writes: pydantic-ai knows the closing tag of a thought only if it comes as a piece of its own, and
 # would swallow the answer of a model whose pieces are cut otherwise. Thoughts are left out by our own filter.
 NO_TAGS = ModelProfile(thinking_tags=("\0", "\0"))
@@ -25,10 +25,10 @@ NO_TAGS = ModelProfile(thinking_tags=("\0", "\0"))
 class Models:
     """The models of `names`, best first.
 
-    A connection belongs to one event loop, and agents' loops come and go: each loop gets clients of its own,
-    which are closed as the loop ends. A name is `provider:model`, as pydantic-ai knows it, with the key in that
-    provider's own variable; any other name is a model at `base_url` (OpenAI's own API without one), asked with
-    `api_key`. Raises `BadAgent` when a name cannot work.
+    A connection belongs to one event loop, and the watchdog may replace the loop that agents run in. So each loop gets
+    its own clients, which are closed as the loop ends. A name is `provider:model`, as pydantic-ai knows it, with the
+    key in that provider's own variable. Any other name is a model at `base_url` (OpenAI's API without one), with
+    `api_key`. Raise `BadAgent` if a name cannot work.
     """
 
     def __init__(self, names: Sequence[str], *, base_url: str | None, api_key: str | None) -> None:
@@ -36,20 +36,20 @@ class Models:
         self._base_url = base_url
         self._api_key = api_key
         self._open: dict[asyncio.AbstractEventLoop, tuple[list[Model], AsyncGenerator[None]]] = {}
-        self._spare: list[Model] | None = self._made()  # now, so that a bad name shows at start; no loop has them yet
+        self._unused: list[Model] | None = self._make()  # made now, so that a bad name stops the process at start
 
-    async def here(self) -> list[Model]:
-        """The models, for use in the running loop."""
+    async def for_running_loop(self) -> list[Model]:
+        """Return the models, for use in the running event loop."""
         loop = asyncio.get_running_loop()
         if loop not in self._open:
             self._open = {known: opened for known, opened in self._open.items() if not known.is_closed()}
-            models, self._spare = self._spare or self._made(), None
-            closing = _closing(models)
-            self._open[loop] = models, closing
-            await anext(closing)
+            models, self._unused = self._unused or self._make(), None
+            closer = _close_with_loop(models)
+            self._open[loop] = models, closer
+            await anext(closer)
         return self._open[loop][0]
 
-    def _made(self) -> list[Model]:
+    def _make(self) -> list[Model]:
         return [self._model(name) for name in self._names]
 
     def _model(self, name: str) -> Model:
@@ -83,13 +83,13 @@ def _names_provider(name: str) -> bool:
         return False
 
 
-async def _closing(models: list[Model]) -> AsyncGenerator[None]:
-    """Closes the models' connections as its loop ends: a loop closes the async generators that were begun in it."""
+async def _close_with_loop(models: list[Model]) -> AsyncGenerator[None]:
+    """Close the models' connections when the event loop ends: a loop closes the async generators that began in it."""
     try:
         yield
     finally:
         for model in models:
-            async with model:  # closes what the provider opened by itself as it is left
+            async with model:  # leaving it closes what the provider opened by itself
                 pass
             if isinstance(model, OpenAIChatModel):
                 await model.client.close()

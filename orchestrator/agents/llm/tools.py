@@ -1,9 +1,8 @@
-"""What the model can do besides speaking: the built-in tools, and those that `LLM_TOOLS` names.
+"""The tools of the model: the built-in ones, and those that `LLM_TOOLS` names.
 
-A tool is a plain or async Python function. Its docstring and its annotated parameters are what the model sees of it.
-Three parameters are filled in for it, and hidden from the model: `idempotency_key`, `turn` and `state`. What
-it returns goes back to the model as JSON; an action that it returns (`HangUp()`, `Transfer(…)`) is carried out
-after what is said.
+A tool is a plain or async Python function. The model sees its name, its docstring and its annotated parameters. Three
+parameters are injected, and hidden from the model: `idempotency_key`, `turn` and `state`. The result goes to the model
+as JSON. If it is an action (`HangUp()`, `Transfer(…)`), the action is carried out after the text so far.
 """
 
 import inspect
@@ -22,13 +21,13 @@ from orchestrator.object_loading import load_object
 
 ToolFunction = Callable[..., Any]
 
-BOOKED = "appointments"
+APPOINTMENTS_SLOT = "appointments"
 """The slot that holds the appointments made in this call."""
 MOST_TIMES = 12
 
 
 def built_in_tools(transfer_to: str | None, clock: OfficeClock = office_clock) -> list[ToolFunction]:
-    """Hanging up, looking up free times, booking one, and transferring if there is somebody to transfer to."""
+    """Return the tools `hang_up`, `look_up` and `book`, and `transfer` if there is a `transfer_to`."""
 
     def look_up(day: date | None = None) -> list[str]:
         """Free times for an appointment, the next ones or those on one day.
@@ -38,7 +37,7 @@ def built_in_tools(transfer_to: str | None, clock: OfficeClock = office_clock) -
         """
         today = clock().date()
         times = calendar.fitting(Wish(day=day), today) if day else calendar.free_slots(today)
-        return [_written(time) for time in times[:MOST_TIMES]]
+        return [_as_iso(time) for time in times[:MOST_TIMES]]
 
     def book(time: datetime, name: str, reason: str, state: ConversationState) -> str:
         """Book an appointment. Only after the caller has agreed to the time, the name and the reason.
@@ -48,14 +47,14 @@ def built_in_tools(transfer_to: str | None, clock: OfficeClock = office_clock) -
             name: The caller's name.
             reason: Why they come.
         """
-        booked: list[dict[str, str]] = state.slots.setdefault(BOOKED, [])
+        booked: list[dict[str, str]] = state.slots.setdefault(APPOINTMENTS_SLOT, [])
         wanted = time.replace(tzinfo=None)
         if any(datetime.fromisoformat(known["time"]) == wanted for known in booked):
-            return f"This call has booked {_written(wanted)} already."
+            return f"This call has booked {_as_iso(wanted)} already."
         if wanted not in calendar.free_slots(clock().date()):
-            return f"{_written(wanted)} is not free. Look up the free times."
+            return f"{_as_iso(wanted)} is not free. Look up the free times."
         booked.append({"time": wanted.isoformat(), "name": name, "reason": reason})
-        return f"Booked: {_written(wanted)}."
+        return f"Booked: {_as_iso(wanted)}."
 
     def transfer(reason: str = "") -> Transfer:
         """Connect the caller with a person. Tell them so first.
@@ -77,14 +76,15 @@ def hang_up(reason: str = "") -> HangUp:
     return HangUp(reason=reason)
 
 
-def _written(time: datetime) -> str:
+def _as_iso(time: datetime) -> str:
     return f"{time:%Y-%m-%dT%H:%M} ({time:%A})"
 
 
 def found_tools(names: str | None) -> list[ToolFunction]:
-    """The functions that `LLM_TOOLS` names: `package.module:function` or `package.module`, separated by commas.
+    """Return the functions that `LLM_TOOLS` names: `package.module:function` or `package.module`, separated by commas.
 
-    A module gives its public functions: those in `__all__` if it has that, else its own. Raises `BadAgent`.
+    A module stands for its public functions: those in `__all__` if it has one, else those it defines.
+    Raise `BadAgent`.
     """
     return [tool for name in (names or "").split(",") if name.strip() for tool in _found(name.strip())]
 
@@ -94,7 +94,9 @@ def _found(name: str) -> Sequence[ToolFunction]:
     if inspect.ismodule(found):
         return _functions_of(name, found)
     if not inspect.isroutine(found):
-        raise BadAgent(f"LLM_TOOLS={name}: {type(found).__name__} is no function. Name functions, or a module of them.")
+        raise BadAgent(
+            f"LLM_TOOLS={name}: {type(found).__name__} is not a function. Name functions, or a module of them."
+        )
     return [found]
 
 

@@ -9,7 +9,7 @@ from support.model_server import Connection, ModelServer, calls, says
 
 from orchestrator.agents.appointments.calendar import free_slots
 from orchestrator.agents.host import AgentHost
-from orchestrator.agents.llm.tools import BOOKED
+from orchestrator.agents.llm.tools import APPOINTMENTS_SLOT
 from orchestrator.agents.loader import configured_agent
 from orchestrator.conversation.turn import Turn, TurnKind
 from orchestrator.dispatch.in_process import InProcessDispatcher
@@ -73,7 +73,7 @@ async def test_what_the_caller_interrupted_is_what_the_model_has_said(
     assert any("Booked: " in str(m["content"]) for m in messages if m["role"] == "tool")
     state = await states.get_state("CA1")
     assert state is not None
-    assert len(state.slots[BOOKED]) == 1, "what was done before the interruption is not forgotten"
+    assert len(state.slots[APPOINTMENTS_SLOT]) == 1, "what was done before the interruption is not forgotten"
     assert [record.outcome for record in state.turns if record.kind == "speech"] == ["interrupted", "replied"]
 
 

@@ -1,10 +1,12 @@
 """What `AGENT=llm` needs, and what it says when that is missing."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.model_server import ModelServer, says
 
 from orchestrator.agents.llm.models import Models
 from orchestrator.agents.loader import configured_agent, load_agent
@@ -54,17 +56,17 @@ def test_a_provider_that_cannot_be_used_is_told() -> None:
     assert "cannot use the model anthropic:claude: " in refusal(llm_model="anthropic:claude")
 
 
-def test_a_model_of_another_provider_is_asked_there(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_model_of_another_provider_is_asked_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPSEEK_API_KEY", "key")
-    models = Models(["deepseek:deepseek-chat", "llama3:8b"], base_url="http://localhost:1/v1", api_key=None)._spare
-    assert models is not None
-    assert [model.system for model in models] == ["deepseek", "llm"]
+    models = Models(["deepseek:deepseek-chat", "llama3:8b"], base_url="http://localhost:1/v1", api_key=None)
+    assert [model.system for model in await models.for_running_loop()] == ["deepseek", "llm"]
 
 
-def test_the_prompt_may_come_from_a_file(tmp_path: Path) -> None:
+async def test_the_prompt_may_come_from_a_file(tmp_path: Path, server: ModelServer, begin: Callable[..., Any]) -> None:
     (tmp_path / "prompt.txt").write_text("Du verkaufst Fisch — frisch.\n", encoding="utf-8")
-    settings = Settings(agent="llm", llm_model="big", llm_base_url="http://x/v1", llm_prompt_file="prompt.txt")
-    assert configured_agent(settings).reply.__self__._persona == "Du verkaufst Fisch — frisch."  # type: ignore[attr-defined]
+    server.answers["big"] = [says("Moin.")]
+    await begin(llm_prompt_file="prompt.txt").turn("started")
+    assert server.requests[0]["messages"][0]["content"].startswith("Du verkaufst Fisch — frisch.\n\n")
     assert "No such file" in refusal(llm_model="big", llm_base_url="http://x/v1", llm_prompt_file="nowhere.txt")
 
 

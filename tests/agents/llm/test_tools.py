@@ -14,8 +14,8 @@ from support.model_server import Connection, ModelServer, breaks_off, calls, han
 from orchestrator.agents.appointments.calendar import free_slots
 from orchestrator.agents.llm.agent import BROKE_OFF, FILLER
 from orchestrator.agents.llm.conversation import NO_RESULT
-from orchestrator.agents.llm.toolbox import CALLS, FAILED
-from orchestrator.agents.llm.tools import BOOKED
+from orchestrator.agents.llm.tools import APPOINTMENTS_SLOT
+from orchestrator.agents.llm.toolset import CALLS_SLOT, FAILED
 from orchestrator.conversation.actions import HangUp, Transfer
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadAgent
@@ -117,7 +117,9 @@ async def test_an_appointment_is_looked_up_booked_and_remembered(server: ModelSe
     assert await call.say("on that day, please") == "Let me see. There is one."
     assert f"{time:%Y-%m-%dT%H:%M} ({time:%A})" in told(server)[0]
     assert await call.say("I'm Ann Lee, that one, for a check-up") == "Done."
-    assert call.state.slots[BOOKED] == [{"time": time.isoformat(), "name": "Ann Lee", "reason": "a check-up"}]
+    assert call.state.slots[APPOINTMENTS_SLOT] == [
+        {"time": time.isoformat(), "name": "Ann Lee", "reason": "a check-up"}
+    ]
     assert await call.say("am I booked?") == "Yes."
     assert told(server)[-1] == f"Booked: {time:%Y-%m-%dT%H:%M} ({time:%A}).", "later turns know of it"
 
@@ -132,7 +134,7 @@ async def test_what_is_taken_or_booked_already_is_not_booked(server: ModelServer
     ]
     await call.say("book")
     assert ["not free" in told(server)[0], told(server)[1][:6], "already" in told(server)[2]] == [True, "Booked", True]
-    assert len(call.state.slots[BOOKED]) == 1
+    assert len(call.state.slots[APPOINTMENTS_SLOT]) == 1
 
 
 async def test_it_says_goodbye_and_hangs_up_without_being_asked_for_more(server: ModelServer, begin: Begin) -> None:
@@ -220,7 +222,7 @@ async def test_a_call_that_an_interruption_cut_off_is_shown_and_keeps_its_key(
     assert await call.turn("speech", "did you?", turn_id="2") == "Baked."
     assert told(server, 1) == [NO_RESULT]
     assert len({key for key, _, _ in shop.orders}) == 1, "whoever bakes can tell that it is the same order"
-    assert call.state.slots[CALLS][0]["result"] == "baked"
+    assert call.state.slots[CALLS_SLOT][0]["result"] == "baked"
 
 
 async def test_a_tool_that_raises_is_told_to_the_model_without_its_words(
@@ -239,7 +241,7 @@ async def test_a_tool_that_asks_to_be_called_otherwise_is_called_again_and_leave
     call = begin(llm_tools="shop")
     assert await call.say("bake!") == "Large, then."
     assert told(server) == ["There is only large.", "baked"]
-    assert [note["arguments"] for note in call.state.slots[CALLS]] == [{"size": "large"}]
+    assert [note["arguments"] for note in call.state.slots[CALLS_SLOT]] == [{"size": "large"}]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +289,7 @@ async def test_what_tools_have_done_is_kept_when_the_model_breaks_afterwards(
     server.answers["small"] = [breaks_off()]
     call = begin(llm_tools="shop", llm_fallback_model="small")
     assert await call.say("a Funghi") == BROKE_OFF
-    assert call.state.slots[CALLS][0]["result"] == {"order": 1}
+    assert call.state.slots[CALLS_SLOT][0]["result"] == {"order": 1}
 
 
 async def test_a_tool_that_takes_too_long_ends_with_the_turns_time(
@@ -296,7 +298,7 @@ async def test_a_tool_that_takes_too_long_ends_with_the_turns_time(
     server.answers["big"] = [calls("slow", {"pizza": "Funghi"}), hangs]
     call = begin(llm_tools="shop", agent_timeout_seconds=2)
     assert await call.say("a Funghi") == BROKE_OFF
-    assert "result" not in call.state.slots[CALLS][0]
+    assert "result" not in call.state.slots[CALLS_SLOT][0]
 
 
 async def test_after_a_tool_the_filler_and_the_fallback_help_too(server: ModelServer, begin: Begin, shop: Any) -> None:
@@ -316,7 +318,7 @@ async def test_after_a_tool_the_filler_and_the_fallback_help_too(server: ModelSe
     [
         ("nowhere", "LLM_TOOLS=nowhere: there is no module 'nowhere' here"),
         ("shop:pay", "LLM_TOOLS=shop:pay: the module shop has no 'pay'"),
-        ("shop:orders", "LLM_TOOLS=shop:orders: list is no function"),
+        ("shop:orders", "LLM_TOOLS=shop:orders: list is not a function"),
         ("shop order", "LLM_TOOLS=shop order names nothing"),
         ("support", "LLM_TOOLS=support: the module has no public functions"),
     ],

@@ -1,4 +1,4 @@
-"""Running the tools that a model calls: checked, each call once, and noted in the state."""
+"""Runs the tools that a model calls: checks each call, runs it once, and records it in the state."""
 
 import inspect
 import logging
@@ -17,7 +17,7 @@ from pydantic_core import to_json, to_jsonable_python
 
 from orchestrator import faults
 from orchestrator.agents.llm.tools import ToolFunction
-from orchestrator.agents.llm.unicode import whole
+from orchestrator.agents.llm.unicode import as_unicode
 from orchestrator.conversation.actions import ACTION_TYPES, INLINE_ACTIONS, Action, InlineAction
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -25,16 +25,16 @@ from orchestrator.errors import BadAgent
 
 logger = logging.getLogger(__name__)
 
-CALLS = "tool_calls"
-"""The slot that notes every call: `{"turn", "key", "tool", "arguments", "result"}`; no result while it runs."""
-MOST_NOTES = 50
+CALLS_SLOT = "tool_calls"
+"""The slot that records every call: `{"turn", "key", "tool", "arguments", "result"}`; no result while it runs."""
+MOST_RECORDS = 50
 MOST_RESULT_CHARACTERS = 4000
-FILLED_IN = ("idempotency_key", "turn", "state")
+INJECTED = ("idempotency_key", "turn", "state")
 FAILED = "The tool failed. Whether anything was done is not known. Tell the caller, and do not try it again."
 
 
-class Toolbox:
-    """The tools of an agent. Of two with the same name the later one counts: yours replace the built-in ones."""
+class Toolset:
+    """The tools of an agent. Of two with the same name the later one counts: yours replace built-in ones."""
 
     def __init__(self, functions: Sequence[ToolFunction]) -> None:
         self._tools = {tool.name: tool for tool in map(_tool, functions)}
@@ -42,94 +42,96 @@ class Toolbox:
 
     @property
     def definitions(self) -> list[ToolDefinition]:
-        """The tools as models are told of them."""
+        """The tools as a model sees them."""
         return [tool.tool_def for tool in self._tools.values()]
 
-    def desk(self, turn: Turn, state: ConversationState) -> "Desk":
-        """Where the calls of one turn are carried out."""
-        return Desk(self, turn, state)
+    def arguments_of(self, call: ToolCallPart) -> dict[str, Any]:
+        """Return the arguments of `call`, converted to the types of the function's parameters.
 
-    def checked(self, call: ToolCallPart) -> dict[str, Any]:
-        """The arguments of a call, with the types that the function wants. Raises `ModelRetry`: what is wrong."""
+        Raise `ModelRetry`, which says what is wrong.
+        """
         tool = self._tools.get(call.tool_name)
         if tool is None:
             raise ModelRetry(f"There is no tool {call.tool_name}. There are: {', '.join(self._tools)}.")
         try:
             arguments = call.args_as_dict(raise_if_invalid=True)
-            return cast(dict[str, Any], tool.function_schema.validator.validate_python(_unicode(arguments)))
+            return cast(dict[str, Any], tool.function_schema.validator.validate_python(_as_unicode(arguments)))
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
             raise ModelRetry(f"The arguments do not fit: {wrong}. Call it again with others.") from None
         except (ValueError, AssertionError):
             raise ModelRetry("The arguments are no JSON object. Call it again.") from None
 
-    async def run(self, name: str, arguments: dict[str, Any], filled_in: dict[str, Any]) -> Any:
-        """What the function returns. One that is not async runs in a thread, and blocks nobody."""
+    async def run(self, name: str, arguments: dict[str, Any], injected: dict[str, Any]) -> Any:
+        """Run the function and return its result. A function that is not async runs in a thread.
+
+        Of the `injected` arguments the function gets those that it has parameters for.
+        """
         function = self._functions[name]
-        wanted = {k: v for k, v in filled_in.items() if k in inspect.signature(function).parameters}
+        accepted = {k: v for k, v in injected.items() if k in inspect.signature(function).parameters}
         is_async = inspect.iscoroutinefunction(function)
-        schema = replace(self._tools[name].function_schema, function=partial(function, **wanted), is_async=is_async)
+        schema = replace(self._tools[name].function_schema, function=partial(function, **accepted), is_async=is_async)
         return await schema.call(arguments, cast(RunContext[Any], None))  # the tool takes no context
 
 
 @dataclass
-class Desk:
-    """The tool calls of one turn. `actions` are those that tools asked for; `is_used` tells whether a tool was run."""
+class TurnToolCalls:
+    """The tool calls of one turn. `actions` are those that tools returned; `is_used` is True once a tool was run."""
 
-    toolbox: Toolbox
+    toolset: Toolset
     turn: Turn
     state: ConversationState
     actions: list[Action] = field(default_factory=list)
     is_used: bool = False
-    _looked_at: int = 0
+    _actions_given: int = 0
 
-    def inline_actions(self) -> list[InlineAction]:
-        """What is to be done amid the text and was not given before."""
-        new, self._looked_at = self.actions[self._looked_at :], len(self.actions)
+    def new_inline_actions(self) -> list[InlineAction]:
+        """Return the inline actions that tools returned since the last call of this method."""
+        new, self._actions_given = self.actions[self._actions_given :], len(self.actions)
         return [action for action in new if isinstance(action, INLINE_ACTIONS)]
 
     async def run(self, call: ToolCallPart) -> Any:
-        """Carry out one call, unless this turn has done just that already. What the model is told, as JSON."""
+        """Run one call, unless this turn has run the same one. Return its result for the model, as JSON."""
         try:
-            arguments = self.toolbox.checked(call)
+            arguments = self.toolset.arguments_of(call)
         except ModelRetry as retry:
             return retry.message
-        note = self._note(call.tool_name, to_jsonable_python(arguments))
-        if "result" not in note:
+        record = self._record_of(call.tool_name, to_jsonable_python(arguments))
+        if "result" not in record:
             try:
-                note["result"] = await self._run(call.tool_name, arguments, note["key"])
-            except ModelRetry as retry:  # the tool says that nothing was done, and why
-                self.state.slots[CALLS].remove(note)
+                record["result"] = await self._run(call.tool_name, arguments, record["key"])
+            except ModelRetry as retry:  # the tool did nothing, and says why
+                self.state.slots[CALLS_SLOT].remove(record)
                 return retry.message
-        return note["result"]
+        return record["result"]
 
-    def _note(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The note of this call: a new one, or an earlier one that ended, or that was cut off before it did."""
-        notes: list[dict[str, Any]] = self.state.slots.setdefault(CALLS, [])
+    def _record_of(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the record of this call: that of an earlier run, whether it ended or was cancelled, or a new one."""
+        records: list[dict[str, Any]] = self.state.slots.setdefault(CALLS_SLOT, [])
         key = f"{self.turn.idempotency_key}/{tool}/{_fingerprint(arguments)}"
-        for note in notes:
-            was_cut_off = "result" not in note and (note["tool"], note["arguments"]) == (tool, arguments)
-            if note["key"] == key or was_cut_off:
-                return note
-        notes.append({"turn": self.turn.turn_id, "key": key, "tool": tool, "arguments": arguments})
-        del notes[:-MOST_NOTES]
-        return notes[-1]
+        for record in records:
+            was_cancelled = "result" not in record and (record["tool"], record["arguments"]) == (tool, arguments)
+            if record["key"] == key or was_cancelled:
+                return record
+        records.append({"turn": self.turn.turn_id, "key": key, "tool": tool, "arguments": arguments})
+        del records[:-MOST_RECORDS]
+        return records[-1]
 
     async def _run(self, tool: str, arguments: dict[str, Any], key: str) -> Any:
         self.is_used = True
-        filled_in = {"idempotency_key": key, "turn": self.turn, "state": self.state}
+        injected = {"idempotency_key": key, "turn": self.turn, "state": self.state}
         try:
-            returned = await self.toolbox.run(tool, arguments, filled_in)
-            return _bounded(self._without_action(returned))
+            returned = await self.toolset.run(tool, arguments, injected)
+            return _as_bounded_json(self._action_taken(returned))
         except ModelRetry:
             raise
         except Exception as error:  # whatever a user's function raises
             extra = {"action": "llm.tool_failed", "call_sid": self.turn.call_sid, "turn_id": self.turn.turn_id}
-            message = "The tool %s raised %s; the model is told that it failed"
+            message = "The tool %s raised %s; telling the model that it failed"
             faults.log(logging.WARNING, logger, message, tool, error=error, extra=extra)
             return FAILED
 
-    def _without_action(self, returned: Any) -> Any:
+    def _action_taken(self, returned: Any) -> Any:
         if not isinstance(returned, ACTION_TYPES):
             return returned
         if returned not in self.actions:
@@ -140,29 +142,31 @@ class Desk:
 def _tool(function: ToolFunction) -> Tool[None]:
     name = getattr(function, "__name__", str(function))
     try:
-        tool: Tool[None] = Tool(_shown(function), name=name)
+        tool: Tool[None] = Tool(_as_model_sees(function), name=name)
     except (UserError, NameError, TypeError, ValueError) as error:
         raise BadAgent(f"LLM_TOOLS: {name} cannot be a tool: {error}. Annotate its parameters.") from error
     if tool.takes_ctx:
-        raise BadAgent(f"LLM_TOOLS: {name} takes a RunContext. There is none; it may take {', '.join(FILLED_IN)}.")
+        raise BadAgent(
+            f"LLM_TOOLS: {name} takes a RunContext, which tools do not get here. It may take {', '.join(INJECTED)}."
+        )
     return tool
 
 
-def _shown(function: ToolFunction) -> ToolFunction:
-    """The function as the model sees it: without the parameters that are filled in."""
+def _as_model_sees(function: ToolFunction) -> ToolFunction:
+    """Return a stand-in for the function, without the injected parameters. pydantic-ai derives the schema from it."""
     signature = inspect.signature(function)
-    parameters = [p for name, p in signature.parameters.items() if name not in FILLED_IN]
+    parameters = [p for name, p in signature.parameters.items() if name not in INJECTED]
 
     @wraps(function)
     def shown(**_: Any) -> None:
-        """Never called: `Toolbox.run` calls the function itself."""
+        """Never called: `Toolset.run` calls the function itself."""
 
     shown.__dict__["__signature__"] = signature.replace(parameters=parameters)
     return shown
 
 
 def _fingerprint(arguments: dict[str, Any]) -> str:
-    """The same for the same arguments in any order."""
+    """Return a hash that is the same for the same arguments in any order."""
     return sha256(to_json(_sorted(arguments))).hexdigest()[:16]
 
 
@@ -172,17 +176,17 @@ def _sorted(value: Any) -> Any:
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
-def _unicode(value: Any) -> Any:
-    """JSON from a model, with every str made Unicode."""
+def _as_unicode(value: Any) -> Any:
+    """Return JSON from a model with every str made valid Unicode."""
     if isinstance(value, str):
-        return whole(value)
+        return as_unicode(value)
     if isinstance(value, dict):
-        return {whole(key): _unicode(item) for key, item in value.items()}
-    return [_unicode(item) for item in value] if isinstance(value, list) else value
+        return {as_unicode(key): _as_unicode(item) for key, item in value.items()}
+    return [_as_unicode(item) for item in value] if isinstance(value, list) else value
 
 
-def _bounded(returned: Any) -> Any:
-    """What was returned, as JSON that the state can keep; one that is too long becomes the beginning of its text."""
+def _as_bounded_json(returned: Any) -> Any:
+    """Return the result as JSON for the state, cut off after `MOST_RESULT_CHARACTERS`."""
     result = to_jsonable_python(returned, fallback=str)
     text = to_json(result).decode()
     return result if len(text) <= MOST_RESULT_CHARACTERS else f"{text[:MOST_RESULT_CHARACTERS]}… (cut)"

@@ -1,4 +1,4 @@
-"""Who answers: the model, or the fallback if the model is late or fails before its first token."""
+"""Hedged requests: ask the fallback model too when the first one is late, or fails before its first token."""
 
 import asyncio
 import logging
@@ -30,14 +30,16 @@ from orchestrator.tasks import cancel_and_wait
 logger = logging.getLogger(__name__)
 
 AHEAD = 64
-"""How many pieces a model may be ahead of whoever speaks them."""
+"""The most pieces that a model may have produced and the reply not yet taken; then the model waits."""
 CLOSE_SECONDS = 0.4
+"""How long leaving a `HedgedRequest` waits for cancelled attempts."""
 
 
-class Candidate:
-    """One request to one model, in a task of its own. `begun` tells whether a first word came, or it failed before.
+class ModelAttempt:
+    """A request to one model, in a task of its own.
 
-    What it writes is filtered before anything else is decided: thoughts are no words.
+    `first_token` becomes True with the first token or tool call, and False if the model fails before that. `pieces` are
+    its text, then its response or its error. Text goes through the speech filter first: a thought is not a token.
     """
 
     def __init__(
@@ -51,9 +53,9 @@ class Candidate:
         self.name = model.model_name
         self._tools = [tool.name for tool in parameters.function_tools]
         self._filter = SpeechFilter(self._tools, thoughts.setdefault(self.name, UntaggedThoughts()))
-        self._said: list[str] = []
+        self._text: list[str] = []
         self._may_be_silent = may_be_silent
-        self.begun: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.first_token: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.pieces: asyncio.Queue[str | ModelResponse | ModelFailed] = asyncio.Queue(AHEAD)
         self.error: ModelFailed | None = None
         self.task = asyncio.create_task(self._run(model, messages, parameters), name=f"model {self.name}")
@@ -63,9 +65,9 @@ class Candidate:
             await self.pieces.put(await self._stream(model, messages, parameters))
         except Exception as error:  # whatever a server, or the client of some provider, comes up with
             logger.debug("A model failed", exc_info=error, extra={"action": "llm.error", "model": self.name})
-            self.error = ModelFailed(f"The model {self.name} failed: {_told(error)}")
-            if not self.begun.done():
-                self.begun.set_result(False)
+            self.error = ModelFailed(f"The model {self.name} failed: {_description(error)}")
+            if not self.first_token.done():
+                self.first_token.set_result(False)
             await self.pieces.put(self.error)
 
     async def _stream(
@@ -77,46 +79,47 @@ class Candidate:
         ) as stream:
             async for event in stream:
                 if isinstance(event, PartStartEvent) and isinstance(event.part, ToolCallPart):
-                    self._begin()
+                    self._note_token()
                 elif text := surrogates.joined(_text_of(event)):
-                    await self._say(self._filter.feed(text))
+                    await self._add(self._filter.feed(text))
             response = stream.get()
-        await self._say(self._filter.feed(surrogates.rest()) + self._filter.end())
+        await self._add(self._filter.feed(surrogates.rest()) + self._filter.end())
         if self._may_be_silent or self._written_calls():
-            self._begin()
-        if not self.begun.done():
+            self._note_token()
+        if not self.first_token.done():
             raise ModelFailed("it ended without a word")
         if response.state == "incomplete":
             raise ModelFailed("its answer was cut off")
-        return self._as_said(response)
+        return self._with_filtered_text(response)
 
-    async def _say(self, text: str) -> None:
+    async def _add(self, text: str) -> None:
         if text:
-            self._begin()
-            self._said.append(text)
+            self._note_token()
+            self._text.append(text)
             await self.pieces.put(text)
 
     def _written_calls(self) -> list[ToolCallPart]:
-        """The calls that the model wrote as text: they are made, as it meant to, if there are such tools."""
+        """Return the calls that the model wrote as text instead of making them, if there are such tools."""
         return [ToolCallPart(call.name, call.arguments) for call in self._filter.calls if call.name in self._tools]
 
-    def _as_said(self, response: ModelResponse) -> ModelResponse:
-        """The response with its text as it was said: that is what the model is shown of it."""
-        said = "".join(self._said).strip()
+    def _with_filtered_text(self, response: ModelResponse) -> ModelResponse:
+        """Return the response with the filtered text and the written calls: this is what the model sees of it later."""
+        text = "".join(self._text).strip()
         parts = [part for part in response.parts if not isinstance(part, TextPart)]
-        return replace(response, parts=[*([TextPart(said)] if said else []), *parts, *self._written_calls()])
+        return replace(response, parts=[*([TextPart(text)] if text else []), *parts, *self._written_calls()])
 
-    def _begin(self) -> None:
-        if not self.begun.done():
-            self.begun.set_result(True)
+    def _note_token(self) -> None:
+        if not self.first_token.done():
+            self.first_token.set_result(True)
 
 
-class Contest:
-    """One request, and the models that may answer it, best first. A context manager: leaving it ends them all.
+class HedgedRequest:
+    """One request to several models, best first: the one with the first token answers. A context manager.
 
-    Only the first model is asked at first. One that fails before its first token is replaced by the next at once;
-    `call_next` asks the next although the one before may still answer. The first token decides, for good. An answer
-    without words and calls is a failure, unless it `may_be_silent`. `thoughts` is what is known of each model's.
+    Entering asks the first model. If a model fails before its first token, the next is asked at once; `ask_next` asks
+    the next while earlier ones may still answer. The first token decides, and cancels the others. An answer with
+    neither words nor tool calls is a failure, unless `may_be_silent`. `thoughts` holds, by model name, whether the
+    model's thoughts come without an opening tag. Leaving cancels all attempts.
     """
 
     def __init__(
@@ -130,64 +133,70 @@ class Contest:
     ) -> None:
         self._waiting = deque(models)
         self._ask = partial(
-            Candidate,
+            ModelAttempt,
             messages=messages,
             parameters=parameters,
             may_be_silent=may_be_silent,
             thoughts={} if thoughts is None else thoughts,
         )
-        self._asked: list[Candidate] = []
-        self._winner: Candidate | None = None
+        self._asked: list[ModelAttempt] = []
+        self._winner: ModelAttempt | None = None
         self.response: ModelResponse | None = None
 
     async def __aenter__(self) -> Self:
-        self.call_next()
+        self.ask_next()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await cancel_and_wait(*(candidate.task for candidate in self._asked), seconds=CLOSE_SECONDS)
+        await cancel_and_wait(*(attempt.task for attempt in self._asked), seconds=CLOSE_SECONDS)
 
-    def call_next(self) -> None:
-        """Ask the next model too, if there is one."""
+    def ask_next(self) -> None:
+        """Ask the next model as well, if there is one."""
         if self._waiting:
             self._asked.append(self._ask(self._waiting.popleft()))
 
-    async def begun(self, until: float) -> bool:
-        """Whether a first token came before the loop's time is `until`. Raises `ModelFailed` once all have failed."""
+    async def has_begun(self, until: float) -> bool:
+        """Return True once a first token has arrived, False at `until`, in the event loop's time.
+
+        Raise `ModelFailed` when all models have failed.
+        """
         loop = asyncio.get_running_loop()
-        while not self._decided():
-            open_ones = {candidate.begun for candidate in self._asked if not candidate.begun.done()}
-            if not open_ones:
-                self._replace()
+        while not self._has_winner():
+            undecided = {attempt.first_token for attempt in self._asked if not attempt.first_token.done()}
+            if not undecided:
+                self._replace_failed()
                 continue
             done, _ = await asyncio.wait(
-                open_ones, timeout=max(0, until - loop.time()), return_when=asyncio.FIRST_COMPLETED
+                undecided, timeout=max(0, until - loop.time()), return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
                 return False
         return True
 
-    def _decided(self) -> bool:
+    def _has_winner(self) -> bool:
         if self._winner is None:
-            self._winner = next((c for c in self._asked if c.begun.done() and c.begun.result()), None)
-            for candidate in self._asked if self._winner else ():
-                if candidate is not self._winner:
-                    candidate.task.cancel()
+            self._winner = next((c for c in self._asked if c.first_token.done() and c.first_token.result()), None)
+            for attempt in self._asked if self._winner else ():
+                if attempt is not self._winner:
+                    attempt.task.cancel()
         return self._winner is not None
 
-    def _replace(self) -> None:
-        """All that were asked have failed: ask the next, or give up."""
+    def _replace_failed(self) -> None:
+        """All models that were asked have failed: ask the next. Raise `ModelFailed` if there is none."""
         failed = self._asked[-1].error
         if not self._waiting:
             raise failed or ModelFailed
-        logger.warning("A model failed, and the next is asked: %s", failed, extra={"action": "llm.fallback"})
-        self.call_next()
+        logger.warning("A model failed; asking the next one: %s", failed, extra={"action": "llm.fallback"})
+        self.ask_next()
 
     async def pieces(self, until: float) -> AsyncGenerator[str]:
-        """The winner's text as it comes; then `response` is there. Raises `ModelFailed`, or TimeoutError at `until`."""
-        assert self._winner is not None, "ask `begun` first"
+        """Yield the winner's text as it arrives, then set `response`.
+
+        Raise `ModelFailed`, or TimeoutError at `until`, in the event loop's time.
+        """
+        assert self._winner is not None, "await `has_begun` first"
         while True:
             async with asyncio.timeout_at(until):
                 piece = await self._winner.pieces.get()
@@ -207,8 +216,8 @@ def _text_of(event: object) -> str:
     return ""
 
 
-def _told(error: Exception) -> str:
-    """What went wrong, without what the server wrote: that may hold the caller's words, or a part of the key."""
+def _description(error: Exception) -> str:
+    """Return what went wrong, without the server's own words: they may quote the caller, or a part of the key."""
     if isinstance(error, ModelFailed):
         return f"{error}."
     if isinstance(error, ModelHTTPError):
