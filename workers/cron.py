@@ -10,7 +10,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.damage import call_sid_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
-from orchestrator.turns.abandoned import Left, end_abandoned_calls, patience
+from orchestrator.turns.abandoned_calls import Left, end_abandoned_calls, patience
 from workers.runtime import WorkerRuntime
 
 logger = logging.getLogger(__name__)

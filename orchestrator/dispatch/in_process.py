@@ -17,7 +17,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.tasks import cancel_and_wait
-from orchestrator.turns.abandoned import Left, end_abandoned_calls, patience
+from orchestrator.turns.abandoned_calls import Left, end_abandoned_calls, patience
 from orchestrator.turns.call_limits import api_share
 from orchestrator.turns.memory_store import InMemoryTurnStore
 from orchestrator.turns.messages import Arrival

@@ -169,7 +169,7 @@ class TurnStoreContract(LeaseContract, ErasureContract):
         claim = await store.claim("CA1", "anna")
         if claim is not None:
             assert claim.state is None
-            record = outcomes.dropped(claim.turn, epoch=claim.lease.epoch)
+            record = outcomes.dropped_record(claim.turn, epoch=claim.lease.epoch)
             assert (await store.commit(claim, None, record)).next is None
         assert await store.claim("CA1", "bert") is None
         assert await states.get_state("CA1") is None

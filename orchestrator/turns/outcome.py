@@ -8,7 +8,7 @@ from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import CallStatus, ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.turns.bounds import MOST_TURNS, TOO_LONG_REASON
-from orchestrator.turns.running import RunningTurn, Stop
+from orchestrator.turns.running_turn import RunningTurn, Stop
 
 APOLOGY = "I'm sorry, something went wrong on my side. Could you please say that again?"
 MOST_REPLY_CHARACTERS = 32_000
@@ -27,7 +27,7 @@ def record_of_run(running: RunningTurn, outcome: Outcome, stop: Stop | None = No
     return record
 
 
-def dropped(turn: Turn, *, epoch: int) -> TurnRecord:
+def dropped_record(turn: Turn, *, epoch: int) -> TurnRecord:
     """The record of a turn whose call was over before it could run."""
     return TurnRecord.of(turn, "dropped", Reply(), epoch=epoch)
 
@@ -98,7 +98,7 @@ def committed_state(
     if after is not None:
         changes.update(slots=after.slots, phase=after.phase)
     state = before.model_copy(update=changes)
-    return ended(state, record) if state.ended is None else state
+    return with_end(state, record) if state.ended is None else state
 
 
 def with_record(
@@ -113,7 +113,7 @@ def with_record(
     return committed_state(base, after, record)
 
 
-def ended(state: ConversationState, record: TurnRecord) -> ConversationState:
+def with_end(state: ConversationState, record: TurnRecord) -> ConversationState:
     """The state with its one terminal record, if `record` ends the call."""
     if record.kind == "ended":
         status: CallStatus = record.text if record.text in get_args(CallStatus) else "completed"  # type: ignore[assignment]

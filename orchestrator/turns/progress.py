@@ -3,7 +3,7 @@
 from typing import Any
 
 from orchestrator.turns.runner import TurnRunner
-from orchestrator.turns.running import RunningTurn
+from orchestrator.turns.running_turn import RunningTurn
 
 MOST_TURNS = 100
 MOST_CHARACTERS = 600

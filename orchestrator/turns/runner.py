@@ -18,9 +18,9 @@ from orchestrator.turns import bounds
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.isolation import MOST_ATTEMPTS, MOST_ATTEMPTS_APART, lane_of
 from orchestrator.turns.messages import Arrival
-from orchestrator.turns.patient_store import PatientStore
-from orchestrator.turns.running import RunningTurn, Stop
-from orchestrator.turns.speaker import Speaker
+from orchestrator.turns.reply_streamer import ReplyStreamer
+from orchestrator.turns.retrying_store import RetryingStore
+from orchestrator.turns.running_turn import RunningTurn, Stop
 from orchestrator.turns.store import Claim, Commit, TurnStore
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class TurnRunner:
 
     def __init__(self, store: TurnStore, agent: Agent, host: AgentHost, *, agent_timeout_seconds: float) -> None:
         self.store = store
-        self._patient = PatientStore(store)
+        self._retrying_store = RetryingStore(store)
         self.agent = agent
         self.running: dict[str, RunningTurn] = {}
         self.draining = False
@@ -49,7 +49,7 @@ class TurnRunner:
             try:
                 claim = await self._settle(running)
             except UnreadableState:
-                await self._patient.retry_later(running.claim)
+                await self._retrying_store.retry_later(running.claim)
                 return
             finally:
                 if self.running.get(running.claim.lease.call_sid) is running:
@@ -114,7 +114,7 @@ class TurnRunner:
         if claim.unreadable:
             record = await self._unreadable(running)
         elif state is None or state.ended is not None or (claim.ending and claim.turn.kind != "ended"):
-            record = outcomes.dropped(claim.turn, epoch=claim.lease.epoch)
+            record = outcomes.dropped_record(claim.turn, epoch=claim.lease.epoch)
         elif (known := state.record_of(claim.turn.turn_id)) is not None:
             record = known
         elif bounds.is_full(claim, state):
@@ -141,10 +141,10 @@ class TurnRunner:
         def keep() -> bool:  # what is unreadable to us is left to whoever comes next
             return not (self.draining or claim.unreadable)
 
-        commit = await self._patient.commit(claim, state, after, record, keep=keep)
+        commit = await self._retrying_store.commit(claim, state, after, record, keep=keep)
         self._log(claim, record, commit, time.perf_counter() - began)
         if commit.status == "lost":
-            await self._patient.release(claim)
+            await self._retrying_store.release(claim)
         return commit.next
 
     def _prepared(self, running: RunningTurn, state: ConversationState) -> ConversationState:
@@ -160,7 +160,7 @@ class TurnRunner:
         claim = running.claim
         if claim.attempt > MOST_ATTEMPTS_APART:
             return await self._give_up(running, f"its worker was lost {claim.attempt - 1} times while it ran"), None
-        stop = await self._patient.confirmed(running)
+        stop = await self._retrying_store.confirmed(running)
         if stop is not None or running.stopped.done():
             return self._stopped(running, stop or running.stopped.result(), None)
         turn, lane = outcomes.with_words_before(claim.turn, state), lane_of(claim.attempt)
@@ -174,7 +174,7 @@ class TurnRunner:
                 running, f"it ended the process that it ran in alone, at attempt {claim.attempt}"
             ), None
         if outcome == "timed_out" and agent_run.was_killed and lane != "own":
-            await self._patient.dead_letter(claim, "it froze the process that it ran in, until that was killed")
+            await self._retrying_store.dead_letter(claim, "it froze the process that it ran in, until that was killed")
         if isinstance(outcome, Stop):
             # What the agent did until then holds, but words that were merged into the next turn are run again there.
             kept = None if outcome.reason == "merged" else agent_run.state_when_stopped
@@ -184,7 +184,7 @@ class TurnRunner:
 
     async def _give_up(self, running: RunningTurn, reason: str) -> TurnRecord:
         running.reason = reason
-        await self._patient.dead_letter(running.claim, reason)
+        await self._retrying_store.dead_letter(running.claim, reason)
         return outcomes.record_of_run(running, "failed")
 
     @staticmethod
@@ -203,9 +203,9 @@ class TurnRunner:
 
     async def _run_agent(self, running: RunningTurn, agent_run: AgentRun) -> Outcome | Stop:
         """Let the agent speak until it has finished, failed, overrun its deadline or been stopped."""
-        speaker = Speaker(self.store, running) if running.claim.streamed else None
+        streamer = ReplyStreamer(self.store, running) if running.claim.streamed else None
         deadline = ENDED_DEADLINE_SECONDS if running.claim.turn.kind == "ended" else self._timeout
-        listening = asyncio.ensure_future(self._listen(running, agent_run, speaker))
+        listening = asyncio.ensure_future(self._listen(running, agent_run, streamer))
         try:
             waited: set[asyncio.Future[Any]] = {listening, running.stopped}
             await asyncio.wait(waited, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
@@ -224,10 +224,10 @@ class TurnRunner:
         finally:
             await cancel_and_wait(listening)
             await agent_run.aclose()
-            if speaker is not None:
-                await speaker.close()
+            if streamer is not None:
+                await streamer.close()
 
-    async def _listen(self, running: RunningTurn, agent_run: AgentRun, speaker: Speaker | None) -> None:
+    async def _listen(self, running: RunningTurn, agent_run: AgentRun, streamer: ReplyStreamer | None) -> None:
         reply = running.reply
         async for part in agent_run:
             if isinstance(part, str):
@@ -238,8 +238,8 @@ class TurnRunner:
                 reply.add(part)
                 if len(reply.actions) > 100:
                     raise ValueError("the reply has more than 100 actions")
-            if speaker is not None:
-                speaker.grown()
+            if streamer is not None:
+                streamer.grown()
 
     async def _try_apart(self, claim: Claim) -> None:
         """The process that ran the turn is gone, and perhaps for no fault of this turn: that was an attempt."""
@@ -248,7 +248,7 @@ class TurnRunner:
             extra={"action": "turn.tried_apart", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id,
                    "attempt": claim.attempt},
         )  # fmt: skip
-        await self._patient.retry_later(claim, 0)
+        await self._retrying_store.retry_later(claim, 0)
 
     async def _leave(self, claim: Claim, stop: Stop) -> None:
         """Go from a turn without an answer: its lease is another's now, or becomes so."""
@@ -257,7 +257,7 @@ class TurnRunner:
             "A turn was left to another worker", extra={"action": action, "call_sid": claim.lease.call_sid,
             "turn_id": claim.turn.turn_id},
         )  # fmt: skip
-        await self._patient.release(claim)
+        await self._retrying_store.release(claim)
 
     def _complain(self, running: RunningTurn, what: str, error: BaseException | None = None) -> None:
         about = {

@@ -24,7 +24,7 @@ from orchestrator.idempotency.redis import RedisIdempotencyStore
 from orchestrator.idempotency.store import IdempotencyRecord, MemoryIdempotencyStore
 from orchestrator.redis import keys
 from orchestrator.state.memory import InMemoryStateManager
-from orchestrator.turns.abandoned import is_abandoned
+from orchestrator.turns.abandoned_calls import is_abandoned
 from web.outbound.beginning import begin
 
 PUBLIC = "https://calls.example.com"

@@ -22,7 +22,7 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.redis import keys
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
-from orchestrator.turns.abandoned import is_abandoned
+from orchestrator.turns.abandoned_calls import is_abandoned
 from orchestrator.turns.redis.store import RedisTurnStore
 from web.twilio.relay.keep_alive import KeepAlive
 from web.twilio.twiml import GOODBYE

@@ -10,7 +10,7 @@ from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import TurnRecord
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.testing.example_turns import a_turn
-from orchestrator.turns.abandoned import end_abandoned_calls
+from orchestrator.turns.abandoned_calls import end_abandoned_calls
 from orchestrator.turns.memory_store import InMemoryTurnStore
 
 LIFE = 300.0

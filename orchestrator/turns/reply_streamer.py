@@ -7,20 +7,20 @@ from orchestrator.conversation.actions import inline_actions
 from orchestrator.errors import StoreUnavailable
 from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns.messages import Piece
-from orchestrator.turns.running import RunningTurn
+from orchestrator.turns.running_turn import RunningTurn
 from orchestrator.turns.store import TurnStore
 
 logger = logging.getLogger(__name__)
 
 
-class Speaker:
+class ReplyStreamer:
     """Streams one running turn. What the store could not take is not repeated: the result holds all of it."""
 
     def __init__(self, store: TurnStore, running: RunningTurn) -> None:
         self._store = store
         self._running = running
         self._grown = asyncio.Event()
-        self._task = asyncio.ensure_future(self._speak())
+        self._task = asyncio.ensure_future(self._stream())
 
     def grown(self) -> None:
         """The reply has more text, or another action."""
@@ -30,7 +30,7 @@ class Speaker:
         """Stop; text that was not sent yet travels with the result."""
         await cancel_and_wait(self._task, seconds=1)
 
-    async def _speak(self) -> None:
+    async def _stream(self) -> None:
         claim, reply, sent, done = self._running.claim, self._running.reply, 0, 0
         while True:
             await self._grown.wait()

@@ -12,7 +12,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.retrying import until_deadline
 from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns import outcome as outcomes
-from orchestrator.turns.running import RunningTurn, Stop
+from orchestrator.turns.running_turn import RunningTurn, Stop
 from orchestrator.turns.store import Claim, Commit, TurnStore
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ UNREADABLE_PAUSE_SECONDS = 0.5
 """Somebody of a newer version may come by, and read it."""
 
 
-class PatientStore:
+class RetryingStore:
     """What a runner does with a claim before and after the agent's part."""
 
     def __init__(self, store: TurnStore) -> None:
