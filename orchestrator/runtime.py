@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.errors import StoreUnavailable
 from orchestrator.idempotency.store import IdempotencyStore, MemoryIdempotencyStore
-from orchestrator.relay_documents import MemoryRelayDocuments, RelayDocuments
+from orchestrator.relay_documents.store import MemoryRelayDocuments, RelayDocuments
+from orchestrator.seal_keys.exchange import SealKeyExchange
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.progress import progress_of
@@ -18,7 +19,6 @@ if TYPE_CHECKING:  # memory mode runs without the client library
     from orchestrator.dispatch.line_check import LineCheck
     from orchestrator.health.report import SystemStatus
     from orchestrator.redis.breaker import Breaker
-    from orchestrator.redis.seal_keys import RedisSealKeys
 
 
 @dataclass
@@ -64,11 +64,11 @@ class Runtime:
 
         return RedisIdempotencyStore(self.redis, replica_wait(self.settings))
 
-    def seal_keys(self) -> "RedisSealKeys | None":
-        """Where all ingresses share what they seal with; None when there is one process alone."""
+    def seal_keys(self) -> SealKeyExchange | None:
+        """Return where all ingresses share the keys of their seals; None for a process without Redis."""
         if self.redis is None or self.breaker is None:
             return None
-        from orchestrator.redis.seal_keys import RedisSealKeys
+        from orchestrator.seal_keys.redis import RedisSealKeys
 
         return RedisSealKeys(self.redis, self.breaker.guard)
 

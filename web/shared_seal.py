@@ -9,9 +9,9 @@ import contextlib
 import logging
 import math
 from collections.abc import AsyncIterator
-from typing import Protocol
 
 from orchestrator.errors import StoreUnavailable
+from orchestrator.seal_keys.exchange import SealKeyExchange
 from orchestrator.settings import Settings
 from orchestrator.tasks import cancel_and_wait
 from web.seal_keys import former_key
@@ -33,31 +33,10 @@ SWITCH_SECONDS = 900.0
 it has sealed is opened, and what its documents lack is not asked for."""
 
 
-class Shared(Protocol):
-    """What an exchange gives: the key that all seal with ("" for the one in the settings), others that some have sealed
-    with, and how long ago the first ingress has joined (seconds)."""
-
-    @property
-    def current(self) -> str: ...
-
-    @property
-    def others(self) -> tuple[str, ...]: ...
-
-    @property
-    def age_seconds(self) -> float: ...
-
-
-class Exchange(Protocol):
-    """The store of the keys."""
-
-    async def exchange(self, proposed: str, used: tuple[str, ...] = ()) -> Shared:
-        """Propose a key ("" for none), tell which ones were used, and get all. Raises `StoreUnavailable`."""
-
-
 class SharedSeal:
     """One process's part. `exchange` is None where this process is the only one, and nothing is shared."""
 
-    def __init__(self, settings: Settings, seal: Seal, exchange: Exchange | None) -> None:
+    def __init__(self, settings: Settings, seal: Seal, exchange: SealKeyExchange | None) -> None:
         self._settings = settings
         self._seal = seal
         self._exchange = exchange
@@ -98,13 +77,13 @@ class SharedSeal:
         finally:
             await cancel_and_wait(keeping, seconds=1)
 
-    async def _keep(self, exchange: Exchange) -> None:
+    async def _keep(self, exchange: SealKeyExchange) -> None:
         while True:
             async with self._asking:
                 await self._ask(exchange)
             await asyncio.sleep(RETRY_SECONDS if self._failure is not None else RENEW_SECONDS)
 
-    async def _ask(self, exchange: Exchange) -> None:
+    async def _ask(self, exchange: SealKeyExchange) -> None:
         is_set = self._settings.seal_key is not None
         keys = self._seal.keys
         try:

@@ -20,8 +20,8 @@ from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.clock_sync import ClockSync
 from orchestrator.redis.connections import connect
 from orchestrator.redis.probe import probe
-from orchestrator.redis.relay_documents import RedisRelayDocuments
 from orchestrator.redis.replicas import replica_wait
+from orchestrator.relay_documents.redis import RedisRelayDocuments
 from orchestrator.runtime import Runtime
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase

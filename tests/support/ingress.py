@@ -22,7 +22,7 @@ from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.errors import VoiceAgentError
 from orchestrator.idempotency.store import MemoryIdempotencyStore
 from orchestrator.metrics import Metrics
-from orchestrator.relay_documents import MemoryRelayDocuments, RelayDocuments
+from orchestrator.relay_documents.store import MemoryRelayDocuments, RelayDocuments
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager

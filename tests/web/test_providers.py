@@ -20,7 +20,7 @@ from websockets.exceptions import InvalidStatus
 
 from orchestrator.conversation.actions import Play, Transfer
 from orchestrator.errors import StoreUnavailable
-from orchestrator.relay_documents import Document
+from orchestrator.relay_documents.store import Document
 from web.twilio.relay.tickets import Ticket
 
 TELNYX_CALL = "v2:T02llQxIyaRkhfRKxgAP8nY511EhFLizdvdUKJiSw8d6A9BborherQ"

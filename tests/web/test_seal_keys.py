@@ -18,7 +18,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.connections import connect
 from orchestrator.redis.errors import store_errors
-from orchestrator.redis.seal_keys import RedisSealKeys
+from orchestrator.seal_keys.redis import RedisSealKeys
 from orchestrator.settings import load_settings
 from web.seal_keys import MOST_BYTES
 from web.shared_seal import SWITCH_SECONDS, SharedSeal

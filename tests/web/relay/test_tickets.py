@@ -13,7 +13,7 @@ from support.waiting import wait_until
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 
-from orchestrator.relay_documents import TICKET_SECONDS, Document
+from orchestrator.relay_documents.store import TICKET_SECONDS, Document
 from web.twilio.held_turn import Seal
 from web.twilio.relay import switchboard
 from web.twilio.relay.tickets import Ticket

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.relay_documents import Document
+from orchestrator.relay_documents.store import Document
 from web.ingress import Ingress
 from web.twilio.fields import VoiceRequest
 from web.twilio.held_turn import Seal

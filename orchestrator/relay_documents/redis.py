@@ -11,7 +11,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript, command_of
-from orchestrator.relay_documents import (
+from orchestrator.relay_documents.store import (
     LIFE_SECONDS,
     TICKET_SECONDS,
     Document,
