@@ -24,7 +24,7 @@ def dial_prefixes(text: str) -> tuple[str, ...]:
     """Return the entries of `DIAL_ALLOW`. Raise ValueError for one that means nothing."""
     entries = tuple("".join(entry.split()) for entry in text.split(",") if entry.strip())
     if not entries or not all(map(_is_entry, entries)):
-        raise ValueError("wants prefixes, separated by commas, such as +46,+1212,sip:pbx.example.com,client:")
+        raise ValueError("must be prefixes, separated by commas, such as +46,+1212,sip:pbx.example.com,client:")
     return tuple(entry.lower() if entry.lower().startswith("sip:") else entry for entry in entries)
 
 

@@ -24,7 +24,7 @@ from arq.worker import Worker
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from orchestrator import clock, faults
+from orchestrator import clock, error_logging
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.damage import call_sid_of, text_of, with_sound_keys
@@ -234,7 +234,7 @@ class TurnWorker(Worker):
                 continue
             if self.burst or not isinstance(error, Exception):
                 raise error
-            faults.log(logging.ERROR, logger, "Job %s was left unfinished: %s", job_id, error=error)
+            error_logging.log(logging.ERROR, logger, "Job %s was left unfinished: %s", job_id, error=error)
 
     async def _sleep_until_woken(self) -> None:
         """Until a job was enqueued, a slot is free, or `poll_delay` is over; whichever matters now."""

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import cast
 
-from orchestrator import faults
+from orchestrator import error_logging
 from orchestrator.agents.agent_loop import AgentLoop, Attempt
 from orchestrator.agents.agent_run import CLOSE_SECONDS, AgentRun, own_copy, parts_of
 from orchestrator.agents.part_queue import PartQueue
@@ -171,7 +171,7 @@ def _note_closing(turn: Turn, closing: "asyncio.Future[None]") -> None:
 
 def _note_error(turn: Turn, error: BaseException) -> None:
     message = "The agent raised %s while it was being closed"
-    faults.log(logging.WARNING, logger, message, error=error, extra=_of("agent.close_failed", turn))
+    error_logging.log(logging.WARNING, logger, message, error=error, extra=_of("agent.close_failed", turn))
 
 
 def _note_slow(turn: Turn) -> None:

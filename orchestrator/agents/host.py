@@ -21,8 +21,8 @@ from orchestrator.agents.process_run import ProcessRun
 from orchestrator.agents.protocol import Agent, Lane
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.error_logging import shown_calls
 from orchestrator.errors import AgentProcessFailed, AgentsStuck
-from orchestrator.faults import shown_calls
 from orchestrator.settings import Settings
 from orchestrator.tasks import cancel_and_wait
 

@@ -26,8 +26,8 @@ from orchestrator.agents.process_frames import AHEAD, Frame, packed, read_frame
 from orchestrator.agents.protocol import Agent, Part
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.error_logging import kind_of, where_raised
 from orchestrator.errors import BadAgent
-from orchestrator.faults import kind_of, where_raised
 from orchestrator.logs import configure_logging
 
 PR_SET_PDEATHSIG = 1

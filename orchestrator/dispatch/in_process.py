@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-from orchestrator import faults
+from orchestrator import error_logging
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.silence import LAST_CHANCE_SECONDS
@@ -105,7 +105,9 @@ class InProcessDispatcher(StoreDispatcher):
             try:
                 await work()
             except Exception as error:
-                faults.log(logging.ERROR, logger, "A turn could not be run; report this: %s (%s)", name, error=error)
+                error_logging.log(
+                    logging.ERROR, logger, "A turn could not be run; report this: %s (%s)", name, error=error
+                )
 
         task = asyncio.create_task(owned(), name=name)
         self._tasks.add(task)

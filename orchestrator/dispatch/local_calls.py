@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from orchestrator import faults
+from orchestrator import error_logging
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import StateConflict, StoreUnavailable
 from orchestrator.redis.breaker import Breaker
@@ -106,7 +106,7 @@ class LocalCalls:
             self._schedule()
         except Exception as error:
             message = "A call cannot be written back and stays in memory; report this: %s"
-            faults.log(logging.ERROR, logger, message, error=error, extra=extra)
+            error_logging.log(logging.ERROR, logger, message, error=error, extra=extra)
         return True
 
     async def _write_back_when_idle(self, call_sid: str) -> None:

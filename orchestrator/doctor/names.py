@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 
 from orchestrator.doctor.finding import Finding, Level
-from orchestrator.setting_sources import is_service_link
 from orchestrator.settings import Settings
+from orchestrator.settings.sources import is_service_link
 
 SHORTEST_NAME = 6
 """Shorter names of ours (`HOST`, `PORT`) are like those of too many others."""

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from orchestrator import faults
+from orchestrator import error_logging
 from orchestrator.redis.cluster import ClusterPool
 from orchestrator.tasks import cancel_and_wait
 
@@ -99,7 +99,7 @@ class Subscription:
             self._on_message(data)
         except Exception as error:
             message = "A message on %s could not be read (%s); it is ignored"
-            faults.log(logging.ERROR, logger, message, self._channel, error=error)
+            error_logging.log(logging.ERROR, logger, message, self._channel, error=error)
 
 
 async def _discard(pubsub: PubSub) -> None:

@@ -155,7 +155,7 @@ def _host_of(scheme: str, text: str, default_port: int) -> tuple[str, int]:
     except ValueError:
         raise ValueError("wants host:port with a port from 1 to 65535") from None
     if not host or port == 0:
-        raise ValueError(f"names no host: it wants {scheme}://host:port/…")
+        raise ValueError(f"names no host; use {scheme}://host:port/…")
     return host, port or default_port
 
 
@@ -169,7 +169,7 @@ def _path_of(parts: SplitResult, options: Mapping[str, str]) -> tuple[str, str, 
     service = ""
     if parts.scheme.endswith("-sentinel"):
         if not segments:
-            raise ValueError(f"names no service: it wants {parts.scheme}://host:26379,host:26379/mymaster/0")
+            raise ValueError(f"names no service; use {parts.scheme}://host:26379,host:26379/mymaster/0")
         service = segments.pop(0)
     if len(segments) > 1:
         raise ValueError("has too many parts after the host: only the number of the database belongs there")

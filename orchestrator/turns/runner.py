@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-from orchestrator import faults
+from orchestrator import error_logging
 from orchestrator.agents.agent_run import AgentRun
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
@@ -264,13 +264,13 @@ class TurnRunner:
             "action": "agent.failed", "call_sid": running.claim.lease.call_sid,
             "turn_id": running.claim.turn.turn_id, "agent": self.agent.name,
         }  # fmt: skip
-        raised = "" if error is None else f" {faults.kind_of(error)} ({faults.where_raised(error)})"
+        raised = "" if error is None else f" {error_logging.kind_of(error)} ({error_logging.where_raised(error)})"
         running.reason = f"the agent {what}{raised}"
         if error is None:
             logger.error("The agent %s; the caller hears an apology", what, extra=about)
         else:
             said = "The agent raised %s; the caller hears an apology"
-            faults.log(logging.ERROR, logger, said, error=error, extra=about)
+            error_logging.log(logging.ERROR, logger, said, error=error, extra=about)
 
     @staticmethod
     def _log(claim: Claim, record: TurnRecord, commit: Commit, seconds: float) -> None:

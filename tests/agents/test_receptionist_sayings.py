@@ -408,7 +408,7 @@ def test_the_office_goes_by_its_own_time(zone: str) -> None:
     ("name", "value"), [("time_zone", "Mars/Olympus"), ("time_zone", "../x"), ("emergency_number", "help")]
 )
 def test_a_zone_or_number_that_cannot_be_meant_is_refused(name: str, value: str) -> None:
-    with pytest.raises(ValueError, match="wants"):
+    with pytest.raises(ValueError, match="must be"):
         Settings(_env_file=None, **{name: value})
 
 

@@ -111,7 +111,7 @@ FENCES = (
     ),
 )  # fmt: skip
 
-MAY_READ_THE_ENVIRONMENT = ("orchestrator/settings.py", "orchestrator/cli/dev.py")
+MAY_READ_THE_ENVIRONMENT = ("orchestrator/settings/*", "orchestrator/cli/dev.py")
 MAY_READ_THE_CLOCK = (
     "orchestrator/clock.py",
     "orchestrator/redis/clock_sync.py",  # compares both

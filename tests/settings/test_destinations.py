@@ -38,7 +38,7 @@ def test_whom_one_can_dial_is_written_in_one_way(written: str, dialled: str) -> 
     "+15551234567,+15551234568",
 ])  # fmt: skip
 def test_what_means_nobody_stops_the_process_at_start(written: str) -> None:
-    with pytest.raises(BadSetting, match=r"TRANSFER_TO: .*it wants a number with its country"):
+    with pytest.raises(BadSetting, match=r"TRANSFER_TO: .*it must be a number with its country"):
         load_settings(transfer_to=written)
 
 
@@ -140,7 +140,7 @@ def test_a_list_says_what_may_be_dialled(allowed: str, to: str, may: bool) -> No
     "written", ["46", "0046", "+46x", "everything", "*", ",", "sip:a@b", "+\u0664\u0666", "tel:+46", "client"]
 )
 def test_a_list_that_means_nothing_stops_the_process_at_start(written: str) -> None:
-    with pytest.raises(BadSetting, match=r"DIAL_ALLOW: .*it wants prefixes"):
+    with pytest.raises(BadSetting, match=r"DIAL_ALLOW: .*it must be prefixes"):
         load_settings(dial_allow=written)
 
 

@@ -70,14 +70,14 @@ def test_all_complaints_come_at_once_one_line_each(monkeypatch) -> None:
     for name, value in bad.items():
         monkeypatch.setenv(name, value)
     assert sorted(complaint().splitlines()) == [
-        "AGENT_TIMEOUT_SECONDS: got '-1'; it wants more than 0",
-        "PUBLIC_BASE_URL: got 'calls.example.com'; it wants a URL that the provider can reach, "
+        "AGENT_TIMEOUT_SECONDS: got '-1'; it must be more than 0",
+        "PUBLIC_BASE_URL: got 'calls.example.com'; it must be a URL that the provider can reach, "
         "such as https://calls.example.com",
-        "REDIS_PORT: got 'abc'; it wants a whole number",
-        "REDIS_ROLLOUT_PERCENT: got '101'; it wants at most 100",
-        "STATE_TTL_SECONDS: got '0'; it wants at least 1",
-        "USE_REDIS: got 'perhaps'; it wants true or false",
-        "VOICE_CHANNEL: got 'sip'; it wants gather or relay",
+        "REDIS_PORT: got 'abc'; it must be a whole number",
+        "REDIS_ROLLOUT_PERCENT: got '101'; it must be at most 100",
+        "STATE_TTL_SECONDS: got '0'; it must be at least 1",
+        "USE_REDIS: got 'perhaps'; it must be true or false",
+        "VOICE_CHANNEL: got 'sip'; it must be gather or relay",
     ]
 
 
@@ -122,7 +122,7 @@ def test_files_that_are_named_must_be_there(tmp_path) -> None:
     here = tmp_path / "here.pem"
     here.touch()
     assert "REDIS_CA_FILE" in complaint(redis_ca_file="/nowhere.pem")
-    assert "REDIS_KEY_FILE: it wants to be set together" in complaint(redis_cert_file=str(here))
+    assert "REDIS_KEY_FILE: it must be set together" in complaint(redis_cert_file=str(here))
     load_settings(redis_cert_file=str(here), redis_key_file=str(here))
 
 
@@ -174,19 +174,19 @@ def test_settings_do_not_change() -> None:
 @pytest.mark.parametrize("value", ["inf", "nan"])
 def test_a_number_is_finite(monkeypatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    assert complaint() == f"{name}: got '{value}'; it wants a number"
+    assert complaint() == f"{name}: got '{value}'; it must be a number"
 
 
 def test_a_call_is_not_kept_longer_than_redis_can_count(monkeypatch) -> None:
     monkeypatch.setenv("STATE_TTL_SECONDS", "9" * 20)
-    assert complaint() == f"STATE_TTL_SECONDS: got '{'9' * 20}'; it wants at most 315360000"
+    assert complaint() == f"STATE_TTL_SECONDS: got '{'9' * 20}'; it must be at most 315360000"
 
 
 @pytest.mark.parametrize("url", ["https://[::x", "https://a:port", "https://"])
 def test_a_public_url_that_makes_no_url_is_told(monkeypatch, url: str) -> None:
     monkeypatch.setenv("PUBLIC_BASE_URL", url)
     assert complaint() == (
-        f"PUBLIC_BASE_URL: got '{url}'; it wants a URL that the provider can reach, such as https://calls.example.com"
+        f"PUBLIC_BASE_URL: got '{url}'; it must be a URL that the provider can reach, such as https://calls.example.com"
     )
 
 
@@ -198,7 +198,7 @@ def test_a_password_in_a_url_stays_out_of_the_complaint(monkeypatch) -> None:
 
 def test_a_complaint_shows_the_value_as_it_was_given(monkeypatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "Loud")
-    assert complaint() == "LOG_LEVEL: got 'Loud'; it wants DEBUG, INFO, WARNING or ERROR"
+    assert complaint() == "LOG_LEVEL: got 'Loud'; it must be DEBUG, INFO, WARNING or ERROR"
 
 
 @pytest.mark.parametrize(("name", "value"), [

@@ -105,4 +105,4 @@ def _limit(text: str | None) -> int:
         return DEFAULT_LIMIT
     if text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= MAX_LIMIT:
         return int(text)
-    raise HTTPException(422, f"limit wants a number from 1 to {MAX_LIMIT}.")
+    raise HTTPException(422, f"limit must be a number from 1 to {MAX_LIMIT}.")

@@ -15,7 +15,7 @@ from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.tools import ToolDefinition
 from pydantic_core import to_json, to_jsonable_python
 
-from orchestrator import faults
+from orchestrator import error_logging
 from orchestrator.agents.llm.tools import ToolFunction
 from orchestrator.agents.llm.unicode import as_unicode
 from orchestrator.conversation.actions import ACTION_TYPES, INLINE_ACTIONS, Action, InlineAction
@@ -128,7 +128,7 @@ class TurnToolCalls:
         except Exception as error:  # whatever a user's function raises
             extra = {"action": "llm.tool_failed", "call_sid": self.turn.call_sid, "turn_id": self.turn.turn_id}
             message = "The tool %s raised %s; telling the model that it failed"
-            faults.log(logging.WARNING, logger, message, tool, error=error, extra=extra)
+            error_logging.log(logging.WARNING, logger, message, tool, error=error, extra=extra)
             return FAILED
 
     def _action_taken(self, returned: Any) -> Any:

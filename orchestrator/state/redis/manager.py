@@ -70,7 +70,7 @@ class RedisStateManager(StateManagerBase):
         ended = ttl_seconds if ended_ttl_seconds is None else ended_ttl_seconds
         for name, seconds in {"ttl_seconds": ttl_seconds, "ended_ttl_seconds": ended}.items():
             if not 0.001 <= seconds <= LONGEST_TTL_SECONDS:
-                raise ValueError(f"{name} is {seconds}; it wants 0.001 to {LONGEST_TTL_SECONDS}")
+                raise ValueError(f"{name} is {seconds}; it must be 0.001 to {LONGEST_TTL_SECONDS}")
         self._redis = redis_client
         self._command = command_of(redis_client)
         self._life_ms = int(ttl_seconds * 1000)

@@ -72,10 +72,10 @@ async def test_the_prompt_may_come_from_a_file(tmp_path: Path, server: ModelServ
 
 def test_settings_that_make_no_sense_are_told_and_the_key_is_not() -> None:
     for settings, sentence in (
-        ({"llm_base_url": "localhost:11434"}, "LLM_BASE_URL: got 'localhost:11434'; it wants the URL"),
-        ({"llm_prompt": "x", "llm_prompt_file": "y"}, "LLM_PROMPT_FILE: got 'y'; it wants LLM_PROMPT to be empty"),
-        ({"llm_first_token_seconds": 0}, "LLM_FIRST_TOKEN_SECONDS: got '0'; it wants more than 0"),
-        ({"llm_history_characters": 10}, "LLM_HISTORY_CHARACTERS: got '10'; it wants at least 1000"),
+        ({"llm_base_url": "localhost:11434"}, "LLM_BASE_URL: got 'localhost:11434'; it must be the URL"),
+        ({"llm_prompt": "x", "llm_prompt_file": "y"}, "LLM_PROMPT_FILE: got 'y'; it cannot be set together"),
+        ({"llm_first_token_seconds": 0}, "LLM_FIRST_TOKEN_SECONDS: got '0'; it must be more than 0"),
+        ({"llm_history_characters": 10}, "LLM_HISTORY_CHARACTERS: got '10'; it must be at least 1000"),
     ):
         with pytest.raises(BadSetting) as caught:
             load_settings(**settings)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from orchestrator import faults
+from orchestrator import error_logging
 from orchestrator.conversation.actions import Gather, HangUp, Transfer
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
@@ -137,7 +137,7 @@ class Conversation:
         if error is not None:
             if not isinstance(error, LineLost):
                 extra = {"action": "relay.failed"}
-                faults.log(logging.ERROR, logger, "A relay session failed: %s", error=error, extra=extra)
+                error_logging.log(logging.ERROR, logger, "A relay session failed: %s", error=error, extra=extra)
             self._fault()
         elif self._turns:
             self._hand()

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
-from orchestrator import faults
+from orchestrator import error_logging
 from orchestrator.conversation.actions import Action, Gather, HangUp, InlineAction, SetLanguage, SetSpeech, Transfer
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import PendingReply
@@ -174,7 +174,7 @@ class Mouth:
         if error is not None:
             if not isinstance(error, LineLost):
                 extra = {"action": "relay.failed"}
-                faults.log(logging.ERROR, logger, "A reply could not be said: %s", error=error, extra=extra)
+                error_logging.log(logging.ERROR, logger, "A reply could not be said: %s", error=error, extra=extra)
             self._speeches.clear()
             self._fault()
         elif self._speeches:

@@ -1,4 +1,4 @@
-"""What is said of a setting that means nothing; and settings as text, without what is secret in them."""
+"""Error messages for invalid settings, and settings as text without their secrets."""
 
 from typing import Any
 
@@ -26,30 +26,30 @@ def without_credentials(text: str) -> str:
 
 
 def complaint(error: Any) -> str:
-    """Return one line: the variable, what it got (unless that is secret), what it wants."""
-    wants = _wish(error["type"], error.get("ctx", {}), error["msg"])
+    """Return one line: the variable, what it got (unless that is secret), what it must be."""
+    requirement = _requirement(error["type"], error.get("ctx", {}), error["msg"])
     name = str(error["loc"][0]).lower()
     is_hidden = name in SECRETS or error["input"] is None
     got = "" if is_hidden else f"got {without_credentials(str(error['input']))!r}; "
-    return f"{name.upper()}: {got}it {wants}"
+    return f"{name.upper()}: {got}it {requirement}"
 
 
-def _wish(kind: str, context: dict[str, Any], message: str) -> str:
+def _requirement(kind: str, context: dict[str, Any], message: str) -> str:
     match kind:
         case "int_parsing" | "int_type" | "int_from_float":
-            return "wants a whole number"
+            return "must be a whole number"
         case "float_parsing" | "float_type" | "finite_number":
-            return "wants a number"
+            return "must be a number"
         case "bool_parsing" | "bool_type":
-            return "wants true or false"
+            return "must be true or false"
         case "literal_error":
-            return f"wants {str(context['expected']).replace(chr(39), '')}"
+            return f"must be {str(context['expected']).replace(chr(39), '')}"
         case "greater_than_equal":
-            return f"wants at least {context['ge']:.12g}"
+            return f"must be at least {context['ge']:.12g}"
         case "greater_than":
-            return f"wants more than {context['gt']:g}"
+            return f"must be more than {context['gt']:g}"
         case "less_than_equal":
-            return f"wants at most {context['le']:.12g}"
+            return f"must be at most {context['le']:.12g}"
         case "value_error":
             return str(context["error"])
         case _:

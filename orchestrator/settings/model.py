@@ -19,20 +19,21 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from orchestrator.destinations import destination, region_of
 from orchestrator.errors import BadSetting
-from orchestrator.office import EmergencyNumber, TimeZone
-from orchestrator.public_url import public_base_url
 from orchestrator.redis.url import parse_redis_url
-from orchestrator.setting_checks import (
+from orchestrator.settings.checks import (
     BareHost,
     DialPrefixes,
     DottedName,
     Ed25519Key,
+    EmergencyNumber,
     ExistingFile,
     ServerUrl,
+    TimeZone,
     is_http_url,
 )
-from orchestrator.setting_errors import complaint, without_credentials
-from orchestrator.setting_sources import SERVICE_LINK, Environment, linked_port
+from orchestrator.settings.complaints import complaint, without_credentials
+from orchestrator.settings.public_url import public_base_url
+from orchestrator.settings.sources import SERVICE_LINK, Environment, linked_port
 
 SHORTEST_SEAL_KEY = 32
 """Characters."""
@@ -190,21 +191,21 @@ class Settings(BaseSettings):
         if value is None:
             return None
         if not is_http_url(value) or set(value) & set("?#@"):
-            raise ValueError("wants the URL of an API, such as https://api.twilio.com")
+            raise ValueError("must be the URL of an API, such as https://api.twilio.com")
         return value.rstrip("/")
 
     @field_validator("seal_key")
     @classmethod
     def _long_seal_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < SHORTEST_SEAL_KEY:
-            raise ValueError(f"wants {SHORTEST_SEAL_KEY} characters or more, at random: openssl rand -base64 32")
+            raise ValueError(f"must have {SHORTEST_SEAL_KEY} random characters or more: openssl rand -base64 32")
         return value
 
     @field_validator("llm_prompt_file")
     @classmethod
     def _one_prompt(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and info.data.get("llm_prompt") is not None:
-            raise ValueError("wants LLM_PROMPT to be empty: use one of them")
+            raise ValueError("cannot be set together with LLM_PROMPT: use one of them")
         return value
 
     @field_validator("twilio_from_number", "transfer_to")
@@ -212,14 +213,14 @@ class Settings(BaseSettings):
     def _whom_one_can_dial(cls, value: str | None, info: ValidationInfo) -> str | None:
         found = destination(value, region_of(info.data.get("twilio_from_number"))) if value is not None else None
         if value is not None and found is None:
-            raise ValueError("wants a number with its country such as +15551234567, sip:user@host or client:name")
+            raise ValueError("must be a number with its country such as +15551234567, sip:user@host or client:name")
         return found
 
     @field_validator("redis_key_file")
     @classmethod
     def _certificate_with_key(cls, value: str | None, info: ValidationInfo) -> str | None:
         if "redis_cert_file" in info.data and (info.data["redis_cert_file"] is None) != (value is None):
-            raise ValueError("wants to be set together with REDIS_CERT_FILE")
+            raise ValueError("must be set together with REDIS_CERT_FILE")
         return value
 
     @property

@@ -18,19 +18,19 @@ def public_base_url(text: str) -> str:
     """Return the URL without the slash at its end. Raise ValueError, with what is wanted, if it cannot be meant."""
     parts = _parsed(text)
     if parts is None or parts.scheme not in ("http", "https") or set(text) & set("?#@") or not _can_be_reached(parts):
-        raise ValueError(f"wants a URL that the provider can reach, such as {EXAMPLE}")
+        raise ValueError(f"must be a URL that the provider can reach, such as {EXAMPLE}")
     path = parts.path.rstrip("/")
     segments = path.split("/")[1:]
     for index, segment in enumerate(map(unquote, segments)):
         is_ours = segment.lower() in PROVIDERS or (index == 0 and segment.lower() in OWN_PATHS)
         if is_ours:
             meant = f"{parts.scheme}://{parts.netloc}{'/'.join(['', *segments[:index]])}"
-            raise ValueError(f"wants what stands before /{segment}, which is ours: {meant.rstrip('/')}")
+            raise ValueError(f"must not contain /{segment}, which is a path of this server; use {meant.rstrip('/')}")
     if len(path) > MAX_PATH_CHARACTERS or not all(
         _SEGMENT.fullmatch(s) and unquote(s) not in (".", "..") for s in segments
     ):
         raise ValueError(
-            f"wants a path of at most {MAX_PATH_CHARACTERS} characters, percent-encoded, such as {EXAMPLE}/agents"
+            f"must be a path of at most {MAX_PATH_CHARACTERS} characters, percent-encoded, such as {EXAMPLE}/agents"
         )
     return f"{parts.scheme}://{parts.netloc}{path}"
 

@@ -1,25 +1,28 @@
-"""What single settings must be. Each check returns the value, tidied, or raises ValueError with what is wanted."""
+"""What single settings must be. Each check returns the value, tidied, or raises ValueError with what it must be."""
 
 from base64 import b64decode
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator
 
 from orchestrator.dial_allow import dial_prefixes
 
+LONGEST_EMERGENCY_NUMBER = 6
+
 
 def _bare_host(value: str) -> str:
     bare = value.strip("[]")
     if not bare or set(bare) & set("/@ ,") or bare.count(":") == 1:
-        raise ValueError("wants the name or address of a host alone; a URL belongs in REDIS_URL")
+        raise ValueError("must be the name or address of a host alone; a URL belongs in REDIS_URL")
     return bare
 
 
 def _existing_file(value: str) -> str:
     if not Path(value).is_file():
-        raise ValueError("wants the path of a PEM file; there is none")
+        raise ValueError("must be the path of a PEM file; no such file exists")
     return value
 
 
@@ -29,20 +32,20 @@ def _ed25519_key(value: str) -> str:
     except ValueError:
         size = 0
     if size != 32:
-        raise ValueError("wants the public key of your Telnyx account: 44 characters of base64")
+        raise ValueError("must be the public key of your Telnyx account: 44 characters of base64")
     return value
 
 
 def _server_url(value: str) -> str:
     if not is_http_url(value):
-        raise ValueError("wants the URL of an OpenAI-compatible server, such as http://localhost:11434/v1")
+        raise ValueError("must be the URL of an OpenAI-compatible server, such as http://localhost:11434/v1")
     return value
 
 
 def _dotted_name(value: str) -> str:
     module, _, name = value.partition(":")
     if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
-        raise ValueError("wants package.module:Class")
+        raise ValueError("must be package.module:Class")
     return value
 
 
@@ -61,3 +64,24 @@ Ed25519Key = Annotated[str, AfterValidator(_ed25519_key)]
 ServerUrl = Annotated[str, AfterValidator(_server_url)]
 DottedName = Annotated[str, AfterValidator(_dotted_name)]
 DialPrefixes = Annotated[str, AfterValidator(lambda value: ",".join(dial_prefixes(value)))]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):  # KeyError: ZoneInfoNotFoundError; ValueError: "../x"
+        raise ValueError(
+            "must be a name of the IANA time zone database, such as Europe/Stockholm; where the system has no such "
+            "database, install the package tzdata"
+        ) from None
+    return name
+
+
+def _short_number(number: str) -> str:
+    if not (number.isascii() and number.isdecimal() and len(number) <= LONGEST_EMERGENCY_NUMBER):
+        raise ValueError("must be the digits of the emergency number where callers are, such as 911, 112 or 999")
+    return number
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+EmergencyNumber = Annotated[str, AfterValidator(_short_number)]
