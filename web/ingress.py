@@ -11,9 +11,9 @@ from orchestrator.metrics import Metrics
 from orchestrator.settings import Settings
 from web.deliveries import Deliveries
 from web.rate_limit import RateLimit
+from web.session_registry import SessionRegistry
 from web.shared_seal import SharedSeal
 from web.twilio.held_turn import Seal
-from web.twilio.relay.switchboard import Switchboard
 from web.twilio.signature import Signatures
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Ingress:
     signatures: Signatures
     seal: Seal
     shared_seal: SharedSeal
-    relay: Switchboard = field(default_factory=Switchboard)
+    relay: SessionRegistry = field(default_factory=SessionRegistry)
     drain_status: DrainStatus = field(default_factory=DrainStatus)
     warnings: RateLimit = field(default_factory=RateLimit)
     deliveries: Deliveries = field(init=False)

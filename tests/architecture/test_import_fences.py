@@ -128,7 +128,7 @@ DOMAIN_MAY_IMPORT = {
     "typing", "typing_extensions",
 }  # fmt: skip
 KEY = re.compile(r"\{?voiceagent:\S")
-DUSTBINS = {"common", "data", "handler", "handlers", "helper", "helpers", "misc", "session", "util", "utils"}
+DUSTBINS = {"common", "data", "handler", "handlers", "helper", "helpers", "misc", "util", "utils"}
 
 
 def matches(module: str, globs: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from orchestrator.agents.receptionist.hearing import hear
 from orchestrator.agents.receptionist.notes import Notes
 from orchestrator.logs import redact
 from orchestrator.provider_simulator.playback import PlaybackSpeed
-from web.twilio.relay.hearing import not_surely_heard
+from web.twilio.relay.playout_clock import text_to_repeat
 from web.twilio.sentences import pieces
 
 SMALL, LARGE = 2_000, 32_000
@@ -24,7 +24,7 @@ def whole(text: str) -> object:
 
 
 def half_heard(text: str) -> object:
-    return not_surely_heard(text, len(text) / 15)
+    return text_to_repeat(text, len(text) / 15)
 
 
 def heard_by_the_receptionist(text: str) -> object:

@@ -13,7 +13,7 @@ from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from web.twilio.relay import inbound
+from web.twilio.relay import inbound_frames
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -31,8 +31,8 @@ FRAMES = st.builds(
 
 @given(st.text() | JSON.map(json.dumps) | FRAMES.map(json.dumps))
 def test_reading_never_fails_and_gives_nothing_that_cannot_be_stored(text: str):
-    frame = inbound.read(text)
-    assert isinstance(frame, inbound.Inbound)
+    frame = inbound_frames.read(text)
+    assert isinstance(frame, inbound_frames.Inbound)
     for name in frame.__dataclass_fields__:
         str(getattr(frame, name)).encode()
 
@@ -40,22 +40,22 @@ def test_reading_never_fails_and_gives_nothing_that_cannot_be_stored(text: str):
 @pytest.mark.parametrize(
     ("text", "frame"),
     [
-        ('{"type":"prompt","voicePrompt":" hi ","extra":1}', inbound.Prompt("hi")),
-        ('{"type":"prompt","voicePrompt":"hi","last":false}', inbound.Prompt("hi", is_last=False)),
+        ('{"type":"prompt","voicePrompt":" hi ","extra":1}', inbound_frames.Prompt("hi")),
+        ('{"type":"prompt","voicePrompt":"hi","last":false}', inbound_frames.Prompt("hi", is_last=False)),
         ('{"type":"interrupt","utteranceUntilInterrupt":"a ","durationUntilInterruptMs":"460"}',
-         inbound.Interrupt("a ", 460)),
+         inbound_frames.Interrupt("a ", 460)),
         ('{"type":"interrupt","utteranceUntilInterrupt":"a","durationUntilInterruptMs":460}',
-         inbound.Interrupt("a", 460)),
-        ('{"type":"interrupt"}', inbound.Interrupt("")),
-        ('{"type":"dtmf","digit":"#"}', inbound.Dtmf("#")),
-        ('{"type":"dtmf","digit":"12"}', inbound.Malformed("dtmf: no key")),
-        ('{"type":"brandnew"}', inbound.Unknown("brandnew")),
-        ('{"type":"prompt","voicePrompt":"\\ud800"}', inbound.Prompt("?")),
-        ("[" * 50_000, inbound.Malformed("no JSON")),
+         inbound_frames.Interrupt("a", 460)),
+        ('{"type":"interrupt"}', inbound_frames.Interrupt("")),
+        ('{"type":"dtmf","digit":"#"}', inbound_frames.Dtmf("#")),
+        ('{"type":"dtmf","digit":"12"}', inbound_frames.Malformed("dtmf: no key")),
+        ('{"type":"brandnew"}', inbound_frames.Unknown("brandnew")),
+        ('{"type":"prompt","voicePrompt":"\\ud800"}', inbound_frames.Prompt("?")),
+        ("[" * 50_000, inbound_frames.Malformed("no JSON")),
     ],
 )  # fmt: skip
 def test_frames_are_read_by_the_providers_rules(text: str, frame: Any):
-    assert inbound.read(text) == frame
+    assert inbound_frames.read(text) == frame
 
 
 async def test_junk_is_survived(ingress):
@@ -113,9 +113,9 @@ async def test_senders_may_spell_the_signed_url_in_several_ways(start_ingress, s
 
 
 async def test_who_does_not_read_is_given_up(ingress, monkeypatch, caplog):
-    monkeypatch.setattr("web.twilio.relay.line.SLOW_READER_SECONDS", 0.2)
+    monkeypatch.setattr("web.twilio.relay.connection.SLOW_READER_SECONDS", 0.2)
     # More than the kernel buffers; a reply of such a length is refused before it comes to that.
-    monkeypatch.setattr("web.twilio.relay.outbound.tokens", lambda said, **_: [" " * 1_000_000] * 10)
+    monkeypatch.setattr("web.twilio.relay.outbound_frames.tokens", lambda said, **_: [" " * 1_000_000] * 10)
     async with relay_socket(ingress.url, max_queue=1) as caller:
         caller.connection.transport.pause_reading()
         await caller.setup(CALL)

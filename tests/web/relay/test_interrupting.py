@@ -150,7 +150,7 @@ async def test_an_interruption_is_answered_by_an_agent_that_wants_it(start_ingre
 
 
 async def test_an_interruption_without_words_becomes_silence(start_ingress, talker, monkeypatch):
-    monkeypatch.setattr("web.twilio.relay.talk.HUSH_SECONDS", 0.05)
+    monkeypatch.setattr("web.twilio.relay.session.SILENCE_TIMEOUT_SECONDS", 0.05)
     async with start_ingress(agent=talker.reply) as ingress, relay_socket(ingress.url) as caller:
         await asked_about_life(caller)
         await caller.send("interrupt", utteranceUntilInterrupt=HEARD, durationUntilInterruptMs=460)

@@ -10,8 +10,8 @@ from support.waiting import wait_until
 from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.dispatch.hub import Pending
 from orchestrator.turns.messages import Piece, Token
-from web.twilio.relay import mouth as mouths
-from web.twilio.relay.mouth import Mouth, Speech
+from web.twilio.relay import playout as playouts
+from web.twilio.relay.playout import Playout, SpokenReply
 
 
 class Line:
@@ -50,18 +50,18 @@ def settled(pending: Pending, text: str) -> None:
 async def test_after_a_silence_what_a_second_run_says_is_neither_said_twice_nor_cut(
     monkeypatch: pytest.MonkeyPatch, second: tuple[str, ...], heard: str, replaced: bool
 ) -> None:
-    monkeypatch.setattr(mouths, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(playouts, "LOOK_SECONDS", 0.02)
     first, looks = Pending("CA1", "t1"), asyncio.Event()
     pending = Pending("CA1", "t1") if replaced else first
 
-    async def look_after(speech: Speech, silent_seconds: float) -> None:
+    async def look_after(speech: SpokenReply, silent_seconds: float) -> None:
         speech.pending = pending
         looks.set()
 
     line = Line()
     ignore: Callable[..., None] = lambda *_: None  # noqa: E731
-    mouth = Mouth(line, look_after=look_after, done=ignore, fault=ignore)  # type: ignore[arg-type]
-    mouth.speak(Speech("t1", first))
+    playout = Playout(line, look_after=look_after, done=ignore, fault=ignore)  # type: ignore[arg-type]
+    playout.speak(SpokenReply("t1", first))
     run(first, 1, "Once ")
     await wait_until(lambda: line.text == "Once ", "the first run is heard")
     looks.clear()
@@ -71,35 +71,35 @@ async def test_after_a_silence_what_a_second_run_says_is_neither_said_twice_nor_
     settled(pending, "".join(second))
     await wait_until(lambda: line.ended, "the reply is over")
     assert line.text == heard
-    await mouth.close()
+    await playout.close()
 
 
 async def test_while_what_the_caller_said_is_on_its_way_nothing_more_of_the_reply_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mouths, "VERDICT_SECONDS", 0.01)
+    monkeypatch.setattr(playouts, "INTERRUPT_GRACE_SECONDS", 0.01)
     pending, line = Pending("CA1", "t1"), Line()
 
-    async def look_after(speech: Speech, silent_seconds: float) -> None:
+    async def look_after(speech: SpokenReply, silent_seconds: float) -> None:
         """It is in good hands."""
 
-    mouth = Mouth(line, look_after=look_after, done=lambda speech, result: None, fault=lambda: None)
-    mouth.speak(Speech("t1", pending))
+    playout = Playout(line, look_after=look_after, done=lambda speech, result: None, fault=lambda: None)
+    playout.speak(SpokenReply("t1", pending))
     run(pending, 1, "Once ", "upon ")
     await wait_until(lambda: line.text == "Once upon ", "it is said")
-    mouth.hold()
-    mouth.hold()
+    playout.pause()
+    playout.pause()
     run(pending, 1, "Once ", "upon ", "a time.")
-    mouth.decide()
+    playout.resume()
     for _ in range(10):  # so many times as long as a verdict takes
         await pending.wait(0.01)
     assert line.text == "Once upon "
-    mouth.decide()
+    playout.resume()
     await wait_until(lambda: line.text == "Once upon a time.", "it was not given way to")
-    mouth.hold()
+    playout.pause()
     run(pending, 1, "Once ", "upon ", "a time.", " There was")
     reply = Reply(text="Once upon a time. There was")
     pending.settle(TurnResult(call_sid="CA1", turn_id="t1", outcome="interrupted", reply=reply))
-    await wait_until(lambda: mouth.is_quiet or line.ended, "it gives way")
+    await wait_until(lambda: playout.is_quiet or line.ended, "it gives way")
     assert line.text == "Once upon a time."
-    await mouth.close()
+    await playout.close()

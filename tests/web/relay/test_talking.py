@@ -59,7 +59,7 @@ async def test_partial_prompts_are_no_turns_and_a_missing_last_means_true(ingres
 
 
 async def test_keys_are_one_turn_by_count_by_finishing_key_and_by_pause(start_ingress, monkeypatch):
-    monkeypatch.setattr("web.twilio.relay.talk.PAUSE_SECONDS", 3600)
+    monkeypatch.setattr("web.twilio.relay.session.PAUSE_SECONDS", 3600)
 
     async def keys(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         yield f"{turn.kind} {turn.digits}"
@@ -74,7 +74,7 @@ async def test_keys_are_one_turn_by_count_by_finishing_key_and_by_pause(start_in
         for key in "56#":
             await caller.send("dtmf", digit=key)
         assert await caller.reply() == "keys 56"
-        monkeypatch.setattr("web.twilio.relay.talk.PAUSE_SECONDS", 0.05)
+        monkeypatch.setattr("web.twilio.relay.session.PAUSE_SECONDS", 0.05)
         await caller.send("dtmf", digit="7")
         assert await caller.reply() == "keys 7"
 
@@ -149,7 +149,7 @@ async def test_no_room_is_said_politely(start_ingress):
 
 
 async def test_an_agent_that_is_slow_is_heard_after_all(start_ingress, monkeypatch):
-    monkeypatch.setattr("web.twilio.relay.mouth.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("web.twilio.relay.playout.LOOK_SECONDS", 0.05)
 
     async def slow(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         yield "One, "

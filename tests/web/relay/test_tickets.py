@@ -14,8 +14,8 @@ from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 
 from orchestrator.relay_documents.store import TICKET_SECONDS, Document
+from web import session_registry
 from web.twilio.held_turn import Seal
-from web.twilio.relay import switchboard
 from web.twilio.relay.tickets import Ticket
 
 RELAY = {"voice_channel": "relay"}
@@ -157,7 +157,7 @@ async def test_the_same_ticket_again_is_a_reconnection_when_the_socket_before_is
 
 
 async def test_the_same_ticket_again_is_a_reconnection_when_the_socket_before_answers_no_ping(ingress, monkeypatch):
-    monkeypatch.setattr(switchboard, "PING_SECONDS", 0.3)
+    monkeypatch.setattr(session_registry, "PING_SECONDS", 0.3)
     ticket = ticket_in(await first_document(ingress))
     async with relay_socket(ingress.url, ping_interval=None) as silent, relay_socket(ingress.url) as caller:
         await silent.setup(CALL, ticket=ticket)

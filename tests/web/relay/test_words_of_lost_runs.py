@@ -17,8 +17,8 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.hub import Pending
 from orchestrator.errors import StoreUnavailable
 from orchestrator.turns.messages import Piece, Token
-from web.twilio.relay import mouth as mouths
-from web.twilio.relay.mouth import Mouth, Speech
+from web.twilio.relay import playout as playouts
+from web.twilio.relay.playout import Playout, SpokenReply
 
 
 class Line:
@@ -34,13 +34,13 @@ class Line:
         """The session is over."""
 
 
-async def _in_good_hands(speech: Speech, silent_seconds: float) -> None:
+async def _in_good_hands(speech: SpokenReply, silent_seconds: float) -> None:
     """Its turn is being run."""
 
 
-def quiet_mouth(line: Line) -> Mouth:
+def idle_playout(line: Line) -> Playout:
     ignore: Callable[..., None] = lambda *_: None  # noqa: E731
-    return Mouth(line, look_after=_in_good_hands, done=ignore, fault=ignore)  # type: ignore[arg-type]
+    return Playout(line, look_after=_in_good_hands, done=ignore, fault=ignore)  # type: ignore[arg-type]
 
 
 def settled(pending: Pending, overlap: str | None, *, text: str = "Once upon a time.", actions: Any = ()) -> None:
@@ -55,50 +55,50 @@ async def test_an_attached_reply_that_is_there_after_the_caller_spoke_again_is_s
     overlap: str | None, is_said: bool
 ) -> None:
     line, attached, next_one = Line(), Pending("CA1", "t1"), Pending("CA1", "t2")
-    mouth = quiet_mouth(line)
-    mouth.speak(Speech("t1", attached))
-    mouth.hold()
-    assert mouth.unfinished() == {"t1": ""}
+    playout = idle_playout(line)
+    playout.speak(SpokenReply("t1", attached))
+    playout.pause()
+    assert playout.unfinished() == {"t1": ""}
     settled(attached, overlap)
-    mouth.decide()
-    mouth.speak(Speech("t2", next_one))
+    playout.resume()
+    playout.speak(SpokenReply("t2", next_one))
     settled(next_one, overlap, text="Something else.")
     await wait_until(lambda: any("Something else." in frame for frame in line.frames), "the next reply is said")
     assert any("Once upon" in frame for frame in line.frames) is is_said
-    await mouth.close()
+    await playout.close()
 
 
 async def test_what_was_begun_before_the_caller_spoke_is_not_gone_on_with() -> None:
     line, pending, next_one = Line(), Pending("CA1", "t1"), Pending("CA1", "t2")
-    mouth = quiet_mouth(line)
-    mouth.speak(Speech("t1", pending))
+    playout = idle_playout(line)
+    playout.speak(SpokenReply("t1", pending))
     pending.heard(Token("CA1", "t1", 1, Piece(0, "Once ")))
     await wait_until(lambda: len(line.frames) == 1, "it was begun")
-    mouth.hold()
-    assert mouth.unfinished() == {"t1": "Once "}
+    playout.pause()
+    assert playout.unfinished() == {"t1": "Once "}
     settled(pending, "interrupt")
-    mouth.decide()
-    mouth.speak(Speech("t2", next_one))
+    playout.resume()
+    playout.speak(SpokenReply("t2", next_one))
     settled(next_one, "interrupt", text="Something else.")
     await wait_until(lambda: any("Something else." in frame for frame in line.frames), "the next reply is said")
     assert not any("upon" in frame for frame in line.frames)
-    await mouth.close()
+    await playout.close()
 
 
 async def test_where_the_agent_gives_way_nothing_is_said_until_it_is_known_how_it_came_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mouths, "VERDICT_SECONDS", 0.01)
-    monkeypatch.setattr(mouths, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(playouts, "INTERRUPT_GRACE_SECONDS", 0.01)
+    monkeypatch.setattr(playouts, "LOOK_SECONDS", 0.01)
     line, first, second, third = Line(), Pending("CA1", "t1"), Pending("CA1", "t2"), Pending("CA1", "t3")
-    mouth = quiet_mouth(line)
-    mouth.speak(Speech("t1", first))
+    playout = idle_playout(line)
+    playout.speak(SpokenReply("t1", first))
     settled(first, "interrupt", text="Hello!")
     await wait_until(lambda: any('"last": true' in frame for frame in line.frames), "it is said")
-    mouth.speak(Speech("t2", second))
-    mouth.hold()
-    mouth.decide()
-    mouth.speak(Speech("t3", third))
+    playout.speak(SpokenReply("t2", second))
+    playout.pause()
+    playout.resume()
+    playout.speak(SpokenReply("t3", third))
     second.heard(Token("CA1", "t2", 1, Piece(0, "Once ")))
     for _ in range(20):
         await second.wait(0.01)
@@ -107,32 +107,32 @@ async def test_where_the_agent_gives_way_nothing_is_said_until_it_is_known_how_i
     settled(third, "interrupt", text="Something else.")
     await wait_until(lambda: any("Something else." in frame for frame in line.frames), "the next reply is said")
     assert not any("Once" in frame for frame in line.frames)
-    await mouth.close()
+    await playout.close()
 
 
 async def test_nobody_is_hung_up_without_the_words_that_say_so() -> None:
     line, attached = Line(), Pending("CA1", "t1")
-    mouth = quiet_mouth(line)
-    mouth.speak(Speech("t1", attached))
-    mouth.hold()
+    playout = idle_playout(line)
+    playout.speak(SpokenReply("t1", attached))
+    playout.pause()
     settled(attached, "interrupt", text="Goodbye!", actions=[HangUp()])
-    mouth.decide()
+    playout.resume()
     await wait_until(lambda: any("Goodbye!" in frame for frame in line.frames), "it is said")
-    mouth.clock.silent()
+    playout.clock.silent()
     await wait_until(lambda: any('"end"' in frame for frame in line.frames), "the session ends")
-    await mouth.close()
+    await playout.close()
 
 
 async def test_a_language_that_was_chosen_holds_though_nothing_is_said() -> None:
     line, attached = Line(), Pending("CA1", "t1")
-    mouth = quiet_mouth(line)
-    mouth.speak(Speech("t1", attached))
-    mouth.hold()
+    playout = idle_playout(line)
+    playout.speak(SpokenReply("t1", attached))
+    playout.pause()
     settled(attached, "interrupt", text="Hej!", actions=[SetLanguage(speech="sv-SE", at=0)])
-    mouth.decide()
-    await wait_until(lambda: mouth.is_quiet, "it is over")
+    playout.resume()
+    await wait_until(lambda: playout.is_quiet, "it is over")
     assert ["sv-SE" in frame for frame in line.frames] == [True]
-    await mouth.close()
+    await playout.close()
 
 
 @pytest.mark.parametrize("overlap", ["interrupt", "enqueue"])
@@ -177,8 +177,8 @@ async def test_a_reply_that_is_ready_after_the_caller_came_back_and_spoke(start_
     assert (state.record_of("VX1-1").heard == "") is (overlap == "interrupt")
 
 
-def _session(ingress) -> Mouth | None:
-    """The mouth of the one session, once it has attached to what is unanswered."""
+def _session(ingress) -> Playout | None:
+    """The playout of the one session, once it has attached to what is unanswered."""
     sessions = list(ingress.app.state.ingress.relay._sessions.values())
-    mouth = sessions[0]._mouth if sessions else None
-    return mouth if mouth is not None and mouth._current is not None else None
+    playout = sessions[0]._playout if sessions else None
+    return playout if playout is not None and playout._current is not None else None

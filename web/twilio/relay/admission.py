@@ -14,7 +14,7 @@ from uuid import uuid4
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
-from web.twilio.relay.inbound import Setup
+from web.twilio.relay.inbound_frames import Setup
 from web.twilio.relay.tickets import TICKET, Ticket, read_ticket
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ FORMER_TICKET_SECONDS = 300.0
 async def refusal_of(ingress: Ingress, setup: Setup, provider: str, shown: str | None = None) -> str:
     """Why the session must not begin; "" when it may. `shown` is the ticket in the socket's address, if there is one.
 
-    Call it with `Switchboard.entrance`, and let the session enter within.
+    Call it with `SessionRegistry.entrance`, and let the session enter within.
     """
     why = await _judge(ingress, setup, provider, shown or setup.parameters.get(TICKET, ""))
     if why and (left_out := ingress.warnings.due(("relay", why))) is not None:

@@ -4,14 +4,14 @@ from urllib.parse import urlencode, urlsplit
 
 from twilio.twiml.voice_response import Connect, VoiceResponse
 
-from web.twilio.relay.lines import Lines
-from web.twilio.relay.resumption import LINES, RETURNED
+from web.twilio.relay.connection_history import ConnectionHistory
+from web.twilio.relay.resumption import HISTORY_PARAMETER, RETURNED_PARAMETER
 from web.twilio.relay.tickets import TICKET
 
 SOCKET_PATH = "/twilio/relay"
 ENDED_PATH = "/twilio/relay/ended"
 PAUSE_SECONDS = 1
-FIRST = Lines()
+FIRST = ConnectionHistory()
 
 
 def connect(
@@ -19,12 +19,12 @@ def connect(
     *,
     ticket: str,
     now: float,
-    lines: Lines = FIRST,
+    history: ConnectionHistory = FIRST,
     failing_since: float | None = None,
     in_a_moment: bool = False,
     returned: bool = False,
 ) -> str:
-    """Open a session of a call that has had these `lines`, `in_a_moment` after a breath; of one that has `returned`
+    """Open a session of a call that has had these `history`, `in_a_moment` after a breath; of one that has `returned`
     from the person with whom it was connected.
 
     The `ticket` opens the session, and the action's query tells by it whose session is over. The query also says when
@@ -33,8 +33,8 @@ def connect(
     """
     response = VoiceResponse()
     query = {"since": f"{now:.3f}", TICKET: ticket}
-    if lines.were:
-        query[LINES] = str(lines)
+    if history.any:
+        query[HISTORY_PARAMETER] = str(history)
     if failing_since is not None:
         query["failing"] = f"{failing_since:.3f}"
     if in_a_moment:
@@ -43,11 +43,11 @@ def connect(
     relay = verb.conversation_relay(
         url=_socket_url(base_url), dtmf_detection=True, interruptible="any", events="speaker-events"
     )
-    if lines.were:
-        relay.parameter(name=LINES, value=str(lines))
+    if history.any:
+        relay.parameter(name=HISTORY_PARAMETER, value=str(history))
     relay.parameter(name=TICKET, value=ticket)
     if returned:
-        relay.parameter(name=RETURNED, value="1")
+        relay.parameter(name=RETURNED_PARAMETER, value="1")
     response.append(verb)
     return str(response.to_xml())
 

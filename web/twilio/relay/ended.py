@@ -17,8 +17,8 @@ from web.twilio.answer import TwimlResponse
 from web.twilio.fields import VoiceRequest
 from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
-from web.twilio.relay.lines import read_lines
-from web.twilio.relay.resumption import LINES
+from web.twilio.relay.connection_history import read_history
+from web.twilio.relay.resumption import HISTORY_PARAMETER
 from web.twilio.relay.tickets import next_ticket, note_over
 from web.twilio.status import end_call
 from web.twilio.webhook import Webhook
@@ -73,7 +73,7 @@ async def _again(ingress: Ingress, request: VoiceRequest) -> str:
     lasted = _seconds(request.session_duration)
     begun = _seconds(request.query.get("since", "")) or now
     lost_at = now if lasted is None else min(now, begun + lasted)
-    lines = read_lines(request.query.get(LINES, "")).and_then(min(begun, now), lost_at)
+    history = read_history(request.query.get(HISTORY_PARAMETER, "")).with_lost(min(begun, now), lost_at)
     is_early = lasted is None or lasted < STABLE_SECONDS
     failing = (_seconds(request.query.get("failing", "")) or begun) if is_early else now
     extra = {"action": "relay.lost", "call_sid": request.call_sid, "error": request.error_code}
@@ -87,7 +87,7 @@ async def _again(ingress: Ingress, request: VoiceRequest) -> str:
         base_url,
         ticket=await next_ticket(ingress, request),
         now=now,
-        lines=lines,
+        history=history,
         failing_since=failing if is_early else None,
         in_a_moment=in_a_moment,
     )

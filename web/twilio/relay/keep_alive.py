@@ -16,7 +16,7 @@ from orchestrator.conversation.silence import LAST_CHANCE_SECONDS
 from orchestrator.errors import StateConflict, StoreUnavailable, UnreadableState
 from orchestrator.state.base import StateManagerBase
 from orchestrator.tasks import cancel_and_wait
-from web.twilio.relay.switchboard import Switchboard
+from web.session_registry import SessionRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ WRITERS = 8
 class KeepAlive:
     """Renews the time of all calls with an open session, again and again. A context manager; it owns its task."""
 
-    def __init__(self, switchboard: Switchboard, states: StateManagerBase, life_seconds: float) -> None:
-        self._switchboard = switchboard
+    def __init__(self, registry: SessionRegistry, states: StateManagerBase, life_seconds: float) -> None:
+        self._registry = registry
         self._states = states
         self._life = life_seconds
         self._task: asyncio.Task[None] | None = None
@@ -60,7 +60,7 @@ class KeepAlive:
                 logger.exception("Open calls could not be kept alive", extra={"action": "relay.keep_alive_failed"})
 
     async def _renew(self) -> None:
-        waiting = iter(self._switchboard.call_sids)
+        waiting = iter(self._registry.call_sids)
         while some := list(islice(waiting, MOST_AT_ONCE)):
             if not await self._states.keep_alive(some, max(self._life, LEAST_SECONDS)):
                 await self._write_again(some)

@@ -14,8 +14,8 @@ from secrets import token_hex
 
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
-from web.twilio.relay.handover import Unanswered
-from web.twilio.relay.lines import Lines
+from web.twilio.relay.connection_history import ConnectionHistory
+from web.twilio.relay.turn_submitter import Unanswered
 
 BURST_GAP_SECONDS = 2.0
 """What comes later than this after the setup, or after the event before it, was said just now."""
@@ -75,9 +75,11 @@ class SaidBefore:
     def __init__(self) -> None:
         self._said: Counter[tuple[str, str]] = Counter()
 
-    def remember(self, session_id: str, lines: Lines, state: ConversationState, unanswered: Unanswered) -> None:
-        """Take in what the call's turns were. Those before its last document (`lines`) cannot come again."""
-        made_at = lines.spans[-1][1] + LOST_WITHIN_SECONDS if lines.were else -math.inf
+    def remember(
+        self, session_id: str, history: ConnectionHistory, state: ConversationState, unanswered: Unanswered
+    ) -> None:
+        """Take in what the call's turns were. Those before its last document (`history`) cannot come again."""
+        made_at = history.spans[-1][1] + LOST_WITHIN_SECONDS if history.any else -math.inf
         turns: list[Turn | TurnRecord] = [*state.turns, *(p.turn for _, p in unanswered if p.turn is not None)]
         said = [
             turn

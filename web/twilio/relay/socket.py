@@ -11,9 +11,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from web.ingress import Ingress, ingress_of
 from web.twilio.relay.admission import refusal_of
-from web.twilio.relay.inbound import Dtmf, Inbound, Malformed, Prompt, Setup, read
-from web.twilio.relay.line import Line
-from web.twilio.relay.talk import Session
+from web.twilio.relay.connection import RelayConnection
+from web.twilio.relay.inbound_frames import Dtmf, Inbound, Malformed, Prompt, Setup, read
+from web.twilio.relay.session import RelaySession
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ POLICY_VIOLATION = 1008
 
 
 async def relay(websocket: WebSocket) -> None:
-    """Refuse what is not signed, before accepting; then hold the line."""
+    """Refuse what is not signed, before accepting; then hold the connection."""
     ingress = ingress_of(websocket)
     try:
         ingress.signatures.check_upgrade(websocket)
@@ -40,29 +40,29 @@ async def relay(websocket: WebSocket) -> None:
 
 
 async def hold(ingress: Ingress, websocket: WebSocket, provider: str, ticket: str | None = None) -> None:
-    """Until the peer leaves or the line is given up. No setup in time gives it up, too, and so does one that may not
+    """Until the peer leaves or the connection is closed: also when no setup comes in time, or one that may not
     begin a session. `ticket` is the one in the socket's address, if there is one."""
-    line: Line | None = None
+    connection: RelayConnection | None = None
     try:
         async with asyncio.timeout(SETUP_SECONDS) as limit:
-            line = Line(websocket, limit)
+            connection = RelayConnection(websocket, limit)
             setup, early = await _setup(websocket)
             if setup is None:
-                line.close_code, line.close_reason = POLICY_VIOLATION, "the first frame must be a setup"
-            elif not line.close_reason:
+                connection.close_code, connection.close_reason = POLICY_VIOLATION, "the first frame must be a setup"
+            elif not connection.close_reason:
                 limit.reschedule(asyncio.get_running_loop().time() + ADMISSION_SECONDS)
-                session = await _begun(ingress, line, setup, provider, ticket)
+                session = await _begun(ingress, connection, setup, provider, ticket)
                 if session is not None:
                     limit.reschedule(None)
                     await _talk(session, early, ingress, websocket)
     except TimeoutError:
-        if line is not None and not line.close_reason:
-            line.close_code, line.close_reason = POLICY_VIOLATION, "no session could begin in time"
+        if connection is not None and not connection.close_reason:
+            connection.close_code, connection.close_reason = POLICY_VIOLATION, "no session could begin in time"
     except WebSocketDisconnect:
         pass
-    if line is not None:
-        await line.close()
-        await line.parted()
+    if connection is not None:
+        await connection.close()
+        await connection.parted()
 
 
 async def _setup(websocket: WebSocket) -> tuple[Setup | None, list[Inbound]]:
@@ -86,19 +86,21 @@ async def _setup(websocket: WebSocket) -> tuple[Setup | None, list[Inbound]]:
     return None, []
 
 
-async def _begun(ingress: Ingress, line: Line, setup: Setup, provider: str, ticket: str | None) -> Session | None:
-    """The session, known to the switchboard; None if it must not begin."""
+async def _begun(
+    ingress: Ingress, connection: RelayConnection, setup: Setup, provider: str, ticket: str | None
+) -> RelaySession | None:
+    """The session, known to the registry; None if it must not begin."""
     async with ingress.relay.entrance(setup.call_sid):
         why_not = await refusal_of(ingress, setup, provider, ticket)
         if why_not:
-            line.close_code, line.close_reason = POLICY_VIOLATION, why_not
+            connection.close_code, connection.close_reason = POLICY_VIOLATION, why_not
             return None
-        session = Session(ingress, line, setup)
-        ingress.relay.enter(session, line)
+        session = RelaySession(ingress, connection, setup)
+        ingress.relay.enter(session, connection)
         return session
 
 
-async def _talk(session: Session, early: list[Inbound], ingress: Ingress, websocket: WebSocket) -> None:
+async def _talk(session: RelaySession, early: list[Inbound], ingress: Ingress, websocket: WebSocket) -> None:
     extra = {"action": "relay.connected", "call_sid": session.call_sid}
     logger.info("A relay session has begun", extra=extra)
     try:

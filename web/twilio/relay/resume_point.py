@@ -16,12 +16,12 @@ from orchestrator.conversation.actions import (
 )
 from orchestrator.conversation.reply import in_order
 from orchestrator.conversation.state import ConversationState, TurnRecord
-from web.twilio.relay.hearing import not_surely_heard
-from web.twilio.relay.lines import Lines
+from web.twilio.relay.connection_history import ConnectionHistory
+from web.twilio.relay.playout_clock import text_to_repeat
 
 
 @dataclass(frozen=True)
-class Unsaid:
+class UnheardRest:
     """What of a reply is to be said, and done amid it, again; what was heard before; how the reply ends the call."""
 
     turn_id: str
@@ -30,10 +30,10 @@ class Unsaid:
     ending: tuple[HangUp | Transfer, ...] = ()
 
 
-def left_unsaid(
-    state: ConversationState, lines: Lines, *, sure_from: float = -math.inf, late_by: float = 0.0
-) -> Unsaid | None:
-    """What was not surely heard of the last reply on any of the `lines`; None when there is nothing to say or do.
+def unheard_rest(
+    state: ConversationState, history: ConnectionHistory, *, sure_from: float = -math.inf, late_by: float = 0.0
+) -> UnheardRest | None:
+    """What was not surely heard of the last reply on any of the `history`; None when there is nothing to say or do.
 
     Which words were spoken when an ingress died, nobody knows; the reply was there at `committed_at` at the latest,
     but an ingress may have heard of it so many seconds `late_by`, and if Redis was away not before `sure_from` (Unix
@@ -42,14 +42,16 @@ def left_unsaid(
     record = next((r for r in reversed(state.turns) if r.reply.text or r.reply.actions or r.heard is not None), None)
     if record is None or record.heard is not None:
         return None
-    rest = not_surely_heard(record.reply.text, lines.spoken(record.committed_at.timestamp() + late_by, sure_from))
+    rest = text_to_repeat(
+        record.reply.text, history.spoken_seconds(record.committed_at.timestamp() + late_by, sure_from)
+    )
     ending = tuple(action for action in record.reply.actions if isinstance(action, HangUp | Transfer))
     if not rest and not ending:  # the call did not end, so no end was carried out
         return None
     text = record.reply.text
     since = len(text) - len(rest)
     due = [action for action in inline_actions(record.reply.actions) if rest and _is_due(action, since)]
-    return Unsaid(record.turn_id, text[:since], tuple(in_order(text, due, since=since)), ending)
+    return UnheardRest(record.turn_id, text[:since], tuple(in_order(text, due, since=since)), ending)
 
 
 def _is_due(action: InlineAction, since: int) -> bool:
@@ -60,9 +62,9 @@ def _is_due(action: InlineAction, since: int) -> bool:
     )
 
 
-def languages(state: ConversationState, unsaid: Unsaid | None = None) -> SetLanguage | None:
-    """The languages that were chosen so far, but for what is `unsaid`; a new session begins with the default ones."""
-    later = [id(part) for part in unsaid.parts] if unsaid is not None else []
+def languages(state: ConversationState, rest: UnheardRest | None = None) -> SetLanguage | None:
+    """The languages that were chosen so far, but for what is `rest`; a new session begins with the default ones."""
+    later = [id(part) for part in rest.parts] if rest is not None else []
     chosen = [a for a in _actions(state.turns) if isinstance(a, SetLanguage) and id(a) not in later]
     speech = next((action.speech for action in reversed(chosen) if action.speech), None)
     recognition = next((action.recognition for action in reversed(chosen) if action.recognition), None)

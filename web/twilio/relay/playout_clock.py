@@ -14,7 +14,7 @@ SLOWEST_CHARACTERS_PER_SECOND = 10.0
 LEAST_SECONDS = 0.3
 
 
-class SpeakingClock:
+class PlayoutClock:
     """When the speech that was sent to the provider will have been spoken."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class SpeakingClock:
         return max(self._until - time.monotonic(), 0.0)
 
 
-def not_surely_heard(text: str, spoken_seconds: float) -> str:
+def text_to_repeat(text: str, spoken_seconds: float) -> str:
     """What is to be said again of a reply that had been spoken for so long when its line was lost.
 
     It begins with the sentence in which a slow speaker would have been.

@@ -20,8 +20,8 @@ PING_SECONDS = 3.0
 """A peer that takes longer to answer a ping is gone."""
 
 
-class Held(Protocol):
-    """A session, as far as the switchboard knows it."""
+class ClosableSession(Protocol):
+    """A session, as far as the registry knows it."""
 
     @property
     def call_sid(self) -> str:
@@ -38,19 +38,19 @@ class Held(Protocol):
         """Return when it is closed, and what the caller said is stored."""
 
 
-class Answering(Protocol):
-    """The line of a session, as far as the switchboard knows it."""
+class Pingable(Protocol):
+    """The line of a session, as far as the registry knows it."""
 
     async def answers(self, seconds: float) -> bool:
         """Whether the peer answers a ping in time."""
 
 
-class Switchboard:
+class SessionRegistry:
     """Knows the live sessions by call. Of two sessions for one call the newer one stays: there are no two voices."""
 
     def __init__(self) -> None:
-        self._sessions: dict[str, Held] = {}
-        self._lines: dict[str, Answering] = {}
+        self._sessions: dict[str, ClosableSession] = {}
+        self._lines: dict[str, Pingable] = {}
         self._entrances: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._leaving = False
 
@@ -66,7 +66,7 @@ class Switchboard:
         """Held by whoever is about to let a session of this call begin: one after the other."""
         return self._entrances.setdefault(call_sid, asyncio.Lock())
 
-    def enter(self, session: Held, line: Answering) -> None:
+    def enter(self, session: ClosableSession, line: Pingable) -> None:
         """A session has begun."""
         before = self._sessions.get(session.call_sid)
         self._sessions[session.call_sid] = session
@@ -76,7 +76,7 @@ class Switchboard:
         if self._leaving:
             session.give_up(SERVICE_RESTART, "this ingress leaves")
 
-    def leave(self, session: Held) -> None:
+    def leave(self, session: ClosableSession) -> None:
         """A session has ended."""
         if self._sessions.get(session.call_sid) is session:
             del self._sessions[session.call_sid]

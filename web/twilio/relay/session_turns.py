@@ -17,15 +17,15 @@ from orchestrator.errors import CallEnded, CallRefused, StoreFull, StoreUnavaila
 from orchestrator.tasks import cancel_and_wait
 from web.ingress import Ingress
 from web.twilio import twiml
-from web.twilio.relay import past
-from web.twilio.relay.handover import Handover, Unanswered
-from web.twilio.relay.inbound import Setup
-from web.twilio.relay.line import Line, LineLost
-from web.twilio.relay.mouth import Mouth
+from web.twilio.relay import resume_point
+from web.twilio.relay.connection import ConnectionLost, RelayConnection
+from web.twilio.relay.inbound_frames import Setup
+from web.twilio.relay.playout import Playout
 from web.twilio.relay.redelivery import SaidBefore, TurnIds
+from web.twilio.relay.reply_metrics import CHANNEL, ReplyMetrics
 from web.twilio.relay.resumption import Resumption
-from web.twilio.relay.speech import Speech
-from web.twilio.relay.tally import CHANNEL, Tally
+from web.twilio.relay.spoken_reply import SpokenReply
+from web.twilio.relay.turn_submitter import TurnSubmitter, Unanswered
 from web.twilio.turn_ids import START
 
 logger = logging.getLogger(__name__)
@@ -37,12 +37,12 @@ MOST_WAITING_TURNS = 600
 """More than a provider keeps for a socket that comes back (500)."""
 MOST_WAITING_CHARACTERS = 1_000_000
 LAST_WORDS_SECONDS = 30.0
-"""For so long what was said over a line that is lost may take to be stored."""
+"""For so long what was said over a connection that is lost may take to be stored."""
 STILL_SPEAKING_SECONDS = 0.5
 """How often it is looked again whether a caller who is to be told something has heard what came before."""
 
 
-class Conversation:
+class SessionTurns:
     """Begins at once, and works in the background, one turn after the other.
 
     `asked` is told how the next answer is to be taken; `quiet_from` in how many seconds a caller who came back will
@@ -52,7 +52,7 @@ class Conversation:
     def __init__(
         self,
         ingress: Ingress,
-        line: Line,
+        connection: RelayConnection,
         setup: Setup,
         *,
         asked: Callable[[Gather], None],
@@ -60,13 +60,15 @@ class Conversation:
     ) -> None:
         self.call_sid = setup.call_sid
         self._ingress = ingress
-        self._line = line
+        self._connection = connection
         self._asked = asked
         self._quiet_from = quiet_from
-        self._handover = Handover(ingress, setup.call_sid, _opening(setup))
-        self._tally = Tally(ingress.deliveries, setup.call_sid)
-        self.mouth = Mouth(line, look_after=self._look_after, done=self._done, fault=self._fault, tally=self._tally)
-        self._resumption = Resumption(ingress, setup, line, self.mouth, self._handover)
+        self._submitter = TurnSubmitter(ingress, setup.call_sid, _opening(setup))
+        self._metrics = ReplyMetrics(ingress.deliveries, setup.call_sid)
+        self.playout = Playout(
+            connection, look_after=self._look_after, done=self._done, fault=self._fault, metrics=self._metrics
+        )
+        self._resumption = Resumption(ingress, setup, connection, self.playout, self._submitter)
         self._session_id = setup.session_id
         self._ids = TurnIds()
         self._said_before = SaidBefore()
@@ -79,7 +81,7 @@ class Conversation:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing is being done, and nothing said."""
-        return self._handing is None and self.mouth.is_quiet
+        return self._handing is None and self.playout.is_quiet
 
     @property
     def is_full(self) -> bool:
@@ -92,10 +94,10 @@ class Conversation:
         """Hand over a turn, after those before it, and say what is answered. One that `may_come_again` may have come
         over an earlier socket: then it is left there."""
         if self._has_begun and may_come_again and self._came_before(turn):
-            self._quiet_from(self.mouth.clock.seconds_left)
+            self._quiet_from(self.playout.clock.seconds_left)
             return
         if turn.has_words:
-            self.mouth.hold()
+            self.playout.pause()
         self._turns.append((turn, may_come_again))
         if self._handing is None:
             self._hand()
@@ -103,12 +105,12 @@ class Conversation:
     async def close(self) -> None:
         """End what goes on in the background, once what the caller has said is stored. Turns that were handed over go
         on."""
-        self._is_closing = self._handover.is_leaving = True
+        self._is_closing = self._submitter.is_leaving = True
         self._turns = deque((turn, again) for turn, again in self._turns if turn.kind != "silence")
-        await self.mouth.close()
+        await self.playout.close()
         await self._store_last_words()
         await cancel_and_wait(self._handing, seconds=1)
-        await self._handover.close()
+        await self._submitter.close()
 
     async def _store_last_words(self) -> None:
         end = time.monotonic() + LAST_WORDS_SECONDS
@@ -122,7 +124,7 @@ class Conversation:
         self._turns.clear()
 
     def _lose(self, turn: Turn) -> None:
-        what = "What the caller said over a line that is lost could not be stored"
+        what = "What the caller said over a connection that is lost could not be stored"
         self._log(logging.ERROR, what, action="relay.words_lost", turn_id=turn.turn_id)
 
     def _hand(self) -> None:
@@ -135,7 +137,7 @@ class Conversation:
             return
         error = task.exception()
         if error is not None:
-            if not isinstance(error, LineLost):
+            if not isinstance(error, ConnectionLost):
                 extra = {"action": "relay.failed"}
                 error_logging.log(logging.ERROR, logger, "A relay session failed: %s", error=error, extra=extra)
             self._fault()
@@ -145,7 +147,7 @@ class Conversation:
     async def _hand_over(self) -> None:
         while self._turns:
             turn = self._ids.unique(self._turns.popleft()[0])
-            if turn.has_words and (unfinished := self.mouth.unfinished()):
+            if turn.has_words and (unfinished := self.playout.unfinished()):
                 turn = turn.model_copy(update={"unfinished": unfinished})
             pending, is_over, self._storing = None, False, turn
             try:
@@ -155,13 +157,13 @@ class Conversation:
             finally:
                 self._storing = None
             if turn.has_words:
-                self.mouth.decide()
+                self.playout.resume()
             if is_over:
-                await self.mouth.farewell(twiml.GOODBYE)
+                await self.playout.farewell(twiml.GOODBYE)
             elif pending is not None:
-                self._tally.handed_over(turn)
+                self._metrics.handed_over(turn)
             if pending is not None and not self._is_closing:
-                self.mouth.speak(Speech(turn.turn_id, pending, turn))
+                self.playout.speak(SpokenReply(turn.turn_id, pending, turn))
 
     async def _begin(self) -> None:
         """Greet a new call; go on with one that is known."""
@@ -183,8 +185,8 @@ class Conversation:
     async def _resume(self, state: ConversationState, unanswered: Unanswered) -> None:
         """Go on without a greeting."""
         self._log(logging.INFO, "A call goes on over a new socket", action="relay.resumed")
-        self._asked(past.asked(state))
-        self._said_before.remember(self._session_id, self._resumption.lines, state, unanswered)
+        self._asked(resume_point.asked(state))
+        self._said_before.remember(self._session_id, self._resumption.history, state, unanswered)
         self._forget_what_came_before()
         self._has_begun = True
         has_spoken = any(turn.has_words for turn, _ in self._turns)
@@ -192,9 +194,9 @@ class Conversation:
         if news is not None:
             self._turns.appendleft((news, False))
         if state.ended is not None:
-            await self.mouth.farewell(twiml.GOODBYE)
+            await self.playout.farewell(twiml.GOODBYE)
         elif not unanswered:
-            self._quiet_from(self.mouth.clock.seconds_left)
+            self._quiet_from(self.playout.clock.seconds_left)
 
     def _forget_what_came_before(self) -> None:
         """Leave out what has come again before it was known what was said over the earlier sockets."""
@@ -202,7 +204,7 @@ class Conversation:
         for turn, may_come_again in self._turns:
             if may_come_again and self._came_before(turn):
                 if turn.has_words:
-                    self.mouth.decide()
+                    self.playout.resume()
             else:
                 kept.append((turn, may_come_again))
         self._turns = kept
@@ -217,27 +219,27 @@ class Conversation:
     async def _submitted(self, turn: Turn) -> PendingReply | None:
         """The reply that is awaited; None where the caller was told why there is none. Raises `CallEnded`."""
         try:
-            return await self._filling(self._handover.submit(turn), lambda: self.mouth.is_quiet)
+            return await self._filling(self._submitter.submit(turn), lambda: self.playout.is_quiet)
         except (CallRefused, StoreFull) as error:
             self._log(logging.WARNING, "A call was refused: %s", error, action="call.refused")
-            await self.mouth.say(twiml.BUSY)
-            await self.mouth.leave(HangUp(reason="refused"))
+            await self.playout.say(twiml.BUSY)
+            await self.playout.leave(HangUp(reason="refused"))
         except TurnRejected:
-            await self.mouth.say(twiml.REPEAT)
+            await self.playout.say(twiml.REPEAT)
         except (StoreUnavailable, UnknownCall) as error:
             if not self._is_closing:
                 await self._surrender(str(error))
             self._lose(turn)
         return None
 
-    async def _look_after(self, speech: Speech, silent_seconds: float) -> None:
+    async def _look_after(self, reply: SpokenReply, silent_seconds: float) -> None:
         """A reply does not go on: hand its turn over again if it is lost, fill the silence, and at last give up."""
-        again = self._handover.again(speech.turn_id, speech.turn)
-        replacement = await self._filling(again, lambda: not speech.is_open and not self.mouth.clock.seconds_left)
+        again = self._submitter.again(reply.turn_id, reply.turn)
+        replacement = await self._filling(again, lambda: not reply.is_open and not self.playout.clock.seconds_left)
         if replacement is not None:
-            speech.pending = replacement
+            reply.pending = replacement
         elif silent_seconds > max(self._ingress.timeouts.hold, self._patience):
-            self._tally.unanswered(speech)
+            self._metrics.unanswered(reply)
             await self._surrender("No worker answered the turn")
 
     async def _filling(self, work: Coroutine[Any, Any, T], is_silent: Callable[[], bool]) -> T:
@@ -249,8 +251,8 @@ class Conversation:
                 if self._is_closing or not is_silent():
                     continue
                 try:
-                    await self.mouth.say(twiml.filler_text(fillers))
-                except LineLost:  # what the caller has said is stored all the same
+                    await self.playout.say(twiml.filler_text(fillers))
+                except ConnectionLost:  # what the caller has said is stored all the same
                     await asyncio.wait({task})
                 fillers, pause = fillers + 1, self._ingress.timeouts.wait
             return task.result()
@@ -264,18 +266,18 @@ class Conversation:
     async def _surrender(self, why: str) -> None:
         self._log(logging.ERROR, "A caller was held in vain: %s", why, action="call.hold_timed_out")
         to = self._ingress.settings.transfer_to
-        await self.mouth.say(twiml.APOLOGY)
-        await self.mouth.leave(Transfer(to, reason="out of order") if to else HangUp(reason="out of order"))
-        raise LineLost
+        await self.playout.say(twiml.APOLOGY)
+        await self.playout.leave(Transfer(to, reason="out of order") if to else HangUp(reason="out of order"))
+        raise ConnectionLost
 
-    def _done(self, speech: Speech, result: TurnResult) -> None:
+    def _done(self, reply: SpokenReply, result: TurnResult) -> None:
         if result.reply.text or result.reply.actions:
             gathers = [action for action in result.reply.actions if isinstance(action, Gather)]
             self._asked(gathers[-1] if gathers else Gather())
-        self._handover.remember()
+        self._submitter.remember()
 
     def _fault(self) -> None:
-        self._line.give_up(1011, "the session cannot go on")
+        self._connection.give_up(1011, "the session cannot go on")
 
     def _log(self, level: int, message: str, *args: object, action: str = "relay.frame", **extra: object) -> None:
         logger.log(level, message, *args, extra={"action": action, "call_sid": self.call_sid, **extra})

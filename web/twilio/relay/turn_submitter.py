@@ -37,7 +37,7 @@ PATIENCE_SECONDS = 10.0
 process dies before the store is back: an outage shorter than that is better waited out."""
 
 
-class Handover:
+class TurnSubmitter:
     """The way of one call's turns to the dispatcher. `opening` holds the fields of its state, should it be new."""
 
     def __init__(self, ingress: Ingress, call_sid: str, opening: dict[str, Any]) -> None:

@@ -7,46 +7,46 @@ from typing import Any
 from orchestrator.conversation.actions import Gather
 from orchestrator.conversation.turn import Turn
 from web.ingress import Ingress
-from web.twilio.relay.conversation import Conversation
-from web.twilio.relay.inbound import Dtmf, Inbound, Info, Interrupt, Malformed, Prompt, Setup, Trouble, Unknown
+from web.twilio.relay.connection import RelayConnection
+from web.twilio.relay.inbound_frames import Dtmf, Inbound, Info, Interrupt, Malformed, Prompt, Setup, Trouble, Unknown
 from web.twilio.relay.keypad import PAUSE_SECONDS, Keypad
-from web.twilio.relay.line import Line
 from web.twilio.relay.redelivery import Burst
-from web.twilio.relay.speech import Speech
+from web.twilio.relay.session_turns import SessionTurns
+from web.twilio.relay.spoken_reply import SpokenReply
 
 logger = logging.getLogger(__name__)
 
-HUSH_SECONDS = 5.0
+SILENCE_TIMEOUT_SECONDS = 5.0
 """After an interruption without words, or a reconnection, silence for so long is told to the agent."""
 MOST_MALFORMED_FRAMES = 100
 
 
-class Session:
+class RelaySession:
     """Reads nothing itself: `hear` gets each frame and never waits."""
 
-    def __init__(self, ingress: Ingress, line: Line, setup: Setup) -> None:
+    def __init__(self, ingress: Ingress, connection: RelayConnection, setup: Setup) -> None:
         self.call_sid = setup.call_sid
-        self._line = line
+        self._connection = connection
         self._session_id = setup.session_id
         self._number = 0
         self._ended = asyncio.Event()
         self._burst = Burst()
         self._malformed = 0
         self._keypad = Keypad()
-        self._cut: Speech | None = None
+        self._cut: SpokenReply | None = None
         self._key_pause: asyncio.TimerHandle | None = None
-        self._hush: asyncio.TimerHandle | None = None
-        self._conversation = Conversation(ingress, line, setup, asked=self._asked, quiet_from=self._quiet_from)
-        self._mouth = self._conversation.mouth
+        self._silence_timer: asyncio.TimerHandle | None = None
+        self._turns = SessionTurns(ingress, connection, setup, asked=self._asked, quiet_from=self._quiet_from)
+        self._playout = self._turns.playout
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the line may be closed without cutting anybody short."""
-        return self._conversation.is_quiet and not self._keypad.is_waiting
+        """Whether the connection may be closed without cutting anybody short."""
+        return self._turns.is_quiet and not self._keypad.is_waiting
 
     def give_up(self, code: int, reason: str) -> None:
         """Close the socket. The call goes on: its provider asks for a new session."""
-        self._line.give_up(code, reason)
+        self._connection.give_up(code, reason)
 
     def hear(self, frame: Inbound) -> None:
         """Take in a frame. What it asks for happens in the background, in order."""
@@ -61,7 +61,7 @@ class Session:
             case Interrupt(heard):
                 self._hear_interruption(heard)
             case Info("agentSpeaking", "off"):
-                self._mouth.clock.over()
+                self._playout.clock.over()
             case Setup():
                 self._hear_setup(frame)
             case Trouble(description):
@@ -76,12 +76,12 @@ class Session:
     async def close(self) -> None:
         """End what goes on in the background, once what the caller has said and keyed in is stored. Turns that were
         handed over go on."""
-        for timer in (self._key_pause, self._hush):
+        for timer in (self._key_pause, self._silence_timer):
             if timer is not None:
                 timer.cancel()
         self._finish_keys()
         try:
-            await self._conversation.close()
+            await self._turns.close()
         finally:
             self._ended.set()
 
@@ -90,13 +90,13 @@ class Session:
         await self._ended.wait()
 
     def _hear_words(self, prompt: Prompt) -> None:
-        self._not_hushed()
+        self._stop_silence_timer()
         if prompt.is_last and prompt.text:
             self._finish_keys()
             self._take("speech", text=prompt.text, language=prompt.language)
 
     def _hear_key(self, key: str) -> None:
-        self._not_hushed()
+        self._stop_silence_timer()
         answer = self._keypad.press(key)
         if self._key_pause is not None:
             self._key_pause.cancel()
@@ -113,13 +113,13 @@ class Session:
         self._take("keys" if keys else "silence", text=keys, digits=keys)
 
     def _hear_interruption(self, heard: str) -> None:
-        if self._mouth.clock.is_silent:  # what was said before was heard to its end
+        if self._playout.clock.is_silent:  # what was said before was heard to its end
             return
-        cut = self._mouth.cut(heard)
+        cut = self._playout.cut(heard)
         if cut is None or cut is self._cut:  # nothing was said, or it was cut off already
             return
         self._cut = cut
-        self._hush_soon(HUSH_SECONDS)
+        self._start_silence_timer(SILENCE_TIMEOUT_SECONDS)
         self._take("interrupted", text=cut.heard, interrupts=cut.turn_id)
 
     def _hear_setup(self, setup: Setup) -> None:
@@ -130,35 +130,35 @@ class Session:
             self._session_id = setup.session_id
 
     def _take(self, kind: Any, **fields: Any) -> None:
-        if self._mouth.has_left:
+        if self._playout.has_left:
             return
-        if self._conversation.is_full:
+        if self._turns.is_full:
             self._log(logging.WARNING, "Turns come faster than they can be stored; the socket is given up")
             self.give_up(1008, "too many turns")
             return
         self._number += 1
         turn = Turn(turn_id=f"{self._session_id}-{self._number}", call_sid=self.call_sid, kind=kind, **fields)
-        self._conversation.take(turn, may_come_again=self._burst.is_on)
+        self._turns.take(turn, may_come_again=self._burst.is_on)
 
     def _asked(self, gather: Gather) -> None:
         self._keypad.options = gather
 
     def _quiet_from(self, seconds: float) -> None:
-        self._hush_soon(seconds + HUSH_SECONDS)
+        self._start_silence_timer(seconds + SILENCE_TIMEOUT_SECONDS)
 
-    def _hush_soon(self, seconds: float) -> None:
-        self._not_hushed()
-        self._hush = asyncio.get_running_loop().call_later(seconds, self._hushed)
+    def _start_silence_timer(self, seconds: float) -> None:
+        self._stop_silence_timer()
+        self._silence_timer = asyncio.get_running_loop().call_later(seconds, self._on_silence)
 
-    def _hushed(self) -> None:
-        self._hush = None
+    def _on_silence(self) -> None:
+        self._silence_timer = None
         if self.is_quiet:
             self._take("silence")
 
-    def _not_hushed(self) -> None:
-        if self._hush is not None:
-            self._hush.cancel()
-            self._hush = None
+    def _stop_silence_timer(self) -> None:
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
+            self._silence_timer = None
 
     def _log(self, level: int, message: str, *args: object, action: str = "relay.frame", **extra: object) -> None:
         logger.log(level, message, *args, extra={"action": action, "call_sid": self.call_sid, **extra})

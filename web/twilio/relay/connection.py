@@ -20,12 +20,12 @@ PEER_CLOSE_SECONDS = 5.0
 PEERS_FAULT = (1007, 1008, 1009)
 
 
-class LineLost(Exception):
+class ConnectionLost(Exception):
     """The socket is gone, or its reader takes nothing."""
 
 
-class Line:
-    """Sends frames. `limit` ends the task that reads the socket: it is how the line is given up from outside."""
+class RelayConnection:
+    """Sends frames. `limit` ends the task that reads the socket: it is how the connection is given up from outside."""
 
     def __init__(self, websocket: WebSocket, limit: asyncio.Timeout) -> None:
         self._websocket = websocket
@@ -35,7 +35,7 @@ class Line:
         self._parting: asyncio.Task[None] | None = None
 
     async def send(self, *frames: str) -> None:
-        """Send frames in order. Raises `LineLost`."""
+        """Send frames in order. Raises `ConnectionLost`."""
         try:
             async with asyncio.timeout(SLOW_READER_SECONDS):
                 for frame in frames:
@@ -43,9 +43,9 @@ class Line:
         except TimeoutError:
             logger.warning("A relay socket is not read and is given up", extra={"action": "relay.write_timed_out"})
             self.give_up(1008, "frames are not read")
-            raise LineLost from None
+            raise ConnectionLost from None
         except (WebSocketDisconnect, RuntimeError, OSError):  # closed under us
-            raise LineLost from None
+            raise ConnectionLost from None
 
     async def answers(self, seconds: float) -> bool:
         """Whether the peer answers a ping in time. A server that cannot send any counts on the peer to be there."""
@@ -79,7 +79,7 @@ class Line:
         if self._parting is not None:
             await asyncio.wait({self._parting})
 
-    def linger(self, seconds: float) -> None:
+    def close_after(self, seconds: float) -> None:
         """The session is over: its peer closes the socket, and we do if it does not."""
         if not self.close_reason:
             self.close_reason = "the session is over"

@@ -7,21 +7,21 @@ MOST = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class ConnectionHistory:
     """`spans` are begin and end of each, in Unix seconds, the last one at the end. Without any the call begins."""
 
     spans: tuple[tuple[float, float], ...] = ()
 
     @property
-    def were(self) -> bool:
+    def any(self) -> bool:
         """Whether there was one: the call goes on."""
         return bool(self.spans)
 
-    def and_then(self, begin: float, end: float) -> "Lines":
+    def with_lost(self, begin: float, end: float) -> "ConnectionHistory":
         """With one more, that has been lost."""
-        return Lines((*self.spans, (begin, max(begin, end)))[-MOST:])
+        return ConnectionHistory((*self.spans, (begin, max(begin, end)))[-MOST:])
 
-    def spoken(self, there_at: float, quiet_until: float = -math.inf) -> float:
+    def spoken_seconds(self, there_at: float, quiet_until: float = -math.inf) -> float:
         """For how many seconds, at least, a reply that was there at `there_at` was spoken on one of them.
 
         Until `quiet_until` nobody is sure that it reached its line.
@@ -32,10 +32,10 @@ class Lines:
         return " ".join(f"{begin:.3f}-{end:.3f}" for begin, end in self.spans)
 
 
-def read_lines(text: str) -> Lines:
+def read_history(text: str) -> ConnectionHistory:
     """What `str` of them has given; what cannot be read is left out."""
     spans = (_span(part) for part in text.split(" ")[-MOST:])
-    return Lines(tuple(span for span in spans if span is not None))
+    return ConnectionHistory(tuple(span for span in spans if span is not None))
 
 
 def _span(text: str) -> tuple[float, float] | None:
