@@ -24,11 +24,11 @@ from web.outbound.placing import outbound
 from web.providers import routes as providers
 from web.refusal import LastResort, refusal
 from web.response_headers import DefaultHeaders
+from web.seal import Seal
 from web.shared_seal import SharedSeal
 from web.twilio import routes as twilio
-from web.twilio.held_turn import Seal
 from web.twilio.relay.keep_alive import KeepAlive
-from web.twilio.signature import Signatures
+from web.twilio.signature import TwilioSignatures
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def create_app(
     figures = Metrics()
     access = LocalAccess(settings)
     figures.runs(code_version(settings))
-    signatures = Signatures(settings)
+    signatures = TwilioSignatures(settings)
     opened = open_runtime or _real_runtime(settings)
 
     @contextlib.asynccontextmanager

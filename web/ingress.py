@@ -3,18 +3,20 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from starlette.requests import HTTPConnection
+from starlette.datastructures import FormData
+from starlette.requests import HTTPConnection, Request
+from starlette.websockets import WebSocket
 
 from orchestrator.metrics import Metrics
 from orchestrator.settings import Settings
 from web.deliveries import Deliveries
 from web.rate_limit import RateLimit
+from web.seal import Seal
 from web.session_registry import SessionRegistry
 from web.shared_seal import SharedSeal
 from web.twilio.held_turn import Seal
-from web.twilio.signature import Signatures
 
 if TYPE_CHECKING:
     from orchestrator.runtime import Runtime  # brings redis and arq along
@@ -24,6 +26,16 @@ AFTER_AGENT_SECONDS = 10.0
 """Added to the agent's deadline: a worker may die under a turn, and the next one needs its time too."""
 
 OpenRuntime = Callable[[Settings], "AbstractAsyncContextManager[Runtime]"]
+
+
+class Signatures(Protocol):
+    """The signature check of Twilio's webhooks and upgrades to WebSockets (`web.twilio.signature`)."""
+
+    def check(self, request: Request, form: FormData) -> None:
+        """Return if the webhook is genuine, else raise HTTPException 403."""
+
+    def check_upgrade(self, websocket: WebSocket) -> None:
+        """Return if the upgrade is genuine, else raise HTTPException 403."""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.seal_keys.exchange import SealKeyExchange
 from orchestrator.settings import Settings
 from orchestrator.tasks import cancel_and_wait
+from web.seal import Seal
 from web.seal_keys import former_key
 from web.store_call import store_call
-from web.twilio.held_turn import Seal
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from twilio.request_validator import RequestValidator
 from web.providers.signalwire import SignalWireSignatures
 from web.providers.telnyx import TelnyxSignatures
 from web.twilio.fields import FORM_TYPE, form_of
-from web.twilio.signature import Signatures
+from web.twilio.signature import TwilioSignatures
 
 KEY = "PSK_signing_key"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -152,8 +152,8 @@ def by_signalwires_sdk(delivery: Delivery) -> bool:
 
 
 @cache
-def checks_at(base: str) -> Signatures:
-    return Signatures(settings_with(public_base_url=base))
+def checks_at(base: str) -> TwilioSignatures:
+    return TwilioSignatures(settings_with(public_base_url=base))
 
 
 @cache
@@ -223,7 +223,9 @@ def by_telnyxs_sdk(delivery: Delivery) -> bool:
 
 
 def by_us_as_telnyx(delivery: Delivery) -> bool:
-    judge = TelnyxSignatures(settings_with(telnyx_public_key=PUBLIC), Signatures(settings_with()).public_url).check
+    judge = TelnyxSignatures(
+        settings_with(telnyx_public_key=PUBLIC), TwilioSignatures(settings_with()).public_url
+    ).check
     return accepts(judge, delivery, form_of(b""), delivery.body.encode())
 
 

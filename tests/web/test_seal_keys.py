@@ -20,9 +20,10 @@ from orchestrator.redis.connections import connect
 from orchestrator.redis.errors import store_errors
 from orchestrator.seal_keys.redis import RedisSealKeys
 from orchestrator.settings import load_settings
+from web.seal import Seal
 from web.seal_keys import MOST_BYTES
 from web.shared_seal import SWITCH_SECONDS, SharedSeal
-from web.twilio.held_turn import HeldTurn, Seal
+from web.twilio.held_turn import HeldTurn, read_held_turn
 
 KEY = "0123456789abcdef0123456789abcdef"
 TURN = HeldTurn(turn=Turn(turn_id="turn-1", call_sid="CA1", kind="speech", text="my words"), since=0)
@@ -67,8 +68,8 @@ def ingress(server: RedisServer) -> Start:
 async def test_production_without_any_key_of_its_own_seals_for_all_its_ingresses(ingress, server):
     production = {"environment": "production", "twilio_auth_token": None, "telnyx_public_key": None}
     async with ingress(**production) as (one, _), ingress(**production) as (other, _):
-        assert other.open(one.close(TURN)) == TURN
-        assert one.open(other.close(TURN)) == TURN
+        assert read_held_turn(other, TURN.sealed(one)) == TURN
+        assert read_held_turn(one, TURN.sealed(other)) == TURN
     async with ingress(**production) as (later, _):
         assert later.keys.current == one.keys.current
     with server.client() as client:
@@ -79,9 +80,9 @@ async def test_production_without_any_key_of_its_own_seals_for_all_its_ingresses
 async def test_no_two_deployments_have_the_same_key_and_none_is_made_from_a_secret():
     settings = {"api_key": "sesame", "redis_url": "redis://localhost:6379/0", "seal_key": None}
     one, other = Seal.of(settings_with(**settings)), Seal.of(settings_with(**settings))
-    assert other.open(one.close(TURN)) is None
+    assert read_held_turn(other, TURN.sealed(one)) is None
     for secret in ("12345", "sesame", "redis://localhost:6379/0", "unsigned webhooks from this machine"):
-        assert Seal(secret).open(one.close(TURN)) is None
+        assert read_held_turn(Seal(secret), TURN.sealed(one)) is None
 
 
 async def test_seal_key_needs_no_redis_and_leaves_no_key_in_it(ingress, server):
@@ -90,8 +91,8 @@ async def test_seal_key_needs_no_redis_and_leaves_no_key_in_it(ingress, server):
             assert set(client.hkeys(keys.SEAL_KEYS)) == {"since"}
         server.kill()
         async with ingress(seal_key=KEY) as (other, _):
-            assert other.open(one.close(TURN)) == TURN
-            assert await other.knows(one.close(TURN))
+            assert read_held_turn(other, TURN.sealed(one)) == TURN
+            assert await other.knows(TURN.sealed(one))
             assert not await other.knows("x")
 
 
@@ -100,12 +101,12 @@ async def test_what_was_sealed_while_redis_was_away_is_opened_by_all_once_it_is_
     async with ingress() as (before, _):
         server.kill()
         async with ingress() as (started, shared):
-            theirs, own = before.close(TURN), started.close(TURN)
+            theirs, own = TURN.sealed(before), TURN.sealed(started)
             with pytest.raises(StoreUnavailable):
                 await started.knows(theirs)
-            assert started.open(own) == TURN
+            assert read_held_turn(started, own) == TURN
             server.start()
-            await wait_until(lambda: started.open(theirs) == TURN, "the key of the others is known", 30)
+            await wait_until(lambda: read_held_turn(started, theirs) == TURN, "the key of the others is known", 30)
             await wait_until(lambda: started.keys.current == before.keys.current, "they seal with the same key")
 
             async def knows_its_own() -> bool:
@@ -125,7 +126,7 @@ async def test_a_redis_that_forgets_is_told_again(ingress, server):
         await asyncio.sleep(0.25)
         await shared.learn()
         async with ingress() as (other, _):
-            assert other.open(one.close(TURN)) == TURN
+            assert read_held_turn(other, TURN.sealed(one)) == TURN
 
 
 async def test_strangers_cannot_make_the_list_of_keys_grow(ingress, server):
@@ -147,14 +148,14 @@ async def test_during_the_switch_from_the_version_before_its_seals_are_opened_an
     settings = {"twilio_auth_token": "the token"}
     async with ingress(**settings) as (seal, shared):
         assert shared.is_switching
-        assert seal.open(before.close(TURN)) == TURN
-        assert before.open(seal.close(TURN)) is None
+        assert read_held_turn(seal, TURN.sealed(before)) == TURN
+        assert read_held_turn(before, TURN.sealed(seal)) is None
     with server.client() as client:
         since = int(client.hget(keys.SEAL_KEYS, "since"))
         client.hset(keys.SEAL_KEYS, "since", since - int(SWITCH_SECONDS * 1000))
     async with ingress(**settings) as (seal, shared):
         assert not shared.is_switching
-        assert seal.open(before.close(TURN)) is None
+        assert read_held_turn(seal, TURN.sealed(before)) is None
 
 
 @pytest.mark.parametrize("key", ["short", "x" * 31, "  " + "x" * 31 + "  "])

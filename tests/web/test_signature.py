@@ -11,7 +11,7 @@ from twilio.request_validator import RequestValidator
 
 from orchestrator.errors import BadSetting
 from web.app import create_app
-from web.twilio.signature import Signatures
+from web.twilio.signature import TwilioSignatures
 
 ROUTES = ["/twilio/voice", "/twilio/turn/1", "/twilio/turn/1/wait", "/twilio/status"]
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -37,11 +37,11 @@ def test_the_providers_own_example_is_accepted():
         ]
     )  # fmt: skip
     request = request_to("https://example.com/myapp.php?foo=1&bar=2", "L/OH5YylLD5NRKLltdqwSvS0BnU=")
-    Signatures(settings_with(twilio_auth_token="12345")).check(request, fields)
+    TwilioSignatures(settings_with(twilio_auth_token="12345")).check(request, fields)
 
 
 def test_behind_a_proxy_the_public_url_is_what_was_signed():
-    signatures = Signatures(settings_with(public_base_url="https://calls.example.com/"))
+    signatures = TwilioSignatures(settings_with(public_base_url="https://calls.example.com/"))
     signature = RequestValidator(TOKEN).compute_signature("https://calls.example.com/twilio/turn/1?speech=sv-SE", {})
     request = request_to("http://10.0.0.7:10000/twilio/turn/1?speech=sv-SE", signature)
     signatures.check(request, FormData([]))

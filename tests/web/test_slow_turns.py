@@ -14,7 +14,8 @@ from support.ingress import QUICK, Ingress, redirect_of, said, verbs
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import CallRefused, StoreFull, StoreUnavailable, TurnRejected
-from web.twilio.held_turn import HeldTurn, Seal
+from web.seal import Seal
+from web.twilio.held_turn import HeldTurn, read_held_turn
 from web.twilio.twiml import FILLERS
 
 SHARED = {"seal_key": "what two ingresses have in common"}
@@ -25,7 +26,7 @@ def held_since(ingress: Ingress, seconds: float, *, kind: str = "speech", openin
     turn_id = "start" if kind == "started" else "turn-1"
     turn = Turn(turn_id=turn_id, call_sid=ingress.call_sid, kind=kind, text="my words")
     held = HeldTurn(turn=turn, opening=opening, since=time.time() - seconds)
-    sealed = ingress.app.state.ingress.seal.close(held)
+    sealed = held.sealed(ingress.app.state.ingress.seal)
     return f"/twilio/turn/{0 if kind == 'started' else 1}/wait?attempt=3&held={sealed}"
 
 
@@ -183,10 +184,10 @@ async def test_the_seal_of_another_call_or_turn_is_not_opened(ingress):
 def test_a_seal_with_another_token_is_not_opened():
     turn = Turn(turn_id="turn-1", call_sid="CA1", kind="speech", text="secret words")
     held = HeldTurn(turn=turn, since=time.time())
-    sealed = Seal("one").close(held)
+    sealed = held.sealed(Seal("one"))
     assert "secret" not in sealed
-    assert Seal("one").open(sealed) == held
-    assert Seal("two").open(sealed) is None
+    assert read_held_turn(Seal("one"), sealed) == held
+    assert read_held_turn(Seal("two"), sealed) is None
 
 
 async def test_words_that_cannot_be_opened_yet_are_held_and_not_lost(ingress):
@@ -194,7 +195,7 @@ async def test_words_that_cannot_be_opened_yet_are_held_and_not_lost(ingress):
     await ingress.begin()
     seal, elsewhere = ingress.app.state.ingress.seal, Seal("made at another ingress")
     turn = Turn(turn_id="turn-1", call_sid=ingress.call_sid, kind="speech", text="my words")
-    sealed = elsewhere.close(HeldTurn(turn=turn, since=time.time()))
+    sealed = HeldTurn(turn=turn, since=time.time()).sealed(elsewhere)
     is_away = True
 
     async def learn() -> None:

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from orchestrator.errors import StoreUnavailable
 from web.outbound.order import Errand
+from web.seal import Seal
 from web.twilio import twiml
 from web.twilio.fields import VoiceRequest
-from web.twilio.held_turn import Seal
 
 logger = logging.getLogger(__name__)
 

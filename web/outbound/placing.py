@@ -18,7 +18,7 @@ from web.outbound.beginning import begin
 from web.outbound.line import Placed, ProviderError, ProviderLine
 from web.outbound.order import Errand, Order
 from web.outbound.room import Room
-from web.twilio.held_turn import Seal
+from web.seal import Seal
 
 logger = logging.getLogger(__name__)
 

@@ -127,7 +127,7 @@ def _fill(ingress: Ingress, asked: Asked) -> Response:
     or fails over, may have lost what it took last, and handing a turn over again costs nothing."""
     if _waited(asked) > ingress.reply_seconds:
         return _surrender(ingress, asked, "No worker answered the turn")
-    sealed = ingress.seal.close(asked.held) if asked.held is not None else None
+    sealed = asked.held.sealed(ingress.seal) if asked.held is not None else None
     return _redirect(asked, held=sealed) if sealed else _redirect(asked, since=f"{asked.since:.3f}")
 
 
@@ -137,7 +137,7 @@ def _hold(ingress: Ingress, asked: Asked, error: StoreUnavailable, *, limit: flo
         return _surrender(ingress, asked, str(error))
     if asked.held is None:
         return _redirect(asked, since=f"{asked.since:.3f}")
-    sealed = ingress.seal.close(asked.held)
+    sealed = asked.held.sealed(ingress.seal)
     return _ask_again(asked) if sealed is None else _redirect(asked, held=sealed)
 
 

@@ -23,7 +23,7 @@ HEADER = "x-twilio-signature"
 _PORTS = {"wss": 443, "ws": 80}
 
 
-class Signatures:
+class TwilioSignatures:
     """Checks the signature of every webhook.
 
     Without `TWILIO_AUTH_TOKEN` nothing can be checked: development then takes webhooks from this machine

@@ -10,7 +10,7 @@ from web.ingress import Ingress
 from web.twilio.answer import answer, hold_sealed
 from web.twilio.asked import Asked
 from web.twilio.fields import VoiceRequest
-from web.twilio.held_turn import HeldTurn
+from web.twilio.held_turn import HeldTurn, read_held_turn
 from web.twilio.language import Languages
 from web.twilio.turn_ids import turn_id_of
 
@@ -45,7 +45,7 @@ async def wait(ingress: Ingress, request: VoiceRequest) -> Response:
 
 def _held(ingress: Ingress, request: VoiceRequest, turn_id: str) -> HeldTurn | None:
     sealed = request.query.get("held")
-    held = ingress.seal.open(sealed) if sealed else None
+    held = read_held_turn(ingress.seal, sealed) if sealed else None
     if held is None or (held.turn.call_sid, held.turn.turn_id) != (request.call_sid, turn_id):
         return None
     return held

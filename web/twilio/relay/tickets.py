@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from orchestrator.errors import StoreUnavailable
 from orchestrator.relay_documents.store import Document
 from web.ingress import Ingress
+from web.seal import Seal
 from web.twilio.fields import VoiceRequest
-from web.twilio.held_turn import Seal
 
 TICKET = "ticket"
 """The `<Parameter>`, and the part of the action's query, that carries it."""
