@@ -16,7 +16,6 @@ from web.rate_limit import RateLimit
 from web.seal import Seal
 from web.session_registry import SessionRegistry
 from web.shared_seal import SharedSeal
-from web.twilio.held_turn import Seal
 
 if TYPE_CHECKING:
     from orchestrator.runtime import Runtime  # brings redis and arq along

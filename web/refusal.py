@@ -11,9 +11,9 @@ from orchestrator.logs import WITHOUT_WORDS
 from web.api.routes import PREFIX as API
 from web.providers.routes import PREFIXES
 from web.twilio import twiml
-from web.twilio.answer import TwimlResponse
 from web.twilio.language import Languages
 from web.twilio.routes import PREFIX as TWILIO
+from web.twilio.twiml_response import TwimlResponse
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def _last_resort(path: str) -> Response:
     ):  # a status is no part of the conversation, and worth another try
         return PlainTextResponse("Something went wrong here. Send it again.\n", 503)
     if path.startswith(PROVIDERS):
-        return TwimlResponse(twiml.surrender(None, Languages()))
+        return TwimlResponse(twiml.apology(None, Languages()))
     return JSONResponse({"error": "Something went wrong here; the log says what."}, 500)
 
 

@@ -13,7 +13,7 @@ from orchestrator import clock
 from orchestrator.conversation.actions import HangUp, SendDigits, SetLanguage, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
-from web.twilio import standing
+from web.twilio import known_call
 from web.twilio.twiml import BACK
 
 FALLBACK = {"ErrorCode": "11200", "ErrorUrl": "https://example.com/twilio/turn/2"}
@@ -285,7 +285,7 @@ async def test_the_replies_of_a_call_that_is_over_are_told_to_no_latecomer(start
         copy = await ingress.twiml("/twilio/turn/1", SpeechResult="my secret")
         assert said(copy) == "You said my secret.", "it was on its way"
         now = clock.now()
-        monkeypatch.setattr(clock, "now", lambda: now + standing.REPEATED_AFTER_END_SECONDS + 1)
+        monkeypatch.setattr(clock, "now", lambda: now + known_call.REPEATED_AFTER_END_SECONDS + 1)
         for path, fields in [
             ("/twilio/voice", {"CallStatus": "ringing"}),
             ("/twilio/voice", FALLBACK),
@@ -299,7 +299,7 @@ async def test_the_replies_of_a_call_that_is_over_are_told_to_no_latecomer(start
 async def test_a_reply_is_not_given_again_long_after(ingress, monkeypatch):
     await talked(ingress, "my secret")
     now = clock.now()
-    monkeypatch.setattr(clock, "now", lambda: now + standing.REPEATED_FOR_SECONDS + 1)
+    monkeypatch.setattr(clock, "now", lambda: now + known_call.REPEATED_FOR_SECONDS + 1)
     for path, fields in [("/twilio/turn/1", {"SpeechResult": "my secret"}), ("/twilio/voice", FALLBACK)]:
         document = await ingress.twiml(path, **fields)
         assert said(document) == BACK, "it says nothing of the conversation, and goes on"

@@ -10,7 +10,7 @@ from web.providers.signalwire import SIGNALWIRE
 from web.providers.telnyx import TELNYX
 from web.providers.webhook import heard, socket
 from web.twilio.relay.ended import ended, leaving
-from web.twilio.status import status, unless_over
+from web.twilio.status import status, unless_ended
 from web.twilio.turn import turn
 from web.twilio.voice import voice
 from web.twilio.wait import wait
@@ -19,10 +19,10 @@ DIALECTS = (TELNYX, SIGNALWIRE)
 PREFIXES = tuple(dialect.prefix for dialect in DIALECTS)
 
 _WEBHOOKS = {
-    "voice": unless_over(voice),
-    "turn/{n}": unless_over(turn),
-    "turn/{n}/wait": unless_over(wait),
-    "relay/ended": leaving(unless_over(ended)),
+    "voice": unless_ended(voice),
+    "turn/{n}": unless_ended(turn),
+    "turn/{n}/wait": unless_ended(wait),
+    "relay/ended": leaving(unless_ended(ended)),
     "status": status,
 }
 

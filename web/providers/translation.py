@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 from orchestrator.settings import Settings
 from web.providers.dialect import Dialect
-from web.twilio.addresses import OURS, document_of, with_addresses
 from web.twilio.relay.tickets import TICKET
+from web.twilio.twiml_urls import OURS, rewrite_urls, xml_of
 
 RELAY = OURS + "relay"
 
@@ -23,8 +23,8 @@ def translated(xml: str, dialect: Dialect, settings: Settings, *, base_url: str)
     for element in root.iter():
         dialect.adapt(element)
     base = base_url if dialect.wants_absolute_urls else settings.base_path
-    with_addresses(root, partial(_moved, dialect=dialect, base=base, ticket=ticket))
-    return document_of(root)
+    rewrite_urls(root, partial(_moved, dialect=dialect, base=base, ticket=ticket))
+    return xml_of(root)
 
 
 def _moved(address: str, dialect: Dialect, base: str, ticket: str) -> str:

@@ -16,11 +16,11 @@ from web.ingress import Ingress, ingress_of
 from web.providers.dialect import Dialect, Genuine
 from web.providers.translation import translated
 from web.refused_webhooks import RefusedWebhooks
-from web.twilio.answer import TwimlResponse
 from web.twilio.caller_id import with_caller_id
 from web.twilio.fields import FORM_TYPE, VoiceRequest, form_of
 from web.twilio.relay.admission import opens
 from web.twilio.relay.socket import hold
+from web.twilio.twiml_response import TwimlResponse
 from web.twilio.webhook import Webhook
 
 

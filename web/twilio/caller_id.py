@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from orchestrator.destinations import number
 from orchestrator.settings import Settings
-from web.twilio.answer import TwimlResponse
 from web.twilio.fields import VoiceRequest
+from web.twilio.twiml_response import TwimlResponse
+from web.twilio.twiml_urls import xml_of
 
 logger = logging.getLogger(__name__)
 
@@ -47,4 +48,4 @@ def with_caller_id(response: Response, request: VoiceRequest, settings: Settings
         return response
     for dial in dials:
         dial.set("callerId", shown)
-    return TwimlResponse('<?xml version="1.0" encoding="UTF-8"?>' + ElementTree.tostring(root, encoding="unicode"))
+    return TwimlResponse(xml_of(root))

@@ -4,7 +4,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from web.twilio.relay.ended import ended, leaving
 from web.twilio.relay.socket import relay
-from web.twilio.status import status, unless_over
+from web.twilio.status import status, unless_ended
 from web.twilio.turn import turn
 from web.twilio.voice import voice
 from web.twilio.wait import wait
@@ -13,10 +13,10 @@ from web.twilio.webhook import signed
 PREFIX = "/twilio/"
 
 routes = [
-    Route("/twilio/voice", signed(unless_over(voice)), methods=["POST"]),
-    Route("/twilio/turn/{n}", signed(unless_over(turn)), methods=["POST"]),
-    Route("/twilio/turn/{n}/wait", signed(unless_over(wait)), methods=["POST"]),
+    Route("/twilio/voice", signed(unless_ended(voice)), methods=["POST"]),
+    Route("/twilio/turn/{n}", signed(unless_ended(turn)), methods=["POST"]),
+    Route("/twilio/turn/{n}/wait", signed(unless_ended(wait)), methods=["POST"]),
     WebSocketRoute("/twilio/relay", relay),
-    Route("/twilio/relay/ended", signed(leaving(unless_over(ended))), methods=["POST"]),
+    Route("/twilio/relay/ended", signed(leaving(unless_ended(ended))), methods=["POST"]),
     Route("/twilio/status", signed(status), methods=["POST"]),
 ]

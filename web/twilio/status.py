@@ -14,9 +14,9 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.errors import CallEnded, StoreUnavailable, TurnRejected, UnknownCall
 from web.ingress import Ingress
 from web.twilio import twiml
-from web.twilio.answer import TwimlResponse
 from web.twilio.fields import VoiceRequest
 from web.twilio.turn_ids import turn_id_of
+from web.twilio.twiml_response import TwimlResponse
 from web.twilio.webhook import Webhook
 
 logger = logging.getLogger(__name__)
@@ -34,20 +34,20 @@ async def status(ingress: Ingress, request: VoiceRequest) -> Response:
     return Response(status_code=204)
 
 
-def unless_over(webhook: Webhook) -> Webhook:
+def unless_ended(webhook: Webhook) -> Webhook:
     """`webhook`, for calls that go on. One with a terminal status ends the call, if it is known, and begins none."""
 
     async def for_live_calls(ingress: Ingress, request: VoiceRequest) -> Response:
         if request.call_status not in TERMINAL:
             return await webhook(ingress, request)
-        await _keep_last_words(ingress, request)
+        await _store_last_words(ingress, request)
         await end_call(ingress, request.call_sid, request.call_status, _opening_of(request))
-        return TwimlResponse(twiml.nothing())
+        return TwimlResponse(twiml.empty())
 
     return for_live_calls
 
 
-async def _keep_last_words(ingress: Ingress, request: VoiceRequest) -> None:
+async def _store_last_words(ingress: Ingress, request: VoiceRequest) -> None:
     """What was said before the caller hung up stands in the record, though nobody hears an answer."""
     number = request.numbered
     if not number or request.kind == "silence":

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from orchestrator import clock
 from web.ingress import Ingress
 from web.twilio.answer import answer
-from web.twilio.asked import Asked
+from web.twilio.awaited_turn import AwaitedTurn
 from web.twilio.fields import VoiceRequest
 from web.twilio.held_turn import HeldTurn
 from web.twilio.language import Languages
@@ -18,5 +18,5 @@ async def turn(ingress: Ingress, request: VoiceRequest) -> Response:
     turn_id = turn_id_of(number)
     since = clock.now()
     held = HeldTurn(turn=request.turn(turn_id), since=since)
-    asked = Asked(request.call_sid, turn_id, number, Languages.of(request.query), held, since)
-    return await answer(ingress, request, asked, within=ingress.timeouts.filler_after)
+    awaited = AwaitedTurn(request.call_sid, turn_id, number, Languages.of(request.query), held, since)
+    return await answer(ingress, request, awaited, within=ingress.timeouts.filler_after)

@@ -57,7 +57,7 @@ def reply(result: TurnResult, *, next_turn: int, languages: Languages) -> str:
     xml = _document(result, next_turn, languages)
     if len(xml.encode()) <= MAX_TWIML_BYTES:
         return xml
-    _log_cut(result, "actions")
+    _log_truncated(result, "actions")
     bare = result.model_copy(update={"reply": result.reply.model_copy(update={"actions": []})})
     return _document(bare, next_turn, languages)
 
@@ -70,7 +70,7 @@ def farewell(text: str, languages: Languages) -> str:
     return _xml(response)
 
 
-def surrender(transfer_to: str | None, languages: Languages) -> str:
+def apology(transfer_to: str | None, languages: Languages) -> str:
     """Apologise, then connect the caller with a person if there is one to connect with."""
     response = VoiceResponse()
     _say(response, APOLOGY, languages)
@@ -87,7 +87,7 @@ def hang_up() -> str:
     return _xml(response)
 
 
-def nothing() -> str:
+def empty() -> str:
     """The call is over: there is nothing to do."""
     return _xml(VoiceResponse())
 
@@ -161,7 +161,7 @@ def _script(result: TurnResult, text: str, languages: Languages) -> tuple[list[_
             case str():
                 said, was_cut = pieces(part)
                 if was_cut:
-                    _log_cut(result, "text")
+                    _log_truncated(result, "text")
                 spoken = languages.changed_by(SetLanguage(speech=speech.language))
                 steps += [
                     _Step(partial(_say, text=piece, languages=spoken), not speech.interruptible) for piece in said
@@ -173,7 +173,7 @@ def _script(result: TurnResult, text: str, languages: Languages) -> tuple[list[_
             case Play():
                 steps.append(_Step(partial(_play, action=part), not part.interruptible))
             case SendDigits():
-                steps.append(_Step(partial(_press, digits=part.digits), is_outside=True))
+                steps.append(_Step(partial(_send_digits, digits=part.digits), is_outside=True))
     return steps, languages
 
 
@@ -193,7 +193,7 @@ def _play(verb: TwiML, action: Play) -> None:
     verb.play(printable(action.url), loop=min(action.loop, MAX_PLAYS) if action.loop != 1 else None)
 
 
-def _press(verb: TwiML, digits: str) -> None:
+def _send_digits(verb: TwiML, digits: str) -> None:
     verb.play(digits=digits)
 
 
@@ -246,7 +246,7 @@ def _say(verb: TwiML, text: str, languages: Languages) -> None:
     verb.say(text, language=languages.speech)
 
 
-def _log_cut(result: TurnResult, what: str) -> None:
+def _log_truncated(result: TurnResult, what: str) -> None:
     logger.warning(
         "The %s of a reply went beyond what the provider takes and was cut",
         what,

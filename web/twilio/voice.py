@@ -12,16 +12,17 @@ from web.outbound.answering import errand_of, unanswered
 from web.outbound.beginning import begin, note_answer
 from web.store_call import store_call
 from web.twilio import twiml
-from web.twilio.answer import TwimlResponse, answer, deliver
-from web.twilio.asked import Asked
+from web.twilio.answer import answer, deliver
+from web.twilio.awaited_turn import AwaitedTurn
+from web.twilio.continuation import Document, call_to_continue, step_from_state
 from web.twilio.fields import VoiceRequest
-from web.twilio.going_on import Document, come_back, step_on
 from web.twilio.held_turn import HeldTurn
+from web.twilio.known_call import READ_SECONDS, KnownCall
 from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
 from web.twilio.relay.tickets import next_ticket
-from web.twilio.standing import READ_SECONDS, Standing
 from web.twilio.turn_ids import START
+from web.twilio.twiml_response import TwimlResponse
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     errand = await errand_of(request, ingress.seal)
     if errand is not None and errand.is_in_vain(request.answered_by):
         return TwimlResponse(unanswered(request))
-    known = await come_back(ingress, request)
+    known = await call_to_continue(ingress, request)
     if known is not None:
         return await _go_on(ingress, request, known, since)
     channel = ingress.settings.voice_channel
@@ -57,8 +58,8 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
         base_url = ingress.settings.public_base_url or request.host_url
         return TwimlResponse(connect(base_url, ticket=await next_ticket(ingress, request), now=since))
     held = HeldTurn(turn=request.started(START), opening=opening, since=since)
-    asked = Asked(request.call_sid, START, 0, Languages.of(request.query), held, since)
-    return await answer(ingress, request, asked, within=ingress.timeouts.filler_after)
+    awaited = AwaitedTurn(request.call_sid, START, 0, Languages.of(request.query), held, since)
+    return await answer(ingress, request, awaited, within=ingress.timeouts.filler_after)
 
 
 async def _is_erased(ingress: Ingress, request: VoiceRequest) -> bool:
@@ -68,16 +69,16 @@ async def _is_erased(ingress: Ingress, request: VoiceRequest) -> bool:
     return False
 
 
-async def _go_on(ingress: Ingress, request: VoiceRequest, known: Standing, since: float) -> Response:
+async def _go_on(ingress: Ingress, request: VoiceRequest, known: KnownCall, since: float) -> Response:
     languages = Languages.of(request.query)
     if ingress.settings.voice_channel == "relay":
         if known.state.ended is not None:
             return TwimlResponse(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
-        returned = known.left_for_a_person and not request.error_code
+        returned = known.was_transferred and not request.error_code
         base_url = ingress.settings.public_base_url or request.host_url
         ticket = await next_ticket(ingress, request)
         return TwimlResponse(connect(base_url, ticket=ticket, now=since, returned=returned))
-    step = step_on(request, known, languages)
+    step = step_from_state(request, known, languages)
     if isinstance(step, Document):
         return deliver(ingress, request.call_sid, step)
     return await answer(ingress, request, step, within=ingress.timeouts.filler_after)

@@ -8,7 +8,7 @@ from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
 from web.twilio.answer import answer, hold_sealed
-from web.twilio.asked import Asked
+from web.twilio.awaited_turn import AwaitedTurn
 from web.twilio.fields import VoiceRequest
 from web.twilio.held_turn import HeldTurn, read_held_turn
 from web.twilio.language import Languages
@@ -29,9 +29,11 @@ async def wait(ingress: Ingress, request: VoiceRequest) -> Response:
         held = _held(ingress, request, turn_id) if sealed and await ingress.seal.knows(sealed) else None
     except StoreUnavailable as error:  # it is another ingress's seal, perhaps, and nobody can ask for the key
         since = _since(request.query.get("since", ""))
-        asked = Asked(request.call_sid, turn_id, number, Languages.of(request.query), None, since, _attempt_of(request))
-        return hold_sealed(ingress, asked, sealed, error)
-    asked = Asked(
+        awaited = AwaitedTurn(
+            request.call_sid, turn_id, number, Languages.of(request.query), None, since, _attempt_of(request)
+        )
+        return hold_sealed(ingress, awaited, sealed, error)
+    awaited = AwaitedTurn(
         call_sid=request.call_sid,
         turn_id=turn_id,
         number=number,
@@ -40,7 +42,7 @@ async def wait(ingress: Ingress, request: VoiceRequest) -> Response:
         since=held.since if held else _since(request.query.get("since", "")),
         attempt=_attempt_of(request),
     )
-    return await answer(ingress, request, asked, within=ingress.timeouts.wait)
+    return await answer(ingress, request, awaited, within=ingress.timeouts.wait)
 
 
 def _held(ingress: Ingress, request: VoiceRequest, turn_id: str) -> HeldTurn | None:

@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from web.ingress import Ingress, ingress_of
-from web.twilio.addresses import under_path
-from web.twilio.answer import TwimlResponse
 from web.twilio.caller_id import with_caller_id
 from web.twilio.fields import VoiceRequest, read_form
+from web.twilio.twiml_response import TwimlResponse
+from web.twilio.twiml_urls import with_base_path
 
 Webhook = Callable[[Ingress, VoiceRequest], Awaitable[Response]]
 
@@ -26,6 +26,6 @@ def signed(webhook: Webhook) -> Callable[[Request], Awaitable[Response]]:
         base_path = ingress.settings.base_path
         if not base_path or not isinstance(response, TwimlResponse):
             return response
-        return TwimlResponse(under_path(bytes(response.body).decode(), base_path))
+        return TwimlResponse(with_base_path(bytes(response.body).decode(), base_path))
 
     return endpoint

@@ -16,7 +16,6 @@ from websockets.asyncio.client import connect
 from orchestrator.relay_documents.store import TICKET_SECONDS, Document
 from web import session_registry
 from web.seal import Seal
-from web.twilio.held_turn import Seal
 from web.twilio.relay.tickets import Ticket
 
 RELAY = {"voice_channel": "relay"}

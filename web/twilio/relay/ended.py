@@ -13,7 +13,6 @@ from starlette.responses import Response
 from orchestrator import clock
 from web.ingress import Ingress
 from web.twilio import twiml
-from web.twilio.answer import TwimlResponse
 from web.twilio.fields import VoiceRequest
 from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
@@ -21,6 +20,7 @@ from web.twilio.relay.connection_history import read_history
 from web.twilio.relay.resumption import HISTORY_PARAMETER
 from web.twilio.relay.tickets import next_ticket, note_over
 from web.twilio.status import end_call
+from web.twilio.twiml_response import TwimlResponse
 from web.twilio.webhook import Webhook
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ async def ended(ingress: Ingress, request: VoiceRequest) -> Response:
     status = request.session_status
     if status == "completed":
         await end_call(ingress, request.call_sid, "completed")
-        return TwimlResponse(twiml.nothing())
+        return TwimlResponse(twiml.empty())
     if status == "ended":
         return TwimlResponse(_after_end(request))
     return TwimlResponse(await _again(ingress, request))
@@ -80,7 +80,7 @@ async def _again(ingress: Ingress, request: VoiceRequest) -> str:
     logger.warning("A relay socket was lost; the call is connected again", extra=extra)
     if now - failing > ingress.timeouts.hold:
         logger.error("Relay sockets fail again and again", extra={**extra, "action": "call.hold_timed_out"})
-        return twiml.surrender(ingress.settings.transfer_to, Languages())
+        return twiml.apology(ingress.settings.transfer_to, Languages())
     base_url = ingress.settings.public_base_url or request.host_url
     in_a_moment = now - failing > HASTE_SECONDS and is_early
     return connect(

@@ -9,7 +9,7 @@ OURS = "/twilio/"
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 
 
-def with_addresses(root: Element, written: Callable[[str], str]) -> None:
+def rewrite_urls(root: Element, written: Callable[[str], str]) -> None:
     """Write every address in the document as `written` does."""
     for element in root.iter():
         for name in ATTRIBUTES:
@@ -19,15 +19,15 @@ def with_addresses(root: Element, written: Callable[[str], str]) -> None:
             element.text = written(element.text)
 
 
-def document_of(root: Element) -> str:
+def xml_of(root: Element) -> str:
     """The document as text."""
     return _DECLARATION + ElementTree.tostring(root, encoding="unicode")
 
 
-def under_path(xml: str, base_path: str) -> str:
+def with_base_path(xml: str, base_path: str) -> str:
     """Our own document, with `base_path` before every path that leads back here."""
     if not base_path:
         return xml
     root = ElementTree.fromstring(xml)
-    with_addresses(root, lambda address: base_path + address if address.startswith(OURS) else address)
-    return document_of(root)
+    rewrite_urls(root, lambda address: base_path + address if address.startswith(OURS) else address)
+    return xml_of(root)

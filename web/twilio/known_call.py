@@ -8,7 +8,7 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from web.ingress import Ingress
 from web.store_call import store_call
-from web.twilio.asked import Asked
+from web.twilio.awaited_turn import AwaitedTurn
 from web.twilio.language import Languages
 from web.twilio.turn_ids import START, number_of
 
@@ -21,32 +21,32 @@ REPEATED_AFTER_END_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
-class Standing:
+class KnownCall:
     """The state of a call, and the ids of the turns that have no reply yet, in order."""
 
     state: ConversationState
     waiting: tuple[str, ...]
 
     @classmethod
-    async def read(cls, ingress: Ingress, call_sid: str) -> "Standing | None":
+    async def read(cls, ingress: Ingress, call_sid: str) -> "KnownCall | None":
         """How the call stands; None when nobody knows it. Raises `StoreUnavailable` and `UnreadableState`."""
         return await store_call(cls._read(ingress, call_sid), READ_SECONDS)
 
     @classmethod
-    async def _read(cls, ingress: Ingress, call_sid: str) -> "Standing | None":
+    async def _read(cls, ingress: Ingress, call_sid: str) -> "KnownCall | None":
         # In this order: a turn that is answered in between is in both, and not in neither.
         waiting = await ingress.runtime.dispatcher.waiting(call_sid)
         state = await ingress.runtime.states.get_state(call_sid)
         return None if state is None else cls(state, tuple(waiting))
 
     @property
-    def has_gone_on(self) -> bool:
+    def has_progressed(self) -> bool:
         """Whether there was more than the beginning of the call."""
         turn_ids = [*(record.turn_id for record in self.state.turns), *self.waiting]
         return any(turn_id != START for turn_id in turn_ids)
 
     @property
-    def running(self) -> str | None:
+    def running_turn_id(self) -> str | None:
         """The turn that a caller over webhooks waits for."""
         return next((turn_id for turn_id in reversed(self.waiting) if number_of(turn_id) is not None), None)
 
@@ -64,15 +64,15 @@ class Standing:
         return end is not None and clock.now() - end.at.timestamp() > REPEATED_AFTER_END_SECONDS
 
     @property
-    def last_said(self) -> TurnRecord | None:
+    def last_reply(self) -> TurnRecord | None:
         """The last turn that was answered by something to hear or to do."""
         answered = (r for r in reversed(self.state.turns) if r.outcome != "dropped" and r.kind != "ended")
         return next((r for r in answered if r.reply.text or r.reply.actions), None)
 
     @property
-    def left_for_a_person(self) -> bool:
+    def was_transferred(self) -> bool:
         """Whether the caller was connected with a person last."""
-        record = self.last_said
+        record = self.last_reply
         return record is not None and any(isinstance(action, Transfer) for action in record.reply.actions)
 
     def languages_before(self, record: TurnRecord | None, languages: Languages) -> Languages:
@@ -85,14 +85,14 @@ class Standing:
                     languages = languages.changed_by(action)
         return languages
 
-    def repeats(self, asked: Asked) -> bool:
+    def may_repeat(self, awaited: AwaitedTurn) -> bool:
         """Whether what is asked for is what was asked before, and its reply may be given again."""
         if self.is_long_over:
             return False
-        record = self.state.record_of(asked.turn_id)
+        record = self.state.record_of(awaited.turn_id)
         if record is None:
             return True
-        turn = asked.held.turn if asked.held is not None else None
+        turn = awaited.held.turn if awaited.held is not None else None
         if turn is not None and not is_same(turn, record):
             return False
         return (turn is not None and turn.received_at == record.received_at) or is_fresh(record)

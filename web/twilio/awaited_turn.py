@@ -1,13 +1,14 @@
-"""`Asked`: which turn's answer a webhook asks for."""
+"""`AwaitedTurn`: which turn's answer a webhook asks for."""
 
 from dataclasses import dataclass
 
+from orchestrator import clock
 from web.twilio.held_turn import HeldTurn
 from web.twilio.language import Languages
 
 
 @dataclass(frozen=True)
-class Asked:
+class AwaitedTurn:
     """The provider asks for the answer to the turn `number` of a call.
 
     `held` is the turn, unless the store has it already; `since` (Unix seconds) is when the caller began to
@@ -21,6 +22,11 @@ class Asked:
     held: HeldTurn | None
     since: float
     attempt: int = 0
+
+    @property
+    def seconds_waited(self) -> float:
+        """For how long the caller has waited."""
+        return clock.now() - self.since
 
     @property
     def begins_call(self) -> bool:

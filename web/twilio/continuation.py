@@ -1,0 +1,131 @@
+"""How a call goes on that was here before: a retry, words that meet a used number, a call that comes back.
+
+A provider asks the fallback URL, which usually is `/voice`, when it got no answer to an earlier webhook, and tells
+the `ErrorCode`; a REST redirect, or a flow that gives the call back, asks `/voice` as well. None of them is a
+call's beginning.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+
+from orchestrator import clock
+from orchestrator.conversation.actions import HangUp, SendDigits, Transfer
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.errors import StoreUnavailable, UnreadableState
+from web.ingress import Ingress
+from web.twilio import twiml
+from web.twilio.awaited_turn import AwaitedTurn
+from web.twilio.fields import VoiceRequest
+from web.twilio.held_turn import HeldTurn
+from web.twilio.known_call import KnownCall, is_fresh, is_same
+from web.twilio.language import Languages
+from web.twilio.turn_ids import number_of, turn_id_of
+
+logger = logging.getLogger(__name__)
+
+_CARRIED_OUT = (HangUp, Transfer, SendDigits)
+
+
+@dataclass(frozen=True)
+class Document:
+    """TwiML, and the `result` that it gives. It is `due` to somebody who has waited for it since `since`."""
+
+    xml: str
+    result: TurnResult | None = None
+    since: float | None = None
+    due: bool = False
+
+
+Step = AwaitedTurn | Document
+"""What to wait for, or what to answer."""
+
+
+async def call_to_continue(ingress: Ingress, request: VoiceRequest) -> KnownCall | None:
+    """How the call of a first webhook stands that has gone on already; None for one that begins, or is retried.
+
+    A call that rings has heard nothing yet. While the store is away, the call is held as one that begins.
+    """
+    if request.call_status == "ringing" and not request.error_code:
+        return None
+    try:
+        known = await KnownCall.read(ingress, request.call_sid)
+    except (StoreUnavailable, UnreadableState):
+        return None
+    if known is None or not (known.has_progressed or known.state.ended):
+        return None
+    extra = {"action": "call.returned", "call_sid": request.call_sid, "error": request.error_code}
+    logger.info("A call comes back and goes on", extra=extra)
+    return known
+
+
+async def step_after_recorded(
+    ingress: Ingress, request: VoiceRequest, awaited: AwaitedTurn, recorded: TurnResult
+) -> Step:
+    """What to do about a turn that was answered before: its reply again, if it is a retry of it.
+
+    New words at a used number are a turn of their own. Raises `StoreUnavailable`.
+    """
+    try:
+        known = await KnownCall.read(ingress, awaited.call_sid)
+    except UnreadableState:
+        return _again(awaited, recorded, due=bool(awaited.attempt))
+    if known is None:  # it has expired, but for the results of its turns
+        return Document(twiml.farewell(twiml.GOODBYE, awaited.languages))
+    if known.may_repeat(awaited):
+        return _again(awaited, recorded, due=_is_awaited(awaited, known))
+    turn = awaited.held.turn if awaited.held is not None else None
+    record = known.state.record_of(awaited.turn_id)
+    if turn is None or not turn.has_words or record is None or is_same(turn, record) or known.state.ended:
+        return step_from_state(request, known, awaited.languages)
+    if (running := known.running_turn_id) is not None:  # most likely another copy of these words
+        return _wait_for(running, request, awaited.languages)
+    number = known.next_number
+    last = known.state.record_of(turn_id_of(number - 1))
+    if last is not None and number - 1 != awaited.number and is_same(turn, last):
+        number -= 1  # these words have come here before
+    logger.warning(
+        "New words came under the number of an answered turn; they are taken as the next one",
+        extra={"action": "turn.renumbered", "call_sid": awaited.call_sid, "turn_id": turn_id_of(number)},
+    )
+    moved = turn.model_copy(update={"turn_id": turn_id_of(number)})
+    return replace(awaited, turn_id=moved.turn_id, number=number, held=HeldTurn(turn=moved, since=awaited.since))
+
+
+def step_from_state(request: VoiceRequest, known: KnownCall, languages: Languages) -> Step:
+    """Go on from the state, at the next unused number.
+
+    With an `ErrorCode` the last reply may not have been heard, and is given whole; else only what can be said twice.
+    """
+    if known.state.ended is not None:
+        return Document(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
+    if (running := known.running_turn_id) is not None:
+        return _wait_for(running, request, known.languages_before(None, languages))
+    record, number = known.last_reply, known.next_number
+    was_lost = bool(request.error_code)
+    if record is None or not is_fresh(record) or (known.was_transferred and not was_lost):
+        languages = known.languages_before(None, languages)
+        return Document(twiml.ask(twiml.BACK, next_turn=number, languages=languages))
+    result = record.result(request.call_sid)
+    if not was_lost:
+        actions = [action for action in result.reply.actions if not isinstance(action, _CARRIED_OUT)]
+        result = result.model_copy(update={"reply": result.reply.model_copy(update={"actions": actions})})
+    return Document(twiml.reply(result, next_turn=number, languages=known.languages_before(record, languages)), result)
+
+
+def _again(awaited: AwaitedTurn, recorded: TurnResult, *, due: bool) -> Document:
+    xml = twiml.reply(recorded, next_turn=awaited.number + 1, languages=awaited.languages)
+    return Document(xml, recorded, awaited.since, due)
+
+
+def _is_awaited(awaited: AwaitedTurn, known: KnownCall) -> bool:
+    """Whether this is who was held until the reply came, and not a retry."""
+    if not awaited.attempt:
+        return False
+    record = known.state.record_of(awaited.turn_id)
+    return record is None or awaited.held is None or awaited.held.turn.received_at == record.received_at
+
+
+def _wait_for(turn_id: str, request: VoiceRequest, languages: Languages) -> AwaitedTurn:
+    number = number_of(turn_id)
+    assert number is not None
+    return AwaitedTurn(request.call_sid, turn_id, number, languages, held=None, since=clock.now())
