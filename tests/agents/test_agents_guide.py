@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.agents.host import AgentHost
-from orchestrator.agents.llm.toolbox import Toolbox
 from orchestrator.agents.llm.tools import found_tools
+from orchestrator.agents.llm.toolset import Toolset
 from orchestrator.agents.loader import load_agent
 from orchestrator.conversation.actions import ACTION_TYPES, Gather, HangUp, Play
 from orchestrator.conversation.state import ConversationState, TurnRecord
@@ -61,7 +61,7 @@ async def test_the_example_of_tools_orders_once_for_a_key(written: Path) -> None
     first, again = [await order("Funghi", 2, idempotency_key="key") for _ in range(2)]
     assert first is again
     assert sing() == Play("https://example.com/song.mp3")
-    assert [tool.name for tool in Toolbox([order, sing]).definitions] == ["order", "sing"]
+    assert [tool.name for tool in Toolset([order, sing]).definitions] == ["order", "sing"]
 
 
 def fields_in(heading: str, ending: str) -> set[str]:

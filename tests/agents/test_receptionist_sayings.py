@@ -10,8 +10,8 @@ from orchestrator.agents.appointments.office_clock import office_clock
 from orchestrator.agents.loader import configured_agent
 from orchestrator.agents.receptionist.dates import WEEKDAYS
 from orchestrator.agents.receptionist.emergencies import is_emergency
+from orchestrator.agents.receptionist.intents import number_in, plain
 from orchestrator.agents.receptionist.names import name_in
-from orchestrator.agents.receptionist.understanding import number_in, plain
 from orchestrator.agents.receptionist.wishes import wish_in
 from orchestrator.conversation.actions import Transfer
 from orchestrator.settings import Settings

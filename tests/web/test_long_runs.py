@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pytest
 
+from orchestrator.agents.receptionist.booking_form import BookingForm
 from orchestrator.agents.receptionist.dialogue import Dialogue
-from orchestrator.agents.receptionist.hearing import hear
-from orchestrator.agents.receptionist.notes import Notes
+from orchestrator.agents.receptionist.routing import route_input
 from orchestrator.logs import redact
 from orchestrator.provider_simulator.playback import PlaybackSpeed
 from web.twilio.relay.playout_clock import text_to_repeat
@@ -28,7 +28,7 @@ def half_heard(text: str) -> object:
 
 
 def heard_by_the_receptionist(text: str) -> object:
-    return hear(Dialogue(Notes(), "open", datetime(2026, 11, 23)), text)
+    return route_input(Dialogue(BookingForm(), "open", datetime(2026, 11, 23)), text)
 
 
 READERS = (whole, half_heard, redact, heard_by_the_receptionist, PlaybackSpeed(characters_per_second=15).pieces)

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from orchestrator.agents.appointments import calendar
 from orchestrator.agents.appointments.wish import Wish
+from orchestrator.agents.receptionist import intents as intents
 from orchestrator.agents.receptionist import phrases
-from orchestrator.agents.receptionist import understanding as understood
 from orchestrator.agents.receptionist.dialogue import Dialogue
-from orchestrator.agents.receptionist.learning import Heard, mentioned
 from orchestrator.agents.receptionist.mentions import LAST, Mention
+from orchestrator.agents.receptionist.slot_filling import CallerInput, mentioned
 from orchestrator.agents.receptionist.wishes import wish_of
 
 _EARLIER = re.compile(r"\b(earlier|sooner|before)\b")
@@ -23,49 +23,49 @@ _REFUSAL = re.compile(
 _OPTION = re.compile(r"\b(one|option|choice|number|offer|slot|appointment|time)\b")
 
 
-def in_appointment(dialogue: Dialogue, heard: Heard) -> None:
+def in_appointment(dialogue: Dialogue, caller: CallerInput) -> None:
     """The answer to "Which suits you?"."""
-    today, offered, avoided = dialogue.now.date(), dialogue.notes.offered, dialogue.notes.avoided
-    if heard.keys:
-        _take_offer(dialogue, int(heard.keys) - 1 if heard.keys in ("1", "2", "3") else len(offered))
-    elif understood.asks_what_was(heard.said) and not wish_of(mentioned(dialogue, heard)):
+    today, offered, avoided = dialogue.now.date(), dialogue.form.offered, dialogue.form.avoided
+    if caller.keys:
+        _take_offer(dialogue, int(caller.keys) - 1 if caller.keys in ("1", "2", "3") else len(offered))
+    elif intents.asks_what_was(caller.said) and not wish_of(mentioned(dialogue, caller)):
         dialogue.is_repeating = True
         dialogue.ask_again(phrases.REPEATING)
-    elif take_time(dialogue, heard, agrees=False):
+    elif take_time(dialogue, caller, agrees=False):
         pass
-    elif understood.means_any(heard.said) and offered:
+    elif intents.means_any(caller.said) and offered:
         dialogue.take("appointment", offered[0])
-    elif _EARLIER.search(heard.said):
+    elif _EARLIER.search(caller.said):
         earlier = calendar.before(offered, today, avoided)
         others = earlier or offered or calendar.first_offers(today, avoided=avoided)
         dialogue.offer(others, *[phrases.NONE_EARLIER][: not earlier])
-    elif _LATER.search(heard.said) or _REFUSAL.search(heard.said) or understood.is_no(heard.said):
+    elif _LATER.search(caller.said) or _REFUSAL.search(caller.said) or intents.is_no(caller.said):
         dialogue.offer(calendar.after(offered, today, avoided))
-    elif understood.is_yes(heard.said) and len(offered) == 1:
+    elif intents.is_yes(caller.said) and len(offered) == 1:
         dialogue.take("appointment", offered[0])
-    elif understood.is_yes(heard.said):
+    elif intents.is_yes(caller.said):
         dialogue.ask("appointment", phrases.WHICH_OFFER)
     else:
         dialogue.miss()
 
 
-def take_time(dialogue: Dialogue, heard: Heard, *, agrees: bool) -> bool:
+def take_time(dialogue: Dialogue, caller: CallerInput, *, agrees: bool) -> bool:
     """Take or offer the time that was named; whether one was. What is agreed with is left as it is."""
-    mentions = mentioned(dialogue, heard)
-    wish, notes = wish_of(mentions), dialogue.notes
+    mentions = mentioned(dialogue, caller)
+    wish, form = wish_of(mentions), dialogue.form
     chosen, refused = _offers_among(mentions, refused=False), _offers_among(mentions, refused=True)
-    offered = notes.offered
+    offered = form.offered
     if len(set(chosen)) > 1 and max(chosen) < len(offered) and not wish:
         dialogue.offer(sorted({offered[n] for n in chosen}))  # "the first or the second"
     elif chosen and -1 <= chosen[-1] < len(offered) and not wish.names_day:
-        _take_chosen(dialogue, heard, wish, chosen[-1])
+        _take_chosen(dialogue, caller, wish, chosen[-1])
     elif wish:
-        if notes.appointment is not None and wish.is_positive and wish.fits(notes.appointment):
+        if form.appointment is not None and wish.is_positive and wish.fits(form.appointment):
             return _keep(dialogue, agrees)
-        dialogue.offer_wished(_of_the_day(wish, notes.appointment))
+        dialogue.offer_wished(_of_the_day(wish, form.appointment))
     elif refused and offered:
         left = [slot for slot in offered if slot not in [offered[n] for n in refused if n < len(offered)]]
-        dialogue.offer(left or calendar.after(offered, dialogue.now.date(), notes.avoided), phrases.NO_PROBLEM)
+        dialogue.offer(left or calendar.after(offered, dialogue.now.date(), form.avoided), phrases.NO_PROBLEM)
     else:
         return False
     return True
@@ -89,20 +89,20 @@ def _offers_among(mentions: list[Mention], *, refused: bool) -> list[int]:
     return [m.named for m in mentions if isinstance(m.named, int) and m.is_refused is refused]
 
 
-def _take_chosen(dialogue: Dialogue, heard: Heard, wish: Wish, chosen: int) -> None:
-    offered = dialogue.notes.offered
+def _take_chosen(dialogue: Dialogue, caller: CallerInput, wish: Wish, chosen: int) -> None:
+    offered = dialogue.form.offered
     slot = offered[chosen if chosen != LAST else len(offered) - 1]
     dated = [other for other in offered if other.day == chosen + 1 and other != slot]
     if wish:
         dialogue.offer_wished(replace(wish, day=slot.date()))
-    elif dated and not _OPTION.search(heard.said):
+    elif dated and not _OPTION.search(caller.said):
         dialogue.offer(sorted([slot, dated[0]]), phrases.WHICH_DAY)  # "the third" may be the day of the month
     else:
         dialogue.take("appointment", slot)
 
 
 def _take_offer(dialogue: Dialogue, number: int) -> None:
-    if number < len(dialogue.notes.offered):
-        dialogue.take("appointment", dialogue.notes.offered[number])
+    if number < len(dialogue.form.offered):
+        dialogue.take("appointment", dialogue.form.offered[number])
     else:
         dialogue.miss()

@@ -8,9 +8,9 @@ from orchestrator.agents.appointments import calendar
 from orchestrator.agents.appointments.wish import Wish
 from orchestrator.agents.protocol import Part
 from orchestrator.agents.receptionist import phrases
+from orchestrator.agents.receptionist.booking_form import BookingForm, FieldName
 from orchestrator.agents.receptionist.dates import WEEKDAYS
 from orchestrator.agents.receptionist.digits import MAX_DIGITS
-from orchestrator.agents.receptionist.notes import FieldName, Notes
 from orchestrator.conversation.actions import Gather, HangUp, Transfer
 
 MAX_SILENCES, MAX_MISSES, MISSES_BEFORE_HELP, TURNS_BEFORE_HELP = 2, 5, 3, 3
@@ -31,9 +31,9 @@ GATHERS = {
 
 @dataclass
 class Dialogue:
-    """One turn of the talk. Changes `notes` and `phase`, and gathers in `parts` what is to be said and done."""
+    """One turn of the talk. Changes `form` and `phase`, and gathers in `parts` what is to be said and done."""
 
-    notes: Notes
+    form: BookingForm
     phase: str
     now: datetime
     transfer_to: str | None = None
@@ -54,88 +54,88 @@ class Dialogue:
 
     def ask(self, phase: str, *question: str) -> None:
         """Ask, and remember the question for "pardon?"."""
-        self.phase, self.notes.question = phase, " ".join(question)
+        self.phase, self.form.question = phase, " ".join(question)
         self.say(*question)
         self.listen()
 
     def ask_again(self, *before: str) -> None:
         """Repeat the question."""
-        self.say(*before, self.notes.question or phrases.WHAT_CAN_I_DO)
+        self.say(*before, self.form.question or phrases.WHAT_CAN_I_DO)
         self.listen()
 
     def ask_next(self, *before: str) -> None:
         """Ask for what is missing, or read everything back."""
         self.say(*before)
-        missing = self.notes.missing
+        missing = self.form.missing
         if missing is None:
-            self.ask("confirm", *phrases.read_back(self.notes))
+            self.ask("confirm", *phrases.read_back(self.form))
         elif missing == "appointment":
-            self.offer(self.notes.offered or calendar.first_offers(self.now.date(), avoided=self.notes.avoided))
-        elif missing == "reason" and self.notes.wants_message:
+            self.offer(self.form.offered or calendar.first_offers(self.now.date(), avoided=self.form.avoided))
+        elif missing == "reason" and self.form.wants_message:
             self.ask("reason", phrases.ASK_MESSAGE)
         else:
             self.ask(missing, phrases.ASK[missing])
 
     def take(self, field_name: FieldName, answer: str | datetime) -> None:
         """Note an answer and go on."""
-        self.notes.keep(field_name, answer[:MAX_DIGITS] if field_name == "number" else answer)  # type: ignore[index]
-        self.ask_next(phrases.noted(field_name, self.notes))
+        self.form.keep(field_name, answer[:MAX_DIGITS] if field_name == "number" else answer)  # type: ignore[index]
+        self.ask_next(phrases.noted(field_name, self.form))
 
     def offer(self, slots: list[datetime], *before: str) -> None:
         """Offer appointments."""
-        self.notes.forget("appointment")
-        self.notes.offered = slots
+        self.form.forget("appointment")
+        self.form.offered = slots
         self.say(*before)
         self.ask("appointment", phrases.offers(slots))
 
     def note_wish(self, wish: Wish) -> bool:
         """Keep for later when the caller would like to come, and when not; whether anything is free then."""
         wanted = wish.days | ({wish.day} if wish.day else set())
-        self.notes.avoided = sorted((set(self.notes.avoided) | wish.avoided_days) - wanted)
-        found = calendar.offers_for(wish, self.now.date(), self.notes.avoided) if wish else []
+        self.form.avoided = sorted((set(self.form.avoided) | wish.avoided_days) - wanted)
+        found = calendar.offers_for(wish, self.now.date(), self.form.avoided) if wish else []
         if found:
-            self.notes.offered = found
+            self.form.offered = found
         return bool(found)
 
     def offer_wished(self, wish: Wish) -> None:
         """Take the appointment that the caller named; else offer what they would come to, or what comes near."""
-        offered = self.notes.offered
+        offered = self.form.offered
         is_free = self.note_wish(wish)
         named = [slot for slot in offered if wish.fits(slot)]
         if len(named) != 1:
-            free = calendar.fitting(wish, self.now.date(), self.notes.avoided)
+            free = calendar.fitting(wish, self.now.date(), self.form.avoided)
             days = {slot.date() for slot in offered}
             named = [slot for slot in free if slot.date() in days and not wish.names_day] or free
         if wish.is_positive and (len(named) == 1 or (named and wish.at)):
             self.take("appointment", named[0])
         elif is_free:
-            self.offer(self.notes.offered, *([] if wish.is_positive else [phrases.NO_PROBLEM]))
+            self.offer(self.form.offered, *([] if wish.is_positive else [phrases.NO_PROBLEM]))
         else:
-            self.offer(calendar.nearest(wish, self.now.date(), self.notes.avoided), phrases.NONE_THEN)
+            self.offer(calendar.nearest(wish, self.now.date(), self.form.avoided), phrases.NONE_THEN)
 
     def begin_message(self, *before: str) -> None:
         """Take a message instead of booking."""
         if self.phase == "more":
-            self.notes.forget("reason")
-        self.notes.wants_message = True
+            self.form.forget("reason")
+        self.form.wants_message = True
         self.ask_next(*before)
 
     def bear_silence(self) -> None:
         """Ask again twice, in other words; then say goodbye."""
-        self.notes.silences += 1
-        if self.notes.silences > MAX_SILENCES:
+        self.form.silences += 1
+        if self.form.silences > MAX_SILENCES:
             self.part_with(phrases.SILENT_GOODBYE)
         else:
-            self.ask_again(phrases.SILENCE[self.notes.silences - 1])
+            self.ask_again(phrases.SILENCE[self.form.silences - 1])
 
     def miss(self, *wording: str) -> None:
         """Say that it was not understood; after a few times get a person, or give up."""
-        self.notes.misses += 1
-        if self.notes.misses >= MISSES_BEFORE_HELP and self.transfer_to:
+        self.form.misses += 1
+        if self.form.misses >= MISSES_BEFORE_HELP and self.transfer_to:
             self.connect(self.transfer_to, phrases.CONNECTING_AFTER_MISSES)
-        elif self.notes.misses > MAX_MISSES:
+        elif self.form.misses > MAX_MISSES:
             self.part_with(phrases.GIVE_UP)
-        elif self.notes.misses == MISSES_BEFORE_HELP and not self.notes.wants_message:
+        elif self.form.misses == MISSES_BEFORE_HELP and not self.form.wants_message:
             self.offer_help(phrases.CANNOT_FOLLOW)
         elif wording:
             self.ask_again(*wording)
@@ -146,13 +146,13 @@ class Dialogue:
     def offer_help(self, *before: str, message: str = phrases.OFFER_MESSAGE) -> None:
         """Offer a person, or where there is none a message, with the question `message`."""
         if self.phase != "person":
-            self.notes.before = self.phase
-        self.notes.stuck = 0
+            self.form.before = self.phase
+        self.form.stuck = 0
         self.ask("person", *before, phrases.OFFER_PERSON if self.transfer_to else message)
 
     def go_back(self, *before: str) -> None:
         """Go on where a person was offered."""
-        self.phase = self.notes.before if self.notes.before in GATHERS else "open"
+        self.phase = self.form.before if self.form.before in GATHERS else "open"
         if self.phase in ("open", "person"):
             self.ask("open", *before, phrases.WHAT_CAN_I_DO)
         elif self.phase == "more":
@@ -163,7 +163,7 @@ class Dialogue:
     def connect(self, to: str, wording: str) -> None:
         """Hand the call to a person. Should it come back, the talk goes on where it was."""
         self.say(wording)
-        self.parts.append(Transfer(to, reason=self.notes.reason or ""))
+        self.parts.append(Transfer(to, reason=self.form.reason or ""))
 
     def part_with(self, wording: str) -> None:
         """Say goodbye and hang up."""

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, time
 
+from orchestrator.agents.receptionist.booking_form import BookingForm, FieldName
 from orchestrator.agents.receptionist.digits import grouped
-from orchestrator.agents.receptionist.notes import FieldName, Notes
 
 ABILITIES = "I can book an appointment, or take a message for my colleagues."
 WHAT_CAN_I_DO = "What can I do for you?"
@@ -83,20 +83,20 @@ def emergency(number: str) -> str:
     return f"If this is an emergency, please hang up and call {' '.join(number)} right away."
 
 
-def goodbye(notes: Notes) -> str:
+def goodbye(form: BookingForm) -> str:
     """A goodbye; to those with an appointment, until then."""
-    name = f", {notes.name}" if notes.name else ""
-    if notes.is_booked and notes.appointment is not None:
-        return f"Thank you{name}. See you on {day(notes.appointment)}. Goodbye!"
+    name = f", {form.name}" if form.name else ""
+    if form.is_booked and form.appointment is not None:
+        return f"Thank you{name}. See you on {day(form.appointment)}. Goodbye!"
     return f"Thank you for calling{name}. Goodbye!"
 
 
-def noted(field: FieldName, notes: Notes) -> str:
+def noted(field: FieldName, form: BookingForm) -> str:
     """A short sign that an answer has arrived."""
     if field == "name":
-        return f"Thank you, {notes.name}."
+        return f"Thank you, {form.name}."
     if field == "number":
-        return f"I have {grouped(notes.number or '')}."
+        return f"I have {grouped(form.number or '')}."
     if field == "reason":
         return "I see."
     return "Very good."
@@ -119,33 +119,33 @@ def offers(slots: Sequence[datetime]) -> str:
     return f"I have {', '.join(times[:-1])}, or {times[-1]}. Which suits you?"
 
 
-def read_back(notes: Notes) -> list[str]:
+def read_back(form: BookingForm) -> list[str]:
     """Everything the caller said, to be confirmed."""
-    about = "Your message" if notes.wants_message else "The reason"
+    about = "Your message" if form.wants_message else "The reason"
     sentences = [
         "Let me read that back.",
-        f"Your name is {notes.name}.",
-        f"Your number is {grouped(notes.number or '')}.",
-        f"{about}: {notes.reason}.",
+        f"Your name is {form.name}.",
+        f"Your number is {grouped(form.number or '')}.",
+        f"{about}: {form.reason}.",
     ]
-    if notes.appointment is not None and not notes.wants_message:
-        sentences.append(f"You are coming on {moment(notes.appointment)}.")
+    if form.appointment is not None and not form.wants_message:
+        sentences.append(f"You are coming on {moment(form.appointment)}.")
     return [*sentences, RIGHT]
 
 
-def done(notes: Notes) -> str:
+def done(form: BookingForm) -> str:
     """After the caller has confirmed."""
-    if notes.wants_message:
+    if form.wants_message:
         return "Thank you. I'll pass that on, and somebody will call you back."
-    when = f" for {moment(notes.appointment)}" if notes.appointment else ""
+    when = f" for {moment(form.appointment)}" if form.appointment else ""
     return f"Wonderful, you are booked{when}."
 
 
-def booked(notes: Notes) -> list[str]:
+def booked(form: BookingForm) -> list[str]:
     """The booking once more; nothing when there is none."""
-    if not notes.is_booked or notes.appointment is None:
+    if not form.is_booked or form.appointment is None:
         return []
-    return [f"You are booked for {moment(notes.appointment)}."]
+    return [f"You are booked for {moment(form.appointment)}."]
 
 
 def moment(slot: datetime) -> str:

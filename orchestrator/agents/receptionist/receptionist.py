@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from orchestrator.agents.appointments.office_clock import OfficeClock, office_clock
 from orchestrator.agents.protocol import Part
 from orchestrator.agents.receptionist import phrases
+from orchestrator.agents.receptionist.booking_form import BookingForm
 from orchestrator.agents.receptionist.dialogue import GATHERS, Dialogue
-from orchestrator.agents.receptionist.hearing import hear
-from orchestrator.agents.receptionist.notes import Notes
+from orchestrator.agents.receptionist.routing import route_input
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 
@@ -16,7 +16,7 @@ UNSURE_BELOW = 0.35
 
 
 class Receptionist:
-    """Books appointments. Holds nothing of any call: notes and phase are in the state.
+    """Books appointments. Keeps nothing of a call between turns: the form and the phase are in the state.
 
     `transfer_to` is where callers who want a person are connected; without it a message is taken.
     `clock` gives the office's local time; `emergency_number` is what whoever is in danger is told to call.
@@ -33,13 +33,13 @@ class Receptionist:
         """Answer one turn, a sentence at a time."""
         if turn.kind == "ended":
             return
-        notes = Notes.read(state.slots)
+        form = BookingForm.read(state.slots)
         now, number = self._clock(), self._emergency_number
-        dialogue = Dialogue(notes, state.phase, now, self._transfer_to, state.from_number, number)
+        dialogue = Dialogue(form, state.phase, now, self._transfer_to, state.from_number, number)
         if turn.kind != "silence":
-            notes.silences = 0
+            form.silences = 0
         _answer(dialogue, turn)
-        state.phase, state.slots = dialogue.phase, notes.written()
+        state.phase, state.slots = dialogue.phase, form.written()
         for part in dialogue.parts:
             yield part
 
@@ -49,7 +49,7 @@ def _answer(dialogue: Dialogue, turn: Turn) -> None:
     if turn.kind == "started":
         _greet(dialogue)
     elif dialogue.phase == "done":
-        dialogue.part_with(phrases.goodbye(dialogue.notes))
+        dialogue.part_with(phrases.goodbye(dialogue.form))
     elif dialogue.phase not in GATHERS and not is_heard:
         _greet(dialogue)
     elif turn.kind == "interrupted":
@@ -58,11 +58,11 @@ def _answer(dialogue: Dialogue, turn: Turn) -> None:
     elif not is_heard:
         dialogue.bear_silence()
     elif turn.kind == "keys":
-        hear(dialogue, turn.text, keys=turn.digits or turn.text)
+        route_input(dialogue, turn.text, keys=turn.digits or turn.text)
     elif turn.confidence is not None and 0 < turn.confidence < UNSURE_BELOW and dialogue.phase in GATHERS:
-        dialogue.miss(phrases.UNCLEAR[min(dialogue.notes.misses, len(phrases.UNCLEAR) - 1)])
+        dialogue.miss(phrases.UNCLEAR[min(dialogue.form.misses, len(phrases.UNCLEAR) - 1)])
     else:
-        hear(dialogue, turn.text)
+        route_input(dialogue, turn.text)
 
 
 def _greet(dialogue: Dialogue) -> None:

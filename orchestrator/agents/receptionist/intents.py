@@ -3,10 +3,10 @@
 import re
 from typing import Literal
 
-from orchestrator.agents.receptionist.addresses import without_addresses
+from orchestrator.agents.receptionist.booking_form import FieldName
 from orchestrator.agents.receptionist.digits import MIN_DIGITS, spoken_digits
+from orchestrator.agents.receptionist.email_addresses import without_addresses
 from orchestrator.agents.receptionist.emergencies import is_emergency
-from orchestrator.agents.receptionist.notes import FieldName
 
 Intent = Literal[
     "emergency", "repeat", "wait", "help", "person", "bye", "cancel", "earlier_booking", "message", "change", "booking"

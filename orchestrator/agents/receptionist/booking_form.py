@@ -1,4 +1,4 @@
-"""What the receptionist keeps of a call, in `state.slots`."""
+"""The form that the receptionist fills in during a call, kept in `state.slots`."""
 
 from datetime import date, datetime
 from typing import Any, Literal, Self
@@ -9,7 +9,7 @@ FieldName = Literal["name", "number", "reason", "appointment"]
 FIELDS: tuple[FieldName, ...] = ("name", "number", "reason", "appointment")
 
 
-class Notes(BaseModel):
+class BookingForm(BaseModel):
     """The caller's answers, and where the talk stands. Times are local to the office.
 
     Slots that somebody else keeps survive. A slot that cannot be read is dropped: the caller is asked again.
@@ -37,7 +37,7 @@ class Notes(BaseModel):
 
     @classmethod
     def read(cls, slots: dict[str, Any]) -> Self:
-        """The notes in `slots`."""
+        """Return the form that `slots` hold."""
         try:
             return cls.model_validate(slots)
         except ValidationError as error:
@@ -45,7 +45,7 @@ class Notes(BaseModel):
             return cls.model_validate({name: slot for name, slot in slots.items() if name not in unreadable})
 
     def written(self) -> dict[str, Any]:
-        """The slots that hold these notes, as JSON."""
+        """Return the slots that hold this form, as JSON."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def keep(self, field: FieldName, answer: str | datetime) -> None:

@@ -1,43 +1,43 @@
-"""What the receptionist does with what it heard: at any time, else as the phase has it."""
+"""Routes what the caller said: intents that mean the same in every phase first, then by the phase."""
 
 from collections.abc import Callable
 
+from orchestrator.agents.receptionist import intents as intents
 from orchestrator.agents.receptionist import phrases
-from orchestrator.agents.receptionist import understanding as understood
 from orchestrator.agents.receptionist.dialogue import GATHERS, TURNS_BEFORE_HELP, Dialogue
 from orchestrator.agents.receptionist.digits import MIN_DIGITS, spoken_digits
-from orchestrator.agents.receptionist.learning import Heard, change
-from orchestrator.agents.receptionist.phases import IN_PHASE
+from orchestrator.agents.receptionist.phase_rules import PHASE_RULES
 from orchestrator.agents.receptionist.profanity import without_profanity
+from orchestrator.agents.receptionist.slot_filling import CallerInput, change
 from orchestrator.conversation.actions import Gather
 
 MAX_CHARACTERS = 1000
 """No caller says more in one breath; and the patterns' time grows with the text."""
 
 
-def hear(dialogue: Dialogue, text: str, keys: str = "") -> None:
+def route_input(dialogue: Dialogue, text: str, keys: str = "") -> None:
     """Answer what was said, or keyed."""
-    notes, text = dialogue.notes, " ".join(text.split())[:MAX_CHARACTERS]
+    form, text = dialogue.form, " ".join(text.split())[:MAX_CHARACTERS]
     calm = without_profanity(text)
-    heard, misses, before = Heard(calm, keys, is_angry=calm != text), notes.misses, _progress(dialogue)
+    caller, misses, before = CallerInput(calm, keys, is_angry=calm != text), form.misses, _progress(dialogue)
     if dialogue.phase not in GATHERS:  # the call began with words, or a newer version knows this phase
         dialogue.say(phrases.greeting(dialogue.now))
         dialogue.phase = "open"
-    if not (_keyed(dialogue, keys) if keys else _meant(dialogue, heard)):
-        IN_PHASE[dialogue.phase](dialogue, heard)
-    is_miss = notes.misses > misses
-    if is_miss and heard.is_angry:
+    if not (_keyed(dialogue, keys) if keys else _meant(dialogue, caller)):
+        PHASE_RULES[dialogue.phase](dialogue, caller)
+    is_miss = form.misses > misses
+    if is_miss and caller.is_angry:
         first, *rest = dialogue.parts
         dialogue.parts = [phrases.CALM, f" {first}" if isinstance(first, str) else first, *rest]
-    notes.misses = notes.misses if is_miss else 0
+    form.misses = form.misses if is_miss else 0
     _count_progress(dialogue, before, is_miss=is_miss)
 
 
 def _progress(dialogue: Dialogue) -> tuple[object, ...]:
     """What changes as a talk gets on."""
-    notes = dialogue.notes
-    answers = (notes.name, notes.number, notes.reason, notes.appointment, notes.number_begun, notes.is_booked)
-    return (dialogue.phase, notes.wants_message, tuple(notes.offered), tuple(notes.avoided), *answers)
+    form = dialogue.form
+    answers = (form.name, form.number, form.reason, form.appointment, form.number_begun, form.is_booked)
+    return (dialogue.phase, form.wants_message, tuple(form.offered), tuple(form.avoided), *answers)
 
 
 def _count_progress(dialogue: Dialogue, before: tuple[object, ...], *, is_miss: bool) -> None:
@@ -45,8 +45,8 @@ def _count_progress(dialogue: Dialogue, before: tuple[object, ...], *, is_miss: 
     is_asking = any(isinstance(part, Gather) for part in dialogue.parts) and not dialogue.is_repeating
     if is_miss or not is_asking:
         return
-    dialogue.notes.stuck = dialogue.notes.stuck + 1 if _progress(dialogue) == before else 0
-    if dialogue.notes.stuck >= TURNS_BEFORE_HELP and (dialogue.transfer_to or not dialogue.notes.wants_message):
+    dialogue.form.stuck = dialogue.form.stuck + 1 if _progress(dialogue) == before else 0
+    if dialogue.form.stuck >= TURNS_BEFORE_HELP and (dialogue.transfer_to or not dialogue.form.wants_message):
         said = [part for part in dialogue.parts[:1] if part in (phrases.NONE_EARLIER, phrases.NONE_THEN)]
         dialogue.parts = list(said)
         dialogue.offer_help(*([] if said else [phrases.NO_PROGRESS]))
@@ -66,22 +66,22 @@ def _keyed(dialogue: Dialogue, keys: str) -> bool:
     return True
 
 
-def _meant(dialogue: Dialogue, heard: Heard) -> bool:
+def _meant(dialogue: Dialogue, caller: CallerInput) -> bool:
     """Words that mean the same at any time; whether they did."""
-    intent = understood.intent_of(heard.said)
-    if intent == "emergency" and dialogue.notes.is_warned and dialogue.phase == "reason":
+    intent = intents.intent_of(caller.said)
+    if intent == "emergency" and dialogue.form.is_warned and dialogue.phase == "reason":
         return False  # they know the number, and answer the question
     if intent == "change" and dialogue.phase != "open":
-        change(dialogue, heard)
-    elif intent in _ANYWHERE:
-        _ANYWHERE[intent](dialogue)
+        change(dialogue, caller)
+    elif intent in _GLOBAL_INTENTS:
+        _GLOBAL_INTENTS[intent](dialogue)
     else:
         return False
     return True
 
 
 def _warn(dialogue: Dialogue) -> None:
-    dialogue.notes.is_warned = True
+    dialogue.form.is_warned = True
     dialogue.offer_help(phrases.emergency(dialogue.emergency_number), message=phrases.OFFER_MESSAGE_TOO)
 
 
@@ -101,7 +101,7 @@ def _help(dialogue: Dialogue) -> None:
 
 
 def _bye(dialogue: Dialogue) -> None:
-    dialogue.part_with(phrases.goodbye(dialogue.notes))
+    dialogue.part_with(phrases.goodbye(dialogue.form))
 
 
 def _get_person(dialogue: Dialogue) -> None:
@@ -112,18 +112,18 @@ def _get_person(dialogue: Dialogue) -> None:
 
 
 def _move_booking(dialogue: Dialogue) -> None:
-    if dialogue.notes.appointment is None:
+    if dialogue.form.appointment is None:
         dialogue.begin_message(phrases.EARLIER_BOOKING)
     else:
-        dialogue.notes.forget("appointment")
+        dialogue.form.forget("appointment")
         dialogue.ask_next(phrases.NO_PROBLEM)
 
 
 def _cancel(dialogue: Dialogue) -> None:
     """Drop the appointment of this call; one of an earlier call is for a message."""
-    is_this = dialogue.notes.appointment is not None or dialogue.phase == "appointment"
-    if is_this and not dialogue.notes.wants_message:
-        dialogue.notes.forget("appointment")
+    is_this = dialogue.form.appointment is not None or dialogue.phase == "appointment"
+    if is_this and not dialogue.form.wants_message:
+        dialogue.form.forget("appointment")
         dialogue.ask("more", phrases.CANCELLED, phrases.ANYTHING_ELSE)
     else:
         dialogue.begin_message(phrases.EARLIER_BOOKING)
@@ -133,7 +133,7 @@ def _take_message(dialogue: Dialogue) -> None:
     dialogue.begin_message(phrases.GLADLY)
 
 
-_ANYWHERE: dict[str | None, Callable[[Dialogue], None]] = {
+_GLOBAL_INTENTS: dict[str | None, Callable[[Dialogue], None]] = {
     "emergency": _warn,
     "wait": _wait,
     "repeat": _repeat,
