@@ -6,9 +6,10 @@ from typing import Any
 from arq.cron import CronJob, cron
 
 from orchestrator import clock
+from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
-from orchestrator.redis.damage import call_sid_of, with_sound_keys
+from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns.abandoned_calls import Left, end_abandoned_calls, patience
 from workers.runtime import WorkerRuntime

@@ -3,8 +3,9 @@
 from collections.abc import Container
 from typing import Any
 
+from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.redis import keys
-from orchestrator.redis.damage import call_sid_of, is_wrong_type, text_of, with_sound_keys
+from orchestrator.redis.damage import is_wrong_type, text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.store import Lease

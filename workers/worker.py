@@ -25,9 +25,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from orchestrator import clock, error_logging
+from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
-from orchestrator.redis.damage import call_sid_of, text_of, with_sound_keys
+from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.probe import probe_any
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript, command_of

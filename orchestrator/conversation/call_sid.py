@@ -18,3 +18,11 @@ def checked_call_sid(call_sid: str) -> str:
     if not 0 < size <= MAX_CALL_SID_BYTES or "{" in call_sid or "}" in call_sid or not call_sid.isprintable():
         raise BadCallSid
     return call_sid
+
+
+def call_sid_of(name: bytes | str) -> str | None:
+    """Return `name`, which was read from a store, as a call SID; None if no call can have that name."""
+    try:
+        return checked_call_sid(name if isinstance(name, str) else name.decode())
+    except (UnicodeDecodeError, BadCallSid):
+        return None

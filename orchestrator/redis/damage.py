@@ -13,8 +13,6 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from orchestrator.conversation.call_sid import checked_call_sid
-from orchestrator.errors import BadCallSid
 from orchestrator.redis import keys
 from orchestrator.redis.scripts import lua
 
@@ -32,14 +30,6 @@ def is_wrong_type(error: BaseException) -> bool:
 def text_of(name: bytes | str) -> str:
     """A name out of Redis as text; bytes that are none are shown as `\\xff`."""
     return name if isinstance(name, str) else name.decode(errors="backslashreplace")
-
-
-def call_sid_of(name: bytes | str) -> str | None:
-    """The call SID that `name` is; None if no call can be called so."""
-    try:
-        return checked_call_sid(name if isinstance(name, str) else name.decode())
-    except (UnicodeDecodeError, BadCallSid):
-        return None
 
 
 async def set_aside(command: Callable[..., Awaitable[Any]], names: Iterable[str]) -> int:

@@ -5,9 +5,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import shards_of
-from orchestrator.redis.damage import call_sid_of, with_sound_keys
+from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.scripts import lua
 from orchestrator.redis.wire import WiredScript
 

@@ -12,9 +12,10 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
-from orchestrator.redis.damage import call_sid_of, text_of
+from orchestrator.redis.damage import text_of
 from orchestrator.turns.redis.scripts import TurnScripts
 
 JOB_FUNCTION = "run_turns"
