@@ -25,6 +25,7 @@ from web.providers import routes as providers
 from web.refusal import LastResort, refusal
 from web.response_headers import DefaultHeaders
 from web.seal import Seal
+from web.session_registry import SessionRegistry
 from web.shared_seal import SharedSeal
 from web.twilio import routes as twilio
 from web.twilio.relay.keep_alive import KeepAlive
@@ -49,14 +50,14 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         seal = Seal.of(settings)
-        async with opened(settings) as runtime, SharedSeal(settings, seal, runtime.seal_keys()).kept() as shared:
-            app.state.ingress = Ingress(settings, runtime, figures, timeouts or Timeouts(), signatures, seal, shared)
-            runtime.dispatcher.on_taken_over = app.state.ingress.relay.taken_over
-            if runtime.lines is not None:
-                runtime.lines.is_answering = app.state.ingress.relay.is_answering
+        relay = SessionRegistry()
+        async with opened(settings, relay) as runtime, SharedSeal(settings, seal, runtime.seal_keys()).kept() as shared:
+            app.state.ingress = Ingress(
+                settings, runtime, figures, timeouts or Timeouts(), signatures, seal, shared, relay
+            )
             app.state.health_checks = HealthChecks(app.state.ingress)
             app.state.board = Board(app.state.ingress)
-            kept = KeepAlive(app.state.ingress.relay, runtime.states, settings.state_ttl_seconds)
+            kept = KeepAlive(relay, runtime.states, settings.state_ttl_seconds)
             async with kept:
                 with ProviderLine(settings) as line:
                     app.state.outbound = outbound(app.state.ingress, line)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 AFTER_AGENT_SECONDS = 10.0
 """Added to the agent's deadline: a worker may die under a turn, and the next one needs its time too."""
 
-OpenRuntime = Callable[[Settings], "AbstractAsyncContextManager[Runtime]"]
+OpenRuntime = Callable[[Settings, SessionRegistry], "AbstractAsyncContextManager[Runtime]"]
 
 
 class Signatures(Protocol):
@@ -45,6 +45,8 @@ class Timeouts:
     """For a reply, until the first filler: a caller who hears nothing for longer thinks that the line is dead."""
     wait: float = 8.0
     """For a reply, between one filler and the next."""
+    store: float = 8.0
+    """For a store that is away, at most, within one request: it is asked again until then."""
     hold: float = 60.0
     """For a store that is away, until the caller hears an apology."""
     hold_full: float = 20.0
@@ -79,7 +81,7 @@ class Ingress:
     signatures: Signatures
     seal: Seal
     shared_seal: SharedSeal
-    relay: SessionRegistry = field(default_factory=SessionRegistry)
+    relay: SessionRegistry
     drain_status: DrainStatus = field(default_factory=DrainStatus)
     warnings: RateLimit = field(default_factory=RateLimit)
     deliveries: Deliveries = field(init=False)

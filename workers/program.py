@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import uvloop
-from arq.connections import ArqRedis
 
 from orchestrator.errors import BadSetting
 from orchestrator.logs import configure_logging
@@ -12,9 +11,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.connections import connection_pool
 from orchestrator.settings import Settings, load_settings
-from orchestrator.state.base import StateManagerBase
-from orchestrator.state.factory import load_state_manager
-from orchestrator.state.redis import RedisStateManager
+from orchestrator.state.redis.opening import open_states
 from workers.arq_client import ProducerPool
 from workers.cluster import ClusterWorker, keep_arq_within
 from workers.cron import CRON_JOBS
@@ -77,15 +74,9 @@ def make_worker(settings: Settings) -> TurnWorker:
 
 async def _start_runtime(ctx: dict[Any, Any]) -> None:
     settings: Settings = ctx["settings"]
-    states = _states(settings, ctx["redis"])
+    states = open_states(settings, ctx["redis"])
     ctx["runtime"] = await WorkerRuntime(settings, ctx["redis"], states).__aenter__()
     ctx["worker"].runtime = ctx["runtime"]
-
-
-def _states(settings: Settings, redis: ArqRedis) -> StateManagerBase:
-    if settings.state_manager:
-        return load_state_manager(settings.state_manager, settings)
-    return RedisStateManager(redis, settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
 
 
 async def _stop_runtime(ctx: dict[Any, Any]) -> None:

@@ -20,7 +20,7 @@ from orchestrator.redis.replicas import replica_wait
 from orchestrator.redis.subscription import Subscription
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
-from orchestrator.state.redis import RedisStateManager
+from orchestrator.state.redis.opening import kept_elsewhere
 from orchestrator.tasks import BackgroundTasks, cancel_and_wait
 from orchestrator.turns.messages import read_arrival
 from orchestrator.turns.redis.store import RedisTurnStore
@@ -52,7 +52,7 @@ class WorkerRuntime:
             redis,
             ttl_seconds=settings.state_ttl_seconds,
             ended_ttl_seconds=settings.ended_ttl,
-            states=None if isinstance(states, RedisStateManager) else states,
+            states=kept_elsewhere(settings, states),
             wait=replica_wait(settings),
         )
         self._settings = settings

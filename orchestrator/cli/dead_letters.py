@@ -22,7 +22,7 @@ from orchestrator.clock import utc_now
 from orchestrator.errors import CallEnded, NoDeadLetter, UnknownCall
 from orchestrator.redis.connections import connect
 from orchestrator.settings import load_settings
-from orchestrator.state.factory import load_state_manager
+from orchestrator.state.loading import load_state_manager
 from orchestrator.turns.dead_letter import DeadLetter, replay
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from orchestrator.turns.redis.store import RedisTurnStore

@@ -1,7 +1,7 @@
-"""The seam between an ingress and whatever runs the turns: here, or in workers."""
+"""`Dispatcher`: takes turns from an ingress and gives their replies back, whether they run here or in workers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,29 +9,35 @@ from orchestrator.conversation.actions import InlineAction
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.retrying import until_deadline
+
+SUBMIT_DEADLINE_SECONDS = 2.0
 
 
 @dataclass(slots=True)
 class LineClaim:
-    """One session's claim to the line of its call, over all of its tries. `others`: who claimed the line before and may
-    have it still; None until that is known. Who comes later is never asked for it, but asks."""
+    """A relay session's claim to the line of its call; the session keeps it over all its tries.
+
+    `others` holds the channels of the ingresses that claimed the line earlier and may still have it; None until that is
+    known. An ingress that claims it later is never asked: it asks.
+    """
 
     others: set[str] | None = None
 
 
 class PendingReply(Protocol):
-    """A submitted turn. It goes on whether or not somebody waits; leaving it costs nothing."""
+    """A submitted turn. It runs whether or not anybody waits for it, so a caller may stop waiting at any time."""
 
     @property
     def result(self) -> TurnResult | None:
-        """The result, once it is there."""
+        """The result; None until it has arrived."""
 
     @property
     def turn(self) -> Turn | None:
-        """The turn that was submitted; None where it is not known here."""
+        """The turn that was submitted; None if this process does not have it."""
 
     async def wait(self, timeout_seconds: float) -> TurnResult | None:
-        """The result, or None when it has not come in time. May be called again, and by several at once."""
+        """Return the result, or None after the timeout. Several tasks may wait at once, and wait again."""
 
     def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | InlineAction]:
         """The text of the reply as it is produced, and what is done amid it, ending when the turn has ended.
@@ -43,42 +49,43 @@ class PendingReply(Protocol):
         """
 
     def tokens(self) -> AsyncIterator[str]:
-        """The text alone."""
+        """Yield the text alone."""
 
 
 class Dispatcher(Protocol):
-    """Hands turns to whoever runs them. One per process; safe to use from many tasks."""
+    """Submits turns and finds their replies. One per process; safe to use from many tasks."""
 
     async def submit(
         self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
     ) -> PendingReply:
-        """Hand over `turn`; when this returns, it is stored and will get exactly one outcome.
+        """Store `turn`; once this returns, it will get exactly one outcome.
 
         Submitting the same `turn_id` again is the same turn. `opening` holds the fields of a new
         `ConversationState` (`channel`, `direction`, `from_number`, `to_number`, `slots`), used if the
         call has no state yet; without it an unknown call raises `UnknownCall`. `stream` asks for tokens
-        while the reply is produced; without it the text may come with the result alone.
+        while the reply is produced; without it the whole text may arrive with the result.
 
         Raises `UnknownCall`, `CallEnded`, `CallRefused` (no room for a new call), `TurnRejected`, `StoreFull` or
-        `StoreUnavailable` (nothing is known: submit again).
+        `StoreUnavailable` (the turn may or may not be stored: submit it again).
         """
 
     async def find(self, call_sid: str, turn_id: str) -> PendingReply | None:
-        """The turn that was submitted earlier, perhaps to another ingress; None when nobody knows it.
+        """Return a turn that was submitted earlier, perhaps to another ingress; None if there is none.
 
         Raises `StoreUnavailable`.
         """
 
     async def waiting(self, call_sid: str) -> list[str]:
-        """The ids of the call's turns that have no result yet, in order. Raises `StoreUnavailable`."""
+        """Return the ids of the call's turns that have no result yet, in order. Raises `StoreUnavailable`."""
 
     async def erase(self, call_sid: str) -> None:
-        """Forget all turns of a call whose state is about to be deleted, with their results and dead letters.
+        """Delete all turns of a call whose state is about to be deleted, with their results and dead letters.
 
-        For a day, no provider's webhook begins it anew. Raises `StoreUnavailable`."""
+        For a day, no provider's webhook starts the call again. Raises `StoreUnavailable`.
+        """
 
     async def is_erased(self, call_sid: str) -> bool:
-        """Whether the call was erased within the last day. Raises `StoreUnavailable`."""
+        """True if the call was erased within the last day. Raises `StoreUnavailable`."""
 
     async def run_locally(self, state: ConversationState) -> None:
         """Continue a live call in this process, from its last known `state`, until the store is up.
@@ -86,27 +93,28 @@ class Dispatcher(Protocol):
         Only the ingress that holds the call's line may do that. Does nothing where all turns run in this process.
         """
 
-    on_taken_over: Callable[[str], Awaitable[None]]
-    """Told when another ingress has taken over the line of a call, whose SID it gets. What it returns is awaited, for a
-    second or two, before that one goes on with the call."""
-
     async def take_over(self, call_sid: str, claim: LineClaim) -> None:
-        """Become the one ingress that has the call's line: one that had it gives it up, and writes back what it went
-        on with on its own. Raises `StoreUnavailable`: try again with the same `claim`."""
+        """Become the one ingress that has the call's line.
 
-    async def submit_by(
-        self,
-        turn: Turn,
-        *,
-        deadline_seconds: float = 2.0,
-        opening: Mapping[str, Any] | None = None,
-        stream: bool = False,
-    ) -> PendingReply:
-        """Like `submit`, trying again over `StoreUnavailable` until the deadline."""
+        The ingress that had it closes its socket and writes back the turns that ran in its memory. Raises
+        `StoreUnavailable`: try again with the same `claim`.
+        """
+
+
+async def submit_by(
+    dispatcher: Dispatcher,
+    turn: Turn,
+    *,
+    deadline_seconds: float = SUBMIT_DEADLINE_SECONDS,
+    opening: Mapping[str, Any] | None = None,
+    stream: bool = False,
+) -> PendingReply:
+    """`Dispatcher.submit`, repeated over `StoreUnavailable` until the deadline."""
+    return await until_deadline(lambda: dispatcher.submit(turn, opening=opening, stream=stream), deadline_seconds)
 
 
 async def first_of(pending: PendingReply, timeout_seconds: float) -> TurnResult | None:
-    """`pending.wait`, bounded even against a transport that hangs."""
+    """`pending.wait`, with a deadline even if the transport hangs."""
     try:
         return await asyncio.wait_for(pending.wait(timeout_seconds), timeout_seconds + 1)
     except TimeoutError:

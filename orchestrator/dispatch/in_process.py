@@ -12,7 +12,7 @@ from orchestrator.conversation.silence import LAST_CHANCE_SECONDS
 from orchestrator.conversation.state import ConversationState
 from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.dispatch.hub import ReplyHub
-from orchestrator.dispatch.submission import StoreDispatcher
+from orchestrator.dispatch.store_dispatcher import StoreDispatcher
 from orchestrator.errors import StoreUnavailable
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager

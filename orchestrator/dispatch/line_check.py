@@ -1,7 +1,7 @@
-"""Whether another ingress still has the socket of a call, and whether that socket answers.
+"""Asks another ingress whether it still has the socket of a call, and whether that socket answers.
 
-Asked before a socket that shows the same ticket again is taken for the one that comes back. An ingress that is dead has
-no subscription, which the server tells at once; one that does not answer in time is gone, too.
+A new socket with a ticket that was used before is taken for a reconnection only if the old one does not answer. A dead
+ingress has no subscription, which the server says at once; one that does not answer in time counts as dead.
 """
 
 import asyncio
@@ -24,20 +24,23 @@ ANSWER_SECONDS = 5.0
 
 
 class LineCheck:
-    """Both sides of it. `channel` is this ingress's own; `is_answering` tells whether a call's socket here answers."""
+    """Both sides of the check. `channel` is this ingress's own.
 
-    is_answering: Callable[[str], Awaitable[bool]]
+    `is_answering` returns whether a call has a socket here that answers.
+    """
 
-    def __init__(self, redis: Redis, channel: str, breaker: Breaker) -> None:
+    def __init__(
+        self, redis: Redis, channel: str, breaker: Breaker, is_answering: Callable[[str], Awaitable[bool]]
+    ) -> None:
         self.channel = channel
-        self.is_answering = _never
+        self._is_answering = is_answering
         self._redis = redis
         self._breaker = breaker
         self._awaited: dict[tuple[str, str], list[asyncio.Future[bool]]] = {}
         self._tasks = BackgroundTasks()
 
     async def ask(self, channel: str, call_sid: str) -> bool:
-        """Whether the ingress that listens on `channel` has a socket of the call that answers. Never raises."""
+        """True if the ingress that listens on `channel` has a socket of the call that answers. Never raises."""
         answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         waiting = self._awaited.setdefault((channel, call_sid), [])
         waiting.append(answered)
@@ -54,8 +57,8 @@ class LineCheck:
             if not waiting:
                 self._awaited.pop((channel, call_sid), None)
 
-    def hear(self, message: LineQuestion | LineAnswer) -> None:
-        """What another ingress asks or answers."""
+    def on_message(self, message: LineQuestion | LineAnswer) -> None:
+        """Process a question or an answer of another ingress."""
         if isinstance(message, LineAnswer):
             for answered in self._awaited.get((message.channel, message.call_sid), ()):
                 if not answered.done():
@@ -64,18 +67,13 @@ class LineCheck:
         self._tasks.start(self._answer(message), f"check the line of {message.call_sid}")
 
     async def close(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         await self._tasks.close()
 
     async def _answer(self, question: LineQuestion) -> None:
-        answer = LineAnswer(question.call_sid, self.channel, await self.is_answering(question.call_sid))
+        answer = LineAnswer(question.call_sid, self.channel, await self._is_answering(question.call_sid))
         try:
             with store_errors():
                 await self._redis.publish(question.channel, line_answer_message(answer))
         except StoreUnavailable:
-            logger.debug("An ingress waits in vain for an answer", extra={"call_sid": question.call_sid})
-
-
-async def _never(call_sid: str) -> bool:
-    """There are no sockets here."""
-    return False
+            logger.debug("The answer to another ingress was not published", extra={"call_sid": question.call_sid})

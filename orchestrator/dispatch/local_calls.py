@@ -38,7 +38,7 @@ class LocalCalls:
         self._returning: dict[str, asyncio.Task[bool]] = {}
         self._room = asyncio.Semaphore(CONCURRENT_WRITES)
         self._timer: asyncio.TimerHandle | None = None
-        breaker.on_close = self.write_all_back
+        breaker.call_on_close(self.write_all_back)
 
     def __contains__(self, call_sid: str) -> bool:
         return call_sid in self._bases

@@ -1,4 +1,4 @@
-"""Hands turns to workers through Redis, and hears the replies over pub/sub."""
+"""Submits turns to workers through Redis, and gets their replies over pub/sub."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.dispatch.hub import Pending, ReplyHub
 from orchestrator.dispatch.line_check import LineCheck
-from orchestrator.dispatch.submission import StoreDispatcher
+from orchestrator.dispatch.store_dispatcher import StoreDispatcher
 from orchestrator.dispatch.takeover import TakeOver
 from orchestrator.errors import CallEnded, CallRefused, StoreUnavailable, UnknownCall
 from orchestrator.redis.subscription import Subscription
@@ -22,14 +22,15 @@ from orchestrator.turns.store import Found, Waiting
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_SECONDS = 1.0
-"""How often a turn whose result has not been heard is looked up in Redis."""
+POLL_SECONDS = 1.0
+"""How often a turn whose result has not arrived over pub/sub is read from Redis."""
 
 
 class QueuedDispatcher(StoreDispatcher):
     """A dispatcher for separate workers. Use it as a context manager.
 
-    `listening` is a client whose reads may take long; `channel` the one that `store` names to workers.
+    `listening` is a client whose reads may block for long; `channel` is the one on which `store` asks workers to reply.
+    `lines` answers questions of other ingresses about sockets; without it they are ignored.
     """
 
     def __init__(
@@ -40,17 +41,17 @@ class QueuedDispatcher(StoreDispatcher):
         self._redis_store = store
         self.takeover = takeover
         self._lines = lines
-        self._look = asyncio.Event()
+        self._poll_now = asyncio.Event()
         self._subscription = Subscription(
-            listening, channel, lambda data: self._hear(read_to_ingress(data)), on_gap=self._look.set
+            listening, channel, lambda data: self._on_message(read_to_ingress(data)), on_gap=self._poll_now.set
         )
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "QueuedDispatcher":
         await self._stack.enter_async_context(self._subscription)
         self._stack.push_async_callback(self.takeover.close)
-        looking = asyncio.create_task(self._look_for_missed(), name="look for missed replies")
-        self._stack.push_async_callback(cancel_and_wait, looking)
+        polling = asyncio.create_task(self._poll_missed(), name="poll for missed replies")
+        self._stack.push_async_callback(cancel_and_wait, polling)
         return self
 
     async def __aexit__(
@@ -59,43 +60,43 @@ class QueuedDispatcher(StoreDispatcher):
         await self._stack.aclose()
 
     async def take_over(self, call_sid: str, claim: LineClaim) -> None:
-        """Let no other ingress have the call's line any more; see `Dispatcher`."""
+        """Become the one ingress that has the call's line; see `Dispatcher`."""
         await self.takeover.take_over(call_sid, claim)
 
-    def _hear(self, message: ToIngress) -> None:
+    def _on_message(self, message: ToIngress) -> None:
         if isinstance(message, TakenOver | GivenUp):
-            self.takeover.hear(message)
+            self.takeover.on_message(message)
         elif isinstance(message, LineQuestion | LineAnswer):
             if self._lines is not None:
-                self._lines.hear(message)
+                self._lines.on_message(message)
         else:
             self.hub.deliver(message)
 
-    async def _look_for_missed(self) -> None:
-        """Pub/sub may lose a reply; the store does not. This is what bounds the wait for a lost one."""
+    async def _poll_missed(self) -> None:
+        """Read replies that pub/sub lost from the store, which has them. This bounds the wait for a lost reply."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_SECONDS):
-                    await self._look.wait()
-            self._look.clear()
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._poll_now.wait()
+            self._poll_now.clear()
             try:
-                await self._look_once()
+                await self._poll()
             except StoreUnavailable:
                 continue
             except Exception:
-                logger.exception("Missed replies could not be looked up")
+                logger.exception("Missed replies could not be read; report this")
 
-    async def _look_once(self) -> None:
-        waiting = self.hub.unsettled(LOOK_EVERY_SECONDS if self._subscription.connected else 0)
+    async def _poll(self) -> None:
+        waiting = self.hub.unsettled(POLL_SECONDS if self._subscription.connected else 0)
         if not waiting:
             return
         found = await self._redis_store.find_many([(p.call_sid, p.turn_id) for p in waiting])
         for pending in waiting:
             if (turn := (pending.call_sid, pending.turn_id)) in found:
                 with suppress(StoreUnavailable):  # of one call; the others may be on another node
-                    await self._look_after(pending, found[turn])
+                    await self._update(pending, found[turn])
 
-    async def _look_after(self, pending: Pending, found: Found) -> None:
+    async def _update(self, pending: Pending, found: Found) -> None:
         if found is None:
             await self._submit_again(pending)
         elif isinstance(found, Waiting):
@@ -104,11 +105,11 @@ class QueuedDispatcher(StoreDispatcher):
             pending.settle(found)
 
     async def _submit_again(self, pending: Pending) -> None:
-        """Redis does not know a turn that it had taken: it was restarted, or failed over, and lost its last writes."""
+        """Submit a turn again that Redis has lost: it was restarted or failed over, and its last writes are gone."""
         if pending.submit_again is None:
             return
         logger.warning(
-            "Redis has lost a turn that it had taken; it is handed over again",
+            "Redis has lost a turn that it had stored; it is submitted again",
             extra={"action": "turn.resubmitted", "call_sid": pending.call_sid, "turn_id": pending.turn_id},
         )
         try:

@@ -10,8 +10,11 @@ from redis.asyncio import Redis
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.loader import configured_agent
 from orchestrator.agents.protocol import Agent
+from orchestrator.dispatch.ingress_events import IngressEvents
 from orchestrator.dispatch.line_check import LineCheck
+from orchestrator.dispatch.local_calls import LocalCalls
 from orchestrator.dispatch.local_runtime import local_dispatcher
+from orchestrator.dispatch.on_demand import OnDemandDispatcher
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.dispatch.split import SplitDispatcher
 from orchestrator.dispatch.takeover import TakeOver
@@ -25,9 +28,8 @@ from orchestrator.relay_documents.redis import RedisRelayDocuments
 from orchestrator.runtime import Runtime
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
-from orchestrator.state.factory import load_state_manager
 from orchestrator.state.memory import InMemoryStateManager
-from orchestrator.state.redis import RedisStateManager
+from orchestrator.state.redis.opening import kept_elsewhere, open_states
 from orchestrator.state.rollout import RolloutStateManager
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.redis.store import RedisTurnStore
@@ -38,7 +40,9 @@ logger = logging.getLogger(__name__)
 LISTEN_SECONDS = 30.0
 
 
-async def redis_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent | None = None) -> Runtime:
+async def redis_runtime(
+    settings: Settings, stack: AsyncExitStack, events: IngressEvents, agent: Agent | None = None
+) -> Runtime:
     """Return the runtime of an ingress with workers; `stack` closes its parts. Raise `BadSetting` or `BadAgent`.
 
     What happens while Redis is down is up to `SplitDispatcher`. The agent is loaded at the start, since workers would
@@ -47,18 +51,48 @@ async def redis_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent 
     agent = agent or await asyncio.to_thread(configured_agent, settings)  # an agent's imports may take seconds
     logger.info("Initializing Redis-backed state manager", extra={"action": "state.connecting"})
     redis: Redis = connect(settings)
-    listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
     stack.push_async_callback(redis.aclose)
-    stack.push_async_callback(listening.aclose)
     breaker = await stack.enter_async_context(Breaker(lambda: probe(redis)))
     if breaker.reached:
         logger.info("Redis connection established", extra={"action": "state.connected"})
     await stack.enter_async_context(ClockSync(redis))
-    shared, elsewhere = _shared_states(settings, redis)
+    shared = open_states(settings, redis)
+    elsewhere = kept_elsewhere(settings, shared)
     if elsewhere is not None:
         stack.push_async_callback(elsewhere.close)
     channel = keys.reply_channel(uuid4().hex)
-    store = RedisTurnStore(
+    lines = LineCheck(redis, channel, breaker, events.is_answering)
+    stack.push_async_callback(lines.close)
+    memory = InMemoryStateManager(settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
+    host = AgentHost(settings, program="web")
+    local = OnDemandDispatcher(lambda: local_dispatcher(settings, memory, host, agent))
+    local_calls = LocalCalls(states=shared, memory=memory, breaker=breaker, idle=local.idle)
+
+    async def release(call_sid: str) -> bool:
+        await events.taken_over(call_sid)
+        return await local_calls.write_back(call_sid)
+
+    listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
+    stack.push_async_callback(listening.aclose)
+    store = _turn_store(settings, redis, channel, breaker, elsewhere)
+    takeover = TakeOver(redis, channel, breaker, release)
+    queued = await stack.enter_async_context(QueuedDispatcher(store, listening, channel, takeover, lines))
+    documents = RedisRelayDocuments(redis, breaker.guard)
+    stack.push_async_callback(documents.close)
+    # Closed in reverse: calls that run here are written back first, then the turns of this process finish.
+    await stack.enter_async_context(host)
+    await stack.enter_async_context(local)
+    stack.push_async_callback(local_calls.close)
+    percent = settings.redis_rollout_percent
+    dispatcher = SplitDispatcher(queued, local, local_calls, breaker=breaker, rollout_percent=percent)
+    states = RolloutStateManager(shared, memory, percent, in_memory=dispatcher.is_local)
+    return Runtime(settings, states, dispatcher, redis, breaker, documents, lines, channel)
+
+
+def _turn_store(
+    settings: Settings, redis: Redis, channel: str, breaker: Breaker, elsewhere: StateManagerBase | None
+) -> RedisTurnStore:
+    return RedisTurnStore(
         redis,
         ttl_seconds=settings.state_ttl_seconds,
         ended_ttl_seconds=settings.ended_ttl,
@@ -70,32 +104,3 @@ async def redis_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent 
         wait=replica_wait(settings),
         secret=erasure_secret(settings),
     )
-    lines = LineCheck(redis, channel, breaker)
-    stack.push_async_callback(lines.close)
-    queued = await stack.enter_async_context(
-        QueuedDispatcher(store, listening, channel, TakeOver(redis, channel, breaker), lines)
-    )
-    documents = RedisRelayDocuments(redis, breaker.guard)
-    stack.push_async_callback(documents.close)
-    memory = InMemoryStateManager(settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
-    host = await stack.enter_async_context(AgentHost(settings, program="web"))
-    split = SplitDispatcher(
-        queued,
-        lambda: local_dispatcher(settings, memory, host, agent),
-        breaker=breaker,
-        states=shared,
-        memory=memory,
-        rollout_percent=settings.redis_rollout_percent,
-    )
-    dispatcher = await stack.enter_async_context(split)
-    states = RolloutStateManager(shared, memory, settings.redis_rollout_percent, in_memory=dispatcher.is_local)
-    return Runtime(settings, states, dispatcher, redis, breaker, documents, lines, channel)
-
-
-def _shared_states(settings: Settings, redis: Redis) -> tuple[StateManagerBase, StateManagerBase | None]:
-    """The manager that all processes share; and the same again if it keeps states elsewhere than in this Redis."""
-    if settings.state_manager:
-        states = load_state_manager(settings.state_manager, settings)
-        return states, states
-    life, ended = settings.state_ttl_seconds, settings.ended_ttl
-    return RedisStateManager(redis, life, ended_ttl_seconds=ended, wait=replica_wait(settings)), None

@@ -1,10 +1,14 @@
-"""One ingress at a time has the line of a call: who takes it over asks the one before to give it up.
+"""One ingress at a time has the line of a call: an ingress that takes it over asks the previous one to release it.
 
-The one before closes its socket and, if the call went on in its memory while Redis was away, writes it back. It is
-asked over the channel on which it hears replies, and answers on the asker's. One that is dead has no subscription,
-which the server tells at once; one that does not answer in time is gone without; one that answers that it cannot write
-the call back yet is not. Who comes claims the line and learns who came before in one step: of two that come at once,
-one asks the other.
+The previous ingress closes its socket. If the call ran in its memory while Redis was down, it also writes the call
+back. The question goes to the channel on which that ingress gets replies, the answer to the channel of the one that
+asks:
+
+- No subscriber: the previous ingress is dead, and the server says so at once.
+- No answer in time: the new ingress continues the call.
+- The answer that it cannot write the call back yet: the new ingress has to wait.
+
+An ingress claims the line and learns of the previous ones in one step: of two that come at once, one asks the other.
 """
 
 import asyncio
@@ -29,46 +33,48 @@ logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 2.0
 OUTAGE_SECONDS = 3.0
-"""For so long after an outage of Redis who does not listen may live, and not have subscribed again yet."""
+"""How long after an outage of Redis an ingress without a subscription may be alive, but not subscribed again yet."""
 PAUSE_SECONDS = 0.2
 
 
 class TakeOver:
-    """Both sides of it. `channel` is this ingress's own; `gives_up` lets go of a call that another one has now, and
-    tells whether that one need not wait for anything of it that is here."""
+    """Both sides of a takeover. `channel` is this ingress's own.
 
-    gives_up: Callable[[str], Awaitable[bool]]
+    `release` closes the socket of a call that another ingress has now, and writes the call back if it ran here. It
+    returns False while the write-back fails.
+    """
 
-    def __init__(self, redis: Redis, channel: str, breaker: Breaker) -> None:
+    def __init__(self, redis: Redis, channel: str, breaker: Breaker, release: Callable[[str], Awaitable[bool]]) -> None:
         self._redis = redis
         self._channel = channel
         self._breaker = breaker
         self._claim = WiredScript(redis, lua("take_line"))
-        self.gives_up = _nothing
+        self._release = release
         self._awaited: dict[str, set[str]] = {}
         self._kept: set[str] = set()
         self._answered = asyncio.Event()
         self._tasks = BackgroundTasks()
 
     async def take_over(self, call_sid: str, claim: LineClaim) -> None:
-        """Return when no ingress that came before has the call any more, as far as can be known.
+        """Return when no previous ingress has the call any more, as far as can be known.
 
-        Raises `StoreUnavailable`, also while another one cannot write the call back: try again with the same `claim`.
+        Raises `StoreUnavailable`, also while another ingress cannot write the call back: try again with the same
+        `claim`.
         """
         if claim.others is None:
             claim.others = await self._claimed_before(call_sid)
         others = claim.others
         while others:
-            told = {channel for channel in others if await self._ask(channel, call_sid)}
-            await self._answers(call_sid, told)
-            others -= told
+            asked = {channel for channel in others if await self._ask(channel, call_sid)}
+            await self._wait_for_answers(call_sid, asked)
+            others -= asked
             if not others or self._breaker.seconds_since_failure > OUTAGE_SECONDS:
-                others.clear()  # who does not listen is dead
+                others.clear()  # without a subscription, it is dead
                 return
             await asyncio.sleep(PAUSE_SECONDS)
 
-    def hear(self, message: TakenOver | GivenUp) -> None:
-        """What another ingress asks or answers."""
+    def on_message(self, message: TakenOver | GivenUp) -> None:
+        """Process a question or an answer of another ingress."""
         if isinstance(message, GivenUp):
             if message.keeps_state and message.call_sid in self._awaited:
                 self._kept.add(message.call_sid)
@@ -76,56 +82,51 @@ class TakeOver:
             answered, self._answered = self._answered, asyncio.Event()
             answered.set()
             return
-        self._tasks.start(self._give_up(message), f"give up {message.call_sid}")
+        self._tasks.start(self._release_and_answer(message), f"release {message.call_sid}")
 
     async def close(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         await self._tasks.close()
 
     async def _claimed_before(self, call_sid: str) -> set[str]:
-        """Claim the line, in one step with learning who has claimed it or listens already."""
+        """Claim the line and, in the same step, return the channels that claimed it or listen already."""
         listeners = keys.call(call_sid).listeners
 
         async def claim() -> list[bytes]:
-            found: list[bytes] = await self._claim([listeners], [self._channel])
-            return found
+            channels: list[bytes] = await self._claim([listeners], [self._channel])
+            return channels
 
         with self._breaker.guard(), store_errors():
-            channels = await with_sound_keys(self._redis, [listeners], claim)
-        return {text_of(channel) for channel in channels} - {self._channel}
+            found = await with_sound_keys(self._redis, [listeners], claim)
+        return {text_of(channel) for channel in found} - {self._channel}
 
     async def _ask(self, channel: str, call_sid: str) -> bool:
-        """Whether anybody heard it, as far as can be known."""
+        """Ask for the line; return whether there is a subscriber, as far as can be known."""
         self._awaited.setdefault(call_sid, set()).add(channel)
         with self._breaker.guard(), store_errors():
             return await is_heard(self._redis, channel, taken_over_message(call_sid, self._channel))
 
-    async def _answers(self, call_sid: str, told: set[str]) -> None:
+    async def _wait_for_answers(self, call_sid: str, asked: set[str]) -> None:
         awaited = self._awaited.get(call_sid, set())
-        awaited &= told
+        awaited &= asked
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 while awaited:
                     await self._answered.wait()
         except TimeoutError:
             extra = {"action": "call.takeover_timed_out", "call_sid": call_sid}
-            logger.warning("An ingress that had this call does not answer; the call goes on without it", extra=extra)
+            logger.warning("An ingress that had this call does not answer; the call continues without it", extra=extra)
         finally:
             self._awaited.pop(call_sid, None)
             is_kept = call_sid in self._kept
             self._kept.discard(call_sid)
         if is_kept:
-            raise StoreUnavailable("Another ingress has what came last of this call, and cannot write it back yet.")
+            raise StoreUnavailable("Another ingress has the last turns of this call, and cannot write it back yet.")
 
-    async def _give_up(self, message: TakenOver) -> None:
-        given_up = GivenUp(message.call_sid, self._channel, keeps_state=not await self.gives_up(message.call_sid))
+    async def _release_and_answer(self, message: TakenOver) -> None:
+        given_up = GivenUp(message.call_sid, self._channel, keeps_state=not await self._release(message.call_sid))
         try:
             with store_errors():
                 await self._redis.publish(message.channel, given_up_message(given_up))
         except StoreUnavailable:
-            logger.debug("An ingress waits in vain for an answer", extra={"call_sid": message.call_sid})
-
-
-async def _nothing(call_sid: str) -> bool:
-    """Nobody has anything of a call here."""
-    return True
+            logger.debug("The answer to another ingress was not published", extra={"call_sid": message.call_sid})

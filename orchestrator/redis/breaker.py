@@ -40,7 +40,7 @@ class Breaker:
         self.reached = False
         self.given_up = False
         self.reason = ""
-        self.on_close: Callable[[], None] = lambda: None
+        self._on_close: list[Callable[[], None]] = []
         self._probe = probe
         self._give_up_at = asyncio.get_running_loop().time() + patience_at_start
         self._failures = 0
@@ -74,6 +74,10 @@ class Breaker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await cancel_and_wait(self._watch, seconds=PROBE_SECONDS)
+
+    def call_on_close(self, callback: Callable[[], None]) -> None:
+        """Call `callback` each time a probe finds that Redis is up again."""
+        self._on_close.append(callback)
 
     @contextmanager
     def guard(self) -> Iterator[None]:
@@ -155,7 +159,8 @@ class Breaker:
         self._opened.clear()
         if not self._false_returns:
             self._report_back()
-        self.on_close()
+        for callback in self._on_close:
+            callback()
 
     def _worked(self) -> None:
         """Something was done in Redis. After a probe that promised too much, only this says that it is back."""

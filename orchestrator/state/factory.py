@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-import inspect
 import logging
 
-from orchestrator.error_location import described
 from orchestrator.errors import BadSetting, StoreUnavailable
-from orchestrator.object_loading import description_of, load_object
 from orchestrator.settings import Settings, load_settings
 from orchestrator.state.base import StateManagerBase
+from orchestrator.state.loading import load_state_manager
 from orchestrator.state.memory import InMemoryStateManager
 
 logger = logging.getLogger(__name__)
@@ -39,8 +37,7 @@ class StateManagerFactory:
         # Imported here: memory mode runs without the client library.
         from orchestrator.redis.connections import connect
         from orchestrator.redis.errors import explain, store_errors
-        from orchestrator.redis.replicas import replica_wait
-        from orchestrator.state.redis import RedisStateManager
+        from orchestrator.state.redis.opening import open_states
 
         logger.info("Initializing Redis-backed state manager", extra={"action": "state.connecting"})
         client = connect(settings)
@@ -55,40 +52,12 @@ class StateManagerFactory:
             _warn(explain(error.__cause__ or error, settings.effective_redis_url()))
             return memory
         logger.info("Redis connection established", extra={"action": "state.connected"})
-        manager = RedisStateManager(
-            client,
-            settings.state_ttl_seconds,
-            ended_ttl_seconds=settings.ended_ttl,
-            wait=replica_wait(settings),
-        )
+        manager = open_states(settings, client)
         if settings.redis_rollout_percent == 100:
             return manager
         from orchestrator.state.rollout import RolloutStateManager
 
         return RolloutStateManager(manager, memory, settings.redis_rollout_percent)
-
-
-def load_state_manager(name: str, settings: Settings) -> StateManagerBase:
-    """Return the user's manager: an instance of the class that `name` (`package.module:Class`) names.
-
-    Call its constructor with `settings=` if it has such a parameter, else without arguments. The current directory is
-    importable. Raise `BadSetting`.
-    """
-    found = load_object(name, "STATE_MANAGER")
-    if not (isinstance(found, type) and issubclass(found, StateManagerBase)):
-        raise BadSetting(
-            f"STATE_MANAGER={name}: {description_of(found)} is not a subclass of StateManagerBase. "
-            "Use package.module:Class."
-        )
-    return _built(name, found, settings)
-
-
-def _built(name: str, found: type[StateManagerBase], settings: Settings) -> StateManagerBase:
-    arguments = {"settings": settings} if "settings" in inspect.signature(found).parameters else {}
-    try:
-        return found(**arguments)
-    except Exception as error:  # abstract methods left, arguments that we do not have, or what the user's code raises
-        raise BadSetting(f"STATE_MANAGER={name}: {described(error)}.") from error
 
 
 def _warn(reason: str) -> None:

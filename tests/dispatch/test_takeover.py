@@ -19,18 +19,45 @@ from orchestrator.redis import keys
 CALL = "CA1"
 
 
+class Line:
+    """The line of a call at one ingress: how it is released, and for which calls that was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.is_written_back = True
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def release(self, call_sid: str) -> bool:
+        self.asked.append(call_sid)
+        await self.answers.wait()
+        return self.is_written_back
+
+
 @pytest.fixture
-async def before(redis_url: str, redis_client: Redis) -> AsyncIterator[QueuedDispatcher]:
+def line() -> Line:
+    """The line at the ingress that had the call."""
+    return Line()
+
+
+@pytest.fixture
+async def before(redis_url: str, redis_client: Redis, line: Line) -> AsyncIterator[QueuedDispatcher]:
     """The ingress that had the call."""
-    async with open_dispatcher(redis_url, "before") as dispatcher:
+    async with open_dispatcher(redis_url, "before", line.release) as dispatcher:
         await listens(redis_client, "before")
         yield dispatcher
 
 
 @pytest.fixture
-async def after(redis_url: str) -> AsyncIterator[QueuedDispatcher]:
+def line_after() -> Line:
+    """The line at the ingress at which the call's new socket is."""
+    return Line()
+
+
+@pytest.fixture
+async def after(redis_url: str, line_after: Line) -> AsyncIterator[QueuedDispatcher]:
     """The ingress at which the call's new socket is."""
-    async with open_dispatcher(redis_url, "after") as dispatcher:
+    async with open_dispatcher(redis_url, "after", line_after.release) as dispatcher:
         yield dispatcher
 
 
@@ -39,32 +66,24 @@ async def listens(redis: Redis, channel: str) -> None:
     await redis.expire(keys.call(CALL).listeners, 60)
 
 
-async def test_the_one_before_has_let_go_when_the_next_one_begins(before, after, monkeypatch):
+async def test_the_one_before_has_let_go_when_the_next_one_begins(before, after, line, monkeypatch):
     monkeypatch.setattr(takeover, "ANSWER_SECONDS", 60)
-    let_go = []
-
-    async def slowly(call_sid: str) -> bool:
-        await asyncio.sleep(0)
-        let_go.append(call_sid)
-        return True
-
-    before.takeover.gives_up = slowly
-    await after.take_over(CALL, LineClaim())
-    assert let_go == [CALL]
+    line.answers.clear()
+    taking = asyncio.create_task(after.take_over(CALL, LineClaim()))
+    await wait_until(lambda: line.asked, "the one before is asked")
+    assert not taking.done()
+    line.answers.set()
+    await taking
+    assert line.asked == [CALL]
 
 
-async def test_one_that_cannot_write_the_call_back_is_not_gone_without(before, after, monkeypatch):
+async def test_one_that_cannot_write_the_call_back_is_not_gone_without(before, after, line, monkeypatch):
     monkeypatch.setattr(takeover, "ANSWER_SECONDS", 60)
-    is_back = False
-
-    async def later(call_sid: str) -> bool:
-        return is_back
-
-    before.takeover.gives_up = later
+    line.is_written_back = False
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="cannot write it back yet"):
             await after.take_over(CALL, LineClaim())
-    is_back = True
+    line.is_written_back = True
     await after.take_over(CALL, LineClaim())
 
 
@@ -81,10 +100,11 @@ async def test_an_older_version_that_says_no_more_than_that_it_let_go_is_believe
 
 
 async def test_one_that_never_had_the_call_is_not_asked(after, redis_url, redis_client):
-    async with open_dispatcher(redis_url, "bystander") as bystander:
-        bystander.takeover.gives_up = lambda call_sid: pytest.fail("it was asked")
+    bystander = Line()
+    async with open_dispatcher(redis_url, "bystander", bystander.release):
         await listens(redis_client, "after")
         await after.take_over(CALL, LineClaim())
+    assert bystander.asked == []
 
 
 async def test_a_dead_one_is_not_waited_for(after, redis_client, monkeypatch):
@@ -94,10 +114,9 @@ async def test_a_dead_one_is_not_waited_for(after, redis_client, monkeypatch):
         await after.take_over(CALL, LineClaim())
 
 
-async def test_one_that_does_not_answer_is_gone_without(before, after, monkeypatch, caplog):
+async def test_one_that_does_not_answer_is_gone_without(before, after, line, monkeypatch, caplog):
     monkeypatch.setattr(takeover, "ANSWER_SECONDS", 0.1)
-    held = asyncio.Event()
-    before.takeover.gives_up = lambda call_sid: held.wait()
+    line.answers.clear()
     await after.take_over(CALL, LineClaim())
     assert "does not answer" in caplog.text
 
@@ -113,37 +132,22 @@ async def test_after_an_outage_one_that_does_not_listen_yet_is_asked_again(after
         await taking
 
 
-async def test_of_two_that_claim_a_new_call_at_once_one_lets_go(after, redis_url, redis_client):
-    async with open_dispatcher(redis_url, "too") as too:
-        let_go = []
-
-        def giving_up(name):
-            async def give_up(call_sid: str) -> bool:
-                let_go.append(name)
-                return True
-
-            return give_up
-
-        after.takeover.gives_up, too.takeover.gives_up = giving_up("after"), giving_up("too")
+async def test_of_two_that_claim_a_new_call_at_once_one_lets_go(after, line_after, redis_url, redis_client):
+    line_too = Line()
+    async with open_dispatcher(redis_url, "too", line_too.release) as too:
         await asyncio.gather(after.take_over(CALL, LineClaim()), too.take_over(CALL, LineClaim()))
-        assert len(let_go) == 1
+        assert len(line_after.asked + line_too.asked) == 1
     assert await redis_client.pttl(keys.call(CALL).listeners) > 0
 
 
-async def test_who_tries_again_asks_nobody_who_came_later(after, before, redis_url):
+async def test_who_tries_again_asks_nobody_who_came_later(after, before, line, redis_url):
     claim = LineClaim()
-
-    async def cannot_yet(call_sid: str) -> bool:
-        return False
-
-    async def at_once(call_sid: str) -> bool:
-        return True
-
-    before.takeover.gives_up = cannot_yet
+    line.is_written_back = False
     with pytest.raises(StoreUnavailable):
         await after.take_over(CALL, claim)
-    async with open_dispatcher(redis_url, "later") as later:
-        before.takeover.gives_up = after.takeover.gives_up = at_once
+    line.is_written_back = True
+    line_later = Line()
+    async with open_dispatcher(redis_url, "later", line_later.release) as later:
         await later.take_over(CALL, LineClaim())
-        later.takeover.gives_up = lambda call_sid: pytest.fail("it was asked")
         await after.take_over(CALL, claim)
+        assert line_later.asked == []

@@ -20,7 +20,7 @@ from orchestrator.errors import BadSetting, StateConflict, StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
-from orchestrator.state.factory import load_state_manager
+from orchestrator.state.loading import load_state_manager
 from orchestrator.testing.state_manager_contract import StateManagerContract
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

@@ -13,7 +13,8 @@ from support.sentinels import SentinelTopology
 from orchestrator.errors import BadSetting
 from orchestrator.redis import keys
 from orchestrator.settings import Settings
-from orchestrator.state.factory import close_state_manager, get_state_manager, load_state_manager
+from orchestrator.state.factory import close_state_manager, get_state_manager
+from orchestrator.state.loading import load_state_manager
 from orchestrator.state.redis import RedisStateManager
 
 PAGE = (Path(__file__).parents[2] / "docs" / "redis.md").read_text()

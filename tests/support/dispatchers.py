@@ -1,6 +1,6 @@
 """An ingress's dispatcher on a real Redis, without the ingress."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
@@ -14,15 +14,22 @@ from orchestrator.settings import Settings
 from orchestrator.turns.redis.store import RedisTurnStore
 
 
+async def nothing_to_release(call_sid: str) -> bool:
+    """No call runs here, and no socket is open."""
+    return True
+
+
 @asynccontextmanager
-async def open_dispatcher(url: str, channel: str) -> AsyncIterator[QueuedDispatcher]:
-    """A dispatcher that hears replies on `channel`."""
+async def open_dispatcher(
+    url: str, channel: str, release: Callable[[str], Awaitable[bool]] = nothing_to_release
+) -> AsyncIterator[QueuedDispatcher]:
+    """A dispatcher that gets replies on `channel`, and releases the lines of calls with `release`."""
     settings = Settings(_env_file=None, redis_url=url)
     async with connect(settings) as client, connect(settings, block_seconds=40) as listening:
         store = RedisTurnStore(client, ttl_seconds=100, listener=channel)
         async with (
             Breaker(lambda: _ping(client)) as breaker,
-            QueuedDispatcher(store, listening, channel, TakeOver(client, channel, breaker)) as dispatcher,
+            QueuedDispatcher(store, listening, channel, TakeOver(client, channel, breaker, release)) as dispatcher,
         ):
             yield dispatcher
 

@@ -36,7 +36,7 @@ TOKEN = "12345"
 CALL = "CA00000000000000000000000000000000"
 QUICK = {"filler_after": 0.3, "wait": 0.3, "check": 0.3, "fresh": 0}
 """Timeouts of tests in which a caller hears fillers or is not waited for: `start_ingress(timeouts=QUICK)`."""
-PATIENT = Timeouts(filler_after=60, wait=60, hold=60, hold_full=20, heartbeat=0.05, check=60, fresh=0)
+PATIENT = Timeouts(filler_after=60, wait=60, store=0.05, hold=60, hold_full=20, heartbeat=0.05, check=60, fresh=0)
 """Timeouts of all other tests: however slow the machine, the caller hears the agent and no filler."""
 
 
@@ -60,12 +60,9 @@ class FaultyDispatcher:
         self.adopted: list[ConversationState] = []
 
     async def submit(self, turn: Turn, **options: Any) -> Any:
-        return await self.submit_by(turn, deadline_seconds=1, **options)
-
-    async def submit_by(self, turn: Turn, *, deadline_seconds: float = 2, **options: Any) -> Any:
         if self.trouble is not None:
             raise self.trouble
-        pending = await self.real.submit_by(turn, deadline_seconds=deadline_seconds, **options)
+        pending = await self.real.submit(turn, **options)
         self.turns.append(turn)
         return pending
 
@@ -269,7 +266,7 @@ async def started_ingress(
     opened: list[LocalRuntime] = []
 
     @asynccontextmanager
-    async def open_runtime(settings: Settings) -> AsyncIterator[LocalRuntime]:
+    async def open_runtime(settings: Settings, relay: Any) -> AsyncIterator[LocalRuntime]:
         async with runtime(settings, agent) as made:
             opened.append(made)
             yield made

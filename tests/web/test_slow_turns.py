@@ -261,7 +261,7 @@ async def test_a_store_that_hangs_is_a_store_that_is_away(start_ingress, monkeyp
 
     async with start_ingress(timeouts=QUICK) as ingress:
         await ingress.begin()
-        monkeypatch.setattr(ingress.runtime.dispatcher, "submit_by", hang)
+        monkeypatch.setattr(ingress.runtime.dispatcher, "submit", hang)
         monkeypatch.setattr(ingress.runtime.dispatcher, "find", hang)
         document = await ingress.twiml("/twilio/turn/1", SpeechResult="hi")
         assert "held" in redirect_of(document)

@@ -13,6 +13,7 @@ from support.program import clean_environment
 from support.waiting import wait_until, wait_until_sync
 
 import workers
+from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.errors import BadSetting
 from orchestrator.settings import load_settings
 from orchestrator.testing.turn_store_contract import a_turn
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.processes
 
 
 async def test_a_job_of_a_stock_producer_is_executed(start_worker, dispatcher, redis_url: str, redis_client) -> None:
-    pending = await dispatcher.submit_by(a_turn("t1"), opening={"channel": "api"})
+    pending = await submit_by(dispatcher, a_turn("t1"), opening={"channel": "api"})
     await redis_client.delete("arq:queue", "voiceagent:due")
     pool = ConnectionPool.from_url(redis_url)
     arq = ArqRedis(
@@ -59,7 +60,7 @@ async def test_a_job_written_with_pickle_is_answered_and_not_lost(start_worker, 
 
 
 async def test_our_pool_enqueues_reads_the_queue_and_gets_results(start_worker, dispatcher, redis_url: str) -> None:
-    await dispatcher.submit_by(a_turn("t1"), opening={"channel": "api"})
+    await submit_by(dispatcher, a_turn("t1"), opening={"channel": "api"})
     async with workers.producer_pool(load_settings(use_redis=True, redis_url=redis_url)) as pool:
         job = await pool.enqueue_job("run_turns", "CA1")
         lost = await pool.enqueue_job("no_such_function")

@@ -12,6 +12,7 @@ from support.cluster import ClusterTopology
 from support.dispatchers import open_dispatcher
 from support.waiting import wait_until
 
+from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.health.redis import read_system_status
 from orchestrator.redis import keys
@@ -61,7 +62,7 @@ async def dispatcher(cluster: ClusterTopology) -> AsyncIterator[QueuedDispatcher
 
 async def say(dispatcher: QueuedDispatcher, number: int, turn_id: str) -> Any:
     turn = a_turn(turn_id, call_sid=f"CA{number}", text=turn_id)
-    pending = await dispatcher.submit_by(turn, opening={"channel": "api"}, deadline_seconds=20)
+    pending = await submit_by(dispatcher, turn, opening={"channel": "api"}, deadline_seconds=20)
     return await pending.wait(30)
 
 
@@ -102,7 +103,7 @@ async def test_calls_on_all_shards_are_answered_and_counted_and_leave_nothing_be
 async def test_a_worker_killed_between_queue_and_call_costs_no_turn(start_worker, dispatcher, runs) -> None:
     killed, other = start_worker("slow"), None
     pending = [
-        await dispatcher.submit_by(a_turn("t1", call_sid=f"CA{number}"), opening={"channel": "api"})
+        await submit_by(dispatcher, a_turn("t1", call_sid=f"CA{number}"), opening={"channel": "api"})
         for number in range(20)
     ]
     await wait_until(lambda: len(runs()) > 3, "some are being run")
@@ -115,7 +116,7 @@ async def test_a_worker_killed_between_queue_and_call_costs_no_turn(start_worker
 async def test_a_full_worker_leaves_its_tokens_to_one_that_has_room(start_worker, dispatcher, runs, tmp_path) -> None:
     full = start_worker("slow", WORKER_MAX_TURNS="4")
     held = [
-        await dispatcher.submit_by(a_turn("t1", call_sid=f"CB{number}"), opening={"channel": "api"})
+        await submit_by(dispatcher, a_turn("t1", call_sid=f"CB{number}"), opening={"channel": "api"})
         for number in range(4)
     ]
     await wait_until(lambda: len(runs()) == 4, "the worker is full")

@@ -19,6 +19,7 @@ from support.servers import RedisServer
 from support.waiting import wait_until
 
 from orchestrator.conversation.reply import TurnResult
+from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.errors import UnreadableState
 from orchestrator.health.redis import read_system_status
@@ -97,7 +98,7 @@ async def dispatcher(place: Place) -> AsyncIterator[QueuedDispatcher]:
 
 async def say(dispatcher: QueuedDispatcher, call_sid: str, turn_id: str, text: str = "hello") -> TurnResult | None:
     turn = a_turn(turn_id, call_sid=call_sid, text=text)
-    pending = await dispatcher.submit_by(turn, opening={"channel": "api"}, deadline_seconds=10)
+    pending = await submit_by(dispatcher, turn, opening={"channel": "api"}, deadline_seconds=10)
     return await pending.wait(20)
 
 
@@ -159,8 +160,11 @@ async def test_a_damaged_lease_costs_no_other_call_its_lease(
     number = next(_numbers)
     bad, good, gate = f"CAbad{number}", f"CAgood{number}", f"gate{number}"
     pendings = [
-        await dispatcher.submit_by(
-            a_turn("t1", call_sid=call_sid, text=f"wait for {gate}"), opening={"channel": "api"}, deadline_seconds=10
+        await submit_by(
+            dispatcher,
+            a_turn("t1", call_sid=call_sid, text=f"wait for {gate}"),
+            opening={"channel": "api"},
+            deadline_seconds=10,
         )
         for call_sid in (bad, good)
     ]

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from support.proxy import FaultProxy, script
 from support.servers import RedisServer
 
+from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.redis.scripts import lua
 from orchestrator.testing.example_turns import a_turn, claimed
 from orchestrator.turns.redis.store import RedisTurnStore
@@ -31,7 +32,7 @@ async def test_a_turn_granted_in_an_answer_that_was_cut_off_is_run_at_its_first_
     start_worker, dispatcher, redis_server: RedisServer, redis_client: Redis
 ) -> None:
     await redis_client.script_load(lua("claim_jobs"))
-    pending = await dispatcher.submit_by(a_turn("t1"), opening={"channel": "api"})
+    pending = await submit_by(dispatcher, a_turn("t1"), opening={"channel": "api"})
     async with FaultProxy(redis_server.port) as proxy:
         proxy.cut_after(script("claim_jobs"))
         worker = await asyncio.to_thread(start_worker, url=proxy.url)

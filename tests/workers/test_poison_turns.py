@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from support.processes import worker_processes
 from support.waiting import wait_until
 
+from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.redis import keys
 from orchestrator.testing.example_turns import a_turn
 from orchestrator.turns.outcome import APOLOGY
@@ -80,7 +81,7 @@ def began(tmp_path):
 
 async def speak(dispatcher, call_sid: str, text: str, turn_id: str = "t1", **options):
     turn = a_turn(turn_id, call_sid=call_sid, text=text)
-    return await dispatcher.submit_by(turn, opening={"channel": "api"}, deadline_seconds=10, **options)
+    return await submit_by(dispatcher, turn, opening={"channel": "api"}, deadline_seconds=10, **options)
 
 
 async def outcomes(pendings) -> list[str]:
@@ -189,7 +190,7 @@ async def test_an_interruption_stops_a_process_agent_and_keeps_what_it_had_chang
     async for _ in pending.tokens():
         break
     interruption = a_turn("t2", kind="interrupted", text="Well.")
-    await dispatcher.submit_by(interruption, deadline_seconds=10)
+    await submit_by(dispatcher, interruption, deadline_seconds=10)
     assert await outcomes([pending]) == ["interrupted"]
     state = await states.get_state("CA1")
     assert state.slots == {"seen": ["t1"]}

@@ -11,6 +11,7 @@ from support.dispatchers import open_dispatcher
 from support.waiting import wait_until
 
 from orchestrator.conversation.reply import TurnResult
+from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.redis import keys
 from orchestrator.testing.turn_store_contract import a_turn
@@ -44,7 +45,7 @@ def speaker(result: TurnResult) -> tuple[str, int]:
 
 
 async def speak(dispatcher: QueuedDispatcher, turn_id: str, text: str = "hello", **options):
-    return await dispatcher.submit_by(a_turn(turn_id, text=text), opening={"channel": "api"}, **options)
+    return await submit_by(dispatcher, a_turn(turn_id, text=text), opening={"channel": "api"}, **options)
 
 
 async def test_a_turn_of_a_worker_killed_while_it_speaks_is_said_once(
@@ -182,7 +183,7 @@ async def test_a_call_whose_state_nobody_can_read_is_given_up_alone(
     assert await redis_client.hkeys(keys.DEAD_LETTERS) == [b"CA1/t2"]
     assert await dispatcher.store.waiting("CA1") == []
     assert await redis_client.get(keys.state("CA1")) == unreadable
-    other = await dispatcher.submit_by(a_turn("t1", call_sid="CA2"), opening={"channel": "api"})
+    other = await submit_by(dispatcher, a_turn("t1", call_sid="CA2"), opening={"channel": "api"})
     assert (await result_of(other)).outcome == "replied"
     assert worker.is_running
     assert "my secret" not in worker.log

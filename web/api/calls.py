@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
-from orchestrator.dispatch.dispatcher import first_of
+from orchestrator.dispatch.dispatcher import first_of, submit_by
 from orchestrator.errors import CallEnded, TurnRejected, UnknownCall, UnreadableState
 from orchestrator.turns.call_limits import PLACED
 from web.api.endpoint import call_sid_in
@@ -89,7 +89,9 @@ def _end_of(call_sid: str, status: str) -> Turn:
 async def _end(ingress: Ingress, call_sid: str, status: str) -> None:
     turn = _end_of(call_sid, status)
     try:
-        pending = await ingress.runtime.dispatcher.submit_by(turn, deadline_seconds=END_SECONDS)
+        pending = await submit_by(
+            ingress.runtime.dispatcher, turn, deadline_seconds=min(END_SECONDS, ingress.timeouts.store)
+        )
     except (CallEnded, UnknownCall, TurnRejected):
         return
     await first_of(pending, END_SECONDS)

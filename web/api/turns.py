@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.dispatch.dispatcher import first_of
+from orchestrator.dispatch.dispatcher import first_of, submit_by
 from orchestrator.errors import CallEnded, CallFull, StoreUnavailable, UnreadableState
 from orchestrator.turns.bounds import TOO_LONG_REASON, is_refusal
 from web.api.endpoint import call_sid_in
@@ -30,8 +30,9 @@ async def text_turn(ingress: Ingress, request: Request) -> Response:
     turn = asked.turn(call_sid)
     streams = EVENT_STREAM in request.headers.get("accept", "")
     try:
-        pending = await ingress.runtime.dispatcher.submit_by(
-            turn, deadline_seconds=SUBMIT_SECONDS, opening=asked.opening, stream=streams
+        within = min(SUBMIT_SECONDS, ingress.timeouts.store)
+        pending = await submit_by(
+            ingress.runtime.dispatcher, turn, deadline_seconds=within, opening=asked.opening, stream=streams
         )
     except CallEnded:
         raise await _end_of(ingress, call_sid) from None

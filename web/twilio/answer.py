@@ -8,7 +8,7 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.dispatch.dispatcher import PendingReply, first_of
+from orchestrator.dispatch.dispatcher import PendingReply, first_of, submit_by
 from orchestrator.errors import (
     CallEnded,
     CallErased,
@@ -79,11 +79,12 @@ async def _answer_recorded(
 
 async def _submit_or_find(ingress: Ingress, awaited: AwaitedTurn, within: float) -> PendingReply | None:
     """Submit the turn, or find it where the store has it already. Raise `StoreUnavailable`."""
+    within = min(within, ingress.timeouts.store)
     dispatcher = ingress.runtime.dispatcher
     if awaited.held is None:
         access = _find(ingress, awaited, within)
     else:
-        access = dispatcher.submit_by(awaited.held.turn, deadline_seconds=within, opening=awaited.held.opening)
+        access = submit_by(dispatcher, awaited.held.turn, deadline_seconds=within, opening=awaited.held.opening)
     return await store_call(access, within + 0.5)
 
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.errors import CallEnded, StoreUnavailable, TurnRejected, UnknownCall
 from web.ingress import Ingress
 from web.twilio import twiml
@@ -54,7 +55,9 @@ async def _store_last_words(ingress: Ingress, request: VoiceRequest) -> None:
         return
     turn = request.turn(turn_id_of(number))
     with suppress(UnknownCall, CallEnded, TurnRejected, StoreUnavailable):
-        await ingress.runtime.dispatcher.submit_by(turn, deadline_seconds=SUBMIT_SECONDS / 2)
+        await submit_by(
+            ingress.runtime.dispatcher, turn, deadline_seconds=min(SUBMIT_SECONDS / 2, ingress.timeouts.store)
+        )
 
 
 def _opening_of(request: VoiceRequest) -> dict[str, Any] | None:
@@ -70,7 +73,8 @@ async def end_call(ingress: Ingress, call_sid: str, status: str, opening: dict[s
     """
     turn = Turn(turn_id=ENDED, call_sid=call_sid, kind="ended", text=status)
     try:
-        pending = await ingress.runtime.dispatcher.submit_by(turn, deadline_seconds=SUBMIT_SECONDS, opening=opening)
+        within = min(SUBMIT_SECONDS, ingress.timeouts.store)
+        pending = await submit_by(ingress.runtime.dispatcher, turn, deadline_seconds=within, opening=opening)
     except (UnknownCall, CallEnded):
         return
     except (StoreUnavailable, TurnRejected) as error:

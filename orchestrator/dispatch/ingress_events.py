@@ -1,0 +1,24 @@
+"""What other ingresses ask of this one about the sockets of relay calls."""
+
+from typing import Protocol
+
+
+class IngressEvents(Protocol):
+    """Answers for the sockets that this ingress holds. `web` implements it; `NoSockets` serves programs without any."""
+
+    async def taken_over(self, call_sid: str) -> None:
+        """Close the call's socket here: another ingress has its line now, and waits until this returns."""
+
+    async def is_answering(self, call_sid: str) -> bool:
+        """True if the call has a socket here and its peer answers a ping."""
+
+
+class NoSockets:
+    """An ingress without relay calls."""
+
+    async def taken_over(self, call_sid: str) -> None:
+        """Do nothing: there is no socket to close."""
+
+    async def is_answering(self, call_sid: str) -> bool:
+        """Return False."""
+        return False

@@ -1,0 +1,56 @@
+"""Submits turns to a turn store and waits for their replies at the hub."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.hub import Pending, ReplyHub
+from orchestrator.turns.store import TurnStore
+
+
+class StoreDispatcher:
+    """The part of `Dispatcher` that is the same wherever turns run: `store` keeps them, `hub` gets their replies."""
+
+    def __init__(self, store: TurnStore, hub: ReplyHub) -> None:
+        self.store = store
+        self.hub = hub
+
+    async def submit(self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False) -> Pending:
+        """Store `turn`; see `Dispatcher`."""
+        # Registered before it is stored: the reply may arrive before the answer of the store.
+        pending = self.hub.pending(turn.call_sid, turn.turn_id)
+        pending.turn = turn
+        if pending.result is None:
+            submit = partial(self.store.submit, turn, opening=opening, stream=stream)
+            recorded = await submit()
+            if recorded is not None:
+                pending.settle(recorded)
+            pending.submit_again = submit
+        return pending
+
+    async def waiting(self, call_sid: str) -> list[str]:
+        """Return the ids of the call's turns that have no result yet, in order."""
+        return await self.store.waiting(call_sid)
+
+    async def erase(self, call_sid: str) -> None:
+        """Delete all turns of a call; see `Dispatcher`."""
+        await self.store.erase(call_sid)
+
+    async def is_erased(self, call_sid: str) -> bool:
+        """True if the call was erased within the last day."""
+        return await self.store.is_erased(call_sid)
+
+    async def find(self, call_sid: str, turn_id: str) -> Pending | None:
+        """Return a turn that was submitted before, here or elsewhere; see `Dispatcher`."""
+        pending = self.hub.pending(call_sid, turn_id)
+        if pending.result is None:
+            found = await self.store.find(call_sid, turn_id)
+            if found is None:
+                return None
+            if isinstance(found, TurnResult):
+                pending.settle(found)
+            elif pending.turn is None:
+                pending.turn = found.turn
+        return pending
