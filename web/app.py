@@ -19,8 +19,8 @@ from web.dashboard.board import Board
 from web.health_checks import HealthChecks
 from web.ingress import Ingress, OpenRuntime, Timeouts
 from web.local_access import ForwardingWatch, LocalAccess
-from web.outbound.line import ProviderLine
-from web.outbound.placing import outbound
+from web.outbound.call_placer import call_placer
+from web.outbound.provider_api import ProviderApi
 from web.providers import routes as providers
 from web.refusal import LastResort, refusal
 from web.response_headers import DefaultHeaders
@@ -59,8 +59,8 @@ def create_app(
             app.state.board = Board(app.state.ingress)
             kept = KeepAlive(relay, runtime.states, settings.state_ttl_seconds)
             async with kept:
-                with ProviderLine(settings) as line:
-                    app.state.outbound = outbound(app.state.ingress, line)
+                with ProviderApi(settings) as provider_api:
+                    app.state.call_placer = call_placer(app.state.ingress, provider_api)
                     yield
 
     routes = [*twilio.routes, *providers.routes, *api.routes, *dashboard.routes, *health.routes, *metrics.routes]

@@ -25,7 +25,7 @@ from orchestrator.idempotency.store import IdempotencyRecord, MemoryIdempotencyS
 from orchestrator.redis import keys
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.turns.abandoned_calls import is_abandoned
-from web.outbound.beginning import begin
+from web.outbound.call_state import create_placed_state
 
 PUBLIC = "https://calls.example.com"
 KEY = "sesame"
@@ -337,7 +337,7 @@ async def test_a_placed_call_whose_state_was_lost_is_answered_however_full_it_is
 async def test_a_call_that_rings_outlives_a_short_time_to_live():
     clock = [0.0]
     states = InMemoryStateManager(10, ended_ttl_seconds=10, clock=lambda: clock[0])
-    await begin(states, "CA1", {"channel": "gather", "direction": "outbound-api"})
+    await create_placed_state(states, "CA1", {"channel": "gather", "direction": "outbound-api"})
     clock[0] = 600.0
     state = await states.get_state("CA1")
     assert state is not None

@@ -13,9 +13,7 @@ from orchestrator.errors import CallEnded, TurnRejected, UnknownCall, Unreadable
 from orchestrator.turns.call_limits import PLACED
 from web.api.endpoint import call_sid_in
 from web.ingress import Ingress
-from web.outbound.hanging_up import hang_up
-from web.outbound.line import ProviderError
-from web.outbound.placing import Outbound
+from web.outbound.provider_api import ProviderApi, ProviderError
 from web.states import read_states
 
 DEFAULT_LIMIT = 100
@@ -56,7 +54,7 @@ async def delete_call(ingress: Ingress, request: Request) -> Response:
         await _end(ingress, call_sid, "completed")
         return await _forget(ingress, call_sid)
     if state.is_active:
-        await _hang_up(request.app.state.outbound, state)
+        await _hang_up(request.app.state.call_placer.api, state)
     await _end(ingress, call_sid, "canceled" if _rings(state) else "completed")
     return await _forget(ingress, call_sid)
 
@@ -66,10 +64,10 @@ def _rings(state: ConversationState) -> bool:
     return state.direction.startswith(PLACED) and not state.turns
 
 
-async def _hang_up(outbound: Outbound, state: ConversationState) -> None:
+async def _hang_up(api: ProviderApi, state: ConversationState) -> None:
     """End it at the provider. One that rings goes on ringing if that fails: 502 then, and nothing was done."""
     try:
-        await hang_up(outbound, state)
+        await api.hang_up(state)
     except ProviderError as error:
         if _rings(state) and error.status != NOT_KNOWN:
             sentence = f"{error} The call may still ring: send DELETE again."

@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 from web.api.json_body import json_object
 from web.api.text_turn import complaints
 from web.ingress import Ingress
-from web.outbound.line import ProviderError
-from web.outbound.order import Order
-from web.outbound.placing import Outbound
+from web.outbound.call_placer import CallPlacer
+from web.outbound.outbound_call import OutboundCall
+from web.outbound.provider_api import ProviderError
 
 logger = logging.getLogger(__name__)
 
@@ -21,14 +21,14 @@ RETRY_SECONDS = 5
 
 
 async def place_call(ingress: Ingress, request: Request) -> Response:
-    """201 with the call SID. With an `Idempotency-Key` the same order gets the same call for a day."""
-    order = await _order(request)
+    """Answer 201 with the call SID. With an `Idempotency-Key`, equal requests get the same call for a day."""
+    call = await _outbound_call(request)
     key = _key(request)
-    outbound: Outbound = request.app.state.outbound
+    placer: CallPlacer = request.app.state.call_placer
     try:
-        placed, is_replay = await outbound.place(order, key)
+        placed, is_replay = await placer.place(call, key)
     except ProviderError as error:
-        # Not the sentence: the provider's own words quote numbers.
+        # The sentence is left out: the provider's own words quote phone numbers.
         logger.warning("A call was not placed", extra={"action": "outbound.failed", "status": error.status})
         headers = {"Retry-After": str(RETRY_SECONDS)} if error.status in (409, 503) else None
         raise HTTPException(error.status, str(error), headers) from None
@@ -38,10 +38,10 @@ async def place_call(ingress: Ingress, request: Request) -> Response:
     return JSONResponse({"call_sid": placed.call_sid, "status": placed.status}, 201, headers)
 
 
-async def _order(request: Request) -> Order:
+async def _outbound_call(request: Request) -> OutboundCall:
     fields = await json_object(request)
     try:
-        return Order.model_validate(fields)
+        return OutboundCall.model_validate(fields)
     except ValidationError as error:
         raise HTTPException(422, complaints(error)) from None
 

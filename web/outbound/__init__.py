@@ -1,1 +1,1 @@
-"""Outbound calls: ordered over the API, placed at the provider, answered like any other."""
+"""Outbound calls: requested over the API, placed at the provider, answered like any other call."""

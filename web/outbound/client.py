@@ -1,4 +1,4 @@
-"""The `twilio` library's REST client, silent and pointed where the settings say."""
+"""The `twilio` library's REST client, without its logs and with the base URL of the settings."""
 
 import logging
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,16 @@ _silent = logging.Logger("silent", logging.CRITICAL + 1)  # the library logs num
 
 
 def rest_client(account_sid: str, auth_token: str, base_url: str | None, timeout: tuple[float, float]) -> "Client":
-    """A client; `timeout` is for connecting and for reading, in seconds. The import takes a fifth of a second."""
+    """Return a client; `timeout`: seconds for connecting and for reading. The import takes a fifth of a second."""
     from twilio.rest import Client
 
     return Client(account_sid, auth_token, http_client=_Transport(base_url or OFFICIAL, timeout))
 
 
 class _Transport:
-    """The library's transport, sending to `base_url` instead of Twilio's own address.
+    """The library's transport, which sends to `base_url` instead of Twilio's own address.
 
-    Each request has a session of its own: sessions are not safe to share between threads.
+    Each request has its own session, since threads cannot safely share one.
     """
 
     def __init__(self, base_url: str, timeout: tuple[float, float]) -> None:
@@ -33,5 +33,5 @@ class _Transport:
         self._base_url = base_url
 
     def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
-        """One request, its answer as the library wants it."""
+        """Send one request and return the library's response object."""
         return self._client.request(method, self._base_url + url.removeprefix(OFFICIAL), *args, **options)

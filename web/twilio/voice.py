@@ -8,8 +8,7 @@ from starlette.responses import Response
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
-from web.outbound.answering import errand_of, unanswered
-from web.outbound.beginning import begin, note_answer
+from web.outbound.call_state import add_slots, create_placed_state
 from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.answer import answer, deliver
@@ -19,6 +18,7 @@ from web.twilio.fields import VoiceRequest
 from web.twilio.held_turn import HeldTurn
 from web.twilio.known_call import READ_SECONDS, KnownCall
 from web.twilio.language import Languages
+from web.twilio.outbound_context import hang_up_on_machine, outbound_context
 from web.twilio.relay.connect import connect
 from web.twilio.relay.tickets import next_ticket
 from web.twilio.turn_ids import START
@@ -39,9 +39,9 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
         },
     )
     since = clock.now()
-    errand = await errand_of(request, ingress.seal)
-    if errand is not None and errand.is_in_vain(request.answered_by):
-        return TwimlResponse(unanswered(request))
+    context = await outbound_context(request, ingress.seal)
+    if context is not None and context.hangs_up_on(request.answered_by):
+        return TwimlResponse(hang_up_on_machine(request))
     known = await call_to_continue(ingress, request)
     if known is not None:
         return await _go_on(ingress, request, known, since)
@@ -49,12 +49,12 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     if channel == "relay" and await _is_erased(ingress, request):
         return TwimlResponse(twiml.farewell(twiml.GOODBYE, Languages.of(request.query)))
     opening = {**request.opening, "channel": channel}
-    if errand is not None:
-        opening["slots"] = errand.opened_by(request.answered_by)
-        await note_answer(ingress.runtime.states, request.call_sid, opening["slots"])
+    if context is not None:
+        opening["slots"] = context.initial_slots(request.answered_by)
+        await add_slots(ingress.runtime.states, request.call_sid, opening["slots"])
     if channel == "relay":  # the call begins with its socket's first frame
-        if errand is not None:  # which does not carry the errand
-            await begin(ingress.runtime.states, request.call_sid, opening)
+        if context is not None:  # that frame does not carry the context
+            await create_placed_state(ingress.runtime.states, request.call_sid, opening)
         base_url = ingress.settings.public_base_url or request.host_url
         return TwimlResponse(connect(base_url, ticket=await next_ticket(ingress, request), now=since))
     held = HeldTurn(turn=request.started(START), opening=opening, since=since)

@@ -1,4 +1,4 @@
-"""The provider's REST API: placing calls and hanging up, off the event loop, in a few threads."""
+"""The provider's REST API: places calls and hangs up, in a few threads outside of the event loop."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.conversation.call_sid import checked_call_sid
+from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import BadCallSid, VoiceAgentError
 from orchestrator.settings import Settings
 
@@ -23,16 +24,16 @@ THREADS = 4
 MOST_WAITING = 32
 REQUEST_SECONDS = 10.0
 DEADLINE_SECONDS = 25.0
-"""For one request and those before it."""
+"""For one request, and those before it in the queue of threads."""
 CONNECT_SECONDS = 5.0
 QUEUED = "queued"
-NO_SENSE = "The provider's answer makes no sense."
+BAD_ANSWER = "The provider's answer makes no sense."
 
 
 class ProviderError(VoiceAgentError):
-    """The provider did not place the call. `status` is the HTTP status that the client gets.
+    """The provider did not do what it was asked. `status` is the HTTP status that our client gets.
 
-    `is_unknown`: the call may have been placed all the same.
+    `is_unknown`: it may have done it all the same, for example when its answer was lost.
     """
 
     def __init__(self, message: str, status: int, *, is_unknown: bool = False) -> None:
@@ -42,48 +43,55 @@ class ProviderError(VoiceAgentError):
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A call that the provider has taken on."""
+class PlacedCall:
+    """A call that the provider accepted."""
 
     call_sid: str
     status: str
 
 
-class ProviderLine:
-    """The way to the provider. A context manager; leaving it waits for nothing."""
+class ProviderApi:
+    """A client of the API, and a context manager whose exit waits for no request."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._waiting = 0
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="provider")
 
-    def __enter__(self) -> "ProviderLine":
+    def __enter__(self) -> "ProviderApi":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
-    def is_open(self) -> bool:
-        """Whether there are credentials."""
+    def has_credentials(self) -> bool:
+        """True if `TWILIO_ACCOUNT_SID` and `TWILIO_AUTH_TOKEN` are set."""
         return bool(self._settings.twilio_account_sid and self._settings.twilio_auth_token)
 
-    async def place(self, **call: Any) -> Placed:
-        """Place a call; `call` is as the `twilio` library takes it. Raises `ProviderError`."""
+    async def place(self, **call: Any) -> PlacedCall:
+        """Place a call and return it. `call` has the arguments of `client.calls.create`. Raise `ProviderError`."""
 
-        def create() -> Placed:
+        def create() -> PlacedCall:
             made = self._client.calls.create(**call)
-            return Placed(_sid_of(made.sid), made.status if isinstance(made.status, str) else QUEUED)
+            return PlacedCall(_sid_of(made.sid), made.status if isinstance(made.status, str) else QUEUED)
 
-        return await self._ask(create)
+        return await self._request(create)
 
-    async def hang_up(self, call_sid: str) -> None:
-        """End a call, wherever it is. Raises `ProviderError`."""
-        await self._ask(lambda: self._client.calls(call_sid).update(status="completed"))
+    async def hang_up(self, state: ConversationState) -> None:
+        """End the call at the provider, if there are credentials and the call is Twilio's. Raise `ProviderError`."""
+        if not self.has_credentials or getattr(state, "provider", "twilio") != "twilio":
+            return
+        try:
+            await self._request(lambda: self._client.calls(state.call_sid).update(status="completed"))
+        except ProviderError as error:
+            extra = {"action": "outbound.hangup_failed", "call_sid": state.call_sid, "status": error.status}
+            logger.warning("The provider did not hang up", extra=extra)
+            raise
 
     @cached_property
     def _client(self) -> "Client":
-        from web.outbound.client import rest_client  # a fifth of a second, in a thread
+        from web.outbound.client import rest_client  # imported in a thread: it takes a fifth of a second
 
         assert self._settings.twilio_account_sid is not None
         assert self._settings.twilio_auth_token is not None
@@ -94,8 +102,8 @@ class ProviderLine:
             (CONNECT_SECONDS, REQUEST_SECONDS),
         )
 
-    async def _ask(self, request: Callable[[], T]) -> T:
-        with self._place_in_line():
+    async def _request(self, request: Callable[[], T]) -> T:
+        with self._queue_slot():
             running = asyncio.get_running_loop().run_in_executor(self._threads, _translated, request)
             try:
                 async with asyncio.timeout(DEADLINE_SECONDS):
@@ -104,7 +112,7 @@ class ProviderLine:
                 raise ProviderError("The provider does not answer.", 504, is_unknown=True) from None
 
     @contextlib.contextmanager
-    def _place_in_line(self) -> Any:
+    def _queue_slot(self) -> Any:
         if self._waiting >= MOST_WAITING:
             raise ProviderError("Too many calls are being placed at the moment. Try again.", 503)
         self._waiting += 1
@@ -127,22 +135,22 @@ def _translated(request: Callable[[], T]) -> T:
     except ConnectTimeout:
         raise ProviderError("The provider cannot be reached.", 504) from None
     except RequestsConnectionError as error:
-        sent = "NewConnectionError" not in repr(error)  # else nobody was there to hear the order
+        sent = "NewConnectionError" not in repr(error)  # else the request was never sent
         raise ProviderError("The connection to the provider failed.", 502, is_unknown=sent) from None
     except RequestException:
         raise ProviderError("The provider does not answer.", 504, is_unknown=True) from None
     except ProviderError:
         raise
-    except Exception:  # the library takes what it gets for JSON of its own: anything may come of that
-        raise ProviderError(NO_SENSE, 502, is_unknown=True) from None
+    except Exception:  # the library does not check what it gets: any exception may follow
+        raise ProviderError(BAD_ANSWER, 502, is_unknown=True) from None
 
 
 def _sid_of(found: object) -> str:
-    """The call SID in the provider's answer, if there is a usable one."""
+    """Return the call SID in the provider's answer. Raise `ProviderError` if it is unusable."""
     try:
         return checked_call_sid(found) if isinstance(found, str) else checked_call_sid("")
     except BadCallSid:
-        raise ProviderError(NO_SENSE, 502, is_unknown=True) from None
+        raise ProviderError(BAD_ANSWER, 502, is_unknown=True) from None
 
 
 def _refusal(status: int, code: int | None, message: str) -> ProviderError:

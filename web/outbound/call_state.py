@@ -1,4 +1,4 @@
-"""The state of a placed call. It begins when the provider has taken the order, so that a call which nobody answers is
+"""The state of a placed call. It is created when the provider accepts the call, so that a call which nobody answers is
 counted, can be deleted, and gets an end."""
 
 import asyncio
@@ -17,16 +17,16 @@ logger = logging.getLogger(__name__)
 BEGIN_SECONDS = 2.0
 
 
-async def begin(states: StateManagerBase, call_sid: str, opening: dict[str, Any]) -> None:
-    """Begin the call, or find it begun, and keep it for as long as it may ring.
+async def create_placed_state(states: StateManagerBase, call_sid: str, opening: dict[str, Any]) -> None:
+    """Create the call's state unless it exists, and keep it for as long as the call may ring.
 
-    Without a store the call goes on, and begins when somebody answers.
+    If the store does not answer, log that: the state is created when somebody answers the call.
     """
     await _tried(call_sid, _begin(states, call_sid, opening))
 
 
-async def note_answer(states: StateManagerBase, call_sid: str, slots: dict[str, Any]) -> None:
-    """Somebody has answered a placed call: add to its slots what is known now, if it has begun and no turn was run."""
+async def add_slots(states: StateManagerBase, call_sid: str, slots: dict[str, Any]) -> None:
+    """Add what is known of the answer to the slots of a placed call, if it has a state and no turn was run yet."""
     await _tried(call_sid, _note(states, call_sid, slots))
 
 
@@ -40,7 +40,7 @@ async def _note(states: StateManagerBase, call_sid: str, slots: dict[str, Any]) 
     state = await until_deadline(lambda: states.get_state(call_sid), BEGIN_SECONDS)
     if state is None or state.turns or state.ended is not None or slots.items() <= state.slots.items():
         return
-    with contextlib.suppress(StateConflict):  # a copy of the webhook was quicker, or the call is over
+    with contextlib.suppress(StateConflict):  # a copy of the webhook was faster, or the call is over
         await states.update_state(state.model_copy(update={"slots": {**slots, **state.slots}}))
 
 

@@ -1,12 +1,10 @@
-"""What an answered outbound call knows of its order."""
+"""The first webhook of a call that this deployment placed."""
 
 import contextlib
 import logging
 
-from pydantic import ValidationError
-
 from orchestrator.errors import StoreUnavailable
-from web.outbound.order import Errand
+from web.outbound.outbound_call import OutboundContext, read_outbound_context
 from web.seal import Seal
 from web.twilio import twiml
 from web.twilio.fields import VoiceRequest
@@ -14,18 +12,12 @@ from web.twilio.fields import VoiceRequest
 logger = logging.getLogger(__name__)
 
 
-async def errand_of(request: VoiceRequest, seal: Seal) -> Errand | None:
-    """The errand that travels in the URL; None for a call that came in, or when the seal is not ours."""
+async def outbound_context(request: VoiceRequest, seal: Seal) -> OutboundContext | None:
+    """Return the context in the webhook's URL; None for an incoming call, or when the seal is not ours."""
     sealed = request.query.get("errand")
     if not sealed or not await _knows(request, seal, sealed):
         return None
-    content = seal.unwrap(sealed)
-    if content is None:
-        return None
-    try:
-        return Errand.model_validate_json(content)
-    except ValidationError:  # a newer version's
-        return None
+    return read_outbound_context(seal, sealed)
 
 
 async def _knows(request: VoiceRequest, seal: Seal, sealed: str) -> bool:
@@ -33,14 +25,14 @@ async def _knows(request: VoiceRequest, seal: Seal, sealed: str) -> bool:
         if await seal.knows(sealed):
             return True
     logger.warning(
-        "An outbound call begins without its errand, whose seal is not open to this process. Set SEAL_KEY.",
+        "An outbound call begins without its context: this process has not the key of its seal. Set SEAL_KEY.",
         extra={"action": "outbound.context_lost", "call_sid": request.call_sid},
     )
     return False
 
 
-def unanswered(request: VoiceRequest) -> str:
-    """TwiML for a machine that nobody wants to talk to."""
+def hang_up_on_machine(request: VoiceRequest) -> str:
+    """Return TwiML that ends a call which a machine answered."""
     logger.info(
         "A machine answered; hanging up",
         extra={"action": "outbound.machine", "call_sid": request.call_sid, "answered_by": request.answered_by},

@@ -1,4 +1,4 @@
-"""Room for one more call that the API begins."""
+"""The limit on calls that the API begins."""
 
 import asyncio
 import contextlib
@@ -8,11 +8,11 @@ from orchestrator.errors import CallRefused
 from orchestrator.state.base import StateManagerBase
 
 
-class Room:
-    """The lines of one ingress's placed calls. `limit` is how many calls may be active in all; None: no limit.
+class Capacity:
+    """Admits the placed calls of one ingress. `limit` is how many calls may be active in all; None: no limit.
 
-    Orders on their way count as well. Each ingress knows its own only: several at once may exceed the limit by what the
-    others are placing at that moment.
+    Calls that are being placed count as well. Each ingress knows its own only, so several at once may exceed the limit
+    by what the others are placing at that moment.
     """
 
     def __init__(self, states: StateManagerBase, limit: int | None) -> None:
@@ -22,14 +22,14 @@ class Room:
         self._counting = asyncio.Lock()
 
     @contextlib.asynccontextmanager
-    async def line(self) -> AsyncIterator[None]:
-        """Keep a line for the call that is placed in this block. Raise `CallRefused` when there is none, or
+    async def reserve(self) -> AsyncIterator[None]:
+        """Count the call that is placed in this block. Raise `CallRefused` when there is no room for it, or
         `StoreUnavailable`."""
         if self._limit is None:
             yield
             return
         async with self._counting:
-            placing = self._placing  # before the count: who has a state by then is counted twice rather than never
+            placing = self._placing  # read before the count: a call that gets its state now is counted twice, not never
             if await self._states.get_active_calls_count() + placing >= self._limit:
                 raise CallRefused
             self._placing += 1
