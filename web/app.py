@@ -13,17 +13,17 @@ from orchestrator.settings import Settings
 from orchestrator.version import code_version
 from web import health, metrics
 from web.api import routes as api
-from web.base_path import BasePath
+from web.base_path import BasePathMiddleware
 from web.dashboard import routes as dashboard
 from web.dashboard.board import Board
+from web.error_responses import CatchAllMiddleware, http_error
 from web.health_checks import HealthChecks
 from web.ingress import Ingress, OpenRuntime, Timeouts
-from web.local_access import ForwardingWatch, LocalAccess
+from web.local_access import ForwardingMiddleware, LocalAccess
 from web.outbound.call_placer import call_placer
 from web.outbound.provider_api import ProviderApi
 from web.providers import routes as providers
-from web.refusal import LastResort, refusal
-from web.response_headers import DefaultHeaders
+from web.response_headers import DefaultHeadersMiddleware
 from web.seal import Seal
 from web.session_registry import SessionRegistry
 from web.shared_seal import SharedSeal
@@ -67,18 +67,18 @@ def create_app(
     app = Starlette(
         routes=routes,
         middleware=[
-            *([Middleware(BasePath, base=settings.base_path)] if settings.base_path else []),
-            Middleware(metrics.RequestCount, metrics=figures, routes=routes),
-            Middleware(ForwardingWatch, access=access),
-            Middleware(DefaultHeaders),
-            Middleware(LastResort),
+            *([Middleware(BasePathMiddleware, base=settings.base_path)] if settings.base_path else []),
+            Middleware(metrics.RequestCountMiddleware, metrics=figures, routes=routes),
+            Middleware(ForwardingMiddleware, access=access),
+            Middleware(DefaultHeadersMiddleware),
+            Middleware(CatchAllMiddleware),
         ],
-        exception_handlers={HTTPException: refusal},
+        exception_handlers={HTTPException: http_error},
         lifespan=lifespan,
     )
     app.state.local_access = access
     app.state.metrics = figures
-    app.state.genuine = providers.genuine_checks(settings, signatures.public_url)
+    app.state.signature_checks = providers.signature_checks(settings, signatures.public_url)
     app.router.redirect_slashes = False  # a redirected webhook would lose its signature
     return app
 

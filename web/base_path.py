@@ -5,7 +5,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class BasePath:
+class BasePathMiddleware:
     """ASGI layer: takes the path `base` (percent-encoded, without a slash at its end) off every request that has it."""
 
     def __init__(self, app: ASGIApp, base: str) -> None:

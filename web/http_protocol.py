@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from web.connection_limits import ConnectionLimits
-from web.socket_protocol import AttentiveSocket
+from web.websocket_protocol import HalfClosingWebSocket
 
 Reading = Literal["headers", "body", ""]
 
@@ -152,7 +152,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._limits.release(self, self._peer)
         self.handle_websocket_upgrade()
         socket = self.transport.get_protocol()
-        if isinstance(socket, AttentiveSocket) and socket.is_unreadable:
+        if isinstance(socket, HalfClosingWebSocket) and socket.is_unreadable:
             self._limits.refused("upgrade")
             self._write("upgrade")
             self.transport.close()

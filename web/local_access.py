@@ -40,7 +40,7 @@ class LocalAccess:
             )
 
 
-class ForwardingWatch:
+class ForwardingMiddleware:
     """ASGI layer: shows each request to `LocalAccess` before it is answered."""
 
     def __init__(self, app: ASGIApp, access: LocalAccess) -> None:

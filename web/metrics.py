@@ -41,7 +41,7 @@ async def _refresh(figures: Metrics, checks: HealthChecks) -> None:
     figures.queue_depth.set(waiting)
 
 
-class RequestCount:
+class RequestCountMiddleware:
     """ASGI layer: counts answers by route template and status, and logs each at DEBUG without its query."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:

@@ -8,7 +8,7 @@ _DEFAULTS = (
 )
 
 
-class DefaultHeaders:
+class DefaultHeadersMiddleware:
     """ASGI layer: adds the defaults that an answer lacks."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -20,7 +20,7 @@ from web.binding import bound_sockets
 from web.connection_limits import ConnectionLimits, connection_total
 from web.http_protocol import BoundedHttpProtocol
 from web.ingress import Ingress
-from web.pinging import PingingWebSocket
+from web.websocket_ping import PingableWebSocket
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ def server_config(app: Starlette, settings: Settings, limits: ConnectionLimits) 
         host=settings.host or ("0.0.0.0" if settings.is_production else "127.0.0.1"),
         port=settings.port,
         http=functools.partial(BoundedHttpProtocol, limits=limits),  # type: ignore[arg-type]  # called like a class
-        ws=PingingWebSocket,
+        ws=PingableWebSocket,
         ws_max_size=MAX_FRAME_BYTES,
         ws_per_message_deflate=False,  # it would cost each idle call as much memory as all the rest of it
         lifespan="off",  # `serve` opens the application itself, to hear its errors as they are

@@ -14,7 +14,7 @@ PublicUrl = Callable[[HTTPConnection], str]
 """The URL that the provider asked for."""
 
 
-class Genuine(Protocol):
+class SignatureCheck(Protocol):
     """Tells the provider's webhooks from others."""
 
     def check_open(self, connection: HTTPConnection) -> None:
@@ -28,14 +28,14 @@ class Genuine(Protocol):
 class Dialect:
     """One provider.
 
-    `genuine` builds its signature check, `adapt` changes one element of our TwiML into what the provider knows.
-    `wants_absolute_urls`: relative addresses in a document mean nothing to it. `sends_json`: as well as forms.
+    `signature_check` builds its signature check, `adapt` changes one element of our TwiML into what the provider knows.
+    `needs_absolute_urls`: relative addresses in a document mean nothing to it. `sends_json`: as well as forms.
     """
 
     name: str
-    genuine: Callable[[Settings, PublicUrl], Genuine]
+    signature_check: Callable[[Settings, PublicUrl], SignatureCheck]
     adapt: Callable[[Element], None] = lambda element: None
-    wants_absolute_urls: bool = False
+    needs_absolute_urls: bool = False
     sends_json: bool = False
 
     @property

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from orchestrator.settings import Settings
-from web.providers.dialect import Dialect, Genuine, PublicUrl
+from web.providers.dialect import Dialect, PublicUrl, SignatureCheck
 from web.providers.signalwire import SIGNALWIRE
 from web.providers.telnyx import TELNYX
-from web.providers.webhook import heard, socket
+from web.providers.webhook import relay_socket, signed_by
 from web.twilio.relay.ended import ended, leaving
 from web.twilio.status import status, unless_ended
 from web.twilio.turn import turn
@@ -27,16 +27,17 @@ _WEBHOOKS = {
 }
 
 
-def genuine_checks(settings: Settings, public_url: PublicUrl) -> Mapping[str, Genuine]:
+def signature_checks(settings: Settings, public_url: PublicUrl) -> Mapping[str, SignatureCheck]:
     """The signature check of each provider, by its name."""
-    return {dialect.name: dialect.genuine(settings, public_url) for dialect in DIALECTS}
+    return {dialect.name: dialect.signature_check(settings, public_url) for dialect in DIALECTS}
 
 
 def _routes_of(dialect: Dialect) -> list[BaseRoute]:
     webhooks = [
-        Route(dialect.prefix + path, heard(dialect, webhook), methods=["POST"]) for path, webhook in _WEBHOOKS.items()
+        Route(dialect.prefix + path, signed_by(dialect, webhook), methods=["POST"])
+        for path, webhook in _WEBHOOKS.items()
     ]
-    return [*webhooks, WebSocketRoute(dialect.prefix + "relay/{ticket}", socket(dialect))]
+    return [*webhooks, WebSocketRoute(dialect.prefix + "relay/{ticket}", relay_socket(dialect))]
 
 
 routes: list[BaseRoute] = [route for dialect in DIALECTS for route in _routes_of(dialect)]

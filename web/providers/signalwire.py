@@ -21,7 +21,7 @@ from orchestrator.settings import Settings
 from web.body import media_type
 from web.providers.dialect import Dialect, PublicUrl
 from web.refused_webhooks import RefusedWebhooks
-from web.unsigned import UnsignedWebhooks
+from web.unsigned_webhooks import UnsignedWebhooks
 
 SHA256_HEADER = "x-signalwire-sha256-signature"
 HEADERS = ("x-signalwire-signature", "x-twilio-signature")
@@ -29,7 +29,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 class SignalWireSignatures:
-    """See `Genuine`."""
+    """See `SignatureCheck`."""
 
     def __init__(self, settings: Settings, public_url: PublicUrl) -> None:
         key = settings.signalwire_signing_key
@@ -39,7 +39,7 @@ class SignalWireSignatures:
         self._unsigned = UnsignedWebhooks("SIGNALWIRE_SIGNING_KEY", settings)
 
     def check_open(self, connection: HTTPConnection) -> None:
-        """See `Genuine`."""
+        """See `SignatureCheck`."""
         if not self._key:
             self._unsigned.check(connection)
 
@@ -107,4 +107,4 @@ def _spellings(url: str) -> Iterator[str]:
         yield parts._replace(netloc=host).geturl()
 
 
-SIGNALWIRE = Dialect("signalwire", SignalWireSignatures, wants_absolute_urls=True, sends_json=True)
+SIGNALWIRE = Dialect("signalwire", SignalWireSignatures, needs_absolute_urls=True, sends_json=True)

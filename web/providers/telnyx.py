@@ -15,7 +15,7 @@ from orchestrator import clock
 from orchestrator.settings import Settings
 from web.providers.dialect import Dialect, PublicUrl
 from web.refused_webhooks import RefusedWebhooks
-from web.unsigned import UnsignedWebhooks
+from web.unsigned_webhooks import UnsignedWebhooks
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -26,7 +26,7 @@ SPEECH_TIMEOUT_SECONDS = "2"
 
 
 class TelnyxSignatures:
-    """See `Genuine`."""
+    """See `SignatureCheck`."""
 
     def __init__(self, settings: Settings, public_url: PublicUrl) -> None:
         self._key = _public_key(settings.telnyx_public_key) if settings.telnyx_public_key else None
@@ -35,7 +35,7 @@ class TelnyxSignatures:
         self._unsigned = UnsignedWebhooks("TELNYX_PUBLIC_KEY", settings)
 
     def check_open(self, connection: HTTPConnection) -> None:
-        """See `Genuine`."""
+        """See `SignatureCheck`."""
         if self._key is None:
             self._unsigned.check(connection)
 

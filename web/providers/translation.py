@@ -22,7 +22,7 @@ def translated(xml: str, dialect: Dialect, settings: Settings, *, base_url: str)
     ticket = next((p.get("value", "") for p in root.iter("Parameter") if p.get("name") == TICKET), "")
     for element in root.iter():
         dialect.adapt(element)
-    base = base_url if dialect.wants_absolute_urls else settings.base_path
+    base = base_url if dialect.needs_absolute_urls else settings.base_path
     rewrite_urls(root, partial(_moved, dialect=dialect, base=base, ticket=ticket))
     return xml_of(root)
 

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket
 from orchestrator.errors import StoreUnavailable
 from web.body import media_type, read_body
 from web.ingress import Ingress, ingress_of
-from web.providers.dialect import Dialect, Genuine
+from web.providers.dialect import Dialect, SignatureCheck
 from web.providers.translation import translated
 from web.refused_webhooks import RefusedWebhooks
 from web.twilio.caller_id import with_caller_id
@@ -24,14 +24,14 @@ from web.twilio.twiml_response import TwimlResponse
 from web.twilio.webhook import Webhook
 
 
-def heard(dialect: Dialect, webhook: Webhook) -> Callable[[Request], Awaitable[Response]]:
+def signed_by(dialect: Dialect, webhook: Webhook) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint that calls `webhook` with genuine requests of the provider only."""
 
     async def endpoint(request: Request) -> Response:
         ingress = ingress_of(request)
         body, form = await _read(request, dialect)
-        genuine: Genuine = request.app.state.genuine[dialect.name]
-        genuine.check(request, form, body)
+        signatures: SignatureCheck = request.app.state.signature_checks[dialect.name]
+        signatures.check(request, form, body)
         voice_request = replace(VoiceRequest.of(request, form), provider=dialect.name)
         response = with_caller_id(await webhook(ingress, voice_request), voice_request, ingress.settings)
         if not isinstance(response, TwimlResponse):
@@ -41,15 +41,15 @@ def heard(dialect: Dialect, webhook: Webhook) -> Callable[[Request], Awaitable[R
     return endpoint
 
 
-def socket(dialect: Dialect) -> Callable[[WebSocket], Awaitable[None]]:
+def relay_socket(dialect: Dialect) -> Callable[[WebSocket], Awaitable[None]]:
     """The relay's socket, for who has a ticket."""
 
     async def endpoint(websocket: WebSocket) -> None:
         ingress = ingress_of(websocket)
-        genuine: Genuine = websocket.app.state.genuine[dialect.name]
+        signatures: SignatureCheck = websocket.app.state.signature_checks[dialect.name]
         ticket = websocket.path_params["ticket"]
         try:
-            genuine.check_open(websocket)
+            signatures.check_open(websocket)
             if not await opens(ingress, dialect.name, ticket):
                 refused = RefusedWebhooks(ingress.warnings)
                 advice = "Its ticket is not ours; if this comes from the provider, set SEAL_KEY in every web process."

@@ -17,7 +17,7 @@ from twilio.request_validator import RequestValidator
 from orchestrator.errors import BadSetting
 from orchestrator.settings import Settings
 from web.refused_webhooks import RefusedWebhooks, public_urls
-from web.unsigned import UnsignedWebhooks
+from web.unsigned_webhooks import UnsignedWebhooks
 
 HEADER = "x-twilio-signature"
 _PORTS = {"wss": 443, "ws": 80}

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 PROVIDERS = (TWILIO, *PREFIXES)
 
 
-async def refusal(request: Request, error: Exception) -> Response:
+async def http_error(request: Request, error: Exception) -> Response:
     """An HTTP error: JSON from the API, one line of plain text elsewhere."""
     assert isinstance(error, HTTPException)
     if request.scope["path"].startswith(API):
@@ -38,7 +38,7 @@ def _last_resort(path: str) -> Response:
     return JSONResponse({"error": "Something went wrong here; the log says what."}, 500)
 
 
-class LastResort:
+class CatchAllMiddleware:
     """ASGI layer: an error that nobody foresaw is logged with its stack, and the caller hears an apology."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -10,12 +10,12 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from web.ping_extension import PING
-from web.socket_protocol import AttentiveSocket
+from web.websocket_protocol import HalfClosingWebSocket
 
 PAYLOAD_BYTES = 8
 
 
-class PingingWebSocket(AttentiveSocket):
+class PingableWebSocket(HalfClosingWebSocket):
     """A socket of ours, with `PING`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

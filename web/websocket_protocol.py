@@ -13,7 +13,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 
-class AttentiveSocket(WebSocketsSansIOProtocol):
+class HalfClosingWebSocket(WebSocketsSansIOProtocol):
     """After `websocket.close` the application goes on receiving: messages, and `websocket.disconnect` once the peer has
     closed, too, or has not done so within `close_timeout`."""
 
