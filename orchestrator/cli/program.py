@@ -18,9 +18,9 @@ STARTED_SECONDS = 5.0
 """Who ran for so long is up: the next pause is a short one again."""
 STABLE_SECONDS = 60.0
 """Who ran for so long runs steadily. A module may take long to be imported, and fail at its end."""
-HOPELESS_STARTS = 5
+MAX_FAILED_STARTS = 5
 """Who ends so often in a row without having run steadily will not recover by being started once more."""
-HOPELESS_KILLS = 20
+MAX_KILLS = 20
 """The same for who was killed by SIGKILL after it was up: more often than not, that was a person."""
 SET_UP_WRONGLY = 2
 """The exit code of web and workers that a setting stops, be it the agent: the next start would end as this one did."""
@@ -144,7 +144,7 @@ class ProcessKeeper:
         self._unstable_ends = 1 if lasted_seconds >= STABLE_SECONDS else self._unstable_ends + 1
         if code == SET_UP_WRONGLY and not self._was_stable:
             raise self._cannot_start(f"cannot start ({_how(code)})")
-        if self._unstable_ends >= (HOPELESS_KILLS if is_up and code == -signal.SIGKILL else HOPELESS_STARTS):
+        if self._unstable_ends >= (MAX_KILLS if is_up and code == -signal.SIGKILL else MAX_FAILED_STARTS):
             raise self._cannot_start(f"ended {self._unstable_ends} times soon after its start ({_how(code)})")
         pause = min(FIRST_PAUSE_SECONDS * 2 ** (self._early_ends - 1), LONGEST_PAUSE_SECONDS)
         self._say(f"{self.program.name} ended ({_how(code)}); it starts again in {pause:g} s")

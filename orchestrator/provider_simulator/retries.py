@@ -13,17 +13,17 @@ MAX_RETRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """At once `retries` times, then each second until `patience_seconds` have gone by since the first try."""
+    """At once `retries` times, then each second until `total_seconds` have gone by since the first try."""
 
     retries: int = 1
     on: frozenset[str] = frozenset({"ct"})
-    patience_seconds: float = 0
+    total_seconds: float = 0
 
     def delays(self) -> Iterator[float]:
         """Seconds to wait before each further try; the time limit is the caller's to keep.."""
         yield from [0.0] * self.retries
         delay = 0.25
-        while self.patience_seconds > 0:
+        while self.total_seconds > 0:
             yield delay
             delay = min(1.0, delay * 2)
 
@@ -42,5 +42,5 @@ class RetryPolicy:
 
 PROVIDER_DEFAULT = RetryPolicy()
 """One retry, and only when no connection was made."""
-PATIENT = RetryPolicy(on=frozenset({"ct", "rt"}), patience_seconds=20)
+PATIENT = RetryPolicy(on=frozenset({"ct", "rt"}), total_seconds=20)
 """Long enough for a server that is being restarted."""

@@ -131,7 +131,7 @@ class Webhooks:
             except WebhookFailed as failure:
                 tries += 1
                 delay = next(delays, None)
-                too_late = tries > policy.retries and clock() - begun > policy.patience_seconds
+                too_late = tries > policy.retries and clock() - begun > policy.total_seconds
                 if failure.kind not in policy.on or delay is None or too_late:
                     raise
                 if delay:

@@ -236,7 +236,7 @@ async def test_a_server_that_errs_is_told_on_and_the_caller_hears_an_apology(ser
 
 async def test_a_server_that_is_not_there_is_unreachable() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    events = await hold(PhoneLine(url, retry=RetryPolicy(patience_seconds=60)))
+    events = await hold(PhoneLine(url, retry=RetryPolicy(total_seconds=60)))
     assert events[:-1] == [Problem(f"Nothing answers at {url}.", unreachable=True)]
     assert end_of(events).status == "failed"
 
@@ -263,7 +263,7 @@ async def test_a_url_may_ask_for_retries_and_each_carries_the_same_idempotency_t
 async def test_a_patient_line_outlives_a_restart_of_the_server(serve) -> None:
     gone = Response(status_code=502)
     server = await serve({"/twilio/voice": ASK, "/turn/1": [gone, gone, gone, twiml(BYE)]})
-    line = PhoneLine(server.url, retry=RetryPolicy(on=frozenset({"5xx"}), patience_seconds=30))
+    line = PhoneLine(server.url, retry=RetryPolicy(on=frozenset({"5xx"}), total_seconds=30))
     events = await hold(line, "hello")
     assert [event for event in events if isinstance(event, Waiting)]
     assert said(events) == ["Yes?", "Goodbye."]

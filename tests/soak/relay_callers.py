@@ -38,7 +38,7 @@ DEAD_LINE_SECONDS = 180.0
 """Longer than any line may be dead: callers are held for a minute, and the provider asks for a minute and a half."""
 AFTER_LOSS_SECONDS = 8.0
 """Who was cut off and hears nothing for so long says something else: their words may have been lost with the socket."""
-RETRY = RetryPolicy(on=frozenset({"ct", "rt", "5xx"}), patience_seconds=90)
+RETRY = RetryPolicy(on=frozenset({"ct", "rt", "5xx"}), total_seconds=90)
 
 
 class RelayCaller(Caller):
