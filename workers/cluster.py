@@ -13,9 +13,9 @@ import arq.jobs
 import arq.worker
 
 from orchestrator.redis import keys
+from orchestrator.redis.commands import lost_answers, sender_for
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import explain
-from orchestrator.redis.wire import command_of
 from orchestrator.tasks import cancel_and_wait
 from workers.redis_outage import LONGEST_PAUSE_SECONDS
 from workers.worker import LONGEST_SLEEP_SECONDS, REDIS_TROUBLE, TurnWorker
@@ -89,8 +89,7 @@ class ClusterWorker(TurnWorker):
         if not self._feeders:
             feeders = [Feeder(self, shard) for shard in keys.SHARDS]
             self._feeders = [asyncio.create_task(feeder.feed_for_ever()) for feeder in feeders]
-        wire = getattr(self.pool.connection_pool, "wire", None)
-        lost = wire.lost_answers if wire else 0
+        lost = lost_answers(self.pool)
         self._may_hold_orphans = self._may_hold_orphans or lost != self._lost_answers
         self._lost_answers = lost
 
@@ -112,7 +111,7 @@ class Feeder:
     def __init__(self, worker: ClusterWorker, shard: keys.ShardKeys) -> None:
         self._worker = worker
         self._shard = shard
-        self._blocking_command = command_of(worker.pool, blocks=True)
+        self._blocking_command = sender_for(worker.pool, blocks=True)
         self._failures = 0
 
     async def feed_for_ever(self) -> None:

@@ -28,10 +28,10 @@ from orchestrator import clock, error_logging
 from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.commands import WiredScript, lost_answers, sender_for
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.probe import probe_any
 from orchestrator.redis.scripts import lua
-from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.turns.redis.call_queue import JOB_ID_PREFIX
 from workers.drain import cancel_rest, finish
 from workers.jobs import run_call, run_job, run_turns, take_off
@@ -151,15 +151,14 @@ class TurnWorker(Worker):
 
     async def _claim_and_watch(self, room: int) -> None:
         """Claim; and note when an answer was lost, to which somebody may have been granted something."""
-        wire = getattr(self.pool.connection_pool, "wire", None)
-        lost_before = wire.lost_answers if wire else 0
+        lost_before = lost_answers(self.pool)
         try:
             await self._claim(room)
         except REDIS_TROUBLE:
             self._may_hold_orphans = True
             raise
         self._outage.passed()
-        if wire and wire.lost_answers != lost_before:
+        if lost_answers(self.pool) != lost_before:
             self._may_hold_orphans = True
 
     async def _release_orphans(self) -> None:
@@ -253,7 +252,7 @@ class TurnWorker(Worker):
 
     async def _sleep_on(self, wake_list: str, seconds: float) -> None:
         if self._blocking_command is None:
-            self._blocking_command = command_of(self.pool, blocks=True)
+            self._blocking_command = sender_for(self.pool, blocks=True)
         timeout = max(seconds - LATE_SECONDS, LEAST_SLEEP_SECONDS)
         token = await with_sound_keys(
             self.pool, [wake_list], lambda: self._blocking_command("BLPOP", wake_list, timeout)

@@ -22,10 +22,10 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.audience import is_heard
 from orchestrator.redis.breaker import Breaker
+from orchestrator.redis.commands import WiredScript
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.scripts import lua
-from orchestrator.redis.wire import WiredScript
 from orchestrator.tasks import BackgroundTasks
 from orchestrator.turns.messages import GivenUp, TakenOver, given_up_message, taken_over_message
 

@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis.cluster import shards_of
+from orchestrator.redis.commands import WiredScript
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.scripts import lua
-from orchestrator.redis.wire import WiredScript
 from orchestrator.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)

@@ -212,7 +212,7 @@ class ClusterPool(ConnectionPool):
         **options: Any,
     ) -> None:
         super().__init__(connection_class=ClusterConnection, **options)  # type: ignore[arg-type]  # it is like one
-        self.wire: Any = None  # the one of this pool, once somebody wants it
+        self.multiplexed: Any = None  # what `sender_for` sends over; made when it is first asked for
         self.retry = RetryFor(retry_seconds, PASSING)
         self.topology = Topology(seeds, self._slots_by)
         self._node_class = connection_class

@@ -1,4 +1,4 @@
-"""Many commands at a time over one connection: what the path of every turn goes over.
+"""Many commands at a time over one connection: all commands of a turn take this way.
 
 redis-py takes a connection out of its pool for each command, waits for the answer and puts the connection back: more
 work than the command itself, and a cancelled wait costs the connection. Here commands are written as they
@@ -18,93 +18,98 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from orchestrator.redis.pool import RetryFor
 
 RETRY_SECONDS = 1.0
+ANSWER_SECONDS = 2.0
+"""How long the oldest command may wait for its answer, where the pool sets no `socket_timeout`."""
 FULL_BYTES = 1 << 20
-"""When so much waits to be written, callers wait as well."""
+"""While more than this waits to be written, callers wait too."""
+ROOM_CHECK_SECONDS = 0.005
 _MORE = object()
 _ASKING = hiredis.pack_command(("ASKING",))
 
 
-class Wire:
-    """Sends commands over a connection of `pool`, which it keeps, and over a new one when that is lost.
+class MultiplexedConnection:
+    """Sends commands over one connection of `pool`, which it keeps, and over a new one when that is lost.
 
-    A command whose connection is lost is sent again, for `retry_seconds`, and once at least: it must be safe to
-    repeat. `lost_answers` counts how often that was so, for whom it matters that a command may have run twice.
+    A command whose connection is lost is sent again, for `retry_seconds`, and at least once: it must be safe to
+    repeat. `lost_answers` counts how often a command was sent whose answer was lost: it may have run twice.
     """
 
-    def __init__(self, pool: ConnectionPool, *, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(
+        self, pool: ConnectionPool, *, retry_seconds: float = RETRY_SECONDS, answer_seconds: float | None = None
+    ) -> None:
         self.lost_answers = 0
         self._pool = pool
-        self._link: _Link | None = None
+        self._pipeline: _Pipeline | None = None
         self._connecting = asyncio.Lock()
-        self._answer_seconds = float(pool.connection_kwargs.get("socket_timeout") or 2.0)
+        self._answer_seconds = answer_seconds or float(pool.connection_kwargs.get("socket_timeout") or ANSWER_SECONDS)
         self._retry = RetryFor(retry_seconds, (RedisConnectionError, RedisTimeoutError, OSError))
 
-    async def command(self, *arguments: Any, asking: bool = False) -> Any:
-        """What Redis answers. Raises what redis-py would raise. With `asking`, ASKING goes before the command."""
+    async def execute(self, *arguments: Any, asking: bool = False) -> Any:
+        """Return what Redis answers. Raises what redis-py would raise. With `asking`, ASKING precedes the command."""
         packed = hiredis.pack_command(arguments)
-        link = self._link
-        if link is not None and link.is_up:
+        pipeline = self._pipeline
+        if pipeline is not None and pipeline.is_up:
             try:
-                return await link.ask(packed, asking)
+                return await pipeline.execute(packed, asking)
             except RedisConnectionError:
                 self.lost_answers += 1
-        return await self._retry.call_with_retry(lambda: self._ask(packed, asking), _go_on)
+        return await self._retry.call_with_retry(lambda: self._execute(packed, asking), _no_recovery)
 
-    async def _ask(self, packed: bytes, asking: bool) -> Any:
-        link = self._link
-        if link is None or not link.is_up:
-            link = await self._connected()
+    async def _execute(self, packed: bytes, asking: bool) -> Any:
+        pipeline = self._pipeline
+        if pipeline is None or not pipeline.is_up:
+            pipeline = await self._connected()
         try:
-            return await link.ask(packed, asking)
+            return await pipeline.execute(packed, asking)
         except RedisConnectionError:
             self.lost_answers += 1
             raise
 
-    async def _connected(self) -> "_Link":
+    async def _connected(self) -> "_Pipeline":
         async with self._connecting:
-            if self._link is not None:
-                if self._link.is_up:
-                    return self._link
-                link, self._link = self._link, None
-                await self._give_back(link.connection)
+            if self._pipeline is not None:
+                if self._pipeline.is_up:
+                    return self._pipeline
+                pipeline, self._pipeline = self._pipeline, None
+                await self._return_connection(pipeline.connection)
             connection = await self._pool.get_connection()
             try:
-                self._link = _Link(connection, self._answer_seconds)
+                self._pipeline = _Pipeline(connection, self._answer_seconds)
             except BaseException:
-                await self._give_back(connection)
+                await self._return_connection(connection)
                 raise
-            return self._link
+            return self._pipeline
 
-    async def _give_back(self, connection: Any) -> None:
+    async def _return_connection(self, connection: Any) -> None:
         try:
             await connection.disconnect(nowait=True)
         finally:
             await self._pool.release(connection)
 
 
-class _Link(asyncio.Protocol):
-    """One connection, taken over from redis-py once it is set up."""
+class _Pipeline(asyncio.Protocol):
+    """One connection, whose socket is taken over from redis-py once it is set up."""
 
     def __init__(self, connection: Any, answer_seconds: float) -> None:
         self.connection = connection
         self.is_up = True
         self._loop = asyncio.get_running_loop()
         self._answer_seconds = answer_seconds
-        self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
-        self._watch: asyncio.TimerHandle | None = None
+        self._pending: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._reader = hiredis.Reader(
             protocolError=RedisConnectionError, replyError=connection._parser.parse_error, notEnoughData=_MORE
         )
         self._transport: asyncio.Transport = connection._writer.transport
-        self._former = self._transport.get_protocol()
+        self._former_protocol = self._transport.get_protocol()
         self._transport.set_protocol(self)
         if self._transport.is_closing():
             raise RedisConnectionError("the connection was closed as soon as it was made")
 
-    async def ask(self, packed: bytes, asking: bool = False) -> Any:
-        """Send a command and wait for its answer; a caller who is cancelled leaves the answer to be dropped."""
+    async def execute(self, packed: bytes, asking: bool = False) -> Any:
+        """Send a command and return its answer. If the caller is cancelled, the answer is dropped when it comes."""
         if self.is_up and self._transport.get_write_buffer_size() > FULL_BYTES:
-            await self._room()
+            await self._wait_for_room()
         if not self.is_up or self._transport.is_closing():
             raise RedisConnectionError("the connection was lost")
         answer: asyncio.Future[Any] = self._loop.create_future()
@@ -112,72 +117,72 @@ class _Link(asyncio.Protocol):
         if asking:
             ignored: asyncio.Future[Any] = self._loop.create_future()
             ignored.cancel()
-            self._waiting.append((ignored, now))
+            self._pending.append((ignored, now))
             packed = _ASKING + packed
-        self._waiting.append((answer, now))
+        self._pending.append((answer, now))
         self._transport.write(packed)
-        if self._watch is None:
-            self._watch = self._loop.call_at(now + self._answer_seconds, self._look)
+        if self._timer is None:
+            self._timer = self._loop.call_at(now + self._answer_seconds, self._check_timeout)
         return await answer
 
-    async def _room(self) -> None:
-        """Wait for the server to take what was written. The watch ends this, too."""
+    async def _wait_for_room(self) -> None:
+        """Wait until the server has taken what was written. The timeout of the oldest command ends this, too."""
         while self.is_up and self._transport.get_write_buffer_size() > FULL_BYTES:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(ROOM_CHECK_SECONDS)
 
-    def _look(self) -> None:
-        """Give the connection up when the oldest command has waited too long for its answer."""
-        self._watch = None
-        if not self._waiting:
+    def _check_timeout(self) -> None:
+        """Drop the connection when the oldest command has waited too long for its answer."""
+        self._timer = None
+        if not self._pending:
             return
-        due = self._waiting[0][1] + self._answer_seconds
+        due = self._pending[0][1] + self._answer_seconds
         if self._loop.time() >= due:
-            self._lose(RedisTimeoutError("Timeout reading from Redis"))
+            self._fail(RedisTimeoutError("Timeout reading from Redis"))
         else:
-            self._watch = self._loop.call_at(due, self._look)
+            self._timer = self._loop.call_at(due, self._check_timeout)
 
     def data_received(self, data: bytes) -> None:
-        """Match the answers with those who wait for them."""
+        """Match the answers with the commands that wait for them."""
         self._reader.feed(data)
         try:
             while (answer := self._reader.gets()) is not _MORE:
-                self._answer(answer)
-        except RedisConnectionError as error:  # no RESP: whatever follows cannot be understood
-            self._lose(error)
+                self._settle(answer)
+        except RedisConnectionError as error:  # not RESP: nothing that follows can be parsed
+            self._fail(error)
 
-    def _answer(self, answer: Any) -> None:
-        if not self._waiting:
-            raise RedisConnectionError("an answer came that nobody waits for")
-        future, _ = self._waiting.popleft()
+    def _settle(self, answer: Any) -> None:
+        if not self._pending:
+            raise RedisConnectionError("an answer came that no command waits for")
+        future, _ = self._pending.popleft()
         if future.done():
             return
         if isinstance(answer, Exception):
             future.set_exception(answer)
             if isinstance(answer, (RedisConnectionError, ReadOnlyError)):
-                self._lose(RedisConnectionError(str(answer)))  # this server is not the one to talk to any more
+                self._fail(RedisConnectionError(str(answer)))  # connect again: this server is not the master any more
         else:
             future.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell all who wait; and the former protocol, which redis-py asks when it closes."""
-        self._former.connection_lost(exc)
-        self._lose(RedisConnectionError(f"the connection was lost: {exc}" if exc else "closed by server"))
+        """Fail all pending commands, and notify the former protocol: redis-py asks it when it closes."""
+        self._former_protocol.connection_lost(exc)
+        self._fail(RedisConnectionError(f"the connection was lost: {exc}" if exc else "closed by server"))
 
     def eof_received(self) -> bool:
-        """Close."""
+        """Return False: the transport closes itself."""
         return False
 
-    def _lose(self, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         self.is_up = False
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        waiting, self._waiting = self._waiting, deque()
-        for future, _ in waiting:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        pending, self._pending = self._pending, deque()
+        for future, _ in pending:
             if not future.done():
                 future.set_exception(error)
         self._transport.abort()
 
 
-async def _go_on(_: Any) -> None:
-    """Between two tries there is nothing to do."""
+async def _no_recovery(_: Any) -> None:
+    """Do nothing: the next attempt connects again by itself."""

@@ -26,7 +26,7 @@ class QueueingPool(ConnectionPool):
         super().__init__(max_connections=max_connections, **options)
         self._queue_seconds = queue_seconds
         self._slots = asyncio.Semaphore(max_connections)
-        self.wire: Any = None  # the one of this pool, once somebody wants it
+        self.multiplexed: Any = None  # what `sender_for` sends over; made when it is first asked for
 
     async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> Any:
         """A connection that is connected."""

@@ -8,9 +8,9 @@ from redis.asyncio import Redis
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.commands import WiredScript, sender_for
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.scripts import lua
-from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.relay_documents.store import (
     LIFE_SECONDS,
     TICKET_SECONDS,
@@ -37,7 +37,7 @@ class RedisRelayDocuments:
         self._guard = guard
         self._next = WiredScript(redis, lua("relay_next"))
         self._enter = WiredScript(redis, lua("relay_enter"))
-        self._command = command_of(redis)
+        self._command = sender_for(redis)
         self._memory = MemoryRelayDocuments()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from redis.asyncio import Redis
 
 from orchestrator.redis import keys
+from orchestrator.redis.commands import WiredScript
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.scripts import lua
-from orchestrator.redis.wire import WiredScript
 from orchestrator.seal_keys.exchange import SharedKeys
 
 LIFE_SECONDS = 30 * 24 * 3600

@@ -15,10 +15,10 @@ from support.waiting import wait_until
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import audience, connections
 from orchestrator.redis.audience import is_heard
+from orchestrator.redis.commands import WiredScript, sender_for
 from orchestrator.redis.connections import connect
 from orchestrator.redis.errors import explain, store_errors
 from orchestrator.redis.subscription import Subscription
-from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.settings import Settings
 from orchestrator.tasks import cancel_and_wait
 
@@ -112,10 +112,10 @@ async def test_a_watched_key_that_changes_fails_the_transaction(client: Redis) -
     assert await client.get("{t}b") is None
 
 
-async def test_the_wire_takes_many_at_a_time_to_all_nodes(client: Redis) -> None:
+async def test_the_multiplexed_cluster_takes_many_at_a_time_to_all_nodes(client: Redis) -> None:
     await fill(client)
-    command = command_of(client)
-    answers = await asyncio.gather(*(command("GET", key) for key in KEYS * 20))
+    send = sender_for(client)
+    answers = await asyncio.gather(*(send("GET", key) for key in KEYS * 20))
     assert answers == [key.encode() for key in KEYS * 20]
 
 
@@ -173,11 +173,11 @@ async def test_while_a_node_does_not_answer_somebody_may_listen_there(monkeypatc
 
 
 async def test_all_ways_follow_a_slot_that_has_moved(cluster: ClusterTopology, client: Redis) -> None:
-    command, key = command_of(client), "{moved}a"
+    send, key = sender_for(client), "{moved}a"
     await client.set(key, "a", ex=60)
     for ask in (
         lambda: client.get(key),
-        lambda: command("GET", key),
+        lambda: send("GET", key),
         lambda: _pipelined(client, key, transaction=False),
         lambda: _pipelined(client, key, transaction=True),
     ):
@@ -196,7 +196,7 @@ async def _pipelined(redis: Redis, key: str, *, transaction: bool) -> Any:
 
 async def test_in_the_middle_of_a_move_keys_are_found_on_both_sides(cluster: ClusterTopology, client: Redis) -> None:
     names = [f"{{half}}{number}" for number in range(10)]
-    command = command_of(client)
+    send = sender_for(client)
     for name in names:
         await client.set(name, name, ex=60)
     where = slot(names[0])
@@ -206,12 +206,12 @@ async def test_in_the_middle_of_a_move_keys_are_found_on_both_sides(cluster: Clu
     assert cluster.move_keys(where, source, target, most=5) == 5
     for name in names:
         assert await client.get(name) == name.encode()
-        assert await command("GET", name) == name.encode()
+        assert await send("GET", name) == name.encode()
     async with client.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.get(name)
         assert await pipe.execute() == [name.encode() for name in names]
-    await command("SET", "{half}new", "n", "EX", 60)  # a key that is nowhere belongs to the target
+    await send("SET", "{half}new", "n", "EX", 60)  # a key that is nowhere belongs to the target
     assert await client.get("{half}new") == b"n"
     assert cluster.move_keys(where, source, target) == 5
     cluster.end_move(where, source, target)
@@ -237,7 +237,7 @@ async def test_a_script_waits_for_keys_that_a_move_has_parted(cluster: ClusterTo
 
 
 async def test_who_blocks_on_a_list_follows_it(cluster: ClusterTopology, client: Redis) -> None:
-    wait = command_of(client, blocks=True)
+    wait = sender_for(client, blocks=True)
     where = slot("{list}wake")
     source = cluster.owner(where)
     waiting = asyncio.ensure_future(wait("BLPOP", "{list}wake", 1.5))
@@ -269,7 +269,7 @@ async def test_a_wait_for_replicas_is_never_parted_from_its_write(replicated: Cl
 
 async def test_what_goes_on_while_a_master_dies_is_answered_by_its_replica(replicated: ClusterTopology) -> None:
     redis = connect(Settings(redis_url=replicated.url))
-    command = command_of(redis)
+    send = sender_for(redis)
     await fill(redis)
     victim = replicated.owner_of_key(KEYS[0])
     stop = asyncio.Event()
@@ -277,7 +277,7 @@ async def test_what_goes_on_while_a_master_dies_is_answered_by_its_replica(repli
 
     async def call(key: str, place: int) -> None:
         while not stop.is_set():
-            await (command("SET", key, key, "EX", 60) if place % 2 else redis.set(key, key, ex=60))
+            await (send("SET", key, key, "EX", 60) if place % 2 else redis.set(key, key, ex=60))
             served[key] += 1
             await asyncio.sleep(0.005)
 
@@ -301,7 +301,7 @@ async def test_a_slot_that_nobody_serves_is_told_in_time(monkeypatch: pytest.Mon
             with pytest.raises(StoreUnavailable), store_errors():
                 await redis.get(KEYS[0])
             with pytest.raises(StoreUnavailable), store_errors():
-                await command_of(redis)("GET", KEYS[0])
+                await sender_for(redis)("GET", KEYS[0])
             with pytest.raises(StoreUnavailable), store_errors():
                 await redis.ping()
 
@@ -340,7 +340,7 @@ async def test_passwords() -> None:
         async with connect(Settings(redis_url=cluster.url)) as redis:
             await fill(redis)
             cluster.move(slot(KEYS[0]), another(cluster, cluster.owner_of_key(KEYS[0])))
-            assert await command_of(redis)("GET", KEYS[0]) == KEYS[0].encode()
+            assert await sender_for(redis)("GET", KEYS[0]) == KEYS[0].encode()
         for url, says in (
             (cluster.url.replace("right", "wrong"), "refuses the user or the password"),
             (cluster.url.replace(":right@", ""), "wants a password"),

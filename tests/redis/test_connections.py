@@ -17,9 +17,9 @@ from support.tls_front import TLS
 from support.waiting import wait_until
 
 from orchestrator.redis import connections
+from orchestrator.redis.commands import sender_for
 from orchestrator.redis.connections import connect, connection_pool
 from orchestrator.redis.errors import explain
-from orchestrator.redis.wire import command_of
 from orchestrator.settings import Settings
 
 OF_A_CLIENT = {"decode_responses", "max_connections", "block_seconds"}
@@ -324,7 +324,7 @@ async def test_a_cluster_is_reached_by_tls_at_each_node(authority, tls) -> None:
             names = [f"key{number}" for number in range(30)]
             for name in names:
                 await redis.set(name, name, ex=60)
-            assert [await command_of(redis)("GET", name) for name in names] == [name.encode() for name in names]
+            assert [await sender_for(redis)("GET", name) for name in names] == [name.encode() for name in names]
         assert all(cluster.ask(node, "DBSIZE") for node in cluster.nodes)
         assert "nobody known has signed" in await complaint(cluster.url)
 

@@ -8,9 +8,9 @@ from redis.asyncio import Redis
 from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import shards_of
+from orchestrator.redis.commands import WiredScript
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.scripts import lua
-from orchestrator.redis.wire import WiredScript
 
 _PAGE = 500
 """How many calls `clean_up` looks at in one round trip."""

@@ -15,10 +15,10 @@ from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import StateConflict, StoreDamaged, StoreUnavailable, UnreadableState
 from orchestrator.redis import keys
+from orchestrator.redis.commands import WiredScript, sender_for
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.replicas import Replicas, ReplicaWait
 from orchestrator.redis.scripts import lua
-from orchestrator.redis.wire import WiredScript, command_of
 from orchestrator.settings import LONGEST_TTL_SECONDS
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.reading import read_state
@@ -72,7 +72,7 @@ class RedisStateManager(StateManagerBase):
             if not 0.001 <= seconds <= LONGEST_TTL_SECONDS:
                 raise ValueError(f"{name} is {seconds}; it must be 0.001 to {LONGEST_TTL_SECONDS}")
         self._redis = redis_client
-        self._command = command_of(redis_client)
+        self._command = sender_for(redis_client)
         self._life_ms = int(ttl_seconds * 1000)
         self._ended_ms = int(ended * 1000)
         self._replicas = Replicas(redis_client, wait)

@@ -6,10 +6,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from orchestrator.redis.commands import WiredScript, sender_for
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.replicas import ReplicaNews, Replicas, ReplicaWait
 from orchestrator.redis.scripts import lua
-from orchestrator.redis.wire import WiredScript, command_of
 
 SCRIPTS = (
     "submit", "claim", "begin", "commit", "publish", "renew", "release", "reject", "rescue", "tell",
@@ -26,7 +26,7 @@ class TurnScripts:
         self.replicas = Replicas(redis, wait)
         self._news = ReplicaNews()
         self._guard = guard
-        self._command = command_of(redis)
+        self._command = sender_for(redis)
         self._scripts = {name: redis.register_script(lua(name)) for name in SCRIPTS}
         self._wired = {name: WiredScript(redis, lua(name)) for name in SCRIPTS}
 

@@ -1,4 +1,4 @@
-"""Sends commands and scripts the quickest way that a client has."""
+"""Sends commands and scripts the fastest way that a client has."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -8,30 +8,36 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from orchestrator.redis.cluster import ClusterPool
-from orchestrator.redis.cluster_wire import ClusterWire
 from orchestrator.redis.damage import is_wrong_type, set_aside
-from orchestrator.redis.multiplexed import Wire
+from orchestrator.redis.multiplexed import MultiplexedConnection
+from orchestrator.redis.multiplexed_cluster import MultiplexedCluster
 from orchestrator.redis.pool import QueueingPool
 from orchestrator.redis.sentinel_pool import SentinelPool
 
 
-def command_of(redis: Redis, *, blocks: bool = False) -> Callable[..., Any]:
-    """How to send commands to what `redis` is connected with, the quickest way there is.
+def sender_for(redis: Redis, *, blocks: bool = False) -> Callable[..., Any]:
+    """Return the fastest way to send commands to the Redis of `redis`: `await send("GET", key)` returns the answer.
 
-    With `blocks`, a way of one's own, for commands that keep others waiting. It is redis-py's own where answers are
-    decoded, and behind Sentinels: its pool leaves a master that is no longer the master.
+    With `blocks`, return one over a connection of its own, for commands that keep others waiting. It is redis-py's own
+    where answers are decoded, and behind Sentinels: its pool leaves a server that is no longer the master.
     """
     pool = redis.connection_pool
     decodes = pool.connection_kwargs.get("decode_responses")
     if decodes or not isinstance(pool, QueueingPool | ClusterPool) or isinstance(pool, SentinelPool):
         return redis.execute_command
-    if blocks or pool.wire is None:
-        wire = ClusterWire(pool) if isinstance(pool, ClusterPool) else Wire(pool)
+    if blocks or pool.multiplexed is None:
+        multiplexed = MultiplexedCluster(pool) if isinstance(pool, ClusterPool) else MultiplexedConnection(pool)
         if blocks:
-            return wire.command
-        pool.wire = wire
-    command: Callable[..., Any] = pool.wire.command
-    return command
+            return multiplexed.execute
+        pool.multiplexed = multiplexed
+    send: Callable[..., Any] = pool.multiplexed.execute
+    return send
+
+
+def lost_answers(redis: Redis) -> int:
+    """Return how many commands that `sender_for(redis)` sent may have run twice, as an answer was lost."""
+    multiplexed = getattr(redis.connection_pool, "multiplexed", None)
+    return multiplexed.lost_answers if multiplexed is not None else 0
 
 
 class WiredScript:
@@ -44,7 +50,7 @@ class WiredScript:
     def __init__(self, redis: Redis, text: str) -> None:
         self.text = text
         self.sha = hashlib.sha1(text.encode()).hexdigest()
-        self._command = command_of(redis)
+        self._command = sender_for(redis)
 
     async def __call__(self, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
         """What the script returns."""

@@ -1,4 +1,4 @@
-"""The wire: many commands over one connection, also when it is cut, silent or answers with errors."""
+"""Multiplexing: many commands over one connection, also when it is cut, silent or answers with errors."""
 
 import asyncio
 from typing import Any
@@ -11,9 +11,9 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from support.servers import RedisServer, ServerFactory
 
+from orchestrator.redis.commands import WiredScript, sender_for
 from orchestrator.redis.connections import connect
-from orchestrator.redis.multiplexed import Wire
-from orchestrator.redis.wire import WiredScript, command_of
+from orchestrator.redis.multiplexed import MultiplexedConnection
 from orchestrator.settings import load_settings
 
 
@@ -31,52 +31,52 @@ async def connections(redis: Redis) -> int:
 
 
 async def test_many_commands_at_a_time_get_each_its_own_answer(client: Redis) -> None:
-    command = command_of(client)
-    answers = await asyncio.gather(*(command("ECHO", str(number)) for number in range(500)))
+    send = sender_for(client)
+    answers = await asyncio.gather(*(send("ECHO", str(number)) for number in range(500)))
     assert answers == [str(number).encode() for number in range(500)]
 
 
 async def test_they_all_go_over_one_connection(client: Redis) -> None:
-    command = command_of(client)
+    send = sender_for(client)
     before = await connections(client)
-    await asyncio.gather(*(command("PING") for _ in range(50)))
+    await asyncio.gather(*(send("PING") for _ in range(50)))
     assert await connections(client) == before + 1
 
 
 async def test_an_error_is_raised_where_its_command_was_sent(client: Redis) -> None:
-    command = command_of(client)
+    send = sender_for(client)
     good, bad, other = await asyncio.gather(
-        command("ECHO", "a"), command("LPUSH", "a"), command("ECHO", "b"), return_exceptions=True
+        send("ECHO", "a"), send("LPUSH", "a"), send("ECHO", "b"), return_exceptions=True
     )
     assert (good, other) == (b"a", b"b")
     assert isinstance(bad, ResponseError)
 
 
 async def test_who_is_cancelled_does_not_disturb_the_answers_of_the_others(client: Redis) -> None:
-    command = command_of(client)
-    await command("PING")
-    slow = asyncio.ensure_future(command("EVAL", "for i = 1, 2000000 do end return 'slow'", 0))
-    after = asyncio.ensure_future(command("ECHO", "after"))
+    send = sender_for(client)
+    await send("PING")
+    slow = asyncio.ensure_future(send("EVAL", "for i = 1, 2000000 do end return 'slow'", 0))
+    after = asyncio.ensure_future(send("ECHO", "after"))
     await asyncio.sleep(0)
     slow.cancel()
     assert await after == b"after"
-    assert await command("ECHO", "later") == b"later"
+    assert await send("ECHO", "later") == b"later"
     assert slow.cancelled()
 
 
 async def test_a_command_whose_connection_is_cut_is_sent_again(client: Redis) -> None:
-    command = command_of(client)
-    own = await command("CLIENT", "ID")
+    send = sender_for(client)
+    own = await send("CLIENT", "ID")
     await client.execute_command("CLIENT", "KILL", "ID", own)
-    assert await command("ECHO", "again") == b"again"
-    assert await command("CLIENT", "ID") != own
+    assert await send("ECHO", "again") == b"again"
+    assert await send("CLIENT", "ID") != own
 
 
 async def test_those_that_waited_when_it_was_cut_are_sent_again_too(client: Redis) -> None:
-    command = command_of(client)
-    own = await command("CLIENT", "ID")
-    waiting = [asyncio.ensure_future(command("BLPOP", "nothing", 0.5)) for _ in range(1)]
-    waiting += [asyncio.ensure_future(command("ECHO", str(number))) for number in range(20)]
+    send = sender_for(client)
+    own = await send("CLIENT", "ID")
+    waiting = [asyncio.ensure_future(send("BLPOP", "nothing", 0.5)) for _ in range(1)]
+    waiting += [asyncio.ensure_future(send("ECHO", str(number))) for number in range(20)]
     await asyncio.sleep(0)
     await client.execute_command("CLIENT", "KILL", "ID", own)
     assert (await asyncio.gather(*waiting))[1:] == [str(number).encode() for number in range(20)]
@@ -85,29 +85,26 @@ async def test_those_that_waited_when_it_was_cut_are_sent_again_too(client: Redi
 async def test_a_server_that_falls_silent_is_given_up(start_redis: ServerFactory) -> None:
     server = start_redis()
     redis = connect(load_settings(redis_url=server.url))
-    wire = Wire(redis.connection_pool)
-    wire._retry._seconds = 0.0
-    assert await wire.command("PING") == b"PONG"
-    assert wire._link is not None
-    wire._link._answer_seconds = 0.2
+    connection = MultiplexedConnection(redis.connection_pool, retry_seconds=0, answer_seconds=0.2)
+    assert await connection.execute("PING") == b"PONG"
     server.pause()
     with pytest.raises(RedisTimeoutError):
-        await wire.command("PING")
+        await connection.execute("PING")
     server.resume()
-    assert await wire.command("ECHO", "back") == b"back"
+    assert await connection.execute("ECHO", "back") == b"back"
     await redis.aclose()
 
 
 async def test_a_server_that_is_restarted_is_found_again(start_redis: ServerFactory) -> None:
     server = start_redis()
     redis = connect(load_settings(redis_url=server.url))
-    command = command_of(redis)
-    await command("PING")
+    send = sender_for(redis)
+    await send("PING")
     server.kill()
     with pytest.raises((RedisError, OSError)):
-        await command("PING")
+        await send("PING")
     server.start()
-    assert await command("ECHO", "back") == b"back"
+    assert await send("ECHO", "back") == b"back"
     await redis.aclose()
 
 
@@ -119,15 +116,15 @@ async def test_a_script_is_sent_whole_to_a_server_that_does_not_know_it(client: 
 
 
 async def test_large_commands_and_answers_pass(client: Redis) -> None:
-    command = command_of(client)
+    send = sender_for(client)
     value = b"x" * 3_000_000
-    await asyncio.gather(*(command("SET", f"big{number}", value, "EX", 60) for number in range(5)))
-    assert await command("GET", "big4") == value
+    await asyncio.gather(*(send("SET", f"big{number}", value, "EX", 60) for number in range(5)))
+    assert await send("GET", "big4") == value
 
 
-async def test_closing_the_client_closes_the_wire(client: Redis, redis_client: Redis) -> None:
-    command = command_of(client)
-    own = int(await command("CLIENT", "ID"))
+async def test_closing_the_client_closes_its_multiplexed_connection(client: Redis, redis_client: Redis) -> None:
+    send = sender_for(client)
+    own = int(await send("CLIENT", "ID"))
     await client.aclose()
     async with asyncio.timeout(30):
         while any(int(each["id"]) == own for each in await redis_client.client_list()):
@@ -139,17 +136,18 @@ def test_a_connection_that_uvloop_has_just_lost_is_one_that_is_lost(redis_server
 
     async def lose_and_go_on() -> None:
         async with connect(load_settings(redis_url=redis_server.url)) as redis:
-            command = command_of(redis)
-            await command("PING")
+            send = sender_for(redis)
+            await send("PING")
             await redis.ping()
-            link, (idle,) = redis.connection_pool.wire._link, redis.connection_pool._available_connections
-            link._transport.abort()
+            pipeline = redis.connection_pool.multiplexed._pipeline
+            (idle,) = redis.connection_pool._available_connections
+            pipeline._transport.abort()
             idle._writer.transport.abort()
             with pytest.raises(RedisConnectionError):
-                await link.ask(b"*1\r\n$4\r\nPING\r\n")
+                await pipeline.execute(b"*1\r\n$4\r\nPING\r\n")
             with pytest.raises(RedisConnectionError):
                 await idle.send_packed_command([b"*1\r\n$4\r\nPING\r\n"], check_health=False)
             assert await redis.ping()
-            assert await command("PING") == b"PONG"
+            assert await send("PING") == b"PONG"
 
     uvloop.run(lose_and_go_on())
