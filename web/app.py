@@ -15,7 +15,7 @@ from web import health, metrics
 from web.api import routes as api
 from web.base_path import BasePathMiddleware
 from web.dashboard import routes as dashboard
-from web.dashboard.board import Board
+from web.dashboard.snapshot import Snapshot
 from web.error_responses import CatchAllMiddleware, http_error
 from web.health_checks import HealthChecks
 from web.ingress import Ingress, OpenRuntime, Timeouts
@@ -56,7 +56,7 @@ def create_app(
                 settings, runtime, figures, timeouts or Timeouts(), signatures, seal, shared, relay
             )
             app.state.health_checks = HealthChecks(app.state.ingress)
-            app.state.board = Board(app.state.ingress)
+            app.state.dashboard = Snapshot(app.state.ingress)
             kept = KeepAlive(relay, runtime.states, settings.state_ttl_seconds)
             async with kept:
                 with ProviderApi(settings) as provider_api:

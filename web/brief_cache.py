@@ -1,4 +1,4 @@
-"""One reading for all who ask within a second: a page that strangers may ask for must not cost Redis much."""
+"""One reading for all requests within a second: a page that strangers may request must not cost Redis much."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class BriefCache(Generic[T]):
-    """The value of `read`, at most `seconds` old. One caller reads; the others wait for its result."""
+    """Caches the result of `read` for `seconds`. One request reads; those that come meanwhile wait for its result."""
 
     def __init__(self, read: Callable[[], Awaitable[T]], seconds: float) -> None:
         self._read = read
@@ -19,7 +19,7 @@ class BriefCache(Generic[T]):
         self._reading = asyncio.Lock()
 
     async def get(self) -> T:
-        """Return the value. Raise what `read` raises; an error is not kept."""
+        """Return the value. Raise what `read` raises; an error is not cached."""
         async with self._reading:
             if not self._values or time.monotonic() - self._read_at >= self._seconds:
                 self._values = [await self._read()]

@@ -56,7 +56,9 @@ class Timeouts:
     check: float = 2.0
     """For each reading of a health page, of the metrics and of the dashboard."""
     fresh: float = 1.0
-    """For how long such a reading is given to everybody who asks."""
+    """For how long one reading of a health page or of the metrics answers all requests."""
+    dashboard: float = 0.8
+    """The same for the dashboard, whose page asks once a second."""
 
 
 class DrainStatus:

@@ -15,10 +15,11 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable
 from orchestrator.health.report import SystemStatus
 from orchestrator.tasks import cancel_and_wait
-from web.dashboard.board import MOST_CALLS
-from web.dashboard.figures import LatestTurns, chosen, percentile, summary, waiting
-from web.dashboard.staff import REMEMBERED_SECONDS, Staff, concern
+from web.dashboard.snapshot import MOST_CALLS
+from web.dashboard.stats import LatestTurns, calls_to_show, percentile, summary, waiting
+from web.dashboard.worker_history import REMEMBERED_SECONDS, WorkerHistory, worker_warning
 
+UNCACHED = {"dashboard": 0.0}
 KEY = "a key with ünicode"
 FILES = ["/dashboard", "/dashboard/page.js", "/dashboard/page.css", "/dashboard/icon.svg"]
 
@@ -151,38 +152,36 @@ def test_the_latest_turns_are_timed_from_their_arrival_to_their_commit():
     states = [ConversationState(call_sid=f"c{n}", turns=[record(n + 1, at=n)]) for n in range(100)]
     latest = LatestTurns()
     latest.add(reversed(states))
-    figures = latest.figures()
-    assert [turn["seconds"] for turn in figures["latest"]] == [float(n) for n in range(41, 101)]
-    assert (figures["p50"], figures["p95"]) == (70.0, 97.0)
+    stats = latest.stats()
+    assert [turn["seconds"] for turn in stats["latest"]] == [float(n) for n in range(41, 101)]
+    assert (stats["p50"], stats["p95"]) == (70.0, 97.0)
 
 
 def test_clocks_that_differ_between_machines_give_no_negative_time():
     latest = LatestTurns()
     latest.add([ConversationState(call_sid="c", turns=[record(-3)])])
-    assert latest.figures()["p50"] == 0.0
+    assert latest.stats()["p50"] == 0.0
 
 
 def test_a_turn_whose_words_go_out_as_they_are_said_is_timed_to_its_first_word():
     latest, spoken = LatestTurns(), record(9)
     spoken.first_word_at = spoken.received_at + timedelta(seconds=0.25)
     latest.add([ConversationState(call_sid="c", turns=[spoken])])
-    assert latest.figures()["p50"] == 0.25
+    assert latest.stats()["p50"] == 0.25
 
 
-async def test_the_turns_of_a_call_that_has_ended_still_count(ingress, monkeypatch):
-    monkeypatch.setattr("web.dashboard.board.FRESH_SECONDS", 0.0)
-    await ingress.begin()
-    assert len((await look(ingress))["turns"]["latest"]) == 1
-    await ingress.twiml("/twilio/turn/1", SpeechResult="good evening")
-    await ingress.post("/twilio/status", CallStatus="completed")
-    for _ in range(2):
-        seen = await look(ingress)
-        assert (seen["active"], len(seen["turns"]["latest"])) == (0, 2)
+async def test_the_turns_of_a_call_that_has_ended_still_count(start_ingress):
+    async with start_ingress(timeouts=UNCACHED) as ingress:
+        await ingress.begin()
+        assert len((await look(ingress))["turns"]["latest"]) == 1
+        await ingress.twiml("/twilio/turn/1", SpeechResult="good evening")
+        await ingress.post("/twilio/status", CallStatus="completed")
+        for _ in range(2):
+            seen = await look(ingress)
+            assert (seen["active"], len(seen["turns"]["latest"])) == (0, 2)
 
 
-async def test_a_turn_is_told_while_it_is_answered_as_one_that_waits_and_as_it_grows(start_ingress, gate, monkeypatch):
-    monkeypatch.setattr("web.dashboard.board.FRESH_SECONDS", 0.0)
-
+async def test_a_turn_is_told_while_it_is_answered_as_one_that_waits_and_as_it_grows(start_ingress, gate):
     async def slow(turn, state):
         if turn.kind == "speech":
             await gate.wait()
@@ -190,7 +189,7 @@ async def test_a_turn_is_told_while_it_is_answered_as_one_that_waits_and_as_it_g
             await asyncio.Event().wait()
         yield "Hello."
 
-    async with start_ingress(agent=slow) as ingress:
+    async with start_ingress(agent=slow, timeouts=UNCACHED) as ingress:
         await ingress.begin()
         asking = asyncio.create_task(ingress.twiml("/twilio/turn/1", SpeechResult="good evening"))
 
@@ -225,23 +224,27 @@ async def test_a_failed_turn_has_a_reason_that_quotes_nobody(start_ingress):
 
 
 def test_a_worker_that_is_lost_is_told_for_ten_minutes_and_one_that_left_is_not():
-    staff, alive, leaving = Staff(), {"id": "a", "seen_at": 100.0, "running": 1}, {"id": "b", "seen_at": 100.0}
-    assert [worker["state"] for worker in staff.seen([alive, leaving], now=101.0)] == ["alive", "alive"]
-    assert concern(staff.seen([alive], now=104.0)) is None
-    assert [worker["state"] for worker in staff.seen([alive], now=112.0)] == ["silent"]
-    assert concern(staff.seen([alive], now=112.0)) == "1 worker has fallen silent."
+    history, alive, leaving = (
+        WorkerHistory(),
+        {"id": "a", "seen_at": 100.0, "running": 1},
+        {"id": "b", "seen_at": 100.0},
+    )
+    assert [worker["state"] for worker in history.update([alive, leaving], now=101.0)] == ["alive", "alive"]
+    assert worker_warning(history.update([alive], now=104.0)) is None
+    assert [worker["state"] for worker in history.update([alive], now=112.0)] == ["silent"]
+    assert worker_warning(history.update([alive], now=112.0)) == "1 worker has fallen silent."
     lost = {**alive, "lost": True}
     for now, workers in ((116.0, [lost]), (400.0, [])):
-        (worker,) = staff.seen(workers, now=now)
+        (worker,) = history.update(workers, now=now)
         assert (worker["state"], worker["running"]) == ("lost", 0)
-        assert concern([worker]) == "1 worker was lost in the last ten minutes: see their logs."
-    assert staff.seen([], now=100.0 + REMEMBERED_SECONDS) == []
+        assert worker_warning([worker]) == "1 worker was lost in the last ten minutes: see their logs."
+    assert history.update([], now=100.0 + REMEMBERED_SECONDS) == []
 
 
 def test_a_worker_that_was_frozen_and_is_back_is_not_lost():
-    staff = Staff()
-    staff.seen([{"id": "a", "seen_at": 100.0, "lost": True}], now=120.0)
-    assert [worker["state"] for worker in staff.seen([{"id": "a", "seen_at": 121.0}], now=121.0)] == ["alive"]
+    history = WorkerHistory()
+    history.update([{"id": "a", "seen_at": 100.0, "lost": True}], now=120.0)
+    assert [worker["state"] for worker in history.update([{"id": "a", "seen_at": 121.0}], now=121.0)] == ["alive"]
 
 
 async def test_after_the_loss_of_workers_the_page_is_not_green(ingress):
@@ -253,10 +256,10 @@ async def test_after_the_loss_of_workers_the_page_is_not_green(ingress):
 
 
 def test_calls_that_are_shown_stay_until_they_end():
-    first = chosen([], [str(number) for number in range(10)], most=3)
+    first = calls_to_show([], [str(number) for number in range(10)], most=3)
     assert first == ["9", "8", "7"]
-    assert chosen(first, ["9", "8", "7", "0", "1", "2"], most=3) == first
-    assert chosen(first, ["9", "7", "0", "1"], most=3) == ["9", "7", "1"]
+    assert calls_to_show(first, ["9", "8", "7", "0", "1", "2"], most=3) == first
+    assert calls_to_show(first, ["9", "7", "0", "1"], most=3) == ["9", "7", "1"]
 
 
 def test_who_has_heard_a_word_does_not_wait():

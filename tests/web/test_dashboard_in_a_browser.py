@@ -197,7 +197,7 @@ async def test_a_failed_turn_and_lost_workers_are_told(start_ingress, browser):
 
 
 async def test_the_call_that_is_read_stays_in_the_list_when_others_take_the_places(ingress, browser, monkeypatch):
-    monkeypatch.setattr("web.dashboard.board.chosen", lambda shown, sids, most=60: list(reversed(sids))[:2])
+    monkeypatch.setattr("web.dashboard.snapshot.calls_to_show", lambda shown, sids, most=60: list(reversed(sids))[:2])
     await ingress.begin()
     await browser.visit(f"{ingress.url}/dashboard#call={CALL}")
     await browser.until(f"{ROWS} === 1", "the call is in the list")

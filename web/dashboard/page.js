@@ -383,16 +383,16 @@ function callerLine(turn) {
 }
 
 function agentLine(turn) {
-  const deeds = (turn.reply?.actions ?? []).map(deed).filter(Boolean);
+  const actions = (turn.reply?.actions ?? []).map(actionText).filter(Boolean);
   const full = turn.reply?.text ?? "";
-  if (!full && !deeds.length && turn.outcome === "replied") return null;
+  if (!full && !actions.length && turn.outcome === "replied") return null;
   if (turn.kind === "ended" && !full) return null;
   const after = (at) => duration(Math.max((Date.parse(at) - Date.parse(turn.received_at)) / 1000, 0)).join(" ");
   const line = newLine("agent", "Agent", after(turn.first_word_at ?? turn.committed_at));
   line.children[1].title = turn.first_word_at ? `First word after ${after(turn.first_word_at)}, all after ${after(turn.committed_at)}` : "Until the reply";
   if (full) line.children[0].after(spokenWords(full, turn.heard));
-  if (deeds.length) line.append(textOf("span", "deeds", deeds.join(" · ")));
-  if (turn.outcome !== "replied") line.append(textOf("span", `deeds ${turn.outcome === "interrupted" ? "warn" : "bad"}`, [words(turn.outcome), turn.reason].filter(Boolean).join(": ")));
+  if (actions.length) line.append(textOf("span", "actions", actions.join(" · ")));
+  if (turn.outcome !== "replied") line.append(textOf("span", `actions ${turn.outcome === "interrupted" ? "warn" : "bad"}`, [words(turn.outcome), turn.reason].filter(Boolean).join(": ")));
   return line;
 }
 
@@ -408,7 +408,7 @@ function spokenWords(full, heard) {
   return text;
 }
 
-function deed(action) {
+function actionText(action) {
   switch (action.type) {
     case "hang_up": return "hangs up";
     case "transfer": return `transfers to ${action.to}`;

@@ -5,15 +5,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from web.api.endpoint import guarded
-from web.dashboard.board import Board
 from web.dashboard.page import SAFETY, page_file
+from web.dashboard.snapshot import Snapshot
 from web.ingress import Ingress
 
 
-async def look(ingress: Ingress, request: Request) -> Response:
-    """What goes on at the moment, in JSON."""
-    board: Board = request.app.state.board
-    return JSONResponse(await board.look(), headers={**SAFETY, "Cache-Control": "no-store"})
+async def data(ingress: Ingress, request: Request) -> Response:
+    """Answer with what the page shows, in JSON."""
+    snapshot: Snapshot = request.app.state.dashboard
+    return JSONResponse(await snapshot.read(), headers={**SAFETY, "Cache-Control": "no-store"})
 
 
 routes = [
@@ -21,5 +21,5 @@ routes = [
     Route("/dashboard/page.css", page_file("page.css"), methods=["GET"]),
     Route("/dashboard/page.js", page_file("page.js"), methods=["GET"]),
     Route("/dashboard/icon.svg", page_file("icon.svg"), methods=["GET"]),
-    Route("/dashboard/data", guarded(look), methods=["GET"]),
+    Route("/dashboard/data", guarded(data), methods=["GET"]),
 ]

@@ -1,4 +1,4 @@
-"""What the dashboard says of calls and their turns, as plain values. Pure functions of the states."""
+"""What the dashboard shows of calls and their turns, as plain values: pure functions of the states."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,13 +13,14 @@ _SUMMARY = {
 
 
 def summary(state: ConversationState) -> dict[str, Any]:
-    """One line of the list of calls; `last` is what was said last, and by whom."""
+    """Return one line of the list of calls; `last` is what was said last, and by whom."""
     fields = state.model_dump(mode="json", include=_SUMMARY)
     return {**fields, "turns": len(state.turns), "version": state.version, "last": _last(state.turns)}
 
 
-def chosen(shown: Sequence[str], call_sids: Sequence[str], most: int = 60) -> list[str]:
-    """The calls to show: those shown so far that go on, then the last of `call_sids`, who did something last."""
+def calls_to_show(shown: Sequence[str], call_sids: Sequence[str], most: int) -> list[str]:
+    """Return the calls to show: those shown so far that have not ended, then the last ones of `call_sids`, which is
+    ordered by their latest turns."""
     live, known = set(call_sids), set(shown)
     stay = [sid for sid in shown if sid in live][:most]
     more = [sid for sid in reversed(call_sids) if sid not in known]
@@ -27,19 +28,19 @@ def chosen(shown: Sequence[str], call_sids: Sequence[str], most: int = 60) -> li
 
 
 def waiting(running: Iterable[Mapping[str, Any]], now: float) -> dict[str, Any]:
-    """How many turns are being answered without a word so far, and for how many seconds the first has waited."""
+    """Return how many running turns have no word of a reply yet, and for how many seconds the first has waited."""
     since = [float(turn.get("since", now)) for turn in running if not turn.get("said") and turn.get("kind") != "ended"]
     return {"count": len(since), "seconds": round(max(0.0, now - min(since)), 1) if since else None}
 
 
 class LatestTurns:
-    """How long the latest turns took, also of calls that have ended: until newer ones come in their place."""
+    """How long the `LATEST_TURNS` latest turns took, also those of calls that have ended."""
 
     def __init__(self) -> None:
         self._timings: dict[tuple[str, str], dict[str, Any]] = {}
 
     def add(self, states: Iterable[ConversationState]) -> None:
-        """Note the turns of these calls; those that are known already change nothing."""
+        """Add the turns of these calls that are not known yet."""
         for state in states:
             for turn in state.turns[-LATEST_TURNS:]:
                 if turn.kind != "ended":
@@ -47,20 +48,20 @@ class LatestTurns:
         latest = sorted(self._timings.items(), key=lambda item: str(item[1]["at"]))[-LATEST_TURNS:]
         self._timings = dict(latest)
 
-    def figures(self) -> dict[str, Any]:
-        """The latest turns, oldest first, with percentiles of their seconds, from arrival to the first word."""
+    def stats(self) -> dict[str, Any]:
+        """Return the latest turns, oldest first, with percentiles of their seconds from arrival to the first word."""
         latest = list(self._timings.values())
         seconds = sorted(timing["seconds"] for timing in latest)
         return {"latest": latest, "p50": percentile(seconds, 50), "p95": percentile(seconds, 95)}
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
-    """The nearest-rank percentile of values in order; None when there are none."""
+    """Return the nearest-rank percentile of sorted values; None when there are none."""
     return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)] if ordered else None
 
 
 def _timing(turn: TurnRecord) -> dict[str, Any]:
-    # Two machines' clocks: the difference may come out a little under zero.
+    # Of two machines' clocks, so the difference may be slightly below zero.
     heard_at = turn.first_word_at or turn.committed_at
     seconds = max((heard_at - turn.received_at).total_seconds(), 0.0)
     return {"at": turn.committed_at.isoformat(), "seconds": round(seconds, 4), "outcome": turn.outcome}

@@ -1,30 +1,30 @@
-"""The workers as the dashboard shows them: those alive, those that have fallen silent, those that were lost."""
+"""The workers as the dashboard shows them: alive, silent or lost."""
 
 from collections.abc import Iterable
 from typing import Any
 
 SILENT_SECONDS = 9.0
-"""A worker says each five seconds that it lives; one beat may be late."""
+"""A worker sends a heartbeat every five seconds; one may be late."""
 REMEMBERED_SECONDS = 600.0
 
 
-class Staff:
-    """Remembers lost workers for ten minutes: their own traces in Redis last for one."""
+class WorkerHistory:
+    """Remembers lost workers for ten minutes; in Redis they are found for one."""
 
     def __init__(self) -> None:
         self._lost: dict[str, dict[str, Any]] = {}
 
-    def seen(self, workers: Iterable[dict[str, Any]], now: float) -> list[dict[str, Any]]:
+    def update(self, workers: Iterable[dict[str, Any]], now: float) -> list[dict[str, Any]]:
         """Return all workers, the lost ones last, with `state`: `alive`, `silent` or `lost`. `now` is Unix seconds.
 
-        One that says goodbye is in no list; one that is lost has left its last sign of life.
+        A worker that exits removes its entry; that of a lost one stays.
         """
         alive: list[dict[str, Any]] = []
         for worker in workers:
             if worker.get("lost"):
                 self._lost[worker["id"]] = worker
                 continue
-            self._lost.pop(worker["id"], None)  # it was frozen, and is back
+            self._lost.pop(worker["id"], None)  # it was frozen, and has resumed
             silent = now - float(worker.get("seen_at", now)) > SILENT_SECONDS
             alive.append({**worker, "state": "silent" if silent else "alive"})
         self._lost = {
@@ -33,8 +33,8 @@ class Staff:
         return [*alive, *({**worker, "running": 0, "state": "lost"} for worker in self._lost.values())]
 
 
-def concern(workers: Iterable[dict[str, Any]]) -> str | None:
-    """Return what is to be said about them, in a sentence; None when all is well."""
+def worker_warning(workers: Iterable[dict[str, Any]]) -> str | None:
+    """Return a sentence about workers that are lost or silent; None when there are none."""
     states = [worker.get("state") for worker in workers]
     lost, silent = states.count("lost"), states.count("silent")
     if lost:
