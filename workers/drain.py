@@ -17,7 +17,7 @@ async def finish(tasks: Collection["asyncio.Task[Any]"], runtime: WorkerRuntime 
     """Wait for `tasks`, `seconds` at most, then have the turns that still run handed over; the rest is cancelled."""
     await _wait_for(tasks, seconds)
     if runtime is not None and any(not task.done() for task in tasks):
-        runtime.runner.hand_over()
+        runtime.runner.release_all()
         await _wait_for(tasks, HAND_OVER_SECONDS)
 
 

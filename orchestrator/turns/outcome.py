@@ -32,6 +32,11 @@ def dropped_record(turn: Turn, *, epoch: int) -> TurnRecord:
     return TurnRecord.of(turn, "dropped", Reply(), epoch=epoch)
 
 
+def noted_record(turn: Turn, *, epoch: int) -> TurnRecord:
+    """Return the record of an interruption that the agent is not asked to reply to."""
+    return TurnRecord.of(turn, "replied", Reply(), epoch=epoch)
+
+
 def _joined(said: str, more: str) -> str:
     return f"{said.rstrip()} {more}" if said.strip() else more
 

@@ -1,4 +1,4 @@
-"""A turn store that is asked until it answers: what becomes of a claim, over outages and failovers."""
+"""Repeats what a runner asks of the turn store, so that a turn outlives outages and failovers of Redis."""
 
 import asyncio
 import logging
@@ -7,11 +7,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import StoreUnavailable
 from orchestrator.retrying import until_deadline
 from orchestrator.tasks import cancel_and_wait
-from orchestrator.turns import outcome as outcomes
+from orchestrator.turns.commit_attempt import CommitAttempt
 from orchestrator.turns.running_turn import RunningTurn, Stop
 from orchestrator.turns.store import Claim, Commit, TurnStore
 
@@ -20,19 +19,19 @@ logger = logging.getLogger(__name__)
 DEADLINE_SECONDS = 60.0
 LEAVE_DEADLINE_SECONDS = 5.0
 UNREADABLE_PAUSE_SECONDS = 0.5
-"""Somebody of a newer version may come by, and read it."""
+"""How long a turn waits before it is tried again, perhaps by a process of a newer version that can read the state."""
 
 
 class RetryingStore:
-    """What a runner does with a claim before and after the agent's part."""
+    """What a runner does with a claim before and after the agent runs. Each method retries until its deadline."""
 
     def __init__(self, store: TurnStore) -> None:
         self._store = store
 
     async def confirmed(self, running: RunningTurn) -> Stop | None:
-        """Wait until it is sure that the turn is ours to run; else another would do again what was done of it.
+        """Wait until no failover can take the claim back: else another worker would repeat what the agent did.
 
-        Returns why it is not to be run.
+        Return why the turn is not to be run, or None.
         """
         claim = running.claim
         if claim.confirmed:
@@ -47,48 +46,38 @@ class RetryingStore:
         try:
             return None if confirming.result() else Stop("lost")
         except StoreUnavailable:
-            return Stop("handed_over")
+            return Stop("released")
 
-    async def commit(
-        self,
-        claim: Claim,
-        before: ConversationState | None,
-        after: ConversationState | None,
-        record: TurnRecord,
-        *,
-        keep: Callable[[], bool],
-    ) -> Commit:
-        """Commit until it is known what became of it; on a state that moved, upon that state.
+    async def commit(self, claim: Claim, attempt: CommitAttempt, *, keep: Callable[[], bool]) -> Commit:
+        """Commit until the store has said what became of it. On a conflict, repeat on top of the stored state.
 
-        `keep` tells at each try whether we would go on with the call's next turn.
+        `keep` is asked before each try: True if this process would run the next turn of the call.
         """
-        base = before
         while True:
-            write = partial(self._store.commit, claim, outcomes.with_record(base, after, record), record)
             try:
-                commit = await until_deadline(lambda: write(keep=keep()), DEADLINE_SECONDS)  # noqa: B023
+                commit = await self._commit(claim, attempt, keep)
             except StoreUnavailable:
                 logger.error(
-                    "A reply could not be saved in time; the turn is left to whoever finds it",
+                    "A reply could not be saved in time; the turn is left to another worker",
                     extra={"action": "turn.commit_timed_out", "call_sid": claim.lease.call_sid},
                 )
                 return Commit("lost")
             if commit.status != "conflict" or commit.state is None:
                 return commit
-            known = commit.state.record_of(record.turn_id)
-            record = known or record
-            if base is not None and commit.state.version == base.version:
+            attempt = attempt.on_top_of(commit.state)
+            if attempt.base is None:
                 self._note_disagreement(claim)
-                base = before = None
-                continue
-            if before is not None:
-                after = outcomes.rebased(commit.state, before, after)
-            base = before = commit.state
+
+    async def _commit(self, claim: Claim, attempt: CommitAttempt, keep: Callable[[], bool]) -> Commit:
+        state = attempt.state()
+        return await until_deadline(
+            lambda: self._store.commit(claim, state, attempt.record, keep=keep()), DEADLINE_SECONDS
+        )
 
     @staticmethod
     def _note_disagreement(claim: Claim) -> None:
-        """The store sees another version in the state than we read there, so nobody can ever write it: the reply is
-        told, and not kept."""
+        """The store reads another version in the stored state than this process does, so that no process can write it:
+        the caller gets the reply, and it is not saved."""
         claim.unreadable = True
         logger.error(
             "The state of a call has no version that all agree on, and cannot be written: delete its key",
@@ -96,19 +85,19 @@ class RetryingStore:
         )
 
     async def release(self, claim: Claim) -> None:
-        """Give back what may still be ours, and say that nobody died; if Redis won't hear it, the lease runs out."""
+        """Release the lease without using up an attempt. If Redis does not answer, the lease expires."""
         with suppress(StoreUnavailable):
             await until_deadline(lambda: self._store.release(claim), LEAVE_DEADLINE_SECONDS)
 
     async def retry_later(self, claim: Claim, seconds: float = UNREADABLE_PAUSE_SECONDS) -> None:
-        """Leave a turn of which we can make nothing, or that is to be tried otherwise, to whoever comes next."""
+        """Return a turn to the inbox, to be tried again in some `seconds`, perhaps by another worker."""
         with suppress(StoreUnavailable):
             await until_deadline(lambda: self._store.retry_later(claim, seconds), LEAVE_DEADLINE_SECONDS)
 
     async def dead_letter(self, claim: Claim, reason: str) -> None:
-        """Keep the turn for a person to look at."""
+        """Put the turn among the dead letters. Raise `StoreUnavailable` after the deadline."""
         await until_deadline(lambda: self._store.dead_letter(claim, reason), DEADLINE_SECONDS)
         logger.error(
-            "A turn was given up: %s; see `voiceagent dead`", reason,
+            "A turn was put among the dead letters: %s; see `voiceagent dead`", reason,
             extra={"action": "turn.dead_lettered", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id},
         )  # fmt: skip

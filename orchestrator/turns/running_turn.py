@@ -9,7 +9,7 @@ from orchestrator.clock import utc_now
 from orchestrator.conversation.reply import Reply
 from orchestrator.turns.store import Claim
 
-StopReason = Literal["interrupted", "ended", "merged", "lost", "handed_over"]
+StopReason = Literal["interrupted", "ended", "merged", "lost", "released"]
 
 
 @dataclass(slots=True)
