@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from redis.asyncio import Redis
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.redis.audience import is_heard
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.errors import store_errors
+from orchestrator.redis.publishing import publish_and_check
 from orchestrator.tasks import BackgroundTasks
 from orchestrator.turns.messages import LineAnswer, LineQuestion, line_answer_message, line_question_message
 
@@ -47,7 +47,7 @@ class LineCheck:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 with self._breaker.guard(), store_errors():
-                    if not await is_heard(self._redis, channel, line_question_message(call_sid, self.channel)):
+                    if not await publish_and_check(self._redis, channel, line_question_message(call_sid, self.channel)):
                         return False
                 return await answered
         except (StoreUnavailable, TimeoutError):

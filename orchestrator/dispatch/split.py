@@ -85,6 +85,6 @@ class SplitDispatcher:
 
     async def _dispatcher_of(self, call_sid: str, *, begins: bool) -> QueuedDispatcher | InProcessDispatcher:
         await self._local_calls.wait_returned(call_sid)
-        if begins and self._breaker.is_open and self._breaker.given_up:
+        if begins and self._breaker.is_open and self._breaker.start_timed_out:
             await self._local_calls.add(call_sid)
         return await self._local.open() if self.is_local(call_sid) else self._remote

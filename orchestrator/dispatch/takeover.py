@@ -20,11 +20,11 @@ from redis.asyncio import Redis
 from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
-from orchestrator.redis.audience import is_heard
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.commands import WiredScript
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
+from orchestrator.redis.publishing import publish_and_check
 from orchestrator.redis.scripts import lua
 from orchestrator.tasks import BackgroundTasks
 from orchestrator.turns.messages import GivenUp, TakenOver, given_up_message, taken_over_message
@@ -104,7 +104,7 @@ class TakeOver:
         """Ask for the line; return whether there is a subscriber, as far as can be known."""
         self._awaited.setdefault(call_sid, set()).add(channel)
         with self._breaker.guard(), store_errors():
-            return await is_heard(self._redis, channel, taken_over_message(call_sid, self._channel))
+            return await publish_and_check(self._redis, channel, taken_over_message(call_sid, self._channel))
 
     async def _wait_for_answers(self, call_sid: str, asked: set[str]) -> None:
         awaited = self._awaited.get(call_sid, set())

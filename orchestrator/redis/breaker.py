@@ -1,10 +1,11 @@
-"""The circuit breaker: while Redis is away, nobody waits for it; one task asks whether it is back."""
+"""The circuit breaker: while Redis is down, every access fails at once, and one task probes until Redis is up again."""
 
 import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 
 from orchestrator.errors import StoreDamaged, StoreFull, StoreUnavailable, StoreUnconfirmed
@@ -14,66 +15,73 @@ from orchestrator.tasks import cancel_and_wait
 logger = logging.getLogger(__name__)
 
 TRIPS_AFTER = 3
-"""So many failures in a row open the breaker: one may be a connection that was cut."""
-PROBE_EVERY_SECONDS = 0.25
-LONGEST_PROBE_PAUSE_SECONDS = 5.0
-"""The pause between two probes while they succeed and the work that follows them fails: it doubles up to this."""
-FALSE_RETURN_SECONDS = 10.0
-"""Redis that fails so soon after a probe had succeeded, and nothing else since, was not back."""
-PROBE_SECONDS = 2.0
-PATIENCE_AT_START_SECONDS = 10.0
-"""A Redis that this process never reached is waited for this long before calls begin in memory. A process that is
-started again during a short outage would otherwise fork calls that the others go on with in Redis."""
+"""How many failures in a row open the breaker: a single one may be a connection that was cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerTimings:
+    """How long the breaker waits, in seconds."""
+
+    start: float = 10.0
+    """For a Redis that this process never reached, before calls begin in memory. A process that is restarted during a
+    short outage would otherwise begin calls a second time that other processes continue in Redis."""
+    probe: float = 4.0
+    """For a probe to succeed or fail."""
+    pause: float = 0.25
+    """Between two probes."""
+    max_pause: float = 5.0
+    """Between two probes while these succeed and the accesses after them fail: the pause doubles up to this."""
+    false_recovery: float = 10.0
+    """A Redis that fails within this time after a successful probe, without any other success, was never up."""
 
 
 class Breaker:
-    """One per process. A context manager; entering probes once, so that its state is known.
+    """One per process. A context manager: entering probes once, so that the state is known from the beginning.
 
-    `probe` raises `StoreUnavailable` when Redis does not do what the product needs. `reached` tells whether it ever did
-    since the start, `given_up` that it did not for longer than `patience_at_start`.
+    `probe` raises `StoreUnavailable` when Redis does not do what the product needs. `reached` is True if a probe has
+    succeeded since the start, `start_timed_out` if none has for `timings.start`.
     """
 
-    def __init__(
-        self, probe: Callable[[], Awaitable[None]], *, patience_at_start: float = PATIENCE_AT_START_SECONDS
-    ) -> None:
+    def __init__(self, probe: Callable[[], Awaitable[None]], *, timings: BreakerTimings | None = None) -> None:
         self.is_open = False
         self.reached = False
-        self.given_up = False
+        self.start_timed_out = False
         self.reason = ""
         self._on_close: list[Callable[[], None]] = []
         self._probe = probe
-        self._give_up_at = asyncio.get_running_loop().time() + patience_at_start
+        self._timings = timings or BreakerTimings()
+        self._start_deadline = asyncio.get_running_loop().time() + self._timings.start
         self._failures = 0
         self._failed_at = self._unconfirmed_at = -math.inf
         self._opened = asyncio.Event()
-        self._watch: asyncio.Task[None] | None = None
-        self._has_worked = True  # since it was closed last
+        self._probing: asyncio.Task[None] | None = None
+        self._has_succeeded = True  # since the breaker was closed last
         self._closed_at = -math.inf
-        self._false_returns = 0
-        self._is_reported_away = False
+        self._false_recoveries = 0
+        self._is_reported_down = False
 
     @property
     def seconds_since_failure(self) -> float:
-        """How long ago Redis was last seen to be away; infinite if it never was."""
+        """How long ago an access to Redis failed last; infinite if none ever did."""
         return asyncio.get_running_loop().time() - self._failed_at
 
     @property
     def seconds_since_unconfirmed(self) -> float:
-        """How long ago it was last seen to be left by its replicas, and to hold replies back; infinite if never."""
+        """How long ago replicas last failed to confirm a write, so that replies were held; infinite if never."""
         return asyncio.get_running_loop().time() - self._unconfirmed_at
 
     async def __aenter__(self) -> "Breaker":
         try:
-            await self._ask()
+            await self._probe_once()
         except StoreUnavailable as error:
             self._open(error)
-        self._watch = asyncio.create_task(self._wait_for_redis(), name="circuit breaker")
+        self._probing = asyncio.create_task(self._probe_while_open(), name="circuit breaker")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await cancel_and_wait(self._watch, seconds=PROBE_SECONDS)
+        await cancel_and_wait(self._probing)
 
     def call_on_close(self, callback: Callable[[], None]) -> None:
         """Call `callback` each time a probe finds that Redis is up again."""
@@ -81,17 +89,20 @@ class Breaker:
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Around one access to Redis: refused at once while open; its outcome is counted."""
+        """Guard one access to Redis: refuse it at once while the breaker is open, else count its outcome.
+
+        Raises `StoreUnavailable` while open.
+        """
         if self.is_open:
             raise StoreUnavailable(self.reason)
         try:
             yield
-        except (StoreFull, StoreDamaged):  # it answers, after all
-            self._worked()
+        except (StoreFull, StoreDamaged):  # Redis did answer
+            self._succeeded()
             raise
-        except StoreUnconfirmed:  # and so it does here, though what it says may be taken back
+        except StoreUnconfirmed:  # Redis did answer, though a failover may undo what it has written
             self._failures, self._unconfirmed_at = 0, asyncio.get_running_loop().time()
-            self._worked()
+            self._succeeded()
             raise
         except StoreUnavailable as error:
             self._failures += 1
@@ -101,12 +112,12 @@ class Breaker:
             raise
         else:
             self._failures = 0
-            self._worked()
+            self._succeeded()
 
-    async def _ask(self) -> None:
-        """Probe. Raises `StoreUnavailable`, whatever went wrong: nothing that Redis does may end this process."""
+    async def _probe_once(self) -> None:
+        """Raise `StoreUnavailable` however the probe fails: nothing that Redis does may end this process."""
         try:
-            async with asyncio.timeout(PROBE_SECONDS * 2):
+            async with asyncio.timeout(self._timings.probe):
                 await self._probe()
         except StoreUnavailable:
             raise
@@ -115,7 +126,7 @@ class Breaker:
         except Exception as error:
             logger.exception("The probe of Redis failed in an unexpected way; report this")
             raise StoreUnavailable(explain(error)) from error
-        self.reached, self.given_up = True, False
+        self.reached, self.start_timed_out = True, False
 
     def _open(self, error: StoreUnavailable) -> None:
         if self.is_open:
@@ -123,51 +134,52 @@ class Breaker:
         self.is_open = True
         self.reason = str(error)
         self._opened.set()
-        was_back = self._has_worked or asyncio.get_running_loop().time() - self._closed_at > FALSE_RETURN_SECONDS
-        self._false_returns = 0 if was_back else self._false_returns + 1
-        if not self._is_reported_away:
-            self._is_reported_away = True
+        seconds_closed = asyncio.get_running_loop().time() - self._closed_at
+        was_up = self._has_succeeded or seconds_closed > self._timings.false_recovery
+        self._false_recoveries = 0 if was_up else self._false_recoveries + 1
+        if not self._is_reported_down:
+            self._is_reported_down = True
             logger.warning(
-                "Redis is away: %s Until it is back, calls are held.", self.reason, extra={"action": "redis.down"}
+                "Redis is down: %s Calls are held until it is up again.", self.reason, extra={"action": "redis.down"}
             )
 
-    def _give_up(self) -> None:
-        if self.reached or self.given_up or asyncio.get_running_loop().time() < self._give_up_at:
+    def _check_start_timeout(self) -> None:
+        if self.reached or self.start_timed_out or asyncio.get_running_loop().time() < self._start_deadline:
             return
-        self.given_up = True
+        self.start_timed_out = True
         logger.warning(
-            "Redis was not there since the start: %s Until it is, calls run in this process, IN MEMORY.", self.reason,
-            extra={"action": "redis.start_timed_out"},
+            "Redis has been down since this process started: %s Until it is up, calls run in this process, IN MEMORY.",
+            self.reason, extra={"action": "redis.start_timed_out"},
         )  # fmt: skip
 
-    async def _wait_for_redis(self) -> None:
+    async def _probe_while_open(self) -> None:
         while True:
             await self._opened.wait()
-            pause = PROBE_EVERY_SECONDS * 2 ** min(self._false_returns, 10)
-            await asyncio.sleep(min(pause, LONGEST_PROBE_PAUSE_SECONDS))
+            pause = self._timings.pause * 2 ** min(self._false_recoveries, 10)
+            await asyncio.sleep(min(pause, self._timings.max_pause))
             try:
-                await self._ask()
+                await self._probe_once()
             except StoreUnavailable:
                 self._failed_at = asyncio.get_running_loop().time()
-                self._give_up()
+                self._check_start_timeout()
                 continue
             self._close()
 
     def _close(self) -> None:
-        self.is_open, self._failures, self._has_worked = False, 0, False
+        self.is_open, self._failures, self._has_succeeded = False, 0, False
         self._closed_at = asyncio.get_running_loop().time()
         self._opened.clear()
-        if not self._false_returns:
-            self._report_back()
+        if not self._false_recoveries:
+            self._report_up()
         for callback in self._on_close:
             callback()
 
-    def _worked(self) -> None:
-        """Something was done in Redis. After a probe that promised too much, only this says that it is back."""
-        self._has_worked = True
-        self._report_back()
+    def _succeeded(self) -> None:
+        """Redis did something for a caller. After false recoveries only this proves that it is up, not the probe."""
+        self._has_succeeded = True
+        self._report_up()
 
-    def _report_back(self) -> None:
-        if self._is_reported_away:
-            self._is_reported_away = False
-            logger.info("Redis is back", extra={"action": "redis.up"})
+    def _report_up(self) -> None:
+        if self._is_reported_down:
+            self._is_reported_down = False
+            logger.info("Redis is up again", extra={"action": "redis.up"})

@@ -207,7 +207,7 @@ class ClusterPool(ConnectionPool):
         seeds: Iterable[Address],
         *,
         connection_class: type[Any],
-        roving_class: type[Any],
+        any_node_class: type[Any],
         retry_seconds: float,
         **options: Any,
     ) -> None:
@@ -218,8 +218,8 @@ class ClusterPool(ConnectionPool):
         self._node_class = connection_class
         self._node_options = {**options, "retry": RetryFor(0, UNREACHABLE), "parser_class": SlotParser}
         self._nodes: dict[Address, QueueingPool] = {}
-        roving = {**self._node_options, "retry": RetryFor(retry_seconds, UNREACHABLE)}
-        self.broadcasts = QueueingPool(connection_class=roving_class, topology=self.topology, **roving)
+        any_node_options = {**self._node_options, "retry": RetryFor(retry_seconds, UNREACHABLE)}
+        self.broadcasts = QueueingPool(connection_class=any_node_class, topology=self.topology, **any_node_options)
         """A pool whose connections go to any node: each hears what is published through whichever."""
 
     def node(self, address: Address) -> QueueingPool:

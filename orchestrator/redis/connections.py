@@ -14,18 +14,18 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.errors import BadSetting
+from orchestrator.redis.cancel_safe import (
+    AnyNodeConnection,
+    AnyNodeTLSConnection,
+    CancelSafeConnection,
+    CancelSafeSentinelConnection,
+    CancelSafeSentinelTLSConnection,
+    CancelSafeTLSConnection,
+    CancelSafeUnixConnection,
+)
 from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.pool import QueueingPool, RetryFor
 from orchestrator.redis.sentinel_pool import SentinelPool
-from orchestrator.redis.steady import (
-    RovingConnection,
-    RovingTLSConnection,
-    SteadyConnection,
-    SteadySentinelConnection,
-    SteadySentinelTLSConnection,
-    SteadyTLSConnection,
-    SteadyUnixConnection,
-)
 from orchestrator.redis.url import RedisUrl, parse_redis_url
 from orchestrator.settings import Settings
 
@@ -115,14 +115,14 @@ def connection_pool(
         return _cluster_pool(url, settings, options, retry=block_seconds is None)
     options |= _retries(url, retry=block_seconds is None)
     if url.scheme == "unix":
-        return QueueingPool(connection_class=SteadyUnixConnection, path=url.path, **options)
+        return QueueingPool(connection_class=CancelSafeUnixConnection, path=url.path, **options)
     options |= {"socket_keepalive": True, **_tls_options(url, settings)}
     if url.is_sentinel:
         sentinel = _sentinel(url, settings)
-        options["connection_class"] = SteadySentinelTLSConnection if url.is_tls else SteadySentinelConnection
+        options["connection_class"] = CancelSafeSentinelTLSConnection if url.is_tls else CancelSafeSentinelConnection
         return SentinelPool(url.service, sentinel, **options)
     host, port = url.hosts[0]
-    connection_class = SteadyTLSConnection if url.is_tls else SteadyConnection
+    connection_class = CancelSafeTLSConnection if url.is_tls else CancelSafeConnection
     return QueueingPool(connection_class=connection_class, host=host, port=port, **options)
 
 
@@ -137,8 +137,8 @@ def parsed_url(settings: Settings) -> RedisUrl:
 def _cluster_pool(url: RedisUrl, settings: Settings, options: dict[str, Any], *, retry: bool) -> ClusterPool:
     return ClusterPool(
         url.hosts,
-        connection_class=SteadyTLSConnection if url.is_tls else SteadyConnection,
-        roving_class=RovingTLSConnection if url.is_tls else RovingConnection,
+        connection_class=CancelSafeTLSConnection if url.is_tls else CancelSafeConnection,
+        any_node_class=AnyNodeTLSConnection if url.is_tls else AnyNodeConnection,
         retry_seconds=FAILOVER_SECONDS if retry else 0.0,
         socket_keepalive=True,
         **options,

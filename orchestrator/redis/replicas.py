@@ -96,7 +96,7 @@ class Replicas:
         return answers[0]
 
 
-class ReplicaNews:
+class ReplicaStatusLog:
     """Says in the log, once each, that replicas do not confirm and that they do again."""
 
     def __init__(self) -> None:

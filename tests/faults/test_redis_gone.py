@@ -53,7 +53,7 @@ async def test_a_call_is_held_while_redis_is_away_and_goes_on_when_it_is_back(de
     assert "<Redirect" in held.text
     assert await health(deployment) in ("degraded", "unhealthy")
     log = deployment.webs[0].running.log
-    assert log.count("Redis is away") == 1, log  # one line for the transition, not one for each request
+    assert log.count("Redis is down") == 1, log  # one line for the transition, not one for each request
 
     await asyncio.to_thread(deployment.redis.start)
     assert await caller.words(held, at=1) == "You said two."

@@ -1,4 +1,4 @@
-"""The breaker: what counts as a Redis that is away, and what is told of it."""
+"""The breaker: when it opens and closes, and what the log says of it."""
 
 import asyncio
 from contextlib import suppress
@@ -7,8 +7,7 @@ import pytest
 from support.waiting import wait_until
 
 from orchestrator.errors import StoreFull, StoreUnavailable
-from orchestrator.redis import breaker as module
-from orchestrator.redis.breaker import TRIPS_AFTER, Breaker
+from orchestrator.redis.breaker import TRIPS_AFTER, Breaker, BreakerTimings
 
 
 async def well() -> None:
@@ -22,7 +21,7 @@ def use(breaker: Breaker, outcome: Exception | None = None) -> None:
             raise outcome
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [action for record in caplog.records if (action := getattr(record, "action", "")).startswith("redis.")]
 
 
@@ -33,66 +32,59 @@ async def test_whatever_the_first_probe_fails_with_the_process_starts_without_re
     async def fails() -> None:
         raise failure
 
-    async with Breaker(fails, patience_at_start=0) as breaker:
+    async with Breaker(fails, timings=BreakerTimings(start=0)) as breaker:
         assert (breaker.is_open, breaker.reached) == (True, False)
         assert breaker.reason
-        await wait_until(lambda: breaker.given_up, "it goes on without Redis")
+        await wait_until(lambda: breaker.start_timed_out, "the start times out")
 
 
-async def test_a_probe_without_an_answer_counts_as_one_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PROBE_SECONDS", 0.01)
-
-    async with Breaker(asyncio.Event().wait, patience_at_start=0) as breaker:  # type: ignore[arg-type]
+async def test_a_probe_without_an_answer_counts_as_one_that_failed() -> None:
+    async with Breaker(asyncio.Event().wait, timings=BreakerTimings(start=0, probe=0.01)) as breaker:  # type: ignore[arg-type]
         assert breaker.is_open
         assert "does not answer in time" in breaker.reason
-        await wait_until(lambda: breaker.given_up, "it goes on without Redis")
+        await wait_until(lambda: breaker.start_timed_out, "the start times out")
 
 
-async def test_a_probe_that_fails_in_an_unexpected_way_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_probe_that_fails_in_an_unexpected_way_does_not_end_the_probing() -> None:
     failures = [StoreUnavailable("gone"), RuntimeError("unexpected"), KeyError("unexpected")]
 
     async def recovers() -> None:
         if failures:
             raise failures.pop(0)
 
-    monkeypatch.setattr(module, "PROBE_EVERY_SECONDS", 0.001)
-    async with Breaker(recovers) as breaker:
-        await wait_until(lambda: not breaker.is_open, "it sees that Redis is back")
+    async with Breaker(recovers, timings=BreakerTimings(pause=0.001)) as breaker:
+        await wait_until(lambda: not breaker.is_open, "Redis is up")
         assert breaker.reached
 
 
-async def test_a_redis_that_passes_the_probe_and_fails_the_work_is_told_of_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_a_redis_that_passes_the_probe_and_fails_the_work_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr(module, "PROBE_EVERY_SECONDS", 0.001)
-    monkeypatch.setattr(module, "LONGEST_PROBE_PAUSE_SECONDS", 0.002)
-    async with Breaker(well) as breaker:
+    async with Breaker(well, timings=BreakerTimings(pause=0.001, max_pause=0.002)) as breaker:
         for _ in range(10):
             for _ in range(TRIPS_AFTER):
                 use(breaker, StoreUnavailable("refuses what it is asked"))
             assert breaker.is_open
-            await wait_until(lambda: not breaker.is_open, "the probe is content")
-        assert told(caplog) == ["redis.down", "redis.up", "redis.down"], "the first return was believed"
+            await wait_until(lambda: not breaker.is_open, "the probe succeeds")
+        assert logged(caplog) == ["redis.down", "redis.up", "redis.down"], "the first recovery was believed"
         use(breaker)
-        assert told(caplog)[3:] == ["redis.up"]
+        assert logged(caplog)[3:] == ["redis.up"]
 
 
-async def test_two_outages_far_apart_are_told_though_nothing_was_asked_between_them(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_two_outages_far_apart_are_logged_though_nothing_was_asked_between_them(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr(module, "PROBE_EVERY_SECONDS", 0.001)
-    monkeypatch.setattr(module, "FALSE_RETURN_SECONDS", -1.0)
-    async with Breaker(well) as breaker:
+    async with Breaker(well, timings=BreakerTimings(pause=0.001, false_recovery=-1.0)) as breaker:
         for _ in range(2):
             for _ in range(TRIPS_AFTER):
                 use(breaker, StoreUnavailable("gone"))
-            await wait_until(lambda: not breaker.is_open, "it is back")
-    assert told(caplog) == ["redis.down", "redis.up"] * 2
+            await wait_until(lambda: not breaker.is_open, "Redis is up")
+    assert logged(caplog) == ["redis.down", "redis.up"] * 2
 
 
-async def test_a_full_redis_is_not_away() -> None:
+async def test_a_full_redis_is_not_down() -> None:
     async with Breaker(well) as breaker:
         for _ in range(TRIPS_AFTER + 1):
             use(breaker, StoreFull())

@@ -13,11 +13,11 @@ from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.redis import audience, connections
-from orchestrator.redis.audience import is_heard
+from orchestrator.redis import connections
 from orchestrator.redis.commands import WiredScript, sender_for
 from orchestrator.redis.connections import connect
 from orchestrator.redis.errors import explain, store_errors
+from orchestrator.redis.publishing import publish_and_check
 from orchestrator.redis.subscription import Subscription
 from orchestrator.settings import Settings
 from orchestrator.tasks import cancel_and_wait
@@ -152,21 +152,19 @@ async def test_what_is_published_through_any_node_is_heard(cluster: ClusterTopol
         await wait_until(lambda: sorted(heard) == [b"0", b"1", b"2"], "all three were heard")
 
 
-async def test_who_publishes_learns_whether_anybody_listens_at_any_node(monkeypatch, cluster, client: Redis) -> None:
-    monkeypatch.setattr(audience, "COUNT_SECONDS", 60)
-    assert not await is_heard(client, "voiceagent:ingress:gone", "hello")
+async def test_who_publishes_learns_whether_anybody_listens_at_any_node(cluster, client: Redis) -> None:
+    assert not await publish_and_check(client, "voiceagent:ingress:gone", "hello", count_seconds=60)
     heard: list[bytes] = []
     async with Subscription(client, "voiceagent:ingress:here", heard.append):
         for _ in range(10):  # through a node that is picked at random
-            assert await is_heard(client, "voiceagent:ingress:here", "hello")
+            assert await publish_and_check(client, "voiceagent:ingress:here", "hello", count_seconds=60)
         await wait_until(lambda: heard == [b"hello"] * 10, "all were heard")
 
 
-async def test_while_a_node_does_not_answer_somebody_may_listen_there(monkeypatch, client: Redis) -> None:
-    monkeypatch.setattr(audience, "COUNT_SECONDS", 0.3)
+async def test_while_a_node_does_not_answer_somebody_may_listen_there(client: Redis) -> None:
     await client.ping()
     client.connection_pool.topology.replicas = (("127.0.0.1", free_port()),)
-    assert await is_heard(client, "voiceagent:ingress:gone", "hello")
+    assert await publish_and_check(client, "voiceagent:ingress:gone", "hello", count_seconds=0.3)
 
 
 # Slots that move

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from orchestrator.redis.commands import WiredScript, sender_for
 from orchestrator.redis.errors import store_errors
-from orchestrator.redis.replicas import ReplicaNews, Replicas, ReplicaWait
+from orchestrator.redis.replicas import Replicas, ReplicaStatusLog, ReplicaWait
 from orchestrator.redis.scripts import lua
 
 SCRIPTS = (
@@ -24,7 +24,7 @@ class TurnScripts:
         self, redis: Redis, guard: Callable[[], AbstractContextManager[None]], wait: ReplicaWait | None = None
     ) -> None:
         self.replicas = Replicas(redis, wait)
-        self._news = ReplicaNews()
+        self._news = ReplicaStatusLog()
         self._guard = guard
         self._command = sender_for(redis)
         self._scripts = {name: redis.register_script(lua(name)) for name in SCRIPTS}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.redis.topology import Topology
 
 
-class _SteadySend:
+class _CancelSafeSend:
     """Replaces `send_packed_command` and guards `on_connect`; everything else is redis-py's."""
 
     health_check_interval: float
@@ -65,27 +65,27 @@ def _pieces(command: bytes | str | Iterable[bytes]) -> Iterable[bytes]:
     return [command] if isinstance(command, bytes) else command
 
 
-class SteadyConnection(_SteadySend, Connection):
+class CancelSafeConnection(_CancelSafeSend, Connection):
     """TCP."""
 
 
-class SteadyTLSConnection(_SteadySend, SSLConnection):
+class CancelSafeTLSConnection(_CancelSafeSend, SSLConnection):
     """TCP with TLS."""
 
 
-class SteadyUnixConnection(_SteadySend, UnixDomainSocketConnection):
+class CancelSafeUnixConnection(_CancelSafeSend, UnixDomainSocketConnection):
     """A Unix domain socket."""
 
 
-class SteadySentinelConnection(_SteadySend, SentinelManagedConnection):
+class CancelSafeSentinelConnection(_CancelSafeSend, SentinelManagedConnection):
     """TCP, to the master that the Sentinels name."""
 
 
-class SteadySentinelTLSConnection(_SteadySend, SentinelManagedSSLConnection):
+class CancelSafeSentinelTLSConnection(_CancelSafeSend, SentinelManagedSSLConnection):
     """TCP with TLS, to the master that the Sentinels name."""
 
 
-class _Roving:
+class _AnyNode:
     """Connects to any node of a Redis Cluster, and to another one when that fails."""
 
     host: str
@@ -104,9 +104,9 @@ class _Roving:
             raise
 
 
-class RovingConnection(_Roving, SteadyConnection):
+class AnyNodeConnection(_AnyNode, CancelSafeConnection):
     """TCP, to any node."""
 
 
-class RovingTLSConnection(_Roving, SteadyTLSConnection):
+class AnyNodeTLSConnection(_AnyNode, CancelSafeTLSConnection):
     """TCP with TLS, to any node."""
