@@ -51,7 +51,10 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         seal = Seal.of(settings)
         relay = SessionRegistry()
-        async with opened(settings, relay) as runtime, SharedSeal(settings, seal, runtime.seal_keys()).kept() as shared:
+        async with (
+            opened(settings, relay) as runtime,
+            SharedSeal(settings, seal, runtime.seal_keys()).sharing() as shared,
+        ):
             app.state.ingress = Ingress(
                 settings, runtime, figures, timeouts or Timeouts(), signatures, seal, shared, relay
             )

@@ -51,6 +51,10 @@ class Timeouts:
     """For a store that is away, until the caller hears an apology."""
     hold_full: float = 20.0
     """The same for a store that is full."""
+    reply_grace: float = 5.0
+    """For the reply to a text turn, in addition to the agent's own deadline."""
+    result: float = 5.0
+    """For the result of a text turn whose last token was streamed."""
     heartbeat: float = 10.0
     """Between comments in a stream of server-sent events."""
     check: float = 2.0
@@ -97,9 +101,9 @@ class Ingress:
         return max(self.timeouts.hold, self.settings.agent_timeout_seconds + AFTER_AGENT_SECONDS)
 
     @property
-    def is_switching(self) -> bool:
-        """Whether a process of the version before this one may still answer calls."""
-        return self.shared_seal.is_switching
+    def is_upgrading(self) -> bool:
+        """True while an ingress of the previous version may still answer calls."""
+        return self.shared_seal.is_upgrading
 
 
 def ingress_of(connection: HTTPConnection) -> Ingress:

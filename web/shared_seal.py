@@ -1,7 +1,7 @@
-"""The seal's key where none is set: made once, and shared by all ingresses through Redis.
+"""The seal's key where `SEAL_KEY` is not set: made once, and shared by all ingresses through Redis.
 
-An ingress that starts while Redis is away seals with a key of its own. When Redis is there, it tells the others that
-key and takes theirs. What it cannot open until then it does not throw away (`Seal.knows`).
+An ingress that starts while Redis is down seals with a key of its own. When Redis is up, it publishes that key and
+seals with the shared one. Until then it keeps what it cannot open (`Seal.knows`).
 """
 
 import asyncio
@@ -21,69 +21,79 @@ from web.store_call import store_call
 logger = logging.getLogger(__name__)
 
 FIRST_SECONDS = 2.0
-"""So long a process that starts waits for the key."""
+"""How long a starting process waits for the key."""
 ASK_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 RENEW_SECONDS = 10.0
-"""A Redis that was restarted, or failed over, may have forgotten what it was told."""
+"""Between two exchanges: a Redis that was restarted, or failed over, may have lost the keys."""
 LEARN_EVERY_SECONDS = 0.2
-"""How often strangers' seals make this process look for further keys."""
-SWITCH_SECONDS = 900.0
-"""For so long after the first ingress of this version has joined, some of the version before may still be there: what
-it has sealed is opened, and what its documents lack is not asked for."""
+"""Between two exchanges that unknown seals cause: strangers can send as many as they like."""
+UPGRADE_SECONDS = 900.0
+"""How long after the first ingress of this version joined, an ingress of the previous version may still answer calls.
+In that time its seals are opened, and its documents need no ticket."""
 
 
 class SharedSeal:
-    """One process's part. `exchange` is None where this process is the only one, and nothing is shared."""
+    """Exchanges one process's seal keys with the others. `exchange` is None where this process is the only one."""
 
-    def __init__(self, settings: Settings, seal: Seal, exchange: SealKeyExchange | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        seal: Seal,
+        exchange: SealKeyExchange | None,
+        *,
+        renew_seconds: float = RENEW_SECONDS,
+        learn_every_seconds: float = LEARN_EVERY_SECONDS,
+    ) -> None:
         self._settings = settings
         self._seal = seal
         self._exchange = exchange
-        self._switched_at = -math.inf
-        self._asking = asyncio.Lock()
-        self._asked_at = -math.inf
-        self._has_asked = asyncio.Event()
+        self._renew_seconds = renew_seconds
+        self._learn_every_seconds = learn_every_seconds
+        self._upgraded_at = -math.inf
+        self._exchanging = asyncio.Lock()
+        self._exchanged_at = -math.inf
+        self._has_exchanged = asyncio.Event()
         self._failure: StoreUnavailable | None = None
 
     @property
-    def is_switching(self) -> bool:
-        """Whether an ingress of the version before may still be there."""
-        return asyncio.get_running_loop().time() < self._switched_at
+    def is_upgrading(self) -> bool:
+        """True while an ingress of the previous version may still answer calls."""
+        return asyncio.get_running_loop().time() < self._upgraded_at
 
     async def learn(self) -> None:
-        """Look which keys the others have. Raises `StoreUnavailable`, if that says nothing yet about any of them."""
+        """Read the keys of the other ingresses. Raise `StoreUnavailable` if they cannot be read."""
         if self._exchange is None or self._settings.seal_key is not None:
             return
-        async with self._asking:
-            if asyncio.get_running_loop().time() - self._asked_at >= LEARN_EVERY_SECONDS:
-                await self._ask(self._exchange)
+        async with self._exchanging:
+            if asyncio.get_running_loop().time() - self._exchanged_at >= self._learn_every_seconds:
+                await self._exchange_keys(self._exchange)
         if self._failure is not None:
             raise self._failure
 
     @contextlib.asynccontextmanager
-    async def kept(self) -> AsyncIterator["SharedSeal"]:
-        """Share the key for as long as the block lasts."""
+    async def sharing(self) -> AsyncIterator["SharedSeal"]:
+        """Share the key while the block runs."""
         if self._exchange is None:
             yield self
             return
         self._seal.learn = self.learn
-        keeping = asyncio.create_task(self._keep(self._exchange), name="share the seal's key")
+        sharing = asyncio.create_task(self._keep_sharing(self._exchange), name="share the seal's key")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_SECONDS):
-                await self._has_asked.wait()
+                await self._has_exchanged.wait()
         try:
             yield self
         finally:
-            await cancel_and_wait(keeping, seconds=1)
+            await cancel_and_wait(sharing, seconds=1)
 
-    async def _keep(self, exchange: SealKeyExchange) -> None:
+    async def _keep_sharing(self, exchange: SealKeyExchange) -> None:
         while True:
-            async with self._asking:
-                await self._ask(exchange)
-            await asyncio.sleep(RETRY_SECONDS if self._failure is not None else RENEW_SECONDS)
+            async with self._exchanging:
+                await self._exchange_keys(exchange)
+            await asyncio.sleep(RETRY_SECONDS if self._failure is not None else self._renew_seconds)
 
-    async def _ask(self, exchange: SealKeyExchange) -> None:
+    async def _exchange_keys(self, exchange: SealKeyExchange) -> None:
         is_set = self._settings.seal_key is not None
         keys = self._seal.keys
         try:
@@ -96,11 +106,11 @@ class SharedSeal:
             self._failure = None
             if shared.current and not is_set:
                 keys.adopt(shared.current, shared.others)
-            self._switch(SWITCH_SECONDS - shared.age_seconds)
-        self._asked_at = asyncio.get_running_loop().time()
-        self._has_asked.set()
+            self._note_upgrade(UPGRADE_SECONDS - shared.age_seconds)
+        self._exchanged_at = asyncio.get_running_loop().time()
+        self._has_exchanged.set()
 
-    def _switch(self, seconds: float) -> None:
-        if seconds > 0 and self._switched_at == -math.inf:
-            self._switched_at = asyncio.get_running_loop().time() + seconds
+    def _note_upgrade(self, seconds: float) -> None:
+        if seconds > 0 and self._upgraded_at == -math.inf:
+            self._upgraded_at = asyncio.get_running_loop().time() + seconds
             self._seal.keys.open_former(former_key(self._settings), seconds)

@@ -115,10 +115,9 @@ async def test_a_caller_who_was_held_in_vain_is_counted(start_ingress, slow):
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-async def test_a_client_that_asks_again_after_a_504_is_counted_then(start_ingress, slow, gate, monkeypatch, accept):
-    monkeypatch.setattr("web.api.turns.GRACE_SECONDS", -59.9)
-    monkeypatch.setattr("web.api.stream.RESULT_SECONDS", 0.1)
-    async with start_ingress(agent=slow, agent_timeout_seconds=60) as ingress:
+async def test_a_client_that_asks_again_after_a_504_is_counted_then(start_ingress, slow, gate, accept):
+    timeouts = {"reply_grace": -59.9, "result": 0.1}
+    async with start_ingress(agent=slow, timeouts=timeouts, agent_timeout_seconds=60) as ingress:
 
         async def ask(text="slow"):
             body = {"turn_id": "t1", "text": text}

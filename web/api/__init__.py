@@ -1,1 +1,1 @@
-"""The API: text conversations and a look at the calls, in JSON."""
+"""The API: text conversations, outbound calls and the state of calls, in JSON."""

@@ -20,21 +20,21 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 END_SECONDS = 5.0
 NOT_KNOWN = 422
-"""The status of a `ProviderError` where the provider does not know the call, or says that it is over."""
+"""The status of a `ProviderError` where the provider does not know the call, or says that it has ended."""
 
 
 async def list_calls(ingress: Ingress, request: Request) -> Response:
-    """Up to `limit` active calls, newest first, and how many there are in all (`count`)."""
+    """Answer with up to `limit` active calls, newest first, and how many there are in all (`count`)."""
     limit = _limit(request.query_params.get("limit"))
     states = ingress.runtime.states
     call_sids = await states.get_all_call_sids()
-    found = await read_states(states, call_sids[-limit:])  # the latest
+    found = await read_states(states, call_sids[-limit:])  # those with the latest turns
     found.sort(key=lambda state: state.created_at, reverse=True)
     return JSONResponse({"calls": [_summary(state) for state in found], "count": len(call_sids)})
 
 
 async def show_call(ingress: Ingress, request: Request) -> Response:
-    """The whole state of a call."""
+    """Answer with the whole state of a call."""
     state = await ingress.runtime.states.get_state(call_sid_in(request))
     if state is None:
         raise UnknownCall
@@ -42,30 +42,33 @@ async def show_call(ingress: Ingress, request: Request) -> Response:
 
 
 async def delete_call(ingress: Ingress, request: Request) -> Response:
-    """Hang up, end the call, wait a moment for what runs to stop, and forget it; one that nobody can read just that."""
+    """Hang up, end the call, wait a moment until its running turn has stopped, and delete it.
+
+    A call whose state cannot be read is deleted at once.
+    """
     call_sid = call_sid_in(request)
     try:
         state = await ingress.runtime.states.get_state(call_sid)
     except UnreadableState:
-        return await _forget(ingress, call_sid)
+        return await _delete(ingress, call_sid)
     if state is None:
         raise UnknownCall
     if state.channel == "api":
         await _end(ingress, call_sid, "completed")
-        return await _forget(ingress, call_sid)
+        return await _delete(ingress, call_sid)
     if state.is_active:
         await _hang_up(request.app.state.call_placer.api, state)
     await _end(ingress, call_sid, "canceled" if _rings(state) else "completed")
-    return await _forget(ingress, call_sid)
+    return await _delete(ingress, call_sid)
 
 
 def _rings(state: ConversationState) -> bool:
-    """Whether nobody has answered a call that was placed."""
+    """True if the call was placed here, and nobody has answered it yet."""
     return state.direction.startswith(PLACED) and not state.turns
 
 
 async def _hang_up(api: ProviderApi, state: ConversationState) -> None:
-    """End it at the provider. One that rings goes on ringing if that fails: 502 then, and nothing was done."""
+    """End the call at the provider. If that fails for a call that still rings, answer 502 and do nothing."""
     try:
         await api.hang_up(state)
     except ProviderError as error:
@@ -74,18 +77,14 @@ async def _hang_up(api: ProviderApi, state: ConversationState) -> None:
             raise HTTPException(error.status, sentence, {"Retry-After": "5"}) from None
 
 
-async def _forget(ingress: Ingress, call_sid: str) -> Response:
+async def _delete(ingress: Ingress, call_sid: str) -> Response:
     await ingress.runtime.dispatcher.erase(call_sid)
     await ingress.runtime.states.delete_state(call_sid)
     return Response(status_code=204)
 
 
-def _end_of(call_sid: str, status: str) -> Turn:
-    return Turn(turn_id="ended", call_sid=call_sid, kind="ended", text=status)
-
-
 async def _end(ingress: Ingress, call_sid: str, status: str) -> None:
-    turn = _end_of(call_sid, status)
+    turn = Turn(turn_id="ended", call_sid=call_sid, kind="ended", text=status)
     try:
         pending = await submit_by(
             ingress.runtime.dispatcher, turn, deadline_seconds=min(END_SECONDS, ingress.timeouts.store)

@@ -1,4 +1,4 @@
-"""What every API route does first and last: check the key, and turn the product's errors into HTTP."""
+"""What every API route does first and last: check the key, and translate the product's errors to HTTP."""
 
 from collections.abc import Awaitable, Callable
 from urllib.parse import unquote_to_bytes
@@ -34,7 +34,7 @@ RETRY_SECONDS = 5
 
 
 def guarded(call: ApiCall) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that calls `call` for those who have the key."""
+    """Return an endpoint that calls `call` if the request has the key."""
 
     async def endpoint(request: Request) -> Response:
         ingress = ingress_of(request)
@@ -48,14 +48,14 @@ def guarded(call: ApiCall) -> Callable[[Request], Awaitable[Response]]:
 
 
 def as_http(error: VoiceAgentError) -> HTTPException:
-    """The error as an answer; its sentence is what the client reads."""
+    """Return the error as an HTTP error with the same sentence."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
     return HTTPException(status, str(error), headers)
 
 
 def call_sid_in(request: Request) -> str:
-    """The call SID in the path. Raises `BadCallSid`, also where the path is not UTF-8."""
+    """Return the call SID in the path. Raise `BadCallSid`, also where the path is not UTF-8."""
     try:
         unquote_to_bytes(request.scope.get("raw_path", b"")).decode()
     except UnicodeDecodeError:

@@ -14,7 +14,7 @@ MAX_DEPTH = 32
 
 
 async def json_object(request: Request) -> dict[str, Any]:
-    """Return the body. Answer 415 or 400 to what is no JSON object."""
+    """Return the body. Answer 415 or 400 to what is not a JSON object."""
     if media_type(request) != "application/json":
         raise HTTPException(415, "Send JSON (Content-Type: application/json).")
     body = await read_body(request)

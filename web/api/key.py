@@ -1,4 +1,4 @@
-"""Who may use the API: whoever has `API_KEY`."""
+"""Checks `API_KEY`, which opens the API."""
 
 import hmac
 
@@ -10,10 +10,10 @@ from web.local_access import local_access_of
 
 
 def check_key(connection: HTTPConnection, settings: Settings) -> None:
-    """Return if the request may pass; else answer 401, or 403 where no key is set.
+    """Return if the request is allowed; else answer 401, or 403 where no key is set.
 
-    Without a key the API is off in production, and open to this machine alone in development: to nobody, once others
-    reach the server (`LocalAccess`).
+    Without a key the API is off in production. In development it is open to this machine alone, and to nobody once
+    others can reach the server (`LocalAccess`).
     """
     if settings.api_key is not None and settings.api_key.get_secret_value():
         _check_bearer(connection, settings.api_key.get_secret_value())

@@ -5,7 +5,7 @@ from starlette.routing import Route
 from web.api.calls import delete_call, list_calls, show_call
 from web.api.endpoint import guarded
 from web.api.outbound import place_call
-from web.api.turns import text_turn
+from web.api.turns import post_turn
 
 PREFIX = "/calls"
 
@@ -14,5 +14,5 @@ routes = [
     Route("/calls", guarded(place_call), methods=["POST"]),
     Route("/calls/{call_sid}", guarded(show_call), methods=["GET"]),
     Route("/calls/{call_sid}", guarded(delete_call), methods=["DELETE"]),
-    Route("/calls/{call_sid}/turns", guarded(text_turn), methods=["POST"]),
+    Route("/calls/{call_sid}/turns", guarded(post_turn), methods=["POST"]),
 ]

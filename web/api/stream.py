@@ -1,6 +1,6 @@
 """A reply as server-sent events: `token` (a JSON string) for each token, then one `reply` or `error`.
 
-Comments keep the connection alive between tokens. A client that goes away stops the stream, not the turn.
+Comments keep the connection alive between tokens. A client that disconnects ends the stream, not the turn.
 """
 
 import asyncio
@@ -17,38 +17,41 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import PendingReply, first_of
 from orchestrator.errors import VoiceAgentError
 from web.api.text_turn import answer_of
+from web.ingress import Timeouts
 
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT = ": still here\n\n"
 SLOW_READER_SECONDS = 30.0
-RESULT_SECONDS = 5.0
 
 
 class TurnStream(StreamingResponse):
-    """The stream of one turn. `patience` bounds the wait for its end, in seconds."""
+    """The stream of one turn. `seconds` bounds the wait for its last token.
+
+    Calls `on_token` before each token that it sends, and `on_result` before the reply.
+    """
 
     def __init__(
         self,
         pending: PendingReply,
         *,
-        patience: float,
-        heartbeat: float,
-        begun: Callable[[], None],
-        answered: Callable[[TurnResult], None],
+        seconds: float,
+        timeouts: Timeouts,
+        on_token: Callable[[], None],
+        on_result: Callable[[TurnResult], None],
         still_running: str,
     ) -> None:
         self._pending = pending
-        self._deadline = time.monotonic() + patience
-        self._heartbeat = heartbeat
-        self._begun = begun
-        self._answered = answered
+        self._deadline = time.monotonic() + seconds
+        self._timeouts = timeouts
+        self._on_token = on_token
+        self._on_result = on_result
         self._still_running = still_running
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         self._stream = self._events()
         super().__init__(self._stream, media_type=EVENT_STREAM, headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream; a client that does not read is left, so that it cannot hold the process."""
+        """Send the stream. Disconnect a client that does not read it, so that it cannot hold up the process."""
         limit = max(self._deadline - time.monotonic(), 0.0) + SLOW_READER_SECONDS
         with contextlib.suppress(TimeoutError):
             async with contextlib.aclosing(self._stream), asyncio.timeout(limit):
@@ -59,20 +62,20 @@ class TurnStream(StreamingResponse):
             async with contextlib.aclosing(self._tokens()) as tokens:
                 async for token in tokens:
                     if token is not None:
-                        self._begun()
+                        self._on_token()
                     yield HEARTBEAT if token is None else _event("token", token)
             yield await self._end()
         except VoiceAgentError as error:
             yield _event("error", {"error": str(error)})
 
     async def _tokens(self) -> AsyncGenerator[str | None, None]:
-        """The tokens, and None for each pause as long as a heartbeat. Ends with the turn or the patience."""
+        """Yield the tokens, and None for each pause of `heartbeat` seconds. End with the turn, or at the deadline."""
         tokens = self._pending.tokens()
         coming: asyncio.Task[str] | None = None
         try:
             while (left := self._deadline - time.monotonic()) > 0:
                 coming = coming or asyncio.ensure_future(_next(tokens))
-                done, _ = await asyncio.wait({coming}, timeout=min(self._heartbeat, left))
+                done, _ = await asyncio.wait({coming}, timeout=min(self._timeouts.heartbeat, left))
                 if not done:
                     yield None
                     continue
@@ -81,19 +84,19 @@ class TurnStream(StreamingResponse):
         except _Ended:
             return
         finally:
-            await _leave(tokens, coming)
+            await _close(tokens, coming)
 
     async def _end(self) -> str:
         left = max(self._deadline - time.monotonic(), 0.0)
-        result = self._pending.result or await first_of(self._pending, min(left, RESULT_SECONDS))
+        result = self._pending.result or await first_of(self._pending, min(left, self._timeouts.result))
         if result is None:
             return _event("error", {"error": self._still_running})
-        self._answered(result)
+        self._on_result(result)
         return _event("reply", answer_of(result))
 
 
 class _Ended(Exception):
-    """The tokens have ended. (A task cannot carry StopAsyncIteration.)"""
+    """There are no more tokens. (A task cannot raise StopAsyncIteration.)"""
 
 
 async def _next(tokens: AsyncIterator[str]) -> str:
@@ -103,7 +106,7 @@ async def _next(tokens: AsyncIterator[str]) -> str:
         raise _Ended from None
 
 
-async def _leave(tokens: AsyncIterator[str], coming: "asyncio.Task[str] | None") -> None:
+async def _close(tokens: AsyncIterator[str], coming: "asyncio.Task[str] | None") -> None:
     if coming is not None:
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)

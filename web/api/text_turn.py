@@ -19,7 +19,7 @@ def _new_turn_id() -> str:
 
 
 class TextTurn(BaseModel):
-    """A turn as an application sends it. Without `turn_id` it gets one, and cannot be retried safely."""
+    """A turn as a client sends it. Without a `turn_id` it gets a random one, and cannot be retried safely."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
 
@@ -50,14 +50,14 @@ class TextTurn(BaseModel):
         return self
 
     def turn(self, call_sid: str) -> Turn:
-        """As a turn of the call."""
+        """Return it as a turn of the call."""
         text = {"speech": self.text, "keys": self.digits}.get(self.kind, "")
         digits = self.digits if self.kind == "keys" else ""
         return Turn(turn_id=self.turn_id, call_sid=call_sid, kind=self.kind, text=text, digits=digits)
 
     @property
     def opening(self) -> dict[str, Any]:
-        """The fields of the state, if the call begins with this turn."""
+        """The fields of the state, should the call begin with this turn."""
         return {
             "channel": "api",
             "direction": "inbound",
@@ -67,7 +67,7 @@ class TextTurn(BaseModel):
 
 
 async def read_text_turn(request: Request) -> TextTurn:
-    """The body, checked: 415 and 400 for what is no JSON object, 422 for wrong fields."""
+    """Return the checked body. Answer 415 or 400 to what is not a JSON object, 422 to wrong fields."""
     fields = await json_object(request)
     try:
         return TextTurn.model_validate(fields)
@@ -76,12 +76,12 @@ async def read_text_turn(request: Request) -> TextTurn:
 
 
 def answer_of(result: TurnResult) -> dict[str, Any]:
-    """The answer to a text turn, the same for each retry."""
+    """Return the content of the answer to a text turn, the same for each retry."""
     return result.model_dump(mode="json", include={"call_sid", "turn_id", "outcome", "reply"})
 
 
 def complaints(error: ValidationError) -> str:
-    """What is wrong with the fields, in one line that quotes none of them."""
+    """Return what is wrong with the fields, in one line that quotes no value."""
     return "; ".join(_complaint(dict(item)) for item in error.errors())
 
 

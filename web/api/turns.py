@@ -18,56 +18,55 @@ from web.ingress import Ingress
 
 CHANNEL = "api"
 SUBMIT_SECONDS = 5.0
-GRACE_SECONDS = 5.0
 STILL_RUNNING = "The turn goes on; ask again with the same turn_id."
 
 
-async def text_turn(ingress: Ingress, request: Request) -> Response:
-    """Hand over the turn and answer with its reply; 504 when that takes longer than the agent may."""
+async def post_turn(ingress: Ingress, request: Request) -> Response:
+    """Submit the turn and answer with its reply; 504 when the reply takes longer than the agent may."""
     began = clock.now()
     call_sid = call_sid_in(request)
-    asked = await read_text_turn(request)
-    turn = asked.turn(call_sid)
+    text_turn = await read_text_turn(request)
+    turn = text_turn.turn(call_sid)
     streams = EVENT_STREAM in request.headers.get("accept", "")
     try:
         within = min(SUBMIT_SECONDS, ingress.timeouts.store)
         pending = await submit_by(
-            ingress.runtime.dispatcher, turn, deadline_seconds=within, opening=asked.opening, stream=streams
+            ingress.runtime.dispatcher, turn, deadline_seconds=within, opening=text_turn.opening, stream=streams
         )
     except CallEnded:
-        raise await _end_of(ingress, call_sid) from None
+        raise await _why_ended(ingress, call_sid) from None
     recorded, deliveries = pending.result, ingress.deliveries
     if recorded is None:
         deliveries.submitted(call_sid, turn.turn_id, began)
 
-    def answered(result: TurnResult) -> None:
+    def on_result(result: TurnResult) -> None:
         if is_refusal(result):
             raise CallFull
         if recorded is None or deliveries.is_awaited(call_sid, turn.turn_id):
             deliveries.answered(CHANNEL, call_sid, turn.turn_id, result.outcome, at_once=True)
 
-    def begun() -> None:
+    def on_token() -> None:
         deliveries.first_word(CHANNEL, call_sid, turn.turn_id)
 
-    patience = ingress.settings.agent_timeout_seconds + GRACE_SECONDS
+    seconds = ingress.settings.agent_timeout_seconds + ingress.timeouts.reply_grace
     if streams:
         return TurnStream(
             pending,
-            patience=patience,
-            heartbeat=ingress.timeouts.heartbeat,
-            begun=begun,
-            answered=answered,
+            seconds=seconds,
+            timeouts=ingress.timeouts,
+            on_token=on_token,
+            on_result=on_result,
             still_running=STILL_RUNNING,
         )
-    result = recorded or await first_of(pending, patience)
+    result = recorded or await first_of(pending, seconds)
     if result is None:
         raise HTTPException(504, STILL_RUNNING)
-    answered(result)
+    on_result(result)
     return JSONResponse(answer_of(result))
 
 
-async def _end_of(ingress: Ingress, call_sid: str) -> CallEnded:
-    """Why a call takes no more turns."""
+async def _why_ended(ingress: Ingress, call_sid: str) -> CallEnded:
+    """Return the error that says why an ended call takes no more turns."""
     with suppress(StoreUnavailable, UnreadableState):
         state = await ingress.runtime.states.get_state(call_sid)
         if state is not None and state.ended is not None and state.ended.reason == TOO_LONG_REASON:

@@ -100,7 +100,7 @@ async def _is_answering(ingress: Ingress, call_sid: str, channel: str) -> bool:
 async def _without_ticket(ingress: Ingress, call_sid: str) -> str:
     """A process of the version before this one writes documents without tickets. While one may still be there, its
     calls are taken, if no document of ours was made for them."""
-    if not ingress.is_switching:
+    if not ingress.is_upgrading:
         return "it shows no ticket"
     if await ingress.runtime.documents.were_any(call_sid) or await ingress.relay.is_answering(call_sid):
         return "it shows no ticket, and its call has one"
@@ -113,7 +113,7 @@ async def _without_ticket(ingress: Ingress, call_sid: str) -> str:
 
 def _is_former(ingress: Ingress, shown: str) -> bool:
     """Whether that is a ticket as the version before has made them, for providers that do not sign the socket."""
-    if not ingress.is_switching:
+    if not ingress.is_upgrading:
         return False
     try:
         content = json.loads(ingress.seal.unwrap(shown) or b"{}")
