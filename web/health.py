@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from orchestrator.redis.url import parse_redis_url
+from orchestrator.settings.redis_url import parse_redis_url
 from orchestrator.version import code_version
 from web.api.key import check_key
 from web.health_checks import health_checks_of

@@ -11,8 +11,8 @@ from orchestrator.errors import BadSetting
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.connections import connection_pool, parsed_url
-from orchestrator.redis.url import RedisUrl
 from orchestrator.settings import Settings, load_settings
+from orchestrator.settings.redis_url import RedisUrl
 from workers.cluster import keep_arq_within
 from workers.functions import run_turns
 from workers.job_format import read_job, write_job

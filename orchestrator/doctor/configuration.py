@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from orchestrator.doctor.finding import Finding, Level
-from orchestrator.redis.url import parse_redis_url
 from orchestrator.settings import Settings
+from orchestrator.settings.redis_url import parse_redis_url
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SHORT_TTL_SECONDS = 300

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from orchestrator.doctor.facts import Facts
 from orchestrator.doctor.finding import Finding
-from orchestrator.redis.url import parse_redis_url
 from orchestrator.settings import Settings
+from orchestrator.settings.redis_url import parse_redis_url
 
 OTHERWISE = "Run the doctor with web's environment (its REDIS_URL, its .env, its directory), or correct one of both."
 

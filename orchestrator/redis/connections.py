@@ -26,8 +26,8 @@ from orchestrator.redis.cancel_safe import (
 from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.pool import QueueingPool, RetryFor
 from orchestrator.redis.sentinel_pool import SentinelPool
-from orchestrator.redis.url import RedisUrl, parse_redis_url
 from orchestrator.settings import Settings
+from orchestrator.settings.redis_url import RedisUrl, parse_redis_url
 
 ClientType = TypeVar("ClientType", bound=Redis)
 

@@ -10,7 +10,7 @@ from redis.exceptions import OutOfMemoryError, RedisError
 
 from orchestrator.errors import StoreDamaged, StoreFull, StoreUnavailable
 from orchestrator.redis.damage import is_wrong_type
-from orchestrator.redis.url import parse_redis_url
+from orchestrator.settings.redis_url import parse_redis_url
 
 # Looked through in this order: the first pattern found in the error, or in what caused it, explains it.
 _EXPLANATIONS = tuple(

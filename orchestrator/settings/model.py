@@ -19,7 +19,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from orchestrator.destinations import destination, region_of
 from orchestrator.errors import BadSetting
-from orchestrator.redis.url import parse_redis_url
 from orchestrator.settings.checks import (
     BareHost,
     DialPrefixes,
@@ -33,6 +32,7 @@ from orchestrator.settings.checks import (
 )
 from orchestrator.settings.complaints import complaint, without_credentials
 from orchestrator.settings.public_url import public_base_url
+from orchestrator.settings.redis_url import parse_redis_url
 from orchestrator.settings.sources import SERVICE_LINK, Environment, linked_port
 
 SHORTEST_SEAL_KEY = 32

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.redis.url import RedisUrl, parse_redis_url, redacted
+from orchestrator.settings.redis_url import RedisUrl, parse_redis_url, redacted
 
 
 @pytest.mark.parametrize(
