@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from pydantic_core import to_json
 
+from orchestrator import error_logging
 from orchestrator.agents.protocol import Agent, Part
 from orchestrator.agents.spoken_text import SpeechFilter
 from orchestrator.conversation.actions import ACTION_TYPES
@@ -20,7 +21,8 @@ from orchestrator.errors import BadReply
 logger = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 0.5
-"""How long closing waits for an agent that does not heed its cancellation."""
+"""How long closing waits for an agent that ignores its cancellation."""
+SELF_CANCELLED = "The agent let a CancelledError out that nobody sent it. Catch it where a task is awaited."
 
 
 class AgentRun(ABC):
@@ -173,3 +175,18 @@ def check_state(state: ConversationState) -> None:
         state.phase.encode()
     except ValueError as error:
         raise BadReply(f"The agent left something in the slots that is no JSON: {error}") from None
+
+
+def log_close_error(turn: Turn, error: BaseException) -> None:
+    """Log what an agent raised while it was being closed."""
+    message = "The agent raised %s while it was being closed"
+    error_logging.log(logging.WARNING, logger, message, error=error, extra=_of("agent.close_failed", turn))
+
+
+def log_close_timeout(turn: Turn) -> None:
+    """Log that an agent did not end within `CLOSE_SECONDS` of its cancellation."""
+    logger.warning("The agent ignores its cancellation.", extra=_of("agent.close_timed_out", turn))
+
+
+def _of(action: str, turn: Turn) -> dict[str, str]:
+    return {"action": action, "call_sid": turn.call_sid, "turn_id": turn.turn_id}

@@ -1,11 +1,11 @@
 """`AgentHost`: where agents run, and how one that blocks is kept from harming the others.
 
-All agents with isolation `thread` share one event loop in a thread, so that a user's module-level HTTP client
-works as usual. A watchdog probes that loop. If it does not answer, it is retired: turns that have said
-nothing yet begin again in a fresh loop, and new turns go there. The turn whose code blocks, and those that have
-already spoken, stay where they are, and go on if the block ends; the caller's deadline ends them otherwise.
-
-Agents with isolation `process`, and turns that are suspected of having taken a worker down, run in processes.
+- `isolation = "inline"`: in the caller's event loop (`InlineRun`).
+- `isolation = "thread"`: all in one event loop in a thread (`ThreadRun`), so that a user's module-level HTTP client
+  works as usual. A watchdog probes that loop. If the loop does not answer, the host retires it: turns that have said
+  nothing yet start again in a fresh loop, and new turns go there too. The turn whose code blocks, and those that have
+  already spoken, stay where they are. They resume if the block ends; otherwise their deadline ends them.
+- `isolation = "process"`, and any turn that may have ended its worker: in a process (`ProcessRun`).
 """
 
 import asyncio
@@ -14,11 +14,13 @@ from contextlib import suppress
 from itertools import count
 from typing import Self
 
+from orchestrator.agents.agent_loop import AgentLoop
 from orchestrator.agents.agent_run import CLOSE_SECONDS, AgentRun
-from orchestrator.agents.agent_runs import InlineRun, Loop, ThreadRun
+from orchestrator.agents.inline_run import InlineRun
 from orchestrator.agents.process_pool import ProcessPool
 from orchestrator.agents.process_run import ProcessRun
 from orchestrator.agents.protocol import Agent, Lane
+from orchestrator.agents.thread_run import ThreadRun
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.error_logging import shown_calls
@@ -31,25 +33,34 @@ __all__ = ["AgentHost", "AgentRun"]
 logger = logging.getLogger(__name__)
 
 PROBE_SECONDS = 0.08
+"""How often the watchdog probes the agents' loop."""
 MISSED_PROBES = 3
-"""A loop is blocked when it has missed so many probes in a row: counted, not timed, because a process that
-was frozen or starved must not take its own sleep for a block."""
+"""A loop is blocked when it has missed this many probes in a row. They are counted, not timed: a process that was
+frozen or starved must not mistake its own pause for a blocked loop."""
 MAX_STUCK_THREADS = 16
 
 
 class AgentHost:
     """Runs agents for the tasks of one event loop. An async context manager; leaving it ends every agent.
 
-    `run` returns an `AgentRun`, which says how it is used. It raises `AgentsStuck` at its first part
-    when `MAX_STUCK_THREADS` threads are blocked. With `settings`, which name the agent, processes can be started for
-    it; `program` is the name of ours, for their logs.
+    With `settings`, which name the agent, the host can start processes for it; without them, everything that asks for a
+    process runs in a thread. `program` is this program's name, for the logs of those processes.
     """
 
-    def __init__(self, settings: Settings | None = None, *, program: str = "agents") -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        program: str = "agents",
+        probe_seconds: float = PROBE_SECONDS,
+        max_stuck_threads: int = MAX_STUCK_THREADS,
+    ) -> None:
+        self._probe_seconds = probe_seconds
+        self._max_stuck_threads = max_stuck_threads
         self._pool = None if settings is None else ProcessPool(settings, program)
         self._warming: asyncio.Task[None] | None = None
-        self._current: Loop | None = None
-        self._retired: list[Loop] = []
+        self._current: AgentLoop | None = None
+        self._retired: list[AgentLoop] = []
         self._numbers = count(1)
         self._busy = asyncio.Event()
         self._watchdog: asyncio.Task[None] | None = None
@@ -68,17 +79,17 @@ class AgentHost:
 
     @property
     def stuck_threads(self) -> int:
-        """How many retired threads have not ended: they are blocked, or finish what they were doing."""
+        """The number of retired threads that have not ended: they are blocked, or finish what they were doing."""
         self._retired = [loop for loop in self._retired if loop.is_alive]
         return len(self._retired)
 
     @property
     def processes(self) -> int:
-        """How many processes run agents, or wait to."""
+        """The number of processes that run agents, or wait for one."""
         return 0 if self._pool is None else self._pool.size
 
     def warm_up(self, agent: Agent) -> None:
-        """Have a process ready for an agent that wants one, before the first caller waits for it."""
+        """Start a process for an agent that requires one, before the first caller waits for it."""
         if agent.isolation == "process" and self._pool is not None and self._warming is None:
             self._warming = asyncio.create_task(self._warm_up(self._pool), name="first agent process")
 
@@ -90,27 +101,27 @@ class AgentHost:
             logger.error("%s", error, extra={"action": "agent.process_failed"})
 
     def run(self, agent: Agent, turn: Turn, state: ConversationState, lane: Lane = "own") -> AgentRun:
-        """The agent's parts for `turn`, then the state it left. Nothing runs before a part is asked for.
+        """Return a run of `agent` for `turn`: an async iterator of parts. Nothing runs before the first is asked for.
 
-        Without settings there are no processes: all that asks for one runs in a thread.
+        A run in a thread raises `AgentsStuck` at its first part while `max_stuck_threads` threads are blocked.
         """
         if self._pool is not None and (lane != "own" or agent.isolation == "process"):
             alone = lane == "alone" or agent.isolation == "process"
             return ProcessRun(agent, turn, state, self._pool, alone=alone)
         if agent.isolation == "inline":
             return InlineRun(agent, turn, state)
-        return ThreadRun(agent, turn, state, self._loop)
+        return ThreadRun(agent, turn, state, self._choose_loop)
 
-    def _loop(self) -> Loop:
-        """The loop for the next run."""
+    def _choose_loop(self) -> AgentLoop:
+        """Return the loop for the next attempt. Raise `AgentsStuck` if there is none."""
         self._busy.set()
         if self._current is None:
-            if self.stuck_threads >= MAX_STUCK_THREADS:
+            if self.stuck_threads >= self._max_stuck_threads:
                 raise AgentsStuck
-            self._current = Loop(f"agents-{next(self._numbers)}")
+            self._current = AgentLoop(f"agents-{next(self._numbers)}")
         return self._current
 
-    def _retire(self, loop: Loop) -> None:
+    def _retire(self, loop: AgentLoop) -> None:
         self._current = None
         self._retired.append(loop)
         loop.retire()
@@ -118,36 +129,37 @@ class AgentHost:
     async def _watch(self) -> None:
         while True:
             await self._busy.wait()
-            await asyncio.sleep(PROBE_SECONDS)
+            await asyncio.sleep(self._probe_seconds)
             loop = self._current
-            if loop is None or not loop.owners:
+            if loop is None or not loop.attempts:
                 self._busy.clear()
             elif loop.probe() >= MISSED_PROBES:
                 self._replace(loop)
 
-    def _replace(self, loop: Loop) -> None:
-        """Retire a blocked loop, and begin elsewhere what can begin again."""
-        blocker = loop.running()
+    def _replace(self, loop: AgentLoop) -> None:
+        """Retire a blocked loop, and let the attempts that have said nothing be made again in a fresh one."""
+        blocker = loop.current_attempt()
         logger.warning(
             "An agent blocks its event loop. Await what takes long, or use asyncio.to_thread.",
             extra={"action": "agent.blocked", "where": _where(loop), "stuck_threads": self.stuck_threads + 1}
             | ({"call_sid": blocker.turn.call_sid, "turn_id": blocker.turn.turn_id} if blocker else {}),
         )
         self._retire(loop)
-        with suppress(AgentsStuck):  # then they wait for the block to end, or for their deadline
-            for run in loop.owners - {blocker}:
-                run.move_to(self._loop())
+        with suppress(AgentsStuck):  # without a fresh loop they wait for the block to end, or for their deadline
+            for attempt in loop.attempts - {blocker}:
+                self._choose_loop()
+                attempt.abandon()
 
     async def _end(self) -> None:
         for loop in self._retired:
-            for run in tuple(loop.owners):
-                run.cancel()
+            for attempt in loop.attempts:
+                attempt.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 while self.stuck_threads:
                     await asyncio.sleep(0.01)
 
 
-def _where(loop: Loop) -> str:
-    """The calls that block, from the agent's own on: `shop.py:12 in reply > client.py:88 in get`."""
+def _where(loop: AgentLoop) -> str:
+    """Return the calls that block, from the agent's own on: `shop.py:12 in reply > client.py:88 in get`."""
     return shown_calls(loop.stack())

@@ -1,114 +1,119 @@
-"""The queue of parts from an agent's thread to the event loop that asked for them."""
+"""`PartQueue`: carries an agent's parts from the event loop that it runs in to the one that asked for them."""
 
 import asyncio
 import threading
 from collections import deque
 from contextlib import suppress
-from typing import Any
 
-from orchestrator.agents.agent_loop import Attempt
 from orchestrator.agents.protocol import Part
 
 CAPACITY = 64
-"""How many parts an agent may be ahead of whoever takes them; then it waits."""
+"""The most parts that wait in a queue; then the agent waits until half of them were taken."""
+
+
+class Abandoned(Exception):
+    """The attempt that filled this queue has said nothing, and is to be made again elsewhere."""
 
 
 class PartQueue:
-    """A bounded queue between two event loops, fed by one attempt at a time.
+    """A bounded queue between two event loops, each in a thread of its own.
 
-    The taker is woken once for whatever has gathered, not once a part. `get`, `finished` and `close` are for
-    the loop that made the queue, `put` and `finish` to the attempt's.
+    The producer's loop calls `put` and `finish`. The consumer's loop makes the queue and calls everything else. The
+    consumer is woken once for all the parts that have gathered, not once for each part.
     """
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._consumer = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._parts: deque[Part] = deque()
-        self._source: Attempt[Any] | None = None
-        self._is_touched = False
+        self._has_parts = False  # or has had some
+        self._end: BaseException | None = None  # what `get` raises after the last part
         self._is_closed = False
-        self._is_finished = False
-        self._error: BaseException | None = None
-        self._arrival: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
+        self._arrival: asyncio.Future[None] | None = None  # the consumer waits for a part
+        self._room: asyncio.Future[None] | None = None  # the producer waits for room
 
     @property
     def is_finished(self) -> bool:
-        """Whether the attempt has ended; parts may still be waiting."""
-        return self._is_finished
+        """True if no more parts will come; some may still be waiting."""
+        return self._end is not None
 
-    def switch(self, source: Attempt[Any]) -> bool:
-        """Take parts from `source` from now on; refused (False) once a part has come, or the end."""
+    async def put(self, part: Part) -> bool:
+        """Add a part, and wait for room if the queue is full. Return False if nobody takes parts any more."""
         with self._lock:
-            if self._is_touched or self._is_finished:
+            if self._is_closed or self._end is not None:
                 return False
-            self._source = source
-            return True
-
-    async def put(self, source: Attempt[Any], part: Part) -> bool:
-        """Add a part, and wait while the queue is full; False if nobody wants parts of `source` now."""
-        with self._lock:
-            if source is not self._source or self._is_closed:
-                return False
-            self._is_touched = True
+            self._has_parts = True
             self._parts.append(part)
-            self._wake_taker()
+            self._wake_consumer()
             if len(self._parts) < CAPACITY:
                 return True
             self._room = room = asyncio.get_running_loop().create_future()
         await room
         return True
 
-    def finish(self, source: Attempt[Any], error: BaseException | None) -> None:
-        """There will be no more parts of `source`."""
+    def finish(self, error: BaseException | None) -> None:
+        """Add no more parts: the agent has ended, or raised `error`."""
         with self._lock:
-            if source is self._source:
-                self._is_finished, self._error = True, error
-                self._wake_taker()
+            if self._end is None:
+                self._end = error or StopAsyncIteration()
+                self._wake_consumer()
 
     async def get(self) -> Part:
-        """The next part. Raises what the agent raised, or `StopAsyncIteration` at the end."""
+        """Return the next part. At the end raise what the agent raised, `Abandoned`, or `StopAsyncIteration`."""
         while True:
             with self._lock:
                 if self._parts:
-                    return self._taken()
-                if self._is_finished:
-                    error, self._error = self._error, None
-                    raise error or StopAsyncIteration
-                self._arrival = arrival = self._loop.create_future()
+                    return self._next()
+                if self._end is not None:
+                    end, self._end = self._end, StopAsyncIteration()
+                    raise end
+                self._arrival = arrival = self._consumer.create_future()
             await arrival
 
+    def abandon(self) -> bool:
+        """End the queue with `Abandoned`, unless a part or the end has come. Return True if it was abandoned."""
+        with self._lock:
+            if self._has_parts or self._end is not None:
+                return False
+            self._end = Abandoned()
+            self._wake_consumer()
+            return True
+
     def close(self) -> None:
-        """Want no more parts."""
+        """Drop the parts that wait, and refuse others."""
         with self._lock:
             self._is_closed = True
             self._parts.clear()
 
-    async def finished(self) -> BaseException | None:
-        """Wait until the attempt has ended; what it raised."""
+    async def finished(self) -> Exception | None:
+        """Wait for the end of the agent. Return what it raised."""
         try:
             while True:
                 await self.get()
-        except StopAsyncIteration:
+        except (StopAsyncIteration, Abandoned):
             return None
         except Exception as error:
             return error
 
-    def _taken(self) -> Part:
+    def _next(self) -> Part:
         part = self._parts.popleft()
-        if self._room is not None and self._source is not None and len(self._parts) <= CAPACITY // 2:
+        if self._room is not None and len(self._parts) <= CAPACITY // 2:
             room, self._room = self._room, None
-            self._source.loop.tell(_settle, room)
+            _wake(room)
         return part
 
-    def _wake_taker(self) -> None:
-        if self._arrival is None:
-            return
-        arrival, self._arrival = self._arrival, None
-        with suppress(RuntimeError):  # the taker's loop has ended
-            self._loop.call_soon_threadsafe(_settle, arrival)
+    def _wake_consumer(self) -> None:
+        if self._arrival is not None:
+            arrival, self._arrival = self._arrival, None
+            _wake(arrival)
 
 
-def _settle(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    """Complete a future in its own loop, from any thread. Do nothing if that loop has ended."""
+    with suppress(RuntimeError):
+        waiter.get_loop().call_soon_threadsafe(_complete, waiter)
+
+
+def _complete(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
