@@ -1,7 +1,7 @@
 """A reply: what the agent says and does for a turn, and how the turn came out."""
 
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,16 +43,29 @@ class Reply(BaseModel):
         return self.model_copy(update={"actions": done})
 
 
-def in_order(text: str, done: Sequence[InlineAction], *, since: int = 0) -> Iterator[str | InlineAction]:
-    """What was said from character `since` on, and `done`, as they follow each other."""
-    for action in done:
+class Position(NamedTuple):
+    """A place in a reply: after the first `characters` of its text and the first `actions` of its inline actions."""
+
+    characters: int = 0
+    actions: int = 0
+
+
+START = Position()
+
+
+def in_order(text: str, actions: Sequence[InlineAction], start: Position = START) -> list[str | InlineAction]:
+    """Return what follows `start` in a reply: text and inline `actions`, in the order in which they are carried out."""
+    parts: list[str | InlineAction] = []
+    since = start.characters
+    for action in actions[start.actions :]:
         at = len(text) if action.at is None else min(action.at, len(text))
         if at > since:
-            yield text[since:at]
+            parts.append(text[since:at])
             since = at
-        yield action
+        parts.append(action)
     if since < len(text):
-        yield text[since:]
+        parts.append(text[since:])
+    return parts
 
 
 class TurnResult(BaseModel):

@@ -39,13 +39,11 @@ class PendingReply(Protocol):
     async def wait(self, timeout_seconds: float) -> TurnResult | None:
         """Return the result, or None after the timeout. Several tasks may wait at once, and wait again."""
 
-    def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | InlineAction]:
-        """The text of the reply as it is produced, and what is done amid it, ending when the turn has ended.
+    def parts(self, said: str = "", actions: int = 0) -> AsyncIterator[str | InlineAction]:
+        """Yield the text of the reply and its inline actions as they are produced, until the turn has its result.
 
-        `said` and so many inline actions as `done` were given before, and are left out.
-
-        A turn that was run again by another worker starts over, and then only what goes beyond
-        the text already given is yielded. A recorded reply comes as it was.
+        The text `said` and the first `actions` inline actions were given before, and are left out. If another worker
+        runs the turn again, only what continues the text already given is yielded.
         """
 
     def tokens(self) -> AsyncIterator[str]:

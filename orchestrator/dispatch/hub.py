@@ -1,24 +1,71 @@
-"""Where an ingress's waiting turns meet what is told of them."""
+"""Delivers the replies that workers publish to the tasks of an ingress that wait for them."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from orchestrator.conversation.actions import InlineAction, inline_actions
-from orchestrator.conversation.reply import TurnResult, in_order
+from orchestrator.conversation.reply import Position, TurnResult, in_order
 from orchestrator.conversation.turn import Turn
-from orchestrator.turns.messages import Settled, Token
+from orchestrator.turns.messages import Piece, Settled, Token
 
 CUT_OFF = ("interrupted", "dropped")
-"""Outcomes whose text is no more than what was heard: there is nothing left to say."""
+"""Outcomes whose text ends where the caller stopped to listen: there is nothing left to say."""
+
+
+class _Run(NamedTuple):
+    """What one run of a turn has produced so far."""
+
+    text: str = ""
+    actions: tuple[InlineAction, ...] = ()
+
+    @classmethod
+    def of(cls, result: TurnResult) -> "_Run":
+        """Return the run that was recorded: all of its text, and the actions that may still be carried out."""
+        is_cut_off = result.outcome in CUT_OFF
+        return cls(result.reply.text, () if is_cut_off else tuple(inline_actions(result.reply.actions)))
+
+    def grown(self, piece: Piece) -> "_Run":
+        """Return the run with `piece`, or itself if a piece before that one is missing: the result will have it."""
+        start = piece.start
+        if start.characters > len(self.text) or start.actions > len(self.actions):
+            return self
+        return _Run(self.text[: start.characters] + piece.text, self.actions[: start.actions] + piece.actions)
+
+    def after(self, said: str, actions: int, *, is_settled: bool) -> list[str | InlineAction]:
+        """Return what is to be given when `said` and so many `actions` were given before, of this run or another.
+
+        | the text of this run | what is returned |
+        |---|---|
+        | continues `said` | what follows it |
+        | is a beginning of `said`, and grows | nothing: a second run has not caught up yet |
+        | is another one | all of it, from its beginning, after a space |
+        """
+        if self.text.startswith(said):
+            return in_order(self.text, self.actions, Position(len(said), actions))
+        if said.startswith(self.text) and not is_settled:
+            return []
+        return list(_after_space(in_order(self.text, self.actions)))
+
+
+def _after_space(parts: Iterable[str | InlineAction]) -> Iterable[str | InlineAction]:
+    """Yield `parts`, with a space before the first text."""
+    space = " "
+    for part in parts:
+        if isinstance(part, str):
+            yield space + part
+            space = ""
+        else:
+            yield part
 
 
 class Pending:
-    """A submitted turn, shared by everybody in this process who waits for it.
+    """A submitted turn, shared by all tasks of this process that wait for it.
 
-    `submit_again` hands it to the store once more; it is set when the store has taken it. `turn` is the turn itself,
-    where it is known here.
+    `submit_again` submits it once more; it is set once the store has the turn. `turn` is None if this process knows no
+    more than its id.
     """
 
     def __init__(self, call_sid: str, turn_id: str) -> None:
@@ -28,94 +75,84 @@ class Pending:
         self.result: TurnResult | None = None
         self.turn: Turn | None = None
         self.submit_again: Callable[[], Awaitable[TurnResult | None]] | None = None
-        self._text = ""
-        self._inline_actions: list[InlineAction] = []
+        self._run = _Run()
         self._epoch = 0
-        self._changed = asyncio.Event()
+        self._changed: asyncio.Event | None = None  # made by the first task that waits for a change
 
     async def wait(self, timeout_seconds: float) -> TurnResult | None:
-        """The result, or None when it has not come in time."""
+        """Return the result, or None after the timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 while self.result is None:
-                    await self._changed.wait()
+                    await self._change()
         return self.result
 
     async def tokens(self) -> AsyncIterator[str]:
-        """The reply's text as it grows; see `parts`."""
+        """Yield the reply's text as it grows; see `parts`."""
         async for part in self.parts():
             if isinstance(part, str):
                 yield part
 
-    async def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | InlineAction]:
-        """The reply as it grows, after what of it was `said` and `done` before.
+    async def parts(self, said: str = "", actions: int = 0) -> AsyncIterator[str | InlineAction]:
+        """Yield the reply as it grows, without the text `said` and the first `actions` that were given before.
 
-        What a second run of the turn says and does anew is not repeated; but where it says something else than what
-        was already given, it is given from its beginning.
+        If the turn is run again, only what continues the text already given is yielded. If the second run says
+        something else, it is yielded from its beginning.
         """
         while True:
-            changed, result = self._changed, self.result
-            text, doing = self._text, self._inline_actions
-            if result is not None:
-                text, doing = result.reply.text, inline_actions(result.reply.actions)
-                if result.outcome in CUT_OFF:
-                    if not text.startswith(said):
-                        return
-                    doing = []
-            if more := _more(said, done, text, doing, is_settled=result is not None):
+            result = self.result
+            run = self._run if result is None else _Run.of(result)
+            if result is not None and result.outcome in CUT_OFF and not run.text.startswith(said):
+                return
+            if more := run.after(said, actions, is_settled=result is not None):
                 for part in more:
                     yield part
-                said, done = text, max(done, len(doing))
+                said, actions = run.text, max(actions, len(run.actions))
             elif result is not None:
                 return
             else:
-                await changed.wait()
+                await self._change()
 
-    def heard(self, token: Token) -> None:
-        """Add a token. An older epoch's is dropped, and so is one after a gap: the result will fill it."""
+    def add_token(self, token: Token) -> None:
+        """Add a token, unless its epoch is over or a token before it is missing: the result has what it says."""
         if self.result is not None or token.epoch < self._epoch:
             return
         if token.epoch > self._epoch:
-            self._epoch, self._text, self._inline_actions = token.epoch, "", []
-        piece = token.piece
-        if piece.index <= len(self._text) and piece.done <= len(self._inline_actions):
-            self._text = self._text[: piece.index] + piece.text
-            self._inline_actions = [*self._inline_actions[: piece.done], *piece.inline_actions]
-            self._tell()
+            self._epoch, self._run = token.epoch, _Run()
+        run = self._run.grown(token.piece)
+        if run is not self._run:
+            self._run = run
+            self._notify()
 
     def settle(self, result: TurnResult) -> None:
-        """The turn has its result; the first one stands."""
+        """Set the result, unless the turn has one: the first one stands."""
         if self.result is None:
             self.result = result
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+    def _notify(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
-
-def _more(said: str, done: int, text: str, doing: list[InlineAction], *, is_settled: bool) -> list[str | InlineAction]:
-    """What is to be given after `said` and `done`, when the reply is `text` and `doing` so far."""
-    if text.startswith(said):
-        return list(in_order(text, doing[done:], since=len(said)))
-    if said.startswith(text) and not is_settled:  # a second run that has not caught up yet
-        return []
-    anew = list(in_order(text, doing))
-    words = next((index for index, part in enumerate(anew) if isinstance(part, str)), None)
-    if words is not None:
-        anew[words] = f" {anew[words]}"
-    return anew
+    async def _change(self) -> None:
+        """Wait until there is more of the reply than now."""
+        if self._changed is None:
+            self._changed = asyncio.Event()
+        await self._changed.wait()
 
 
 class ReplyHub:
-    """All turns that somebody in this process waits for. One that nobody holds any more is forgotten."""
+    """All turns that a task of this process waits for. A turn without a reference to its `Pending` is forgotten."""
 
     def __init__(self) -> None:
         self._waiting: WeakValueDictionary[tuple[str, str], Pending] = WeakValueDictionary()
 
     def pending(self, call_sid: str, turn_id: str) -> Pending:
-        """The waiting turn, registered now if it was not. One that has its result is not waited for any more: whoever
-        asks again asks the store, where the call may have been erased meanwhile."""
+        """Return the waiting turn, registered now if it was not.
+
+        A turn that has its result is registered again, so that the store is asked: the call may have been erased.
+        """
         key = (call_sid, turn_id)
         found = self._waiting.get(key)
         if found is None or found.result is not None:
@@ -123,17 +160,17 @@ class ReplyHub:
         return found
 
     def deliver(self, message: Token | Settled) -> None:
-        """Pass a message on to who waits for its turn."""
+        """Give a message to the turn that it is about."""
         if isinstance(message, Token):
             pending = self._waiting.get((message.call_sid, message.turn_id))
             if pending is not None:
-                pending.heard(message)
+                pending.add_token(message)
         else:
             pending = self._waiting.get((message.result.call_sid, message.result.turn_id))
             if pending is not None:
                 pending.settle(message.result)
 
     def unsettled(self, older_than_seconds: float) -> list[Pending]:
-        """The turns that have waited that long for a result."""
+        """Return the turns that have waited for a result for at least `older_than_seconds`."""
         before = asyncio.get_running_loop().time() - older_than_seconds
         return [p for p in self._waiting.values() if p.result is None and p.since <= before]

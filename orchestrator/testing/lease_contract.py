@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.reply import Position, TurnResult
 from orchestrator.conversation.turn import Turn
 from orchestrator.state.base import StateManagerBase
 from orchestrator.testing.example_turns import OPENING, a_turn, answered, claimed, commit, held
@@ -133,10 +133,10 @@ class LeaseContract:
         new = await claimed(store, holder="bert")
         assert (await store.confirm(old), await store.confirm(new)) == (False, True)
         assert await store.renew([old.lease, new.lease]) == [old.lease]
-        assert await store.publish(old.lease, "t1", Piece(0, "stale")) is False
+        assert await store.publish(old.lease, "t1", Piece(Position(), "stale")) is False
         await store.release(old)
         assert await store.claim("CA1", "carl") is None, "the release of an old epoch gave the lease away"
-        assert await store.publish(new.lease, "t1", Piece(0, "fresh")) is True
+        assert await store.publish(new.lease, "t1", Piece(Position(), "fresh")) is True
         assert (await commit(store, new, "fresh")).status == "committed"
         stale, record = answered(old, "stale")
         assert (await store.commit(old, stale, record)).status in ("lost", "recorded", "conflict")
@@ -153,7 +153,7 @@ class LeaseContract:
         await self.expire(store, old)
         new = await claimed(store)
         assert await store.renew([old.lease]) == [old.lease]
-        assert await store.publish(old.lease, "t1", Piece(0, "stale")) is False
+        assert await store.publish(old.lease, "t1", Piece(Position(), "stale")) is False
         assert await store.renew([new.lease]) == []
 
     async def test_what_the_state_and_the_store_say_of_a_turn_is_the_same(

@@ -22,21 +22,22 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from orchestrator.conversation.actions import InlineAction
-from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.reply import Position, TurnResult
 from orchestrator.conversation.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a reply: `text` from the character `index` on, and its inline actions, which follow `done` others.
+    """A piece of a reply: the `text` that follows `start`, and its inline `actions`, each of which has its `at`."""
 
-    Each has its place in the text of the reply.
-    """
-
-    index: int
+    start: Position
     text: str
-    done: int = 0
-    inline_actions: tuple[InlineAction, ...] = ()
+    actions: tuple[InlineAction, ...] = ()
+
+    @property
+    def end(self) -> Position:
+        """Where the next piece starts."""
+        return Position(self.start.characters + len(self.text), self.start.actions + len(self.actions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,11 @@ ToIngress = Token | Settled | TakenOver | GivenUp | LineQuestion | LineAnswer
 def token_message(token: Token) -> str:
     """`token` as it travels."""
     piece = token.piece
-    fields: dict[str, object] = {"i": piece.index, "x": piece.text}
-    if piece.done:
-        fields["n"] = piece.done
-    if piece.inline_actions:
-        fields["d"] = [action.model_dump(mode="json") for action in piece.inline_actions]
+    fields: dict[str, object] = {"i": piece.start.characters, "x": piece.text}
+    if piece.start.actions:
+        fields["n"] = piece.start.actions
+    if piece.actions:
+        fields["d"] = [action.model_dump(mode="json") for action in piece.actions]
     return json.dumps({"c": token.call_sid, "t": token.turn_id, "e": token.epoch, **fields})
 
 
@@ -157,6 +158,10 @@ def arrival_message(turn: Turn) -> str:
 def read_to_ingress(message: bytes | str) -> ToIngress:
     """A message to an ingress. Raises ValueError or KeyError on anything else."""
     fields = json.loads(message)
+    if "i" in fields:  # first, as most messages are pieces
+        start = Position(int(fields["i"]), int(fields.get("n", 0)))
+        actions = tuple(map(_INLINE_ACTION.validate_python, fields["d"])) if "d" in fields else ()
+        return Token(fields["c"], fields["t"], int(fields["e"]), Piece(start, fields["x"], actions))
     if "r" in fields:
         return Settled(TurnResult.model_validate_json(fields["r"]), int(fields["e"]))
     if "o" in fields:
@@ -165,10 +170,7 @@ def read_to_ingress(message: bytes | str) -> ToIngress:
         return GivenUp(fields["c"], fields["g"], bool(fields.get("k")))
     if "q" in fields:
         return LineQuestion(fields["c"], fields["q"])
-    if "w" in fields:
-        return LineAnswer(fields["c"], fields["w"], bool(fields.get("a")))
-    done, doing = int(fields.get("n", 0)), tuple(map(_INLINE_ACTION.validate_python, fields.get("d", ())))
-    return Token(fields["c"], fields["t"], int(fields["e"]), Piece(int(fields["i"]), fields["x"], done, doing))
+    return LineAnswer(fields["c"], fields["w"], bool(fields.get("a")))
 
 
 def read_arrival(message: bytes | str) -> Arrival:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from orchestrator.conversation.actions import inline_actions
+from orchestrator.conversation.reply import START
 from orchestrator.errors import StoreUnavailable
 from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns.messages import Piece
@@ -31,19 +32,19 @@ class ReplyStreamer:
         await cancel_and_wait(self._task, seconds=1)
 
     async def _stream(self) -> None:
-        claim, reply, sent, done = self._running.claim, self._running.reply, 0, 0
+        claim, reply, sent = self._running.claim, self._running.reply, START
         while True:
             await self._grown.wait()
             await asyncio.sleep(0)  # a reply that is complete by now needs no tokens: its result is on its way
             self._grown.clear()
-            text, doing = reply.text[sent:], tuple(inline_actions(reply.actions)[done:])
-            if not text and not doing:
+            text, actions = reply.text[sent.characters :], inline_actions(reply.actions)[sent.actions :]
+            if not text and not actions:
                 continue
-            piece = Piece(sent, text, done, doing)
+            piece = Piece(sent, text, tuple(actions))
             try:
                 if not await self._store.publish(claim.lease, claim.turn.turn_id, piece):
                     self._running.stop("lost")
                     return
             except StoreUnavailable:
                 logger.debug("A piece of a reply was not sent", extra={"call_sid": claim.lease.call_sid})
-            sent, done = sent + len(text), done + len(doing)
+            sent = piece.end

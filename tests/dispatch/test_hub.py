@@ -4,13 +4,13 @@ import asyncio
 import gc
 
 from orchestrator.conversation.actions import Play, SetLanguage
-from orchestrator.conversation.reply import Reply, TurnResult
+from orchestrator.conversation.reply import Position, Reply, TurnResult
 from orchestrator.dispatch.hub import Pending, ReplyHub
 from orchestrator.turns.messages import Piece, Settled, Token
 
 
 def token(text: str, index: int, epoch: int = 1) -> Token:
-    return Token("CA1", "t1", epoch, Piece(index, text))
+    return Token("CA1", "t1", epoch, Piece(Position(index), text))
 
 
 def settled(text: str) -> Settled:
@@ -122,15 +122,15 @@ async def test_what_a_first_run_has_done_a_second_one_does_not_do_again() -> Non
     pending = Pending("CA1", "t1")
     language, song = SetLanguage(speech="sv-SE", at=0), Play("https://example.com/a.mp3", at=5)
     parts = pending.parts()
-    pending.heard(Token("CA1", "t1", 1, Piece(0, "Hej! ", 0, (language,))))
+    pending.add_token(Token("CA1", "t1", 1, Piece(Position(), "Hej! ", (language,))))
     assert [await anext(parts), await anext(parts)] == [language, "Hej! "]
-    pending.heard(Token("CA1", "t1", 2, Piece(0, "Hej! Nu ", 0, (language, song))))
+    pending.add_token(Token("CA1", "t1", 2, Piece(Position(), "Hej! Nu ", (language, song))))
     assert [await anext(parts), await anext(parts)] == [song, "Nu "]
 
 
 async def test_text_after_a_lost_action_waits_for_the_result() -> None:
     pending = Pending("CA1", "t1")
-    pending.heard(Token("CA1", "t1", 1, Piece(0, "Hej!", 1)))
+    pending.add_token(Token("CA1", "t1", 1, Piece(Position(0, 1), "Hej!")))
     language = SetLanguage(speech="sv-SE", at=0)
     reply = Reply(text="Hej!", actions=[language])
     pending.settle(TurnResult(call_sid="CA1", turn_id="t1", outcome="replied", reply=reply))
@@ -146,3 +146,11 @@ async def test_who_asks_again_is_not_given_what_somebody_still_holds() -> None:
     again = hub.pending("CA1", "t1")
     assert again.result is None
     assert hub.pending("CA1", "t1") is again
+
+
+async def test_a_reader_that_has_text_and_actions_from_elsewhere_gets_what_follows() -> None:
+    language, song = SetLanguage(speech="sv-SE", at=0), Play("https://example.com/a.mp3", at=5)
+    pending = Pending("CA1", "t1")
+    pending.add_token(Token("CA1", "t1", 1, Piece(Position(), "Hej! Nu", (language, song))))
+    parts = pending.parts("Hej", 1)
+    assert [await anext(parts) for _ in range(3)] == ["! ", song, "Nu"]

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from support.waiting import wait_until
 
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent, AgentFunction
@@ -14,6 +13,7 @@ from orchestrator.conversation.actions import HangUp
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.hub import Pending
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.errors import CallEnded
 from orchestrator.state.memory import InMemoryStateManager
@@ -75,6 +75,11 @@ async def speechless(turn: Turn, state: ConversationState) -> AsyncIterator[Any]
         return
     yield "Well, "
     await asyncio.Event().wait()
+
+
+async def speaks(pending: Pending) -> None:
+    """Wait for the first words of a reply."""
+    await asyncio.wait_for(anext(pending.tokens()), 30)
 
 
 async def test_a_turn_is_replied_to_and_kept() -> None:
@@ -146,7 +151,7 @@ async def test_the_end_of_a_call_cancels_the_running_turn_and_keeps_what_was_hea
     async with stage(speechless) as s:
         running = await s.submit("t1", stream=True)
         waiting = await s.submit("t2")
-        await wait_until(lambda: running._text, "the agent speaks")
+        await speaks(running)
         end = await s.submit("end", kind="ended", text="completed")
         assert (await s.result(running)).outcome == "interrupted"
         assert (await s.result(waiting)).outcome == "dropped"
@@ -179,7 +184,7 @@ async def test_a_turn_may_interrupt_the_one_before(by: str) -> None:
     opening = {"channel": "relay" if by == "channel" else "api"}
     async with stage(speechless, overlap="interrupt" if by == "policy" else None) as s:
         first = await s.submit("t1", stream=True, opening=opening)
-        await wait_until(lambda: first._text, "the agent speaks")
+        await speaks(first)
         assert (await s.ask("t2", text="quick", opening=opening)).reply.text == "quickly"
         assert (await s.result(first)).outcome == "interrupted"
 
@@ -209,7 +214,7 @@ async def test_a_turn_may_be_rejected_while_another_runs() -> None:
 
     async with stage(agent, overlap="reject") as s:
         first = await s.submit("t1", stream=True)
-        await wait_until(lambda: first._text, "the agent speaks")
+        await speaks(first)
         assert (await s.ask("t2")).outcome == "dropped"
         gate.set()
         assert (await s.result(first)).outcome == "replied"
@@ -281,12 +286,16 @@ async def test_tokens_come_as_they_are_spoken() -> None:
 
 
 async def test_leaving_lets_the_running_turn_finish() -> None:
+    gate = asyncio.Event()
+
     async def agent(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         yield "a"
-        await asyncio.sleep(0.05)
+        await gate.wait()
         yield "b"
 
     async with stage(agent) as s:
-        pending = await s.submit("t1")
+        pending = await s.submit("t1", stream=True)
+        await speaks(pending)
+        asyncio.get_running_loop().call_soon(gate.set)  # called when the dispatcher, on its way out, waits
     assert pending.result is not None
     assert pending.result.reply == Reply(text="ab")

@@ -5,7 +5,7 @@ import json
 import pytest
 from redis.asyncio import Redis
 
-from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.reply import Position, TurnResult
 from orchestrator.errors import CallEnded
 from orchestrator.redis import keys
 from orchestrator.redis.connections import connect
@@ -184,11 +184,11 @@ async def test_who_listens_hears_tokens_and_the_result_and_nothing_of_an_old_epo
         await pubsub.get_message(timeout=5)
         await store.submit(a_turn("t1"), opening={}, stream=True)
         old = await claimed(store)
-        await store.publish(old.lease, "t1", Piece(0, "one"))
+        await store.publish(old.lease, "t1", Piece(Position(), "one"))
         await expire_in_redis(redis_client, old)
         new = await claimed(store, holder="bert")
-        await store.publish(old.lease, "t1", Piece(3, "stale"))
-        await store.publish(new.lease, "t1", Piece(0, "two"))
+        await store.publish(old.lease, "t1", Piece(Position(3), "stale"))
+        await store.publish(new.lease, "t1", Piece(Position(), "two"))
         await commit(store, old, "stale")
         await commit(store, new, "two")
         heard = [json.loads((await pubsub.get_message(timeout=5))["data"]) for _ in range(3)]

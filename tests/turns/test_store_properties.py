@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from redis.asyncio import Redis
 from support.servers import RedisServer
 
-from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.reply import Position, TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import CallEnded
 from orchestrator.redis import keys
@@ -161,7 +161,9 @@ class TurnsOfACall(RuleBasedStateMachine):
     @rule(data=st.data())
     def say(self, data: st.DataObject) -> None:
         claim = data.draw(st.sampled_from(self.claims))
-        assert self.run(self.store.publish, claim.lease, claim.turn.turn_id, Piece(0, "text")) is self._is_held(claim)
+        assert self.run(
+            self.store.publish, claim.lease, claim.turn.turn_id, Piece(Position(), "text")
+        ) is self._is_held(claim)
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), keep=st.booleans(), hang_up=st.sampled_from([False, False, False, True]))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from support.waiting import wait_until
 
-from orchestrator.conversation.reply import Reply, TurnResult
+from orchestrator.conversation.reply import Position, Reply, TurnResult
 from orchestrator.dispatch.hub import Pending
 from orchestrator.turns.messages import Piece, Token
 from web.twilio.relay import playout as playouts
@@ -31,7 +31,7 @@ def run(pending: Pending, epoch: int, *tokens: str) -> None:
     """A run of the agent says this."""
     index = 0
     for text in tokens:
-        pending.heard(Token(pending.call_sid, pending.turn_id, epoch, Piece(index, text)))
+        pending.add_token(Token(pending.call_sid, pending.turn_id, epoch, Piece(Position(index), text)))
         index += len(text)
 
 

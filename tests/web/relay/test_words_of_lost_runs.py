@@ -11,7 +11,7 @@ from support.waiting import wait_until
 
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.actions import HangUp, SetLanguage
-from orchestrator.conversation.reply import Reply, TurnResult
+from orchestrator.conversation.reply import Position, Reply, TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.hub import Pending
@@ -72,7 +72,7 @@ async def test_what_was_begun_before_the_caller_spoke_is_not_gone_on_with() -> N
     line, pending, next_one = Line(), Pending("CA1", "t1"), Pending("CA1", "t2")
     playout = idle_playout(line)
     playout.speak(SpokenReply("t1", pending))
-    pending.heard(Token("CA1", "t1", 1, Piece(0, "Once ")))
+    pending.add_token(Token("CA1", "t1", 1, Piece(Position(), "Once ")))
     await wait_until(lambda: len(line.frames) == 1, "it was begun")
     playout.pause()
     assert playout.unfinished() == {"t1": "Once "}
@@ -99,7 +99,7 @@ async def test_where_the_agent_gives_way_nothing_is_said_until_it_is_known_how_i
     playout.pause()
     playout.resume()
     playout.speak(SpokenReply("t3", third))
-    second.heard(Token("CA1", "t2", 1, Piece(0, "Once ")))
+    second.add_token(Token("CA1", "t2", 1, Piece(Position(), "Once ")))
     for _ in range(20):
         await second.wait(0.01)
     assert not any("Once" in frame for frame in line.frames), "the news of the next words may have been lost"

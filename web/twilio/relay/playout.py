@@ -190,7 +190,7 @@ class Playout:
         await self._end_utterance(reply)
         if result.outcome in ("interrupted", "dropped") or self._was_interrupted(reply):
             return
-        if not reply.said and not reply.done and reply.turn is not None and reply.turn.kind != "interrupted":
+        if not reply.said and not reply.actions_done and reply.turn is not None and reply.turn.kind != "interrupted":
             await self._connection.send(outbound_frames.text("", is_last=True))
         await self._finish(reply, result.reply.actions)
 
@@ -221,7 +221,7 @@ class Playout:
 
     async def _say_parts(self, reply: SpokenReply, pending: PendingReply) -> bool:
         """Whether `pending` was said as far as it goes; False when another one has taken its place."""
-        parts = pending.parts(reply.said, reply.done)
+        parts = pending.parts(reply.said, reply.actions_done)
         coming: asyncio.Future[str | InlineAction | None] | None = None
         try:
             while reply.pending is pending:
@@ -250,7 +250,7 @@ class Playout:
         if isinstance(part, str):
             await self._utter(reply, part)
             return
-        reply.done += 1
+        reply.actions_done += 1
         await self._end_utterance(reply)  # so that what is done comes after all that was said before, and not amid it
         if isinstance(part, SetSpeech):
             reply.speech_options = part

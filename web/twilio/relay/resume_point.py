@@ -14,7 +14,7 @@ from orchestrator.conversation.actions import (
     Transfer,
     inline_actions,
 )
-from orchestrator.conversation.reply import in_order
+from orchestrator.conversation.reply import Position, in_order
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from web.twilio.relay.connection_history import ConnectionHistory
 from web.twilio.relay.playout_clock import text_to_repeat
@@ -51,7 +51,7 @@ def unheard_rest(
     text = record.reply.text
     since = len(text) - len(rest)
     due = [action for action in inline_actions(record.reply.actions) if rest and _is_due(action, since)]
-    return UnheardRest(record.turn_id, text[:since], tuple(in_order(text, due, since=since)), ending)
+    return UnheardRest(record.turn_id, text[:since], tuple(in_order(text, due, Position(since))), ending)
 
 
 def _is_due(action: InlineAction, since: int) -> bool:

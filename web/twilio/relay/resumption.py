@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from orchestrator import clock
 from orchestrator.conversation.actions import InlineAction, inline_actions
-from orchestrator.conversation.reply import TurnResult, in_order
+from orchestrator.conversation.reply import Position, TurnResult, in_order
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable
@@ -128,10 +128,11 @@ class _Recorded:
         """It is there."""
         return self.result
 
-    async def parts(self, said: str = "", done: int = 0) -> AsyncIterator[str | InlineAction]:
-        """What there is of it after `said` and `done`."""
+    async def parts(self, said: str = "", actions: int = 0) -> AsyncIterator[str | InlineAction]:
+        """Yield what follows `said` and the first `actions` of it."""
         assert self.result is not None
-        for part in in_order(self.result.reply.text, inline_actions(self.result.reply.actions)[done:], since=len(said)):
+        reply = self.result.reply
+        for part in in_order(reply.text, inline_actions(reply.actions), Position(len(said), actions)):
             yield part
 
     async def tokens(self) -> AsyncIterator[str]:

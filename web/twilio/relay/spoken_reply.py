@@ -14,8 +14,8 @@ class SpokenReply:
     """A reply that is to be said, in one utterance or, when something is done amid it, in several.
 
     `turn` is None if another session handed it over; `prefix` was heard before, over another line. `said` is what was
-    sent, `done` how many inline actions; `begins` places in `said` where utterances begin, the last of which is not
-    ended while `is_open`. `heard` is what was heard of the reply when it was cut off. `paused_until` is on the
+    sent, `actions_done` how many inline actions; `begins` places in `said` where utterances begin, the last of which is
+    not ended while `is_open`. `heard` is what was heard of the reply when it was cut off. `paused_until` is on the
     monotonic clock, infinite while what the caller has said since is on its way to the store. It `is_overtaken` once
     they have.
     """
@@ -25,7 +25,7 @@ class SpokenReply:
     turn: Turn | None = None
     prefix: str = ""
     said: str = ""
-    done: int = 0
+    actions_done: int = 0
     begins: list[int] = field(default_factory=list)
     is_open: bool = False
     speech_options: SetSpeech = outbound_frames.PLAIN
