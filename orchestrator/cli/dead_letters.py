@@ -23,9 +23,10 @@ from orchestrator.errors import CallEnded, NoDeadLetter, UnknownCall
 from orchestrator.redis.connections import connect
 from orchestrator.settings import load_settings
 from orchestrator.state.loading import load_state_manager
-from orchestrator.turns.dead_letter import DeadLetter, replay
+from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from orchestrator.turns.redis.store import RedisTurnStore
+from orchestrator.turns.replay import replay
 
 MOST_SHOWN = 1000
 LONGEST_WORDS = 40

@@ -1,18 +1,14 @@
-"""A turn that was given up after it took its worker down too often, and how it is run once more."""
+"""A dead letter: a turn that was given up after it took its worker down too often."""
 
-import asyncio
 from datetime import datetime
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.clock import utc_now
-from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import Turn
-from orchestrator.turns.store import TurnStore
 
 LONGEST_TURN_ID = 256
-LOOK_EVERY_SECONDS = 0.1
 
 
 class DeadLetter(BaseModel):
@@ -55,35 +51,3 @@ class DeadLetterBox(Protocol):
 
     async def discard(self, key: str) -> bool:
         """Throw the letter away; whether there was one."""
-
-
-async def replay(
-    letter: DeadLetter, store: TurnStore, box: DeadLetterBox, *, timeout_seconds: float
-) -> TurnResult | None:
-    """Run the turn of `letter` again; its result, or None when it has not come in time.
-
-    The letter is thrown away once the turn is answered, and kept when it fails again. Raises `UnknownCall` or
-    `CallEnded` when there is no call left to run it in.
-    """
-    turn = letter.replay()
-    result = await store.submit(turn) or await _result_of(turn, store, timeout_seconds)
-    if result is None:
-        return None
-    if result.outcome == "replied":
-        await box.discard(letter.key)
-    else:
-        again = {"dead_lettered_at": utc_now(), "reason": f"{letter.reason}; a replay ended as {result.outcome}"}
-        await box.put(letter.model_copy(update=again))
-    return result
-
-
-async def _result_of(turn: Turn, store: TurnStore, timeout_seconds: float) -> TurnResult | None:
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            while True:
-                found = await store.find(turn.call_sid, turn.turn_id)
-                if isinstance(found, TurnResult):
-                    return found
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
-    except TimeoutError:
-        return None

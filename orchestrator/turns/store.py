@@ -12,17 +12,15 @@ The rules that every store keeps, and the suite in `orchestrator.testing.turn_st
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
+from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.messages import Piece
-
-if TYPE_CHECKING:
-    from orchestrator.turns.dead_letter import DeadLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +150,7 @@ class TurnStore(Protocol):
     async def dead_letter(self, claim: Claim, reason: str) -> None:
         """Keep the turn in the dead-letter list, for a person to look at."""
 
-    async def dead_letters(self) -> "list[DeadLetter]":
+    async def dead_letters(self) -> list[DeadLetter]:
         """The dead letters, of all calls."""
 
     async def erase(self, call_sid: str) -> None:
