@@ -16,7 +16,9 @@ COMMANDS = {
     "dead": "list the turns that were given up, show one, or run it again",
     "doctor": "examine Redis, the workers and the settings, and say what to change",
 }
-"""Name → summary. Module `orchestrator.cli.<name>` has `add_arguments(parser)` and `run(args) -> exit code`."""
+"""Name → summary. Its module in `orchestrator.cli` has `add_arguments(parser)` and `run(args) -> exit code`."""
+MODULES = {"dead": "dead_letters"}
+"""Command → module, where the module has another name."""
 
 EPILOG = """Start with `voiceagent dev`, then `voiceagent call` in a second terminal.
 `voiceagent COMMAND --help` tells more. Settings come from the environment and from .env."""
@@ -58,7 +60,7 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     wanted = next((word for word in words if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
-        module = import_module(f"orchestrator.cli.{name}") if name == wanted else None
+        module = import_module(f"orchestrator.cli.{MODULES.get(name, name)}") if name == wanted else None
         command = commands.add_parser(
             name,
             help=summary,
