@@ -67,8 +67,7 @@ def relay_socket(dialect: Dialect) -> Callable[[WebSocket], Awaitable[None]]:
 
 
 def _in_dialect(dialect: Dialect, ingress: Ingress, request: VoiceRequest, xml: str) -> str:
-    base_url = ingress.settings.public_base_url or request.host_url
-    return translated(xml, dialect, ingress.settings, base_url=base_url)
+    return translated(xml, dialect, ingress.settings, base_url=request.base_url(ingress.settings))
 
 
 async def _read(request: Request, dialect: Dialect) -> tuple[bytes, FormData]:

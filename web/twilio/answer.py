@@ -1,6 +1,5 @@
-"""From a turn to its TwiML: hand it over, wait a moment, hold the caller when that is not enough."""
+"""From a turn to its TwiML: submit it, wait a moment, and hold the caller with fillers when that is not enough."""
 
-import asyncio
 import logging
 import time
 from dataclasses import replace
@@ -18,6 +17,7 @@ from orchestrator.errors import (
     TurnRejected,
     UnknownCall,
 )
+from orchestrator.retrying import until_deadline
 from web.call_log import log_hold_timed_out, log_restarted
 from web.deliveries import UNANSWERED
 from web.ingress import Ingress
@@ -35,16 +35,16 @@ CHANNEL = "gather"
 
 
 async def answer(ingress: Ingress, request: VoiceRequest, awaited: AwaitedTurn, *, within: float) -> Response:
-    """The TwiML for a turn: its reply if it comes `within` so many seconds, else a filler and a redirect."""
-    if awaited.number >= MAX_TURN_NUMBER:  # after this one, there is no number left to go on with
+    """Return the TwiML for a turn: its reply if that comes `within` seconds, else a filler and a redirect."""
+    if awaited.number >= MAX_TURN_NUMBER:  # the last number: no turn can follow it
         return TwimlResponse(twiml.farewell(twiml.GOODBYE, awaited.languages))
     deadline = time.monotonic() + within
     try:
         try:
             pending = await _submit_or_find(ingress, awaited, within)
         except UnknownCall:
-            # Restarted memory, or a TTL that ran out. The greeting is recorded under this turn's own id, so
-            # that a retry of the webhook finds it instead of running the lost words in the new call.
+            # Memory was restarted, or a TTL ran out. The greeting is recorded under this turn's own id, so that a
+            # retry of the webhook gets it and does not run the lost words in the new call.
             awaited = _restart_call(request, awaited)
             pending = await _submit_or_find(ingress, awaited, max(deadline - time.monotonic(), 0.5))
     except StoreFull as error:
@@ -89,18 +89,15 @@ async def _submit_or_find(ingress: Ingress, awaited: AwaitedTurn, within: float)
 
 
 async def _find(ingress: Ingress, awaited: AwaitedTurn, within: float) -> PendingReply | None:
-    deadline = time.monotonic() + within
     dispatcher = ingress.runtime.dispatcher
-    while True:
-        try:
-            found = await dispatcher.find(awaited.call_sid, awaited.turn_id)
-            if found is None and await dispatcher.is_erased(awaited.call_sid):
-                raise CallErased
-            return found
-        except StoreUnavailable:
-            if time.monotonic() >= deadline:
-                raise
-        await asyncio.sleep(min(0.2, within))
+
+    async def find() -> PendingReply | None:
+        found = await dispatcher.find(awaited.call_sid, awaited.turn_id)
+        if found is None and await dispatcher.is_erased(awaited.call_sid):
+            raise CallErased
+        return found
+
+    return await until_deadline(find, within)
 
 
 async def _wait_for_reply(ingress: Ingress, awaited: AwaitedTurn, pending: PendingReply, deadline: float) -> Response:
@@ -133,7 +130,7 @@ def _filler(ingress: Ingress, awaited: AwaitedTurn) -> Response:
 
 
 def _hold(ingress: Ingress, awaited: AwaitedTurn, error: StoreUnavailable, *, limit: float) -> Response:
-    """The store does not take the turn: it travels with the caller until it does."""
+    """Answer with a filler, and keep the turn in the redirect URL until the store takes it."""
     if awaited.seconds_waited > limit:
         return _apologise(ingress, awaited, str(error))
     if awaited.held is None:
@@ -143,7 +140,7 @@ def _hold(ingress: Ingress, awaited: AwaitedTurn, error: StoreUnavailable, *, li
 
 
 def hold_sealed(ingress: Ingress, awaited: AwaitedTurn, sealed: str, error: StoreUnavailable) -> Response:
-    """Hold the caller with the turn in `sealed`, which this process cannot open as long as the store is away."""
+    """Answer with a filler, and keep `sealed` in the redirect URL: it cannot be opened while the store is down."""
     if awaited.seconds_waited > ingress.timeouts.hold:
         return _apologise(ingress, awaited, str(error))
     return _filler_and_redirect(awaited, held=sealed, since=f"{awaited.since:.3f}")
@@ -176,7 +173,7 @@ def _apologise(ingress: Ingress, awaited: AwaitedTurn, why: str) -> Response:
 
 
 def deliver(ingress: Ingress, call_sid: str, document: Document) -> Response:
-    """Answer with the document; a reply that is given for the first time is counted."""
+    """Answer with the document, and count its reply if the caller gets it for the first time."""
     result = document.result
     if result is not None and (document.due or ingress.deliveries.is_awaited(call_sid, result.turn_id)):
         _count_answered(ingress, call_sid, result.turn_id, result.outcome, document.since)

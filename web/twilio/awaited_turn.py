@@ -1,4 +1,4 @@
-"""`AwaitedTurn`: which turn's answer a webhook asks for."""
+"""`AwaitedTurn`: the turn whose reply a webhook asks for."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from web.twilio.language import Languages
 
 @dataclass(frozen=True)
 class AwaitedTurn:
-    """The provider asks for the answer to the turn `number` of a call.
+    """The provider asks for the reply to the turn `number` of a call.
 
-    `held` is the turn, unless the store has it already; `since` (Unix seconds) is when the caller began to
-    wait, `attempt` counts the fillers heard so far.
+    `held` is the turn, unless only its id is known. `since` (Unix seconds) is when the caller began to wait, `attempt`
+    counts the fillers that they have heard.
     """
 
     call_sid: str
@@ -25,10 +25,10 @@ class AwaitedTurn:
 
     @property
     def seconds_waited(self) -> float:
-        """For how long the caller has waited."""
+        """How long the caller has waited."""
         return clock.now() - self.since
 
     @property
     def begins_call(self) -> bool:
-        """Whether this is a call's first turn."""
+        """True for a call's first turn."""
         return self.held is not None and self.held.opening is not None

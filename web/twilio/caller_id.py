@@ -1,8 +1,8 @@
-"""Who seems to call when a caller is connected with a person.
+"""The number that a person sees when a caller is connected with them.
 
-Without `callerId` the person sees the caller's own number. Where that is no number (a client, a SIP address, a withheld
-number), the provider refuses to dial (Twilio: error 13214), and for a call that we placed it is ours anyway. Then the
-number that was called, or that placed the call, is shown: it is one of the account's.
+Without `callerId` they see the caller's own number. Where that is not a number (a client, a SIP address, a withheld
+number), the provider refuses to dial (Twilio: error 13214). For a call that we placed it is our number anyway. In both
+cases `callerId` is the number that was called, or that placed the call: it belongs to the account.
 """
 
 import logging
@@ -22,7 +22,7 @@ PLACED = "outbound"
 
 
 def caller_id(request: VoiceRequest, settings: Settings) -> str | None:
-    """Return the number to show; None where the caller's own will do, or none is known."""
+    """Return the number to show; None where the caller's own can be shown, or no other is known."""
     is_placed = request.direction.startswith(PLACED)
     if not is_placed and number(request.from_number) is not None:
         return None

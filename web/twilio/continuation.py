@@ -1,8 +1,8 @@
-"""How a call goes on that was here before: a retry, words that meet a used number, a call that comes back.
+"""How a known call continues: a retried webhook, new words under a used number, a call that returns to `/voice`.
 
-A provider asks the fallback URL, which usually is `/voice`, when it got no answer to an earlier webhook, and tells
-the `ErrorCode`; a REST redirect, or a flow that gives the call back, asks `/voice` as well. None of them is a
-call's beginning.
+A provider requests the fallback URL, which usually is `/voice`, when it got no answer to an earlier webhook, and sends
+an `ErrorCode`. A REST redirect, or a flow that returns the call, requests `/voice` as well. In none of these cases does
+the call begin.
 """
 
 import logging
@@ -28,7 +28,7 @@ _CARRIED_OUT = (HangUp, Transfer, SendDigits)
 
 @dataclass(frozen=True)
 class Document:
-    """TwiML, and the `result` that it gives. It is `due` to somebody who has waited for it since `since`."""
+    """TwiML, and the `result` whose reply it holds. `due`: the caller has waited for that reply since `since`."""
 
     xml: str
     result: TurnResult | None = None
@@ -37,13 +37,14 @@ class Document:
 
 
 Step = AwaitedTurn | Document
-"""What to wait for, or what to answer."""
+"""The turn whose reply to wait for, or the answer itself."""
 
 
 async def call_to_continue(ingress: Ingress, request: VoiceRequest) -> KnownCall | None:
-    """How the call of a first webhook stands that has gone on already; None for one that begins, or is retried.
+    """Return what is known of a call that requests `/voice` after its beginning; None for a call that begins, or whose
+    first webhook is retried.
 
-    A call that rings has heard nothing yet. While the store is away, the call is held as one that begins.
+    A call that rings has heard nothing yet. While the store is down, a call is held like one that begins.
     """
     if request.call_status == "ringing" and not request.error_code:
         return None
@@ -54,22 +55,22 @@ async def call_to_continue(ingress: Ingress, request: VoiceRequest) -> KnownCall
     if known is None or not (known.has_progressed or known.state.ended):
         return None
     extra = {"action": "call.returned", "call_sid": request.call_sid, "error": request.error_code}
-    logger.info("A call comes back and goes on", extra=extra)
+    logger.info("A call has returned; it continues from its state", extra=extra)
     return known
 
 
 async def step_after_recorded(
     ingress: Ingress, request: VoiceRequest, awaited: AwaitedTurn, recorded: TurnResult
 ) -> Step:
-    """What to do about a turn that was answered before: its reply again, if it is a retry of it.
+    """Return what to do about a turn that has a reply: give the reply again, if the webhook is a retry.
 
-    New words at a used number are a turn of their own. Raises `StoreUnavailable`.
+    New words under a used number are another turn. Raise `StoreUnavailable`.
     """
     try:
         known = await KnownCall.read(ingress, awaited.call_sid)
     except UnreadableState:
         return _again(awaited, recorded, due=bool(awaited.attempt))
-    if known is None:  # it has expired, but for the results of its turns
+    if known is None:  # the state has expired, the results of its turns have not
         return Document(twiml.farewell(twiml.GOODBYE, awaited.languages))
     if known.may_repeat(awaited):
         return _again(awaited, recorded, due=_is_awaited(awaited, known))
@@ -77,12 +78,12 @@ async def step_after_recorded(
     record = known.state.record_of(awaited.turn_id)
     if turn is None or not turn.has_words or record is None or is_same(turn, record) or known.state.ended:
         return step_from_state(request, known, awaited.languages)
-    if (running := known.running_turn_id) is not None:  # most likely another copy of these words
+    if (running := known.running_turn_id) is not None:  # most likely a copy of these words
         return _wait_for(running, request, awaited.languages)
     number = known.next_number
     last = known.state.record_of(turn_id_of(number - 1))
     if last is not None and number - 1 != awaited.number and is_same(turn, last):
-        number -= 1  # these words have come here before
+        number -= 1  # these words came under that number before
     logger.warning(
         "New words came under the number of an answered turn; they are taken as the next one",
         extra={"action": "turn.renumbered", "call_sid": awaited.call_sid, "turn_id": turn_id_of(number)},
@@ -92,9 +93,10 @@ async def step_after_recorded(
 
 
 def step_from_state(request: VoiceRequest, known: KnownCall, languages: Languages) -> Step:
-    """Go on from the state, at the next unused number.
+    """Continue the call from its state, at the next unused number.
 
-    With an `ErrorCode` the last reply may not have been heard, and is given whole; else only what can be said twice.
+    With an `ErrorCode` the caller may not have heard the last reply: they get all of it. Without one they get what can
+    be repeated.
     """
     if known.state.ended is not None:
         return Document(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
@@ -118,7 +120,7 @@ def _again(awaited: AwaitedTurn, recorded: TurnResult, *, due: bool) -> Document
 
 
 def _is_awaited(awaited: AwaitedTurn, known: KnownCall) -> bool:
-    """Whether this is who was held until the reply came, and not a retry."""
+    """True if the caller was held until the reply came; False for a retry."""
     if not awaited.attempt:
         return False
     record = known.state.record_of(awaited.turn_id)

@@ -1,4 +1,4 @@
-"""The fields of a voice webhook: a form, read strictly, as a typed request."""
+"""The fields of a voice webhook: a form, parsed strictly into a typed request."""
 
 import math
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.turn import Turn, TurnKind
 from orchestrator.errors import BadCallSid
+from orchestrator.settings import Settings
 from web.body import media_type, read_body
 
 FORM_TYPE = "application/x-www-form-urlencoded"
@@ -21,14 +22,14 @@ MAX_TURN_NUMBER = 99_999
 
 
 async def read_form(request: Request) -> FormData:
-    """The form of a webhook, repeated names and empty values included: the signature covers them."""
+    """Return the form of a webhook with its repeated names and empty values: the signature covers them."""
     if media_type(request) != FORM_TYPE:
         raise HTTPException(415, f"Send a form ({FORM_TYPE}).")
     return form_of(await read_body(request))
 
 
 def form_of(body: bytes) -> FormData:
-    """The fields of a form as it was sent; 400 for what is none."""
+    """Return the fields of a form as it was sent. Answer 400 to what is not a form."""
     try:
         pairs: list[tuple[str, str | UploadFile]] = list(
             parse_qsl(
@@ -48,8 +49,8 @@ def form_of(body: bytes) -> FormData:
 
 @dataclass(frozen=True)
 class VoiceRequest:
-    """One voice webhook. Fields that the provider left out are empty. `host_url` is where it came in, as this
-    process sees it."""
+    """One voice webhook. Fields that the provider left out are empty. `host_url` is the scheme and host of the request,
+    as this process sees them."""
 
     call_sid: str
     call_status: str
@@ -71,7 +72,7 @@ class VoiceRequest:
 
     @classmethod
     def of(cls, request: Request, form: FormData) -> "VoiceRequest":
-        """The webhook as typed fields; 400 without a usable `CallSid`."""
+        """Return the webhook as typed fields. Answer 400 without a usable `CallSid`."""
         return cls(
             call_sid=_call_sid(form),
             call_status=_text(form, "CallStatus").strip().lower(),
@@ -107,9 +108,13 @@ class VoiceRequest:
             **({"provider": self.provider} if self.provider != "twilio" else {}),
         }
 
+    def base_url(self, settings: Settings) -> str:
+        """Return the URL at which the provider reaches this deployment, without a path of ours."""
+        return settings.public_base_url or self.host_url
+
     @property
     def numbered(self) -> int | None:
-        """The number in the path; None when no turn can have it. A path without one is that of turn 0."""
+        """The number in the path, 0 where the path has none; None when no turn can have that number."""
         digits = self.number
         if digits.isascii() and digits.isdecimal() and len(digits) <= len(str(MAX_TURN_NUMBER)):
             number = int(digits)
@@ -118,14 +123,14 @@ class VoiceRequest:
         return None
 
     def turn_number(self, *, at_least: int) -> int:
-        """The number in the path; 404 when no turn can have it."""
+        """Return the number in the path. Answer 404 when no turn can have it."""
         number = self.numbered
         if number is not None and number >= at_least:
             return number
         raise HTTPException(404, f"No turn has that number: turns are numbered from {at_least}.")
 
     def turn(self, turn_id: str) -> Turn:
-        """What the caller did, as a turn."""
+        """Return what the caller did, as a turn."""
         kind = self.kind
         return Turn(
             turn_id=turn_id,
@@ -137,7 +142,7 @@ class VoiceRequest:
         )
 
     def started(self, turn_id: str) -> Turn:
-        """The beginning of the call, as a turn."""
+        """Return the beginning of the call, as a turn."""
         return Turn(turn_id=turn_id, call_sid=self.call_sid, kind="started")
 
 

@@ -1,4 +1,4 @@
-"""The languages of a call, carried in the query of the next action, so that any ingress knows them."""
+"""The languages of a call, in the query of the next action's URL, so that any ingress knows them."""
 
 import re
 from collections.abc import Mapping
@@ -13,26 +13,26 @@ _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
 
 @dataclass(frozen=True)
 class Languages:
-    """What is spoken and what is understood (BCP 47); None means the provider's default."""
+    """The languages of speech and of recognition (BCP 47 tags); None means the provider's default."""
 
     speech: str | None = None
     recognition: str | None = None
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Languages":
-        """The languages that an earlier answer put into the URL."""
+        """Return the languages that an earlier answer put into the URL."""
         return cls(_tag(query.get("speech")), _tag(query.get("recognition")))
 
     def changed_by(self, action: SetLanguage) -> "Languages":
-        """The languages from here on."""
+        """Return the languages after `action`."""
         return Languages(_tag(action.speech) or self.speech, _tag(action.recognition) or self.recognition)
 
     def turn_path(self, number: int) -> str:
-        """Where the provider posts the turn with this number."""
+        """Return the path to which the provider posts the turn with this number."""
         return self._path(f"/twilio/turn/{number}")
 
     def wait_path(self, number: int, **query: Any) -> str:
-        """Where the provider waits for the answer to that turn."""
+        """Return the path at which the provider waits for the reply to that turn."""
         return self._path(f"/twilio/turn/{number}/wait", **query)
 
     def _path(self, path: str, **query: Any) -> str:

@@ -1,4 +1,4 @@
-"""The routes of Twilio's dialect."""
+"""The routes of Twilio's webhooks."""
 
 from starlette.routing import Route, WebSocketRoute
 

@@ -1,4 +1,4 @@
-"""Long texts, cut where a speaker would pause."""
+"""Splits long texts where a speaker would pause."""
 
 import re
 from collections.abc import Iterator
@@ -7,20 +7,20 @@ from xml.sax.saxutils import escape
 SAY_CHARACTERS = 4000
 """The provider reads at most 4,096 characters of one `<Say>`."""
 TEXT_BYTES = 48 * 1024
-"""The text's share of the 64 kB that the provider takes for a whole answer."""
+"""The text's share of the 64 kB that the provider accepts as a whole answer."""
 
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# Each run of marks is looked at once, from its beginning, and nothing is given back: its time grows as the text does.
+# The pattern reads each run of marks once and does not backtrack, so its time is linear in the length of the text.
 _END = re.compile(r"(?:(?<![.!?…。！？])[.!?…。！？]++[\"')\]]*+(?=\s|\Z)|[。！？]|\n)\s*+")
 
 
 def printable(text: str) -> str:
-    """The text without the characters that XML 1.0 forbids."""
+    """Return the text without the characters that XML 1.0 forbids."""
     return _FORBIDDEN.sub("", text)
 
 
 def pieces(text: str, *, limit_bytes: int = TEXT_BYTES) -> tuple[list[str], bool]:
-    """The text in pieces that the provider can say, and whether its end had to be cut off.
+    """Return the text in pieces that the provider can say, and True if its end had to be cut off.
 
     `limit_bytes` bounds all pieces together, as they are escaped in XML.
     """
@@ -36,7 +36,7 @@ def pieces(text: str, *, limit_bytes: int = TEXT_BYTES) -> tuple[list[str], bool
 
 
 def sentence_ends(text: str) -> Iterator[int]:
-    """Where the sentences of `text` end, with the blanks behind them: positions, in order."""
+    """Yield the positions at which the sentences of `text`, with the blanks after them, end."""
     return (match.end() for match in _END.finditer(text))
 
 

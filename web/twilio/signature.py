@@ -1,7 +1,8 @@
-"""`X-Twilio-Signature`: whether a webhook really comes from the provider.
+"""Checks `X-Twilio-Signature`, which shows that a webhook comes from Twilio.
 
-base64(HMAC-SHA1(auth token, public URL + every form name and value sorted by name)); the provider signs the
-URL it asked for, which behind a proxy is not the one that arrives here.
+The signature is base64(HMAC-SHA1(auth token, public URL + every form name and value sorted by name))
+(https://www.twilio.com/docs/usage/webhooks/webhooks-security). Twilio signs the URL that it requested, which behind a
+proxy is not the one that arrives here.
 """
 
 import hmac
@@ -26,8 +27,8 @@ _PORTS = {"wss": 443, "ws": 80}
 class TwilioSignatures:
     """Checks the signature of every webhook.
 
-    Without `TWILIO_AUTH_TOKEN` nothing can be checked: development then takes webhooks from this machine
-    alone, production nothing (403); and without any provider's key it refuses to start (`BadSetting`).
+    Without `TWILIO_AUTH_TOKEN` nothing can be checked: development then accepts webhooks from this machine alone, and
+    production none (403). Production without the key of any provider refuses to start (`BadSetting`).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -40,7 +41,7 @@ class TwilioSignatures:
         self._unsigned = UnsignedWebhooks("TWILIO_AUTH_TOKEN", settings, for_trying=True)
 
     def check(self, request: Request, form: FormData) -> None:
-        """Return if the webhook is genuine, else answer 403."""
+        """Return if the signature of the webhook is right, else answer 403."""
         if self._validator is None:
             self._unsigned.check(request)
         elif not self._is_valid(self._validator, self.public_url(request), request, form):
@@ -51,9 +52,9 @@ class TwilioSignatures:
             )
 
     def check_upgrade(self, websocket: WebSocket) -> None:
-        """Return if the upgrade to a WebSocket is genuine, else raise HTTPException 403.
+        """Return if the signature of the upgrade to a WebSocket is right, else raise HTTPException 403.
 
-        The provider signs the `wss` URL and no fields; some senders put a `/` behind it, some the port into it.
+        Twilio signs the `wss` URL and no fields; some senders append a `/` to it, some insert the port.
         """
         if self._validator is None:
             self._unsigned.check(websocket)
@@ -65,7 +66,7 @@ class TwilioSignatures:
             )
 
     def public_url(self, request: HTTPConnection) -> str:
-        """The URL that the provider asked for."""
+        """Return the URL that the provider requested."""
         path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
         query: bytes = request.scope.get("query_string", b"")
         return self._base_of(request) + (path + (b"?" + query if query else b"")).decode("latin-1")
@@ -77,14 +78,14 @@ class TwilioSignatures:
         signature = request.headers.get(HEADER, "")
         try:
             return bool(signature) and bool(validator.validate(url, form, signature))
-        except ValueError:  # a Host header that makes no URL
+        except ValueError:  # the Host header makes no valid URL
             return False
 
     def _is_valid_upgrade(self, url: str, websocket: WebSocket) -> bool:
         given = websocket.headers.get(HEADER, "").encode()
         try:
             spellings = list(_spellings(url))
-        except ValueError:  # a Host header that makes no URL
+        except ValueError:  # the Host header makes no valid URL
             return False
         assert self._validator is not None
         return any(hmac.compare_digest(self._validator.compute_signature(u, {}).encode(), given) for u in spellings)
@@ -99,7 +100,7 @@ class TwilioSignatures:
         self._refused.refuse(url, reason, advice)
 
     def _advice(self, connection: HTTPConnection, is_valid: Callable[[str], bool]) -> str:
-        """What to set. The address that was signed may be among those that the request's own headers tell."""
+        """Return which setting to change. The request's own headers may name the URL that was signed."""
         rest = self.public_url(connection).removeprefix(self._base_of(connection))
         found = next((url for url in public_urls(connection, rest) if is_valid(url)), None)
         if found is not None:
@@ -111,7 +112,7 @@ class TwilioSignatures:
 
 
 def _spellings(url: str) -> Iterator[str]:
-    """The ways in which a sender may have written the WebSocket URL that it asked for."""
+    """Yield the forms in which a sender may have written the WebSocket URL."""
     parts = urlsplit(url)
     scheme = "wss" if parts.scheme in ("https", "wss") else "ws"
     bare = parts.netloc.removesuffix(":443" if scheme == "wss" else ":80")

@@ -1,6 +1,6 @@
-"""`POST /twilio/status`: how a call goes, told in no order, perhaps twice, perhaps of unknown calls.
+"""`POST /twilio/status`: the status of a call. Statuses may come in any order, repeatedly, and for unknown calls.
 
-Every webhook tells the status, and whoever hangs up amid a `<Gather>` may be heard of by its action first.
+Every other webhook has a `CallStatus` too. When a caller hangs up during a `<Gather>`, its action may come first.
 """
 
 import logging
@@ -29,14 +29,14 @@ SUBMIT_SECONDS = 5.0
 
 
 async def status(ingress: Ingress, request: VoiceRequest) -> Response:
-    """End the call when its status is terminal; 503 while the store is away, so that it is told again."""
+    """End the call when its status is terminal. Answer 503 while the store is down, so that the provider retries."""
     if request.call_status in TERMINAL:
         await end_call(ingress, request.call_sid, request.call_status, _opening_of(request))
     return Response(status_code=204)
 
 
 def unless_ended(webhook: Webhook) -> Webhook:
-    """`webhook`, for calls that go on. One with a terminal status ends the call, if it is known, and begins none."""
+    """Return `webhook` for calls that have not ended. A terminal status ends a known call, and begins none."""
 
     async def for_live_calls(ingress: Ingress, request: VoiceRequest) -> Response:
         if request.call_status not in TERMINAL:
@@ -49,7 +49,7 @@ def unless_ended(webhook: Webhook) -> Webhook:
 
 
 async def _store_last_words(ingress: Ingress, request: VoiceRequest) -> None:
-    """What was said before the caller hung up stands in the record, though nobody hears an answer."""
+    """Submit what the caller said before they hung up: it belongs to the transcript, though nobody hears the reply."""
     number = request.numbered
     if not number or request.kind == "silence":
         return
@@ -61,15 +61,18 @@ async def _store_last_words(ingress: Ingress, request: VoiceRequest) -> None:
 
 
 def _opening_of(request: VoiceRequest) -> dict[str, Any] | None:
-    """What a call that is over begins with if it is unknown. A placed call is known, unless its end has overtaken the
-    provider's answer to our order: it gets a record."""
+    """Return the fields of the state of an ended call that is not known yet; None if it needs no state.
+
+    A placed call is known, unless its end was reported before the provider answered our request: then it gets a state.
+    """
     return request.opening if request.direction == PLACED else None
 
 
 async def end_call(ingress: Ingress, call_sid: str, status: str, opening: dict[str, Any] | None = None) -> None:
-    """End the call with this status, unless it has ended. Answers 503 while the store is away.
+    """End the call with this status, unless it has ended. Answer 503 while the store is down.
 
-    A call that is unknown begins with `opening`, to be ended; without it, it cannot begin any more for a while.
+    A call that is not known gets a state with the fields of `opening` first. Without `opening` it gets none, and for
+    some time no webhook can begin it.
     """
     turn = Turn(turn_id=ENDED, call_sid=call_sid, kind="ended", text=status)
     try:
@@ -79,10 +82,10 @@ async def end_call(ingress: Ingress, call_sid: str, status: str, opening: dict[s
         return
     except (StoreUnavailable, TurnRejected) as error:
         raise HTTPException(503, str(error), headers={"Retry-After": "5"}) from None
-    if pending.result is not None:  # it was told before
+    if pending.result is not None:  # a repeated status
         return
     logger.info(
-        "The provider says that the call is over",
+        "The provider reports that the call has ended",
         extra={
             "action": "call.over",
             "call_sid": call_sid,

@@ -1,4 +1,4 @@
-"""`POST /twilio/turn/{n}`: Gather's action. (CallSid, n) is the idempotency key."""
+"""`POST /twilio/turn/{n}`: the action of a `<Gather>`. (CallSid, n) is the idempotency key."""
 
 from starlette.responses import Response
 
@@ -13,7 +13,7 @@ from web.twilio.turn_ids import turn_id_of
 
 
 async def turn(ingress: Ingress, request: VoiceRequest) -> Response:
-    """Answer what the caller said, keyed or did not say."""
+    """Answer the caller's words, keys or silence."""
     number = request.turn_number(at_least=1)
     turn_id = turn_id_of(number)
     since = clock.now()

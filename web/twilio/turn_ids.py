@@ -1,18 +1,18 @@
-"""The ids that turns get from the channels."""
+"""The ids of turns."""
 
 START = "start"
-"""The beginning of a call, over whichever channel."""
+"""The id of a call's first turn, on every channel."""
 
 _NUMBERED = "turn-"
 
 
 def turn_id_of(number: int) -> str:
-    """The id of a call's n-th turn over webhooks; 0 is its beginning."""
+    """Return the id of a call's n-th turn over webhooks; 0 is its beginning."""
     return f"{_NUMBERED}{number}" if number else START
 
 
 def number_of(turn_id: str) -> int | None:
-    """The number of a turn over webhooks; None for the turns of other channels."""
+    """Return the number of a turn over webhooks; None for the turns of other channels."""
     if turn_id == START:
         return 0
     digits = turn_id.removeprefix(_NUMBERED)

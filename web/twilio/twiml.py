@@ -1,4 +1,4 @@
-"""Replies as TwiML. Pure functions of what they are given, so that every retry gets the same bytes."""
+"""Replies as TwiML. Pure functions of their arguments, so that every retry gets the same bytes."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -46,12 +46,12 @@ _INPUT = {"speech": "speech", "keys": "dtmf", "both": "dtmf speech"}
 
 
 def filler_text(number: int) -> str:
-    """What is said to who has heard so many fillers before."""
+    """Return the filler for a caller who has heard `number` of them."""
     return FILLERS[number % len(FILLERS)]
 
 
 def reply(result: TurnResult, *, next_turn: int, languages: Languages) -> str:
-    """What the agent said and did, then a `<Gather>` for the turn `next_turn` unless the call leaves us."""
+    """Return the agent's reply, followed by a `<Gather>` for the turn `next_turn` unless the reply ends the call."""
     if result.outcome == "dropped":
         return farewell(GOODBYE, languages)
     xml = _document(result, next_turn, languages)
@@ -63,7 +63,7 @@ def reply(result: TurnResult, *, next_turn: int, languages: Languages) -> str:
 
 
 def farewell(text: str, languages: Languages) -> str:
-    """Say `text` and hang up."""
+    """Return TwiML that says `text` and hangs up."""
     response = VoiceResponse()
     _say(response, text, languages)
     response.hangup()
@@ -71,7 +71,7 @@ def farewell(text: str, languages: Languages) -> str:
 
 
 def apology(transfer_to: str | None, languages: Languages) -> str:
-    """Apologise, then connect the caller with a person if there is one to connect with."""
+    """Return TwiML that apologises, then connects the caller with `transfer_to`, or hangs up."""
     response = VoiceResponse()
     _say(response, APOLOGY, languages)
     if transfer_to:
@@ -81,19 +81,19 @@ def apology(transfer_to: str | None, languages: Languages) -> str:
 
 
 def hang_up() -> str:
-    """Hang up."""
+    """Return TwiML that hangs up."""
     response = VoiceResponse()
     response.hangup()
     return _xml(response)
 
 
 def empty() -> str:
-    """The call is over: there is nothing to do."""
+    """Return TwiML without verbs, for a call that has ended."""
     return _xml(VoiceResponse())
 
 
 def dial(to: str) -> str:
-    """Connect the caller with `to`, and hang up when they have talked."""
+    """Return TwiML that connects the caller with `to`, and hangs up afterwards."""
     response = VoiceResponse()
     _dial(response, to, Languages())
     response.hangup()
@@ -101,7 +101,7 @@ def dial(to: str) -> str:
 
 
 def filler(attempt: int, *, then: str, languages: Languages) -> str:
-    """Say that it takes a moment, and go on at the path `then`."""
+    """Return TwiML that asks for a moment, and redirects to the path `then`."""
     response = VoiceResponse()
     _say(response, filler_text(attempt), languages)
     response.redirect(then, method="POST")
@@ -109,12 +109,12 @@ def filler(attempt: int, *, then: str, languages: Languages) -> str:
 
 
 def ask_again(*, next_turn: int, languages: Languages) -> str:
-    """Ask the caller to repeat, as the turn `next_turn`."""
+    """Return TwiML that asks the caller to repeat, as the turn `next_turn`."""
     return ask(REPEAT, next_turn=next_turn, languages=languages)
 
 
 def ask(text: str, *, next_turn: int, languages: Languages) -> str:
-    """Say `text`, and take what the caller answers as the turn `next_turn`."""
+    """Return TwiML that says `text`, and gathers the caller's answer as the turn `next_turn`."""
     response = VoiceResponse()
     gather = _gather(response, Gather(), next_turn, languages)
     _say(gather, text, languages)
@@ -137,7 +137,7 @@ def _document(result: TurnResult, next_turn: int, languages: Languages) -> str:
     if end is not None:
         for step in script:
             step.perform(response)
-        _leave(response, end, after)
+        _end(response, end, after)
     else:
         options = next((action for action in reversed(actions) if isinstance(action, Gather)), Gather())
         _ask(response, script, options, next_turn, after)
@@ -146,14 +146,14 @@ def _document(result: TurnResult, next_turn: int, languages: Languages) -> str:
 
 @dataclass(frozen=True)
 class _Step:
-    """A verb to come. `is_outside` one that must not be nested in a Gather."""
+    """A TwiML verb to add. `is_outside`: it must not be nested in a Gather."""
 
     perform: Callable[[TwiML], object]
     is_outside: bool = False
 
 
 def _script(result: TurnResult, text: str, languages: Languages) -> tuple[list[_Step], Languages]:
-    """What is said and done, in order, and the languages after it."""
+    """Return what is said and done, in order, and the languages after it."""
     steps: list[_Step] = []
     speech = SetSpeech()
     for part in in_order(text, inline_actions(result.reply.actions)):
@@ -178,14 +178,14 @@ def _script(result: TurnResult, text: str, languages: Languages) -> tuple[list[_
 
 
 def _ask(response: VoiceResponse, script: Sequence[_Step], options: Gather, number: int, languages: Languages) -> None:
-    """Speak inside the Gather, so that the caller can interrupt; all before it cannot be interrupted."""
+    """Add the steps inside a Gather, so that the caller can interrupt them; those before it cannot be interrupted."""
     inside = max((i + 1 for i, step in enumerate(script) if step.is_outside), default=0)
     for step in script[:inside]:
         step.perform(response)
     gather = _gather(response, options, number, languages)
     for step in script[inside:]:
         step.perform(gather)
-    # Providers that do not know actionOnEmptyResult fall through to here; with no verb they would hang up.
+    # Providers that do not know actionOnEmptyResult reach this verb after silence; without it they would hang up.
     response.redirect(languages.turn_path(number), method="POST")
 
 
@@ -197,7 +197,7 @@ def _send_digits(verb: TwiML, digits: str) -> None:
     verb.play(digits=digits)
 
 
-def _leave(response: VoiceResponse, action: Action, languages: Languages) -> None:
+def _end(response: VoiceResponse, action: Action, languages: Languages) -> None:
     if isinstance(action, Transfer):
         _dial(response, action.to, languages)
     response.hangup()
@@ -248,7 +248,7 @@ def _say(verb: TwiML, text: str, languages: Languages) -> None:
 
 def _log_truncated(result: TurnResult, what: str) -> None:
     logger.warning(
-        "The %s of a reply went beyond what the provider takes and was cut",
+        "The %s of a reply exceeded the provider's limit and was cut off",
         what,
         extra={"action": "reply.truncated", "call_sid": result.call_sid, "turn_id": result.turn_id},
     )

@@ -1,4 +1,4 @@
-"""The addresses in a document: what leads back here, and how it is written for who reads it."""
+"""The URLs in a TwiML document, most of which lead back to this deployment."""
 
 from collections.abc import Callable
 from xml.etree import ElementTree
@@ -9,25 +9,25 @@ OURS = "/twilio/"
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 
 
-def rewrite_urls(root: Element, written: Callable[[str], str]) -> None:
-    """Write every address in the document as `written` does."""
+def rewrite_urls(root: Element, rewritten: Callable[[str], str]) -> None:
+    """Replace every URL in the document by what `rewritten` returns for it."""
     for element in root.iter():
         for name in ATTRIBUTES:
-            if (address := element.get(name)) is not None:
-                element.set(name, written(address))
+            if (url := element.get(name)) is not None:
+                element.set(name, rewritten(url))
         if element.tag == "Redirect" and element.text:
-            element.text = written(element.text)
+            element.text = rewritten(element.text)
 
 
 def xml_of(root: Element) -> str:
-    """The document as text."""
+    """Return the document as text."""
     return _DECLARATION + ElementTree.tostring(root, encoding="unicode")
 
 
 def with_base_path(xml: str, base_path: str) -> str:
-    """Our own document, with `base_path` before every path that leads back here."""
+    """Return our own document with `base_path` in front of every path that leads back here."""
     if not base_path:
         return xml
     root = ElementTree.fromstring(xml)
-    rewrite_urls(root, lambda address: base_path + address if address.startswith(OURS) else address)
+    rewrite_urls(root, lambda url: base_path + url if url.startswith(OURS) else url)
     return xml_of(root)

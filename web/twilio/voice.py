@@ -1,4 +1,4 @@
-"""`POST /twilio/voice`: a call came in."""
+"""`POST /twilio/voice`: a call came in, or returns."""
 
 import logging
 from contextlib import suppress
@@ -9,6 +9,7 @@ from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
 from web.outbound.call_state import add_slots, create_placed_state
+from web.outbound.outbound_call import OutboundContext
 from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.answer import answer, deliver
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
-    """Begin the call; a retry hears the same greeting, and a call that comes back goes on."""
+    """Begin the call. A retry gets the same greeting; a call that returns continues from its state."""
     logger.info(
         "Call came in",
         extra={
@@ -44,7 +45,11 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
         return TwimlResponse(hang_up_on_machine(request))
     known = await call_to_continue(ingress, request)
     if known is not None:
-        return await _go_on(ingress, request, known, since)
+        return await _continue(ingress, request, known, since)
+    return await _begin(ingress, request, context, since)
+
+
+async def _begin(ingress: Ingress, request: VoiceRequest, context: OutboundContext | None, since: float) -> Response:
     channel = ingress.settings.voice_channel
     if channel == "relay" and await _is_erased(ingress, request):
         return TwimlResponse(twiml.farewell(twiml.GOODBYE, Languages.of(request.query)))
@@ -55,29 +60,28 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     if channel == "relay":  # the call begins with its socket's first frame
         if context is not None:  # that frame does not carry the context
             await create_placed_state(ingress.runtime.states, request.call_sid, opening)
-        base_url = ingress.settings.public_base_url or request.host_url
-        return TwimlResponse(connect(base_url, ticket=await next_ticket(ingress, request), now=since))
+        ticket = await next_ticket(ingress, request)
+        return TwimlResponse(connect(request.base_url(ingress.settings), ticket=ticket, now=since))
     held = HeldTurn(turn=request.started(START), opening=opening, since=since)
     awaited = AwaitedTurn(request.call_sid, START, 0, Languages.of(request.query), held, since)
     return await answer(ingress, request, awaited, within=ingress.timeouts.filler_after)
 
 
 async def _is_erased(ingress: Ingress, request: VoiceRequest) -> bool:
-    """Whether the call was erased, as far as can be known: its socket is told so, too."""
+    """True if the call is known to be erased. While the store is down, the relay's socket checks it."""
     with suppress(StoreUnavailable):
         return await store_call(ingress.runtime.dispatcher.is_erased(request.call_sid), READ_SECONDS)
     return False
 
 
-async def _go_on(ingress: Ingress, request: VoiceRequest, known: KnownCall, since: float) -> Response:
+async def _continue(ingress: Ingress, request: VoiceRequest, known: KnownCall, since: float) -> Response:
     languages = Languages.of(request.query)
     if ingress.settings.voice_channel == "relay":
         if known.state.ended is not None:
             return TwimlResponse(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
         returned = known.was_transferred and not request.error_code
-        base_url = ingress.settings.public_base_url or request.host_url
         ticket = await next_ticket(ingress, request)
-        return TwimlResponse(connect(base_url, ticket=ticket, now=since, returned=returned))
+        return TwimlResponse(connect(request.base_url(ingress.settings), ticket=ticket, now=since, returned=returned))
     step = step_from_state(request, known, languages)
     if isinstance(step, Document):
         return deliver(ingress, request.call_sid, step)

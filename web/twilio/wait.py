@@ -1,4 +1,4 @@
-"""`POST /twilio/turn/{n}/wait`: where a caller comes back to after a spoken filler."""
+"""`POST /twilio/turn/{n}/wait`: where the provider is redirected to after a filler."""
 
 import math
 
@@ -18,16 +18,16 @@ MAX_ATTEMPT = 9999
 
 
 async def wait(ingress: Ingress, request: VoiceRequest) -> Response:
-    """Answer the turn if its reply has come by now, else fill again.
+    """Answer with the turn's reply if there is one by now, else with the next filler.
 
-    A turn whose seal is broken or too old is treated as one that nobody knows: the caller is asked to repeat.
+    If the seal of the turn is broken or too old and the store does not have the turn, the caller is asked to repeat.
     """
     number = request.turn_number(at_least=0)
     turn_id = turn_id_of(number)
     sealed = request.query.get("held", "")
     try:
         held = _held(ingress, request, turn_id) if sealed and await ingress.seal.knows(sealed) else None
-    except StoreUnavailable as error:  # it is another ingress's seal, perhaps, and nobody can ask for the key
+    except StoreUnavailable as error:  # perhaps another ingress's seal, whose key cannot be read now
         since = _since(request.query.get("since", ""))
         awaited = AwaitedTurn(
             request.call_sid, turn_id, number, Languages.of(request.query), None, since, _attempt_of(request)

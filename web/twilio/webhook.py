@@ -1,4 +1,4 @@
-"""What every Twilio route does first: read the form, check the signature, take the fields."""
+"""What every Twilio route does first: read the form, check its signature, parse its fields."""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,7 +15,7 @@ Webhook = Callable[[Ingress, VoiceRequest], Awaitable[Response]]
 
 
 def signed(webhook: Webhook) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that calls `webhook` with genuine requests only."""
+    """Return an endpoint that calls `webhook` if the signature of the request is right."""
 
     async def endpoint(request: Request) -> Response:
         ingress = ingress_of(request)
