@@ -1,4 +1,4 @@
-"""The path of `PUBLIC_BASE_URL`: requests come with it or without, as the proxy in front takes it off or leaves it."""
+"""The path of `PUBLIC_BASE_URL`. Requests come with it or without it, as the proxy in front keeps or removes it."""
 
 from urllib.parse import unquote
 
@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class BasePathMiddleware:
-    """ASGI layer: takes the path `base` (percent-encoded, without a slash at its end) off every request that has it."""
+    """ASGI middleware: removes the path `base` (percent-encoded, no trailing slash) from requests that have it."""
 
     def __init__(self, app: ASGIApp, base: str) -> None:
         self._app = app
@@ -21,7 +21,7 @@ class BasePathMiddleware:
         await self._app(scope, receive, send)
 
     def _rest(self, raw: bytes) -> bytes:
-        """What is left of the path as it was sent, whichever characters the proxy has encoded."""
+        """Return the rest of the path as it was sent, whichever characters of `base` the proxy has encoded."""
         if raw.startswith(self._raw + b"/"):
             return raw.removeprefix(self._raw)
         segments = raw.split(b"/")

@@ -1,4 +1,4 @@
-"""The sockets to serve at. Bound by us, not by uvicorn, so that an error can name the setting that is wrong."""
+"""Binds the listening sockets. uvicorn could, but its errors do not name the wrong setting."""
 
 import asyncio
 import errno
@@ -8,7 +8,7 @@ from orchestrator.errors import BadSetting
 
 
 async def bound_sockets(host: str, port: int) -> list[socket.socket]:
-    """A socket for each address of `host`, not yet listening. Raises `BadSetting`."""
+    """Return a bound socket for each address of `host`, not yet listening. Raise `BadSetting`."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

@@ -1,4 +1,4 @@
-"""Reading a request's body, bounded in size and time."""
+"""Reads the body of a request, bounded in size and time."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ BODY_SECONDS = 5.0
 
 
 async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS) -> bytes:
-    """The body. Answers 413 to more than `limit` bytes and 408 to a sender that dawdles."""
+    """Return the body. Answer 413 to more than `limit` bytes, and 408 when it takes more than `seconds`."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > limit:
         raise _too_large(limit)
@@ -35,5 +35,5 @@ def _too_large(limit: int) -> HTTPException:
 
 
 def media_type(request: Request) -> str:
-    """The content type without its parameters, in lower case; "" when there is none."""
+    """Return the content type without its parameters, in lower case; "" when there is none."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()

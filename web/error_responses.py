@@ -1,4 +1,4 @@
-"""Answers to what went wrong: a sentence, in the form that the route speaks."""
+"""Answers to errors: one sentence, in the content type of the route."""
 
 import logging
 
@@ -21,17 +21,15 @@ PROVIDERS = (TWILIO, *PREFIXES)
 
 
 async def http_error(request: Request, error: Exception) -> Response:
-    """An HTTP error: JSON from the API, one line of plain text elsewhere."""
+    """Return the answer to an HTTP error: JSON from the API, one line of plain text elsewhere."""
     assert isinstance(error, HTTPException)
     if request.scope["path"].startswith(API):
         return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
     return PlainTextResponse(f"{error.detail}\n", error.status_code, headers=error.headers)
 
 
-def _last_resort(path: str) -> Response:
-    if path.startswith(PROVIDERS) and path.endswith(
-        "/status"
-    ):  # a status is no part of the conversation, and worth another try
+def _apology(path: str) -> Response:
+    if path.startswith(PROVIDERS) and path.endswith("/status"):  # the caller does not hear it: ask for a retry
         return PlainTextResponse("Something went wrong here. Send it again.\n", 503)
     if path.startswith(PROVIDERS):
         return TwimlResponse(twiml.apology(None, Languages()))
@@ -39,13 +37,13 @@ def _last_resort(path: str) -> Response:
 
 
 class CatchAllMiddleware:
-    """ASGI layer: an error that nobody foresaw is logged with its stack, and the caller hears an apology."""
+    """ASGI middleware: logs an unexpected error with its stack, and apologises to the caller."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; answer in its place if it fails before its answer began."""
+        """Pass the request on. Answer in place of a route that failed before it began its answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -59,10 +57,10 @@ class CatchAllMiddleware:
         try:
             await self._app(scope, receive, noting_send)
         except ClientDisconnect:
-            return  # nobody is left to answer
+            return  # the client has gone
         except Exception:
             extra = {"action": "http.failed", "method": scope["method"], **WITHOUT_WORDS}
             logger.exception("A request failed", extra=extra)
             if started:
                 raise
-            await _last_resort(scope["path"])(scope, receive, send)
+            await _apology(scope["path"])(scope, receive, send)

@@ -1,8 +1,8 @@
-"""`/livez`, `/readyz`, `/health` and `/health/detailed`. Status codes for machines, bodies for people.
+"""`/livez`, `/readyz`, `/health` and `/health/detailed`. Status codes are for machines, bodies for people.
 
-A platform that restarts what is not alive must ask `/livez`: it looks at this process alone, so that an
-outage of Redis does not restart every ingress. Strangers may ask for one word; what it rests on, with the versions and
-figures of the system, is for those who may use the API.
+A platform that restarts processes must check `/livez`: it reports on this process alone, so that an outage of Redis
+does not restart every ingress. Anybody may request the health in one word. What it is based on, with the versions and
+numbers of the system, needs the key of the API.
 """
 
 from starlette.requests import Request
@@ -17,12 +17,12 @@ from web.ingress import Ingress, ingress_of
 
 
 async def livez(request: Request) -> Response:
-    """This process runs its event loop."""
+    """Answer 200: this process runs its event loop."""
     return _page({"status": "alive"}, 200)
 
 
 async def readyz(request: Request) -> Response:
-    """Calls can be answered: this process stays, Redis answers, and a worker is alive."""
+    """Answer 200 if calls can be answered: this process is not draining, Redis answers, and a worker is alive."""
     if ingress_of(request).drain_status.is_draining:
         return _page({"status": "draining"}, 503)
     found = await health_checks_of(request).report()
@@ -30,13 +30,13 @@ async def readyz(request: Request) -> Response:
 
 
 async def health(request: Request) -> Response:
-    """The judgement in one word."""
+    """Answer with the health in one word."""
     found = await health_checks_of(request).report()
     return _page({"status": found.status}, found.http_status)
 
 
 async def detailed(request: Request) -> Response:
-    """The judgement, what it rests on, and the versions of the code that run here and in the workers."""
+    """Answer with the health, its checks, and the versions of the code in this process and in the workers."""
     settings = ingress_of(request).settings
     check_key(request, settings)
     checks = health_checks_of(request)
@@ -52,7 +52,7 @@ async def detailed(request: Request) -> Response:
 
 
 def _redis(ingress: Ingress) -> dict[str, object] | None:
-    """Which Redis this process uses, without secrets, and on which channel it hears replies there; None without one."""
+    """Return which Redis this process uses, without secrets, and the channel on which it receives replies; or None."""
     if not ingress.settings.use_redis:
         return None
     url = parse_redis_url(ingress.settings.effective_redis_url())

@@ -1,8 +1,8 @@
-"""What a development server without keys gives to its own machine, as long as nobody else can reach it.
+"""Access to a development server without keys, for its own machine, while nobody else can reach the server.
 
-A request through a tunnel comes from loopback, too. One that says so is refused by itself (`web.peer`); but a tunnel
-that passes bytes on adds nothing, and who comes through it writes `Host: localhost`. So the whole server counts as
-public as soon as `PUBLIC_BASE_URL` names another place, or any request shows that it was forwarded.
+A request through a tunnel comes from loopback, too. A request with a header of a proxy is refused by itself
+(`web.peer`). But a tunnel that passes bytes on adds no header, and its client may send `Host: localhost`. So the whole
+server counts as public as soon as `PUBLIC_BASE_URL` names another host, or any request shows that it was forwarded.
 """
 
 import logging
@@ -17,17 +17,17 @@ logger = logging.getLogger(__name__)
 
 
 class LocalAccess:
-    """Decides for one server. `why_not` says why even this machine is refused; "" while it is not."""
+    """Decides for one server. `why_not` says why even this machine is refused; "" while it is allowed."""
 
     def __init__(self, settings: Settings) -> None:
         self.why_not = "PUBLIC_BASE_URL says that others reach this server" if settings.has_public_url else ""
 
     def allows(self, connection: HTTPConnection) -> bool:
-        """Whether the request comes from this machine, and this machine alone can send any."""
+        """True if the request comes from this machine, and no other machine can send one."""
         return not self.why_not and is_local(connection)
 
     def note(self, connection: HTTPConnection) -> None:
-        """Remember for good that requests are forwarded here, once one shows it."""
+        """Close the server to requests without a key from the first request on that was forwarded."""
         if self.why_not:
             return
         sign = _forwarding_sign(connection)
@@ -41,29 +41,31 @@ class LocalAccess:
 
 
 class ForwardingMiddleware:
-    """ASGI layer: shows each request to `LocalAccess` before it is answered."""
+    """ASGI middleware: passes each request to `LocalAccess.note` before it is answered."""
 
     def __init__(self, app: ASGIApp, access: LocalAccess) -> None:
         self._app = app
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Look, and pass the request on."""
+        """Note the request, and pass it on."""
         if scope["type"] in ("http", "websocket"):
             self._access.note(HTTPConnection(scope))
         await self._app(scope, receive, send)
 
 
 def local_access_of(connection: HTTPConnection) -> LocalAccess:
-    """The decision of the server that this request came in at."""
+    """Return the `LocalAccess` of the server that received this request."""
     access = connection.app.state.local_access
     assert isinstance(access, LocalAccess)
     return access
 
 
 def _forwarding_sign(connection: HTTPConnection) -> str:
-    """What shows that a proxy or tunnel passed the request on; "" for nothing. Who connects from another machine shows
-    nothing about the requests that come from this one."""
+    """Return what shows that a proxy or tunnel forwarded the request; "" if nothing does.
+
+    A request from another machine shows nothing about those that come from this machine.
+    """
     if connection.client is None or not is_loopback(connection.client.host):
         return ""
     header = forwarding_header(connection.headers.keys())

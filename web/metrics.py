@@ -1,4 +1,4 @@
-"""`/metrics`, and the layer that counts every HTTP answer."""
+"""`/metrics`, and the middleware that counts every HTTP answer."""
 
 import logging
 import math
@@ -21,7 +21,7 @@ UNMATCHED = "unmatched"
 
 
 async def metrics(request: Request) -> Response:
-    """The figures of this process. What cannot be known at the moment is NaN, never 0."""
+    """Answer with the metrics of this process. What cannot be read at the moment is NaN, never 0."""
     ingress = ingress_of(request)
     check_key(request, ingress.settings)
     await _refresh(ingress.metrics, health_checks_of(request))
@@ -42,7 +42,7 @@ async def _refresh(figures: Metrics, checks: HealthChecks) -> None:
 
 
 class RequestCountMiddleware:
-    """ASGI layer: counts answers by route template and status, and logs each at DEBUG without its query."""
+    """ASGI middleware: counts answers by route template and status, and logs each at DEBUG without its query."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Who is on the other side of a connection."""
+"""Where a request comes from: this machine, or through a proxy or tunnel."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -29,15 +29,15 @@ _FORWARDING_HEADERS = (
     "x-request-via",
     "x-tunnel",
 )
-"""How the names of headers begin that proxies, tunnels and content networks add; browsers and our clients do not."""
+"""Prefixes of headers that proxies, tunnels and content networks add, and browsers and our own clients do not."""
 
 
 def is_local(connection: HTTPConnection) -> bool:
-    """Whether the request was made on this machine, by somebody who may speak for it.
+    """True if a program of this machine sent the request on its own behalf.
 
-    One that a proxy or tunnel passed on was not, although its socket comes from loopback. Neither was one that a
-    browser sends for a page of somebody else: it names that page's host in `Origin`, or, when the page has had
-    its own name point here, in `Host`.
+    False for a request that a proxy or tunnel forwarded, although its socket comes from loopback. False also for one
+    that a browser sends for a page of another host: `Origin` names that host, or `Host` does when the page's own name
+    was made to resolve to this machine (DNS rebinding).
     """
     headers = connection.headers
     if connection.client is None or forwarding_header(headers.keys()) is not None:
@@ -51,12 +51,12 @@ def is_local(connection: HTTPConnection) -> bool:
 
 
 def forwarding_header(names: Iterable[str]) -> str | None:
-    """The first of the header names that only a proxy or tunnel adds. They are taken in lower case."""
+    """Return the first of the header names (in lower case) that only a proxy or tunnel adds; None if there is none."""
     return next((name for name in names if name.startswith(_FORWARDING_HEADERS)), None)
 
 
 def host_of(url: str) -> str:
-    """The host in a URL; "" when there is none, or the URL is none."""
+    """Return the host in a URL; "" when it has none, or is not a valid URL."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
@@ -64,7 +64,7 @@ def host_of(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the name or address is this machine's own."""
+    """True for a name or address of the loopback interface."""
     if host == "localhost":
         return True
     try:

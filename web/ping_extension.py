@@ -1,5 +1,5 @@
-"""How the application asks the server for a ping."""
+"""The ASGI extension by which the application pings a WebSocket's peer."""
 
 PING = "voiceagent.ping"
-"""In the scope's `extensions`: a coroutine function that returns when the peer has answered, and raises
-`ConnectionError` when the socket is closed. It may take for ever: bound it."""
+"""The key in the scope's `extensions` of a coroutine function that returns when the peer has answered. It raises
+`ConnectionError` when the socket is closed. It has no deadline of its own."""

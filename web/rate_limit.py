@@ -1,4 +1,4 @@
-"""Warnings that strangers can cause: one of a kind in a while, and then how many there were."""
+"""Limits log lines that strangers can cause: one of a kind in a while, with the number of those left out."""
 
 import math
 import time
@@ -9,19 +9,19 @@ MOST_KINDS = 100
 
 
 class RateLimit:
-    """`due` tells whether a warning of this kind is to be written now."""
+    """`due` decides whether a line of a kind is written now."""
 
     def __init__(self, every_seconds: float = EVERY_SECONDS) -> None:
         self._every = every_seconds
         self._kinds: dict[Hashable, tuple[float, int]] = {}
 
     def is_due(self, kind: Hashable) -> bool:
-        """Whether a warning of this kind would be written now."""
+        """True if a line of this kind would be written now."""
         written_at, _ = self._kinds.get(kind, (-math.inf, 0))
         return time.monotonic() - written_at >= self._every
 
     def due(self, kind: Hashable) -> int | None:
-        """How many of this kind were left out since the last one that was due; None while it is not."""
+        """Return how many lines of this kind were left out since the last one; None if this one is left out, too."""
         now = time.monotonic()
         written_at, left_out = self._kinds.get(kind, (-math.inf, 0))
         if now - written_at < self._every:

@@ -1,4 +1,4 @@
-"""Webhooks and upgrades that are refused: a warning in a while for each reason, what was checked and what to set."""
+"""Refuses webhooks and upgrades, and warns once in a while for each reason: what was checked, and what to set."""
 
 import logging
 from typing import NoReturn
@@ -15,13 +15,13 @@ _RELAY = "/relay/"
 
 
 class RefusedWebhooks:
-    """Refuses those of one provider. Whoever sends forged ones writes no more than a line a minute for each reason."""
+    """Refuses the webhooks of one provider. Forged ones cause at most one line a minute for each reason."""
 
     def __init__(self, limit: RateLimit | None = None) -> None:
         self._limit = limit or RateLimit()
 
     def is_due(self, reason: str) -> bool:
-        """Whether the next refusal for this `reason` writes a line. Who has to look for what to set asks first."""
+        """True if the next refusal for this `reason` is logged. Check it before you compute expensive advice."""
         return self._limit.is_due(reason)
 
     def refuse(self, url: str, reason: str, advice: str) -> NoReturn:
@@ -41,7 +41,7 @@ class RefusedWebhooks:
 
 
 def shown(url: str) -> str:
-    """A URL as it may stand in a log: without the query, which holds what was sealed, and without a relay's ticket."""
+    """Return a URL as it may be logged: without the query, which holds sealed content, and without a relay's ticket."""
     address, question, _ = url.partition("?")
     before, relay, ticket = address.partition(_RELAY)
     if relay and ticket != "ended":
@@ -51,7 +51,7 @@ def shown(url: str) -> str:
 
 
 def public_urls(connection: HTTPConnection, path: str) -> list[str]:
-    """Where the provider may have sent what arrived here, as far as the request's own headers tell."""
+    """Return the URLs that the provider may have requested, by the request's own headers."""
     named = [connection.headers.get(name, "") for name in ("x-forwarded-host", "x-original-host", "host")]
     hosts = dict.fromkeys(host.partition(",")[0].strip() for host in named if host)
     return [f"{scheme}://{host}{path}" for host in hosts for scheme in ("https", "http")]

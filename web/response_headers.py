@@ -1,15 +1,15 @@
-"""Headers that every answer carries unless its route says otherwise."""
+"""Headers of every answer whose route does not set them."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _DEFAULTS = (
-    (b"cache-control", b"no-store"),  # what callers say belongs in no cache
+    (b"cache-control", b"no-store"),  # no cache may keep what callers say
     (b"x-content-type-options", b"nosniff"),
 )
 
 
 class DefaultHeadersMiddleware:
-    """ASGI layer: adds the defaults that an answer lacks."""
+    """ASGI middleware: adds the default headers that an answer lacks."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

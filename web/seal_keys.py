@@ -1,4 +1,4 @@
-"""The keys of the seal: one that seals, and those that open what was sealed before it was known."""
+"""The keys of the seal: one seals, and several open what other keys have sealed."""
 
 import base64
 import hashlib
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 MOST_KEYS = 24
 MOST_BYTES = 1 << 20
-"""What is opened holds no more than that, whatever it was compressed to."""
+"""The limit on unsealed content: sealed text is compressed, and could expand to any size."""
 _PURPOSE = b"voiceagent held turn"
 
 
 class SealKeys:
-    """The first of `keys` seals; all of them open. `former` opens too, until a time on the monotonic clock."""
+    """Seals with the first of `keys`, and opens with all of them."""
 
     def __init__(self, *keys: str) -> None:
         self._keys = list(keys)
@@ -35,23 +35,23 @@ class SealKeys:
 
     @property
     def used(self) -> tuple[str, ...]:
-        """All that this process may have sealed with, or got from others."""
+        """All keys that this process has sealed with, or got from others."""
         return tuple(self._keys)
 
     def adopt(self, current: str, others: Iterable[str] = ()) -> None:
-        """Seal with `current` from now on; go on opening with all others."""
+        """Seal with `current` from now on, and keep opening with all others."""
         self._keys = list(dict.fromkeys([current, *self._keys, *others]))[:MOST_KEYS]
 
     def open_former(self, key: str | None, seconds: float) -> None:
-        """Open what the version before this one has sealed, for so long."""
+        """Open for `seconds` what the previous version has sealed with `key`."""
         self._former, self._former_until = key, time.monotonic() + seconds
 
     def seal(self, content: bytes) -> str:
-        """`content`, sealed as text that is safe in a URL."""
+        """Return `content`, sealed as text that is safe in a URL."""
         return self._cipher(self.current).encrypt(zlib.compress(content)).decode()
 
     def unseal(self, text: str) -> bytes | None:
-        """What was sealed; None when no key opens it."""
+        """Return what was sealed; None when no key opens it."""
         former = [self._former] if self._former is not None and time.monotonic() < self._former_until else []
         return next((found for key in [*self._keys, *former] if (found := self._unsealed(key, text)) is not None), None)
 
@@ -67,7 +67,7 @@ class SealKeys:
 
     def _cipher(self, key: str) -> "Fernet":
         if key not in self._ciphers:
-            from cryptography.fernet import Fernet  # needed only when a caller waits, or calls on a relay
+            from cryptography.fernet import Fernet  # imported late: only held callers and relay calls need it
 
             if len(self._ciphers) > 2 * MOST_KEYS:
                 self._ciphers.clear()
@@ -76,7 +76,9 @@ class SealKeys:
 
 
 def former_key(settings: Settings) -> str | None:
-    """The secret from which the version before this one made its key. Only what is known to the provider and to this
-    deployment alone is trusted; where there was none, its seals are not opened."""
+    """Return the secret from which the previous version derived its key; None if its seals are not opened.
+
+    Only a secret that the provider and this deployment alone know is trusted.
+    """
     secret = settings.twilio_auth_token or settings.signalwire_signing_key
     return secret.get_secret_value() if secret else None

@@ -1,4 +1,4 @@
-"""Reading many states at once, with a bound on how many at a time."""
+"""Reads many states, a bounded number at a time."""
 
 import asyncio
 from collections.abc import Iterable
@@ -12,16 +12,16 @@ READERS = 16
 
 
 async def read_states(states: StateManagerBase, call_sids: Iterable[str]) -> list[ConversationState]:
-    """The states there are of these calls, in no order; without those that cannot be read.
+    """Return the existing states of these calls, in no order, without those that cannot be read.
 
-    Raises `StoreUnavailable`.
+    Raise `StoreUnavailable`.
     """
     waiting = iter(call_sids)
     found: list[ConversationState] = []
 
     async def reader() -> None:
         for call_sid in waiting:
-            with suppress(UnreadableState):  # one such call must not hide all the others
+            with suppress(UnreadableState):  # one such call must not hide the others
                 if (state := await states.get_state(call_sid)) is not None:
                     found.append(state)
 

@@ -1,4 +1,4 @@
-"""Webhooks that cannot be checked, because the key of their provider is not set."""
+"""Webhooks that cannot be checked because the key of their provider is not set."""
 
 import logging
 from typing import NoReturn
@@ -13,10 +13,10 @@ logger = logging.getLogger(__name__)
 
 
 class UnsignedWebhooks:
-    """Taken from this machine alone, in development alone, with one warning. `variable` is what is not set.
+    """Accepts unsigned webhooks from this machine alone, in development alone, with one warning. `variable` is not set.
 
-    They are for trying the product out without any provider, as `voiceagent call` does: so by Twilio's routes only, and
-    as long as no provider's key is set. Where one is, the routes of the others are closed.
+    `for_trying`: they are for trying the product without a provider, as `voiceagent call` does. So they are accepted on
+    Twilio's routes only, and only while no provider's key is set.
     """
 
     def __init__(self, variable: str, settings: Settings, *, for_trying: bool = False) -> None:
@@ -27,7 +27,7 @@ class UnsignedWebhooks:
         self._refused = RefusedWebhooks()
 
     def check(self, connection: HTTPConnection) -> None:
-        """Return if the webhook may pass, else answer 403."""
+        """Return if the webhook is accepted, else answer 403."""
         access = local_access_of(connection)
         if self._settings.is_production or not self._for_trying:
             self._refuse(connection, f"{self._variable} is not set: nothing is taken from this provider.")

@@ -1,1 +1,1 @@
-"""Other providers of Twilio's dialect: the same webhooks on their own routes. What differs is a small part each."""
+"""Other providers whose webhooks are nearly Twilio's: the same webhooks under their own prefixes, and what differs."""

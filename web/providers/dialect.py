@@ -1,4 +1,4 @@
-"""`Dialect`: what differs from Twilio, in one provider."""
+"""`Dialect`: in what one provider differs from Twilio."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from starlette.requests import HTTPConnection, Request
 from orchestrator.settings import Settings
 
 PublicUrl = Callable[[HTTPConnection], str]
-"""The URL that the provider asked for."""
+"""Returns the URL that the provider requested."""
 
 
 class SignatureCheck(Protocol):
-    """Tells the provider's webhooks from others."""
+    """Checks that a webhook comes from the provider."""
 
     def check_open(self, connection: HTTPConnection) -> None:
-        """Return if the provider's routes are open: its key is set, or the settings let this machine do without."""
+        """Return if the provider's key is set, or this machine needs none; else answer 403."""
 
     def check(self, request: Request, form: FormData, body: bytes) -> None:
-        """Return if the webhook is genuine, else answer 403. `body` is `form`, as it was sent."""
+        """Return if the signature of the webhook is right, else answer 403. `body` is `form` as it was sent."""
 
 
 @dataclass(frozen=True)
 class Dialect:
     """One provider.
 
-    `signature_check` builds its signature check, `adapt` changes one element of our TwiML into what the provider knows.
-    `needs_absolute_urls`: relative addresses in a document mean nothing to it. `sends_json`: as well as forms.
+    `signature_check` makes its signature check. `adapt` changes one element of our TwiML to what the provider supports.
+    `needs_absolute_urls`: it does not resolve relative URLs in a document. `sends_json`: as well as forms.
     """
 
     name: str
@@ -40,5 +40,5 @@ class Dialect:
 
     @property
     def prefix(self) -> str:
-        """Where its routes begin."""
+        """The prefix of its routes."""
         return f"/{self.name}/"

@@ -1,4 +1,4 @@
-"""The routes of the other providers: what there is under `/twilio`, under each provider's prefix."""
+"""The routes of the other providers: those of `/twilio`, under each provider's prefix."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ _WEBHOOKS = {
 
 
 def signature_checks(settings: Settings, public_url: PublicUrl) -> Mapping[str, SignatureCheck]:
-    """The signature check of each provider, by its name."""
+    """Return the signature check of each provider, by its name."""
     return {dialect.name: dialect.signature_check(settings, public_url) for dialect in DIALECTS}
 
 

@@ -1,10 +1,13 @@
-"""SignalWire cXML: the project's signing key, under one of three headers, and absolute addresses.
+"""SignalWire cXML: a signature by the project's signing key in one of three headers, and absolute URLs.
 
-What is signed, and how, as SignalWire's own SDK takes it (`webhook_validator` of signalwire-sdk 3.7): either the URL
-and the body as sent, in hex, by SHA-256 (`X-SignalWire-Sha256-Signature`) or SHA-1; or, by SHA-1 and in base64, the
-URL and the fields of a form in the order of their names, repeated ones in the order in which they came; or in the same
-way the URL alone, when its `bodySHA256` is the body's hash. The URL may be signed with the scheme's own port or
-without. The SDK takes the URL alone for any body, too, and we do not: such a signature would be good for all of them.
+SignalWire's own SDK (`webhook_validator` of signalwire-sdk 3.7) accepts these signatures:
+
+- the URL and the body as sent, in hex, by SHA-256 (`X-SignalWire-Sha256-Signature`) or SHA-1;
+- by SHA-1 and in base64, the URL and the fields of a form sorted by name, repeated ones in the order of their arrival;
+- in the same way the URL alone, when its `bodySHA256` is the body's hash.
+
+The URL may have been signed with the default port of its scheme or without it. The SDK also accepts the URL alone with
+any body. We do not: such a signature would be valid for every body.
 """
 
 import base64
@@ -52,11 +55,11 @@ class SignalWireSignatures:
         given = next((headers[name] for name in HEADERS if name in headers), "")
         fields = form if media_type(request) != "application/json" else FormData([])
         try:
-            genuine = self._matches_sha256(url, body, headers.get(SHA256_HEADER, ""))
-            genuine = genuine or any(self._matches(spelt, fields, body, given) for spelt in _spellings(url))
-        except ValueError:  # a Host header that makes no URL
-            genuine = False
-        if not genuine:
+            is_valid = self._matches_sha256(url, body, headers.get(SHA256_HEADER, ""))
+            is_valid = is_valid or any(self._matches(spelling, fields, body, given) for spelling in _spellings(url))
+        except ValueError:  # the Host header makes no valid URL
+            is_valid = False
+        if not is_valid:
             self._refuse(url, bool(given) or SHA256_HEADER in headers)
 
     def _refuse(self, url: str, is_signed: bool) -> None:
@@ -71,14 +74,14 @@ class SignalWireSignatures:
         )
 
     def _matches_sha256(self, url: str, body: bytes, given: str) -> bool:
-        wanted = hmac.new(self._key, url.encode() + body, hashlib.sha256).hexdigest()
-        return hmac.compare_digest(wanted.encode(), given.encode())
+        expected = hmac.new(self._key, url.encode() + body, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(expected.encode(), given.encode())
 
     def _matches(self, url: str, fields: FormData, body: bytes, given: str) -> bool:
-        return any(hmac.compare_digest(wanted, given.encode()) for wanted in self._wanted(url, fields, body))
+        return any(hmac.compare_digest(expected, given.encode()) for expected in self._expected(url, fields, body))
 
-    def _wanted(self, url: str, fields: FormData, body: bytes) -> Iterator[bytes]:
-        """Each signature under which the URL may come with this body."""
+    def _expected(self, url: str, fields: FormData, body: bytes) -> Iterator[bytes]:
+        """Yield each valid signature of the URL with this body."""
         yield hmac.new(self._key, url.encode() + body, hashlib.sha1).hexdigest().encode()
         digests = parse_qs(urlsplit(url).query).get("bodySHA256", [])
         if digests and not hmac.compare_digest(hashlib.sha256(body).hexdigest().encode(), digests[0].encode()):
@@ -97,13 +100,13 @@ class SignalWireSignatures:
 
 
 def _spellings(url: str) -> Iterator[str]:
-    """The URL, and with the port that goes without saying, or without it. Raises ValueError."""
+    """Yield the URL, and its form with the scheme's default port or without it. Raise ValueError."""
     yield url
     parts = urlsplit(url)
-    usual, host = PORTS.get(parts.scheme), parts.netloc.rpartition(":")[0]
-    if parts.port is None and usual is not None:
-        yield parts._replace(netloc=f"{parts.netloc}:{usual}").geturl()
-    elif parts.port == usual:
+    default, host = PORTS.get(parts.scheme), parts.netloc.rpartition(":")[0]
+    if parts.port is None and default is not None:
+        yield parts._replace(netloc=f"{parts.netloc}:{default}").geturl()
+    elif parts.port == default:
         yield parts._replace(netloc=host).geturl()
 
 

@@ -1,4 +1,4 @@
-"""Telnyx TeXML: Ed25519 signatures, and a `<Gather>` with a little less to it.
+"""Telnyx TeXML: Ed25519 signatures, and a `<Gather>` that has fewer attributes.
 
 The signature (base64, `telnyx-signature-ed25519`) is over `timestamp|body`, the timestamp (Unix seconds) being in
 `telnyx-timestamp`. It does not cover the URL. Call ids look like `v2:T02…`.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TOLERANCE_SECONDS = 300
 SPEECH_TIMEOUT_SECONDS = "2"
-"""Telnyx knows no `auto`."""
+"""Telnyx does not support `auto`."""
 
 
 class TelnyxSignatures:
@@ -76,7 +76,7 @@ def _is_signed(key: "Ed25519PublicKey", signature: str, timestamp: str, body: by
 
 
 def _adapt(element: Element) -> None:
-    """Silence falls through a Gather to the Redirect behind it: there is no `actionOnEmptyResult`."""
+    """Remove `actionOnEmptyResult`, which Telnyx lacks: after silence it executes the Redirect behind the Gather."""
     if element.tag == "Gather":
         element.attrib.pop("actionOnEmptyResult", None)
         if element.get("speechTimeout") == "auto":

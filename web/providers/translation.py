@@ -1,4 +1,4 @@
-"""Our TwiML in a provider's dialect: its own routes, its own attributes."""
+"""Translates our TwiML to a provider's dialect: its routes and its attributes."""
 
 from functools import partial
 from urllib.parse import urlsplit
@@ -13,10 +13,10 @@ RELAY = OURS + "relay"
 
 
 def translated(xml: str, dialect: Dialect, settings: Settings, *, base_url: str) -> str:
-    """The document for `dialect`. Whatever leads back here stays under the provider's prefix.
+    """Return the document for `dialect`. URLs that lead back here get the provider's prefix.
 
-    `base_url` is where the provider reaches this server. The ticket of a relay's session stands in the socket's
-    address, too: these providers do not sign it, and it is to be refused before it is accepted.
+    `base_url` is where the provider reaches this deployment. The URL of a relay's socket gets the ticket of its
+    session: these providers do not sign the upgrade, so that the ticket alone can refuse it.
     """
     root = ElementTree.fromstring(xml)  # our own document
     ticket = next((p.get("value", "") for p in root.iter("Parameter") if p.get("name") == TICKET), "")
@@ -27,11 +27,11 @@ def translated(xml: str, dialect: Dialect, settings: Settings, *, base_url: str)
     return xml_of(root)
 
 
-def _moved(address: str, dialect: Dialect, base: str, ticket: str) -> str:
-    if address.startswith(OURS):
-        return base + dialect.prefix + address.removeprefix(OURS)
-    parts = urlsplit(address)
+def _moved(url: str, dialect: Dialect, base: str, ticket: str) -> str:
+    if url.startswith(OURS):
+        return base + dialect.prefix + url.removeprefix(OURS)
+    parts = urlsplit(url)
     if parts.scheme in ("ws", "wss") and parts.path.endswith(RELAY):
         path = f"{parts.path.removesuffix(RELAY)}{dialect.prefix}relay/{ticket}"
         return parts._replace(path=path).geturl()
-    return address
+    return url

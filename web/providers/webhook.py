@@ -1,4 +1,4 @@
-"""What every route of another provider does: check, hand to the shared webhook, translate its answer."""
+"""What every route of another provider does: check the request, call the shared webhook, translate its answer."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 
 from orchestrator.errors import StoreUnavailable
 from web.body import media_type, read_body
-from web.ingress import Ingress, ingress_of
+from web.ingress import ingress_of
 from web.providers.dialect import Dialect, SignatureCheck
 from web.providers.translation import translated
 from web.refused_webhooks import RefusedWebhooks
@@ -25,7 +25,7 @@ from web.twilio.webhook import Webhook
 
 
 def signed_by(dialect: Dialect, webhook: Webhook) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that calls `webhook` with genuine requests of the provider only."""
+    """Return an endpoint that calls `webhook` if the request has the provider's signature."""
 
     async def endpoint(request: Request) -> Response:
         ingress = ingress_of(request)
@@ -36,13 +36,14 @@ def signed_by(dialect: Dialect, webhook: Webhook) -> Callable[[Request], Awaitab
         response = with_caller_id(await webhook(ingress, voice_request), voice_request, ingress.settings)
         if not isinstance(response, TwimlResponse):
             return response
-        return TwimlResponse(_in_dialect(dialect, ingress, voice_request, bytes(response.body).decode()))
+        base_url = voice_request.base_url(ingress.settings)
+        return TwimlResponse(translated(bytes(response.body).decode(), dialect, ingress.settings, base_url=base_url))
 
     return endpoint
 
 
 def relay_socket(dialect: Dialect) -> Callable[[WebSocket], Awaitable[None]]:
-    """The relay's socket, for who has a ticket."""
+    """Return the endpoint of the relay's socket, which accepts connections with a ticket."""
 
     async def endpoint(websocket: WebSocket) -> None:
         ingress = ingress_of(websocket)
@@ -64,10 +65,6 @@ def relay_socket(dialect: Dialect) -> Callable[[WebSocket], Awaitable[None]]:
         await hold(ingress, websocket, dialect.name, ticket)
 
     return endpoint
-
-
-def _in_dialect(dialect: Dialect, ingress: Ingress, request: VoiceRequest, xml: str) -> str:
-    return translated(xml, dialect, ingress.settings, base_url=request.base_url(ingress.settings))
 
 
 async def _read(request: Request, dialect: Dialect) -> tuple[bytes, FormData]:
