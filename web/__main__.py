@@ -1,4 +1,4 @@
-"""`python -m web`: one ingress process. Exits 0 after SIGTERM, at any time; 2 when a setting stops it."""
+"""`python -m web`: one ingress process. Exits with 0 after SIGTERM at any time, with 2 for a bad setting."""
 
 import asyncio
 import os
@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # what is imported takes a second, in which a signal must be heeded
+if TYPE_CHECKING:  # imports take a second, and a signal must work meanwhile
     from orchestrator.settings import Settings
 
 
 def main() -> int:
-    """Serve until told to stop; the exit status."""
-    # Until the server takes the signals, there is nothing to finish. Process 1 of a container would not even be ended.
+    """Serve until a signal comes. Return the exit status."""
+    # Until the server handles signals, there is nothing to finish. By default, process 1 of a container ignores them.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
     from orchestrator.errors import BadAgent, BadSetting
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def run(settings: "Settings") -> None:
-    """Set up the logs, build the application and serve it."""
+    """Configure the logs, create the application and serve it."""
     from orchestrator.logs import configure_logging
 
     configure_logging(settings, "web")

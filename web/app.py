@@ -37,9 +37,9 @@ logger = logging.getLogger(__name__)
 def create_app(
     settings: Settings, *, open_runtime: OpenRuntime | None = None, timeouts: Timeouts | None = None
 ) -> Starlette:
-    """The application; its lifespan opens and closes the runtime (`open_runtime` replaces the real one).
+    """Return the application, whose lifespan opens and closes the runtime. `open_runtime` replaces the real one.
 
-    Raises `BadSetting` when these settings are not safe to serve with.
+    Raise `BadSetting` when these settings are not safe to serve with.
     """
     figures = Metrics()
     access = LocalAccess(settings)

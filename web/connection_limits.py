@@ -1,7 +1,7 @@
-"""How many connections an ingress holds, for how long each may take, and how large a request's head may be.
+"""Limits on connections: their number, the time of each phase, and the size of a request's head.
 
-What a stranger sends before its signature can be checked must cost little: the bounds here hold for every connection.
-Each refusal is counted, and logged at most once in `LOG_EVERY_SECONDS` for each reason.
+What strangers send before a signature can be checked must cost little, so these bounds apply to every connection. Each
+refusal is counted, and logged at most once in `LOG_EVERY_SECONDS` for each reason.
 """
 
 import contextlib
@@ -18,17 +18,17 @@ logger = logging.getLogger(__name__)
 
 LOG_EVERY_SECONDS = 10.0
 RESERVED_DESCRIPTORS = 128
-"""File descriptors that stay free for Redis, logs, the listening sockets and the connections being refused."""
+"""File descriptors kept free for Redis, logs, the listening sockets and connections that are being refused."""
 PUBLIC_PEER_CONNECTIONS = 256
 
 
 class Deadlined(Protocol):
-    """A connection that must do something by `deadline` (seconds of the monotonic clock); 0 while nothing is due."""
+    """A connection that must do something by `deadline` (seconds of the event loop's clock); 0 means no deadline."""
 
     deadline: float
 
     def expire(self, now: float) -> None:
-        """The deadline has passed."""
+        """Close the connection: its deadline has passed."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Bounds:
 
 
 class ConnectionLimits:
-    """Admits connections, and ends those that take too long.
+    """Admits connections, and closes those that take too long.
 
-    `per_peer` bounds plain HTTP connections from one address; a WebSocket counts only until its upgrade, since the
+    `per_peer` bounds plain HTTP connections from one address. A WebSocket counts only until its upgrade, since the
     provider's relay opens thousands from a few addresses. None means `PUBLIC_PEER_CONNECTIONS` for public addresses and
-    no bound for private ones: that is a proxy, which speaks for many.
+    no bound for private ones: those are proxies, which forward the connections of many.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ConnectionLimits:
         self._warnings = RateLimit(LOG_EVERY_SECONDS)
 
     def admit(self, connection: Deadlined, peer: str, others: int) -> str:
-        """Count a connection from `peer`, beside `others`. Return why it may not stay, or ""."""
+        """Count a connection from `peer`; `others` are open. Return the reason to refuse it, or ""."""
         if others >= self._total:
             return "connections"
         if self._peers[peer] >= self._allowed(peer):
@@ -74,7 +74,7 @@ class ConnectionLimits:
         return ""
 
     def release(self, connection: Deadlined, peer: str) -> None:
-        """The connection is closed, or is a WebSocket from now on. Twice is fine."""
+        """Stop counting a connection that is closed, or becomes a WebSocket. May be called twice."""
         if connection not in self._open:
             return
         self._open.remove(connection)
@@ -83,7 +83,7 @@ class ConnectionLimits:
             del self._peers[peer]
 
     def sweep(self, now: float) -> None:
-        """Expire every connection whose deadline has passed. Called about once a second."""
+        """Expire every connection whose deadline has passed. Called once a second."""
         for connection in [c for c in self._open if 0 < c.deadline <= now]:
             connection.expire(now)
 
@@ -114,28 +114,28 @@ _ADVICE = {
 }
 
 
-def connection_total(wanted: int) -> int:
-    """Return how many connections this process can hold: `wanted`, or what the limit of open files leaves.
+def connection_total(requested: int) -> int:
+    """Return how many connections this process can hold: `requested`, or what the limit of open files leaves.
 
     The soft limit is raised to the hard one where that is allowed.
     """
     try:
         import resource
     except ImportError:  # Windows has no such limit
-        return wanted
+        return requested
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + RESERVED_DESCRIPTORS
+    needed = requested + RESERVED_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        with contextlib.suppress(OSError, ValueError):  # a sandbox may not allow it
+        with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if soft == resource.RLIM_INFINITY or soft >= needed:
-        return wanted
+        return requested
     total = max(soft - RESERVED_DESCRIPTORS, soft // 2, 1)
     logger.warning(
         "The limit of open files (%d) allows %d connections, not %d (MAX_CONNECTIONS). Raise it: ulimit -n %d",
-        soft, total, wanted, needed, extra={"action": "http.few_descriptors"},
+        soft, total, requested, needed, extra={"action": "http.few_descriptors"},
     )  # fmt: skip
     return total
 

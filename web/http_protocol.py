@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with bounds: on what arrives before a request is known, and on how long everything takes."""
+"""uvicorn's HTTP protocol, with bounds on the size of a request's head and on the time of each phase."""
 
 import asyncio
 from typing import Any, Literal
@@ -27,7 +27,7 @@ _ANSWERS = {
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """One connection, which is refused or closed when it exceeds the `limits`."""
+    """One connection. It is refused or closed when it exceeds the `limits`."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._write_deadline = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Refuse what is one too many."""
+        """Refuse the connection if there are too many."""
         super().connection_made(transport)
         self._peer = self.client[0] if self.client else ""
         self._await_headers()
@@ -58,17 +58,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._refuse(reason)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Make room for another."""
+        """Stop counting the connection."""
         self._limits.release(self, self._peer)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse, and refuse what is too large or no HTTP."""
+        """Parse, and refuse what is too large or not HTTP."""
         if self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
         if self._body_left is not None:
-            self._take_body(data)
+            self._read_body(data)
             return
         if not self.deadline:
             self._await_headers()
@@ -83,10 +83,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._reading == "headers":
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.bounds.header_bytes + self._limits.bounds.url_bytes:
-                self._refuse("headers_too_large")  # one line without an end never becomes a header
+                self._refuse("headers_too_large")  # an endless line never becomes a header
 
     def on_message_begin(self) -> None:
-        """Count anew."""
+        """Reset the counts for the next request."""
         super().on_message_begin()
         self._reading, self._head_bytes, self._size = "headers", 0, 0
         self._await_headers()
@@ -105,7 +105,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._exceed("headers_too_large")
 
     def on_headers_complete(self) -> None:
-        """The body is due next. A process that leaves asks its clients to connect elsewhere."""
+        """Expect the body. While the process drains, close the connection after the answer, so that clients reconnect
+        elsewhere."""
         super().on_headers_complete()
         self._reading = "body"
         self.deadline = self.loop.time() + self._limits.bounds.body_seconds
@@ -113,31 +114,31 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """Nothing is due until the next request."""
+        """Expect nothing until the next request."""
         super().on_message_complete()
         self._reading, self.deadline = "", self._write_deadline
 
     def pause_writing(self) -> None:
-        """The client reads slower than we answer."""
+        """Bound the time in which the client must read what we wrote."""
         super().pause_writing()
         self._write_deadline = self.loop.time() + self._limits.bounds.write_seconds
         self.deadline = self.deadline or self._write_deadline
 
     def resume_writing(self) -> None:
-        """It has read."""
+        """Remove that bound."""
         super().resume_writing()
         self._write_deadline = 0.0
         if self._reading == "":
             self.deadline = 0.0
 
     def expire(self, now: float) -> None:
-        """Close a connection on which what was due has not come."""
+        """Close the connection: what was expected has not arrived by the deadline."""
         self.deadline = 0.0
         if self.transport.is_closing() or 0 < self._write_deadline <= now:
             self._limits.refused("write_timeout")
             self.transport.abort()
         elif self._reading == "headers" and not self._head_bytes:
-            self.transport.close()  # connected and never asked for anything
+            self.transport.close()  # connected, but never sent a request
         else:
             self._refuse("header_timeout" if self._reading == "headers" else "body_timeout")
 
@@ -158,17 +159,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """Answer as if nothing but HTTP/1.1 had been asked for (RFC 9110, section 7.8): some clients prefer HTTP/2.
+        """Ignore the upgrade and answer by HTTP/1.1 (RFC 9110, section 7.8): some clients offer HTTP/2.
 
-        The parser stops at an upgrade: the body is read here, and the connection ends with the answer.
+        The parser stops at an upgrade. So the body is read here, and the connection is closed after the answer.
         """
         lengths = [value for name, value in self.headers if name == b"content-length"]
         self._body_left = int(lengths[0]) if lengths else 0
         self._reading, self.deadline = "body", self.loop.time() + self._limits.bounds.body_seconds
         self.cycle.keep_alive, self.cycle.more_body = False, True
-        self._take_body(rest)
+        self._read_body(rest)
 
-    def _take_body(self, data: bytes) -> None:
+    def _read_body(self, data: bytes) -> None:
         assert self._body_left is not None
         self._body_left -= len(piece := data[: self._body_left])
         self.cycle.body += piece
@@ -188,12 +189,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._answer(reason)
 
     def _answer(self, reason: str) -> None:
-        """Say why, unless this request or the one before it is being answered, and close."""
-        self.deadline = self.loop.time() + self._limits.bounds.write_seconds  # a peer that reads nothing keeps it open
+        """Send the reason, unless this request or the one before it is being answered, and close."""
+        self.deadline = self.loop.time() + self._limits.bounds.write_seconds  # a peer that does not read keeps it open
         if self._may_answer():
             self._write(reason)
         if self.cycle is not None:
-            self.cycle.disconnected = True  # the application's answer has nowhere to go
+            self.cycle.disconnected = True  # the application's answer cannot be sent any more
             self.cycle.message_event.set()
         self.transport.close()
 

@@ -66,19 +66,19 @@ class Timeouts:
 
 
 class DrainStatus:
-    """Whether this process has been told to leave. Set in a signal handler, read by `/readyz`."""
+    """Whether this process drains, since a signal asked it to exit. Set in a signal handler, read by `/readyz`."""
 
     def __init__(self) -> None:
         self.is_draining = False
 
     def begin(self) -> None:
-        """The process leaves: no balancer should send it anything new."""
+        """Note that the process is about to exit: `/readyz` answers 503, so that no balancer sends it new requests."""
         self.is_draining = True
 
 
 @dataclass(frozen=True)
 class Ingress:
-    """The parts that routes work with."""
+    """What routes work with."""
 
     settings: Settings
     runtime: "Runtime"
@@ -107,7 +107,7 @@ class Ingress:
 
 
 def ingress_of(connection: HTTPConnection) -> Ingress:
-    """The ingress that this request came in at."""
+    """Return the ingress that received this request."""
     ingress = connection.app.state.ingress
     assert isinstance(ingress, Ingress)
     return ingress

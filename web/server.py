@@ -1,4 +1,4 @@
-"""Serving the application: uvicorn, bound and drained as the settings say."""
+"""Serves the application by uvicorn, and drains it after a signal."""
 
 import asyncio
 import contextlib
@@ -26,15 +26,16 @@ logger = logging.getLogger(__name__)
 
 MAX_FRAME_BYTES = 64 * 1024  # a prompt is a few hundred
 SESSIONS_SHARE = 0.8
+"""The share of the drain timeout that relay sessions get."""
 TICKS_A_SECOND = 10  # uvicorn's main loop
 
 
 class IngressServer(uvicorn.Server):
-    """uvicorn's server, but a shutdown by SIGTERM or SIGINT is a success.
+    """uvicorn's server, which exits successfully after SIGTERM or SIGINT.
 
-    On the signal `leaving` is called at once. The server goes on listening for `delay_seconds`, so that a balancer can
-    notice; then it stops accepting, lets relay sessions finish what they say (`drain`, which gets the seconds it may
-    take), closes idle connections, finishes the requests at hand and returns.
+    On the signal it calls `on_signal` at once. It listens for another `delay_seconds`, so that a balancer can notice.
+    Then it stops accepting connections, lets relay sessions finish their replies (`drain`, with the seconds that this
+    may take), closes idle connections, finishes running requests and returns.
     uvicorn would then raise the signal again, and the process would seem to have been killed.
     """
 
@@ -45,19 +46,19 @@ class IngressServer(uvicorn.Server):
         *,
         version: str = "",
         delay_seconds: float = 0.0,
-        leaving: Callable[[], None] | None = None,
+        on_signal: Callable[[], None] | None = None,
         drain: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(config)
         self._limits = limits
         self._version = version
         self._delay_seconds = delay_seconds
-        self._leaving = leaving
+        self._on_signal = on_signal
         self._drain = drain
-        self._hurried = False
+        self._is_second_signal = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Bind, and say where."""
+        """Listen, and log the address."""
         await super().startup(sockets)
         if self.started:
             where = f"http://{self.config.host}:{self._port()}"
@@ -65,37 +66,37 @@ class IngressServer(uvicorn.Server):
             logger.info("Serving calls at %s", where, extra=extra)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drain."""
-        logger.info("Leaving: the requests at hand are finished first", extra={"action": "web.draining"})
-        await self._go_on_listening()
+        """Drain, then close what is left."""
+        logger.info("Draining: finishing the running requests first", extra={"action": "web.draining"})
+        await self._listen_for_delay()
         await self._drain_sessions()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal to leave; a second one ends the time in which it goes on listening."""
-        self._hurried = self.should_exit
+        """Begin to drain on the first signal; on the second one, stop listening at once."""
+        self._is_second_signal = self.should_exit
         self._limits.leaving = True
-        if self._leaving is not None:
-            self._leaving()
+        if self._on_signal is not None:
+            self._on_signal()
         super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
-        """Also end the connections that take too long, once a second."""
+        """Also close, once a second, connections that take too long."""
         if counter % TICKS_A_SECOND == 0:
             self._limits.sweep(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
-    async def _go_on_listening(self) -> None:
-        """Answer as ever for `delay_seconds`; `/readyz` says 503 and answers close their connections meanwhile."""
+    async def _listen_for_delay(self) -> None:
+        """Answer requests for `delay_seconds`. Meanwhile `/readyz` is 503, and each answer closes its connection."""
         until = time.monotonic() + self._delay_seconds
         ticks = 0
-        while time.monotonic() < until and not self._hurried:
+        while time.monotonic() < until and not self._is_second_signal:
             await self.on_tick(ticks)
             ticks += 1
             await asyncio.sleep(1 / TICKS_A_SECOND)
 
     async def _drain_sessions(self) -> None:
-        """Before uvicorn closes every WebSocket at once. What this takes is taken off the time for requests."""
+        """Drain the relay sessions before uvicorn closes every WebSocket at once. Requests get the rest of the time."""
         if self._drain is None:
             return
         for server in self.servers:
@@ -111,14 +112,14 @@ class IngressServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take the signals, and keep them: what is closed after serving is not cut short by a second one."""
+        """Handle the signals, also after serving: a second one must not interrupt what is closed then."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self.handle_exit)
         yield
 
 
 async def serve(app: Starlette, settings: Settings) -> None:
-    """Bind, open the application, serve until a signal comes, drain, close. Raises `BadSetting`."""
+    """Bind, open the application, serve until a signal comes, drain, close. Raise `BadSetting`."""
     limits = ConnectionLimits(
         app.state.metrics,
         total=connection_total(settings.max_connections),
@@ -134,7 +135,7 @@ async def serve(app: Starlette, settings: Settings) -> None:
                 limits,
                 version=code_version(settings),
                 delay_seconds=settings.drain_delay_seconds,
-                leaving=ingress.drain_status.begin,
+                on_signal=ingress.drain_status.begin,
                 drain=ingress.relay.drain,
             )
             await server.serve(sockets)
@@ -144,7 +145,7 @@ async def serve(app: Starlette, settings: Settings) -> None:
 
 
 def server_config(app: Starlette, settings: Settings, limits: ConnectionLimits) -> uvicorn.Config:
-    """How uvicorn serves: all interfaces and the proxy's headers in production, loopback in development.
+    """Return uvicorn's configuration: all interfaces and the proxy's headers in production, loopback in development.
 
     uvicorn's own access log is off: it would write the query strings, and with them what callers said.
     """
@@ -156,8 +157,8 @@ def server_config(app: Starlette, settings: Settings, limits: ConnectionLimits) 
         http=functools.partial(BoundedHttpProtocol, limits=limits),  # type: ignore[arg-type]  # called like a class
         ws=PingableWebSocket,
         ws_max_size=MAX_FRAME_BYTES,
-        ws_per_message_deflate=False,  # it would cost each idle call as much memory as all the rest of it
-        lifespan="off",  # `serve` opens the application itself, to hear its errors as they are
+        ws_per_message_deflate=False,  # it would double the memory of an idle call
+        lifespan="off",  # `serve` opens the application itself: uvicorn would wrap its errors
         proxy_headers=trusts_proxy,
         forwarded_allow_ips="*" if trusts_proxy else None,
         server_header=False,

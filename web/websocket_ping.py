@@ -1,4 +1,4 @@
-"""WebSockets that can be asked whether their peer still answers: a ping of their own, beside uvicorn's keepalive."""
+"""WebSockets whose application can ping the peer, in addition to uvicorn's keepalive."""
 
 import asyncio
 import os
@@ -16,27 +16,27 @@ PAYLOAD_BYTES = 8
 
 
 class PingableWebSocket(HalfClosingWebSocket):
-    """A socket of ours, with `PING`."""
+    """A WebSocket with the ASGI extension `PING`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._pings: dict[bytes, asyncio.Future[None]] = {}
 
     def handle_connect(self, event: Request) -> None:
-        """Offer the ping to the application, which begins in a task of its own after this."""
+        """Put the ping into the scope before the application's task starts."""
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)
         if scope is not None:
             scope["extensions"][PING] = self.ping
 
     async def send(self, message: ASGISendEvent) -> None:
-        """An upgrade that was answered by a refusal is complete: uvicorn would log an error that it is not."""
+        """Mark a refused upgrade as complete: uvicorn would log an error that it is not."""
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True
 
     def handle_pong(self, event: Frame) -> None:
-        """Of a ping that somebody waits for, or of the keepalive."""
+        """Take the answer to one of our pings, or to the keepalive's."""
         waiting = self._pings.pop(bytes(event.data), None)
         if waiting is None:
             super().handle_pong(event)
@@ -44,7 +44,7 @@ class PingableWebSocket(HalfClosingWebSocket):
             waiting.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody will answer any more."""
+        """Fail all pings that wait for an answer."""
         super().connection_lost(exc)
         for waiting in self._pings.values():
             if not waiting.done():
@@ -55,7 +55,7 @@ class PingableWebSocket(HalfClosingWebSocket):
         """See `PING`."""
         if self.close_sent or self.disconnected or self.transport.is_closing() or self.conn.state is not State.OPEN:
             raise ConnectionError("The socket is closed.")
-        payload = os.urandom(PAYLOAD_BYTES)  # the keepalive's are shorter
+        payload = os.urandom(PAYLOAD_BYTES)  # longer than the keepalive's
         waiting: asyncio.Future[None] = self.loop.create_future()
         self._pings[payload] = waiting
         try:

@@ -1,8 +1,8 @@
-"""WebSockets as uvicorn serves them, but what a peer sends before it has answered our Close reaches the application.
+"""uvicorn's WebSockets, but after our Close the application still receives what the peer sends until its own Close.
 
-RFC 6455, 5.5.1: who has sent a Close sends nothing more, and takes what comes until the other side's Close. uvicorn
-drops that, and tells the application at once that its peer has gone: a caller's words that cross a leaving ingress's
-Close would be lost.
+RFC 6455, section 5.5.1: an endpoint that sent a Close sends no more data, and may receive data until the peer's Close.
+uvicorn drops that data, and reports a disconnect to the application at once. The words of a caller who speaks while a
+draining ingress closes the socket would be lost.
 """
 
 import asyncio
@@ -14,21 +14,21 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 
 class HalfClosingWebSocket(WebSocketsSansIOProtocol):
-    """After `websocket.close` the application goes on receiving: messages, and `websocket.disconnect` once the peer has
-    closed, too, or has not done so within `close_timeout`."""
+    """After `websocket.close` the application still receives messages. `websocket.disconnect` follows once the peer has
+    sent its Close, or `close_timeout` has passed."""
 
     has_returned = False
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether what asked for the upgrade cannot open a WebSocket: it has a body, or a line that is too long.
+        """True if the upgrade request cannot open a WebSocket: it has a body, or a line that is too long.
 
-        uvicorn does not look at that, tells nobody, and would leave the connection open for good.
+        uvicorn does not check that, and would keep the connection open without an answer.
         """
         return self.conn.handshake_exc is not None and not self.handshake_initiated
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send; a Close of an open socket leaves the receiving side as it is."""
+        """Send. A Close of an open socket leaves the receiving side open."""
         is_open = self.handshake_complete and self.initial_response is None and not self.close_sent
         if message["type"] != "websocket.close" or not is_open:
             await super().send(message)
@@ -42,7 +42,7 @@ class HalfClosingWebSocket(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
 
     def send_receive_event_to_app(self) -> None:
-        """Pass a message on, as long as there is somebody to take it."""
+        """Pass a message on while the application can receive it, also after our Close."""
         was_closed, self.close_sent = self.close_sent, self.has_returned
         try:
             super().send_receive_event_to_app()
@@ -50,7 +50,7 @@ class HalfClosingWebSocket(WebSocketsSansIOProtocol):
             self.close_sent = self.close_sent or was_closed
 
     def on_task_complete(self, task: "asyncio.Task[Any]") -> None:
-        """The application receives no more: what still comes is read up to the peer's Close, and forgotten."""
+        """Read and discard what still comes up to the peer's Close: the application has returned."""
         self.has_returned = True
         super().on_task_complete(task)
         if self.read_paused and not self.transport.is_closing():
