@@ -1,4 +1,4 @@
-"""Bringing a call that went on in one process's memory back to where all can see it."""
+"""Writes a call that ran in one process's memory back to the store that all processes share."""
 
 from typing import Any
 
@@ -8,18 +8,17 @@ from orchestrator.errors import StateConflict
 from orchestrator.state.base import StateManagerBase
 
 TRIES = 10
-_NOTHING: Any = object()
+_MISSING: Any = object()
 
 
 async def write_back(
     states: StateManagerBase, ours: ConversationState, base: ConversationState | None = None
 ) -> ConversationState:
-    """Write what happened here into `states`, on top of whatever happened there; the state that holds both.
+    """Merge `ours` with the state in `states`, write the result there and return it.
 
-    `base` is what we went on from, None if the call began here: only what we changed since counts as ours. Where
-    both sides changed the same, what the caller heard, which is ours, wins. It may be repeated: what was written before
-    is found there. Raises `StateConflict` if the state there keeps changing, `StoreUnconfirmed` while it is written,
-    but may still be lost.
+    `base` is the last state that both sides had, None if the call began here. Repeating it is safe: turns that were
+    written before are found there. Raise `StateConflict` if the state there keeps changing, `StoreUnconfirmed` if it is
+    written but may still be lost.
     """
     call_sid = ours.call_sid
     base = base or ConversationState(call_sid=call_sid)
@@ -27,10 +26,10 @@ async def write_back(
         theirs = await states.get_confirmed_state(call_sid)
         if theirs is None:
             theirs = await states.create_state(call_sid, created_at=ours.created_at, channel=ours.channel)
-        elif _holds(theirs, base, ours):
+        elif _is_written(base, ours, theirs):
             return theirs
         try:
-            written = await states.update_state(_joined(base, theirs, ours))
+            written = await states.update_state(three_way_merge(base, ours, theirs))
         except StateConflict:
             continue
         if open_for := seconds_open(written):
@@ -39,60 +38,92 @@ async def write_back(
     raise StateConflict
 
 
-def _holds(theirs: ConversationState, base: ConversationState, ours: ConversationState) -> bool:
-    """Whether all that happened here since `base` is there already: these runs of the turns, and no others of them."""
-    before, there = ({record.turn_id: record.committed_at for record in state.turns} for state in (base, theirs))
-    new = [record for record in ours.turns if before.get(record.turn_id) != record.committed_at]
-    has_ended = theirs.ended is not None or ours.ended is None
-    return bool(new) and has_ended and all(there.get(record.turn_id) == record.committed_at for record in new)
+def three_way_merge(base: ConversationState, ours: ConversationState, theirs: ConversationState) -> ConversationState:
+    """Return the state that has what both sides changed since `base`, with the version of `theirs`.
 
+    Where both changed the same, ours wins: it is what the caller heard.
 
-def _joined(base: ConversationState, theirs: ConversationState, ours: ConversationState) -> ConversationState:
-    effects = theirs if _is_theirs_void(base.turns, theirs.turns, ours.turns) else base
+    | field | merged |
+    |---|---|
+    | `turns` | all turns, in the order of their arrival; see `_merge_turns` |
+    | `slots`, `phase` | value by value, see `_merge_values`; ours if theirs is superseded |
+    | `ended` | theirs, if the call has ended there; else ours |
+    | `status` | theirs, if the call has ended there; else ours |
+    | `version` | theirs, which a write compares |
+    | all others | ours |
+
+    Theirs is superseded in two cases: all turns that ran there ran here as well, so their effect would count twice; or
+    turns of `base` are missing there, so the store has lost writes.
+    """
+    effects = theirs if _is_superseded(base.turns, ours.turns, theirs.turns) else base
     return ours.model_copy(
         update={
             "version": theirs.version,
-            "turns": _turns(base.turns, theirs.turns, ours.turns),
-            "slots": _merged(effects.slots, theirs.slots, ours.slots),
-            "phase": _merged(effects.phase, theirs.phase, ours.phase),
+            "turns": _merge_turns(base.turns, ours.turns, theirs.turns),
+            "slots": _merge_values(effects.slots, ours.slots, theirs.slots),
+            "phase": _merge_values(effects.phase, ours.phase, theirs.phase),
             "ended": theirs.ended or ours.ended,
             "status": theirs.status if theirs.ended else ours.status,
         }
     )
 
 
-def _is_theirs_void(base: list[TurnRecord], theirs: list[TurnRecord], ours: list[TurnRecord]) -> bool:
-    """Whether what changed there is nothing beside what we have. So it is when they ran no turns but those that we ran
-    as well, whose effect must not count twice; and when they have lost some of what we went on from."""
-    before, there, here = ({record.turn_id for record in turns} for turns in (base, theirs, ours))
-    return not before <= there or (there > before and there <= here)
+def _is_written(base: ConversationState, ours: ConversationState, theirs: ConversationState) -> bool:
+    """True if all turns that ran here since `base` are in `theirs`: these runs of them, and no others."""
+    before, there = ({record.turn_id: record.committed_at for record in state.turns} for state in (base, theirs))
+    new = [record for record in ours.turns if before.get(record.turn_id) != record.committed_at]
+    has_ended = theirs.ended is not None or ours.ended is None
+    return bool(new) and has_ended and all(there.get(record.turn_id) == record.committed_at for record in new)
 
 
-def _merged(base: Any, theirs: Any, ours: Any) -> Any:
-    """Both sides' changes of one value; dictionaries key by key, lists that both only grew end to end."""
-    if ours in (base, theirs):
-        return theirs
-    if theirs == base:
-        return ours
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        before = base if isinstance(base, dict) else {}
-        keys = [*theirs, *(key for key in ours if key not in theirs)]
-        both = {
-            key: _merged(before.get(key, _NOTHING), theirs.get(key, _NOTHING), ours.get(key, _NOTHING)) for key in keys
-        }
-        return {key: value for key, value in both.items() if value is not _NOTHING}
-    if isinstance(theirs, list) and isinstance(ours, list):
-        length = len(base) if isinstance(base, list) else 0
-        if theirs[:length] == ours[:length]:
-            return [*theirs, *ours[length:]]
-    return ours
+def _is_superseded(base: list[TurnRecord], ours: list[TurnRecord], theirs: list[TurnRecord]) -> bool:
+    """True if theirs ran only turns that ours ran as well, or has lost turns of `base`."""
+    before, here, there = ({record.turn_id for record in turns} for turns in (base, ours, theirs))
+    return not before <= there or before < there <= here
 
 
-def _turns(base: list[TurnRecord], theirs: list[TurnRecord], ours: list[TurnRecord]) -> list[TurnRecord]:
-    """All turns, in the order of their arrival where one side has what the other lacks."""
+def _merge_turns(base: list[TurnRecord], ours: list[TurnRecord], theirs: list[TurnRecord]) -> list[TurnRecord]:
+    """Return all turns; those that theirs alone has are put in by the time of their arrival.
+
+    | a turn | merged |
+    |---|---|
+    | that only one side has | that side's record |
+    | that ours has not changed since `base` | the record of theirs, which may say what was heard of it |
+    | that both sides ran or changed | our record |
+    """
     before = {record.turn_id: record for record in base}
     there = {record.turn_id: record for record in theirs}
     here = {record.turn_id for record in ours}
     kept = [there.get(record.turn_id, record) if before.get(record.turn_id) == record else record for record in ours]
     missing = [record for record in theirs if record.turn_id not in here]
     return sorted([*missing, *kept], key=lambda record: record.received_at) if missing else kept
+
+
+def _merge_values(base: Any, ours: Any, theirs: Any) -> Any:
+    """Return both sides' changes of one value.
+
+    | ours | theirs | merged |
+    |---|---|---|
+    | as in `base`, or as in theirs | any | theirs |
+    | changed | as in `base` | ours |
+    | a dictionary | a dictionary | key by key; `_MISSING` stands for a key that is not there |
+    | a list | a list that begins as ours, as far as `base` went | theirs, then what ours has after that |
+    | changed | changed | ours |
+    """
+    if ours in (base, theirs):
+        return theirs
+    if theirs == base:
+        return ours
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return _merge_keys(base if isinstance(base, dict) else {}, ours, theirs)
+    if isinstance(ours, list) and isinstance(theirs, list):
+        length = len(base) if isinstance(base, list) else 0
+        if theirs[:length] == ours[:length]:
+            return [*theirs, *ours[length:]]
+    return ours
+
+
+def _merge_keys(base: dict[Any, Any], ours: dict[Any, Any], theirs: dict[Any, Any]) -> dict[Any, Any]:
+    keys = [*theirs, *(key for key in ours if key not in theirs)]
+    merged = {key: _merge_values(*(side.get(key, _MISSING) for side in (base, ours, theirs))) for key in keys}
+    return {key: value for key, value in merged.items() if value is not _MISSING}

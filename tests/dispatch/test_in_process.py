@@ -289,13 +289,13 @@ async def test_leaving_lets_the_running_turn_finish() -> None:
     gate = asyncio.Event()
 
     async def agent(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
-        yield "a"
+        yield "one "
         await gate.wait()
-        yield "b"
+        yield "two"
 
     async with stage(agent) as s:
         pending = await s.submit("t1", stream=True)
         await speaks(pending)
         asyncio.get_running_loop().call_soon(gate.set)  # called when the dispatcher, on its way out, waits
     assert pending.result is not None
-    assert pending.result.reply == Reply(text="ab")
+    assert pending.result.reply == Reply(text="one two")

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.state.memory import InMemoryStateManager
-from orchestrator.state.write_back import write_back
+from orchestrator.state.write_back import three_way_merge, write_back
 
 
 def a_record(number: int, said: str = "yes") -> TurnRecord:
@@ -104,3 +106,41 @@ async def test_the_first_end_stands() -> None:
     ours = ConversationState(call_sid="CA1", ended=EndRecord(status="failed", reason="here"), status="failed")
     joined = await write_back(states, ours)
     assert (joined.ended, joined.status) == (end, "completed")
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "merged"),
+    [
+        pytest.param(1, 1, 2, 2, id="only theirs changed"),
+        pytest.param(1, 2, 1, 2, id="only ours changed"),
+        pytest.param(1, 2, 2, 2, id="both changed it alike"),
+        pytest.param(1, 2, 3, 2, id="both changed it"),
+        pytest.param({"a": 1}, {"a": 1, "b": 2}, {"a": 1, "c": 3}, {"a": 1, "b": 2, "c": 3}, id="keys of both"),
+        pytest.param({"a": 1, "b": 1}, {"b": 1}, {"a": 1, "b": 2}, {"b": 2}, id="a key that ours removed"),
+        pytest.param({"a": 1, "b": 1}, {"a": 2, "b": 1}, {"a": 1}, {"a": 2}, id="a key that theirs removed"),
+        pytest.param({"a": 1}, {}, {"a": 2}, {}, id="a key that ours removed and theirs changed"),
+        pytest.param({"a": 1}, {"a": 2}, {}, {"a": 2}, id="a key that theirs removed and ours changed"),
+        pytest.param([1], [1, 2], [1, 3], [1, 3, 2], id="lists that both grew"),
+        pytest.param([1], [2], [3], [2], id="lists that both replaced"),
+        pytest.param(None, [1], [2], [2, 1], id="lists that both began"),
+        pytest.param(
+            {"a": {"b": [1]}}, {"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, {"a": {"b": [1, 3, 2]}}, id="nested"
+        ),
+    ],
+)
+def test_a_slot_is_merged_by_the_table(base: Any, ours: Any, theirs: Any, merged: Any) -> None:
+    def state(value: Any, version: int, *turns: TurnRecord) -> ConversationState:
+        return ConversationState(call_sid="CA1", version=version, slots={"slot": value}, turns=list(turns))
+
+    result = three_way_merge(state(base, 1), state(ours, 2), state(theirs, 7))
+    assert result.slots == {"slot": merged}
+    assert result.version == 7
+
+
+def test_a_side_that_changed_nothing_adds_nothing() -> None:
+    base = ConversationState(call_sid="CA1", version=1, slots={"name": "Ann"}, turns=[a_record(1)])
+    changed = base.model_copy(update={"version": 2, "slots": {}, "phase": "b", "turns": [a_record(1), a_record(2)]})
+    for ours, theirs in ((changed, base), (base, changed)):
+        merged = three_way_merge(base, ours, theirs)
+        assert (merged.slots, merged.phase) == ({}, "b")
+        assert [record.turn_id for record in merged.turns] == ["t1", "t2"]
