@@ -41,37 +41,35 @@ def create_app(
 
     Raise `BadSetting` when these settings are not safe to serve with.
     """
-    figures = Metrics()
+    app_metrics = Metrics()
+    app_metrics.runs(code_version(settings))
     access = LocalAccess(settings)
-    figures.runs(code_version(settings))
     signatures = TwilioSignatures(settings)
     opened = open_runtime or _real_runtime(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        seal = Seal.of(settings)
-        relay = SessionRegistry()
-        async with (
-            opened(settings, relay) as runtime,
-            SharedSeal(settings, seal, runtime.seal_keys()).sharing() as shared,
-        ):
-            app.state.ingress = Ingress(
-                settings, runtime, figures, timeouts or Timeouts(), signatures, seal, shared, relay
+        seal, sessions = Seal.of(settings), SessionRegistry()
+        async with contextlib.AsyncExitStack() as stack:
+            runtime = await stack.enter_async_context(opened(settings, sessions))
+            shared_seal = await stack.enter_async_context(SharedSeal(settings, seal, runtime.seal_keys()).sharing())
+            await stack.enter_async_context(KeepAlive(sessions, runtime.states, settings.state_ttl_seconds))
+            provider_api = stack.enter_context(ProviderApi(settings))
+            ingress = Ingress(
+                settings, runtime, app_metrics, timeouts or Timeouts(), signatures, seal, shared_seal, sessions
             )
-            app.state.health_checks = HealthChecks(app.state.ingress)
-            app.state.dashboard = Snapshot(app.state.ingress)
-            kept = KeepAlive(relay, runtime.states, settings.state_ttl_seconds)
-            async with kept:
-                with ProviderApi(settings) as provider_api:
-                    app.state.call_placer = call_placer(app.state.ingress, provider_api)
-                    yield
+            app.state.ingress = ingress
+            app.state.health_checks = HealthChecks(ingress)
+            app.state.dashboard = Snapshot(ingress)
+            app.state.call_placer = call_placer(ingress, provider_api)
+            yield
 
     routes = [*twilio.routes, *providers.routes, *api.routes, *dashboard.routes, *health.routes, *metrics.routes]
     app = Starlette(
         routes=routes,
         middleware=[
             *([Middleware(BasePathMiddleware, base=settings.base_path)] if settings.base_path else []),
-            Middleware(metrics.RequestCountMiddleware, metrics=figures, routes=routes),
+            Middleware(metrics.RequestCountMiddleware, metrics=app_metrics, routes=routes),
             Middleware(ForwardingMiddleware, access=access),
             Middleware(DefaultHeadersMiddleware),
             Middleware(CatchAllMiddleware),
@@ -80,7 +78,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.local_access = access
-    app.state.metrics = figures
+    app.state.metrics = app_metrics
     app.state.signature_checks = providers.signature_checks(settings, signatures.public_url)
     app.router.redirect_slashes = False  # a redirected webhook would lose its signature
     return app

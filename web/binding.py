@@ -13,7 +13,7 @@ async def bound_sockets(host: str, port: int) -> list[socket.socket]:
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no host name"
+        why = getattr(error, "strerror", None) or "it is not a host name"
         raise BadSetting(f"HOST: no address is known for {host!r} ({why}). {_HOST_ADVICE}") from None
     sockets: list[socket.socket] = []
     try:
@@ -48,7 +48,7 @@ def _complaint(error: OSError, host: str, port: int) -> str:
         case errno.EADDRINUSE:
             return f"PORT: another program uses {port} at {host}. Stop it, or choose another port."
         case errno.EADDRNOTAVAIL:
-            return f"HOST: {host!r} is no address of this machine. {_HOST_ADVICE}"
+            return f"HOST: {host!r} is not an address of this machine. {_HOST_ADVICE}"
         case errno.EACCES:
             return f"PORT: {port} at {host} is not for this user. Choose one above 1023."
         case _:

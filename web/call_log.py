@@ -13,5 +13,5 @@ def log_restarted(call_sid: str, turn_id: str) -> None:
 
 
 def log_hold_timed_out(why: str, **extra: Any) -> None:
-    """Log that a caller was held for as long as the settings allow, and hears an apology. `extra` names the call."""
+    """Log that a caller was held for as long as is allowed, and gets an apology. `extra` names the call."""
     logger.error("Hold timed out; apologising to the caller: %s", why, extra={"action": "call.hold_timed_out", **extra})

@@ -18,7 +18,7 @@ from web.session_registry import SessionRegistry
 from web.shared_seal import SharedSeal
 
 if TYPE_CHECKING:
-    from orchestrator.runtime import Runtime  # brings redis and arq along
+    from orchestrator.runtime import Runtime  # its import would import redis and arq
 
 
 AFTER_AGENT_SECONDS = 10.0
@@ -31,10 +31,10 @@ class Signatures(Protocol):
     """The signature check of Twilio's webhooks and upgrades to WebSockets (`web.twilio.signature`)."""
 
     def check(self, request: Request, form: FormData) -> None:
-        """Return if the webhook is genuine, else raise HTTPException 403."""
+        """Return if the signature of the webhook is right, else raise HTTPException 403."""
 
     def check_upgrade(self, websocket: WebSocket) -> None:
-        """Return if the upgrade is genuine, else raise HTTPException 403."""
+        """Return if the signature of the upgrade is right, else raise HTTPException 403."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Timeouts:
     wait: float = 8.0
     """For a reply, between one filler and the next."""
     store: float = 8.0
-    """For a store that is away, at most, within one request: it is asked again until then."""
+    """For a store that is down, within one request: the access is repeated until then."""
     hold: float = 60.0
-    """For a store that is away, until the caller hears an apology."""
+    """For a store that is down, until the caller hears an apology."""
     hold_full: float = 20.0
     """The same for a store that is full."""
     reply_grace: float = 5.0
@@ -58,9 +58,9 @@ class Timeouts:
     heartbeat: float = 10.0
     """Between comments in a stream of server-sent events."""
     check: float = 2.0
-    """For each reading of a health page, of the metrics and of the dashboard."""
+    """For each reading of the store for a health page, the metrics or the dashboard."""
     fresh: float = 1.0
-    """For how long one reading of a health page or of the metrics answers all requests."""
+    """How long such a reading is cached for the health pages and the metrics."""
     dashboard: float = 0.8
     """The same for the dashboard, whose page asks once a second."""
 
@@ -87,7 +87,7 @@ class Ingress:
     signatures: Signatures
     seal: Seal
     shared_seal: SharedSeal
-    relay: SessionRegistry
+    sessions: SessionRegistry
     drain_status: DrainStatus = field(default_factory=DrainStatus)
     warnings: RateLimit = field(default_factory=RateLimit)
     deliveries: Deliveries = field(init=False)

@@ -28,8 +28,8 @@ async def metrics(request: Request) -> Response:
     return Response(ingress.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
 
-async def _refresh(figures: Metrics, checks: HealthChecks) -> None:
-    figures.active_calls.set(await checks.active_calls())
+async def _refresh(metrics: Metrics, checks: HealthChecks) -> None:
+    metrics.active_calls.set(await checks.active_calls())
     status = await checks.status()
     if status is None:
         return
@@ -37,8 +37,8 @@ async def _refresh(figures: Metrics, checks: HealthChecks) -> None:
         workers = waiting = math.nan
     else:
         workers, waiting = status.workers, status.queue_depth
-    figures.workers.set(workers)
-    figures.queue_depth.set(waiting)
+    metrics.workers.set(workers)
+    metrics.queue_depth.set(waiting)
 
 
 class RequestCountMiddleware:

@@ -136,7 +136,7 @@ async def serve(app: Starlette, settings: Settings) -> None:
                 version=code_version(settings),
                 delay_seconds=settings.drain_delay_seconds,
                 on_signal=ingress.drain_status.begin,
-                drain=ingress.relay.drain,
+                drain=ingress.sessions.drain,
             )
             await server.serve(sockets)
     finally:

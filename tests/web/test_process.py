@@ -200,7 +200,7 @@ def peak_megabytes(pid: int) -> float:
         ({"ENVIRONMENT": "production"}, "TWILIO_AUTH_TOKEN"),
         ({"AGENT": "no.such:agent"}, "AGENT"),
         ({"HOST": "nohost.invalid"}, "HOST: no address is known for 'nohost.invalid'"),
-        ({"HOST": "192.0.2.1"}, "HOST: '192.0.2.1' is no address of this machine"),
+        ({"HOST": "192.0.2.1"}, "HOST: '192.0.2.1' is not an address of this machine"),
     ],
 )
 def test_a_setting_that_stops_it_is_named_and_the_status_is_2(start_web, environment, words):

@@ -1,1 +1,1 @@
-"""The dashboard: what goes on at the moment, on one page that needs nothing from elsewhere."""
+"""The dashboard: the current state of calls, workers and queue, on one page without external resources."""

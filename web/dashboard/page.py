@@ -1,4 +1,4 @@
-"""The page and what belongs to it: three files beside this module, told apart by their content's hash."""
+"""Serves the page and its files, which are in this directory. Their hashes are the ETags."""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from web.ingress import ingress_of
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
-# Nothing from elsewhere, nothing inline, in no frame; and no string ever becomes markup.
+# No external resources, nothing inline, no frames, and no string becomes markup.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -29,10 +29,10 @@ SAFETY = {
 
 
 def page_file(name: str) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that gives the file `name`.
+    """Return an endpoint that serves the file `name`.
 
-    The files tell nothing about calls, so that with an `API_KEY` anybody may have them: the page asks for the
-    key, and only the requests for what goes on carry it. Without a key they are as closed as the API.
+    The files hold nothing about calls. So with an `API_KEY` anybody may request them: the page asks for the key, and
+    only its requests for data carry it. Without a key the files are as closed as the API.
     """
     content = (files(__package__ or "") / name).read_bytes()
     tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'

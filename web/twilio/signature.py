@@ -34,7 +34,7 @@ class TwilioSignatures:
     def __init__(self, settings: Settings) -> None:
         token = settings.twilio_auth_token.get_secret_value() if settings.twilio_auth_token else ""
         if not settings.knows_a_provider and settings.is_production:
-            raise BadSetting("TWILIO_AUTH_TOKEN is not set. Production wants it, to tell forged webhooks.")
+            raise BadSetting("TWILIO_AUTH_TOKEN is not set. Production requires it, to detect forged webhooks.")
         self._validator = RequestValidator(token) if token else None
         self._public_base_url = (settings.public_base_url or "").rstrip("/")
         self._refused = RefusedWebhooks()

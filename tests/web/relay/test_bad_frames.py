@@ -120,5 +120,5 @@ async def test_who_does_not_read_is_given_up(ingress, monkeypatch, caplog):
         caller.connection.transport.pause_reading()
         await caller.setup(CALL)
         await wait_until(lambda: "is not read and is given up" in caplog.text, "the socket was given up")
-        await wait_until(lambda: not ingress.app.state.ingress.relay, "the session has ended")
+        await wait_until(lambda: not ingress.app.state.ingress.sessions, "the session has ended")
         caller.connection.transport.abort()

@@ -151,7 +151,7 @@ async def test_leaving_lets_a_reply_be_spoken_and_closes_the_idle_at_once(start_
             await caller.setup(call_sid)
             await caller.reply()
         await idle.send("info", name="agentSpeaking", value="off")
-        leaving = asyncio.create_task(ingress.app.state.ingress.relay.drain(30))
+        leaving = asyncio.create_task(ingress.app.state.ingress.sessions.drain(30))
         assert await idle.closed() == 1012
         assert speaking.connection.close_code is None
         await speaking.send("info", name="agentSpeaking", value="off")

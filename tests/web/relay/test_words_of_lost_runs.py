@@ -179,6 +179,6 @@ async def test_a_reply_that_is_ready_after_the_caller_came_back_and_spoke(start_
 
 def _session(ingress) -> Playout | None:
     """The playout of the one session, once it has attached to what is unanswered."""
-    sessions = list(ingress.app.state.ingress.relay._sessions.values())
+    sessions = list(ingress.app.state.ingress.sessions._sessions.values())
     playout = sessions[0]._playout if sessions else None
     return playout if playout is not None and playout._current is not None else None

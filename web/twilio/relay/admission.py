@@ -93,7 +93,7 @@ async def _enter(ingress: Ingress, ticket: Ticket) -> str:
 async def _is_answering(ingress: Ingress, call_sid: str, channel: str) -> bool:
     lines = ingress.runtime.lines
     if lines is None or channel in ("", lines.channel):
-        return await ingress.relay.is_answering(call_sid)
+        return await ingress.sessions.is_answering(call_sid)
     return await lines.ask(channel, call_sid)
 
 
@@ -102,7 +102,7 @@ async def _without_ticket(ingress: Ingress, call_sid: str) -> str:
     calls are taken, if no document of ours was made for them."""
     if not ingress.is_upgrading:
         return "it shows no ticket"
-    if await ingress.runtime.documents.were_any(call_sid) or await ingress.relay.is_answering(call_sid):
+    if await ingress.runtime.documents.were_any(call_sid) or await ingress.sessions.is_answering(call_sid):
         return "it shows no ticket, and its call has one"
     logger.info(
         "A relay session begins without a ticket: the version before has asked for it",

@@ -90,13 +90,13 @@ async def _begun(
     ingress: Ingress, connection: RelayConnection, setup: Setup, provider: str, ticket: str | None
 ) -> RelaySession | None:
     """The session, known to the registry; None if it must not begin."""
-    async with ingress.relay.entrance(setup.call_sid):
+    async with ingress.sessions.entrance(setup.call_sid):
         why_not = await refusal_of(ingress, setup, provider, ticket)
         if why_not:
             connection.close_code, connection.close_reason = POLICY_VIOLATION, why_not
             return None
         session = RelaySession(ingress, connection, setup)
-        ingress.relay.enter(session, connection)
+        ingress.sessions.enter(session, connection)
         return session
 
 
@@ -112,7 +112,7 @@ async def _talk(session: RelaySession, early: list[Inbound], ingress: Ingress, w
         try:
             await session.close()
         finally:
-            ingress.relay.leave(session)
+            ingress.sessions.leave(session)
         logger.info("A relay session has ended", extra={**extra, "action": "relay.disconnected"})
 
 
