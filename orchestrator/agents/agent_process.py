@@ -1,4 +1,4 @@
-"""A process that runs agents, seen from the one that started it."""
+"""`AgentProcess`: a process that runs agents, seen from the parent that started it."""
 
 import asyncio
 import base64
@@ -22,30 +22,30 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 60.0
 PING_SECONDS = 0.5
 MISSED_PINGS = 5
-"""A process is frozen when it has missed so many in a row: counted, not timed, as for a blocked loop."""
+"""A process is frozen when it has missed this many pings in a row. Like probes, they are counted, not timed."""
 END_SECONDS = 5.0
 
 
 class AgentProcess:
-    """One child. `runs` are the queues of what the child says of each run; a run that is lost with it gets None."""
+    """One child process. `runs` has the frames of each run; None in it means that the run was lost with the process."""
 
     def __init__(self) -> None:
         self.runs: dict[int, asyncio.Queue[Frame | None]] = {}
         self.is_lost = False
-        self.lost_company = False
-        """Whether more than one run was lost with it, or another was to blame."""
+        self.lost_with_others = False
+        """True if more than one run was lost with the process, or if another run was to blame."""
         self._numbers = count(1)
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._listening: asyncio.Task[None] | None = None
-        self._ending: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._reaping: asyncio.Task[None] | None = None
         self._missed = 0
         self._pinging: asyncio.Task[None] | None = None
 
     async def start(self, settings: Settings, name: str) -> None:
-        """Return when it has loaded the agent. `name` is that of our own program, for its log.
+        """Start the process, and return when it has loaded the agent. `name` is this program's, for the child's log.
 
-        Raises `AgentProcessFailed`.
+        Raise `AgentProcessFailed`.
         """
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -65,49 +65,49 @@ class AgentProcess:
         if answer is None or "ready" not in answer:
             self.kill()
             raise AgentProcessFailed((answer or {}).get("unable", "A process for the agent ended while it started."))
-        self._listening = asyncio.create_task(self._listen(reader), name="agent process")
+        self._reading = asyncio.create_task(self._read(reader), name="agent process")
         self._pinging = asyncio.create_task(self._ping(), name="agent process's pings")
 
     def begin(self, turn: Turn, state: ConversationState) -> tuple[int, "asyncio.Queue[Frame | None]"]:
-        """Let the agent answer `turn`; the number of this run and the queue of what is said of it."""
-        run, said = next(self._numbers), asyncio.Queue[Frame | None]()
-        self.runs[run] = said
+        """Run the agent for `turn`. Return the number of the run and the queue of its frames."""
+        run, frames = next(self._numbers), asyncio.Queue[Frame | None]()
+        self.runs[run] = frames
         if self.is_lost:
-            said.put_nowait(None)
+            frames.put_nowait(None)
         else:
             self._send({"begin": run, "turn": turn.model_dump(mode="json"), "state": state.model_dump(mode="json")})
-        return run, said
+        return run, frames
 
-    def took(self, run: int, parts: int) -> None:
-        """There is room for so many more parts of a run."""
+    def allow(self, run: int, parts: int) -> None:
+        """Let the child send `parts` more parts of a run."""
         self._send({"took": run, "parts": parts})
 
     def cancel(self, run: int) -> None:
-        """Let the agent end; the child answers `stopped`."""
+        """Cancel the agent of a run. The child answers `stopped`."""
         self._send({"cancel": run})
 
     def forget(self, run: int) -> None:
-        """Want to hear no more of a run."""
+        """Ignore further frames of a run."""
         self.runs.pop(run, None)
 
     def kill(self, *, blames_nobody: bool = False) -> None:
-        """End it, whatever it does. Who waits for a run hears that it is lost."""
+        """Kill the process, and end its runs with None. With `blames_nobody` none of them is to blame."""
         self._lose(blames_nobody=blames_nobody)
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
         if self._writer is not None:
             self._writer.close()
-        for task in (self._pinging, self._listening):
+        for task in (self._pinging, self._reading):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
-        if self._process is not None and self._ending is None:
-            self._ending = asyncio.create_task(self._reap(self._process), name="end of an agent process")
+        if self._process is not None and self._reaping is None:
+            self._reaping = asyncio.create_task(self._reap(self._process), name="end of an agent process")
 
     async def closed(self) -> None:
-        """Wait, not for long, until it has ended."""
-        if self._ending is not None:
-            await asyncio.wait({self._ending}, timeout=END_SECONDS)
+        """Wait until the process has ended, for `END_SECONDS` at most."""
+        if self._reaping is not None:
+            await asyncio.wait({self._reaping}, timeout=END_SECONDS)
 
     async def _spawn(self) -> asyncio.StreamReader:
         ours, theirs = socket.socketpair()
@@ -123,20 +123,18 @@ class AgentProcess:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(packed(frame))
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
+    async def _read(self, reader: asyncio.StreamReader) -> None:
         while (frame := await read_frame(reader)) is not None:
             if "pong" in frame:
                 self._missed = 0
                 continue
-            said = self.runs.get(
-                next((int(frame[key]) for key in ("part", "end", "stopped", "error") if key in frame), 0)
-            )
-            if said is not None:
-                said.put_nowait(frame)
+            run = next((int(frame[key]) for key in ("part", "end", "stopped", "error") if key in frame), 0)
+            if (frames := self.runs.get(run)) is not None:
+                frames.put_nowait(frame)
         self.kill()
 
     async def _ping(self) -> None:
-        """A child that serves several runs and answers none is frozen by one of them: all are to be run apart."""
+        """Kill a child that has several runs and answers no ping: one run has frozen it, so each is to run alone."""
         for number in count():
             await asyncio.sleep(PING_SECONDS)
             self._missed += 1
@@ -151,15 +149,15 @@ class AgentProcess:
 
     @property
     def pid(self) -> int:
-        """The child's process id; 0 before it was started."""
+        """The child's process id; 0 before it has started."""
         return 0 if self._process is None else self._process.pid
 
     def _lose(self, *, blames_nobody: bool) -> None:
         if self.is_lost:
             return
-        self.is_lost, self.lost_company = True, blames_nobody or len(self.runs) > 1
-        for said in self.runs.values():
-            said.put_nowait(None)
+        self.is_lost, self.lost_with_others = True, blames_nobody or len(self.runs) > 1
+        for frames in self.runs.values():
+            frames.put_nowait(None)
 
     @staticmethod
     async def _reap(process: Any) -> None:

@@ -1,4 +1,4 @@
-"""`AgentRun`: one agent answering one turn. Its parts are checked here, and its state is kept apart."""
+"""`AgentRun`: one agent answering one turn, on its own copy of the state. What it yields and leaves is checked here."""
 
 import inspect
 import logging
@@ -26,18 +26,19 @@ SELF_CANCELLED = "The agent let a CancelledError out that nobody sent it. Catch 
 
 
 class AgentRun(ABC):
-    """The parts an agent yields for one turn, as an async iterator; begins when first asked for a part.
+    """The parts that an agent yields for one turn, as an async iterator. The agent starts when the first is asked for.
 
         async with host.run(agent, turn, state) as run:
             async for part in run:
                 ...
         save(run.state)
 
-    Leaving the block early, `aclose()`, or cancelling the task that waits for a part cancels the agent: its
-    `finally` blocks run, and closing takes `CLOSE_SECONDS` at most. What the agent raises comes out as it is;
-    what it yields that is no part, and what it leaves in the state that is no JSON, raises `BadReply`.
+    Leaving the block early, `aclose()`, and cancelling the task that waits for a part all cancel the agent. Its
+    `finally` blocks run, and closing takes `CLOSE_SECONDS` at most. Asking for a part raises what the agent raises. It
+    raises `BadReply` if the agent yields something that is not a part, or leaves something in the state that is not
+    JSON.
 
-    The agent works on a copy of `state`; the given one is never changed, and must not be changed meanwhile.
+    The agent works on a copy of `state`. The run never changes the given one, and its owner must not either.
     """
 
     def __init__(self, agent: Agent, turn: Turn, state: ConversationState) -> None:
@@ -47,23 +48,23 @@ class AgentRun(ABC):
         self._own: ConversationState | None = None
         self._left: ConversationState | None = None
         self.was_killed = False
-        """Whether it could be ended only together with its process."""
+        """True if the agent could only be ended by killing its process."""
 
     @property
     def state(self) -> ConversationState:
-        """The state as the agent left it: with its `slots` and `phase`.
+        """The state as the agent left it: the given one with the agent's `slots` and `phase`.
 
-        While the agent runs it is the given one, and it stays so if the agent raised, left no JSON, or
-        was closed before its end: its changes are complete or absent. See also `state_when_stopped`.
+        Before the agent has ended, this is the given state. It stays the given state if the agent raised, left
+        something that is not JSON, or was closed before its end. So the agent's changes are complete or absent.
         """
         return self._given if self._left is None else self._left
 
     @property
     def state_when_stopped(self) -> ConversationState:
-        """The state as it was when the agent was stopped: what it had changed until then counts.
+        """The state as it was when the agent was stopped, with its changes until then. To be read after closing.
 
-        For after closing. It is the given one if the agent does not heed its cancellation and may still change
-        things, or raised, or left no JSON.
+        It is the given state if the agent raised, left something that is not JSON, or ignores its cancellation and so
+        may still make changes.
         """
         if self._left is not None:
             return self._left
@@ -73,8 +74,8 @@ class AgentRun(ABC):
             check_state(self._own)
         except BadReply as error:
             logger.warning(
-                "What a stopped agent had changed is dropped: %s", error,
-                extra={"action": "agent.state_invalid", "call_sid": self._turn.call_sid, "turn_id": self._turn.turn_id},
+                "Dropping what a stopped agent had changed: %s", error,
+                extra=about("agent.state_invalid", self._turn),
             )  # fmt: skip
             return self._given
         return self._own
@@ -82,18 +83,18 @@ class AgentRun(ABC):
     @property
     @abstractmethod
     def _was_stopped(self) -> bool:
-        """Whether the agent has ended, and ended well, because it was told to."""
+        """True if the agent has ended because it was cancelled, and has raised nothing."""
 
     def __aiter__(self) -> Self:
         return self
 
     @abstractmethod
     async def __anext__(self) -> Part:
-        """The next part."""
+        """Return the next part."""
 
     @abstractmethod
     async def aclose(self) -> None:
-        """End the agent if it still runs. Closing twice is fine."""
+        """End the agent if it still runs. May be called twice."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -105,18 +106,18 @@ class AgentRun(ABC):
 
 
 def own_copy(state: ConversationState) -> ConversationState:
-    """A copy whose slots, phase and list of turns an agent may change; past turns are shared."""
+    """Return a copy whose slots, phase and list of turns an agent may change. It shares the past turns."""
     return state.model_copy(update={"slots": deepcopy(state.slots), "turns": list(state.turns)})
 
 
 async def parts_of(agent: Agent, turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
-    """The agent's parts, each of them checked, and at last its state."""
-    parts = _iterated(agent, turn, state)
+    """Yield the agent's parts, each checked and filtered for speech; at the end check the state."""
+    parts = _iterator_of(agent, turn, state)
     speech = SpeechFilter(thoughts=agent.thoughts) if agent.speech_filter else None
     try:
         async for part in parts:
             checked = _checked(part)
-            for said in (checked,) if speech is None else _spoken(checked, speech):
+            for said in (checked,) if speech is None else _filtered(checked, speech):
                 yield said
         if speech is not None and (rest := speech.end()):
             yield rest
@@ -128,8 +129,8 @@ async def parts_of(agent: Agent, turn: Turn, state: ConversationState) -> AsyncI
             await parts.aclose()
 
 
-def _spoken(part: Part, speech: SpeechFilter) -> Iterator[Part]:
-    """What is said and done of a part, once it went through the filter."""
+def _filtered(part: Part, speech: SpeechFilter) -> Iterator[Part]:
+    """Yield what the speech filter lets through, before an action also what it has held back."""
     if isinstance(part, str):
         text = speech.feed(part)
         if text or not part:
@@ -140,7 +141,7 @@ def _spoken(part: Part, speech: SpeechFilter) -> Iterator[Part]:
     yield part
 
 
-def _iterated(agent: Agent, turn: Turn, state: ConversationState) -> Any:
+def _iterator_of(agent: Agent, turn: Turn, state: ConversationState) -> Any:
     parts: Any = agent.reply(turn, state)
     if hasattr(parts, "__anext__"):
         return parts
@@ -163,30 +164,31 @@ def _check_unicode(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise BadReply("The agent yielded text with half a surrogate pair: it is not Unicode.") from None
+        raise BadReply("The agent yielded text with half a surrogate pair, which is not Unicode.") from None
 
 
 def check_state(state: ConversationState) -> None:
-    """Refuse what could be written but not read again, or not be written at all."""
+    """Raise `BadReply` if the state could not be written, or could not be read again."""
     if not isinstance(state.phase, str) or not isinstance(state.slots, dict):
-        raise BadReply("The agent left a phase that is no str, or slots that are no dict.")
+        raise BadReply("The agent left a phase that is not a str, or slots that are not a dict.")
     try:
         to_json(state.slots)
         state.phase.encode()
     except ValueError as error:
-        raise BadReply(f"The agent left something in the slots that is no JSON: {error}") from None
+        raise BadReply(f"The agent left something in the slots that is not JSON: {error}") from None
 
 
 def log_close_error(turn: Turn, error: BaseException) -> None:
     """Log what an agent raised while it was being closed."""
     message = "The agent raised %s while it was being closed"
-    error_logging.log(logging.WARNING, logger, message, error=error, extra=_of("agent.close_failed", turn))
+    error_logging.log(logging.WARNING, logger, message, error=error, extra=about("agent.close_failed", turn))
 
 
 def log_close_timeout(turn: Turn) -> None:
     """Log that an agent did not end within `CLOSE_SECONDS` of its cancellation."""
-    logger.warning("The agent ignores its cancellation.", extra=_of("agent.close_timed_out", turn))
+    logger.warning("The agent ignores its cancellation.", extra=about("agent.close_timed_out", turn))
 
 
-def _of(action: str, turn: Turn) -> dict[str, str]:
+def about(action: str, turn: Turn) -> dict[str, str]:
+    """Return the `extra` of a log line about an agent's run."""
     return {"action": action, "call_sid": turn.call_sid, "turn_id": turn.turn_id}

@@ -1,4 +1,4 @@
-"""From the value of `AGENT` to an agent: a built-in's name, or `package.module:object` for your own."""
+"""Loads the agent that `AGENT` names: a built-in one, or `package.module:object` for your own."""
 
 import inspect
 from functools import partial
@@ -12,7 +12,7 @@ from orchestrator.settings import Settings
 
 
 def configured_agent(settings: Settings) -> Agent:
-    """The agent that the settings ask for. Raises `BadAgent`, which says what was wrong."""
+    """Return the agent that the settings name. Raise `BadAgent`, which says what is wrong."""
     if settings.agent == "llm":
         from orchestrator.agents.llm import load_model_agent
 
@@ -23,13 +23,13 @@ def configured_agent(settings: Settings) -> Agent:
 def load_agent(
     name: str, transfer_to: str | None = None, time_zone: str | None = None, emergency_number: str = "911"
 ) -> Agent:
-    """The agent that `name` means, other than `llm`, which takes settings: see `configured_agent`.
+    """Return the agent that `name` means. `llm` takes more settings: see `configured_agent`.
 
-    `echo` and `receptionist` are built in; `transfer_to` is where the receptionist connects callers who want
-    a person, `time_zone` where its office is (this machine's without one), `emergency_number` what it tells those in
-    danger to call. `package.module:object` is yours: an async generator function of `(turn, state)`, an object with
-    such a method named `reply`, or a class of such objects that takes no arguments. The current directory is
-    importable. Raises `BadAgent`, which says what was wrong.
+    `echo` and `receptionist` are built in. `transfer_to` is where the receptionist connects callers who ask for a
+    person, `time_zone` its office's (by default this machine's), `emergency_number` what it tells callers in danger to
+    call. `package.module:object` is yours: an async generator function of `(turn, state)`, an object with such a method
+    named `reply`, or a class of such objects whose constructor takes no arguments. The current directory is importable.
+    Raise `BadAgent`, which says what is wrong.
     """
     if name == "echo":
         from orchestrator.agents.echo import echo
@@ -42,15 +42,15 @@ def load_agent(
         receptionist = Receptionist(transfer_to, partial(office_clock, time_zone), emergency_number)
         return Agent(name, receptionist.reply, isolation="inline", speech_filter=False)
     if not is_object_name(name) or ":" not in name:
-        raise BadAgent(f"AGENT={name!r} is no agent. Use echo, receptionist, llm, or package.module:object.")
+        raise BadAgent(f"AGENT={name!r} is not an agent. Use echo, receptionist, llm, or package.module:object.")
     return agent_of(name, load_object(name, "AGENT", BadAgent))
 
 
 def agent_of(name: str, found: Any) -> Agent:
-    """The agent that an object is. Raises `BadAgent`."""
+    """Return the agent that `found` is: a function, an object, a class or an `Agent`. Raise `BadAgent`."""
     if isinstance(found, Agent):
         return found
-    carrier = _made(name, found) if inspect.isclass(found) else found
+    carrier = _make(name, found) if inspect.isclass(found) else found
     reply: AgentFunction = _checked_reply(name, getattr(carrier, "reply", carrier))
     return Agent(
         name,
@@ -62,11 +62,11 @@ def agent_of(name: str, found: Any) -> Agent:
     )
 
 
-def _made(name: str, found: type) -> Any:
+def _make(name: str, found: type) -> Any:
     try:
         return found()
     except Exception as error:  # whatever the user's constructor raises
-        made = f"AGENT={name}: making a {found.__name__} without arguments failed"
+        made = f"AGENT={name}: calling {found.__name__}() without arguments failed"
         raise BadAgent(f"{made}: {described(error)}") from error
 
 
@@ -87,8 +87,8 @@ def _complaint(reply: Any) -> str:
     if inspect.isgeneratorfunction(reply):
         return f"{what} is a plain generator. Write `async def`."
     if inspect.isroutine(reply):
-        return f"{what} is no async generator function. Write `async def`, and yield what is to be said."
-    return f"{what} is no agent. It must be an async generator function or have a method `reply` that is one."
+        return f"{what} is not an async generator function. Write `async def`, and yield what is to be said."
+    return f"{what} is not an agent. It must be an async generator function or have a method `reply` that is one."
 
 
 def _choice(name: str, carrier: Any, attribute: str, choices: tuple[Any, ...], default: Any) -> Any:

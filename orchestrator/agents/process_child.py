@@ -1,8 +1,7 @@
 """The program of a process that runs agents: `python -m orchestrator.agents.process_child SOCKET PARENT`.
 
-It has an interpreter and a memory of its own. What the agent does to them, hold the interpreter's lock, fill the memory
-or crash, it does to nobody else. It ends with its parent, or when told to: signals meant for the parent do not reach
-it.
+An agent that holds the interpreter's lock, fills the memory or crashes harms only this process. The process ends when
+its parent ends or kills it. It ignores SIGTERM and SIGINT, which are meant for the parent.
 """
 
 import asyncio
@@ -22,7 +21,7 @@ from pydantic_core import to_jsonable_python
 
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.loader import configured_agent
-from orchestrator.agents.process_frames import AHEAD, Frame, packed, read_frame
+from orchestrator.agents.process_frames import WINDOW, Frame, packed, read_frame
 from orchestrator.agents.protocol import Agent, Part
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -35,7 +34,7 @@ LONGEST_TEXT = 1 << 20
 
 
 def main(descriptor: int, parent: int) -> None:
-    """Serve the parent at the other end of the socket until it is gone."""
+    """Serve the parent at the other end of the socket until the parent is gone."""
     _end_with(parent)
     try:
         asyncio.run(_serve(socket.socket(fileno=descriptor)))
@@ -49,7 +48,7 @@ def _end_with(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
-            score.write("500")  # short of memory, the kernel is to take this process, not the worker
+            score.write("500")  # if memory runs out, the kernel kills this process before the worker
     if os.getppid() != parent:
         os._exit(0)
 
@@ -67,66 +66,66 @@ async def _serve(channel: socket.socket) -> None:
         return
     writer.write(packed({"ready": True}))
     async with AgentHost() as host:
-        await _Runs(agent, host, writer).follow(reader)
+        await _Runs(agent, host, writer).serve(reader)
 
 
 def _agent(hello: Frame) -> Agent:
-    """The agent of the settings. The pickle comes from our own parent, over a socket that it made for us."""
+    """Return the agent of the settings. Unpickling is safe: they come from our parent, over a socket that it made."""
     sys.path[:] = hello["path"]
     settings = pickle.loads(base64.b64decode(hello["settings"]))
     configure_logging(settings, hello["process"])
     agent = configured_agent(settings)
-    # In a thread the agent keeps neither its cancellation nor the others from being heard.
+    # In a thread, an agent that blocks delays neither the frames from the parent nor the other runs.
     return replace(agent, isolation="thread") if agent.isolation == "process" else agent
 
 
 class _Runs:
-    """What runs here, by the number that the parent gave it."""
+    """The runs in this process, by the numbers that the parent gave them."""
 
     def __init__(self, agent: Agent, host: AgentHost, writer: asyncio.StreamWriter) -> None:
         self._agent = agent
         self._host = host
         self._writer = writer
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._room: dict[int, asyncio.Semaphore] = {}
+        self._windows: dict[int, asyncio.Semaphore] = {}
 
-    async def follow(self, reader: asyncio.StreamReader) -> None:
-        """Do what the parent says, until it is gone."""
+    async def serve(self, reader: asyncio.StreamReader) -> None:
+        """Obey the parent's frames until the parent is gone."""
         while (frame := await read_frame(reader)) is not None:
             if "begin" in frame:
                 self._begin(int(frame["begin"]), frame)
             elif "cancel" in frame and (task := self._tasks.get(int(frame["cancel"]))) is not None:
                 task.cancel()
-            elif "took" in frame and (room := self._room.get(int(frame["took"]))) is not None:
+            elif "took" in frame and (window := self._windows.get(int(frame["took"]))) is not None:
                 for _ in range(int(frame["parts"])):
-                    room.release()
+                    window.release()
             elif "ping" in frame:
                 self._send({"pong": frame["ping"]})
 
     def _begin(self, run: int, frame: Frame) -> None:
-        self._room[run] = asyncio.Semaphore(AHEAD)
+        self._windows[run] = asyncio.Semaphore(WINDOW)
         task = self._tasks[run] = asyncio.create_task(self._run(run, frame))
-        task.add_done_callback(lambda task: self._ended(run, task))
+        task.add_done_callback(lambda task: self._on_done(run, task))
 
-    def _ended(self, run: int, task: "asyncio.Task[None]") -> None:
+    def _on_done(self, run: int, task: "asyncio.Task[None]") -> None:
         if task.cancelled():  # before it began
             self._send({"stopped": run})
         self._tasks.pop(run, None)
-        self._room.pop(run, None)
+        self._windows.pop(run, None)
 
     async def _run(self, run: int, frame: Frame) -> None:
         state = ConversationState.model_validate(frame["state"])
         agent_run = self._host.run(self._agent, Turn.model_validate(frame["turn"]), state)
-        room = self._room[run]
+        window = self._windows[run]
         try:
             async for part in agent_run:
-                await room.acquire()
+                await window.acquire()
                 await self._write({"part": run, **_as_json(part)})
-            await self._write({"end": run, **_changed(agent_run.state)})
+            await self._write({"end": run, **_changes(agent_run.state)})
         except asyncio.CancelledError:
             await agent_run.aclose()
             kept = agent_run.state_when_stopped
-            await self._write({"stopped": run, **({} if kept is state else _changed(kept))})
+            await self._write({"stopped": run, **({} if kept is state else _changes(kept))})
         except Exception as error:
             text = "".join(traceback.format_exception(error))[-LONGEST_TEXT:]
             await self._write({"error": run, "kind": kind_of(error), "where": where_raised(error), "text": text})
@@ -149,7 +148,7 @@ def _as_json(part: Part) -> dict[str, Any]:
     return {"action": part.model_dump(mode="json")}
 
 
-def _changed(state: ConversationState) -> dict[str, Any]:
+def _changes(state: ConversationState) -> dict[str, Any]:
     return {"slots": to_jsonable_python(state.slots), "phase": state.phase}
 
 

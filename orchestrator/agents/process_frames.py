@@ -1,17 +1,22 @@
-"""What a process that runs agents and the one that started it tell each other, over a socket that nobody else has.
+"""The protocol between an agent process (the child) and the process that started it (the parent), over a socket pair.
 
-A frame is its length (4 bytes, big endian) and one JSON object. To the child:
+A frame is its length (4 bytes, big endian) and one JSON object. `run` is the number that the parent gave a run.
 
-- `{"settings", "path", "process"}` first: the pickled settings in base64, `sys.path`, and the name for the log;
-- `{"begin": run, "turn", "state"}`; `{"cancel": run}`; `{"took": run, "parts": n}`: there is room for `n` more;
-- `{"ping": n}`.
+    parent                                                           child
+      {"settings", "path", "process"}                           ──>  pickled settings in base64, `sys.path`, log name
+      <──  {"ready": true} or {"unable": sentence}
+      {"begin": run, "turn", "state"}                           ──>  runs the agent
+      <──  {"part": run, "text"} or {"part": run, "action"}          at most `WINDOW` parts ahead of the parent
+      {"took": run, "parts": n}                                 ──>  may send `n` more parts
+      {"cancel": run}                                           ──>  cancels the agent
+      {"ping": n}                                               ──>
+      <──  {"pong": n}
 
-From the child: `{"ready": true}` or `{"unable": sentence}`, then
+The last frame of a run is one of
 
-- `{"part": run}` with `text` or `action`;
-- one of `{"end": run, "slots", "phase"}`, `{"stopped": run}` with `slots` and `phase` if what the agent had changed
-  until then holds, `{"error": run, "kind", "where", "text"}`;
-- `{"pong": n}`.
+- `{"end": run, "slots", "phase"}`;
+- `{"stopped": run}` after `cancel`, with `slots` and `phase` if the agent's changes until then are valid;
+- `{"error": run, "kind", "where", "text"}` if the agent raised: type, place and traceback of the error.
 """
 
 import asyncio
@@ -19,9 +24,9 @@ import json
 import struct
 from typing import Any
 
-MOST_BYTES = 32 << 20
-AHEAD = 64
-"""How many parts of a run the child may have sent that nobody has taken; then its agent waits."""
+MAX_FRAME_BYTES = 32 << 20
+WINDOW = 64
+"""The most parts of a run that the child may send ahead of the parent; then its agent waits."""
 
 _LENGTH = struct.Struct(">I")
 
@@ -29,18 +34,18 @@ Frame = dict[str, Any]
 
 
 def packed(frame: Frame) -> bytes:
-    """The frame as it travels. Raises ValueError for one that is too long."""
+    """Return the bytes of a frame. Raise ValueError if it is longer than `MAX_FRAME_BYTES`."""
     body = json.dumps(frame).encode()
-    if len(body) > MOST_BYTES:
-        raise ValueError(f"more than {MOST_BYTES} bytes cannot pass between the processes")
+    if len(body) > MAX_FRAME_BYTES:
+        raise ValueError(f"more than {MAX_FRAME_BYTES} bytes cannot pass between the processes")
     return _LENGTH.pack(len(body)) + body
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
-    """The next frame; None when the other side is gone, or speaks another language."""
+    """Return the next frame, or None if the other side is gone or has sent something that is not a frame."""
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-        if length > MOST_BYTES:
+        if length > MAX_FRAME_BYTES:
             return None
         frame = json.loads(await reader.readexactly(length))
     except (asyncio.IncompleteReadError, OSError, ValueError, RecursionError):

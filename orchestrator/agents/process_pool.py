@@ -1,4 +1,4 @@
-"""Processes for agents: a few that run one turn at a time each, and one that suspects share."""
+"""`ProcessPool`: processes that each run one turn at a time, and one process that suspected turns share."""
 
 import asyncio
 import logging
@@ -9,12 +9,14 @@ from orchestrator.settings import Settings
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 300.0
-"""A process that has had nothing to do for so long is ended."""
+"""A process that has run nothing for this long is ended."""
 
 
 class ProcessPool:
-    """A process that was lost, or had to be killed, is replaced by the next one that is asked for. `name` is that of
-    our own program, for their logs."""
+    """Starts processes when they are asked for, and uses them again. `name` is this program's, for their logs.
+
+    At most `AGENT_PROCESSES` run one turn each. A suspected turn is one that was running when its worker was lost.
+    """
 
     def __init__(self, settings: Settings, name: str) -> None:
         self._settings = settings
@@ -27,12 +29,14 @@ class ProcessPool:
 
     @property
     def size(self) -> int:
-        """How many processes there are."""
+        """The number of processes."""
         return sum(not process.is_lost for process in self._all)
 
-    async def alone(self) -> AgentProcess:
-        """A process that runs nothing else until it is given back. Waits for one to be free; may raise
-        `AgentProcessFailed`."""
+    async def acquire(self) -> AgentProcess:
+        """Return a process that runs nothing else until it is released. Wait until one is free.
+
+        Raise `AgentProcessFailed`.
+        """
         await self._room.acquire()
         try:
             while self._idle:
@@ -40,20 +44,20 @@ class ProcessPool:
                 timer.cancel()
                 if not process.is_lost:
                     return process
-            return await self._started()
+            return await self._start()
         except BaseException:
             self._room.release()
             raise
 
-    async def shared(self) -> AgentProcess:
-        """The process that suspects share. Raises `AgentProcessFailed`."""
+    async def acquire_shared(self) -> AgentProcess:
+        """Return the process that suspected turns share. Raise `AgentProcessFailed`."""
         async with self._starting:
             if self._shared is None or self._shared.is_lost:
-                self._shared = await self._started()
+                self._shared = await self._start()
             return self._shared
 
-    def give_back(self, process: AgentProcess) -> None:
-        """What ran alone in the process has ended."""
+    def release(self, process: AgentProcess) -> None:
+        """Take back a process from `acquire`. Its run has ended."""
         if process.is_lost:
             self._all.discard(process)
         else:
@@ -61,16 +65,16 @@ class ProcessPool:
             self._idle[process] = timer
         self._room.release()
 
-    def left(self, process: AgentProcess) -> None:
-        """A run in the shared process has ended; without any it is ended after a while."""
+    def release_shared(self, process: AgentProcess) -> None:
+        """Note that a run in the shared process has ended. If it runs nothing `IDLE_SECONDS` later, end it."""
         asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_shared, process)
 
     async def warm_up(self) -> None:
-        """Have a process ready."""
-        self.give_back(await self.alone())
+        """Start a process and keep it ready."""
+        self.release(await self.acquire())
 
     async def close(self) -> None:
-        """End all of them."""
+        """End all processes."""
         for timer in self._idle.values():
             timer.cancel()
         for process in self._all:
@@ -78,7 +82,7 @@ class ProcessPool:
         for process in self._all:
             await process.closed()
 
-    async def _started(self) -> AgentProcess:
+    async def _start(self) -> AgentProcess:
         self._all = {process for process in self._all if not process.is_lost}
         process = AgentProcess()
         self._all.add(process)

@@ -76,7 +76,7 @@ def test_what_an_agent_raises_comes_out_and_nothing_of_its_turn_is_kept(agent_ca
 
 
 def test_what_a_call_would_refuse_is_refused(agent_call) -> None:
-    with pytest.raises(BadReply, match="no JSON"):
+    with pytest.raises(BadReply, match="not JSON"):
         agent_call(hoarding).begin()
     with pytest.raises(BadAgent, match="Write `async def`"):
         agent_call(lambda turn, state: "x")

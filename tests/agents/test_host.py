@@ -154,9 +154,9 @@ async def self_cancelled(turn: Turn, state: ConversationState) -> AsyncIterator[
         (a_coroutine, "test returned coroutine. Make it an async generator"),
         (lambda turn, state: "hello", "test returned str"),
         (rubbish, "The agent yielded dict. Yield text (str) and actions such as HangUp()."),
-        (half_a_pair, "it is not Unicode"),
-        (no_json, "something in the slots that is no JSON"),
-        (no_phase, "a phase that is no str"),
+        (half_a_pair, "which is not Unicode"),
+        (no_json, "something in the slots that is not JSON"),
+        (no_phase, "a phase that is not a str"),
         (exiting, "tried to end the process (SystemExit)"),
         (self_cancelled, "let a CancelledError out"),
     ],
@@ -278,7 +278,7 @@ async def test_nothing_is_kept_of_a_stopped_agent_that_raised_or_left_no_json(
         async with host.run(agent(reply, isolation), TURN, state) as run:
             assert await anext(run) == "one"
         assert run.state_when_stopped is state
-    assert "is no JSON" in caplog.text
+    assert "is not JSON" in caplog.text
 
 
 @both

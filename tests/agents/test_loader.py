@@ -89,7 +89,7 @@ def test_a_ready_made_agent_is_taken_as_it_is(here: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("", "AGENT='' is no agent. Use echo, receptionist, llm, or package.module:object."),
+        ("", "AGENT='' is not an agent. Use echo, receptionist, llm, or package.module:object."),
         ("ehco", "Use echo, receptionist, llm, or package.module:object."),
         ("their_agents:", "Use echo, receptionist"),
         (
@@ -108,12 +108,12 @@ def test_a_ready_made_agent_is_taken_as_it_is(here: Path) -> None:
         ("their_hungry:x", "(their_hungry.py:1)"),
         ("their_agents:Faulty", "without arguments failed: ZeroDivisionError: division by zero (their_agents.py:"),
         ("their_agents:shoutin", "the module their_agents has no 'shoutin'. Check the name."),
-        ("their_agents:Needy", "making a Needy without arguments failed: TypeError"),
+        ("their_agents:Needy", "calling Needy() without arguments failed: TypeError"),
         ("their_agents:returns", "returns never yields. Yield what is to be said instead of returning it."),
         ("their_agents:plain", "plain is a plain generator. Write `async def`."),
-        ("their_agents:function", "function is no async generator function. Write `async def`"),
+        ("their_agents:function", "function is not an async generator function. Write `async def`"),
         ("their_agents:hasty", "the agent must take two arguments, (turn, state)."),
-        ("their_agents:number", "an object of type int is no agent. It must be an async generator function"),
+        ("their_agents:number", "an object of type int is not an agent. It must be an async generator function"),
         ("their_agents:Odd", "overlap is 'shout', and must be one of enqueue, interrupt, merge, reject."),
         ("their_agents:Stubborn", "isolation is 'machine', and must be one of inline, thread, process."),
     ],

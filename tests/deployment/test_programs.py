@@ -72,7 +72,7 @@ def test_the_image_serves_and_its_health_check_sees_it(
     ({"AGENT": "llm"}, "AGENT=llm needs LLM_MODEL"),
     ({"AGENT": "llm", "LLM_MODEL": "gpt-5-mini"}, "Set LLM_API_KEY"),
     ({"AGENT": "front_desk:answer"}, "there is no module 'front_desk' here"),
-    ({"AGENT": "receptionst"}, "is no agent"),
+    ({"AGENT": "receptionst"}, "is not an agent"),
 ])  # fmt: skip
 def test_both_programs_refuse_an_agent_that_cannot_answer(
     start: Start, environment: dict[str, str], blueprint: dict[str, Any], repository: Path, redis_url: str,

@@ -29,7 +29,7 @@ def refusal(**settings: Any) -> str:
 
 def test_a_model_must_be_named() -> None:
     assert "AGENT=llm needs LLM_MODEL" in refusal()
-    with pytest.raises(BadAgent, match="AGENT='llm' is no agent"):
+    with pytest.raises(BadAgent, match="AGENT='llm' is not an agent"):
         load_agent("llm")
 
 
