@@ -164,12 +164,12 @@ class HedgedRequest:
         """
         loop = asyncio.get_running_loop()
         while not self._has_winner():
-            undecided = {attempt.first_token for attempt in self._asked if not attempt.first_token.done()}
-            if not undecided:
+            pending = {attempt.first_token for attempt in self._asked if not attempt.first_token.done()}
+            if not pending:
                 self._replace_failed()
                 continue
             done, _ = await asyncio.wait(
-                undecided, timeout=max(0, until - loop.time()), return_when=asyncio.FIRST_COMPLETED
+                pending, timeout=max(0, until - loop.time()), return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
                 return False
