@@ -1,6 +1,6 @@
 """Whom a call can be connected with: an E.164 number, a `sip:` or `sips:` address, or `client:name`.
 
-Numbers are understood by the library `phonenumbers`, which is imported when the first one is looked at.
+Numbers are understood by the library `phonenumbers`, which is imported with the first number.
 """
 
 import string
@@ -8,26 +8,24 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 MOST_CHARACTERS = 255
-"""Of an address; the provider's limit for SIP."""
+"""Longest address in characters; the provider's limit for SIP."""
 MOST_DIGITS = 15
 LEAST_DIGITS = 5
 
 WITHHELD = frozenset({"266696687", "7378742833", "2562533", "8656696", "86282452253"})
-"""What stands behind the `+` where a caller hides the number: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN and UNAVAILABLE,
+"""The digits after the `+` when a caller hides the number: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN and UNAVAILABLE,
 as the letters on a telephone's keys. Twilio sends the first."""
 
 _SEPARATORS = frozenset(" \t\u00a0\u202f()-./\u2010\u2011\u2013")
 _IDENTITY = frozenset(string.ascii_letters + string.digits + "_.@+-")
 _NOT_IN_ADDRESSES = frozenset("<>\"'\\`{}|^")
 _NOT_IN_USERS = frozenset("@?#/[]")
-"""Where a user holds one of these, two readers may find two hosts: `sip:a@10.0.0.1?x=@pbx.example.com`."""
+"""If a user part holds one of these, two parsers may find different hosts: `sip:a@10.0.0.1?x=@pbx.example.com`."""
 
 
 def destination(text: str, region: str | None = None) -> str | None:
-    """Return `text` as it is dialled, or None if it means nobody.
-
-    `region` (such as `US`) is where a number without its country is at home; without one, that means nobody.
-    """
+    """Return `text` as it is dialled, or None if it is not a destination. `region` (such as `US`) is the country of a
+    number without one; if None, such a number is refused."""
     text = text.strip()
     scheme, colon, rest = text.partition(":")
     match scheme.lower() if colon else "":
@@ -43,7 +41,7 @@ def destination(text: str, region: str | None = None) -> str | None:
 
 
 def number(text: str, region: str | None = None) -> str | None:
-    """Return the E.164 form of a telephone number, written in whichever way; None if it is no number that can be."""
+    """Return the E.164 form of a telephone number, in any notation; None if it cannot be a number."""
     digits = [char for char in text if char not in _SEPARATORS]
     signs = digits[1:] if digits[:1] in (["+"], ["\uff0b"]) else digits
     if not LEAST_DIGITS <= len(signs) <= MOST_DIGITS + 3 or not all(sign.isdecimal() for sign in signs):
@@ -60,7 +58,7 @@ def number(text: str, region: str | None = None) -> str | None:
 
 
 def national(text: str) -> str | None:
-    """Return the digits of a number without its country, which the provider may understand; None if it is none."""
+    """Return the digits of a number without its country, which the provider may understand; None if it is not one."""
     digits = "".join(char for char in text.strip() if char not in _SEPARATORS)
     return digits if digits.isascii() and digits.isdecimal() and 3 <= len(digits) <= MOST_DIGITS else None
 
@@ -112,7 +110,7 @@ class SipAddress:
 
 
 def _host_of(place: str) -> str | None:
-    """The host in `host[:port]`."""
+    """Return the host in `host[:port]`."""
     if place.startswith("["):
         host, bracket, port = place[1:].partition("]")
         is_right = bool(bracket) and bool(host) and set(host.lower()) <= set("0123456789abcdef:.")

@@ -1,4 +1,4 @@
-"""`DIAL_ALLOW`: the prefixes of what may be dialled by orders over the API, and what may be dialled without it."""
+"""`DIAL_ALLOW`: the prefixes of what the API may dial, and what it may dial without this setting."""
 
 import ipaddress
 import string
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
 NORTH_AMERICA = frozenset({"US", "CA", "PR", "VI", "GU", "AS", "MP"})
-"""Regions of +1 that do not cost more than a call at home; the Caribbean's do, and are a classic of fraud."""
+"""Regions of +1 at domestic prices; the Caribbean's are not, and are often used for toll fraud."""
 PRIVATE_NAMES = (
     "localhost", "local", "localdomain", "internal", "intranet", "private", "lan", "home", "corp", "arpa", "onion",
 )  # fmt: skip
@@ -21,7 +21,7 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def dial_prefixes(text: str) -> tuple[str, ...]:
-    """Return the entries of `DIAL_ALLOW`. Raise ValueError for one that means nothing."""
+    """Return the entries of `DIAL_ALLOW`. Raise ValueError for an invalid one."""
     entries = tuple("".join(entry.split()) for entry in text.split(",") if entry.strip())
     if not entries or not all(map(_is_entry, entries)):
         raise ValueError("must be prefixes, separated by commas, such as +46,+1212,sip:pbx.example.com,client:")
@@ -65,7 +65,7 @@ def _of_number(to: str, caller: str, allowed: tuple[str, ...] | None) -> str | N
     listed = max((len(entry) for entry in allowed or () if entry.startswith("+") and to.startswith(entry)), default=0)
     is_network = phonenumbers.region_code_for_country_code(country) == "001"
     if listed > len(code) or (is_network and listed == len(code)):
-        return None  # named in so many digits that nobody can have meant anything else
+        return None  # a prefix this long is explicit
     if is_network:
         return f"It is a satellite or a network without a country: list {code} in DIAL_ALLOW if you mean it."
     if _is_costly(to, phonenumbers.number_type(parsed)):
@@ -96,7 +96,7 @@ def _is_local_premium(to: str) -> bool:
 
 
 def _is_fictional(to: str) -> bool:
-    """Numbers for examples: the area code 555, and 555-01XX in every other of North America."""
+    """Numbers reserved for examples: the area code 555, and 555-01XX in every other of North America."""
     is_whole = to.startswith("+1") and len(to) == len("+12125550100")
     return is_whole and (to.startswith("+1555") or to[5:10] == "55501")
 
@@ -143,12 +143,12 @@ def _is_under(host: str, domain: str) -> bool:
 
 
 def is_public_host(host: str) -> bool:
-    """Return whether a host, as a SIP address names it, is a public address or can be the name of one."""
+    """True if the host of a SIP address is a public address or may be the name of one."""
     host = host.rstrip(".")
     last = host.rpartition(".")[2]
     if set(host) - _HOST_CHARACTERS:
         return False
-    if ":" in host or last.isdecimal() or last.startswith("0x"):  # inet_aton takes more forms than the usual one
+    if ":" in host or last.isdecimal() or last.startswith("0x"):  # inet_aton accepts more than the usual form
         try:
             return _is_public(ipaddress.ip_address(host))
         except ValueError:

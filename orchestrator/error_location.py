@@ -1,4 +1,4 @@
-"""Where an error of somebody's own module came from, in one line: no traceback is needed to correct it."""
+"""Where an error in a user's own module was raised, in one line, so that no traceback is needed to correct it."""
 
 import sysconfig
 import traceback
@@ -12,17 +12,18 @@ OURS = str(Path(__file__).parent)
 
 
 def described(error: BaseException) -> str:
-    """Return `RuntimeError: no such model (front_desk.py:12, in load)`: what was raised, and at which of their lines.
+    """Return `RuntimeError: no such model (front_desk.py:12, in load)`: what was raised, and at which line of the
+    user's code.
 
-    That is the innermost line outside of Python's library, of installed packages and of this one; else of all. A syntax
-    error is where it says.
+    This is the innermost line outside of Python's library, installed packages and this package, or else the innermost
+    of all. A syntax error names its own line.
     """
     said = error.msg if isinstance(error, SyntaxError) and error.filename else str(error)
     return f"{type(error).__name__}: {said}{_place(error)}"
 
 
 def _place(error: BaseException) -> str:
-    """Return the second half of that, ` (front_desk.py:12, in load)`, or ""."""
+    """Return the second part of that, ` (front_desk.py:12, in load)`, or ""."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({_shown(error.filename)}:{error.lineno})"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
@@ -37,6 +38,6 @@ def _place(error: BaseException) -> str:
 
 
 def _shown(filename: str) -> str:
-    """Relative to the current directory, if it is inside."""
+    """Return the path relative to the current directory, if it is inside."""
     path = Path(filename)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else filename

@@ -22,7 +22,8 @@ def log(
     error: BaseException,
     extra: Mapping[str, object] | None = None,
 ) -> None:
-    """Log `message`, to be filled with `arguments` and last the kind of `error`; `where` says where it was raised."""
+    """Log `message` formatted with `arguments` and, last, the kind of `error`; the field `where` says where it was
+    raised."""
     about = {**(extra or {}), "where": where_raised(error)}
     logger.log(level, message, *arguments, kind_of(error), extra=about)
     if logger.isEnabledFor(logging.DEBUG):
@@ -32,7 +33,7 @@ def log(
 
 
 def kind_of(error: BaseException) -> str:
-    """`ValueError`, or with what caused it `RuntimeError from KeyError`."""
+    """Return `ValueError`, or with its cause `RuntimeError from KeyError`."""
     if isinstance(error, AgentRaised):
         return error.kind
     kinds: list[str] = []
@@ -44,14 +45,14 @@ def kind_of(error: BaseException) -> str:
 
 
 def where_raised(error: BaseException) -> str:
-    """The calls that led to it, from the agent's own on: `shop.py:12 in reply > client.py:88 in get`."""
+    """Return the calls that led to it, from the agent's own on: `shop.py:12 in reply > client.py:88 in get`."""
     if isinstance(error, AgentRaised):
         return error.where
     return shown_calls(list(traceback.extract_tb(error.__traceback__)))
 
 
 def shown_calls(frames: list[traceback.FrameSummary]) -> str:
-    """The same of a stack."""
+    """Return the same for a stack."""
     ours = [i for i, frame in enumerate(frames) if frame.filename.endswith("agents/agent_run.py")]
     theirs = frames[ours[-1] + 1 :] if ours else []
     shown = (theirs or frames[-1:])[:MOST_CALLS]

@@ -3,12 +3,12 @@
     VoiceAgentError
     ├── BadSetting             a setting stops the process at start
     ├── BadCallSid             a call SID that cannot be stored safely
-    ├── BadAgent               AGENT names nothing that can answer a turn
-    ├── BadReply               the agent did something that is no reply; the turn fails
-    ├── ModelFailed            no language model gave an answer; the turn fails
+    ├── BadAgent               AGENT names no object that can answer a turn
+    ├── BadReply               the agent yielded something that is not a reply; the turn fails
+    ├── ModelFailed            no language model answered; the turn fails
     ├── AgentRaised            the agent raised in a process of its own; the turn fails
-    ├── AgentProcessFailed     no process could be had for an agent; the turn fails
-    ├── AgentProcessLost       the process that ran the agent is gone; the turn is run again, or given up
+    ├── AgentProcessFailed     no process could be started for an agent; the turn fails
+    ├── AgentProcessLost       the process that ran the agent died; the turn is run again, or fails
     ├── AgentsStuck            too many agents block their threads; no more turns are run here
     ├── NoDeadLetter           no turn of that name was given up
     ├── StateConflict          a stale version was written; nothing was changed
@@ -48,11 +48,11 @@ class BadAgent(VoiceAgentError):
 
 
 class BadReply(VoiceAgentError):
-    """The agent gave something that is no reply. Yield text (str) and actions, and keep JSON in the slots."""
+    """The agent yielded something that is not a reply. Yield text (str) and actions, and keep JSON in the slots."""
 
 
 class ModelFailed(VoiceAgentError):
-    """No language model gave an answer. Check LLM_MODEL, LLM_BASE_URL and LLM_API_KEY."""
+    """No language model answered. Check LLM_MODEL, LLM_BASE_URL and LLM_API_KEY."""
 
 
 class AgentsStuck(VoiceAgentError):
@@ -80,11 +80,11 @@ class AgentProcessLost(VoiceAgentError):
     def __init__(self, *, in_company: bool) -> None:
         super().__init__()
         self.in_company = in_company
-        """Whether other turns were lost with it, so that this one need not be to blame."""
+        """True if other turns were lost with it, so that this one need not be the cause."""
 
 
 class NoDeadLetter(VoiceAgentError):
-    """No turn of that name was given up. `voiceagent dead` lists those that were."""
+    """There is no dead letter of that name. `voiceagent dead` lists those there are."""
 
 
 class StateConflict(VoiceAgentError):
@@ -92,7 +92,7 @@ class StateConflict(VoiceAgentError):
 
 
 class UnreadableState(VoiceAgentError):
-    """The state of this call cannot be read: a newer version wrote it, or somebody by hand. Delete its key."""
+    """The state of this call cannot be read: a newer version wrote it, or somebody edited it. Delete its key."""
 
 
 class UnknownCall(VoiceAgentError):
@@ -104,7 +104,7 @@ class CallEnded(VoiceAgentError):
 
 
 class CallErased(CallEnded):
-    """The call was erased. A webhook of it that comes again does nothing; start a new call."""
+    """The call was erased. A repeated webhook of it has no effect; start a new call."""
 
 
 class CallFull(CallEnded):
@@ -120,7 +120,7 @@ class TurnRejected(VoiceAgentError):
 
 
 class StoreUnavailable(VoiceAgentError):
-    """Redis does not answer. Check that it runs and that REDIS_URL is right; calls are held meanwhile."""
+    """Redis does not answer. Check that it runs and that REDIS_URL is right; calls are held until then."""
 
 
 class StoreFull(StoreUnavailable):
@@ -128,8 +128,8 @@ class StoreFull(StoreUnavailable):
 
 
 class StoreDamaged(StoreUnavailable):
-    """A key in Redis holds what VoiceAgent never wrote there. The log names it; find out who writes to this Redis."""
+    """A key in Redis holds data that VoiceAgent never wrote. The log names it; find out what writes to this Redis."""
 
 
 class StoreUnconfirmed(StoreUnavailable):
-    """Too few replicas confirm what Redis has. Look at the replicas, or lower REDIS_WAIT_REPLICAS."""
+    """Too few replicas confirm writes. Check the replicas, or lower REDIS_WAIT_REPLICAS."""

@@ -24,14 +24,14 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
 _SHOWN = ("call_sid", "turn_id")
 _COLOURS = {"DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
 # `scheme://user:password@`: everything up to the last @ before the path, as a password may hold one.
-# It looks from each `://` on, and never from what may be a scheme: a long line of letters costs no more than any other.
+# It starts at each `://`, never at what may be a scheme: a long line of letters costs no more than any other.
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@")
 
-# A stranger's text may hold what moves a terminal's cursor, or looks like another line.
+# A stranger's text may contain escape sequences, or line breaks that look like another event.
 _ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
 _ESCAPES_OF_LINES = {code: escape for code, escape in _ESCAPES.items() if code != ord("\n")}
 
-# What these say at INFO is either said by our own events or of no use to a reader.
+# Their INFO lines repeat our own events or help nobody.
 _QUIET = {
     "arq": logging.WARNING,
     "arq.worker": logging.WARNING,
@@ -49,8 +49,8 @@ _QUIET = {
 def configure_logging(settings: Settings, process_name: str, stream: TextIO | None = None) -> None:
     """Send the logs of this process to `stream` (standard error) as the settings say.
 
-    `process_name` (`web`, `worker`) stands in every JSON line. Calling it again replaces what it did before.
-    Give uvicorn `log_config=None`, so that it leaves this alone.
+    `process_name` (`web`, `worker`) is in every JSON line. A second call replaces the first. Pass uvicorn
+    `log_config=None`, so that it does not change this.
     """
     handler = _QuietHandler(stream or sys.stderr)
     if settings.log_format == "json":
@@ -68,7 +68,7 @@ def configure_logging(settings: Settings, process_name: str, stream: TextIO | No
 
 
 def redact(text: str) -> str:
-    """`text` with user and password taken out of every URL."""
+    """Return `text` without user and password in URLs."""
     return _CREDENTIALS.sub("***@", text)
 
 
@@ -115,12 +115,12 @@ class JsonFormatter(logging.Formatter):
             event["traceback"] = redact(traceback)
         try:
             return json.dumps(event, ensure_ascii=False, default=lambda value: redact(str(value)))
-        except (TypeError, ValueError):  # keys that are no strings, or a value that holds itself
+        except (TypeError, ValueError):  # keys that are not strings, or a value that contains itself
             return json.dumps({name: redact(str(value)) for name, value in event.items()}, ensure_ascii=False)
 
 
 class _QuietHandler(logging.StreamHandler[TextIO]):
-    """Writes lines; what cannot be written is dropped, as a broken pipe must not harm a call."""
+    """Writes lines; what cannot be written is dropped: a broken pipe must not harm a call."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -158,7 +158,7 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 
 def _without_words(error: BaseException | None) -> str:
-    """The traceback, with the kinds of the errors but not their texts, the cause first."""
+    """Return the traceback, with the kinds of the errors but not their texts, the cause first."""
     told: list[str] = []
     while error is not None and len(told) < _LONGEST_CHAIN:
         calls = "".join(format_tb(error.__traceback__))

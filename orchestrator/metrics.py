@@ -1,4 +1,4 @@
-"""The figures a process gives to Prometheus. Labels never hold a call SID or a phone number."""
+"""The metrics that a process exposes to Prometheus. Labels never hold a call SID or a phone number."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -44,7 +44,7 @@ class Metrics:
         )
 
     def turn_begun(self, *, channel: str, seconds: float) -> None:
-        """Note how long a caller has waited for the first word of a reply."""
+        """Record how long a caller waited for the first word of a reply."""
         self._first_word_seconds.labels(channel).observe(seconds)
 
     def turn_answered(self, *, channel: str, outcome: str, seconds: float | None) -> None:
@@ -62,9 +62,9 @@ class Metrics:
         self._connections_refused.labels(reason).inc()
 
     def runs(self, version: str) -> None:
-        """Tell which version of the code this process runs."""
+        """Expose which version of the code this process runs."""
         self._build.labels(version).set(1)
 
     def exposition(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Which version of the code a process runs: told by logs, heartbeats, health pages and metrics."""
+"""The version of the code that a process runs: shown by logs, heartbeats, health pages and metrics."""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -18,7 +18,7 @@ SPEECH_CHARACTERS_PER_SECOND = 15.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `voiceagent call`."""
+    """Add the arguments of `voiceagent call`."""
     parser.add_argument("url", nargs="?", metavar="URL", help="the server to call (default: http://127.0.0.1:PORT)")
     parser.add_argument("--from", dest="from_number", metavar="NUMBER", help="call from this number")
     parser.add_argument("--to", dest="to_number", metavar="NUMBER", help="call this number")
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the call. 0 when it ended well, 1 when it failed."""
+    """Make the call. Return 0 when it ended well, 1 when it failed."""
     from orchestrator.cli.terminal_phone import TerminalPhone
     from orchestrator.provider_simulator import PATIENT, CallIdentity, PhoneLine, PlaybackSpeed
 
@@ -76,7 +76,7 @@ def _characters_per_second(given: float | None) -> float:
 
 
 def server_url(given: str | None, settings: Settings) -> str:
-    """The server that a command talks to: the one given, or the one on this machine."""
+    """Return the URL of the server that a command talks to: the one given, or the one on this machine."""
     if not given:
         return f"http://127.0.0.1:{settings.port}"
     url = given if "://" in given else f"http://{given}"
@@ -84,10 +84,10 @@ def server_url(given: str | None, settings: Settings) -> str:
 
 
 def token_of(settings: Settings) -> str | None:
-    """What webhooks are signed with, unless the command line says otherwise."""
+    """Return the token that webhooks are signed with, unless the command line names another."""
     return settings.twilio_auth_token.get_secret_value() if settings.twilio_auth_token else None
 
 
 def public_url_of(url: str, settings: Settings) -> str:
-    """What the server at `url` takes itself for."""
+    """Return the URL that the server at `url` considers its own."""
     return settings.public_base_url or url if urlsplit(url).hostname in LOOPBACK else url

@@ -29,13 +29,13 @@ class ServerRefused(VoiceAgentError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `voiceagent calls`."""
+    """Add the arguments of `voiceagent calls`."""
     parser.add_argument("call_sid", nargs="?", metavar="SID", help="show this call (default: list all)")
     parser.add_argument("--url", metavar="URL", help="the server to ask (default: http://127.0.0.1:PORT)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the list, or one call. A URL in the place of the SID is taken for the server."""
+    """Print the list, or one call. A URL in place of the SID is taken as the server."""
     settings = load_settings()
     call_sid, url = args.call_sid, args.url
     if call_sid and "://" in call_sid:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def table(listing: dict[str, Any], colors: Colors) -> list[str]:
-    """The live calls as lines, newest first as the server gives them."""
+    """Return the live calls as lines, in the server's order: newest first."""
     if not listing["calls"]:
         return ["No live calls. Make one with `voiceagent call`."]
     rows = [HEADINGS, *(_row(call) for call in listing["calls"])]
@@ -99,7 +99,7 @@ def _get(url: str, key: str | None) -> Any:
 
 
 def why_not_let_in(key: str | None) -> str:
-    """What is wrong with the key that a server's API has answered with 401."""
+    """Return what is wrong with the key that a server's API answered with 401."""
     if not key:
         return "wants a key, and none is set here. Set API_KEY to the server's (`voiceagent dev` shows what it made)."
     return "has another key than the API_KEY that is set here. Set it to the server's."

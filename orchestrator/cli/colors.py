@@ -1,4 +1,4 @@
-"""Colours for a terminal, and none for anything else."""
+"""Colours on a terminal, plain text elsewhere."""
 
 from typing import TextIO
 
@@ -11,21 +11,21 @@ STYLES = {
 
 
 class TerminalPreferences(BaseSettings):
-    """What the person at the terminal has set: https://no-color.org, and a terminal that knows no colours."""
+    """What the environment says about colours: NO_COLOR (https://no-color.org) and TERM."""
 
     no_color: str = ""
     term: str = ""
 
 
 class Colors:
-    """Colours text, if its stream shows colours and its reader wants them."""
+    """Colours text if its stream is a terminal and the environment does not forbid it."""
 
     def __init__(self, stream: TextIO, wishes: TerminalPreferences | None = None) -> None:
         wishes = wishes or TerminalPreferences()
         self.enabled = stream.isatty() and not wishes.no_color and wishes.term != "dumb"
 
     def __call__(self, text: str, *styles: str) -> str:
-        """`text` in these styles; blank text stays as it is."""
+        """Return `text` in these styles; blank text unchanged."""
         if not (self.enabled and styles and text.strip()):
             return text
         return f"\x1b[{';'.join(STYLES[style] for style in styles)}m{text}\x1b[0m"

@@ -1,7 +1,7 @@
-"""List the turns that were given up because each attempt took its worker down; show one, or run it again.
+"""List the dead letters, turns that failed for good because each attempt killed its process; show one, or run it again.
 
   voiceagent dead                     list them, the newest first
-  voiceagent dead show CA1/turn-3     what the caller said, and why it was given up
+  voiceagent dead show CA1/turn-3     what the caller said, and why it failed
   voiceagent dead replay CA1/turn-3   run it again, and wait for the reply
   voiceagent dead discard CA1/turn-3  throw it away
 
@@ -30,11 +30,11 @@ from orchestrator.turns.replay import replay
 
 MOST_SHOWN = 1000
 LONGEST_WORDS = 40
-NOTHING = "No turn was given up."
+NOTHING = "There are no dead letters."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `voiceagent dead`."""
+    """Add the arguments of `voiceagent dead`."""
     commands = ["list", "show", "replay", "discard"]
     parser.add_argument("command", nargs="?", default="list", choices=commands, help="default: %(default)s")
     parser.add_argument("key", nargs="?", metavar="SID/TURN", help="which turn; the SID will do if it has one")
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do it. 1 when there is no such turn, or it failed again."""
+    """Run the command. Return 1 when there is no such turn, or it failed again."""
     return asyncio.run(_run(args))
 
 
@@ -94,20 +94,20 @@ async def _replay(letter: DeadLetter, store: RedisTurnStore, box: RedisDeadLette
 
 
 def chosen(letters: list[DeadLetter], key: str) -> DeadLetter:
-    """The letter of that key, or the only one of that call. Raises `NoDeadLetter`."""
+    """Return the letter of that key, or the only one of that call. Raise `NoDeadLetter`."""
     if not key:
         raise NoDeadLetter("Say which turn: SID/TURN, as `voiceagent dead` lists them.")
     exact = [letter for letter in letters if letter.key == key]
     found = exact or [letter for letter in letters if letter.turn.call_sid == key]
     if not found:
-        raise NoDeadLetter(f"No turn {key} was given up. `voiceagent dead` lists those that were.")
+        raise NoDeadLetter(f"There is no dead letter {key}. `voiceagent dead` lists those there are.")
     if len(found) > 1:
         raise NoDeadLetter(f"{key} has several: {', '.join(letter.key for letter in found)}. Name one.")
     return found[0]
 
 
 def listing(letters: list[DeadLetter], colors: Colors) -> list[str]:
-    """The letters as lines."""
+    """Return the letters as lines."""
     if not letters:
         return [NOTHING]
     rows = [("TURN", "KIND", "AGO", "ATTEMPTS", "SAID"), *(_row(letter) for letter in letters[:MOST_SHOWN])]
@@ -136,7 +136,7 @@ def _page(letter: DeadLetter, colors: Colors) -> list[str]:
     lines = {
         "turn": letter.key, "kind": letter.turn.kind, "said": letter.turn.text, "keys": letter.turn.digits,
         "received": f"{letter.turn.received_at.astimezone():%Y-%m-%d %H:%M:%S}",
-        "given up": f"{letter.dead_lettered_at.astimezone():%Y-%m-%d %H:%M:%S}", "attempts": str(letter.attempts),
+        "failed at": f"{letter.dead_lettered_at.astimezone():%Y-%m-%d %H:%M:%S}", "attempts": str(letter.attempts),
         "because": letter.reason, "in the log": f"call_sid={letter.turn.call_sid} turn_id={letter.turn.turn_id}",
     }  # fmt: skip
     return [f"{colors(f'{name:<12}', 'dim')}{value}" for name, value in lines.items() if value]

@@ -1,7 +1,7 @@
 """Answer calls here: web, workers and an embedded Redis in one terminal, with one log.
 
 Without settings it starts a Redis of its own, whose data stay in .voiceagent. REDIS_URL or REDIS_HOST names
-another one; USE_REDIS=false does without, and without workers. Ctrl-C stops everything.
+another one; USE_REDIS=false uses no Redis and no workers. Ctrl-C stops everything.
 """
 
 import argparse
@@ -32,19 +32,19 @@ class PortTaken(VoiceAgentError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `voiceagent dev`."""
+    """Add the arguments of `voiceagent dev`."""
     parser.add_argument("--workers", type=count, default=2, metavar="N", help="how many workers (default: %(default)s)")
     parser.add_argument("--port", type=port, help="where web listens (default: PORT, or 8000)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until a signal comes. 0 when everything stopped cleanly."""
+    """Run until a signal. Return 0 when everything stopped cleanly."""
     overrides = {} if args.port is None else {"port": args.port}
     return asyncio.run(Development(load_settings(**overrides), args.workers).run())
 
 
 class Development:
-    """Web, workers and the server they share, as the settings want them."""
+    """Web, workers and the server they share, as the settings configure them."""
 
     def __init__(self, settings: Settings, workers: int) -> None:
         self._settings = settings
@@ -58,7 +58,7 @@ class Development:
         self._made_key = _key_for(settings)
 
     async def run(self) -> int:
-        """Start everything, say how to call, and go on until a signal comes."""
+        """Start everything, print how to call, and run until a signal."""
         try:
             return await self._run()
         finally:
@@ -106,7 +106,7 @@ class Development:
             self._output.line(over_echo + self._colors(f"{name:<{NAME_WIDTH}} │ ", colour) + line)
 
     async def _welcome(self) -> None:
-        """Say where to call once somebody answers there."""
+        """Print where to call once the server answers."""
         url = local_url(self._settings.host, self._port)
         await answers(f"{url}/livez")
         ready = self._in_memory or await answers(f"{url}/readyz", READY_SECONDS)
@@ -134,7 +134,8 @@ class Development:
         return [("By phone", f"your Twilio number's webhook is  POST {webhook}"), *exposing]
 
     def _by_key(self) -> list[tuple[str, str]]:
-        """Others reach this server, so the dashboard and the API want a key: the one that was made, if none is set."""
+        """Others can reach this server, so the dashboard and the API require a key: print the generated one, if none is
+        set."""
         if self._made_key is None:
             return []
         return [("Key", f"API_KEY={self._made_key}   (of this run; set one of your own to keep it)")]
@@ -146,13 +147,13 @@ class Development:
 
 
 def _key_for(settings: Settings) -> str | None:
-    """A new key, if others reach this server and there is none."""
+    """Return a new key if others can reach this server and none is set, else None."""
     needs_one = settings.has_public_url and settings.api_key is None and not settings.is_production
     return secrets.token_urlsafe(32) if needs_one else None
 
 
 def free_port(host: str | None, port: int) -> int:
-    """`port` if web can listen there (0: any that is free), else `PortTaken`."""
+    """Return `port` if web can listen there (0: any free one). Raise `PortTaken`."""
     address = host or "127.0.0.1"
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
@@ -168,13 +169,13 @@ def free_port(host: str | None, port: int) -> int:
 
 
 def local_url(host: str | None, port: int) -> str:
-    """Where web is reached from this machine."""
+    """Return the URL of web on this machine."""
     reached = "127.0.0.1" if host in (None, "", "0.0.0.0", "::") else str(host)
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 async def answers(url: str, timeout_seconds: float | None = None) -> bool:
-    """Whether `url` answers 2xx within the time; None is for ever."""
+    """True if `url` answers 2xx within the time; None waits without a limit."""
     import httpx
 
     with suppress(TimeoutError):

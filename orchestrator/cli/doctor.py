@@ -32,13 +32,13 @@ WIDEST = 110
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `voiceagent doctor`."""
+    """Add the arguments of `voiceagent doctor`."""
     parser.add_argument("--url", metavar="URL", help="where web should answer (default: http://127.0.0.1:PORT)")
     parser.add_argument("--json", action="store_true", help="for machines")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Examine and print. 0, 1 with warnings, 2 with problems."""
+    """Examine and print. Return 0, 1 with warnings, 2 with problems."""
     settings = with_used_redis(load_settings())
     findings = asyncio.run(_examined(settings, server_url(args.url, settings)))
     code = exit_code(findings)
@@ -56,7 +56,7 @@ async def _examined(settings: Settings, url: str) -> list[Finding]:
 
 
 def page(findings: Sequence[Finding], colors: Colors) -> list[str]:
-    """The findings as lines for a person, the verdict last."""
+    """Return the findings as lines for a person, the summary last."""
     width = min(shutil.get_terminal_size().columns, WIDEST) - INDENT - 2
     lines = [line for finding in findings for line in _lines(finding, max(30, width), colors)]
     code = exit_code(findings)

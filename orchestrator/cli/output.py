@@ -1,4 +1,4 @@
-"""Lines for a terminal, a file or a pipe, written so that nobody waits for whoever reads them."""
+"""Lines for a terminal, a file or a pipe, written without waiting for the reader."""
 
 import os
 import queue
@@ -7,15 +7,15 @@ import threading
 from typing import TextIO
 
 MOST_LINES = 10_000
-"""So many wait to be written. A reader that has stopped to read misses those that come then."""
+"""Most lines that wait to be written. A reader that has stopped reading misses later ones."""
 CLOSE_SECONDS = 1.0
 
 
 class Output:
     """Writes lines to `stream`'s descriptor from a thread of its own; the event loop, and with it signals, never waits.
 
-    A reader that has gone is no error: nothing is written any more. How many lines were left out because a reader did
-    not read, it is told when it reads again.
+    A closed reader is not an error: nothing more is written. A reader that was too slow is told how many lines it
+    missed.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -28,7 +28,7 @@ class Output:
         self._thread.start()
 
     def line(self, text: str) -> None:
-        """Write `text` and a line break, soon. From one thread."""
+        """Queue `text` and a line break. Call it from one thread."""
         try:
             if self._left_out:
                 self._lines.put_nowait(f"({self._left_out} lines were left out: nobody read them)")
@@ -38,7 +38,7 @@ class Output:
             self._left_out += 1
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
-        """Write what is left, for so long at most."""
+        """Write what is left, within `seconds`."""
         try:
             self._lines.put(None, timeout=seconds)
         except queue.Full:
@@ -52,7 +52,7 @@ class Output:
                 is_read = self._write(f"{text}\n".encode(self._encoding, errors="replace"))
 
     def _write(self, data: bytes) -> bool:
-        """Whether there is still somebody to read."""
+        """True while the reader is still there."""
         while data:
             try:
                 data = data[os.write(self._descriptor, data) :]

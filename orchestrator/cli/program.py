@@ -1,4 +1,4 @@
-"""A program that is kept running: started, its output passed on, started again when it dies, stopped in time."""
+"""A program that is kept running: started, its output forwarded, restarted when it dies, stopped in time."""
 
 import asyncio
 import os
@@ -15,18 +15,19 @@ LONGEST_LINE = 64 * 1024
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
 STARTED_SECONDS = 5.0
-"""Who ran for so long is up: the next pause is a short one again."""
+"""A program that ran this long is up: the next pause is short again."""
 STABLE_SECONDS = 60.0
-"""Who ran for so long runs steadily. A module may take long to be imported, and fail at its end."""
+"""A program that ran this long is stable. A module may take long to import, and fail at the end of it."""
 MAX_FAILED_STARTS = 5
-"""Who ends so often in a row without having run steadily will not recover by being started once more."""
+"""A program that ended this often in a row without becoming stable will not recover by a restart."""
 MAX_KILLS = 20
-"""The same for who was killed by SIGKILL after it was up: more often than not, that was a person."""
+"""The same for a program killed by SIGKILL after it was up: usually, a person did that."""
 SET_UP_WRONGLY = 2
-"""The exit code of web and workers that a setting stops, be it the agent: the next start would end as this one did."""
+"""The exit code of web and workers stopped by a bad setting, such as AGENT: the next start would end in the same way.
+"""
 
 Print = Callable[[str, str], None]
-"""Takes the name of a program and one line of its log."""
+"""Receives the name of a program and one line of its log."""
 
 
 class CannotStart(Exception):
@@ -42,11 +43,11 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     grace_seconds: float = 10
     inherited: tuple[int, ...] = ()
-    """File descriptors that it gets."""
+    """File descriptors that it inherits."""
 
 
 class ProcessKeeper:
-    """Keeps one program running until `stop`. `say` is for what the keeper itself has to tell."""
+    """Keeps one program running until `stop`. `say` prints what the keeper itself reports."""
 
     def __init__(self, program: Program, log: Print, say: Callable[[str], None]) -> None:
         self.program = program
@@ -60,7 +61,7 @@ class ProcessKeeper:
         self._was_stable = False
 
     async def keep(self) -> None:
-        """Run the program, again and again. Returns after `stop`; raises `CannotStart`."""
+        """Run the program repeatedly. Return after `stop`; raise `CannotStart`."""
         clock = asyncio.get_running_loop().time
         try:
             while not self._stopping.is_set():
@@ -73,7 +74,7 @@ class ProcessKeeper:
             self._stopped.set()
 
     async def stop(self) -> None:
-        """Ask the program to end, and kill it when its time is over. Returns when it is gone."""
+        """Ask the program to end, and kill it after its time. Return when it has ended."""
         self._stopping.set()
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
@@ -96,7 +97,7 @@ class ProcessKeeper:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _run_once(self) -> int:
-        """Run the program to its end. What it started and left behind ends with it."""
+        """Run the program to its end. Processes that it started and left end with it."""
         output, pipe, their_end = await _pipe()
         reading = asyncio.create_task(self._pass_on(output))
         try:
@@ -137,7 +138,7 @@ class ProcessKeeper:
             self._log(self.program.name, rest.decode(errors="replace"))
 
     async def _pause(self, code: int, lasted_seconds: float) -> None:
-        """Wait before the next start, longer after each early end. Raises `CannotStart`."""
+        """Wait before the next start, longer after each early end. Raise `CannotStart`."""
         is_up = lasted_seconds >= STARTED_SECONDS
         self._was_stable |= lasted_seconds >= STABLE_SECONDS
         self._early_ends = 1 if is_up else self._early_ends + 1
@@ -162,7 +163,7 @@ def _leashed(command: Sequence[str]) -> list[str]:
 
 
 async def _pipe() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, int]:
-    """A pipe to read here, and its other end. asyncio's own would make `wait` wait for grandchildren."""
+    """Return a pipe to read here, and its other end. asyncio's own would make `wait` wait for grandchildren."""
     ours, theirs = os.pipe()
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
@@ -171,7 +172,7 @@ async def _pipe() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, int]:
 
 
 async def _finish(reading: "asyncio.Task[None]") -> None:
-    """Let the last lines come, but not for ever: a runaway grandchild may hold the pipe open."""
+    """Read the last lines, with a deadline: a surviving grandchild may hold the pipe open."""
     with suppress(TimeoutError):
         await asyncio.wait_for(reading, 1)
 

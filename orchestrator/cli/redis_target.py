@@ -1,4 +1,4 @@
-"""Which Redis a command looks into: that of the settings, or the embedded one of `voiceagent dev` here."""
+"""The Redis that a command reads: that of the settings, or the embedded one of `voiceagent dev` in this directory."""
 
 from pydantic import SecretStr
 
@@ -7,7 +7,7 @@ from orchestrator.settings import Settings
 
 
 def with_used_redis(settings: Settings) -> Settings:
-    """The settings; where they name no Redis and `voiceagent dev` runs in this directory, with its server."""
+    """Return the settings; if they name no Redis and `voiceagent dev` runs in this directory, with its server."""
     socket = DIRECTORY.absolute() / "valkey.sock"
     if settings.model_fields_set & {"redis_url", "redis_host", "use_redis"} or not socket.exists():
         return settings

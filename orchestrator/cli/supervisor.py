@@ -10,7 +10,7 @@ KILLED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Ready = Callable[[], Awaitable[None]]
-"""Returns when the programs of a stage can be used."""
+"""Return when the programs of a stage can be used."""
 Stage = tuple[Sequence[Program], Ready | None]
 """Programs that start and stop together."""
 
@@ -31,7 +31,7 @@ class Supervisor:
         self._failed = asyncio.Event()
 
     async def run(self, stages: Sequence[Stage], welcome: Ready) -> int:
-        """Run `stages`, then `welcome`, until a signal comes. The exit code: 0, 1 (hopeless) or 130 (killed)."""
+        """Run `stages`, then `welcome`, until a signal. Return the exit code: 0, 1 (cannot start) or 130 (killed)."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._on_signal)

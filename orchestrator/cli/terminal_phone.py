@@ -1,4 +1,4 @@
-"""A telephone made of a terminal: prints what the agent says, sends what is typed."""
+"""A telephone on a terminal: prints what the agent says, sends what is typed."""
 
 import asyncio
 import signal
@@ -46,7 +46,7 @@ class TerminalPhone:
         self._failed = False
 
     async def talk(self) -> int:
-        """Hold the call to its end. 0 when it ended well, 1 when it failed."""
+        """Run the call to its end. Return 0 when it ended well, 1 when it failed."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._line.hang_up)
@@ -116,7 +116,7 @@ class TerminalPhone:
             self._send(await self._prompt(), gather)
 
     async def _answer_question(self, gather: Gather) -> None:
-        """Take lines until one of them is an answer that the question takes."""
+        """Read lines until one of them is an answer that the question accepts."""
         typing = asyncio.create_task(self._type(gather))
         over = asyncio.create_task(self._line.question_over())
         try:
@@ -146,7 +146,7 @@ class TerminalPhone:
         self._prompting = True
 
     def _send(self, line: str | None, gather: Gather) -> bool:
-        """Whether the call goes on with this."""
+        """True if the call continues with this."""
         if line is None:
             self._line.hang_up()
             return True
@@ -197,7 +197,7 @@ class TerminalPhone:
         self._print(INDENT, text, *(styles or ("dim",)))
 
     def _print(self, label: str, text: str, *styles: str) -> None:
-        """`text` behind `label`, wrapped, its further lines below its first."""
+        """Return `text` after `label`, wrapped, with further lines aligned below the first."""
         self._break_prompt()
         for before, words in wrapped(label, text):
             print(before + self._colors(words, *styles), flush=True)

@@ -16,7 +16,7 @@ NARROWEST = 20
 
 
 def printable(text: str) -> str:
-    """`text` without power over the terminal: what a caller or a provider sent may hold escape sequences."""
+    """Return `text` without escape sequences: what a caller or a provider sent must not control the terminal."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
@@ -36,7 +36,7 @@ class Transcript:
         self._colors = colors
 
     def lines(self) -> list[str]:
-        """The call's head, its turns, and how it stands."""
+        """Yield the call's heading, its turns, and its status."""
         state = self._state
         parties = f"{state.from_number or '?'} → {state.to_number or '?'}"
         begun = f"{state.created_at.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -1,4 +1,4 @@
-"""What the agent is saying, on the terminal word by word as it is said."""
+"""What the agent is saying, printed word by word."""
 
 import shutil
 
@@ -14,7 +14,7 @@ class Utterance:
         self._column = 0
 
     def add(self, text: str) -> None:
-        """Show what is said now."""
+        """Print the next words."""
         words = " ".join(text.splitlines())
         if not self._column:
             words = words.lstrip()
@@ -26,13 +26,13 @@ class Utterance:
         self._column += len(words)
 
     def end(self) -> None:
-        """The line is complete."""
+        """End the line."""
         if self._column:
             print(flush=True)
         self._column = 0
 
     def broken(self) -> None:
-        """Somebody else has begun a new line."""
+        """Note that another writer has begun a new line."""
         self._column = 0
 
     @property

@@ -1,4 +1,4 @@
-"""Asks the web process at a URL how it is, and which Redis it uses."""
+"""Asks the web process at a URL for its health and which Redis it uses."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ WEB_SECONDS = 5.0
 
 
 async def asked_web(url: str, settings: Settings) -> WebFacts:
-    """Return what web says, or why it says nothing. Raises nothing."""
+    """Return what web says, or why it says nothing. Never raises."""
     import httpx
 
     headers = {"Authorization": f"Bearer {settings.api_key.get_secret_value()}"} if settings.api_key else {}

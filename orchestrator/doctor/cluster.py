@@ -11,7 +11,7 @@ LONG_NODE_TIMEOUT_MS = 5000
 
 
 def judge_cluster(cluster: ClusterFacts, servers: Iterable[ServerFacts]) -> Iterator[Finding]:
-    """What is to be said of it, beside what is to be said of each node."""
+    """Yield the findings about the cluster, apart from those about each node."""
     there = f"There are {cluster.masters} masters and {cluster.replicas} replicas."
     if cluster.slots_away:
         yield Finding(

@@ -12,7 +12,7 @@ SHORT_TTL_SECONDS = 300
 
 
 def judge_settings(settings: Settings) -> Iterator[Finding]:
-    """What is to be said of the settings, whatever Redis is like."""
+    """Yield the findings about the settings, independent of Redis."""
     found = [*_redis(settings), *_safety(settings), *_calls(settings)]
     yield from found or [Finding("settings", "ok", "The settings go together.")]
 

@@ -15,7 +15,7 @@ PARSER = "Install hiredis: pip install 'hiredis>=3'. It reads Redis' answers sev
 
 
 def diagnose(settings: Settings, facts: Facts | None, variables: Mapping[str, str] | None = None) -> Iterator[Finding]:
-    """Every finding. `facts` is None where no Redis is used; `variables` are those that settings are read from."""
+    """Return every finding. `facts` is None if no Redis is used; `variables` are those that settings are read from."""
     yield from judge_settings(settings)
     yield from judge_names(variables or {})
     if facts is None:

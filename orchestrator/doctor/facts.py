@@ -1,4 +1,4 @@
-"""What the doctor measures of Redis and of what lives in it. No judgement here."""
+"""What the doctor measures of Redis and of its content. Nothing is judged here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """One server. `info` is what INFO says; `pings_ms` how long a PING took, again and again. `trouble` is the
+    """One server. `info` is what INFO says; `pings_ms` how long each of several PINGs took. `trouble` is the
     sentence that says why this node of a cluster could not be looked at, or "".
 
-    `ahead_seconds` is by how much its clock is ahead of ours, give or take half of the quickest PING.
+    `ahead_seconds` is by how much its clock is ahead of ours, within half of the quickest PING.
     `config` holds the options that were read; it is empty where CONFIG is forbidden, as with most hosted services.
     """
 
@@ -24,7 +24,7 @@ class ServerFacts:
 
     @property
     def median_ms(self) -> float:
-        """How long a PING takes."""
+        """The median PING, in milliseconds."""
         return median(self.pings_ms) if self.pings_ms else 0.0
 
     @property
@@ -43,7 +43,7 @@ class ServerFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """The nodes of a cluster together. `slots_away` is how many slots nobody serves whom we can reach."""
+    """The nodes of a cluster together. `slots_away` is how many slots no reachable node serves."""
 
     masters: int = 0
     replicas: int = 0
@@ -54,7 +54,7 @@ class ClusterFacts:
 class SystemFacts:
     """What is in Redis. `without_ttl` are keys of ours without a time to live, of the `keys_seen` looked at.
 
-    `workers` is what those alive say of themselves; `heartbeat_age_seconds` is None when no cron job has left one.
+    `workers` is the status that live workers report; `heartbeat_age_seconds` is None when no cron job has left one.
     """
 
     keys_seen: int = 0
@@ -71,10 +71,10 @@ class SystemFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All of it. `trouble` is the sentence that says why Redis could not be used, or "".
+    """All facts. `trouble` is the sentence that says why Redis could not be used, or "".
 
-    `forbidden` names commands that the user may not run, with what is therefore unknown. `has_listener` is whether the
-    web process that was asked hears replies in this Redis; None when that was not to be seen.
+    `forbidden` names commands that the user may not run, with what is therefore unknown. `has_listener` is true if the
+    web process that was asked receives replies through this Redis; None if that could not be seen.
     """
 
     place: str

@@ -1,4 +1,4 @@
-"""Measures what the doctor judges: the servers, and what of ours is in them. Reads only, and a bounded lot of it."""
+"""Measures what the doctor judges: the servers, and our keys in them. It only reads, and a bounded amount."""
 
 import asyncio
 import itertools
@@ -30,10 +30,8 @@ OPTIONS = ("min-replicas-to-write", "min-replicas-max-lag", "appendfsync", "clus
 
 
 async def inspect_redis(settings: Settings, listener: str = "") -> Facts:
-    """The facts about the Redis of `settings`, and whether somebody listens on the channel `listener` there.
-
-    Raises nothing but `BadSetting`.
-    """
+    """Return the facts about the Redis of `settings`, and whether anybody subscribes to the channel `listener` there.
+    Raise only `BadSetting`."""
     url = parsed_url(settings)
     kind = "sentinel" if url.is_sentinel else "cluster" if url.is_cluster else "standalone"
     facts: dict[str, Any] = {"place": url.place, "is_encrypted": url.is_tls, "has_password": bool(url.password)}
@@ -76,7 +74,7 @@ async def _cluster(redis: Redis, pool: ClusterPool, forbidden: list[str], listen
 
 
 async def _has_listener(nodes: list[Redis], channel: str) -> bool | None:
-    """Whether anybody listens on the channel at one of the nodes; None when there is no channel, or we may not ask."""
+    """True if anybody subscribes to the channel at one of the nodes; None if there is no channel, or we may not ask."""
     if not channel:
         return None
     try:
@@ -104,7 +102,7 @@ async def _server(redis: Redis, place: str, forbidden: list[str]) -> ServerFacts
 
 
 async def _timed(redis: Redis) -> tuple[float, tuple[float, ...]]:
-    """By how much the server's clock is ahead, and how long each PING took, in ms."""
+    """Return how far the server's clock is ahead (seconds), and how long each PING took (milliseconds)."""
     await redis.execute_command("PING")  # type: ignore[no-untyped-call]  # connects, which is not to be measured
     pings: list[float] = []
     for _ in range(PINGS):
@@ -117,7 +115,7 @@ async def _timed(redis: Redis) -> tuple[float, tuple[float, ...]]:
 
 
 async def _options(redis: Redis) -> dict[str, str]:
-    """Options of the server; none where CONFIG is switched off, as hosted services do."""
+    """Return options of the server; none if CONFIG is disabled, as hosted services do."""
     try:
         found = [await redis.config_get(name) for name in OPTIONS]
     except ResponseError:
@@ -145,7 +143,7 @@ async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
 
 
 async def _our_keys(masters: list[Redis]) -> tuple[list[str], bool]:
-    """Keys of ours, up to a limit, and whether those are all. By SCAN: nobody else has to wait."""
+    """Return our keys, up to a limit, and whether those are all. SCAN blocks no other client."""
     seen: set[str] = set()
     for redis, pattern in itertools.product(masters, keys.OURS):
         async for key in redis.scan_iter(match=pattern, count=PAGE):
@@ -167,7 +165,7 @@ async def _without_ttl(redis: Redis, names: list[str]) -> list[str]:
 
 
 async def _workers(redis: Redis) -> list[dict[str, Any]]:
-    """What the workers that are alive say of themselves."""
+    """Return the status that live workers report."""
     alive = await redis.zrangebyscore(keys.WORKERS, clock.now() - WORKER_ALIVE_SECONDS, "+inf")
     statuses = [await redis.get(keys.worker_status(_text(holder))) for holder in alive]
     return list(_statuses(statuses))

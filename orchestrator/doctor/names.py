@@ -1,4 +1,5 @@
-"""The judgement of variables that nobody reads: those that look like one of ours, and those that Kubernetes sets."""
+"""The judgement of variables that the program does not read: those that resemble one of ours, and those that Kubernetes
+sets."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
@@ -12,12 +13,12 @@ SHORTEST_NAME = 6
 MOST_NAMES = 5000
 LIKE = 0.9
 LIKE_BY_FAMILY = 0.8
-"""Enough where both names begin with a word that is ours alone."""
+"""Similarity that is enough if both names begin with a word that only we use."""
 FAMILIES = ("TWILIO_", "TELNYX_", "SIGNALWIRE_", "LLM_", "STATE_", "DIAL_")
 
 
 def judge_names(variables: Mapping[str, str]) -> Iterator[Finding]:
-    """Return what is to be said of the names in the environment and in `.env`. No value is quoted."""
+    """Return the findings about names in the environment and in `.env`. No value is quoted."""
     ours = {name.upper() for name in Settings.model_fields}
     given = {name.upper() for name in variables}
     for name in sorted(variables)[:MOST_NAMES]:
@@ -33,7 +34,7 @@ def judge_names(variables: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _meant(name: str, ours: Iterable[str]) -> str | None:
-    """The one of `ours` that somebody who wrote `name` most likely meant."""
+    """Return the one of `ours` that the writer of `name` most likely meant."""
     bare = _bare(name)
     best, best_likeness = None, 0.0
     for known in sorted(ours):

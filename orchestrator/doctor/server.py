@@ -12,13 +12,13 @@ SLOW_MS = 5.0
 VERY_SLOW_MS = 50.0
 MOST_SKEW_SECONDS = 5.0
 MOST_LAG_SECONDS = 2
-"""A replica in good health says each second how far it is."""
+"""A healthy replica reports its offset each second."""
 MOST_MEMORY = 0.8
 MEGABYTE = 1024 * 1024
 
 
 def judge_server(server: ServerFacts, kind: str) -> Iterator[Finding]:
-    """What is to be said of a server in a deployment of that kind: standalone, sentinel or cluster."""
+    """Yield the findings about a server in a deployment of that kind: standalone, sentinel or cluster."""
     yield _latency(server)
     if not server.info:
         return
@@ -107,7 +107,7 @@ def _persistence(server: ServerFacts) -> Finding:
 
 
 def judge_confirmation(server: ServerFacts, wanted: int) -> Finding:
-    """Whether so many replicas can confirm writes (`REDIS_WAIT_REPLICAS`), also when a server is lost."""
+    """Yield the findings about `REDIS_WAIT_REPLICAS`: replicas enough to confirm, also after one is lost."""
     online = sum(int(replica.get("lag", 0)) <= MOST_LAG_SECONDS for replica in _online(server))
     said = f"REDIS_WAIT_REPLICAS is {wanted}, and {online or 'none'} {'is' if online <= 1 else 'are'} in touch."
     if online < wanted:

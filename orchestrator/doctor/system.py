@@ -1,4 +1,4 @@
-"""The judgement of what lives in Redis: calls, workers, queue."""
+"""The judgement of what is in Redis: calls, workers, queue."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,13 @@ MOST_NAMED = 3
 
 
 def judge_system(system: SystemFacts) -> Iterator[Finding]:
-    """What is to be said of it."""
+    """Yield the findings about calls, workers and queue."""
     yield _keys(system)
     yield from _workers(system)
     yield _queue(system)
     if system.dead_letters:
         yield Finding(
-            "dead letters", "warning", f"{_number(system.dead_letters, 'turn was', 'turns were')} given up.",
+            "dead letters", "warning", f"{_number(system.dead_letters, 'turn', 'turns')} failed for good.",
             "`voiceagent dead` lists them; each took its worker down three times.",
         )  # fmt: skip
 

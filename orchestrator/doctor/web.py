@@ -1,4 +1,4 @@
-"""The judgement of the web process that answers here: is it well, and does it use the Redis that was examined?"""
+"""The judgement of the web process that answers here: its health, and whether it uses the Redis that was examined."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ OTHERWISE = "Run the doctor with web's environment (its REDIS_URL, its .env, its
 
 @dataclass(frozen=True, slots=True)
 class WebFacts:
-    """What web says of itself. `trouble` is why it could not be asked, `silence` why it did not say which Redis is its.
+    """What web reports about itself. `trouble` is why it could not be asked, `silence` why it did not say which Redis
+    it uses.
 
     `redis` is the URL of its Redis, without secrets; "" when it keeps calls in memory. `listener` is the channel on
-    which it hears replies there.
+    which it receives replies there.
     """
 
     url: str
@@ -29,7 +30,7 @@ class WebFacts:
 
 
 def judge_web(web: WebFacts, settings: Settings, facts: Facts | None) -> Iterator[Finding]:
-    """What is to be said of it. `facts` is what was seen of Redis."""
+    """Yield the findings about it. `facts` is what was measured of Redis."""
     if web.trouble is not None:
         yield web.trouble
         return
@@ -54,7 +55,7 @@ def _same_redis(web: WebFacts, settings: Settings, facts: Facts | None) -> Findi
             "web", "problem", f"It keeps calls in memory; the Redis that was examined ({ours}) is not used by it.",
             "Set USE_REDIS=true and REDIS_URL for web, or run the doctor with web's environment.",
         )  # fmt: skip
-    # Two names may mean one server; who listens there is there.
+    # Two names may mean one server; a subscriber is proof.
     is_same = str(ours) == web.redis if facts.has_listener is None else facts.has_listener
     if is_same and ours.db == web.database:
         return Finding("web", "ok", "It uses this Redis.")

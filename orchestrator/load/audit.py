@@ -20,9 +20,9 @@ READERS = 8
 class Findings:
     """What the audit found. `impossible` says why there was none.
 
-    `lost`: turns that were answered and are not in the state. `dead_lines`: what was said into a line that broke, and
-    is not in the state either: it may never have reached the server. `doubled`: turns that are there more than once.
-    `misheard`: answers that were cut off, and of which the state says that something else was heard.
+    `lost`: turns that were answered and are not in the state. `dead_lines`: what was said into a connection that broke,
+    and is not in the state: it may never have reached the server. `doubled`: turns that are there more than once.
+    `misheard`: answers that were interrupted, of which the state holds other words than were heard.
     """
 
     calls: int = 0
@@ -44,7 +44,7 @@ class Findings:
 
 
 class Auditor:
-    """Reads states over the API. `forget` ends and deletes each call that was found to be in order."""
+    """Reads states over the API. `forget` ends and deletes each call that passed the audit."""
 
     def __init__(self, server: Server, *, forget: bool) -> None:
         self._server = server
@@ -52,7 +52,7 @@ class Auditor:
         self.findings = Findings()
 
     async def audit(self, calls: list[CallNote]) -> Findings:
-        """Look at every call that got as far as a turn."""
+        """Compare every call that had at least one turn."""
         waiting = iter([call for call in calls if any(turn.is_over for turn in call.turns)])
         async with asyncio.TaskGroup() as readers:
             for _ in range(READERS):

@@ -22,7 +22,7 @@ _PARTICULARS = ((re.compile(r"https?://[^/\s]+(?=/)"), ""), (re.compile(r"(?<=\w
 
 @dataclass(frozen=True)
 class Server:
-    """Where to call, and with what. `public_url` is what the server takes itself for: signatures go by it."""
+    """Where to call, and the keys. `public_url` is the server's own `PUBLIC_BASE_URL`, which signatures cover."""
 
     url: str
     client: httpx.AsyncClient
@@ -32,24 +32,24 @@ class Server:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What opens the API."""
+        """Return the headers that open the API."""
         return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
 
 
 @dataclass(frozen=True)
 class Script:
-    """What a caller says: so many turns, with a pause to think before each (seconds)."""
+    """What a caller says: the number of turns, and a pause (seconds) before each."""
 
     turns: int
     think_seconds: float = 0.0
 
     def lines(self) -> Iterator[str]:
-        """The words, no two alike, so that each can be found in the state."""
+        """Yield the words, all different, so that each can be found in the state."""
         return (f"This is what I say in turn {number}." for number in range(1, self.turns + 1))
 
 
 class Caller(Protocol):
-    """Makes one call and notes it. Cancelled, it drops the call."""
+    """Makes one call and records it. Cancellation drops the call."""
 
     async def call(self) -> None:
         """Make the call, to its end."""
@@ -173,14 +173,14 @@ class TextCaller:
 
 
 def begun(note: CallNote, words: str) -> tuple[TurnNote, float]:
-    """Note a turn that begins now; its note, and the time."""
+    """Record a turn that begins now. Return its record, and the time."""
     turn = TurnNote(words)
     note.turns.append(turn)
     return turn, time.perf_counter()
 
 
 def settle(turn: TurnNote, began: float, ended: float | None = None) -> None:
-    """Note that a turn has its answer, whose last word was heard when it `ended`, or now; twice is fine."""
+    """Record that a turn has its answer, whose last word was heard at `ended`, or now. May be called twice."""
     if turn.answered is None:
         turn.answered = (time.perf_counter() if ended is None else max(ended, began)) - began
         if turn.first_words is None:  # an answer without a word
@@ -195,7 +195,7 @@ def _reason(response: httpx.Response) -> str:
 
 
 def kind_of(text: str) -> str:
-    """An error's sentence without what makes each of its kind another one."""
+    """Return an error's sentence without the parts that differ between errors of its kind."""
     for pattern, stead in _PARTICULARS:
         text = pattern.sub(stead, text)
     return text

@@ -11,7 +11,7 @@ HANG_UP_SECONDS = 10.0
 
 
 class LoadRun:
-    """Makes the calls. `new_caller` makes the one who makes the next."""
+    """Makes the calls. `new_caller` returns the caller of the next one."""
 
     def __init__(self, new_caller: Callable[[], Caller], pauses: Iterable[float], results: CallResults) -> None:
         self._new_caller = new_caller
@@ -22,17 +22,17 @@ class LoadRun:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it was ended early."""
+        """True if it was ended early."""
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """Begin no more calls, and have everybody hang up."""
+        """Begin no more calls, and have all callers hang up."""
         self._stopped.set()
         for caller in self._callers:
             caller.hang_up()
 
     async def run(self) -> None:
-        """Make all calls; returns when the last has ended, or soon after `stop`."""
+        """Make all calls. Return when the last has ended, or soon after `stop`."""
         calls: set[asyncio.Task[None]] = set()
         try:
             for pause in self._pauses:
@@ -66,7 +66,7 @@ class LoadRun:
         return self._stopped.is_set()
 
     async def _until_over(self, calls: set[asyncio.Task[None]]) -> None:
-        """Wait for all; once stopped, not for ever."""
+        """Wait for all calls; once stopped, with a deadline."""
         stopping = asyncio.create_task(self._stopped.wait())
         ending = asyncio.create_task(_all(calls))
         await asyncio.wait({stopping, ending}, return_when=asyncio.FIRST_COMPLETED)

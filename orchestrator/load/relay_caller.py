@@ -1,4 +1,4 @@
-"""A caller on a relay: hears words as they are spoken, and sometimes speaks over them."""
+"""A caller on a relay: hears words as they are spoken, and sometimes interrupts them."""
 
 import asyncio
 import time
@@ -29,26 +29,26 @@ from orchestrator.provider_simulator import (
 from orchestrator.provider_simulator.relay_speech import LISTENING
 
 ANSWER_SECONDS = 90.0
-"""Who hears nothing for so long hangs up."""
+"""A caller who hears nothing for this long hangs up."""
 AFTER_LOSS_SECONDS = 8.0
-"""Whose line was lost, and who hears nothing over the new one for so long, says something else."""
+"""A caller who reconnected and hears nothing for this long says something else."""
 LOOK_SECONDS = 0.05
 MOST_PIECES_HEARD = 4
-"""Who interrupts does so within so many words (or tokens, where speech takes no time)."""
+"""An interruption comes within this many words (or tokens, if speech takes no time)."""
 
 
 @dataclass(frozen=True)
 class RelayBehaviour:
-    """How callers behave on a relay: the share of replies that they cut off, and how fast these are spoken."""
+    """How callers behave on a relay: the share of replies that they interrupt, and how fast replies are spoken."""
 
     interrupt_share: float = 0.0
     characters_per_second: float | None = None
 
 
 class RelayCaller:
-    """Calls over a relay's socket. `chance` decides which replies are cut off, and when.
+    """Calls over a relay's socket. `chance` decides which replies are interrupted, and when.
 
-    What happens on the line is taken in at once; the caller thinks, and waits for a line, in a task of their own.
+    Events of the line are handled at once. The caller thinks, and waits for a line, in a task of their own.
     """
 
     def __init__(
@@ -144,8 +144,7 @@ class RelayCaller:
             cut.heard = heard
 
     def _lose_line(self, lost: LostLine) -> None:
-        """Whoever had said something that may not have arrived, or was being answered, waits for it on a new line, but
-        not for ever."""
+        """A caller whose words may not have arrived, or was being answered, waits on a new line, with a deadline."""
         turn = self._turn
         if turn.is_over:
             return
@@ -156,7 +155,7 @@ class RelayCaller:
             self._do_next(self._go_on_without(turn))
 
     async def _go_on(self) -> None:
-        """Say the next line, as soon as it is thought of and there is a line to say it into."""
+        """Say the next words after the pause, as soon as there is a line."""
         if not self._lines:
             self._line.hang_up()
             return
@@ -179,7 +178,7 @@ class RelayCaller:
         self._wait_for_answer()
 
     def _wait_for_answer(self) -> None:
-        """Hear what comes, and hang up if nothing does."""
+        """Wait for an answer, and hang up if none comes."""
         self._deadline = time.perf_counter() + ANSWER_SECONDS
         if not self._is_waiting:
             self._do_next(self._give_up_waiting())
@@ -192,7 +191,7 @@ class RelayCaller:
         self._line.hang_up()
 
     def _do_next(self, work: Coroutine[Any, Any, None] | None) -> None:
-        """This is what the caller does next, unless something happens first; they do one thing at a time."""
+        """Replace what the caller does next: they do one thing at a time."""
         before, self._next, self._is_waiting = self._next, None, False
         if work is not None:
             self._next = asyncio.create_task(work, name=f"caller of {self._line.call_sid}")

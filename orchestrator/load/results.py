@@ -1,4 +1,4 @@
-"""What the callers know: every turn they took, how long it took, and what went wrong."""
+"""What the callers recorded: every turn, how long it took, and what went wrong."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 class TurnNote:
     """One turn as its caller knows it. Times are in seconds from the moment the caller had spoken.
 
-    `words` are the caller's and unique in the call; empty for the beginning of a call, which answers by
-    itself. `first_words` is when the first of the answer was heard, `answered` when all of it was. `heard` is what the
-    caller had heard when they cut the answer off, and `cut_by` what they said instead.
+    `words` are the caller's and unique in the call; empty for the beginning of a call, which answers by itself.
+    `first_words` is when the first of the answer was heard, `answered` when all of it was. `heard` is what the caller
+    had heard when they cut the answer off, and `cut_by` what they said instead.
 
-    On a relay whose line was lost: the words of a turn that is `uncertain` may never have reached the server, of an
-    answer that is `broken_off` nothing more was heard over a new line, and one that `spans_lines` was heard over
+    On a relay whose connection was lost: the words of an `uncertain` turn may never have reached the server; of an
+    answer that is `broken_off` nothing more was heard over a new connection; one that `spans_lines` was heard over
     several.
     """
 
@@ -29,11 +29,11 @@ class TurnNote:
 
     @property
     def is_over(self) -> bool:
-        """Whether it was answered, or its answer cut off or broken off."""
+        """True if it was answered, or its answer was interrupted or broken off."""
         return self.answered is not None or self.heard is not None or self.broken_off
 
     def agrees_with(self, kept: str | None) -> bool:
-        """Whether of an answer that was cut off the server has `kept` what was heard, as far as can be asked of it."""
+        """True if the server has `kept` what was heard of an interrupted answer, as far as it could know."""
         if kept == self.heard or (self.cut_by is not None and self.cut_by.uncertain):
             return True
         return self.spans_lines and kept is not None and kept.endswith(self.heard or "")
@@ -41,7 +41,7 @@ class TurnNote:
 
 @dataclass(slots=True)
 class CallNote:
-    """One call. `error` is the kind of thing that broke it off."""
+    """One call. `error` is the kind of error that ended it."""
 
     call_sid: str
     turns: list[TurnNote] = field(default_factory=list)
@@ -52,12 +52,12 @@ class CallNote:
 
     @property
     def unanswered(self) -> int:
-        """How many of its turns never got their answer."""
+        """Return how many of its turns were never answered."""
         return sum(not turn.is_over for turn in self.turns)
 
 
 class CallResults:
-    """All calls of one load_run."""
+    """All calls of one load run."""
 
     def __init__(self) -> None:
         self.calls: list[CallNote] = []
@@ -65,7 +65,7 @@ class CallResults:
         self.live = 0
 
     def open(self, call_sid: str) -> CallNote:
-        """The note of a call that begins."""
+        """Record a call that begins."""
         note = CallNote(call_sid)
         self.calls.append(note)
         return note
@@ -77,18 +77,18 @@ class CallResults:
 
     @property
     def errors(self) -> Counter[str]:
-        """How often each kind of error broke off a call."""
+        """Return how often each kind of error ended a call."""
         return Counter(call.error for call in self.calls if call.error)
 
     @property
     def unanswered(self) -> int:
-        """Turns that never got their answer."""
+        """Return how many turns were never answered."""
         return sum(call.unanswered for call in self.calls)
 
     def first_words(self, *, greetings: bool) -> list[float]:
-        """How long callers waited for the first words: of the greeting, or of the other answers."""
+        """Return how long callers waited for the first words (seconds): of the greeting, or of the other answers."""
         return [t.first_words for t in self.turns if t.first_words is not None and (not t.words) is greetings]
 
     def answers(self) -> list[float]:
-        """How long callers waited for the whole answer, greetings left out."""
+        """Return how long callers waited for the whole answer (seconds), without greetings."""
         return [turn.answered for turn in self.turns if turn.answered is not None and turn.words]

@@ -1,4 +1,4 @@
-"""What came of a load: as figures for programs, and as a table for people."""
+"""The result of a load: figures for programs, and a table for people."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ PERCENTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
 
 @dataclass(frozen=True)
 class Summary:
-    """A load_run that is over. `seconds` is how long it took, its audit left out."""
+    """A finished load run. `seconds` is how long it took, without its audit."""
 
     results: CallResults
     findings: Findings
@@ -21,7 +21,7 @@ class Summary:
 
     @property
     def is_sound(self) -> bool:
-        """Whether every turn was answered, and none was lost or doubled."""
+        """True if every turn was answered, and none was lost or doubled."""
         results, found = self.results, self.findings
         return not (
             results.unanswered or results.errors or found.lost or found.doubled or found.misheard or found.unread
@@ -36,7 +36,7 @@ class Summary:
         }
 
     def figures(self) -> dict[str, Any]:
-        """As JSON: seconds and counts."""
+        """Return seconds and counts, ready for JSON."""
         results = self.results
         turns = sum(turn.answered is not None for turn in results.turns)
         return {
@@ -58,7 +58,7 @@ class Summary:
         }
 
     def lines(self) -> Iterator[str]:
-        """As a person reads it."""
+        """Yield the lines that a person reads."""
         figures = self.figures()
         yield f"{figures['calls']} calls, {figures['turns_answered']} turns answered in {self.seconds:.1f} s: " + (
             f"{figures['turns_per_second']:g} a second" + (" (interrupted)" if self.interrupted else "")
@@ -100,6 +100,6 @@ class Summary:
 
 
 def percentiles(values: list[float]) -> dict[str, float]:
-    """Label → value."""
+    """Return the percentiles: label → value."""
     ordered = sorted(values)
     return {label: ordered[min(len(ordered) - 1, int(share * len(ordered)))] for label, share in PERCENTILES}

@@ -1,4 +1,4 @@
-"""What a caller notices in a call, in the order it happens."""
+"""What a caller perceives in a call, in order."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,7 +11,7 @@ FinalStatus = Literal["completed", "busy", "no-answer", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The agent said something. `interruptible`: a question surrounds it and takes an answer already.
+    """The agent said something. `interruptible`: a question surrounds it and already accepts an answer.
 
     `spoken`: its words came as `Speaking` before; this is all of what was heard of them.
     """
@@ -34,7 +34,7 @@ class Speaking:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The caller spoke over the agent (on a relay), who had said this much."""
+    """The caller interrupted the agent (on a relay), who had said this much."""
 
     heard: str
 
@@ -66,7 +66,7 @@ class Dialled:
 class LostLine:
     """A relay's socket that was lost. `unsent` is what the caller had said and what was not sent into it any more.
 
-    `was_closed`: the server has closed it in good order, so it has taken whatever was sent before.
+    `was_closed`: the server closed it properly, so it received everything that was sent before.
     """
 
     unsent: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class LostLine:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The server did not answer, or a relay's `line` was lost; it is tried again."""
+    """The server did not answer, or a relay's `line` was lost; it is retried."""
 
     text: str
     line: LostLine | None = field(default=None, compare=False)
@@ -83,7 +83,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The server did something wrong, or nothing. `unreachable` means that nothing listens there."""
+    """The server did something wrong, or did not respond. `unreachable` means that nothing listens there."""
 
     text: str
     unreachable: bool = False

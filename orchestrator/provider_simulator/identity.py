@@ -1,4 +1,4 @@
-"""Who calls whom, and the form fields with which the provider says so."""
+"""Who calls whom, and the provider's form fields for it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ EMPTY_ACCOUNT_SID = "AC" + "0" * 32
 
 
 def new_call_sid() -> str:
-    """A call SID in the shape of Twilio's."""
+    """Return a call SID in the form of Twilio's."""
     return "CA" + uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
 class CallIdentity:
-    """The fields that every webhook of one call carries, geography empty as it often is."""
+    """Return the fields that every webhook of one call has, with geography empty, as it often is."""
 
     call_sid: str = field(default_factory=new_call_sid)
     from_number: str = "+15558675310"
@@ -29,7 +29,7 @@ class CallIdentity:
     direction: str = "inbound"
 
     def fields(self, call_status: str, extra: Mapping[str, str] | None = None) -> Fields:
-        """The form of a webhook, with what is particular to it in `extra`."""
+        """Return the form of a webhook; `extra` has its own fields."""
         form = {
             "AccountSid": self.account_sid,
             "ApiVersion": "2010-04-01",
@@ -42,7 +42,7 @@ class CallIdentity:
         return form | dict(extra or {})
 
     def ended(self, call_status: str, duration_seconds: float) -> Fields:
-        """The form of the last status callback; only a completed call has a duration."""
+        """Return the form of the last status callback; only a completed call has a duration."""
         extra = {
             "Timestamp": format_datetime(datetime.now(UTC)),
             "CallbackSource": "call-progress-events",

@@ -20,10 +20,10 @@ STATUS_CALLBACK_SECONDS = 5
 class PhoneLine:
     """Calls a server as a caller's provider would. One object makes one call.
 
-    `base_url` is where the server is reached, `public_url` what it takes itself for (it checks signatures by
-    that). Without `auth_token` nothing is signed. `retry` holds from the second webhook on: whoever
-    does not answer the first one is not there. `dial_status` is how a transfer turns out. Many lines may
-    share a `client` (see `webhooks.new_client`); without one, the line has its own.
+    `base_url` is where the server is reached, `public_url` its own `PUBLIC_BASE_URL` (its signatures cover that).
+    Without `auth_token` nothing is signed. `retry` applies from the second webhook on: a server that does not answer
+    the first one is not running. `dial_status` is the result of a transfer. Many lines may share a `client` (see
+    `webhooks.new_client`); without one, the line has its own.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class PhoneLine:
 
     @property
     def call_sid(self) -> str:
-        """The name of this call."""
+        """The SID of this call."""
         return self.identity.call_sid
 
     async def call(self) -> AsyncGenerator[Event, None]:
-        """Make the call. It goes on only when the event it gave was dealt with, except that the time of a
-        question runs while the caller thinks.
+        """Make the call. It continues once the yielded event was handled; only the time of a question runs while the
+        caller thinks.
 
         Leaving the loop early drops the line without a word: no status callback is sent.
         """
@@ -77,40 +77,40 @@ class PhoneLine:
                 await life
 
     def answer_speech(self, text: str) -> bool:
-        """Say something; whether a question heard it. Nothing but blanks is silence."""
+        """Say something. Return whether a question accepted it. Blank text is silence."""
         return self._listener.hear(Answer(speech=text.strip()))
 
     def answer_keys(self, keys: str) -> bool:
-        """Press keys (0-9, * and #); whether a question took them."""
+        """Press keys (0-9, * and #). Return whether a question accepted them."""
         if not keys or not KEYS.issuperset(keys):
             raise ValueError("Keys are 0-9, * and #.")
         return self._listener.hear(Answer(keys=keys))
 
     def answer_silence(self) -> bool:
-        """Let the question's time run out at once; whether there was a question."""
+        """Let the question's time run out at once. Return whether there was a question."""
         return self._listener.hear(Answer())
 
     def hang_up(self) -> None:
-        """End the call as the caller; `HungUp` follows. Twice is fine."""
+        """End the call as the caller; `HungUp` follows. May be called twice."""
         self._hung_up.set()
 
     @property
     def is_heard(self) -> bool:
-        """Whether anybody listens to the caller now: a question is asked, or a relay holds the line."""
+        """True if the caller is listened to now: a question is asked, or a relay session is open."""
         return self._listener.direct is not None or self._listener.is_listening
 
     async def drop_socket(self) -> None:
-        """Lose the relay's socket, as networks do. The provider notices and asks the server how to go on."""
+        """Lose the relay's socket, as networks do. The provider notices and asks the server how to continue."""
         if self._player is not None and self._player.relay is not None:
             await self._player.relay.drop()
 
     def move_to(self, base_url: str) -> None:
-        """Reach the server there from now on: what balances the load has chosen another ingress."""
+        """Reach the server there from now on, as if a load balancer had chosen another ingress."""
         if self._webhooks is not None:
             self._webhooks.move_to(base_url)
 
     async def question_over(self) -> None:
-        """Return when no question waits for an answer: it has one, its time is over, or so is the call."""
+        """Return when no question waits for an answer: it has one, it timed out, or the call has ended."""
         await self._listener.until_over()
 
     async def _live(self) -> None:

@@ -1,4 +1,4 @@
-"""What the caller answers, and whether a question is there to hear it."""
+"""What the caller answers, and whether a question accepts it."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ class Answer:
     keys: str = ""
 
     def form(self) -> dict[str, str]:
-        """The form fields that carry it."""
+        """Return it as form fields."""
         if self.speech:
             return {"SpeechResult": self.speech, "Confidence": RECOGNITION_CONFIDENCE}
         return {"Digits": self.keys} if self.keys else {}
@@ -30,7 +30,7 @@ class Answer:
 
 
 def as_taken(gather: Gather, answer: Answer) -> Answer | None:
-    """`answer` as `gather` takes it, or None when it listens for something else."""
+    """Return `answer` as `gather` accepts it, or None if it listens for something else."""
     if answer.speech:
         return answer if "speech" in gather.inputs else None
     if not answer.keys:
@@ -43,17 +43,17 @@ def as_taken(gather: Gather, answer: Answer) -> Answer | None:
 
 
 class AnswerListener:
-    """Hears one answer to one question at a time."""
+    """Accepts one answer to one question at a time."""
 
     def __init__(self) -> None:
         self._gather: Gather | None = None
         self._heard: asyncio.Future[Answer] | None = None
         self.direct: Callable[[Answer], bool] | None = None
-        """Takes every answer while it is set: a relay listens all the time."""
+        """Receives every answer while it is set: a relay listens all the time."""
 
     @contextmanager
     def listening(self, gather: Gather) -> Iterator[None]:
-        """Within, the answer to `gather` is heard; outside, nothing is."""
+        """Accept an answer to `gather` inside this context, and none outside."""
         self._gather, self._heard = gather, asyncio.get_running_loop().create_future()
         try:
             yield
@@ -62,7 +62,7 @@ class AnswerListener:
             self._gather = self._heard = None
 
     def hear(self, answer: Answer) -> bool:
-        """Give an answer; whether a question took it."""
+        """Give an answer. Return whether a question accepted it."""
         if self.direct is not None:
             return self.direct(answer)
         if self._gather is None or self._heard is None or self._heard.done():
@@ -75,16 +75,16 @@ class AnswerListener:
 
     @property
     def is_listening(self) -> bool:
-        """Whether a question is being asked."""
+        """True while a question is asked."""
         return self._gather is not None
 
     @property
     def has_heard(self) -> bool:
-        """Whether the question that is being asked has its answer."""
+        """True if the current question has its answer."""
         return self._heard is not None and self._heard.done()
 
     async def answer(self, timeout_seconds: float | None) -> Answer:
-        """The answer to the question that is being asked; silence when the time (None: for ever) is over."""
+        """Return the answer to the current question; silence after the time (None: no limit)."""
         assert self._heard is not None, "answer() belongs within listening()"
         await asyncio.wait([self._heard], timeout=timeout_seconds)
         return self._heard.result() if self._heard.done() else Answer()
@@ -95,7 +95,7 @@ class AnswerListener:
             await asyncio.wait([self._heard])
 
     async def spend(self, seconds: float) -> None:
-        """Let time go by, less if an answer comes meanwhile."""
+        """Wait, for less time if an answer comes."""
         if self._heard is None:
             await asyncio.sleep(seconds)
         elif seconds:

@@ -1,4 +1,4 @@
-"""How fast a simulated call goes."""
+"""How fast a simulated call runs."""
 
 import re
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ _WORD = re.compile(r"\S+\s*|\s+")
 
 @dataclass(frozen=True, slots=True)
 class PlaybackSpeed:
-    """How far the line keeps to the time that a real call takes. The default hurries, but obeys pauses.
+    """How closely the line keeps to the time of a real call. The default is fast, but obeys pauses.
 
     `words_per_second` None means that speech takes no time; on a relay, `characters_per_second` says so. With
-    `timeouts`, a question that nobody answers ends after its own timeout; without, it waits for ever.
+    `timeouts`, a question that nobody answers ends after its own timeout; without, it waits indefinitely.
     """
 
     words_per_second: float | None = None
@@ -20,25 +20,25 @@ class PlaybackSpeed:
     timeouts: bool = False
 
     def speaking_seconds(self, text: str) -> float:
-        """How long it takes to say `text`."""
+        """Return how long it takes to say `text` (seconds)."""
         return len(text.split()) / self.words_per_second if self.words_per_second else 0
 
     def uttering_seconds(self, text: str) -> float:
-        """How long it takes to say `text` on a relay."""
+        """Return how long it takes to say `text` on a relay (seconds)."""
         return len(text) / self.characters_per_second if self.characters_per_second else 0
 
     def pieces(self, text: str) -> list[str]:
-        """`text` in the pieces between which a caller may interrupt; one if speech takes no time."""
+        """Return `text` in the pieces between which a caller may interrupt; one piece if speech takes no time."""
         if not self.characters_per_second:
             return [text] if text else []
         return _WORD.findall(text)
 
     def pause_seconds(self, seconds: float) -> float:
-        """How long a pause of `seconds` lasts here."""
+        """Return how long a pause of `seconds` lasts here."""
         return seconds if self.pauses else 0
 
     def answer_seconds(self, seconds: float) -> float | None:
-        """How long a question with a timeout of `seconds` waits for its answer; None is for ever."""
+        """Return how long a question with a timeout of `seconds` waits for its answer; None is without a limit."""
         return seconds if self.timeouts else None
 
 

@@ -39,12 +39,12 @@ from orchestrator.provider_simulator.webhooks import Webhook, WebhookFailed, Web
 
 APOLOGY = "We are sorry, an application error has occurred. Goodbye."
 MAX_DOCUMENTS_WITHOUT_ANSWER = 100
-"""More documents than that in a row, with no question in between, are a loop."""
+"""More documents in a row, with no question between them, are a loop."""
 REJECTED: Mapping[str, FinalStatus] = {"busy": "busy", "rejected": "no-answer"}
 
 
 class Over(Exception):
-    """The call has come to its end, and by whom."""
+    """The call has ended, and by whom."""
 
     def __init__(self, by: EndedBy, status: FinalStatus = "completed") -> None:
         super().__init__(by, status)
@@ -53,7 +53,7 @@ class Over(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProviderQuirks:
-    """How a line behaves where providers differ or a test wants something particular."""
+    """How a line behaves where providers differ or a test needs it."""
 
     retry: RetryPolicy = PROVIDER_DEFAULT
     speed: PlaybackSpeed = HURRIED
@@ -61,7 +61,7 @@ class ProviderQuirks:
 
 
 class Player:
-    """Plays one call. `tell` is given what the caller notices and returns when they have taken it in."""
+    """Plays one call. `tell` receives each event and returns when the caller has handled it."""
 
     def __init__(
         self,
@@ -79,12 +79,12 @@ class Player:
         self._webhook = Webhook(webhooks.url_of("/twilio/voice"), {})
         self._unanswered_documents = 0
         self.connected = False
-        """Whether the server has answered at all."""
+        """True if the server has answered at all."""
         self.relay: RelaySession | None = None
-        """The session that is held right now."""
+        """The relay session that is open now."""
 
     async def play(self) -> Over:
-        """Play the call to the agent's end of it."""
+        """Play the call until the agent ends it."""
         try:
             verbs = await self._fetch(None, {}, "POST")
             while verbs:
@@ -103,7 +103,7 @@ class Player:
         return Over("problem", "completed" if self.connected else "failed")
 
     async def _perform(self, verb: Verb) -> list[Verb] | None:
-        """Carry out one verb: the document that takes over, or None to go on with the next verb."""
+        """Carry out one verb. Return the document that replaces this one, or None to continue with the next verb."""
         match verb:
             case Say() | Play() | Pause():
                 await self._prompt(verb)
@@ -146,7 +146,7 @@ class Player:
 
     async def _ask(self, gather: Gather) -> Answer:
         for prompt in gather.prompts:
-            if self._listener.has_heard:  # barge-in: the rest stays unsaid
+            if self._listener.has_heard:  # barge-in: the rest is not spoken
                 break
             await self._prompt(prompt)
         if not self._listener.has_heard:
@@ -166,7 +166,7 @@ class Player:
         return await self._fetch(verb.action, session.fields(status), verb.method)
 
     def farewell(self) -> Webhook | None:
-        """What is to be told of a relay session that the caller ends by hanging up."""
+        """Return the callback's form of a relay session that the caller ends by hanging up."""
         if self.relay is None or self.relay.verb.action is None:
             return None
         form = self._identity.fields("completed", self.relay.fields("completed"))
@@ -180,7 +180,7 @@ class Player:
         return await self._fetch(dial.action, {"DialCallStatus": status}, dial.method)
 
     async def _fetch(self, reference: str | None, extra: Mapping[str, str], method: Method) -> list[Verb]:
-        """The document at `reference`; an empty one ends the call, as it does at the provider."""
+        """Return the document at `reference`; an empty one ends the call, as at the provider."""
         self._count_document()
         form = self._identity.fields("in-progress" if self.connected else "ringing", extra)
         self._webhook = self._webhook.at(reference, form, method)

@@ -1,8 +1,7 @@
 """The provider's side of ConversationRelay: speaks what the server sends, at a speed, and sends what the caller does.
 
-Facts of the wire as the provider keeps them: one setup frame first; text is spoken in the order it came, and a reply
-ends with `last`; whoever speaks while something is being spoken interrupts it, and all that waited behind it is
-forgotten; a lost socket is not opened again, but told to the `action` of `<Connect>`.
+Facts of the protocol: the first frame is `setup`; a caller who speaks while something is spoken interrupts it; a lost
+socket is not opened again, but reported to the `action` of `<Connect>`.
 """
 
 import asyncio
@@ -29,19 +28,19 @@ from orchestrator.provider_simulator.webhooks import Webhooks
 OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 PINGS_FOR_RECEIPT = 2
-"""A pong follows on whatever the server had sent before it received the ping, and so before it received what the caller
-said before the ping (RFC 6455, 5.5.3: frames keep their order). The server's socket answers the first ping and may not
-have handed on the words yet; by the second, it has."""
+"""A pong follows everything that the server sent before it received the ping, and so before it received what the caller
+said before the ping (RFC 6455, 5.5.3: frames keep their order). The server's socket answers the first ping possibly
+before the server has read the words; by the second, it has read them."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SOCKET_LOST = "39001"
 OUR_FAULT = (1007, 1008, 1009)
-"""Close codes of a server that takes nothing more from us."""
+"""Close codes of a server that accepts nothing more from us."""
 
 SessionStatus = Literal["ended", "failed"]
 
 
 class RelaySession:
-    """One session: opens the socket and holds it until the server ends it or it is lost."""
+    """One session: opens the socket and keeps it open until the server ends the session or the socket is lost."""
 
     def __init__(
         self,
@@ -67,11 +66,11 @@ class RelaySession:
 
     @property
     def was_heard(self) -> bool:
-        """Whether the agent has said anything in this session."""
+        """True if the agent has said anything in this session."""
         return self._speech.has_spoken
 
     def fields(self, status: str) -> dict[str, str]:
-        """The form of the callback after this session."""
+        """Return the form of the callback after this session."""
         form = {
             "SessionId": self.session_id,
             "SessionStatus": status,
@@ -84,7 +83,7 @@ class RelaySession:
         return form
 
     async def hold(self) -> SessionStatus:
-        """Talk until the session is over, and how it went."""
+        """Run the session to its end. Return how it ended."""
         url, headers = self._webhooks.upgrade(self.verb.url)
         try:
             self._socket = await connect(
@@ -111,7 +110,7 @@ class RelaySession:
         return events.LostLine(tuple(self._unsent), closed is not None and closed.code not in OUR_FAULT)
 
     async def drop(self) -> None:
-        """Lose the socket, as networks do: without a word."""
+        """Lose the socket, as networks do: without a close frame."""
         if self._socket is not None:
             self._socket.transport.abort()
 

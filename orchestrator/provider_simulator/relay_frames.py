@@ -1,4 +1,4 @@
-"""The frames of a relay, as the provider sends them and takes them."""
+"""The frames of a relay, as the provider sends and accepts them."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from orchestrator.provider_simulator.identity import CallIdentity
 
 
 def setup(session_id: str, who: CallIdentity, parameters: Mapping[str, str]) -> dict[str, Any]:
-    """The first frame of a session; `parameters` are those of the TwiML that asked for it."""
+    """Return the first frame of a session; `parameters` are those of the TwiML that asked for it."""
     return {
         "type": "setup",
         "sessionId": session_id,
@@ -27,7 +27,7 @@ def setup(session_id: str, who: CallIdentity, parameters: Mapping[str, str]) -> 
 
 
 def taken(message: str | bytes) -> dict[str, Any] | None:
-    """The frame, if it is one that the provider takes."""
+    """Return the frame, or None if the provider does not accept it."""
     try:
         frame = json.loads(message) if isinstance(message, str) else None
     except ValueError:

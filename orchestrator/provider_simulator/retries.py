@@ -1,4 +1,4 @@
-"""When the provider asks again for a document it did not get."""
+"""When the provider requests a document again that it did not get."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ MAX_RETRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """At once `retries` times, then each second until `total_seconds` have gone by since the first try."""
+    """Retry `retries` times at once, then each second until `total_seconds` after the first attempt."""
 
     retries: int = 1
     on: frozenset[str] = frozenset({"ct"})
     total_seconds: float = 0
 
     def delays(self) -> Iterator[float]:
-        """Seconds to wait before each further try; the time limit is the caller's to keep.."""
+        """Yield the seconds to wait before each further attempt; the caller keeps the time limit."""
         yield from [0.0] * self.retries
         delay = 0.25
         while self.total_seconds > 0:
@@ -29,7 +29,7 @@ class RetryPolicy:
 
     @classmethod
     def of_fragment(cls, fragment: str) -> "RetryPolicy | None":
-        """The policy that a URL asks for, as in `#rc=2&rp=5xx,ct`; None when it asks for none."""
+        """Return the policy that a URL asks for, as in `#rc=2&rp=5xx,ct`; None if it asks for none."""
         wanted = parse_qs(fragment)
         if not wanted.keys() & {"rc", "rp"}:
             return None

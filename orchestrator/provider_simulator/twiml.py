@@ -1,7 +1,7 @@
 """TwiML as the provider reads it: a document becomes a list of verbs, or it is refused.
 
-Stricter than Twilio, which skips what it does not know: an unknown verb or a bad number is refused here,
-as other providers of the same dialect do, so that it is noticed before a caller does.
+This is stricter than Twilio, which skips unknown verbs: an unknown verb or a bad number is refused here, as other
+providers of the same dialect do, so that a test notices it before a caller does.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ Method = Literal["GET", "POST"]
 
 
 class BadTwiml(ValueError):
-    """A document that the provider would not carry out. The message says what is wrong with it."""
+    """A document that the provider would not carry out. The message says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Gather:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Go on with another document."""
+    """Continue with another document."""
 
     url: str
     method: Method = "POST"
@@ -83,14 +83,14 @@ class Hangup:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Do not take the call; it is not answered and costs nothing."""
+    """Reject the call: it is not answered and costs nothing."""
 
     reason: str = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Hand the call to a socket: `<ConversationRelay>` or `<Stream>`, named by `kind`."""
+    """Connect the call to a socket: `<ConversationRelay>` or `<Stream>`, named by `kind`."""
 
     kind: str
     url: str
@@ -103,7 +103,7 @@ Verb = Say | Play | Pause | Gather | Redirect | Dial | Hangup | Reject | Connect
 
 
 def parse(document: str | bytes) -> list[Verb]:
-    """The verbs of a `<Response>`, in order. Raises `BadTwiml`."""
+    """Return the verbs of a `<Response>`, in order. Raise `BadTwiml`."""
     raw = document.encode() if isinstance(document, str) else document
     if len(raw) > MAX_DOCUMENT_BYTES:
         raise BadTwiml(f"The document has {len(raw)} bytes; the provider takes at most {MAX_DOCUMENT_BYTES}.")
@@ -133,7 +133,7 @@ def _verb(element: ElementTree.Element) -> Verb:
 
 
 def _text(element: ElementTree.Element) -> str:
-    """Everything spoken: SSML inside a Say counts with its text."""
+    """Return everything spoken: SSML inside a Say counts with its text."""
     return " ".join("".join(element.itertext()).split())
 
 

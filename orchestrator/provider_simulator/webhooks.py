@@ -15,17 +15,17 @@ from orchestrator.provider_simulator.twiml import Method
 REQUEST_SECONDS = 15
 """The provider's hard limit for one webhook."""
 CONTENT_TYPES = ("text/xml", "application/xml")
-"""`text/plain` would be read aloud to the caller; nobody means that."""
+"""`text/plain` would be read aloud to the caller; no server intends that."""
 KEEP_ALIVE_SECONDS = 2
 """Shorter than any server's, so that a server never closes a connection just as it is used again."""
 NEVER_PROXIED = ("all://127.0.0.1", "all://localhost", "all://[::1]")
-"""This machine is not reached by way of another one."""
+"""Addresses of this machine are never reached through a proxy."""
 
 OnRetry = Callable[[str], Awaitable[None]]
 
 
 class WebhookFailed(Exception):
-    """No document was got. The message says why; `kind` is what retries go by."""
+    """No document was received. The message says why; retries depend on `kind`."""
 
     def __init__(self, message: str, kind: Failure) -> None:
         super().__init__(message)
@@ -41,16 +41,16 @@ class Origin:
 
     @classmethod
     def of(cls, base_url: str, public_url: str | None) -> "Origin":
-        """The origin of `base_url`; a server without a public address goes by the one it is reached at."""
+        """Return the origin of `base_url`; without a public address, that is also the public one."""
         base = base_url.rstrip("/")
         return cls(base, (public_url or base).rstrip("/"))
 
     def socket_at(self, url: str) -> str:
-        """Where to open the socket that is meant for the public `url` (`ws:` or `wss:`)."""
+        """Return where to open the socket of the public `url` (`ws:` or `wss:`)."""
         return "ws" + self.reached_at("http" + url.removeprefix("ws")).removeprefix("http")
 
     def reached_at(self, url: str) -> str:
-        """Where to send what is meant for the public `url`."""
+        """Return where to send a request to the public `url`."""
         inside = url == self.public_url or url.startswith((self.public_url + "/", self.public_url + "?"))
         return self.base_url + url[len(self.public_url) :] if inside else url
 
@@ -64,12 +64,12 @@ class Webhook:
     method: Method = "POST"
 
     def at(self, reference: str | None, form: Mapping[str, str], method: Method) -> "Webhook":
-        """The webhook that a document got from this one asks for."""
+        """Return the webhook that a document received by this one asks for."""
         return Webhook(urljoin(self.url, reference) if reference else self.url, form, method)
 
     @property
     def signed_url(self) -> str:
-        """The URL as it is sent and signed: no fragment, and the fields in the query of a GET."""
+        """Return the URL as it is sent and signed: no fragment, and the fields of a GET in the query."""
         url = urldefrag(self.url).url
         if self.method == "POST":
             return url
@@ -77,14 +77,14 @@ class Webhook:
 
 
 def new_client() -> httpx.AsyncClient:
-    """A client in the provider's manner. Share one among many lines."""
+    """Return an HTTP client that behaves like the provider's. Many lines may share one."""
     limits = httpx.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE_SECONDS)
     timeout = httpx.Timeout(REQUEST_SECONDS, pool=None)
     return httpx.AsyncClient(limits=limits, timeout=timeout, mounts=dict.fromkeys(NEVER_PROXIED))
 
 
 class Webhooks:
-    """Sends the webhooks of one line, signed if there is a token to sign with."""
+    """Sends the webhooks of one line, signed if there is a token."""
 
     def __init__(self, client: httpx.AsyncClient, origin: Origin, auth_token: str | None) -> None:
         self._client = client
@@ -92,20 +92,20 @@ class Webhooks:
         self._signer = RequestValidator(auth_token) if auth_token else None
 
     def url_of(self, path: str) -> str:
-        """The public URL of `path` at the server."""
+        """Return the public URL of `path` at the server."""
         return self._origin.public_url + path
 
     def move_to(self, base_url: str) -> None:
-        """The server is reached there from now on; what it calls itself stays."""
+        """Reach the server at another address from now on; its public URL stays."""
         self._origin = Origin(base_url.rstrip("/"), self._origin.public_url)
 
     def upgrade(self, url: str) -> tuple[str, dict[str, str]]:
-        """Where to open the socket `url`, and the headers to do it with."""
+        """Return where to open the socket `url`, and its headers."""
         signed = {"X-Twilio-Signature": self._signer.compute_signature(url, {})} if self._signer is not None else {}
         return self._origin.socket_at(url), {"User-Agent": "VoiceAgentPhone/1", **signed}
 
     async def fetch(self, webhook: Webhook, retry: RetryPolicy, on_retry: OnRetry) -> bytes:
-        """The document that answers `webhook`. Raises `WebhookFailed` when every try failed."""
+        """Return the document that answers `webhook`. Raise `WebhookFailed` when every attempt failed."""
         response = await self._persistently(webhook, retry, on_retry)
         content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type not in CONTENT_TYPES:
@@ -117,7 +117,7 @@ class Webhooks:
         return response.content
 
     async def notify(self, webhook: Webhook, timeout_seconds: float) -> None:
-        """Send a status callback, whose answer does not matter as long as it is no error."""
+        """Send a status callback. Its answer does not matter unless it is an error."""
         await self._attempt(webhook, uuid4().hex, timeout_seconds)
 
     async def _persistently(self, webhook: Webhook, retry: RetryPolicy, on_retry: OnRetry) -> httpx.Response:
@@ -176,7 +176,7 @@ def _kind(response: httpx.Response) -> Failure:
 
 
 def _status_line(response: httpx.Response) -> str:
-    """`403 Forbidden: …`, with the first line that the server gives as its reason."""
+    """`403 Forbidden: …`, with the first line of the server's reason."""
     said = next(iter(response.text.strip().splitlines()), "") if len(response.content) < 2000 else ""
     plain = not said.startswith("<")
     return f"{response.status_code} {response.reason_phrase}" + (f": {said}" if said and plain else ".")

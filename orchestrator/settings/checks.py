@@ -1,4 +1,4 @@
-"""What single settings must be. Each check returns the value, tidied, or raises ValueError with what it must be."""
+"""The checks of single settings. Each returns the value, normalised, or raises ValueError with what it must be."""
 
 from base64 import b64decode
 from pathlib import Path
@@ -50,11 +50,11 @@ def _dotted_name(value: str) -> str:
 
 
 def is_http_url(text: str) -> bool:
-    """Return whether `text` is a URL of HTTP or HTTPS with a host and, if any, a port that can be."""
+    """Return whether `text` is a URL of HTTP or HTTPS with a host and, if any, a valid port."""
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port or an address that is none
+    except ValueError:  # an invalid port or address
         return False
 
 

@@ -1,4 +1,4 @@
-"""The settings, read once from the environment (and `.env`) and passed on by constructor."""
+"""The settings, read once from the environment (and `.env`) and passed to constructors."""
 
 import os
 from collections.abc import Iterator
@@ -38,11 +38,11 @@ from orchestrator.settings.sources import SERVICE_LINK, Environment, linked_port
 SHORTEST_SEAL_KEY = 32
 """Characters."""
 LONGEST_TTL_SECONDS = 10 * 365 * 24 * 3600
-"""Redis counts milliseconds in 64 bits, and nobody waits for longer."""
+"""Redis counts milliseconds in 64 bits; ten years are enough."""
 
 
 class Settings(BaseSettings):
-    """All settings; each is the environment variable of the same name in capitals. Immutable."""
+    """All settings; each is the environment variable of the same name in upper case. Immutable."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     )
 
     use_redis: bool = False
-    redis_url: SecretStr | None = None  # first: what it overrules is not judged
+    redis_url: SecretStr | None = None  # first: what it overrides is not validated
     redis_host: BareHost = "localhost"
     redis_port: int = Field(default=6379, ge=1, le=65535)
     redis_db: int = Field(default=0, ge=0)
@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     agent: str = "receptionist"
     agent_timeout_seconds: float = Field(default=20, gt=0)
     agent_processes: int = Field(default=4, ge=1)
-    twilio_from_number: str | None = None  # before TRANSFER_TO: where a number without its country is at home
+    twilio_from_number: str | None = None  # before TRANSFER_TO: the country of a number without one
     transfer_to: str | None = None
     time_zone: TimeZone | None = None
     emergency_number: EmergencyNumber = "911"
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _tidied(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Without blanks around the values; what Render sets stands in for what is not set."""
+        """Return the values without surrounding blanks; what Render sets replaces what is not set."""
         tidy = {name: v.strip() if isinstance(v, str) else v for name, v in values.items()}
         tidy = {name: v for name, v in tidy.items() if v != ""}
         if str(tidy.get("render", "")).lower() in ("true", "1"):
@@ -142,7 +142,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return where settings come from; the first wins."""
+        """Return the sources of settings; the first has precedence."""
         return init_settings, Environment(settings_cls), dotenv_settings, file_secret_settings
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -160,7 +160,7 @@ class Settings(BaseSettings):
             return value
         folded = value.upper() if info.field_name == "log_level" else value.lower()
         known = get_args(cls.model_fields[info.field_name or ""].annotation)
-        return folded if folded in known else value  # as it was given, for the complaint
+        return folded if folded in known else value  # as it was given, for the error message
 
     @field_validator("redis_url")
     @classmethod
@@ -172,7 +172,7 @@ class Settings(BaseSettings):
     @field_validator("redis_host", "redis_port", "redis_db", "redis_ssl", mode="wrap")
     @classmethod
     def _unless_overruled(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-        """Not judged beside `REDIS_URL`, even a bad one: that is what must be mended."""
+        """Skip validation if `REDIS_URL` is set, even to a bad value: that is what must be corrected."""
         try:
             return handler(value)
         except ValidationError:
@@ -225,28 +225,29 @@ class Settings(BaseSettings):
 
     @property
     def ended_ttl(self) -> int:
-        """For how many seconds a call is kept that has ended: not longer than a live one, unless somebody says so."""
+        """Return for how many seconds an ended call is kept: not longer than a live one, unless
+        `ENDED_CALL_TTL_SECONDS` says so."""
         is_set = "ended_call_ttl_seconds" in self.model_fields_set
         return self.ended_call_ttl_seconds if is_set else min(self.ended_call_ttl_seconds, self.state_ttl_seconds)
 
     @property
     def is_production(self) -> bool:
-        """Whether this is a deployment: unsigned webhooks and an API without a key are refused."""
+        """True in production: unsigned webhooks and an API without a key are refused."""
         return self.environment == "production"
 
     @property
     def base_path(self) -> str:
-        """The path of `PUBLIC_BASE_URL`, which stands before that of every address of ours; "" without one."""
+        """Return the path of `PUBLIC_BASE_URL`, the prefix of every path of ours; "" without one."""
         return urlsplit(self.public_base_url or "").path
 
     @property
     def has_public_url(self) -> bool:
-        """Whether `PUBLIC_BASE_URL` names another place than this machine: others reach the server there."""
+        """True if `PUBLIC_BASE_URL` names another host than this machine: others can reach the server."""
         host = urlsplit(self.public_base_url or "").hostname or "localhost"
         return host not in ("localhost", "::1") and not host.startswith("127.")
 
     def effective_redis_url(self) -> str:
-        """`REDIS_URL`, or the URL that the parts make. Holds the password: never log it."""
+        """Return `REDIS_URL`, or the URL made of its parts. It holds the password: never log it."""
         if self.redis_url is not None:
             return self.redis_url.get_secret_value()
         scheme = "rediss" if self.redis_ssl else "redis"
@@ -257,7 +258,7 @@ class Settings(BaseSettings):
 
     @property
     def knows_a_provider(self) -> bool:
-        """Whether the signatures of at least one telephone provider can be checked."""
+        """True if the signatures of at least one telephone provider can be checked."""
         return bool(self.twilio_auth_token or self.telnyx_public_key or self.signalwire_signing_key)
 
     def require_for_web(self) -> None:
@@ -271,7 +272,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """The settings of this process. Raises `BadSetting`: one line for each variable that is wrong."""
+    """Return the settings of this process. Raise `BadSetting` with one line for each variable that is wrong."""
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -281,7 +282,8 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def given_variables() -> dict[str, str]:
-    """Return what settings are read from, whatever is ours in it: `.env`, and the environment, which wins."""
+    """Return all variables that settings could be read from, ours or not: `.env`, and the environment, which has
+    precedence."""
     from dotenv import dotenv_values  # pydantic-settings reads the file with it
 
     in_file = {name: value or "" for name, value in dotenv_values(".env").items()}

@@ -1,11 +1,11 @@
-"""`PUBLIC_BASE_URL`: what stands before every address that a provider is given, and what cannot be meant by it."""
+"""`PUBLIC_BASE_URL`: the prefix of every address that a provider is given, and its validation."""
 
 import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 OWN_PATHS = ("twilio", "telnyx", "signalwire", "calls", "dashboard", "livez", "readyz", "health", "metrics")
-"""How our own addresses begin: a path that begins like this could not be told from them."""
+"""The first segments of our own paths: a base path that begins like this could not be told from them."""
 PROVIDERS = ("twilio", "telnyx", "signalwire")
 MAX_PATH_CHARACTERS = 200
 EXAMPLE = "https://calls.example.com"
@@ -15,7 +15,7 @@ _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
 def public_base_url(text: str) -> str:
-    """Return the URL without the slash at its end. Raise ValueError, with what is wanted, if it cannot be meant."""
+    """Return the URL without the slash at its end. Raise ValueError, with what it must be, if it is invalid."""
     parts = _parsed(text)
     if parts is None or parts.scheme not in ("http", "https") or set(text) & set("?#@") or not _can_be_reached(parts):
         raise ValueError(f"must be a URL that the provider can reach, such as {EXAMPLE}")
@@ -39,7 +39,7 @@ def _parsed(text: str) -> SplitResult | None:
     try:
         parts = urlsplit(text)
         return parts if parts.hostname and parts.port != 0 and not parts.netloc.endswith(":") else None
-    except ValueError:  # a port or an address that is none
+    except ValueError:  # an invalid port or address
         return None
 
 

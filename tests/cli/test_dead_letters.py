@@ -1,4 +1,4 @@
-"""`voiceagent dead`: turns that were given up are listed, shown, run again and thrown away."""
+"""`voiceagent dead`: dead letters are listed, shown, replayed and discarded."""
 
 import json
 import subprocess
@@ -94,7 +94,7 @@ def worker(redis_url: str, tmp_path: Path) -> Iterator[Callable[[], None]]:
 
 
 async def a_failed_turn(client, **letter) -> DeadLetter:
-    """A live call whose turn was given up, as the worker leaves it."""
+    """A live call with a dead letter, as the worker leaves it."""
     states = RedisStateManager(client, 100)
     state = await states.create_state("CA1")
     state.turns.append(TurnRecord.of(DEADLY, "failed", Reply(text="Sorry")))
@@ -105,7 +105,7 @@ async def a_failed_turn(client, **letter) -> DeadLetter:
 
 
 async def test_where_none_was_given_up_it_says_so(dead) -> None:
-    assert await dead() == (0, "No turn was given up.\n", "")
+    assert await dead() == (0, "There are no dead letters.\n", "")
 
 
 async def test_they_are_listed_and_shown(dead, redis_client) -> None:
@@ -133,7 +133,7 @@ async def test_one_that_is_not_there_is_refused_with_a_sentence(dead, redis_clie
     await a_failed_turn(redis_client)
     await box.put(DeadLetter(turn=DEADLY.model_copy(update={"turn_id": "turn-5"}), attempts=4, reason="again"))
     for arguments, sentence in (
-        (["show", "CA2"], "No turn CA2 was given up"),
+        (["show", "CA2"], "There is no dead letter CA2"),
         (["replay"], "Say which turn"),
         (["show", "CA1"], "has several: CA1/turn-5, CA1/turn-3"),
     ):

@@ -196,7 +196,7 @@ async def test_workers_queue_and_letters_are_told(doctor, redis_client, redis_ur
     await redis_client.set(keys.HEARTBEAT, now, ex=10)
     _, found = await doctor(redis_url)
     assert found["workers"][:2] == ("warning", "2 workers are alive and run 2 turns of the agent echo and other.")
-    assert found["dead letters"][1] == "1 turn was given up."
+    assert found["dead letters"][1] == "1 turn failed for good."
 
 
 async def test_what_answers_in_the_place_of_web_is_told(doctor, redis_url) -> None:
