@@ -13,7 +13,7 @@ from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.connections import connection_pool, parsed_url
 from orchestrator.settings import Settings, load_settings
 from orchestrator.settings.redis_url import RedisUrl
-from workers.cluster import keep_arq_within
+from workers.arq_keys import keep_arq_within
 from workers.functions import run_turns
 from workers.job_format import read_job, write_job
 

@@ -13,7 +13,7 @@ from orchestrator.redis.connections import connection_pool
 from orchestrator.settings import Settings, load_settings
 from orchestrator.state.redis.opening import open_states
 from workers.arq_client import ProducerPool
-from workers.cluster import ClusterWorker, keep_arq_within
+from workers.arq_keys import keep_arq_within
 from workers.cron import CRON_JOBS
 from workers.functions import run_turns
 from workers.job_format import read_job, write_job
@@ -48,11 +48,10 @@ def make_worker(settings: Settings) -> TurnWorker:
         job_serializer=write_job,
         job_deserializer=read_job,
     )
-    worker_class = TurnWorker
     if isinstance(redis.connection_pool, ClusterPool):
-        worker_class, redis.default_queue_name = ClusterWorker, keys.SHARDS[0].queue
+        redis.default_queue_name = keys.SHARDS[0].queue
         keep_arq_within(keys.SHARDS[0].tag)
-    worker = worker_class(
+    worker = TurnWorker(
         queue_name=redis.default_queue_name,
         functions=[run_turns],
         cron_jobs=CRON_JOBS,
@@ -75,8 +74,9 @@ def make_worker(settings: Settings) -> TurnWorker:
 async def _start_runtime(ctx: dict[Any, Any]) -> None:
     settings: Settings = ctx["settings"]
     states = open_states(settings, ctx["redis"])
-    ctx["runtime"] = await WorkerRuntime(settings, ctx["redis"], states).__aenter__()
-    ctx["worker"].runtime = ctx["runtime"]
+    worker: TurnWorker = ctx["worker"]
+    runtime = WorkerRuntime(settings, ctx["redis"], states, worker.claim_health)
+    ctx["runtime"] = worker.runtime = await runtime.__aenter__()
 
 
 async def _stop_runtime(ctx: dict[Any, Any]) -> None:

@@ -43,11 +43,10 @@ class WorkerRuntime:
     `holder` identifies the worker in leases.
     """
 
-    def __init__(self, settings: Settings, redis: Redis, states: StateManagerBase) -> None:
+    def __init__(self, settings: Settings, redis: Redis, states: StateManagerBase, claim_health: ClaimHealth) -> None:
         self.holder = uuid4().hex
         self.version = code_version(settings)
         self.states = states
-        self.claim_health = ClaimHealth()
         self.store = RedisTurnStore(
             redis,
             ttl_seconds=settings.state_ttl_seconds,
@@ -56,6 +55,7 @@ class WorkerRuntime:
             wait=replica_wait(settings),
         )
         self._settings = settings
+        self._claim_health = claim_health
         self._redis = redis
         self._stack = AsyncExitStack()
         self._at_work: Counter[str] = Counter()
@@ -82,7 +82,7 @@ class WorkerRuntime:
                 host,
                 agent=agent.name,
                 version=self.version,
-                is_unable=lambda: self.claim_health.is_unable,
+                is_unable=lambda: self._claim_health.is_unable,
             ),
         ):
             stack.push_async_callback(cancel_and_wait, asyncio.create_task(watch))
