@@ -5,7 +5,7 @@ from typing import Any
 from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.multiplexed import MultiplexedConnection
 from orchestrator.redis.slots import slot_of
-from orchestrator.redis.topology import MOST_REDIRECTIONS, PASSING, Address
+from orchestrator.redis.topology import PASSING, Address
 
 
 class MultiplexedCluster:
@@ -34,24 +34,16 @@ class MultiplexedCluster:
                 return await self._follow(address, arguments)
             except PASSING:
                 pass
-        return await self._pool.retry.call_with_retry(lambda: self._locate(slot, arguments), self._pool.look_again)
+        return await self._pool.retry.call_with_retry(lambda: self._locate(slot, arguments), self._pool.refresh_after)
 
     async def _locate(self, slot: int | None, arguments: tuple[Any, ...]) -> Any:
         return await self._follow(await self._pool.topology.locate(slot), arguments)
 
     async def _follow(self, address: Address, arguments: tuple[Any, ...]) -> Any:
         """Send the command to the node at `address`, and to where that redirects it."""
-        asking = False
-        for _ in range(MOST_REDIRECTIONS):
-            try:
-                return await self._connection(address).execute(*arguments, asking=asking)
-            except PASSING as error:
-                there = self._pool.topology.learn(address, error)
-                if there is None:
-                    raise
-                failure = error
-            address, asking = there
-        raise failure
+        return await self._pool.topology.follow(
+            address, False, lambda node, asking: self._connection(node).execute(*arguments, asking=asking)
+        )
 
     def _connection(self, address: Address) -> MultiplexedConnection:
         if address not in self._connections:

@@ -1,4 +1,4 @@
-"""Who serves which slot of a Redis Cluster, and how that is found out again when it has changed.
+"""The topology of a Redis Cluster: which node serves which slot. It is refreshed when it has changed.
 
 What the nodes answer is described in https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
 """
@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio.cluster import ClusterParser
 from redis.exceptions import (
@@ -29,6 +29,8 @@ from orchestrator.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 Address = tuple[str, int]
 """Host and port of a node."""
 
@@ -36,23 +38,24 @@ UNREACHABLE: tuple[type[Exception], ...] = (RedisConnectionError, RedisTimeoutEr
 PASSING: tuple[type[Exception], ...] = (
     *UNREACHABLE, AskError, TryAgainError, ClusterDownError, MasterDownError, ReadOnlyError,
 )  # fmt: skip
-"""What a node answers, or fails with, while slots or masters change: it is worth trying again."""
+"""Transient failures: what a node answers, or fails with, while slots or masters change. A retry may succeed."""
 MOST_REDIRECTIONS = 5
 ASK_SECONDS = 0.5
-"""How long one node may take to say who serves what."""
+"""How long one node may take to answer CLUSTER SLOTS."""
 ASK_EVERY_SECONDS = 0.1
+"""The pause between two refreshes, at least."""
 SUSPECT_SECONDS = 5.0
-"""How long a node that failed is asked after all others."""
+"""For how long after a failure a node is asked only after all others."""
 
 
 class SlotParser(ClusterParser):
-    """Knows also the error for those who block on a key when its master becomes a replica."""
+    """Also parses the error for a blocking command whose master becomes a replica."""
 
     EXCEPTION_CLASSES = ClusterParser.EXCEPTION_CLASSES | {"UNBLOCKED": RedisConnectionError}
 
 
 class Topology:
-    """The slot map. `ask(address)` gives that node's answer to CLUSTER SLOTS."""
+    """The slot map. `ask(address)` returns that node's answer to CLUSTER SLOTS."""
 
     def __init__(self, seeds: Iterable[Address], ask: Callable[[Address], Awaitable[Any]]) -> None:
         self.masters: tuple[Address, ...] = ()
@@ -66,15 +69,18 @@ class Topology:
 
     @property
     def nodes(self) -> tuple[Address, ...]:
-        """All that are known, masters first."""
+        """All known nodes, masters first."""
         return self.masters + self.replicas
 
     def owner(self, slot: int) -> Address | None:
-        """Who served the slot when somebody was asked last."""
+        """Return the node that served the slot at the last refresh; None if none did."""
         return self._owners[slot]
 
     async def locate(self, slot: int | None) -> Address:
-        """Who serves the slot; for None, a master that is well. Raises what the nodes asked have failed with."""
+        """Return the node that serves the slot; for None, a master that has not failed lately.
+
+        Raises what the nodes that were asked have failed with.
+        """
         if not self.masters or (slot is not None and self._owners[slot] is None):
             await self.refresh()
         if slot is None:
@@ -85,7 +91,10 @@ class Topology:
         return owner
 
     def learn(self, asked: Address, error: Exception) -> tuple[Address, bool] | None:
-        """Take notice of what `asked` failed with. Where it sends the command to, and whether with ASKING before it."""
+        """Record that `asked` failed with `error`.
+
+        Return where the error redirects the command, and whether ASKING must precede it there; None if it does not.
+        """
         if isinstance(error, AskError):
             address = (error.host or asked[0], int(error.port))
             if not isinstance(error, MovedError):
@@ -97,18 +106,34 @@ class Topology:
             self._suspects[asked] = time.monotonic() + SUSPECT_SECONDS
         return None
 
+    async def follow(self, address: Address, asking: bool, send: Callable[[Address, bool], Awaitable[T]]) -> T:
+        """Return what `send(address, asking)` returns, or what it returns for the node that it is redirected to.
+
+        Raises what `send` raises; after too many redirections, the last one.
+        """
+        for _ in range(MOST_REDIRECTIONS):
+            try:
+                return await send(address, asking)
+            except PASSING as error:
+                there = self.learn(address, error)
+                if there is None:
+                    raise
+                failure = error
+            address, asking = there
+        raise failure
+
     async def refresh(self) -> None:
-        """Ask who serves what; all who want to know at the same time share one answer."""
+        """Ask the nodes which of them serves which slot. Concurrent callers share one answer."""
         await asyncio.shield(self._begin_refresh())
 
     async def aclose(self) -> None:
-        """Ask no more."""
+        """Cancel a refresh that is under way."""
         await cancel_and_wait(self._asking)
 
     def _begin_refresh(self) -> "asyncio.Task[None]":
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._refresh(), name="cluster topology")
-            self._asking.add_done_callback(_noticed)
+            self._asking.add_done_callback(_retrieve_failure)
         return self._asking
 
     async def _refresh(self) -> None:
@@ -127,15 +152,15 @@ class Topology:
             if rows:
                 self._take(address, rows)
                 return
-            failure = _down(f"{address[0]}:{address[1]} knows nobody who serves a slot")
+            failure = _down(f"{address[0]}:{address[1]} knows no node that serves a slot")
         raise failure
 
     def _candidates(self) -> list[Address]:
-        """Whom to ask, the most promising first."""
+        """Return the nodes to ask, those that have not failed lately first."""
         known = random.sample(self.nodes, len(self.nodes))
-        everybody = dict.fromkeys([*known, *self._seeds])
-        trusted = self._trusted(everybody)
-        return [*trusted, *(address for address in everybody if address not in trusted)]
+        candidates = dict.fromkeys([*known, *self._seeds])
+        trusted = self._trusted(candidates)
+        return [*trusted, *(address for address in candidates if address not in trusted)]
 
     def _trusted(self, addresses: Iterable[Address]) -> list[Address]:
         now = time.monotonic()
@@ -165,12 +190,12 @@ def _down(reason: str) -> Exception:
 
 
 def _address(asked: Address, node: Any) -> Address:
-    """A node's host may be missing, or "?": then it is the one through which it was asked."""
+    """Return a node's address. If its host is missing, or "?", it is the host of the node that was asked."""
     host = node[0].decode() if isinstance(node[0], bytes) else node[0]
     return (asked[0] if host in (None, "", "?") else host, int(node[1]))
 
 
-def _noticed(task: "asyncio.Task[None]") -> None:
-    """Nobody may be waiting for the answer: then its failure is nobody's either."""
+def _retrieve_failure(task: "asyncio.Task[None]") -> None:
+    """Retrieve the failure of a refresh, so that asyncio does not report it where no caller waits for it."""
     if not task.cancelled():
         task.exception()
