@@ -24,8 +24,8 @@ async def until_deadline(operation: Callable[[], Awaitable[T]], deadline_seconds
     return await _repeated(operation, lambda error: end - clock())
 
 
-async def while_away(operation: Callable[[], Awaitable[T]], *, away_seconds: float, unconfirmed_seconds: float) -> T:
-    """The same, until the store has not answered for `away_seconds`, or has answered without its replicas
+async def while_down(operation: Callable[[], Awaitable[T]], *, down_seconds: float, unconfirmed_seconds: float) -> T:
+    """The same, until the store has not answered for `down_seconds`, or has answered without its replicas
     (`StoreUnconfirmed`) for so long since the beginning: it has what it was given, and others may be at it."""
     clock = asyncio.get_running_loop().time
     began = answered_at = clock()
@@ -35,7 +35,7 @@ async def while_away(operation: Callable[[], Awaitable[T]], *, away_seconds: flo
         if isinstance(error, StoreUnconfirmed):
             answered_at = clock()
             return began + unconfirmed_seconds - answered_at
-        return answered_at + away_seconds - clock()
+        return answered_at + down_seconds - clock()
 
     return await _repeated(operation, seconds_left)
 

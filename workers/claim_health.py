@@ -20,7 +20,7 @@ class ClaimHealth:
         self._refused: Counter[str] = Counter()
 
     @property
-    def is_unable(self) -> bool:
+    def cannot_claim(self) -> bool:
         """Whether nothing can be claimed from a queue though Redis answers."""
         return any(refused >= FAILS_AFTER for refused in self._refused.values())
 

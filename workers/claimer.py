@@ -17,7 +17,7 @@ from orchestrator.redis.scripts import lua
 from orchestrator.turns.redis.call_queue import JOB_ID_PREFIX
 from workers.claim_health import ClaimHealth
 from workers.job_slots import JobSlots
-from workers.jobs import run_call, run_job, run_turns, take_off
+from workers.jobs import remove_job, run_call, run_job, run_turns
 from workers.runtime import WorkerRuntime
 
 logger = logging.getLogger("arq.worker")
@@ -64,7 +64,7 @@ class Claimer:
             start(shown, run_job(self._worker, shard, name, more))
         elif runtime is None or call_sid_of(name) is None:
             turn_job = JOB_ID_PREFIX.encode() + name
-            start(shown, take_off(self._worker.pool, shard, turn_job, "no call can be named so"))
+            start(shown, remove_job(self._worker.pool, shard, turn_job, "no call can be named so"))
         elif kind == b"turns":
             start(f"{JOB_ID_PREFIX}{shown}:{int(more[0])}", self._counted(run_turns(runtime, shown, more)))
         else:

@@ -11,7 +11,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
-from orchestrator.turns.abandoned_calls import Left, end_abandoned_calls, patience
+from orchestrator.turns.abandoned_calls import TimeLeft, end_abandoned_calls, longest_silence
 from workers.runtime import WorkerRuntime
 
 logger = logging.getLogger(__name__)
@@ -47,11 +47,11 @@ async def end_abandoned(ctx: dict[Any, Any]) -> int:
         return 0
 
 
-async def _idle_calls(runtime: WorkerRuntime, life: float) -> list[tuple[str, Left]]:
+async def _idle_calls(runtime: WorkerRuntime, life: float) -> list[tuple[str, TimeLeft]]:
     """Calls of which nothing was heard for a while, and how long they stand in the index yet."""
     if runtime.store.states is not None:  # kept elsewhere, where only the states themselves tell
         return [(call_sid, None) for call_sid in await runtime.states.get_all_call_sids()]
-    redis, window = runtime.store.redis, max(life - patience(life), LEAST_WINDOW_SECONDS)
+    redis, window = runtime.store.redis, max(life - longest_silence(life), LEAST_WINDOW_SECONDS)
     shards = runtime.store.call_queue.shards
 
     async def read() -> tuple[float, list[list[tuple[bytes, float]]]]:

@@ -10,7 +10,7 @@ from workers.runtime import WorkerRuntime
 
 logger = logging.getLogger("arq.worker")
 
-HAND_OVER_SECONDS = 5.0
+RELEASE_SECONDS = 5.0
 
 
 async def finish(tasks: Collection["asyncio.Task[Any]"], runtime: WorkerRuntime | None, seconds: float) -> None:
@@ -18,7 +18,7 @@ async def finish(tasks: Collection["asyncio.Task[Any]"], runtime: WorkerRuntime 
     await _wait_for(tasks, seconds)
     if runtime is not None and any(not task.done() for task in tasks):
         runtime.runner.release_all()
-        await _wait_for(tasks, HAND_OVER_SECONDS)
+        await _wait_for(tasks, RELEASE_SECONDS)
 
 
 def cancel_rest(tasks: Collection["asyncio.Task[Any]"], signum: Signals, done: tuple[int, int, int]) -> None:

@@ -59,7 +59,7 @@ class QueueFetcher:
         except REDIS_TROUBLE:
             self._claimer.may_hold_orphans = True
             raise
-        self._outage.passed()
+        self._outage.succeeded()
         if lost_answers(self._worker.pool) != lost_before:
             self._claimer.may_hold_orphans = True
 
@@ -79,7 +79,7 @@ class QueueFetcher:
         wake = self._shard.wake
         timeout = max(seconds - LATE_SECONDS, LEAST_SLEEP_SECONDS)
         token = await with_sound_keys(self._worker.pool, [wake], lambda: self._blocking_command("BLPOP", wake, timeout))
-        self._outage.passed(wrote=True)
+        self._outage.succeeded(wrote=True)
         if token and not self._slots.are_open:  # SIGTERM came meanwhile: wake a worker that can take the job
             await self._worker.pool.lpush(wake, token[1])  # type: ignore[misc]
 

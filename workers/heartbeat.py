@@ -19,10 +19,10 @@ from orchestrator.turns.runner import TurnRunner
 
 logger = logging.getLogger(__name__)
 
-BEAT_EVERY_SECONDS = 5.0
-WATCHED_BEAT_SECONDS = 1.0
+INTERVAL_SECONDS = 5.0
+WATCHED_INTERVAL_SECONDS = 1.0
 """The same while somebody looks at a dashboard, who then sees what is being said."""
-STATUS_SECONDS = 20
+STATUS_TTL_SECONDS = 20
 
 
 async def send_heartbeats(
@@ -33,11 +33,11 @@ async def send_heartbeats(
     *,
     agent: str,
     version: str,
-    is_unable: Callable[[], bool],
+    cannot_claim: Callable[[], bool],
 ) -> None:
     """Beat until cancelled; then say goodbye, so that nobody counts on this worker any more.
 
-    `is_unable` tells whether it cannot claim anything though Redis answers.
+    `cannot_claim` tells whether it cannot claim anything though Redis answers.
     """
     began, is_watched = clock.now(), False
     try:
@@ -49,14 +49,14 @@ async def send_heartbeats(
             if is_watched:
                 status["turns"] = progress_of(runner)
             try:
-                is_watched = await _beat(redis, holder, status, is_unable=is_unable())
+                is_watched = await _send(redis, holder, status, cannot_claim=cannot_claim())
             except StoreUnavailable:
                 logger.debug("A heartbeat was not recorded")
             except Exception:
                 logger.exception(
                     "A heartbeat was not recorded; report this", extra={"action": "worker.heartbeat_failed"}
                 )
-            await asyncio.sleep(WATCHED_BEAT_SECONDS if is_watched else BEAT_EVERY_SECONDS)
+            await asyncio.sleep(WATCHED_INTERVAL_SECONDS if is_watched else INTERVAL_SECONDS)
     finally:
         try:
             with store_errors():
@@ -69,22 +69,22 @@ async def send_heartbeats(
             pass
 
 
-async def _beat(redis: Redis, holder: str, status: dict[str, object], *, is_unable: bool) -> bool:
+async def _send(redis: Redis, holder: str, status: dict[str, object], *, cannot_claim: bool) -> bool:
     """Whether somebody looks at a dashboard."""
 
-    async def beat() -> bool:
+    async def send() -> bool:
         async with redis.pipeline(transaction=False) as pipe:
             pipe.zadd(keys.WORKERS, {holder: clock.now()})
             pipe.zremrangebyscore(keys.WORKERS, "-inf", clock.now() - 60)
             pipe.expire(keys.WORKERS, 120)
-            if is_unable:
+            if cannot_claim:
                 pipe.zadd(keys.UNABLE_WORKERS, {holder: clock.now()})
                 pipe.expire(keys.UNABLE_WORKERS, 120)
             else:
                 pipe.zrem(keys.UNABLE_WORKERS, holder)
-            pipe.set(keys.worker_status(holder), json.dumps(status), ex=STATUS_SECONDS)
+            pipe.set(keys.worker_status(holder), json.dumps(status), ex=STATUS_TTL_SECONDS)
             pipe.exists(keys.WATCHED)
             return bool((await pipe.execute())[-1])
 
     with store_errors():
-        return await with_sound_keys(redis, [keys.WORKERS, keys.UNABLE_WORKERS], beat)
+        return await with_sound_keys(redis, [keys.WORKERS, keys.UNABLE_WORKERS], send)

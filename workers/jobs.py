@@ -41,7 +41,7 @@ async def run_call(runtime: WorkerRuntime, call_sid: str) -> None:
 async def run_job(worker: Worker, shard: keys.ShardKeys, name: bytes, score: bytes) -> None:
     """Run a job that arq can run; any other is taken off the queue, where it would come up for ever."""
     if shard.queue != worker.queue_name:  # arq would finish it in the queue where all of its own jobs are
-        await take_off(worker.pool, shard, name, f"jobs of arq's own belong on {worker.queue_name}")
+        await remove_job(worker.pool, shard, name, f"jobs of arq's own belong on {worker.queue_name}")
         return
     due_at = float(score)
     try:
@@ -49,10 +49,10 @@ async def run_job(worker: Worker, shard: keys.ShardKeys, name: bytes, score: byt
     except (RedisConnectionError, RedisTimeoutError, OSError):
         raise
     except Exception as error:
-        await take_off(worker.pool, shard, name, f"it cannot be run ({type(error).__name__})")
+        await remove_job(worker.pool, shard, name, f"it cannot be run ({type(error).__name__})")
 
 
-async def take_off(redis: Redis, shard: keys.ShardKeys, name: bytes | str, reason: str) -> None:
+async def remove_job(redis: Redis, shard: keys.ShardKeys, name: bytes | str, reason: str) -> None:
     """Take `name` off the shard's queue, with what belongs to it, and put it among the dead letters.
 
     If Redis does not answer, it is found there again.

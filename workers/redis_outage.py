@@ -29,7 +29,7 @@ class RedisOutage:
             logger.warning("%s The worker waits for it.", explain(error), extra={"action": "worker.redis_down"})
         return min(LONGEST_PAUSE_SECONDS, 0.05 * 2.0 ** min(self._failures, 5))
 
-    def passed(self, *, wrote: bool = False) -> None:
+    def succeeded(self, *, wrote: bool = False) -> None:
         """A step has succeeded. Where writes failed only a write tells that Redis is well again: a server that refuses
         them goes on answering whoever reads."""
         if self._failures and (wrote or not self._writes_fail):

@@ -9,20 +9,20 @@ from orchestrator.turns.redis.store import RedisTurnStore
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_SECONDS = 0.25
-IDLE_LOOK_EVERY_SECONDS = 0.8
+INTERVAL_SECONDS = 0.25
+IDLE_INTERVAL_SECONDS = 0.8
 """While no turn waits or runs. Whoever hands one over has a second before anybody must look after it."""
-RENEWAL_MS = 1000
+RENEWAL_GRACE_MS = 1000
 """So long after an outage those who hold leases may take to renew them: twice as long as between two renewals."""
 
 
 async def rescue_calls(store: RedisTurnStore) -> None:
     """Every worker looks, a little out of step with the others; a call found is not looked at again for a second."""
     while True:
-        every = IDLE_LOOK_EVERY_SECONDS if store.is_idle else LOOK_EVERY_SECONDS
+        every = IDLE_INTERVAL_SECONDS if store.is_idle else INTERVAL_SECONDS
         await asyncio.sleep(uniform(0.8, 1.2) * every)
         try:
-            rescued = await store.rescue(grace_ms=RENEWAL_MS)
+            rescued = await store.rescue(grace_ms=RENEWAL_GRACE_MS)
         except StoreUnavailable:
             continue  # whoever polls the queue says so already
         except Exception:  # nobody else looks

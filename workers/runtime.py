@@ -58,7 +58,7 @@ class WorkerRuntime:
         self._claim_health = claim_health
         self._redis = redis
         self._stack = AsyncExitStack()
-        self._at_work: Counter[str] = Counter()
+        self._being_claimed: Counter[str] = Counter()
         self._rejections = BackgroundTasks()
 
     async def __aenter__(self) -> "WorkerRuntime":
@@ -82,7 +82,7 @@ class WorkerRuntime:
                 host,
                 agent=agent.name,
                 version=self.version,
-                is_unable=lambda: self._claim_health.is_unable,
+                cannot_claim=lambda: self._claim_health.cannot_claim,
             ),
         ):
             stack.push_async_callback(cancel_and_wait, asyncio.create_task(watch))
@@ -95,15 +95,15 @@ class WorkerRuntime:
 
     async def run_call(self, call_sid: str) -> None:
         """Claim the call and run its turns, if nobody else does."""
-        self._at_work[call_sid] += 1
+        self._being_claimed[call_sid] += 1
         try:
             await self.runner.run(await self.store.claim(call_sid, self.holder))
         finally:
-            self._at_work -= Counter([call_sid])  # and what comes to nothing is forgotten
+            self._being_claimed -= Counter([call_sid])  # and what comes to nothing is forgotten
 
     async def release_orphans(self) -> int:
         """Release the leases that were granted to this worker for calls that do not run here. Return how many."""
-        at_work: ChainMap[str, Any] = ChainMap(dict[str, Any](), self.runner.running, self._at_work)
+        at_work: ChainMap[str, Any] = ChainMap(dict[str, Any](), self.runner.running, self._being_claimed)
         return await release_orphans(self.store, self.holder, at_work)
 
     def _arrived(self, message: bytes) -> None:

@@ -103,7 +103,7 @@ class TurnWorker(Worker):
             await probe_any(self.pool)
         except StoreUnavailable as error:
             raise RedisConnectionError(str(error)) from error
-        self._outage.passed(wrote=True)
+        self._outage.succeeded(wrote=True)
 
     async def _tolerating_redis_errors(self, step: Awaitable[None], *, writes: bool = False) -> bool:
         """Await `step`. Return True if it has succeeded; after an error of Redis, False and after a growing pause.

@@ -17,7 +17,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.tasks import cancel_and_wait
-from orchestrator.turns.abandoned_calls import Left, end_abandoned_calls, patience
+from orchestrator.turns.abandoned_calls import TimeLeft, end_abandoned_calls, longest_silence
 from orchestrator.turns.call_limits import api_share
 from orchestrator.turns.memory_store import InMemoryTurnStore
 from orchestrator.turns.messages import Arrival
@@ -128,10 +128,10 @@ class InProcessDispatcher(StoreDispatcher):
                 logger.exception("Calls could not be looked after; report this")
             self.rounds += 1
 
-    async def _idle_calls(self) -> list[tuple[str, Left]]:
+    async def _idle_calls(self) -> list[tuple[str, TimeLeft]]:
         """Calls of which nothing was heard for a while, and how long their states live yet, if that is known."""
         states = self.memory.states
         if isinstance(states, InMemoryStateManager):
-            window = max(self._life - patience(self._life), LAST_CHANCE_SECONDS)
+            window = max(self._life - longest_silence(self._life), LAST_CHANCE_SECONDS)
             return [(call_sid, left) for call_sid, left in await states.expiring(window)]
         return [(call_sid, None) for call_sid in await states.get_all_call_sids()]

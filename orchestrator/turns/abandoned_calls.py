@@ -16,17 +16,17 @@ logger = logging.getLogger(__name__)
 
 ABANDONED_AFTER_SECONDS = 900.0
 
-Left = float | None
+TimeLeft = float | None
 """In how many seconds the state of a call expires; None where its store does not tell."""
 
 
-def patience(life: float) -> float:
+def longest_silence(life: float) -> float:
     """How long a call may be silent whose state lives for `life` seconds: less than that, or it would expire without a
     record of its end."""
     return min(ABANDONED_AFTER_SECONDS, life / 2)
 
 
-def is_abandoned(state: ConversationState, life: float, left: Left) -> bool:
+def is_abandoned(state: ConversationState, life: float, left: TimeLeft) -> bool:
     """Whether the call was silent for longer than its caller can be, or its state is about to expire.
 
     An ingress with an open line sees to it that neither is so, or notes that the line is open.
@@ -39,11 +39,11 @@ def is_abandoned(state: ConversationState, life: float, left: Left) -> bool:
     if is_occupied(state):
         return silent >= kept - LAST_CHANCE_SECONDS
     # During a deploy the entry may be one of another `STATE_TTL_SECONDS`, and tell of a silence that never was.
-    return min(silent, _silent_for(state)) >= max(patience(life), seconds_silent(state))
+    return min(silent, _silent_for(state)) >= max(longest_silence(life), seconds_silent(state))
 
 
 async def end_abandoned_calls(
-    store: TurnStore, states: StateManagerBase, found: Iterable[tuple[str, Left]], *, life: float
+    store: TurnStore, states: StateManagerBase, found: Iterable[tuple[str, TimeLeft]], *, life: float
 ) -> int:
     """End those of the calls that are abandoned; how many. Raises `StoreUnavailable`.
 

@@ -4,7 +4,7 @@ from orchestrator.agents.protocol import Lane
 
 MOST_ATTEMPTS = 3
 """The third is made in a process that runs nothing else: what takes that down is to blame, and given up."""
-MOST_ATTEMPTS_APART = 6
+MOST_ATTEMPTS_ALONE = 6
 """A turn that was alone in its process from the third attempt on, and whose worker was lost each time, is given up."""
 
 

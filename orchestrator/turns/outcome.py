@@ -57,7 +57,7 @@ def _languages(actions: list[Action]) -> list[Action]:
     return [action for action in actions if isinstance(action, SetLanguage)]
 
 
-def with_words_before(turn: Turn, state: ConversationState) -> Turn:
+def with_merged_words(turn: Turn, state: ConversationState) -> Turn:
     """The turn with the words of the turns that were merged into it."""
     words = [turn.text]
     for record in reversed(state.turns):

@@ -185,7 +185,7 @@ class TurnRunner:
         stop = await self._retrying_store.confirmed(running)
         if stop is not None or running.stopped.done():
             return self._stopped(running, state, stop or running.stopped.result(), None)
-        turn, lane = outcomes.with_words_before(claim.turn, state), lane_of(claim.attempt)
+        turn, lane = outcomes.with_merged_words(claim.turn, state), lane_of(claim.attempt)
         agent_run = self._host.run(self.agent, turn, state, lane)
         try:
             outcome = await self._run_agent(running, agent_run)

@@ -6,7 +6,7 @@ from orchestrator.agents.protocol import Agent, Overlap
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.turns import bounds
 from orchestrator.turns import outcome as outcomes
-from orchestrator.turns.isolation import MOST_ATTEMPTS, MOST_ATTEMPTS_APART
+from orchestrator.turns.isolation import MOST_ATTEMPTS, MOST_ATTEMPTS_ALONE
 from orchestrator.turns.store import Claim
 
 
@@ -74,7 +74,7 @@ def plan(claim: Claim, agent: Agent) -> Plan:
     if turn.kind == "interrupted" and not agent.interruptions:
         return NoteOnly(_with_what_was_heard(claim, agent, state))
     state = _with_what_was_heard(claim, agent, state)
-    if claim.attempt > MOST_ATTEMPTS_APART:
+    if claim.attempt > MOST_ATTEMPTS_ALONE:
         return DeadLetter(state, f"its worker was lost {claim.attempt - 1} times while it ran")
     return Run(state)
 

@@ -10,7 +10,7 @@ from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.turns.bounds import MOST_TURNS
-from orchestrator.turns.isolation import MOST_ATTEMPTS, MOST_ATTEMPTS_APART
+from orchestrator.turns.isolation import MOST_ATTEMPTS, MOST_ATTEMPTS_ALONE
 from orchestrator.turns.store import Claim, Lease
 from orchestrator.turns.turn_plan import (
     DeadLetter,
@@ -80,9 +80,9 @@ def test_a_state_that_cannot_be_read_is_left_to_others_until_the_last_attempt() 
 
 
 def test_a_turn_that_lost_its_worker_too_often_becomes_a_dead_letter() -> None:
-    stored, reason = state(), f"its worker was lost {MOST_ATTEMPTS_APART} times while it ran"
-    assert plan(claim(turn(), stored, attempt=MOST_ATTEMPTS_APART), AGENT) == Run(stored)
-    assert plan(claim(turn(), stored, attempt=MOST_ATTEMPTS_APART + 1), AGENT) == DeadLetter(stored, reason)
+    stored, reason = state(), f"its worker was lost {MOST_ATTEMPTS_ALONE} times while it ran"
+    assert plan(claim(turn(), stored, attempt=MOST_ATTEMPTS_ALONE), AGENT) == Run(stored)
+    assert plan(claim(turn(), stored, attempt=MOST_ATTEMPTS_ALONE + 1), AGENT) == DeadLetter(stored, reason)
 
 
 def test_a_full_call_ends_without_the_agent_but_its_own_end_is_run() -> None:

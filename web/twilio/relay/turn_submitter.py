@@ -17,7 +17,7 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import Dispatcher, LineClaim, PendingReply
 from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed, TurnRejected, UnknownCall
-from orchestrator.retrying import until_deadline, while_away
+from orchestrator.retrying import until_deadline, while_down
 from orchestrator.tasks import cancel_and_wait
 from web.ingress import Ingress
 
@@ -117,7 +117,7 @@ class TurnSubmitter:
         """Look after a turn that is silent: None while it is in good hands, else its new reply."""
         try:
             seconds = PATIENCE_SECONDS
-            found = await while_away(lambda: self._find(turn_id), away_seconds=seconds, unconfirmed_seconds=seconds)
+            found = await while_down(lambda: self._find(turn_id), down_seconds=seconds, unconfirmed_seconds=seconds)
         except StoreUnconfirmed:
             return None
         except StoreUnavailable as error:
@@ -169,8 +169,8 @@ class TurnSubmitter:
         # A call that begins is known nowhere else: it need not wait.
         patience = STORE_SECONDS if opening else PATIENCE_SECONDS
         once = partial(self._dispatcher.submit, turn, opening=opening, stream=True)
-        return await while_away(
-            lambda: _bounded(once()), away_seconds=patience, unconfirmed_seconds=self._ingress.timeouts.hold
+        return await while_down(
+            lambda: _bounded(once()), down_seconds=patience, unconfirmed_seconds=self._ingress.timeouts.hold
         )
 
     async def _go_on_here(self, error: StoreUnavailable) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed
-from orchestrator.retrying import until_deadline, while_away
+from orchestrator.retrying import until_deadline, while_down
 
 
 class Clock:
@@ -46,23 +46,23 @@ async def test_a_deadline_is_kept_whatever_is_wrong(clock):
 
 async def test_a_store_that_answers_without_its_replicas_is_waited_for_longer(clock):
     answers = trying(clock, lambda now: StoreUnconfirmed() if now < 30 else None)
-    assert await while_away(answers, away_seconds=5, unconfirmed_seconds=60) >= 30
+    assert await while_down(answers, down_seconds=5, unconfirmed_seconds=60) >= 30
     clock.now = 0
     with pytest.raises(StoreUnconfirmed):
-        await while_away(trying(clock, lambda now: StoreUnconfirmed()), away_seconds=5, unconfirmed_seconds=60)
+        await while_down(trying(clock, lambda now: StoreUnconfirmed()), down_seconds=5, unconfirmed_seconds=60)
     assert 60 <= clock.now < 62
 
 
 async def test_the_time_away_begins_when_it_answered_last(clock):
-    def first_unconfirmed_then_away(now: float) -> Exception:
+    def first_unconfirmed_then_down(now: float) -> Exception:
         return StoreUnconfirmed() if now < 20 else StoreUnavailable()
 
     with pytest.raises(StoreUnavailable):
-        await while_away(trying(clock, first_unconfirmed_then_away), away_seconds=5, unconfirmed_seconds=60)
+        await while_down(trying(clock, first_unconfirmed_then_down), down_seconds=5, unconfirmed_seconds=60)
     assert 24 <= clock.now < 27
 
 
 async def test_a_full_store_is_not_asked_again(clock):
     with pytest.raises(StoreFull):
-        await while_away(trying(clock, lambda now: StoreFull()), away_seconds=5, unconfirmed_seconds=60)
+        await while_down(trying(clock, lambda now: StoreFull()), down_seconds=5, unconfirmed_seconds=60)
     assert clock.now == 1
