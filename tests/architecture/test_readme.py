@@ -142,14 +142,16 @@ def test_every_command_named_exists(texts: dict[str, str]) -> None:
         assert set(re.findall(r"(?:bin/|`)voiceagent ([a-z]+)", texts[page])) <= set(COMMANDS), page
 
 
-def test_the_places_listed_exist(repository: Path) -> None:
+def test_the_places_listed_exist_and_every_package_is_listed(repository: Path) -> None:
     listing = block("text", "orchestrator/")
     parent = Path()
-    for indent, name in re.findall(r"^( *)(\w+)/", listing, re.MULTILINE):
-        parent = parent if indent else Path(name)
-        path = repository / parent / name if indent else repository / name
-        assert path.is_dir(), path
-    shown = set(re.findall(r"^  (\w+)/", listing, re.MULTILINE))
-    hidden = {"redis", "testing", "cli"}
-    there = {path.parent.name for path in (repository / "orchestrator").glob("*/__init__.py")}
-    assert there - shown <= hidden
+    listed = set()
+    for indent, names in re.findall(r"^( *)((?:\w+/ ?)+)", listing, re.MULTILINE):
+        for name in re.findall(r"\w+", names):
+            parent = parent if indent else Path(name)
+            path = repository / parent / name if indent else repository / name
+            assert path.is_dir(), path
+            listed.add(path)
+    for package in ("orchestrator", "web", "workers"):
+        there = {path.parent for path in (repository / package).glob("*/__init__.py")}
+        assert there <= listed
