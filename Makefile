@@ -20,7 +20,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test redis-versions arq-tests check soak format bench lock clean
+.PHONY: help run test quick redis-versions arq-tests check soak format bench lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,8 +28,14 @@ help: ## Say what can be made
 run: $(READY) ## Answer calls here: web, workers and an embedded Redis in one terminal
 	@$(BIN)/voiceagent dev $(ARGS)
 
+# A module runs in one process. Tests that start processes wait for them more than they compute.
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+
 test: $(READY) ## Run all tests; they start the servers they need
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(PYTEST) --numprocesses 4 $(ARGS)
+
+quick: $(READY) ## Run the tests that start no process but one Redis server, and do not compute for long
+	@$(PYTEST) --numprocesses 2 -m "not processes and not slow" $(ARGS)
 
 redis-versions: $(READY) ## Run the tests of Redis on 6.2, 7.0 and 8, as far as packages bring them
 	@PYTHONPATH=tests $(BIN)/python -m versions $(ARGS)

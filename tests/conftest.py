@@ -1,6 +1,9 @@
-"""Fixtures for all tests: the event loop, a real Redis server, and the check that every key expires."""
+"""Fixtures for all tests: the event loop, a real Redis server, and the checks that every key expires and that only
+tests which say so start processes."""
 
+import sys
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,7 +25,32 @@ settings.load_profile("repeatable")
 
 pytest_plugins = ["support.cluster_fixtures"]
 
+SERVERS = {"start_redis", "shared_cluster", "shared_replicated_cluster"}
+"""Fixtures that start servers for one test, or more than one server: who uses them starts processes."""
+STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
 PRODUCT_KEYS = ("voiceagent:*", "{voiceagent:*", "arq:*:wake")
+
+
+_started: list[str] = []
+
+
+def _note_start(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in STARTS and arguments[:1] != ("git",):  # it lists the files of the repository, and ends
+        _started.append(f"{event} {arguments[:2]}")
+
+
+sys.addaudithook(_note_start)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start servers, and run modules with processes first: they wait, and others compute meanwhile.
+    A run that ended with the slowest of them would wait for it alone."""
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("processes")
+    first = {item.path for item in items if item.get_closest_marker("processes")}
+    items.sort(key=lambda item: item.path not in first)
+    _started.clear()  # what importing the tests has started
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +63,7 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 def redis_server() -> Iterator[RedisServer]:
     """The server that tests share. Who stops, kills or fills a server starts one with `start_redis`."""
     with RedisServer() as server:
+        _started.clear()
         yield server
 
 
@@ -77,3 +106,13 @@ def every_key_expires(request: pytest.FixtureRequest) -> Iterator[None]:
     without_ttl = sorted(key for key in keys if client.ttl(key) == -1)
     client.close()
     assert not without_ttl, f"keys without a time to live: {without_ttl}"
+
+
+@pytest.fixture(autouse=True)
+def no_unmarked_process(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test that starts a process and is not marked with `processes`; the fixtures that it shares count."""
+    yield
+    started = _started[:]
+    _started.clear()
+    if request.node.get_closest_marker("processes") is None:
+        assert started == [], "mark this test with `processes`, so that `make quick` leaves it out"

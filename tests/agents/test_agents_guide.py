@@ -46,6 +46,7 @@ async def test_the_example_is_loaded_and_plays_its_quiz(written: Path) -> None:
     assert answers[1:] == [["Take your time."], ["No. Try again."], ["Right, after 2. Goodbye!", HangUp()]]
 
 
+@pytest.mark.processes
 def test_the_examples_own_test_passes_in_a_project_of_ones_own(written: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON"))}
     ran = subprocess.run(

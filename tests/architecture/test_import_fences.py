@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), filename=str(path))
 
@@ -264,6 +266,7 @@ def test_modules_stay_small_and_have_one_duty() -> None:
     assert not unnamed, f"a name that says nothing gathers everything: {unnamed}"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("package", ["web", "workers"])
 def test_starting_a_process_imports_nothing_slow_or_foreign(package: str) -> None:
     """`twilio.rest` alone costs a fifth of a second, and only placing a call wants it."""

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from support.pattern_work import StepCounter, TooMuchWork, worst_cases
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("orchestrator", "workers", "web")
 MODULES = sorted(path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))

@@ -13,6 +13,8 @@ from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.turn import Turn, TurnKind
 
+pytestmark = pytest.mark.processes
+
 
 def record(kind: TurnKind, reply: Reply, **turn: str) -> TurnRecord:
     return TurnRecord.of(Turn(turn_id=kind, call_sid="CA1", kind=kind, **turn), "replied", reply)

@@ -23,6 +23,8 @@ from orchestrator.state.redis import RedisStateManager
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 
+pytestmark = pytest.mark.processes
+
 DEADLY = Turn(turn_id="turn-3", call_sid="CA1", kind="speech", text="book the table for nine")
 AGENT = """
 from orchestrator.conversation.actions import HangUp
@@ -142,7 +144,6 @@ async def test_one_that_is_not_there_is_refused_with_a_sentence(dead, redis_clie
         assert sentence in errors
 
 
-@pytest.mark.processes
 async def test_a_replay_answers_under_the_key_of_the_first_turn_and_ends_the_letter(
     dead, redis_client, box, worker
 ) -> None:
@@ -161,7 +162,6 @@ async def test_a_replay_answers_under_the_key_of_the_first_turn_and_ends_the_let
     assert await box.all() == []
 
 
-@pytest.mark.processes
 async def test_a_replay_that_fails_keeps_the_letter_and_can_be_tried_again(dead, redis_client, box, worker) -> None:
     letter = await a_failed_turn(redis_client)
     await box.put(letter.model_copy(update={"turn": DEADLY.model_copy(update={"text": "fail again"})}))

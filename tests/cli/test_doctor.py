@@ -48,6 +48,7 @@ def told(findings) -> dict[str, Finding]:
 # The guide's troubleshooting section, on real servers.
 
 
+@pytest.mark.processes
 async def test_connection_refused(doctor) -> None:
     code, found = await doctor(f"redis://127.0.0.1:{free_port()}/0")
     level, message, advice = found["connection"]
@@ -66,6 +67,7 @@ async def test_authentication_failed(doctor, start_redis) -> None:
     assert found["connection"][0] == "ok"
 
 
+@pytest.mark.processes
 async def test_slow_performance_is_measured(doctor, redis_url) -> None:
     _, found = await doctor(redis_url)
     assert "A PING takes" in found["latency"][1]
@@ -88,6 +90,7 @@ async def test_state_not_persisting(doctor, start_redis) -> None:
     assert {found[name][0] for name in ("eviction", "persistence", "memory", "version", "clock")} == {"ok"}
 
 
+@pytest.mark.processes
 async def test_states_that_somebody_deletes(doctor, redis_client, redis_url) -> None:
     await RedisStateManager(redis_client, 100).create_state("CA1")
     _, found = await doctor(redis_url)
@@ -110,6 +113,7 @@ async def test_memory_usage_growing(doctor, start_redis) -> None:
     assert found["keys"][1].startswith("1 key has no time to live, such as voiceagent:state:CA1")
 
 
+@pytest.mark.processes
 async def test_settings_that_keep_calls_in_memory_unawares(doctor, redis_url) -> None:
     code, found = await doctor(redis_url, USE_REDIS="false")
     assert code == 2
@@ -134,6 +138,7 @@ async def test_a_replica_and_a_user_with_few_rights_are_told(doctor, start_redis
     assert "version" not in found
 
 
+@pytest.mark.processes
 async def test_sentinels_and_their_replicas_are_told(doctor) -> None:
     with SentinelTopology() as topology:
         url = f"redis-sentinel://{topology.hosts}/mymaster"
@@ -148,6 +153,7 @@ async def test_sentinels_and_their_replicas_are_told(doctor) -> None:
         assert found["replicas"][:2] == ("problem", "No replica is in touch.")
 
 
+@pytest.mark.processes
 async def test_every_node_of_a_cluster_is_looked_at(doctor) -> None:
     with ClusterTopology(replicas=1) as cluster:
         redis = connect(Settings(redis_url=cluster.url))
@@ -166,6 +172,7 @@ async def test_every_node_of_a_cluster_is_looked_at(doctor) -> None:
         assert facts.system.active_calls == facts.system.states == 20
 
 
+@pytest.mark.processes
 async def test_a_cluster_that_lacks_a_node_is_told(doctor) -> None:
     with ClusterTopology() as cluster:
         cluster.nodes[0].kill()
@@ -183,6 +190,7 @@ def test_clusters_that_fail_over_late_or_not_at_all_are_told() -> None:
     assert told(judge_server(slow, "cluster"))["replicas"].level == "problem"
 
 
+@pytest.mark.processes
 async def test_workers_queue_and_letters_are_told(doctor, redis_client, redis_url) -> None:
     _, found = await doctor(redis_url)
     assert found["workers"] == ("problem", "No worker is alive.", "Start one: python -m workers")
@@ -199,12 +207,14 @@ async def test_workers_queue_and_letters_are_told(doctor, redis_client, redis_ur
     assert found["dead letters"][1] == "1 turn failed for good."
 
 
+@pytest.mark.processes
 async def test_what_answers_in_the_place_of_web_is_told(doctor, redis_url) -> None:
     _, found = await doctor(redis_url)
     assert found["web"][0] == "warning"
     assert "python -m web" in found["web"][2]
 
 
+@pytest.mark.processes
 async def test_the_embedded_server_of_this_directory_is_found(tmp_path: Path) -> None:
     (tmp_path / ".voiceagent").mkdir()
     with RedisServer("--unixsocket", str(tmp_path / ".voiceagent" / "valkey.sock")):
@@ -213,6 +223,7 @@ async def test_the_embedded_server_of_this_directory_is_found(tmp_path: Path) ->
     assert "valkey.sock" in output
 
 
+@pytest.mark.processes
 async def test_at_a_terminal_it_is_a_page_that_fits(redis_url, tmp_path: Path) -> None:
     settings = {"USE_REDIS": "true", "REDIS_URL": redis_url, "PORT": str(free_port())}
     async with at_a_terminal("doctor", cwd=tmp_path, settings=settings) as running:

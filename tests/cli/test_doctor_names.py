@@ -12,6 +12,7 @@ from orchestrator.doctor.names import judge_names
 from orchestrator.settings import Settings
 
 
+@pytest.mark.processes
 async def test_a_name_that_nobody_reads_is_pointed_out(redis_server, tmp_path) -> None:
     (tmp_path / ".env").write_text("PUBLIC_BASEURL=https://calls.example.com\n")
     code, output, _ = await run_script(

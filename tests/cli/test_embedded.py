@@ -27,6 +27,7 @@ def running(server: EmbeddedServer) -> Iterator[subprocess.Popen[bytes]]:
         server.close()
 
 
+@pytest.mark.processes
 async def test_a_killed_server_comes_back_with_its_data(tmp_path: Path) -> None:
     server = EmbeddedServer(tmp_path / "data")
     await server.take()
@@ -44,6 +45,7 @@ async def test_a_killed_server_comes_back_with_its_data(tmp_path: Path) -> None:
             assert client.get("voiceagent:test") == "kept"
 
 
+@pytest.mark.processes
 async def test_a_directory_is_used_by_one_until_its_server_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +64,7 @@ async def test_a_directory_is_used_by_one_until_its_server_has_ended(
     second.close()
 
 
+@pytest.mark.processes
 async def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
     server = EmbeddedServer(tmp_path / ("long" * 30))
     await server.take()

@@ -9,6 +9,7 @@ from support.terminal import run_script
 from orchestrator.cli.main import COMMANDS, main, parser_for
 
 
+@pytest.mark.processes
 async def test_help_names_every_command(tmp_path: Path) -> None:
     code, output, _ = await run_script("--help", cwd=tmp_path)
     assert code == 0
@@ -23,6 +24,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert f"usage: voiceagent {command}" in capsys.readouterr().out
 
 
+@pytest.mark.processes
 async def test_the_command_alone_prints_its_help(tmp_path: Path) -> None:
     alone = await run_script(cwd=tmp_path)
     assert alone == await run_script("--help", cwd=tmp_path)
@@ -67,6 +69,7 @@ def test_a_wrong_number_is_refused_in_a_sentence(
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("arguments", [["sing"], ["dev", "--workers", "0"], ["call", "--channel", "fax"]])
 async def test_a_wrong_command_line_is_refused(tmp_path: Path, arguments: list[str]) -> None:
     code, _, errors = await run_script(*arguments, cwd=tmp_path)
@@ -74,6 +77,7 @@ async def test_a_wrong_command_line_is_refused(tmp_path: Path, arguments: list[s
     assert "usage: voiceagent" in errors
 
 
+@pytest.mark.processes
 async def test_a_bad_setting_is_told_in_a_sentence(tmp_path: Path) -> None:
     code, _, errors = await run_script("calls", cwd=tmp_path, settings={"PORT": "many"})
     assert code == 2

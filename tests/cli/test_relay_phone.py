@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from support.ingress import started_ingress
 from support.terminal import CTRL_C, at_a_terminal, run_script
+
+pytestmark = pytest.mark.processes
 
 SETTINGS = {"TWILIO_AUTH_TOKEN": "12345"}
 

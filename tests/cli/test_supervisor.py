@@ -14,6 +14,8 @@ from support.waiting import wait_until
 
 from orchestrator.cli.program import FIRST_PAUSE_SECONDS, STARTED_SECONDS
 
+pytestmark = pytest.mark.processes
+
 SUPERVISED = Path(__file__).with_name("supervised.py")
 # Each stand-in says its process id first; a polite one says goodbye to SIGTERM.
 HELLO = "import os, signal, sys, time; print('pid', os.getpid()); "

@@ -15,6 +15,8 @@ from support.twiml_server import TwimlServer, Webhook, serve_twiml
 from support.waiting import wait_until
 from twilio.request_validator import RequestValidator
 
+pytestmark = pytest.mark.processes
+
 LONG = "word " * 40
 
 

@@ -14,6 +14,8 @@ from orchestrator.testing.example_turns import a_turn, claimed
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.redis.store import RedisTurnStore
 
+pytestmark = pytest.mark.processes
+
 PLAN_BYTES = {"starter": 256_000_000, "standard": 1_000_000_000}
 """What Render's Key Value plans hold."""
 USABLE = 0.75

@@ -49,6 +49,7 @@ def test_the_image_takes_nothing_from_the_build_but_the_installation(stages: lis
     assert copied == "--from=build /opt/voiceagent /opt/voiceagent"
 
 
+@pytest.mark.processes
 def test_the_installed_packages_hold_their_scripts_and_pages(repository: Path, tmp_path: Path) -> None:
     """What the image runs is what `pip install .` made of the copied files."""
     leave_caches = shutil.ignore_patterns("__pycache__")
@@ -85,6 +86,7 @@ def test_the_installed_packages_hold_their_scripts_and_pages(repository: Path, t
     assert held == sources
 
 
+@pytest.mark.processes
 def test_the_composition_is_valid(repository: Path) -> None:
     check = [
         sys.executable,

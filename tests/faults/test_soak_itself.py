@@ -65,6 +65,7 @@ async def test_the_soak_ends_when_a_fault_does_not(monkeypatch):
             await soak(seed=1, seconds=20, callers=4, every=0.2)
 
 
+@pytest.mark.processes
 async def test_a_sentinel_that_names_an_unknown_master_is_an_error_a_thread_can_tell():
     with SentinelTopology() as topology:
         topology.servers.clear()
@@ -73,6 +74,7 @@ async def test_a_sentinel_that_names_an_unknown_master_is_an_error_a_thread_can_
                 await asyncio.to_thread(topology.master)
 
 
+@pytest.mark.processes
 async def test_a_slot_that_nobody_serves_is_an_error_a_thread_can_tell():
     topology = ClusterTopology()
     with RedisServer("--cluster-enabled", "yes") as node:

@@ -245,6 +245,7 @@ async def test_who_blocks_on_a_list_follows_it(cluster: ClusterTopology, client:
     assert await waiting == [b"{list}wake", b"token"]
 
 
+@pytest.mark.processes
 async def test_a_wait_for_replicas_is_never_parted_from_its_write(replicated: ClusterTopology) -> None:
     async with connect(Settings(redis_url=replicated.url)) as redis:
         await redis.set("{w}1", "before", ex=60)
@@ -265,6 +266,7 @@ async def test_a_wait_for_replicas_is_never_parted_from_its_write(replicated: Cl
 # Nodes that die
 
 
+@pytest.mark.processes
 async def test_what_goes_on_while_a_master_dies_is_answered_by_its_replica(replicated: ClusterTopology) -> None:
     redis = connect(Settings(redis_url=replicated.url))
     send = sender_for(redis)
@@ -290,6 +292,7 @@ async def test_what_goes_on_while_a_master_dies_is_answered_by_its_replica(repli
     await redis.aclose()
 
 
+@pytest.mark.processes
 async def test_a_slot_that_nobody_serves_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "FAILOVER_SECONDS", 0.3)
     with ClusterTopology() as cluster:
@@ -304,6 +307,7 @@ async def test_a_slot_that_nobody_serves_is_told_in_time(monkeypatch: pytest.Mon
                 await redis.ping()
 
 
+@pytest.mark.processes
 async def test_a_subscription_moves_to_a_node_that_lives(replicated: ClusterTopology) -> None:
     heard: list[bytes] = []
     gaps: list[bool] = []
@@ -333,6 +337,7 @@ async def test_a_cluster_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -
     assert "refuses the connection" in explain(caught.value, url)
 
 
+@pytest.mark.processes
 async def test_passwords() -> None:
     with ClusterTopology(password="right") as cluster:
         async with connect(Settings(redis_url=cluster.url)) as redis:

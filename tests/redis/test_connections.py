@@ -302,6 +302,7 @@ def tls(authority) -> TLS:
     return TLS(authority.issue("127.0.0.1"), authority.certificate, also_plain=True)
 
 
+@pytest.mark.processes
 async def test_sentinels_and_their_master_are_reached_by_tls(monkeypatch, authority, tls) -> None:
     monkeypatch.setattr(connections, "FAILOVER_SECONDS", 60)
     known = {"redis_ca_file": str(authority.certificate)}
@@ -317,6 +318,7 @@ async def test_sentinels_and_their_master_are_reached_by_tls(monkeypatch, author
         assert "nobody known has signed" in await complaint(url)
 
 
+@pytest.mark.processes
 async def test_a_cluster_is_reached_by_tls_at_each_node(authority, tls) -> None:
     with ClusterTopology(password="pass", tls=tls) as cluster:
         assert cluster.url.startswith("rediss-cluster://")
@@ -332,6 +334,7 @@ async def test_a_cluster_is_reached_by_tls_at_each_node(authority, tls) -> None:
 # Sentinel
 
 
+@pytest.mark.processes
 async def test_sentinels_name_the_master_and_its_successor(monkeypatch) -> None:
     monkeypatch.setattr(connections, "FAILOVER_SECONDS", 60)
     with SentinelTopology(password="pass", sentinel_password="other") as topology:

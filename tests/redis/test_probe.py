@@ -62,6 +62,7 @@ class TestCluster:
         async with connect(Settings(redis_url=cluster.url)) as redis:
             yield redis
 
+    @pytest.mark.processes
     async def test_each_master_is_asked_for_a_write(self, cluster: ClusterTopology, redis: Redis) -> None:
         await probe(redis)
         assert all(cluster.ask(node, "DBSIZE") == 1 for node in cluster.nodes)
@@ -74,6 +75,7 @@ class TestCluster:
         with pytest.raises(StoreUnavailable, match="too few replicas are in touch"):
             await probe_any(redis)
 
+    @pytest.mark.processes
     async def test_where_no_node_answers_it_fails(self, cluster: ClusterTopology, redis: Redis) -> None:
         for node in cluster.nodes:
             node.kill()

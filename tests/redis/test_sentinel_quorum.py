@@ -13,6 +13,8 @@ from orchestrator.redis.connections import connect
 from orchestrator.redis.errors import explain
 from orchestrator.settings import Settings
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def topology(monkeypatch: pytest.MonkeyPatch) -> Iterator[SentinelTopology]:

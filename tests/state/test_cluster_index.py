@@ -81,6 +81,7 @@ async def test_a_call_that_begins_anew_while_it_is_deleted_stays(client, manager
     assert await manager.get_all_call_sids() == ["CA1"]
 
 
+@pytest.mark.processes
 async def test_a_master_without_replica_that_dies_makes_it_unhealthy(monkeypatch) -> None:
     monkeypatch.setattr("orchestrator.redis.connections.FAILOVER_SECONDS", 0.1)
     with ClusterTopology() as cluster:

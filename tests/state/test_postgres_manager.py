@@ -27,7 +27,10 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 PAGE = Path(__file__).parents[2] / "docs" / "custom_state_manager.md"
 
 pytest.importorskip("asyncpg", reason="wants the extra `postgres`")
-pytestmark = pytest.mark.skipif(not installed(), reason="wants PostgreSQL: initdb and postgres in PATH")
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(not installed(), reason="wants PostgreSQL: initdb and postgres in PATH"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +147,6 @@ def test_the_page_shows_the_settings_that_the_test_below_uses() -> None:
     assert re.search(r"^STATE_MANAGER=postgres_state_manager:PostgresStateManager$", PAGE.read_text(), re.MULTILINE)
 
 
-@pytest.mark.processes
 async def test_a_call_goes_through_web_and_worker_with_its_state_in_postgres(
     postgres, emptied, redis_url, redis_client, tmp_path
 ) -> None:

@@ -61,6 +61,7 @@ async def test_a_manager_with_a_life_of_its_own(redis_client) -> None:
     assert 1790 < await redis_client.ttl(keys.state("CA1")) <= 1800
 
 
+@pytest.mark.processes
 async def test_a_client_that_sentinels_give_carries_a_manager() -> None:
     with SentinelTopology() as topology:
         ports = iter(sentinel.port for sentinel in topology.sentinels)

@@ -20,8 +20,9 @@ def logged_actions(files: Iterable[Path]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for path in files:
         tree = ast.parse(path.read_text())
+        defaults = _defaults(tree)
         for function in [tree, *(node for node in ast.walk(tree) if isinstance(node, Function))]:
-            for level, action in _in_function(function, _defaults(tree)):
+            for level, action in _in_function(function, defaults):
                 found[action].add(level)
     return dict(found)
 

@@ -12,7 +12,7 @@ from support.ingress import CALL
 from orchestrator import clock
 from orchestrator.health.report import SystemStatus
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = [pytest.mark.processes, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
 
 ATTACK = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 ROWS = "document.querySelectorAll('#calls li').length"

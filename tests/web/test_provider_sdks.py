@@ -24,6 +24,8 @@ from web.providers.telnyx import TelnyxSignatures
 from web.twilio.fields import FORM_TYPE, form_of
 from web.twilio.signature import TwilioSignatures
 
+pytestmark = pytest.mark.slow
+
 KEY = "PSK_signing_key"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = base64.b64encode(PRIVATE.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()

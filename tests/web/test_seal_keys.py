@@ -69,6 +69,7 @@ def ingress(server: RedisServer) -> Start:
     return start
 
 
+@pytest.mark.processes
 async def test_production_without_any_key_of_its_own_seals_for_all_its_ingresses(ingress, server):
     production = {"environment": "production", "twilio_auth_token": None, "telnyx_public_key": None}
     async with ingress(**production) as (one, _), ingress(**production) as (other, _):
@@ -89,6 +90,7 @@ async def test_no_two_deployments_have_the_same_key_and_none_is_made_from_a_secr
         assert read_held_turn(Seal(secret), TURN.sealed(one)) is None
 
 
+@pytest.mark.processes
 async def test_seal_key_needs_no_redis_and_leaves_no_key_in_it(ingress, server):
     async with ingress(seal_key=KEY) as (one, _):
         with server.client() as client:
@@ -100,6 +102,7 @@ async def test_seal_key_needs_no_redis_and_leaves_no_key_in_it(ingress, server):
             assert not await other.knows("x")
 
 
+@pytest.mark.processes
 async def test_what_was_sealed_while_redis_was_away_is_opened_by_all_once_it_is_back(ingress, server):
     async with ingress(renew_seconds=0.2) as (before, _):
         server.kill()
@@ -122,6 +125,7 @@ async def test_what_was_sealed_while_redis_was_away_is_opened_by_all_once_it_is_
             assert shared.is_upgrading
 
 
+@pytest.mark.processes
 async def test_a_redis_that_forgets_is_told_again(ingress, server):
     async with ingress() as (one, shared):
         with server.client() as client:
@@ -131,6 +135,7 @@ async def test_a_redis_that_forgets_is_told_again(ingress, server):
             assert read_held_turn(other, TURN.sealed(one)) == TURN
 
 
+@pytest.mark.processes
 async def test_strangers_cannot_make_the_list_of_keys_grow(ingress, server):
     for _ in range(30):
         async with ingress() as (_, shared):
@@ -144,6 +149,7 @@ async def test_strangers_cannot_make_the_list_of_keys_grow(ingress, server):
         assert len(seal.keys.used) <= 24
 
 
+@pytest.mark.processes
 async def test_during_the_upgrade_from_the_version_before_its_seals_are_opened_and_then_no_more(ingress, server):
     before = Seal("the token")
     settings = {"twilio_auth_token": "the token"}

@@ -167,7 +167,7 @@ async def test_words_before_the_setup_are_answered(ingress):
 
 
 @pytest.mark.parametrize("overlap", [None, "enqueue", "merge"])
-@pytest.mark.parametrize("count", [30, BURST])
+@pytest.mark.parametrize("count", [30, pytest.param(BURST, marks=pytest.mark.slow)])
 async def test_a_burst_of_words_is_kept_whole_and_in_order(start_ingress, count, overlap):
     async def brief(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         yield f"{turn.kind}."
