@@ -63,6 +63,11 @@ class ConnectionLimits:
         self._peers: Counter[str] = Counter()
         self._warnings = RateLimit(LOG_EVERY_SECONDS)
 
+    @property
+    def open_connections(self) -> frozenset[Deadlined]:
+        """The connections that are counted at the moment."""
+        return frozenset(self._open)
+
     def admit(self, connection: Deadlined, peer: str, others: int) -> str:
         """Count a connection from `peer`; `others` are open. Return the reason to refuse it, or ""."""
         if others >= self._total:

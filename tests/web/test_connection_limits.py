@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -63,11 +64,14 @@ class Server:
             return (await client.get(self.url)).text
 
     def later(self, seconds: float = BOUNDS_END) -> None:
-        """Let so many seconds pass."""
+        """Let `seconds` pass for the limits."""
         self.limits.sweep(asyncio.get_running_loop().time() + seconds)
 
     def refused(self, reason: str) -> float:
-        return self.metrics._registry.get_sample_value("voiceagent_connections_refused_total", {"reason": reason}) or 0
+        families = text_string_to_metric_families(self.metrics.exposition().decode())
+        samples = [sample for family in families for sample in family.samples]
+        name = "voiceagent_connections_refused_total"
+        return sum(s.value for s in samples if s.name == name and s.labels["reason"] == reason)
 
 
 async def read_to_end(reader: asyncio.StreamReader) -> bytes:
@@ -185,13 +189,15 @@ async def test_a_head_within_the_bounds_is_served(server):
 async def test_a_request_that_stays_half_open_is_ended(server, begun, status, reason):
     reader, writer = await server.connect(begun)
     seen = server.limits
-    await wait_until(lambda: len(seen._open) == 1, "it is connected")
+    await wait_until(lambda: len(seen.open_connections) == 1, "it is connected")
     if begun.endswith(b"\r\n\r\n"):
         assert b"hello" in await reader.read(1000)
         writer.write(b"GET / HTTP/1.1\r\nHos")  # a second request on the same connection
         status, reason = 408, "header_timeout"
     if begun:
-        await wait_until(lambda: any(c._head_bytes or c._reading == "body" for c in seen._open), "it is read")
+        await wait_until(
+            lambda: any(c._head_bytes or c._reading == "body" for c in seen.open_connections), "it is read"
+        )
     server.later(1)
     await asyncio.sleep(0)
     assert not reader.at_eof()
@@ -241,11 +247,13 @@ async def test_a_body_that_dawdles_after_its_answer_holds_no_connection(server):
 
 async def test_a_client_that_does_not_read_its_answer_is_dropped(server):
     reader, writer = await server.connect(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-    await wait_until(lambda: any(c._write_deadline for c in server.limits._open), "the answer does not fit the socket")
+    await wait_until(
+        lambda: any(c._write_deadline for c in server.limits.open_connections), "the answer does not fit the socket"
+    )
     server.later(1)
-    assert server.limits._open
+    assert server.limits.open_connections
     server.later()
-    await wait_until(lambda: not server.limits._open, "it is dropped")
+    await wait_until(lambda: not server.limits.open_connections, "it is dropped")
     assert server.refused("write_timeout") == 1
     writer.close()
     del reader
@@ -254,7 +262,7 @@ async def test_a_client_that_does_not_read_its_answer_is_dropped(server):
 async def test_one_connection_too_many_is_told_so(caplog):
     async with limited(total=2) as server:
         kept = [await server.connect() for _ in range(2)]
-        await wait_until(lambda: len(server.limits._open) == 2, "two are connected")
+        await wait_until(lambda: len(server.limits.open_connections) == 2, "two are connected")
         with caplog.at_level(logging.WARNING):
             answers = [await server.answer(b"") for _ in range(3)]
         assert all(answer.startswith(b"HTTP/1.1 503 ") and b"retry-after" in answer for answer in answers)
@@ -262,7 +270,7 @@ async def test_one_connection_too_many_is_told_so(caplog):
         assert len([r for r in caplog.records if getattr(r, "action", "") == "http.refused"]) == 1
         for _, writer in kept:
             writer.close()
-        await wait_until(lambda: not server.limits._open, "they have left")
+        await wait_until(lambda: not server.limits.open_connections, "they have left")
         assert await server.hello() == "hello"
 
 
@@ -271,7 +279,7 @@ async def test_one_address_may_hold_some_connections_and_any_number_of_sockets()
         address = server.url.replace("http", "ws") + "/ws"
         sockets = [await connect(address, proxy=None) for _ in range(5)]
         kept = [await server.connect() for _ in range(2)]
-        await wait_until(lambda: len(server.limits._open) == 2, "two are connected")
+        await wait_until(lambda: len(server.limits.open_connections) == 2, "two are connected")
         assert (await server.answer(b"")).startswith(b"HTTP/1.1 503 ")
         assert server.refused("connections_of_peer") == 1
         for open_socket in sockets:
@@ -321,7 +329,9 @@ async def test_an_upgrade_that_is_not_ours_is_ignored_and_its_body_is_read(serve
     head = b"POST /body HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 9\r\n\r\n"
     reader, writer = await server.connect(head + b"123456789"[: 9 // pieces])
     for at in range(9 // pieces, 9, 9 // pieces):
-        await wait_until(lambda at=at: any(c._body_left == 9 - at for c in server.limits._open), "the piece is read")
+        await wait_until(
+            lambda at=at: any(c._body_left == 9 - at for c in server.limits.open_connections), "the piece is read"
+        )
         writer.write(b"123456789"[at : at + 9 // pieces])
     answer = await read_to_end(reader)
     assert answer.startswith(b"HTTP/1.1 200")
@@ -331,6 +341,6 @@ async def test_an_upgrade_that_is_not_ours_is_ignored_and_its_body_is_read(serve
 async def test_an_upgrade_that_is_not_ours_and_whose_body_does_not_come_is_ended(server):
     head = b"POST /body HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 9\r\n\r\n12"
     reader, _ = await server.connect(head)
-    await wait_until(lambda: any(c._body_left == 7 for c in server.limits._open), "it is read")
+    await wait_until(lambda: any(c._body_left == 7 for c in server.limits.open_connections), "it is read")
     server.later()
     assert (await read_to_end(reader)).startswith(b"HTTP/1.1 408")

@@ -16,6 +16,7 @@ from orchestrator.errors import (
     StoreUnavailable,
     TurnRejected,
     UnknownCall,
+    VoiceAgentError,
 )
 from orchestrator.retrying import until_deadline
 from web.call_log import log_hold_timed_out, log_restarted
@@ -47,22 +48,31 @@ async def answer(ingress: Ingress, request: VoiceRequest, awaited: AwaitedTurn, 
             # retry of the webhook gets it and does not run the lost words in the new call.
             awaited = _restart_call(request, awaited)
             pending = await _submit_or_find(ingress, awaited, max(deadline - time.monotonic(), 0.5))
-    except StoreFull as error:
-        return _store_full(ingress, awaited, error)
-    except StoreUnavailable as error:
-        return _hold(ingress, awaited, error, limit=ingress.timeouts.hold)
-    except (UnknownCall, CallEnded):
-        return TwimlResponse(twiml.farewell(twiml.GOODBYE, awaited.languages))
-    except CallRefused:
-        return _refuse(awaited)
-    except TurnRejected:
-        return _ask_again(awaited)
+    except VoiceAgentError as error:
+        return _answer_to_error(ingress, awaited, error)
     if pending is None:
         return _ask_again(awaited)
     if pending.result is not None:  # answered before
         return await _answer_recorded(ingress, request, awaited, pending.result, deadline)
     ingress.deliveries.submitted(awaited.call_sid, awaited.turn_id, awaited.since)
     return await _wait_for_reply(ingress, awaited, pending, deadline)
+
+
+def _answer_to_error(ingress: Ingress, awaited: AwaitedTurn, error: VoiceAgentError) -> Response:
+    match error:
+        case StoreFull() if awaited.begins_call:
+            return _refuse(awaited)
+        case StoreFull():
+            return _hold(ingress, awaited, error, limit=ingress.timeouts.hold_full)
+        case StoreUnavailable():
+            return _hold(ingress, awaited, error, limit=ingress.timeouts.hold)
+        case UnknownCall() | CallEnded():
+            return TwimlResponse(twiml.farewell(twiml.GOODBYE, awaited.languages))
+        case CallRefused():
+            return _refuse(awaited)
+        case TurnRejected():
+            return _ask_again(awaited)
+    raise error
 
 
 async def _answer_recorded(
@@ -144,12 +154,6 @@ def hold_sealed(ingress: Ingress, awaited: AwaitedTurn, sealed: str, error: Stor
     if awaited.seconds_waited > ingress.timeouts.hold:
         return _apologise(ingress, awaited, str(error))
     return _filler_and_redirect(awaited, held=sealed, since=f"{awaited.since:.3f}")
-
-
-def _store_full(ingress: Ingress, awaited: AwaitedTurn, error: StoreFull) -> Response:
-    if awaited.begins_call:
-        return _refuse(awaited)
-    return _hold(ingress, awaited, error, limit=ingress.timeouts.hold_full)
 
 
 def _filler_and_redirect(awaited: AwaitedTurn, **query: str) -> Response:
