@@ -35,7 +35,7 @@ def _require_redis(settings: Settings) -> None:
     if not settings.use_redis:
         raise BadSetting(
             "USE_REDIS is not true, and workers get their turns through Redis: set USE_REDIS=true and REDIS_URL, "
-            "here and for web. Without Redis, web answers by itself and wants no workers."
+            "here and for web. Without Redis, web answers by itself and needs no workers."
         )
 
 

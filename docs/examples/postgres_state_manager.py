@@ -77,7 +77,7 @@ class PostgresStateManager(StateManagerBase):
     ) -> None:
         self._dsn = dsn or os.environ.get("DATABASE_URL", "")
         if not self._dsn:
-            raise BadSetting("DATABASE_URL is not set. It wants postgresql://user:password@host:5432/database.")
+            raise BadSetting("DATABASE_URL is not set. Set it to postgresql://user:password@host:5432/database.")
         self._ttl_seconds = float(ttl_seconds or (settings.state_ttl_seconds if settings else 3600))
         self._ended_ttl_seconds = float(ttl_seconds or (settings.ended_ttl if settings else 3600))
         self._opening = asyncio.Lock()

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channel",
         choices=["gather", "relay"],
-        help="refuse a server that talks otherwise (default: talk as the server wants, which is its VOICE_CHANNEL)",
+        help="refuse a server that talks otherwise (default: talk as the server does, by its VOICE_CHANNEL)",
     )
     parser.add_argument(
         "--pace",

@@ -121,7 +121,7 @@ class Player:
                 return await self._relay(verb)
             case Connect(kind=kind):
                 raise BadTwiml(
-                    f"The server wants <{kind}>, and this phone speaks <Gather> and <ConversationRelay> only. "
+                    f"The server asks for <{kind}>, and this phone speaks <Gather> and <ConversationRelay> only. "
                     "Start the server with VOICE_CHANNEL=gather or relay."
                 )
         return None

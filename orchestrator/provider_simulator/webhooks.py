@@ -111,7 +111,7 @@ class Webhooks:
         if content_type not in CONTENT_TYPES:
             raise WebhookFailed(
                 f"{self._shown(webhook)} answered with {content_type or 'no content type'}; "
-                f"the provider wants {CONTENT_TYPES[0]}.",
+                f"the provider requires {CONTENT_TYPES[0]}.",
                 "bad",
             )
         return response.content

@@ -30,7 +30,7 @@ _EXPLANATIONS = tuple(
         ),
         (
             r"certificate required|handshake failure|HANDSHAKE_FAILURE",
-            "wants a client certificate. Set REDIS_CERT_FILE and REDIS_KEY_FILE.",
+            "requires a client certificate. Set REDIS_CERT_FILE and REDIS_KEY_FILE.",
         ),
         (
             r"WRONG_VERSION_NUMBER|UNEXPECTED_EOF|\[SSL",
@@ -42,7 +42,7 @@ _EXPLANATIONS = tuple(
         ),
         (
             r"Authentication required|NOAUTH",
-            "wants a password. Put it into REDIS_URL, or set REDIS_PASSWORD if there is no REDIS_URL.",
+            "requires a password. Put it into REDIS_URL, or set REDIS_PASSWORD if there is no REDIS_URL.",
         ),
         (
             r"WRONGPASS|invalid username-password|invalid password|Invalid Username",
@@ -119,7 +119,7 @@ _EXPLANATIONS = tuple(
         (r"Permission denied", "may not be opened by this user. Check the rights of the socket."),
         (
             r"Connection closed|Connection reset|Connection lost|Broken pipe|IncompleteRead|closed by server",
-            "closed the connection. It may be restarting, or want TLS (rediss://, REDIS_SSL=true) or a "
+            "closed the connection. It may be restarting, or require TLS (rediss://, REDIS_SSL=true) or a "
             "client certificate (REDIS_CERT_FILE).",
         ),
         (
@@ -129,7 +129,7 @@ _EXPLANATIONS = tuple(
         (
             r"TimeoutError|timed out|timeout",
             "does not answer in time. Check that it runs, that it can be reached from here, and whether it "
-            "wants TLS (rediss://) or not (redis://).",
+            "requires TLS (rediss://) or not (redis://).",
         ),
     )
 )
@@ -142,7 +142,7 @@ _OF_SENTINELS = tuple(
         ),
         (
             r"Authentication required|NOAUTH",
-            "has Sentinels that want a password of their own. Add ?sentinel_password=… at the end of REDIS_URL; "
+            "has Sentinels that require a password of their own. Add ?sentinel_password=… at the end of REDIS_URL; "
             "the password before the @ is that of the servers.",
         ),
         (

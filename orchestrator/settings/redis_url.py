@@ -76,12 +76,12 @@ def parse_redis_url(text: str) -> RedisUrl:
     try:
         parts = urlsplit(text)
     except ValueError:
-        raise ValueError("wants an IPv6 address in brackets, such as redis://[::1]:6379/0") from None
+        raise ValueError("must have its IPv6 address in brackets, such as redis://[::1]:6379/0") from None
     if parts.scheme not in SCHEMES or ":" not in text:
         raise ValueError(_unknown_scheme(text))
     if parts.fragment or (parts.scheme != "unix" and "@" in parts.path + parts.query):
         raise ValueError(
-            "wants the password percent-encoded: '/' as %2F, '?' as %3F, '#' as %23, '@' as %40, ':' as %3A"
+            "must have its password percent-encoded: '/' as %2F, '?' as %3F, '#' as %23, '@' as %40, ':' as %3A"
         )
     options = _options_of(parts)
     credentials, _, hosts = parts.netloc.rpartition("@")
@@ -108,7 +108,7 @@ def redacted(text: str) -> str:
 
 
 def _unknown_scheme(text: str) -> str:
-    wanted = f"wants a URL that begins with one of {', '.join(s + '://' for s in SCHEMES)}"
+    wanted = f"must be a URL that begins with one of {', '.join(s + '://' for s in SCHEMES)}"
     scheme, found, _ = text.partition("://")
     if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+._-]*", scheme):
         return f"{wanted}; it got text that begins otherwise"
@@ -131,7 +131,7 @@ def _options_of(parts: SplitResult) -> dict[str, str]:
     if requirement := options.get("ssl_cert_reqs"):
         requirement = requirement.lower().removeprefix("cert_")
         if requirement not in _CERTIFICATE_REQUIREMENTS:
-            raise ValueError("wants ssl_cert_reqs to be none, optional or required")
+            raise ValueError("must have an ssl_cert_reqs of none, optional or required")
         options["ssl_cert_reqs"] = requirement
     return options
 
@@ -139,7 +139,7 @@ def _options_of(parts: SplitResult) -> dict[str, str]:
 def _hosts_of(scheme: str, text: str) -> tuple[tuple[str, int], ...]:
     if scheme == "unix":
         if text:
-            raise ValueError("wants an absolute path after 'unix://', such as unix:///run/redis.sock")
+            raise ValueError("must have an absolute path after 'unix://', such as unix:///run/redis.sock")
         return ()
     default = 26379 if scheme.endswith("-sentinel") else 6379
     hosts = tuple(_host_of(scheme, part, default) for part in text.split(","))
@@ -153,7 +153,7 @@ def _host_of(scheme: str, text: str, default_port: int) -> tuple[str, int]:
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("wants host:port with a port from 1 to 65535") from None
+        raise ValueError("must have host:port with a port from 1 to 65535") from None
     if not host or port == 0:
         raise ValueError(f"names no host; use {scheme}://host:port/…")
     return host, port or default_port
@@ -163,7 +163,7 @@ def _path_of(parts: SplitResult, options: Mapping[str, str]) -> tuple[str, str, 
     """The socket's path, the Sentinel service, the database."""
     if parts.scheme == "unix":
         if not parts.path.startswith("/"):
-            raise ValueError("wants an absolute path after 'unix://', such as unix:///run/redis.sock")
+            raise ValueError("must have an absolute path after 'unix://', such as unix:///run/redis.sock")
         return unquote(parts.path), "", _db_of(options.get("db", ""))
     segments = [unquote(part) for part in parts.path.strip("/").split("/") if part]
     service = ""
@@ -175,11 +175,11 @@ def _path_of(parts: SplitResult, options: Mapping[str, str]) -> tuple[str, str, 
         raise ValueError("has too many parts after the host: only the number of the database belongs there")
     db = _db_of(segments[0] if segments else options.get("db", ""))
     if db and parts.scheme.endswith("-cluster"):
-        raise ValueError("wants database 0: a Redis Cluster has no other")
+        raise ValueError("must have database 0: a Redis Cluster has no other")
     return "", service, db
 
 
 def _db_of(text: str) -> int:
     if text and not (text.isascii() and text.isdigit()):
-        raise ValueError("wants nothing but the number of a database after the host")
+        raise ValueError("must have nothing but the number of a database after the host")
     return int(text or 0)

@@ -60,7 +60,7 @@ async def test_connection_refused(doctor) -> None:
 async def test_authentication_failed(doctor, start_redis) -> None:
     server = start_redis("--requirepass", "secret")
     _, found = await doctor(server.url)
-    says = f"Redis at 127.0.0.1:{server.port} wants a password."
+    says = f"Redis at 127.0.0.1:{server.port} requires a password."
     advice = "Put it into REDIS_URL, or set REDIS_PASSWORD if there is no REDIS_URL."
     assert found["connection"] == ("problem", says, advice)
     _, found = await doctor(server.url.replace("//", "//:secret@"))

@@ -78,7 +78,7 @@ async def test_web_without_redis_is_told_beside_a_redis_that_was_examined(
 @pytest.mark.parametrize(
     ("options", "says", "advises"),
     [
-        ("", "has Sentinels that want a password of their own.", "?sentinel_password="),
+        ("", "has Sentinels that require a password of their own.", "?sentinel_password="),
         ("?sentinel_password=wrong", "has Sentinels that refuse the user or the password.", "sentinel_password"),
     ],
 )

@@ -218,7 +218,7 @@ async def test_a_line_makes_one_call(serve) -> None:
     [
         (Response("Bad signature.\n", 403), "answered 403 Forbidden: Bad signature."),
         (Response("<html>oh</html>", 500), "answered 500 Internal Server Error."),
-        (Response("Hello", media_type="text/plain"), "answered with text/plain; the provider wants text/xml."),
+        (Response("Hello", media_type="text/plain"), "answered with text/plain; the provider requires text/xml."),
         (Response("<Response", media_type="text/xml"), "is no XML"),
         (twiml("<Connect><Stream url='wss://x'/></Connect>"), "VOICE_CHANNEL=gather"),
         (twiml("<Redirect>/twilio/voice</Redirect>"), "that is a loop"),

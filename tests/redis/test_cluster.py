@@ -346,7 +346,7 @@ async def test_passwords() -> None:
             assert await sender_for(redis)("GET", KEYS[0]) == KEYS[0].encode()
         for url, says in (
             (cluster.url.replace("right", "wrong"), "refuses the user or the password"),
-            (cluster.url.replace(":right@", ""), "wants a password"),
+            (cluster.url.replace(":right@", ""), "requires a password"),
         ):
             async with connect(Settings(redis_url=url)) as redis:
                 with pytest.raises((AuthenticationError, RedisError)) as caught:

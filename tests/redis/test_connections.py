@@ -187,7 +187,7 @@ async def test_wrong_and_missing_passwords_are_told(start_redis) -> None:
     address = f"127.0.0.1:{server.port}"
     assert "refuses the user or the password" in await complaint(f"redis://:wrong@{address}")
     assert "refuses the user or the password" in await complaint(f"redis://nobody:wrong@{address}")
-    assert "wants a password" in await complaint(f"redis://{address}")
+    assert "requires a password" in await complaint(f"redis://{address}")
 
 
 async def test_a_password_for_a_server_without_one_is_told(redis_server) -> None:
@@ -293,7 +293,7 @@ async def test_a_client_certificate_is_shown_where_it_is_wanted(authority, start
 async def test_tls_where_there_is_none_and_none_where_there_is_are_told(redis_server, start_tls) -> None:
     assert "TLS" in await complaint(f"rediss://127.0.0.1:{redis_server.port}")
     server = start_tls("localhost")
-    assert "want TLS (rediss://" in await complaint(f"redis://127.0.0.1:{server.port}")
+    assert "require TLS (rediss://" in await complaint(f"redis://127.0.0.1:{server.port}")
 
 
 @pytest.fixture

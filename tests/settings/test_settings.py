@@ -101,7 +101,7 @@ def test_all_complaints_come_at_once_one_line_each(monkeypatch) -> None:
         ("redis://:hush@a,b", "redis-sentinel:// or redis-cluster://"),
         ("redis://:hush@h?pool=3", "unknown option 'pool'"),
         ("redis-sentinel://:hush@h1,h2", "names no service"),
-        ("redis-cluster://:hush@h1,h2/1", "wants database 0"),
+        ("redis-cluster://:hush@h1,h2/1", "must have database 0"),
         ("unix://relative/path", "absolute path"),
         ("redis://[::1:hush", "IPv6"),
     ],
