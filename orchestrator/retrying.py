@@ -1,4 +1,4 @@
-"""Repeating what may be repeated, with a deadline."""
+"""Retries of idempotent operations on the store, with growing pauses and a deadline."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,10 +14,10 @@ LONGEST_PAUSE_SECONDS = 0.5
 
 
 async def until_deadline(operation: Callable[[], Awaitable[T]], deadline_seconds: float) -> T:
-    """Repeat an idempotent `operation` while it raises `StoreUnavailable`, with growing pauses, until the deadline.
+    """Return what `operation` returns. Retry while it raises `StoreUnavailable`, until the deadline; then raise that.
 
-    The loop is ours because the client's own retries do not cover every way in which a connection fails.
-    A full server is not asked again: waiting does not make room.
+    `operation` must be idempotent. redis-py's own retries do not cover every way in which a connection fails.
+    `StoreFull` is raised at once: waiting does not free memory.
     """
     clock = asyncio.get_running_loop().time
     end = clock() + deadline_seconds
@@ -25,8 +25,11 @@ async def until_deadline(operation: Callable[[], Awaitable[T]], deadline_seconds
 
 
 async def while_down(operation: Callable[[], Awaitable[T]], *, down_seconds: float, unconfirmed_seconds: float) -> T:
-    """The same, until the store has not answered for `down_seconds`, or has answered without its replicas
-    (`StoreUnconfirmed`) for so long since the beginning: it has what it was given, and others may be at it."""
+    """Retry until Redis has been unreachable for `down_seconds`, or replicas have not confirmed for
+    `unconfirmed_seconds` since the first attempt.
+
+    In the second case (`StoreUnconfirmed`) the write is on the master already, and other processes may act on it.
+    """
     clock = asyncio.get_running_loop().time
     began = answered_at = clock()
 

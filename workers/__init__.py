@@ -9,7 +9,7 @@ __all__ = ["producer_pool"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load late: the worker's own start wants none of it, and `WorkerSettings` reads the environment."""
+    """Import on first use: the worker itself does not need these, and `WorkerSettings` reads the environment."""
     if name == "producer_pool":
         from workers.arq_client import producer_pool
 

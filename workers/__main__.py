@@ -1,4 +1,4 @@
-"""`python -m workers`: one worker process. Exits 0 after SIGTERM, at any time; 2 when a setting stops it."""
+"""`python -m workers`: one worker process. Exits with 0 after SIGTERM, with 2 if a setting or the agent is wrong."""
 
 import os
 import signal
@@ -6,8 +6,8 @@ import sys
 
 
 def main() -> int:
-    """Run a worker until it is told to stop; the process's exit code."""
-    # Until the worker takes the signals itself, there is nothing to finish: what is imported takes a second.
+    """Run a worker until a signal stops it. Return the exit code of the process."""
+    # The imports below take a second. Until the worker handles the signals itself, there is nothing to finish.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
     from orchestrator.errors import BadAgent, BadSetting

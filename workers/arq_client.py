@@ -1,4 +1,4 @@
-"""What another program needs to talk to our workers through arq: a pool, and the settings of `arq --check`."""
+"""What other programs need to use the workers through arq: a client, and the settings of `arq --check`."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ WAKE_SECONDS = 60
 
 
 class ProducerPool(ArqRedis):
-    """arq's client, writing jobs as our workers read them, for the time that they go by, and waking one for each."""
+    """arq's client, with our format of jobs and the server's time, which wakes a worker for each job."""
 
     async def enqueue_job(self, function: str, *args: Any, **options: Any) -> Job | None:
-        """Enqueue a job as `ArqRedis` does. None when a job or a result of that id is there already."""
+        """Enqueue a job as `ArqRedis` does. Return None if there is a job or a result of that id."""
         if not options.get("_defer_until") and not options.get("_defer_by"):
-            options["_defer_until"] = clock.utc_now()  # arq would take this machine's clock
+            options["_defer_until"] = clock.utc_now()  # arq would use the clock of this machine
         job = await super().enqueue_job(function, *args, **options)
         if job is not None:
             wake = keys.wake_list(options.get("_queue_name") or self.default_queue_name)
@@ -52,7 +52,7 @@ def producer_pool(settings: Settings | None = None) -> ProducerPool:
 
 
 def worker_settings(settings: Settings | None = None) -> type:
-    """Return the class that `arq --check workers.WorkerSettings` wants. Raise `BadSetting` where arq cannot connect."""
+    """Return the class that `arq --check workers.WorkerSettings` reads. Raise `BadSetting` if arq cannot connect."""
     redis_settings = _redis_settings(parsed_url(found := settings or load_settings()), found)
     queue = keys.SINGLE_SHARD.queue
     return type(
@@ -88,5 +88,5 @@ def _redis_settings(url: RedisUrl, settings: Settings) -> RedisSettings:
 
 
 async def _refuse(ctx: dict[Any, Any]) -> None:
-    """arq's own worker has no leases and dies with Redis: these settings are for `arq --check`."""
+    """Refuse to start: arq's own worker has no leases and ends with Redis. The settings are for `arq --check` alone."""
     raise BadSetting("Start a worker with: python -m workers")

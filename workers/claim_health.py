@@ -1,4 +1,4 @@
-"""Whether a worker can claim: Redis may answer, and refuse just that, again and again."""
+"""Tells whether a worker can claim turns: Redis may answer other commands and refuse only the claims."""
 
 import logging
 from collections import Counter
@@ -10,32 +10,32 @@ from orchestrator.redis.errors import explain
 logger = logging.getLogger(__name__)
 
 FAILS_AFTER = 5
-"""So many refusals in a row, a second or two apart in the end, are no accident."""
+"""After this many refusals in a row, the last ones a second or two apart, a worker counts as unable to claim."""
 
 
 class ClaimHealth:
-    """Counts refused claims, by queue. A Redis that does not answer at all is another matter, which everybody sees."""
+    """Counts refused claims by queue. A Redis that does not answer at all does not count: other checks report that."""
 
     def __init__(self) -> None:
         self._refused: Counter[str] = Counter()
 
     @property
     def cannot_claim(self) -> bool:
-        """Whether nothing can be claimed from a queue though Redis answers."""
+        """True if claims from a queue fail although Redis answers."""
         return any(refused >= FAILS_AFTER for refused in self._refused.values())
 
     def failed(self, queue: str, error: BaseException) -> None:
-        """A claim, or the wait for one, has failed."""
+        """Note that a claim, or the wait for a wake-up, has failed with `error`."""
         if not isinstance(error, ResponseError):
             return
         self._refused[queue] += 1
         if self._refused[queue] == FAILS_AFTER:
             logger.error(
-                "This worker can claim no turns from %s though Redis answers: %s (%s)", queue, explain(error), error,
+                "This worker cannot claim turns from %s although Redis answers: %s (%s)", queue, explain(error), error,
                 extra={"action": "worker.claims_failing"},
             )  # fmt: skip
 
     def succeeded(self, queue: str) -> None:
-        """A claim went through."""
+        """Note that a claim from `queue` has succeeded."""
         if self._refused.pop(queue, 0) >= FAILS_AFTER:
             logger.info("This worker can claim turns from %s again", queue, extra={"action": "worker.claims_recovered"})

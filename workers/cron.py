@@ -18,12 +18,12 @@ logger = logging.getLogger(__name__)
 
 CRON_RUN_TTL_SECONDS = 120
 LEAST_WINDOW_SECONDS = 50.0
-"""So long before its state expires an open call is looked at at the latest: more than a round of this cron job."""
+"""An open call is checked at least this long before its state expires: longer than the interval of this cron job."""
 MOST_CALLS = 500
 
 
 async def clean_up(ctx: dict[Any, Any]) -> int:
-    """Drop what expired calls left in the indexes; how many calls that were."""
+    """Remove expired calls from the indexes. Return how many there were."""
     runtime: WorkerRuntime = ctx["runtime"]
     dropped = await runtime.states.cleanup_expired()
     if dropped:
@@ -38,7 +38,7 @@ async def record_cron_run(ctx: dict[Any, Any]) -> None:
 
 
 async def end_abandoned(ctx: dict[Any, Any]) -> int:
-    """End calls of which nothing was heard for long: their status callback never came. How many were ended."""
+    """End calls that have been silent for long: their status callback never came. Return how many were ended."""
     runtime: WorkerRuntime = ctx["runtime"]
     life = runtime.store.life_ms / 1000
     try:
@@ -48,8 +48,8 @@ async def end_abandoned(ctx: dict[Any, Any]) -> int:
 
 
 async def _idle_calls(runtime: WorkerRuntime, life: float) -> list[tuple[str, TimeLeft]]:
-    """Calls of which nothing was heard for a while, and how long they stand in the index yet."""
-    if runtime.store.states is not None:  # kept elsewhere, where only the states themselves tell
+    """Return calls that have been silent for a while, each with the seconds until its entry in the index expires."""
+    if runtime.store.states is not None:  # only the states themselves say since when a call is silent
         return [(call_sid, None) for call_sid in await runtime.states.get_all_call_sids()]
     redis, window = runtime.store.redis, max(life - longest_silence(life), LEAST_WINDOW_SECONDS)
     shards = runtime.store.call_queue.shards

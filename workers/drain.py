@@ -1,4 +1,4 @@
-"""How a worker leaves: what is at hand is finished, what is left is handed over."""
+"""How a worker drains: it lets running turns finish for a while, then releases those that still run."""
 
 import asyncio
 import logging
@@ -11,10 +11,11 @@ from workers.runtime import WorkerRuntime
 logger = logging.getLogger("arq.worker")
 
 RELEASE_SECONDS = 5.0
+"""How long turns that were stopped may take to release their leases."""
 
 
 async def finish(tasks: Collection["asyncio.Task[Any]"], runtime: WorkerRuntime | None, seconds: float) -> None:
-    """Wait for `tasks`, `seconds` at most, then have the turns that still run handed over; the rest is cancelled."""
+    """Wait for `tasks`, for at most `seconds`, then release the turns that still run."""
     await _wait_for(tasks, seconds)
     if runtime is not None and any(not task.done() for task in tasks):
         runtime.runner.release_all()
@@ -22,7 +23,7 @@ async def finish(tasks: Collection["asyncio.Task[Any]"], runtime: WorkerRuntime 
 
 
 def cancel_rest(tasks: Collection["asyncio.Task[Any]"], signum: Signals, done: tuple[int, int, int]) -> None:
-    """Cancel what has not finished, and say how it went; `done` are the jobs complete, failed and retried."""
+    """Cancel the tasks that have not ended, and log the result. `done` counts the complete, failed and retried jobs."""
     left = [task for task in tasks if not task.done()]
     logger.info(
         "shutdown on %s, wait complete ◆ %d jobs complete ◆ %d failed ◆ %d retries ◆ %d ongoing to cancel",

@@ -1,4 +1,4 @@
-"""The arq functions, each a line or two into the domain."""
+"""The functions that arq calls for a job."""
 
 from typing import Any
 
@@ -6,6 +6,6 @@ from workers.runtime import WorkerRuntime
 
 
 async def run_turns(ctx: dict[Any, Any], call_sid: str) -> None:
-    """Run the waiting turns of a call. The worker claims most calls itself; this serves any other arq producer."""
+    """Run the queued turns of a call, for other producers of arq jobs: the worker claims most calls without it."""
     runtime: WorkerRuntime = ctx["runtime"]
     await runtime.run_call(call_sid)

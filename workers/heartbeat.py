@@ -1,4 +1,4 @@
-"""A worker's heartbeat: writes to Redis who the worker is and what it does. Nothing can connect to a worker."""
+"""A worker's heartbeat: what the worker is and does, written to Redis because nothing can connect to a worker."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 5.0
 WATCHED_INTERVAL_SECONDS = 1.0
-"""The same while somebody looks at a dashboard, who then sees what is being said."""
+"""The interval while a dashboard is open, which shows what is being said."""
 STATUS_TTL_SECONDS = 20
 
 
@@ -35,9 +35,9 @@ async def send_heartbeats(
     version: str,
     cannot_claim: Callable[[], bool],
 ) -> None:
-    """Beat until cancelled; then say goodbye, so that nobody counts on this worker any more.
+    """Send heartbeats until cancelled, then remove the worker from the list of workers.
 
-    `cannot_claim` tells whether it cannot claim anything though Redis answers.
+    `cannot_claim` returns True if Redis answers and refuses the worker's claims.
     """
     began, is_watched = clock.now(), False
     try:
@@ -70,7 +70,7 @@ async def send_heartbeats(
 
 
 async def _send(redis: Redis, holder: str, status: dict[str, object], *, cannot_claim: bool) -> bool:
-    """Whether somebody looks at a dashboard."""
+    """Send one heartbeat. Return whether a dashboard is open."""
 
     async def send() -> bool:
         async with redis.pipeline(transaction=False) as pipe:

@@ -1,7 +1,7 @@
-"""How jobs and their results are written: as JSON, never as pickle, since whoever unpickles runs what the writer wants.
+"""The format of jobs and results: JSON, never pickle, because a process that unpickles runs the code of the writer.
 
-arq's producers pickle by default. A job that one of them wrote is not read; its result says so, in the form that its
-producer reads: writing a pickle is safe, reading one is not.
+arq's producers pickle by default. The worker does not read such a job. It writes an error as its result, pickled so
+that the producer can read it: writing a pickle is safe, reading one is not.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 from arq.jobs import SerializationError
 
 PICKLE_MARK = b"\x80"
-"""How every pickle since protocol 2 begins; JSON never does."""
+"""The first byte of every pickle since protocol 2. No JSON begins with it."""
 
 
 class PickledJob(ValueError):
@@ -25,7 +25,7 @@ class PickledJob(ValueError):
 
 
 def read_job(body: bytes) -> dict[str, Any]:
-    """Return a job. Raise `PickledJob`, or `ValueError` for what is no JSON object."""
+    """Return a job. Raise `PickledJob`, or `ValueError` for anything that is not a JSON object."""
     if body[:1] == PICKLE_MARK:
         raise PickledJob
     job = json.loads(body)
@@ -35,7 +35,7 @@ def read_job(body: bytes) -> dict[str, Any]:
 
 
 def write_job(value: dict[str, Any]) -> bytes:
-    """Return a job or a result as JSON; as a pickle only the result that tells a pickling producer of `PickledJob`."""
+    """Return a job or a result as JSON. Only a result that reports `PickledJob` is returned as a pickle."""
     failure = value.get("r")
     if isinstance(failure, SerializationError) and isinstance(failure.__cause__, PickledJob):
         return pickle.dumps({**value, "r": SerializationError(str(failure.__cause__))})

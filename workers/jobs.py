@@ -1,4 +1,4 @@
-"""What is done with what a worker has claimed: a call's turns, a job of arq's, or something that nobody can run."""
+"""Runs what a worker has claimed: the turns of a call or a job of arq's. Removes a job that no worker can run."""
 
 import logging
 import math
@@ -21,26 +21,26 @@ logger = logging.getLogger(__name__)
 
 
 async def run_turns(runtime: WorkerRuntime, call_sid: str, granted: list[Any]) -> None:
-    """Run the turns of a call that was granted."""
+    """Run the turns of a call whose lease was granted with the job."""
     began = time.perf_counter()
     await runtime.runner.run(await runtime.store.granted(call_sid, runtime.holder, granted))
     logger.debug("Turns of a call were run in %.4f s", time.perf_counter() - began)
 
 
 async def run_call(runtime: WorkerRuntime, call_sid: str) -> None:
-    """Claim a call where it lies, and run its turns."""
+    """Claim a call on the node that has it, and run its turns. If Redis does not answer, log that and return."""
     try:
         await runtime.run_call(call_sid)
     except StoreUnavailable as error:
         logger.warning(
-            "A call could not be claimed (%s); it is found again when it is due", error,
+            "A call could not be claimed (%s); a worker claims it when it is due again", error,
             extra={"action": "call.claim_failed", "call_sid": call_sid},
         )  # fmt: skip
 
 
 async def run_job(worker: Worker, shard: keys.ShardKeys, name: bytes, score: bytes) -> None:
-    """Run a job that arq can run; any other is taken off the queue, where it would come up for ever."""
-    if shard.queue != worker.queue_name:  # arq would finish it in the queue where all of its own jobs are
+    """Run a job of arq's. Remove a job that cannot be run: it would be claimed again and again."""
+    if shard.queue != worker.queue_name:  # arq would remove it from its own queue, not from this one
         await remove_job(worker.pool, shard, name, f"jobs of arq's own belong on {worker.queue_name}")
         return
     due_at = float(score)
@@ -53,9 +53,9 @@ async def run_job(worker: Worker, shard: keys.ShardKeys, name: bytes, score: byt
 
 
 async def remove_job(redis: Redis, shard: keys.ShardKeys, name: bytes | str, reason: str) -> None:
-    """Take `name` off the shard's queue, with what belongs to it, and put it among the dead letters.
+    """Remove the job `name` and its keys from the shard's queue, and put it among the dead letters.
 
-    If Redis does not answer, it is found there again.
+    If Redis does not answer, the job stays on the queue and is claimed again.
     """
     shown = text_of(name)
     try:
@@ -67,4 +67,4 @@ async def remove_job(redis: Redis, shard: keys.ShardKeys, name: bytes | str, rea
                 await pipe.execute()
         await RedisDeadLetters(redis).put_unreadable(shown, f"job {shown}", reason)
     except StoreUnavailable as error:
-        logger.warning("A job that nobody can run stays on the queue: %s", error, extra={"action": "worker.bad_job"})
+        logger.warning("A job that cannot be run stays on the queue: %s", error, extra={"action": "worker.bad_job"})

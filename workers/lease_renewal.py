@@ -1,4 +1,4 @@
-"""Keeps the leases of the running turns: one pipelined call, a few times per lease."""
+"""Renews the leases of the running turns: one pipeline, four times per lease."""
 
 import asyncio
 import logging
@@ -11,8 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 async def renew_leases(store: RedisTurnStore, runner: TurnRunner) -> None:
-    """Renew for ever; a turn whose lease is lost is stopped. Redis being away stops nothing: an expired lease is
-    still ours until somebody else is granted it."""
+    """Renew until cancelled, and stop a turn whose lease is lost.
+
+    While Redis is down no turn is stopped: an expired lease is valid until another worker is granted one.
+    """
     reachable = True
     while True:
         await asyncio.sleep(store.lease_ms / 4000)
@@ -26,7 +28,7 @@ async def renew_leases(store: RedisTurnStore, runner: TurnRunner) -> None:
                 logger.warning("Leases cannot be renewed: %s", error, extra={"action": "leases.redis_down"})
             reachable = False
             continue
-        except Exception:  # without this task every turn of the worker would be another's in two seconds
+        except Exception:  # without this task, other workers would claim every turn of this one within two seconds
             logger.exception("Leases could not be renewed; report this", extra={"action": "leases.failed"})
             continue
         if not reachable:

@@ -54,7 +54,7 @@ async def _due(store: RedisTurnStore) -> list[str]:
 
 
 def _lease_of(holder: str, call_sid: str, lease: Any) -> tuple[Lease, str] | None:
-    """The lease and its turn, if it is the holder's and whole."""
+    """Return the lease and its turn if the holder has it, else None. None also if a field is missing or damaged."""
     if isinstance(lease, Exception):
         return None
     by, epoch, turn_id = lease

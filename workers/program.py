@@ -1,4 +1,4 @@
-"""A worker process, put together from the settings."""
+"""Builds and runs a worker process from the settings."""
 
 import asyncio
 from typing import Any
@@ -21,11 +21,11 @@ from workers.runtime import WorkerRuntime
 from workers.worker import TurnWorker
 
 HEALTH_EVERY_SECONDS = 10
-KEEP_RESULT_SECONDS = 3600  # arq's own default: who enqueued a job may ask for its result; turns have none
+KEEP_RESULT_SECONDS = 3600  # arq's default. Producers of arq jobs may read results; turns have none
 
 
 def run() -> None:
-    """Run a worker until it is told to stop. Raises `BadSetting` or `BadAgent`."""
+    """Run a worker until a signal stops it. Raise `BadSetting` or `BadAgent`."""
     settings = load_settings()
     _require_redis(settings)
     make_worker(settings).run()
@@ -40,7 +40,7 @@ def _require_redis(settings: Settings) -> None:
 
 
 def make_worker(settings: Settings) -> TurnWorker:
-    """A worker for `settings`, with its event loop. Raises `BadSetting`."""
+    """Return a worker for `settings`, and set its event loop. Raise `BadSetting`."""
     configure_logging(settings, "worker")
     asyncio.set_event_loop(uvloop.new_event_loop())
     redis = ProducerPool(

@@ -1,4 +1,4 @@
-"""What a worker says of a Redis that fails it, and how long it waits before it tries again."""
+"""Logs when Redis goes down for a worker and when it is up again, and says how long to wait before a retry."""
 
 import logging
 
@@ -10,7 +10,7 @@ LONGEST_PAUSE_SECONDS = 1.0
 
 
 class RedisOutage:
-    """One worker's. Each outage is told once, and its end once."""
+    """The state of Redis as one worker sees it. Logs each outage once, and its end once."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -18,11 +18,14 @@ class RedisOutage:
 
     @property
     def is_on(self) -> bool:
-        """Whether nothing has succeeded yet since a step failed."""
+        """True if no step has succeeded since one failed."""
         return self._failures > 0
 
     def failed(self, error: BaseException, *, writes: bool) -> float:
-        """A step has failed that `writes` before all, or may do no more than read; how many seconds to wait now."""
+        """Note that a step has failed. Return for how many seconds to wait.
+
+        `writes` says that the step does little else than write; else it may only have read.
+        """
         self._failures += 1
         self._writes_fail = self._writes_fail or writes
         if self._failures == 1:
@@ -30,8 +33,10 @@ class RedisOutage:
         return min(LONGEST_PAUSE_SECONDS, 0.05 * 2.0 ** min(self._failures, 5))
 
     def succeeded(self, *, wrote: bool = False) -> None:
-        """A step has succeeded. Where writes failed only a write tells that Redis is well again: a server that refuses
-        them goes on answering whoever reads."""
+        """Note that a step has succeeded.
+
+        After a failed write only a write ends the outage: a server that refuses writes still answers reads.
+        """
         if self._failures and (wrote or not self._writes_fail):
             self._failures, self._writes_fail = 0, False
             logger.info("Redis answers again", extra={"action": "worker.redis_up"})

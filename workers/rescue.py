@@ -1,4 +1,4 @@
-"""Looks for calls whose turns wait though nobody holds them, and wakes a worker for each."""
+"""Finds calls with queued turns and no lease holder, and wakes a worker for each."""
 
 import asyncio
 import logging
@@ -11,25 +11,25 @@ logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 0.25
 IDLE_INTERVAL_SECONDS = 0.8
-"""While no turn waits or runs. Whoever hands one over has a second before anybody must look after it."""
+"""The interval while no turn is queued or runs. A turn that is submitted then needs no rescue for the first second."""
 RENEWAL_GRACE_MS = 1000
-"""So long after an outage those who hold leases may take to renew them: twice as long as between two renewals."""
+"""After an outage, lease holders have this long to renew: twice the interval between two renewals."""
 
 
 async def rescue_calls(store: RedisTurnStore) -> None:
-    """Every worker looks, a little out of step with the others; a call found is not looked at again for a second."""
+    """Search until cancelled, at varying intervals: every worker does. Skip a call for a second after it was found."""
     while True:
         every = IDLE_INTERVAL_SECONDS if store.is_idle else INTERVAL_SECONDS
         await asyncio.sleep(uniform(0.8, 1.2) * every)
         try:
             rescued = await store.rescue(grace_ms=RENEWAL_GRACE_MS)
         except StoreUnavailable:
-            continue  # whoever polls the queue says so already
-        except Exception:  # nobody else looks
-            logger.exception("Calls that wait could not be looked for; report this", extra={"action": "rescue.failed"})
+            continue  # the worker's loop logs the outage
+        except Exception:  # this task must not end: no other one searches
+            logger.exception("The search for queued turns failed; report this", extra={"action": "rescue.failed"})
             continue
         for call_sid in rescued:
             logger.warning(
-                "A call's turns waited with nobody at work on them; woke a worker",
+                "Turns were queued with no lease holder; woke a worker",
                 extra={"action": "call.rescued", "call_sid": call_sid},
             )

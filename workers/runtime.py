@@ -35,6 +35,7 @@ from workers.rescue import rescue_calls
 logger = logging.getLogger(__name__)
 
 LISTEN_SECONDS = 30.0
+"""How long the connection of the subscription waits for a message."""
 
 
 class WorkerRuntime:
@@ -94,12 +95,12 @@ class WorkerRuntime:
         await self._stack.aclose()
 
     async def run_call(self, call_sid: str) -> None:
-        """Claim the call and run its turns, if nobody else does."""
+        """Claim the call and run its turns, unless another worker has its lease."""
         self._being_claimed[call_sid] += 1
         try:
             await self.runner.run(await self.store.claim(call_sid, self.holder))
         finally:
-            self._being_claimed -= Counter([call_sid])  # and what comes to nothing is forgotten
+            self._being_claimed -= Counter([call_sid])  # the subtraction drops counts of zero
 
     async def release_orphans(self) -> int:
         """Release the leases that were granted to this worker for calls that do not run here. Return how many."""
@@ -115,4 +116,4 @@ class WorkerRuntime:
         try:
             await self.store.reject(call_sid, turn_id)
         except StoreUnavailable:
-            logger.warning("A turn could not be rejected and will be run", extra={"call_sid": call_sid})
+            logger.warning("A turn could not be rejected, so it will be run", extra={"call_sid": call_sid})

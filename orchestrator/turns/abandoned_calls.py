@@ -1,4 +1,4 @@
-"""Calls that nobody is heard of any more: their status callback never came. Each gets a record of its end."""
+"""Ends calls that have been silent for too long: their status callback never came."""
 
 import logging
 from collections.abc import Iterable
@@ -17,19 +17,21 @@ logger = logging.getLogger(__name__)
 ABANDONED_AFTER_SECONDS = 900.0
 
 TimeLeft = float | None
-"""In how many seconds the state of a call expires; None where its store does not tell."""
+"""In how many seconds the state of a call expires; None if its store does not say."""
 
 
 def longest_silence(life: float) -> float:
-    """How long a call may be silent whose state lives for `life` seconds: less than that, or it would expire without a
-    record of its end."""
+    """Return after how many seconds of silence a call counts as abandoned, if its state is kept for `life` seconds.
+
+    That is less than `life`: else the state would expire without a record of the call's end.
+    """
     return min(ABANDONED_AFTER_SECONDS, life / 2)
 
 
 def is_abandoned(state: ConversationState, life: float, left: TimeLeft) -> bool:
-    """Whether the call was silent for longer than its caller can be, or its state is about to expire.
+    """True if the call has been silent for longer than a caller can be, or its state is about to expire.
 
-    An ingress with an open line sees to it that neither is so, or notes that the line is open.
+    The ingress that has the call's connection prevents both, or notes in the state that the connection is open.
     """
     is_open = left is None and state.open_until is not None and state.open_until > utc_now()
     if is_open or not state.is_active:
@@ -38,16 +40,17 @@ def is_abandoned(state: ConversationState, life: float, left: TimeLeft) -> bool:
     silent = _silent_for(state) if left is None else kept - left
     if is_occupied(state):
         return silent >= kept - LAST_CHANCE_SECONDS
-    # During a deploy the entry may be one of another `STATE_TTL_SECONDS`, and tell of a silence that never was.
+    # During a deploy the entry may have been written with another `STATE_TTL_SECONDS`, which makes `silent` wrong.
     return min(silent, _silent_for(state)) >= max(longest_silence(life), seconds_silent(state))
 
 
 async def end_abandoned_calls(
     store: TurnStore, states: StateManagerBase, found: Iterable[tuple[str, TimeLeft]], *, life: float
 ) -> int:
-    """End those of the calls that are abandoned; how many. Raises `StoreUnavailable`.
+    """End those of the `found` calls that are abandoned. Return how many. Raise `StoreUnavailable`.
 
-    Open calls in a store that cannot keep them alive are written again, which renews their time.
+    If the store does not say when a state expires, the states of the other active calls are written again, which renews
+    their time to live.
     """
     ended = 0
     for call_sid, left in found:
@@ -65,7 +68,7 @@ async def end_abandoned_calls(
 
 
 def _silent_for(state: ConversationState) -> float:
-    """Seconds since the last turn. That the state was written since may only have renewed its time."""
+    """Return the seconds since the last turn. A later write of the state may only have renewed its time to live."""
     since = state.turns[-1].committed_at if state.turns else state.created_at
     return (utc_now() - since).total_seconds()
 

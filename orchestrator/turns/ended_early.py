@@ -1,25 +1,25 @@
-"""Calls whose end has overtaken their beginning: the provider promises no order, and a status may come before the call.
+"""Calls whose end was reported before their beginning: the provider does not guarantee the order of its webhooks.
 
-For a while such a call cannot begin: nobody would ever end it.
+For some minutes such a call cannot begin, because no second report of its end would come.
 """
 
 import time
 from collections import OrderedDict
 
 ENDED_EARLY_SECONDS = 300
-"""The provider gives up on a webhook after 15 seconds, and on its retries soon after."""
+"""Longer than a webhook and its retries can be late: Twilio gives up on each request after 15 seconds."""
 ENDED_EARLY_MS = ENDED_EARLY_SECONDS * 1000
 MOST_REMEMBERED = 10_000
 
 
 class EndedEarly:
-    """Those that one process has been told of."""
+    """The calls that one process was told about."""
 
     def __init__(self) -> None:
         self._until: OrderedDict[str, float] = OrderedDict()
 
     def note(self, call_sid: str) -> None:
-        """The provider says that this call, which is unknown here, is over."""
+        """Remember that a call which is unknown here has ended, as the provider reports."""
         self._until.pop(call_sid, None)
         self._until[call_sid] = time.monotonic() + ENDED_EARLY_SECONDS
         while len(self._until) > MOST_REMEMBERED or next(iter(self._until.values())) <= time.monotonic():

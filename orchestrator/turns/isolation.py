@@ -1,19 +1,19 @@
-"""How a turn is tried again whose worker was lost: so that it takes no other turn with it, and the guilty is found."""
+"""Where a turn is run again after its worker was lost, so that a turn that crashes processes harms no other turn."""
 
 from orchestrator.agents.protocol import Lane
 
 MOST_ATTEMPTS = 3
-"""The third is made in a process that runs nothing else: what takes that down is to blame, and given up."""
+"""The third attempt has a process to itself. A turn that crashes that process becomes a dead letter."""
 MOST_ATTEMPTS_ALONE = 6
-"""A turn that was alone in its process from the third attempt on, and whose worker was lost each time, is given up."""
+"""Attempts 3 to 6 have a process to themselves. After a sixth lost worker the turn becomes a dead letter."""
 
 
 def lane_of(attempt: int) -> Lane:
-    """Where an attempt is made.
+    """Return in which kind of process an attempt is made.
 
-    The turns of a lost worker are suspects: one of them may have taken it down, or frozen it, and the others ran beside
-    it. None is run again inside a worker, which has other calls. The second attempt shares a process with other
-    suspects, so that the many turns of a worker that merely died are run at once.
+    When a worker is lost, each of its turns is suspect: one of them may have crashed or frozen it. No suspect is run
+    inside a worker again, because the worker has other calls. Second attempts share one process, so that the turns of a
+    worker that was merely killed are run again at once.
     """
     if attempt == 1:
         return "own"

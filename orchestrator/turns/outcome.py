@@ -1,4 +1,4 @@
-"""What a turn leaves in the state: pure functions from what happened to what is committed."""
+"""The records and states that turns leave: pure functions from what happened to what is committed."""
 
 from collections.abc import Mapping
 from typing import get_args
@@ -15,7 +15,7 @@ MOST_REPLY_CHARACTERS = 32_000
 
 
 def record_of_run(running: RunningTurn, outcome: Outcome, stop: Stop | None = None) -> TurnRecord:
-    """The record of a turn that ran: to the end, into a fault (then an apology is said), or until it was stopped."""
+    """Return the record of a turn that was run. The reply of one that failed ends with an apology."""
     claim, reply = running.claim, running.reply
     if outcome in ("failed", "timed_out") and claim.turn.kind != "ended":
         kept = _languages(reply.actions) if claim.streamed else []
@@ -28,7 +28,7 @@ def record_of_run(running: RunningTurn, outcome: Outcome, stop: Stop | None = No
 
 
 def dropped_record(turn: Turn, *, epoch: int) -> TurnRecord:
-    """The record of a turn whose call was over before it could run."""
+    """Return the record of a turn that was not run because its call had ended."""
     return TurnRecord.of(turn, "dropped", Reply(), epoch=epoch)
 
 
@@ -44,7 +44,7 @@ def _joined(said: str, more: str) -> str:
 def _keep_what_was_heard(record: TurnRecord, stop: Stop, *, streamed: bool) -> None:
     heard = stop.heard
     if heard is None and not streamed:
-        heard = ""  # the reply would have been handed over whole, so nothing of it was heard
+        heard = ""  # the reply would have been sent as a whole, so the caller heard nothing of it
     if heard is not None:
         record.reply.text = record.heard = heard
     record.reply.actions = _languages(record.reply.actions) if streamed else []
@@ -53,12 +53,12 @@ def _keep_what_was_heard(record: TurnRecord, stop: Stop, *, streamed: bool) -> N
 
 
 def _languages(actions: list[Action]) -> list[Action]:
-    """What a reply that was not finished has done, and still holds: the provider was told of it at once."""
+    """Return the actions of an unfinished reply that stay in effect: the provider received them at once."""
     return [action for action in actions if isinstance(action, SetLanguage)]
 
 
 def with_merged_words(turn: Turn, state: ConversationState) -> Turn:
-    """The turn with the words of the turns that were merged into it."""
+    """Return the turn with the words of the turns that were merged into it."""
     words = [turn.text]
     for record in reversed(state.turns):
         if not (record.__pydantic_extra__ or {}).get("merged"):
@@ -68,15 +68,18 @@ def with_merged_words(turn: Turn, state: ConversationState) -> Turn:
 
 
 def note_what_was_heard(state: ConversationState, heard: str, turn_id: str | None = None) -> ConversationState:
-    """An interruption says how much was heard of the reply to `turn_id` (None: of the last spoken reply): keep that,
-    and only that. What was noted before stands."""
+    """Return the state with the reply to `turn_id` cut to what the caller `heard` of it.
+
+    None stands for the last spoken reply. What an earlier interruption has noted is not changed.
+    """
     for index in range(len(state.turns) - 1, -1, -1):
         record = state.turns[index]
         if turn_id is not None and record.turn_id != turn_id:
             continue
         if record.heard is not None:
             return state
-        if record.reply.text or (turn_id is not None and heard):  # a second run may have been stopped before its words
+        # A second run of the turn may have been stopped before its first word.
+        if record.reply.text or (turn_id is not None and heard):
             reply = record.reply.model_copy(update={"text": heard})
             outcome = "interrupted" if record.outcome == "replied" else record.outcome
             turns = list(state.turns)
@@ -86,8 +89,10 @@ def note_what_was_heard(state: ConversationState, heard: str, turn_id: str | Non
 
 
 def note_unfinished(state: ConversationState, unfinished: Mapping[str, str]) -> ConversationState:
-    """The caller spoke before these replies (turn id → what had been said of each) were said to their end, and they
-    gave way: no more was heard of them. One that ends the call is said all the same."""
+    """Return the state with the replies in `unfinished` cut to what had been said when the caller spoke.
+
+    `unfinished` maps turn ids to that text. A reply that ends the call is not cut: it is said to its end.
+    """
     for turn_id, said in unfinished.items():
         record = state.record_of(turn_id)
         if record is not None and record.reply.text != said and not record.reply.leaves:
@@ -98,7 +103,7 @@ def note_unfinished(state: ConversationState, unfinished: Mapping[str, str]) -> 
 def committed_state(
     before: ConversationState, after: ConversationState | None, record: TurnRecord
 ) -> ConversationState:
-    """`before` with the record, what the agent changed (`after`), and the end of the call if this was it."""
+    """Return `before` with the record, what the agent changed (`after`) and, if this turn ends the call, its end."""
     changes: dict[str, object] = {"turns": [*before.turns, record]}
     if after is not None:
         changes.update(slots=after.slots, phase=after.phase)
@@ -109,8 +114,10 @@ def committed_state(
 def with_record(
     base: ConversationState | None, after: ConversationState | None, record: TurnRecord
 ) -> ConversationState | None:
-    """What to commit upon `base`: `base` itself where there is none, where it has the record, or where it is over and
-    full."""
+    """Return the state to commit on top of `base`.
+
+    That is `base` itself if it is None, has a record of the turn already, or belongs to a call that is over and full.
+    """
     if base is None or base.record_of(record.turn_id) is not None:
         return base
     if base.ended is not None and len(base.turns) >= MOST_TURNS:
@@ -119,7 +126,7 @@ def with_record(
 
 
 def with_end(state: ConversationState, record: TurnRecord) -> ConversationState:
-    """The state with its one terminal record, if `record` ends the call."""
+    """Return the state with the record of the call's end, if `record` ends the call."""
     if record.kind == "ended":
         status: CallStatus = record.text if record.text in get_args(CallStatus) else "completed"  # type: ignore[assignment]
         end = EndRecord(status=status, reason="caller or provider ended the call")
@@ -136,7 +143,7 @@ def with_end(state: ConversationState, record: TurnRecord) -> ConversationState:
 def rebased(
     fresh: ConversationState, before: ConversationState, after: ConversationState | None
 ) -> ConversationState | None:
-    """What the agent changed, upon a state that somebody else has changed meanwhile."""
+    """Return `fresh`, which another process wrote, with what the agent changed between `before` and `after`."""
     if after is None:
         return None
     slots = {k: v for k, v in fresh.slots.items() if k in after.slots or k not in before.slots}

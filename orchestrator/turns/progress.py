@@ -1,4 +1,4 @@
-"""What is being answered right now, for people who watch: not the truth about a call, which is in its state."""
+"""The turns that run at the moment, for the dashboard. What is saved of a call is in its state."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ MOST_CHARACTERS = 600
 
 
 def progress_of(runner: TurnRunner) -> list[dict[str, Any]]:
-    """Return the turns that run, oldest first: call, turn, what the caller said, what the agent has said so far.
+    """Return the turns that run, oldest first: call, turn, what the caller said and what the agent has said so far.
 
-    `since` is when the turn came (Unix seconds). At most a hundred, with the last 600 characters of each text.
+    `since` is when the turn was received (Unix seconds). At most 100 turns, with the last 600 characters of each text.
     """
     turns = sorted(runner.running.values(), key=lambda running: running.claim.turn.received_at)
     return [_progress(running) for running in turns[:MOST_TURNS]]

@@ -1,4 +1,4 @@
-"""Sends a reply out while it grows: the first words at once, then what came while the last piece was sent."""
+"""Publishes a reply while it grows: the first words at once, then what was added while the last piece was sent."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class ReplyStreamer:
-    """Streams one running turn. What the store could not take is not repeated: the result holds all of it."""
+    """Streams the reply of one running turn. A piece that cannot be sent is not retried: the result has all of it."""
 
     def __init__(self, store: TurnStore, running: RunningTurn) -> None:
         self._store = store
@@ -24,18 +24,18 @@ class ReplyStreamer:
         self._task = asyncio.ensure_future(self._stream())
 
     def grown(self) -> None:
-        """The reply has more text, or another action."""
+        """Note that the reply has more text or another action."""
         self._grown.set()
 
     async def close(self) -> None:
-        """Stop; text that was not sent yet travels with the result."""
+        """Stop. Text that was not sent yet is in the result."""
         await cancel_and_wait(self._task, seconds=1)
 
     async def _stream(self) -> None:
         claim, reply, sent = self._running.claim, self._running.reply, START
         while True:
             await self._grown.wait()
-            await asyncio.sleep(0)  # a reply that is complete by now needs no tokens: its result is on its way
+            await asyncio.sleep(0)  # a reply that is complete by now needs no pieces: its result follows at once
             self._grown.clear()
             text, actions = reply.text[sent.characters :], inline_actions(reply.actions)[sent.actions :]
             if not text and not actions:

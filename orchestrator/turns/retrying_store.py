@@ -17,7 +17,9 @@ from orchestrator.turns.store import Claim, Commit, TurnStore
 logger = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 60.0
+"""How long to retry what a turn depends on."""
 LEAVE_DEADLINE_SECONDS = 5.0
+"""How long to retry what another worker makes up for when the lease expires."""
 UNREADABLE_PAUSE_SECONDS = 0.5
 """How long a turn waits before it is tried again, perhaps by a process of a newer version that can read the state."""
 
@@ -76,11 +78,13 @@ class RetryingStore:
 
     @staticmethod
     def _note_disagreement(claim: Claim) -> None:
-        """The store reads another version in the stored state than this process does, so that no process can write it:
-        the caller gets the reply, and it is not saved."""
+        """Log that the store reads another version in the stored state than this process does.
+
+        No process can write such a state: the caller gets the reply, and it is not saved.
+        """
         claim.unreadable = True
         logger.error(
-            "The state of a call has no version that all agree on, and cannot be written: delete its key",
+            "The version of a call's state is ambiguous, so the state cannot be written: delete its key",
             extra={"action": "state.unreadable", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id},
         )
 

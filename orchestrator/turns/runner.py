@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 MOST_EARLY_ARRIVALS = 256
 """How many arrivals are kept for calls of which no turn runs here yet."""
 ENDED_DEADLINE_SECONDS = 5.0
+"""How long an agent may take for the turn that says that the call has ended: nobody hears its reply."""
 
 
 @dataclass(frozen=True, slots=True)

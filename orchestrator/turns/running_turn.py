@@ -1,4 +1,4 @@
-"""One turn while it runs: the text so far, and the means to stop it."""
+"""One turn while it runs: its reply so far, and how to stop it."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -14,7 +14,14 @@ StopReason = Literal["interrupted", "ended", "merged", "lost", "released"]
 
 @dataclass(slots=True)
 class Stop:
-    """Why a running turn was stopped; `heard` is what the caller heard of it, when that is known."""
+    """Why a running turn was stopped.
+
+    - `interrupted`: the caller interrupted the reply; `heard` is what they heard of it, if that is known;
+    - `ended`: the call has ended;
+    - `merged`: more words of the caller came before the agent said anything, and are answered together;
+    - `lost`: another worker was granted the lease;
+    - `released`: this process drains.
+    """
 
     reason: StopReason
     heard: str | None = None
@@ -22,9 +29,9 @@ class Stop:
 
 @dataclass(slots=True)
 class RunningTurn:
-    """A claimed turn and its reply as it grows. `stopped` is set once, by whoever stops it first.
+    """A claimed turn and its reply so far. `stopped` is set by the first call of `stop`.
 
-    `first_word_at` and `reason` are those of its record.
+    `first_word_at` and `reason` go into its record.
     """
 
     claim: Claim
@@ -34,12 +41,12 @@ class RunningTurn:
     stopped: "asyncio.Future[Stop]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def speak(self, words: str) -> None:
-        """Add what the agent says, and note when its first word goes out."""
+        """Add `words` to the reply. Note when the first word of a streamed reply is sent."""
         if self.claim.streamed and self.first_word_at is None and words.strip():
             self.first_word_at = utc_now()
         self.reply.text += words
 
     def stop(self, reason: StopReason, heard: str | None = None) -> None:
-        """Stop the turn; a second stop changes nothing."""
+        """Stop the turn. A second stop changes nothing."""
         if not self.stopped.done():
             self.stopped.set_result(Stop(reason, heard))
