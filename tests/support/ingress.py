@@ -1,9 +1,9 @@
-"""A real ingress on loopback, over the real in-process runtime, with faults at will."""
+"""A real ingress on loopback without Redis, whose turn store fails on demand."""
 
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
@@ -13,20 +13,17 @@ from starlette.applications import Starlette
 from support.waiting import wait_until
 from twilio.request_validator import RequestValidator
 
-from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent, AgentFunction
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
-from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.dispatch.in_process import InProcessDispatcher
+from orchestrator.dispatch.ingress_events import IngressEvents
+from orchestrator.dispatch.opening import open_runtime
 from orchestrator.errors import VoiceAgentError
-from orchestrator.idempotency.store import MemoryIdempotencyStore
 from orchestrator.metrics import Metrics
-from orchestrator.relay_documents.store import MemoryRelayDocuments, RelayDocuments
+from orchestrator.runtime import Runtime
 from orchestrator.settings import Settings
-from orchestrator.state.base import StateManagerBase
-from orchestrator.state.memory import InMemoryStateManager
-from orchestrator.turns.progress import progress_of
+from orchestrator.turns.store import TurnStore
 from web.app import create_app
 from web.connection_limits import ConnectionLimits
 from web.ingress import Timeouts
@@ -34,6 +31,8 @@ from web.server import IngressServer, server_config
 
 TOKEN = "12345"
 CALL = "CA00000000000000000000000000000000"
+SILENT = "silent"
+"""The status of a Redis that does not answer; see `Ingress.report`."""
 QUICK = {"filler_after": 0.3, "wait": 0.3, "check": 0.3, "fresh": 0}
 """Timeouts of tests in which a caller hears fillers or is not waited for: `start_ingress(timeouts=QUICK)`."""
 PATIENT = Timeouts(filler_after=60, wait=60, store=0.05, hold=60, hold_full=20, heartbeat=0.05, check=60, fresh=0)
@@ -50,79 +49,34 @@ async def parrot(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         yield f"You said {turn.text}."
 
 
-class FaultyDispatcher:
-    """The in-process dispatcher, with a record of what was handed over and trouble on demand."""
+class FaultyStore:
+    """The turn store of an ingress without Redis. It notes what was submitted to it, and fails on demand."""
 
-    def __init__(self, real: InProcessDispatcher) -> None:
-        self.real = real
-        self.trouble: Exception | None = None
+    def __init__(self, real: TurnStore) -> None:
+        self._real = real
+        self.error: Exception | None = None
         self.turns: list[Turn] = []
-        self.adopted: list[ConversationState] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
 
     async def submit(self, turn: Turn, **options: Any) -> Any:
-        if self.trouble is not None:
-            raise self.trouble
-        pending = await self.real.submit(turn, **options)
+        self._fail()
+        recorded = await self._real.submit(turn, **options)
         self.turns.append(turn)
-        return pending
-
-    async def waiting(self, call_sid: str) -> list[str]:
-        if self.trouble is not None:
-            raise self.trouble
-        return await self.real.waiting(call_sid)
-
-    async def erase(self, call_sid: str) -> None:
-        await self.real.erase(call_sid)
-
-    async def is_erased(self, call_sid: str) -> bool:
-        return await self.real.is_erased(call_sid)
-
-    async def take_over(self, call_sid: str, claim: LineClaim) -> None:
-        if self.trouble is not None:
-            raise self.trouble
-
-    async def run_locally(self, state: ConversationState) -> None:
-        self.adopted.append(state)
-        await self.real.run_locally(state)
+        return recorded
 
     async def find(self, call_sid: str, turn_id: str) -> Any:
-        if self.trouble is not None:
-            raise self.trouble
-        return await self.real.find(call_sid, turn_id)
+        self._fail()
+        return await self._real.find(call_sid, turn_id)
 
+    async def waiting(self, call_sid: str) -> list[str]:
+        self._fail()
+        return await self._real.waiting(call_sid)
 
-@dataclass
-class LocalRuntime:
-    settings: Settings
-    states: StateManagerBase
-    dispatcher: FaultyDispatcher
-    signs: Any = None
-    staff: Any = None
-    breaker: Any = None
-    documents: RelayDocuments = field(default_factory=MemoryRelayDocuments)
-    lines: Any = None
-
-    def seal_keys(self) -> None:
-        return None
-
-    def idempotency_store(self) -> MemoryIdempotencyStore:
-        return MemoryIdempotencyStore()
-
-    async def watch(self) -> None:
-        return None
-
-    def running_turns(self) -> Any:
-        return progress_of(self.dispatcher.real.runner)
-
-    async def workers(self) -> Any:
-        return self.staff
-
-    async def system_status(self) -> Any:
-        if isinstance(self.signs, Exception):
-            raise self.signs
-        if self.signs == "silent":
-            await asyncio.sleep(60)
-        return self.signs
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise self.error
 
 
 @dataclass
@@ -132,7 +86,9 @@ class Ingress:
     url: str
     app: Starlette
     client: httpx.AsyncClient
-    runtime: LocalRuntime
+    runtime: Runtime
+    dispatcher: InProcessDispatcher
+    store: FaultyStore
     token: str = TOKEN
     call_sid: str = CALL
     fields: dict[str, str] = field(
@@ -143,12 +99,28 @@ class Ingress:
 
     @property
     def turns(self) -> list[Turn]:
-        """What was handed to the dispatcher."""
-        return self.runtime.dispatcher.turns
+        """What was submitted to the store."""
+        return self.store.turns
 
     def trouble(self, error: VoiceAgentError | Exception | None) -> None:
-        """From here on the dispatcher raises `error`."""
-        self.runtime.dispatcher.trouble = error
+        """From here on the turn store raises `error`; None mends it."""
+        self.store.error = error
+
+    def report(self, status: Any = None, workers: Any = None) -> None:
+        """Have the runtime report this of Redis and the workers: it has none. An exception as `status` is raised, and
+        `SILENT` is not answered."""
+
+        async def system_status() -> Any:
+            if isinstance(status, Exception):
+                raise status
+            if status == SILENT:
+                await asyncio.sleep(60)
+            return status
+
+        async def listed() -> Any:
+            return workers
+
+        self.runtime.system_status, self.runtime.workers = system_status, listed  # type: ignore[method-assign]
 
     async def post(self, path: str, **fields: str) -> httpx.Response:
         """Post a signed webhook."""
@@ -188,27 +160,6 @@ def redirect_of(document: ElementTree.Element) -> str:
     assert redirect is not None
     assert redirect.text
     return redirect.text
-
-
-@asynccontextmanager
-async def runtime(settings: Settings, agent: AgentFunction) -> AsyncIterator[LocalRuntime]:
-    """The in-process runtime with an agent of the test's own."""
-    async with AsyncExitStack() as stack:
-        states = InMemoryStateManager(ttl_seconds=settings.state_ttl_seconds)
-        host = await stack.enter_async_context(AgentHost())
-        dispatcher = await stack.enter_async_context(
-            InProcessDispatcher(
-                states,
-                Agent("test", agent, isolation="inline"),
-                host,
-                agent_timeout_seconds=settings.agent_timeout_seconds,
-                drain_seconds=2,
-                max_active_calls=settings.max_active_calls,
-                api_max_active_calls=settings.api_max_active_calls,
-                ttl_seconds=settings.state_ttl_seconds,
-            )
-        )
-        yield LocalRuntime(settings, states, FaultyDispatcher(dispatcher))
 
 
 class InstantServer(IngressServer):
@@ -263,14 +214,18 @@ async def started_ingress(
 ) -> AsyncIterator[Ingress]:
     """An ingress with this agent, timeouts and settings."""
     settings = settings_with(**changes)
-    opened: list[LocalRuntime] = []
+    opened: list[tuple[Runtime, InProcessDispatcher, FaultyStore]] = []
 
     @asynccontextmanager
-    async def open_runtime(settings: Settings, relay: Any) -> AsyncIterator[LocalRuntime]:
-        async with runtime(settings, agent) as made:
-            opened.append(made)
-            yield made
+    async def open_faulty(settings: Settings, events: IngressEvents) -> AsyncIterator[Runtime]:
+        async with open_runtime(settings, events, agent=Agent("test", agent, isolation="inline")) as runtime:
+            dispatcher = runtime.dispatcher
+            assert isinstance(dispatcher, InProcessDispatcher)
+            store = FaultyStore(dispatcher.store)
+            dispatcher.store = store  # type: ignore[assignment]
+            opened.append((runtime, dispatcher, store))
+            yield runtime
 
-    app = create_app(settings, open_runtime=open_runtime, timeouts=dataclasses.replace(PATIENT, **(timeouts or {})))
+    app = create_app(settings, open_runtime=open_faulty, timeouts=dataclasses.replace(PATIENT, **(timeouts or {})))
     async with serving(app, settings) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
-        yield Ingress(url, app, client, opened[0])
+        yield Ingress(url, app, client, *opened[0])

@@ -61,8 +61,7 @@ async def test_an_ended_call_leaves_the_list_and_its_transcript_stays(ingress):
 
 
 async def test_the_workers_are_told_as_they_describe_themselves(ingress):
-    ingress.runtime.signs = SystemStatus(True, "", workers=1)
-    ingress.runtime.staff = [{"id": "w1", "pid": 7, "running": 2}]
+    ingress.report(SystemStatus(True, "", workers=1), [{"id": "w1", "pid": 7, "running": 2}])
     seen = await look(ingress)
     assert seen["workers"] == [{"id": "w1", "pid": 7, "running": 2, "state": "alive"}]
     assert seen["checks"]["workers"]["count"] == 1
@@ -96,7 +95,7 @@ async def test_while_the_store_is_away_the_page_says_so_and_goes_on(ingress, mon
         raise StoreUnavailable
 
     monkeypatch.setattr(ingress.runtime.states, "get_all_call_sids", away)
-    ingress.runtime.signs = SystemStatus(False, "Redis at localhost does not answer.", degraded=True)
+    ingress.report(SystemStatus(False, "Redis at localhost does not answer.", degraded=True))
     seen = await look(ingress)
     assert (seen["status"], seen["active"], seen["calls"]) == ("degraded", None, None)
     assert seen["trouble"].startswith("Redis does not answer")
@@ -248,8 +247,9 @@ def test_a_worker_that_was_frozen_and_is_back_is_not_lost():
 
 
 async def test_after_the_loss_of_workers_the_page_is_not_green(ingress):
-    ingress.runtime.signs = SystemStatus(True, "", workers=1)
-    ingress.runtime.staff = [{"id": name, "seen_at": clock.now() - 20, "lost": True} for name in "abc"]
+    ingress.report(
+        SystemStatus(True, "", workers=1), [{"id": name, "seen_at": clock.now() - 20, "lost": True} for name in "abc"]
+    )
     seen = await look(ingress)
     assert seen["status"] == "degraded"
     assert seen["concern"].startswith("3 workers were lost")

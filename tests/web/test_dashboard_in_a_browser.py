@@ -107,12 +107,12 @@ async def test_nothing_sticks_out_of_the_page(ingress, browser, width, tmp_path:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 768, 1360])
 async def test_axe_finds_nothing(ingress, browser, width, scheme):
-    ingress.runtime.signs = SystemStatus(True, "", workers=2, dead_letters=1)
-    ingress.runtime.staff = [
+    workers = [
         {"id": "w1", "seen_at": clock.now(), "running": 1},
         {"id": "w2", "seen_at": clock.now() - 10},
         {"id": "w3", "seen_at": clock.now() - 20, "lost": True},
     ]
+    ingress.report(SystemStatus(True, "", workers=2, dead_letters=1), workers)
     await ingress.begin()
     await ingress.twiml("/twilio/turn/1", SpeechResult="good evening")
     await browser.resize(width, 844, phone=width < 500)
@@ -181,11 +181,11 @@ async def test_a_failed_turn_and_lost_workers_are_told(start_ingress, browser):
         yield
 
     async with start_ingress(agent=failing) as ingress:
-        ingress.runtime.signs = SystemStatus(True, "", workers=1)
-        ingress.runtime.staff = [
+        workers = [
             {"id": "w1", "pid": 7, "seen_at": clock.now(), "running": 1},
             {"id": "w2", "pid": 8, "seen_at": clock.now() - 20, "lost": True},
         ]
+        ingress.report(SystemStatus(True, "", workers=1), workers)
         await ingress.begin()
         await browser.visit(f"{ingress.url}/dashboard#call={CALL}")
         await browser.until(f"{LINES} > 0", "the transcript is shown")

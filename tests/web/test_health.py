@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support.ingress import QUICK, Ingress
+from support.ingress import QUICK, SILENT, Ingress
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.health.report import SystemStatus
@@ -24,7 +24,7 @@ async def test_a_process_without_redis_is_healthy_and_ready(ingress):
 
 
 @pytest.mark.parametrize(
-    ("signs", "overall", "redis", "workers", "queue", "ready"),
+    ("status", "overall", "redis", "workers", "queue", "ready"),
     [
         (measured(), "healthy", "healthy", "healthy", "healthy", True),
         (measured(workers=0), "unhealthy", "healthy", "unhealthy", "healthy", False),
@@ -33,12 +33,12 @@ async def test_a_process_without_redis_is_healthy_and_ready(ingress):
         (measured(redis_ok=False, degraded=True), "degraded", "degraded", "unknown", "unknown", False),
         (StoreUnavailable("no answer"), "unhealthy", "unhealthy", "unknown", "unknown", False),
         (KeyError("password"), "unhealthy", "unhealthy", "unknown", "unknown", False),
-        ("silent", "unhealthy", "unhealthy", "unknown", "unknown", False),
+        (SILENT, "unhealthy", "unhealthy", "unknown", "unknown", False),
     ],
 )
-async def test_the_judgement_follows_what_was_measured(start_ingress, signs, overall, redis, workers, queue, ready):
-    async with start_ingress(timeouts=QUICK if signs == "silent" else {}) as ingress:
-        ingress.runtime.signs = signs
+async def test_the_judgement_follows_what_was_measured(start_ingress, status, overall, redis, workers, queue, ready):
+    async with start_ingress(timeouts=QUICK if status == SILENT else {}) as ingress:
+        ingress.report(status)
         await assert_judged(ingress, overall, [redis, workers, queue], ready=ready)
 
 
@@ -57,7 +57,7 @@ async def assert_judged(ingress: Ingress, overall: str, parts: list[str], *, rea
 
 
 async def test_a_healthy_redis_is_described_as_the_guide_says(ingress):
-    ingress.runtime.signs = measured()
+    ingress.report(measured())
     checks = (await ingress.client.get("/health/detailed")).json()["checks"]
     assert checks["redis"] == {"status": "healthy", "message": "Redis connection OK"}
     assert checks["workers"]["count"] == 2
@@ -82,11 +82,11 @@ async def test_metrics_count_turns_requests_and_calls(ingress):
 
 
 async def test_figures_that_cannot_be_known_are_not_zero(ingress):
-    ingress.runtime.signs = measured(queue_depth=3)
+    ingress.report(measured(queue_depth=3))
     text = (await ingress.client.get("/metrics")).text
     assert "voiceagent_workers 2.0" in text
     assert "voiceagent_queue_depth 3.0" in text
-    ingress.runtime.signs = StoreUnavailable()
+    ingress.report(StoreUnavailable())
     text = (await ingress.client.get("/metrics")).text
     assert "voiceagent_workers NaN" in text
     assert "voiceagent_queue_depth NaN" in text
@@ -120,7 +120,7 @@ async def test_what_health_rests_on_is_for_those_with_the_key(start_ingress):
 
 
 async def test_the_versions_of_workers_are_counted(ingress):
-    ingress.runtime.staff = [{"version": "1"}, {"version": "2"}, {"version": "2"}, {}]
+    ingress.report(workers=[{"version": "1"}, {"version": "2"}, {"version": "2"}, {}])
     detailed = (await ingress.client.get("/health/detailed")).json()
     assert detailed["worker_versions"] == {"1": 1, "2": 2, "unknown": 1}
 

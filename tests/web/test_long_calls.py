@@ -48,7 +48,7 @@ def watchful(monkeypatch):
 
 async def rounds(ingress, number=3):
     """Wait until the calls were looked after so often."""
-    dispatcher = ingress.runtime.dispatcher.real
+    dispatcher = ingress.dispatcher
     until = dispatcher.rounds + number
     await wait_until(lambda: dispatcher.rounds >= until, "calls were looked after")
 

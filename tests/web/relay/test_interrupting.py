@@ -130,7 +130,7 @@ async def test_new_words_cut_off_a_reply_that_still_grows(start_ingress, talker)
 
 async def test_an_agent_that_finishes_first_is_heard_to_its_end(start_ingress, talker):
     async with start_ingress(agent=talker.reply) as ingress, relay_socket(ingress.url) as caller:
-        runner = ingress.runtime.dispatcher.real.runner
+        runner = ingress.dispatcher.runner
         runner.agent = Agent("patient", talker.reply, overlap="enqueue", isolation="inline")
         await asked_about_life(caller)
         await caller.prompt("never mind")
@@ -142,7 +142,7 @@ async def test_an_agent_that_finishes_first_is_heard_to_its_end(start_ingress, t
 
 async def test_an_interruption_is_answered_by_an_agent_that_wants_it(start_ingress, talker):
     async with start_ingress(agent=talker.reply) as ingress, relay_socket(ingress.url) as caller:
-        runner = ingress.runtime.dispatcher.real.runner
+        runner = ingress.dispatcher.runner
         runner.agent = Agent("keen", talker.reply, interruptions=True, isolation="inline")
         await asked_about_life(caller)
         await caller.send("interrupt", utteranceUntilInterrupt=HEARD, durationUntilInterruptMs=460)

@@ -5,7 +5,8 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from support.ingress import CALL, QUICK
+import pytest
+from support.ingress import CALL, QUICK, Ingress
 from support.relay import relay_socket
 from support.waiting import wait_until
 
@@ -178,10 +179,22 @@ async def test_who_speaks_before_the_rest_is_said_does_not_hear_it(start_ingress
     assert state.record_of("VX1-1").heard == "Once there was a king. "
 
 
+def forks_of(ingress: Ingress, monkeypatch: pytest.MonkeyPatch) -> list[ConversationState]:
+    """The states from which a call is continued in this process, while its turns are in the store."""
+    forked: list[ConversationState] = []
+
+    async def run_locally(state: ConversationState) -> None:
+        forked.append(state)
+
+    monkeypatch.setattr(ingress.dispatcher, "run_locally", run_locally)
+    return forked
+
+
 async def test_a_caller_is_held_and_the_call_not_forked_while_replicas_are_away(start_ingress, monkeypatch):
     monkeypatch.setattr(turn_submitter, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(turn_submitter, "STORE_SECONDS", 0.05)
     async with start_ingress(agent=story, timeouts={**QUICK, "hold": 3600}) as ingress:
+        forked = forks_of(ingress, monkeypatch)
         async with relay_socket(ingress.url) as caller:
             await caller.setup(CALL)
             await caller.reply()
@@ -195,22 +208,23 @@ async def test_a_caller_is_held_and_the_call_not_forked_while_replicas_are_away(
             while (said := await caller.reply()) in FILLERS:
                 pass
             assert said.startswith("Once there was a king.")
-        assert ingress.runtime.dispatcher.adopted == []
+        assert forked == []
         assert [turn.turn_id for turn in (await ingress.state()).turns] == ["start", "VX1-1"]
 
 
-async def test_a_caller_is_not_held_for_ever_while_replicas_are_away(start_ingress):
+async def test_a_caller_is_not_held_for_ever_while_replicas_are_away(start_ingress, monkeypatch):
     async with (
         start_ingress(agent=story, timeouts={**QUICK, "hold": 0}) as ingress,
         relay_socket(ingress.url) as caller,
     ):
+        forked = forks_of(ingress, monkeypatch)
         await caller.setup(CALL)
         await caller.reply()
         ingress.trouble(StoreUnconfirmed())
         await caller.send("info", name="agentSpeaking", value="off")
         await caller.prompt("a story")
         assert await caller.reply() == APOLOGY
-        assert ingress.runtime.dispatcher.adopted == []
+        assert forked == []
 
 
 def test_a_reply_was_spoken_for_as_long_as_the_longest_time_on_one_line():

@@ -173,7 +173,7 @@ async def test_a_burst_of_words_is_kept_whole_and_in_order(start_ingress, count,
         yield f"{turn.kind}."
 
     async with start_ingress(agent=brief) as ingress:
-        runner = ingress.runtime.dispatcher.real.runner
+        runner = ingress.dispatcher.runner
         runner.agent = Agent("brief", brief, overlap=overlap, isolation="inline")
         async with relay_socket(ingress.url) as caller:
             reading = asyncio.create_task(_read(caller))
@@ -198,7 +198,7 @@ async def test_words_wait_while_too_many_of_the_call_wait_already(start_ingress,
         yield "."
 
     async with start_ingress(agent=slow) as ingress:
-        runner = ingress.runtime.dispatcher.real.runner
+        runner = ingress.dispatcher.runner
         runner.agent = Agent("slow", slow, overlap="enqueue", isolation="inline")
         async with relay_socket(ingress.url) as caller:
             reading = asyncio.create_task(_read(caller))

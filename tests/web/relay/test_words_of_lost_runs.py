@@ -151,7 +151,7 @@ async def test_a_reply_that_is_ready_after_the_caller_came_back_and_spoke(start_
             yield f"You said {turn.text}."
 
     async with start_ingress(agent=slow) as ingress:
-        runner = ingress.runtime.dispatcher.real.runner
+        runner = ingress.dispatcher.runner
         runner.agent = Agent("slow", slow, overlap=overlap, isolation="inline")
         async with relay_socket(ingress.url) as caller:
             await caller.setup(CALL)
@@ -165,7 +165,7 @@ async def test_a_reply_that_is_ready_after_the_caller_came_back_and_spoke(start_
             await caller.prompt("never mind")
             await wait_until(lambda: session.unfinished(), "the words are on their way")
             gate.set()
-            await asyncio.wait_for(ingress.runtime.dispatcher.real.idle(CALL, 5), 6)
+            await asyncio.wait_for(ingress.dispatcher.idle(CALL, 5), 6)
             ingress.trouble(None)
             heard = [await caller.reply()]
             if overlap == "enqueue":
