@@ -24,6 +24,6 @@ async def open_runtime(
             # Imported here: memory mode runs without the client library.
             from orchestrator.dispatch.redis_runtime import redis_runtime
 
-            yield await redis_runtime(settings, stack, events or NoSockets(), agent)
+            yield await redis_runtime(settings, stack, NoSockets() if events is None else events, agent)
         else:
             yield await local_runtime(settings, stack, agent)
