@@ -1,11 +1,11 @@
-"""Connections whose sends can be cancelled, and that fail once when the server closes them at once.
+"""Connections whose sends can be cancelled safely, and that fail cleanly when the server closes each new connection.
 
 redis-py 5.3 sends through `asyncio.wait_for`, which on Python 3.11 swallows a cancellation that arrives as the send
-completes: the cancelled task goes on as if nothing had been said, and a drain waits for it in vain. It also costs
-a task for each command. A timeout scope does neither.
+completes: the cancelled task keeps running, and a drain waits for it without end. It also costs a task for each
+command. A timeout scope does neither.
 
-It also checks the health of a connection that is still being set up, and reconnects inside of that check: with a
-server that closes each new connection it goes round until the stack is full.
+redis-py also checks the health of a connection that is still being set up, and reconnects inside that check: with a
+server that closes each new connection it recurses until the stack overflows.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class _CancelSafeSend:
     next_health_check: float
 
     async def on_connect(self: Any) -> None:
-        """Log in and choose the database. The health of a connection just made is not in doubt."""
+        """Log in and select the database, without a health check: the connection is new."""
         interval, self.health_check_interval = self.health_check_interval, 0
         try:
             await super().on_connect()  # type: ignore[misc]
@@ -38,7 +38,7 @@ class _CancelSafeSend:
         self.next_health_check = asyncio.get_running_loop().time() + interval
 
     async def send_packed_command(self: Any, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        """Write `command`, connecting first if need be."""
+        """Write `command`; connect first if there is no connection. Raises what redis-py would raise."""
         if not self.is_connected:
             await self.connect()
         elif check_health:
@@ -50,11 +50,11 @@ class _CancelSafeSend:
         except TimeoutError:
             await self.disconnect(nowait=True)
             raise RedisTimeoutError("Timeout writing to socket") from None
-        except (OSError, RuntimeError) as error:  # the latter is uvloop's, of a connection that has just been lost
+        except (OSError, RuntimeError) as error:  # uvloop raises RuntimeError for a connection that was just lost
             await self.disconnect(nowait=True)
             raise RedisConnectionError(f"Error while writing to socket: {error}") from error
         except BaseException:
-            # Half a command may have been sent: nothing that follows could be understood.
+            # Half a command may have been sent: the server could not parse what follows.
             await self.disconnect(nowait=True)
             raise
 

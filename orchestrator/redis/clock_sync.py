@@ -1,4 +1,4 @@
-"""Keeping `orchestrator.clock` in step with the Redis server's clock."""
+"""Keeps `orchestrator.clock` synchronized with the Redis server's clock."""
 
 import asyncio
 import logging
@@ -21,15 +21,15 @@ READ_EVERY_SECONDS = 10.0
 """A failover may bring a server with another clock."""
 RETRY_SECONDS = 1.0
 LONGEST_READING_SECONDS = 0.5
-"""The server's time after a longer journey is known too inexactly; a later reading will do better."""
+"""A reading that took longer is discarded: the server's time at its end is known too inexactly."""
 SKEW_SECONDS = 1.0
-"""A difference worth a line in the log."""
+"""A larger difference between the two clocks is logged."""
 
 
 class ClockSync:
-    """Reads the server's time, before the block begins and then again and again.
+    """Reads the server's time when the block is entered, and every `READ_EVERY_SECONDS` while it lasts.
 
-    In a cluster it is that of the node which has the first shard.
+    In a cluster it is the time of the node with the first shard.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -38,7 +38,7 @@ class ClockSync:
         self._warned = False
 
     async def read(self) -> bool:
-        """Take the server's time. Return whether it was read; Redis may be away."""
+        """Read the server's time and set the clock by it. Return False if Redis did not answer in time."""
         asked_at = time.monotonic()
         try:
             async with asyncio.timeout(RETRY_SECONDS):
@@ -74,6 +74,6 @@ class ClockSync:
             return
         self._warned = True
         logger.warning(
-            "This machine's clock is %+.1f s apart from the Redis server's, which is gone by. Set it: NTP.", ahead,
+            "This machine's clock is %+.1f s ahead of the Redis server's, which counts. Synchronize it: NTP.", ahead,
             extra={"action": "clock.skewed", "seconds": round(ahead, 1)},
         )  # fmt: skip

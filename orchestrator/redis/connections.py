@@ -1,8 +1,8 @@
 """The one place that builds Redis clients.
 
-Every client has deadlines (a silent server is an error after seconds, not for ever), keeps its connections
-alive, retries a little with backoff, and queues for a connection instead of raising when its pool is busy.
-The retries repeat commands whose answer was lost: whatever runs through here must be safe to repeat.
+Every client has deadlines (a server that does not answer is an error after seconds), keeps its connections alive,
+retries for a short time with backoff, and queues for a connection instead of raising when its pool is busy.
+The retries repeat commands whose answer was lost: each command must be safe to repeat.
 """
 
 import ssl
@@ -38,7 +38,7 @@ CONNECT_SECONDS = 1.0
 QUEUE_SECONDS = 5.0
 """How long a command may wait for a free connection."""
 RETRY_SECONDS = 1.0
-"""How long after its first failure a command is tried again: enough for a server's restart."""
+"""For how long after its first failure a command is retried: enough for a server's restart."""
 FAILOVER_SECONDS = 4.0
 """The same with Sentinels and in a cluster: enough for a failover."""
 _HEALTH_CHECK_SECONDS = 15
@@ -74,10 +74,10 @@ def connect(
     max_connections: int = 50,
     block_seconds: float | None = None,
 ) -> Redis:
-    """A client for the Redis that `settings` name; it connects when it is first used, and owns its pool.
+    """Return a client for the Redis of `settings`; it connects when it is first used, and owns its pool.
 
-    With `block_seconds`, the client is one for blocking commands and pub/sub: a single answer may take that
-    long (and a little more), and nothing is retried, as an element popped by a lost answer is gone.
+    With `block_seconds`, the client is for blocking commands and pub/sub: a single answer may take that long (and a
+    little more), and nothing is retried, because an element that was popped is lost with the answer.
     Raises `BadSetting`.
     """
     pool = connection_pool(
@@ -96,7 +96,7 @@ def connection_pool(
     max_connections: int = 50,
     block_seconds: float | None = None,
 ) -> ConnectionPool:
-    """The pool under `connect`, for clients that take a pool (`ArqRedis(pool_or_conn=…)`)."""
+    """Return the pool of `connect`, for clients that take a pool (`ArqRedis(pool_or_conn=…)`). Raises `BadSetting`."""
     url = parsed_url(settings)
     options: dict[str, Any] = {
         "username": url.username,
@@ -108,7 +108,7 @@ def connection_pool(
         "socket_timeout": ANSWER_SECONDS + (block_seconds or 0),
         "socket_connect_timeout": CONNECT_SECONDS,
         "health_check_interval": _HEALTH_CHECK_SECONDS,
-        "lib_name": None,  # or each connection begins with a CLIENT SETINFO, which Redis 6.2 and 7.0 do not know
+        "lib_name": None,  # else each connection begins with a CLIENT SETINFO, which Redis 6.2 and 7.0 do not know
         "lib_version": None,
     }
     if url.is_cluster:
@@ -127,7 +127,7 @@ def connection_pool(
 
 
 def parsed_url(settings: Settings) -> RedisUrl:
-    """The URL of the settings, taken apart. Raises `BadSetting` for what cannot be used."""
+    """Return the parts of the URL in the settings. Raises `BadSetting` for one that cannot be used."""
     try:
         return parse_redis_url(settings.effective_redis_url())
     except ValueError as error:
@@ -151,8 +151,8 @@ def _retries(url: RedisUrl, *, retry: bool) -> dict[str, Any]:
     if not retry:
         return {"retry": RetryFor(0, errors)}
     if url.is_sentinel:
-        # Without OSError on purpose: it would be tried again at the dead master's address before the
-        # Sentinels are asked (9.6 s instead of 2.3 s).
+        # Without OSError on purpose: it would be retried at the dead master's address before the Sentinels are
+        # asked (a failover took 9.6 s instead of 2.3 s).
         return {"retry": RetryFor(FAILOVER_SECONDS, errors), "retry_on_error": list(errors)}
     errors += (OSError,)
     return {"retry": RetryFor(RETRY_SECONDS, errors), "retry_on_error": list(errors)}

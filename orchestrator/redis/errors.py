@@ -1,4 +1,4 @@
-"""What Redis raises, in the product's words: one sentence that says what to do, and holds no secret."""
+"""Explains errors of Redis: one sentence that says what to do, without secrets."""
 
 import re
 import ssl
@@ -12,7 +12,7 @@ from orchestrator.errors import StoreDamaged, StoreFull, StoreUnavailable
 from orchestrator.redis.damage import is_wrong_type
 from orchestrator.settings.redis_url import parse_redis_url
 
-# Looked through in this order: the first pattern found in the error, or in what caused it, explains it.
+# In this order: the first pattern found in the text of the error, or of its causes, explains it.
 _EXPLANATIONS = tuple(
     (re.compile(pattern, re.IGNORECASE), sentence)
     for pattern, sentence in (
@@ -22,11 +22,11 @@ _EXPLANATIONS = tuple(
         ),
         (
             r"hostname mismatch|not valid for|doesn't match",
-            "has a certificate for another name. Use the name that stands in it, in REDIS_HOST or REDIS_URL.",
+            "has a certificate for another name. Use a name of the certificate in REDIS_HOST or REDIS_URL.",
         ),
         (
             r"CERTIFICATE_VERIFY_FAILED",
-            "has a certificate that nobody known has signed. Set REDIS_CA_FILE to the CA's certificate.",
+            "has a certificate that an unknown authority has signed. Set REDIS_CA_FILE to the CA's certificate.",
         ),
         (
             r"certificate required|handshake failure|HANDSHAKE_FAILURE",
@@ -50,7 +50,7 @@ _EXPLANATIONS = tuple(
         ),
         (
             r"NoPermissionError|NOPERM|no permissions|can't access",
-            "knows the user but forbids what we do. ACL LOG names what; the rights that it needs are in docs/redis.md.",
+            "knows the user but forbids a command that we need. ACL LOG shows which; docs/redis.md lists the rights.",
         ),
         (
             r"DB index is out of range|invalid DB index|Invalid Database",
@@ -62,13 +62,13 @@ _EXPLANATIONS = tuple(
         ),
         (
             r"ClusterDownError|MasterDownError",
-            "is a Cluster that does not serve all of its slots now. Look at CLUSTER INFO: a master may be down "
+            "is a Cluster that does not serve all of its slots. Look at CLUSTER INFO: a master may be down "
             "that has no replica, or slots may have no owner.",
         ),
         (
             r"MovedError|AskError|TryAgainError",
-            "is a Cluster with slots on their way to another node for longer than we wait. It passes; look at "
-            "CLUSTER NODES if it does not.",
+            "is a Cluster that moves slots to another node for longer than we wait. If it does not pass, look at "
+            "CLUSTER NODES.",
         ),
         (
             r"\bMOVED \d|\bASK \d|CROSSSLOT|SELECT is not allowed in cluster|CLUSTERDOWN",
@@ -80,7 +80,7 @@ _EXPLANATIONS = tuple(
         ),
         (
             r"its Sentinels have no quorum",
-            "has Sentinels that do not reach a quorum of each other: whom they name may not be the master any more. "
+            "has Sentinels that do not reach a quorum of each other: the master they name may be a former one. "
             "Look at the Sentinels and the network between them; SENTINEL RESET makes them forget those that are gone.",
         ),
         (
@@ -89,19 +89,19 @@ _EXPLANATIONS = tuple(
         ),
         (
             r"No master found for",
-            "has Sentinels that know no master in good health of that name. Check the name in REDIS_URL.",
+            "has Sentinels that know no healthy master of that name. Check the name in REDIS_URL.",
         ),
         (
             r"ReadOnlyError|READONLY|previous master is now a slave",
             "is a replica and takes no writes. Use the master's address.",
         ),
-        (r"BusyLoadingError|LOADING", "is still loading its data. Wait a little."),
+        (r"BusyLoadingError|LOADING", "is still loading its data. Wait until it is done."),
         (r"MISCONF", "refuses writes because it cannot save to its disk. Look at its log and its disk."),
-        (r"NOREPLICAS", "refuses writes because too few replicas are in touch. Look at its replicas."),
+        (r"NOREPLICAS", "refuses writes because too few replicas are connected. Look at its replicas."),
         (r"max number of clients", "has no room for more clients. Raise its maxclients."),
         (
             r"no free connection",
-            "keeps all of our connections busy. Look at its latency; add processes if it is well.",
+            "keeps all of our connections busy. Look at its latency; add processes if that is good.",
         ),
         (
             r"Name or service not known|nodename nor servname|Temporary failure in name resolution"
@@ -116,7 +116,7 @@ _EXPLANATIONS = tuple(
             r"No such file or directory|Error 2 connecting",
             "has no such socket. Check that it runs and the path in REDIS_URL.",
         ),
-        (r"Permission denied", "may not be opened by this user. Check the rights of the socket."),
+        (r"Permission denied", "may not be opened by this user. Check the permissions of the socket."),
         (
             r"Connection closed|Connection reset|Connection lost|Broken pipe|IncompleteRead|closed by server",
             "closed the connection. It may be restarting, or require TLS (rediss://, REDIS_SSL=true) or a "
@@ -156,13 +156,13 @@ _OF_SENTINELS = tuple(
         ),
     )
 )
-"""The same where it was a Sentinel that raised it."""
+"""Explanations of errors that a Sentinel raised."""
 _SENTINELS_SAID = "No master found for"
-_UNKNOWN = "does not do what it was asked. Check that it runs and that REDIS_URL is right."
+_UNKNOWN = "refuses a command. Check that it runs and that REDIS_URL is right."
 
 
 def explain(error: BaseException, url: str = "") -> str:
-    """One sentence about what `error` means and what to do. `url` says where; its secrets are left out."""
+    """Return one sentence: what `error` means and what to do. `url` says where; its secrets are left out."""
     text = " ".join(_texts(error))
     explanations = (_OF_SENTINELS if _SENTINELS_SAID in text else ()) + _EXPLANATIONS
     sentence = next((says for pattern, says in explanations if pattern.search(text)), _UNKNOWN)
@@ -171,7 +171,7 @@ def explain(error: BaseException, url: str = "") -> str:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn what a Redis client raises in this block into `StoreFull`, `StoreDamaged` or `StoreUnavailable`."""
+    """Turn errors of the Redis client in this block into `StoreFull`, `StoreDamaged` or `StoreUnavailable`."""
     try:
         yield
     except (RedisError, OSError) as error:
@@ -182,8 +182,8 @@ def store_errors() -> Iterator[None]:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether Redis refused a write for want of memory."""
-    # Before Redis 7 the error of a script is a plain one that quotes the reason.
+    """True if Redis refused a write because its memory is full."""
+    # Before Redis 7 a script's error is a plain ResponseError that quotes the reason.
     return isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error)
 
 
@@ -195,7 +195,7 @@ def _subject(url: str) -> str:
 
 
 def _texts(error: BaseException) -> Iterator[str]:
-    """What the error and its causes say; redis-py hides the cause in the context."""
+    """Yield the texts of the error and its causes; redis-py leaves the cause in the context."""
     seen: BaseException | None = error
     for _ in range(5):
         if seen is None:

@@ -1,4 +1,4 @@
-"""What redis-py lacks under load and faults: a pool that queues and a retry by time."""
+"""What redis-py lacks under load and faults: a pool that queues callers, and retries limited by time."""
 
 import asyncio
 import itertools
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 class QueueingPool(ConnectionPool):
-    """A pool that makes callers wait for a connection, up to `queue_seconds`.
+    """A pool whose callers wait for a free connection, up to `queue_seconds`.
 
-    redis-py's BlockingConnectionPool takes a lock to give a connection back: a task that is cancelled
-    there keeps it for ever. Here, giving back never waits.
+    redis-py's BlockingConnectionPool takes a lock to return a connection: a task that is cancelled there never
+    returns it. Here, returning a connection never waits.
     """
 
     def __init__(self, *, max_connections: int, queue_seconds: float, **options: Any) -> None:
@@ -29,7 +29,7 @@ class QueueingPool(ConnectionPool):
         self.multiplexed: Any = None  # what `sender_for` sends over; made when it is first asked for
 
     async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> Any:
-        """A connection that is connected."""
+        """Return a connection that is connected. Raises redis-py's `ConnectionError` if none becomes free in time."""
         try:
             async with asyncio.timeout(self._queue_seconds):
                 await self._slots.acquire()
@@ -40,7 +40,7 @@ class QueueingPool(ConnectionPool):
             connection = self.get_available_connection()  # type: ignore[no-untyped-call]
             await self.ensure_connection(connection)
         except BaseException:
-            await self._give_up(connection)
+            await self._return_connection(connection)
             raise
         return connection
 
@@ -51,7 +51,7 @@ class QueueingPool(ConnectionPool):
         finally:
             self._slots.release()
 
-    async def _give_up(self, connection: Any) -> None:
+    async def _return_connection(self, connection: Any) -> None:
         if connection is None:
             self._slots.release()
         else:
@@ -59,9 +59,9 @@ class QueueingPool(ConnectionPool):
 
 
 class RetryFor(Retry):
-    """Tries again until some seconds after the first failure, with growing pauses.
+    """Retries until `seconds` after the first failure, with growing pauses.
 
-    By time and not by count: redis-py retries a command and, inside of that, each connect; counts multiply.
+    The limit is a time and not a count: redis-py retries a command and, inside that, each connect; counts multiply.
     """
 
     def __init__(self, seconds: float, errors: tuple[type[Exception], ...]) -> None:
@@ -69,7 +69,7 @@ class RetryFor(Retry):
         self._seconds = seconds
 
     async def call_with_retry(self, do: Callable[[], Awaitable[T]], fail: Callable[[Any], Any]) -> T:
-        """What `do()` gives; `fail` is told of each error and may raise it."""
+        """Return what `do()` returns. Await `fail(error)` after each failure; it may raise the error."""
         deadline: float | None = None
         for failures in itertools.count(1):
             try:

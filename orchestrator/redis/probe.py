@@ -1,7 +1,7 @@
-"""Whether Redis does what the product needs: it answers, and it takes writes.
+"""Probes whether Redis does what the product needs: it answers, and it takes writes.
 
-A server may answer PING and refuse writes: while its replicas are out of touch (NOREPLICAS), because it is a replica
-itself (READONLY), or since it cannot save to its disk (MISCONF).
+A server may answer PING and refuse writes: while too few replicas are connected (NOREPLICAS), because it is a replica
+itself (READONLY), or because it cannot save to its disk (MISCONF).
 """
 
 import asyncio
@@ -16,10 +16,9 @@ from orchestrator.redis.slots import slot_of_key
 
 
 async def probe(redis: Redis) -> None:
-    """Return when the server, or each master of a cluster, answers and takes a write. A server without memory for it
-    passes: it still serves the calls that it has.
+    """Return if the server, or each master of a cluster, answers and takes a write; else raise `StoreUnavailable`.
 
-    Raises `StoreUnavailable`.
+    A server whose memory is full passes: it still serves the calls that it has.
     """
     with store_errors():
         await redis.execute_command("PING")  # type: ignore[no-untyped-call]
@@ -27,9 +26,9 @@ async def probe(redis: Redis) -> None:
 
 
 async def probe_any(redis: Redis) -> None:
-    """The same, as soon as any master of a cluster does: a worker that reaches one has work to do.
+    """Return if the server, or any master of a cluster, takes a write; else raise `StoreUnavailable`.
 
-    Raises `StoreUnavailable`.
+    A worker that reaches one master of several has work to do.
     """
     with store_errors():
         written = await asyncio.gather(*(_write(redis, mark) for mark in await _marks(redis)), return_exceptions=True)
@@ -47,10 +46,13 @@ async def _write(redis: Redis, mark: str) -> None:
 
 
 async def _marks(redis: Redis) -> list[str]:
-    """X a cluster's nodes fail with."""
+    """Return a key to write to on the server; in a cluster, one on each master with a shard.
+
+    Raises what the nodes of a cluster fail with.
+    """
     pool = redis.connection_pool
     if not isinstance(pool, ClusterPool):
         return [keys.WRITE_MARK]
-    await pool.topology.locate(None)  # asks the nodes, if nobody has
+    await pool.topology.locate(None)  # asks the nodes, if none was asked yet
     marks = [keys.write_mark_beside(shard.calls) for shard in keys.SHARDS]
     return list({pool.topology.owner(slot_of_key(mark)): mark for mark in marks}.values())

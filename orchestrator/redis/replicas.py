@@ -1,4 +1,4 @@
-"""Waiting until replicas have what was written: what they have confirmed, no failover to one of them undoes."""
+"""Waits until replicas have confirmed a write, so that no failover to one of them undoes it."""
 
 import logging
 import time
@@ -21,14 +21,14 @@ from orchestrator.settings import Settings
 logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 5.0
-"""So long all must be confirmed before it is said that they are again: the masters of a cluster differ."""
+"""For how long every write must be confirmed before the log says so: some masters of a cluster may, others not."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaWait:
-    """How many replicas must have confirmed what is written before anybody hears of it, and how long that may take.
+    """How many replicas must confirm a write before its outcome is published, and how long that may take.
 
-    On a failover Redis loses what the new master has not got yet; what was confirmed is not lost.
+    On a failover Redis loses what the new master has not received yet; what was confirmed is not lost.
     """
 
     replicas: int
@@ -36,12 +36,12 @@ class ReplicaWait:
 
 
 def replica_wait(settings: Settings) -> ReplicaWait | None:
-    """What the settings wish; None: the master alone will do."""
+    """Return the wait that the settings ask for; None if a write need not be confirmed."""
     return ReplicaWait(settings.redis_wait_replicas, settings.redis_wait_ms) if settings.redis_wait_replicas else None
 
 
 class Replicas:
-    """Those of the servers behind `redis`. With `wait` None nobody is waited for."""
+    """The replicas of the servers behind `redis`. With `wait` None, no write waits for them."""
 
     def __init__(self, redis: Redis, wait: ReplicaWait | None) -> None:
         self.wait = wait
@@ -49,18 +49,18 @@ class Replicas:
         self._mark = keys.write_mark_beside if len(shards_of(redis)) > 1 else lambda _: keys.WRITE_MARK
 
     def confirm(self, pipe: Pipeline, key: str) -> None:
-        """Let `pipe`, at its end, wait for the replicas, if that is wished. `check` its answers.
+        """End `pipe` with a WAIT for the replicas, if the settings ask for one. `check` its answers.
 
-        It covers all that its server has by then, read or written. In a cluster it must be about one slot, which is
-        that of `key`, as each master has replicas of its own.
+        The WAIT covers everything that the server has written by then. In a cluster all commands of `pipe` must have
+        the slot of `key`, as each master has replicas of its own.
         """
         if self.wait is not None:
-            # WAIT covers what its own connection has written and all before it: so this one writes, too.
+            # WAIT covers the last write of its own connection and all writes before it: so this connection writes, too.
             pipe.set(self._mark(key), 1, ex=keys.MARK_SECONDS)
             pipe.execute_command("WAIT", self.wait.replicas, self.wait.milliseconds)
 
     def check(self, answers: Sequence[Any]) -> None:
-        """Raise `StoreUnconfirmed` when too few replicas have confirmed the pipeline that answered so."""
+        """Raise `StoreUnconfirmed` if too few replicas confirmed the pipeline that gave these `answers`."""
         if self.wait is not None and int(answers[-1]) < self.wait.replicas:
             raise StoreUnconfirmed(
                 f"Only {answers[-1]} of {self.wait.replicas} replicas confirm within {self.wait.milliseconds} ms. "
@@ -68,20 +68,20 @@ class Replicas:
             )
 
     async def probe(self, key: str) -> None:
-        """Raise `StoreUnconfirmed` if what is written beside `key` now is not confirmed."""
+        """Write in the slot of `key`; raise `StoreUnconfirmed` if the replicas do not confirm it."""
         async with self._redis.pipeline(transaction=False) as pipe:
             self.confirm(pipe, key)
             self.check(await pipe.execute())
 
     async def run(self, script: AsyncScript, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """What the script returns, once the replicas have confirmed it; still one round trip.
+        """Return what the script returns, once the replicas have confirmed it; still one round trip.
 
-        Raises `StoreUnconfirmed` though it is written: repeat it, as after a lost answer.
+        Raises `StoreUnconfirmed` although the master has written it: repeat it, as after a lost answer.
         """
         async with self._redis.pipeline(transaction=False) as pipe:
             try:
                 return await self._confirmed(pipe, script.sha, script_keys, args)
-            except NoScriptError:  # a server that was restarted, or has just become the master
+            except NoScriptError:  # the server was restarted, or has just become the master
                 await self._redis.script_load(script.script)
             except ResponseError as error:
                 if not is_wrong_type(error) or not await set_aside(self._redis.execute_command, script_keys):
@@ -97,20 +97,20 @@ class Replicas:
 
 
 class ReplicaStatusLog:
-    """Says in the log, once each, that replicas do not confirm and that they do again."""
+    """Logs once that replicas stopped confirming, and once that they confirm again."""
 
     def __init__(self) -> None:
         self._failed_at: float | None = None
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Around what is to be confirmed."""
+        """Observe the outcome of one confirmed write, which runs in this block."""
         try:
             yield
         except StoreUnconfirmed as error:
             if self._failed_at is None:
                 logger.warning(
-                    "Redis answers without its replicas: %s Until they confirm, calls are held.", error,
+                    "Replicas of Redis do not confirm: %s Calls are held until they do.", error,
                     extra={"action": "redis.unconfirmed"},
                 )  # fmt: skip
             self._failed_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""The least rights that a user of Redis needs for all that web, workers and `voiceagent doctor` do."""
+"""The minimal rights of the Redis user that web, workers and `voiceagent doctor` connect as."""
 
 from orchestrator.redis import keys
 
@@ -21,12 +21,15 @@ COMMANDS = (
     # REDIS_WAIT_REPLICAS, a cluster's redirections, the doctor's look at keys without a time to live
     "wait", "asking", "cluster|slots", "scan",
 )  # fmt: skip
-"""Commands by name, `command|subcommand` where one will do: none that empties, configures or stops a server."""
+"""Commands by name, `command|subcommand` where one is enough: none that empties, configures or stops a server."""
 
 
 def acl_rules() -> list[str]:
-    """Return the rules for `ACL SETUSER`, in an order that Redis 6.2 takes: there a user may subscribe to everything
-    from the start, and further patterns are refused until `resetchannels`."""
+    """Return the rules for `ACL SETUSER`.
+
+    `resetchannels` comes first: in Redis 6.2 a new user may subscribe to everything, and channel patterns are refused
+    until then.
+    """
     return [
         "resetchannels",
         *(f"&{pattern}" for pattern in keys.CHANNELS),

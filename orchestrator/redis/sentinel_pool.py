@@ -1,4 +1,4 @@
-"""Connections to the master that Sentinels name, for as long as they may speak for it."""
+"""Connections to the master that Sentinels name, as long as these have a quorum."""
 
 import contextlib
 import time
@@ -11,16 +11,16 @@ from orchestrator.redis.pool import QueueingPool
 from orchestrator.redis.sentinels import MasterSearch
 
 ASK_AGAIN_SECONDS = 0.5
-"""How often a pool that is used asks the Sentinels who is the master."""
+"""How often a pool in use asks the Sentinels for the master."""
 
 
 class SentinelPool(SentinelConnectionPool, QueueingPool):
     """A `QueueingPool` for the master; closing it closes the connections to the Sentinels too.
 
-    Who was the master may go on believing it for seconds after a planned failover or a partition, and take writes that
-    will be lost. So a pool in use asks the Sentinels twice a second, leaves a master that they no longer name, and
-    refuses to work with one that no Sentinel with a quorum has named lately: on the smaller side of a partition
-    everything goes on as before, and what is written there is lost.
+    After a planned failover or a partition a former master may take writes for seconds, and they will be lost. So a
+    pool in use asks the Sentinels twice a second, and leaves a master that they no longer name. It refuses a master
+    that no Sentinel with a quorum has named lately: on the smaller side of a partition Redis still answers, but what
+    is written there is lost.
     """
 
     _asked_at = 0.0
@@ -30,20 +30,22 @@ class SentinelPool(SentinelConnectionPool, QueueingPool):
         self._search = MasterSearch(sentinels, service)
 
     async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> Any:
-        """A connection to the master. Raises `MasterNotFoundError` while nobody can say who that is."""
+        """Return a connection to the master. Raises `MasterNotFoundError` while no Sentinel can name it."""
         if self.master_address is not None:
             now = time.monotonic()
             if now - self._asked_at > ASK_AGAIN_SECONDS:
                 self._asked_at = now
                 with contextlib.suppress(RedisError, OSError):  # a Sentinel or two may be away
                     await self.get_master_address()
-            if not self._search.may_be_trusted():
+            if not self._search.is_trusted():
                 raise self._search.refusal()
         return await super().get_connection(command_name, *keys, **options)
 
     async def get_master_address(self) -> Any:
-        """Where the master is. Connections that wait to be used are closed when it has moved. Raises
-        `MasterNotFoundError`."""
+        """Return the address of the master. If it has changed, close the idle connections to the former one.
+
+        Raises `MasterNotFoundError`.
+        """
         address = await self._search.master()
         if address != self.master_address:
             self.master_address = address
@@ -51,7 +53,7 @@ class SentinelPool(SentinelConnectionPool, QueueingPool):
         return address
 
     async def release(self, connection: Any) -> None:
-        """Take a connection back; one to a former master is closed, and goes to the present one when it is used."""
+        """Take a connection back. Close one to a former master: its next use connects to the current one."""
         try:
             if (connection.host, connection.port) != self.master_address:
                 await connection.disconnect(nowait=True)
@@ -59,7 +61,7 @@ class SentinelPool(SentinelConnectionPool, QueueingPool):
             await super().release(connection)
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
-        """Close connections: all, or (after a failover) the idle ones."""
+        """Close all connections, and those to the Sentinels; after a failover, only the idle ones to the master."""
         await super().disconnect(inuse_connections)
         if inuse_connections:
             for sentinel in self.sentinel_manager.sentinels:

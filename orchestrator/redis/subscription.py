@@ -1,4 +1,4 @@
-"""One pub/sub channel, listened to for as long as the process lives, whatever happens to the connection."""
+"""One subscription to a pub/sub channel, which outlives the loss of its connection."""
 
 import asyncio
 import logging
@@ -16,15 +16,16 @@ from orchestrator.tasks import cancel_and_wait
 logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 5.0
-"""After so long without a message the connection is asked whether it lives, and given as long to answer."""
+"""After this long without a message the connection is pinged, and has as long to answer."""
 PAUSE_SECONDS = 0.2
+"""The pause before the next connection is made."""
 
 
 class Subscription:
-    """Calls `on_message` with each message's bytes. A context manager: entering waits, at most 2 s, to be subscribed.
+    """Calls `on_message` with each message's bytes. A context manager: entering waits up to 2 s to be subscribed.
 
-    What is published while the connection is away is lost, as always with pub/sub; `on_gap` is called
-    after each such time, so that the owner can look up what it may have missed.
+    What is published while there is no connection is lost, as always with pub/sub. `on_gap` is called after each
+    such time, so that the owner can read what it may have missed.
     """
 
     def __init__(
@@ -44,11 +45,11 @@ class Subscription:
 
     @property
     def connected(self) -> bool:
-        """Whether messages arrive at the moment."""
+        """True while the channel is subscribed to."""
         return self._subscribed.is_set()
 
     async def __aenter__(self) -> "Subscription":
-        self._task = asyncio.create_task(self._listen_for_ever(), name=f"subscription {self._channel}")
+        self._task = asyncio.create_task(self._keep_listening(), name=f"subscription {self._channel}")
         waiting = asyncio.ensure_future(self._subscribed.wait())
         await asyncio.wait({waiting}, timeout=2)
         waiting.cancel()
@@ -59,7 +60,7 @@ class Subscription:
     ) -> None:
         await cancel_and_wait(self._task)
 
-    async def _listen_for_ever(self) -> None:
+    async def _keep_listening(self) -> None:
         gap = False
         while True:
             pubsub = PubSub(self._pool)
@@ -81,7 +82,7 @@ class Subscription:
             message = await pubsub.get_message(timeout=QUIET_SECONDS)
             if message is None:
                 if asked:
-                    raise TimeoutError("no sign of life")
+                    raise TimeoutError("no answer to a ping")
                 asked = True
                 async with asyncio.timeout(QUIET_SECONDS):
                     await pubsub.ping()

@@ -1,4 +1,4 @@
-"""The probe: a server that answers and refuses writes does not do what the product needs."""
+"""The probe: a server that answers and refuses writes does not pass."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -24,7 +24,7 @@ async def test_a_server_whose_replicas_are_out_of_touch_fails_it(start_redis) ->
     server = start_redis("--min-replicas-to-write", "1")
     async with connect(Settings(redis_url=server.url)) as redis:
         for check in (probe, probe_any):
-            with pytest.raises(StoreUnavailable, match="too few replicas are in touch"):
+            with pytest.raises(StoreUnavailable, match="too few replicas are connected"):
                 await check(redis)
 
 
@@ -67,12 +67,12 @@ class TestCluster:
         await probe(redis)
         assert all(cluster.ask(node, "DBSIZE") == 1 for node in cluster.nodes)
         cluster.ask(cluster.nodes[1], "CONFIG", "SET", "min-replicas-to-write", "1")
-        with pytest.raises(StoreUnavailable, match="too few replicas are in touch"):
+        with pytest.raises(StoreUnavailable, match="too few replicas are connected"):
             await probe(redis)
         await probe_any(redis)
         for node in cluster.nodes:
             cluster.ask(node, "CONFIG", "SET", "min-replicas-to-write", "1")
-        with pytest.raises(StoreUnavailable, match="too few replicas are in touch"):
+        with pytest.raises(StoreUnavailable, match="too few replicas are connected"):
             await probe_any(redis)
 
     @pytest.mark.processes
