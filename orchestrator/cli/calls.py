@@ -101,9 +101,7 @@ def _get(url: str, key: str | None) -> Any:
 def why_not_let_in(key: str | None) -> str:
     """Return what is wrong with the key that a server's API answered with 401."""
     if not key:
-        return (
-            "requires a key, and none is set here. Set API_KEY to the server's (`voiceagent dev` shows what it made)."
-        )
+        return "requires a key, and none is set here. Set API_KEY to the server's (`voiceagent dev` shows its own)."
     return "has another key than the API_KEY that is set here. Set it to the server's."
 
 

@@ -124,7 +124,7 @@ async def test_what_a_caller_sent_has_no_power_over_the_terminal(tmp_path: Path)
     [
         (
             {},
-            "requires a key, and none is set here. Set API_KEY to the server's (`voiceagent dev` shows what it made).",
+            "requires a key, and none is set here. Set API_KEY to the server's (`voiceagent dev` shows its own).",
         ),
         ({"API_KEY": "hush-hush"}, "has another key than the API_KEY that is set here. Set it to the server's."),
     ],
