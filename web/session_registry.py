@@ -1,4 +1,4 @@
-"""The relay sessions of one ingress: one a call, and all of them brought to an end when the ingress leaves."""
+"""The open relay sessions of one ingress: at most one per call, and all of them closed when the ingress shuts down."""
 
 import asyncio
 import contextlib
@@ -11,104 +11,108 @@ logger = logging.getLogger(__name__)
 
 TAKEN_OVER = 4000
 SERVICE_RESTART = 1012
-LOOK_SECONDS = 0.05
-PARTING_SHARE = 0.2
-"""Of the time for draining: for peers to answer our Close, and for what they had said before to be stored."""
+POLL_SECONDS = 0.05
+CLOSING_SHARE = 0.2
+"""The share of the drain time that is kept for the end: peers answer our Close, and what they sent before is stored."""
 TAKEN_OVER_SECONDS = 1.0
-"""So long whoever takes a call over waits for what was said over the line before; it is waited for itself."""
+"""How long a take-over by another ingress, which waits meanwhile, gives us to store what was said."""
 PING_SECONDS = 3.0
-"""A peer that takes longer to answer a ping is gone."""
+"""A peer that takes longer to answer a ping counts as gone."""
 
 
 class ClosableSession(Protocol):
-    """A session, as far as the registry knows it."""
+    """What the registry needs of a session."""
 
     @property
     def call_sid(self) -> str:
-        """Whose it is."""
+        """The call that the session belongs to."""
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether it can be closed without cutting anybody short."""
+    def is_idle(self) -> bool:
+        """True if the session can be closed without cutting off the agent or the caller."""
 
-    def give_up(self, code: int, reason: str) -> None:
-        """Close it."""
+    def close_connection(self, code: int, reason: str) -> None:
+        """Start to close the WebSocket with this close code."""
 
-    async def ended(self) -> None:
-        """Return when it is closed, and what the caller said is stored."""
+    async def wait_finished(self) -> None:
+        """Return when the session is over and what the caller said is stored."""
 
 
 class Pingable(Protocol):
-    """The line of a session, as far as the registry knows it."""
+    """What the registry needs of a session's connection."""
 
-    async def answers(self, seconds: float) -> bool:
-        """Whether the peer answers a ping in time."""
+    async def answers_ping(self, seconds: float) -> bool:
+        """True if the peer answers a ping within `seconds`."""
 
 
 class SessionRegistry:
-    """Knows the live sessions by call. Of two sessions for one call the newer one stays: there are no two voices."""
+    """Knows the open sessions by call. A newer session of a call replaces the older one, so that one agent speaks."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, ClosableSession] = {}
-        self._lines: dict[str, Pingable] = {}
-        self._entrances: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._leaving = False
-
-    def __len__(self) -> int:
-        return len(self._sessions)
+        self._connections: dict[str, Pingable] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._is_draining = False
 
     @property
     def call_sids(self) -> list[str]:
-        """The calls whose sessions are open."""
+        """Return the calls that have an open session."""
         return list(self._sessions)
 
-    def entrance(self, call_sid: str) -> asyncio.Lock:
-        """Held by whoever is about to let a session of this call begin: one after the other."""
-        return self._entrances.setdefault(call_sid, asyncio.Lock())
+    def find(self, call_sid: str) -> ClosableSession | None:
+        """Return the open session of a call, or None."""
+        return self._sessions.get(call_sid)
 
-    def enter(self, session: ClosableSession, line: Pingable) -> None:
-        """A session has begun."""
+    def lock(self, call_sid: str) -> asyncio.Lock:
+        """Return the lock under which a session of this call is admitted and added, one at a time."""
+        return self._locks.setdefault(call_sid, asyncio.Lock())
+
+    def add(self, session: ClosableSession, connection: Pingable) -> None:
+        """Add a session that begins; close the one that its call had before."""
         before = self._sessions.get(session.call_sid)
         self._sessions[session.call_sid] = session
-        self._lines[session.call_sid] = line
+        self._connections[session.call_sid] = connection
         if before is not None:
-            before.give_up(TAKEN_OVER, "a newer session has this call")
-        if self._leaving:
-            session.give_up(SERVICE_RESTART, "this ingress leaves")
+            before.close_connection(TAKEN_OVER, "a newer session has this call")
+        if self._is_draining:
+            session.close_connection(SERVICE_RESTART, "this ingress is shutting down")
 
-    def leave(self, session: ClosableSession) -> None:
-        """A session has ended."""
+    def remove(self, session: ClosableSession) -> None:
+        """Remove a session that is over, unless a newer one has replaced it."""
         if self._sessions.get(session.call_sid) is session:
             del self._sessions[session.call_sid]
-            del self._lines[session.call_sid]
+            del self._connections[session.call_sid]
 
     async def is_answering(self, call_sid: str) -> bool:
-        """Whether the call has a session here whose peer answers a ping."""
-        line = self._lines.get(call_sid)
-        return line is not None and await line.answers(PING_SECONDS)
+        """True if the call has a session here whose peer answers a ping."""
+        connection = self._connections.get(call_sid)
+        return connection is not None and await connection.answers_ping(PING_SECONDS)
 
     async def taken_over(self, call_sid: str) -> None:
-        """Another ingress has the call's newer session. Returns when it is given up here, or nearly."""
-        held = self._sessions.get(call_sid)
-        if held is not None:
-            held.give_up(TAKEN_OVER, "a newer session has this call")
+        """Close the session of a call that another ingress has taken over.
+
+        Returns when what the caller said is stored, after `TAKEN_OVER_SECONDS` at the latest.
+        """
+        session = self._sessions.get(call_sid)
+        if session is not None:
+            session.close_connection(TAKEN_OVER, "a newer session has this call")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TAKEN_OVER_SECONDS):
-                    await held.ended()
+                    await session.wait_finished()
 
     async def drain(self, seconds: float) -> None:
-        """Close each session once its reply has been spoken, and all that are left when the time is over.
+        """Close each session once it is idle, and the remaining ones shortly before `seconds` have passed.
 
-        The provider then asks for new sessions, at ingresses that stay.
+        The provider then asks for new sessions, which begin at other ingresses.
         """
-        self._leaving = True
+        self._is_draining = True
         if not self._sessions:
             return
-        logger.info("%d relay sessions are handed over", len(self._sessions), extra={"action": "relay.draining"})
+        logger.info("Draining %d relay sessions", len(self._sessions), extra={"action": "relay.draining"})
         began = time.monotonic()
         while self._sessions and (spent := time.monotonic() - began) < seconds:
-            is_late = spent >= seconds * (1 - PARTING_SHARE)
+            is_late = spent >= seconds * (1 - CLOSING_SHARE)
             for session in list(self._sessions.values()):
-                if is_late or session.is_quiet:
-                    session.give_up(SERVICE_RESTART, "this ingress leaves")
-            await asyncio.sleep(LOOK_SECONDS)
+                if is_late or session.is_idle:
+                    session.close_connection(SERVICE_RESTART, "this ingress is shutting down")
+            await asyncio.sleep(POLL_SECONDS)

@@ -9,7 +9,7 @@ from web.providers.dialect import Dialect, PublicUrl, SignatureCheck
 from web.providers.signalwire import SIGNALWIRE
 from web.providers.telnyx import TELNYX
 from web.providers.webhook import relay_socket, signed_by
-from web.twilio.relay.ended import ended, leaving
+from web.twilio.relay.ended import ended, retiring_ticket
 from web.twilio.status import status, unless_ended
 from web.twilio.turn import turn
 from web.twilio.voice import voice
@@ -22,7 +22,7 @@ _WEBHOOKS = {
     "voice": unless_ended(voice),
     "turn/{n}": unless_ended(turn),
     "turn/{n}/wait": unless_ended(wait),
-    "relay/ended": leaving(unless_ended(ended)),
+    "relay/ended": retiring_ticket(unless_ended(ended)),
     "status": status,
 }
 

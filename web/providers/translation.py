@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from orchestrator.settings import Settings
 from web.providers.dialect import Dialect
-from web.twilio.relay.tickets import TICKET
+from web.twilio.relay.tickets import TICKET_PARAMETER
 from web.twilio.twiml_urls import OURS, rewrite_urls, xml_of
 
 RELAY = OURS + "relay"
@@ -19,7 +19,7 @@ def translated(xml: str, dialect: Dialect, settings: Settings, *, base_url: str)
     session: these providers do not sign the upgrade, so that the ticket alone can refuse it.
     """
     root = ElementTree.fromstring(xml)  # our own document
-    ticket = next((p.get("value", "") for p in root.iter("Parameter") if p.get("name") == TICKET), "")
+    ticket = next((p.get("value", "") for p in root.iter("Parameter") if p.get("name") == TICKET_PARAMETER), "")
     for element in root.iter():
         dialect.adapt(element)
     base = base_url if dialect.needs_absolute_urls else settings.base_path

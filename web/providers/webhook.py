@@ -18,8 +18,8 @@ from web.providers.translation import translated
 from web.refused_webhooks import RefusedWebhooks
 from web.twilio.caller_id import with_caller_id
 from web.twilio.fields import FORM_TYPE, VoiceRequest, form_of
-from web.twilio.relay.admission import opens
-from web.twilio.relay.socket import hold
+from web.twilio.relay.admission import may_connect
+from web.twilio.relay.socket import serve
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.webhook import Webhook
 
@@ -51,7 +51,7 @@ def relay_socket(dialect: Dialect) -> Callable[[WebSocket], Awaitable[None]]:
         ticket = websocket.path_params["ticket"]
         try:
             signatures.check_open(websocket)
-            if not await opens(ingress, dialect.name, ticket):
+            if not await may_connect(ingress, dialect.name, ticket):
                 refused = RefusedWebhooks(ingress.warnings)
                 advice = "Its ticket is not ours; if this comes from the provider, set SEAL_KEY in every web process."
                 refused.refuse(websocket.scope["path"], "This address of the relay is not ours.", advice)
@@ -62,7 +62,7 @@ def relay_socket(dialect: Dialect) -> Callable[[WebSocket], Awaitable[None]]:
             await websocket.send_denial_response(PlainTextResponse(f"{error}\n", 503))
             return
         await websocket.accept()
-        await hold(ingress, websocket, dialect.name, ticket)
+        await serve(ingress, websocket, dialect.name, ticket)
 
     return endpoint
 

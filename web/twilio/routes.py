@@ -2,7 +2,7 @@
 
 from starlette.routing import Route, WebSocketRoute
 
-from web.twilio.relay.ended import ended, leaving
+from web.twilio.relay.ended import ended, retiring_ticket
 from web.twilio.relay.socket import relay
 from web.twilio.status import status, unless_ended
 from web.twilio.turn import turn
@@ -17,6 +17,6 @@ routes = [
     Route("/twilio/turn/{n}", signed(unless_ended(turn)), methods=["POST"]),
     Route("/twilio/turn/{n}/wait", signed(unless_ended(wait)), methods=["POST"]),
     WebSocketRoute("/twilio/relay", relay),
-    Route("/twilio/relay/ended", signed(leaving(unless_ended(ended))), methods=["POST"]),
+    Route("/twilio/relay/ended", signed(retiring_ticket(unless_ended(ended))), methods=["POST"]),
     Route("/twilio/status", signed(status), methods=["POST"]),
 ]

@@ -31,8 +31,8 @@ FRAMES = st.builds(
 
 @given(st.text() | JSON.map(json.dumps) | FRAMES.map(json.dumps))
 def test_reading_never_fails_and_gives_nothing_that_cannot_be_stored(text: str):
-    frame = inbound_frames.read(text)
-    assert isinstance(frame, inbound_frames.Inbound)
+    frame = inbound_frames.read_frame(text)
+    assert isinstance(frame, inbound_frames.InboundFrame)
     for name in frame.__dataclass_fields__:
         str(getattr(frame, name)).encode()
 
@@ -51,11 +51,11 @@ def test_reading_never_fails_and_gives_nothing_that_cannot_be_stored(text: str):
         ('{"type":"dtmf","digit":"12"}', inbound_frames.Malformed("dtmf: no key")),
         ('{"type":"brandnew"}', inbound_frames.Unknown("brandnew")),
         ('{"type":"prompt","voicePrompt":"\\ud800"}', inbound_frames.Prompt("?")),
-        ("[" * 50_000, inbound_frames.Malformed("no JSON")),
+        ("[" * 50_000, inbound_frames.Malformed("not JSON")),
     ],
 )  # fmt: skip
 def test_frames_are_read_by_the_providers_rules(text: str, frame: Any):
-    assert inbound_frames.read(text) == frame
+    assert inbound_frames.read_frame(text) == frame
 
 
 async def test_junk_is_survived(ingress):
@@ -113,12 +113,12 @@ async def test_senders_may_spell_the_signed_url_in_several_ways(start_ingress, s
 
 
 async def test_who_does_not_read_is_given_up(ingress, monkeypatch, caplog):
-    monkeypatch.setattr("web.twilio.relay.connection.SLOW_READER_SECONDS", 0.2)
+    monkeypatch.setattr("web.twilio.relay.connection.WRITE_SECONDS", 0.2)
     # More than the kernel buffers; a reply of such a length is refused before it comes to that.
     monkeypatch.setattr("web.twilio.relay.outbound_frames.tokens", lambda said, **_: [" " * 1_000_000] * 10)
     async with relay_socket(ingress.url, max_queue=1) as caller:
         caller.connection.transport.pause_reading()
         await caller.setup(CALL)
-        await wait_until(lambda: "is not read and is given up" in caplog.text, "the socket was given up")
-        await wait_until(lambda: not ingress.app.state.ingress.sessions, "the session has ended")
+        await wait_until(lambda: "a relay socket that is not read" in caplog.text, "the socket is closed")
+        await wait_until(lambda: not ingress.app.state.ingress.sessions.call_sids, "the session has ended")
         caller.connection.transport.abort()

@@ -15,7 +15,7 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable, StoreUnconfirmed
 from web.twilio.relay import turn_submitter
-from web.twilio.relay.connection_history import MOST, ConnectionHistory, read_history
+from web.twilio.relay.connection_history import MAX_CONNECTIONS, ConnectionHistory, read_history
 from web.twilio.twiml import APOLOGY, FILLERS
 
 
@@ -191,7 +191,7 @@ def forks_of(ingress: Ingress, monkeypatch: pytest.MonkeyPatch) -> list[Conversa
 
 
 async def test_a_caller_is_held_and_the_call_not_forked_while_replicas_are_away(start_ingress, monkeypatch):
-    monkeypatch.setattr(turn_submitter, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(turn_submitter, "OUTAGE_SECONDS", 0.05)
     monkeypatch.setattr(turn_submitter, "STORE_SECONDS", 0.05)
     async with start_ingress(agent=story, timeouts={**QUICK, "hold": 3600}) as ingress:
         forked = forks_of(ingress, monkeypatch)
@@ -230,7 +230,7 @@ async def test_a_caller_is_not_held_for_ever_while_replicas_are_away(start_ingre
 def test_a_reply_was_spoken_for_as_long_as_the_longest_time_on_one_line():
     lines = ConnectionHistory().with_lost(100, 160).with_lost(161, 162).with_lost(170, 175)
     assert lines.spoken_seconds(130) == 30
-    assert lines.spoken_seconds(150, quiet_until=158) == 5
+    assert lines.spoken_seconds(150, uncertain_until=158) == 5
     assert lines.spoken_seconds(171) == 4
     assert lines.spoken_seconds(400) < 0
     assert ConnectionHistory().spoken_seconds(100) == 0
@@ -240,7 +240,7 @@ def test_lines_come_back_as_they_were_and_only_the_last_ones():
     lines = ConnectionHistory()
     for number in range(9):
         lines = lines.with_lost(number * 10, number * 10 + 5)
-    assert len(lines.spans) == MOST
+    assert len(lines.spans) == MAX_CONNECTIONS
     assert read_history(str(lines)) == lines
     assert not read_history("").any
     assert read_history("x-y 1 nan-2 5-3 inf-inf 1-2").spans == ((1.0, 2.0),)

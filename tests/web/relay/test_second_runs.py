@@ -10,7 +10,7 @@ from support.waiting import wait_until
 from orchestrator.conversation.reply import Position, Reply, TurnResult
 from orchestrator.dispatch.hub import Pending
 from orchestrator.turns.messages import Piece, Token
-from web.twilio.relay import playout as playouts
+from web.twilio.relay.output_gate import OutputGate
 from web.twilio.relay.playout import Playout, SpokenReply
 
 
@@ -48,20 +48,19 @@ def settled(pending: Pending, text: str) -> None:
     ],
 )
 async def test_after_a_silence_what_a_second_run_says_is_neither_said_twice_nor_cut(
-    monkeypatch: pytest.MonkeyPatch, second: tuple[str, ...], heard: str, replaced: bool
+    second: tuple[str, ...], heard: str, replaced: bool
 ) -> None:
-    monkeypatch.setattr(playouts, "LOOK_SECONDS", 0.02)
     first, looks = Pending("CA1", "t1"), asyncio.Event()
     pending = Pending("CA1", "t1") if replaced else first
 
-    async def look_after(speech: SpokenReply, silent_seconds: float) -> None:
-        speech.pending = pending
+    async def replace(reply: SpokenReply) -> Pending:
         looks.set()
+        return pending
 
     line = Line()
     ignore: Callable[..., None] = lambda *_: None  # noqa: E731
-    playout = Playout(line, look_after=look_after, done=ignore, fault=ignore)  # type: ignore[arg-type]
-    playout.speak(SpokenReply("t1", first))
+    playout = Playout(line, replace=replace, on_result=ignore, on_error=ignore, stall_seconds=0.02)  # type: ignore[arg-type]
+    playout.enqueue(SpokenReply("t1", first))
     run(first, 1, "Once ")
     await wait_until(lambda: line.text == "Once ", "the first run is heard")
     looks.clear()
@@ -74,24 +73,24 @@ async def test_after_a_silence_what_a_second_run_says_is_neither_said_twice_nor_
     await playout.close()
 
 
-async def test_while_what_the_caller_said_is_on_its_way_nothing_more_of_the_reply_is_said(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(playouts, "INTERRUPT_GRACE_SECONDS", 0.01)
+async def test_while_what_the_caller_said_is_on_its_way_nothing_more_of_the_reply_is_said() -> None:
     pending, line = Pending("CA1", "t1"), Line()
 
-    async def look_after(speech: SpokenReply, silent_seconds: float) -> None:
-        """It is in good hands."""
+    async def keep(reply: SpokenReply) -> None:
+        """Its turn is being run."""
 
-    playout = Playout(line, look_after=look_after, done=lambda speech, result: None, fault=lambda: None)
-    playout.speak(SpokenReply("t1", pending))
+    ignore: Callable[..., None] = lambda *_: None  # noqa: E731
+    playout = Playout(
+        line, replace=keep, on_result=ignore, on_error=ignore, stall_seconds=2, gate=OutputGate(grace_seconds=0.01)
+    )
+    playout.enqueue(SpokenReply("t1", pending))
     run(pending, 1, "Once ", "upon ")
     await wait_until(lambda: line.text == "Once upon ", "it is said")
     playout.pause()
     playout.pause()
     run(pending, 1, "Once ", "upon ", "a time.")
     playout.resume()
-    for _ in range(10):  # so many times as long as a verdict takes
+    for _ in range(10):  # so many times as long as the grace time
         await pending.wait(0.01)
     assert line.text == "Once upon "
     playout.resume()
@@ -100,6 +99,6 @@ async def test_while_what_the_caller_said_is_on_its_way_nothing_more_of_the_repl
     run(pending, 1, "Once ", "upon ", "a time.", " There was")
     reply = Reply(text="Once upon a time. There was")
     pending.settle(TurnResult(call_sid="CA1", turn_id="t1", outcome="interrupted", reply=reply))
-    await wait_until(lambda: playout.is_quiet or line.ended, "it gives way")
+    await wait_until(lambda: playout.is_idle or line.ended, "it gives way")
     assert line.text == "Once upon a time."
     await playout.close()

@@ -123,9 +123,8 @@ async def test_what_comes_again_before_it_was_answered_runs_once_and_its_reply_i
         async with relay_socket(ingress.url) as caller:
             await caller.setup(CALL)
             await caller.prompt("look it up")
-            await wait_until(lambda: len(ingress.app.state.ingress.sessions) == 1, "the session has begun")
-            session = next(iter(ingress.app.state.ingress.sessions._sessions.values()))
-            await wait_until(lambda: session._playout._current is not None, "the turn is attached to")
+            session = await wait_until(lambda: ingress.app.state.ingress.sessions.find(CALL), "the session has begun")
+            await wait_until(lambda: session.playout.is_speaking, "the turn is attached to")
             gate.set()
             await heard_until(caller, "speech look it up.")
             await caller.prompt("thanks")

@@ -149,7 +149,7 @@ async def test_no_room_is_said_politely(start_ingress):
 
 
 async def test_an_agent_that_is_slow_is_heard_after_all(start_ingress, monkeypatch):
-    monkeypatch.setattr("web.twilio.relay.playout.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("web.twilio.relay.session_turns.STALL_SECONDS", 0.05)
 
     async def slow(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         yield "One, "

@@ -175,7 +175,7 @@ async def test_of_two_sockets_with_one_ticket_at_once_exactly_one_begins(ingress
         heard = await asyncio.gather(one.frame(), two.frame(), return_exceptions=True)
         assert [isinstance(frame, dict) for frame in heard].count(True) == 1
     assert [turn.kind for turn in ingress.turns][:1] == ["started"]
-    await wait_until(lambda: not ingress.app.state.ingress.sessions, "both sockets have gone")
+    await wait_until(lambda: not ingress.app.state.ingress.sessions.call_sids, "both sockets have gone")
 
 
 async def test_a_refusal_is_told_once_in_a_while_with_its_call(ingress, caplog):
@@ -187,14 +187,14 @@ async def test_a_refusal_is_told_once_in_a_while_with_its_call(ingress, caplog):
 
 
 async def test_the_ping_is_beside_the_keepalive_and_tells_a_closed_socket(ingress):
-    line = ingress.app.state.ingress.sessions
+    sessions = ingress.app.state.ingress.sessions
     async with relay_socket(ingress.url) as caller:
         await caller.setup(CALL)
         await caller.reply()
-        assert await line.is_answering(CALL)
-        assert await asyncio.gather(*(line.is_answering(CALL) for _ in range(5))) == [True] * 5
-    await wait_until(lambda: not line, "the session has ended")
-    assert not await line.is_answering(CALL)
+        assert await sessions.is_answering(CALL)
+        assert await asyncio.gather(*(sessions.is_answering(CALL) for _ in range(5))) == [True] * 5
+    await wait_until(lambda: not sessions.call_sids, "the session has ended")
+    assert not await sessions.is_answering(CALL)
 
 
 async def test_without_any_key_a_page_of_somebody_else_opens_no_session(start_ingress):

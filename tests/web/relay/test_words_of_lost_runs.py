@@ -17,7 +17,7 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.hub import Pending
 from orchestrator.errors import StoreUnavailable
 from orchestrator.turns.messages import Piece, Token
-from web.twilio.relay import playout as playouts
+from web.twilio.relay.output_gate import OutputGate
 from web.twilio.relay.playout import Playout, SpokenReply
 
 
@@ -30,17 +30,25 @@ class Line:
     async def send(self, *frames: str) -> None:
         self.frames += frames
 
-    def linger(self, seconds: float) -> None:
+    def close_after(self, seconds: float) -> None:
         """The session is over."""
 
 
-async def _in_good_hands(speech: SpokenReply, silent_seconds: float) -> None:
+async def _keep(reply: SpokenReply) -> None:
     """Its turn is being run."""
 
 
-def idle_playout(line: Line) -> Playout:
+def idle_playout(line: Line, *, stall_seconds: float = 2, grace_seconds: float = 0.15) -> Playout:
     ignore: Callable[..., None] = lambda *_: None  # noqa: E731
-    return Playout(line, look_after=_in_good_hands, done=ignore, fault=ignore)  # type: ignore[arg-type]
+    gate = OutputGate(grace_seconds)
+    return Playout(
+        line,  # type: ignore[arg-type]
+        replace=_keep,
+        on_result=ignore,
+        on_error=ignore,
+        stall_seconds=stall_seconds,
+        gate=gate,
+    )
 
 
 def settled(pending: Pending, overlap: str | None, *, text: str = "Once upon a time.", actions: Any = ()) -> None:
@@ -56,12 +64,12 @@ async def test_an_attached_reply_that_is_there_after_the_caller_spoke_again_is_s
 ) -> None:
     line, attached, next_one = Line(), Pending("CA1", "t1"), Pending("CA1", "t2")
     playout = idle_playout(line)
-    playout.speak(SpokenReply("t1", attached))
+    playout.enqueue(SpokenReply("t1", attached))
     playout.pause()
-    assert playout.unfinished() == {"t1": ""}
+    assert playout.unfinished_texts() == {"t1": ""}
     settled(attached, overlap)
     playout.resume()
-    playout.speak(SpokenReply("t2", next_one))
+    playout.enqueue(SpokenReply("t2", next_one))
     settled(next_one, overlap, text="Something else.")
     await wait_until(lambda: any("Something else." in frame for frame in line.frames), "the next reply is said")
     assert any("Once upon" in frame for frame in line.frames) is is_said
@@ -71,34 +79,30 @@ async def test_an_attached_reply_that_is_there_after_the_caller_spoke_again_is_s
 async def test_what_was_begun_before_the_caller_spoke_is_not_gone_on_with() -> None:
     line, pending, next_one = Line(), Pending("CA1", "t1"), Pending("CA1", "t2")
     playout = idle_playout(line)
-    playout.speak(SpokenReply("t1", pending))
+    playout.enqueue(SpokenReply("t1", pending))
     pending.add_token(Token("CA1", "t1", 1, Piece(Position(), "Once ")))
     await wait_until(lambda: len(line.frames) == 1, "it was begun")
     playout.pause()
-    assert playout.unfinished() == {"t1": "Once "}
+    assert playout.unfinished_texts() == {"t1": "Once "}
     settled(pending, "interrupt")
     playout.resume()
-    playout.speak(SpokenReply("t2", next_one))
+    playout.enqueue(SpokenReply("t2", next_one))
     settled(next_one, "interrupt", text="Something else.")
     await wait_until(lambda: any("Something else." in frame for frame in line.frames), "the next reply is said")
     assert not any("upon" in frame for frame in line.frames)
     await playout.close()
 
 
-async def test_where_the_agent_gives_way_nothing_is_said_until_it_is_known_how_it_came_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(playouts, "INTERRUPT_GRACE_SECONDS", 0.01)
-    monkeypatch.setattr(playouts, "LOOK_SECONDS", 0.01)
+async def test_where_the_agent_gives_way_nothing_is_said_until_it_is_known_how_it_came_out() -> None:
     line, first, second, third = Line(), Pending("CA1", "t1"), Pending("CA1", "t2"), Pending("CA1", "t3")
-    playout = idle_playout(line)
-    playout.speak(SpokenReply("t1", first))
+    playout = idle_playout(line, stall_seconds=0.01, grace_seconds=0.01)
+    playout.enqueue(SpokenReply("t1", first))
     settled(first, "interrupt", text="Hello!")
     await wait_until(lambda: any('"last": true' in frame for frame in line.frames), "it is said")
-    playout.speak(SpokenReply("t2", second))
+    playout.enqueue(SpokenReply("t2", second))
     playout.pause()
     playout.resume()
-    playout.speak(SpokenReply("t3", third))
+    playout.enqueue(SpokenReply("t3", third))
     second.add_token(Token("CA1", "t2", 1, Piece(Position(), "Once ")))
     for _ in range(20):
         await second.wait(0.01)
@@ -113,12 +117,12 @@ async def test_where_the_agent_gives_way_nothing_is_said_until_it_is_known_how_i
 async def test_nobody_is_hung_up_without_the_words_that_say_so() -> None:
     line, attached = Line(), Pending("CA1", "t1")
     playout = idle_playout(line)
-    playout.speak(SpokenReply("t1", attached))
+    playout.enqueue(SpokenReply("t1", attached))
     playout.pause()
     settled(attached, "interrupt", text="Goodbye!", actions=[HangUp()])
     playout.resume()
     await wait_until(lambda: any("Goodbye!" in frame for frame in line.frames), "it is said")
-    playout.clock.silent()
+    playout.clock.all_spoken()
     await wait_until(lambda: any('"end"' in frame for frame in line.frames), "the session ends")
     await playout.close()
 
@@ -126,11 +130,11 @@ async def test_nobody_is_hung_up_without_the_words_that_say_so() -> None:
 async def test_a_language_that_was_chosen_holds_though_nothing_is_said() -> None:
     line, attached = Line(), Pending("CA1", "t1")
     playout = idle_playout(line)
-    playout.speak(SpokenReply("t1", attached))
+    playout.enqueue(SpokenReply("t1", attached))
     playout.pause()
     settled(attached, "interrupt", text="Hej!", actions=[SetLanguage(speech="sv-SE", at=0)])
     playout.resume()
-    await wait_until(lambda: playout.is_quiet, "it is over")
+    await wait_until(lambda: playout.is_idle, "it is over")
     assert ["sv-SE" in frame for frame in line.frames] == [True]
     await playout.close()
 
@@ -163,7 +167,7 @@ async def test_a_reply_that_is_ready_after_the_caller_came_back_and_spoke(start_
             session = await wait_until(lambda: _session(ingress), "the session has found its call")
             ingress.trouble(StoreUnavailable("away"))
             await caller.prompt("never mind")
-            await wait_until(lambda: session.unfinished(), "the words are on their way")
+            await wait_until(lambda: session.unfinished_texts(), "the words are on their way")
             gate.set()
             await asyncio.wait_for(ingress.dispatcher.idle(CALL, 5), 6)
             ingress.trouble(None)
@@ -179,6 +183,5 @@ async def test_a_reply_that_is_ready_after_the_caller_came_back_and_spoke(start_
 
 def _session(ingress) -> Playout | None:
     """The playout of the one session, once it has attached to what is unanswered."""
-    sessions = list(ingress.app.state.ingress.sessions._sessions.values())
-    playout = sessions[0]._playout if sessions else None
-    return playout if playout is not None and playout._current is not None else None
+    session = ingress.app.state.ingress.sessions.find(CALL)
+    return session.playout if session is not None and session.playout.is_speaking else None

@@ -1,1 +1,1 @@
-"""ConversationRelay: the provider turns speech into text and back, we exchange text frames over a WebSocket."""
+"""ConversationRelay: the provider turns speech into text and back; we exchange JSON frames over a WebSocket."""

@@ -1,7 +1,7 @@
-"""Whether a relay's session may begin: it shows the ticket of its call's latest document, and nobody else has the line.
+"""Admission of relay sessions. A session needs the ticket of its call's latest document, and must be the only one.
 
-The same ticket again is a reconnection. It is taken only when the socket before is gone, or no longer answers a ping,
-be it at this ingress or another one: whoever has recorded the frames of a live call does not get the line of it.
+The same ticket shown again is a reconnection. It is admitted only if the earlier socket is gone or does not answer a
+ping, at this ingress or at another one. So a person who has recorded the frames of a live call cannot take it over.
 """
 
 import asyncio
@@ -15,26 +15,26 @@ from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
 from web.twilio.relay.inbound_frames import Setup
-from web.twilio.relay.tickets import TICKET, Ticket, read_ticket
+from web.twilio.relay.tickets import TICKET_PARAMETER, Ticket, read_ticket
 
 logger = logging.getLogger(__name__)
 
 KEY_SECONDS = 5.0
-"""So long a session waits for the key of its ticket, while the store that has it is away."""
-LOOK_SECONDS = 0.25
-MOST_TRIES = 3
+"""How long a session waits for the key of its ticket while the store that keeps the key is unavailable."""
+POLL_SECONDS = 0.25
+MAX_TRIES = 3
 FORMER_TICKET_SECONDS = 300.0
 
 
-async def refusal_of(ingress: Ingress, setup: Setup, provider: str, shown: str | None = None) -> str:
-    """Why the session must not begin; "" when it may. `shown` is the ticket in the socket's address, if there is one.
+async def refusal_reason(ingress: Ingress, setup: Setup, provider: str, shown: str | None = None) -> str:
+    """Return why the session must not begin; "" if it may. `shown` is the ticket in the socket's address, if any.
 
-    Call it with `SessionRegistry.entrance`, and let the session enter within.
+    Call this, and add the session to the registry, while you hold `SessionRegistry.lock`.
     """
-    why = await _judge(ingress, setup, provider, shown or setup.parameters.get(TICKET, ""))
+    why = await _check(ingress, setup, provider, shown or setup.parameters.get(TICKET_PARAMETER, ""))
     if why and (left_out := ingress.warnings.due(("relay", why))) is not None:
         logger.warning(
-            "A relay session was refused: %s (%d more since the last such line)",
+            "Refused a relay session: %s (%d more since the last such line)",
             why,
             left_out,
             extra={"action": "relay.refused", "call_sid": setup.call_sid},
@@ -42,18 +42,18 @@ async def refusal_of(ingress: Ingress, setup: Setup, provider: str, shown: str |
     return why
 
 
-async def opens(ingress: Ingress, provider: str, shown: str) -> bool:
-    """Whether a socket whose address holds the ticket `shown` may be accepted. Raises `StoreUnavailable`."""
+async def may_connect(ingress: Ingress, provider: str, shown: str) -> bool:
+    """True if a socket whose address holds the ticket `shown` may be accepted. Raises `StoreUnavailable`."""
     if not await ingress.seal.knows(shown):
         return False
     ticket = read_ticket(ingress.seal, shown)
-    return ticket.provider == provider if ticket is not None else _is_former(ingress, shown)
+    return ticket.provider == provider if ticket is not None else _is_former_ticket(ingress, shown)
 
 
-async def _judge(ingress: Ingress, setup: Setup, provider: str, shown: str) -> str:
-    if not shown or _is_former(ingress, shown):
+async def _check(ingress: Ingress, setup: Setup, provider: str, shown: str) -> str:
+    if not shown or _is_former_ticket(ingress, shown):
         return await _without_ticket(ingress, setup.call_sid)
-    if not await _is_known(ingress, shown):
+    if not await _is_ours(ingress, shown):
         return "its ticket is not ours"
     ticket = read_ticket(ingress.seal, shown)
     if ticket is None or (ticket.call_sid, ticket.provider) != (setup.call_sid, provider):
@@ -61,7 +61,7 @@ async def _judge(ingress: Ingress, setup: Setup, provider: str, shown: str) -> s
     return await _enter(ingress, ticket)
 
 
-async def _is_known(ingress: Ingress, shown: str) -> bool:
+async def _is_ours(ingress: Ingress, shown: str) -> bool:
     end = time.monotonic() + KEY_SECONDS
     while True:
         try:
@@ -69,13 +69,13 @@ async def _is_known(ingress: Ingress, shown: str) -> bool:
         except StoreUnavailable:
             if time.monotonic() >= end:
                 return False
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _enter(ingress: Ingress, ticket: Ticket) -> str:
     channel = ingress.runtime.lines.channel if ingress.runtime.lines is not None else ""
     holder, gone = f"{channel} {uuid4().hex}", ""
-    for _ in range(MOST_TRIES):
+    for _ in range(MAX_TRIES):
         entry = await ingress.runtime.documents.enter(ticket.call_sid, ticket.document, holder, instead_of=gone)
         match entry.standing:
             case "entered":
@@ -98,21 +98,23 @@ async def _is_answering(ingress: Ingress, call_sid: str, channel: str) -> bool:
 
 
 async def _without_ticket(ingress: Ingress, call_sid: str) -> str:
-    """A process of the version before this one writes documents without tickets. While one may still be there, its
-    calls are taken, if no document of ours was made for them."""
+    """Admit the calls of a process of the previous version, which writes documents without tickets.
+
+    Only while such a process may still run, and only calls for which this version has made no document.
+    """
     if not ingress.is_upgrading:
         return "it shows no ticket"
     if await ingress.runtime.documents.were_any(call_sid) or await ingress.sessions.is_answering(call_sid):
         return "it shows no ticket, and its call has one"
     logger.info(
-        "A relay session begins without a ticket: the version before has asked for it",
+        "A relay session begins without a ticket: a process of the previous version asked for it",
         extra={"action": "relay.without_ticket", "call_sid": call_sid},
     )
     return ""
 
 
-def _is_former(ingress: Ingress, shown: str) -> bool:
-    """Whether that is a ticket as the version before has made them, for providers that do not sign the socket."""
+def _is_former_ticket(ingress: Ingress, shown: str) -> bool:
+    """True if `shown` is a ticket of the previous version, made for a provider that does not sign the socket."""
     if not ingress.is_upgrading:
         return False
     try:

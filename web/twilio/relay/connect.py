@@ -1,4 +1,4 @@
-"""TwiML that connects a call with `/twilio/relay`, and that goes on after a session."""
+"""The TwiML that connects a call with `/twilio/relay`."""
 
 from urllib.parse import urlencode, urlsplit
 
@@ -6,12 +6,12 @@ from twilio.twiml.voice_response import Connect, VoiceResponse
 
 from web.twilio.relay.connection_history import ConnectionHistory
 from web.twilio.relay.resumption import HISTORY_PARAMETER, RETURNED_PARAMETER
-from web.twilio.relay.tickets import TICKET
+from web.twilio.relay.tickets import TICKET_PARAMETER
 
 SOCKET_PATH = "/twilio/relay"
 ENDED_PATH = "/twilio/relay/ended"
 PAUSE_SECONDS = 1
-FIRST = ConnectionHistory()
+NO_CONNECTIONS = ConnectionHistory()
 
 
 def connect(
@@ -19,25 +19,28 @@ def connect(
     *,
     ticket: str,
     now: float,
-    history: ConnectionHistory = FIRST,
+    history: ConnectionHistory = NO_CONNECTIONS,
     failing_since: float | None = None,
-    in_a_moment: bool = False,
+    after_pause: bool = False,
     returned: bool = False,
 ) -> str:
-    """Open a session of a call that has had these `history`, `in_a_moment` after a breath; of one that has `returned`
-    from the person with whom it was connected.
+    """Return the TwiML that opens a session.
 
-    The `ticket` opens the session, and the action's query tells by it whose session is over. The query also says when
-    this document was made, so that the next session can be told how long this one has lasted, and since when sessions
-    have failed early. The socket's URL carries no query: what the session needs travels as a `<Parameter>`.
+    `ticket` admits the session; in the action's query it also says which session is over. `now` goes into the query,
+    so that we know how long this session has lasted when it ends, and `failing_since` is the time from which sessions
+    have failed early (both Unix seconds). `history` has the call's earlier connections. With `after_pause` the
+    provider waits `PAUSE_SECONDS` first. `returned` says that the call comes back from the person to whom it was
+    transferred.
+
+    The socket's URL carries no query, so what the session needs travels as `<Parameter>`s.
     """
     response = VoiceResponse()
-    query = {"since": f"{now:.3f}", TICKET: ticket}
+    query = {"since": f"{now:.3f}", TICKET_PARAMETER: ticket}
     if history.any:
         query[HISTORY_PARAMETER] = str(history)
     if failing_since is not None:
         query["failing"] = f"{failing_since:.3f}"
-    if in_a_moment:
+    if after_pause:
         response.pause(length=PAUSE_SECONDS)
     verb = Connect(action=f"{ENDED_PATH}?{urlencode(query)}", method="POST")
     relay = verb.conversation_relay(
@@ -45,7 +48,7 @@ def connect(
     )
     if history.any:
         relay.parameter(name=HISTORY_PARAMETER, value=str(history))
-    relay.parameter(name=TICKET, value=ticket)
+    relay.parameter(name=TICKET_PARAMETER, value=ticket)
     if returned:
         relay.parameter(name=RETURNED_PARAMETER, value="1")
     response.append(verb)

@@ -1,7 +1,7 @@
-"""The sending side of one socket: bounded in time, so that a reader who does not read costs one buffer and no more.
+"""The sending side of one WebSocket, bounded in time and memory.
 
-Nothing is queued here. A reply waits in the hub (where its length is bounded) until its frames can be sent; the
-transport's buffer, about 64 kB, is all that a slow reader holds.
+Nothing is queued here. A reply waits in the reply hub, where its length is bounded, until its frames can be sent. So a
+peer that does not read costs us the transport's buffer of about 64 kB and no more.
 """
 
 import asyncio
@@ -14,41 +14,45 @@ from web.ping_extension import PING
 
 logger = logging.getLogger(__name__)
 
-SLOW_READER_SECONDS = 10.0
+WRITE_SECONDS = 10.0
 PEER_CLOSE_SECONDS = 5.0
 """How long the peer may take to answer our Close with its own."""
-PEERS_FAULT = (1007, 1008, 1009)
+PEER_ERRORS = (1007, 1008, 1009)
+"""Close codes for what the peer did wrong: nothing more is read from it."""
 
 
 class ConnectionLost(Exception):
-    """The socket is gone, or its reader takes nothing."""
+    """The WebSocket is closed, or its peer does not read."""
 
 
 class RelayConnection:
-    """Sends frames. `limit` ends the task that reads the socket: it is how the connection is given up from outside."""
+    """Sends frames. `limit` is the timeout of the task that reads the socket: the connection is closed through it."""
 
     def __init__(self, websocket: WebSocket, limit: asyncio.Timeout) -> None:
         self._websocket = websocket
         self._limit = limit
         self.close_code = 1000
         self.close_reason = ""
-        self._parting: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     async def send(self, *frames: str) -> None:
         """Send frames in order. Raises `ConnectionLost`."""
         try:
-            async with asyncio.timeout(SLOW_READER_SECONDS):
+            async with asyncio.timeout(WRITE_SECONDS):
                 for frame in frames:
                     await self._websocket.send_text(frame)
         except TimeoutError:
-            logger.warning("A relay socket is not read and is given up", extra={"action": "relay.write_timed_out"})
-            self.give_up(1008, "frames are not read")
+            logger.warning("Closing a relay socket that is not read", extra={"action": "relay.write_timed_out"})
+            self.close(1008, "frames are not read")
             raise ConnectionLost from None
-        except (WebSocketDisconnect, RuntimeError, OSError):  # closed under us
+        except (WebSocketDisconnect, RuntimeError, OSError):  # closed while we were sending
             raise ConnectionLost from None
 
-    async def answers(self, seconds: float) -> bool:
-        """Whether the peer answers a ping in time. A server that cannot send any counts on the peer to be there."""
+    async def answers_ping(self, seconds: float) -> bool:
+        """True if the peer answers a ping within `seconds`, or if the server cannot send pings.
+
+        False for a connection that is being closed.
+        """
         ping = self._websocket.scope.get("extensions", {}).get(PING)
         if self.close_reason:
             return False
@@ -61,32 +65,35 @@ class RelayConnection:
             return False
         return True
 
-    def give_up(self, code: int, reason: str) -> None:
-        """Close the socket with this code; the first reason stands. What the peer has sent until its own Close is still
-        read, unless it is the peer's fault."""
+    def close(self, code: int, reason: str) -> None:
+        """Start to close the socket with this code; the first call decides the code and the reason.
+
+        Frames are read until the peer's own Close comes, for `PEER_CLOSE_SECONDS` at most. After an error of the peer's
+        none are.
+        """
         if not self.close_reason:
             self.close_code, self.close_reason = code, reason
-            self._parting = asyncio.create_task(self._part(), name="part")
+            self._closing = asyncio.create_task(self._close(), name="close relay socket")
 
-    async def _part(self) -> None:
-        await self.close()
-        seconds = 0.0 if self.close_code in PEERS_FAULT else PEER_CLOSE_SECONDS
-        with contextlib.suppress(RuntimeError):  # the reader has left meanwhile
+    async def _close(self) -> None:
+        await self.send_close()
+        seconds = 0.0 if self.close_code in PEER_ERRORS else PEER_CLOSE_SECONDS
+        with contextlib.suppress(RuntimeError):  # the reading task has ended meanwhile
             self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
-    async def parted(self) -> None:
-        """Return when nothing goes on here any more; the Close was sent, if there was one."""
-        if self._parting is not None:
-            await asyncio.wait({self._parting})
+    async def wait_closed(self) -> None:
+        """Return when the task that `close` started, if it did, has sent the Close."""
+        if self._closing is not None:
+            await asyncio.wait({self._closing})
 
     def close_after(self, seconds: float) -> None:
-        """The session is over: its peer closes the socket, and we do if it does not."""
+        """Expect the peer to close the socket, because the session is over. Close it ourselves after `seconds`."""
         if not self.close_reason:
             self.close_reason = "the session is over"
             self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
-    async def close(self, seconds: float = 1.0) -> None:
-        """Say goodbye to the peer, if it listens."""
+    async def send_close(self, seconds: float = 1.0) -> None:
+        """Send the Close frame. Return after `seconds` at the latest, and also when the peer is gone."""
         try:
             async with asyncio.timeout(seconds):
                 await self._websocket.close(self.close_code, self.close_reason)

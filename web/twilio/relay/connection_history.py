@@ -1,40 +1,41 @@
-"""The earlier lines of a call: when each was open, as the TwiML that asks for the next one tells its session."""
+"""When the earlier connections of a call were open. Each new session gets this from the TwiML that asks for it."""
 
 import math
 from dataclasses import dataclass
 
-MOST = 5
+MAX_CONNECTIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionHistory:
-    """`spans` are begin and end of each, in Unix seconds, the last one at the end. Without any the call begins."""
+    """`spans` are begin and end of each connection in Unix seconds, oldest first. Empty for a call that begins."""
 
     spans: tuple[tuple[float, float], ...] = ()
 
     @property
     def any(self) -> bool:
-        """Whether there was one: the call goes on."""
+        """True if the call had a connection before."""
         return bool(self.spans)
 
     def with_lost(self, begin: float, end: float) -> "ConnectionHistory":
-        """With one more, that has been lost."""
-        return ConnectionHistory((*self.spans, (begin, max(begin, end)))[-MOST:])
+        """Return this history and one more connection, which was lost at `end`."""
+        return ConnectionHistory((*self.spans, (begin, max(begin, end)))[-MAX_CONNECTIONS:])
 
-    def spoken_seconds(self, there_at: float, quiet_until: float = -math.inf) -> float:
-        """For how many seconds, at least, a reply that was there at `there_at` was spoken on one of them.
+    def spoken_seconds(self, produced_at: float, uncertain_until: float = -math.inf) -> float:
+        """Return for how long, at least, a reply produced at `produced_at` was spoken on one of the connections.
 
-        Until `quiet_until` nobody is sure that it reached its line.
+        Before `uncertain_until` it is not certain that the reply reached its connection. Both are Unix seconds. The
+        result is negative if all connections ended before, and 0 without connections.
         """
-        return max((end - max(begin, there_at, quiet_until) for begin, end in self.spans), default=0.0)
+        return max((end - max(begin, produced_at, uncertain_until) for begin, end in self.spans), default=0.0)
 
     def __str__(self) -> str:
         return " ".join(f"{begin:.3f}-{end:.3f}" for begin, end in self.spans)
 
 
 def read_history(text: str) -> ConnectionHistory:
-    """What `str` of them has given; what cannot be read is left out."""
-    spans = (_span(part) for part in text.split(" ")[-MOST:])
+    """Return the history that `str` has written as `text`. Spans that cannot be read are left out."""
+    spans = (_span(part) for part in text.split(" ")[-MAX_CONNECTIONS:])
     return ConnectionHistory(tuple(span for span in spans if span is not None))
 
 

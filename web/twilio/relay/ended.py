@@ -1,6 +1,6 @@
-"""`POST /twilio/relay/ended`: Connect's action. A session has ended; the call may go on.
+"""`POST /twilio/relay/ended`: the action of `<Connect>`, requested when a session is over. The call may continue.
 
-`SessionStatus` is `ended` (we sent `end`: hand over or hang up), `failed` (the socket was lost: open a new one) or
+`SessionStatus` is `ended` (we sent `end`: transfer or hang up), `failed` (the socket was lost: open a new one) or
 `completed` (the caller hung up).
 """
 
@@ -11,6 +11,7 @@ import math
 from starlette.responses import Response
 
 from orchestrator import clock
+from web.call_log import log_hold_timed_out
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.fields import VoiceRequest
@@ -18,7 +19,7 @@ from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
 from web.twilio.relay.connection_history import read_history
 from web.twilio.relay.resumption import HISTORY_PARAMETER
-from web.twilio.relay.tickets import next_ticket, note_over
+from web.twilio.relay.tickets import next_ticket, retire_ticket
 from web.twilio.status import end_call
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.webhook import Webhook
@@ -26,39 +27,39 @@ from web.twilio.webhook import Webhook
 logger = logging.getLogger(__name__)
 
 STABLE_SECONDS = 10.0
-"""A session that lasted so long had begun well; failing is not its habit."""
-HASTE_SECONDS = 2.0
-"""Sessions that have failed early for so long are asked for with a pause between: nobody answers sockets just now."""
+"""A session that lasted longer counts as successful: it does not add to a series of failures."""
+RETRY_AT_ONCE_SECONDS = 2.0
+"""When sessions have failed early for longer, new ones begin after a pause, because no ingress answers sockets now."""
 
 
 async def ended(ingress: Ingress, request: VoiceRequest) -> Response:
-    """Hand over, hang up, reconnect or note the end."""
+    """Answer with TwiML that transfers the caller, hangs up or reconnects; or record that the call is over."""
     status = request.session_status
     if status == "completed":
         await end_call(ingress, request.call_sid, "completed")
         return TwimlResponse(twiml.empty())
     if status == "ended":
         return TwimlResponse(_after_end(request))
-    return TwimlResponse(await _again(ingress, request))
+    return TwimlResponse(await _reconnect(ingress, request))
 
 
-def leaving(webhook: Webhook) -> Webhook:
-    """`webhook`, once it is noted that the session is over."""
+def retiring_ticket(webhook: Webhook) -> Webhook:
+    """Return `webhook`, preceded by retiring the ticket of the session that is over."""
 
-    async def noted(ingress: Ingress, request: VoiceRequest) -> Response:
-        await note_over(ingress, request)
+    async def retire_first(ingress: Ingress, request: VoiceRequest) -> Response:
+        await retire_ticket(ingress, request)
         return await webhook(ingress, request)
 
-    return noted
+    return retire_first
 
 
 def _after_end(request: VoiceRequest) -> str:
-    to = _handed_to(request.handoff_data)
+    to = _transfer_target(request.handoff_data)
     return twiml.dial(to) if to else twiml.hang_up()
 
 
-def _handed_to(text: str) -> str:
-    """Who the caller is handed to; "" for nobody."""
+def _transfer_target(text: str) -> str:
+    """Return whom the caller is transferred to; "" for nobody."""
     try:
         handoff = json.loads(text)
     except (ValueError, RecursionError):
@@ -67,8 +68,8 @@ def _handed_to(text: str) -> str:
     return to.strip() if isinstance(to, str) else ""
 
 
-async def _again(ingress: Ingress, request: VoiceRequest) -> str:
-    """A new session, told when the last one was lost; after too many that failed early, an apology."""
+async def _reconnect(ingress: Ingress, request: VoiceRequest) -> str:
+    """Return TwiML for a new session. If sessions have failed early for too long, apologise instead."""
     now = clock.now()
     lasted = _seconds(request.session_duration)
     begun = _seconds(request.query.get("since", "")) or now
@@ -77,19 +78,19 @@ async def _again(ingress: Ingress, request: VoiceRequest) -> str:
     is_early = lasted is None or lasted < STABLE_SECONDS
     failing = (_seconds(request.query.get("failing", "")) or begun) if is_early else now
     extra = {"action": "relay.lost", "call_sid": request.call_sid, "error": request.error_code}
-    logger.warning("A relay socket was lost; the call is connected again", extra=extra)
+    logger.warning("A relay socket was lost; reconnecting the call", extra=extra)
     if now - failing > ingress.timeouts.hold:
-        logger.error("Relay sockets fail again and again", extra={**extra, "action": "call.hold_timed_out"})
+        log_hold_timed_out("relay sockets keep failing", call_sid=request.call_sid, error=request.error_code)
         return twiml.apology(ingress.settings.transfer_to, Languages())
     base_url = ingress.settings.public_base_url or request.host_url
-    in_a_moment = now - failing > HASTE_SECONDS and is_early
+    after_pause = now - failing > RETRY_AT_ONCE_SECONDS and is_early
     return connect(
         base_url,
         ticket=await next_ticket(ingress, request),
         now=now,
         history=history,
         failing_since=failing if is_early else None,
-        in_a_moment=in_a_moment,
+        after_pause=after_pause,
     )
 
 

@@ -1,4 +1,4 @@
-"""Frames from the provider. Reading one never fails: what is no frame becomes `Malformed`, what is new `Unknown`.
+"""Frames from the provider. Reading never fails: bad text becomes `Malformed`, an unknown type `Unknown`.
 
 The provider's rules: unknown types and fields are ignored; a missing `last` means true; partial prompts are
 cumulative, and the one with `last` carries the whole text; `durationUntilInterruptMs` may be a string.
@@ -18,7 +18,7 @@ KEYS = frozenset("0123456789*#ABCD")
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The first frame: which call this is. `parameters` are those that our TwiML gave."""
+    """The first frame, which names the call. `parameters` are those of our TwiML."""
 
     call_sid: str
     session_id: str
@@ -30,7 +30,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the caller says; the whole of it when `is_last`."""
+    """What the caller says; the whole of it if `is_last`."""
 
     text: str
     language: str | None = None
@@ -39,22 +39,22 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Dtmf:
-    """One key was pressed."""
+    """The caller pressed one key."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """The caller spoke or pressed a key while `heard` of an utterance had been spoken."""
+    """The caller spoke or pressed a key when `heard` of an utterance had been spoken."""
 
     heard: str
     after_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """The provider did not like a frame of ours, or had an error of its own."""
+class ProviderError:
+    """The provider could not use one of our frames, or had an error of its own."""
 
     description: str
 
@@ -69,29 +69,29 @@ class Info:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A type of frame that this version does not know."""
+    """A frame of a type that this version does not know."""
 
     type: str
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Not a frame; `why` says what is wrong with it."""
+    """Text that is not a frame. `why` says what is wrong with it."""
 
     why: str
 
 
-Inbound = Setup | Prompt | Dtmf | Interrupt | Trouble | Info | Unknown | Malformed
+InboundFrame = Setup | Prompt | Dtmf | Interrupt | ProviderError | Info | Unknown | Malformed
 
 
-def read(text: str) -> Inbound:
-    """The frame in `text`."""
+def read_frame(text: str) -> InboundFrame:
+    """Return the frame in `text`."""
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):
-        return Malformed("no JSON")
+        return Malformed("not JSON")
     if not isinstance(fields, dict):
-        return Malformed("no JSON object")
+        return Malformed("not a JSON object")
     kind = fields.get("type")
     if not isinstance(kind, str):
         return Malformed("no type")
@@ -99,7 +99,7 @@ def read(text: str) -> Inbound:
     return reader(fields) if reader is not None else Unknown(kind[:40])
 
 
-def _setup(fields: dict[str, Any]) -> Inbound:
+def _setup(fields: dict[str, Any]) -> InboundFrame:
     try:
         call_sid = checked_call_sid(_text(fields, "callSid"))
     except BadCallSid as error:
@@ -118,36 +118,36 @@ def _setup(fields: dict[str, Any]) -> Inbound:
     )
 
 
-def _prompt(fields: dict[str, Any]) -> Inbound:
+def _prompt(fields: dict[str, Any]) -> InboundFrame:
     if not isinstance(fields.get("voicePrompt"), str):
         return Malformed("prompt: no voicePrompt")
     last = fields.get("last", True)
     return Prompt(_text(fields, "voicePrompt").strip(), _text(fields, "lang") or None, last not in (False, "false"))
 
 
-def _dtmf(fields: dict[str, Any]) -> Inbound:
+def _dtmf(fields: dict[str, Any]) -> InboundFrame:
     key = str(fields.get("digit", "")).upper()
     return Dtmf(key) if key in KEYS else Malformed("dtmf: no key")
 
 
-def _interrupt(fields: dict[str, Any]) -> Inbound:
-    return Interrupt(_text(fields, "utteranceUntilInterrupt"), _whole(fields.get("durationUntilInterruptMs")))
+def _interrupt(fields: dict[str, Any]) -> InboundFrame:
+    return Interrupt(_text(fields, "utteranceUntilInterrupt"), _integer(fields.get("durationUntilInterruptMs")))
 
 
-def _trouble(fields: dict[str, Any]) -> Inbound:
-    return Trouble(_text(fields, "description")[:500])
+def _error(fields: dict[str, Any]) -> InboundFrame:
+    return ProviderError(_text(fields, "description")[:500])
 
 
-def _info(fields: dict[str, Any]) -> Inbound:
+def _info(fields: dict[str, Any]) -> InboundFrame:
     return Info(_text(fields, "name"), str(fields.get("value", ""))[:500])
 
 
-_READERS: Mapping[str, Callable[[dict[str, Any]], Inbound]] = {
+_READERS: Mapping[str, Callable[[dict[str, Any]], InboundFrame]] = {
     "setup": _setup,
     "prompt": _prompt,
     "dtmf": _dtmf,
     "interrupt": _interrupt,
-    "error": _trouble,
+    "error": _error,
     "info": _info,
 }
 
@@ -158,10 +158,10 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without halves of surrogate pairs, which JSON can carry and UTF-8 cannot."""
+    """Return `text` without halves of surrogate pairs, which JSON can carry and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode()
 
 
-def _whole(value: object) -> int | None:
+def _integer(value: object) -> int | None:
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else None

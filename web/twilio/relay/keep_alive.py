@@ -1,6 +1,7 @@
-"""Keeps the calls of open sessions alive: a caller who is silent on an open line is not one who has gone.
+"""Renews the states of calls with an open session: a caller who is silent on an open connection has not hung up.
 
-Without it the state of such a call would expire, and the call be greeted again; or it would be taken for abandoned.
+Otherwise the state of such a call would expire, and the caller would be greeted again; or the call would count as
+abandoned.
 """
 
 import asyncio
@@ -20,28 +21,28 @@ from web.session_registry import SessionRegistry
 
 logger = logging.getLogger(__name__)
 
-LONGEST_PAUSE_SECONDS = 60.0
-ROUNDS_A_LIFE = 5
-"""Where a state lives for so long only as it was written: some rounds may fail before it expires."""
-LEAST_SECONDS = 2 * LAST_CHANCE_SECONDS
-"""A call whose state lives for less may be about to be ended."""
+MAX_PAUSE_SECONDS = 60.0
+ROUNDS_PER_TTL = 5
+"""Rounds in the time that a state lives, so that some of them may fail before it expires."""
+MIN_TTL_SECONDS = 2 * LAST_CHANCE_SECONDS
+"""A state that expires sooner may belong to a call that is about to be ended."""
 OPEN_SECONDS = 1200.0
-"""For so long after it was noted a line counts as open: machines' clocks may differ by minutes."""
-MOST_AT_ONCE = 200
+"""How long after a write the connection counts as open; the clocks of two machines may differ by minutes."""
+BATCH_SIZE = 200
 WRITERS = 8
 
 
 class KeepAlive:
-    """Renews the time of all calls with an open session, again and again. A context manager; it owns its task."""
+    """Renews the states of all calls with an open session, periodically. A context manager that owns its task."""
 
-    def __init__(self, registry: SessionRegistry, states: StateManagerBase, life_seconds: float) -> None:
+    def __init__(self, registry: SessionRegistry, states: StateManagerBase, ttl_seconds: float) -> None:
         self._registry = registry
         self._states = states
-        self._life = life_seconds
+        self._ttl = ttl_seconds
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "KeepAlive":
-        self._task = asyncio.create_task(self._keep(), name="keep relay calls alive")
+        self._task = asyncio.create_task(self._run(), name="keep relay calls alive")
         return self
 
     async def __aexit__(
@@ -49,31 +50,31 @@ class KeepAlive:
     ) -> None:
         await cancel_and_wait(self._task)
 
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         while True:
-            await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, self._life / ROUNDS_A_LIFE))
+            await asyncio.sleep(min(MAX_PAUSE_SECONDS, self._ttl / ROUNDS_PER_TTL))
             try:
                 await self._renew()
             except StoreUnavailable:
-                continue  # in the next round, perhaps
+                continue  # the next round may succeed
             except Exception:
-                logger.exception("Open calls could not be kept alive", extra={"action": "relay.keep_alive_failed"})
+                logger.exception("Could not keep open calls alive", extra={"action": "relay.keep_alive_failed"})
 
     async def _renew(self) -> None:
-        waiting = iter(self._registry.call_sids)
-        while some := list(islice(waiting, MOST_AT_ONCE)):
-            if not await self._states.keep_alive(some, max(self._life, LEAST_SECONDS)):
-                await self._write_again(some)
+        remaining = iter(self._registry.call_sids)
+        while some := list(islice(remaining, BATCH_SIZE)):
+            if not await self._states.keep_alive(some, max(self._ttl, MIN_TTL_SECONDS)):
+                await self._rewrite(some)
 
-    async def _write_again(self, call_sids: Sequence[str]) -> None:
-        """For a store that renews a state's time only when it is written, and does not tell how long it lives yet."""
-        waiting = iter(call_sids)
-        await asyncio.gather(*(self._writer(waiting) for _ in range(WRITERS)))
+    async def _rewrite(self, call_sids: Sequence[str]) -> None:
+        """Write the states again, for a store that can renew them only so and does not say when they expire."""
+        remaining = iter(call_sids)
+        await asyncio.gather(*(self._writer(remaining) for _ in range(WRITERS)))
 
-    async def _writer(self, waiting: Iterator[str]) -> None:
-        for call_sid in waiting:
-            with suppress(StateConflict, UnreadableState):  # somebody else has just written it
+    async def _writer(self, remaining: Iterator[str]) -> None:
+        for call_sid in remaining:
+            with suppress(StateConflict, UnreadableState):  # another process has just written it
                 state = await self._states.get_state(call_sid)
                 if state is not None and state.is_active:
-                    until = utc_now() + timedelta(seconds=max(self._life, OPEN_SECONDS))
+                    until = utc_now() + timedelta(seconds=max(self._ttl, OPEN_SECONDS))
                     await self._states.update_state(state.model_copy(update={"open_until": until}))

@@ -1,13 +1,13 @@
-"""Keys come one a frame; an answer is several. It ends by count, by the finishing key, or by a pause."""
+"""Keys come one per frame, and an answer has several. It ends by count, by the finishing key, or after a pause."""
 
 from orchestrator.conversation.actions import Gather
 
 PAUSE_SECONDS = 2.5
-MOST_KEYS = 64
+MAX_KEYS = 64
 
 
 class Keypad:
-    """Collects the keys of one answer at a time, as `options` (the last `Gather`) wants them."""
+    """Collects the keys of one answer at a time. `options` is the last `Gather`, which says how an answer ends."""
 
     def __init__(self) -> None:
         self.options = Gather()
@@ -15,17 +15,17 @@ class Keypad:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether an answer has begun and not ended."""
+        """True if an answer has begun and not ended."""
         return bool(self._keys)
 
     def press(self, key: str) -> str | None:
-        """Add a key; the answer if this ends it. The finishing key is no part of it."""
+        """Add a key. Return the answer, without the finishing key, if this key ends it; else None."""
         if key == self.options.finish_on_key:
-            return self.take()
+            return self.pop()
         self._keys += key
-        return self.take() if len(self._keys) >= (self.options.num_digits or MOST_KEYS) else None
+        return self.pop() if len(self._keys) >= (self.options.num_digits or MAX_KEYS) else None
 
-    def take(self) -> str:
-        """The answer as far as it goes; the next key begins another."""
+    def pop(self) -> str:
+        """Return the keys so far as the answer. The next key begins another one."""
         keys, self._keys = self._keys, ""
         return keys

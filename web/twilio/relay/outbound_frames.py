@@ -1,4 +1,4 @@
-"""Frames to the provider, as the JSON that goes out. Ten bad ones in a row would end the session."""
+"""Frames to the provider, as JSON text. The provider ends the session after ten frames in a row that it cannot read."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,28 +6,28 @@ from typing import Any
 
 from orchestrator.conversation.actions import Action, Gather, HangUp, Play, SendDigits, SetLanguage, SetSpeech, Transfer
 
-MOST_TOKEN_CHARACTERS = 4000
+MAX_TOKEN_CHARACTERS = 4000
 HANDOFF = "live-agent-handoff"
 HUNG_UP = "hang-up"
 PLAIN = SetSpeech()
-_UNSAID: Mapping[str, object] = {"interruptible": True, "preemptible": False, "lang": None}
-"""What a text frame need not say."""
+_DEFAULTS: Mapping[str, object] = {"interruptible": True, "preemptible": False, "lang": None}
+"""The provider's defaults of a text frame, which are left out."""
 
 
-def text(token: str, *, is_last: bool = False, speech: SetSpeech = PLAIN) -> str:
-    """A piece of speech, spaces and all; `is_last` ends the utterance."""
-    chosen = {"interruptible": speech.interruptible, "preemptible": speech.preemptible, "lang": speech.language}
-    return _frame("text", token=token, last=is_last, **{k: v for k, v in chosen.items() if v != _UNSAID[k]})
+def text(token: str, *, is_last: bool = False, options: SetSpeech = PLAIN) -> str:
+    """Return a text frame. `token` keeps its spaces; `is_last` ends the utterance."""
+    chosen = {"interruptible": options.interruptible, "preemptible": options.preemptible, "lang": options.language}
+    return _frame("text", token=token, last=is_last, **{k: v for k, v in chosen.items() if v != _DEFAULTS[k]})
 
 
-def tokens(said: str, *, speech: SetSpeech = PLAIN) -> Iterator[str]:
-    """`said` as text frames of a bearable size."""
-    for begin in range(0, len(said), MOST_TOKEN_CHARACTERS):
-        yield text(said[begin : begin + MOST_TOKEN_CHARACTERS], speech=speech)
+def tokens(said: str, *, options: SetSpeech = PLAIN) -> Iterator[str]:
+    """Yield `said` as text frames of at most `MAX_TOKEN_CHARACTERS` each."""
+    for begin in range(0, len(said), MAX_TOKEN_CHARACTERS):
+        yield text(said[begin : begin + MAX_TOKEN_CHARACTERS], options=options)
 
 
 def action_frame(action: Action) -> str | None:
-    """The frame that carries out `action`; None for one that sends nothing."""
+    """Return the frame that carries out `action`, or None if it needs no frame."""
     match action:
         case Play():
             return _frame(
@@ -49,7 +49,7 @@ def action_frame(action: Action) -> str | None:
 
 
 def end(action: Action) -> str:
-    """The end of the session: `Transfer` hands the caller over, anything else hangs up."""
+    """Return the frame that ends the session: `Transfer` connects the caller with a person, all else hangs up."""
     if isinstance(action, Transfer):
         return _end({"reasonCode": HANDOFF, "reason": action.reason, "to": action.to})
     return _end({"reasonCode": HUNG_UP, "reason": action.reason if isinstance(action, HangUp) else ""})

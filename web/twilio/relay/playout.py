@@ -1,294 +1,270 @@
-"""Says the replies of one session, one after the other, as they are produced."""
+"""Speaks the replies of one session, one after the other, as they are produced."""
 
 import asyncio
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing
 
 from orchestrator import error_logging
-from orchestrator.conversation.actions import Action, Gather, HangUp, InlineAction, SetLanguage, SetSpeech, Transfer
+from orchestrator.conversation.actions import Action, Gather, HangUp, SetLanguage, SetSpeech, Transfer
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import PendingReply
 from orchestrator.tasks import cancel_and_wait
 from web.twilio.relay import outbound_frames
 from web.twilio.relay.connection import ConnectionLost, RelayConnection
+from web.twilio.relay.output_gate import OutputGate
 from web.twilio.relay.playout_clock import PlayoutClock
 from web.twilio.relay.reply_metrics import ReplyMetrics
-from web.twilio.relay.spoken_reply import SpokenReply, heard_of
+from web.twilio.relay.spoken_reply import Part, SpokenReply
 
 logger = logging.getLogger(__name__)
 
-INTERRUPT_GRACE_SECONDS = 0.15
-"""How long a reply holds its tokens back when what the caller has said was handed over: by then an agent that gives way
-has given way."""
-MAX_INTERRUPT_GRACE_SECONDS = 2.0
-"""Where handing it over took longer, the store is slow, and the verdict takes as long; but no longer than this."""
 CLOSE_GRACE_SECONDS = 60.0
+"""How long the provider may take to close the socket after the end of the session."""
 INTERRUPT_POLICY = "interrupt"
-"""The overlap policy of an agent whose reply is not gone on with when its caller speaks."""
-LOOK_SECONDS = 2.0
-"""A reply that has been silent for so long is looked after: its store may have gone away."""
+"""The overlap policy of an agent whose reply stops when its caller speaks."""
 
-
-LookAfter = Callable[[SpokenReply, float], Awaitable[None]]
+Replace = Callable[[SpokenReply], Awaitable[PendingReply | None]]
 
 
 class Playout:
-    """Sends the text and actions of speeches, in order.
+    """Sends the text and the actions of replies, in order.
 
-    `look_after` is told of a reply that is silent, and for how many seconds; `done` gets each result. `fault` is
-    called when the connection is lost or something unforeseen happened. `metrics` counts what is said.
+    - `replace` is awaited for a reply that has stalled for `stall_seconds`. It returns the one to take instead, if any.
+    - `on_result` gets the result of each reply whose text was sent.
+    - `on_error` is called when the connection is lost, or after an unforeseen error.
+    - `metrics` counts the replies, `gate` pauses the output.
     """
 
     def __init__(
         self,
         connection: RelayConnection,
         *,
-        look_after: LookAfter,
-        done: Callable[[SpokenReply, TurnResult], None],
-        fault: Callable[[], None],
+        replace: Replace,
+        on_result: Callable[[TurnResult], None],
+        on_error: Callable[[], None],
+        stall_seconds: float,
         metrics: ReplyMetrics | None = None,
+        gate: OutputGate | None = None,
     ) -> None:
         self.clock = PlayoutClock()
-        self.latest: SpokenReply | None = None
-        """The reply whose words the caller hears, or heard last."""
-        self.has_left = False
-        """Whether the end of the session was sent."""
+        self.has_ended_session = False
+        """True once the frame that ends the session was sent, or is about to be."""
         self._connection = connection
-        self._look_after = look_after
-        self._done = done
-        self._fault = fault
+        self._replace = replace
+        self._on_result = on_result
+        self._on_error = on_error
+        self._stall_seconds = stall_seconds
         self._metrics = metrics or ReplyMetrics(None, "")
-        self._speeches: deque[SpokenReply] = deque()
+        self._gate = gate or OutputGate()
+        self._queue: deque[SpokenReply] = deque()
         self._current: SpokenReply | None = None
+        self._latest: SpokenReply | None = None  # whose words the caller hears, or heard last
         self._task: asyncio.Task[None] | None = None
-        self._pauses = 0
-        self._paused_since = 0.0
         self._overlap: str | None = None
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether nothing is being said, will be, or can still be heard."""
-        return self._task is None and not self._speeches and not self.clock.seconds_left
+    def is_idle(self) -> bool:
+        """True if nothing is being said or waits to be said, and the caller has heard all of it, by estimate."""
+        return not self.is_speaking and not self.clock.seconds_left
 
-    def speak(self, reply: SpokenReply) -> None:
-        """Say this after what is being said."""
-        if self._pauses:
-            reply.paused_until = math.inf
-            self._overtake(reply)
-        self._speeches.append(reply)
+    @property
+    def is_speaking(self) -> bool:
+        """True if a reply is being sent, or waits for its first words."""
+        return self._task is not None or bool(self._queue)
+
+    def enqueue(self, reply: SpokenReply) -> None:
+        """Speak this reply after those before it."""
+        reply.is_gated = self._gate.is_paused
+        self._queue.append(reply)
         if self._task is None:
-            self._next()
+            self._start_next()
 
     def pause(self) -> None:
-        """The caller has spoken: send no token of what was begun before until it is known whether it gives way."""
-        if not self._pauses:
-            self._paused_since = time.monotonic()
-        self._pauses += 1
-        self._pause_until(math.inf)
-        for reply in self._waiting:
-            self._overtake(reply)
-
-    def unfinished(self) -> dict[str, str]:
-        """What has been said so far of each reply over which the caller has spoken, by the turn that it answers."""
-        return {reply.turn_id: reply.prefix + reply.said for reply in self._waiting if reply.is_overtaken}
+        """Pause output: the caller spoke, and we do not know yet whether the current replies will be interrupted."""
+        self._gate.pause()
+        for reply in self._unfinished:
+            reply.is_gated = True
 
     def resume(self) -> None:
-        """What was said then is where it belongs: what gives way to it does so now."""
-        self._pauses -= 1
-        if not self._pauses:
-            now = time.monotonic()
-            took = min(now - self._paused_since, MAX_INTERRUPT_GRACE_SECONDS)
-            self._pause_until(now + max(INTERRUPT_GRACE_SECONDS, took))
+        """Continue output after the grace time: the caller's words are stored, or will not be."""
+        self._gate.resume()
 
-    def cut(self, heard: str) -> SpokenReply | None:
-        """The caller has interrupted an utterance of which they `heard` this: nothing more of what they hear is sent.
-        The reply that was cut off.
+    def unfinished_texts(self) -> dict[str, str]:
+        """Return what was said so far of each reply that the caller has talked over, by the id of its turn."""
+        return {reply.turn_id: reply.prefix + reply.said for reply in self._unfinished if reply.is_talked_over}
 
-        What the reply has decided stays decided: if it ends the session, that is done at once.
+    def interrupt(self, heard: str) -> SpokenReply | None:
+        """Stop the reply that the caller hears, of whose current utterance they have `heard` this. Return the reply.
+
+        An ending that the reply has reached is carried out all the same, and at once.
         """
-        cut, unspoken = self.latest, self.clock.unspoken
-        self.clock.silent()
-        if cut is not None and not cut.heard:
-            cut.heard = heard_of(cut, heard, unspoken)
-        if cut is not None and cut is self._current and cut.leaving is None and self._task is not None:
+        reply, open_utterances = self._latest, self.clock.open_utterances
+        self.clock.all_spoken()
+        if reply is not None and not reply.heard:
+            reply.heard = reply.heard_text(heard, open_utterances)
+        if reply is not None and reply is self._current and reply.ending is None and self._task is not None:
             self._task.cancel()
-            self._metrics.answered(cut)
-        return cut
+            self._metrics.answered(reply)
+        return reply
 
-    async def leave(self, action: Action) -> None:
-        """End the session when everything before has been spoken. Raises `ConnectionLost`."""
-        if self.has_left:
+    async def end_session(self, action: Action) -> None:
+        """End the session, with `action`, when everything before has been spoken. Raises `ConnectionLost`."""
+        if self.has_ended_session:
             return
-        self.has_left = True
+        self.has_ended_session = True
         while left := self.clock.seconds_left:
             await asyncio.sleep(min(left, 0.05))
         await self._connection.send(outbound_frames.end(action))
         self._connection.close_after(CLOSE_GRACE_SECONDS)
 
-    async def farewell(self, text: str) -> None:
-        """The call is over: hang up after what is being said, and with these words if that does not end it. Raises
-        `ConnectionLost`."""
-        while self._task is not None and not self.has_left:
+    async def hang_up(self, text: str) -> None:
+        """Hang up after what is being said; if that does not end the session itself, say `text` first.
+
+        Raises `ConnectionLost`.
+        """
+        while self._task is not None and not self.has_ended_session:
             await asyncio.wait({self._task})
-        if not self.has_left:
+        if not self.has_ended_session:
             await self.say(text)
-            await self.leave(HangUp())
+            await self.end_session(HangUp())
 
     async def say(self, text: str) -> None:
-        """Say something that is no reply. Raises `ConnectionLost`."""
-        self.clock.begun()
+        """Say something that is not a reply, at once. Raises `ConnectionLost`."""
+        self.clock.utterance_begun()
         self.clock.sent(text)
         await self._connection.send(*outbound_frames.tokens(text), outbound_frames.text("", is_last=True))
 
+    async def say_rest(self, reply: SpokenReply, parts: Iterable[Part], actions: Iterable[Action]) -> None:
+        """Say and do what is left of an earlier session's reply, at once. Raises `ConnectionLost`."""
+        for part in parts:
+            await self._send_part(reply, part)
+        await self._end_utterance(reply)
+        self._metrics.resumed(reply)
+        await self._carry_out(reply, actions)
+
     async def close(self) -> None:
-        """Fall silent."""
-        self._speeches.clear()
+        """Stop speaking, and drop the replies that wait."""
+        self._queue.clear()
         await cancel_and_wait(self._task, seconds=1)
 
     @property
-    def _waiting(self) -> list[SpokenReply]:
-        """What is being said, and what comes after it."""
-        return [*filter(None, (self._current, *self._speeches))]
+    def _unfinished(self) -> list[SpokenReply]:
+        """Return the reply that is being sent, and those that wait."""
+        return [*filter(None, (self._current, *self._queue))]
 
-    def _pause_until(self, moment: float) -> None:
-        for reply in self._waiting:
-            reply.paused_until = moment
-
-    @staticmethod
-    def _overtake(reply: SpokenReply) -> None:
-        """The caller speaks before the end of it, unless it is the greeting of a call that has begun here: that answers
-        nothing they have said."""
-        reply.is_overtaken = reply.turn is None or reply.turn.kind != "started"
-
-    def _next(self) -> None:
-        self._current = self._speeches.popleft()
+    def _start_next(self) -> None:
+        self._current = self._queue.popleft()
         self._task = asyncio.create_task(self._speak(self._current), name=f"speak {self._current.turn_id}")
-        self._task.add_done_callback(self._ended)
+        self._task.add_done_callback(self._on_task_done)
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    def _on_task_done(self, task: "asyncio.Task[None]") -> None:
         self._task = self._current = None
         error = None if task.cancelled() else task.exception()
         if error is not None:
             if not isinstance(error, ConnectionLost):
                 extra = {"action": "relay.failed"}
-                error_logging.log(logging.ERROR, logger, "A reply could not be said: %s", error=error, extra=extra)
-            self._speeches.clear()
-            self._fault()
-        elif self._speeches:
-            self._next()
+                error_logging.log(logging.ERROR, logger, "A reply could not be spoken: %s", error=error, extra=extra)
+            self._queue.clear()
+            self._on_error()
+        elif self._queue:
+            self._start_next()
 
     async def _speak(self, reply: SpokenReply) -> None:
-        await self._say_text(reply)
+        async with aclosing(reply.parts(self._check_stalled, self._stall_seconds)) as parts:
+            async for part in parts:
+                if await self._may_send(reply, part):
+                    await self._send_part(reply, part)
         result = reply.pending.result
-        assert result is not None, "tokens end with the result"
+        assert result is not None, "parts end with the result"
         self._overlap = result.overlap or self._overlap
-        self._done(reply, result)
+        self._on_result(result)
         self._metrics.answered(reply)
         await self._end_utterance(reply)
         if result.outcome in ("interrupted", "dropped") or self._was_interrupted(reply):
             return
         if not reply.said and not reply.actions_done and reply.turn is not None and reply.turn.kind != "interrupted":
             await self._connection.send(outbound_frames.text("", is_last=True))
-        await self._finish(reply, result.reply.actions)
+        await self._carry_out(reply, result.reply.actions)
 
-    async def say_rest(
-        self, reply: SpokenReply, parts: Iterable[str | InlineAction], actions: Iterable[Action]
-    ) -> None:
-        """Say and do what is left of a reply, now. Raises `ConnectionLost`."""
-        for part in parts:
-            await self._perform(reply, part)
-        await self._end_utterance(reply)
-        self._metrics.repeated(reply)
-        await self._finish(reply, actions)
+    async def _may_send(self, reply: SpokenReply, part: Part) -> bool:
+        """Wait until the output is not paused. True if the part is to be sent.
 
-    async def _finish(self, reply: SpokenReply, actions: Iterable[Action]) -> None:
-        """Carry out those of a reply's actions that wait for the end of its text."""
-        for action in actions:
-            if isinstance(action, HangUp | Transfer):
-                reply.leaving = action
-                await self.leave(action)
+        It is not if the reply it comes from was replaced meanwhile, or the agent was interrupted. A language is set all
+        the same, because it holds for what follows.
+        """
+        pending = reply.pending
+        await self._wait_until_clear(reply)
+        return reply.pending is pending and (not self._was_interrupted(reply) or isinstance(part, SetLanguage))
+
+    async def _wait_until_clear(self, reply: SpokenReply) -> None:
+        """Wait until it is known whether the reply is interrupted by what the caller has said since.
+
+        That takes the gate's time at most, unless the agent is known to stop when its caller speaks. Then wait for the
+        result: the worker may merely not know of the words yet.
+        """
+        if not reply.is_gated:
+            return
+        await self._gate.wait_clear(reply.pending)
+        pending = reply.pending
+        while reply.is_talked_over and self._overlap == INTERRUPT_POLICY and reply.pending is pending:
+            if pending.result is not None or await pending.wait(self._stall_seconds) is not None:
                 return
-            if isinstance(action, Gather) and (frame := outbound_frames.action_frame(action)) is not None:
-                await self._connection.send(frame)
+            await self._check_stalled(reply)
 
-    async def _say_text(self, reply: SpokenReply) -> None:
-        """Say the reply to its end, or until it gives way."""
-        while not await self._say_parts(reply, reply.pending):
-            pass
+    async def _check_stalled(self, reply: SpokenReply) -> None:
+        replacement = await self._replace(reply)
+        if replacement is not None:
+            reply.pending = replacement
 
-    async def _say_parts(self, reply: SpokenReply, pending: PendingReply) -> bool:
-        """Whether `pending` was said as far as it goes; False when another one has taken its place."""
-        parts = pending.parts(reply.said, reply.actions_done)
-        coming: asyncio.Future[str | InlineAction | None] | None = None
-        try:
-            while reply.pending is pending:
-                # A wait that is cancelled would end the iterator, and with it what it knows of an earlier run.
-                coming = coming or asyncio.ensure_future(anext(parts, None))
-                done, _ = await asyncio.wait({coming}, timeout=LOOK_SECONDS)
-                if not done:
-                    await self._look_after(reply, time.monotonic() - reply.since)
-                    continue
-                part, coming = coming.result(), None
-                await self._wait_until_clear(reply)
-                if part is None:
-                    return True
-                if reply.pending is not pending:
-                    return False
-                if not self._was_interrupted(reply) or isinstance(
-                    part, SetLanguage
-                ):  # which holds for all that follows
-                    await self._perform(reply, part)
-        finally:
-            await cancel_and_wait(coming)
-        return False
+    @staticmethod
+    def _was_interrupted(reply: SpokenReply) -> bool:
+        """True if nothing more of the reply is said: its run was stopped, or the caller talked over a finished reply.
 
-    async def _perform(self, reply: SpokenReply, part: str | InlineAction) -> None:
-        reply.since = time.monotonic()
+        The latter counts only for an agent that stops when its caller speaks. A reply that hangs up or transfers is
+        said in any case, so that the caller knows what happens.
+        """
+        result = reply.pending.result
+        if result is None or result.outcome == "interrupted":
+            return result is not None
+        return reply.is_talked_over and result.overlap == INTERRUPT_POLICY and not result.reply.leaves
+
+    async def _send_part(self, reply: SpokenReply, part: Part) -> None:
+        reply.last_part_at = time.monotonic()
         if isinstance(part, str):
-            await self._utter(reply, part)
+            await self._send_text(reply, part)
             return
         reply.actions_done += 1
-        await self._end_utterance(reply)  # so that what is done comes after all that was said before, and not amid it
+        await self._end_utterance(reply)  # so that the action follows all that was said before it
         if isinstance(part, SetSpeech):
             reply.speech_options = part
         elif (frame := outbound_frames.action_frame(part)) is not None:
             await self._connection.send(frame)
 
-    async def _utter(self, reply: SpokenReply, text: str) -> None:
-        self.latest = reply
+    async def _send_text(self, reply: SpokenReply, text: str) -> None:
+        self._latest = reply
         if not reply.is_open:
             reply.is_open = True
-            reply.begins.append(len(reply.said))
-            self.clock.begun()
+            reply.utterances.append(len(reply.said))
+            self.clock.utterance_begun()
         self.clock.sent(text)
         reply.said += text
-        await self._connection.send(*outbound_frames.tokens(text, speech=reply.speech_options))
-        self._metrics.first_word(reply)
+        await self._connection.send(*outbound_frames.tokens(text, options=reply.speech_options))
+        self._metrics.first_words(reply)
 
     async def _end_utterance(self, reply: SpokenReply) -> None:
         if reply.is_open:
             reply.is_open = False
-            await self._connection.send(outbound_frames.text("", is_last=True, speech=reply.speech_options))
+            await self._connection.send(outbound_frames.text("", is_last=True, options=reply.speech_options))
 
-    async def _wait_until_clear(self, reply: SpokenReply) -> None:
-        """Wait until it is known whether the reply gives way to what was said since; not for ever, unless the agent is
-        known to give way: then its worker may merely not have heard of it."""
-        while reply.pending.result is None and (left := reply.paused_until - time.monotonic()) > 0:
-            await reply.pending.wait(min(left, INTERRUPT_GRACE_SECONDS))
-        pending = reply.pending
-        while reply.is_overtaken and self._overlap == INTERRUPT_POLICY and pending is reply.pending:
-            if pending.result is not None or await pending.wait(LOOK_SECONDS) is not None:
+    async def _carry_out(self, reply: SpokenReply, actions: Iterable[Action]) -> None:
+        """Carry out those of a reply's actions that wait for the end of its text."""
+        for action in actions:
+            if isinstance(action, HangUp | Transfer):
+                reply.ending = action
+                await self.end_session(action)
                 return
-            await self._look_after(reply, time.monotonic() - reply.since)
-
-    @staticmethod
-    def _was_interrupted(reply: SpokenReply) -> bool:
-        """Whether nothing more of it is said: it was stopped, or its caller has spoken before its end, for an agent
-        that does not want it heard then. Whoever is hung up, or handed over, is told so in any case."""
-        result = reply.pending.result
-        if result is None or result.outcome == "interrupted":
-            return result is not None
-        return reply.is_overtaken and result.overlap == INTERRUPT_POLICY and not result.reply.leaves
+            if isinstance(action, Gather) and (frame := outbound_frames.action_frame(action)) is not None:
+                await self._connection.send(frame)

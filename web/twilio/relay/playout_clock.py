@@ -1,7 +1,7 @@
-"""How much of a reply a caller can have heard: estimates, because the provider tells only when it is interrupted.
+"""How much of a reply a caller can have heard. These are estimates: the provider reports it at interruptions only.
 
-Speech has about 15 characters a second. What must not be lost is reckoned slow, so that rather a few words are
-repeated than left out.
+Speech has about 15 characters a second. What decides which words are lost assumes a slower speaker, because repeating
+a few words is better than leaving some out.
 """
 
 import time
@@ -11,55 +11,55 @@ from web.twilio.sentences import sentence_ends
 
 CHARACTERS_PER_SECOND = 15.0
 SLOWEST_CHARACTERS_PER_SECOND = 10.0
-LEAST_SECONDS = 0.3
+MIN_SECONDS = 0.3
 
 
 class PlayoutClock:
-    """When the speech that was sent to the provider will have been spoken."""
+    """Estimates when the provider will have spoken all that was sent to it."""
 
     def __init__(self) -> None:
         self._until = 0.0
-        self._waiting = 0
+        self._open_utterances = 0
 
-    def begun(self) -> None:
-        """Something was begun to be sent, whose end the provider will tell."""
-        self._waiting += 1
+    def utterance_begun(self) -> None:
+        """Note that an utterance was begun, whose end the provider will report."""
+        self._open_utterances += 1
 
-    def over(self) -> None:
-        """The provider has spoken the first that was begun; what was sent after it may still be heard."""
-        self._waiting -= 1
-        if self._waiting <= 0:
-            self.silent()
+    def utterance_spoken(self) -> None:
+        """Note that the provider has spoken the oldest utterance. Later ones may still be playing."""
+        self._open_utterances -= 1
+        if self._open_utterances <= 0:
+            self.all_spoken()
 
     def sent(self, text: str) -> None:
-        """This much more was sent to be spoken after what was sent before."""
-        self._until = max(self._until, time.monotonic() + LEAST_SECONDS) + len(text) / CHARACTERS_PER_SECOND
+        """Note that `text` was sent, to be spoken after what was sent before."""
+        self._until = max(self._until, time.monotonic() + MIN_SECONDS) + len(text) / CHARACTERS_PER_SECOND
 
-    def silent(self) -> None:
-        """Nothing is being spoken, as the provider has said."""
+    def all_spoken(self) -> None:
+        """Note that the provider speaks nothing any more, as it has reported."""
         self._until = 0.0
-        self._waiting = 0
+        self._open_utterances = 0
 
     @property
-    def unspoken(self) -> int:
-        """How much of what was begun the provider has not said to be over."""
-        return max(self._waiting, 0)
+    def open_utterances(self) -> int:
+        """Return how many utterances the provider has not reported as spoken."""
+        return max(self._open_utterances, 0)
 
     @property
-    def is_silent(self) -> bool:
-        """Whether it is known, and not only reckoned, that nothing is being spoken."""
+    def is_certainly_silent(self) -> bool:
+        """True if the provider has reported that it speaks nothing; an estimate is not enough."""
         return not self._until
 
     @property
     def seconds_left(self) -> float:
-        """How long the speech goes on; 0 when it should be over."""
+        """Return for how many seconds the provider will still speak, by estimate; 0 if it should have finished."""
         return max(self._until - time.monotonic(), 0.0)
 
 
 def text_to_repeat(text: str, spoken_seconds: float) -> str:
-    """What is to be said again of a reply that had been spoken for so long when its line was lost.
+    """Return what to repeat of a reply that was spoken for `spoken_seconds` when its connection was lost.
 
-    It begins with the sentence in which a slow speaker would have been.
+    It begins with the sentence that a slow speaker would have reached.
     """
     reached = int(max(spoken_seconds, 0.0) * SLOWEST_CHARACTERS_PER_SECOND)
     if reached >= len(text.rstrip()):

@@ -1,4 +1,4 @@
-"""What a new session needs to know of a call that goes on: all of it comes from the state."""
+"""Where a new session of a known call resumes. All of it follows from the state."""
 
 import math
 from dataclasses import dataclass
@@ -22,7 +22,11 @@ from web.twilio.relay.playout_clock import text_to_repeat
 
 @dataclass(frozen=True)
 class UnheardRest:
-    """What of a reply is to be said, and done amid it, again; what was heard before; how the reply ends the call."""
+    """The rest of a reply that the caller may not have heard.
+
+    `heard` is the text before it, `parts` are the words and inline actions to repeat, and `ending` has the action that
+    ends the call, if there is one.
+    """
 
     turn_id: str
     heard: str
@@ -31,39 +35,44 @@ class UnheardRest:
 
 
 def unheard_rest(
-    state: ConversationState, history: ConnectionHistory, *, sure_from: float = -math.inf, late_by: float = 0.0
+    state: ConversationState, history: ConnectionHistory, *, certain_from: float = -math.inf, delay: float = 0.0
 ) -> UnheardRest | None:
-    """What was not surely heard of the last reply on any of the `history`; None when there is nothing to say or do.
+    """Return the rest of the last reply, or None if nothing is left to say or do.
 
-    Which words were spoken when an ingress died, nobody knows; the reply was there at `committed_at` at the latest,
-    but an ingress may have heard of it so many seconds `late_by`, and if Redis was away not before `sure_from` (Unix
-    seconds).
+    When an ingress dies, nobody knows which words were spoken. The reply existed at `committed_at` at the latest, but
+    an ingress may have received it up to `delay` seconds later and, if Redis was unavailable, not before `certain_from`
+    (Unix seconds).
     """
     record = next((r for r in reversed(state.turns) if r.reply.text or r.reply.actions or r.heard is not None), None)
     if record is None or record.heard is not None:
         return None
-    rest = text_to_repeat(
-        record.reply.text, history.spoken_seconds(record.committed_at.timestamp() + late_by, sure_from)
-    )
+    spoken_seconds = history.spoken_seconds(record.committed_at.timestamp() + delay, certain_from)
+    text = record.reply.text
+    rest = text_to_repeat(text, spoken_seconds)
     ending = tuple(action for action in record.reply.actions if isinstance(action, HangUp | Transfer))
     if not rest and not ending:  # the call did not end, so no end was carried out
         return None
-    text = record.reply.text
     since = len(text) - len(rest)
     due = [action for action in inline_actions(record.reply.actions) if rest and _is_due(action, since)]
     return UnheardRest(record.turn_id, text[:since], tuple(in_order(text, due, Position(since))), ending)
 
 
 def _is_due(action: InlineAction, since: int) -> bool:
-    """What comes after the text that was heard was not heard either, but keys are not pressed twice. How the rest is
-    spoken may have been said before it."""
+    """True if the action belongs to the rest that begins at `since`.
+
+    What comes after the text that was heard was not carried out either, but keys are not pressed twice. `SetSpeech`
+    may come before the rest and still apply to it.
+    """
     return isinstance(action, SetSpeech) or (
         not isinstance(action, SendDigits) and (action.at is None or action.at >= since)
     )
 
 
-def languages(state: ConversationState, rest: UnheardRest | None = None) -> SetLanguage | None:
-    """The languages that were chosen so far, but for what is `rest`; a new session begins with the default ones."""
+def chosen_languages(state: ConversationState, rest: UnheardRest | None = None) -> SetLanguage | None:
+    """Return the languages chosen so far, without those that `rest` sets; None for the provider's defaults.
+
+    A new session begins with the defaults.
+    """
     later = [id(part) for part in rest.parts] if rest is not None else []
     chosen = [a for a in _actions(state.turns) if isinstance(a, SetLanguage) and id(a) not in later]
     speech = next((action.speech for action in reversed(chosen) if action.speech), None)
@@ -71,11 +80,11 @@ def languages(state: ConversationState, rest: UnheardRest | None = None) -> SetL
     return SetLanguage(speech=speech, recognition=recognition) if speech or recognition else None
 
 
-def asked(state: ConversationState) -> Gather:
-    """How the answer to the last reply is to be taken."""
+def last_gather(state: ConversationState) -> Gather:
+    """Return how the answer to the last reply is collected."""
     spoken = [record for record in state.turns if record.reply.text]
-    asked = [action for action in _actions(spoken[-1:]) if isinstance(action, Gather)]
-    return asked[-1] if asked else Gather()
+    gathers = [action for action in _actions(spoken[-1:]) if isinstance(action, Gather)]
+    return gathers[-1] if gathers else Gather()
 
 
 def _actions(turns: list[TurnRecord]) -> list[Action]:

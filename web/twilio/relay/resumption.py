@@ -1,41 +1,41 @@
-"""How a call that is known goes on over a new socket."""
+"""How a known call resumes over a new connection."""
 
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
 
 from orchestrator import clock
-from orchestrator.conversation.actions import InlineAction, inline_actions
-from orchestrator.conversation.reply import Position, TurnResult, in_order
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.hub import Pending
 from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
 from web.twilio import twiml
-from web.twilio.relay import outbound_frames, resume_point
+from web.twilio.relay import outbound_frames
+from web.twilio.relay.call_reader import CallReader, Unanswered
 from web.twilio.relay.connection import RelayConnection
 from web.twilio.relay.connection_history import read_history
 from web.twilio.relay.inbound_frames import Setup
 from web.twilio.relay.playout import Playout
+from web.twilio.relay.resume_point import UnheardRest, chosen_languages, unheard_rest
 from web.twilio.relay.spoken_reply import SpokenReply
-from web.twilio.relay.turn_submitter import TurnSubmitter, Unanswered
 
 HISTORY_PARAMETER = "lines"
-"""The parameter by which a session is told of the call's earlier history."""
+"""The parameter with the call's earlier connections."""
 RETURNED_PARAMETER = "returned"
-"""The parameter of a call that comes back from the person with whom it was connected."""
+"""The parameter of a call that comes back from the person it was transferred to."""
 CONFIRM_SECONDS = 15.0
-"""So long a reply may wait for the replicas that must confirm it, before anybody hears of it."""
+"""How long replicas may take to confirm a reply before an ingress receives it."""
 DELIVERY_SECONDS = 2.0
-"""So long after an outage of Redis an ingress has found, at the latest, the replies that it has missed."""
+"""How long after an outage of Redis, at the latest, an ingress has found the replies that it missed."""
+RETRY_SECONDS = 0.1
 
 
 class Resumption:
-    """One session's. A session without earlier history may be of a known call, too."""
+    """Resumes the call of one session. A session without earlier connections may belong to a known call, too."""
 
     def __init__(
-        self, ingress: Ingress, setup: Setup, connection: RelayConnection, playout: Playout, submitter: TurnSubmitter
+        self, ingress: Ingress, setup: Setup, connection: RelayConnection, playout: Playout, reader: CallReader
     ) -> None:
         self._ingress = ingress
         self._call_sid = setup.call_sid
@@ -43,16 +43,20 @@ class Resumption:
         self.history = read_history(setup.parameters.get(HISTORY_PARAMETER, ""))
         self._has_returned = RETURNED_PARAMETER in setup.parameters
         self.is_blind = False
+        """True if nothing could be read about the call, which counts as new."""
         self._connection = connection
         self._playout = playout
-        self._submitter = submitter
+        self._reader = reader
 
-    async def standing(self) -> tuple[Unanswered, ConversationState | None]:
-        """What waits for its reply, and the state; a known caller is held until that can be read, a new one is not kept
-        waiting for it (then `is_blind`). Raises `StoreUnavailable` for who was held in vain."""
+    async def read_call(self) -> tuple[Unanswered, ConversationState | None]:
+        """Return the turns that wait for a reply, and the state.
+
+        The caller of a known call is held until they can be read. The caller of a new call does not wait: the session
+        `is_blind` then. Raises `StoreUnavailable` when the caller was held for too long.
+        """
         if not self.history.any:
             try:
-                state = await self._submitter.claimed_state()
+                state = await self._reader.state()
             except StoreUnavailable:
                 self.is_blind = True
                 return [], None
@@ -61,7 +65,7 @@ class Resumption:
         since, fillers = time.monotonic(), 0
         while True:
             try:
-                return await self._submitter.take_over()
+                return await self._reader.unanswered_and_state()
             except StoreUnavailable:
                 waited = time.monotonic() - since
                 if waited > self._ingress.timeouts.hold:
@@ -69,73 +73,53 @@ class Resumption:
                 if waited > fillers * self._ingress.timeouts.wait:
                     await self._playout.say(twiml.filler_text(fillers))
                     fillers += 1
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(RETRY_SECONDS)
 
-    async def go_on(self, state: ConversationState, unanswered: Unanswered, *, has_spoken: bool) -> Turn | None:
-        """Attach to what is being answered, else say what was not surely heard. A caller who `has_spoken` already does
-        not wait for that: what is returned then tells the agent. Raises `ConnectionLost`."""
+    async def resume(self, state: ConversationState, unanswered: Unanswered, *, has_spoken: bool) -> Turn | None:
+        """Speak the replies that the caller waits for; without any, repeat what they may not have heard.
+
+        A caller who `has_spoken` already does not hear the repetition. Then return the turn that tells the agent how
+        far its reply was heard. Raises `ConnectionLost`.
+        """
         rest = None if unanswered else self._unheard_rest(state)
-        if self._has_returned and rest is not None and rest.ending:  # it was heard, and carried out
+        if self._has_returned and rest is not None and rest.ending:  # the transfer was heard and carried out
             rest = None
             await self._playout.say(twiml.BACK)
-        chosen = resume_point.languages(state, rest)
-        if chosen is not None and (frame := outbound_frames.action_frame(chosen)) is not None:
+        languages = chosen_languages(state, rest)
+        if languages is not None and (frame := outbound_frames.action_frame(languages)) is not None:
             await self._connection.send(frame)
         for turn_id, pending in unanswered:
-            self._playout.speak(SpokenReply(turn_id, pending))
+            self._playout.enqueue(SpokenReply(turn_id, pending))
         if rest is None:
             return None
         if has_spoken and not rest.ending:
-            return self._gone_on(rest)
-        await self._say_again(state, rest)
+            return self._interruption(rest)
+        await self._say_rest(state, rest)
         return None
 
-    def _unheard_rest(self, state: ConversationState) -> resume_point.UnheardRest | None:
-        late_by = CONFIRM_SECONDS if self._ingress.settings.redis_wait_replicas else 0.0
-        return resume_point.unheard_rest(state, self.history, sure_from=self._sure_from, late_by=late_by)
+    def _unheard_rest(self, state: ConversationState) -> UnheardRest | None:
+        delay = CONFIRM_SECONDS if self._ingress.settings.redis_wait_replicas else 0.0
+        return unheard_rest(state, self.history, certain_from=self._certain_from, delay=delay)
 
     @property
-    def _sure_from(self) -> float:
-        """Since when what was answered has surely reached whoever had the connection (Unix seconds)."""
+    def _certain_from(self) -> float:
+        """Return since when replies have certainly reached the ingress that had the call (Unix seconds)."""
         breaker = self._ingress.runtime.breaker
         if breaker is None:
             return -math.inf
         since = min(breaker.seconds_since_failure, breaker.seconds_since_unconfirmed)
         return clock.now() - since + DELIVERY_SECONDS
 
-    def _gone_on(self, rest: resume_point.UnheardRest) -> Turn:
-        """The news that of this reply no more was heard than before."""
+    def _interruption(self, rest: UnheardRest) -> Turn:
         return Turn(
             turn_id=f"{self._session_id}-0", call_sid=self._call_sid, kind="interrupted",
             text=rest.heard, interrupts=rest.turn_id,
         )  # fmt: skip
 
-    async def _say_again(self, state: ConversationState, rest: resume_point.UnheardRest) -> None:
+    async def _say_rest(self, state: ConversationState, rest: UnheardRest) -> None:
         record = state.record_of(rest.turn_id)
         assert record is not None
-        reply = SpokenReply(rest.turn_id, _Recorded(record.result(self._call_sid)), prefix=rest.heard)
+        pending = Pending(self._call_sid, rest.turn_id)
+        pending.settle(record.result(self._call_sid))
+        reply = SpokenReply(rest.turn_id, pending, prefix=rest.heard)
         await self._playout.say_rest(reply, rest.parts, rest.ending)
-
-
-class _Recorded:
-    """A reply of an earlier session, as one that is there."""
-
-    def __init__(self, result: TurnResult) -> None:
-        self.result: TurnResult | None = result
-        self.turn: Turn | None = None
-
-    async def wait(self, timeout_seconds: float) -> TurnResult | None:
-        """It is there."""
-        return self.result
-
-    async def parts(self, said: str = "", actions: int = 0) -> AsyncIterator[str | InlineAction]:
-        """Yield what follows `said` and the first `actions` of it."""
-        assert self.result is not None
-        reply = self.result.reply
-        for part in in_order(reply.text, inline_actions(reply.actions), Position(len(said), actions)):
-            yield part
-
-    async def tokens(self) -> AsyncIterator[str]:
-        """Its text."""
-        assert self.result is not None
-        yield self.result.reply.text

@@ -1,23 +1,32 @@
-"""One reply as it is said over one session: what was sent of it, and what was heard."""
+"""One reply as it is spoken over one session: what was sent of it, and what the caller heard."""
 
+import asyncio
 import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
-from orchestrator.conversation.actions import Action, SetSpeech
+from orchestrator.conversation.actions import Action, InlineAction, SetSpeech
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply
+from orchestrator.tasks import cancel_and_wait
 from web.twilio.relay import outbound_frames
+
+Part = str | InlineAction
+"""A piece of a reply: words, or an action that is carried out between them."""
 
 
 @dataclass(eq=False)
 class SpokenReply:
-    """A reply that is to be said, in one utterance or, when something is done amid it, in several.
+    """A reply that is to be spoken, as one utterance or, with inline actions in between, as several.
 
-    `turn` is None if another session handed it over; `prefix` was heard before, over another line. `said` is what was
-    sent, `actions_done` how many inline actions; `begins` places in `said` where utterances begin, the last of which is
-    not ended while `is_open`. `heard` is what was heard of the reply when it was cut off. `paused_until` is on the
-    monotonic clock, infinite while what the caller has said since is on its way to the store. It `is_overtaken` once
-    they have.
+    - `turn` is None if another session submitted it.
+    - `prefix` is the text that the caller heard before, over an earlier connection.
+    - `said` is the text that was sent, and `actions_done` the number of inline actions.
+    - `utterances` has the positions in `said` where utterances begin. The last one is not ended while `is_open`.
+    - `heard` is what the caller heard of the reply when they interrupted it.
+    - `ending` is the action that ends the session, once the reply has got that far.
+    - `is_gated` is true once the caller has spoken before the end of the reply.
+    - `last_part_at` is when something was sent last, on the monotonic clock.
     """
 
     turn_id: str
@@ -26,22 +35,61 @@ class SpokenReply:
     prefix: str = ""
     said: str = ""
     actions_done: int = 0
-    begins: list[int] = field(default_factory=list)
+    utterances: list[int] = field(default_factory=list)
     is_open: bool = False
     speech_options: SetSpeech = outbound_frames.PLAIN
     heard: str = ""
-    leaving: Action | None = None
-    paused_until: float = 0.0
-    is_overtaken: bool = False
-    since: float = field(default_factory=time.monotonic)
+    ending: Action | None = None
+    is_gated: bool = False
+    last_part_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_talked_over(self) -> bool:
+        """True if the caller spoke before its end. The greeting of a new call does not count: it answers no words."""
+        return self.is_gated and (self.turn is None or self.turn.kind != "started")
+
+    @property
+    def silent_seconds(self) -> float:
+        """Return for how many seconds nothing was sent."""
+        return time.monotonic() - self.last_part_at
+
+    async def parts(self, on_stalled: "OnStalled", stall_seconds: float) -> AsyncGenerator[Part]:
+        """Yield what is left to say and do, as it is produced.
+
+        Awaits `on_stalled` whenever nothing has come for `stall_seconds`. If that replaces `pending`, or the user of
+        the parts does, the parts of the new one follow, after what was said and done.
+        """
+        while True:
+            pending = self.pending
+            parts = pending.parts(self.said, self.actions_done)
+            coming: asyncio.Future[Part | None] | None = None
+            try:
+                while self.pending is pending:
+                    # Cancelling the wait would end the iterator, and lose what it knows of an earlier run of the turn.
+                    coming = coming or asyncio.ensure_future(anext(parts, None))
+                    if not (await asyncio.wait({coming}, timeout=stall_seconds))[0]:
+                        await on_stalled(self)
+                        continue
+                    part, coming = coming.result(), None
+                    if part is None:
+                        return
+                    yield part
+            finally:
+                await cancel_and_wait(coming)
+
+    def heard_text(self, utterance_heard: str, open_utterances: int) -> str:
+        """Return all that the caller heard of the reply when they had heard `utterance_heard` of one utterance.
+
+        It is one of the last `open_utterances`, which the provider has not reported as spoken.
+        """
+        ends = [*self.utterances[1:], len(self.said)]
+        spoken = min(max(len(self.utterances) - open_utterances, 0), max(len(self.utterances) - 1, 0))
+        spans = list(zip(self.utterances, ends, strict=True))[spoken:]
+        start = utterance_heard.strip()
+        matching = (begin for begin, end in spans if self.said[begin:end].strip().startswith(start))
+        begin = next(matching, spans[0][0] if spans else 0)
+        return self.prefix + self.said[:begin] + utterance_heard
 
 
-def heard_of(reply: SpokenReply, heard: str, unspoken: int) -> str:
-    """All that was heard of `reply` when `heard` was of one of its utterances, the last `unspoken` of which the
-    provider has not said to be over."""
-    ends = [*reply.begins[1:], len(reply.said)]
-    spoken = min(max(len(reply.begins) - unspoken, 0), max(len(reply.begins) - 1, 0))
-    open_ones = list(zip(reply.begins, ends, strict=True))[spoken:]
-    fitting = (begin for begin, end in open_ones if reply.said[begin:end].strip().startswith(heard.strip()))
-    begin = next(fitting, open_ones[0][0] if open_ones else 0)
-    return reply.prefix + reply.said[:begin] + heard
+OnStalled = Callable[[SpokenReply], Awaitable[None]]
+"""Checks a reply that has stalled. It may replace the reply's `pending`."""

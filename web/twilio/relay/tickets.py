@@ -1,7 +1,8 @@
-"""Tickets: proof that a relay's session was asked for by a document that came from here, and by which one of its call.
+"""Tickets prove that one of our documents asked for a relay session, and which document of which call it was.
 
-The provider's signature of an upgrade covers the address alone, which is the same for all calls: whoever has seen one
-could open any call. A ticket is sealed, and bound to the call, the provider and the document that carries it.
+The provider's signature of a WebSocket upgrade covers only the address, which is the same for all calls: who has seen
+one signature could open a session of any call. A ticket is sealed, and bound to the call, the provider and the document
+that carries it.
 """
 
 import json
@@ -14,27 +15,27 @@ from web.ingress import Ingress
 from web.seal import Seal
 from web.twilio.fields import VoiceRequest
 
-TICKET = "ticket"
-"""The `<Parameter>`, and the part of the action's query, that carries it."""
+TICKET_PARAMETER = "ticket"
+"""The `<Parameter>`, and the field of the action's query, that carries the ticket."""
 MAX_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Of one document of one call."""
+    """The ticket of one document of one call."""
 
     call_sid: str
     provider: str
     document: Document
 
     def sealed(self, seal: Seal) -> str:
-        """As text that is safe in a URL's path."""
+        """Return the ticket as text that is safe in a URL's path."""
         fields = [self.call_sid, self.provider, self.document.number, self.document.at]
         return seal.wrap(json.dumps({"relay": fields}).encode())
 
 
 def read_ticket(seal: Seal, text: str) -> Ticket | None:
-    """What `sealed` gave; None for anything else."""
+    """Return the ticket that `sealed` has made `text` of; None for any other text."""
     content = seal.unwrap(text) if 0 < len(text) <= MAX_CHARACTERS else None
     try:
         match json.loads(content or b"{}"):
@@ -46,25 +47,25 @@ def read_ticket(seal: Seal, text: str) -> Ticket | None:
 
 
 async def next_ticket(ingress: Ingress, request: VoiceRequest) -> str:
-    """The ticket of the document that answers this webhook."""
-    document = await ingress.runtime.documents.next(request.call_sid, over=await _over(ingress, request))
+    """Return the ticket of the document that answers this webhook."""
+    document = await ingress.runtime.documents.next(request.call_sid, over=await _document_over(ingress, request))
     return Ticket(request.call_sid, request.provider, document).sealed(ingress.seal)
 
 
-async def note_over(ingress: Ingress, request: VoiceRequest) -> None:
-    """The provider says that the session is over whose document this action belongs to: its ticket is worth nothing."""
-    if over := await _over(ingress, request):
+async def retire_ticket(ingress: Ingress, request: VoiceRequest) -> None:
+    """Make the ticket in this action's query invalid: the provider says that its session is over."""
+    if over := await _document_over(ingress, request):
         await ingress.runtime.documents.next(request.call_sid, over=over)
 
 
-async def _over(ingress: Ingress, request: VoiceRequest) -> int:
-    """The number of the document whose session is over; 0 when that is not told."""
-    text = request.query.get(TICKET, "")
+async def _document_over(ingress: Ingress, request: VoiceRequest) -> int:
+    """Return the number of the document whose session is over; 0 if the query has no valid ticket."""
+    text = request.query.get(TICKET_PARAMETER, "")
     try:
-        known = bool(text) and await ingress.seal.knows(text)
+        is_ours = bool(text) and await ingress.seal.knows(text)
     except StoreUnavailable:
-        known = False
-    ticket = read_ticket(ingress.seal, text) if known else None
+        is_ours = False
+    ticket = read_ticket(ingress.seal, text) if is_ours else None
     if ticket is None or (ticket.call_sid, ticket.provider) != (request.call_sid, request.provider):
         return 0
     return ticket.document.number
