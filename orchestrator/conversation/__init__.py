@@ -1,1 +1,1 @@
-"""The domain: calls, turns, replies. Imports pydantic and nothing that does I/O."""
+"""The domain's types: calls, turns, replies. Imports pydantic and nothing that does I/O."""

@@ -1,7 +1,7 @@
-"""What an agent can do besides speaking. An agent yields these among its text; the channel carries them out.
+"""What an agent can do besides speaking. An agent yields actions among its text; the channel carries them out.
 
-Inline actions (`INLINE_ACTIONS`) are carried out where they were yielded in the text; the others once all of the reply
-was spoken.
+Inline actions (`INLINE_ACTIONS`) take effect where they were yielded in the text, the others after the whole reply was
+spoken.
 """
 
 from collections.abc import Iterable
@@ -17,8 +17,8 @@ class _Action(BaseModel):
 
 
 class _InlineAction(_Action):
-    """Carried out amid the text. `at` is set by the program: the number of characters of the reply's text before it;
-    None is after all of it."""
+    """Takes effect within the text. The program sets `at`: the number of characters of the reply's text before the
+    action, or None for after the whole text."""
 
     at: int | None = Field(default=None, ge=0, exclude_if=lambda at: at is None)
 
@@ -42,9 +42,9 @@ class Transfer(_Action):
 
 
 class Play(_InlineAction):
-    """Play an audio file. `url` is absolute; `loop` counts plays, 0 means until interrupted.
+    """Play an audio file. `url` is absolute. `loop` is how often it is played; 0 means until the caller interrupts.
 
-    On a relay, `interruptible` lets the caller cut it off, `preemptible` what is said next.
+    On a relay, `interruptible` lets the caller cut it off, and `preemptible` lets the next reply do so.
     """
 
     type: Literal["play"] = "play"
@@ -68,10 +68,10 @@ class SendDigits(_InlineAction):
 
 
 class Gather(_Action):
-    """How the next turn is taken; without it, the channel's defaults hold.
+    """Set how the caller's next turn is taken. Without it, the channel's defaults apply.
 
-    `num_digits` ends a keyed answer by count, `finish_on_key` by key ("" = no such key); `timeout_seconds` is how
-    long to wait for the caller to begin, `hints` are words the recogniser should expect.
+    A keyed answer ends after `num_digits` keys, or at `finish_on_key` ("" for no such key). `timeout_seconds` is how
+    long to wait for the caller to begin. `hints` are words that the recogniser should expect.
     """
 
     type: Literal["gather"] = "gather"
@@ -84,7 +84,7 @@ class Gather(_Action):
 
 
 class SetLanguage(_InlineAction):
-    """Speak, and understand, another language from here on (BCP 47, such as `sv-SE`)."""
+    """Use another language for speech and recognition from here on (BCP 47, such as `sv-SE`)."""
 
     type: Literal["set_language"] = "set_language"
     speech: str | None = None
@@ -92,10 +92,10 @@ class SetLanguage(_InlineAction):
 
 
 class SetSpeech(_InlineAction):
-    """How what follows in this reply is spoken; `SetSpeech()` goes back to how it is spoken without.
+    """Set how the rest of this reply is spoken. `SetSpeech()` restores the defaults.
 
-    `interruptible` lets the caller cut it off. On a relay, `preemptible` lets what is said next cut it off.
-    `language` is spoken (BCP 47) without being what the call goes on in.
+    `interruptible` lets the caller cut it off. On a relay, `preemptible` lets the next reply cut it off. `language`
+    (BCP 47) is the language of this text alone: the call's language stays.
     """
 
     type: Literal["set_speech"] = "set_speech"
@@ -105,7 +105,7 @@ class SetSpeech(_InlineAction):
 
 
 class UnknownAction(_Action):
-    """An action that a newer version of the program wrote: kept as it is, carried out by nobody here."""
+    """An action that a newer version of the program wrote. This version keeps it as it is and does not carry it out."""
 
     type: str
 
@@ -118,6 +118,6 @@ ACTION_TYPES = (HangUp, Transfer, Play, SendDigits, Gather, SetLanguage, SetSpee
 
 
 def inline_actions(actions: Iterable[Action]) -> list[InlineAction]:
-    """What is carried out amid the text: nothing is after the call was left."""
+    """Return the inline actions that take effect: those before the reply hangs up or transfers."""
     staying = takewhile(lambda action: not isinstance(action, HangUp | Transfer), actions)
     return [action for action in staying if isinstance(action, INLINE_ACTIONS)]

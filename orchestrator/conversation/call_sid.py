@@ -1,4 +1,4 @@
-"""The one rule about call SIDs. They are opaque: Twilio's look like `CA…`, Telnyx's like `v2:T02…`."""
+"""The one rule for call SIDs. They are opaque text: Twilio's look like `CA…`, Telnyx's like `v2:T02…`."""
 
 from orchestrator.errors import BadCallSid
 
@@ -21,7 +21,7 @@ def checked_call_sid(call_sid: str) -> str:
 
 
 def call_sid_of(name: bytes | str) -> str | None:
-    """Return `name`, which was read from a store, as a call SID; None if no call can have that name."""
+    """Return `name`, read from a store, as a call SID; None if it breaks the rule."""
     try:
         return checked_call_sid(name if isinstance(name, str) else name.decode())
     except (UnicodeDecodeError, BadCallSid):

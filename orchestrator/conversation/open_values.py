@@ -1,9 +1,9 @@
-"""Values of which a newer version of the program may know more.
+"""Values that a newer version of the program may add to: a status, a kind, a channel, an outcome.
 
-Old and new processes share what is stored: a status, a kind, a channel or an outcome that this version does not
-know must not make a whole call unreadable. It is kept and passed on as it is. The rule for whoever looks at such a
-value: ask for the ones you know, and treat any other as nothing special. A call goes on while `ended` is None,
-whatever its status; a turn of an unknown kind is the agent's to answer.
+Old and new processes share what is stored. So a value that this version does not know must not make the whole call
+unreadable; it is kept and passed on as it is. Code that reads such a value compares it with the ones it knows, and
+treats any other as nothing special. A call is active while `ended` is None, whatever its status is. A turn of an
+unknown kind goes to the agent.
 """
 
 from typing import Any
@@ -13,8 +13,8 @@ from pydantic_core import CoreSchema
 
 
 class OpenToNewer:
-    """Marks a `Literal`: a type checker knows its values, and reading takes any text."""
+    """Marks a `Literal` as open: the type checker knows its values, and validation accepts any text."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """The schema of a text."""
+        """Return the schema of a str."""
         return handler.generate_schema(str)

@@ -1,4 +1,4 @@
-"""A reply: what the agent says and does for a turn, and how the turn came out."""
+"""A reply: what the agent says and does for a turn; and the turn's outcome."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
@@ -13,7 +13,8 @@ Outcome = Literal["replied", "interrupted", "timed_out", "failed", "dropped"]
 
 
 class Reply(BaseModel):
-    """The whole of what was said (`text`, as streamed) and done (`actions`, in order; `at` tells where in the text)."""
+    """Everything that the agent said (`text`, as streamed) and did (`actions`, in order; `at` is the place in the
+    text)."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
@@ -22,17 +23,17 @@ class Reply(BaseModel):
 
     @property
     def leaves(self) -> bool:
-        """Whether it ends the session with its caller: hangs up, or hands them over."""
+        """True if the reply ends the session with its caller: it hangs up or transfers them."""
         return any(isinstance(action, HangUp | Transfer) for action in self.actions)
 
     def add(self, action: Action) -> None:
-        """Put `action` after the text that there is by now."""
+        """Add `action` after the text so far."""
         self.actions.append(
             action.model_copy(update={"at": len(self.text)}) if isinstance(action, INLINE_ACTIONS) else action
         )
 
     def completed(self) -> "Reply":
-        """The reply when nothing more comes: what was done after all of the text needs no place."""
+        """Return the finished reply, in which inline actions after all of the text have no `at`."""
         end = len(self.text)
         done = [
             action.model_copy(update={"at": None})
@@ -69,9 +70,9 @@ def in_order(text: str, actions: Sequence[InlineAction], start: Position = START
 
 
 class TurnResult(BaseModel):
-    """What the ingress gets for a turn, and gets again for each retry of it.
+    """What the ingress gets for a turn, and again for each retry of it.
 
-    `overlap` is the agent's policy for turns that come while another one runs; None where it is not known.
+    `overlap` is the agent's policy for turns that arrive while another one runs, or None if it is not known.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)

@@ -1,7 +1,7 @@
-"""How long a live call may be silent to us: while a reply is spoken or played, and while the caller answers.
+"""How long a live call may send nothing: while a reply is spoken or played, and while the caller answers.
 
-Over webhooks nothing is heard of a call between a reply and what the caller says to it. Nobody tells how long an audio
-file is, or how people get on who were connected; but a provider ends every call at last.
+With webhooks, the provider sends nothing between a reply and the caller's answer to it. The length of an audio file and
+of a conversation with a person is not known. But a provider ends every call at some time.
 """
 
 from orchestrator.conversation.actions import Gather, Play, Transfer
@@ -9,24 +9,24 @@ from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState
 
 CHARACTERS_PER_SECOND = 10.0
-"""Of a slow voice."""
+"""The pace of a slow voice."""
 RINGING_SECONDS = 600.0
-"""How long a call that was placed may ring, at most."""
+"""The longest time that a placed call may ring."""
 LISTENING_SECONDS = 45.0
-"""How long a caller speaks at a time, and their words are on the way."""
+"""The longest time that a caller speaks at once, and their words take to arrive."""
 LONGEST_CALL_SECONDS = 4 * 3600.0
-"""Providers end a call after so long, unless told otherwise (Twilio's default for a call, and for a `<Dial>`)."""
+"""Providers end a call after this time by default (Twilio: a call, and a `<Dial>`)."""
 LAST_CHANCE_SECONDS = 180.0
-"""So long before its state expires, the end of a call is written whose caller was busy for hours."""
+"""How long before its state expires the end of a call is written whose caller was occupied for hours."""
 SPARE_SECONDS = 60.0
-"""So much longer than its caller may be silent any other call is kept: its end is written in that time."""
+"""How much longer than the caller may be silent any other call is kept, so that its end can be written."""
 
 RUNNING_SECONDS = 90.0
-"""How long a turn may wait and run, under a few workers one after the other if need be."""
+"""How long a turn may wait and run, if need be with several workers one after the other."""
 
 
 def seconds_silent(state: ConversationState) -> float:
-    """For how many seconds, at most, nothing is heard of this live call since its last turn; 0 without a telephone."""
+    """Return how long this live call may send nothing after its last turn, in seconds; 0 without a telephone."""
     if state.channel == "api" or not state.is_active:
         return 0.0
     if not state.turns and state.direction.startswith("outbound"):
@@ -36,19 +36,19 @@ def seconds_silent(state: ConversationState) -> float:
 
 
 def seconds_open(state: ConversationState) -> float:
-    """How long the state of this live call is to be kept at least, whatever its time to live."""
+    """Return how long the state of this live call must be kept at least, in seconds, whatever its TTL is."""
     silent = seconds_silent(state)
     spare = LAST_CHANCE_SECONDS if is_occupied(state) else SPARE_SECONDS
     return silent + spare if silent else 0.0
 
 
 def is_occupied(state: ConversationState) -> bool:
-    """Whether the caller may be busy for long: something plays whose length nobody knows, or they talk to a person."""
+    """True if the caller may be occupied for hours: with audio of unknown length, or with a person."""
     return seconds_silent(state) >= LONGEST_CALL_SECONDS
 
 
 def _seconds_taken(reply: Reply) -> float:
-    """What a reply takes until its caller may answer, and to wait for their first word."""
+    """Return the seconds that a reply and the wait for the caller's first word take."""
     if any(isinstance(action, Play | Transfer) for action in reply.actions):
         return LONGEST_CALL_SECONDS
     waits = [action.timeout_seconds for action in reply.actions if isinstance(action, Gather)]

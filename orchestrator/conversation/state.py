@@ -1,4 +1,4 @@
-"""`ConversationState`: everything that is true of a call. Whoever has it can go on with the call."""
+"""`ConversationState`: everything that is known of a call. Any process that has it can take the call's next turn."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -15,11 +15,10 @@ Channel = Literal["gather", "relay", "api"]
 
 
 class TurnRecord(BaseModel):
-    """A turn and how it was answered. `heard` is what reached the caller where that is less than the reply.
+    """A turn and its reply. `heard` is what reached the caller, or None if that was the whole reply.
 
-    `first_word_at` is when the agent's first word went out, where words go out as they are said; `reason` is why a turn
-    failed: what was raised and where, but never what it said.
-    `overlap` travels with the result and is not kept.
+    `first_word_at` is when the agent's first word was sent, on a channel that streams. `reason` is why a turn failed:
+    the type and place of the error, never its message. `overlap` is sent with the result and not stored.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -46,7 +45,7 @@ class TurnRecord(BaseModel):
 
     @classmethod
     def of(cls, turn: Turn, outcome: Outcome, reply: Reply, *, epoch: int = 0) -> "TurnRecord":
-        """The record of `turn`, answered by `reply`."""
+        """Return the record of `turn`, answered by `reply`."""
         return cls(
             turn_id=turn.turn_id,
             kind=turn.kind,
@@ -60,7 +59,7 @@ class TurnRecord(BaseModel):
         )
 
     def result(self, call_sid: str) -> TurnResult:
-        """What the ingress is told of this turn."""
+        """Return what the ingress gets for this turn."""
         return TurnResult(
             call_sid=call_sid, turn_id=self.turn_id, outcome=self.outcome, reply=self.reply, overlap=self.overlap
         )
@@ -79,10 +78,9 @@ class EndRecord(BaseModel):
 class ConversationState(BaseModel):
     """The state of one call.
 
-    `version` counts commits, and is the first field on purpose: Redis scripts read it off the front of the JSON
-    without parsing the rest. Fields that a newer version of the program added survive being read and
-    written by this one. `open_until` is noted by the ingress that holds an open line, where the store needs to be
-    written for the call to live on.
+    `version` counts commits. It is the first field on purpose: Redis scripts read it off the front of the JSON without
+    parsing the rest. Fields that a newer version of the program added survive being read and written by this one. An
+    ingress that has an open connection sets `open_until` if the store keeps a call alive only by a write.
     """
 
     model_config = ConfigDict(extra="allow", validate_assignment=False, hide_input_in_errors=True)
@@ -104,9 +102,9 @@ class ConversationState(BaseModel):
 
     @property
     def is_active(self) -> bool:
-        """Whether the call goes on."""
+        """True until the call has ended."""
         return self.ended is None
 
     def record_of(self, turn_id: str) -> TurnRecord | None:
-        """The record of the turn with this id; the latest turns are looked at first."""
+        """Return the record of the turn with this id, or None. Searches from the latest turn."""
         return next((r for r in reversed(self.turns) if r.turn_id == turn_id), None)

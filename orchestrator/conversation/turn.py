@@ -1,4 +1,4 @@
-"""A turn: one thing the caller did that wants an answer."""
+"""A turn: one thing that the caller did and that requires an answer."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -12,16 +12,16 @@ TurnKind = Literal["started", "speech", "keys", "silence", "interrupted", "ended
 
 
 class Turn(BaseModel):
-    """One turn, as the ingress hands it to an agent.
+    """One turn, as an agent gets it.
 
-    `turn_id` is unique in the call and the same when the provider retries. `text` holds what was said; for
-    `keys` it holds the keys too, so that an agent may treat both alike; for `interrupted` what the
-    caller had heard of the last reply; for `ended` why the call ended (`completed`, `busy`, …).
-    `interrupts` is the id of the turn whose reply an `interrupted` caller cut off, when that is known.
-    `unfinished` tells of words which replies had not been said to their end when the caller spoke: the id of the turn
-    that each answers, and what of it had been said.
-    `confidence` is the recogniser's, 0 to 1, when it gave one. `replay_of` is the id of the turn that a person has
-    replayed with this one.
+    - `turn_id` is unique in the call, and the same when the provider sends the turn again.
+    - `text` is what the caller said. For `keys` it is the keys, so that an agent may treat both alike; for
+      `interrupted` what the caller had heard of the last reply; for `ended` why the call ended (`completed`, …).
+    - `confidence` is the recogniser's, from 0 to 1, if it gave one.
+    - `interrupts`, for `interrupted`, is the id of the turn whose reply the caller cut off, if that is known.
+    - `unfinished` has the replies that were still being spoken when the caller spoke: the id of the turn that each
+      answers, and what had been said of it.
+    - `replay_of` is the id of the turn that a person replays with this one.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
@@ -40,10 +40,10 @@ class Turn(BaseModel):
 
     @property
     def has_words(self) -> bool:
-        """Whether the caller has said something, or pressed keys."""
+        """True if the caller has said something or pressed keys."""
         return self.kind in ("speech", "keys")
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt at this turn, replays too: hand it to what must not happen twice."""
+        """The same for every attempt at this turn, replays included. Pass it to everything that must not happen twice."""
         return f"{self.call_sid}/{self.replay_of or self.turn_id}"
