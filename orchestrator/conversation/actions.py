@@ -18,7 +18,8 @@ class _Action(BaseModel):
 
 class _InlineAction(_Action):
     """Takes effect within the text. The program sets `at`: the number of characters of the reply's text before the
-    action, or None for after the whole text."""
+    action, or None for after the whole text.
+    """
 
     at: int | None = Field(default=None, ge=0, exclude_if=lambda at: at is None)
 

@@ -14,7 +14,8 @@ Outcome = Literal["replied", "interrupted", "timed_out", "failed", "dropped"]
 
 class Reply(BaseModel):
     """Everything that the agent said (`text`, as streamed) and did (`actions`, in order; `at` is the place in the
-    text)."""
+    text).
+    """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 

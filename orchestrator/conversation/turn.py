@@ -45,5 +45,5 @@ class Turn(BaseModel):
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt at this turn, replays included. Pass it to everything that must not happen twice."""
+        """The same for every attempt at this turn, also for a replay. Pass it to what must not happen twice."""
         return f"{self.call_sid}/{self.replay_of or self.turn_id}"

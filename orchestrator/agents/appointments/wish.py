@@ -9,10 +9,10 @@ HalfDay = Literal["morning", "afternoon"]
 
 @dataclass(frozen=True)
 class Wish:
-    """When the caller would like to come; what they did not say is None, or empty.
+    """When the caller would like to come. What they did not say is None, or empty.
 
-    `days` are the others that they would come on as well as `day`; they come on none of `avoided_days`. `at` is between
-    `earliest` and `latest`, the day between `first` and `last`, where those were said.
+    They would come on `day` or one of `days`, not before `first` nor after `last`, and on none of `avoided_days`; at
+    `at`, or in that `half_day`, not before `earliest` nor after `latest`.
     """
 
     day: date | None = None
@@ -32,16 +32,16 @@ class Wish:
 
     @property
     def is_positive(self) -> bool:
-        """Whether it says when they would come, and not only when they would not."""
+        """True if it says when they would come, and not only when they would not."""
         return bool(self.day or self.at or self.half_day or self.days)
 
     @property
     def names_day(self) -> bool:
-        """Whether it says on which days."""
+        """True if it says on which days."""
         return bool(self.day or self.days or self.first or self.last)
 
     def fits(self, slot: datetime) -> bool:
-        """Whether `slot` is what the caller wants."""
+        """True if the appointment `slot` fits."""
         return self._fits_day(slot.date()) and self._fits_time(slot.time())
 
     def _fits_day(self, day: date) -> bool:

@@ -1,4 +1,4 @@
-"""What is said of days, times and the appointments that were offered."""
+"""The rule of the phase in which the caller chooses an appointment: days, times and what was offered."""
 
 import re
 from dataclasses import replace
@@ -19,12 +19,12 @@ _REFUSAL = re.compile(
     r"\b((don'?t|doesn'?t|didn'?t|won'?t|can'?t|not) (like|want|suit|work|do|make|come)|(is|are) (all )?(bad"
     r"|no good))\b"
 )
-"""What refuses all that was offered: "I don't like any of them", "both are bad"."""
+"""Refuses everything that was offered: "I don't like any of them", "both are bad"."""
 _OPTION = re.compile(r"\b(one|option|choice|number|offer|slot|appointment|time)\b")
 
 
 def in_appointment(dialogue: Dialogue, caller: CallerInput) -> None:
-    """The answer to "Which suits you?"."""
+    """Take the answer to "Which suits you?"."""
     today, offered, avoided = dialogue.now.date(), dialogue.form.offered, dialogue.form.avoided
     if caller.keys:
         _take_offer(dialogue, int(caller.keys) - 1 if caller.keys in ("1", "2", "3") else len(offered))
@@ -50,7 +50,10 @@ def in_appointment(dialogue: Dialogue, caller: CallerInput) -> None:
 
 
 def take_time(dialogue: Dialogue, caller: CallerInput, *, agrees: bool) -> bool:
-    """Take or offer the time that was named; whether one was. What is agreed with is left as it is."""
+    """Take or offer the time that the caller named. Return True if they named one.
+
+    With `agrees`, a time that is in the form already stays there.
+    """
     mentions = mentioned(dialogue, caller)
     wish, form = wish_of(mentions), dialogue.form
     chosen, refused = _offers_among(mentions, refused=False), _offers_among(mentions, refused=True)
@@ -72,7 +75,7 @@ def take_time(dialogue: Dialogue, caller: CallerInput, *, agrees: bool) -> bool:
 
 
 def _keep(dialogue: Dialogue, agrees: bool) -> bool:
-    """The time that is noted was named once more."""
+    """Handle a time that is in the form already. Return True if that settles the turn."""
     if agrees:
         return False
     dialogue.ask_next()
@@ -80,7 +83,7 @@ def _keep(dialogue: Dialogue, agrees: bool) -> bool:
 
 
 def _of_the_day(wish: Wish, appointment: datetime | None) -> Wish:
-    """Another time without a day is meant for the day that was agreed: "yes, but at eleven"."""
+    """Return `wish`, for the day of `appointment` if it names another time and no day: "yes, but at eleven"."""
     is_of_day = appointment is not None and wish.is_positive and not wish.names_day
     return replace(wish, day=appointment.date()) if is_of_day and appointment is not None else wish
 

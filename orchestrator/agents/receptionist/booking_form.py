@@ -10,9 +10,9 @@ FIELDS: tuple[FieldName, ...] = ("name", "number", "reason", "appointment")
 
 
 class BookingForm(BaseModel):
-    """The caller's answers, and where the talk stands. Times are local to the office.
+    """The caller's answers, and how far the call has come. Times are local to the office.
 
-    Slots that somebody else keeps survive. A slot that cannot be read is dropped: the caller is asked again.
+    Slots of other programs survive. A slot that cannot be read is dropped, so that the caller is asked again.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -26,14 +26,14 @@ class BookingForm(BaseModel):
     is_booked: bool = False
     number_begun: str = ""  # digits of a number that came in pieces
     offered: list[datetime] = Field(default_factory=list)
-    last_field: FieldName | None = None  # what "change that" means
-    question: str = ""  # what "pardon?" wants to hear again
+    last_field: FieldName | None = None  # what "change that" refers to
+    question: str = ""  # what to repeat after "pardon?"
     silences: int = 0  # in a row
     misses: int = 0  # turns in a row that were not understood
-    stuck: int = 0  # turns in a row that brought nothing new
+    stuck: int = 0  # turns in a row without progress
     avoided: list[date] = Field(default_factory=list)  # days that the caller cannot come on
-    before: str = ""  # the phase to go back to once it is settled whether a person is wanted
-    is_warned: bool = False  # the emergency number was told
+    before: str = ""  # the phase to return to after the offer of a person
+    is_warned: bool = False  # the caller has heard the emergency number
 
     @classmethod
     def read(cls, slots: dict[str, Any]) -> Self:
@@ -49,7 +49,7 @@ class BookingForm(BaseModel):
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def keep(self, field: FieldName, answer: str | datetime) -> None:
-        """Note an answer."""
+        """Fill in an answer."""
         setattr(self, field, answer)
         self.last_field, self.is_booked = field, False
 
@@ -64,6 +64,6 @@ class BookingForm(BaseModel):
 
     @property
     def missing(self) -> FieldName | None:
-        """What to ask for next."""
+        """The field to ask for next, or None if the form is complete."""
         wanted = FIELDS[:-1] if self.wants_message else FIELDS
         return next((field for field in wanted if getattr(self, field) is None), None)

@@ -1,4 +1,4 @@
-"""Times of day as people say them."""
+"""Reads times of day as people say them."""
 
 from dataclasses import dataclass
 from datetime import time
@@ -6,7 +6,7 @@ from datetime import time
 from orchestrator.agents.receptionist.words import number_at, word_at
 
 MOST_OFFERS = 3
-FIRST_MORNING_HOUR = 8  # an hour before it is meant in the afternoon
+FIRST_MORNING_HOUR = 8  # an earlier hour means the afternoon
 _LEADS = frozenset(
     ("at", "around", "about", "by", "after", "before", "until", "till", "than", "from", "past", "make", "between")
 )
@@ -15,14 +15,14 @@ _MINUTES = (0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55)
 
 @dataclass(frozen=True)
 class ClockTime:
-    """A time that was named, and where its naming ends among the words."""
+    """A time that was named. `end` is the index of the word after it."""
 
     at: time
     end: int
 
 
 def clock_time_at(words: list[str], at: int, *, is_bare: bool = False) -> ClockTime | None:
-    """Return the time that is named from `at` on; None if none is. `is_bare` lets a number alone be an hour."""
+    """Return the time whose name begins at word `at`, or None. With `is_bare` a number alone may be an hour."""
     word, second = word_at(words, at), word_at(words, at + 1)
     if word in ("noon", "midday"):
         return ClockTime(time(12), at + 1)
@@ -47,7 +47,7 @@ def _from_hour(words: list[str], at: int, hour: int, end: int, is_bare: bool) ->
     is_led = word_at(words, at - 1) in _LEADS or (word_at(words, at - 2), word_at(words, at - 1)) == ("make", "it")
     is_span_end = word_at(words, at - 1) in ("and", "to") and word_at(words, at - 3) in ("between", "from")
     is_led = is_led or (is_span_end and bool(number_at(words, at - 2)))
-    is_hour = is_bare and hour > MOST_OFFERS  # up to that it is one of the offers: "the one on Thursday"
+    is_hour = is_bare and hour > MOST_OFFERS  # a smaller number is one of the offers: "the one on Thursday"
     if not (is_certain or is_led or is_hour) or _counts_something(word_at(words, end)):
         return None
     return ClockTime(_time(hour, minutes, half), max(stop, after + (word_at(words, after) == "oclock")))

@@ -1,4 +1,4 @@
-"""Days as people say them."""
+"""Reads days as people say them."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,12 +10,12 @@ _MONTH_NAMES = "january february march april may june july august september octo
 _MONTHS = {name[:size]: n for n, name in enumerate(_MONTH_NAMES.split(), 1) for size in (3, len(name))} | {"sept": 9}
 _ONE = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "ten": 10}
 LONGEST_AHEAD = 400
-"""Days: whoever names a day without a year means one of the next twelve months."""
+"""In days. A day without a year is meant in the next twelve months."""
 
 
 @dataclass(frozen=True)
 class Days:
-    """Days that were named, from `first` to `last`, and where their naming ends among the words."""
+    """The days from `first` to `last`, which were named. `end` is the index of the word after them."""
 
     first: date
     last: date
@@ -24,20 +24,20 @@ class Days:
 
 @dataclass(frozen=True)
 class DayReader:
-    """Reads days. `reference` is the day that "the day after" is said of; without one it is today."""
+    """Reads days. "The day after" is the day after `reference`, by default today."""
 
     today: date
     reference: date | None = None
 
     def days_at(self, words: list[str], at: int) -> Days | None:
-        """Return the days that are named from `at` on; None if none are."""
+        """Return the days whose name begins at word `at`, or None."""
         for read in (self._relative, self._weekday, self._dated, self._numeric):
             if (days := read(words, at)) is not None:
                 return days
         return None
 
     def _simple(self, words: list[str], at: int) -> Days | None:
-        """A day that is not named by another."""
+        """Return a day that is not named relative to another one."""
         if word_at(words, at) in ("today", "tomorrow"):
             return self._ahead(int(words[at] == "tomorrow"), at + 1)
         return self._weekday(words, at) or self._dated(words, at) or self._numeric(words, at)
@@ -168,11 +168,11 @@ class DayReader:
 
     @staticmethod
     def _is_day_and_month(parts: list[str]) -> bool:
-        """Whether "27.11" is no time, as there is no such hour."""
+        """True if "27.11" is a date, because there is no such hour."""
         return parts[0].isdecimal() and 23 < int(parts[0][:3]) < 32 and 0 < int(parts[2][:3]) <= 12
 
     def _next(self, number: int, month: int | None, weekday: int | None, end: int) -> Days | None:
-        """The next such day; the one on the weekday that was named, if that is near."""
+        """Return the next such day, or the one on the named weekday if that is soon."""
         ahead = (self.today + timedelta(days=days) for days in range(LONGEST_AHEAD))
         fitting = [day for day in ahead if day.day == number and month in (None, day.month)]
         if not fitting:
@@ -187,5 +187,5 @@ def _weekday(word: str) -> int | None:
 
 
 def _month(words: list[str], at: int) -> int | None:
-    """A month's number. "May" and "march" are other words too: they need a number beside them."""
+    """Return a month's number. "May" and "march" are other words too, so callers look for a number next to them."""
     return _MONTHS.get(word_at(words, at))

@@ -26,12 +26,12 @@ GATHERS = {
     "more": Gather(num_digits=1, hints=("no, thank you", "yes", "another appointment")),
     "person": Gather(num_digits=1, hints=("yes", "no", "a person", "a message")),
 }
-"""How the answer to each phase's question is taken. Its keys are the phases, besides "" (not begun) and "done"."""
+"""How the answer to each phase's question is taken. The phases are these keys, "" (not begun) and "done"."""
 
 
 @dataclass
 class Dialogue:
-    """One turn of the talk. Changes `form` and `phase`, and gathers in `parts` what is to be said and done."""
+    """One turn of the conversation. Its methods change `form` and `phase`, and add to `parts` what is said and done."""
 
     form: BookingForm
     phase: str
@@ -49,22 +49,22 @@ class Dialogue:
             self.parts.append(f" {sentence}" if spoken_before else sentence)
 
     def listen(self) -> None:
-        """Take the next turn as this phase wants it taken."""
+        """Take the next turn as this phase requires."""
         self.parts.append(GATHERS[self.phase])
 
     def ask(self, phase: str, *question: str) -> None:
-        """Ask, and remember the question for "pardon?"."""
+        """Ask `question` in `phase`, and remember it for "pardon?"."""
         self.phase, self.form.question = phase, " ".join(question)
         self.say(*question)
         self.listen()
 
     def ask_again(self, *before: str) -> None:
-        """Repeat the question."""
+        """Repeat the last question, after `before`."""
         self.say(*before, self.form.question or phrases.WHAT_CAN_I_DO)
         self.listen()
 
     def ask_next(self, *before: str) -> None:
-        """Ask for what is missing, or read everything back."""
+        """Ask for the next missing field, or read everything back."""
         self.say(*before)
         missing = self.form.missing
         if missing is None:
@@ -77,19 +77,19 @@ class Dialogue:
             self.ask(missing, phrases.ASK[missing])
 
     def take(self, field_name: FieldName, answer: str | datetime) -> None:
-        """Note an answer and go on."""
+        """Fill in an answer and ask the next question."""
         self.form.keep(field_name, answer[:MAX_DIGITS] if field_name == "number" else answer)  # type: ignore[index]
         self.ask_next(phrases.noted(field_name, self.form))
 
     def offer(self, slots: list[datetime], *before: str) -> None:
-        """Offer appointments."""
+        """Offer these appointments."""
         self.form.forget("appointment")
         self.form.offered = slots
         self.say(*before)
         self.ask("appointment", phrases.offers(slots))
 
     def note_wish(self, wish: Wish) -> bool:
-        """Keep for later when the caller would like to come, and when not; whether anything is free then."""
+        """Note when the caller would like to come, and when not. Return True if anything is free then."""
         wanted = wish.days | ({wish.day} if wish.day else set())
         self.form.avoided = sorted((set(self.form.avoided) | wish.avoided_days) - wanted)
         found = calendar.offers_for(wish, self.now.date(), self.form.avoided) if wish else []
@@ -98,7 +98,7 @@ class Dialogue:
         return bool(found)
 
     def offer_wished(self, wish: Wish) -> None:
-        """Take the appointment that the caller named; else offer what they would come to, or what comes near."""
+        """Take the appointment that the caller named, or offer those that fit, or those that come near."""
         offered = self.form.offered
         is_free = self.note_wish(wish)
         named = [slot for slot in offered if wish.fits(slot)]
@@ -121,7 +121,7 @@ class Dialogue:
         self.ask_next(*before)
 
     def bear_silence(self) -> None:
-        """Ask again twice, in other words; then say goodbye."""
+        """Ask again in other words, twice; at the third silence say goodbye."""
         self.form.silences += 1
         if self.form.silences > MAX_SILENCES:
             self.part_with(phrases.SILENT_GOODBYE)
@@ -129,7 +129,7 @@ class Dialogue:
             self.ask_again(phrases.SILENCE[self.form.silences - 1])
 
     def miss(self, *wording: str) -> None:
-        """Say that it was not understood; after a few times get a person, or give up."""
+        """Say that the caller was not understood. After a few times connect them, offer help or say goodbye."""
         self.form.misses += 1
         if self.form.misses >= MISSES_BEFORE_HELP and self.transfer_to:
             self.connect(self.transfer_to, phrases.CONNECTING_AFTER_MISSES)
@@ -144,14 +144,14 @@ class Dialogue:
             self.listen()
 
     def offer_help(self, *before: str, message: str = phrases.OFFER_MESSAGE) -> None:
-        """Offer a person, or where there is none a message, with the question `message`."""
+        """Offer a person, or, if there is none, a message, with the question `message`."""
         if self.phase != "person":
             self.form.before = self.phase
         self.form.stuck = 0
         self.ask("person", *before, phrases.OFFER_PERSON if self.transfer_to else message)
 
     def go_back(self, *before: str) -> None:
-        """Go on where a person was offered."""
+        """Return to the phase in which a person was offered."""
         self.phase = self.form.before if self.form.before in GATHERS else "open"
         if self.phase in ("open", "person"):
             self.ask("open", *before, phrases.WHAT_CAN_I_DO)
@@ -161,7 +161,7 @@ class Dialogue:
             self.ask_next(*before)
 
     def connect(self, to: str, wording: str) -> None:
-        """Hand the call to a person. Should it come back, the talk goes on where it was."""
+        """Transfer the call to a person. If it comes back, the phase is as it was."""
         self.say(wording)
         self.parts.append(Transfer(to, reason=self.form.reason or ""))
 

@@ -1,4 +1,4 @@
-"""Telephone numbers as people say them, and as they like to hear them."""
+"""Reads telephone numbers as people say them, and writes them to be read aloud."""
 
 import re
 
@@ -20,12 +20,12 @@ _FILLERS = frozenset(("and", "uh", "um", "er", "dash", "hyphen", "plus", "then",
 
 
 _TRUNK_ZERO = re.compile(r"(\+\d{1,3} ?)\(0\)")
-"""The zero that is not dialled behind a country's code: "+44 (0)20"."""
+"""The zero that is not dialled after a country code: "+44 (0)20"."""
 _DATE = re.compile(r"\b(?:\d{1,2}/\d{1,2}/(?:19|20)?\d\d|(?:19|20)\d\d-[01]\d-[0-3]\d)\b")
 
 
 def spoken_digits(text: str) -> str:
-    """The longest run of digits in `text`: "five five five, double two oh" → "555220"; "" if there is none."""
+    """Return the longest run of digits in `text`: "five five five, double two oh" → "555220"; "" if there is none."""
     runs, run, times = [""], "", 1
     words = re.findall(r"\d+|[^\W\d_]+", _DATE.sub(" date ", _TRUNK_ZERO.sub(r"\1", text.lower())))
     for word, following in zip(words, [*words[1:], ""], strict=False):
@@ -37,7 +37,7 @@ def spoken_digits(text: str) -> str:
         elif word not in _FILLERS:
             runs.append(run)
             run, times = "", 1
-    return max(reversed([*runs, run]), key=len)  # of two as long, the later one: it corrects
+    return max(reversed([*runs, run]), key=len)  # of two that are equally long the later one, which corrects the other
 
 
 def _digits_of(word: str, following: str, *, has_begun: bool) -> str | None:
@@ -53,7 +53,7 @@ def _digits_of(word: str, following: str, *, has_begun: bool) -> str | None:
 
 
 def grouped(number: str) -> str:
-    """A number to be read aloud: "5551234567" → "5 5 5, 1 2 3, 4 5 6 7"."""
+    """Return a number to be read aloud: "5551234567" → "5 5 5, 1 2 3, 4 5 6 7"."""
     digits = [digit for digit in number if digit.isdecimal()]
     tail = len(digits) - 4
     groups = [*[digits[max(end - 3, 0) : end] for end in range(tail, 0, -3)][::-1], digits[max(tail, 0) :]]

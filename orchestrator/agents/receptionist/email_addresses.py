@@ -1,4 +1,4 @@
-"""E-mail addresses in what callers say: their digits are no telephone number."""
+"""Finds e-mail addresses in what callers say: their digits are not a telephone number."""
 
 _LEADS_WORDS = """
     is email e-mail mail address to my it's its and the at me on
@@ -27,12 +27,12 @@ def without_addresses(text: str) -> str:
 
 
 def holds_address(text: str) -> bool:
-    """Whether `text` holds an e-mail address."""
+    """True if `text` holds an e-mail address."""
     return len(without_addresses(text).split()) < len(text.split())
 
 
 def _domain_end(plain: list[str], at: int) -> int | None:
-    """Where "at example dot com" ends."""
+    """Return where "at example dot com" ends, or None."""
     dots = [place for place in range(at + 2, min(at + _AHEAD, len(plain) - 1)) if plain[place] == "dot"]
     if not dots:
         return None

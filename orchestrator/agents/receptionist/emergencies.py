@@ -1,7 +1,7 @@
 """What callers say when a life may be in danger.
 
-A warning too many costs a sentence; one too few may cost a life. So all that may be meant counts, apart from what is
-harmless by its wording ("a stroke of luck"), is denied ("not an emergency") or happened long ago.
+A needless warning costs a sentence, a missing one may cost a life. So everything that may mean danger counts, unless
+its wording is harmless ("a stroke of luck"), it is denied ("not an emergency"), or it happened long ago.
 """
 
 import re
@@ -92,6 +92,6 @@ _PAST = re.compile(rf"\b({_LONG_AGO})\b")
 
 
 def is_emergency(said: str) -> bool:
-    """Return whether `said` (plain) tells of a danger to life, and does not deny it."""
+    """True if `said` (plain) speaks of a danger to life, and does not deny it."""
     said = _HARMLESS_WORDING.sub(" ", said)
     return any(danger.search(said) for danger in _DANGER) or (bool(_EVENT.search(said)) and not _PAST.search(said))

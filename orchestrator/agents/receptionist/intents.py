@@ -1,4 +1,7 @@
-"""What the caller means: intents by pattern, and the answers that a sentence holds."""
+"""What the caller means: intents and answers, by pattern.
+
+`said` is always plain text: see `plain`.
+"""
 
 import re
 from typing import Literal
@@ -109,12 +112,12 @@ MAX_REASON_CHARACTERS = 160
 
 
 def plain(text: str) -> str:
-    """Lower case, straight apostrophes, no punctuation, single spaces: what the patterns are for."""
+    """Return `text` as the patterns expect it: lower case, straight apostrophes, no punctuation, single spaces."""
     return " ".join(re.sub(r"[^\w'+]+", " ", text.lower().replace("’", "'")).split())
 
 
 def intent_of(said: str) -> Intent | None:
-    """The first intent that `said` (plain) shows: a danger to life, else in the order of the table."""
+    """Return the first intent that `said` shows: an emergency before all others, then in the order of the table."""
     if is_emergency(said):
         return "emergency"
     found = ((intent, pattern.search(said)) for intent, pattern in _INTENTS.items())
@@ -126,74 +129,74 @@ _DENIALS = frozenset(("don't", "dont", "not", "never", "won't", "needn't"))
 
 
 def _is_denied(before: str) -> bool:
-    """Whether the words before an intent deny it: "please don't hang up"."""
+    """True if the words before an intent deny it: "please don't hang up"."""
     last = before.split()[-4:]
     return not _DENIALS.isdisjoint(last) or last[-3:] in (["no", "need", "to"],)
 
 
 def wants(intent: Intent, said: str) -> bool:
-    """Whether `said` (plain) shows this intent."""
+    """True if `said` shows this intent."""
     return bool(_INTENTS[intent].search(said))
 
 
 def is_yes(said: str) -> bool:
-    """Whether `said` (plain) agrees."""
+    """True if `said` agrees."""
     return bool(_YES.search(said)) and not is_no(said)
 
 
 def is_no(said: str) -> bool:
-    """Whether `said` (plain) declines."""
+    """True if `said` declines."""
     return bool(_NO.search(said))
 
 
 def is_question(said: str) -> bool:
-    """Whether `said` (plain) asks for something other than a free appointment."""
+    """True if `said` asks for something other than a free appointment."""
     return bool(_QUESTION.search(said))
 
 
 def asks_what_was(said: str) -> bool:
-    """Whether `said` (plain) asks to hear what was agreed: "which day was that?"."""
+    """True if `said` asks what was agreed: "which day was that?"."""
     return bool(_WHAT_WAS.search(said))
 
 
 def asks_to_tell(said: str) -> bool:
-    """Return whether `said` (plain) is something to be passed on: "tell the doctor I'll be late"."""
+    """True if `said` is a message to be passed on: "tell the doctor I'll be late"."""
     return bool(_TELL.search(said))
 
 
 def is_doubtful(said: str) -> bool:
-    """Whether `said` (plain) asks what something is for, or declines to tell it."""
+    """True if `said` asks what something is for, or declines to say it."""
     return bool(_DOUBT.search(said))
 
 
 def is_greeting(said: str) -> bool:
-    """Whether `said` (plain) is a greeting and nothing else."""
+    """True if `said` is a greeting and nothing else."""
     return bool(_GREETING.search(said))
 
 
 def is_thanks(said: str) -> bool:
-    """Whether `said` (plain) thanks."""
+    """True if `said` thanks."""
     return bool(re.search(r"\b(thanks|thank you|cheers)\b", said))
 
 
 def means_this_number(said: str) -> bool:
-    """Whether `said` (plain) means the number that the call comes from."""
+    """True if `said` means the number that the call comes from."""
     return bool(re.search(r"\b(this|same|my|the) (number|phone|one)\b|\bcalling from\b", said))
 
 
 def means_any(said: str) -> bool:
-    """Whether `said` (plain) takes whatever there is."""
+    """True if `said` accepts any of the offers."""
     found = _ANY.search(said)
     return found is not None and not is_no(said) and not _is_denied(said[: found.start()])
 
 
 def field_in(said: str) -> FieldName | None:
-    """Which answer `said` (plain) speaks of."""
+    """Return the field that `said` speaks of, or None."""
     return next((field for field, pattern in _CHANGEABLE.items() if pattern.search(said)), None)
 
 
 def number_in(text: str) -> str | None:
-    """A telephone number, if `text` holds a whole one."""
+    """Return the telephone number in `text`, or None if it holds no complete one."""
     digits = spoken_digits(without_addresses(text))
     return digits if len(digits) >= MIN_DIGITS else None
 
@@ -204,7 +207,7 @@ def _reason_among(text: str) -> str:
 
 
 def reason_in(text: str, *, is_expected: bool) -> str | None:
-    """Why the caller calls, with the words turned to be said back to them."""
+    """Return why the caller calls, in words that can be said back to them ("my" becomes "your"), or None."""
     text = text.replace("’", "'").strip()
     reason = text if is_expected else _reason_among(text)
     reason = _REASON_LEAD.sub("", reason).strip(" ,.!?")[:MAX_REASON_CHARACTERS]

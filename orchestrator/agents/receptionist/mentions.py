@@ -1,4 +1,4 @@
-"""What a caller names, of days, times and offers, and whether they want it or not."""
+"""Reads the days, times and offers that a caller mentions, and whether they want or refuse each."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -49,16 +49,16 @@ _CORRECTIONS = (
 )  # fmt: skip
 _OFFERS = ("first", "second", "third")
 _COUNTED = frozenset(("week", "weeks", "thing", "half", "quarter", "month", "day", "time"))
-"""What an ordinal counts when it names no offer: "first thing in the morning", "the third week of May"."""
+"""What an ordinal counts if it does not name an offer: "first thing in the morning", "the third week of May"."""
 _SMALL = {"one": 0, "two": 1, "three": 2, "1": 0, "2": 1, "3": 2}
 LAST = -1
 _TURNED: dict[Bound, Bound] = {"after": "until", "from": "before", "before": "from", "until": "after"}
-"""What a bound is when it is refused: "not before Thursday" is from Thursday on."""
+"""What a refused bound means: "not before Thursday" is from Thursday on."""
 
 
 @dataclass(frozen=True)
 class Mention:
-    """Something that was named; `is_refused` tells that it is what the caller does not want."""
+    """Something that the caller named. With `is_refused` they do not want it."""
 
     named: Named
     is_refused: bool = False
@@ -67,25 +67,25 @@ class Mention:
 
 @dataclass
 class MentionReader:
-    """Goes through what was said, word by word. `is_bare` lets a number alone be an hour."""
+    """Goes through what was said, word by word. With `is_bare` a number alone may be an hour."""
 
     words: list[str]
     days: DayReader
     is_bare: bool = False
     mentions: list[Mention] = field(default_factory=list)
-    _found: list[tuple[Named, int] | None] = field(default_factory=list)  # what is named at each word
-    _next: list[int] = field(default_factory=list)  # where, from each word on, something is named next
-    _next_end: list[int] = field(default_factory=list)  # where, from each word on, the clause ends
+    _found: list[tuple[Named, int] | None] = field(default_factory=list)  # what each word begins to name
+    _next: list[int] = field(default_factory=list)  # for each word, where something is named next
+    _next_end: list[int] = field(default_factory=list)  # for each word, where its clause ends
     _is_short: bool = False
     _negative: bool = False
-    _is_spent: bool = False  # the negation has met what it refuses
-    _clause: int = 0  # the number of the first mention of this clause
-    _asked: int = 0  # that of the clause before, if it was a question
+    _is_spent: bool = False  # the negation has something that it refuses
+    _clause: int = 0  # index of the first mention of this clause
+    _asked: int = 0  # the same of the clause before, if that was a question
     _ended: int = 0  # where the last mention ended
-    _retracted: int = 0  # how many were corrected later
+    _retracted: int = 0  # how many mentions were corrected later
 
     def read(self) -> list[Mention]:
-        """Return all that was named, in order."""
+        """Return all mentions, in order."""
         self._look_ahead()
         at = 0
         while at < len(self.words):
@@ -103,10 +103,10 @@ class MentionReader:
         return [*kept, *self.mentions[self._retracted :]]
 
     def _word(self, at: int) -> int:
-        """Note what a word does to what follows or went before; return how many words that took."""
+        """Note how a word changes the mentions before or after it. Return how many words it consists of."""
         word, pair = self.words[at], (self.words[at], word_at(self.words, at + 1))
         if word in ("no", "nope") and word_at(self.words, at + 1) in ENDS and self._goes_on(at + 1):
-            self._retract()  # "Tuesday? No, Wednesday": an answer, which refuses nothing that follows
+            self._retract()  # "Tuesday? No, Wednesday": this answers a question, and refuses nothing that follows
             return 2
         for marker in _CORRECTIONS:
             if tuple(self.words[at : at + len(marker)]) == marker and self.mentions and self._goes_on(at + len(marker)):
@@ -144,7 +144,7 @@ class MentionReader:
         self.mentions[first:] = [replace(mention, is_refused=True) for mention in self.mentions[first:]]
 
     def _end_clause(self, at: int) -> None:
-        """A comma within a list keeps the negation: "not Monday, Tuesday or Wednesday"."""
+        """End a clause. A comma within a list keeps the negation: "not Monday, Tuesday or Wednesday"."""
         if self.words[at] == "," and self._negative and self._is_spent and self._is_list(at + 1):
             return
         if self._is_spent or self.words[at] != ",":
@@ -153,7 +153,7 @@ class MentionReader:
         self._clause = len(self.mentions)
 
     def _is_list(self, at: int) -> bool:
-        """Whether what follows is a day or time with "or" or "and" behind it."""
+        """True if a day or time follows, and then "or" or "and"."""
         found = self._found[min(at, len(self.words))]
         if found is None:
             return False
@@ -162,7 +162,7 @@ class MentionReader:
         )
 
     def _is_exception(self, at: int) -> bool:
-        """Whether "but" is that of "any day but Monday"."""
+        """True if "but" is that of "any day but Monday"."""
         before = self.words[max(at - 4, 0) : at]
         return bool(set(before) & {"any", "anything", "every", "everything", "all", "anytime", "whenever"})
 
@@ -174,11 +174,11 @@ class MentionReader:
         )
 
     def _is_engagement(self, at: int) -> bool:
-        """Whether a word is what keeps the caller: "I have work on Tuesday"."""
+        """True if a word is what the caller has to do instead: "I have work on Tuesday"."""
         return self.words[at] in _ENGAGEMENTS and not {"have", "has", "got", "at", "i've"}.isdisjoint(self._before(at))
 
     def _is_preferred(self, at: int) -> bool:
-        """Whether "to" or "over" is that of "I prefer Wednesday to Tuesday"."""
+        """True if "to" or "over" is that of "I prefer Wednesday to Tuesday"."""
         return len(self.mentions) > self._clause and not {"prefer", "rather", "preferred"}.isdisjoint(
             self.words[max(at - 6, 0) : at]
         )
@@ -187,12 +187,12 @@ class MentionReader:
         return self.words[max(at - 3, 0) : at]
 
     def _retract(self) -> None:
-        """What was named so far is corrected by what follows, as far as that is of its kind."""
+        """Let what follows replace the mentions so far, days by days and times by times."""
         self._negative, self._is_spent = False, False
         self._clause = self._retracted = len(self.mentions)
 
     def _look_ahead(self) -> None:
-        """Find once what is named where, so that no word has to look through all that follow."""
+        """Find everything that is named, once, so that no word has to search all that follow it."""
         size = len(self.words)
         self._is_short = len([word for word in self.words if word not in ENDS and word not in ("the", "please")]) == 1
         for at in range(size):
@@ -208,7 +208,7 @@ class MentionReader:
             self._next_end[at] = at if is_end else self._next_end[at + 1]
 
     def _goes_on(self, at: int, *, within_clause: bool = False) -> bool:
-        """Whether something is named behind `at`."""
+        """True if something is named from word `at` on."""
         at = min(at, len(self.words))
         return self._next[at] < (self._next_end[at] if within_clause else len(self.words))
 
@@ -227,7 +227,7 @@ class MentionReader:
         return None
 
     def _bound(self, at: int) -> Bound:
-        """Whether it is a bound and no wish: "after three", "not before Thursday"."""
+        """Return which bound this is, if it is one: "after three", "not before Thursday"."""
         before = [word for word in self.words[max(at - 4, 0) : at] if word not in ("the", "on", "at")][-3:]
         last, pair = (before[-1] if before else ""), before[-2:]
         bound: Bound = ""
@@ -245,7 +245,7 @@ class MentionReader:
         return bound
 
     def _ends_span(self, at: int) -> bool:
-        """Whether what is named is the end of "between two and four"."""
+        """True if what is named is the end of "between two and four"."""
         joint = at - 1 - (word_at(self.words, at - 1) in ("the", "on"))
         is_joined = word_at(self.words, joint) in ("and", "to", "through", "-") and bool(self.mentions)
         return is_joined and self.mentions[-1].bound == "from" and self._ended == joint
@@ -256,7 +256,7 @@ def _kind(mention: Mention) -> str:
 
 
 def _offer_at(words: list[str], at: int, *, is_short: bool) -> tuple[int, int] | None:
-    """Which of the things offered is named, from 0: "the second one", "option two", "the last"."""
+    """Return which offer is named, from 0, and the index of the word after it: "the second one", "the last"."""
     word, following = words[at], word_at(words, at + 1)
     behind = at + 1 + (following in ("one", "option", "choice", "slot", "time", "date", "appointment"))
     number = number_at(words, at)

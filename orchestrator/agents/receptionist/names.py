@@ -1,4 +1,4 @@
-"""Names as people say and spell them."""
+"""Reads names as people say and spell them."""
 
 import re
 from itertools import islice
@@ -8,7 +8,7 @@ from orchestrator.agents.receptionist.spelling import spelled_name
 MAX_NAME_WORDS = 6
 MOST_INTRODUCTIONS = 5
 LONGEST_NAME = 150
-"""Characters behind "my name is" that are looked at."""
+"""How many characters after "my name is" are read."""
 _TITLES = {
     "mr": "Mr.", "mister": "Mr.", "mrs": "Mrs.", "missus": "Mrs.", "ms": "Ms.", "miss": "Miss", "dr": "Dr.",
     "doctor": "Dr.",
@@ -79,7 +79,7 @@ _LEADS = frozenset(
     ]
 )
 _ALONE = ("May", "Will")
-"""Names that are other words too, and are taken where nothing else is said."""
+"""Names that are other words too. They count as names if nothing else was said."""
 MOST_WORDS = 200
 _SAID_HYPHEN = re.compile(r" (?:hyphen|dash) ", re.IGNORECASE)
 _SAID_COMMA = re.compile(r" comma ", re.IGNORECASE)
@@ -108,7 +108,7 @@ _SOMETIMES_NAMES_WORDS = """
     will may good day first last best long new now wait early
 """
 _SOMETIMES_NAMES = frozenset(_SOMETIMES_NAMES_WORDS.split())
-"""Names only where they are written as names are, beside another: "Will Smith", and not "will you"."""
+"""Words that are names only if they are written like one, next to another name: "Will Smith", not "will you"."""
 _COURTESIES = frozenset(["thanks", "thank", "you", "please", "sir", "madam", "that", "is", "that's", "it", "all"])
 _NEW_SENTENCE = frozenset(["my", "i", "i'm", "i'd", "i've", "it's", "you", "can", "could", "the", "we", "please"])
 _CORRECTIONS = (
@@ -141,7 +141,7 @@ def name_in(text: str, *, is_expected: bool) -> str | None:
 
 
 def _tidied(text: str) -> str:
-    """Return `text` with marks in the place of those that were said, without remarks on its spelling."""
+    """Return `text` with marks instead of spoken ones ("hyphen"), and without remarks on its spelling."""
     text = " ".join(text.replace("’", "'").split()[:MOST_WORDS])
     text = _SAID_COMMA.sub(", ", _SAID_HYPHEN.sub("-", text))
     return _SPELLING_REMARK.sub("", text)
@@ -164,7 +164,7 @@ def _introduced(text: str, *, is_expected: bool) -> str | None:
         is_weak = found[0].strip().lower() in _WEAK
         name = _name_of(_corrected(text[found.end() : found.end() + LONGEST_NAME]))
         if name and (is_expected or not is_weak or text[found.end() : found.end() + 1].isupper()):
-            return name  # "I'm tired" is none: recognisers write names with capitals
+            return name  # "I'm tired" is not a name: recognisers write names with capitals
     return None
 
 
@@ -176,7 +176,7 @@ def _without_lead(text: str) -> str:
 
 
 def _corrected(text: str) -> str:
-    """What follows the last correction: "John, no, Joan"."""
+    """Return what follows the last correction: "John, no, Joan"."""
     text = _REFUSED_LAST.sub("", _REFUSED_FIRST.sub("", text))
     words = text.split()
     plain = [word.lower().strip(",.!?") for word in words]
@@ -214,7 +214,7 @@ def _name_of(text: str, *, is_whole: bool = False) -> str | None:
 
 
 def _is_courtesy(words: list[str]) -> bool:
-    """Whether what stands behind a name is no part of it, and no reason to doubt it."""
+    """True if the words after a name are not part of it, and no reason to doubt it."""
     plain = [word.lower() for word in words if word not in ",."]
     if plain[:1] in (["and"], ["from"], ["but"]) and len(plain) > 1:
         return plain[0] == "from" or plain[1] in _NEW_SENTENCE

@@ -1,4 +1,4 @@
-"""What an answer means to the question that was asked: one function a phase."""
+"""What an answer means to the question that was asked: one rule for each phase."""
 
 from collections.abc import Callable
 
@@ -13,9 +13,9 @@ from orchestrator.agents.receptionist.names import name_in
 from orchestrator.agents.receptionist.slot_filling import CallerInput, correct, fill_slots, note_wish
 
 LEAST_OF_A_NUMBER = 4
-"""Fewer digits beside a day or time are those of the day or time."""
+"""Fewer digits next to a day or time belong to that."""
 LEAST_OF_A_REASON = 4
-"""Fewer words beside a "no", or beside a word of anger, are nothing more than that."""
+"""Fewer words around a "no" or a word of anger mean nothing more than that."""
 
 
 def _in_open(dialogue: Dialogue, caller: CallerInput) -> None:
@@ -42,7 +42,7 @@ def _in_open(dialogue: Dialogue, caller: CallerInput) -> None:
 
 
 def _is_name_alone(caller: CallerInput) -> bool:
-    """Whether all that was said is written as a name is: "Ann Lee"."""
+    """True if everything that was said is written like a name: "Ann Lee"."""
     words = caller.text.split()
     return 1 < len(words) <= 4 and all(word[0].isupper() for word in words)
 
@@ -101,7 +101,7 @@ def _in_reason(dialogue: Dialogue, caller: CallerInput) -> None:
 
 def _in_confirm(dialogue: Dialogue, caller: CallerInput) -> None:
     which = intents.field_in(caller.said)
-    is_one = caller.keys == "1" or caller.said in ("one", "1")  # it was said that one may press it
+    is_one = caller.keys == "1" or caller.said in ("one", "1")  # they were told that they can press one
     agrees = is_one or intents.is_yes(caller.said)
     if intents.asks_what_was(caller.said):
         dialogue.ask_again(phrases.REPEATING)
@@ -122,7 +122,7 @@ def _in_confirm(dialogue: Dialogue, caller: CallerInput) -> None:
 
 
 def _says_more(caller: CallerInput) -> bool:
-    """Whether a "yes" goes on with something else: "yes, but …"."""
+    """True if something else follows a "yes": "yes, but …"."""
     return " but " in f" {caller.said} "
 
 
@@ -160,7 +160,7 @@ def _in_more(dialogue: Dialogue, caller: CallerInput) -> None:
 
 
 def _in_person(dialogue: Dialogue, caller: CallerInput) -> None:
-    """The answer to the offer of a person; else to the question before it."""
+    """Take the answer to the offer of a person; anything else as an answer to the question before it."""
     if caller.keys == "1" or intents.is_yes(caller.said):
         if dialogue.transfer_to:
             dialogue.go_back()

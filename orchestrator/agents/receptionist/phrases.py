@@ -73,18 +73,18 @@ _HOURS = (
 
 
 def greeting(now: datetime) -> str:
-    """A greeting for the hour."""
+    """Return a greeting for the time of day."""
     part = "morning" if now.hour < 12 else "afternoon" if now.hour < 18 else "evening"
     return f"Good {part}, and thank you for calling."
 
 
 def emergency(number: str) -> str:
-    """What comes first where a life may be in danger."""
+    """Return what comes first if a life may be in danger."""
     return f"If this is an emergency, please hang up and call {' '.join(number)} right away."
 
 
 def goodbye(form: BookingForm) -> str:
-    """A goodbye; to those with an appointment, until then."""
+    """Return a goodbye: to a caller with an appointment, until then."""
     name = f", {form.name}" if form.name else ""
     if form.is_booked and form.appointment is not None:
         return f"Thank you{name}. See you on {day(form.appointment)}. Goodbye!"
@@ -92,7 +92,7 @@ def goodbye(form: BookingForm) -> str:
 
 
 def noted(field: FieldName, form: BookingForm) -> str:
-    """A short sign that an answer has arrived."""
+    """Return a short confirmation of an answer."""
     if field == "name":
         return f"Thank you, {form.name}."
     if field == "number":
@@ -103,12 +103,12 @@ def noted(field: FieldName, form: BookingForm) -> str:
 
 
 def so_far(digits: str) -> str:
-    """For a number that comes in pieces."""
+    """Return the reaction to a part of a number."""
     return f"I have {grouped(digits)} so far. Please go on."
 
 
 def offers(slots: Sequence[datetime]) -> str:
-    """Appointments to choose from."""
+    """Return an offer of appointments to choose from."""
     days = ["", *(day(slot) for slot in slots)]
     times = [
         clock_time(slot.time()) if day(slot) == before else moment(slot)
@@ -120,7 +120,7 @@ def offers(slots: Sequence[datetime]) -> str:
 
 
 def read_back(form: BookingForm) -> list[str]:
-    """Everything the caller said, to be confirmed."""
+    """Return the sentences that read everything back and ask for confirmation."""
     about = "Your message" if form.wants_message else "The reason"
     sentences = [
         "Let me read that back.",
@@ -134,7 +134,7 @@ def read_back(form: BookingForm) -> list[str]:
 
 
 def done(form: BookingForm) -> str:
-    """After the caller has confirmed."""
+    """Return the sentence after the caller has confirmed."""
     if form.wants_message:
         return "Thank you. I'll pass that on, and somebody will call you back."
     when = f" for {moment(form.appointment)}" if form.appointment else ""
@@ -142,24 +142,24 @@ def done(form: BookingForm) -> str:
 
 
 def booked(form: BookingForm) -> list[str]:
-    """The booking once more; nothing when there is none."""
+    """Return the booking once more; nothing if there is none."""
     if not form.is_booked or form.appointment is None:
         return []
     return [f"You are booked for {moment(form.appointment)}."]
 
 
 def moment(slot: datetime) -> str:
-    """A day and time: "Tuesday the twenty-fourth at half past ten in the morning"."""
+    """Return a day and time: "Tuesday the twenty-fourth at half past ten in the morning"."""
     return f"{day(slot)} at {clock_time(slot.time())}"
 
 
 def day(slot: datetime) -> str:
-    """A weekday and the day of the month, in words."""
+    """Return a weekday and the day of the month, in words."""
     return f"{slot:%A} the {_ordinal(slot.day)}"
 
 
 def clock_time(at: time) -> str:
-    """A time of day, in words."""
+    """Return a time of day, in words."""
     hour = _HOURS[at.hour % 12]
     part = "in the morning" if at.hour < 12 else "in the afternoon"
     if at.minute == 30:

@@ -1,4 +1,4 @@
-"""Words of anger: they are neither a name nor a reason, and say that somebody has had enough."""
+"""Words of anger: they are neither a name nor a reason, but a sign that the caller is annoyed."""
 
 _WORDS = frozenset(
     [
@@ -40,5 +40,5 @@ _WORDS = frozenset(
 
 
 def without_profanity(text: str) -> str:
-    """Return `text` without such words."""
+    """Return `text` without words of anger."""
     return " ".join(word for word in text.split() if word.lower().strip(",.!?;:'\"") not in _WORDS)

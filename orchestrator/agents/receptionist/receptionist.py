@@ -1,4 +1,4 @@
-"""The receptionist: what each kind of turn means to it."""
+"""`Receptionist`: what each kind of turn means to it."""
 
 from collections.abc import AsyncIterator
 
@@ -12,14 +12,14 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 
 UNSURE_BELOW = 0.35
-"""The confidence under which the caller is asked again. Exactly 0 is what recognisers give when they give none."""
+"""Below this confidence the caller is asked again. Exactly 0 means that the recogniser gave none."""
 
 
 class Receptionist:
     """Books appointments. Keeps nothing of a call between turns: the form and the phase are in the state.
 
-    `transfer_to` is where callers who want a person are connected; without it a message is taken.
-    `clock` gives the office's local time; `emergency_number` is what whoever is in danger is told to call.
+    `transfer_to` is where callers who ask for a person are connected; without it the receptionist takes a message.
+    `clock` returns the office's local time. `emergency_number` is what callers in danger are told to call.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ def _answer(dialogue: Dialogue, turn: Turn) -> None:
 
 
 def _greet(dialogue: Dialogue) -> None:
-    """Begin the call; should it begin twice, pick up where it was."""
+    """Begin the call, or, if it begins for the second time, repeat the last question."""
     if dialogue.phase in GATHERS:
         dialogue.ask_again(phrases.HELLO_AGAIN)
     else:

@@ -12,11 +12,11 @@ from orchestrator.agents.receptionist.slot_filling import CallerInput, change
 from orchestrator.conversation.actions import Gather
 
 MAX_CHARACTERS = 1000
-"""No caller says more in one breath; and the patterns' time grows with the text."""
+"""No caller says more at once, and the time of the patterns grows with the text."""
 
 
 def route_input(dialogue: Dialogue, text: str, keys: str = "") -> None:
-    """Answer what was said, or keyed."""
+    """Answer what the caller said, or the keys that they pressed."""
     form, text = dialogue.form, " ".join(text.split())[:MAX_CHARACTERS]
     calm = without_profanity(text)
     caller, misses, before = CallerInput(calm, keys, is_angry=calm != text), form.misses, _progress(dialogue)
@@ -34,14 +34,14 @@ def route_input(dialogue: Dialogue, text: str, keys: str = "") -> None:
 
 
 def _progress(dialogue: Dialogue) -> tuple[object, ...]:
-    """What changes as a talk gets on."""
+    """Return what changes as the conversation makes progress."""
     form = dialogue.form
     answers = (form.name, form.number, form.reason, form.appointment, form.number_begun, form.is_booked)
     return (dialogue.phase, form.wants_message, tuple(form.offered), tuple(form.avoided), *answers)
 
 
 def _count_progress(dialogue: Dialogue, before: tuple[object, ...], *, is_miss: bool) -> None:
-    """Whoever gets no further, though each turn was understood, is offered a person or a message."""
+    """Offer a person or a message if several turns were understood but brought no progress."""
     is_asking = any(isinstance(part, Gather) for part in dialogue.parts) and not dialogue.is_repeating
     if is_miss or not is_asking:
         return
@@ -53,7 +53,7 @@ def _count_progress(dialogue: Dialogue, before: tuple[object, ...], *, is_miss: 
 
 
 def _keyed(dialogue: Dialogue, keys: str) -> bool:
-    """Keys that mean the same at any time; whether they did."""
+    """Handle keys that mean the same in every phase. Return True if these do."""
     is_number_asked = dialogue.phase == "number"
     if keys == "*":
         _repeat(dialogue)
@@ -67,10 +67,10 @@ def _keyed(dialogue: Dialogue, keys: str) -> bool:
 
 
 def _meant(dialogue: Dialogue, caller: CallerInput) -> bool:
-    """Words that mean the same at any time; whether they did."""
+    """Handle words that mean the same in every phase. Return True if these do."""
     intent = intents.intent_of(caller.said)
     if intent == "emergency" and dialogue.form.is_warned and dialogue.phase == "reason":
-        return False  # they know the number, and answer the question
+        return False  # they have heard the number, and answer the question
     if intent == "change" and dialogue.phase != "open":
         change(dialogue, caller)
     elif intent in _GLOBAL_INTENTS:
@@ -120,7 +120,7 @@ def _move_booking(dialogue: Dialogue) -> None:
 
 
 def _cancel(dialogue: Dialogue) -> None:
-    """Drop the appointment of this call; one of an earlier call is for a message."""
+    """Drop the appointment of this call; for one of an earlier call take a message."""
     is_this = dialogue.form.appointment is not None or dialogue.phase == "appointment"
     if is_this and not dialogue.form.wants_message:
         dialogue.form.forget("appointment")

@@ -1,4 +1,4 @@
-"""What callers say of themselves and of what they said before: taken down, and corrected."""
+"""Fills the form with what callers say of themselves, and corrects it."""
 
 from dataclasses import dataclass
 
@@ -14,20 +14,22 @@ from orchestrator.agents.receptionist.wishes import mentions_in, wish_in, wish_o
 
 @dataclass(frozen=True)
 class CallerInput:
-    """What the caller said: as it came, made plain for the patterns, and the keys if it was keyed."""
+    """What the caller said in one turn: `text` without words of anger, `said` as plain text, and `keys` if they pressed
+    any.
+    """
 
     text: str
     keys: str = ""
-    is_angry: bool = False  # there were words of anger, which are left out
+    is_angry: bool = False  # there were words of anger
 
     @property
     def said(self) -> str:
-        """The words, plain; none for keys."""
+        """The words as plain text; "" for keys."""
         return "" if self.keys else intents.plain(self.text)
 
 
 def fill_slots(dialogue: Dialogue, caller: CallerInput) -> bool:
-    """Note all that the caller says of themselves in one breath; whether there was anything."""
+    """Fill in everything that the caller said of themselves. Return True if there was anything."""
     form, filled = dialogue.form, False
     found: dict[FieldName, str | None] = {
         "name": name_in(caller.text, is_expected=False),
@@ -46,14 +48,14 @@ MOST_WORDS_OF_A_TIME = 5
 
 
 def _reason_in(dialogue: Dialogue, caller: CallerInput) -> str | None:
-    """The reason, if it is no time: "an appointment for Tuesday" tells of none."""
+    """Return the reason, unless it is only a time: "an appointment for Tuesday" gives none."""
     reason = intents.reason_in(caller.text, is_expected=False)
     is_time = reason is not None and bool(wish_in(reason, dialogue.now.date()))
     return None if reason is None or (is_time and len(reason.split()) <= MOST_WORDS_OF_A_TIME) else reason
 
 
 def mentioned(dialogue: Dialogue, caller: CallerInput) -> list[Mention]:
-    """Return the days, times and offers that were named in answer to a question for a time; none are keyed."""
+    """Return the days, times and offers that the caller named in answer to a question for a time; none for keys."""
     form = dialogue.form
     near = form.appointment or (form.offered[-1] if form.offered else None)
     today = dialogue.now.date()
@@ -61,13 +63,13 @@ def mentioned(dialogue: Dialogue, caller: CallerInput) -> list[Mention]:
 
 
 def note_wish(dialogue: Dialogue, caller: CallerInput) -> bool:
-    """Keep for later what is free when the caller would like to come; whether they said when."""
+    """Note when the caller would like to come. Return True if they said when, and it helps."""
     wish = None if caller.keys else wish_in(caller.text, dialogue.now.date())
     return bool(wish and (dialogue.note_wish(wish) or wish.avoided_days))
 
 
 def change(dialogue: Dialogue, caller: CallerInput) -> None:
-    """Drop what was wrong, or take what is right if they say it in the same breath."""
+    """Correct the answer that the caller named, or ask which one to change."""
     named = intents.field_in(caller.said)
     which = named or (None if dialogue.phase == "confirm" else dialogue.form.last_field)
     if which is None:
@@ -77,7 +79,7 @@ def change(dialogue: Dialogue, caller: CallerInput) -> None:
 
 
 def correct(dialogue: Dialogue, which: FieldName, caller: CallerInput) -> None:
-    """Drop the answer `which`, take the right one if it was given, and go on."""
+    """Drop the answer `which`, fill in the right one if they said it too, and ask the next question."""
     if which == "appointment":
         dialogue.form.wants_message = False
     wish = wish_of(mentioned(dialogue, caller))

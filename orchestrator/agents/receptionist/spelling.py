@@ -1,4 +1,4 @@
-"""Names and words that callers spell: "T H O M A S", "S as in Sam", "double L"."""
+"""Reads names that callers spell: "T H O M A S", "S as in Sam", "double L"."""
 
 import re
 
@@ -50,7 +50,7 @@ def _is_name(word: str) -> bool:
 
 
 def _put(names: list[str], spelled: str) -> None:
-    """The spelled name in the place of the said one that it spells, or behind the others."""
+    """Put the spelled name in place of the spoken one that it spells, or after the others."""
     for at in range(len(names) - 1, -1, -1):
         if _sounds_alike(names[at], spelled):
             names[at] = spelled
@@ -64,7 +64,7 @@ def _sounds_alike(said: str, spelled: str) -> bool:
 
 
 def _name_begins(words: list[str]) -> int:
-    """Where the name begins: behind "my name is", "it's" and the like."""
+    """Return where the name begins: after "my name is", "it's" and similar."""
     plain = [word.lower() for word in words]
     begin = 0
     for at, word in enumerate(plain):
@@ -119,7 +119,7 @@ def _letters_at(words: list[str], at: int) -> tuple[str, int]:
 
 
 def _example(words: list[str], at: int, letter: str) -> int:
-    """How many words the example behind a letter takes: "as in Sam"."""
+    """Return the number of words of the example after a letter: "as in Sam"."""
     for link in _LINKS:
         end = at + len(link)
         if (

@@ -1,4 +1,4 @@
-"""When callers would like to come, and when they cannot."""
+"""Reads when callers would like to come, and when they cannot."""
 
 from collections.abc import Sequence
 from datetime import date, time, timedelta
@@ -16,20 +16,20 @@ MOST_WORDS_OF_A_BARE_HOUR = 6
 def wish_in(text: str, today: date, reference: date | None = None, *, is_expected: bool = False) -> Wish:
     """Return what `text` says of when the caller would come.
 
-    `reference` is the day that "the day after" is said of. `is_expected` lets a number alone be an hour.
+    "The day after" is the day after `reference`. With `is_expected` a number alone may be an hour.
     """
     return wish_of(mentions_in(text, today, reference, is_expected=is_expected))
 
 
 def mentions_in(text: str, today: date, reference: date | None = None, *, is_expected: bool = False) -> list[Mention]:
-    """Return the days, times and offers that `text` names, each wanted or refused."""
+    """Return the days, times and offers that `text` names, each as wanted or refused."""
     words = words_of(text)
     is_bare = is_expected and len(words) <= MOST_WORDS_OF_A_BARE_HOUR
     return MentionReader(words, DayReader(today, reference), is_bare).read()
 
 
 def wish_of(mentions: Sequence[Mention]) -> Wish:
-    """Return the wish that was said with `mentions`. Of two times the later said one counts."""
+    """Return the wish that `mentions` make up. Of two times the last one counts."""
     days = [(m, m.named) for m in mentions if isinstance(m.named, Days)]
     wanted = [named for m, named in days if not m.is_refused and not m.bound]
     single = [named.first for named in wanted if named.first == named.last]
@@ -62,7 +62,7 @@ def wish_of(mentions: Sequence[Mention]) -> Wish:
 
 
 def _until(mention: Mention, at: time) -> time:
-    """The last minute that is meant: "before ten" leaves ten out."""
+    """Return the last minute that is meant: "before ten" excludes ten."""
     minutes = at.hour * 60 + at.minute - (mention.bound == "before")
     return time(minutes // 60, minutes % 60) if minutes >= 0 else at
 

@@ -1,4 +1,4 @@
-"""What callers say as words and marks, and the numbers among them."""
+"""Splits what callers say into words and marks, and reads the numbers among them."""
 
 import re
 from typing import NamedTuple
@@ -20,7 +20,7 @@ _SUFFIXES = ("st", "nd", "rd", "th")
 
 
 class Number(NamedTuple):
-    """A number among the words: its value, where it ends, and whether it is an ordinal."""
+    """A number among the words. `end` is the index of the word after it."""
 
     value: int
     end: int
@@ -28,7 +28,7 @@ class Number(NamedTuple):
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of `text`, small, and the marks between them."""
+    """Return the words of `text` in lower case, and the marks between them."""
     text = text.lower().replace("’", "'").replace("\u202f", " ")
     for written, word in _CLOCK_MARKS:
         text = text.replace(written, word)
