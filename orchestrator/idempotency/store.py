@@ -6,7 +6,7 @@ from typing import Protocol
 
 RECORD_SECONDS = 24 * 3600
 """How long a record is kept after its key was claimed, or completed in Redis."""
-MOST_IN_MEMORY = 10_000
+MAX_IN_MEMORY = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,6 @@ class MemoryIdempotencyStore:
         limit = time.monotonic() - RECORD_SECONDS
         while self._records:
             key = next(iter(self._records))
-            if len(self._records) < MOST_IN_MEMORY and self._records[key][0] >= limit:
+            if len(self._records) < MAX_IN_MEMORY and self._records[key][0] >= limit:
                 return
             del self._records[key]

@@ -22,15 +22,15 @@ from orchestrator.relay_documents.store import (
 from orchestrator.tasks import cancel_and_wait
 
 ANSWER_SECONDS = 1.0
-"""Longer nobody who calls is kept waiting for it."""
-SHARE_SECONDS = 1.0
+"""How long a call may wait for Redis here."""
+SHARE_RETRY_SECONDS = 1.0
 _STANDINGS: dict[str, Standing] = {"entered": "entered", "again": "again", "old": "old"}
 
 
 class RedisRelayDocuments:
-    """See `RelayDocuments`. What began while Redis was away is told to the others once it is back.
+    """See `RelayDocuments`. A session that began while Redis was down is shared once it is up again.
 
-    `guard` is around each access to Redis. A context manager's duty (`close`) is to end what goes on in the background.
+    `guard` is around each access to Redis. The owner calls `close`, which ends the tasks that share.
     """
 
     def __init__(self, redis: Redis, guard: Callable[[], AbstractContextManager[None]]) -> None:
@@ -56,19 +56,19 @@ class RedisRelayDocuments:
         """See `RelayDocuments`."""
         made_at = str(round(document.at * 1000))
         try:
-            entry = await self._entered(call_sid, document.number, holder, made_at, instead_of)
+            entry = await self._enter_shared(call_sid, document.number, holder, made_at, instead_of)
         except (StoreUnavailable, TimeoutError):
             entry = await self._memory.enter(call_sid, document, holder, instead_of=instead_of)
             if entry.standing == "entered":
-                self._share_later(call_sid, document.number, holder)
+                self._begin_sharing(call_sid, document.number, holder)
             return entry
         if entry.standing == "entered":
-            self._memory.note(call_sid, document.number, holder)
+            self._memory.record_session(call_sid, document.number, holder)
         return entry
 
-    async def were_any(self, call_sid: str) -> bool:
-        """See `RelayDocuments`. Nobody knows while Redis is away: there may have been some."""
-        if await self._memory.were_any(call_sid):
+    async def has_any(self, call_sid: str) -> bool:
+        """See `RelayDocuments`. True while Redis is down: there may have been some."""
+        if await self._memory.has_any(call_sid):
             return True
         try:
             with self._guard(), store_errors():
@@ -78,34 +78,34 @@ class RedisRelayDocuments:
             return True
 
     async def close(self) -> None:
-        """Tell the others no more."""
+        """Stop sharing sessions."""
         await cancel_and_wait(*self._tasks.values(), seconds=1)
 
-    async def _entered(self, call_sid: str, number: int, holder: str, made_at: str, instead_of: str) -> Entry:
+    async def _enter_shared(self, call_sid: str, number: int, holder: str, made_at: str, instead_of: str) -> Entry:
         args = [number, holder, made_at, round(TICKET_SECONDS * 1000), instead_of, LIFE_SECONDS * 1000]
         with self._guard(), store_errors():
             async with asyncio.timeout(ANSWER_SECONDS):
                 standing, there = await self._enter([keys.relay_documents(call_sid)], args)
         return Entry(_STANDINGS.get(_text(standing), "stale"), _text(there))
 
-    def _share_later(self, call_sid: str, number: int, holder: str) -> None:
+    def _begin_sharing(self, call_sid: str, number: int, holder: str) -> None:
         before = self._tasks.get(call_sid)
         if before is not None:
             before.cancel()
         task = asyncio.create_task(self._share(call_sid, number, holder), name=f"share the document of {call_sid}")
         self._tasks[call_sid] = task
-        task.add_done_callback(lambda done: self._shared(call_sid, done))
+        task.add_done_callback(lambda done: self._drop_task(call_sid, done))
 
-    def _shared(self, call_sid: str, done: "asyncio.Task[None]") -> None:
+    def _drop_task(self, call_sid: str, done: "asyncio.Task[None]") -> None:
         if self._tasks.get(call_sid) is done:
             del self._tasks[call_sid]
 
     async def _share(self, call_sid: str, number: int, holder: str) -> None:
         end = asyncio.get_running_loop().time() + LIFE_SECONDS
         while asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(SHARE_SECONDS)
+            await asyncio.sleep(SHARE_RETRY_SECONDS)
             try:
-                await self._entered(call_sid, number, holder, "", "")
+                await self._enter_shared(call_sid, number, holder, "", "")
             except (StoreUnavailable, TimeoutError):
                 continue
             return

@@ -1,8 +1,8 @@
-"""Which document has connected a relay call: of several, only the latest one's session is the call's.
+"""Records which document has connected a relay call: of several, only the latest one's session is the call's.
 
-A call is connected by a first document, and by another one whenever its session was lost. They are numbered, and each
-carries its number in a ticket that nobody can forge. An older one's ticket is worth nothing once a newer one's session
-has begun, or the provider has said that its own session is over.
+A first document connects a call, and another one follows whenever the session was lost. They are numbered, and each
+carries its number in a ticket that cannot be forged. A ticket is void once the session of a newer document has begun,
+or the provider has said that its own session is over.
 """
 
 from collections import OrderedDict
@@ -12,12 +12,14 @@ from typing import Literal, Protocol
 from orchestrator import clock
 
 TICKET_SECONDS = 900.0
-"""So long after it was made a document may open its first session. The clocks of two machines may be minutes apart."""
+"""How long after it was made a document may begin its first session. Two machines' clocks may be minutes apart."""
 LIFE_SECONDS = 24 * 3600
-"""No call takes longer."""
-MOST_IN_MEMORY = 20_000
+"""How long the count of a call is kept: no call takes longer."""
+MAX_CALLS_IN_MEMORY = 20_000
 
 Standing = Literal["entered", "again", "old", "stale"]
+"""`entered`: the session may begin. `again`: the same document's session is held already. `old`: a newer document has
+begun its session, or this one's is over. `stale`: the ticket is older than `TICKET_SECONDS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +32,27 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Whether a session may begin: `entered`, or why not. `again`: the same document's session is held, by `holder`."""
+    """Whether a session may begin, or why not. With `again`, `holder` has the document's session."""
 
     standing: Standing
     holder: str = ""
 
 
 class RelayDocuments(Protocol):
-    """Keeps count for all ingresses. Nothing here raises: while the store is away, each goes by what it knows."""
+    """Counts the documents for all ingresses. No method raises: while the store is down, each ingress decides by what
+    it has seen itself."""
 
     async def next(self, call_sid: str, *, over: int = 0) -> Document:
-        """The call's next document. `over`: the number of the one whose session is over, 0 for none.
+        """Return the call's next document. `over` is the number of the document whose session is over, 0 for none.
 
-        The same webhook gets the same number as long as no session has begun with it.
+        A webhook that is sent again gets the same number as long as no session has begun with it.
         """
 
     async def enter(self, call_sid: str, document: Document, holder: str, *, instead_of: str = "") -> Entry:
-        """Begin a session with this document's ticket. `instead_of` names the holder of one that is gone."""
+        """Begin the document's session for `holder`. `instead_of` is the holder of the same session that is gone."""
 
-    async def were_any(self, call_sid: str) -> bool:
-        """Whether a document with a ticket was made for this call."""
+    async def has_any(self, call_sid: str) -> bool:
+        """Return whether a document with a ticket was made for the call; True if that cannot be known."""
 
 
 @dataclass(slots=True)
@@ -60,43 +63,43 @@ class _Count:
 
 
 class MemoryRelayDocuments:
-    """Of one process: of all that it has seen."""
+    """The documents that this process has seen."""
 
     def __init__(self) -> None:
         self._calls: OrderedDict[str, _Count] = OrderedDict()
 
     async def next(self, call_sid: str, *, over: int = 0) -> Document:
         """See `RelayDocuments`."""
-        known = self._calls.get(call_sid, _Count())
-        known.over = max(known.over, over)
-        self._keep(call_sid, known)
-        return Document(max(known.used, known.over) + 1, clock.now())
+        count = self._calls.get(call_sid, _Count())
+        count.over = max(count.over, over)
+        self._keep(call_sid, count)
+        return Document(max(count.used, count.over) + 1, clock.now())
 
     async def enter(self, call_sid: str, document: Document, holder: str, *, instead_of: str = "") -> Entry:
         """See `RelayDocuments`."""
-        known = self._calls.get(call_sid, _Count())
-        if document.number <= known.over or document.number < known.used:
+        count = self._calls.get(call_sid, _Count())
+        if document.number <= count.over or document.number < count.used:
             return Entry("old")
-        if document.number == known.used:
-            if known.holder != instead_of:
-                return Entry("again", known.holder)
+        if document.number == count.used:
+            if count.holder != instead_of:
+                return Entry("again", count.holder)
         elif abs(clock.now() - document.at) > TICKET_SECONDS:
             return Entry("stale")
-        self.note(call_sid, document.number, holder)
+        self.record_session(call_sid, document.number, holder)
         return Entry("entered", holder)
 
-    async def were_any(self, call_sid: str) -> bool:
+    async def has_any(self, call_sid: str) -> bool:
         """See `RelayDocuments`."""
         return call_sid in self._calls
 
-    def note(self, call_sid: str, number: int, holder: str) -> None:
-        """A session has begun with the document of this number."""
-        known = self._calls.get(call_sid, _Count())
-        known.used, known.holder = number, holder
-        self._keep(call_sid, known)
+    def record_session(self, call_sid: str, number: int, holder: str) -> None:
+        """Record that a session has begun with the document of this number."""
+        count = self._calls.get(call_sid, _Count())
+        count.used, count.holder = number, holder
+        self._keep(call_sid, count)
 
-    def _keep(self, call_sid: str, known: _Count) -> None:
-        self._calls[call_sid] = known
+    def _keep(self, call_sid: str, count: _Count) -> None:
+        self._calls[call_sid] = count
         self._calls.move_to_end(call_sid)
-        if len(self._calls) > MOST_IN_MEMORY:
+        if len(self._calls) > MAX_CALLS_IN_MEMORY:
             self._calls.popitem(last=False)

@@ -104,7 +104,7 @@ async def _without_ticket(ingress: Ingress, call_sid: str) -> str:
     """
     if not ingress.is_upgrading:
         return "it shows no ticket"
-    if await ingress.runtime.documents.were_any(call_sid) or await ingress.sessions.is_answering(call_sid):
+    if await ingress.runtime.documents.has_any(call_sid) or await ingress.sessions.is_answering(call_sid):
         return "it shows no ticket, and its call has one"
     logger.info(
         "A relay session begins without a ticket: a process of the previous version asked for it",
