@@ -93,7 +93,7 @@ def test_it_serves_calls_from_memory_and_leaves_with_0_on_sigterm(start_web):
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
     assert f"Serving calls at {url}" in errors
-    assert "Leaving" in errors
+    assert "Draining" in errors
 
 
 def test_on_sigterm_the_request_at_hand_is_finished_and_no_new_one_accepted(start_web, tmp_path):

@@ -19,9 +19,9 @@ from starlette.requests import Request
 from support.ingress import TOKEN, settings_with
 from twilio.request_validator import RequestValidator
 
+from web.form import FORM_TYPE, form_of
 from web.providers.signalwire import SignalWireSignatures
 from web.providers.telnyx import TelnyxSignatures
-from web.twilio.fields import FORM_TYPE, form_of
 from web.twilio.signature import TwilioSignatures
 
 pytestmark = pytest.mark.slow

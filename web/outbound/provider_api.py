@@ -91,7 +91,7 @@ class ProviderApi:
 
     @cached_property
     def _client(self) -> "Client":
-        from web.outbound.client import rest_client  # imported in a thread: it takes a fifth of a second
+        from web.outbound.rest_client import rest_client  # imported in a thread: it takes a fifth of a second
 
         assert self._settings.twilio_account_sid is not None
         assert self._settings.twilio_auth_token is not None

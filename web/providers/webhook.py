@@ -12,15 +12,16 @@ from starlette.websockets import WebSocket
 
 from orchestrator.errors import StoreUnavailable
 from web.body import media_type, read_body
+from web.form import FORM_TYPE, form_of
 from web.ingress import ingress_of
 from web.providers.dialect import Dialect, SignatureCheck
 from web.providers.translation import translated
 from web.refused_webhooks import RefusedWebhooks
 from web.twilio.caller_id import with_caller_id
-from web.twilio.fields import FORM_TYPE, VoiceRequest, form_of
 from web.twilio.relay.admission import may_connect
 from web.twilio.relay.socket import serve
 from web.twilio.twiml_response import TwimlResponse
+from web.twilio.voice_request import VoiceRequest
 from web.twilio.webhook import Webhook
 
 

@@ -25,10 +25,10 @@ from web.ingress import Ingress
 from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.awaited_turn import AwaitedTurn
-from web.twilio.continuation import Document, step_after_recorded
-from web.twilio.fields import MAX_TURN_NUMBER, VoiceRequest
+from web.twilio.continuation import TwimlAnswer, step_after_recorded
 from web.twilio.held_turn import HeldTurn
 from web.twilio.twiml_response import TwimlResponse
+from web.twilio.voice_request import MAX_TURN_NUMBER, VoiceRequest
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ async def _answer_recorded(
         step = await step_after_recorded(ingress, request, awaited, recorded)
     except StoreUnavailable as error:
         return _hold(ingress, awaited, error, limit=ingress.timeouts.hold)
-    if isinstance(step, Document):
+    if isinstance(step, TwimlAnswer):
         return deliver(ingress, awaited.call_sid, step)
     return await answer(ingress, request, step, within=max(deadline - time.monotonic(), 0.5))
 
@@ -176,12 +176,12 @@ def _apologise(ingress: Ingress, awaited: AwaitedTurn, why: str) -> Response:
     return TwimlResponse(twiml.apology(ingress.settings.transfer_to, awaited.languages))
 
 
-def deliver(ingress: Ingress, call_sid: str, document: Document) -> Response:
-    """Answer with the document, and count its reply if the caller gets it for the first time."""
-    result = document.result
-    if result is not None and (document.due or ingress.deliveries.is_awaited(call_sid, result.turn_id)):
-        _count_answered(ingress, call_sid, result.turn_id, result.outcome, document.since)
-    return TwimlResponse(document.xml)
+def deliver(ingress: Ingress, call_sid: str, twiml_answer: TwimlAnswer) -> Response:
+    """Return the answer as a response, and count its reply if the caller gets it for the first time."""
+    result = twiml_answer.result
+    if result is not None and (twiml_answer.due or ingress.deliveries.is_awaited(call_sid, result.turn_id)):
+        _count_answered(ingress, call_sid, result.turn_id, result.outcome, twiml_answer.since)
+    return TwimlResponse(twiml_answer.xml)
 
 
 def _count_answered(ingress: Ingress, call_sid: str, turn_id: str, outcome: str, since: float | None) -> None:

@@ -12,18 +12,18 @@ from starlette.responses import Response
 
 from orchestrator.destinations import number
 from orchestrator.settings import Settings
-from web.twilio.fields import VoiceRequest
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.twiml_urls import xml_of
+from web.twilio.voice_request import VoiceRequest
 
 logger = logging.getLogger(__name__)
 
-PLACED = "outbound"
+OUTBOUND = "outbound"
 
 
 def caller_id(request: VoiceRequest, settings: Settings) -> str | None:
     """Return the number to show; None where the caller's own can be shown, or no other is known."""
-    is_placed = request.direction.startswith(PLACED)
+    is_placed = request.direction.startswith(OUTBOUND)
     if not is_placed and number(request.from_number) is not None:
         return None
     found = number(request.from_number if is_placed else request.to_number)

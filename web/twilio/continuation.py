@@ -15,11 +15,11 @@ from orchestrator.errors import StoreUnavailable, UnreadableState
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.awaited_turn import AwaitedTurn
-from web.twilio.fields import VoiceRequest
 from web.twilio.held_turn import HeldTurn
 from web.twilio.known_call import KnownCall, is_fresh, is_same
 from web.twilio.language import Languages
 from web.twilio.turn_ids import number_of, turn_id_of
+from web.twilio.voice_request import VoiceRequest
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _CARRIED_OUT = (HangUp, Transfer, SendDigits)
 
 
 @dataclass(frozen=True)
-class Document:
+class TwimlAnswer:
     """TwiML, and the `result` whose reply it holds. `due`: the caller has waited for that reply since `since`."""
 
     xml: str
@@ -36,7 +36,7 @@ class Document:
     due: bool = False
 
 
-Step = AwaitedTurn | Document
+Step = AwaitedTurn | TwimlAnswer
 """The turn whose reply to wait for, or the answer itself."""
 
 
@@ -71,7 +71,7 @@ async def step_after_recorded(
     except UnreadableState:
         return _again(awaited, recorded, due=bool(awaited.attempt))
     if known is None:  # the state has expired, the results of its turns have not
-        return Document(twiml.farewell(twiml.GOODBYE, awaited.languages))
+        return TwimlAnswer(twiml.farewell(twiml.GOODBYE, awaited.languages))
     if known.may_repeat(awaited):
         return _again(awaited, recorded, due=_is_awaited(awaited, known))
     turn = awaited.held.turn if awaited.held is not None else None
@@ -99,24 +99,26 @@ def step_from_state(request: VoiceRequest, known: KnownCall, languages: Language
     be repeated.
     """
     if known.state.ended is not None:
-        return Document(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
+        return TwimlAnswer(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
     if (running := known.running_turn_id) is not None:
         return _wait_for(running, request, known.languages_before(None, languages))
     record, number = known.last_reply, known.next_number
     was_lost = bool(request.error_code)
     if record is None or not is_fresh(record) or (known.was_transferred and not was_lost):
         languages = known.languages_before(None, languages)
-        return Document(twiml.ask(twiml.BACK, next_turn=number, languages=languages))
+        return TwimlAnswer(twiml.ask(twiml.BACK, next_turn=number, languages=languages))
     result = record.result(request.call_sid)
     if not was_lost:
         actions = [action for action in result.reply.actions if not isinstance(action, _CARRIED_OUT)]
         result = result.model_copy(update={"reply": result.reply.model_copy(update={"actions": actions})})
-    return Document(twiml.reply(result, next_turn=number, languages=known.languages_before(record, languages)), result)
+    return TwimlAnswer(
+        twiml.reply(result, next_turn=number, languages=known.languages_before(record, languages)), result
+    )
 
 
-def _again(awaited: AwaitedTurn, recorded: TurnResult, *, due: bool) -> Document:
+def _again(awaited: AwaitedTurn, recorded: TurnResult, *, due: bool) -> TwimlAnswer:
     xml = twiml.reply(recorded, next_turn=awaited.number + 1, languages=awaited.languages)
-    return Document(xml, recorded, awaited.since, due)
+    return TwimlAnswer(xml, recorded, awaited.since, due)
 
 
 def _is_awaited(awaited: AwaitedTurn, known: KnownCall) -> bool:

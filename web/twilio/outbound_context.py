@@ -7,7 +7,7 @@ from orchestrator.errors import StoreUnavailable
 from web.outbound.outbound_call import OutboundContext, read_outbound_context
 from web.seal import Seal
 from web.twilio import twiml
-from web.twilio.fields import VoiceRequest
+from web.twilio.voice_request import VoiceRequest
 
 logger = logging.getLogger(__name__)
 

@@ -15,16 +15,16 @@ from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.errors import CallEnded, StoreUnavailable, TurnRejected, UnknownCall
 from web.ingress import Ingress
 from web.twilio import twiml
-from web.twilio.fields import VoiceRequest
 from web.twilio.turn_ids import turn_id_of
 from web.twilio.twiml_response import TwimlResponse
+from web.twilio.voice_request import VoiceRequest
 from web.twilio.webhook import Webhook
 
 logger = logging.getLogger(__name__)
 
 TERMINAL = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 ENDED = "ended"
-PLACED = "outbound-api"
+PLACED_BY_API = "outbound-api"
 SUBMIT_SECONDS = 5.0
 
 
@@ -65,7 +65,7 @@ def _opening_of(request: VoiceRequest) -> dict[str, Any] | None:
 
     A placed call is known, unless its end was reported before the provider answered our request: then it gets a state.
     """
-    return request.opening if request.direction == PLACED else None
+    return request.opening if request.direction == PLACED_BY_API else None
 
 
 async def end_call(ingress: Ingress, call_sid: str, status: str, opening: dict[str, Any] | None = None) -> None:

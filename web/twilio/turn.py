@@ -6,10 +6,10 @@ from orchestrator import clock
 from web.ingress import Ingress
 from web.twilio.answer import answer
 from web.twilio.awaited_turn import AwaitedTurn
-from web.twilio.fields import VoiceRequest
 from web.twilio.held_turn import HeldTurn
 from web.twilio.language import Languages
 from web.twilio.turn_ids import turn_id_of
+from web.twilio.voice_request import VoiceRequest
 
 
 async def turn(ingress: Ingress, request: VoiceRequest) -> Response:

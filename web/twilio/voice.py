@@ -14,8 +14,7 @@ from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.answer import answer, deliver
 from web.twilio.awaited_turn import AwaitedTurn
-from web.twilio.continuation import Document, call_to_continue, step_from_state
-from web.twilio.fields import VoiceRequest
+from web.twilio.continuation import TwimlAnswer, call_to_continue, step_from_state
 from web.twilio.held_turn import HeldTurn
 from web.twilio.known_call import READ_SECONDS, KnownCall
 from web.twilio.language import Languages
@@ -24,6 +23,7 @@ from web.twilio.relay.connect import connect
 from web.twilio.relay.tickets import next_ticket
 from web.twilio.turn_ids import START
 from web.twilio.twiml_response import TwimlResponse
+from web.twilio.voice_request import VoiceRequest
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,6 @@ async def _continue(ingress: Ingress, request: VoiceRequest, known: KnownCall, s
         ticket = await next_ticket(ingress, request)
         return TwimlResponse(connect(request.base_url(ingress.settings), ticket=ticket, now=since, returned=returned))
     step = step_from_state(request, known, languages)
-    if isinstance(step, Document):
+    if isinstance(step, TwimlAnswer):
         return deliver(ingress, request.call_sid, step)
     return await answer(ingress, request, step, within=ingress.timeouts.filler_after)

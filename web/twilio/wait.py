@@ -9,10 +9,10 @@ from orchestrator.errors import StoreUnavailable
 from web.ingress import Ingress
 from web.twilio.answer import answer, hold_sealed
 from web.twilio.awaited_turn import AwaitedTurn
-from web.twilio.fields import VoiceRequest
 from web.twilio.held_turn import HeldTurn, read_held_turn
 from web.twilio.language import Languages
 from web.twilio.turn_ids import turn_id_of
+from web.twilio.voice_request import VoiceRequest
 
 MAX_ATTEMPT = 9999
 

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from web.form import read_form
 from web.ingress import Ingress, ingress_of
 from web.twilio.caller_id import with_caller_id
-from web.twilio.fields import VoiceRequest, read_form
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.twiml_urls import with_base_path
+from web.twilio.voice_request import VoiceRequest
 
 Webhook = Callable[[Ingress, VoiceRequest], Awaitable[Response]]
 

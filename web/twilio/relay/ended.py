@@ -14,7 +14,6 @@ from orchestrator import clock
 from web.call_log import log_hold_timed_out
 from web.ingress import Ingress
 from web.twilio import twiml
-from web.twilio.fields import VoiceRequest
 from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
 from web.twilio.relay.connection_history import read_history
@@ -22,6 +21,7 @@ from web.twilio.relay.resumption import HISTORY_PARAMETER
 from web.twilio.relay.tickets import next_ticket, retire_ticket
 from web.twilio.status import end_call
 from web.twilio.twiml_response import TwimlResponse
+from web.twilio.voice_request import VoiceRequest
 from web.twilio.webhook import Webhook
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.relay_documents.store import Document
 from web.ingress import Ingress
 from web.seal import Seal
-from web.twilio.fields import VoiceRequest
+from web.twilio.voice_request import VoiceRequest
 
 TICKET_PARAMETER = "ticket"
 """The `<Parameter>`, and the field of the action's query, that carries the ticket."""

@@ -1,0 +1,38 @@
+"""Reads the form in the body of a webhook."""
+
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from web.body import media_type, read_body
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+MAX_FIELDS = 200  # the provider sends about 30
+
+
+async def read_form(request: Request) -> FormData:
+    """Return the form of a webhook with its repeated names and empty values: the signature covers them."""
+    if media_type(request) != FORM_TYPE:
+        raise HTTPException(415, f"Send a form ({FORM_TYPE}).")
+    return form_of(await read_body(request))
+
+
+def form_of(body: bytes) -> FormData:
+    """Return the fields of a form as it was sent. Answer 400 to what is not a form."""
+    try:
+        pairs: list[tuple[str, str | UploadFile]] = list(
+            parse_qsl(
+                body.decode(),
+                keep_blank_values=True,
+                strict_parsing=bool(body),
+                errors="strict",
+                max_num_fields=MAX_FIELDS,
+            )
+        )
+    except UnicodeDecodeError:
+        raise HTTPException(400, "The form is not UTF-8.") from None
+    except ValueError:
+        raise HTTPException(400, f"The body is not a form of at most {MAX_FIELDS} fields.") from None
+    return FormData(pairs)
