@@ -1,23 +1,25 @@
-"""Where a filter stands in the text that has come, and what it has said."""
+"""A filter's place in the text so far, and what it has said of it."""
 
 MOST_BLANKS = 20
-"""So many blanks may stand between a bracket and what begins JSON."""
+"""The most blanks between a bracket and what begins JSON."""
 
 
 class Cursor:
-    """A place in a text that is still coming. What is read is said or dropped; what stands around it is remembered."""
+    """A place in a text that is still arriving. What is read is said or dropped. Remembers the characters around the
+    place.
+    """
 
     def __init__(self) -> None:
         self._text, self._at, self._final = "", 0, False
         self._out: list[str] = []
         self._before = ""  # the character before, said or not
-        self._solid = ""  # the last one that is no blank
+        self._solid = ""  # the last one that is not blank
         self._last = ""  # the character that was said last
         self._line = ""  # the beginning of the line
         self._is_line_begin, self._is_word, self._is_gap = True, False, False
 
     def _say(self, text: str, length: int | None = None) -> bool:
-        """Say `text` for so many characters that were read."""
+        """Say `text` in place of the next `length` characters."""
         self._take(len(text) if length is None else length)
         self._note(text)
         return True
@@ -30,7 +32,7 @@ class Cursor:
         for character in text:
             is_space = character.isspace()
             if self._is_gap and is_space and (not self._last or self._last.isspace()):
-                continue  # what was left out had blanks on both sides
+                continue  # what was left out had blanks on both sides: say only one of them
             self._is_gap = self._is_gap and is_space
             self._out.append(character)
             self._last = character
@@ -51,7 +53,7 @@ class Cursor:
             self._line += taken
 
     def _behind(self, length: int) -> str | None:
-        """The character behind the next `length` ones; "" at the end, None if it has not come."""
+        """Return the character after the next `length` ones; "" at the end, None if it has not arrived."""
         behind = self._text[self._at + length : self._at + length + 1]
         return behind if behind or self._final else None
 
@@ -59,6 +61,6 @@ class Cursor:
         return not self._final and len(self._text) - self._at < len(whole) and whole.startswith(self._text[self._at :])
 
     def _begun_inside(self) -> str | None:
-        """The first character behind a bracket that is no blank; None if it has not come."""
+        """Return the first character after a bracket that is not blank; None if it has not arrived."""
         begun = self._text[self._at + 1 : self._at + MOST_BLANKS].lstrip()
         return begun[:1] if begun or self._final or len(self._text) - self._at >= MOST_BLANKS else None

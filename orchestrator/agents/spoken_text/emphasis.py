@@ -1,4 +1,4 @@
-"""Stars, underscores and tildes around words, by the rules of Markdown for what opens and what closes."""
+"""Stars, underscores and tildes around words: Markdown's rules for which open and which close."""
 
 from collections import Counter
 
@@ -6,17 +6,20 @@ LONGEST_WORD = 64
 
 
 class Emphasis:
-    """Which marks are open. `closes` and `opens` take the characters before and behind a run of marks."""
+    """The marks that are open."""
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
 
     def reset(self) -> None:
-        """A paragraph ends, and with it whatever was left open."""
+        """End a paragraph, and with it the marks that were left open."""
         self._open.clear()
 
     def is_mark(self, run: str, before: str, behind: str) -> bool:
-        """Whether a run of `*`, `_` or `~` is markup, and not said; notes what it opens or closes."""
+        """True if a run of `*`, `_` or `~` is markup, and not said. Note what it opens or closes.
+
+        `before` and `behind` are the characters around the run.
+        """
         mark = run[0]
         if mark == "~" and len(run) == 1:
             return False
@@ -38,7 +41,7 @@ class Emphasis:
 
 
 def begins_address(text: str, at: int) -> bool | None:
-    """Whether the word at `at` goes on to be an e-mail address; None if that does not show yet."""
+    """True if the word at `at` begins an e-mail address; None if that is not known yet."""
     end = at
     while end < len(text) and end - at < LONGEST_WORD and (text[end].isalnum() or text[end] in "._+-"):
         end += 1

@@ -1,4 +1,4 @@
-"""What begins a line in Markdown: headings, lists, quotations, rules and tables."""
+"""Marks at the beginning of a Markdown line: headings, lists, quotations, rules and tables."""
 
 from typing import Literal, NamedTuple
 
@@ -8,15 +8,17 @@ _BOXES = ("[ ] ", "[x] ", "[X] ")
 
 
 class LineMark(NamedTuple):
-    """A mark that is not said: where it ends, what is said in its place, and whether it makes a line of its own."""
+    """A mark that is not said. `end` is where it ends, `replacement` is said in its place; with `is_block` its line is a
+    sentence.
+    """
 
     end: int
-    stead: str = ""
+    replacement: str = ""
     is_block: bool = True
 
 
 def mark_at(text: str, at: int, *, final: bool) -> LineMark | Literal["wait"] | None:
-    """Return the mark at the beginning of a line, at `at`; "wait" if that does not show yet; None if there is none."""
+    """Return the mark at `at`, the beginning of a line; "wait" if that is not known yet; None if there is none."""
     first = text[at]
     if first == "|":
         return _table_row(text, at, final)
@@ -66,6 +68,6 @@ def _table_row(text: str, at: int, final: bool) -> LineMark | Literal["wait"] | 
 
 
 def is_numbered(beginning: str) -> bool:
-    """Whether the beginning of a line is that of an item of a numbered list: "1. "."""
+    """True if a line begins like an item of a numbered list: "1. "."""
     number, mark, rest = beginning.lstrip().replace(")", ".", 1).partition(".")
     return bool(mark) and number.isdecimal() and len(number) <= 3 and rest[:1] == " "

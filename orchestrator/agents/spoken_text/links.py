@@ -1,4 +1,4 @@
-"""Links: their text is said, and of an address the host, as nobody takes down the rest by ear."""
+"""Links. Of a link its text is said, of an address its host: nobody writes down the rest by ear."""
 
 from typing import Literal, NamedTuple
 
@@ -9,14 +9,16 @@ LONGEST_TEXT, LONGEST_TARGET = 300, 1500
 
 
 class Link(NamedTuple):
-    """A link: where it ends, and what is said for it."""
+    """A link: where it ends, and what is said in its place."""
 
     end: int
     text: str
 
 
 def link_at(text: str, at: int, *, final: bool) -> Link | Literal["wait"] | None:
-    """Return the link `[text](target)` or `[text][reference]` at `at`; "wait" if that does not show yet."""
+    """Return the link `[text](target)` or `[text][reference]` at `at`; "wait" if that is not known yet; None if there
+    is none.
+    """
     close = text.find("]", at, at + LONGEST_TEXT)
     if close < 0 or "\n" in text[at:close]:
         is_open = close < 0 and len(text) - at < LONGEST_TEXT and "\n" not in text[at:]
@@ -35,7 +37,7 @@ def link_at(text: str, at: int, *, final: bool) -> Link | Literal["wait"] | None
 
 
 def _target_end(text: str, at: int) -> int | None:
-    """Where the target ends, which may hold brackets in pairs."""
+    """Return where the target ends, which may contain brackets in pairs; None if it has not arrived."""
     opening, closing, depth = text[at], ")" if text[at] == "(" else "]", 0
     for end in range(at, min(len(text), at + LONGEST_TARGET)):
         depth += (text[end] == opening) - (text[end] == closing)
@@ -45,7 +47,7 @@ def _target_end(text: str, at: int) -> int | None:
 
 
 def address_begins(text: str, at: int, *, final: bool) -> bool | None:
-    """Whether an address begins at `at`; None if that does not show yet."""
+    """True if an address begins at `at`; None if that is not known yet."""
     if text.startswith(_SCHEMES, at):
         return True
     begun = text[at : at + 8]
@@ -53,7 +55,7 @@ def address_begins(text: str, at: int, *, final: bool) -> bool | None:
 
 
 def address_at(text: str, at: int, *, final: bool) -> Link | Literal["wait"]:
-    """Return the address that begins at `at`, without the marks behind it."""
+    """Return the address that begins at `at`, without the punctuation after it; "wait" if its end is not known yet."""
     end = at
     while end < len(text) and end - at < LONGEST_TARGET and not text[end].isspace() and text[end] not in _ENDS:
         end += 1

@@ -1,7 +1,6 @@
-"""Stretches of a model's text that are not said: thoughts, code, and calls written as text.
+"""Regions of a model's text that are not said: thoughts, code, and tool calls written as text.
 
-A region reads on from where it stands, as far as what has come lets it, and holds no more than `LONGEST_CALL`
-characters however long it gets.
+A region reads as much of the text as has arrived. However long it gets, it keeps `LONGEST_CALL` characters at most.
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +13,7 @@ _PAIRS = {"{": "}", "[": "]", "(": ")"}
 
 
 class Region(ABC):
-    """A stretch that is not said. `is_over` tells that its end was found."""
+    """A region that is not said. `is_over` becomes True when its end was found."""
 
     is_over = False
 
@@ -23,16 +22,18 @@ class Region(ABC):
         """Read `text` from `at` on, and return how far it was read."""
 
     def calls(self) -> list[TextCall]:
-        """Return the calls that stood in it."""
+        """Return the calls that the region contains."""
         return []
 
     def said(self) -> str:
-        """Return what was read and is to be said all the same, as it stands."""
+        """Return what is to be said of the region after all, as it was written."""
         return ""
 
 
 class Tagged(Region):
-    """What stands up to a tag for which `ends` is true: thoughts, or somebody else's words. The tag may be left."""
+    """The text up to a tag for which `ends` is true: thoughts, or words of another role. The tag may be left to the
+    filter.
+    """
 
     def __init__(self, ends: Callable[[Tag], bool], *, leaves_tag: bool = False) -> None:
         self._ends = ends
@@ -58,14 +59,14 @@ class Tagged(Region):
         return at
 
     def _passed(self, text: str) -> None:
-        """Note what was read."""
+        """Note text that was read."""
 
 
 class Thoughts(Tagged):
-    """Thoughts, and those within them.
+    """Thoughts, and thoughts inside them.
 
-    A thought may also name the tag without closing it. So what follows the first closing tag is kept until it shows
-    whether it is thought too, and said at the end if it is not.
+    A thought may also mention the tag without closing it. So the text after the first closing tag is kept until it is
+    known whether it is thought too. If it is not, it is said at the end.
     """
 
     def __init__(self) -> None:
@@ -85,7 +86,7 @@ class Thoughts(Tagged):
             self._kept += text
 
     def said(self) -> str:
-        """Return what follows the closing tag, if no other one came."""
+        """Return the text after the closing tag, if it was the last one."""
         return "" if self._depth == 0 else self._kept.partition(">")[2]
 
 
@@ -145,9 +146,9 @@ class Code(Region):
 
 
 class Brackets(Region):
-    """What stands between brackets that may be a call: JSON, or the arguments behind a tool's name.
+    """Text in brackets that may be a call: JSON, or the arguments after a tool's name.
 
-    It is said as it stands if it was no call.
+    If it is not a call, it is said as it was written.
     """
 
     def __init__(self, name: str = "") -> None:
@@ -183,11 +184,11 @@ class Brackets(Region):
             self._open.pop()
 
     def calls(self) -> list[TextCall]:
-        """Return the calls that it consists of."""
+        """Return the calls that the text consists of."""
         if self._name and self._read.startswith("{"):
             return calls_in(self._read, self._name)
         return calls_in(self._name + self._read)
 
     def said(self) -> str:
-        """Return what stands there, if that is no call."""
+        """Return the text, if it is not a call."""
         return "" if self.calls() else self._name + self._read

@@ -1,4 +1,4 @@
-"""What special tokens say of the text behind them: whose words it is, and whether it is meant for the caller."""
+"""What special tokens say of the text after them: whose words it is, and whether it is for the caller."""
 
 from orchestrator.agents.spoken_text.regions import Region, Tagged, TaggedCall, Thoughts, TokenCalls
 from orchestrator.agents.spoken_text.tags import Tag
@@ -13,14 +13,14 @@ _CALLS_END = ("tool_calls_end", "tool_calls_section_end")
 
 
 class Role(Region):
-    """The name behind a token: "assistant", "analysis". What is not for the caller goes on to the next such token."""
+    """The name after a token: "assistant", "analysis". Text that is not for the caller ends at the next such token."""
 
     def __init__(self, token: str) -> None:
         self._token = token
         self._rest: Tagged | None = None
 
     def read(self, text: str, at: int, *, final: bool) -> int:
-        """Read the name, and all that follows if it is not the caller's to hear."""
+        """Read the name, and the text after it if that is not for the caller."""
         if self._rest is None:
             at = self._named(text, at, final)
         if self._rest is not None:
@@ -46,7 +46,7 @@ class Role(Region):
 
 
 def region_after(tag: Tag) -> Region | None:
-    """Return what follows a tag or token and is not said; None for most."""
+    """Return the region after a tag or token that is not said, or None. Most tags have none."""
     if tag.kind in ("thought", "call") and not tag.is_closing:
         return Thoughts() if tag.kind == "thought" else TaggedCall(tag)
     if tag.name in _ROLE_BEGINS and not tag.is_closing:

@@ -1,4 +1,4 @@
-"""The filter between what a model writes and what is said."""
+"""`SpeechFilter`: from what a model writes to what is said."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -21,12 +21,12 @@ LETTERS = re.compile(r"[a-zA-Z]+")
 
 
 class SpeechFilter(Cursor):
-    """Takes a reply in pieces, and gives back what is to be said of it as soon as that is certain.
+    """Takes one reply in pieces, and returns what is to be said of it as soon as that is certain.
 
-    Left out are thoughts, special tokens, code, emoji, and calls of tools that were written instead of made, which are
-    in `calls` then; of Markdown, HTML and SSML the words stay, of links their text. `tools` are the names that a call
-    may have. However a text is cut into pieces, the same is said of it. It is one reply's, and holds back little: a few
-    characters where they may be the beginning of something that is not said.
+    Leaves out thoughts, special tokens, code, emoji, and tool calls that were written instead of made; `calls` has
+    these. Of Markdown, HTML and SSML the words stay, of links their text. `tools` are the names that a call may have.
+    However a text is cut into pieces, the same is said of it. Holds back only the few characters that may begin
+    something that is not said.
     """
 
     def __init__(self, tools: Iterable[str] = (), thoughts: UntaggedThoughts | None = None) -> None:
@@ -35,25 +35,25 @@ class SpeechFilter(Cursor):
         self._names = call_beginnings(tools)
         self._thoughts = thoughts or UntaggedThoughts()
         self._is_opening, self._looked_at = True, 0
-        self._doubtful: Tagged | None = None  # what may turn out to be thoughts, as long as it is held back
+        self._doubtful: Tagged | None = None  # text that is held back because it may be thoughts
         self._region: Region | None = None
         self._emphasis = Emphasis()
         self._fence = ""
         self._is_block = False
 
     def feed(self, piece: str) -> str:
-        """Return what can be said now that `piece` has come."""
+        """Add `piece`, and return what can be said now."""
         self._text = self._text[self._at :] + piece
         self._at, self._final = 0, False
         return self._said()
 
     def pause(self) -> str:
-        """Return what was held back, because something is done here; what is not said goes on behind it."""
+        """Return what was held back, before an action. A region that is not said continues after it."""
         self._final = True
         return self._said()
 
     def end(self) -> str:
-        """Return what was held back, because there is no more."""
+        """End the reply, and return what was held back."""
         self._final = True
         said = self._said()
         if self._region is not None:
@@ -70,7 +70,7 @@ class SpeechFilter(Cursor):
         return "".join(self._out)
 
     def _opened(self) -> bool:
-        """Whether it is certain what the reply begins with."""
+        """True if it is known what the reply begins with."""
         if self._doubtful is None:
             opening = "thoughts" if self._thoughts.are_usual else opening_of(self._text, final=self._final)
             if opening != "thoughts":
@@ -89,7 +89,7 @@ class SpeechFilter(Cursor):
         return True
 
     def _step(self) -> bool:
-        """Go on by one character or mark; False if more must come before."""
+        """Read one character or mark. Return False if more text must arrive first."""
         if self._region is not None:
             return self._read(self._region)
         character = self._text[self._at]
@@ -111,7 +111,7 @@ class SpeechFilter(Cursor):
         return region.is_over
 
     def _left(self, region: Region) -> str:
-        """What is said of a region that ends."""
+        """Return what is said of a region that has ended."""
         self._region = None
         self.calls += region.calls()
         self._before, self._is_word = "", False
@@ -133,12 +133,12 @@ class SpeechFilter(Cursor):
             return None
         self._is_block = self._is_block or mark.is_block
         self._drop(mark.end - self._at)
-        self._note(mark.stead)
+        self._note(mark.replacement)
         self._is_line_begin = character == ">"
         return True
 
     def _newline(self) -> bool:
-        """A heading or an item of a list is a sentence of its own: it gets a full stop."""
+        """End a line. A heading or a list item is a sentence: it gets a full stop."""
         if (self._is_block or line_marks.is_numbered(self._line)) and (self._last.isalnum() or self._last in "\"')"):
             self._note("." if self._last else "")
         if self._line.isspace() or not self._line:
@@ -148,7 +148,7 @@ class SpeechFilter(Cursor):
         return True
 
     def _word(self, letters: str) -> bool:
-        """The beginning of a word: it may be the name of a tool, or an address."""
+        """Read the beginning of a word, which may be the name of a tool, or an address."""
         for name in self._names.get(self._text[self._at], ()):
             if self._text.startswith(name, self._at):
                 tool = name.removesuffix(ARGUMENTS)
@@ -187,7 +187,7 @@ class SpeechFilter(Cursor):
         return self._say(address.text, end - self._at)
 
     def _marks(self) -> bool:
-        """A run of stars, underscores or tildes."""
+        """Read a run of stars, underscores or tildes."""
         mark, length = self._text[self._at], 1
         while self._text.startswith(mark, self._at + length):
             length += 1
@@ -216,7 +216,7 @@ class SpeechFilter(Cursor):
         return self._fenced(length) if length >= FENCE else self._drop(length)
 
     def _fenced(self, length: int) -> bool:
-        """A fence: what it holds is code, unless it says that it is text, and is no call."""
+        """Read a fence. It contains code, which is not said, unless it is marked as text."""
         fence = self._text[self._at] * length
         if self._fence == fence:
             self._fence = ""
@@ -248,12 +248,12 @@ class SpeechFilter(Cursor):
         if not isinstance(link, Link):
             return self._say("[")
         self._drop(link.end - self._at)
-        self._text, self._at = link.text + self._text[self._at :], 0  # its words may be marked too
+        self._text, self._at = link.text + self._text[self._at :], 0  # the link's text may contain marks too
         self._before, self._is_word = "", False
         return True
 
     def _exclamation(self) -> bool:
-        """`!` before a link makes it a picture, where no sentence can end."""
+        """Read `!`, which makes a link a picture if no sentence can end here."""
         is_picture = self._text.startswith("![", self._at)
         if self._before and not self._before.isspace():
             return self._say("!")

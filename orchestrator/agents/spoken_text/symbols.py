@@ -1,4 +1,4 @@
-"""Emoji, and characters that are written by name."""
+"""Emoji, and HTML entities."""
 
 from html import unescape
 
@@ -17,13 +17,13 @@ _EMOJI = (
 
 
 def is_emoji(character: str) -> bool:
-    """Whether a character is a picture, or a part of one, that nobody can say."""
+    """True if a character is an emoji or a part of one."""
     code = ord(character)
     return code >= 0x20E3 and any(first <= code <= last for first, last in _EMOJI)
 
 
 def entity_at(text: str, at: int) -> tuple[str, int] | None:
-    """Return the character that `&name;` at `at` means and where it ends; None if it is none, or not whole yet."""
+    """Return the character that the entity `&name;` at `at` means, and where it ends; None if there is no complete one."""
     end = text.find(";", at, at + LONGEST_ENTITY)
     name = text[at + 1 : end] if end > 0 else ""
     if name in _ENTITIES or (name.startswith("#") and name[1:].lstrip("xX").isalnum()):
@@ -33,7 +33,7 @@ def entity_at(text: str, at: int) -> tuple[str, int] | None:
 
 
 def may_become_entity(text: str, at: int) -> bool:
-    """Whether what has come of `&name;` may be the beginning of one."""
+    """True if the text from `at` on may be the beginning of an entity."""
     name = text[at + 1 :]
     if len(name) >= LONGEST_ENTITY or ";" in name:
         return False

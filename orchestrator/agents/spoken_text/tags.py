@@ -1,4 +1,4 @@
-"""Tags and special tokens as models write them, and which of them stand for what.
+"""Tags and special tokens as models write them, and what they stand for.
 
 The names are those of chat templates: `<think>` (DeepSeek, Qwen), `[THINK]` (Mistral), `◁think▷` (Kimi),
 `<|channel|>` (harmony), `<tool_call>` (Hermes, Qwen), `<function=…>` (Llama), `<｜…｜>` (DeepSeek), `<|im_end|>`
@@ -40,7 +40,7 @@ LONGEST_TAG, LONGEST_TOKEN = 300, 60
 
 
 class Tag(NamedTuple):
-    """A tag and where it ends. `rest` is what stands in it behind its name."""
+    """A tag and where it ends. `rest` is the text in it after its name."""
 
     kind: Kind
     name: str
@@ -50,11 +50,11 @@ class Tag(NamedTuple):
 
 
 WAIT: Literal["wait"] = "wait"
-"""What has come may be the beginning of a tag."""
+"""The text so far may be the beginning of a tag."""
 
 
 def tag_at(text: str, at: int, *, final: bool) -> Tag | Literal["wait"] | None:
-    """Return the tag that begins at `at`, where `<`, `[` or `◁` stands; None if none does."""
+    """Return the tag that begins at `at`, where `<`, `[` or `◁` stands; `WAIT` or None."""
     if text[at] == "[":
         return _in_brackets(text, at, final)
     if text[at] == "◁":
@@ -105,7 +105,7 @@ def _markup(text: str, at: int, final: bool) -> Tag | Literal["wait"] | None:
         return None
     if stop < 0:
         return WAIT if len(inside) < LONGEST_TAG and not final else None
-    is_empty = inside.rstrip().endswith("/")  # "<think/>" holds nothing
+    is_empty = inside.rstrip().endswith("/")  # "<think/>" contains nothing
     return Tag("mark" if is_empty and kind != "break" else kind, name, is_closing, stop + 1, inside.strip(" /"))
 
 
@@ -114,7 +114,7 @@ def _may_follow(text: str, end: int) -> bool:
 
 
 def _are_attributes(inside: str, *, is_whole: bool) -> bool:
-    """Whether what follows a tag's name may be `key="value"`: in "a <b and c" it is not."""
+    """True if the text after a tag's name may be attributes (`key="value"`). In "a <b and c" it is not."""
     if not inside or inside[0] in "=/":
         return True
     first, *more = inside.split(None, 1)[:2] or [""]

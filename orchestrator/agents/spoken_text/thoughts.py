@@ -1,8 +1,8 @@
-"""Thoughts that begin without a tag, because the chat template has written `<think>` for the model already.
+"""Thoughts without an opening tag: some chat templates write `<think>` for the model, so that its text lacks it.
 
-Only `</think>` shows for sure that what went before was thought. So text is held back that begins as such thoughts do,
-in the third person about the caller; and once a model has left its opening tag out, everything is, until it shows that
-it no longer does.
+Only `</think>` proves that the text before it was thought. So the filter holds back text that begins as such thoughts
+do, in the third person about the caller. Once a model has left out the tag, the filter holds back all its replies,
+until one shows that it no longer does.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _PHRASES = (
     *((article, who, verb) for article in ("the", "this") for who in _SPEAKERS for verb in _VERBS.split()),
     *(("the", f"{who}'s", what) for who in _SPEAKERS for what in ("question", "request", "message", "name", "last")),
 )  # fmt: skip
-_END = "\n"  # no word
+_END = "\n"  # the end of a phrase, not a word
 _MARKS = ',:;"*_'
 LONGEST_OPENING = 120
 
@@ -29,13 +29,13 @@ Opening = Literal["thoughts", "plain", "undecided"]
 
 @dataclass
 class UntaggedThoughts:
-    """What is known of one model: whether its last thoughts came without an opening tag. Shared by its replies."""
+    """Whether one model's last thoughts came without an opening tag. All replies of the model share this."""
 
     are_usual: bool = False
 
 
 def opening_of(text: str, *, final: bool) -> Opening:
-    """Return what the beginning of a reply is: thoughts about the caller, or words to them.
+    """Return what a reply begins with: thoughts about the caller, or words to them.
 
     The answer for a longer beginning is the same as for the first one that decides it. A sentence that ends, as in
     "Okay.", is said.
@@ -54,7 +54,7 @@ def opening_of(text: str, *, final: bool) -> Opening:
 
 @cache
 def _first_words() -> dict[str, Any]:
-    """The words that thoughts may begin with, each with those that may follow."""
+    """Return the words that thoughts may begin with, each with the words that may follow it."""
     phrases: dict[str, Any] = {}
     for phrase in _PHRASES:
         place = phrases

@@ -1,4 +1,4 @@
-"""Calls of tools that a model wrote as text instead of making them."""
+"""Tool calls that a model wrote as text instead of making them."""
 
 import ast
 import json
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LONGEST_CALL = 8000
-"""Characters of text that are looked at for a call; what is longer is none."""
+"""The most characters that a call has; longer text is not a call."""
 LONGEST_BEGINNING = 100
 USUAL_TOOLS = ("hang_up", "hangup", "end_call", "transfer", "look_up", "book")
 ARGUMENTS = "[ARGS]"
@@ -26,7 +26,7 @@ class TextCall:
 
 
 def call_beginnings(tools: Iterable[str]) -> dict[str, list[str]]:
-    """Return how calls of `tools`, and of those that are usual, begin in a text: by their first letters."""
+    """Return how calls of `tools`, and of tools with usual names, begin in a text: first letter → beginnings."""
     names = [*tools, *USUAL_TOOLS]
     beginnings: dict[str, list[str]] = {}
     for beginning in [
@@ -40,7 +40,7 @@ def call_beginnings(tools: Iterable[str]) -> dict[str, list[str]]:
 
 
 def begins_call(beginnings: Sequence[str], text: str, at: int, *, final: bool) -> bool | None:
-    """Return whether one of `beginnings` stands behind the blanks at `at`; None if that does not show yet."""
+    """True if one of `beginnings` follows the blanks at `at`; None if that is not known yet."""
     inside = text[at : at + LONGEST_BEGINNING].lstrip()
     if inside.startswith(tuple(beginnings)):
         return True
@@ -48,7 +48,9 @@ def begins_call(beginnings: Sequence[str], text: str, at: int, *, final: bool) -
 
 
 def calls_in(text: str, name: str = "") -> list[TextCall]:
-    """Return the calls that `text` consists of: JSON, or `name(key=value)`. `name` is what a tag around it names."""
+    """Return the calls that `text` consists of: JSON, or `name(key=value)`. `name` is the tool that a tag around the
+    text names.
+    """
     text = text.strip().strip("`;").strip()
     if len(text) > LONGEST_CALL:
         return []
@@ -82,7 +84,7 @@ def _of_object(value: dict[str, Any]) -> list[TextCall]:
 
 
 def _arguments(given: Any) -> dict[str, Any]:
-    if isinstance(given, str):  # OpenAI's protocol has JSON within JSON here
+    if isinstance(given, str):  # OpenAI's protocol has JSON in a string here
         try:
             given = json.loads(given)
         except (ValueError, RecursionError):
@@ -91,7 +93,7 @@ def _arguments(given: Any) -> dict[str, Any]:
 
 
 def _of_code(text: str) -> list[TextCall]:
-    """`hang_up(reason="done")`, alone or in `print(…)`."""
+    """Return the calls in `hang_up(reason="done")`, alone or in `print(…)`."""
     try:
         node = ast.parse(text, mode="eval").body
         while isinstance(node, ast.Call) and _called(node) == "print" and len(node.args) == 1:
@@ -117,7 +119,7 @@ def _called(call: ast.Call) -> str:
 
 
 def calls_of_tokens(text: str) -> list[TextCall]:
-    """Return the calls that stand between special tokens, each a tool's name with JSON behind it."""
+    """Return the calls between special tokens, each a tool's name and JSON."""
     calls = []
     for piece in text[:LONGEST_CALL].replace("▁", "_").split("tool_call_begin")[1:]:
         head, _, rest = piece.partition("{")
@@ -130,7 +132,7 @@ def calls_of_tokens(text: str) -> list[TextCall]:
 
 
 def _of_tags(text: str, name: str) -> list[TextCall]:
-    """`<function=hang_up><parameter=reason>done</parameter></function>`, or with `name="…"` in its tags."""
+    """Return the call in `<function=hang_up><parameter=reason>…</parameter></function>`, also with `name="…"` in tags."""
     arguments: dict[str, Any] = {}
     name, key = name or text.partition("<")[0].strip(), ""
     for piece in text.split("<")[:200]:
