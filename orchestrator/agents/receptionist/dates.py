@@ -131,7 +131,7 @@ class DayReader:
         return self._one(nearest, at)
 
     def _dated(self, words: list[str], at: int, weekday: int | None = None) -> Days | None:
-        """ "December first", "the third of December", "the 24th", and behind a weekday "the eighth"."""
+        """ "December first", "the third of December", "the 24th", and after a weekday "the eighth"."""
         if (month := _month(words, at)) is not None:
             start = at + 1 + (word_at(words, at + 1) in (".", "the"))
             number = number_at(words, start)

@@ -8,9 +8,7 @@ _BOXES = ("[ ] ", "[x] ", "[X] ")
 
 
 class LineMark(NamedTuple):
-    """A mark that is not said. `end` is where it ends, `replacement` is said in its place; with `is_block` its line is a
-    sentence.
-    """
+    """A mark that is not said, up to `end`. `replacement` is said instead. With `is_block` its line is a sentence."""
 
     end: int
     replacement: str = ""

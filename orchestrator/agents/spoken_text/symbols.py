@@ -23,7 +23,7 @@ def is_emoji(character: str) -> bool:
 
 
 def entity_at(text: str, at: int) -> tuple[str, int] | None:
-    """Return the character that the entity `&name;` at `at` means, and where it ends; None if there is no complete one."""
+    """Return the character of the entity `&name;` at `at`, and where it ends; None if there is no complete one."""
     end = text.find(";", at, at + LONGEST_ENTITY)
     name = text[at + 1 : end] if end > 0 else ""
     if name in _ENTITIES or (name.startswith("#") and name[1:].lstrip("xX").isalnum()):

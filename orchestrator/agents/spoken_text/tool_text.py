@@ -132,7 +132,7 @@ def calls_of_tokens(text: str) -> list[TextCall]:
 
 
 def _of_tags(text: str, name: str) -> list[TextCall]:
-    """Return the call in `<function=hang_up><parameter=reason>…</parameter></function>`, also with `name="…"` in tags."""
+    """Return the call in `<function=hang_up><parameter=reason>…</parameter></function>`, or with `name="…"`."""
     arguments: dict[str, Any] = {}
     name, key = name or text.partition("<")[0].strip(), ""
     for piece in text.split("<")[:200]:
