@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 READ_EVERY_SECONDS = 10.0
 """A failover may bring a server with another clock."""
 RETRY_SECONDS = 1.0
-LONGEST_READING_SECONDS = 0.5
+MAX_READING_SECONDS = 0.5
 """A reading that took longer is discarded: the server's time at its end is known too inexactly."""
 SKEW_SECONDS = 1.0
 """A larger difference between the two clocks is logged."""
@@ -47,7 +47,7 @@ class ClockSync:
         except (StoreUnavailable, TimeoutError):
             return False
         answered_at = time.monotonic()
-        if answered_at - asked_at > LONGEST_READING_SECONDS:
+        if answered_at - asked_at > MAX_READING_SECONDS:
             return False
         server_time = int(seconds) + int(microseconds) / 1_000_000
         clock.synchronize(server_time, asked_at=asked_at, answered_at=answered_at)

@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from orchestrator.redis import keys
 from orchestrator.redis.cluster_routing import Arguments, Route, Router
 from orchestrator.redis.pool import QueueingPool, RetryFor
-from orchestrator.redis.topology import PASSING, UNREACHABLE, Address, SlotParser, Topology
+from orchestrator.redis.topology import TRANSIENT_ERRORS, UNREACHABLE_ERRORS, Address, SlotParser, Topology
 
 
 class ClusterConnection:
@@ -27,7 +27,7 @@ class ClusterConnection:
 
     def __init__(self, pool: "ClusterPool") -> None:
         self.retry = pool.retry
-        self.retry_on_error = list(PASSING)
+        self.retry_on_error = list(TRANSIENT_ERRORS)
         self._pool = pool
         self._router = Router(pool.topology)
         self._connections: dict[Address, tuple[QueueingPool, Any]] = {}
@@ -59,7 +59,7 @@ class ClusterConnection:
             try:
                 connection = await self._connection(address)
                 await connection.send_packed_command(connection.pack_commands(part))
-            except PASSING as error:
+            except TRANSIENT_ERRORS as error:
                 self._learn(address, error)
                 raise
 
@@ -72,7 +72,7 @@ class ClusterConnection:
         for address in route.addresses:
             try:
                 answers.append(await self._connections[address][1].read_response(**options))
-            except PASSING as error:
+            except TRANSIENT_ERRORS as error:
                 there = self._learn(address, error)
                 if there is None or not route.follows:
                     raise
@@ -119,7 +119,7 @@ class ClusterConnection:
 
         try:
             answer = await self._pool.topology.follow(address, asking, send)
-        except PASSING as error:
+        except TRANSIENT_ERRORS as error:
             self._failure = error
             raise
         self._failure = None
@@ -165,12 +165,12 @@ class ClusterPool(ConnectionPool):
     ) -> None:
         super().__init__(connection_class=ClusterConnection, **options)  # type: ignore[arg-type]  # has the methods of one
         self.multiplexed: Any = None  # what `sender_for` sends over; made when it is first asked for
-        self.retry = RetryFor(retry_seconds, PASSING)
+        self.retry = RetryFor(retry_seconds, TRANSIENT_ERRORS)
         self.topology = Topology(seeds, self._slots_by)
         self._node_class = connection_class
-        self._node_options = {**options, "retry": RetryFor(0, UNREACHABLE), "parser_class": SlotParser}
+        self._node_options = {**options, "retry": RetryFor(0, UNREACHABLE_ERRORS), "parser_class": SlotParser}
         self._nodes: dict[Address, QueueingPool] = {}
-        any_node_options = {**self._node_options, "retry": RetryFor(retry_seconds, UNREACHABLE)}
+        any_node_options = {**self._node_options, "retry": RetryFor(retry_seconds, UNREACHABLE_ERRORS)}
         self.broadcasts = QueueingPool(connection_class=any_node_class, topology=self.topology, **any_node_options)
         """A pool whose connections go to any node: each gets what is published through any other."""
 
@@ -191,7 +191,7 @@ class ClusterPool(ConnectionPool):
             await self.topology.refresh()
         except AuthenticationError:
             raise
-        except PASSING:
+        except TRANSIENT_ERRORS:
             return
         await self._close_former_nodes()
 
@@ -223,7 +223,7 @@ class ClusterPool(ConnectionPool):
         """Close the idle connections to nodes that have left the cluster. Their pools stay, so that a connection which
         is being made through one of them is closed with it later."""
         for address in self._nodes.keys() - set(self.topology.nodes):
-            with contextlib.suppress(*UNREACHABLE):
+            with contextlib.suppress(*UNREACHABLE_ERRORS):
                 await self._nodes[address].disconnect(inuse_connections=False)
 
 

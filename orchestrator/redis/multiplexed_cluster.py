@@ -5,7 +5,7 @@ from typing import Any
 from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.multiplexed import MultiplexedConnection
 from orchestrator.redis.slots import slot_of
-from orchestrator.redis.topology import PASSING, Address
+from orchestrator.redis.topology import TRANSIENT_ERRORS, Address
 
 
 class MultiplexedCluster:
@@ -32,7 +32,7 @@ class MultiplexedCluster:
         if address is not None:
             try:
                 return await self._follow(address, arguments)
-            except PASSING:
+            except TRANSIENT_ERRORS:
                 pass
         return await self._pool.retry.call_with_retry(lambda: self._locate(slot, arguments), self._pool.refresh_after)
 

@@ -34,12 +34,12 @@ T = TypeVar("T")
 Address = tuple[str, int]
 """Host and port of a node."""
 
-UNREACHABLE: tuple[type[Exception], ...] = (RedisConnectionError, RedisTimeoutError, OSError)
-PASSING: tuple[type[Exception], ...] = (
-    *UNREACHABLE, AskError, TryAgainError, ClusterDownError, MasterDownError, ReadOnlyError,
+UNREACHABLE_ERRORS: tuple[type[Exception], ...] = (RedisConnectionError, RedisTimeoutError, OSError)
+TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
+    *UNREACHABLE_ERRORS, AskError, TryAgainError, ClusterDownError, MasterDownError, ReadOnlyError,
 )  # fmt: skip
 """Transient failures: what a node answers, or fails with, while slots or masters change. A retry may succeed."""
-MOST_REDIRECTIONS = 5
+MAX_REDIRECTIONS = 5
 ASK_SECONDS = 0.5
 """How long one node may take to answer CLUSTER SLOTS."""
 ASK_EVERY_SECONDS = 0.1
@@ -102,7 +102,7 @@ class Topology:
             self._owners[error.slot_id] = address
             self._begin_refresh()  # one slot seldom moves alone
             return address, False
-        if isinstance(error, UNREACHABLE):
+        if isinstance(error, UNREACHABLE_ERRORS):
             self._suspects[asked] = time.monotonic() + SUSPECT_SECONDS
         return None
 
@@ -111,10 +111,10 @@ class Topology:
 
         Raises what `send` raises; after too many redirections, the last one.
         """
-        for _ in range(MOST_REDIRECTIONS):
+        for _ in range(MAX_REDIRECTIONS):
             try:
                 return await send(address, asking)
-            except PASSING as error:
+            except TRANSIENT_ERRORS as error:
                 there = self.learn(address, error)
                 if there is None:
                     raise
@@ -146,7 +146,7 @@ class Topology:
                     rows = await self._ask(address)
             except (RedisError, OSError) as error:
                 self.learn(address, error)
-                if isinstance(failure, UNREACHABLE) and not isinstance(failure, AuthenticationError):
+                if isinstance(failure, UNREACHABLE_ERRORS) and not isinstance(failure, AuthenticationError):
                     failure = error
                 continue
             if rows:

@@ -9,7 +9,6 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from redis.asyncio import Redis
 from starlette.responses import JSONResponse, PlainTextResponse
 from support.ingress import TOKEN, started_ingress
 from support.servers import free_port
@@ -20,9 +19,6 @@ from twilio.request_validator import RequestValidator
 from orchestrator.clock import utc_now
 from orchestrator.conversation.silence import seconds_open
 from orchestrator.conversation.state import EndRecord
-from orchestrator.idempotency.redis import RedisIdempotencyStore
-from orchestrator.idempotency.store import IdempotencyRecord, MemoryIdempotencyStore
-from orchestrator.redis import keys
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.turns.abandoned_calls import is_abandoned
 from web.outbound.call_state import create_placed_state
@@ -474,34 +470,3 @@ async def test_a_text_conversation_is_none_of_the_providers_business(api):
         await ingress.client.post("/calls/chat/turns", json={"text": "hello"})
         assert (await ingress.client.delete("/calls/chat")).status_code == 204
         assert api.updated == []
-
-
-@pytest.fixture(params=["memory", "redis"])
-def stores(request: pytest.FixtureRequest):
-    if request.param == "memory":
-        one = MemoryIdempotencyStore()
-        return one, one
-    client: Redis = request.getfixturevalue("redis_client")
-    return RedisIdempotencyStore(client), RedisIdempotencyStore(client)
-
-
-async def test_a_record_is_one_for_all_ingresses(stores):
-    here, there = stores
-    assert await here.claim("key", "f1") is None
-    assert await there.claim("key", "f2") == IdempotencyRecord("f1", "")
-    await here.complete("key", IdempotencyRecord("f1", "CA1"))
-    assert await there.claim("key", "f1") == IdempotencyRecord("f1", "CA1")
-    await there.release("key")
-    assert await here.claim("key", "f2") is None
-
-
-async def test_of_many_who_claim_at_once_one_wins(stores):
-    here, there = stores
-    claims = await asyncio.gather(*((here, there)[n % 2].claim("key", "f") for n in range(20)))
-    assert claims.count(None) == 1
-
-
-@pytest.mark.parametrize("text", ["", "no JSON", "[]", '{"answer": 7}', "null"])
-async def test_a_record_that_cannot_be_read_is_one_of_an_unknown_outcome(redis_client, text):
-    await redis_client.set(keys.idempotency_record("key"), text, ex=60)
-    assert await RedisIdempotencyStore(redis_client).claim("key", "f1") == IdempotencyRecord("f1")
