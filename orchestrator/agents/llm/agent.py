@@ -9,8 +9,8 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Tool
 from pydantic_ai.models import ModelRequestParameters
 
 from orchestrator.agents.appointments.office_clock import OfficeClock, office_clock
-from orchestrator.agents.llm.conversation import messages_for, silences_before
 from orchestrator.agents.llm.hedging import HedgedRequest
+from orchestrator.agents.llm.message_history import messages_for, silences_before
 from orchestrator.agents.llm.models import Models
 from orchestrator.agents.llm.prompt import system_prompt
 from orchestrator.agents.llm.toolset import Toolset, TurnToolCalls

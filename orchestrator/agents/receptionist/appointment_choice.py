@@ -6,8 +6,7 @@ from datetime import datetime
 
 from orchestrator.agents.appointments import calendar
 from orchestrator.agents.appointments.wish import Wish
-from orchestrator.agents.receptionist import intents as intents
-from orchestrator.agents.receptionist import phrases
+from orchestrator.agents.receptionist import intents, phrases
 from orchestrator.agents.receptionist.dialogue import Dialogue
 from orchestrator.agents.receptionist.mentions import LAST, Mention
 from orchestrator.agents.receptionist.slot_filling import CallerInput, mentioned
@@ -34,7 +33,7 @@ def in_appointment(dialogue: Dialogue, caller: CallerInput) -> None:
     elif take_time(dialogue, caller, agrees=False):
         pass
     elif intents.means_any(caller.said) and offered:
-        dialogue.take("appointment", offered[0])
+        dialogue.fill_in("appointment", offered[0])
     elif _EARLIER.search(caller.said):
         earlier = calendar.before(offered, today, avoided)
         others = earlier or offered or calendar.first_offers(today, avoided=avoided)
@@ -42,7 +41,7 @@ def in_appointment(dialogue: Dialogue, caller: CallerInput) -> None:
     elif _LATER.search(caller.said) or _REFUSAL.search(caller.said) or intents.is_no(caller.said):
         dialogue.offer(calendar.after(offered, today, avoided))
     elif intents.is_yes(caller.said) and len(offered) == 1:
-        dialogue.take("appointment", offered[0])
+        dialogue.fill_in("appointment", offered[0])
     elif intents.is_yes(caller.said):
         dialogue.ask("appointment", phrases.WHICH_OFFER)
     else:
@@ -101,11 +100,11 @@ def _take_chosen(dialogue: Dialogue, caller: CallerInput, wish: Wish, chosen: in
     elif dated and not _OPTION.search(caller.said):
         dialogue.offer(sorted([slot, dated[0]]), phrases.WHICH_DAY)  # "the third" may be the day of the month
     else:
-        dialogue.take("appointment", slot)
+        dialogue.fill_in("appointment", slot)
 
 
 def _take_offer(dialogue: Dialogue, number: int) -> None:
     if number < len(dialogue.form.offered):
-        dialogue.take("appointment", dialogue.form.offered[number])
+        dialogue.fill_in("appointment", dialogue.form.offered[number])
     else:
         dialogue.miss()

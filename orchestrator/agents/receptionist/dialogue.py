@@ -76,7 +76,7 @@ class Dialogue:
         else:
             self.ask(missing, phrases.ASK[missing])
 
-    def take(self, field_name: FieldName, answer: str | datetime) -> None:
+    def fill_in(self, field_name: FieldName, answer: str | datetime) -> None:
         """Fill in an answer and ask the next question."""
         self.form.keep(field_name, answer[:MAX_DIGITS] if field_name == "number" else answer)  # type: ignore[index]
         self.ask_next(phrases.noted(field_name, self.form))
@@ -107,24 +107,24 @@ class Dialogue:
             days = {slot.date() for slot in offered}
             named = [slot for slot in free if slot.date() in days and not wish.names_day] or free
         if wish.is_positive and (len(named) == 1 or (named and wish.at)):
-            self.take("appointment", named[0])
+            self.fill_in("appointment", named[0])
         elif is_free:
             self.offer(self.form.offered, *([] if wish.is_positive else [phrases.NO_PROBLEM]))
         else:
             self.offer(calendar.nearest(wish, self.now.date(), self.form.avoided), phrases.NONE_THEN)
 
-    def begin_message(self, *before: str) -> None:
+    def take_message(self, *before: str) -> None:
         """Take a message instead of booking."""
         if self.phase == "more":
             self.form.forget("reason")
         self.form.wants_message = True
         self.ask_next(*before)
 
-    def bear_silence(self) -> None:
+    def after_silence(self) -> None:
         """Ask again in other words, twice; at the third silence say goodbye."""
         self.form.silences += 1
         if self.form.silences > MAX_SILENCES:
-            self.part_with(phrases.SILENT_GOODBYE)
+            self.say_goodbye(phrases.SILENT_GOODBYE)
         else:
             self.ask_again(phrases.SILENCE[self.form.silences - 1])
 
@@ -132,9 +132,9 @@ class Dialogue:
         """Say that the caller was not understood. After a few times connect them, offer help or say goodbye."""
         self.form.misses += 1
         if self.form.misses >= MISSES_BEFORE_HELP and self.transfer_to:
-            self.connect(self.transfer_to, phrases.CONNECTING_AFTER_MISSES)
+            self.transfer(self.transfer_to, phrases.CONNECTING_AFTER_MISSES)
         elif self.form.misses > MAX_MISSES:
-            self.part_with(phrases.GIVE_UP)
+            self.say_goodbye(phrases.GIVE_UP)
         elif self.form.misses == MISSES_BEFORE_HELP and not self.form.wants_message:
             self.offer_help(phrases.CANNOT_FOLLOW)
         elif wording:
@@ -160,12 +160,12 @@ class Dialogue:
         else:
             self.ask_next(*before)
 
-    def connect(self, to: str, wording: str) -> None:
+    def transfer(self, to: str, wording: str) -> None:
         """Transfer the call to a person. If it comes back, the phase is as it was."""
         self.say(wording)
         self.parts.append(Transfer(to, reason=self.form.reason or ""))
 
-    def part_with(self, wording: str) -> None:
+    def say_goodbye(self, wording: str) -> None:
         """Say goodbye and hang up."""
         self.phase = "done"
         self.say(wording)

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from orchestrator.agents.receptionist import intents as intents
-from orchestrator.agents.receptionist import phrases
+from orchestrator.agents.receptionist import intents, phrases
 from orchestrator.agents.receptionist.appointment_choice import in_appointment, take_time
 from orchestrator.agents.receptionist.booking_form import FIELDS, FieldName
 from orchestrator.agents.receptionist.dialogue import Dialogue
@@ -30,12 +29,12 @@ def _in_open(dialogue: Dialogue, caller: CallerInput) -> None:
         dialogue.ask_next(phrases.GLADLY)
     elif intents.is_question(caller.said) and (question := intents.reason_in(caller.text, is_expected=True)):
         dialogue.form.keep("reason", question)
-        dialogue.begin_message(phrases.CANNOT_ANSWER)
+        dialogue.take_message(phrases.CANNOT_ANSWER)
     elif intents.asks_to_tell(caller.said) and (message := intents.reason_in(caller.text, is_expected=True)):
         dialogue.form.keep("reason", message)
-        dialogue.begin_message(phrases.GLADLY)
+        dialogue.take_message(phrases.GLADLY)
     elif _is_name_alone(caller) and (name := name_in(caller.text, is_expected=True)):
-        dialogue.take("name", name)
+        dialogue.fill_in("name", name)
     else:
         is_sentence = len(caller.said.split()) > 1 and not caller.is_angry and not holds_address(caller.text)
         _take_or_miss(dialogue, "reason", intents.reason_in(caller.text, is_expected=True) if is_sentence else None)
@@ -53,7 +52,7 @@ def _in_name(dialogue: Dialogue, caller: CallerInput) -> None:
             dialogue.form.keep("name", name)  # "Ann Lee, and my number is …"
         dialogue.ask_next()
     elif not caller.is_angry and (name := name_in(caller.text, is_expected=True)):
-        dialogue.take("name", name)
+        dialogue.fill_in("name", name)
     elif note_wish(dialogue, caller):
         dialogue.ask_again(phrases.NOTED_WISH)
     else:
@@ -67,7 +66,7 @@ def _in_number(dialogue: Dialogue, caller: CallerInput) -> None:
         return
     given = spoken_digits(caller.keys or without_addresses(caller.text))
     if len(given) < LEAST_OF_A_NUMBER and intents.means_this_number(caller.said) and len(own) >= MIN_DIGITS:
-        dialogue.take("number", own)
+        dialogue.fill_in("number", own)
         return
     if len(given) < LEAST_OF_A_NUMBER and not form.number_begun and note_wish(dialogue, caller):
         dialogue.ask_again(phrases.NOTED_WISH)
@@ -90,7 +89,7 @@ def _in_number(dialogue: Dialogue, caller: CallerInput) -> None:
 def _in_reason(dialogue: Dialogue, caller: CallerInput) -> None:
     number = intents.number_in(caller.text)
     if number is not None and (intents.is_no(caller.said) or intents.field_in(caller.said) == "number"):
-        dialogue.take("number", number)  # "No, it's 555 …": it corrects the number that was read back
+        dialogue.fill_in("number", number)  # "No, it's 555 …": it corrects the number that was read back
         return
     is_curse = caller.is_angry and len(caller.said.split()) < LEAST_OF_A_REASON
     is_answer = (
@@ -144,7 +143,7 @@ def _in_more(dialogue: Dialogue, caller: CallerInput) -> None:
     elif dialogue.form.is_booked and take_time(dialogue, caller, agrees=False):
         pass
     elif caller.keys == "2" or intents.is_no(caller.said):
-        dialogue.part_with(phrases.goodbye(dialogue.form))
+        dialogue.say_goodbye(phrases.goodbye(dialogue.form))
     elif intents.wants("booking", caller.said):
         dialogue.form.wants_message = False
         dialogue.form.forget("reason")
@@ -165,9 +164,9 @@ def _in_person(dialogue: Dialogue, caller: CallerInput) -> None:
         if dialogue.transfer_to:
             dialogue.go_back()
             dialogue.parts.clear()
-            dialogue.connect(dialogue.transfer_to, phrases.CONNECTING)
+            dialogue.transfer(dialogue.transfer_to, phrases.CONNECTING)
         else:
-            dialogue.begin_message(phrases.GLADLY)
+            dialogue.take_message(phrases.GLADLY)
     elif caller.keys == "2" or (intents.is_no(caller.said) and len(caller.said.split()) < LEAST_OF_A_REASON):
         dialogue.go_back(phrases.NO_PROBLEM)
     else:
@@ -180,7 +179,7 @@ def _take_or_miss(dialogue: Dialogue, which: FieldName, answer: str | None) -> N
     if answer is None:
         dialogue.miss()
     else:
-        dialogue.take(which, answer)
+        dialogue.fill_in(which, answer)
 
 
 PHASE_RULES: dict[str, Callable[[Dialogue, CallerInput], None]] = {

@@ -49,14 +49,14 @@ def _answer(dialogue: Dialogue, turn: Turn) -> None:
     if turn.kind == "started":
         _greet(dialogue)
     elif dialogue.phase == "done":
-        dialogue.part_with(phrases.goodbye(dialogue.form))
+        dialogue.say_goodbye(phrases.goodbye(dialogue.form))
     elif dialogue.phase not in GATHERS and not is_heard:
         _greet(dialogue)
     elif turn.kind == "interrupted":
         dialogue.say(phrases.GO_ON)
         dialogue.listen()
     elif not is_heard:
-        dialogue.bear_silence()
+        dialogue.after_silence()
     elif turn.kind == "keys":
         route_input(dialogue, turn.text, keys=turn.digits or turn.text)
     elif turn.confidence is not None and 0 < turn.confidence < UNSURE_BELOW and dialogue.phase in GATHERS:

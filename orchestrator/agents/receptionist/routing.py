@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from orchestrator.agents.receptionist import intents as intents
-from orchestrator.agents.receptionist import phrases
+from orchestrator.agents.receptionist import intents, phrases
 from orchestrator.agents.receptionist.dialogue import GATHERS, TURNS_BEFORE_HELP, Dialogue
 from orchestrator.agents.receptionist.digits import MIN_DIGITS, spoken_digits
 from orchestrator.agents.receptionist.phase_rules import PHASE_RULES
@@ -23,7 +22,7 @@ def route_input(dialogue: Dialogue, text: str, keys: str = "") -> None:
     if dialogue.phase not in GATHERS:  # the call began with words, or a newer version knows this phase
         dialogue.say(phrases.greeting(dialogue.now))
         dialogue.phase = "open"
-    if not (_keyed(dialogue, keys) if keys else _meant(dialogue, caller)):
+    if not (_route_keys(dialogue, keys) if keys else _route_global_intent(dialogue, caller)):
         PHASE_RULES[dialogue.phase](dialogue, caller)
     is_miss = form.misses > misses
     if is_miss and caller.is_angry:
@@ -52,7 +51,7 @@ def _count_progress(dialogue: Dialogue, before: tuple[object, ...], *, is_miss: 
         dialogue.offer_help(*([] if said else [phrases.NO_PROGRESS]))
 
 
-def _keyed(dialogue: Dialogue, keys: str) -> bool:
+def _route_keys(dialogue: Dialogue, keys: str) -> bool:
     """Handle keys that mean the same in every phase. Return True if these do."""
     is_number_asked = dialogue.phase == "number"
     if keys == "*":
@@ -60,13 +59,13 @@ def _keyed(dialogue: Dialogue, keys: str) -> bool:
     elif keys == "0" and not is_number_asked:
         _get_person(dialogue)
     elif len(spoken_digits(keys)) >= MIN_DIGITS and not is_number_asked:
-        dialogue.take("number", spoken_digits(keys))
+        dialogue.fill_in("number", spoken_digits(keys))
     else:
         return False
     return True
 
 
-def _meant(dialogue: Dialogue, caller: CallerInput) -> bool:
+def _route_global_intent(dialogue: Dialogue, caller: CallerInput) -> bool:
     """Handle words that mean the same in every phase. Return True if these do."""
     intent = intents.intent_of(caller.said)
     if intent == "emergency" and dialogue.form.is_warned and dialogue.phase == "reason":
@@ -101,19 +100,19 @@ def _help(dialogue: Dialogue) -> None:
 
 
 def _bye(dialogue: Dialogue) -> None:
-    dialogue.part_with(phrases.goodbye(dialogue.form))
+    dialogue.say_goodbye(phrases.goodbye(dialogue.form))
 
 
 def _get_person(dialogue: Dialogue) -> None:
     if dialogue.transfer_to:
-        dialogue.connect(dialogue.transfer_to, phrases.CONNECTING)
+        dialogue.transfer(dialogue.transfer_to, phrases.CONNECTING)
     else:
-        dialogue.begin_message(phrases.NO_PERSON)
+        dialogue.take_message(phrases.NO_PERSON)
 
 
 def _move_booking(dialogue: Dialogue) -> None:
     if dialogue.form.appointment is None:
-        dialogue.begin_message(phrases.EARLIER_BOOKING)
+        dialogue.take_message(phrases.EARLIER_BOOKING)
     else:
         dialogue.form.forget("appointment")
         dialogue.ask_next(phrases.NO_PROBLEM)
@@ -126,11 +125,11 @@ def _cancel(dialogue: Dialogue) -> None:
         dialogue.form.forget("appointment")
         dialogue.ask("more", phrases.CANCELLED, phrases.ANYTHING_ELSE)
     else:
-        dialogue.begin_message(phrases.EARLIER_BOOKING)
+        dialogue.take_message(phrases.EARLIER_BOOKING)
 
 
 def _take_message(dialogue: Dialogue) -> None:
-    dialogue.begin_message(phrases.GLADLY)
+    dialogue.take_message(phrases.GLADLY)
 
 
 _GLOBAL_INTENTS: dict[str | None, Callable[[Dialogue], None]] = {

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from orchestrator.agents.receptionist import intents as intents
-from orchestrator.agents.receptionist import phrases
+from orchestrator.agents.receptionist import intents, phrases
 from orchestrator.agents.receptionist.booking_form import FieldName
 from orchestrator.agents.receptionist.dialogue import Dialogue
 from orchestrator.agents.receptionist.digits import MAX_DIGITS

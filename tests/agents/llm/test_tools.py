@@ -13,7 +13,7 @@ from support.model_server import Connection, ModelServer, breaks_off, calls, han
 
 from orchestrator.agents.appointments.calendar import free_slots
 from orchestrator.agents.llm.agent import BROKE_OFF, FILLER
-from orchestrator.agents.llm.conversation import NO_RESULT
+from orchestrator.agents.llm.message_history import NO_RESULT
 from orchestrator.agents.llm.tools import APPOINTMENTS_SLOT
 from orchestrator.agents.llm.toolset import CALLS_SLOT, FAILED
 from orchestrator.conversation.actions import HangUp, Transfer
