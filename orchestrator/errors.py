@@ -77,9 +77,9 @@ class AgentProcessFailed(VoiceAgentError):
 class AgentProcessLost(VoiceAgentError):
     """The process that ran the agent was lost. Look at what the agent does: its memory, its native code."""
 
-    def __init__(self, *, in_company: bool) -> None:
+    def __init__(self, *, with_others: bool) -> None:
         super().__init__()
-        self.in_company = in_company
+        self.with_others = with_others
         """True if other turns were lost with it, so that this one need not be the cause."""
 
 

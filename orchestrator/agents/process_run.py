@@ -51,7 +51,7 @@ class ProcessRun(AgentRun):
         process = self._process
         self._leave(process)
         if frame is None:
-            raise AgentProcessLost(in_company=process.lost_with_others)
+            raise AgentProcessLost(with_others=process.lost_with_others)
         if "error" in frame:
             raise AgentRaised(str(frame["kind"]), str(frame["where"]), str(frame["text"]))
         self._left = self._state_from(frame)

@@ -191,7 +191,7 @@ class TurnRunner:
         try:
             outcome = await self._run_agent(running, agent_run)
         except AgentProcessLost as lost:
-            if lost.in_company or claim.attempt < MOST_ATTEMPTS:
+            if lost.with_others or claim.attempt < MOST_ATTEMPTS:
                 return Left("process_lost")
             reason = f"it ended the process that it ran in alone, at attempt {claim.attempt}"
             return await self._dead_letter(running, state, reason)
