@@ -1,6 +1,5 @@
 """A relay call over a real socket: what the caller says, presses and hears."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,6 +11,8 @@ from support.waiting import wait_until
 from orchestrator.conversation.actions import Gather, HangUp, Play, SendDigits, SetLanguage, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.dispatcher import PendingReply
+from web.twilio.relay.call_reader import CallReader
 
 
 async def test_a_call_is_connected_with_the_relay(start_ingress):
@@ -150,12 +151,19 @@ async def test_no_room_is_said_politely(start_ingress):
 
 async def test_an_agent_that_is_slow_is_heard_after_all(start_ingress, monkeypatch):
     monkeypatch.setattr("web.twilio.relay.session_turns.STALL_SECONDS", 0.05)
+    checks, find = [], CallReader.find
+
+    async def counted_find(reader: CallReader, turn_id: str) -> PendingReply | None:
+        checks.append(turn_id)
+        return await find(reader, turn_id)
+
+    monkeypatch.setattr(CallReader, "find", counted_find)
 
     async def slow(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         yield "One, "
-        await asyncio.sleep(0.3)
+        await wait_until(lambda: len(checks) >= 2, "the store was asked for the silent turn")
         yield "two, "
-        await asyncio.sleep(0.3)
+        await wait_until(lambda: len(checks) >= 4, "the store was asked again")
         yield "three."
 
     async with start_ingress(agent=slow) as ingress, relay_socket(ingress.url) as caller:
