@@ -1,4 +1,4 @@
-"""What is no frame harms nobody."""
+"""Text that is not a frame does no harm."""
 
 import json
 from typing import Any
@@ -112,7 +112,7 @@ async def test_senders_may_spell_the_signed_url_in_several_ways(start_ingress, s
             assert connection.response.headers.get("Sec-WebSocket-Extensions") is None
 
 
-async def test_who_does_not_read_is_given_up(ingress, monkeypatch, caplog):
+async def test_a_socket_that_is_not_read_is_closed(ingress, monkeypatch, caplog):
     monkeypatch.setattr("web.twilio.relay.connection.WRITE_SECONDS", 0.2)
     # More than the kernel buffers; a reply of such a length is refused before it comes to that.
     monkeypatch.setattr("web.twilio.relay.outbound_frames.tokens", lambda said, **_: [" " * 1_000_000] * 10)

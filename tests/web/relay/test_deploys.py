@@ -1,4 +1,4 @@
-"""An ingress leaves under live relay calls: no word that was said into its sockets is lost."""
+"""An ingress shuts down during relay calls: nothing that was said into its sockets is lost."""
 
 import asyncio
 import signal
@@ -24,7 +24,7 @@ IDLE_PAUSE_SECONDS = 0.021
 
 
 async def talk(caller: RelaySocket, pause: float, may_speak: Callable[[], bool]) -> list[str]:
-    """Say one thing after the other until the line is closed; what was said."""
+    """Say one thing after the other until the socket is closed. Return what was said."""
     said: list[str] = []
     with suppress(ConnectionClosed):
         while True:
@@ -57,7 +57,7 @@ async def test_what_is_said_while_an_ingress_leaves_is_in_the_state(tmp_path: Pa
 
 
 async def _over_a_deploy(url: str, leave: Callable[[], None]) -> dict[str, list[str]]:
-    """Some calls in which words come all the time, and some whose first ones come when the ingress leaves."""
+    """Some callers speak all the time, and some begin to speak when the ingress shuts down."""
     is_leaving = asyncio.Event()
     said: dict[str, list[str]] = {}
 

@@ -1,4 +1,4 @@
-"""Barge-in: what was cut off is not heard any more, and the state keeps what was heard."""
+"""Barge-in: the agent stops when the caller speaks, and the state keeps what the caller heard."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ HEARD = "Life is a"
 
 
 class Talker:
-    """Begins to answer, and goes on when it may."""
+    """Begin to answer, and continue when the gate opens."""
 
     def __init__(self) -> None:
         self.go_on = asyncio.Event()
@@ -140,7 +140,7 @@ async def test_an_agent_that_finishes_first_is_heard_to_its_end(start_ingress, t
         assert await caller.reply() == "speech never mind."
 
 
-async def test_an_interruption_is_answered_by_an_agent_that_wants_it(start_ingress, talker):
+async def test_an_agent_with_interruptions_answers_an_interruption(start_ingress, talker):
     async with start_ingress(agent=talker.reply) as ingress, relay_socket(ingress.url) as caller:
         runner = ingress.dispatcher.runner
         runner.agent = Agent("keen", talker.reply, interruptions=True, isolation="inline")

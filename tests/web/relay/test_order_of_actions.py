@@ -1,4 +1,4 @@
-"""What an agent yields amid its text takes effect there, and not at the end."""
+"""An action that an agent yields between words is carried out there, and not at the end."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Relay calls over real web and worker processes and a real Redis: what dies is not noticed by the caller."""
+"""Relay calls over real web and worker processes and a real Redis: callers do not notice that one of them dies."""
 
 import asyncio
 import signal
@@ -39,7 +39,7 @@ async def call_of(port: int, call_sid: str) -> dict:
 
 @dataclass
 class Robot:
-    """A caller on a line of their own, who says `words` one by one, and hangs up after the last answer."""
+    """A caller with a socket of their own, who says `words` one by one, and hangs up after the last answer."""
 
     line: PhoneLine
     words: list[str]
@@ -219,7 +219,7 @@ async def test_of_two_sockets_of_a_new_call_at_two_ingresses_exactly_one_greets(
 
 
 def said_over(socket: RelaySocket) -> list[str]:
-    """The replies that were said to their end, and what of another one there is."""
+    """Return the replies that were said to their end, and the part of an unfinished one."""
     tokens = "".join(frame["token"] + "\n" * frame["last"] for frame in socket.frames if frame["type"] == "text")
     return tokens.splitlines()
 

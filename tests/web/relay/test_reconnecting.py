@@ -59,7 +59,7 @@ async def test_the_call_goes_on_without_a_greeting_and_says_what_was_not_heard(s
             await caller.prompt("a story")
             await caller.reply()
         async with relay_socket(ingress.url) as caller:
-            await caller.setup(CALL, "VX2", **lost_at(-3))  # three seconds after the reply was there
+            await caller.setup(CALL, "VX2", **lost_at(-3))  # three seconds after the reply was produced
             assert await caller.reply() == "He had three daughters. The youngest was the fairest."
             await caller.send("interrupt", utteranceUntilInterrupt="He had", durationUntilInterruptMs=400)
             await caller.prompt("go on")
@@ -160,7 +160,7 @@ async def test_leaving_lets_a_reply_be_spoken_and_closes_the_idle_at_once(start_
         await leaving
 
 
-async def test_who_speaks_before_the_rest_is_said_does_not_hear_it(start_ingress):
+async def test_a_caller_who_speaks_before_the_rest_is_said_does_not_hear_it(start_ingress):
     async with start_ingress(agent=story) as ingress:
         async with relay_socket(ingress.url) as caller:
             await caller.setup(CALL)
@@ -190,7 +190,7 @@ def forks_of(ingress: Ingress, monkeypatch: pytest.MonkeyPatch) -> list[Conversa
     return forked
 
 
-async def test_a_caller_is_held_and_the_call_not_forked_while_replicas_are_away(start_ingress, monkeypatch):
+async def test_a_caller_is_held_and_the_call_not_run_here_while_replicas_do_not_confirm(start_ingress, monkeypatch):
     monkeypatch.setattr(turn_submitter, "OUTAGE_SECONDS", 0.05)
     monkeypatch.setattr(turn_submitter, "STORE_SECONDS", 0.05)
     async with start_ingress(agent=story, timeouts={**QUICK, "hold": 3600}) as ingress:
@@ -212,7 +212,7 @@ async def test_a_caller_is_held_and_the_call_not_forked_while_replicas_are_away(
         assert [turn.turn_id for turn in (await ingress.state()).turns] == ["start", "VX1-1"]
 
 
-async def test_a_caller_is_not_held_for_ever_while_replicas_are_away(start_ingress, monkeypatch):
+async def test_a_caller_is_not_held_without_limit_while_replicas_do_not_confirm(start_ingress, monkeypatch):
     async with (
         start_ingress(agent=story, timeouts={**QUICK, "hold": 0}) as ingress,
         relay_socket(ingress.url) as caller,

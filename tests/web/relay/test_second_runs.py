@@ -1,4 +1,4 @@
-"""A reply whose worker dies is said by a second run, which may say something else."""
+"""When a worker dies, a second run of the turn finishes the reply. It may say something else."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from web.twilio.relay.playout import Playout, SpokenReply
 
 
 class Line:
-    """Notes what it is given."""
+    """Records what is sent."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -28,7 +28,7 @@ class Line:
 
 
 def run(pending: Pending, epoch: int, *tokens: str) -> None:
-    """A run of the agent says this."""
+    """Add the tokens of one run of the agent."""
     index = 0
     for text in tokens:
         pending.add_token(Token(pending.call_sid, pending.turn_id, epoch, Piece(Position(index), text)))
@@ -73,7 +73,7 @@ async def test_after_a_silence_what_a_second_run_says_is_neither_said_twice_nor_
     await playout.close()
 
 
-async def test_while_what_the_caller_said_is_on_its_way_nothing_more_of_the_reply_is_said() -> None:
+async def test_while_the_callers_words_are_being_stored_nothing_more_of_the_reply_is_said() -> None:
     pending, line = Pending("CA1", "t1"), Line()
 
     async def keep(reply: SpokenReply) -> None:

@@ -1,4 +1,4 @@
-"""A silent caller on an open line is still there; and nobody is hung up without a word."""
+"""A silent caller with an open socket has not hung up; and nobody is hung up on without a word."""
 
 import time
 from collections.abc import AsyncIterator
@@ -79,7 +79,7 @@ async def test_a_call_in_redis_is_neither_forgotten_nor_taken_for_abandoned(tmp_
 
 
 class OnlyWrites(InMemoryStateManager):
-    """A store that renews a state's time when it is written, and not otherwise."""
+    """A store that renews a state's TTL only when the state is written."""
 
     async def keep_alive(self, call_sids, seconds) -> bool:
         return False
@@ -125,7 +125,7 @@ async def test_whose_call_was_ended_meanwhile_is_told_goodbye(ingress, speaks_fi
             assert (await caller.frame())["type"] == "end"
 
 
-async def test_who_speaks_into_the_agents_goodbye_hears_it_all_the_same(start_ingress):
+async def test_a_caller_who_speaks_during_the_agents_goodbye_still_hears_it(start_ingress):
     async def curt(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         yield "Hello!" if turn.kind == "started" else "Bye!"
         if turn.kind == "speech":

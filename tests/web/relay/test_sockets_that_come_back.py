@@ -1,4 +1,4 @@
-"""A provider that loses a socket may open another one under the same session id, and send again what it had sent."""
+"""A provider that loses a socket may open another one under the same session id, and repeat what it had sent."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,11 +17,11 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 
 BURST = 500
-"""So many events are kept for a socket that comes back."""
+"""How many events Twilio keeps for a socket that comes back."""
 
 
 async def heard_until(caller: RelaySocket, words: str) -> str:
-    """What is said, up to these words."""
+    """Return what the agent says, up to these words."""
     said = ""
     while words not in said:
         said += (await caller.frame()).get("token", "")
@@ -29,7 +29,7 @@ async def heard_until(caller: RelaySocket, words: str) -> str:
 
 
 async def recorded(ingress, *texts: str) -> ConversationState:
-    """The state, once it holds turns of these texts."""
+    """Return the state once it holds turns with these texts."""
 
     async def state() -> ConversationState | None:
         found = await ingress.state()
@@ -132,7 +132,7 @@ async def test_what_comes_again_before_it_was_answered_runs_once_and_its_reply_i
     assert runs == ["", "look it up", "thanks"]
 
 
-async def test_who_says_the_same_again_is_answered_again(ingress, monkeypatch):
+async def test_a_caller_who_says_the_same_again_is_answered_again(ingress, monkeypatch):
     monkeypatch.setattr("web.twilio.relay.redelivery.BURST_GAP_SECONDS", 0.0)
     for _ in range(2):
         async with relay_socket(ingress.url) as caller:
@@ -145,7 +145,7 @@ async def test_who_says_the_same_again_is_answered_again(ingress, monkeypatch):
 
 
 async def test_a_new_document_is_no_socket_that_comes_back(ingress):
-    """Nothing is sent again over it: who says the same, says it again."""
+    """Nothing is repeated over it: a caller who says the same thing has said it twice."""
     async with relay_socket(ingress.url) as caller:
         await caller.setup(CALL)
         await caller.prompt("hello?")

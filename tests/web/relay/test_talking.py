@@ -48,7 +48,7 @@ async def test_tokens_come_as_they_are_produced_spaces_and_all(start_ingress, ga
         assert await caller.frame() == {"type": "text", "token": "", "last": True}
 
 
-async def test_partial_prompts_are_no_turns_and_a_missing_last_means_true(ingress):
+async def test_partial_prompts_are_not_turns_and_a_missing_last_means_true(ingress):
     async with relay_socket(ingress.url) as caller:
         await caller.setup(CALL)
         await caller.reply()

@@ -1,4 +1,4 @@
-"""A relay's session begins with the ticket of its call's latest document: no recorded frame takes a live call over."""
+"""A session needs the ticket of its call's latest document: recorded frames cannot take over a live call."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ async def first_document(ingress: Ingress) -> ElementTree.Element:
 
 
 async def next_document(ingress: Ingress, document: ElementTree.Element, **fields: str) -> ElementTree.Element:
-    """What the provider is told when the session of `document` was lost."""
+    """Return what the provider gets when the session of `document` was lost."""
     verb = document.find("Connect")
     assert verb is not None
     return await ingress.twiml(verb.attrib["action"], **{"SessionStatus": "failed", "SessionDuration": "30", **fields})
@@ -162,7 +162,7 @@ async def test_the_same_ticket_again_is_a_reconnection_when_the_socket_before_an
     async with relay_socket(ingress.url, ping_interval=None) as silent, relay_socket(ingress.url) as caller:
         await silent.setup(CALL, ticket=ticket)
         await silent.reply()
-        silent.connection.transport.pause_reading()  # as if its network were gone: open here, and mute
+        silent.connection.transport.pause_reading()  # as if its network were gone: open here, but silent
         await caller.setup(CALL, "VX2", ticket=ticket, customParameters={"lines": f"0-{time.time() + 60}"})
         assert await goes_on(caller, "back again")
         silent.connection.transport.abort()

@@ -45,7 +45,7 @@ async def fleet(start: Start, start_redis) -> Fleet:
     urls = [f"http://127.0.0.1:{port}" for port in ports]
     for url in urls:
         await ready(url)
-    with redis.client() as client:  # long after the version before has gone
+    with redis.client() as client:  # long after the last process of the previous version has ended
         client.hset(keys.SEAL_KEYS, "since", 0)
     for web in webs:
         web.send_signal(signal.SIGTERM)
@@ -99,7 +99,7 @@ async def test_the_same_ticket_comes_back_at_another_ingress_once_the_first_one_
         assert await goes_on(caller, "back again")
 
 
-async def test_what_began_while_redis_was_away_is_known_to_the_others_when_it_is_back(fleet):
+async def test_calls_that_began_while_redis_was_down_are_known_to_the_others_when_it_is_up(fleet):
     here, there = fleet.urls
     ticket = await new_ticket(here, CALL, None, VOICE)
     fleet.redis.kill()
@@ -107,7 +107,7 @@ async def test_what_began_while_redis_was_away_is_known_to_the_others_when_it_is
         await caller.setup(CALL, ticket=ticket)
         fleet.redis.start()
         said = await caller.reply()
-        while said != GREETING:  # fillers, as long as Redis is away
+        while said != GREETING:  # fillers, as long as Redis is down
             said = await caller.reply()
 
         def is_known() -> bool:
@@ -120,7 +120,7 @@ async def test_what_began_while_redis_was_away_is_known_to_the_others_when_it_is
 
 
 async def test_while_the_version_before_may_still_be_there_its_documents_are_taken(start: Start, start_redis):
-    """They carry no ticket. A call that one of our documents has connected is not given to who shows none."""
+    """They carry no ticket. A call that one of our documents has connected cannot be continued without one."""
     redis: RedisServer = start_redis()
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -132,10 +132,12 @@ async def test_while_the_version_before_may_still_be_there_its_documents_are_tak
         assert await caller.reply() == GREETING
         assert await is_refused(url, "")
         assert await goes_on(caller, "one")
-    async with relay_socket(url, None) as caller:  # its socket was lost, and the version before was asked for another
+    async with relay_socket(
+        url, None
+    ) as caller:  # its socket was lost, and a process of the previous version was asked for another
         await caller.setup(CALL, "VX2", ticket="", customParameters={"lines": f"0-{time.time() + 60}"})
         assert await goes_on(caller, "two")
-    async with relay_socket(url, None) as caller:  # and now we were
+    async with relay_socket(url, None) as caller:  # and now this version was asked
         await caller.setup(CALL, "VX3", customParameters={"lines": f"0-{time.time() + 60}"})
         assert await goes_on(caller, "three")
     assert await is_refused(url, "")

@@ -1,4 +1,4 @@
-"""Who has spoken again does not hear the reply to what they had said before, unless the agent wants it heard."""
+"""A caller who has spoken again does not hear the reply to their earlier words, unless the agent's policy says so."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +22,7 @@ from web.twilio.relay.playout import Playout, SpokenReply
 
 
 class Line:
-    """Notes what it is given."""
+    """Records what is sent."""
 
     def __init__(self) -> None:
         self.frames: list[str] = []
@@ -59,7 +59,7 @@ def settled(pending: Pending, overlap: str | None, *, text: str = "Once upon a t
 @pytest.mark.parametrize(
     ("overlap", "is_said"), [("interrupt", False), ("enqueue", True), ("merge", True), ("reject", True), (None, True)]
 )
-async def test_an_attached_reply_that_is_there_after_the_caller_spoke_again_is_said_if_the_agent_wants_it(
+async def test_a_reply_that_comes_after_the_caller_spoke_again_is_said_if_the_overlap_policy_says_so(
     overlap: str | None, is_said: bool
 ) -> None:
     line, attached, next_one = Line(), Pending("CA1", "t1"), Pending("CA1", "t2")
@@ -76,7 +76,7 @@ async def test_an_attached_reply_that_is_there_after_the_caller_spoke_again_is_s
     await playout.close()
 
 
-async def test_what_was_begun_before_the_caller_spoke_is_not_gone_on_with() -> None:
+async def test_a_reply_that_was_begun_before_the_caller_spoke_is_not_continued() -> None:
     line, pending, next_one = Line(), Pending("CA1", "t1"), Pending("CA1", "t2")
     playout = idle_playout(line)
     playout.enqueue(SpokenReply("t1", pending))
@@ -93,7 +93,7 @@ async def test_what_was_begun_before_the_caller_spoke_is_not_gone_on_with() -> N
     await playout.close()
 
 
-async def test_where_the_agent_gives_way_nothing_is_said_until_it_is_known_how_it_came_out() -> None:
+async def test_where_the_policy_is_interrupt_nothing_is_said_until_the_result_is_known() -> None:
     line, first, second, third = Line(), Pending("CA1", "t1"), Pending("CA1", "t2"), Pending("CA1", "t3")
     playout = idle_playout(line, stall_seconds=0.01, grace_seconds=0.01)
     playout.enqueue(SpokenReply("t1", first))
@@ -114,7 +114,7 @@ async def test_where_the_agent_gives_way_nothing_is_said_until_it_is_known_how_i
     await playout.close()
 
 
-async def test_nobody_is_hung_up_without_the_words_that_say_so() -> None:
+async def test_the_words_before_a_hang_up_are_said_in_any_case() -> None:
     line, attached = Line(), Pending("CA1", "t1")
     playout = idle_playout(line)
     playout.enqueue(SpokenReply("t1", attached))
@@ -182,6 +182,6 @@ async def test_a_reply_that_is_ready_after_the_caller_came_back_and_spoke(start_
 
 
 def _session(ingress) -> Playout | None:
-    """The playout of the one session, once it has attached to what is unanswered."""
+    """Return the playout of the one session, once it speaks what is unanswered."""
     session = ingress.app.state.ingress.sessions.find(CALL)
     return session.playout if session is not None and session.playout.is_speaking else None
