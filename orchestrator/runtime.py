@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # memory mode runs without the client library
 
 @dataclass
 class Runtime:
-    """What an ingress works with. `redis` and `breaker` are None when everything is in this process."""
+    """What an ingress works with. `redis`, `breaker` and `lines` are None where there is no Redis."""
 
     settings: Settings
     states: StateManagerBase
@@ -33,9 +33,9 @@ class Runtime:
     documents: RelayDocuments = field(default_factory=MemoryRelayDocuments)
     lines: "LineCheck | None" = None
     listener: str = ""
-    """The channel on which replies come from Redis; "" when they come from this process."""
+    """The channel on which replies arrive from Redis; "" where there is no Redis."""
     runner: TurnRunner | None = None
-    """What runs the turns, if all of them run in this process."""
+    """What runs the turns; None where workers do."""
 
     async def system_status(self) -> "SystemStatus | None":
         """Return the status of Redis, the workers and the queue; None where there are none. Never raises."""
@@ -73,7 +73,7 @@ class Runtime:
         return RedisSealKeys(self.redis, self.breaker.guard)
 
     async def watch(self) -> None:
-        """Have the workers tell for a while what is being said. Raises `StoreUnavailable`."""
+        """Have the workers report for a while which turns they run and what is being said. Raise `StoreUnavailable`."""
         if self.redis is None or self.breaker is None or self.breaker.is_open:
             return
         from orchestrator.redis import keys
@@ -83,7 +83,7 @@ class Runtime:
             await self.redis.set(keys.WATCHED, 1, ex=keys.WATCHED_SECONDS)
 
     def running_turns(self) -> list[dict[str, Any]]:
-        """What is being answered in this process."""
+        """Return the turns that run in this process; none where workers run them."""
         return [] if self.runner is None else progress_of(self.runner)
 
     async def workers(self) -> list[dict[str, Any]] | None:

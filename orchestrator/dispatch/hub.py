@@ -35,9 +35,9 @@ class _Run(NamedTuple):
         return _Run(self.text[: start.characters] + piece.text, self.actions[: start.actions] + piece.actions)
 
     def after(self, said: str, actions: int, *, is_settled: bool) -> list[str | InlineAction]:
-        """Return what is to be given when `said` and so many `actions` were given before, of this run or another.
+        """Return what to yield after the text `said` and the first `actions`, which may be those of another run.
 
-        | the text of this run | what is returned |
+        | text of this run | returned |
         |---|---|
         | continues `said` | what follows it |
         | is a beginning of `said`, and grows | nothing: a second run has not caught up yet |

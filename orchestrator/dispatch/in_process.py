@@ -1,4 +1,4 @@
-"""Runs turns in the ingress itself: one process, no Redis."""
+"""A dispatcher that runs the turns in its own process."""
 
 import asyncio
 import logging
@@ -31,7 +31,10 @@ LEAST_PAUSE_SECONDS = 0.25
 
 
 class InProcessDispatcher(StoreDispatcher):
-    """A dispatcher that is also the worker. Use it as a context manager: leaving it lets running turns finish."""
+    """Stores turns in memory and runs them. A context manager: on exit, running turns may finish.
+
+    `ttl_seconds` is how long states live in `states`.
+    """
 
     def __init__(
         self,
@@ -57,9 +60,9 @@ class InProcessDispatcher(StoreDispatcher):
         super().__init__(self.memory, hub)
         self.runner = TurnRunner(self.memory, agent, host, agent_timeout_seconds=agent_timeout_seconds)
         self._drain_seconds = drain_seconds
-        self._life = ttl_seconds
+        self._ttl_seconds = ttl_seconds
         self.rounds = 0
-        """How often calls were looked after."""
+        """How often expired and abandoned calls were cleaned up."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._cleaner: asyncio.Task[None] | None = None
 
@@ -79,10 +82,10 @@ class InProcessDispatcher(StoreDispatcher):
         """Do nothing: every call runs here."""
 
     async def take_over(self, call_sid: str, claim: LineClaim) -> None:
-        """Nothing to do: there is no other ingress."""
+        """Do nothing: there is no other ingress."""
 
     async def idle(self, call_sid: str, timeout_seconds: float) -> None:
-        """Wait until no turn of the call runs or waits here. Raises TimeoutError."""
+        """Wait until no turn of the call runs or is queued here. Raise TimeoutError."""
         async with asyncio.timeout(timeout_seconds):
             while not self.memory.is_idle(call_sid):
                 await asyncio.sleep(0.02)
@@ -114,24 +117,26 @@ class InProcessDispatcher(StoreDispatcher):
         task.add_done_callback(self._tasks.discard)
 
     async def _clean_up(self) -> None:
-        """Look after the calls: what workers do by cron jobs."""
-        pause = min(CLEAN_UP_EVERY_SECONDS, max(self._life / 8, LEAST_PAUSE_SECONDS))
+        """End abandoned calls and drop expired ones, again and again. Workers do that by cron jobs."""
+        pause = min(CLEAN_UP_EVERY_SECONDS, max(self._ttl_seconds / 8, LEAST_PAUSE_SECONDS))
         while True:
             await asyncio.sleep(pause)
             try:
-                await end_abandoned_calls(self.memory, self.memory.states, await self._idle_calls(), life=self._life)
+                await end_abandoned_calls(
+                    self.memory, self.memory.states, await self._idle_calls(), life=self._ttl_seconds
+                )
                 await self.memory.states.cleanup_expired()
                 await self.memory.forget_expired()
             except StoreUnavailable:
                 continue
             except Exception:
-                logger.exception("Calls could not be looked after; report this")
+                logger.exception("Calls could not be cleaned up; report this")
             self.rounds += 1
 
     async def _idle_calls(self) -> list[tuple[str, TimeLeft]]:
-        """Calls of which nothing was heard for a while, and how long their states live yet, if that is known."""
+        """Return calls without a turn for a while, each with the seconds until its state expires, if that is known."""
         states = self.memory.states
         if isinstance(states, InMemoryStateManager):
-            window = max(self._life - longest_silence(self._life), LAST_CHANCE_SECONDS)
+            window = max(self._ttl_seconds - longest_silence(self._ttl_seconds), LAST_CHANCE_SECONDS)
             return [(call_sid, left) for call_sid, left in await states.expiring(window)]
         return [(call_sid, None) for call_sid in await states.get_all_call_sids()]

@@ -20,7 +20,7 @@ from orchestrator.turns.messages import LineAnswer, LineQuestion, line_answer_me
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5.0
-"""Longer than an ingress waits for the answer to a ping."""
+"""How long an ingress may take to answer: longer than it waits for the answer to a ping."""
 
 
 class LineCheck:

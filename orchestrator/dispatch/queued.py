@@ -8,7 +8,6 @@ from types import TracebackType
 from redis.asyncio import Redis
 
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.dispatch.dispatcher import LineClaim
 from orchestrator.dispatch.hub import Pending, ReplyHub
 from orchestrator.dispatch.line_check import LineCheck
 from orchestrator.dispatch.store_dispatcher import StoreDispatcher
@@ -58,10 +57,6 @@ class QueuedDispatcher(StoreDispatcher):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
-
-    async def take_over(self, call_sid: str, claim: LineClaim) -> None:
-        """Become the one ingress that has the call's line; see `Dispatcher`."""
-        await self.takeover.take_over(call_sid, claim)
 
     def _on_message(self, message: ToIngress) -> None:
         if isinstance(message, TakenOver | GivenUp):

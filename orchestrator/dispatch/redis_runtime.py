@@ -1,4 +1,4 @@
-"""The ingress of a system with workers: Redis, the breaker, and both kinds of dispatcher."""
+"""The parts of an ingress in a system with workers: Redis, the breaker, both kinds of dispatcher."""
 
 import asyncio
 import logging

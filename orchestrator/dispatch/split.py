@@ -81,7 +81,7 @@ class SplitDispatcher:
     async def take_over(self, call_sid: str, claim: LineClaim) -> None:
         """Become the one ingress that has the call's line; see `Dispatcher`."""
         if not self.is_local(call_sid):
-            await self._remote.take_over(call_sid, claim)
+            await self._remote.takeover.take_over(call_sid, claim)
 
     async def _dispatcher_of(self, call_sid: str, *, begins: bool) -> QueuedDispatcher | InProcessDispatcher:
         await self._local_calls.wait_returned(call_sid)

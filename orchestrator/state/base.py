@@ -1,4 +1,4 @@
-"""`StateManagerBase`: where the states of calls are kept. Yours implements this class and nothing else."""
+"""`StateManagerBase`: stores the states of calls. A manager of your own implements this class and nothing else."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,16 +18,17 @@ class StateManagerBase(ABC):
 
     @abstractmethod
     async def create_state(self, call_sid: str, **fields: Any) -> ConversationState:
-        """Begin a call, with `version` 1, and return its state; a second create of a live call returns the first."""
+        """Begin a call, with `version` 1, and return its state. If the call is live already, return its state."""
 
     @abstractmethod
     async def get_state(self, call_sid: str) -> ConversationState | None:
-        """The state, or None if there is none or its time ran out. A copy: changing it changes nothing stored."""
+        """Return a copy of the state, or None if there is none or it has expired."""
 
     async def get_confirmed_state(self, call_sid: str) -> ConversationState | None:
-        """`get_state`, of what the store will not take back. Raises `StoreUnavailable` while that is not sure.
+        """Return the state as `get_state` does, but only what the store will not lose. Raise `StoreUnavailable` until
+        then.
 
-        Only a store that may lose what it has acknowledged needs its own: one whose replicas lag behind.
+        Override it only for a store that may lose acknowledged writes, as one whose replicas lag behind may.
         """
         return await self.get_state(call_sid)
 
@@ -40,33 +41,33 @@ class StateManagerBase(ABC):
         """
 
     async def keep_alive(self, call_sids: Sequence[str], seconds: float) -> bool:
-        """Let those of the calls that are active live for so many `seconds` from now, if they would not anyway.
+        """Extend the time to live of the active ones of these calls to at least `seconds` from now. Return True.
 
-        Nothing else changes, neither versions nor times in the states. False: this store cannot do that; then open
-        calls are written again now and then, which renews their time.
+        Nothing else changes, neither versions nor times in the states. Return False if the store cannot do that: open
+        calls are then written again now and then, which renews their time to live.
         """
         return False
 
     @abstractmethod
     async def delete_state(self, call_sid: str) -> bool:
-        """Forget the call and all that belongs to it; whether there was one."""
+        """Delete the call and all that belongs to it. Return whether there was one."""
 
     @abstractmethod
     async def get_active_calls_count(self) -> int:
-        """How many calls are active: begun, not ended, not expired."""
+        """Return how many calls are active: begun, not ended, not expired."""
 
     @abstractmethod
     async def get_all_call_sids(self) -> list[str]:
-        """The call SIDs of the active calls, in no order."""
+        """Return the call SIDs of the active calls, in any order."""
 
     @abstractmethod
     async def health_check(self) -> bool:
-        """Whether the store answers. Never raises."""
+        """True if the store answers. Never raises."""
 
     @abstractmethod
     async def cleanup_expired(self) -> int:
-        """Drop what expired calls left behind; how many calls that were."""
+        """Delete what expired calls left behind. Return how many calls that were."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Release connections. Closing twice is fine."""
+        """Close the connections. May be called twice."""

@@ -1,4 +1,4 @@
-"""Which state manager this process has: as the settings say, or memory when Redis is not there."""
+"""The state manager of this process: the one that the settings name, or memory if Redis is down."""
 
 import asyncio
 import contextlib
@@ -13,17 +13,17 @@ from orchestrator.state.memory import InMemoryStateManager
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 5.0
-"""How long Redis may take to answer when a process starts."""
+"""How long Redis may take to answer at the start of a process."""
 
 
 class StateManagerFactory:
-    """Builds state managers. Most code wants `get_state_manager`, which builds one and keeps it."""
+    """Builds state managers. Most code should call `get_state_manager`, which builds one and keeps it."""
 
     @classmethod
     async def create_state_manager(cls, settings: Settings | None = None) -> StateManagerBase:
-        """A new manager: the user's (`STATE_MANAGER`), Redis (`USE_REDIS`), or memory.
+        """Return a new manager: the user's (`STATE_MANAGER`), one in Redis (`USE_REDIS`), or one in memory.
 
-        If Redis cannot be reached, it is memory, with a warning. Raises `BadSetting`.
+        If Redis is down, log a warning and return one in memory. Raise `BadSetting`.
         """
         settings = settings or load_settings()
         if settings.state_manager:
@@ -73,16 +73,16 @@ _building: asyncio.Task[StateManagerBase] | None = None
 
 
 async def get_state_manager() -> StateManagerBase:
-    """The process's one manager, built on the first call; all who call meanwhile get the same.
+    """Return the one manager of this process. The first call builds it; concurrent calls get the same.
 
-    Raises `BadSetting`; the next call tries again then.
+    Raise `BadSetting`; the next call tries again then.
     """
     global _building
     if _building is None or _building.get_loop() is not asyncio.get_running_loop():
         _building = asyncio.create_task(StateManagerFactory.create_state_manager(), name="state manager")
     task = _building
     try:
-        # Shielded: the one who is cancelled must not take the manager from the others who wait.
+        # Shielded: if one of several waiting tasks is cancelled, the others still get the manager.
         return await asyncio.shield(task)
     finally:
         if task.done() and (task.cancelled() or task.exception()) and _building is task:
@@ -90,7 +90,7 @@ async def get_state_manager() -> StateManagerBase:
 
 
 async def close_state_manager() -> None:
-    """Close the process's manager and forget it; the next `get_state_manager` builds another. Twice is fine."""
+    """Close the manager of this process; the next `get_state_manager` builds another. May be called twice."""
     global _building
     task, _building = _building, None
     if task is None or task.get_loop() is not asyncio.get_running_loop():

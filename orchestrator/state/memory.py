@@ -1,4 +1,4 @@
-"""States in this process' memory: for a laptop, for tests, and while Redis is away."""
+"""States in the memory of this process: for development, for tests, and while Redis is down."""
 
 import heapq
 import time
@@ -23,11 +23,8 @@ class _Entry:
 
 
 class InMemoryStateManager(StateManagerBase):
-    """Keeps states as JSON, as Redis would: nobody can change what is stored by changing what they got,
-    and what would not survive Redis does not survive here.
-
-    `clock` counts seconds and never goes back. Not shared between processes.
-    """
+    """Keeps states as JSON, as Redis would: changing a returned state changes nothing stored, and what JSON cannot hold
+    is lost here as well. `clock` counts seconds and is monotonic. Not shared between processes."""
 
     def __init__(
         self,
@@ -39,9 +36,9 @@ class InMemoryStateManager(StateManagerBase):
         self._ttl_seconds = ttl_seconds
         self._ended_ttl_seconds = ttl_seconds if ended_ttl_seconds is None else ended_ttl_seconds
         self._clock = clock
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # the last one written at the end
-        # When to look whether a call has expired: never later than that, perhaps earlier.
-        self._looks: list[tuple[float, str]] = []
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # in the order of the last write
+        # When each call may expire, at the earliest: its entry has the exact time.
+        self._expiries: list[tuple[float, str]] = []
         self._active: set[str] = set()
         self._expired = 0
 
@@ -56,14 +53,14 @@ class InMemoryStateManager(StateManagerBase):
         return state
 
     async def get_state(self, call_sid: str) -> ConversationState | None:
-        """A copy of the state, or None."""
+        """Return a copy of the state, or None."""
         checked_call_sid(call_sid)
         self._drop_expired()
         entry = self._entries.get(call_sid)
         return None if entry is None else ConversationState.model_validate_json(entry.json)
 
     async def update_state(self, state: ConversationState) -> ConversationState:
-        """Write by compare-and-set. The given state keeps its version; the one returned has the next."""
+        """Write by compare-and-set. Return the state with the next version; the given one is not changed."""
         checked_call_sid(state.call_sid)
         self._drop_expired()
         entry = self._entries.get(state.call_sid)
@@ -74,7 +71,7 @@ class InMemoryStateManager(StateManagerBase):
         return written
 
     async def keep_alive(self, call_sids: Sequence[str], seconds: float) -> bool:
-        """Let active calls live for so many seconds from now, if they would not anyway."""
+        """Extend the time to live of active calls to at least `seconds` from now."""
         self._drop_expired()
         until = self._clock() + seconds
         for call_sid in call_sids:
@@ -84,41 +81,41 @@ class InMemoryStateManager(StateManagerBase):
         return True
 
     async def expiring(self, within_seconds: float) -> list[tuple[str, float]]:
-        """The active calls whose time runs out within so many seconds, and in how many."""
+        """Return the active calls that expire within `within_seconds`, each with the seconds until then."""
         self._drop_expired()
         now_ = self._clock()
         left = ((call_sid, self._entries[call_sid].expires_at - now_) for call_sid in self._active)
         return [(call_sid, seconds) for call_sid, seconds in left if seconds <= within_seconds]
 
     async def delete_state(self, call_sid: str) -> bool:
-        """Forget the call; whether there was one."""
+        """Delete the call. Return whether there was one."""
         checked_call_sid(call_sid)
         self._drop_expired()
         self._active.discard(call_sid)
         return self._entries.pop(call_sid, None) is not None
 
     async def get_active_calls_count(self) -> int:
-        """How many calls are active."""
+        """Return how many calls are active."""
         self._drop_expired()
         return len(self._active)
 
     async def get_all_call_sids(self) -> list[str]:
-        """The call SIDs of the active calls, the last one written at the end."""
+        """Return the call SIDs of the active calls, in the order of the last write."""
         self._drop_expired()
         return [call_sid for call_sid in self._entries if call_sid in self._active]
 
     async def health_check(self) -> bool:
-        """Always healthy."""
+        """Return True."""
         return True
 
     async def cleanup_expired(self) -> int:
-        """How many calls have expired since the last cleanup; they are gone already."""
+        """Return how many calls have expired since the last cleanup; their states are deleted already."""
         self._drop_expired()
         expired, self._expired = self._expired, 0
         return expired
 
     async def close(self) -> None:
-        """Nothing to release: what is stored stays readable."""
+        """Do nothing: there are no connections, and the states stay readable."""
 
     def _store(self, state: ConversationState) -> None:
         expires_at = self._clock() + (self._ttl_seconds if state.is_active else self._ended_ttl_seconds)
@@ -127,7 +124,7 @@ class InMemoryStateManager(StateManagerBase):
         self._entries[sid] = _Entry(state.version, state.is_active, expires_at, state.model_dump_json())
         self._entries.move_to_end(sid)
         if before is None or expires_at < before.expires_at:
-            heapq.heappush(self._looks, (expires_at, sid))
+            heapq.heappush(self._expiries, (expires_at, sid))
         if state.is_active:
             self._active.add(sid)
         else:
@@ -135,13 +132,13 @@ class InMemoryStateManager(StateManagerBase):
 
     def _drop_expired(self) -> None:
         now_ = self._clock()
-        while self._looks and self._looks[0][0] <= now_:
-            _, call_sid = heapq.heappop(self._looks)
+        while self._expiries and self._expiries[0][0] <= now_:
+            _, call_sid = heapq.heappop(self._expiries)
             entry = self._entries.get(call_sid)
             if entry is None:
                 continue
             if entry.expires_at > now_:
-                heapq.heappush(self._looks, (entry.expires_at, call_sid))
+                heapq.heappush(self._expiries, (entry.expires_at, call_sid))
                 continue
             del self._entries[call_sid]
             self._active.discard(call_sid)

@@ -1,4 +1,4 @@
-"""Reading a state that was stored as JSON, without telling anybody what the caller said."""
+"""Reads a state that was stored as JSON. Errors and logs never hold what the caller said."""
 
 import logging
 
@@ -11,11 +11,11 @@ logger = logging.getLogger(__name__)
 
 
 def read_state(call_sid: str, text: str | bytes) -> ConversationState:
-    """The state in `text`. Raises `UnreadableState`, and logs which fields are wrong."""
+    """Return the state in `text`. Raise `UnreadableState`, and log which fields are wrong."""
     try:
         state = ConversationState.model_validate_json(text)
     except ValidationError as error:
-        raise unreadable(call_sid, error) from None  # the error's own details hold what the caller said
+        raise unreadable(call_sid, error) from None  # pydantic's error quotes what the caller said
     if state.call_sid != call_sid:
         logger.error(
             "The state of a call cannot be read: it is another call's",
@@ -26,7 +26,7 @@ def read_state(call_sid: str, text: str | bytes) -> ConversationState:
 
 
 def unreadable(call_sid: str, error: ValidationError) -> UnreadableState:
-    """What to raise instead of `error`."""
+    """Log which fields `error` is about, and return what to raise instead of it."""
     wrong = sorted({".".join(map(str, detail["loc"])) or "all of it" for detail in error.errors(include_input=False)})
     logger.error(
         "The state of a call cannot be read: %s",

@@ -69,7 +69,7 @@ async def listens(redis: Redis, channel: str) -> None:
 async def test_the_one_before_has_let_go_when_the_next_one_begins(before, after, line, monkeypatch):
     monkeypatch.setattr(takeover, "ANSWER_SECONDS", 60)
     line.answers.clear()
-    taking = asyncio.create_task(after.take_over(CALL, LineClaim()))
+    taking = asyncio.create_task(after.takeover.take_over(CALL, LineClaim()))
     await wait_until(lambda: line.asked, "the one before is asked")
     assert not taking.done()
     line.answers.set()
@@ -82,9 +82,9 @@ async def test_one_that_cannot_write_the_call_back_is_not_gone_without(before, a
     line.is_written_back = False
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="cannot write it back yet"):
-            await after.take_over(CALL, LineClaim())
+            await after.takeover.take_over(CALL, LineClaim())
     line.is_written_back = True
-    await after.take_over(CALL, LineClaim())
+    await after.takeover.take_over(CALL, LineClaim())
 
 
 async def test_an_older_version_that_says_no_more_than_that_it_let_go_is_believed(after, redis_client, monkeypatch):
@@ -92,7 +92,7 @@ async def test_an_older_version_that_says_no_more_than_that_it_let_go_is_believe
     await listens(redis_client, "older")
     async with redis_client.pubsub() as older:
         await older.subscribe("older")
-        taking = asyncio.create_task(after.take_over(CALL, LineClaim()))
+        taking = asyncio.create_task(after.takeover.take_over(CALL, LineClaim()))
         asked = await wait_until(lambda: older.get_message(ignore_subscribe_messages=True), "it is asked")
         channel = json.loads(asked["data"])["o"]
         await redis_client.publish(channel, json.dumps({"c": CALL, "g": "older"}))
@@ -103,7 +103,7 @@ async def test_one_that_never_had_the_call_is_not_asked(after, redis_url, redis_
     bystander = Line()
     async with open_dispatcher(redis_url, "bystander", bystander.release):
         await listens(redis_client, "after")
-        await after.take_over(CALL, LineClaim())
+        await after.takeover.take_over(CALL, LineClaim())
     assert bystander.asked == []
 
 
@@ -111,13 +111,13 @@ async def test_a_dead_one_is_not_waited_for(after, redis_client, monkeypatch):
     monkeypatch.setattr(takeover, "ANSWER_SECONDS", 3600)
     await listens(redis_client, "dead")
     async with asyncio.timeout(60):
-        await after.take_over(CALL, LineClaim())
+        await after.takeover.take_over(CALL, LineClaim())
 
 
 async def test_one_that_does_not_answer_is_gone_without(before, after, line, monkeypatch, caplog):
     monkeypatch.setattr(takeover, "ANSWER_SECONDS", 0.1)
     line.answers.clear()
-    await after.take_over(CALL, LineClaim())
+    await after.takeover.take_over(CALL, LineClaim())
     assert "does not answer" in caplog.text
 
 
@@ -125,7 +125,7 @@ async def test_after_an_outage_one_that_does_not_listen_yet_is_asked_again(after
     monkeypatch.setattr(takeover, "OUTAGE_SECONDS", 3600)
     monkeypatch.setattr(after.takeover._breaker, "_failed_at", asyncio.get_running_loop().time())
     await listens(redis_client, "before")
-    taking = asyncio.create_task(after.take_over(CALL, LineClaim()))
+    taking = asyncio.create_task(after.takeover.take_over(CALL, LineClaim()))
     await asyncio.wait({taking}, timeout=0.5)
     assert not taking.done()
     async with open_dispatcher(redis_url, "before"), asyncio.timeout(60):
@@ -135,7 +135,7 @@ async def test_after_an_outage_one_that_does_not_listen_yet_is_asked_again(after
 async def test_of_two_that_claim_a_new_call_at_once_one_lets_go(after, line_after, redis_url, redis_client):
     line_too = Line()
     async with open_dispatcher(redis_url, "too", line_too.release) as too:
-        await asyncio.gather(after.take_over(CALL, LineClaim()), too.take_over(CALL, LineClaim()))
+        await asyncio.gather(after.takeover.take_over(CALL, LineClaim()), too.takeover.take_over(CALL, LineClaim()))
         assert len(line_after.asked + line_too.asked) == 1
     assert await redis_client.pttl(keys.call(CALL).listeners) > 0
 
@@ -144,10 +144,10 @@ async def test_who_tries_again_asks_nobody_who_came_later(after, before, line, r
     claim = LineClaim()
     line.is_written_back = False
     with pytest.raises(StoreUnavailable):
-        await after.take_over(CALL, claim)
+        await after.takeover.take_over(CALL, claim)
     line.is_written_back = True
     line_later = Line()
     async with open_dispatcher(redis_url, "later", line_later.release) as later:
-        await later.take_over(CALL, LineClaim())
-        await after.take_over(CALL, claim)
+        await later.takeover.take_over(CALL, LineClaim())
+        await after.takeover.take_over(CALL, claim)
         assert line_later.asked == []

@@ -1,4 +1,4 @@
-"""The index of active calls in Redis: one sorted set, or in a cluster several, so that counting never scans."""
+"""The index of active calls in Redis: one sorted set, in a cluster several. Counting calls never scans keys."""
 
 import asyncio
 from typing import Any
@@ -13,15 +13,16 @@ from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.scripts import lua
 
 _PAGE = 500
-"""How many calls `clean_up` looks at in one round trip."""
+"""How many calls `clean_up` checks in one round trip."""
 _FRESH_SECONDS = 60.0
 
 
 class CallIndex:
-    """Where it lies apart from the states, it is written beside them; else the states' own scripts do that.
+    """Adds and removes active calls.
 
-    Then an active call stands in it before its state does. What is left behind when a process dies between the two
-    is an entry too many, which `clean_up` finds; never a call that is not counted.
+    On a single server, the scripts that write states write the index, too. In a cluster it takes a script of its own,
+    and an active call is added before its state is written. If a process dies between the two, an entry without a state
+    is left, which `clean_up` removes; a call that is not counted cannot happen.
     """
 
     def __init__(self, redis: Redis, life_ms: int, shards: tuple[keys.ShardKeys, ...] | None = None) -> None:
@@ -37,26 +38,26 @@ class CallIndex:
         self._forget = WiredScript(redis, lua("state_forget"))
 
     def keys_with_state(self, call_sid: str) -> tuple[str, ...]:
-        """What a script that writes the call's state takes after the call's keys: calls, due; or nothing."""
+        """Return the keys that a script that writes the state takes after the call's own: calls, due; or none."""
         shard = keys.shard_of(self._shards, call_sid)
         return () if self._is_apart else (shard.calls, shard.due)
 
     async def before_create(self, call_sid: str, *, is_active: bool) -> None:
-        """A call is about to begin, or is there already."""
+        """In a cluster, add a call that is about to begin, if it `is_active`."""
         if is_active:
             await self._beside(call_sid, is_active=True)
 
     async def after_write(self, call_sid: str, *, is_active: bool) -> None:
-        """The call's state was written, or was found to be so."""
+        """In a cluster, add or remove a call whose state was written, or was found like this."""
         await self._beside(call_sid, is_active=is_active, renews=True)
 
     async def after_keep(self, call_sid: str, life_ms: int) -> None:
-        """A call's state was let live for so long from now."""
+        """In a cluster, extend the entry of a call whose state now lives for `life_ms` from now."""
         if self._is_apart:
             await self._keep(keys=[self._calls(call_sid)], args=[call_sid, life_ms])
 
     async def entry(self, call_sid: str) -> float | None:
-        """What `forget` is to be given, once the state is deleted."""
+        """In a cluster, return the call's entry, read before the state is deleted: `forget` takes it."""
         if not self._is_apart:
             return None
         calls = self._calls(call_sid)
@@ -68,24 +69,24 @@ class CallIndex:
         return await with_sound_keys(self._redis, [calls], score)
 
     async def forget(self, call_sid: str, entry: float | None) -> None:
-        """Take a deleted call off, unless it has begun again since `entry` was read.
+        """Remove a deleted call, unless it has begun again since `entry` was read.
 
-        That somebody is to look after its turns stays on the list of the due: whoever looks finds none.
+        Its entry in the list of due calls stays: the next rescue finds no turns and removes it.
         """
         if entry is not None:
             await self._forget(keys=[self._calls(call_sid)], args=[call_sid, repr(entry)])
 
     async def count(self) -> int:
-        """How many calls are active, by the servers' clocks."""
+        """Return how many calls are active, by the servers' clocks."""
         return sum(map(int, await asyncio.gather(*(self._count(keys=[shard.calls]) for shard in self._shards))))
 
     async def call_sids(self) -> list[str]:
-        """Which calls are active, by the servers' clocks. What no call can be named is left out."""
+        """Return which calls are active, by the servers' clocks, without entries that cannot be call SIDs."""
         pages = await asyncio.gather(*(self._list(keys=[shard.calls]) for shard in self._shards))
         return [call_sid for page in pages for name in page if (call_sid := call_sid_of(name)) is not None]
 
     async def clean_up(self) -> int:
-        """Drop calls that have expired, and those without a state; how many. A few round trips a set."""
+        """Remove calls that have expired or have no state. Return how many. Takes a few round trips for each set."""
         return sum([await self._clean_up(shard.calls) for shard in self._shards])
 
     async def _clean_up(self, calls: str) -> int:
@@ -102,7 +103,7 @@ class CallIndex:
         return dropped
 
     async def _forget_missing(self, calls: str, page: list[tuple[str, float]]) -> int:
-        if self._is_apart:  # a call that begins now has its entry before its state
+        if self._is_apart:  # a call that begins now is added before its state is written
             fresh = (await self._redis.time())[0] + self._life_ms / 1000 - _FRESH_SECONDS
             page = [(call_sid, score) for call_sid, score in page if score < fresh]
         if not page:

@@ -1,4 +1,4 @@
-"""States in Redis: the guide's layout, one round trip an operation."""
+"""States in Redis: one round trip for each operation."""
 
 import asyncio
 import logging
@@ -27,12 +27,12 @@ from orchestrator.state.redis.index import CallIndex
 logger = logging.getLogger(__name__)
 
 KEPT_AT_ONCE = 100
-"""How many calls are let live for longer side by side."""
+"""For how many calls `keep_alive` works at the same time."""
 
 
 @contextmanager
 def _state_errors(call_sid: str) -> Iterator[None]:
-    """`store_errors` around what reads or writes a state: a key that holds no string is one that nobody can read."""
+    """`store_errors` for access to a state: if its key does not hold a string, the state is unreadable."""
     try:
         with store_errors():
             yield
@@ -47,13 +47,13 @@ def _state_errors(call_sid: str) -> Iterator[None]:
 class RedisStateManager(StateManagerBase):
     """Keeps each state under `voiceagent:state:{call_sid}`, as its `model_dump_json()`.
 
-    It lives for `ttl_seconds` after the last write, that of a call that has ended for `ended_ttl_seconds` (without it,
-    as long). The active calls stand in a sorted set as well, so that counting never scans. In a cluster there are
-    several of these sets, each on one node: there, what changes the index is a second round trip.
+    A state lives for `ttl_seconds` after the last write, that of an ended call for `ended_ttl_seconds` (default: the
+    same). The active calls are in a sorted set as well, so that counting never scans. In a cluster there are several of
+    these sets, each on one node, and changing them takes a second round trip.
 
-    `redis_client` may decode responses or not. It stays the caller's, but `close` closes it. `shards` are those to
-    use where they are not those that the client's Redis calls for. With `wait`, `create_state` and `update_state`
-    return once so many replicas have what they wrote, and raise `StoreUnconfirmed` while they do not.
+    `redis_client` may decode responses or not. It stays the caller's, but `close` closes it. `shards` replaces the
+    shards that fit the client's Redis. With `wait`, `create_state` and `update_state` return once replicas have
+    confirmed the write, and raise `StoreUnconfirmed` if they do not.
     """
 
     def __init__(
@@ -98,14 +98,14 @@ class RedisStateManager(StateManagerBase):
         return state
 
     async def get_state(self, call_sid: str) -> ConversationState | None:
-        """The state, or None."""
+        """Return the state, or None."""
         key = keys.state(checked_call_sid(call_sid))
         with _state_errors(call_sid):
             text = await self._command("GET", key)
         return None if text is None else read_state(call_sid, text)
 
     async def get_confirmed_state(self, call_sid: str) -> ConversationState | None:
-        """The state, once replicas have it, too, or None."""
+        """Return the state, once replicas have confirmed it, or None."""
         if self._replicas.wait is None:
             return await self.get_state(call_sid)
         key = keys.state(checked_call_sid(call_sid))
@@ -118,9 +118,9 @@ class RedisStateManager(StateManagerBase):
         return None if answers[0] is None else read_state(call_sid, answers[0])
 
     async def update_state(self, state: ConversationState) -> ConversationState:
-        """Write by compare-and-set. The given state keeps its version; the one returned has the next.
+        """Write by compare-and-set. Return the state with the next version; the given one is not changed.
 
-        Repeating it after `StoreUnavailable` is safe: the worst is a `StateConflict` with one's own write.
+        Repeating it after `StoreUnavailable` is safe: at worst it raises `StateConflict` over its own first write.
         """
         key = keys.state(checked_call_sid(state.call_sid))
         written = state.model_copy(update={"version": state.version + 1, "updated_at": utc_now()})
@@ -133,7 +133,7 @@ class RedisStateManager(StateManagerBase):
         return written
 
     async def keep_alive(self, call_sids: Sequence[str], seconds: float) -> bool:
-        """Let active calls live for so many seconds from now, if they would not anyway."""
+        """Extend the time to live of active calls to at least `seconds` from now."""
         for first in range(0, len(call_sids), KEPT_AT_ONCE):
             some = [checked_call_sid(call_sid) for call_sid in call_sids[first : first + KEPT_AT_ONCE]]
             with store_errors():
@@ -147,7 +147,7 @@ class RedisStateManager(StateManagerBase):
             await self._index.after_keep(call_sid, life_ms)
 
     async def delete_state(self, call_sid: str) -> bool:
-        """Forget the call and its waiting turns; whether there was one."""
+        """Delete the call and its queued turns. Return whether there was one."""
         call = keys.call(checked_call_sid(call_sid))
         own = [call.state, call.inbox, call.turns, call.listeners, call.lease]
         with store_errors():
@@ -157,17 +157,17 @@ class RedisStateManager(StateManagerBase):
         return bool(existed)
 
     async def get_active_calls_count(self) -> int:
-        """How many calls are active, by the server's clock."""
+        """Return how many calls are active, by the server's clock."""
         with store_errors():
             return await self._index.count()
 
     async def get_all_call_sids(self) -> list[str]:
-        """The call SIDs of the active calls, by the server's clock."""
+        """Return the call SIDs of the active calls, by the server's clock."""
         with store_errors():
             return await self._index.call_sids()
 
     async def health_check(self) -> bool:
-        """Whether Redis answers a PING; in a cluster, every master."""
+        """True if Redis answers a PING; in a cluster, if every master does."""
         try:
             with store_errors():
                 return bool(await cast(Awaitable[bool], self._redis.ping()))
@@ -175,9 +175,9 @@ class RedisStateManager(StateManagerBase):
             return False
 
     async def cleanup_expired(self) -> int:
-        """Take expired calls off the index, and those whose state somebody deleted by hand; how many.
+        """Remove expired calls from the index, and those whose state was deleted by hand. Return how many.
 
-        A few round trips; what else belongs to a call expires by itself.
+        Takes a few round trips. Everything else that belongs to a call expires by itself.
         """
         with store_errors():
             return await self._index.clean_up()
@@ -187,7 +187,7 @@ class RedisStateManager(StateManagerBase):
         await self._redis.aclose()
 
     def _confirmed(self, name: str) -> Callable[[list[str], list[Any]], Awaitable[Any]]:
-        """How to run a script so that what it returns stays."""
+        """Return a function that runs the script and, if replicas are to confirm, waits for them."""
         if self._replicas.wait is None:
             return WiredScript(self._redis, lua(name))
         return partial(self._replicas.run, self._redis.register_script(lua(name)))
