@@ -15,12 +15,12 @@ def start_ingress() -> StartIngress:
 
 @pytest.fixture
 async def ingress() -> AsyncIterator[Ingress]:
-    """An ingress whose agent repeats what it hears."""
+    """An ingress whose agent repeats the caller's words."""
     async with started_ingress() as started:
         yield started
 
 
 @pytest.fixture
 def gate() -> asyncio.Event:
-    """Something for an agent to wait on."""
+    """An event for which an agent can wait."""
     return asyncio.Event()

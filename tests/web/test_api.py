@@ -1,4 +1,4 @@
-"""The API: a text conversation, and a look at the calls."""
+"""The API: text conversations, and the state of calls."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Bad input gets a 4xx and one clear line, and nothing is enqueued."""
+"""Bad input gets a 4xx with one clear line, and nothing is enqueued."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""PUBLIC_BASE_URL with a path: every address that leads back here keeps it, whether or not the proxy takes it off."""
+"""PUBLIC_BASE_URL with a path: every URL that leads back here has it, whether or not the proxy removes it."""
 
 import asyncio
 import base64
@@ -32,7 +32,7 @@ PROXIES = ["takes the path off", "leaves it"]
 
 
 class Provider:
-    """Asks for public addresses, through a proxy of either kind."""
+    """Requests public URLs through a proxy that removes the path, or one that keeps it."""
 
     def __init__(self, ingress: Ingress, proxy: str, name: str = "twilio") -> None:
         self._ingress = ingress
@@ -41,7 +41,7 @@ class Provider:
         self.url = f"{BASE}/{name}/voice"
 
     def inside(self, url: str) -> str:
-        """Where the proxy sends what is asked for at the public `url`."""
+        """Return the URL to which the proxy forwards a request for the public `url`."""
         rest = url.removeprefix(BASE)
         assert rest != url, url
         return rest if self._proxy == PROXIES[0] else urlsplit(BASE).path + rest

@@ -1,4 +1,4 @@
-"""What a stranger may take of an ingress before a signature can be checked: bytes, connections, time."""
+"""What strangers can use of an ingress before a signature is checked: bytes, connections, time."""
 
 import asyncio
 import logging
@@ -42,24 +42,24 @@ class Server:
         return reader, writer
 
     async def close(self) -> None:
-        """Close what is still open."""
+        """Close the connections that are still open."""
         for writer in self._writers:
             writer.transport.abort()
         await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
     async def answer(self, sent: bytes) -> bytes:
-        """All that comes back for `sent`, until the connection is closed."""
+        """Return everything that is answered to `sent`, until the connection is closed."""
         reader, writer = await self.connect()
         try:
             for at in range(0, len(sent), 65536):
                 writer.write(sent[at : at + 65536])
                 await writer.drain()
         except ConnectionError:
-            pass  # it has hung up on us in the middle
+            pass  # the server has closed the connection
         return await read_to_end(reader)
 
     async def hello(self) -> str:
-        """What an ordinary client hears."""
+        """Return what an ordinary client gets."""
         async with httpx.AsyncClient() as client:
             return (await client.get(self.url)).text
 
@@ -163,7 +163,7 @@ def many_lines(count: int) -> bytes:
 async def test_a_head_that_is_too_large_or_none_is_refused_and_counted(server, sent, status, reason):
     answer = await server.answer(sent)
     if status:
-        if answer or len(sent) < 100_000:  # who is still sending when we hang up may lose our answer
+        if answer or len(sent) < 100_000:  # a client that is still sending when we close may lose our answer
             assert answer.startswith(b"HTTP/1.1 %d " % status), answer[:80]
         assert server.refused(reason) == 1
     assert await server.hello() == "hello"
@@ -325,7 +325,7 @@ def test_the_soft_limit_of_open_files_is_raised_as_far_as_wanted(descriptors: Ca
 
 @pytest.mark.parametrize("pieces", [1, 2, 9])
 async def test_an_upgrade_that_is_not_ours_is_ignored_and_its_body_is_read(server, pieces):
-    """Java's HTTP client asks for HTTP/2 so, with the first request to a server without TLS."""
+    """Java's HTTP client offers HTTP/2 in this way with its first request to a server without TLS."""
     head = b"POST /body HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 9\r\n\r\n"
     reader, writer = await server.connect(head + b"123456789"[: 9 // pieces])
     for at in range(9 // pieces, 9, 9 // pieces):

@@ -1,4 +1,4 @@
-"""Every turn is counted and logged once, when its reply is first given to its caller: slow ones, and failures, too."""
+"""Every turn is counted and logged once, when its caller first gets its reply: slow and failed turns, too."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ SLOW = 20
 
 @pytest.fixture
 def slow(gate):
-    """Waits for the gate where it is told to; then fails where it is told to."""
+    """Waits for the gate, or raises, as the words of the turn say."""
 
     async def agent(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         if turn.kind == "started":
@@ -35,7 +35,7 @@ def slow(gate):
 
 
 async def figure(ingress, name: str, **labels: str) -> float:
-    """One figure of `/metrics`; 0 while there is none."""
+    """Return the value of one sample of `/metrics`; 0 while there is none."""
     text = (await ingress.client.get("/metrics")).text
     wanted = [f'{key}="{value}"' for key, value in labels.items()]
     lines = [line for line in text.splitlines() if line.startswith(name + "{") and all(w in line for w in wanted)]
@@ -47,7 +47,7 @@ def logged(caplog, turn_id: str) -> list[logging.LogRecord]:
 
 
 async def heard(ingress, document) -> str:
-    """What the caller hears in the end: fillers are listened to."""
+    """Return what the caller hears after all fillers."""
     while document.find("Gather") is None and document.find("Hangup") is None:
         document = await ingress.twiml(redirect_of(document))
     return said(document)
@@ -82,7 +82,7 @@ async def test_a_turn_whose_caller_heard_a_filler_is_counted_once(start_ingress,
 
 
 async def test_a_turn_that_began_at_another_ingress_is_counted_where_it_is_answered(start_ingress, slow, gate):
-    """Its wait redirect is all that this one knows of it."""
+    """It knows of the turn by the wait redirect alone."""
     async with start_ingress(agent=slow, timeouts=QUICK) as ingress:
         await ingress.begin()
         filler = await ingress.twiml("/twilio/turn/1", SpeechResult="slow")

@@ -1,4 +1,4 @@
-"""The dashboard: what it shows, to whom, and that nobody's words become markup."""
+"""The dashboard: what it shows, to whom, and that callers' words never become markup."""
 
 import asyncio
 import re

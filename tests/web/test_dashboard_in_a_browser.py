@@ -21,7 +21,7 @@ LINES = "document.querySelectorAll('#transcript .words').length"
 
 @pytest.fixture(scope="module")
 async def chromium() -> AsyncIterator[Browser]:
-    """One browser for all: starting it takes longer than any test."""
+    """One browser for all tests: starting it takes longer than any test."""
     async with open_browser() as opened:
         yield opened
 
@@ -36,7 +36,7 @@ async def browser(chromium: Browser) -> AsyncIterator[Browser]:
 
 
 def errors(browser: Browser) -> list[str]:
-    """What the console complained of, without its advice and the answers that a test asks for."""
+    """Return the errors in the console, without its advice and the HTTP errors that a test causes."""
     entries = [json.loads(text) for text in browser.complaints]
     return [str(e) for e in entries if e.get("entry", {}).get("source") not in ("recommendation", "network")]
 

@@ -1,4 +1,4 @@
-"""The dashboard of one ingress, while a worker answers a call of another, and when that worker is lost."""
+"""The dashboard of one ingress while a worker runs a turn of another ingress, and when that worker is lost."""
 
 import asyncio
 import signal

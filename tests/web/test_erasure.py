@@ -1,4 +1,4 @@
-"""What `DELETE /calls/{call_sid}` leaves: nothing of the call, and no way back into it for a captured webhook."""
+"""`DELETE /calls/{call_sid}` leaves nothing of the call, and no captured webhook can begin it again."""
 
 import pytest
 from support.ingress import said, verbs

@@ -1,4 +1,4 @@
-"""A call that holds as much as a call may: what its caller hears, and what a client of the API is told."""
+"""A call at its limit of turns or bytes: what its caller hears, and what a client of the API gets."""
 
 import json
 

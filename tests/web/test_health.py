@@ -10,7 +10,7 @@ from orchestrator.health.report import SystemStatus
 
 
 def measured(**figures: Any) -> SystemStatus:
-    """What a process measures of two workers and no queue, but for `figures`."""
+    """Return the status of two workers and an empty queue, with the fields of `figures` changed."""
     return SystemStatus(**{"redis_ok": True, "redis_message": "Redis connection OK", "workers": 2, **figures})
 
 

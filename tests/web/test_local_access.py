@@ -1,4 +1,4 @@
-"""A development server without keys is for its own machine alone, however it is reached."""
+"""A development server without keys serves its own machine alone, however a request reaches it."""
 
 import logging
 from typing import Any
@@ -61,7 +61,7 @@ async def test_any_trace_of_a_proxy_closes_the_api(start_ingress: Any, header: s
 async def test_a_server_that_was_seen_behind_a_tunnel_wants_a_key_from_then_on(
     start_ingress: Any, caplog: Any, path: str, headers: dict[str, str]
 ) -> None:
-    """A tunnel that passes bytes on leaves no header of its own, and who comes through it writes `Host: localhost`."""
+    """A tunnel that passes bytes on adds no header, and its client may send `Host: localhost`."""
     async with start_ingress(twilio_auth_token=None) as ingress:
         assert (await ingress.client.get("/calls")).status_code == 200
         await ingress.client.get(path, headers=headers)

@@ -1,4 +1,4 @@
-"""Calls that last, and callers who vanish, in one process: with a short time to live, and a clock that jumps."""
+"""Long calls, and callers who vanish, in one process: with a short TTL and a clock that jumps."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -28,11 +28,11 @@ async def patient(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
 
 
 passed = [0.0]
-"""How much time has been let pass, in seconds."""
+"""By how many seconds the clock was moved."""
 
 
 def pass_time(ingress: Any, seconds: float) -> None:
-    """Let everything be so much older; what looks after calls sees it at once."""
+    """Move the clock; the periodic task for open calls sees it at once."""
     before = ingress.runtime.states._clock
     ingress.runtime.states._clock = lambda: before() + seconds
     passed[0] += seconds
@@ -40,14 +40,14 @@ def pass_time(ingress: Any, seconds: float) -> None:
 
 @pytest.fixture(autouse=True)
 def watchful(monkeypatch):
-    """Calls are looked after all the time, not each minute."""
+    """Run the periodic task for open calls all the time, not once a minute."""
     monkeypatch.setattr(in_process, "CLEAN_UP_EVERY_SECONDS", 0.02)
     passed[0], real = 0.0, clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + passed[0])
 
 
 async def rounds(ingress, number=3):
-    """Wait until the calls were looked after so often."""
+    """Wait until that task has run `number` times."""
     dispatcher = ingress.dispatcher
     until = dispatcher.rounds + number
     await wait_until(lambda: dispatcher.rounds >= until, "calls were looked after")

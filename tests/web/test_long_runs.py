@@ -1,4 +1,4 @@
-"""What reads a stranger's text takes as long as the text is, whatever stands in it."""
+"""Parsers of strangers' text take time that is linear in its length, whatever the text is."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from web.twilio.sentences import pieces
 
 SMALL, LARGE = 2_000, 32_000
 MOST_GROWTH = 64
-"""Sixteen times the text is sixteen times the work; with its square it would be 256 times."""
+"""Sixteen times the text must be about sixteen times the work; quadratic work would be 256 times."""
 
 
 def whole(text: str) -> object:
@@ -36,7 +36,7 @@ RUNS = ("!", ".)", '!"', "。", "a.", "a+", "://", "://a", "@", " ", "\n", "a ",
 
 
 def fastest_seconds(reader: Callable[[str], object], text: str) -> float:
-    """The thread's own time: what other processes do meanwhile does not count."""
+    """Return the CPU time of this thread: other processes do not count."""
     best = float("inf")
     for _ in range(5):
         begun = time.thread_time()

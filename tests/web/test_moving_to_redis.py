@@ -1,4 +1,4 @@
-"""From memory to Redis without a call noticing: a rolling switch, and a share of the calls in one process."""
+"""From memory to Redis without an interruption of calls: by a rolling deploy, and by a share of the calls."""
 
 import asyncio
 import signal
@@ -31,7 +31,7 @@ def line_to(url: str, call_sid: str) -> PhoneLine:
 
 
 class Caller:
-    """Is greeted, then says one word after the other; each only when `allowed`."""
+    """Hears the greeting, then says one word after the other, each only when `allowed`."""
 
     def __init__(self, url: str, call_sid: str) -> None:
         self.line = line_to(url, call_sid)

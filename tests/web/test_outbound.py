@@ -1,4 +1,4 @@
-"""Calls that we place: over the provider's REST API, once for each key, and answered like any other."""
+"""Placed calls: over the provider's REST API, once for each key, and answered like any other call."""
 
 import asyncio
 import json
@@ -51,14 +51,14 @@ async def order(ingress, key: str | None = None, **fields):
 
 
 async def posted(ingress, path: str, **fields: str):
-    """A signed webhook of a placed call; its address is the public one."""
+    """Post a signed webhook of a placed call at its public URL."""
     form = {"CallSid": ingress.call_sid, "From": FROM, "To": TO, "Direction": "outbound-api", **fields}
     signature = RequestValidator(TOKEN).compute_signature(PUBLIC + path, form)
     return await ingress.client.post(path, data=form, headers={"X-Twilio-Signature": signature})
 
 
 async def answered(ingress, api: TwilioApi, **fields: str):
-    """The provider asks what to say, as it was told to."""
+    """Request the webhook that the placed call names, as the provider does when somebody answers."""
     parts = urlsplit(api.placed[-1]["Url"][0])
     response = await posted(ingress, f"{parts.path}?{parts.query}", CallStatus="in-progress", **fields)
     assert response.status_code == 200
@@ -66,7 +66,7 @@ async def answered(ingress, api: TwilioApi, **fields: str):
 
 
 async def reported(ingress, call_sid: str, status: str):
-    """The provider tells how the call goes."""
+    """Post a status callback."""
     response = await posted(ingress, "/twilio/status", CallSid=call_sid, CallStatus=status)
     assert response.status_code == 204
 
@@ -82,7 +82,7 @@ async def ended(ingress, call_sid: str):
 
 
 async def placed(ingress, key: str | None = None, **fields) -> str:
-    """The SID of a call that is placed."""
+    """Place a call and return its SID."""
     response = await order(ingress, key, **fields)
     assert response.status_code == 201, response.text
     return response.json()["call_sid"]

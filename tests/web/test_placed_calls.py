@@ -1,4 +1,4 @@
-"""Calls that we place, with a real Redis, two ingresses and a worker: each has a beginning and an end."""
+"""Placed calls with a real Redis, two ingresses and a worker: each has a beginning and an end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -89,17 +89,17 @@ async def test_a_placed_call_has_a_beginning_and_an_end_whoever_answers(system: 
     assert (await system.post(system.two, "/twilio/status", unanswered, CallStatus="no-answer")).status_code == 204
     assert (await system.ended(unanswered))["status"] == "no-answer"
 
-    # One is taken back while it rings, at the other ingress; what is told of it later brings nothing back.
+    # One is cancelled while it rings, at the other ingress; later status callbacks do not create it again.
     assert (await system.two.delete(f"/calls/{cancelled}")).status_code == 204
     assert system.provider.updated == [(cancelled, {"Status": ["completed"]})]
     assert (await system.post(system.one, "/twilio/status", cancelled, CallStatus="canceled")).status_code == 204
     assert (await system.two.get(f"/calls/{cancelled}")).status_code == 404
 
-    # Callers fill the lines; whom we rang is answered all the same.
+    # Incoming calls reach the limit; a placed call is answered all the same.
     for number in range(4):
         await system.post(system.one, "/twilio/voice", f"CA-in-{number}", Direction="inbound", From=TO, To=FROM)
     urls = [urlsplit(form["Url"][0]) for form in system.provider.placed]
-    parts = urls[int(answered.removeprefix("CA"), 16) - 1]  # the provider numbers them as they come
+    parts = urls[int(answered.removeprefix("CA"), 16) - 1]  # the provider numbers calls in order
     response = await system.post(system.two, f"{parts.path}?{parts.query}", answered, CallStatus="in-progress")
     assert "busy" not in response.text
     assert "<Gather" in response.text or "<Redirect" in response.text

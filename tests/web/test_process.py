@@ -1,4 +1,4 @@
-"""`python -m web` as a process: how it starts, serves and leaves."""
+"""`python -m web` as a process: how it starts, serves and exits."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ StartWeb = Callable[..., tuple[subprocess.Popen[str], str]]
 
 @pytest.fixture
 def start_web(tmp_path: Path) -> Iterator[StartWeb]:
-    """Start `python -m web` with this environment, in a directory of its own; the process and its URL."""
+    """Start `python -m web` with this environment in an empty directory. Return the process and its URL."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*, descriptors: int | None = None, **environment: str) -> tuple[subprocess.Popen[str], str]:
@@ -188,7 +188,7 @@ def test_where_files_are_few_what_is_too_much_is_refused_in_words_and_logged(sta
 
 
 def peak_megabytes(pid: int) -> float:
-    """The most memory that a process has had at any time."""
+    """Return the peak memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) / 1024
 

@@ -1,4 +1,4 @@
-"""Our judgement of a signature beside that of each provider's own SDK: the same is accepted, and the same refused."""
+"""Our signature checks compared with those of each provider's own SDK: both accept and refuse the same requests."""
 
 import base64
 import hashlib
@@ -92,7 +92,7 @@ def in_order(body: str) -> str:
 
 
 def signalwire_deliveries() -> list[Delivery]:
-    """Genuine ones of every kind that SignalWire sends, by every spelling of the URL."""
+    """Return valid requests of every kind that SignalWire sends, for every spelling of the URL."""
     found = []
     for base in BASES:
         for body in [*BODIES, *JSON_BODIES]:
@@ -120,7 +120,7 @@ def with_signature(delivery: Delivery, name: str, value: str) -> Delivery:
 
 
 def spellings(url: str) -> set[str]:
-    """With the port that goes without saying, and without it."""
+    """Return the URL with the default port, and without it."""
     other = url.replace("calls.example:443", "calls.example").replace("calls.example:80/", "calls.example/")
     if other == url and "calls.example:" not in url:
         port = ":443" if url.startswith("https") else ":80"
@@ -129,7 +129,7 @@ def spellings(url: str) -> set[str]:
 
 
 def spoilt(delivery: Delivery, dice: random.Random) -> Delivery:
-    """The same with one thing changed: what was signed, the signature, or what it is called."""
+    """Return the request with one thing changed: the signed content, the signature, or its header."""
     name, value = delivery.headers[0]
     match dice.randrange(6):
         case 0:

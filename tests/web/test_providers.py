@@ -1,4 +1,4 @@
-"""Other providers of the dialect: their signatures, their call ids, their documents; the same conversation."""
+"""Other providers: their signatures, call ids and documents, and the same conversation."""
 
 import base64
 import hashlib
@@ -49,7 +49,7 @@ def signalwire_headers(url: str, form: dict[str, str], header: str = "X-SignalWi
 
 
 async def post(ingress, provider: str, path: str, **fields: str):
-    """A genuine webhook of the provider."""
+    """Post a webhook with the provider's signature."""
     form = {"CallSid": TELNYX_CALL, "From": "+15558675310", "To": "+15551234567", **fields}
     body = urlencode(form).encode()
     url = f"/{provider}/{path}" if not path.startswith(("/", "http")) else path
@@ -68,7 +68,7 @@ async def document(ingress, provider: str, path: str, **fields: str) -> ElementT
 
 
 async def ended_state(ingress):
-    """The state, once the call has ended."""
+    """Return the state once the call has ended."""
 
     async def ended():
         state = await ingress.runtime.states.get_state(TELNYX_CALL)
@@ -139,7 +139,7 @@ async def test_a_caller_without_a_number_is_connected_under_the_one_they_called(
     async with start_ingress(agent=agent, twilio_from_number="+15559990000", **SETTINGS) as ingress:
         found = await document(ingress, provider, "voice", From="anonymous", To="+15552223333")
         assert found.find("Dial").get("callerId") == "+15552223333"
-        # The number of another provider's account is none of this one's.
+        # A number of the other provider's account does not belong to this one.
         found = await document(ingress, provider, "voice", CallSid="CA-other", From="anonymous", To="client:desk")
         assert found.find("Dial").get("callerId") is None
 

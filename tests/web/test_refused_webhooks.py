@@ -1,4 +1,4 @@
-"""A webhook or an upgrade that is refused leaves one line: which URL was checked, and what to set."""
+"""A refused webhook or upgrade leaves one log line: the URL that was checked, and what to set."""
 
 import logging
 from typing import Any
@@ -57,7 +57,7 @@ async def test_what_was_left_out_is_counted(ingress, caplog, monkeypatch):
 
 
 async def test_a_signature_for_another_public_url_is_told_with_that_url(ingress, caplog):
-    """As behind a tunnel that nobody has told us about."""
+    """Behind a tunnel that no setting names."""
     headers = {**signed("https://some.tunnel.example/twilio/voice"), "X-Forwarded-Host": "some.tunnel.example"}
     await refuse(ingress, headers)
     (line,) = refusals(caplog)
@@ -139,7 +139,7 @@ async def test_a_host_that_is_no_url_is_refused_everywhere(start_ingress, caplog
 
 
 async def upgrade(ingress: Ingress, path: str, host: str) -> int:
-    """The status with which an upgrade is answered that names this host."""
+    """Return the status of the answer to an upgrade with this Host header."""
     import asyncio
 
     address = ingress.url.removeprefix("http://").partition(":")
@@ -156,7 +156,7 @@ async def upgrade(ingress: Ingress, path: str, host: str) -> int:
 
 
 async def test_a_host_that_is_no_url_is_refused_where_the_signature_does_not_cover_it(start_ingress, caplog):
-    """Telnyx signs the body alone; the document would name that host."""
+    """Telnyx signs the body alone, and our document would name that host."""
     import base64
     import time
     from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""What one ingress has sealed every other one opens: with SEAL_KEY, or a key made once and shared through Redis."""
+"""Every ingress opens what another one sealed: with SEAL_KEY, or with a key made once and shared through Redis."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -30,7 +30,7 @@ Start = Callable[..., AbstractAsyncContextManager[tuple[Seal, SharedSeal]]]
 
 @pytest.fixture(autouse=True)
 def held_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A seal that is minutes old is not opened, and a run of all tests takes longer than that."""
+    """Hold the turn since now: one that is minutes old is not read, and a run of all tests takes longer."""
     monkeypatch.setitem(globals(), "TURN", TURN.model_copy(update={"since": time.time()}))
 
 
@@ -42,7 +42,7 @@ def server() -> RedisServer:
 
 @pytest.fixture
 def ingress(server: RedisServer) -> Start:
-    """One ingress's part of the seal, over a real Redis."""
+    """Starts the seal of one ingress over a real Redis."""
 
     @asynccontextmanager
     async def start(renew_seconds: float = RENEW_SECONDS, **settings: object) -> AsyncIterator[tuple[Seal, SharedSeal]]:

@@ -1,4 +1,4 @@
-"""Only genuine webhooks come in."""
+"""Webhooks with a wrong signature are refused."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""A slow agent, and a store that is away: the caller is held, never dropped."""
+"""A slow agent, and a store that is down: the caller is held, never dropped."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ SHARED = {"seal_key": "what two ingresses have in common"}
 
 
 def held_since(ingress: Ingress, seconds: float, *, kind: str = "speech", opening: Any = None) -> str:
-    """The wait path of a turn that has been held for so long."""
+    """Return the wait path of a turn that has been held for some seconds."""
     turn_id = "start" if kind == "started" else "turn-1"
     turn = Turn(turn_id=turn_id, call_sid=ingress.call_sid, kind=kind, text="my words")
     held = HeldTurn(turn=turn, opening=opening, since=time.time() - seconds)
@@ -31,7 +31,7 @@ def held_since(ingress: Ingress, seconds: float, *, kind: str = "speech", openin
 
 
 async def answer_after(ingress: Ingress, path: str) -> ElementTree.Element:
-    """What is said once there are no more fillers."""
+    """Return what the caller hears after all fillers."""
     async with asyncio.timeout(60):
         while (document := await ingress.twiml(path)).find("Gather") is None:
             path = redirect_of(document)
@@ -191,7 +191,7 @@ def test_a_seal_with_another_token_is_not_opened():
 
 
 async def test_words_that_cannot_be_opened_yet_are_held_and_not_lost(ingress):
-    """The key is in a store that is away, where the process that sealed them has left it."""
+    """The key is in a store that is down, into which the process that sealed the turn has written it."""
     await ingress.begin()
     seal, elsewhere = ingress.app.state.ingress.seal, Seal("made at another ingress")
     turn = Turn(turn_id="turn-1", call_sid=ingress.call_sid, kind="speech", text="my words")

@@ -1,4 +1,4 @@
-"""Status callbacks: any order, repeated, of calls nobody knows."""
+"""Status callbacks: in any order, repeated, and for unknown calls."""
 
 import logging
 

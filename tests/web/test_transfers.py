@@ -1,4 +1,4 @@
-"""Callers are connected with a person, whoever calls, and however the person is written."""
+"""Callers are connected with a person, whoever calls, and in whichever spelling the destination is."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Replies as TwiML: a pure function, always parsable, never too long."""
+"""Replies as TwiML: a pure function whose result is always valid XML and never too long."""
 
 from typing import Any
 from xml.etree import ElementTree

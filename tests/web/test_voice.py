@@ -1,4 +1,4 @@
-"""Calls over `<Gather>`: what the caller hears for what they do."""
+"""Calls over `<Gather>`: what the caller hears after what they do."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Two ingress processes and a worker around a real Redis: what one ingress began, the other goes on with."""
+"""Two ingress processes and a worker with a real Redis: what one ingress begins, the other continues."""
 
 import asyncio
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ async def post(client: httpx.AsyncClient, path: str, **fields: str) -> ElementTr
 
 
 async def hear(client: httpx.AsyncClient, path: str, **fields: str) -> ElementTree.Element:
-    """What is said once there are no more fillers."""
+    """Return what the caller hears after all fillers."""
     for _ in range(20):
         document = await post(client, path, **fields)
         if document.find("Gather") is not None:
@@ -59,7 +59,7 @@ async def test_two_ingresses_are_one_to_the_caller_also_over_an_outage(start, st
         assert len({ElementTree.tostring(answer) for answer in answers}) == 1
         assert len((await two.get("/calls/CA1")).json()["turns"]) == 2
 
-        # Redis goes away under a call; what was said comes back at the other ingress.
+        # Redis goes down during a call; the held turn is answered at the other ingress.
         redis.kill()
         held = await post(one, "/twilio/turn/2", SpeechResult="are you there")
         assert (await two.get("/health/detailed")).status_code in (200, 503)

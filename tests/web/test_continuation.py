@@ -1,4 +1,4 @@
-"""A call that comes back to `/voice` amid its conversation: by the fallback URL, a redirect, or from another flow."""
+"""A call that returns to `/voice` during its conversation: by the fallback URL, a redirect, or from another flow."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -181,7 +181,7 @@ async def test_a_call_that_began_afresh_amid_its_numbers_is_not_greeted_twice(in
 
 
 async def test_a_call_that_the_api_began_goes_on_with_a_number(ingress):
-    """Whatever its turns are called, the telephone's are numbered."""
+    """Turns of the API may have any id; those of the telephone are numbered."""
     turn = {"turn_id": "t1", "text": "from the API"}
     assert (await ingress.client.post(f"/calls/{ingress.call_sid}/turns", json=turn)).status_code == 200
     document = await ingress.twiml("/twilio/voice", **FALLBACK)
