@@ -26,13 +26,13 @@ class Call:
         self.agent = configured_agent(Settings(_env_file=None, agent="llm", llm_model="big", **options))
         self.state = ConversationState(call_sid="CA1", from_number="+15550001111")
         self.actions: list[Any] = []
-        self._host = host
+        self.host = host
         self._numbers = itertools.count(1)
 
     async def turn(self, kind: TurnKind, text: str = "", **fields: Any) -> str:
         """Let the agent answer; what it said."""
         turn = Turn(**{"turn_id": str(next(self._numbers)), "call_sid": "CA1", "kind": kind, "text": text, **fields})
-        async with self._host.run(self.agent, turn, self.state) as run:
+        async with self.host.run(self.agent, turn, self.state) as run:
             parts = [part async for part in run]
         said = "".join(part for part in parts if isinstance(part, str))
         self.actions = [part for part in parts if not isinstance(part, str)]

@@ -65,7 +65,7 @@ async def test_a_late_first_token_is_bridged_by_one_filler(server: ModelServer, 
     server.answers["big"] = [says("Tuesday at ten.", until=ready)]
     call = begin(llm_first_token_seconds=AT_ONCE)
     turn = Turn(turn_id="1", call_sid="CA1", kind="speech", text="when?")
-    async with call._host.run(call.agent, turn, call.state) as run:
+    async with call.host.run(call.agent, turn, call.state) as run:
         assert await anext(run) == FILLER
         ready.set()
         assert [part async for part in run] == [" Tuesday at ten."]
@@ -229,19 +229,17 @@ async def test_an_interrupted_agent_leaves_the_model_at_once(server: ModelServer
     server.answers["big"], server.answers["small"] = [hangs], [hangs]
     call = begin(llm_first_token_seconds=AT_ONCE, llm_fallback_model="small")
     turn = Turn(turn_id="1", call_sid="CA1", kind="started")
-    async with call._host.run(call.agent, turn, call.state) as run:
+    async with call.host.run(call.agent, turn, call.state) as run:
         assert await anext(run) == FILLER
         await wait_until(lambda: len(server.requests) == 2, "both models were asked")
     await wait_until(lambda: server.left == 2, "both models were left")
 
 
-async def test_each_event_loop_has_connections_of_its_own(server: ModelServer, begin: Begin, host: AgentHost) -> None:
+async def test_each_event_loop_has_connections_of_its_own(server: ModelServer, begin: Begin) -> None:
     call = begin()
     server.answers["big"] = [says("One."), says("Two."), says("Three.")]
     assert await call.turn("started") == "One."
-    assert host._current is not None
-    host._retire(host._current)  # as the watchdog does when another agent blocks it
-    assert await call.say("and?") == "Two."
-    async with AgentHost() as another:
-        call._host = another
-        assert await call.say("and?") == "Three."
+    for answer in ("Two.", "Three."):  # as in a fresh loop, after another agent has blocked the one before
+        async with AgentHost() as another:
+            call.host = another
+            assert await call.say("and?") == answer

@@ -210,7 +210,7 @@ async def test_a_call_that_an_interruption_cut_off_is_shown_and_keeps_its_key(
     server.answers["big"] = [calls("slow", {"pizza": "Funghi"}), calls("slow", {"pizza": "Funghi"}), says("Baked.")]
     call = begin(llm_tools="shop")
     turn = Turn(turn_id="1", call_sid="CA1", kind="speech", text="a Funghi")
-    run = call._host.run(call.agent, turn, call.state)
+    run = call.host.run(call.agent, turn, call.state)
     waiting = asyncio.ensure_future(anext(run))  # type: ignore[arg-type]
     async with asyncio.timeout(20):
         while not shop.orders:

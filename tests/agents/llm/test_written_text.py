@@ -53,7 +53,7 @@ async def test_who_waits_for_thoughts_hears_that_something_happens(server: Model
     server.answers["big"] = [thinks]
     call = begin(llm_first_token_seconds=AT_ONCE)
     turn = Turn(turn_id="1", call_sid="CA1", kind="speech", text="two and two?")
-    async with call._host.run(call.agent, turn, call.state) as run:
+    async with call.host.run(call.agent, turn, call.state) as run:
         assert await anext(run) == FILLER
         ready.set()
         assert [part async for part in run] == [" Four."]
