@@ -44,4 +44,4 @@ class UnsignedWebhooks:
             )
 
     def _refuse(self, connection: HTTPConnection, reason: str) -> NoReturn:
-        self._refused.refuse(connection.scope["path"], reason, f"Set {self._variable} if it is genuine.")
+        self._refused.refuse(connection.scope["path"], reason, f"Set {self._variable} if it comes from the provider.")
