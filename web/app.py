@@ -1,7 +1,6 @@
 """`create_app`: the ingress as an ASGI application."""
 
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
@@ -30,8 +29,6 @@ from web.shared_seal import SharedSeal
 from web.twilio import routes as twilio
 from web.twilio.relay.keep_alive import KeepAlive
 from web.twilio.signature import TwilioSignatures
-
-logger = logging.getLogger(__name__)
 
 
 def create_app(

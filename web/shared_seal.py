@@ -6,7 +6,6 @@ seals with the shared one. Until then it keeps what it cannot open (`Seal.knows`
 
 import asyncio
 import contextlib
-import logging
 import math
 from collections.abc import AsyncIterator
 
@@ -17,8 +16,6 @@ from orchestrator.tasks import cancel_and_wait
 from web.seal import Seal
 from web.seal_keys import former_key
 from web.store_call import store_call
-
-logger = logging.getLogger(__name__)
 
 FIRST_SECONDS = 2.0
 """How long a starting process waits for the key."""

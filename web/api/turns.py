@@ -1,6 +1,7 @@
 """`POST /calls/{call_sid}/turns`: a turn as text, answered in JSON or as a stream of tokens."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -8,17 +9,37 @@ from starlette.responses import JSONResponse, Response
 
 from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.dispatch.dispatcher import first_of, submit_by
+from orchestrator.dispatch.dispatcher import PendingReply, first_of, submit_by
 from orchestrator.errors import CallEnded, CallFull, StoreUnavailable, UnreadableState
 from orchestrator.turns.bounds import TOO_LONG_REASON, is_refusal
 from web.api.endpoint import call_sid_in
 from web.api.stream import EVENT_STREAM, TurnStream
 from web.api.text_turn import answer_of, read_text_turn
+from web.deliveries import Deliveries
 from web.ingress import Ingress
 
 CHANNEL = "api"
 SUBMIT_SECONDS = 5.0
 STILL_RUNNING = "The turn goes on; ask again with the same turn_id."
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """Notes what the client gets of a turn's reply. `is_new`: the turn had no reply when it was submitted."""
+
+    deliveries: Deliveries
+    call_sid: str
+    turn_id: str
+    is_new: bool
+
+    def on_token(self) -> None:
+        self.deliveries.first_word(CHANNEL, self.call_sid, self.turn_id)
+
+    def on_result(self, result: TurnResult) -> None:
+        if is_refusal(result):
+            raise CallFull
+        if self.is_new or self.deliveries.is_awaited(self.call_sid, self.turn_id):
+            self.deliveries.answered(CHANNEL, self.call_sid, self.turn_id, result.outcome, at_once=True)
 
 
 async def post_turn(ingress: Ingress, request: Request) -> Response:
@@ -35,34 +56,31 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
         )
     except CallEnded:
         raise await _why_ended(ingress, call_sid) from None
-    recorded, deliveries = pending.result, ingress.deliveries
-    if recorded is None:
-        deliveries.submitted(call_sid, turn.turn_id, began)
-
-    def on_result(result: TurnResult) -> None:
-        if is_refusal(result):
-            raise CallFull
-        if recorded is None or deliveries.is_awaited(call_sid, turn.turn_id):
-            deliveries.answered(CHANNEL, call_sid, turn.turn_id, result.outcome, at_once=True)
-
-    def on_token() -> None:
-        deliveries.first_word(CHANNEL, call_sid, turn.turn_id)
-
-    seconds = ingress.settings.agent_timeout_seconds + ingress.timeouts.reply_grace
+    if pending.result is None:
+        ingress.deliveries.submitted(call_sid, turn.turn_id, began)
+    delivery = _Delivery(ingress.deliveries, call_sid, turn.turn_id, is_new=pending.result is None)
     if streams:
-        return TurnStream(
-            pending,
-            seconds=seconds,
-            timeouts=ingress.timeouts,
-            on_token=on_token,
-            on_result=on_result,
-            still_running=STILL_RUNNING,
-        )
-    result = recorded or await first_of(pending, seconds)
+        return _stream(ingress, pending, delivery)
+    result = pending.result or await first_of(pending, _reply_seconds(ingress))
     if result is None:
         raise HTTPException(504, STILL_RUNNING)
-    on_result(result)
+    delivery.on_result(result)
     return JSONResponse(answer_of(result))
+
+
+def _stream(ingress: Ingress, pending: PendingReply, delivery: _Delivery) -> TurnStream:
+    return TurnStream(
+        pending,
+        seconds=_reply_seconds(ingress),
+        timeouts=ingress.timeouts,
+        on_token=delivery.on_token,
+        on_result=delivery.on_result,
+        still_running=STILL_RUNNING,
+    )
+
+
+def _reply_seconds(ingress: Ingress) -> float:
+    return ingress.settings.agent_timeout_seconds + ingress.timeouts.reply_grace
 
 
 async def _why_ended(ingress: Ingress, call_sid: str) -> CallEnded:

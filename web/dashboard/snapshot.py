@@ -1,7 +1,6 @@
 """What the dashboard shows: read from the stores about once a second, however many people look at it."""
 
 import asyncio
-import logging
 from typing import Any
 
 from orchestrator import clock
@@ -12,8 +11,6 @@ from web.dashboard.worker_history import WorkerHistory, worker_warning
 from web.health_checks import health_of
 from web.ingress import Ingress
 from web.states import read_states
-
-logger = logging.getLogger(__name__)
 
 MOST_CALLS = 60
 """How many calls are shown: those with the latest turns, each until it ends. The statistics are of their turns."""
