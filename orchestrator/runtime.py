@@ -16,14 +16,14 @@ from orchestrator.turns.runner import TurnRunner
 if TYPE_CHECKING:  # memory mode runs without the client library
     from redis.asyncio import Redis
 
-    from orchestrator.dispatch.line_check import LineCheck
+    from orchestrator.dispatch.socket_check import SocketCheck
     from orchestrator.health.report import SystemStatus
     from orchestrator.redis.breaker import Breaker
 
 
 @dataclass
 class Runtime:
-    """What an ingress works with. `redis`, `breaker` and `lines` are None where there is no Redis."""
+    """What an ingress works with. `redis`, `breaker` and `socket_check` are None where there is no Redis."""
 
     settings: Settings
     states: StateManagerBase
@@ -31,7 +31,7 @@ class Runtime:
     redis: "Redis | None" = None
     breaker: "Breaker | None" = None
     documents: RelayDocuments = field(default_factory=MemoryRelayDocuments)
-    lines: "LineCheck | None" = None
+    socket_check: "SocketCheck | None" = None
     listener: str = ""
     """The channel on which replies arrive from Redis; "" where there is no Redis."""
     runner: TurnRunner | None = None

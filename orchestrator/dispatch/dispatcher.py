@@ -15,11 +15,11 @@ SUBMIT_DEADLINE_SECONDS = 2.0
 
 
 @dataclass(slots=True)
-class LineClaim:
-    """A relay session's claim to the line of its call; the session keeps it over all its tries.
+class TakeoverAttempt:
+    """A relay session's attempt to take its call over; the session keeps it over all its tries.
 
-    `others` holds the channels of the ingresses that claimed the line earlier and may still have it; None until that is
-    known. An ingress that claims it later is never asked: it asks.
+    `others` holds the channels of the ingresses that took the call over earlier and may still have it; None until that
+    is known. An ingress that takes it over later is never asked: it asks.
     """
 
     others: set[str] | None = None
@@ -88,14 +88,14 @@ class Dispatcher(Protocol):
     async def run_locally(self, state: ConversationState) -> None:
         """Continue a live call in this process, from its last known `state`, until the store is up.
 
-        Only the ingress that holds the call's line may do that. Does nothing where all turns run in this process.
+        Only the ingress that has the call's socket may do that. Does nothing where all turns run in this process.
         """
 
-    async def take_over(self, call_sid: str, claim: LineClaim) -> None:
-        """Become the one ingress that has the call's line.
+    async def take_over(self, call_sid: str, attempt: TakeoverAttempt) -> None:
+        """Become the one ingress that has the call.
 
         The ingress that had it closes its socket and writes back the turns that ran in its memory. Raises
-        `StoreUnavailable`: try again with the same `claim`.
+        `StoreUnavailable`: try again with the same `attempt`.
         """
 
 

@@ -10,7 +10,7 @@ from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.silence import LAST_CHANCE_SECONDS
 from orchestrator.conversation.state import ConversationState
-from orchestrator.dispatch.dispatcher import LineClaim
+from orchestrator.dispatch.dispatcher import TakeoverAttempt
 from orchestrator.dispatch.hub import ReplyHub
 from orchestrator.dispatch.store_dispatcher import StoreDispatcher
 from orchestrator.errors import StoreUnavailable
@@ -81,7 +81,7 @@ class InProcessDispatcher(StoreDispatcher):
     async def run_locally(self, state: ConversationState) -> None:
         """Do nothing: every call runs here."""
 
-    async def take_over(self, call_sid: str, claim: LineClaim) -> None:
+    async def take_over(self, call_sid: str, attempt: TakeoverAttempt) -> None:
         """Do nothing: there is no other ingress."""
 
     async def idle(self, call_sid: str, timeout_seconds: float) -> None:

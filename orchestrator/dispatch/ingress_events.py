@@ -7,7 +7,7 @@ class IngressEvents(Protocol):
     """Answers for the sockets that this ingress holds. `web` implements it; `NoSockets` serves programs without any."""
 
     async def taken_over(self, call_sid: str) -> None:
-        """Close the call's socket here: another ingress has its line now, and waits until this returns."""
+        """Close the call's socket here: another ingress has the call now, and waits until this returns."""
 
     async def is_answering(self, call_sid: str) -> bool:
         """True if the call has a socket here and its peer answers a ping."""

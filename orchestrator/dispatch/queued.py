@@ -9,13 +9,20 @@ from redis.asyncio import Redis
 
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.hub import Pending, ReplyHub
-from orchestrator.dispatch.line_check import LineCheck
+from orchestrator.dispatch.socket_check import SocketCheck
 from orchestrator.dispatch.store_dispatcher import StoreDispatcher
-from orchestrator.dispatch.takeover import TakeOver
+from orchestrator.dispatch.takeover import Takeover
 from orchestrator.errors import CallEnded, CallRefused, StoreUnavailable, UnknownCall
 from orchestrator.redis.subscription import Subscription
 from orchestrator.tasks import cancel_and_wait
-from orchestrator.turns.messages import GivenUp, LineAnswer, LineQuestion, TakenOver, ToIngress, read_to_ingress
+from orchestrator.turns.messages import (
+    CallReleased,
+    CallTakenOver,
+    SocketAnswer,
+    SocketQuestion,
+    ToIngress,
+    read_to_ingress,
+)
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.store import Found, Waiting
 
@@ -29,17 +36,22 @@ class QueuedDispatcher(StoreDispatcher):
     """A dispatcher for separate workers. Use it as a context manager.
 
     `listening` is a client whose reads may block for long; `channel` is the one on which `store` asks workers to reply.
-    `lines` answers questions of other ingresses about sockets; without it they are ignored.
+    `socket_check` answers questions of other ingresses about sockets; without it they are ignored.
     """
 
     def __init__(
-        self, store: RedisTurnStore, listening: Redis, channel: str, takeover: TakeOver, lines: LineCheck | None = None
+        self,
+        store: RedisTurnStore,
+        listening: Redis,
+        channel: str,
+        takeover: Takeover,
+        socket_check: SocketCheck | None = None,
     ) -> None:
         hub = ReplyHub()
         super().__init__(store, hub)
         self._redis_store = store
         self.takeover = takeover
-        self._lines = lines
+        self._socket_check = socket_check
         self._poll_now = asyncio.Event()
         self._subscription = Subscription(
             listening, channel, lambda data: self._on_message(read_to_ingress(data)), on_gap=self._poll_now.set
@@ -59,11 +71,11 @@ class QueuedDispatcher(StoreDispatcher):
         await self._stack.aclose()
 
     def _on_message(self, message: ToIngress) -> None:
-        if isinstance(message, TakenOver | GivenUp):
+        if isinstance(message, CallTakenOver | CallReleased):
             self.takeover.on_message(message)
-        elif isinstance(message, LineQuestion | LineAnswer):
-            if self._lines is not None:
-                self._lines.on_message(message)
+        elif isinstance(message, SocketQuestion | SocketAnswer):
+            if self._socket_check is not None:
+                self._socket_check.on_message(message)
         else:
             self.hub.deliver(message)
 

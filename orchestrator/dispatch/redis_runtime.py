@@ -11,13 +11,13 @@ from orchestrator.agents.host import AgentHost
 from orchestrator.agents.loader import configured_agent
 from orchestrator.agents.protocol import Agent
 from orchestrator.dispatch.ingress_events import IngressEvents
-from orchestrator.dispatch.line_check import LineCheck
 from orchestrator.dispatch.local_calls import LocalCalls
 from orchestrator.dispatch.local_runtime import local_dispatcher
 from orchestrator.dispatch.on_demand import OnDemandDispatcher
 from orchestrator.dispatch.queued import QueuedDispatcher
+from orchestrator.dispatch.socket_check import SocketCheck
 from orchestrator.dispatch.split import SplitDispatcher
-from orchestrator.dispatch.takeover import TakeOver
+from orchestrator.dispatch.takeover import Takeover
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.clock_sync import ClockSync
@@ -61,8 +61,8 @@ async def redis_runtime(
     if elsewhere is not None:
         stack.push_async_callback(elsewhere.close)
     channel = keys.reply_channel(uuid4().hex)
-    lines = LineCheck(redis, channel, breaker, events.is_answering)
-    stack.push_async_callback(lines.close)
+    socket_check = SocketCheck(redis, channel, breaker, events.is_answering)
+    stack.push_async_callback(socket_check.close)
     memory = InMemoryStateManager(settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
     host = AgentHost(settings, program="web")
     local = OnDemandDispatcher(lambda: local_dispatcher(settings, memory, host, agent))
@@ -75,8 +75,8 @@ async def redis_runtime(
     listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
     stack.push_async_callback(listening.aclose)
     store = _turn_store(settings, redis, channel, breaker, elsewhere)
-    takeover = TakeOver(redis, channel, breaker, release)
-    queued = await stack.enter_async_context(QueuedDispatcher(store, listening, channel, takeover, lines))
+    takeover = Takeover(redis, channel, breaker, release)
+    queued = await stack.enter_async_context(QueuedDispatcher(store, listening, channel, takeover, socket_check))
     documents = RedisRelayDocuments(redis, breaker.guard)
     stack.push_async_callback(documents.close)
     # Closed in reverse: calls that run here are written back first, then the turns of this process finish.
@@ -86,7 +86,7 @@ async def redis_runtime(
     percent = settings.redis_rollout_percent
     dispatcher = SplitDispatcher(queued, local, local_calls, breaker=breaker, rollout_percent=percent)
     states = RolloutStateManager(shared, memory, percent, in_memory=dispatcher.is_local)
-    return Runtime(settings, states, dispatcher, redis, breaker, documents, lines, channel)
+    return Runtime(settings, states, dispatcher, redis, breaker, documents, socket_check, channel)
 
 
 def _turn_store(

@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
-from orchestrator.dispatch.dispatcher import LineClaim
+from orchestrator.dispatch.dispatcher import TakeoverAttempt
 from orchestrator.dispatch.hub import Pending
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.dispatch.local_calls import LocalCalls
@@ -78,10 +78,10 @@ class SplitDispatcher:
         """True if the call was erased within the last day."""
         return await (await self._dispatcher_of(call_sid, begins=False)).is_erased(call_sid)
 
-    async def take_over(self, call_sid: str, claim: LineClaim) -> None:
-        """Become the one ingress that has the call's line; see `Dispatcher`."""
+    async def take_over(self, call_sid: str, attempt: TakeoverAttempt) -> None:
+        """Become the one ingress that has the call; see `Dispatcher`."""
         if not self.is_local(call_sid):
-            await self._remote.takeover.take_over(call_sid, claim)
+            await self._remote.takeover.take_over(call_sid, attempt)
 
     async def _dispatcher_of(self, call_sid: str, *, begins: bool) -> QueuedDispatcher | InProcessDispatcher:
         await self._local_calls.wait_returned(call_sid)

@@ -1,4 +1,4 @@
-"""One ingress at a time has the line of a call: an ingress that takes it over asks the previous one to release it.
+"""One ingress at a time has a relay call: an ingress that takes it over asks the previous one to release it.
 
 The previous ingress closes its socket. If the call ran in its memory while Redis was down, it also writes the call
 back. The question goes to the channel on which that ingress gets replies, the answer to the channel of the one that
@@ -8,7 +8,7 @@ asks:
 - No answer in time: the new ingress continues the call.
 - The answer that it cannot write the call back yet: the new ingress has to wait.
 
-An ingress claims the line and learns of the previous ones in one step: of two that come at once, one asks the other.
+An ingress enters itself and learns of the previous ones in one step: of two that come at once, one asks the other.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 
-from orchestrator.dispatch.dispatcher import LineClaim
+from orchestrator.dispatch.dispatcher import TakeoverAttempt
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
@@ -27,7 +27,7 @@ from orchestrator.redis.errors import store_errors
 from orchestrator.redis.publishing import publish_and_check
 from orchestrator.redis.scripts import lua
 from orchestrator.tasks import BackgroundTasks
-from orchestrator.turns.messages import GivenUp, TakenOver, given_up_message, taken_over_message
+from orchestrator.turns.messages import CallReleased, CallTakenOver, call_released_message, call_taken_over_message
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ OUTAGE_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
 
 
-class TakeOver:
+class Takeover:
     """Both sides of a takeover. `channel` is this ingress's own.
 
     `release` closes the socket of a call that another ingress has now, and writes the call back if it ran here. It
@@ -55,15 +55,16 @@ class TakeOver:
         self._answered = asyncio.Event()
         self._tasks = BackgroundTasks()
 
-    async def take_over(self, call_sid: str, claim: LineClaim) -> None:
+    async def take_over(self, call_sid: str, attempt: TakeoverAttempt) -> None:
         """Return when no previous ingress has the call any more, as far as can be known.
 
         Raises `StoreUnavailable`, also while another ingress cannot write the call back: try again with the same
-        `claim`.
+        `attempt`.
         """
-        if claim.others is None:
-            claim.others = await self._claimed_before(call_sid)
-        others = claim.others
+        if attempt.others is None:
+            attempt.others = await self._enter(call_sid)
+        others = attempt.others
+
         while others:
             asked = {channel for channel in others if await self._ask(channel, call_sid)}
             await self._wait_for_answers(call_sid, asked)
@@ -73,9 +74,9 @@ class TakeOver:
                 return
             await asyncio.sleep(PAUSE_SECONDS)
 
-    def on_message(self, message: TakenOver | GivenUp) -> None:
+    def on_message(self, message: CallTakenOver | CallReleased) -> None:
         """Process a question or an answer of another ingress."""
-        if isinstance(message, GivenUp):
+        if isinstance(message, CallReleased):
             if message.keeps_state and message.call_sid in self._awaited:
                 self._kept.add(message.call_sid)
             self._awaited.get(message.call_sid, set()).discard(message.channel)
@@ -88,8 +89,8 @@ class TakeOver:
         """Stop answering."""
         await self._tasks.close()
 
-    async def _claimed_before(self, call_sid: str) -> set[str]:
-        """Claim the line and, in the same step, return the channels that claimed it or listen already."""
+    async def _enter(self, call_sid: str) -> set[str]:
+        """Enter this ingress and, in the same step, return the channels of those that are entered or listen already."""
         listeners = keys.call(call_sid).listeners
 
         async def claim() -> list[bytes]:
@@ -101,10 +102,10 @@ class TakeOver:
         return {text_of(channel) for channel in found} - {self._channel}
 
     async def _ask(self, channel: str, call_sid: str) -> bool:
-        """Ask for the line; return whether there is a subscriber, as far as can be known."""
+        """Ask for the call; return whether there is a subscriber, as far as can be known."""
         self._awaited.setdefault(call_sid, set()).add(channel)
         with self._breaker.guard(), store_errors():
-            return await publish_and_check(self._redis, channel, taken_over_message(call_sid, self._channel))
+            return await publish_and_check(self._redis, channel, call_taken_over_message(call_sid, self._channel))
 
     async def _wait_for_answers(self, call_sid: str, asked: set[str]) -> None:
         awaited = self._awaited.get(call_sid, set())
@@ -123,10 +124,10 @@ class TakeOver:
         if is_kept:
             raise StoreUnavailable("Another ingress has the last turns of this call, and cannot write it back yet.")
 
-    async def _release_and_answer(self, message: TakenOver) -> None:
-        given_up = GivenUp(message.call_sid, self._channel, keeps_state=not await self._release(message.call_sid))
+    async def _release_and_answer(self, message: CallTakenOver) -> None:
+        released = CallReleased(message.call_sid, self._channel, keeps_state=not await self._release(message.call_sid))
         try:
             with store_errors():
-                await self._redis.publish(message.channel, given_up_message(given_up))
+                await self._redis.publish(message.channel, call_released_message(released))
         except StoreUnavailable:
             logger.debug("The answer to another ingress was not published", extra={"call_sid": message.call_sid})

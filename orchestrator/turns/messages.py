@@ -5,8 +5,8 @@ A message is one JSON object.
 - To an ingress from a worker: `{"c": call_sid, "t": turn_id, "e": epoch}` with either a piece of the reply, `"i"`
   (index of the first character), `"x"` (text) and, if there are any, `"n"` (how many inline actions came before) and
   `"d"` (inline actions), or `"r"` (the `TurnResult` as JSON text).
-- To an ingress from another one: `{"c"}` with `"o"` (the channel of the one that has the call's line now) or `"g"` (of
-  the one that has given it up, and, if it could not write it back yet, `"k": true`).
+- To an ingress from another one: `{"c"}` with `"o"` (the channel of the one that has taken the call over) or `"g"` (of
+  the one that has released it, and, if it could not write it back yet, `"k": true`).
 - To an ingress from another one, `{"c"}` with `"q"` (the channel of the one that asks whether the call's socket there
   answers) or `"w"` (of the one that says so) and `"a"` (whether it does).
 - To a worker: `{"c", "t", "k": kind}`: a turn has come while you hold the call; of an interruption also `"x"`, what was
@@ -73,17 +73,19 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenOver:
-    """The ingress that listens on `channel` has the call's line now, and waits to hear that it was given up."""
+class CallTakenOver:
+    """The ingress that listens on `channel` takes the call over, and waits for this one to release it."""
 
     call_sid: str
     channel: str
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
-    """The ingress that listens on `channel` has no line of the call any more; what else it had of it is written back,
-    unless it `keeps_state`: it tries to."""
+class CallReleased:
+    """The ingress that listens on `channel` has released the call: its socket is closed.
+
+    It `keeps_state` if turns ran in its memory and are not written back yet.
+    """
 
     call_sid: str
     channel: str
@@ -91,7 +93,7 @@ class GivenUp:
 
 
 @dataclass(frozen=True, slots=True)
-class LineQuestion:
+class SocketQuestion:
     """The ingress that listens on `channel` asks whether the call has a socket here that answers."""
 
     call_sid: str
@@ -99,8 +101,8 @@ class LineQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class LineAnswer:
-    """Whether the ingress that listens on `channel` has a socket of the call that answers."""
+class SocketAnswer:
+    """The ingress that listens on `channel` says whether it has a socket of the call that answers."""
 
     call_sid: str
     channel: str
@@ -109,7 +111,7 @@ class LineAnswer:
 
 _INLINE_ACTION: TypeAdapter[InlineAction] = TypeAdapter(Annotated[InlineAction, Field(discriminator="type")])
 
-ToIngress = Token | Settled | TakenOver | GivenUp | LineQuestion | LineAnswer
+ToIngress = Token | Settled | CallTakenOver | CallReleased | SocketQuestion | SocketAnswer
 
 
 def token_message(token: Token) -> str:
@@ -128,23 +130,23 @@ def settled_message(call_sid: str, turn_id: str, epoch: int, result_json: str) -
     return json.dumps({"c": call_sid, "t": turn_id, "e": epoch, "r": result_json})
 
 
-def taken_over_message(call_sid: str, channel: str) -> str:
+def call_taken_over_message(call_sid: str, channel: str) -> str:
     """The news to an ingress that it has lost a call."""
     return json.dumps({"c": call_sid, "o": channel})
 
 
-def given_up_message(given_up: GivenUp) -> str:
+def call_released_message(released: CallReleased) -> str:
     """The answer to it."""
-    keeps = {"k": True} if given_up.keeps_state else {}
-    return json.dumps({"c": given_up.call_sid, "g": given_up.channel, **keeps})
+    keeps = {"k": True} if released.keeps_state else {}
+    return json.dumps({"c": released.call_sid, "g": released.channel, **keeps})
 
 
-def line_question_message(call_sid: str, channel: str) -> str:
+def socket_question_message(call_sid: str, channel: str) -> str:
     """The question of the ingress that listens on `channel`."""
     return json.dumps({"c": call_sid, "q": channel})
 
 
-def line_answer_message(answer: LineAnswer) -> str:
+def socket_answer_message(answer: SocketAnswer) -> str:
     """The answer to it."""
     return json.dumps({"c": answer.call_sid, "w": answer.channel, "a": answer.is_answering})
 
@@ -165,12 +167,12 @@ def read_to_ingress(message: bytes | str) -> ToIngress:
     if "r" in fields:
         return Settled(TurnResult.model_validate_json(fields["r"]), int(fields["e"]))
     if "o" in fields:
-        return TakenOver(fields["c"], fields["o"])
+        return CallTakenOver(fields["c"], fields["o"])
     if "g" in fields:
-        return GivenUp(fields["c"], fields["g"], bool(fields.get("k")))
+        return CallReleased(fields["c"], fields["g"], bool(fields.get("k")))
     if "q" in fields:
-        return LineQuestion(fields["c"], fields["q"])
-    return LineAnswer(fields["c"], fields["w"], bool(fields.get("a")))
+        return SocketQuestion(fields["c"], fields["q"])
+    return SocketAnswer(fields["c"], fields["w"], bool(fields.get("a")))
 
 
 def read_arrival(message: bytes | str) -> Arrival:

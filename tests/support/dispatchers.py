@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from redis.asyncio import Redis
 
 from orchestrator.dispatch.queued import QueuedDispatcher
-from orchestrator.dispatch.takeover import TakeOver
+from orchestrator.dispatch.takeover import Takeover
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.connections import connect
 from orchestrator.redis.errors import store_errors
@@ -29,7 +29,7 @@ async def open_dispatcher(
         store = RedisTurnStore(client, ttl_seconds=100, listener=channel)
         async with (
             Breaker(lambda: _ping(client)) as breaker,
-            QueuedDispatcher(store, listening, channel, TakeOver(client, channel, breaker, release)) as dispatcher,
+            QueuedDispatcher(store, listening, channel, Takeover(client, channel, breaker, release)) as dispatcher,
         ):
             yield dispatcher
 

@@ -73,7 +73,7 @@ async def _is_ours(ingress: Ingress, shown: str) -> bool:
 
 
 async def _enter(ingress: Ingress, ticket: Ticket) -> str:
-    channel = ingress.runtime.lines.channel if ingress.runtime.lines is not None else ""
+    channel = ingress.runtime.socket_check.channel if ingress.runtime.socket_check is not None else ""
     holder, gone = f"{channel} {uuid4().hex}", ""
     for _ in range(MAX_TRIES):
         entry = await ingress.runtime.documents.enter(ticket.call_sid, ticket.document, holder, instead_of=gone)
@@ -91,10 +91,10 @@ async def _enter(ingress: Ingress, ticket: Ticket) -> str:
 
 
 async def _is_answering(ingress: Ingress, call_sid: str, channel: str) -> bool:
-    lines = ingress.runtime.lines
-    if lines is None or channel in ("", lines.channel):
+    check = ingress.runtime.socket_check
+    if check is None or channel in ("", check.channel):
         return await ingress.sessions.is_answering(call_sid)
-    return await lines.ask(channel, call_sid)
+    return await check.ask(channel, call_sid)
 
 
 async def _without_ticket(ingress: Ingress, call_sid: str) -> str:

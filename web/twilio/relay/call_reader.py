@@ -1,7 +1,7 @@
 """Reads what is known of a call when a session begins, once no other ingress has the call."""
 
 from orchestrator.conversation.state import ConversationState
-from orchestrator.dispatch.dispatcher import Dispatcher, LineClaim, PendingReply
+from orchestrator.dispatch.dispatcher import Dispatcher, PendingReply, TakeoverAttempt
 from orchestrator.retrying import until_deadline
 from web.ingress import Ingress
 from web.store_call import store_call
@@ -19,7 +19,7 @@ class CallReader:
     def __init__(self, ingress: Ingress, call_sid: str) -> None:
         self._ingress = ingress
         self._call_sid = call_sid
-        self._claim = LineClaim()
+        self._claim = TakeoverAttempt()
 
     @property
     def _dispatcher(self) -> Dispatcher:

@@ -15,7 +15,7 @@ from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.publishing import publish_and_check
 from orchestrator.tasks import BackgroundTasks
-from orchestrator.turns.messages import LineAnswer, LineQuestion, line_answer_message, line_question_message
+from orchestrator.turns.messages import SocketAnswer, SocketQuestion, socket_answer_message, socket_question_message
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ ANSWER_SECONDS = 5.0
 """How long an ingress may take to answer: longer than it waits for the answer to a ping."""
 
 
-class LineCheck:
+class SocketCheck:
     """Both sides of the check. `channel` is this ingress's own.
 
     `is_answering` returns whether a call has a socket here that answers.
@@ -47,7 +47,9 @@ class LineCheck:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 with self._breaker.guard(), store_errors():
-                    if not await publish_and_check(self._redis, channel, line_question_message(call_sid, self.channel)):
+                    if not await publish_and_check(
+                        self._redis, channel, socket_question_message(call_sid, self.channel)
+                    ):
                         return False
                 return await answered
         except (StoreUnavailable, TimeoutError):
@@ -57,23 +59,23 @@ class LineCheck:
             if not waiting:
                 self._awaited.pop((channel, call_sid), None)
 
-    def on_message(self, message: LineQuestion | LineAnswer) -> None:
+    def on_message(self, message: SocketQuestion | SocketAnswer) -> None:
         """Process a question or an answer of another ingress."""
-        if isinstance(message, LineAnswer):
+        if isinstance(message, SocketAnswer):
             for answered in self._awaited.get((message.channel, message.call_sid), ()):
                 if not answered.done():
                     answered.set_result(message.is_answering)
             return
-        self._tasks.start(self._answer(message), f"check the line of {message.call_sid}")
+        self._tasks.start(self._answer(message), f"check the socket of {message.call_sid}")
 
     async def close(self) -> None:
         """Stop answering."""
         await self._tasks.close()
 
-    async def _answer(self, question: LineQuestion) -> None:
-        answer = LineAnswer(question.call_sid, self.channel, await self._is_answering(question.call_sid))
+    async def _answer(self, question: SocketQuestion) -> None:
+        answer = SocketAnswer(question.call_sid, self.channel, await self._is_answering(question.call_sid))
         try:
             with store_errors():
-                await self._redis.publish(question.channel, line_answer_message(answer))
+                await self._redis.publish(question.channel, socket_answer_message(answer))
         except StoreUnavailable:
             logger.debug("The answer to another ingress was not published", extra={"call_sid": question.call_sid})
