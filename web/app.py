@@ -38,28 +38,19 @@ def create_app(
 
     Raise `BadSetting` when these settings are not safe to serve with.
     """
-    app_metrics = Metrics()
+    app_metrics, signatures, access = Metrics(), TwilioSignatures(settings), LocalAccess(settings)
     app_metrics.runs(code_version(settings))
-    access = LocalAccess(settings)
-    signatures = TwilioSignatures(settings)
-    opened = open_runtime or _real_runtime(settings)
+    opening = open_runtime or _real_runtime()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        seal, sessions = Seal.of(settings), SessionRegistry()
-        async with contextlib.AsyncExitStack() as stack:
-            runtime = await stack.enter_async_context(opened(settings, sessions))
-            shared_seal = await stack.enter_async_context(SharedSeal(settings, seal, runtime.seal_keys()).sharing())
-            await stack.enter_async_context(KeepAlive(sessions, runtime.states, settings.state_ttl_seconds))
-            provider_api = stack.enter_context(ProviderApi(settings))
-            ingress = Ingress(
-                settings, runtime, app_metrics, timeouts or Timeouts(), signatures, seal, shared_seal, sessions
-            )
-            app.state.ingress = ingress
-            app.state.health_checks = HealthChecks(ingress)
-            app.state.dashboard = Snapshot(ingress)
-            app.state.call_placer = call_placer(ingress, provider_api)
-            yield
+        async with _opened_ingress(settings, opening, app_metrics, timeouts or Timeouts(), signatures) as ingress:
+            with ProviderApi(settings) as provider_api:
+                app.state.ingress = ingress
+                app.state.health_checks = HealthChecks(ingress)
+                app.state.dashboard = Snapshot(ingress)
+                app.state.call_placer = call_placer(ingress, provider_api)
+                yield
 
     routes = [*twilio.routes, *providers.routes, *api.routes, *dashboard.routes, *health.routes, *metrics.routes]
     app = Starlette(
@@ -81,7 +72,24 @@ def create_app(
     return app
 
 
-def _real_runtime(settings: Settings) -> OpenRuntime:
+@contextlib.asynccontextmanager
+async def _opened_ingress(
+    settings: Settings,
+    open_runtime: OpenRuntime,
+    app_metrics: Metrics,
+    timeouts: Timeouts,
+    signatures: TwilioSignatures,
+) -> AsyncIterator[Ingress]:
+    seal, sessions = Seal.of(settings), SessionRegistry()
+    async with (
+        open_runtime(settings, sessions) as runtime,
+        SharedSeal(settings, seal, runtime.seal_keys()).sharing() as shared_seal,
+        KeepAlive(sessions, runtime.states, settings.state_ttl_seconds),
+    ):
+        yield Ingress(settings, runtime, app_metrics, timeouts, signatures, seal, shared_seal, sessions)
+
+
+def _real_runtime() -> OpenRuntime:
     from orchestrator.dispatch.opening import open_runtime
 
     return open_runtime
