@@ -6,6 +6,7 @@ The retries repeat commands whose answer was lost: each command must be safe to 
 """
 
 import ssl
+from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from redis.asyncio import ConnectionPool, Redis
@@ -31,16 +32,24 @@ from orchestrator.settings.redis_url import RedisUrl, parse_redis_url
 
 ClientType = TypeVar("ClientType", bound=Redis)
 
-ANSWER_SECONDS = 2.0
-"""How long a server may take to answer a command that does not block."""
-CONNECT_SECONDS = 1.0
-"""How long a server may take to accept a connection."""
-QUEUE_SECONDS = 5.0
-"""How long a command may wait for a free connection."""
-RETRY_SECONDS = 1.0
-"""For how long after its first failure a command is retried: enough for a server's restart."""
-FAILOVER_SECONDS = 4.0
-"""The same with Sentinels and in a cluster: enough for a failover."""
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTimings:
+    """How long a client waits, in seconds."""
+
+    answer: float = 2.0
+    """For a server to answer a command that does not block."""
+    connect: float = 1.0
+    """For a server to accept a connection."""
+    queue: float = 5.0
+    """For a free connection of the pool."""
+    retry: float = 1.0
+    """After its first failure, while a command is retried: enough for a server's restart."""
+    failover: float = 4.0
+    """The same with Sentinels and in a cluster: enough for a failover."""
+
+
+TIMINGS = ConnectionTimings()
 _HEALTH_CHECK_SECONDS = 15
 _SENTINEL_SECONDS = 0.5
 
@@ -52,6 +61,7 @@ def connect(
     decode_responses: bool = ...,
     max_connections: int = ...,
     block_seconds: float | None = ...,
+    timings: ConnectionTimings = ...,
 ) -> Redis: ...
 
 
@@ -63,6 +73,7 @@ def connect(
     decode_responses: bool = ...,
     max_connections: int = ...,
     block_seconds: float | None = ...,
+    timings: ConnectionTimings = ...,
 ) -> ClientType: ...
 
 
@@ -73,6 +84,7 @@ def connect(
     decode_responses: bool = False,
     max_connections: int = 50,
     block_seconds: float | None = None,
+    timings: ConnectionTimings = TIMINGS,
 ) -> Redis:
     """Return a client for the Redis of `settings`; it connects when it is first used, and owns its pool.
 
@@ -85,6 +97,7 @@ def connect(
         decode_responses=decode_responses,
         max_connections=max_connections,
         block_seconds=block_seconds,
+        timings=timings,
     )
     return redis_class.from_pool(pool)
 
@@ -95,6 +108,7 @@ def connection_pool(
     decode_responses: bool = False,
     max_connections: int = 50,
     block_seconds: float | None = None,
+    timings: ConnectionTimings = TIMINGS,
 ) -> ConnectionPool:
     """Return the pool of `connect`, for clients that take a pool (`ArqRedis(pool_or_conn=…)`). Raises `BadSetting`."""
     url = parsed_url(settings)
@@ -104,16 +118,19 @@ def connection_pool(
         "db": url.db,
         "decode_responses": decode_responses,
         "max_connections": max_connections,
-        "queue_seconds": QUEUE_SECONDS,
-        "socket_timeout": ANSWER_SECONDS + (block_seconds or 0),
-        "socket_connect_timeout": CONNECT_SECONDS,
+        "queue_seconds": timings.queue,
+        "socket_timeout": timings.answer + (block_seconds or 0),
+        "socket_connect_timeout": timings.connect,
         "health_check_interval": _HEALTH_CHECK_SECONDS,
         "lib_name": None,  # else each connection begins with a CLIENT SETINFO, which Redis 6.2 and 7.0 do not know
         "lib_version": None,
     }
+    retry_seconds = timings.failover if url.is_cluster or url.is_sentinel else timings.retry
+    if block_seconds is not None:
+        retry_seconds = 0.0
     if url.is_cluster:
-        return _cluster_pool(url, settings, options, retry=block_seconds is None)
-    options |= _retries(url, retry=block_seconds is None)
+        return _cluster_pool(url, settings, options, retry_seconds)
+    options |= _retries(url, retry_seconds)
     if url.scheme == "unix":
         return QueueingPool(connection_class=CancelSafeUnixConnection, path=url.path, **options)
     options |= {"socket_keepalive": True, **_tls_options(url, settings)}
@@ -134,28 +151,28 @@ def parsed_url(settings: Settings) -> RedisUrl:
         raise BadSetting(f"REDIS_URL {error}.") from None
 
 
-def _cluster_pool(url: RedisUrl, settings: Settings, options: dict[str, Any], *, retry: bool) -> ClusterPool:
+def _cluster_pool(url: RedisUrl, settings: Settings, options: dict[str, Any], retry_seconds: float) -> ClusterPool:
     return ClusterPool(
         url.hosts,
         connection_class=CancelSafeTLSConnection if url.is_tls else CancelSafeConnection,
         any_node_class=AnyNodeTLSConnection if url.is_tls else AnyNodeConnection,
-        retry_seconds=FAILOVER_SECONDS if retry else 0.0,
+        retry_seconds=retry_seconds,
         socket_keepalive=True,
         **options,
         **_tls_options(url, settings),
     )
 
 
-def _retries(url: RedisUrl, *, retry: bool) -> dict[str, Any]:
+def _retries(url: RedisUrl, seconds: float) -> dict[str, Any]:
+    """Return redis-py's options for retries: `retry` for a connection, `retry_on_error` for a whole command."""
     errors: tuple[type[Exception], ...] = (RedisConnectionError, RedisTimeoutError)
-    if not retry:
+    if not seconds:
         return {"retry": RetryFor(0, errors)}
-    if url.is_sentinel:
-        # Without OSError on purpose: it would be retried at the dead master's address before the Sentinels are
-        # asked (a failover took 9.6 s instead of 2.3 s).
-        return {"retry": RetryFor(FAILOVER_SECONDS, errors), "retry_on_error": list(errors)}
-    errors += (OSError,)
-    return {"retry": RetryFor(RETRY_SECONDS, errors), "retry_on_error": list(errors)}
+    if not url.is_sentinel:
+        errors += (OSError,)
+    # Without OSError behind Sentinels: it would be retried at the dead master's address before the Sentinels are asked
+    # (a failover took 9.6 s instead of 2.3 s).
+    return {"retry": RetryFor(seconds, errors), "retry_on_error": list(errors)}
 
 
 def _sentinel(url: RedisUrl, settings: Settings) -> Sentinel:

@@ -35,7 +35,7 @@ class SentinelPool(SentinelConnectionPool, QueueingPool):
             now = time.monotonic()
             if now - self._asked_at > ASK_AGAIN_SECONDS:
                 self._asked_at = now
-                with contextlib.suppress(RedisError, OSError):  # a Sentinel or two may be away
+                with contextlib.suppress(RedisError, OSError):  # a Sentinel or two may be down
                     await self.get_master_address()
             if not self._search.is_trusted():
                 raise self._search.refusal()

@@ -13,9 +13,8 @@ from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.redis import connections
 from orchestrator.redis.commands import WiredScript, sender_for
-from orchestrator.redis.connections import connect
+from orchestrator.redis.connections import ConnectionTimings, connect
 from orchestrator.redis.errors import explain, store_errors
 from orchestrator.redis.publishing import publish_and_check
 from orchestrator.redis.subscription import Subscription
@@ -293,10 +292,9 @@ async def test_what_goes_on_while_a_master_dies_is_answered_by_its_replica(repli
 
 
 @pytest.mark.processes
-async def test_a_slot_that_nobody_serves_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "FAILOVER_SECONDS", 0.3)
+async def test_a_slot_that_nobody_serves_is_told_in_time() -> None:
     with ClusterTopology() as cluster:
-        async with connect(Settings(redis_url=cluster.url)) as redis:
+        async with connect(Settings(redis_url=cluster.url), timings=ConnectionTimings(failover=0.3)) as redis:
             await fill(redis)
             cluster.owner_of_key(KEYS[0]).kill()
             with pytest.raises(StoreUnavailable), store_errors():
@@ -328,10 +326,9 @@ async def test_one_seed_that_answers_is_enough(cluster: ClusterTopology) -> None
         assert await redis.get(KEYS[0]) == KEYS[0].encode()
 
 
-async def test_a_cluster_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "FAILOVER_SECONDS", 0.1)
+async def test_a_cluster_that_is_away_is_told() -> None:
     url = f"redis-cluster://127.0.0.1:{free_port()},127.0.0.1:{free_port()}"
-    async with connect(Settings(redis_url=url)) as redis:
+    async with connect(Settings(redis_url=url), timings=ConnectionTimings(failover=0.1)) as redis:
         with pytest.raises((RedisError, OSError)) as caught:
             await redis.ping()
     assert "refuses the connection" in explain(caught.value, url)

@@ -16,14 +16,15 @@ from support.servers import RedisServer, free_port
 from support.tls_front import TLS
 from support.waiting import wait_until
 
-from orchestrator.redis import connections
 from orchestrator.redis.commands import sender_for
-from orchestrator.redis.connections import connect, connection_pool
+from orchestrator.redis.connections import ConnectionTimings, connect, connection_pool
 from orchestrator.redis.errors import explain
 from orchestrator.settings import Settings
 
 OF_A_CLIENT = {"decode_responses", "max_connections", "block_seconds"}
 DEBIAN_REDIS = "/usr/bin/redis-server"
+HASTY = ConnectionTimings(retry=0.1, failover=0.1)
+PATIENT = ConnectionTimings(failover=60)
 
 needs_tls_server = pytest.mark.skipif(
     shutil.which(DEBIAN_REDIS) is None, reason=f"needs a server built with TLS at {DEBIAN_REDIS}"
@@ -94,11 +95,9 @@ async def test_arq_gets_a_client_of_its_class_and_one_over_the_pool(redis_url) -
     await arq.connection_pool.aclose()
 
 
-async def test_a_command_on_a_frozen_server_ends_in_an_error(monkeypatch, start_redis) -> None:
-    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(connections, "RETRY_SECONDS", 0.2)
+async def test_a_command_on_a_frozen_server_ends_in_an_error(start_redis) -> None:
     server = start_redis()
-    async with client(server.url) as redis:
+    async with client(server.url, timings=ConnectionTimings(answer=0.1, retry=0.2)) as redis:
 
         async def answers() -> bool:
             with suppress(RedisError):
@@ -123,11 +122,9 @@ async def test_a_command_rides_over_a_restart(start_redis) -> None:
         assert await waiting == b"here"
 
 
-async def test_a_blocking_client_waits_as_long_as_it_was_told_and_never_repeats(monkeypatch, start_redis) -> None:
-    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.3)
+async def test_a_blocking_client_waits_as_long_as_it_was_told_and_never_repeats(start_redis) -> None:
     server = start_redis()
-    monkeypatch.setattr(connections, "RETRY_SECONDS", 3600)
-    async with client(server.url, block_seconds=30) as redis:
+    async with client(server.url, block_seconds=30, timings=ConnectionTimings(answer=0.3, retry=3600)) as redis:
         assert await redis.blpop(["nothing"], timeout=1) is None
         server.kill()
         with pytest.raises(RedisConnectionError):
@@ -141,9 +138,8 @@ async def test_callers_queue_for_a_busy_pool(redis_url) -> None:
         assert len(await redis.client_list()) <= 3
 
 
-async def test_who_queues_too_long_is_told(monkeypatch, redis_url) -> None:
-    monkeypatch.setattr(connections, "QUEUE_SECONDS", 0.05)
-    async with client(redis_url, max_connections=1, block_seconds=5) as redis:
+async def test_who_queues_too_long_is_told(redis_url) -> None:
+    async with client(redis_url, max_connections=1, block_seconds=5, timings=ConnectionTimings(queue=0.05)) as redis:
         blocked = asyncio.create_task(redis.blpop(["nothing"], timeout=5))
         await wait_until(lambda: redis.connection_pool._in_use_connections, "the connection is taken")
         with pytest.raises(RedisConnectionError) as caught:
@@ -215,10 +211,10 @@ async def test_a_cluster_url_to_a_plain_server_is_told(redis_server) -> None:
     assert "is not a Redis Cluster. Use redis://" in await complaint(f"redis-cluster://127.0.0.1:{redis_server.port}")
 
 
-async def test_a_cluster_url_to_a_node_without_slots_is_told(monkeypatch, start_redis) -> None:
-    monkeypatch.setattr(connections, "FAILOVER_SECONDS", 0.1)
+async def test_a_cluster_url_to_a_node_without_slots_is_told(start_redis) -> None:
     node = start_redis("--cluster-enabled", "yes")
-    assert "does not serve all of its slots" in await complaint(f"redis-cluster://127.0.0.1:{node.port}")
+    said = await complaint(f"redis-cluster://127.0.0.1:{node.port}", timings=HASTY)
+    assert "does not serve all of its slots" in said
 
 
 async def test_a_sentinel_url_to_a_plain_server_is_told(redis_server) -> None:
@@ -226,9 +222,8 @@ async def test_a_sentinel_url_to_a_plain_server_is_told(redis_server) -> None:
     assert "is not a Sentinel" in said
 
 
-async def test_sentinels_that_are_away_are_told(monkeypatch) -> None:
-    monkeypatch.setattr(connections, "FAILOVER_SECONDS", 0.1)
-    said = await complaint(f"redis-sentinel://127.0.0.1:{free_port()}/mymaster")
+async def test_sentinels_that_are_away_are_told() -> None:
+    said = await complaint(f"redis-sentinel://127.0.0.1:{free_port()}/mymaster", timings=HASTY)
     assert "no Sentinel that answers" in said
 
 
@@ -303,19 +298,17 @@ def tls(authority) -> TLS:
 
 
 @pytest.mark.processes
-async def test_sentinels_and_their_master_are_reached_by_tls(monkeypatch, authority, tls) -> None:
-    monkeypatch.setattr(connections, "FAILOVER_SECONDS", 60)
+async def test_sentinels_and_their_master_are_reached_by_tls(authority, tls) -> None:
     known = {"redis_ca_file": str(authority.certificate)}
     with SentinelTopology(password="pass", sentinel_password="other", tls=tls) as topology:
         url = f"{topology.url}?sentinel_password=other"
         assert url.startswith("rediss-sentinel://")
-        async with client(url, **known) as redis:
+        async with client(url, **known, timings=PATIENT) as redis:
             assert await redis.set("key", "value", ex=60)
             await redis.wait(1, 5000)
             topology.master().kill()
             assert await asyncio.wait_for(redis.get("key"), 90) == b"value"
-        monkeypatch.setattr(connections, "FAILOVER_SECONDS", 0.1)
-        assert "an unknown authority has signed" in await complaint(url)
+        assert "an unknown authority has signed" in await complaint(url, timings=HASTY)
 
 
 @pytest.mark.processes
@@ -335,27 +328,23 @@ async def test_a_cluster_is_reached_by_tls_at_each_node(authority, tls) -> None:
 
 
 @pytest.mark.processes
-async def test_sentinels_name_the_master_and_its_successor(monkeypatch) -> None:
-    monkeypatch.setattr(connections, "FAILOVER_SECONDS", 60)
+async def test_sentinels_name_the_master_and_its_successor() -> None:
     with SentinelTopology(password="pass", sentinel_password="other") as topology:
         url = f"redis-sentinel://:pass@{topology.hosts}/mymaster/0?sentinel_password=other"
-        async with client(url) as redis:
+        async with client(url, timings=PATIENT) as redis:
             await redis.set("key", "value")
             assert int(topology.master().client(password="pass").dbsize()) == 1
             await redis.wait(1, 5000)
             topology.master().kill()
             assert await asyncio.wait_for(redis.get("key"), 90) == b"value"
             await redis.set("key", "again")
-            monkeypatch.setattr(connections, "FAILOVER_SECONDS", 4)
             assert "no healthy master" in await complaint(url.replace("mymaster", "nobody"))
 
 
-async def test_a_server_that_closes_every_connection_at_once_is_one_plain_error(monkeypatch) -> None:
-    monkeypatch.setattr(connections, "RETRY_SECONDS", 0.1)
-
+async def test_a_server_that_closes_every_connection_at_once_is_one_plain_error() -> None:
     async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
     async with await asyncio.start_server(close, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        assert "closed the connection" in await complaint(f"redis://127.0.0.1:{port}")
+        assert "closed the connection" in await complaint(f"redis://127.0.0.1:{port}", timings=HASTY)

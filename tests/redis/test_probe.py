@@ -7,17 +7,11 @@ from redis.asyncio import Redis
 from support.cluster import ClusterTopology
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.redis import connections
-from orchestrator.redis.connections import connect
+from orchestrator.redis.connections import ConnectionTimings, connect
 from orchestrator.redis.probe import probe, probe_any
 from orchestrator.settings import Settings
 
-
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is tried for long."""
-    monkeypatch.setattr(connections, "FAILOVER_SECONDS", 0.2)
-    monkeypatch.setattr(connections, "RETRY_SECONDS", 0.2)
+HASTY = ConnectionTimings(retry=0.2, failover=0.2)
 
 
 async def test_a_server_whose_replicas_are_out_of_touch_fails_it(start_redis) -> None:
@@ -58,8 +52,8 @@ class TestCluster:
             yield cluster
 
     @pytest.fixture
-    async def redis(self, cluster: ClusterTopology, hasty: None) -> AsyncIterator[Redis]:
-        async with connect(Settings(redis_url=cluster.url)) as redis:
+    async def redis(self, cluster: ClusterTopology) -> AsyncIterator[Redis]:
+        async with connect(Settings(redis_url=cluster.url), timings=HASTY) as redis:
             yield redis
 
     @pytest.mark.processes

@@ -8,24 +8,25 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from support.sentinels import SentinelTopology
 from support.waiting import wait_until
 
-from orchestrator.redis import connections, sentinels
-from orchestrator.redis.connections import connect
+from orchestrator.redis import sentinels
+from orchestrator.redis.connections import ConnectionTimings, connect
 from orchestrator.redis.errors import explain
 from orchestrator.settings import Settings
 
 pytestmark = pytest.mark.processes
 
+HASTY = ConnectionTimings(failover=0.2)
+
 
 @pytest.fixture
-def topology(monkeypatch: pytest.MonkeyPatch) -> Iterator[SentinelTopology]:
-    monkeypatch.setattr(connections, "FAILOVER_SECONDS", 0.2)
+def topology() -> Iterator[SentinelTopology]:
     with SentinelTopology() as topology:
         yield topology
 
 
 @pytest.fixture
 async def redis(topology: SentinelTopology) -> AsyncIterator[Redis]:
-    async with connect(Settings(redis_url=topology.url)) as redis:
+    async with connect(Settings(redis_url=topology.url), timings=HASTY) as redis:
         assert await redis.set("key", "value", ex=100)
         yield redis
 
@@ -47,7 +48,7 @@ async def test_a_master_whose_sentinels_have_lost_their_quorum_is_left_until_the
     for sentinel in topology.sentinels[1:]:
         sentinel.pause()
     assert "do not reach a quorum" in await wait_until(refusal_of(redis), "the master is left")
-    async with connect(Settings(redis_url=topology.url)) as newcomer:
+    async with connect(Settings(redis_url=topology.url), timings=HASTY) as newcomer:
         assert "do not reach a quorum" in await wait_until(refusal_of(newcomer), "nor is it taken by who comes new")
     topology.sentinels[1].resume()
 

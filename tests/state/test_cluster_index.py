@@ -6,7 +6,7 @@ from support.cluster import ClusterTopology
 
 from orchestrator.conversation.state import EndRecord
 from orchestrator.redis import keys
-from orchestrator.redis.connections import connect
+from orchestrator.redis.connections import ConnectionTimings, connect
 from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
 
@@ -82,10 +82,9 @@ async def test_a_call_that_begins_anew_while_it_is_deleted_stays(client, manager
 
 
 @pytest.mark.processes
-async def test_a_master_without_replica_that_dies_makes_it_unhealthy(monkeypatch) -> None:
-    monkeypatch.setattr("orchestrator.redis.connections.FAILOVER_SECONDS", 0.1)
+async def test_a_master_without_replica_that_dies_makes_it_unhealthy() -> None:
     with ClusterTopology() as cluster:
-        manager = RedisStateManager(connect(Settings(redis_url=cluster.url)))
+        manager = RedisStateManager(connect(Settings(redis_url=cluster.url), timings=ConnectionTimings(failover=0.1)))
         assert await manager.health_check()
         cluster.nodes[2].kill()
         assert not await manager.health_check()
