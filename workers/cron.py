@@ -34,7 +34,7 @@ async def clean_up(ctx: dict[Any, Any]) -> int:
 async def record_cron_run(ctx: dict[Any, Any]) -> None:
     """Record the time, as proof that the queue, the cron and a worker all work."""
     with store_errors():
-        await ctx["redis"].set(keys.HEARTBEAT, clock.now(), ex=CRON_RUN_TTL_SECONDS)
+        await ctx["redis"].set(keys.LAST_CRON_RUN, clock.now(), ex=CRON_RUN_TTL_SECONDS)
 
 
 async def end_abandoned(ctx: dict[Any, Any]) -> int:

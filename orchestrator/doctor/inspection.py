@@ -126,7 +126,7 @@ async def _options(redis: Redis) -> dict[str, str]:
 async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
     status = await read_system_status(redis)
     seen, complete = await _our_keys(masters)
-    beat = await redis.get(keys.HEARTBEAT)
+    beat = await redis.get(keys.LAST_CRON_RUN)
     active = [await redis.zcount(shard.calls, clock.now(), "+inf") for shard in shards_of(redis)]
     return SystemFacts(
         keys_seen=len(seen),

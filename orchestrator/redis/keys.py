@@ -27,7 +27,7 @@ WRITE_MARK = "voiceagent:write-mark"
 """String: written before a WAIT, which covers what was written before it, and to see whether a server takes writes."""
 MARK_SECONDS = 60
 """How long a write mark is kept."""
-HEARTBEAT = "voiceagent:heartbeat"
+LAST_CRON_RUN = "voiceagent:heartbeat"
 """String: when a cron job last ran (seconds)."""
 SEAL_KEYS = "voiceagent:seal-keys"
 """Hash: what the ingresses seal with, where `SEAL_KEY` is not set, and since when they share it (ms)."""

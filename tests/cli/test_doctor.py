@@ -201,7 +201,7 @@ async def test_workers_queue_and_letters_are_told(doctor, redis_client, redis_ur
     await redis_client.expire(keys.WORKERS, 10)
     await redis_client.hset(keys.DEAD_LETTERS, "CA1/t1", "{}")
     await redis_client.expire(keys.DEAD_LETTERS, 10)
-    await redis_client.set(keys.HEARTBEAT, now, ex=10)
+    await redis_client.set(keys.LAST_CRON_RUN, now, ex=10)
     _, found = await doctor(redis_url)
     assert found["workers"][:2] == ("warning", "2 workers are alive and run 2 turns of the agent echo and other.")
     assert found["dead letters"][1] == "1 turn failed for good."
