@@ -1,0 +1,130 @@
+"""Calls that run in this process while Redis is down, and their way back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from support.waiting import wait_until
+
+from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch import local_calls
+from orchestrator.dispatch.local_calls import LocalCalls
+from orchestrator.errors import StoreUnavailable
+from orchestrator.redis.breaker import Breaker
+from orchestrator.state.memory import InMemoryStateManager
+
+CALL = "CA1"
+
+
+class Store(InMemoryStateManager):
+    """The shared store, which is down on demand."""
+
+    is_down = False
+
+    async def probe(self) -> None:
+        if self.is_down:
+            raise StoreUnavailable("down")
+
+    async def get_confirmed_state(self, call_sid: str) -> ConversationState | None:
+        await self.probe()
+        return await super().get_confirmed_state(call_sid)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def memory() -> InMemoryStateManager:
+    return InMemoryStateManager()
+
+
+async def idle(call_sid: str, seconds: float) -> None:
+    """No turn runs."""
+
+
+def calls_of(store: Store, memory: InMemoryStateManager, breaker: Breaker) -> LocalCalls:
+    return LocalCalls(states=store, memory=memory, breaker=breaker, idle=idle)
+
+
+@pytest.fixture
+async def breaker(store: Store) -> AsyncIterator[Breaker]:
+    async with Breaker(store.probe) as breaker:
+        yield breaker
+
+
+async def run_turn(memory: InMemoryStateManager) -> None:
+    """Answer a turn in memory."""
+    state = await memory.get_state(CALL)
+    assert state is not None
+    turn = Turn(turn_id="t1", call_sid=CALL, kind="speech", text="hello")
+    record = TurnRecord.of(turn, "replied", Reply(text="Hello!"))
+    await memory.update_state(state.model_copy(update={"turns": [record], "slots": {"name": "Ann"}}))
+
+
+async def test_a_call_is_written_back_once_redis_is_up(store, memory) -> None:
+    base = await store.create_state(CALL)
+    store.is_down = True
+    async with Breaker(store.probe) as breaker:
+        calls = calls_of(store, memory, breaker)
+        await calls.add(CALL, base)
+        assert CALL in calls
+        await run_turn(memory)
+        store.is_down = False
+        await wait_until(lambda: CALL not in calls, "it was written back")
+        written = await store.get_state(CALL)
+        assert (written.slots, [record.turn_id for record in written.turns]) == ({"name": "Ann"}, ["t1"])
+        assert await memory.get_state(CALL) is None
+        await calls.close()
+
+
+async def test_a_call_that_cannot_be_written_back_yet_stays(store, memory, breaker) -> None:
+    calls = calls_of(store, memory, breaker)
+    base = await store.create_state(CALL)
+    store.is_down = True
+    await calls.add(CALL, base)
+    await run_turn(memory)
+    assert await calls.write_back(CALL) is False
+    assert CALL in calls
+    store.is_down = False
+    assert await calls.write_back(CALL) is True
+    assert CALL not in calls
+    await calls.close()
+
+
+async def test_a_call_that_does_not_run_here_need_not_be_waited_for(store, memory, breaker) -> None:
+    calls = calls_of(store, memory, breaker)
+    assert await calls.write_back("CA-elsewhere") is True
+    await calls.close()
+
+
+async def test_after_an_outage_too_short_for_the_breaker_it_is_written_back_all_the_same(
+    store, memory, breaker, monkeypatch
+) -> None:
+    monkeypatch.setattr(local_calls, "RETURN_SECONDS", 0.01)
+    calls = calls_of(store, memory, breaker)
+    await calls.add(CALL, await store.create_state(CALL))
+    assert not breaker.is_open
+    await wait_until(lambda: CALL not in calls, "it was written back")
+    await calls.close()
+
+
+async def test_a_turn_that_runs_is_waited_for(store, memory, breaker) -> None:
+    gate = asyncio.Event()
+
+    async def until_open(call_sid: str, seconds: float) -> None:
+        await gate.wait()
+
+    calls = LocalCalls(states=store, memory=memory, breaker=breaker, idle=until_open)
+    await calls.add(CALL, await store.create_state(CALL))
+    writing = asyncio.create_task(calls.write_back(CALL))
+    returned = asyncio.create_task(calls.wait_returned(CALL))
+    await run_turn(memory)
+    gate.set()
+    assert await writing is True
+    await returned
+    assert (await store.get_state(CALL)).slots == {"name": "Ann"}
+    await calls.close()
