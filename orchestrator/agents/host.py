@@ -19,7 +19,7 @@ from orchestrator.agents.agent_run import CLOSE_SECONDS, AgentRun
 from orchestrator.agents.inline_run import InlineRun
 from orchestrator.agents.process_pool import ProcessPool
 from orchestrator.agents.process_run import ProcessRun
-from orchestrator.agents.protocol import Agent, Lane
+from orchestrator.agents.protocol import Agent, Placement
 from orchestrator.agents.thread_run import ThreadRun
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -100,13 +100,13 @@ class AgentHost:
         except AgentProcessFailed as error:
             logger.error("%s", error, extra={"action": "agent.process_failed"})
 
-    def run(self, agent: Agent, turn: Turn, state: ConversationState, lane: Lane = "own") -> AgentRun:
+    def run(self, agent: Agent, turn: Turn, state: ConversationState, placement: Placement = "configured") -> AgentRun:
         """Return a run of `agent` for `turn`: an async iterator of parts. Nothing runs before the first is asked for.
 
         A run in a thread raises `AgentsStuck` at its first part while `max_stuck_threads` threads are blocked.
         """
-        if self._pool is not None and (lane != "own" or agent.isolation == "process"):
-            alone = lane == "alone" or agent.isolation == "process"
+        if self._pool is not None and (placement != "configured" or agent.isolation == "process"):
+            alone = placement == "alone" or agent.isolation == "process"
             return ProcessRun(agent, turn, state, self._pool, alone=alone)
         if agent.isolation == "inline":
             return InlineRun(agent, turn, state)

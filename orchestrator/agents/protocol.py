@@ -31,7 +31,7 @@ Part = str | Action
 AgentFunction = Callable[[Turn, ConversationState], AsyncIterator[Part]]
 Overlap = Literal["enqueue", "interrupt", "merge", "reject"]
 Isolation = Literal["inline", "thread", "process"]
-Lane = Literal["own", "shared", "alone"]
+Placement = Literal["configured", "shared", "alone"]
 """Where a turn runs: as the agent's isolation says; in the process that suspected turns share; in a process alone."""
 
 

@@ -20,7 +20,7 @@ from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns import bounds, turn_log
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.commit_attempt import CommitAttempt
-from orchestrator.turns.isolation import MOST_ATTEMPTS, lane_of
+from orchestrator.turns.isolation import MOST_ATTEMPTS, placement_of
 from orchestrator.turns.messages import Arrival
 from orchestrator.turns.reply_streamer import ReplyStreamer
 from orchestrator.turns.retrying_store import RetryingStore
@@ -186,8 +186,8 @@ class TurnRunner:
         stop = await self._retrying_store.confirmed(running)
         if stop is not None or running.stopped.done():
             return self._stopped(running, state, stop or running.stopped.result(), None)
-        turn, lane = outcomes.with_merged_words(claim.turn, state), lane_of(claim.attempt)
-        agent_run = self._host.run(self.agent, turn, state, lane)
+        turn, placement = outcomes.with_merged_words(claim.turn, state), placement_of(claim.attempt)
+        agent_run = self._host.run(self.agent, turn, state, placement)
         try:
             outcome = await self._run_agent(running, agent_run)
         except AgentProcessLost as lost:
@@ -199,7 +199,7 @@ class TurnRunner:
             # What the agent did until then holds, but words that were merged into the next turn are run again there.
             after = None if outcome.reason == "merged" else agent_run.state_when_stopped
             return self._stopped(running, state, outcome, after)
-        if outcome == "timed_out" and agent_run.was_killed and lane != "own":
+        if outcome == "timed_out" and agent_run.was_killed and placement != "configured":
             await self._retrying_store.dead_letter(claim, "it froze the process that it ran in, until that was killed")
         after = agent_run.state if outcome == "replied" else None
         return self._to_commit(running, state, after, outcomes.record_of_run(running, outcome))
