@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
+from support.scheduling import Scheduler
 from support.servers import RedisServer, ServerFactory
 
 pytest.register_assert_rewrite(
@@ -28,6 +29,8 @@ pytest_plugins = ["support.cluster_fixtures"]
 SERVERS = {"start_redis", "shared_cluster", "shared_replicated_cluster"}
 """Fixtures that start servers for one test, or more than one server: who uses them starts processes."""
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
+READERS = (("git",), ("uname",))
+"""Programs that say something and end: git lists the repository's files, the client of OpenAI names the machine."""
 PRODUCT_KEYS = ("voiceagent:*", "{voiceagent:*", "arq:*:wake")
 
 
@@ -35,7 +38,7 @@ _started: list[str] = []
 
 
 def _note_start(event: str, arguments: tuple[Any, ...]) -> None:
-    if event in STARTS and arguments[:1] != ("git",):  # it lists the files of the repository, and ends
+    if event in STARTS and arguments[:1] not in READERS:
         _started.append(f"{event} {arguments[:2]}")
 
 
@@ -51,6 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     first = {item.path for item in items if item.get_closest_marker("processes")}
     items.sort(key=lambda item: item.path not in first)
     _started.clear()  # what importing the tests has started
+
+
+@pytest.hookimpl(optionalhook=True)  # with `-p no:xdist`
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler | None:
+    """Spread tests as `support.scheduling` says, with `--dist loadfile`."""
+    return Scheduler(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

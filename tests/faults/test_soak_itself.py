@@ -9,7 +9,7 @@ import pytest
 from soak.faults import WEIGHTS, Faults, Planned, SoakFailed
 from soak.journal import CallJournal, Exchange, HeardWord
 from soak.relay_audit import compare_relay
-from soak.relay_callers import AnswerListener
+from soak.relay_callers import SpokenLog
 from soak.run import TOPOLOGIES, soak
 from soak.script import WORDS, Word
 from soak.verdict import Verdict
@@ -151,7 +151,7 @@ async def test_nothing_is_said_into_a_dead_line(monkeypatch):
     monkeypatch.setattr("soak.relay_callers.DEAD_LINE_SECONDS", 0.05)
     journal = CallJournal("CA1", "relay")
     journal.exchanges.append(Exchange("start", "", 0.0, sound_at=0.0))
-    ear = AnswerListener(journal, PhoneLine("http://127.0.0.1:9"), asyncio.get_running_loop().time, str)
+    ear = SpokenLog(journal, PhoneLine("http://127.0.0.1:9"), asyncio.get_running_loop().time, str)
     assert await ear.speak("number 1", 1) is None
     assert [exchange.turn_id for exchange in journal.exchanges] == ["start"]
     assert journal.exchanges[0].heard == "nothing"

@@ -54,9 +54,11 @@ _numbers = itertools.count()
 
 
 class Place:
-    """A Redis, a worker on it, and a raw client to damage it with."""
+    """A Redis, a worker on it, and a raw client to damage it with. Somebody looks at a dashboard: the worker's
+    heartbeats, which mend what is theirs, come each second and not every five."""
 
     def __init__(self, url: str, raw: Any, directory: Path) -> None:
+        raw.set(keys.WATCHED, 1, ex=3600)
         self.url = url
         self.raw = raw
         (directory / "trial_agents.py").write_text(AGENTS)
@@ -246,6 +248,7 @@ async def test_members_that_are_no_text_are_put_among_the_dead_letters(
 async def test_workers_that_cannot_claim_make_the_system_unhealthy(start_redis: Any, tmp_path: Path) -> None:
     server = start_redis()
     raw: BlockingRedis = server.client()
+    raw.set(keys.WATCHED, 1, ex=3600)  # a heartbeat a second
     (tmp_path / "trial_agents.py").write_text(AGENTS)
     with WorkerProcess(
         tmp_path, redis_url=server.url, agents=tmp_path, STATE_TTL_SECONDS="100", AGENT="trial_agents:answer"

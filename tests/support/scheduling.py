@@ -1,0 +1,22 @@
+"""What `make test` gives to one process: a test that starts all it needs, else a whole module.
+
+A module whose tests share a fixture, or that is done in an instant, stays in one process.
+"""
+
+from xdist.scheduler import LoadFileScheduling
+
+SPREAD = ("tests/cli/", "tests/faults/", "tests/load/", "tests/workers/")
+"""Their tests start processes of their own and wait for them for seconds."""
+TOGETHER = ("tests/cli/test_dead_letters.py", "tests/cli/test_doctor_names.py", "tests/cli/test_main.py")
+PLACES = "tests/workers/test_damaged_keys.py"
+"""Its tests share a server or a cluster, each with a worker."""
+
+
+class Scheduler(LoadFileScheduling):
+    """Gives each idle process the next test, or the next module."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        if path == PLACES:
+            return f"{path} on a cluster" if "[a cluster" in nodeid else path
+        return nodeid if path.startswith(SPREAD) and path not in TOGETHER else path
