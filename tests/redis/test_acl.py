@@ -46,7 +46,7 @@ def test_the_page_names_these_rights() -> None:
 
 
 def test_every_command_of_a_script_is_among_them() -> None:
-    scripts = [path.read_text() for path in (files("orchestrator.redis") / "lua").iterdir()]
+    scripts = [path.read_text() for path in (Path(str(files("orchestrator.redis"))) / "lua").rglob("*.lua")]
     called = {name.lower() for text in scripts for name in re.findall(r"redis\.p?call\('(\w+)'", text)}
     assert called
     assert called <= set(COMMANDS)
