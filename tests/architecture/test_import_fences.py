@@ -61,11 +61,11 @@ FENCES = (
         banned=("web", "starlette", "uvicorn", "twilio"),
     ),
     Fence(
-        "arq stays behind the dispatcher",
-        "the queue can be replaced, and memory mode runs without it",
+        "arq stays in the workers",
+        "the queue can be replaced, and an ingress runs without it",
         inside=("*",),
         banned=("arq",),
-        exempt=("workers/*", "orchestrator/dispatch/*", "orchestrator/redis/*"),
+        exempt=("workers/*",),
     ),
     Fence(
         "redis-py stays behind the store and the dispatcher",
