@@ -2,19 +2,16 @@
 
 import itertools
 import logging
-from collections.abc import Awaitable, Sequence
-from typing import Any
+from collections.abc import Awaitable
 
 from arq.worker import Worker
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
-from orchestrator.redis.commands import WiredScript
 from orchestrator.redis.damage import text_of
-from orchestrator.redis.scripts import lua
-from orchestrator.turns.redis.call_queue import JOB_ID_PREFIX
+from orchestrator.redis.script_runner import ScriptRunner
+from orchestrator.turns.redis.lease_scripts import ClaimedJob, Grant, NoCall, QueuedJob, claim_jobs
 from workers.claim_health import ClaimHealth
 from workers.job_slots import JobSlots
 from workers.jobs import remove_job, run_call, run_job, run_turns
@@ -33,42 +30,38 @@ class Claimer:
         self._slots = slots
         self._health = health
         self._runtime = runtime
-        self._script = WiredScript(worker.pool, lua("claim_jobs"))
+        self._scripts = ScriptRunner(worker.pool)
         self._numbers = itertools.count()
 
-    async def claim(self, shard: keys.ShardKeys, script_keys: Sequence[str], most: int) -> int:
+    async def claim(self, shard: keys.ShardKeys, most: int) -> int:
         """Claim at most `most` jobs and start them. Return how many were claimed. Raise what the client raises."""
-        claimed = await self._claim_jobs(shard, script_keys, most)
+        jobs = await self._claim_jobs(shard, most)
         self._health.succeeded(shard.queue)
-        for kind, name, *more in claimed:
-            self._start(shard, kind, name, *more)
-        return len(claimed)
+        for job in jobs:
+            self._start(shard, job)
+        return len(jobs)
 
-    async def _claim_jobs(self, shard: keys.ShardKeys, script_keys: Sequence[str], most: int) -> list[Any]:
-        runtime = self._runtime
-        claimed: list[Any] = await self._script(
-            keys=script_keys,
-            args=[
-                most, shard.in_progress(""), int(self._worker.in_progress_timeout_s * 1000),
-                JOB_ID_PREFIX if runtime else "", shard.job(""),
-                runtime.holder if runtime else "", runtime.store.lease_ms if runtime else 0,
-                runtime.store.lease_record_ms if runtime else 0, keys.STATE_PREFIX, self._worker.queue_read_limit,
-                runtime.store.on_approval if runtime else "",
-            ],
-        )  # fmt: skip
-        return claimed
+    async def _claim_jobs(self, shard: keys.ShardKeys, most: int) -> list[ClaimedJob]:
+        runtime, read = self._runtime, self._worker.queue_read_limit
+        ms = int(self._worker.in_progress_timeout_s * 1000)
+        if runtime is not None:
+            return await runtime.store.claim_jobs(
+                shard, holder=runtime.holder, most=most, look_at=read, in_progress_ms=ms
+            )
+        return await self._scripts.run(
+            claim_jobs(shard=shard, has_calls=False, most=most, look_at=read, in_progress_ms=ms, holder=None)
+        )
 
-    def _start(self, shard: keys.ShardKeys, kind: bytes, name: bytes, more: Any = None) -> None:
-        shown, runtime, start = text_of(name), self._runtime, self._slots.start
-        if kind == b"job":
-            start(shown, run_job(self._worker, shard, name, more))
-        elif runtime is None or call_sid_of(name) is None:
-            turn_job = JOB_ID_PREFIX.encode() + name
-            start(shown, remove_job(self._worker.pool, shard, turn_job, "no call can be named so"))
-        elif kind == b"turns":
-            start(f"{JOB_ID_PREFIX}{shown}:{int(more[0])}", self._counted(run_turns(runtime, shown, more)))
+    def _start(self, shard: keys.ShardKeys, job: ClaimedJob) -> None:
+        runtime, start, name = self._runtime, self._slots.start, text_of(job.job_id)
+        if isinstance(job, QueuedJob):
+            start(name, run_job(self._worker, shard, job.job_id, job.score))
+        elif isinstance(job, NoCall) or runtime is None:
+            start(name, remove_job(self._worker.pool, shard, job.job_id, "no call can be named so"))
+        elif isinstance(job, Grant):
+            start(f"{name}:{job.lease.epoch}", self._counted(run_turns(runtime, job)))
         else:
-            start(f"{JOB_ID_PREFIX}{shown}:{next(self._numbers)}", self._counted(run_call(runtime, shown)))
+            start(f"{name}:{next(self._numbers)}", self._counted(run_call(runtime, job.call_sid)))
 
     async def _counted(self, turns: Awaitable[None]) -> None:
         await turns

@@ -55,7 +55,7 @@ class QueueFetcher:
         await self._claimer.release_orphans()
         shard, lost_before = self._shard, lost_answers(self._worker.pool)
         try:
-            await self._claimer.claim(shard, [shard.queue, shard.wake, shard.due], room)
+            await self._claimer.claim(shard, room)
         except REDIS_TROUBLE:
             self._claimer.may_hold_orphans = True
             raise

@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-from typing import Any
 
 from arq.worker import Worker
 from redis.asyncio import Redis
@@ -15,15 +14,16 @@ from orchestrator.redis import keys
 from orchestrator.redis.damage import set_aside, text_of
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
+from orchestrator.turns.redis.lease_scripts import Grant
 from workers.runtime import WorkerRuntime
 
 logger = logging.getLogger(__name__)
 
 
-async def run_turns(runtime: WorkerRuntime, call_sid: str, granted: list[Any]) -> None:
+async def run_turns(runtime: WorkerRuntime, grant: Grant) -> None:
     """Run the turns of a call whose lease was granted with the job."""
     began = time.perf_counter()
-    await runtime.runner.run(await runtime.store.granted(call_sid, runtime.holder, granted))
+    await runtime.runner.run(await runtime.store.claims.open(grant))
     logger.debug("Turns of a call were run in %.4f s", time.perf_counter() - began)
 
 

@@ -21,7 +21,7 @@ async def release_orphans(store: RedisTurnStore, holder: str, running: Container
     """
     orphans = [(lease, turn_id) for lease, turn_id in await _leases_of(store, holder) if lease.call_sid not in running]
     for lease, turn_id in orphans:
-        await store.give_back(lease, turn_id)
+        await store.claims.give_back(lease, turn_id)
     return len(orphans)
 
 

@@ -19,10 +19,10 @@ RENEWAL_GRACE_MS = 1000
 async def rescue_calls(store: RedisTurnStore) -> None:
     """Search until cancelled, at varying intervals: every worker does. Skip a call for a second after it was found."""
     while True:
-        every = IDLE_INTERVAL_SECONDS if store.is_idle else INTERVAL_SECONDS
+        every = IDLE_INTERVAL_SECONDS if store.call_queue.is_idle else INTERVAL_SECONDS
         await asyncio.sleep(uniform(0.8, 1.2) * every)
         try:
-            rescued = await store.rescue(grace_ms=RENEWAL_GRACE_MS)
+            rescued = await store.call_queue.rescue(grace_ms=RENEWAL_GRACE_MS)
         except StoreUnavailable:
             continue  # the worker's loop logs the outage
         except Exception:  # this task must not end: no other one searches

@@ -154,7 +154,7 @@ class ShardFetcher:
     async def _claim(self) -> bool:
         """Claim without the calls' leases, which are on other nodes. Return whether the shard may have more."""
         with self._room.share() as share:
-            claimed = await self._claimer.claim(self._shard, [self._shard.queue, self._shard.wake], share)
+            claimed = await self._claimer.claim(self._shard, share)
         return claimed == share
 
     async def _token(self, until: float) -> bytes | None:

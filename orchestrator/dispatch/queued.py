@@ -97,7 +97,7 @@ class QueuedDispatcher(StoreDispatcher):
         waiting = self.hub.unsettled(POLL_SECONDS if self._subscription.connected else 0)
         if not waiting:
             return
-        found = await self._redis_store.find_many([(p.call_sid, p.turn_id) for p in waiting])
+        found = await self._redis_store.reader.find_many([(p.call_sid, p.turn_id) for p in waiting])
         for pending in waiting:
             if (turn := (pending.call_sid, pending.turn_id)) in found:
                 with suppress(StoreUnavailable):  # of one call; the others may be on another node

@@ -17,15 +17,14 @@ from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 
+from orchestrator.dispatch import scripts
 from orchestrator.dispatch.dispatcher import TakeoverAttempt
 from orchestrator.errors import StoreUnavailable
-from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
-from orchestrator.redis.commands import WiredScript
-from orchestrator.redis.damage import text_of, with_sound_keys
+from orchestrator.redis.damage import text_of
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.publishing import publish_and_check
-from orchestrator.redis.scripts import lua
+from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.tasks import BackgroundTasks
 from orchestrator.turns.messages import CallReleased, CallTakenOver, call_released_message, call_taken_over_message
 
@@ -48,7 +47,7 @@ class Takeover:
         self._redis = redis
         self._channel = channel
         self._breaker = breaker
-        self._claim = WiredScript(redis, lua("take_line"))
+        self._scripts = ScriptRunner(redis)
         self._release = release
         self._awaited: dict[str, set[str]] = {}
         self._kept: set[str] = set()
@@ -91,15 +90,10 @@ class Takeover:
 
     async def _enter(self, call_sid: str) -> set[str]:
         """Enter this ingress and, in the same step, return the channels of those that are entered or listen already."""
-        listeners = keys.call(call_sid).listeners
-
-        async def claim() -> list[bytes]:
-            channels: list[bytes] = await self._claim([listeners], [self._channel])
-            return channels
-
+        entering = scripts.take_over_call(call_sid=call_sid, channel=self._channel)
         with self._breaker.guard(), store_errors():
-            found = await with_sound_keys(self._redis, [listeners], claim)
-        return {text_of(channel) for channel in found} - {self._channel}
+            channels = await self._scripts.run(entering)
+        return {text_of(channel) for channel in channels} - {self._channel}
 
     async def _ask(self, channel: str, call_sid: str) -> bool:
         """Ask for the call; return whether there is a subscriber, as far as can be known."""

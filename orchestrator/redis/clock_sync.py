@@ -9,10 +9,10 @@ from redis.asyncio import Redis
 
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
+from orchestrator.redis import scripts
 from orchestrator.redis.cluster import shards_of
-from orchestrator.redis.commands import WiredScript
 from orchestrator.redis.errors import store_errors
-from orchestrator.redis.scripts import lua
+from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class ClockSync:
     """
 
     def __init__(self, redis: Redis) -> None:
-        self._script = WiredScript(redis, lua("clock"))
+        self._scripts = ScriptRunner(redis)
         self._key = shards_of(redis)[0].calls
         self._warned = False
 
@@ -43,13 +43,12 @@ class ClockSync:
         try:
             async with asyncio.timeout(RETRY_SECONDS):
                 with store_errors():
-                    seconds, microseconds = await self._script(keys=[self._key])
+                    server_time = await self._scripts.run(scripts.server_time(key=self._key))
         except (StoreUnavailable, TimeoutError):
             return False
         answered_at = time.monotonic()
         if answered_at - asked_at > MAX_READING_SECONDS:
             return False
-        server_time = int(seconds) + int(microseconds) / 1_000_000
         clock.synchronize(server_time, asked_at=asked_at, answered_at=answered_at)
         self._warn(time.time() - server_time)
         return True

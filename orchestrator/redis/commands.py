@@ -1,14 +1,11 @@
-"""Sends commands and scripts the fastest way that a client has."""
+"""Sends commands the fastest way that a client has."""
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
 
 from orchestrator.redis.cluster import ClusterPool
-from orchestrator.redis.damage import is_wrong_type, set_aside
 from orchestrator.redis.multiplexed import MultiplexedConnection
 from orchestrator.redis.multiplexed_cluster import MultiplexedCluster
 from orchestrator.redis.pool import QueueingPool
@@ -38,31 +35,3 @@ def lost_answers(redis: Redis) -> int:
     """Return how many commands that `sender_for(redis)` sent may have run twice, as an answer was lost."""
     multiplexed = getattr(redis.connection_pool, "multiplexed", None)
     return multiplexed.lost_answers if multiplexed is not None else 0
-
-
-class WiredScript:
-    """A Lua script, run by its hash; a server that does not know it yet is sent the text.
-
-    Where one of its keys is of the wrong type, that is put out of the way and the script run again: each must be safe
-    to repeat.
-    """
-
-    def __init__(self, redis: Redis, text: str) -> None:
-        self.text = text
-        self.sha = hashlib.sha1(text.encode()).hexdigest()
-        self._command = sender_for(redis)
-
-    async def __call__(self, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
-        """What the script returns."""
-        try:
-            return await self._run(keys, args)
-        except RedisError as error:
-            if not is_wrong_type(error) or not await set_aside(self._command, keys):
-                raise
-            return await self._run(keys, args)
-
-    async def _run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        try:
-            return await self._command("EVALSHA", self.sha, len(keys), *keys, *args)
-        except NoScriptError:
-            return await self._command("EVAL", self.text, len(keys), *keys, *args)

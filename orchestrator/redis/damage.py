@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from orchestrator.redis import keys
-from orchestrator.redis.scripts import lua
+from orchestrator.redis import keys, scripts
 
 logger = logging.getLogger(__name__)
 
@@ -42,11 +41,12 @@ async def set_aside(command: Callable[..., Awaitable[Any]], names: Iterable[str]
         wants = keys.type_of(name)
         if wants is None or name.startswith(keys.STATE_PREFIX):
             continue
-        found = text_of(await command("EVAL", lua("set_aside"), 2, name, keys.aside(name), wants, KEPT_MS))
+        renaming = scripts.set_aside(key=name, wanted_type=wants, keep_ms=KEPT_MS)
+        found = renaming.decode(await command(*renaming.by_text()))
         if found:
             count += 1
             if name.endswith(keys.INBOX):
-                await command("EVAL", lua("inbox_rebuild"), 2, name, keys.turns_beside(name), KEPT_MS)
+                await command(*scripts.rebuild_inbox(inbox=name, life_ms=KEPT_MS).by_text())
             logger.error(
                 "%s held a %s where a %s belongs. It was renamed to %s and is kept for a day: find out who wrote it",
                 name, found, wants, keys.aside(name),

@@ -5,20 +5,22 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
-from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError, ResponseError
 
 from orchestrator.errors import StoreUnconfirmed
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.damage import is_wrong_type, set_aside
+from orchestrator.redis.script_call import ScriptCall
 from orchestrator.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 QUIET_SECONDS = 5.0
 """For how long every write must be confirmed before the log says so: some masters of a cluster may, others not."""
@@ -73,24 +75,24 @@ class Replicas:
             self.confirm(pipe, key)
             self.check(await pipe.execute())
 
-    async def run(self, script: AsyncScript, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Return what the script returns, once the replicas have confirmed it; still one round trip.
+    async def run(self, call: ScriptCall[T]) -> T:
+        """Return the script's decoded reply once the replicas have confirmed its writes; still one round trip.
 
         Raises `StoreUnconfirmed` although the master has written it: repeat it, as after a lost answer.
         """
         async with self._redis.pipeline(transaction=False) as pipe:
             try:
-                return await self._confirmed(pipe, script.sha, script_keys, args)
+                return call.decode(await self._confirmed(pipe, call, call.by_hash()))
             except NoScriptError:  # the server was restarted, or has just become the master
-                await self._redis.script_load(script.script)
+                pass
             except ResponseError as error:
-                if not is_wrong_type(error) or not await set_aside(self._redis.execute_command, script_keys):
+                if not is_wrong_type(error) or not await set_aside(self._redis.execute_command, call.keys):
                     raise
-            return await self._confirmed(pipe, script.sha, script_keys, args)
+            return call.decode(await self._confirmed(pipe, call, call.by_text()))
 
-    async def _confirmed(self, pipe: Pipeline, sha: str, script_keys: Sequence[str], args: Sequence[Any]) -> Any:
-        pipe.evalsha(sha, len(script_keys), *script_keys, *args)
-        self.confirm(pipe, script_keys[0])
+    async def _confirmed(self, pipe: Pipeline, call: ScriptCall[T], command: Sequence[Any]) -> Any:
+        pipe.execute_command(*command)
+        self.confirm(pipe, call.keys[0])
         answers = await pipe.execute()
         self.check(answers)
         return answers[0]

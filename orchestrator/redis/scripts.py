@@ -1,14 +1,27 @@
-"""Loads the Lua scripts. A line `-- include: name` stands for the whole text of `include/name.lua`."""
+"""The calls of the scripts that concern the server and its keys alone. See `script_call`."""
 
-import re
-from functools import cache
-from importlib.resources import files
+from collections.abc import Sequence
+from typing import Any
 
-_INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
+from orchestrator.redis import keys
+from orchestrator.redis.script_call import ScriptCall, lua_script, text
 
 
-@cache
-def lua(name: str) -> str:
-    """Return the text of the script `name`, with what it includes."""
-    text = (files("orchestrator.redis") / "lua" / f"{name}.lua").read_text("utf-8")
-    return _INCLUDE.sub(lambda match: lua(f"include/{match[1]}"), text)
+def server_time(*, key: str) -> ScriptCall[float]:
+    """Read the server's time as Unix seconds. In a cluster, the node that serves `key` is asked."""
+    return ScriptCall(lua_script("server_time"), [key], [], _seconds)
+
+
+def _seconds(reply: Sequence[Any]) -> float:
+    seconds, microseconds = reply
+    return int(seconds) + int(microseconds) / 1_000_000
+
+
+def set_aside(*, key: str, wanted_type: str, keep_ms: int) -> ScriptCall[str]:
+    """Rename `key` if it holds another type than `wanted_type`. The type it held, or "" if nothing was done."""
+    return ScriptCall(lua_script("set_aside"), [key, keys.aside(key)], [wanted_type, keep_ms], text)
+
+
+def rebuild_inbox(*, inbox: str, life_ms: int) -> ScriptCall[int]:
+    """Make a call's missing inbox from its waiting turns. How many turns wait."""
+    return ScriptCall(lua_script("rebuild_inbox"), [inbox, keys.turns_beside(inbox)], [life_ms], int)

@@ -8,9 +8,10 @@ from redis.asyncio import Redis
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
-from orchestrator.redis.commands import WiredScript, sender_for
+from orchestrator.redis.commands import sender_for
 from orchestrator.redis.errors import store_errors
-from orchestrator.redis.scripts import lua
+from orchestrator.redis.script_runner import ScriptRunner
+from orchestrator.relay_documents import scripts
 from orchestrator.relay_documents.store import (
     LIFE_SECONDS,
     TICKET_SECONDS,
@@ -35,8 +36,7 @@ class RedisRelayDocuments:
 
     def __init__(self, redis: Redis, guard: Callable[[], AbstractContextManager[None]]) -> None:
         self._guard = guard
-        self._next = WiredScript(redis, lua("relay_next"))
-        self._enter = WiredScript(redis, lua("relay_enter"))
+        self._scripts = ScriptRunner(redis)
         self._command = sender_for(redis)
         self._memory = MemoryRelayDocuments()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -47,16 +47,18 @@ class RedisRelayDocuments:
         try:
             with self._guard(), store_errors():
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    number, at_ms = await self._next([keys.relay_documents(call_sid)], [over, LIFE_SECONDS * 1000])
+                    number, at = await self._scripts.run(
+                        scripts.next_relay_document(call_sid=call_sid, over=over, life_ms=LIFE_SECONDS * 1000)
+                    )
         except (StoreUnavailable, TimeoutError):
             return here
-        return Document(max(int(number), here.number), int(at_ms) / 1000)
+        return Document(max(number, here.number), at)
 
     async def enter(self, call_sid: str, document: Document, holder: str, *, instead_of: str = "") -> Entry:
         """See `RelayDocuments`."""
-        made_at = str(round(document.at * 1000))
+        made_at_ms = round(document.at * 1000)
         try:
-            entry = await self._enter_shared(call_sid, document.number, holder, made_at, instead_of)
+            entry = await self._enter_shared(call_sid, document.number, holder, made_at_ms, instead_of)
         except (StoreUnavailable, TimeoutError):
             entry = await self._memory.enter(call_sid, document, holder, instead_of=instead_of)
             if entry.standing == "entered":
@@ -81,12 +83,22 @@ class RedisRelayDocuments:
         """Stop sharing sessions."""
         await cancel_and_wait(*self._tasks.values(), seconds=1)
 
-    async def _enter_shared(self, call_sid: str, number: int, holder: str, made_at: str, instead_of: str) -> Entry:
-        args = [number, holder, made_at, round(TICKET_SECONDS * 1000), instead_of, LIFE_SECONDS * 1000]
+    async def _enter_shared(
+        self, call_sid: str, number: int, holder: str, made_at_ms: int | None, instead_of: str
+    ) -> Entry:
+        entering = scripts.enter_relay_document(
+            call_sid=call_sid,
+            number=number,
+            holder=holder,
+            made_at_ms=made_at_ms,
+            ticket_ms=round(TICKET_SECONDS * 1000),
+            instead_of=instead_of,
+            life_ms=LIFE_SECONDS * 1000,
+        )
         with self._guard(), store_errors():
             async with asyncio.timeout(ANSWER_SECONDS):
-                standing, there = await self._enter([keys.relay_documents(call_sid)], args)
-        return Entry(_STANDINGS.get(_text(standing), "stale"), _text(there))
+                standing, there = await self._scripts.run(entering)
+        return Entry(_STANDINGS.get(standing, "stale"), there)
 
     def _begin_sharing(self, call_sid: str, number: int, holder: str) -> None:
         before = self._tasks.get(call_sid)
@@ -105,11 +117,7 @@ class RedisRelayDocuments:
         while asyncio.get_running_loop().time() < end:
             await asyncio.sleep(SHARE_RETRY_SECONDS)
             try:
-                await self._enter_shared(call_sid, number, holder, "", "")
+                await self._enter_shared(call_sid, number, holder, None, "")
             except (StoreUnavailable, TimeoutError):
                 continue
             return
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -5,10 +5,9 @@ from contextlib import AbstractContextManager
 
 from redis.asyncio import Redis
 
-from orchestrator.redis import keys
-from orchestrator.redis.commands import WiredScript
 from orchestrator.redis.errors import store_errors
-from orchestrator.redis.scripts import lua
+from orchestrator.redis.script_runner import ScriptRunner
+from orchestrator.seal_keys import scripts
 from orchestrator.seal_keys.exchange import SharedKeys
 
 LIFE_SECONDS = 30 * 24 * 3600
@@ -21,15 +20,13 @@ class RedisSealKeys:
 
     def __init__(self, redis: Redis, guard: Callable[[], AbstractContextManager[None]]) -> None:
         self._guard = guard
-        self._script = WiredScript(redis, lua("seal_keys"))
+        self._scripts = ScriptRunner(redis)
 
     async def exchange(self, proposed: str, used: Sequence[str] = ()) -> SharedKeys:
         """See `SealKeyExchange`."""
-        args = [proposed, LIFE_SECONDS * 1000, MOST_FIELDS, *used]
+        exchange = scripts.exchange_seal_keys(
+            proposed=proposed, used=used, life_ms=LIFE_SECONDS * 1000, most_fields=MOST_FIELDS
+        )
         with self._guard(), store_errors():
-            age_ms, current, *others = await self._script([keys.SEAL_KEYS], args)
-        return SharedKeys(_text(current), tuple(map(_text, others)), int(age_ms) / 1000)
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+            age_ms, current, others = await self._scripts.run(exchange)
+        return SharedKeys(current, others, age_ms / 1000)

@@ -203,7 +203,7 @@ async def resume(replica: RedisServer) -> None:
 
 async def test_a_state_is_written_and_read_once_a_replica_has_it(store, hasty, pair) -> None:
     _, replica = pair
-    patient, states = (RedisStateManager(store.redis, wait=wait) for wait in (store._scripts.replicas.wait, hasty))
+    patient, states = (RedisStateManager(store.redis, wait=wait) for wait in (store.connection.replicas.wait, hasty))
     state = await patient.create_state("CA1", phase="one")
     assert replica.client().get("voiceagent:state:CA1") == state.model_dump_json()
     state = await patient.update_state(state.model_copy(update={"phase": "two"}))
@@ -223,7 +223,7 @@ async def test_a_state_is_written_and_read_once_a_replica_has_it(store, hasty, p
 
 async def test_a_call_is_back_once_a_replica_has_it_and_counts_once(store, hasty, pair) -> None:
     _, replica = pair
-    patient, states = (RedisStateManager(store.redis, wait=wait) for wait in (store._scripts.replicas.wait, hasty))
+    patient, states = (RedisStateManager(store.redis, wait=wait) for wait in (store.connection.replicas.wait, hasty))
     base = await patient.create_state("CA1", slots={"seen": []})
     record = TurnRecord.of(TURN, "replied", Reply(text="Hello!"))
     ours = committed_state(base, base.model_copy(update={"slots": {"seen": ["hello"]}}), record)
@@ -285,7 +285,7 @@ async def test_the_log_says_once_that_replicas_are_away_and_once_that_they_are_b
 
 
 async def test_health_is_degraded_while_replicas_are_away(store, hasty, pair) -> None:
-    assert not (await read_system_status(store.redis, store._scripts.replicas.wait)).degraded
+    assert not (await read_system_status(store.redis, store.connection.replicas.wait)).degraded
     pair[1].pause()
     status = await read_system_status(store.redis, hasty)
     assert (status.redis_ok, status.degraded) == (True, True)
@@ -296,7 +296,7 @@ async def test_health_is_degraded_while_replicas_are_away(store, hasty, pair) ->
 
 async def test_an_order_that_replicas_have_not_confirmed_may_be_given_again(store, hasty, pair) -> None:
     _, replica = pair
-    records = RedisIdempotencyStore(store.redis, store._scripts.replicas.wait)
+    records = RedisIdempotencyStore(store.redis, store.connection.replicas.wait)
     assert await records.claim("taken", "f") is None
     replica.pause()
     for key in ("key", "taken"):

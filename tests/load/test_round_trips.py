@@ -1,7 +1,6 @@
 """What a turn costs Redis, counted: submit, wake, claim, commit, and not a round trip more."""
 
 import asyncio
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -17,15 +16,15 @@ from support.waiting import wait_until
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.opening import open_runtime
 from orchestrator.redis import keys
-from orchestrator.redis.scripts import lua
+from orchestrator.redis.script_call import lua_script
 from orchestrator.settings import Settings
 from orchestrator.tasks import cancel_and_wait
 
 pytestmark = pytest.mark.processes
 
 TURNS = 200
-SCRIPTS = ("submit", "claim_jobs", "commit", "publish", "claim", "release", "renew", "rescue", "reject")
-NAMES = {hashlib.sha1(lua(name).encode()).hexdigest(): name for name in SCRIPTS}
+SCRIPTS = ("submit", "claim_jobs", "commit", "publish", "claim", "release", "renew", "rescue_calls", "reject")
+NAMES = {lua_script(name).sha: name for name in SCRIPTS}
 PER_TURN = ("submit", "claim_jobs", "commit", "BLPOP")
 OPENING = {"channel": "api", "direction": "inbound"}
 

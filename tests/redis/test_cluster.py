@@ -13,10 +13,12 @@ from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.redis.commands import WiredScript, sender_for
+from orchestrator.redis.commands import sender_for
 from orchestrator.redis.connections import ConnectionTimings, connect
 from orchestrator.redis.errors import explain, store_errors
 from orchestrator.redis.publishing import publish_and_check
+from orchestrator.redis.script_call import LuaScript, ScriptCall
+from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.redis.subscription import Subscription
 from orchestrator.settings import Settings
 from orchestrator.tasks import cancel_and_wait
@@ -119,13 +121,13 @@ async def test_the_multiplexed_cluster_takes_many_at_a_time_to_all_nodes(client:
 
 
 async def test_a_script_is_sent_to_each_node_that_does_not_know_it(cluster: ClusterTopology, client: Redis) -> None:
-    script = WiredScript(client, "return {KEYS[1], ARGV[1]}")
+    run, script = ScriptRunner(client).run, LuaScript.of("return {KEYS[1], ARGV[1]}")
     registered = client.register_script("return KEYS[1]")
     assert await registered(keys=[KEYS[0]]) == KEYS[0].encode()
     for node in cluster.nodes[:2]:
         cluster.ask(node, "SCRIPT", "FLUSH")
     for key in KEYS:
-        assert await script([key], ["a"]) == [key.encode(), b"a"]
+        assert await run(ScriptCall(script, [key], ["a"], list)) == [key.encode(), b"a"]
     async with client.pipeline(transaction=False) as pipe:
         for key in KEYS:
             await registered(keys=[key], client=pipe)
@@ -216,7 +218,7 @@ async def test_in_the_middle_of_a_move_keys_are_found_on_both_sides(cluster: Clu
 
 
 async def test_a_script_waits_for_keys_that_a_move_has_parted(cluster: ClusterTopology, client: Redis) -> None:
-    script, names = WiredScript(client, BOTH), ["{parted}1", "{parted}2"]
+    run, names = ScriptRunner(client).run, ["{parted}1", "{parted}2"]
     for name in names:
         await client.set(name, "before", ex=60)
     where = slot(names[0])
@@ -224,7 +226,7 @@ async def test_a_script_waits_for_keys_that_a_move_has_parted(cluster: ClusterTo
     target = another(cluster, source)
     cluster.begin_move(where, target)
     cluster.move_keys(where, source, target, most=1)
-    writing = asyncio.ensure_future(script(names, ["after"]))
+    writing = asyncio.ensure_future(run(ScriptCall(LuaScript.of(BOTH), names, ["after"], bytes)))
     waiting, _ = await asyncio.wait({writing}, timeout=0.1)
     assert not waiting
     cluster.move_keys(where, source, target)

@@ -11,9 +11,11 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from support.servers import RedisServer, ServerFactory
 
-from orchestrator.redis.commands import WiredScript, sender_for
+from orchestrator.redis.commands import sender_for
 from orchestrator.redis.connections import connect
 from orchestrator.redis.multiplexed import MultiplexedConnection
+from orchestrator.redis.script_call import LuaScript, ScriptCall
+from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.settings import load_settings
 
 
@@ -109,10 +111,10 @@ async def test_a_server_that_is_restarted_is_found_again(start_redis: ServerFact
 
 
 async def test_a_script_is_sent_whole_to_a_server_that_does_not_know_it(client: Redis) -> None:
-    script = WiredScript(client, "return {KEYS[1], ARGV[1]}")
+    run, script = ScriptRunner(client).run, LuaScript.of("return {KEYS[1], ARGV[1]}")
     await client.script_flush()
-    assert await script(["k"], ["a"]) == [b"k", b"a"]
-    assert await script(["k"], ["b"]) == [b"k", b"b"]
+    assert await run(ScriptCall(script, ["k"], ["a"], list)) == [b"k", b"a"]
+    assert await run(ScriptCall(script, ["k"], ["b"], list)) == [b"k", b"b"]
 
 
 async def test_large_commands_and_answers_pass(client: Redis) -> None:

@@ -12,7 +12,7 @@ from support.proxy import script
 
 FAULT_SECONDS = 240.0
 """Longer than any fault takes: an ingress may take 90 s to leave, and as long again to be killed and started."""
-SCRIPTS = ("submit", "claim_jobs", "commit", "publish", "renew", "rescue")
+SCRIPTS = ("submit", "claim_jobs", "commit", "publish", "renew", "rescue_calls")
 WEIGHTS = {
     "worker killed": 4, "worker rolled": 2, "worker frozen": 2, "web killed": 2, "web rolled": 2,
     "all cut": 4, "cut before a command": 5, "cut after a command": 5, "black hole": 2, "delay": 2, "refused": 1,

@@ -13,8 +13,9 @@ from orchestrator.conversation.state import ConversationState, EndRecord
 from orchestrator.errors import StateConflict, StoreFull, StoreUnavailable, UnreadableState
 from orchestrator.redis import keys
 from orchestrator.redis.connections import connect
+from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.settings import Settings
-from orchestrator.state.redis import RedisStateManager
+from orchestrator.state.redis import RedisStateManager, scripts
 
 
 @pytest.fixture
@@ -77,10 +78,15 @@ async def test_the_version_is_found_wherever_it_stands_in_the_json(manager, redi
 async def test_a_write_that_is_repeated_because_its_answer_was_lost_succeeds(manager, redis_client) -> None:
     state = await manager.create_state("CA1")
     written = await manager.update_state(state)
-    again = await manager._update(
-        keys=[keys.state("CA1"), keys.ACTIVE_CALLS], args=[*manager._row(written), state.version]
+    again = scripts.update_state(
+        call_sid="CA1",
+        state_json=written.model_dump_json(),
+        life_ms=100_000,
+        is_active=True,
+        expected=state.version,
+        shard=keys.SINGLE_SHARD,
     )
-    assert again == state.version
+    assert await ScriptRunner(redis_client).run(again) is True
 
 
 async def test_delete_takes_all_that_belongs_to_the_call_but_the_epoch(manager, redis_client) -> None:
@@ -111,8 +117,9 @@ async def test_calls_deleted_by_hand_are_cleaned_off_the_index(manager, redis_cl
 async def test_a_call_that_begins_anew_during_the_cleanup_stays(manager, redis_client) -> None:
     await manager.create_state("CA1")
     score = await redis_client.zscore(keys.ACTIVE_CALLS, "CA1")
-    assert await manager._index._forget(keys=[keys.ACTIVE_CALLS], args=["CA1", repr(score - 1)]) == 0
-    assert await manager._index._forget(keys=[keys.ACTIVE_CALLS], args=["CA1", repr(score)]) == 1
+    run, shard = ScriptRunner(redis_client).run, keys.SINGLE_SHARD
+    assert await run(scripts.forget_calls(shard=shard, scores={"CA1": score - 1})) == 0
+    assert await run(scripts.forget_calls(shard=shard, scores={"CA1": score})) == 1
 
 
 async def test_each_operation_is_one_round_trip(manager, redis_client, monkeypatch) -> None:

@@ -7,7 +7,6 @@ input (`cut`, `blackhole`, `refuse`, `delay 0.1`, `cut_before TEXT`, `cut_after 
 
 import asyncio
 import contextlib
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -15,14 +14,14 @@ from types import TracebackType
 
 from support.servers import die_with_parent, free_port
 
-from orchestrator.redis.scripts import lua
+from orchestrator.redis.script_call import lua_script
 
 SWALLOW_SECONDS = 0.05
 
 
 def script(name: str) -> str:
     """What an EVALSHA of that script holds: its digest. For `cut_before` and `cut_after`."""
-    return hashlib.sha1(lua(name).encode()).hexdigest()
+    return lua_script(name).sha
 
 
 class FaultProxy:

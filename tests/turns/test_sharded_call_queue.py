@@ -9,6 +9,7 @@ from redis.crc import key_slot
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.script_call import ScriptCall, lua_script
 from orchestrator.testing.turn_store_contract import a_turn, claimed, commit
 from orchestrator.turns.redis.store import RedisTurnStore
 
@@ -68,26 +69,26 @@ async def test_after_an_outage_leases_are_renewed_before_anybody_is_rescued(stor
     await store.submit(a_turn("t1"), opening={})
     await _forget_the_job(redis_client)
     await _make_due(redis_client)
-    assert await store.rescue(grace_ms=grace) == [], "nobody has looked before"
-    assert await store.rescue(grace_ms=grace) == [], "nor for long enough"
+    assert await store.call_queue.rescue(grace_ms=grace) == [], "nobody has looked before"
+    assert await store.call_queue.rescue(grace_ms=grace) == [], "nor for long enough"
     await redis_client.hset(SHARD.rounds, "from", 0)
-    assert await store.rescue(grace_ms=grace) == ["CA1"]
+    assert await store.call_queue.rescue(grace_ms=grace) == ["CA1"]
     await _forget_the_job(redis_client)
     await _make_due(redis_client)
     await redis_client.hset(SHARD.rounds, "at", 0)
     back_again = RedisTurnStore(redis_client, ttl_seconds=TTL, shards=keys.SHARDS)
-    assert await back_again.rescue(grace_ms=grace) == [], "the master was away"
+    assert await back_again.call_queue.rescue(grace_ms=grace) == [], "the master was away"
 
 
 async def test_a_job_taken_off_the_queue_by_one_who_died_is_put_back_when_the_call_is_due(store, redis_client) -> None:
     await store.submit(a_turn("t1"), opening={})
     await _forget_the_job(redis_client)
-    assert await store.rescue() == [], "not before somebody had the time to claim it"
+    assert await store.call_queue.rescue() == [], "not before somebody had the time to claim it"
     await _make_due(redis_client)
-    assert await store.rescue() == ["CA1"]
+    assert await store.call_queue.rescue() == ["CA1"]
     assert await _queued(redis_client)
     assert await redis_client.llen(SHARD.wake) == 1
-    assert await store.rescue() == [], "it is not looked at again at once"
+    assert await store.call_queue.rescue() == [], "it is not looked at again at once"
 
 
 async def test_a_rescuer_that_dies_while_it_looks_leaves_the_call_to_the_next(store, redis_client, monkeypatch) -> None:
@@ -95,43 +96,43 @@ async def test_a_rescuer_that_dies_while_it_looks_leaves_the_call_to_the_next(st
     await _forget_the_job(redis_client)
     await _make_due(redis_client)
     with monkeypatch.context() as dying:
-        dying.setattr(store.call_queue, "_look", _gone)
-        assert await store.rescue() == []
+        dying.setattr(store.call_queue, "_settle", _gone)
+        assert await store.call_queue.rescue() == []
     await _make_due(redis_client)
-    assert await store.rescue() == ["CA1"]
+    assert await store.call_queue.rescue() == ["CA1"]
 
 
 async def test_a_turn_that_comes_after_the_rescuer_found_none_stays_due(store, redis_client, monkeypatch) -> None:
     await store.submit(a_turn("t1"), opening={})
     await commit(store, await claimed(store))
     await _make_due(redis_client)
-    run = store._scripts.run
+    run = store.connection.run
 
-    async def overtaken(name: str, *args: Any) -> Any:
-        if name == "hub_settle":  # it has looked, and found the inbox empty
+    async def overtaken(call: ScriptCall[Any]) -> Any:
+        if call.script == lua_script("settle_due_call"):  # it has looked, and found the inbox empty
             await store.submit(a_turn("t2"))
-        return await run(name, *args)
+        return await run(call)
 
     with monkeypatch.context() as racing:
-        racing.setattr(store._scripts, "run", overtaken)
-        assert await store.rescue() == []
+        racing.setattr(store.connection, "run", overtaken)
+        assert await store.call_queue.rescue() == []
     assert await redis_client.zscore(SHARD.due, "CA1") is not None
     await _forget_the_job(redis_client)
     await _make_due(redis_client)
-    assert await store.rescue() == ["CA1"]
+    assert await store.call_queue.rescue() == ["CA1"]
 
 
 async def test_a_held_call_is_looked_at_when_its_lease_ends(store, redis_client) -> None:
     await store.submit(a_turn("t1"), opening={})
     await claimed(store)
     await _make_due(redis_client)
-    assert await store.rescue() == []
+    assert await store.call_queue.rescue() == []
     until = float(await redis_client.hget(CALL.lease, "until"))
     assert abs(await redis_client.zscore(SHARD.due, "CA1") - until) < 500
     await redis_client.hset(CALL.lease, "until", 1)
     await _forget_the_job(redis_client)
     await _make_due(redis_client)
-    assert await store.rescue() == ["CA1"]
+    assert await store.call_queue.rescue() == ["CA1"]
 
 
 async def test_a_turn_that_was_put_off_is_left_alone_meanwhile(store, redis_client) -> None:
@@ -139,7 +140,7 @@ async def test_a_turn_that_was_put_off_is_left_alone_meanwhile(store, redis_clie
     await _forget_the_job(redis_client)
     await store.retry_later(await claimed(store), 60)
     await _make_due(redis_client)
-    assert await store.rescue() == []
+    assert await store.call_queue.rescue() == []
     assert not await _queued(redis_client)
     seconds, _ = await redis_client.time()
     assert await redis_client.zscore(SHARD.due, "CA1") / 1000 > seconds + 30
@@ -163,7 +164,7 @@ async def test_a_call_without_turns_is_due_no_more_and_stands_in_the_index_as_lo
     await commit(store, await claimed(store))
     await redis_client.zadd(SHARD.calls, {"CA1": 1})
     await _make_due(redis_client)
-    await store.rescue()
+    await store.call_queue.rescue()
     assert await redis_client.zscore(SHARD.due, "CA1") is None
     seconds, _ = await redis_client.time()
     assert abs(await redis_client.zscore(SHARD.calls, "CA1") - seconds - TTL) < 20
@@ -177,7 +178,7 @@ async def test_a_call_that_is_over_leaves_the_index_even_if_its_worker_could_not
     assert (await commit(store, await claimed(store), "bye", hang_up=True)).status == "committed"
     assert await redis_client.zscore(SHARD.calls, "CA1") is not None
     await _make_due(redis_client)
-    await store.rescue()
+    await store.call_queue.rescue()
     assert await redis_client.zscore(SHARD.calls, "CA1") is None
 
 
@@ -188,14 +189,14 @@ async def test_a_waiting_turn_that_its_hub_has_forgotten_is_found_by_who_waits_f
     await _forget_the_job(redis_client)
     await store.call_queue.ensure_due("CA1")
     await store.call_queue.ensure_due("CA1")
-    assert await store.rescue() == ["CA1"]
+    assert await store.call_queue.rescue() == ["CA1"]
 
 
 async def test_a_shard_that_does_not_answer_keeps_no_other_from_being_rescued(store, redis_client, monkeypatch) -> None:
     await store.submit(a_turn("t1"), opening={})
     await _forget_the_job(redis_client)
     await _make_due(redis_client)
-    command = store._scripts.command
+    command = store.connection.command
     away = {shard.due for shard in keys.SHARDS if shard is not SHARD}
 
     async def partly(*words: Any) -> Any:
@@ -203,18 +204,18 @@ async def test_a_shard_that_does_not_answer_keeps_no_other_from_being_rescued(st
             raise StoreUnavailable("its master is away")
         return await command(*words)
 
-    monkeypatch.setattr(store._scripts, "command", partly)
-    assert await store.rescue() == ["CA1"]
+    monkeypatch.setattr(store.connection, "command", partly)
+    assert await store.call_queue.rescue() == ["CA1"]
     away.add(SHARD.due)
     with pytest.raises(StoreUnavailable):
-        await store.rescue()
+        await store.call_queue.rescue()
 
 
 async def test_every_key_of_the_hub_expires(store, redis_client) -> None:
     await store.submit(a_turn("t1"), opening={})
     await redis_client.delete(SHARD.due)
     await store.call_queue.ensure_due("CA1")
-    await store.rescue()
+    await store.call_queue.rescue()
     await asyncio.gather(*(store.submit(a_turn("t1", call_sid=f"CB{n}"), opening={}) for n in range(50)))
     without_ttl = [key async for key in redis_client.scan_iter() if await redis_client.ttl(key) == -1]
     assert without_ttl == []

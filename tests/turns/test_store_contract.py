@@ -136,7 +136,7 @@ async def test_every_key_has_a_time_to_live_after_every_step(store, redis_client
     await store.dead_letter(following, "reason")
     await store.find("CA1", "t1")
     await commit(store, following, "bye", hang_up=True)
-    await store.rescue()
+    await store.call_queue.rescue()
     await check("the end")
 
 
@@ -144,8 +144,8 @@ async def test_a_turn_whose_wake_up_was_lost_is_rescued(store, redis_client) -> 
     await store.submit(a_turn("t1"), opening={})
     await redis_client.delete(keys.QUEUE, keys.wake_list(), "arq:job:turns:CA1")
     await redis_client.zadd(keys.DUE, {"CA1": 1})
-    assert await store.rescue() == ["CA1"]
-    assert await store.rescue() == [], "it is not looked at again at once"
+    assert await store.call_queue.rescue() == ["CA1"]
+    assert await store.call_queue.rescue() == [], "it is not looked at again at once"
     assert await redis_client.zscore(keys.QUEUE, "turns:CA1")
     assert await redis_client.llen(keys.wake_list()) == 1
 
@@ -154,28 +154,28 @@ async def test_after_an_outage_leases_are_renewed_before_anybody_is_rescued(stor
     rounds, grace = keys.SINGLE_SHARD.rounds, 3_600_000
     await store.submit(a_turn("t1"), opening={})
     claim = await claimed(store)
-    assert await store.rescue(grace_ms=grace) == [], "nobody has looked before"
+    assert await store.call_queue.rescue(grace_ms=grace) == [], "nobody has looked before"
     await redis_client.hset(keys.call("CA1").lease, "until", 0)
     await redis_client.zadd(keys.DUE, {"CA1": 1})
     await redis_client.delete(keys.QUEUE, keys.wake_list(), "arq:job:turns:CA1")
-    assert await store.rescue(grace_ms=grace) == [], "Redis was away for all"
+    assert await store.call_queue.rescue(grace_ms=grace) == [], "Redis was away for all"
     assert await store.renew([claim.lease]) == []
     await redis_client.hset(rounds, "from", 0)
-    assert await store.rescue(grace_ms=grace) == [], "it was renewed"
+    assert await store.call_queue.rescue(grace_ms=grace) == [], "it was renewed"
     await redis_client.zadd(keys.DUE, {"CA1": 1})
-    assert await store.rescue(grace_ms=grace) == ["CA1"], "others have looked all the time"
+    assert await store.call_queue.rescue(grace_ms=grace) == ["CA1"], "others have looked all the time"
     await redis_client.zadd(keys.DUE, {"CA1": 1})
     await redis_client.delete(keys.QUEUE, "arq:job:turns:CA1")
     await redis_client.hset(rounds, "at", 0)
     back_again = RedisTurnStore(redis_client, ttl_seconds=TTL)  # who has not seen either that Redis answers
-    assert await back_again.rescue(grace_ms=grace) == [], "and now they could not"
+    assert await back_again.call_queue.rescue(grace_ms=grace) == [], "and now they could not"
     assert await redis_client.ttl(rounds) > 0
 
 
 async def test_a_call_with_a_living_lease_is_not_rescued(store) -> None:
     await store.submit(a_turn("t1"), opening={})
     await claimed(store)
-    assert await store.rescue() == []
+    assert await store.call_queue.rescue() == []
 
 
 async def test_who_listens_hears_tokens_and_the_result_and_nothing_of_an_old_epoch(store, redis_client) -> None:

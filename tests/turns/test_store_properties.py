@@ -176,8 +176,8 @@ class TurnsOfACall(RuleBasedStateMachine):
             hang_up = False
         text = f"{claim.turn.turn_id} by epoch {claim.lease.epoch}"
         state, record = answered(claim, text, hang_up=hang_up)
-        current = model.holder is claim
         ours = self._is_held(claim)
+        current = ours and model.holder is not None and model.holder.turn.turn_id == claim.turn.turn_id
         commit = self.run(self.store.commit, claim, state, record, keep=keep)
         if current:
             assert commit.status == "committed"
@@ -248,7 +248,7 @@ class TurnsOfACall(RuleBasedStateMachine):
 
     @rule()
     def rescue(self) -> None:
-        rescued = self.run(self.store.rescue, again_ms=0)
+        rescued = self.run(self.store.call_queue.rescue, again_ms=0)
         assert not (rescued and self.model.holder is not None and not self.model.expired)
 
     # What must be true at any time

@@ -8,7 +8,7 @@ from support.proxy import FaultProxy, script
 from support.servers import RedisServer
 
 from orchestrator.dispatch.dispatcher import submit_by
-from orchestrator.redis.scripts import lua
+from orchestrator.redis.script_call import lua_script
 from orchestrator.testing.example_turns import a_turn, claimed
 from orchestrator.turns.redis.store import RedisTurnStore
 from workers.orphans import release_orphans
@@ -31,7 +31,7 @@ async def test_what_was_granted_unheard_is_given_back_and_was_no_attempt(redis_c
 async def test_a_turn_granted_in_an_answer_that_was_cut_off_is_run_at_its_first_attempt(
     start_worker, dispatcher, redis_server: RedisServer, redis_client: Redis
 ) -> None:
-    await redis_client.script_load(lua("claim_jobs"))
+    await redis_client.script_load(lua_script("claim_jobs").text)
     pending = await submit_by(dispatcher, a_turn("t1"), opening={"channel": "api"})
     async with FaultProxy(redis_server.port) as proxy:
         proxy.cut_after(script("claim_jobs"))

@@ -1,16 +1,15 @@
 """The index of active calls in Redis: one sorted set, in a cluster several. Counting calls never scans keys."""
 
 import asyncio
-from typing import Any
 
 from redis.asyncio import Redis
 
 from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import shards_of
-from orchestrator.redis.commands import WiredScript
 from orchestrator.redis.damage import with_sound_keys
-from orchestrator.redis.scripts import lua
+from orchestrator.redis.script_runner import ScriptRunner
+from orchestrator.state.redis import scripts
 
 _PAGE = 500
 """How many calls `clean_up` checks in one round trip."""
@@ -30,17 +29,11 @@ class CallIndex:
         self._life_ms = life_ms
         self._shards = shards or shards_of(redis)
         self._is_apart = len(self._shards) > 1
-        self._enter = WiredScript(redis, lua("state_enter"))
-        self._keep = WiredScript(redis, lua("state_keep_beside"))
-        self._count = WiredScript(redis, lua("state_count"))
-        self._list = WiredScript(redis, lua("state_list"))
-        self._prune = WiredScript(redis, lua("state_prune"))
-        self._forget = WiredScript(redis, lua("state_forget"))
+        self._scripts = ScriptRunner(redis)
 
-    def keys_with_state(self, call_sid: str) -> tuple[str, ...]:
-        """Return the keys that a script that writes the state takes after the call's own: calls, due; or none."""
-        shard = keys.shard_of(self._shards, call_sid)
-        return () if self._is_apart else (shard.calls, shard.due)
+    def shard_with_state(self, call_sid: str) -> keys.ShardKeys | None:
+        """Return the shard that a script which writes the call's state changes as well; None in a cluster."""
+        return None if self._is_apart else self._shard(call_sid)
 
     async def before_create(self, call_sid: str, *, is_active: bool) -> None:
         """In a cluster, add a call that is about to begin, if it `is_active`."""
@@ -54,13 +47,15 @@ class CallIndex:
     async def after_keep(self, call_sid: str, life_ms: int) -> None:
         """In a cluster, extend the entry of a call whose state now lives for `life_ms` from now."""
         if self._is_apart:
-            await self._keep(keys=[self._calls(call_sid)], args=[call_sid, life_ms])
+            await self._scripts.run(
+                scripts.keep_indexed(shard=self._shard(call_sid), call_sid=call_sid, life_ms=life_ms)
+            )
 
     async def entry(self, call_sid: str) -> float | None:
         """In a cluster, return the call's entry, read before the state is deleted: `forget` takes it."""
         if not self._is_apart:
             return None
-        calls = self._calls(call_sid)
+        calls = self._shard(call_sid).calls
 
         async def score() -> float | None:
             entry: float | None = await self._redis.zscore(calls, call_sid)
@@ -74,35 +69,37 @@ class CallIndex:
         Its entry in the list of due calls stays: the next rescue finds no turns and removes it.
         """
         if entry is not None:
-            await self._forget(keys=[self._calls(call_sid)], args=[call_sid, repr(entry)])
+            await self._scripts.run(scripts.forget_calls(shard=self._shard(call_sid), scores={call_sid: entry}))
 
     async def count(self) -> int:
         """Return how many calls are active, by the servers' clocks."""
-        return sum(map(int, await asyncio.gather(*(self._count(keys=[shard.calls]) for shard in self._shards))))
+        counts = (self._scripts.run(scripts.count_calls(shard=shard)) for shard in self._shards)
+        return sum(await asyncio.gather(*counts))
 
     async def call_sids(self) -> list[str]:
         """Return which calls are active, by the servers' clocks, without entries that cannot be call SIDs."""
-        pages = await asyncio.gather(*(self._list(keys=[shard.calls]) for shard in self._shards))
+        pages = await asyncio.gather(*(self._scripts.run(scripts.list_calls(shard=shard)) for shard in self._shards))
         return [call_sid for page in pages for name in page if (call_sid := call_sid_of(name)) is not None]
 
     async def clean_up(self) -> int:
         """Remove calls that have expired or have no state. Return how many. Takes a few round trips for each set."""
-        return sum([await self._clean_up(shard.calls) for shard in self._shards])
+        return sum([await self._clean_up(shard) for shard in self._shards])
 
-    async def _clean_up(self, calls: str) -> int:
-        dropped = int(await self._prune(keys=[calls]))
+    async def _clean_up(self, shard: keys.ShardKeys) -> int:
+        calls = shard.calls
+        dropped = await self._scripts.run(scripts.prune_calls(shard=shard))
         start = 0
         while page := await self._redis.zrange(calls, start, start + _PAGE - 1, withscores=True):
             strange = [name for name, _ in page if call_sid_of(name) is None]
             if strange:
                 await self._redis.zrem(calls, *strange)
             found = [(call_sid, score) for name, score in page if (call_sid := call_sid_of(name)) is not None]
-            gone = len(strange) + await self._forget_missing(calls, found)
+            gone = len(strange) + await self._forget_missing(shard, found)
             dropped += gone
             start += len(page) - gone
         return dropped
 
-    async def _forget_missing(self, calls: str, page: list[tuple[str, float]]) -> int:
+    async def _forget_missing(self, shard: keys.ShardKeys, page: list[tuple[str, float]]) -> int:
         if self._is_apart:  # a call that begins now is added before its state is written
             fresh = (await self._redis.time())[0] + self._life_ms / 1000 - _FRESH_SECONDS
             page = [(call_sid, score) for call_sid, score in page if score < fresh]
@@ -113,16 +110,22 @@ class CallIndex:
         for call_sid, _ in page:
             pipeline.exists(keys.state(call_sid))
         found = await pipeline.execute()
-        missing = [row for row, exists in zip(page, found, strict=True) if not exists]
+        missing = dict(row for row, exists in zip(page, found, strict=True) if not exists)
         if not missing:
             return 0
-        args = [part for call_sid, score in missing for part in (call_sid, repr(score))]
-        return int(await self._forget(keys=[calls], args=args))
+        return await self._scripts.run(scripts.forget_calls(shard=shard, scores=missing))
 
     async def _beside(self, call_sid: str, *, is_active: bool, renews: bool = False) -> None:
         if self._is_apart:
-            args: list[Any] = [call_sid, self._life_ms, int(is_active), int(renews)]
-            await self._enter(keys=[self._calls(call_sid)], args=args)
+            await self._scripts.run(
+                scripts.index_call(
+                    shard=self._shard(call_sid),
+                    call_sid=call_sid,
+                    life_ms=self._life_ms,
+                    is_active=is_active,
+                    only_renew=renews,
+                )
+            )
 
-    def _calls(self, call_sid: str) -> str:
-        return keys.shard_of(self._shards, call_sid).calls
+    def _shard(self, call_sid: str) -> keys.ShardKeys:
+        return keys.shard_of(self._shards, call_sid)

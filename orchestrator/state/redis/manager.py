@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
@@ -15,16 +14,20 @@ from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import StateConflict, StoreDamaged, StoreUnavailable, UnreadableState
 from orchestrator.redis import keys
-from orchestrator.redis.commands import WiredScript, sender_for
+from orchestrator.redis.commands import sender_for
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.replicas import Replicas, ReplicaWait
-from orchestrator.redis.scripts import lua
+from orchestrator.redis.script_call import ScriptCall
+from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.settings import LONGEST_TTL_SECONDS
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.reading import read_state
+from orchestrator.state.redis import scripts
 from orchestrator.state.redis.index import CallIndex
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 KEPT_AT_ONCE = 100
 """For how many calls `keep_alive` works at the same time."""
@@ -76,19 +79,24 @@ class RedisStateManager(StateManagerBase):
         self._life_ms = int(ttl_seconds * 1000)
         self._ended_ms = int(ended * 1000)
         self._replicas = Replicas(redis_client, wait)
-        self._create = self._confirmed("state_create")
-        self._update = self._confirmed("state_update")
-        self._delete = WiredScript(redis_client, lua("state_delete"))
-        self._keep = WiredScript(redis_client, lua("state_keep"))
+        self._scripts = ScriptRunner(redis_client)
         self._index = CallIndex(redis_client, self._life_ms, shards)
 
     async def create_state(self, call_sid: str, **fields: Any) -> ConversationState:
         """Begin a call, or return the state of the live one."""
-        key = keys.state(checked_call_sid(call_sid))
+        checked_call_sid(call_sid)
         state = ConversationState(**{**fields, "call_sid": call_sid, "version": 1})
         with _state_errors(call_sid):
             await self._index.before_create(call_sid, is_active=state.is_active)
-            there = await self._create([key, *self._index.keys_with_state(call_sid)[:1]], self._row(state))
+            there = await self._confirmed(
+                scripts.create_state(
+                    call_sid=call_sid,
+                    state_json=state.model_dump_json(),
+                    life_ms=self._kept_ms(state),
+                    is_active=state.is_active,
+                    shard=self._index.shard_with_state(call_sid),
+                )
+            )
         if there:
             found = read_state(call_sid, there)
             with store_errors():
@@ -122,12 +130,18 @@ class RedisStateManager(StateManagerBase):
 
         Repeating it after `StoreUnavailable` is safe: at worst it raises `StateConflict` over its own first write.
         """
-        key = keys.state(checked_call_sid(state.call_sid))
+        checked_call_sid(state.call_sid)
         written = state.model_copy(update={"version": state.version + 1, "updated_at": utc_now()})
-        index = self._index.keys_with_state(state.call_sid)[:1]
+        writing = scripts.update_state(
+            call_sid=state.call_sid,
+            state_json=written.model_dump_json(),
+            life_ms=self._kept_ms(written),
+            is_active=written.is_active,
+            expected=state.version,
+            shard=self._index.shard_with_state(state.call_sid),
+        )
         with _state_errors(state.call_sid):
-            stored = await self._update([key, *index], [*self._row(written), state.version])
-            if stored != state.version:
+            if not await self._confirmed(writing):
                 raise StateConflict
             await self._index.after_write(state.call_sid, is_active=written.is_active)
         return written
@@ -141,20 +155,20 @@ class RedisStateManager(StateManagerBase):
         return True
 
     async def _keep_one(self, call_sid: str, life_ms: int) -> None:
-        call = keys.call(call_sid)
-        own = [call.state, call.inbox, call.turns, call.lease]
-        if await self._keep(keys=[*own, *self._index.keys_with_state(call_sid)[:1]], args=[call_sid, life_ms]):
+        shard = self._index.shard_with_state(call_sid)
+        if await self._scripts.run(scripts.keep_state(call_sid=call_sid, life_ms=life_ms, shard=shard)):
             await self._index.after_keep(call_sid, life_ms)
 
     async def delete_state(self, call_sid: str) -> bool:
         """Delete the call and its queued turns. Return whether there was one."""
-        call = keys.call(checked_call_sid(call_sid))
-        own = [call.state, call.inbox, call.turns, call.listeners, call.lease]
+        deleting = scripts.delete_state(
+            call_sid=checked_call_sid(call_sid), shard=self._index.shard_with_state(call_sid)
+        )
         with store_errors():
             entry = await self._index.entry(call_sid)
-            existed = await self._delete(keys=[*own, *self._index.keys_with_state(call_sid)], args=[call_sid])
+            existed = await self._scripts.run(deleting)
             await self._index.forget(call_sid, entry)
-        return bool(existed)
+        return existed
 
     async def get_active_calls_count(self) -> int:
         """Return how many calls are active, by the server's clock."""
@@ -186,12 +200,11 @@ class RedisStateManager(StateManagerBase):
         """Close the client's connections."""
         await self._redis.aclose()
 
-    def _confirmed(self, name: str) -> Callable[[list[str], list[Any]], Awaitable[Any]]:
-        """Return a function that runs the script and, if replicas are to confirm, waits for them."""
+    async def _confirmed(self, call: ScriptCall[T]) -> T:
+        """Return the script's reply once no failover undoes what it wrote."""
         if self._replicas.wait is None:
-            return WiredScript(self._redis, lua(name))
-        return partial(self._replicas.run, self._redis.register_script(lua(name)))
+            return await self._scripts.run(call)
+        return await self._replicas.run(call)
 
-    def _row(self, state: ConversationState) -> list[Any]:
-        life_ms = self._life_ms if state.is_active else self._ended_ms
-        return [state.call_sid, state.model_dump_json(), life_ms, int(state.is_active)]
+    def _kept_ms(self, state: ConversationState) -> int:
+        return self._life_ms if state.is_active else self._ended_ms

@@ -15,18 +15,16 @@ from typing import Any, Protocol
 from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
-from orchestrator.redis.damage import text_of
-from orchestrator.turns.redis.scripts import TurnScripts
+from orchestrator.state.redis.scripts import count_calls
+from orchestrator.turns.redis import queue_scripts
+from orchestrator.turns.redis.connection import StoreConnection
 
-JOB_FUNCTION = "run_turns"
-JOB_ID_PREFIX = "turns:"
-GRACE_MS = 1000
 NEVER_MS = 86_400_000
 
 
-def call_queue_of(shards: tuple[keys.ShardKeys, ...], scripts: TurnScripts, life_ms: int) -> "CallQueue":
+def call_queue_of(shards: tuple[keys.ShardKeys, ...], connection: StoreConnection, life_ms: int) -> "CallQueue":
     """Return the call queue that fits the shards: one, or several in a cluster."""
-    return AtomicCallQueue(shards, scripts) if len(shards) == 1 else ShardedCallQueue(shards, scripts, life_ms)
+    return AtomicCallQueue(shards, connection) if len(shards) == 1 else ShardedCallQueue(shards, connection, life_ms)
 
 
 class CallQueue(Protocol):
@@ -34,8 +32,8 @@ class CallQueue(Protocol):
 
     shards: tuple[keys.ShardKeys, ...]
 
-    def script_keys(self, call_sid: str) -> Sequence[str]:
-        """Return calls, due, queue, wake and job, for a script that changes the queue as well; else nothing."""
+    def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
+        """Return the shard that a script which changes the call changes as well; None in a cluster."""
 
     async def enqueue(self, call_sid: str) -> None:
         """Queue a job for the call, whose inbox has a turn, and wake a worker."""
@@ -49,8 +47,12 @@ class CallQueue(Protocol):
     async def has_room(self, limit: int) -> bool:
         """True if a call that the script refused may begin all the same."""
 
-    async def rescue(self, most: int, again_ms: int, grace_ms: int) -> list[str]:
-        """Wake workers for calls whose turns wait without a lease holder. Return their call SIDs."""
+    async def rescue(self, *, most: int = 100, again_ms: int = 1000, grace_ms: int = 0) -> list[str]:
+        """Wake workers for calls whose turns wait without a lease holder. Return their call SIDs.
+
+        Each is looked at again after `again_ms`. If nobody could ask for `grace_ms`, nobody is woken for as long: a
+        holder whose lease ran out meanwhile renews it first.
+        """
 
     @property
     def is_idle(self) -> bool:
@@ -60,13 +62,13 @@ class CallQueue(Protocol):
 class AtomicCallQueue:
     """The queue of a single server: the scripts of the turn store have changed it already."""
 
-    def __init__(self, shards: tuple[keys.ShardKeys, ...], scripts: TurnScripts) -> None:
+    def __init__(self, shards: tuple[keys.ShardKeys, ...], connection: StoreConnection) -> None:
         self.shards = shards
-        self._scripts = scripts
-        self._due = DueWatch(scripts)
+        self._connection = connection
+        self._due = DueWatch(connection)
 
-    def script_keys(self, call_sid: str) -> Sequence[str]:
-        return _all(self.shards[0], call_sid)
+    def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
+        return self.shards[0]
 
     async def enqueue(self, call_sid: str) -> None:
         pass
@@ -80,17 +82,14 @@ class AtomicCallQueue:
     async def has_room(self, limit: int) -> bool:
         return False
 
-    async def rescue(self, most: int, again_ms: int, grace_ms: int) -> list[str]:
+    async def rescue(self, *, most: int = 100, again_ms: int = 1000, grace_ms: int = 0) -> list[str]:
         shard = self.shards[0]
         seen_ms = await self._due.seen_ms(shard)
         if seen_ms is None:
             return []
-        rescued = await self._scripts.run(
-            "rescue",
-            [shard.due, shard.queue, shard.wake, shard.rounds],
-            [most, again_ms, JOB_ID_PREFIX, shard.job(""), JOB_FUNCTION, grace_ms, seen_ms],
+        return await self._connection.run(
+            queue_scripts.rescue_calls(shard=shard, most=most, again_ms=again_ms, grace_ms=grace_ms, seen_ms=seen_ms)
         )
-        return [text_of(call_sid) for call_sid in rescued]
 
     @property
     def is_idle(self) -> bool:
@@ -100,33 +99,31 @@ class AtomicCallQueue:
 class ShardedCallQueue:
     """Each script touches one slot; a call's shard is found by its SID."""
 
-    def __init__(self, shards: tuple[keys.ShardKeys, ...], scripts: TurnScripts, life_ms: int) -> None:
+    def __init__(self, shards: tuple[keys.ShardKeys, ...], connection: StoreConnection, life_ms: int) -> None:
         self.shards = shards
-        self._scripts = scripts
+        self._connection = connection
         self._life_ms = life_ms
-        self._due = DueWatch(scripts)
+        self._due = DueWatch(connection)
 
-    def script_keys(self, call_sid: str) -> Sequence[str]:
-        return ()
+    def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
+        return None
 
     async def enqueue(self, call_sid: str) -> None:
-        await self._scripts.run(
-            "hub_enter",
-            _all(self._shard(call_sid), call_sid),
-            [call_sid, self._life_ms, GRACE_MS, JOB_ID_PREFIX + call_sid, JOB_FUNCTION],
+        await self._connection.run(
+            queue_scripts.queue_call(shard=self._shard(call_sid), call_sid=call_sid, life_ms=self._life_ms)
         )
 
     async def call_ended(self, call_sid: str) -> None:
-        await self._scripts.command("ZREM", self._shard(call_sid).calls, call_sid)
+        await self._connection.command("ZREM", self._shard(call_sid).calls, call_sid)
 
     async def ensure_due(self, call_sid: str) -> None:
-        await self._scripts.run("hub_watch", [self._shard(call_sid).due], [call_sid])
+        await self._connection.run(queue_scripts.ensure_due(shard=self._shard(call_sid), call_sid=call_sid))
 
     async def has_room(self, limit: int) -> bool:
-        counts = await asyncio.gather(*(self._scripts.run("state_count", [shard.calls], []) for shard in self.shards))
-        return sum(map(int, counts)) < limit
+        counts = (self._connection.run(count_calls(shard=shard)) for shard in self.shards)
+        return sum(await asyncio.gather(*counts)) < limit
 
-    async def rescue(self, most: int, again_ms: int, grace_ms: int) -> list[str]:
+    async def rescue(self, *, most: int = 100, again_ms: int = 1000, grace_ms: int = 0) -> list[str]:
         """Shard by shard, side by side: one whose master is away keeps no other waiting."""
         found = await asyncio.gather(
             *(self._rescue(shard, most, again_ms, grace_ms) for shard in self.shards), return_exceptions=True
@@ -140,25 +137,23 @@ class ShardedCallQueue:
         seen_ms = await self._due.seen_ms(shard)
         if seen_ms is None:
             return []
-        ripe = await self._scripts.run("hub_ripe", [shard.due, shard.rounds], [most, again_ms, grace_ms, seen_ms])
-        found = list(zip(ripe[::2], ripe[1::2], strict=True))
-        strange = [call_sid for call_sid, _ in found if call_sid_of(call_sid) is None]
-        if strange:  # no call is named so, and its keys would lie in several slots
-            await self._scripts.command("ZREM", shard.due, *strange)
-        entries = [(call_sid.decode(), score) for call_sid, score in found if call_sid not in strange]
-        woken = await asyncio.gather(*(self._look(shard, *entry) for entry in entries), return_exceptions=True)
-        _raise_bugs(woken)
-        return [call_sid for (call_sid, _), was_woken in zip(entries, woken, strict=True) if was_woken == 1]
-
-    async def _look(self, shard: keys.ShardKeys, call_sid: str, score: bytes) -> int:
-        call = keys.call(call_sid)
-        found, milliseconds = await self._scripts.run("look", [call.state, call.inbox, call.turns, call.lease], [])
-        woken: int = await self._scripts.run(
-            "hub_settle",
-            _all(shard, call_sid),
-            [call_sid, score, found, milliseconds, JOB_ID_PREFIX + call_sid, JOB_FUNCTION],
+        due = await self._connection.run(
+            queue_scripts.take_due_calls(shard=shard, most=most, again_ms=again_ms, grace_ms=grace_ms, seen_ms=seen_ms)
         )
-        return woken
+        strange = [entry.name for entry in due if call_sid_of(entry.name) is None]
+        if strange:  # no call is named so, and its keys would lie in several slots
+            await self._connection.command("ZREM", shard.due, *strange)
+        entries = [(entry.name.decode(), entry.score) for entry in due if entry.name not in strange]
+        woken = await asyncio.gather(*(self._settle(shard, *entry) for entry in entries), return_exceptions=True)
+        _raise_bugs(woken)
+        return [call_sid for (call_sid, _), was_woken in zip(entries, woken, strict=True) if was_woken is True]
+
+    async def _settle(self, shard: keys.ShardKeys, call_sid: str, score: bytes) -> bool:
+        """Look at the call's own keys, then correct its queue. Return True if a worker was woken."""
+        standing = await self._connection.run(queue_scripts.inspect_call(call_sid=call_sid))
+        return await self._connection.run(
+            queue_scripts.settle_due_call(shard=shard, call_sid=call_sid, score=score, standing=standing)
+        )
 
     @property
     def is_idle(self) -> bool:
@@ -171,8 +166,8 @@ class ShardedCallQueue:
 class DueWatch:
     """Asks, by one cheap command, whether anybody is in `due` at all, and remembers when Redis answered that."""
 
-    def __init__(self, scripts: TurnScripts) -> None:
-        self._scripts = scripts
+    def __init__(self, connection: StoreConnection) -> None:
+        self._connection = connection
         self._seen_at: dict[str, float] = {}
         self._filled: set[str] = set()
 
@@ -184,17 +179,13 @@ class DueWatch:
     async def seen_ms(self, shard: keys.ShardKeys) -> int | None:
         """Return how long ago (ms) Redis answered before; None if nobody is in `due`. Raise `StoreUnavailable`."""
         before = self._seen_at.get(shard.due, -math.inf)
-        exists = await self._scripts.command("EXISTS", shard.due)
+        exists = await self._connection.command("EXISTS", shard.due)
         now = self._seen_at[shard.due] = time.monotonic()
         if not exists:
             self._filled.discard(shard.due)
             return None
         self._filled.add(shard.due)
         return int(min((now - before) * 1000, NEVER_MS))
-
-
-def _all(shard: keys.ShardKeys, call_sid: str) -> list[str]:
-    return [shard.calls, shard.due, shard.queue, shard.wake, shard.job(JOB_ID_PREFIX + call_sid)]
 
 
 def _raise_bugs(results: Sequence[Any]) -> None:

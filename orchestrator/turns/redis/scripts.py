@@ -1,57 +1,165 @@
-"""Runs the turn store's scripts, and where that is wished waits until replicas have what they wrote."""
+"""The calls of the scripts that submit and settle turns. See `orchestrator.redis.script_call`.
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
+`shard` holds the keys of the call queue that the script changes in the same step. It is None in a cluster, where the
+queue lies in another slot: what is then still to be done there, the reply says.
+"""
 
-from redis.asyncio import Redis
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
-from orchestrator.redis.commands import WiredScript, sender_for
-from orchestrator.redis.errors import store_errors
-from orchestrator.redis.replicas import Replicas, ReplicaStatusLog, ReplicaWait
-from orchestrator.redis.scripts import lua
+from orchestrator.conversation.turn import Turn
+from orchestrator.redis import keys
+from orchestrator.redis.keys import ShardKeys
+from orchestrator.redis.script_call import ScriptCall, flag, ignored, lua_script, optional
+from orchestrator.turns.ended_early import ENDED_EARLY_MS
+from orchestrator.turns.messages import arrival_message
+from orchestrator.turns.redis.lease_scripts import Grant, grant_of
+from orchestrator.turns.redis.queue_scripts import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, queue_keys
+from orchestrator.turns.store import Lease
 
-SCRIPTS = (
-    "submit", "claim", "begin", "commit", "publish", "renew", "release", "reject", "rescue", "tell",
-    "look", "discard", "ended_early", "hub_enter", "hub_watch", "hub_ripe", "hub_settle", "state_count", "state_delete",
-)  # fmt: skip
+ELSEWHERE: Literal["elsewhere"] = "elsewhere"
+"""Stands for the version of a state that another store keeps, and has written."""
+GONE: Literal["gone"] = "gone"
+"""Stands for the version of a state that no longer exists, or that nobody can read."""
+
+ExpectedVersion = int | Literal["elsewhere", "gone"]
 
 
-class TurnScripts:
-    """The scripts, each with `guard` around it. They raise `StoreUnavailable`."""
+@dataclass(slots=True)
+class Submitted:
+    """What became of a turn. `result` is the JSON of a `recorded` one; `created` says that its call began with it."""
 
-    def __init__(
-        self, redis: Redis, guard: Callable[[], AbstractContextManager[None]], wait: ReplicaWait | None = None
-    ) -> None:
-        self.replicas = Replicas(redis, wait)
-        self._news = ReplicaStatusLog()
-        self._guard = guard
-        self._command = sender_for(redis)
-        self._scripts = {name: redis.register_script(lua(name)) for name in SCRIPTS}
-        self._wired = {name: WiredScript(redis, lua(name)) for name in SCRIPTS}
+    status: Literal["recorded", "waiting", "queued", "unknown", "ended", "refused", "crowded"]
+    result: bytes = b""
+    created: bool = False
 
-    def __getitem__(self, name: str) -> Any:
-        """The script itself, to be put into a pipeline."""
-        return self._scripts[name]
 
-    @property
-    def are_confirmed(self) -> bool:
-        """Whether replicas are waited for."""
-        return self.replicas.wait is not None
+def submit(
+    *,
+    turn: Turn,
+    shard: ShardKeys | None,
+    listener: str,
+    wants_tokens: bool,
+    opening_json: str,
+    limit: int | None,
+    elsewhere_since: str | None,
+    keep_ms: int,
+    running_ms: int,
+) -> ScriptCall[Submitted]:
+    """Put a turn into its call's inbox, once, and queue the call's job.
 
-    async def run(self, name: str, script_keys: list[str], args: list[Any]) -> Any:
-        """What the script returns."""
-        with self._guard(), store_errors():
-            return await self._wired[name](script_keys, args)
+    `opening_json` is a state to begin an unknown call with, or ""; `limit` of active calls holds for that alone. In a
+    cluster a call with a limit is `refused`: count the calls, and submit again without one. `elsewhere_since` is when a
+    state was created that another store keeps; None: the state is in this Redis. The call lives for `keep_ms` from now
+    if it begins, and for `running_ms` at least while the turn waits.
+    """
+    call_sid = turn.call_sid
+    return ScriptCall(
+        lua_script("submit"),
+        [*keys.call(call_sid).all, *queue_keys(shard, call_sid)],
+        [
+            call_sid, turn.turn_id, turn.model_dump_json(), listener, flag(wants_tokens), flag(turn.kind == "ended"),
+            opening_json, keep_ms, optional(limit), JOB_ID_PREFIX + call_sid, JOB_FUNCTION, GRACE_MS,
+            flag(elsewhere_since is not None), keys.control_channel(""), arrival_message(turn), elsewhere_since or "",
+            ENDED_EARLY_MS, running_ms,
+        ],
+        _submitted,
+    )  # fmt: skip
 
-    async def command(self, *arguments: Any) -> Any:
-        """What Redis answers to a plain command."""
-        with self._guard(), store_errors():
-            return await self._command(*arguments)
 
-    async def run_confirmed(self, name: str, script_keys: list[str], args: list[Any]) -> Any:
-        """The same, once the replicas have confirmed it, if that is wished. Raises `StoreUnconfirmed`."""
-        if not self.are_confirmed:
-            return await self.run(name, script_keys, args)
-        with self._guard(), self._news.watch(), store_errors():
-            return await self.replicas.run(self._scripts[name], script_keys, args)
+def _submitted(reply: Sequence[bytes]) -> Submitted:
+    status = cast(Any, reply[0].decode())
+    return Submitted(status, reply[1] if status == "recorded" else b"", reply[-1] == b"created")
+
+
+def ended_early(*, call_sid: str, note: bool) -> ScriptCall[bool]:
+    """True if an unknown call cannot begin because it is over already; with `note`, because it is over now."""
+    return ScriptCall(lua_script("ended_early"), [keys.call(call_sid).lease], [ENDED_EARLY_MS if note else ""], bool)
+
+
+def reject(*, call_sid: str, turn_id: str, result_json: str, message: str) -> ScriptCall[bool]:
+    """Settle a waiting turn with a result, without running it. False: it runs, or no longer waits."""
+    call = keys.call(call_sid)
+    return ScriptCall(
+        lua_script("reject"),
+        [call.inbox, call.turns, call.lease, call.listeners],
+        [turn_id, result_json, message],
+        bool,
+    )
+
+
+def publish(*, lease: Lease, message: str) -> ScriptCall[bool]:
+    """Send a piece of a reply to the call's listeners. False: the lease is lost."""
+    call = keys.call(lease.call_sid)
+    return ScriptCall(
+        lua_script("publish"),
+        [call.lease, call.listeners],
+        [lease.holder, lease.epoch, message],
+        lambda reply: int(reply) >= 0,
+    )
+
+
+def publish_result(*, call_sid: str, message: str) -> ScriptCall[None]:
+    """Send a result, which replicas have confirmed, to the call's listeners."""
+    return ScriptCall(lua_script("publish_result"), [keys.call(call_sid).listeners], [message], ignored)
+
+
+@dataclass(slots=True)
+class Committed:
+    """What became of a commit. `next` is the next turn, under the same lease; `stored` the state that is there instead.
+
+    `left_turns` says that turns wait and that the call's job is still to be queued.
+    """
+
+    status: Literal["committed", "recorded", "conflict", "gone", "lost"]
+    next: Grant | None
+    stored: bytes | None
+    left_turns: bool
+
+
+def commit(
+    *,
+    lease: Lease,
+    turn_id: str,
+    expected: ExpectedVersion,
+    state_json: bytes,
+    keep_ms: int,
+    result_json: str,
+    message: str,
+    is_over: bool,
+    keep_lease: bool,
+    lease_ms: int,
+    results_ms: int,
+    shard: ShardKeys | None,
+) -> ScriptCall[Committed]:
+    """Settle a turn: write its state if the stored version is the expected one, record its result, publish `message`.
+
+    Without a message it is published later. `keep_lease` goes on with the next waiting turn. The call lives for
+    `keep_ms`; its results for `results_ms` once no turn waits.
+    """
+    call_sid = lease.call_sid
+    return ScriptCall(
+        lua_script("commit"),
+        [*keys.call(call_sid).all, *queue_keys(shard, call_sid)],
+        [
+            call_sid, lease.holder, lease.epoch, turn_id, "" if expected == ELSEWHERE else expected, state_json,
+            keep_ms, result_json, message, flag(is_over), flag(keep_lease), lease_ms, JOB_ID_PREFIX + call_sid,
+            JOB_FUNCTION, results_ms,
+        ],
+        lambda reply: _committed(lease, state_json or None, reply),
+    )  # fmt: skip
+
+
+def _committed(lease: Lease, written: bytes | None, reply: Sequence[Any]) -> Committed:
+    status, following, stored = reply
+    left_turns = following == b"left"
+    grant = None
+    if following and not left_turns:
+        attempt, ending, streamed, turn_json, interruption_json, turn_id = following
+        state_json = None if status == b"gone" else stored or written
+        grant = grant_of(
+            lease.call_sid, lease.holder,
+            (lease.epoch, attempt, ending, streamed, turn_json, interruption_json, state_json, turn_id),
+        )  # fmt: skip
+    return Committed(status.decode(), grant, stored, left_turns)

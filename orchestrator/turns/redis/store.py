@@ -3,12 +3,10 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
-from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
 
-from orchestrator.clock import utc_now
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.silence import RUNNING_SECONDS, seconds_open
@@ -18,27 +16,37 @@ from orchestrator.errors import (
     CallEnded,
     CallErased,
     CallRefused,
-    StateConflict,
     StoreUnavailable,
     TurnRejected,
     UnknownCall,
     VoiceAgentError,
 )
-from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.cluster import shards_of
+from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.replicas import ReplicaWait
+from orchestrator.redis.script_call import ScriptCall
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
-from orchestrator.turns.ended_early import ENDED_EARLY_MS
-from orchestrator.turns.messages import Piece, Token, arrival_message, settled_message, token_message
-from orchestrator.turns.redis.call_queue import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, call_queue_of
-from orchestrator.turns.redis.entries import interruption, waiting_turn
-from orchestrator.turns.redis.erasure import RedisErasure
-from orchestrator.turns.redis.leases import RedisTurnLeases
-from orchestrator.turns.redis.scripts import TurnScripts
-from orchestrator.turns.store import Claim, Commit, Lease
+from orchestrator.turns.messages import Piece, Token, settled_message, token_message
+from orchestrator.turns.redis import lease_scripts, scripts
+from orchestrator.turns.redis.call_queue import call_queue_of
+from orchestrator.turns.redis.claims import ClaimReader
+from orchestrator.turns.redis.connection import StoreConnection
+from orchestrator.turns.redis.dead_letters import RedisDeadLetters
+from orchestrator.turns.redis.erasure import Erasure
+from orchestrator.turns.redis.lease_scripts import ClaimedJob
+from orchestrator.turns.redis.state_writer import (
+    Conflict,
+    ElsewhereStates,
+    Opening,
+    Prepared,
+    SameRedisStates,
+    StateWriter,
+)
+from orchestrator.turns.redis.turn_reader import TurnReader
+from orchestrator.turns.store import Claim, Commit, Found, Lease
 from orchestrator.turns.tombstone import is_of_a_provider
 
 logger = logging.getLogger(__name__)
@@ -46,24 +54,27 @@ logger = logging.getLogger(__name__)
 RESULTS_MS = 300_000
 """How long the results of a call at rest are kept beside its state, which has them too. Repetitions come sooner; a
 later one is given to a worker, who finds the turn in the state."""
-
+LEASE_RECORD_EXTRA_MS = 60_000
+"""The record of a lease outlives the state by so much: epochs only grow."""
 RUNNING_MS = int(RUNNING_SECONDS * 1000)
 
-_REFUSALS: dict[bytes, type[VoiceAgentError]] = {
-    b"unknown": UnknownCall,
-    b"ended": CallEnded,
-    b"refused": CallRefused,
-    b"crowded": TurnRejected,
+_REFUSALS: dict[str, type[VoiceAgentError]] = {
+    "unknown": UnknownCall,
+    "ended": CallEnded,
+    "refused": CallRefused,
+    "crowded": TurnRejected,
 }
 
 
-class RedisTurnStore(RedisTurnLeases):
-    """Inboxes and leases in Redis, beside the states.
+class RedisTurnStore:
+    """A `TurnStore`: inboxes and leases in Redis, beside the states.
 
     `redis` answers in bytes. `states` is a manager that keeps the states elsewhere; without it they are in the same
-    Redis and are written in the commit's own script. `listener` is the channel on which this ingress hears
+    Redis and are written in the commit's own script. `listener` is the channel on which this ingress receives
     replies ("" in a worker). `shards` are used instead of those that go with `redis`. `secret` is for what is
     kept of erased calls: the same in every process that begins calls.
+
+    `claims` opens what was granted, `reader` finds many turns at once, `call_queue` rescues calls.
     """
 
     def __init__(
@@ -77,20 +88,26 @@ class RedisTurnStore(RedisTurnLeases):
         listener: str = "",
         max_active_calls: int | None = None,
         api_max_active_calls: int | None = None,
-        shards: tuple[keys.ShardKeys, ...] | None = None,
+        shards: tuple[ShardKeys, ...] | None = None,
         breaker: Breaker | None = None,
         wait: ReplicaWait | None = None,
         secret: bytes = b"",
     ) -> None:
-        guard = breaker.guard if breaker is not None else nullcontext
-        scripts = TurnScripts(redis, guard, wait)
-        call_queue = call_queue_of(shards or shards_of(redis), scripts, max(ttl_seconds * 1000, RUNNING_MS))
-        super().__init__(
-            redis, scripts, guard, listener, call_queue, states, lease_seconds=lease_seconds, ttl_seconds=ttl_seconds
-        )
+        self.redis = redis
+        self.states = states
+        self.lease_ms = int(lease_seconds * 1000)
+        self.life_ms = ttl_seconds * 1000
+        self._lease_record_ms = self.life_ms + LEASE_RECORD_EXTRA_MS
         self._ended_ms = self.life_ms if ended_ttl_seconds is None else ended_ttl_seconds * 1000
+        self._listener = listener
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
-        self._erasure = RedisErasure(redis, scripts, call_queue, secret)
+        self.connection = connection = StoreConnection(redis, breaker.guard if breaker else nullcontext, wait)
+        self.call_queue = call_queue_of(shards or shards_of(redis), connection, max(self.life_ms, RUNNING_MS))
+        self._writer: StateWriter = ElsewhereStates(states, connection) if states else SameRedisStates(connection)
+        self.reader = TurnReader(connection, self._writer, listener)
+        self._dead_letters = RedisDeadLetters(redis)
+        self.claims = ClaimReader(connection, self.call_queue, self._writer, self._dead_letters)
+        self._erasure = Erasure(connection, self.call_queue, self._dead_letters, secret)
 
     async def submit(
         self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
@@ -99,196 +116,184 @@ class RedisTurnStore(RedisTurnLeases):
         limit = self._limits.for_opening(opening) if opening is not None else None
         if opening is not None and is_of_a_provider(opening) and await self.is_erased(call_sid):
             raise CallErased
-        try:
-            opening_json, life = await self._opening(call_sid, opening, limit)
-        except UnknownCall:
-            if turn.kind == "ended":
-                await self._is_over(call_sid, note=True)
-            raise
-        rings = opening is not None and opening.get("channel") != "api"
-        kept_ms = self._kept_ms(ConversationState(call_sid=call_sid, **(opening or {})) if rings else None)
-        submit = partial(self._submit, turn, stream, opening_json, life, kept_ms)
-        answer = await submit("" if limit is None else limit)
-        if answer[0] == b"refused" and limit is not None and await self.call_queue.has_room(limit):
-            answer = await submit("")
-        if answer[0] in _REFUSALS:
-            raise _REFUSALS[answer[0]]
-        if answer[0] == b"recorded":
-            return await self._result(call_sid, turn.turn_id, answer[1])
-        if answer[-1] == b"created":
+        opened = await self._open(turn, opening, limit)
+        submitted = await self._submit(turn, stream, opened, limit)
+        if submitted.status == "refused" and limit is not None and await self.call_queue.has_room(limit):
+            submitted = await self._submit(turn, stream, opened, None)
+        if submitted.status in _REFUSALS:
+            raise _REFUSALS[submitted.status]
+        if submitted.status == "recorded":
+            return await self.reader.result(call_sid, turn.turn_id, submitted.result)
+        if submitted.created:
             logger.info("Created conversation state in Redis", extra={"action": "state.created", "call_sid": call_sid})
-        if answer[0] == b"queued":
+        if submitted.status == "queued":
             await self.call_queue.enqueue(call_sid)
         return None
 
+    async def _open(self, turn: Turn, opening: Mapping[str, Any] | None, limit: int | None) -> Opening:
+        try:
+            return await self._writer.open(turn.call_sid, opening, limit)
+        except UnknownCall:
+            if turn.kind == "ended":
+                await self.connection.run(scripts.ended_early(call_sid=turn.call_sid, note=True))
+            raise
+
+    async def _submit(self, turn: Turn, stream: bool, opened: Opening, limit: int | None) -> scripts.Submitted:
+        return await self.connection.run_confirmed(
+            scripts.submit(
+                turn=turn,
+                shard=self.call_queue.shard_with(turn.call_sid),
+                listener=self._listener,
+                wants_tokens=stream,
+                opening_json=opened.json,
+                limit=limit,
+                elsewhere_since=opened.elsewhere_since,
+                keep_ms=max(self._kept_ms(opened.ringing), RUNNING_MS),
+                running_ms=RUNNING_MS,
+            )
+        )
+
     def _kept_ms(self, state: ConversationState | None) -> int:
-        """How long a call is kept from now: an open one for as long as its caller may be silent."""
+        """Return how long a call is kept from now: an open one for as long as its caller may be silent."""
         if state is not None and state.ended is not None:
             return self._ended_ms
         return max(self.life_ms, int(seconds_open(state) * 1000) if state is not None else 0)
 
-    async def _submit(
-        self, turn: Turn, stream: bool, opening_json: str, life: str, kept_ms: int, limit: int | str
-    ) -> Sequence[Any]:
-        call_sid = turn.call_sid
-        answer: Sequence[Any] = await self._scripts.run_confirmed(
-            "submit",
-            [*keys.call(call_sid).all, *self.call_queue.script_keys(call_sid)],
-            [
-                call_sid, turn.turn_id, turn.model_dump_json(), self._listener, "1" if stream else "",
-                "1" if turn.kind == "ended" else "", opening_json, max(kept_ms, RUNNING_MS), limit,
-                JOB_ID_PREFIX + call_sid, JOB_FUNCTION, GRACE_MS, "" if self.states is None else "1",
-                keys.control_channel(""), arrival_message(turn), life, ENDED_EARLY_MS, RUNNING_MS,
-            ],
-        )  # fmt: skip
-        return answer
+    async def find(self, call_sid: str, turn_id: str) -> Found:
+        return await self.reader.find(checked_call_sid(call_sid), turn_id)
 
-    async def _opening(self, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None) -> tuple[str, str]:
-        """The JSON of a state to begin the call with; of states kept elsewhere, which life of the SID this is."""
-        if self.states is not None:
-            state = await self._opened_elsewhere(self.states, call_sid, opening, limit)
-            return "", state.created_at.isoformat()
-        if opening is None:
-            return "", ""
-        return ConversationState(call_sid=call_sid, version=1, **opening).model_dump_json(), ""
+    async def waiting(self, call_sid: str) -> list[str]:
+        return await self.reader.waiting(checked_call_sid(call_sid))
 
-    async def _opened_elsewhere(
-        self, states: StateManagerBase, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None
-    ) -> ConversationState:
-        state = await states.get_state(call_sid)
-        if state is not None:
-            return state
-        if opening is None:
-            raise UnknownCall
-        if await self._is_over(call_sid):
-            raise CallEnded
-        if limit is not None and await states.get_active_calls_count() >= limit:
-            raise CallRefused
-        return await states.create_state(call_sid, **opening)
+    async def claim(self, call_sid: str, holder: str) -> Claim | None:
+        grant = await self.connection.run(
+            lease_scripts.claim(
+                call_sid=call_sid,
+                holder=holder,
+                lease_ms=self.lease_ms,
+                lease_record_ms=self._lease_record_ms,
+                on_approval=self.connection.is_confirmed,
+                shard=self.call_queue.shard_with(call_sid),
+            )
+        )
+        return None if grant is None else await self.claims.open(grant)
 
-    async def _is_over(self, call_sid: str, *, note: bool = False) -> bool:
-        """Whether the provider has said that the call, which is unknown here, is over; or `note` that it says so."""
-        name = keys.call(call_sid).lease
-        return bool(await self._scripts.run("ended_early", [name], [ENDED_EARLY_MS if note else ""]))
+    async def claim_jobs(
+        self, shard: ShardKeys, *, holder: str, most: int, look_at: int, in_progress_ms: int
+    ) -> list[ClaimedJob]:
+        """Claim up to `most` of the first `look_at` jobs of a queue; a job of arq's own for `in_progress_ms`.
+
+        Open each grant by `claims.open`. In a cluster the calls are only named: `claim` each. Raise what Redis raises.
+        """
+        return await self.connection.run_unguarded(
+            lease_scripts.claim_jobs(
+                shard=shard,
+                has_calls=len(self.call_queue.shards) == 1,
+                most=most,
+                look_at=look_at,
+                in_progress_ms=in_progress_ms,
+                holder=holder,
+                lease_ms=self.lease_ms,
+                lease_record_ms=self._lease_record_ms,
+                on_approval=self.connection.is_confirmed,
+            )
+        )
+
+    async def confirm(self, claim: Claim) -> bool:
+        held = await self.connection.run_confirmed(self._renewal(claim.lease))
+        return held and await self.connection.run(lease_scripts.count_attempt(lease=claim.lease, attempt=claim.attempt))
+
+    async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
+        if not leases:
+            return []
+        held = await self.connection.run_all([self._renewal(lease) for lease in leases])
+        return [lease for lease, is_held in zip(leases, held, strict=True) if not is_held]
+
+    def _renewal(self, lease: Lease) -> ScriptCall[bool]:
+        return lease_scripts.renew(
+            lease=lease, lease_ms=self.lease_ms, shard=self.call_queue.shard_with(lease.call_sid)
+        )
 
     async def publish(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
-        call = keys.call(lease.call_sid)
         message = token_message(Token(lease.call_sid, turn_id, lease.epoch, piece))
-        told = await self._scripts.run("publish", [call.lease, call.listeners], [lease.holder, lease.epoch, message])
-        return int(told) >= 0
+        return await self.connection.run(scripts.publish(lease=lease, message=message))
 
     async def commit(
         self, claim: Claim, state: ConversationState | None, record: TurnRecord, *, keep: bool = True
     ) -> Commit:
-        lease = claim.lease
-        written, version, state_json = state, "", b""
-        if self.states is not None:
-            try:
-                written = await self._write_elsewhere(state, record)
-            except StateConflict:
-                stored = await self.states.get_state(lease.call_sid)
-                if stored is not None:
-                    return Commit("conflict", state=stored)
-                written = None
-            version = "" if written else "gone"
-            record = (written and written.record_of(record.turn_id)) or record
-        else:
-            written = state and state.model_copy(update={"version": state.version + 1, "updated_at": utc_now()})
-            version = str(state.version) if state else "gone" if claim.unreadable else "0"
-            state_json = self._texts.write(written) if written else b""
+        prepared = await self._writer.prepare(claim, state, record)
+        if isinstance(prepared, Conflict):
+            return Commit("conflict", state=prepared.stored)
+        committed = await self._settle(claim.lease, prepared, keep_lease=keep)
+        await self._index(claim.lease.call_sid, committed, prepared)
+        return await self._commit(claim.lease.call_sid, committed, prepared)
+
+    async def _settle(self, lease: Lease, prepared: Prepared, *, keep_lease: bool) -> scripts.Committed:
+        """Run the commit's script, and publish the result: in the script, or once replicas have confirmed it."""
+        record, written = prepared.record, prepared.state
         result_json = record.result(lease.call_sid).model_dump_json()
         message = settled_message(lease.call_sid, record.turn_id, lease.epoch, result_json)
-        answer = await self._scripts.run_confirmed(
-            "commit",
-            [*keys.call(lease.call_sid).all, *self.call_queue.script_keys(lease.call_sid)],
-            [
-                lease.call_sid, lease.holder, lease.epoch, record.turn_id, version, state_json,
-                self._kept_ms(written),
-                result_json, "" if self._scripts.are_confirmed else message,
-                "1" if written and written.ended else "", "1" if keep else "", self.lease_ms,
-                JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION, RESULTS_MS,
-            ],
-        )  # fmt: skip
-        if self._scripts.are_confirmed and answer[0] in (b"committed", b"gone"):
-            await self._scripts.run("tell", [keys.call(lease.call_sid).listeners], [message])
-        with suppress(StoreUnavailable):  # the turn is settled; what is missed here, the rescuer does
-            if answer[1] == b"left":
-                await self.call_queue.enqueue(lease.call_sid)
-            elif written and written.ended and answer[0] == b"committed":
-                await self.call_queue.call_ended(lease.call_sid)
-        return await self._commit_answer(claim, written, answer, state_json)
-
-    async def _write_elsewhere(self, state: ConversationState | None, record: TurnRecord) -> ConversationState | None:
-        """Commit a state that another store keeps. Repeating it after a lost answer finds the record there."""
-        assert self.states is not None
-        if state is None:
-            return None
-        try:
-            return await self.states.update_state(state)
-        except StateConflict:
-            stored = await self.states.get_state(state.call_sid)
-            if stored is not None and stored.record_of(record.turn_id) is not None:
-                return stored
-            raise
-
-    async def _commit_answer(
-        self, claim: Claim, written: ConversationState | None, answer: Sequence[Any], state_json: bytes
-    ) -> Commit:
-        status, following, stored = answer
-        name = status.decode()
-        if name in ("conflict", "recorded"):
-            written = await self._state(claim.lease.call_sid, stored)
-        if name == "gone":
-            written = None
-        if not following or following == b"left":
-            return Commit(name, state=written)
-        attempt, ending, streamed, body, later, turn_id = following
-        turn = waiting_turn(claim.lease.call_sid, turn_id, body)
-        if turn is None:
-            await self._discard(claim.lease, turn_id, body)
-            return Commit(name, state=written)
-        following = Claim(
-            lease=claim.lease,
-            turn=turn,
-            state=written,
-            attempt=int(attempt),
-            ending=ending == b"1",
-            streamed=streamed == b"1",
-            interruption=interruption(later),
-            stored_bytes=len(stored or state_json) if self.states is None else None,
+        committed = await self.connection.run_confirmed(
+            scripts.commit(
+                lease=lease,
+                turn_id=record.turn_id,
+                expected=prepared.expected,
+                state_json=prepared.json,
+                keep_ms=self._kept_ms(written),
+                result_json=result_json,
+                message="" if self.connection.is_confirmed else message,
+                is_over=prepared.is_over,
+                keep_lease=keep_lease,
+                lease_ms=self.lease_ms,
+                results_ms=RESULTS_MS,
+                shard=self.call_queue.shard_with(lease.call_sid),
+            )
         )
-        return Commit(name, following, written)
+        if self.connection.is_confirmed and committed.status in ("committed", "gone"):
+            await self.connection.run(scripts.publish_result(call_sid=lease.call_sid, message=message))
+        return committed
+
+    async def _index(self, call_sid: str, committed: scripts.Committed, prepared: Prepared) -> None:
+        """Change the call queue where the script did not."""
+        with suppress(StoreUnavailable):  # the turn is settled; the rescuer does what is missed here
+            if committed.left_turns:
+                await self.call_queue.enqueue(call_sid)
+            elif prepared.is_over and committed.status == "committed":
+                await self.call_queue.call_ended(call_sid)
+
+    async def _commit(self, call_sid: str, committed: scripts.Committed, prepared: Prepared) -> Commit:
+        """Return what the store's caller gets: with the state that holds now, and the next turn."""
+        state = prepared.state
+        if committed.status == "gone":
+            state = None
+        elif committed.status in ("conflict", "recorded"):
+            state = await self._writer.read(call_sid, committed.stored)
+        following = None if committed.next is None else await self.claims.following(committed.next, state)
+        return Commit(committed.status, following, state)
 
     async def reject(self, call_sid: str, turn_id: str) -> bool:
-        call = keys.call(call_sid)
         result_json = TurnResult(call_sid=call_sid, turn_id=turn_id, outcome="dropped").model_dump_json()
         message = settled_message(call_sid, turn_id, 0, result_json)
-        rejected = [call.inbox, call.turns, call.lease, call.listeners]
-        return bool(await self._scripts.run("reject", rejected, [turn_id, result_json, message]))
+        return await self.connection.run(
+            scripts.reject(call_sid=call_sid, turn_id=turn_id, result_json=result_json, message=message)
+        )
+
+    async def release(self, claim: Claim) -> None:
+        await self.claims.give_back(claim.lease, claim.turn.turn_id)
+
+    async def retry_later(self, claim: Claim, seconds: float) -> None:
+        await self.claims.give_back(claim.lease, claim.turn.turn_id, int(seconds * 1000))
 
     async def dead_letter(self, claim: Claim, reason: str) -> None:
-        with self._guard():
-            await self._erasure.dead_letters.put(DeadLetter(turn=claim.turn, attempts=claim.attempt, reason=reason))
+        with self.connection.guarded():
+            await self._dead_letters.put(DeadLetter(turn=claim.turn, attempts=claim.attempt, reason=reason))
 
     async def dead_letters(self) -> list[DeadLetter]:
-        with self._guard():
-            return await self._erasure.dead_letters.all()
+        with self.connection.guarded():
+            return await self._dead_letters.all()
 
     async def erase(self, call_sid: str) -> None:
-        await self._erasure.erase(call_sid)
+        await self._erasure.erase(checked_call_sid(call_sid))
 
     async def is_erased(self, call_sid: str) -> bool:
         return await self._erasure.is_erased(call_sid)
-
-    async def rescue(self, *, most: int = 100, again_ms: int = 1000, grace_ms: int = 0) -> list[str]:
-        """Wake workers for calls whose turns wait though nobody holds them; the call SIDs.
-
-        After a time of `grace_ms` in which nobody asked, because nobody could, nobody is woken for as long: whoever
-        holds a lease that ran out meanwhile renews it first.
-        """
-        return await self.call_queue.rescue(most, again_ms, grace_ms)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether the last rescue found that no turn waits and none runs anywhere."""
-        return self.call_queue.is_idle

@@ -1,0 +1,80 @@
+"""Turns what Redis granted into a claim."""
+
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+from orchestrator.errors import UnreadableState
+from orchestrator.redis import keys
+from orchestrator.redis.damage import text_of
+from orchestrator.turns.redis.call_queue import CallQueue
+from orchestrator.turns.redis.connection import StoreConnection
+from orchestrator.turns.redis.dead_letters import RedisDeadLetters
+from orchestrator.turns.redis.entries import interruption, waiting_turn
+from orchestrator.turns.redis.lease_scripts import Grant, discard_turn, release
+from orchestrator.turns.redis.state_writer import StateWriter
+from orchestrator.turns.store import Claim, Lease
+
+
+class ClaimReader:
+    """Reads the turn and the state of a grant. What waits and is not a turn becomes a dead letter."""
+
+    def __init__(
+        self,
+        connection: StoreConnection,
+        call_queue: CallQueue,
+        states: StateWriter,
+        dead_letters: RedisDeadLetters,
+    ) -> None:
+        self._connection = connection
+        self._call_queue = call_queue
+        self._states = states
+        self._dead_letters = dead_letters
+
+    async def open(self, grant: Grant) -> Claim | None:
+        """Return the claim of a new lease. None if what waits is not a turn: the call is free again."""
+        turn = await self._turn(grant)
+        if turn is None:
+            return None
+        state, unreadable = None, False
+        try:
+            state = await self._states.read(grant.lease.call_sid, grant.state_json)
+        except UnreadableState:
+            unreadable = True
+        claim = self._claim(grant, turn, state)
+        claim.unreadable = unreadable
+        claim.confirmed = not self._connection.is_confirmed
+        return claim
+
+    async def following(self, grant: Grant, state: ConversationState | None) -> Claim | None:
+        """Return the claim of the turn that follows a commit which left `state`. None as for `open`."""
+        turn = await self._turn(grant)
+        return None if turn is None else self._claim(grant, turn, state)
+
+    async def give_back(self, lease: Lease, turn_id: str, pause_ms: int | None = None) -> None:
+        """Release the lease under which the turn was granted; with a pause, that was an attempt at the turn."""
+        shard = self._call_queue.shard_with(lease.call_sid)
+        if await self._connection.run(release(lease=lease, turn_id=turn_id, pause_ms=pause_ms, shard=shard)):
+            await self._call_queue.enqueue(lease.call_sid)
+
+    def _claim(self, grant: Grant, turn: Turn, state: ConversationState | None) -> Claim:
+        return Claim(
+            lease=grant.lease,
+            turn=turn,
+            state=state,
+            attempt=grant.attempt,
+            ending=grant.ending,
+            streamed=grant.streamed,
+            interruption=interruption(grant.interruption_json),
+            stored_bytes=len(grant.state_json) if grant.state_json and self._states.in_same_redis else None,
+        )
+
+    async def _turn(self, grant: Grant) -> Turn | None:
+        """Return the granted turn. What cannot be run, nor be settled by its id, is taken off the inbox."""
+        lease = grant.lease
+        turn = waiting_turn(lease.call_sid, grant.turn_id, grant.turn_json)
+        if turn is None:
+            what = f"{text_of(grant.turn_id)} in {keys.call(lease.call_sid).turns}"
+            reason = "it is not a turn of this call"
+            await self._dead_letters.put_unreadable(lease.call_sid, what, reason, grant.turn_json)
+            await self._connection.run(discard_turn(lease=lease, turn_id=grant.turn_id))
+            await self.give_back(lease, "")
+        return turn

@@ -1,0 +1,86 @@
+"""How the turn store reaches Redis: each command inside a guard, its errors translated, its writes confirmed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from orchestrator.redis.commands import sender_for
+from orchestrator.redis.damage import is_wrong_type
+from orchestrator.redis.errors import store_errors
+from orchestrator.redis.replicas import Replicas, ReplicaStatusLog, ReplicaWait
+from orchestrator.redis.script_call import ScriptCall
+from orchestrator.redis.script_runner import ScriptRunner
+
+T = TypeVar("T")
+
+
+class StoreConnection:
+    """Runs scripts and commands, with `guard` around each. All of them raise `StoreUnavailable`.
+
+    With `wait`, what `run_confirmed` writes is confirmed by replicas before it returns.
+    """
+
+    def __init__(
+        self, redis: Redis, guard: Callable[[], AbstractContextManager[None]], wait: ReplicaWait | None = None
+    ) -> None:
+        self.redis = redis
+        self.replicas = Replicas(redis, wait)
+        self._status_log = ReplicaStatusLog()
+        self._guard = guard
+        self._send = sender_for(redis)
+        self._scripts = ScriptRunner(redis)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """True if `run_confirmed` waits for replicas."""
+        return self.replicas.wait is not None
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Guard a block and translate its errors: for reads that take a pipeline."""
+        with self._guard(), store_errors():
+            yield
+
+    async def run(self, call: ScriptCall[T]) -> T:
+        """Return the script's decoded reply."""
+        with self._guard(), store_errors():
+            return await self._scripts.run(call)
+
+    async def run_unguarded(self, call: ScriptCall[T]) -> T:
+        """Return the script's decoded reply. Raise what Redis raises: for who reacts to each kind of error."""
+        return await self._scripts.run(call)
+
+    async def run_confirmed(self, call: ScriptCall[T]) -> T:
+        """Return the script's decoded reply once replicas have its writes. Raise `StoreUnconfirmed`, too."""
+        if not self.is_confirmed:
+            return await self.run(call)
+        with self._guard(), self._status_log.watch(), store_errors():
+            return await self.replicas.run(call)
+
+    async def run_all(self, calls: Sequence[ScriptCall[T]]) -> list[T]:
+        """Return the decoded replies of many scripts, in one round trip.
+
+        A key of the wrong type costs only its own script another round trip, and so does a script that the server does
+        not know.
+        """
+        with self._guard(), store_errors():
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for call in calls:
+                    pipe.execute_command(*call.by_hash())
+                replies = await pipe.execute(raise_on_error=False)
+            return [await self._decoded(call, reply) for call, reply in zip(calls, replies, strict=True)]
+
+    async def _decoded(self, call: ScriptCall[T], reply: Any) -> T:
+        if not isinstance(reply, Exception):
+            return call.decode(reply)
+        if not isinstance(reply, NoScriptError) and not is_wrong_type(reply):
+            raise reply
+        return await self._scripts.run(call)
+
+    async def command(self, *arguments: Any) -> Any:
+        """Return the answer to a plain command."""
+        with self._guard(), store_errors():
+            return await self._send(*arguments)

@@ -1,0 +1,171 @@
+"""The calls of the scripts that grant, renew and give back leases. See `orchestrator.redis.script_call`.
+
+`shard` as in `orchestrator.turns.redis.scripts`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.conversation.call_sid import call_sid_of
+from orchestrator.redis import keys
+from orchestrator.redis.keys import ShardKeys
+from orchestrator.redis.script_call import ScriptCall, flag, ignored, lua_script, optional
+from orchestrator.turns.redis.queue_scripts import JOB_FUNCTION, JOB_ID_PREFIX, queue_keys
+from orchestrator.turns.store import Lease
+
+
+@dataclass(slots=True)
+class Grant:
+    """A lease as Redis granted it, with the turn to run under it, not read yet.
+
+    `state_json` is None where Redis has no state; `interruption_json` is b"" where nothing may interrupt the turn.
+    """
+
+    lease: Lease
+    attempt: int
+    ending: bool
+    streamed: bool
+    turn_id: bytes
+    turn_json: bytes
+    interruption_json: bytes
+    state_json: bytes | None
+
+    @property
+    def job_id(self) -> str:
+        """The id of the call's job."""
+        return JOB_ID_PREFIX + self.lease.call_sid
+
+
+def claim(
+    *, call_sid: str, holder: str, lease_ms: int, lease_record_ms: int, on_approval: bool, shard: ShardKeys | None
+) -> ScriptCall[Grant | None]:
+    """Grant the call's lease for `lease_ms`, if it is free and a turn waits. `lease_record_ms` keeps its epoch.
+
+    A claim `on_approval` is no attempt at the turn until `count_attempt`.
+    """
+    call = keys.call(call_sid)
+    return ScriptCall(
+        lua_script("claim"),
+        [call.state, call.inbox, call.turns, call.lease, *queue_keys(shard, call_sid)[1:2]],
+        [call_sid, holder, lease_ms, lease_record_ms, flag(on_approval)],
+        lambda reply: None if reply is None else grant_of(call_sid, holder, reply),
+    )
+
+
+def grant_of(call_sid: str, holder: str, reply: Sequence[Any]) -> Grant:
+    """Decode a claim as scripts reply it: epoch, attempt, ending, streamed, turn, interruption, state, turn id."""
+    epoch, attempt, ending, streamed, turn_json, interruption_json, state_json, turn_id = reply
+    return Grant(
+        Lease(call_sid, holder, int(epoch)), int(attempt), ending == b"1", streamed == b"1", turn_id, turn_json,
+        interruption_json, state_json,
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class QueuedJob:
+    """A job of arq's own, which is to be run as arq does. `score` is when it was due (ms)."""
+
+    job_id: bytes
+    score: bytes
+
+
+@dataclass(slots=True)
+class QueuedCall:
+    """A call whose job has left the queue and whose lease is still to be claimed, where its keys lie."""
+
+    call_sid: str
+
+    @property
+    def job_id(self) -> str:
+        """The id of the call's job."""
+        return JOB_ID_PREFIX + self.call_sid
+
+
+@dataclass(slots=True)
+class NoCall:
+    """The job of a call that cannot exist: no call can have such a SID."""
+
+    job_id: bytes
+
+
+ClaimedJob = Grant | QueuedCall | QueuedJob | NoCall
+
+
+def claim_jobs(
+    *,
+    shard: ShardKeys,
+    has_calls: bool,
+    most: int,
+    look_at: int,
+    in_progress_ms: int,
+    holder: str | None,
+    lease_ms: int = 0,
+    lease_record_ms: int = 0,
+    on_approval: bool = False,
+) -> ScriptCall[list[ClaimedJob]]:
+    """Claim up to `most` of the first `look_at` due jobs. A job of a call's turns takes the call's lease in this step.
+
+    `has_calls` says that the calls lie on the shard's server; else each is still to be claimed. With `holder` None
+    every job counts as one of arq's own.
+    """
+    return ScriptCall(
+        lua_script("claim_jobs"),
+        [shard.queue, shard.wake, shard.due] if has_calls else [shard.queue, shard.wake],
+        [
+            most, shard.in_progress(""), in_progress_ms, "" if holder is None else JOB_ID_PREFIX, shard.job(""),
+            holder or "", lease_ms, lease_record_ms, keys.STATE_PREFIX, look_at, flag(on_approval),
+        ],
+        lambda reply: [_claimed_job(holder or "", *entry) for entry in reply],
+    )  # fmt: skip
+
+
+def _claimed_job(holder: str, kind: bytes, name: bytes, more: Any = None) -> ClaimedJob:
+    if kind == b"job":
+        return QueuedJob(name, more)
+    call_sid = call_sid_of(name)
+    if call_sid is None:
+        return NoCall(JOB_ID_PREFIX.encode() + name)
+    return grant_of(call_sid, holder, more) if kind == b"turns" else QueuedCall(call_sid)
+
+
+def renew(*, lease: Lease, lease_ms: int, shard: ShardKeys | None) -> ScriptCall[bool]:
+    """Hold the lease for `lease_ms` from now. False: it is lost."""
+    return ScriptCall(
+        lua_script("renew"),
+        [keys.call(lease.call_sid).lease, *queue_keys(shard, lease.call_sid)[1:2]],
+        [lease.call_sid, lease.holder, lease.epoch, lease_ms],
+        bool,
+    )
+
+
+def count_attempt(*, lease: Lease, attempt: int) -> ScriptCall[bool]:
+    """Count the attempt at a turn that was claimed on approval. False: the lease is lost."""
+    return ScriptCall(
+        lua_script("count_attempt"), [keys.call(lease.call_sid).lease], [lease.holder, lease.epoch, attempt], bool
+    )
+
+
+def release(*, lease: Lease, turn_id: str, pause_ms: int | None, shard: ShardKeys | None) -> ScriptCall[bool]:
+    """Give the lease back, with its turn unrun: no attempt, unless there is a pause before the next one.
+
+    True if the call's job is still to be queued.
+    """
+    call = keys.call(lease.call_sid)
+    return ScriptCall(
+        lua_script("release"),
+        [call.inbox, call.turns, call.lease, *queue_keys(shard, lease.call_sid)[1:]],
+        [
+            lease.call_sid, lease.holder, lease.epoch, JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION, turn_id,
+            optional(pause_ms),
+        ],
+        lambda reply: int(reply) == 2,
+    )  # fmt: skip
+
+
+def discard_turn(*, lease: Lease, turn_id: bytes) -> ScriptCall[None]:
+    """Take off the inbox what waits there and is not a turn, if the lease is still held."""
+    call = keys.call(lease.call_sid)
+    return ScriptCall(
+        lua_script("discard_turn"), [call.inbox, call.turns, call.lease], [lease.holder, lease.epoch, turn_id], ignored
+    )

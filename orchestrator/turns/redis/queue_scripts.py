@@ -1,0 +1,104 @@
+"""The calls of the scripts that change the call queue alone. See `orchestrator.redis.script_call`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from orchestrator.redis import keys
+from orchestrator.redis.damage import text_of
+from orchestrator.redis.keys import ShardKeys
+from orchestrator.redis.script_call import ScriptCall, ignored, lua_script
+
+JOB_FUNCTION = "run_turns"
+JOB_ID_PREFIX = "turns:"
+GRACE_MS = 1000
+"""A queued call must be claimed within that time; then the rescuer queues it again."""
+
+
+def queue_keys(shard: ShardKeys | None, call_sid: str) -> list[str]:
+    """Return the keys of the call's queue in the order in which scripts take them; none without a shard."""
+    if shard is None:
+        return []
+    return [shard.calls, shard.due, shard.queue, shard.wake, shard.job(JOB_ID_PREFIX + call_sid)]
+
+
+def rescue_calls(*, shard: ShardKeys, most: int, again_ms: int, grace_ms: int, seen_ms: int) -> ScriptCall[list[str]]:
+    """Queue jobs for due calls whose turns wait without a lease holder. Their SIDs.
+
+    Each is looked at again after `again_ms`. After `grace_ms` without a rescue nothing is queued for as long, so that
+    leases can be renewed first; Redis answered the caller last `seen_ms` ago.
+    """
+    return ScriptCall(
+        lua_script("rescue_calls"),
+        [shard.due, shard.queue, shard.wake, shard.rounds],
+        [most, again_ms, JOB_ID_PREFIX, shard.job(""), JOB_FUNCTION, grace_ms, seen_ms],
+        lambda reply: [text_of(call_sid) for call_sid in reply],
+    )
+
+
+def queue_call(*, shard: ShardKeys, call_sid: str, life_ms: int) -> ScriptCall[None]:
+    """Cluster: queue the job of a call whose inbox has a turn. The call counts as active for `life_ms`."""
+    return ScriptCall(
+        lua_script("queue_call"),
+        queue_keys(shard, call_sid),
+        [call_sid, life_ms, GRACE_MS, JOB_ID_PREFIX + call_sid, JOB_FUNCTION],
+        ignored,
+    )
+
+
+def ensure_due(*, shard: ShardKeys, call_sid: str) -> ScriptCall[None]:
+    """Cluster: put a call into `due` unless it is there."""
+    return ScriptCall(lua_script("ensure_due"), [shard.due], [call_sid], ignored)
+
+
+@dataclass(slots=True)
+class DueCall:
+    """An entry of `due`, which stands until its `score` changes. `name` may be anything that somebody put there."""
+
+    name: bytes
+    score: bytes
+
+
+def take_due_calls(
+    *, shard: ShardKeys, most: int, again_ms: int, grace_ms: int, seen_ms: int
+) -> ScriptCall[list[DueCall]]:
+    """Cluster: the calls that are due now; each is due again after `again_ms`. The rest as for `rescue_calls`."""
+    return ScriptCall(
+        lua_script("take_due_calls"), [shard.due, shard.rounds], [most, again_ms, grace_ms, seen_ms],
+        lambda reply: [DueCall(*entry) for entry in zip(reply[::2], reply[1::2], strict=True)],
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class CallStanding:
+    """How a call stands: `held` (its turn runs or is paused) and `waits` (nobody runs its turns) have waiting turns.
+
+    `milliseconds`: how long a held one is held, or the state of an idle one lives, 0 if the call is over.
+    """
+
+    name: Literal["held", "waits", "idle"]
+    milliseconds: int
+
+
+def inspect_call(*, call_sid: str) -> ScriptCall[CallStanding]:
+    """Cluster: read how a call stands, from the call's own keys."""
+    call = keys.call(call_sid)
+    return ScriptCall(lua_script("inspect_call"), [call.state, call.inbox, call.turns, call.lease], [], _standing)
+
+
+def _standing(reply: Sequence[Any]) -> CallStanding:
+    name, milliseconds = reply
+    return CallStanding(cast(Any, name.decode()), int(milliseconds))
+
+
+def settle_due_call(*, shard: ShardKeys, call_sid: str, score: bytes, standing: CallStanding) -> ScriptCall[bool]:
+    """Cluster: correct the call's queue after `inspect_call`, unless its entry in `due` has changed since.
+
+    True if a job was queued.
+    """
+    return ScriptCall(
+        lua_script("settle_due_call"),
+        queue_keys(shard, call_sid),
+        [call_sid, score, standing.name, standing.milliseconds, JOB_ID_PREFIX + call_sid, JOB_FUNCTION],
+        bool,
+    )
