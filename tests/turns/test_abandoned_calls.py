@@ -51,7 +51,7 @@ async def test_an_open_call_is_written_again_before_its_time_runs_out() -> None:
     assert await look_after(states) == (0, [], 2), "its time was just renewed"
 
 
-async def test_an_entry_by_another_time_to_live_ends_no_call_that_talks() -> None:
+async def test_an_index_entry_written_with_another_ttl_ends_no_active_call() -> None:
     """In a deploy that changes it, the entry of a call may expire much sooner than ours would."""
     states = Plain(LIFE)
     await a_call(states, 5)
@@ -60,7 +60,7 @@ async def test_an_entry_by_another_time_to_live_ends_no_call_that_talks() -> Non
     assert await store.waiting("CA1") == []
 
 
-async def test_that_it_was_written_again_does_not_keep_a_lost_call_for_ever() -> None:
+async def test_a_renewed_state_does_not_keep_an_abandoned_call() -> None:
     states = Plain(LIFE)
     await a_call(states, 160)
     assert await look_after(states) == (1, ["ended"], 1)

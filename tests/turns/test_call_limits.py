@@ -32,7 +32,7 @@ def store(request: pytest.FixtureRequest) -> TurnStore:
     return RedisTurnStore(client, ttl_seconds=100, states=states, **LIMITS)
 
 
-async def test_who_rings_gets_a_line_that_the_api_does_not(store: TurnStore) -> None:
+async def test_callers_get_lines_that_the_api_does_not(store: TurnStore) -> None:
     for number in range(2):
         await store.submit(a_turn("t1", f"text-{number}"), opening=TEXT)
     with pytest.raises(CallRefused):

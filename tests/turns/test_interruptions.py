@@ -51,7 +51,7 @@ async def dispatcher(go_on) -> AsyncIterator[InProcessDispatcher]:
         yield made
 
 
-async def test_news_of_a_turn_that_was_settled_stops_nothing(dispatcher, go_on):
+async def test_a_late_message_about_a_settled_turn_stops_nothing(dispatcher, go_on):
     pending = await dispatcher.submit(turn("a"), stream=True)
     await wait_until(lambda: dispatcher.runner.running, "it runs")
     dispatcher.runner.arrived(Arrival(CALL, "start", "interrupted", ""))
@@ -71,7 +71,7 @@ async def test_an_interruption_of_another_reply_stops_nothing(dispatcher, go_on)
     assert state.record_of("a").heard is None
 
 
-async def test_a_reply_that_was_cut_off_before_anybody_held_the_call_is_not_begun_again(redis_client):
+async def test_a_reply_interrupted_before_a_worker_claims_the_call_is_not_run_again(redis_client):
     seen: list[str] = []
 
     async def agent(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
@@ -103,7 +103,7 @@ async def test_a_reply_that_was_cut_off_before_anybody_held_the_call_is_not_begu
         ("enqueue", ["start", "a", "b"], "replied"),
     ],
 )
-async def test_words_behind_the_turn_of_a_dead_worker_stop_its_second_run_if_the_agent_gives_way(
+async def test_words_queued_behind_the_turn_of_a_dead_worker_stop_its_second_run_if_turns_interrupt(
     redis_client, kind, overlap, runs, outcome
 ):
     seen: list[str] = []
@@ -131,7 +131,7 @@ async def test_words_behind_the_turn_of_a_dead_worker_stop_its_second_run_if_the
     assert state.record_of("a").outcome == outcome
 
 
-async def test_a_turn_that_nobody_has_begun_is_run_whatever_waits_behind_it(redis_client):
+async def test_a_turn_that_was_not_started_is_run_whatever_is_queued_behind_it(redis_client):
     seen: list[str] = []
 
     async def agent(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
@@ -161,7 +161,7 @@ async def test_words_say_what_was_heard_of_the_replies_that_they_cut_off(dispatc
     assert (await dispatcher.memory.states.get_state(CALL)).record_of("b").heard is None
 
 
-async def test_news_that_overtakes_the_claim_stops_the_turn_that_must_give_way(dispatcher):
+async def test_a_message_that_overtakes_the_claim_stops_the_turn_it_interrupts(dispatcher):
     dispatcher.runner.arrived(Arrival(CALL, "i", "interrupted", "", "a"))
     pending = await dispatcher.submit(turn("a"), stream=True)
     assert (await pending.wait(5)).outcome == "interrupted"

@@ -1,4 +1,4 @@
-"""Workers as processes of their own, a store to hand them turns through, and agents made for the tests."""
+"""Workers in processes of their own, an ingress that submits turns to them, and agents for the tests."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -42,7 +42,7 @@ StartWorker = Callable[..., WorkerProcess]
 
 @pytest.fixture
 def start_worker(tmp_path: Path, redis_url: str) -> Iterator[StartWorker]:
-    """`start_worker("slow")` starts a worker with that agent; what still runs is killed after the test."""
+    """`start_worker("slow")` starts a worker with that agent. A worker that still runs is killed after the test."""
     (tmp_path / "trial_agents.py").write_text(AGENTS)
     workers: list[WorkerProcess] = []
 
@@ -61,7 +61,7 @@ def start_worker(tmp_path: Path, redis_url: str) -> Iterator[StartWorker]:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Callable[[], list[str]]:
-    """The turn ids that agents began to answer, one for each run."""
+    """Return the turn ids that agents began to answer, one for each run."""
     path = tmp_path / "runs"
     return lambda: [line.split()[0] for line in path.read_text().splitlines()] if path.exists() else []
 

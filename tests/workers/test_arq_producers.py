@@ -1,4 +1,4 @@
-"""Stock arq beside our worker: its producers, its health record."""
+"""Unmodified arq with our worker: its producers and its health record."""
 
 import json
 import subprocess

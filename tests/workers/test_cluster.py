@@ -113,7 +113,7 @@ async def test_a_worker_killed_between_queue_and_call_costs_no_turn(start_worker
     assert [result and result.outcome for result in results] == ["replied"] * 20, other.log
 
 
-async def test_a_full_worker_leaves_its_tokens_to_one_that_has_room(start_worker, dispatcher, runs, tmp_path) -> None:
+async def test_a_full_worker_passes_wake_ups_to_one_that_has_room(start_worker, dispatcher, runs, tmp_path) -> None:
     full = start_worker("slow", WORKER_MAX_TURNS="4")
     held = [
         await submit_by(dispatcher, a_turn("t1", call_sid=f"CB{number}"), opening={"channel": "api"})
@@ -145,7 +145,7 @@ async def test_arqs_own_jobs_and_cron_run_on_the_first_shard(start_worker, redis
 
 
 async def test_a_job_of_arqs_own_is_run(start_worker, redis_client) -> None:
-    """By a producer that names the queue; its keys are those the worker's arq goes by."""
+    """Enqueue a job as a producer that names the queue, with the keys that the worker's arq uses."""
     shard = keys.SHARDS[0]
     start_worker("echo")
     await redis_client.set(shard.job("mine"), '{"t": 1, "f": "run_turns", "a": ["CA1"], "k": {}, "et": 1}', px=60_000)

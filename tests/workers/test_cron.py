@@ -1,4 +1,4 @@
-"""Calls of which nothing is heard any more."""
+"""Calls that were abandoned are ended by a cron job."""
 
 from datetime import timedelta
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Whatever somebody else has put into Redis: other calls are answered, no process ends, and health is true."""
+"""Keys that other programs damaged: other calls are answered, no process ends, and health pages stay correct."""
 
 import asyncio
 import itertools
@@ -187,7 +187,7 @@ async def test_a_damaged_lease_costs_no_other_call_its_lease(
 @pytest.mark.parametrize(
     "entry", [b"P\xff{", b"P{}", b'P{"turn_id":"other","call_sid":"CA","kind":"speech"}', b"X", b""]
 )
-async def test_a_waiting_turn_that_nobody_can_read_is_given_up_and_the_call_goes_on(
+async def test_an_unreadable_queued_turn_becomes_a_dead_letter_and_the_call_continues(
     place: Place, redis: Redis, dispatcher: QueuedDispatcher, entry: bytes
 ) -> None:
     call_sid = f"CAbad{next(_numbers)}"
@@ -201,7 +201,7 @@ async def test_a_waiting_turn_that_nobody_can_read_is_given_up_and_the_call_goes
     assert place.worker.is_running
 
 
-async def test_a_recorded_result_that_nobody_can_read_is_read_from_the_state(
+async def test_an_unreadable_result_is_read_from_the_state(
     place: Place, redis: Redis, dispatcher: QueuedDispatcher
 ) -> None:
     call_sid = f"CAbad{next(_numbers)}"
@@ -216,7 +216,7 @@ async def test_a_recorded_result_that_nobody_can_read_is_read_from_the_state(
         assert found.reply.text == "you said hello"
 
 
-async def test_members_that_are_no_text_are_put_among_the_dead_letters(
+async def test_queue_members_that_are_not_text_become_dead_letters(
     place: Place, redis: Redis, dispatcher: QueuedDispatcher
 ) -> None:
     shards = shards_of(redis)
@@ -253,7 +253,7 @@ async def test_workers_that_cannot_claim_make_the_system_unhealthy(start_redis: 
     with WorkerProcess(
         tmp_path, redis_url=server.url, agents=tmp_path, STATE_TTL_SECONDS="100", AGENT="trial_agents:answer"
     ) as worker:
-        raw.execute_command("ACL", "SETUSER", "default", "-del")  # what a claim needs, and no other look at Redis
+        raw.execute_command("ACL", "SETUSER", "default", "-del")  # what a claim needs, and no other read of Redis
 
         async def is_unhealthy() -> bool:
             async with connect(Settings(_env_file=None, redis_url=server.url)) as client:

@@ -1,4 +1,4 @@
-"""What processes that have nothing to do cost their Redis."""
+"""How many commands idle processes send to Redis."""
 
 import time
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ swept every five seconds (150 each time, three times at most). An ingress and a 
 
 
 def commands(nodes: Sequence[RedisServer]) -> int:
-    """How many commands clients have sent these nodes, those that scripts call counted as well."""
+    """Return how many commands these nodes have run, those that scripts call included."""
     counted = 0
     for node in nodes:
         with node.client() as client:

@@ -1,4 +1,4 @@
-"""Claims whose answers never reached their worker."""
+"""Leases that Redis granted in a response that never reached the worker."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from orchestrator.turns.redis.store import RedisTurnStore
 from workers.orphans import release_orphans
 
 
-async def test_what_was_granted_unheard_is_given_back_and_was_no_attempt(redis_client: Redis) -> None:
+async def test_an_orphaned_lease_is_released_and_uses_up_no_attempt(redis_client: Redis) -> None:
     store = RedisTurnStore(redis_client, ttl_seconds=100, lease_seconds=60)
     for call_sid in ("CA1", "CA2", "CA3"):
         await store.submit(a_turn("t1", call_sid=call_sid), opening={})
@@ -28,7 +28,7 @@ async def test_what_was_granted_unheard_is_given_back_and_was_no_attempt(redis_c
 
 
 @pytest.mark.processes
-async def test_a_turn_granted_in_an_answer_that_was_cut_off_is_run_at_its_first_attempt(
+async def test_a_turn_granted_in_a_lost_response_is_run_at_its_first_attempt(
     start_worker, dispatcher, redis_server: RedisServer, redis_client: Redis
 ) -> None:
     await redis_client.script_load(lua_script("claim_jobs").text)

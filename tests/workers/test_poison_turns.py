@@ -1,4 +1,4 @@
-"""A turn that takes its process down, or freezes it, takes no other turn with it."""
+"""A turn that crashes or freezes its process harms no other turn."""
 
 import asyncio
 import signal
@@ -69,7 +69,7 @@ def start(tmp_path, redis_url):
 
 @pytest.fixture
 def began(tmp_path):
-    """Which process ran the turn of a call, each time."""
+    """Return the process of each run of the call's turn."""
 
     def pids(call_sid: str) -> list[int]:
         path = tmp_path / "runs"
@@ -93,14 +93,14 @@ GOOD = ["CA1", "CA2", "CA3"]
 
 
 async def begin_all(dispatcher, began, tmp_path, poison: str):
-    """Three good turns and a bad one, all of which run in one worker."""
+    """Submit three good turns and a bad one, all of which run in one worker."""
     pendings = [await speak(dispatcher, call_sid, "wait", stream=True) for call_sid in GOOD]
     bad = await speak(dispatcher, "CAbad", poison, stream=True)
     await wait_until(lambda: all(began(call_sid) for call_sid in [*GOOD, "CAbad"]), "all run")
     return pendings, bad
 
 
-async def test_a_turn_that_kills_its_worker_is_given_up_and_those_beside_it_are_answered(
+async def test_a_turn_that_kills_its_worker_becomes_a_dead_letter_and_the_others_are_answered(
     start, dispatcher, states, began, tmp_path, redis_client: Redis
 ) -> None:
     first = start()
@@ -198,7 +198,7 @@ async def test_an_interruption_stops_a_process_agent_and_keeps_what_it_had_chang
     assert len(set(began("CA1"))) == 1, "a process that heeds is used again"
 
 
-async def test_what_an_agent_raises_is_told_without_its_words(start, dispatcher) -> None:
+async def test_an_agents_error_is_logged_without_its_message(start, dispatcher) -> None:
     for agent in ("answer", "apart"):
         worker = start(agent, LOG_LEVEL="INFO")
         assert await outcomes([await speak(dispatcher, f"CA-{agent}", "raise")]) == ["failed"]

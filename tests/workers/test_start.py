@@ -1,4 +1,4 @@
-"""How a worker starts, and how it leaves before it has."""
+"""How a worker starts, and how it stops before it has started."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ Launch = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Launch]:
-    """`launch(USE_REDIS="true")` starts a worker and does not wait for anything."""
+    """`launch(USE_REDIS="true")` starts a worker and waits for nothing."""
     started: list[subprocess.Popen[str]] = []
 
     def start(**settings: str) -> "subprocess.Popen[str]":
@@ -37,7 +37,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
 
 
 def has_modules(process: "subprocess.Popen[str]", *names: str) -> bool:
-    """Whether the process has mapped these files; Linux tells."""
+    """Return True if the process has mapped these files, as Linux reports."""
     text = Path(f"/proc/{process.pid}/maps").read_text() if process.poll() is None else ""
     return all(name in text for name in names)
 
@@ -65,7 +65,7 @@ def test_a_worker_is_not_ready_before_redis_has_answered(launch: Launch) -> None
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="looks into the process with /proc")
-def test_a_worker_told_to_leave_while_it_still_imports_leaves_well(launch: Launch) -> None:
+def test_a_worker_stopped_while_it_imports_exits_with_0(launch: Launch) -> None:
     process = launch(USE_REDIS="true", REDIS_URL=f"redis://127.0.0.1:{free_port()}")
     wait_until_sync(lambda: has_modules(process, "pydantic_core"), "it imports", 60)
     process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What a caller gets when workers are killed, frozen, drained, crashed, or lose their Redis."""
+"""What a caller hears when workers are killed, frozen, drained or crash, or when Redis is down."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ async def result_of(pending, timeout: float = 60) -> TurnResult:
 
 
 def speaker(result: TurnResult) -> tuple[str, int]:
-    """Who has said all of it: a worker, or a process of one, in which it tries again what another was lost with."""
+    """Return what has said all of the reply, and its pid: a worker, or a process for turns of lost workers."""
     words = result.reply.text.split()
     assert words == ["first", "words", "by", words[3], "last", "words", "by", words[3]]
     pid = int(words[3])
@@ -63,7 +63,7 @@ async def test_a_turn_of_a_worker_killed_while_it_speaks_is_said_once(
     assert [(record.turn_id, record.epoch, record.outcome) for record in state.turns] == [("t1", 2, "replied")]
 
 
-async def test_a_worker_frozen_past_its_lease_is_neither_believed_nor_heard(
+async def test_a_worker_frozen_past_its_lease_neither_commits_nor_publishes(
     start_worker, dispatcher, states, tmp_path
 ) -> None:
     frozen = start_worker("slow")
@@ -83,7 +83,7 @@ async def test_a_worker_frozen_past_its_lease_is_neither_believed_nor_heard(
     assert frozen.is_running
 
 
-async def test_a_worker_told_to_leave_finishes_its_turn_and_hands_over_what_waits(
+async def test_a_drained_worker_finishes_its_turn_and_leaves_queued_turns_to_others(
     start_worker, dispatcher, states, tmp_path, runs
 ) -> None:
     leaving = start_worker("slow")
@@ -101,7 +101,7 @@ async def test_a_worker_told_to_leave_finishes_its_turn_and_hands_over_what_wait
     assert runs() == ["t1", "t2"]
 
 
-async def test_an_idle_worker_told_to_leave_says_goodbye(start_worker, redis_client: Redis) -> None:
+async def test_an_idle_worker_that_stops_leaves_the_list_of_workers(start_worker, redis_client: Redis) -> None:
     worker = start_worker()
     await wait_until(lambda: redis_client.zcard(keys.WORKERS), "the worker gives a sign of life")
     worker.send(signal.SIGINT)
@@ -109,7 +109,7 @@ async def test_an_idle_worker_told_to_leave_says_goodbye(start_worker, redis_cli
     assert await redis_client.zcard(keys.WORKERS) == 0
 
 
-async def test_a_turn_that_takes_its_worker_down_takes_no_second_one_and_is_given_up_with_an_apology(
+async def test_a_turn_that_crashes_its_worker_crashes_no_second_one_and_gets_an_apology(
     start_worker, dispatcher, states, redis_client: Redis
 ) -> None:
     pending = await speak(dispatcher, "t1", text="die", stream=True)
@@ -138,7 +138,7 @@ async def test_a_turn_at_two_ingresses_twenty_times_is_run_once(start_worker, di
     assert len((await states.get_state("CA1")).turns) == 1
 
 
-async def test_a_turn_whose_wake_up_is_lost_is_run_all_the_same(start_worker, dispatcher, redis_client: Redis) -> None:
+async def test_a_turn_whose_wake_up_is_lost_is_run(start_worker, dispatcher, redis_client: Redis) -> None:
     pending = await speak(dispatcher, "t1")
     await redis_client.delete(keys.QUEUE, keys.wake_list(), "arq:job:turns:CA1")
     start_worker()
@@ -170,7 +170,7 @@ async def test_a_turn_survives_a_restart_of_redis_while_it_is_run(start_worker, 
     assert worker.is_running
 
 
-async def test_a_call_whose_state_nobody_can_read_is_given_up_alone(
+async def test_a_call_with_an_unreadable_state_harms_no_other_call(
     start_worker, dispatcher, redis_client: Redis
 ) -> None:
     worker = start_worker(LOG_LEVEL="INFO")
