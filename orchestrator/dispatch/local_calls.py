@@ -29,11 +29,20 @@ class LocalCalls:
     `memory` holds their states; `states` is the shared store they are written back to.
     """
 
-    def __init__(self, *, states: StateManagerBase, memory: StateManagerBase, breaker: Breaker, idle: Idle) -> None:
+    def __init__(
+        self,
+        *,
+        states: StateManagerBase,
+        memory: StateManagerBase,
+        breaker: Breaker,
+        idle: Idle,
+        return_seconds: float = RETURN_SECONDS,
+    ) -> None:
         self._states = states
         self._memory = memory
         self._breaker = breaker
         self._idle = idle
+        self._return_seconds = return_seconds
         self._bases: dict[str, ConversationState | None] = {}
         self._returning: dict[str, asyncio.Task[bool]] = {}
         self._room = asyncio.Semaphore(CONCURRENT_WRITES)
@@ -81,7 +90,7 @@ class LocalCalls:
 
     def _schedule(self) -> None:
         if self._timer is None or self._timer.when() < asyncio.get_running_loop().time():
-            self._timer = asyncio.get_running_loop().call_later(RETURN_SECONDS, self.write_all_back)
+            self._timer = asyncio.get_running_loop().call_later(self._return_seconds, self.write_all_back)
 
     def _start(self, call_sid: str) -> "asyncio.Task[bool]":
         task = self._returning.get(call_sid)

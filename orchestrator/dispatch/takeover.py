@@ -14,6 +14,7 @@ An ingress enters itself and learns of the previous ones in one step: of two tha
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
@@ -30,10 +31,17 @@ from orchestrator.turns.messages import CallReleased, CallTakenOver, call_releas
 
 logger = logging.getLogger(__name__)
 
-ANSWER_SECONDS = 2.0
-OUTAGE_SECONDS = 3.0
-"""How long after an outage of Redis an ingress without a subscription may be alive, but not subscribed again yet."""
-PAUSE_SECONDS = 0.2
+
+@dataclass(frozen=True, slots=True)
+class TakeoverTimings:
+    """How long a takeover waits, in seconds."""
+
+    answer: float = 2.0
+    """For the answer of a previous ingress."""
+    outage: float = 3.0
+    """After an outage of Redis, for a previous ingress that lives to subscribe again."""
+    pause: float = 0.2
+    """Between two questions to one that has not subscribed yet."""
 
 
 class Takeover:
@@ -43,12 +51,21 @@ class Takeover:
     returns False while the write-back fails.
     """
 
-    def __init__(self, redis: Redis, channel: str, breaker: Breaker, release: Callable[[str], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        channel: str,
+        breaker: Breaker,
+        release: Callable[[str], Awaitable[bool]],
+        *,
+        timings: TakeoverTimings | None = None,
+    ) -> None:
         self._redis = redis
         self._channel = channel
         self._breaker = breaker
         self._scripts = ScriptRunner(redis)
         self._release = release
+        self._timings = timings or TakeoverTimings()
         self._awaited: dict[str, set[str]] = {}
         self._kept: set[str] = set()
         self._answered = asyncio.Event()
@@ -68,10 +85,10 @@ class Takeover:
             asked = {channel for channel in others if await self._ask(channel, call_sid)}
             await self._wait_for_answers(call_sid, asked)
             others -= asked
-            if not others or self._breaker.seconds_since_failure > OUTAGE_SECONDS:
+            if not others or self._breaker.seconds_since_failure > self._timings.outage:
                 others.clear()  # without a subscription, it is dead
                 return
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(self._timings.pause)
 
     def on_message(self, message: CallTakenOver | CallReleased) -> None:
         """Process a question or an answer of another ingress."""
@@ -105,7 +122,7 @@ class Takeover:
         awaited = self._awaited.get(call_sid, set())
         awaited &= asked
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self._timings.answer):
                 while awaited:
                     await self._answered.wait()
         except TimeoutError:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from support.waiting import wait_until
@@ -9,7 +10,6 @@ from support.waiting import wait_until
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.dispatch import local_calls
 from orchestrator.dispatch.local_calls import LocalCalls
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis.breaker import Breaker
@@ -46,8 +46,8 @@ async def idle(call_sid: str, seconds: float) -> None:
     """No turn runs."""
 
 
-def calls_of(store: Store, memory: InMemoryStateManager, breaker: Breaker) -> LocalCalls:
-    return LocalCalls(states=store, memory=memory, breaker=breaker, idle=idle)
+def calls_of(store: Store, memory: InMemoryStateManager, breaker: Breaker, **options: Any) -> LocalCalls:
+    return LocalCalls(states=store, memory=memory, breaker=breaker, idle=idle, **options)
 
 
 @pytest.fixture
@@ -102,10 +102,9 @@ async def test_a_call_that_does_not_run_here_need_not_be_waited_for(store, memor
 
 
 async def test_after_an_outage_too_short_for_the_breaker_it_is_written_back_all_the_same(
-    store, memory, breaker, monkeypatch
+    store, memory, breaker
 ) -> None:
-    monkeypatch.setattr(local_calls, "RETURN_SECONDS", 0.01)
-    calls = calls_of(store, memory, breaker)
+    calls = calls_of(store, memory, breaker, return_seconds=0.01)
     await calls.add(CALL, await store.create_state(CALL))
     assert not breaker.is_open
     await wait_until(lambda: CALL not in calls, "it was written back")

@@ -10,13 +10,14 @@ from redis.asyncio import Redis
 from support.dispatchers import open_dispatcher
 from support.waiting import wait_until
 
-from orchestrator.dispatch import takeover
 from orchestrator.dispatch.dispatcher import TakeoverAttempt
 from orchestrator.dispatch.queued import QueuedDispatcher
+from orchestrator.dispatch.takeover import TakeoverTimings
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 
 CALL = "CA1"
+PATIENT = TakeoverTimings(answer=3600)
 
 
 class Socket:
@@ -57,7 +58,7 @@ def socket_after() -> Socket:
 @pytest.fixture
 async def after(redis_url: str, socket_after: Socket) -> AsyncIterator[QueuedDispatcher]:
     """The ingress at which the call's new socket is."""
-    async with open_dispatcher(redis_url, "after", socket_after.release) as dispatcher:
+    async with open_dispatcher(redis_url, "after", socket_after.release, timings=PATIENT) as dispatcher:
         yield dispatcher
 
 
@@ -66,8 +67,7 @@ async def listens(redis: Redis, channel: str) -> None:
     await redis.expire(keys.call(CALL).listeners, 60)
 
 
-async def test_the_one_before_has_let_go_when_the_next_one_begins(before, after, socket, monkeypatch):
-    monkeypatch.setattr(takeover, "ANSWER_SECONDS", 60)
+async def test_the_one_before_has_let_go_when_the_next_one_begins(before, after, socket):
     socket.answers.clear()
     taking = asyncio.create_task(after.takeover.take_over(CALL, TakeoverAttempt()))
     await wait_until(lambda: socket.asked, "the one before is asked")
@@ -77,8 +77,7 @@ async def test_the_one_before_has_let_go_when_the_next_one_begins(before, after,
     assert socket.asked == [CALL]
 
 
-async def test_one_that_cannot_write_the_call_back_is_not_gone_without(before, after, socket, monkeypatch):
-    monkeypatch.setattr(takeover, "ANSWER_SECONDS", 60)
+async def test_one_that_cannot_write_the_call_back_is_not_gone_without(before, after, socket):
     socket.is_written_back = False
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="cannot write it back yet"):
@@ -87,8 +86,7 @@ async def test_one_that_cannot_write_the_call_back_is_not_gone_without(before, a
     await after.takeover.take_over(CALL, TakeoverAttempt())
 
 
-async def test_an_older_version_that_says_no_more_than_that_it_let_go_is_believed(after, redis_client, monkeypatch):
-    monkeypatch.setattr(takeover, "ANSWER_SECONDS", 60)
+async def test_an_older_version_that_says_no_more_than_that_it_let_go_is_believed(after, redis_client):
     await listens(redis_client, "older")
     async with redis_client.pubsub() as older:
         await older.subscribe("older")
@@ -107,29 +105,28 @@ async def test_one_that_never_had_the_call_is_not_asked(after, redis_url, redis_
     assert bystander.asked == []
 
 
-async def test_a_dead_one_is_not_waited_for(after, redis_client, monkeypatch):
-    monkeypatch.setattr(takeover, "ANSWER_SECONDS", 3600)
+async def test_a_dead_one_is_not_waited_for(after, redis_client):
     await listens(redis_client, "dead")
     async with asyncio.timeout(60):
         await after.takeover.take_over(CALL, TakeoverAttempt())
 
 
-async def test_one_that_does_not_answer_is_gone_without(before, after, socket, monkeypatch, caplog):
-    monkeypatch.setattr(takeover, "ANSWER_SECONDS", 0.1)
+async def test_one_that_does_not_answer_is_gone_without(before, redis_url, socket, caplog):
     socket.answers.clear()
-    await after.takeover.take_over(CALL, TakeoverAttempt())
+    async with open_dispatcher(redis_url, "after", timings=TakeoverTimings(answer=0.1)) as after:
+        await after.takeover.take_over(CALL, TakeoverAttempt())
     assert "does not answer" in caplog.text
 
 
-async def test_after_an_outage_one_that_does_not_listen_yet_is_asked_again(after, redis_url, redis_client, monkeypatch):
-    monkeypatch.setattr(takeover, "OUTAGE_SECONDS", 3600)
-    monkeypatch.setattr(after.takeover._breaker, "_failed_at", asyncio.get_running_loop().time())
+async def test_after_an_outage_one_that_does_not_listen_yet_is_asked_again(redis_url, redis_client):
     await listens(redis_client, "before")
-    taking = asyncio.create_task(after.takeover.take_over(CALL, TakeoverAttempt()))
-    await asyncio.wait({taking}, timeout=0.5)
-    assert not taking.done()
-    async with open_dispatcher(redis_url, "before"), asyncio.timeout(60):
-        await taking
+    timings = TakeoverTimings(answer=3600, outage=3600)
+    async with open_dispatcher(redis_url, "after", timings=timings, after_outage=True) as after:
+        taking = asyncio.create_task(after.takeover.take_over(CALL, TakeoverAttempt()))
+        await asyncio.wait({taking}, timeout=0.5)
+        assert not taking.done()
+        async with open_dispatcher(redis_url, "before"), asyncio.timeout(60):
+            await taking
 
 
 async def test_of_two_that_claim_a_new_call_at_once_one_lets_go(after, socket_after, redis_url, redis_client):

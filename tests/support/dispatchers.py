@@ -1,12 +1,13 @@
 """An ingress's dispatcher on a real Redis, without the ingress."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from redis.asyncio import Redis
 
 from orchestrator.dispatch.queued import QueuedDispatcher
-from orchestrator.dispatch.takeover import Takeover
+from orchestrator.dispatch.takeover import Takeover, TakeoverTimings
+from orchestrator.errors import StoreUnavailable
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.connections import connect
 from orchestrator.redis.errors import store_errors
@@ -21,16 +22,29 @@ async def nothing_to_release(call_sid: str) -> bool:
 
 @asynccontextmanager
 async def open_dispatcher(
-    url: str, channel: str, release: Callable[[str], Awaitable[bool]] = nothing_to_release
+    url: str,
+    channel: str,
+    release: Callable[[str], Awaitable[bool]] = nothing_to_release,
+    *,
+    timings: TakeoverTimings | None = None,
+    after_outage: bool = False,
 ) -> AsyncIterator[QueuedDispatcher]:
-    """A dispatcher that gets replies on `channel`, and releases the lines of calls with `release`."""
+    """A dispatcher that gets replies on `channel`, and releases calls with `release`.
+
+    With `after_outage` an access to Redis has just failed.
+    """
     settings = Settings(_env_file=None, redis_url=url)
     async with connect(settings) as client, connect(settings, block_seconds=40) as listening:
         store = RedisTurnStore(client, ttl_seconds=100, listener=channel)
         async with (
             Breaker(lambda: _ping(client)) as breaker,
-            QueuedDispatcher(store, listening, channel, Takeover(client, channel, breaker, release)) as dispatcher,
+            QueuedDispatcher(
+                store, listening, channel, Takeover(client, channel, breaker, release, timings=timings)
+            ) as dispatcher,
         ):
+            if after_outage:
+                with suppress(StoreUnavailable), breaker.guard():
+                    raise StoreUnavailable
             yield dispatcher
 
 
