@@ -39,6 +39,8 @@ class QueuedDispatcher(StoreDispatcher):
     `socket_check` answers questions of other ingresses about sockets; without it they are ignored.
     """
 
+    store: RedisTurnStore
+
     def __init__(
         self,
         store: RedisTurnStore,
@@ -49,7 +51,6 @@ class QueuedDispatcher(StoreDispatcher):
     ) -> None:
         hub = ReplyHub()
         super().__init__(store, hub)
-        self._redis_store = store
         self.takeover = takeover
         self._socket_check = socket_check
         self._poll_now = asyncio.Event()
@@ -97,7 +98,7 @@ class QueuedDispatcher(StoreDispatcher):
         waiting = self.hub.unsettled(POLL_SECONDS if self._subscription.connected else 0)
         if not waiting:
             return
-        found = await self._redis_store.reader.find_many([(p.call_sid, p.turn_id) for p in waiting])
+        found = await self.store.reader.find_many([(p.call_sid, p.turn_id) for p in waiting])
         for pending in waiting:
             if (turn := (pending.call_sid, pending.turn_id)) in found:
                 with suppress(StoreUnavailable):  # of one call; the others may be on another node
@@ -107,7 +108,7 @@ class QueuedDispatcher(StoreDispatcher):
         if found is None:
             await self._submit_again(pending)
         elif isinstance(found, Waiting):
-            await self._redis_store.call_queue.ensure_due(pending.call_sid)
+            await self.store.call_queue.ensure_due(pending.call_sid)
         else:
             pending.settle(found)
 

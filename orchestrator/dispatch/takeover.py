@@ -80,7 +80,6 @@ class Takeover:
         if attempt.others is None:
             attempt.others = await self._enter(call_sid)
         others = attempt.others
-
         while others:
             asked = {channel for channel in others if await self._ask(channel, call_sid)}
             await self._wait_for_answers(call_sid, asked)

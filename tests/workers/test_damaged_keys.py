@@ -211,7 +211,7 @@ async def test_an_unreadable_result_is_read_from_the_state(
         again = await say(other, call_sid, "t1")
         assert again is not None
         assert again.reply.text == "you said hello"
-        found = await other._redis_store.find(call_sid, "t1")
+        found = await other.store.find(call_sid, "t1")
         assert isinstance(found, TurnResult)
         assert found.reply.text == "you said hello"
 

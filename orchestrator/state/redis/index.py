@@ -28,32 +28,32 @@ class CallIndex:
         self._redis = redis
         self._life_ms = life_ms
         self._shards = shards or shards_of(redis)
-        self._is_apart = len(self._shards) > 1
+        self._is_sharded = len(self._shards) > 1
         self._scripts = ScriptRunner(redis)
 
     def shard_with_state(self, call_sid: str) -> keys.ShardKeys | None:
         """Return the shard that a script which writes the call's state changes as well; None in a cluster."""
-        return None if self._is_apart else self._shard(call_sid)
+        return None if self._is_sharded else self._shard(call_sid)
 
     async def before_create(self, call_sid: str, *, is_active: bool) -> None:
         """In a cluster, add a call that is about to begin, if it `is_active`."""
         if is_active:
-            await self._beside(call_sid, is_active=True)
+            await self._set_entry(call_sid, is_active=True)
 
     async def after_write(self, call_sid: str, *, is_active: bool) -> None:
         """In a cluster, add or remove a call whose state was written, or was found like this."""
-        await self._beside(call_sid, is_active=is_active, renews=True)
+        await self._set_entry(call_sid, is_active=is_active, renews=True)
 
     async def after_keep(self, call_sid: str, life_ms: int) -> None:
         """In a cluster, extend the entry of a call whose state now lives for `life_ms` from now."""
-        if self._is_apart:
+        if self._is_sharded:
             await self._scripts.run(
                 scripts.keep_indexed(shard=self._shard(call_sid), call_sid=call_sid, life_ms=life_ms)
             )
 
     async def entry(self, call_sid: str) -> float | None:
         """In a cluster, return the call's entry, read before the state is deleted: `forget` takes it."""
-        if not self._is_apart:
+        if not self._is_sharded:
             return None
         calls = self._shard(call_sid).calls
 
@@ -100,7 +100,7 @@ class CallIndex:
         return dropped
 
     async def _forget_missing(self, shard: keys.ShardKeys, page: list[tuple[str, float]]) -> int:
-        if self._is_apart:  # a call that begins now is added before its state is written
+        if self._is_sharded:  # a call that begins now is added before its state is written
             fresh = (await self._redis.time())[0] + self._life_ms / 1000 - _FRESH_SECONDS
             page = [(call_sid, score) for call_sid, score in page if score < fresh]
         if not page:
@@ -115,8 +115,8 @@ class CallIndex:
             return 0
         return await self._scripts.run(scripts.forget_calls(shard=shard, scores=missing))
 
-    async def _beside(self, call_sid: str, *, is_active: bool, renews: bool = False) -> None:
-        if self._is_apart:
+    async def _set_entry(self, call_sid: str, *, is_active: bool, renews: bool = False) -> None:
+        if self._is_sharded:
             await self._scripts.run(
                 scripts.index_call(
                     shard=self._shard(call_sid),
