@@ -37,7 +37,8 @@ class CallReader:
         """Return the turns without a result that an earlier session submitted, and the state.
 
         They are read in this order, so that a turn that settles in between is in both and not in neither. The state is
-        confirmed by the replicas: a reply that a failover takes back would be produced again, for nobody.
+        confirmed by the replicas: a reply that a failover takes back would be produced again, and nobody would wait
+        for it.
 
         Raises `StoreUnavailable` after `STORE_SECONDS`, or after three times that if the store hangs.
         """

@@ -31,7 +31,7 @@ async def with_fillers(
                 continue
             try:
                 await playout.say(twiml.filler_text(fillers))
-            except ConnectionLost:  # what the caller has said is stored all the same
+            except ConnectionLost:  # let the work finish: it stores what the caller has said
                 await asyncio.wait({task})
             fillers, pause = fillers + 1, timeouts.wait
         return task.result()

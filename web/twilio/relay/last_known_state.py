@@ -1,4 +1,4 @@
-"""The last state of a call that this ingress has read, from which the call continues here while the store is away."""
+"""The last state of a call that this ingress has read, from which the call continues here while the store is down."""
 
 import asyncio
 import contextlib

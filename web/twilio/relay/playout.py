@@ -61,7 +61,7 @@ class Playout:
         self._gate = gate or OutputGate()
         self._queue: deque[SpokenReply] = deque()
         self._current: SpokenReply | None = None
-        self._latest: SpokenReply | None = None  # whose words the caller hears, or heard last
+        self._latest: SpokenReply | None = None  # the reply that the caller hears, or heard last
         self._task: asyncio.Task[None] | None = None
         self._overlap: str | None = None
 
@@ -99,7 +99,7 @@ class Playout:
     def interrupt(self, heard: str) -> SpokenReply | None:
         """Stop the reply that the caller hears, of whose current utterance they have `heard` this. Return the reply.
 
-        An ending that the reply has reached is carried out all the same, and at once.
+        If the reply has reached its ending (a hang-up or a transfer), that is carried out at once.
         """
         reply, open_utterances = self._latest, self.clock.open_utterances
         self.clock.all_spoken()
@@ -192,8 +192,8 @@ class Playout:
     async def _may_send(self, reply: SpokenReply, part: Part) -> bool:
         """Wait until the output is not paused. True if the part is to be sent.
 
-        It is not if the reply it comes from was replaced meanwhile, or the agent was interrupted. A language is set all
-        the same, because it holds for what follows.
+        It is not if the reply it comes from was replaced meanwhile, or the agent was interrupted. A language is set
+        even then, because it applies to what follows.
         """
         pending = reply.pending
         await self._wait_until_clear(reply)

@@ -22,7 +22,7 @@ ADMISSION_SECONDS = 30.0
 """For reading the ticket's key, entering its document, and one ping of the earlier socket."""
 MAX_FRAMES_BEFORE_SETUP = 20
 MAX_EVENTS_BEFORE_SETUP = 500
-"""A provider keeps so many events for a socket that comes back, and does not document in which order it sends them."""
+"""A provider keeps this many for a socket that comes back. It does not document in which order it sends them."""
 MAX_CHARACTERS_BEFORE_SETUP = 256_000
 POLICY_VIOLATION = 1008
 

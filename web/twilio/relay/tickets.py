@@ -1,8 +1,8 @@
 """Tickets prove that one of our documents asked for a relay session, and which document of which call it was.
 
-The provider's signature of a WebSocket upgrade covers only the address, which is the same for all calls: who has seen
-one signature could open a session of any call. A ticket is sealed, and bound to the call, the provider and the document
-that carries it.
+The provider's signature of a WebSocket upgrade covers only the address, which is the same for all calls: a person who
+has seen one signature could open a session of any call. A ticket is sealed, and bound to the call, the provider and the
+document that carries it.
 """
 
 import json
