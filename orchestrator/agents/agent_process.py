@@ -1,4 +1,4 @@
-"""`AgentProcess`: a process that runs agents, seen from the parent that started it."""
+"""`AgentProcess` and its `RemoteRun`s: a process that runs agents, seen from the parent that started it."""
 
 import asyncio
 import base64
@@ -11,7 +11,7 @@ import sys
 from itertools import count
 from typing import Any
 
-from orchestrator.agents.process_frames import Frame, packed, read_frame
+from orchestrator.agents.process_frames import WINDOW, Frame, packed, read_frame
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import AgentProcessFailed
@@ -26,11 +26,49 @@ MISSED_PINGS = 5
 END_SECONDS = 5.0
 
 
+class RemoteRun:
+    """One run in a child process: the frames that the child sends of it. None means that the child is gone."""
+
+    def __init__(self, process: "AgentProcess", number: int) -> None:
+        self.process = process
+        self._number = number
+        self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
+        self._taken = 0
+
+    def add(self, frame: Frame | None) -> None:
+        """Add a frame that has arrived."""
+        self._frames.put_nowait(frame)
+
+    async def next_frame(self) -> Frame | None:
+        """Return the next frame. If it is a part, the child may send another one ahead."""
+        frame = await self._frames.get()
+        if frame is not None and "part" in frame:
+            self._taken += 1
+            if self._taken == WINDOW // 2:
+                self.process.send({"took": self._number, "parts": self._taken})
+                self._taken = 0
+        return frame
+
+    async def last_frame(self) -> Frame | None:
+        """Return the frame that ends the run. Drop the parts before it."""
+        while (frame := await self._frames.get()) is not None and "part" in frame:
+            pass
+        return frame
+
+    def cancel(self) -> None:
+        """Cancel the agent. The child answers `stopped`."""
+        self.process.send({"cancel": self._number})
+
+    def leave(self) -> None:
+        """Ignore further frames."""
+        self.process.runs.pop(self._number, None)
+
+
 class AgentProcess:
-    """One child process. `runs` has the frames of each run; None in it means that the run was lost with the process."""
+    """One child process, and the runs in it that were not left, by number."""
 
     def __init__(self) -> None:
-        self.runs: dict[int, asyncio.Queue[Frame | None]] = {}
+        self.runs: dict[int, RemoteRun] = {}
         self.is_lost = False
         self.lost_with_others = False
         """True if more than one run was lost with the process, or if another run was to blame."""
@@ -50,7 +88,7 @@ class AgentProcess:
         try:
             async with asyncio.timeout(START_SECONDS):
                 reader = await self._spawn()
-                self._send(
+                self.send(
                     {"settings": base64.b64encode(pickle.dumps(settings)).decode(), "path": sys.path, "process": name}
                 )
                 answer = await read_frame(reader)
@@ -68,27 +106,20 @@ class AgentProcess:
         self._reading = asyncio.create_task(self._read(reader), name="agent process")
         self._pinging = asyncio.create_task(self._ping(), name="agent process's pings")
 
-    def begin(self, turn: Turn, state: ConversationState) -> tuple[int, "asyncio.Queue[Frame | None]"]:
-        """Run the agent for `turn`. Return the number of the run and the queue of its frames."""
-        run, frames = next(self._numbers), asyncio.Queue[Frame | None]()
-        self.runs[run] = frames
+    def begin(self, turn: Turn, state: ConversationState) -> RemoteRun:
+        """Run the agent for `turn`."""
+        number = next(self._numbers)
+        run = self.runs[number] = RemoteRun(self, number)
         if self.is_lost:
-            frames.put_nowait(None)
+            run.add(None)
         else:
-            self._send({"begin": run, "turn": turn.model_dump(mode="json"), "state": state.model_dump(mode="json")})
-        return run, frames
+            self.send({"begin": number, "turn": turn.model_dump(mode="json"), "state": state.model_dump(mode="json")})
+        return run
 
-    def allow(self, run: int, parts: int) -> None:
-        """Let the child send `parts` more parts of a run."""
-        self._send({"took": run, "parts": parts})
-
-    def cancel(self, run: int) -> None:
-        """Cancel the agent of a run. The child answers `stopped`."""
-        self._send({"cancel": run})
-
-    def forget(self, run: int) -> None:
-        """Ignore further frames of a run."""
-        self.runs.pop(run, None)
+    def send(self, frame: Frame) -> None:
+        """Send a frame to the child. Do nothing if the child is gone."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(packed(frame))
 
     def kill(self, *, blames_nobody: bool = False) -> None:
         """Kill the process, and end its runs with None. With `blames_nobody` none of them is to blame."""
@@ -119,18 +150,14 @@ class AgentProcess:
         reader, self._writer = await asyncio.open_connection(sock=ours)
         return reader
 
-    def _send(self, frame: Frame) -> None:
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(packed(frame))
-
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while (frame := await read_frame(reader)) is not None:
             if "pong" in frame:
                 self._missed = 0
                 continue
-            run = next((int(frame[key]) for key in ("part", "end", "stopped", "error") if key in frame), 0)
-            if (frames := self.runs.get(run)) is not None:
-                frames.put_nowait(frame)
+            number = next((int(frame[key]) for key in ("part", "end", "stopped", "error") if key in frame), 0)
+            if (run := self.runs.get(number)) is not None:
+                run.add(frame)
         self.kill()
 
     async def _ping(self) -> None:
@@ -145,7 +172,7 @@ class AgentProcess:
                 )  # fmt: skip
                 self.kill()
                 return
-            self._send({"ping": number})
+            self.send({"ping": number})
 
     @property
     def pid(self) -> int:
@@ -156,8 +183,8 @@ class AgentProcess:
         if self.is_lost:
             return
         self.is_lost, self.lost_with_others = True, blames_nobody or len(self.runs) > 1
-        for frames in self.runs.values():
-            frames.put_nowait(None)
+        for run in self.runs.values():
+            run.add(None)
 
     @staticmethod
     async def _reap(process: Any) -> None:
