@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 async def run_turns(runtime: WorkerRuntime, grant: Grant) -> None:
     """Run the turns of a call whose lease was granted with the job."""
     began = time.perf_counter()
-    await runtime.runner.run(await runtime.store.claims.open(grant))
+    await runtime.run_granted(grant)
     logger.debug("Turns of a call were run in %.4f s", time.perf_counter() - began)
 
 

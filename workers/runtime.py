@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections import ChainMap, Counter
-from contextlib import AsyncExitStack
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from types import TracebackType
-from typing import Any
 from uuid import uuid4
 
 from redis.asyncio import Redis
@@ -23,6 +23,7 @@ from orchestrator.state.base import StateManagerBase
 from orchestrator.state.redis.opening import kept_elsewhere
 from orchestrator.tasks import BackgroundTasks, cancel_and_wait
 from orchestrator.turns.messages import read_arrival
+from orchestrator.turns.redis.lease_scripts import Grant
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
 from orchestrator.version import code_version
@@ -59,7 +60,7 @@ class WorkerRuntime:
         self._claim_health = claim_health
         self._redis = redis
         self._stack = AsyncExitStack()
-        self._being_claimed: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()
         self._rejections = BackgroundTasks()
 
     async def __aenter__(self) -> "WorkerRuntime":
@@ -94,18 +95,30 @@ class WorkerRuntime:
     ) -> None:
         await self._stack.aclose()
 
+    async def run_granted(self, grant: Grant) -> None:
+        """Run the turns of a call whose lease was granted with its job."""
+        with self._at_work(grant.lease.call_sid):
+            await self.runner.run(await self.store.claims.open(grant))
+
     async def run_call(self, call_sid: str) -> None:
         """Claim the call and run its turns, unless another worker has its lease."""
-        self._being_claimed[call_sid] += 1
-        try:
+        with self._at_work(call_sid):
             await self.runner.run(await self.store.claim(call_sid, self.holder))
+
+    @contextmanager
+    def _at_work(self, call_sid: str) -> Iterator[None]:
+        """Note that this worker claims or runs the call, so that its lease is not taken for an orphan."""
+        self._calls[call_sid] += 1
+        try:
+            yield
         finally:
-            self._being_claimed -= Counter([call_sid])  # the subtraction drops counts of zero
+            self._calls[call_sid] -= 1
+            if not self._calls[call_sid]:
+                del self._calls[call_sid]
 
     async def release_orphans(self) -> int:
         """Release the leases that were granted to this worker for calls that do not run here. Return how many."""
-        at_work: ChainMap[str, Any] = ChainMap(dict[str, Any](), self.runner.running, self._being_claimed)
-        return await release_orphans(self.store, self.holder, at_work)
+        return await release_orphans(self.store, self.holder, self._calls)
 
     def _arrived(self, message: bytes) -> None:
         arrival = read_arrival(message)
