@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -29,6 +28,7 @@ from web.twilio.relay.reply_metrics import CHANNEL, ReplyMetrics
 from web.twilio.relay.resume_point import last_gather
 from web.twilio.relay.resumption import Resumption
 from web.twilio.relay.spoken_reply import SpokenReply
+from web.twilio.relay.turn_queue import TurnQueue
 from web.twilio.relay.turn_submitter import TurnSubmitter
 from web.twilio.turn_ids import START
 
@@ -36,9 +36,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MAX_WAITING_TURNS = 600
-"""More than a provider keeps for a socket that comes back (500)."""
-MAX_WAITING_CHARACTERS = 1_000_000
 LAST_WORDS_SECONDS = 30.0
 """How long it may take to store what was said over a connection that is lost."""
 STALL_SECONDS = 2.0
@@ -70,7 +67,7 @@ class SessionTurns:
         self._ids = TurnIds()
         self._earlier_words = EarlierWords()
         self._has_begun = self._is_closing = False
-        self._waiting: deque[tuple[Turn, bool]] = deque()  # turns, each with whether it may be a repetition
+        self._waiting = TurnQueue()
         self._storing: Turn | None = None
         reader = CallReader(ingress, setup.call_sid)
         self._last_known = LastKnownState(reader.current_state, is_shared=ingress.settings.use_redis)
@@ -96,9 +93,7 @@ class SessionTurns:
     @property
     def is_full(self) -> bool:
         """True if no more turns may wait to be stored."""
-        if len(self._waiting) >= MAX_WAITING_TURNS:
-            return True
-        return sum(len(turn.text) for turn, _ in self._waiting) >= MAX_WAITING_CHARACTERS
+        return self._waiting.is_full
 
     def submit(self, turn: Turn, *, may_be_repeated: bool = False) -> None:
         """Submit a turn after those before it, and speak the reply.
@@ -110,14 +105,14 @@ class SessionTurns:
             return
         if turn.has_words:
             self.playout.pause()
-        self._waiting.append((turn, may_be_repeated))
+        self._waiting.append(turn, may_be_repeated=may_be_repeated)
         if self._task is None:
             self._start(self._submit_waiting(), "submit turns of")
 
     async def close(self) -> None:
         """Stop speaking; return once what the caller said is stored. Submitted turns still get their results."""
         self._is_closing = self._submitter.is_disconnected = True
-        self._waiting = deque((turn, again) for turn, again in self._waiting if turn.kind != "silence")
+        self._waiting.drop_silences()
         await self.playout.close()
         await self._store_last_words()
         await cancel_and_wait(self._task, seconds=1)
@@ -130,9 +125,8 @@ class SessionTurns:
                 self._start(self._submit_waiting(), "submit turns of")
             assert self._task is not None
             await asyncio.wait({self._task}, timeout=left)
-        for turn in filter(None, [self._storing, *(turn for turn, _ in self._waiting)]):
+        for turn in filter(None, [self._storing, *self._waiting.pop_all()]):
             self._log_lost(turn)
-        self._waiting.clear()
 
     def _log_lost(self, turn: Turn) -> None:
         what = "What the caller said over a lost connection could not be stored"
@@ -170,7 +164,7 @@ class SessionTurns:
             await self._resume(state, unanswered)
         else:
             self._has_begun = True
-            self._waiting.appendleft((Turn(turn_id=START, call_sid=self.call_sid, kind="started"), False))
+            self._waiting.insert_first(Turn(turn_id=START, call_sid=self.call_sid, kind="started"))
         await self._submit_waiting()
 
     async def _resume(self, state: ConversationState, unanswered: Unanswered) -> None:
@@ -179,10 +173,9 @@ class SessionTurns:
         self._earlier_words.set_turns(self._session_id, self._resumption.history, state, unanswered)
         self._drop_repeated()
         self._has_begun = True
-        has_spoken = any(turn.has_words for turn, _ in self._waiting)
-        interruption = await self._resumption.resume(state, unanswered, has_spoken=has_spoken)
+        interruption = await self._resumption.resume(state, unanswered, has_spoken=self._waiting.has_words)
         if interruption is not None:
-            self._waiting.appendleft((interruption, False))
+            self._waiting.insert_first(interruption)
         if state.ended is not None:
             await self.playout.hang_up(twiml.GOODBYE)
         elif not unanswered:
@@ -190,14 +183,9 @@ class SessionTurns:
 
     def _drop_repeated(self) -> None:
         """Drop the repetitions that came before we knew what was said over the earlier sockets."""
-        kept: deque[tuple[Turn, bool]] = deque()
-        for turn, may_be_repeated in self._waiting:
-            if may_be_repeated and self._is_repeated(turn):
-                if turn.has_words:
-                    self.playout.resume()
-            else:
-                kept.append((turn, may_be_repeated))
-        self._waiting = kept
+        for turn in self._waiting.drop_repeated(self._is_repeated):
+            if turn.has_words:
+                self.playout.resume()
 
     def _is_repeated(self, turn: Turn) -> bool:
         if not self._earlier_words.pop(turn):
@@ -208,7 +196,7 @@ class SessionTurns:
 
     async def _submit_waiting(self) -> None:
         while self._waiting:
-            turn = self._ids.unique(self._waiting.popleft()[0])
+            turn = self._ids.unique(self._waiting.pop())
             if turn.has_words and (unfinished := self.playout.unfinished_texts()):
                 turn = turn.model_copy(update={"unfinished": unfinished})
             pending, has_ended, self._storing = None, False, turn
