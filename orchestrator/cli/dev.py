@@ -24,7 +24,7 @@ from orchestrator.settings import Settings, load_settings
 NAME_WIDTH = 8
 COLOURS = {"web": "cyan", "worker": "green", "valkey": "magenta", "dev": "yellow"}
 READY_SECONDS = 20
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
 class PortTaken(VoiceAgentError):
@@ -184,7 +184,7 @@ async def answers(url: str, timeout_seconds: float | None = None) -> bool:
                 with suppress(httpx.TransportError):
                     if (await client.get(url)).is_success:
                         return True
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
     return False
 
 

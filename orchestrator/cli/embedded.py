@@ -20,7 +20,7 @@ LONGEST_SOCKET_PATH = 100
 """A Unix socket's path holds 104 bytes on macOS and 108 on Linux."""
 LOCK_SECONDS = 10
 READY_SECONDS = 30
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 LOG_LINE = re.compile(r"(?<!\d)\d+:\w \d+ \w+ \d+ [\d:.]+ [.*#-] (?P<text>.*)")
 USUAL = ("WARNING Memory overcommit", "Valkey is now ready to exit", "signal-handler")
 """Lines that it logs each time and that need no action in development."""
@@ -73,7 +73,7 @@ class EmbeddedServer:
         try:
             async with asyncio.timeout(LOCK_SECONDS):
                 while not self._locked():
-                    await asyncio.sleep(LOOK_SECONDS)
+                    await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise EmbeddedServerFailed(
                 f"Another `voiceagent dev` uses {self.directory}. Stop it, or start this one elsewhere."
@@ -84,7 +84,7 @@ class EmbeddedServer:
         try:
             async with asyncio.timeout(READY_SECONDS):
                 while not await self._answers():
-                    await asyncio.sleep(LOOK_SECONDS)
+                    await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise EmbeddedServerFailed(
                 "The embedded server does not answer; its log above may say why. "

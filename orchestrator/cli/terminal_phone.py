@@ -58,12 +58,12 @@ class TerminalPhone:
         try:
             async with aclosing(self._line.call()) as events:
                 async for event in events:
-                    await self._take_in(event)
+                    await self._on_event(event)
         finally:
             await cancel_and_wait(self._typing)
         return 1 if self._failed else 0
 
-    async def _take_in(self, event: Event) -> None:
+    async def _on_event(self, event: Event) -> None:
         if not isinstance(event, Waiting):
             self._waiting = False
         match event:

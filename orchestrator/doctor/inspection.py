@@ -126,7 +126,7 @@ async def _options(redis: Redis) -> dict[str, str]:
 async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
     status = await read_system_status(redis)
     seen, complete = await _our_keys(masters)
-    beat = await redis.get(keys.LAST_CRON_RUN)
+    heartbeat = await redis.get(keys.LAST_CRON_RUN)
     active = [await redis.zcount(shard.calls, clock.now(), "+inf") for shard in shards_of(redis)]
     return SystemFacts(
         keys_seen=len(seen),
@@ -138,7 +138,7 @@ async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
         queue_depth=status.queue_depth,
         oldest_wait_seconds=status.oldest_wait_seconds,
         dead_letters=status.dead_letters,
-        heartbeat_age_seconds=None if beat is None else clock.now() - float(beat),
+        heartbeat_age_seconds=None if heartbeat is None else clock.now() - float(heartbeat),
     )
 
 

@@ -32,7 +32,7 @@ ANSWER_SECONDS = 90.0
 """A caller who hears nothing for this long hangs up."""
 AFTER_LOSS_SECONDS = 8.0
 """A caller who reconnected and hears nothing for this long says something else."""
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 MOST_PIECES_HEARD = 4
 """An interruption comes within this many words (or tokens, if speech takes no time)."""
 
@@ -88,27 +88,27 @@ class RelayCaller:
         try:
             async with aclosing(self._line.call()) as events:
                 async for event in events:
-                    self._take_in(event)
+                    self._on_event(event)
         finally:
             self._do_next(None)
 
-    def _take_in(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         match event:
             case Speaking():
-                self._hear_words()
+                self._on_words()
             case Said():
                 self._ended = time.perf_counter()
             case Interrupted(heard):
-                self._hear_interruption(heard)
+                self._on_interruption(heard)
             case Asked(gather) if gather is not LISTENING:
                 self._note.error = "The server talks otherwise: start it with VOICE_CHANNEL=relay."
                 self._line.hang_up()
             case Asked():
                 settle(self._turn, self._began, self._ended)
-                self._do_next(self._go_on())
+                self._do_next(self._say_next())
             case Waiting(line=LostLine() as lost):
                 self._results.retries += 1
-                self._lose_line(lost)
+                self._on_lost_line(lost)
             case Waiting():
                 self._results.retries += 1
             case Problem(text):
@@ -117,7 +117,7 @@ class RelayCaller:
                 settle(self._turn, self._began)
                 self._note.ended_early = bool(self._lines)
 
-    def _hear_words(self) -> None:
+    def _on_words(self) -> None:
         turn = self._turn
         self._wait_for_answer()
         if turn.first_words is None:
@@ -138,12 +138,12 @@ class RelayCaller:
             self._say()
             cut.cut_by = self._turn
 
-    def _hear_interruption(self, heard: str) -> None:
+    def _on_interruption(self, heard: str) -> None:
         cut = self._note.cut_off[-1] if self._note.cut_off else None
         if cut is not None and cut.cut_by is self._turn:
             cut.heard = heard
 
-    def _lose_line(self, lost: LostLine) -> None:
+    def _on_lost_line(self, lost: LostLine) -> None:
         """A caller whose words may not have arrived, or was being answered, waits on a new line, with a deadline."""
         turn = self._turn
         if turn.is_over:
@@ -152,23 +152,23 @@ class RelayCaller:
         if turn.words in lost.unsent or not (lost.was_closed or turn.first_words is not None):
             turn.uncertain = bool(turn.words)
         if turn.uncertain or turn.spans_lines:
-            self._do_next(self._go_on_without(turn))
+            self._do_next(self._say_next_after_loss(turn))
 
-    async def _go_on(self) -> None:
+    async def _say_next(self) -> None:
         """Say the next words after the pause, as soon as there is a line."""
         if not self._lines:
             self._line.hang_up()
             return
         await asyncio.sleep(self._script.think_seconds)
         while not self._line.is_heard:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         self._say()
 
-    async def _go_on_without(self, turn: TurnNote) -> None:
+    async def _say_next_after_loss(self, turn: TurnNote) -> None:
         """Nothing more was heard over the new line: the answer was heard to its end, or the words were lost."""
         await asyncio.sleep(AFTER_LOSS_SECONDS)
         turn.broken_off = True
-        await self._go_on()
+        await self._say_next()
 
     def _say(self) -> None:
         words = self._lines.popleft()
@@ -181,10 +181,10 @@ class RelayCaller:
         """Wait for an answer, and hang up if none comes."""
         self._deadline = time.perf_counter() + ANSWER_SECONDS
         if not self._is_waiting:
-            self._do_next(self._give_up_waiting())
+            self._do_next(self._hang_up_at_deadline())
             self._is_waiting = True
 
-    async def _give_up_waiting(self) -> None:
+    async def _hang_up_at_deadline(self) -> None:
         while (left := self._deadline - time.perf_counter()) > 0:
             await asyncio.sleep(left)
         self._note.error = self._note.error or f"no answer within {ANSWER_SECONDS:g} s"

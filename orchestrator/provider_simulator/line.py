@@ -78,17 +78,17 @@ class PhoneLine:
 
     def answer_speech(self, text: str) -> bool:
         """Say something. Return whether a question accepted it. Blank text is silence."""
-        return self._listener.hear(Answer(speech=text.strip()))
+        return self._listener.accept(Answer(speech=text.strip()))
 
     def answer_keys(self, keys: str) -> bool:
         """Press keys (0-9, * and #). Return whether a question accepted them."""
         if not keys or not KEYS.issuperset(keys):
             raise ValueError("Keys are 0-9, * and #.")
-        return self._listener.hear(Answer(keys=keys))
+        return self._listener.accept(Answer(keys=keys))
 
     def answer_silence(self) -> bool:
         """Let the question's time run out at once. Return whether there was a question."""
-        return self._listener.hear(Answer())
+        return self._listener.accept(Answer())
 
     def hang_up(self) -> None:
         """End the call as the caller; `HungUp` follows. May be called twice."""

@@ -61,7 +61,7 @@ class AnswerListener:
             self._heard.cancel()
             self._gather = self._heard = None
 
-    def hear(self, answer: Answer) -> bool:
+    def accept(self, answer: Answer) -> bool:
         """Give an answer. Return whether a question accepted it."""
         if self.direct is not None:
             return self.direct(answer)

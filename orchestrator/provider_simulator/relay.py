@@ -115,7 +115,7 @@ class RelaySession:
             self._socket.transport.abort()
 
     async def _talk(self, socket: ClientConnection) -> SessionStatus:
-        self._listener.direct = self._hear
+        self._listener.direct = self._on_answer
         self._outgoing.put_nowait(setup(self.session_id, self._identity, self.verb.parameters))
         tasks = [asyncio.create_task(step) for step in (self._read(socket), self._speech.speak(), self._write(socket))]
         try:
@@ -130,7 +130,7 @@ class RelaySession:
 
     # What the caller does.
 
-    def _hear(self, answer: Answer) -> bool:
+    def _on_answer(self, answer: Answer) -> bool:
         if answer.is_silence:
             return True
         self._speech.interrupt()

@@ -170,7 +170,7 @@ class SpokenLog:
         try:
             async with aclosing(self._line.call()) as events:
                 async for event in events:
-                    self._take_in(event)
+                    self._on_event(event)
                     self._news.set()
         finally:
             self.is_over = True
@@ -183,7 +183,7 @@ class SpokenLog:
     def _place(self, exchange: Exchange) -> int:
         return max((w.word.place for w in self._journal.words if w.word.number == exchange.number), default=-1)
 
-    def _take_in(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         match event:
             case Speaking(text, unaware):
                 self._hear(text, unaware=unaware)
