@@ -29,7 +29,7 @@ run: $(READY) ## Answer calls here: web, workers and an embedded Redis in one te
 	@$(BIN)/voiceagent dev $(ARGS)
 
 # A module runs in one process. Tests that start processes wait for them more than they compute.
-PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 
 test: $(READY) ## Run all tests; they start the servers they need
 	@$(PYTEST) --numprocesses 4 $(ARGS)

@@ -1,13 +1,17 @@
 """Fixtures for all tests: the event loop, a real Redis server, and the checks that every key expires and that only
 tests which say so start processes."""
 
+import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
+from support.certificates import CertificateAuthority
 from support.scheduling import Scheduler
 from support.servers import RedisServer, ServerFactory
 
@@ -43,6 +47,14 @@ def _note_start(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_note_start)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Trust one authority of the tests: to load the world's takes an HTTP client 30 ms, and they make thousands."""
+    if not hasattr(config, "workerinput"):  # whose processes inherit it
+        directory = tempfile.TemporaryDirectory(prefix="va-authority-")
+        config.add_cleanup(directory.cleanup)
+        os.environ["SSL_CERT_FILE"] = str(CertificateAuthority(Path(directory.name)).certificate)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,12 +18,15 @@ AT_A_TERMINAL = (
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 
 def environment(**settings: str) -> dict[str, str]:
     """The environment of this process without any setting of the product, and with `settings`."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE") if name in os.environ
+    }
     return kept | {"TERM": "xterm", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"} | settings
 
 
