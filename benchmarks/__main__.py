@@ -43,7 +43,7 @@ def main() -> int:
             args.json.parent.mkdir(parents=True, exist_ok=True)
             args.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
-        with suppress(KeyboardInterrupt):  # then what there is, is told
+        with suppress(KeyboardInterrupt):  # then print what there is
             asyncio.run(measure(args.names or list(PROGRAMME), args.peers, results, save, quick=args.quick))
     print(*report.lines(results), sep="\n")
     if args.page:
@@ -58,7 +58,7 @@ def main() -> int:
 async def measure(
     names: Sequence[str], peers: Path, results: Results, save: Callable[[], None], *, quick: bool
 ) -> None:
-    """Run the measurements, one after the other on one server. What fails is noted, and the rest goes on."""
+    """Run the measurements, one after the other on one server. A failed one is recorded, and the rest continues."""
     async with Stage(peers) as stage, stage.redis() as url:
         bench = Bench(stage, url, results, quick=quick)
         for name in names:

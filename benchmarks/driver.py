@@ -1,4 +1,4 @@
-"""The load generator: a process that works one contender, as often and as fast as it is told.
+"""The load generator: a process that loads one contender, as often and as fast as it is asked to.
 
 It runs in the contender's own environment, and so imports nothing but the standard library, uvloop and the contender:
 a module with an async context manager `lines()`, which gives names and what to call. A line is called with the number

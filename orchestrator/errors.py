@@ -10,12 +10,12 @@
     ├── AgentProcessFailed     no process could be started for an agent; the turn fails
     ├── AgentProcessLost       the process that ran the agent died; the turn is run again, or fails
     ├── AgentsStuck            too many agents block their threads; no more turns are run here
-    ├── NoDeadLetter           no turn of that name was given up
+    ├── NoDeadLetter           there is no dead letter of that name
     ├── StateConflict          a stale version was written; nothing was changed
     ├── UnreadableState        what is stored for a call is no state that this version knows
     ├── UnknownCall            the call has no state: it never began, or its TTL ran out
     ├── CallEnded              the call is over; the turn is dropped
-    │   ├── CallErased         it was erased, and a provider's webhook must not begin it anew
+    │   ├── CallErased         it was erased, and a provider's webhook must not begin it again
     │   └── CallFull           it holds as many turns, or bytes, as a call may
     ├── CallRefused            no room for a new call
     ├── TurnRejected           the agent's overlap policy is `reject` and a turn is running

@@ -37,7 +37,7 @@ class Metrics:
         self._build = Gauge(
             "voiceagent_build_info", "1, with the version of the code.", ("version",), registry=registry
         )
-        self.active_calls = Gauge("voiceagent_active_calls", "Calls that go on; NaN when unknown.", registry=registry)
+        self.active_calls = Gauge("voiceagent_active_calls", "Active calls; NaN when unknown.", registry=registry)
         self.workers = Gauge("voiceagent_workers", "Workers alive; NaN when unknown.", registry=registry)
         self.queue_depth = Gauge(
             "voiceagent_queue_depth", "Calls that wait for a worker; NaN when unknown.", registry=registry

@@ -2,7 +2,7 @@
 
     environment.py DIRECTORY --requirement FILE … [--project]
 
-Who comes second waits and uses what the first has made. An environment that was left unfinished is begun anew. Standard
+The second one waits and uses what the first one made. An unfinished environment is made again. Standard
 library only.
 """
 
@@ -25,7 +25,7 @@ LOOK_SECONDS = 0.2
 TELL_SECONDS = 5.0
 TOLD_LINES = 30
 BASE_PYTHON = getattr(sys, "_base_executable", None) or sys.executable
-"""Not the environment's own, which may have to be made anew."""
+"""Not the environment's own, which may have to be made again."""
 
 
 def main() -> int:

@@ -38,7 +38,7 @@ class JobSlots:
                 await self._freed.wait()
 
     def start(self, name: str, job: Coroutine[Any, Any, None]) -> None:
-        """Run `job` in a task called `name`. Whoever claims asks for no more jobs than slots are free."""
+        """Run `job` in a task called `name`. A claim asks for no more jobs than slots are free."""
         self._worker.job_counter += 1
         task = self._worker.tasks[name] = self._worker.loop.create_task(job, name=name)
         task.add_done_callback(self._on_ended)

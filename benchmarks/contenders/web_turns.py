@@ -1,4 +1,4 @@
-"""Turns over HTTP: the API, the provider's webhooks, and a bare Starlette route beside them.
+"""Turns over HTTP: the API, the provider's webhooks, and a bare Starlette route next to them.
 
 Wants `WEB_URL` (a server of the product with `API_KEY` and `TWILIO_AUTH_TOKEN` as in the environment) and
 `BARE_URL` (`benchmarks.contenders.bare_post`).

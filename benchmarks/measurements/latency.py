@@ -12,7 +12,7 @@ CONCURRENCIES = (1, 10, 100, 1000)
 
 
 async def inside(bench: Bench) -> None:
-    """Submit → reply in an ingress's own process, beside two bare BLPOP hops."""
+    """Submit → reply in an ingress's own process, next to two bare BLPOP hops."""
     async with bench.workers(1), bench.turns() as turns, bench.floor() as floor:
         await turns.run("turn", 300, 10)
         await floor.run("hops", 300, 10)
@@ -38,7 +38,7 @@ def _note_inside(bench: Bench, series: dict[str, Series], at_once: int) -> None:
 
 
 async def http(bench: Bench) -> None:
-    """The same through the API and through the provider's webhooks, beside a bare Starlette route."""
+    """The same through the API and through the provider's webhooks, next to a bare Starlette route."""
     async with (
         bench.workers(1),
         bench.web() as (_, urls),

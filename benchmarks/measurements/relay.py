@@ -7,7 +7,7 @@ from benchmarks.samples import in_turns
 
 TABLE = "relay"
 SPARE_FILES = 500
-"""What a process opens besides its sockets, generously."""
+"""What a process opens in addition to its sockets, generously."""
 
 
 async def relay(bench: Bench) -> None:

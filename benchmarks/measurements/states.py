@@ -11,7 +11,7 @@ BARE = {"create": "bare-set", "get": "bare-get", "update": "bare-set"}
 
 
 async def managers(bench: Bench) -> None:
-    """In memory; and in Redis beside a bare GET or SET of the same bytes."""
+    """In memory; and in Redis next to a bare GET or SET of the same bytes."""
     async with bench.redis() as redis:
         await redis.flushdb()
     async with bench.stage.driver("states", bench.environment) as driver:

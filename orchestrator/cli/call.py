@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", nargs="?", metavar="URL", help="the server to call (default: http://127.0.0.1:PORT)")
     parser.add_argument("--from", dest="from_number", metavar="NUMBER", help="call from this number")
     parser.add_argument("--to", dest="to_number", metavar="NUMBER", help="call this number")
-    parser.add_argument("--call-sid", metavar="SID", help="go on with this call instead of making a new one")
+    parser.add_argument("--call-sid", metavar="SID", help="continue this call instead of making a new one")
     parser.add_argument("--timeouts", action="store_true", help="a question not answered in time is silence")
     parser.add_argument("--token", help="sign with this (default: TWILIO_AUTH_TOKEN)")
     parser.add_argument(

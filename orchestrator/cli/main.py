@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     args, unknown = parser.parse_known_args(words)
-    if unknown:  # told by the command's own parser, with its usage: argparse leaves it to the outer one
+    if unknown:  # reported by the command's own parser, with its usage: argparse leaves it to the outer one
         refuse = parser.error if words[0] in unknown else args.refuse
         refuse(f"unrecognized arguments: {' '.join(unknown)}")
     try:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error, 1)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read the output has gone: `voiceagent calls | head`
+    except BrokenPipeError:  # the reader has gone: `voiceagent calls | head`
         sys.stdout = None  # or the interpreter complains when it flushes
         return 1
 

@@ -72,7 +72,7 @@ class Transcript:
     def _foot(self) -> list[str]:
         details = [f"{name}: {value}" for name, value in self._state.slots.items()]
         end = self._state.ended
-        stands = "The call goes on." if end is None else f"The call ended: {end.reason or end.status}."
+        stands = "The call is active." if end is None else f"The call ended: {end.reason or end.status}."
         return [self._colors(printable(line), "dim") for line in (*details, stands)]
 
 

@@ -35,8 +35,8 @@ async def asked_web(url: str, settings: Settings) -> WebFacts:
 
 def _why_refused(settings: Settings) -> str:
     if settings.api_key is None:
-        return "it tells who has its API_KEY, and here none is set."
-    return "it tells who has its API_KEY, and the one that is set here is another."
+        return "it answers only with its API_KEY, and none is set here."
+    return "it answers only with its API_KEY, and another one is set here."
 
 
 def _told(url: str, status: str, page: dict[str, Any]) -> WebFacts:

@@ -111,7 +111,7 @@ def _calls(settings: Settings) -> Iterator[Finding]:
     if "+" in (settings.dial_allow or "").split(","):
         yield Finding(
             "settings", "note", "DIAL_ALLOW allows every country.",
-            "List the countries you call: whoever gets hold of an API key can dial the dearest of the others.",
+            "List the countries you call: anybody who gets an API key can dial the most expensive of the others.",
         )  # fmt: skip
     if settings.agent_timeout_seconds > 60:
         yield Finding(

@@ -28,7 +28,7 @@ def judge_names(variables: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding("settings", level, said, f"Call it {meant} if you mean that.")
     if is_service_link(variables.get("REDIS_PORT")):
         yield Finding(
-            "settings", "note", "REDIS_PORT is what Kubernetes sets beside a service called redis, and not a port.",
+            "settings", "note", "REDIS_PORT is what Kubernetes sets for a service called redis, and not a port.",
             "It is not taken for a setting. Without it: enableServiceLinks: false in the pod.",
         )  # fmt: skip
 

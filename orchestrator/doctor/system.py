@@ -31,7 +31,7 @@ def _keys(system: SystemFacts) -> Finding:
         return Finding(
             "keys", "problem",
             f"{_number(len(system.without_ttl), 'key has', 'keys have')} no time to live, such as {named} ({seen}).",
-            "They stay for ever and memory grows. We give each key one: see who else writes here, "
+            "They are never deleted, and memory grows. We give each key one: see who else writes here, "
             "then set it with `redis-cli expire KEY 3600`.",
         )  # fmt: skip
     if system.all_keys_seen and system.active_calls > 0 and not system.states:
@@ -54,9 +54,9 @@ def _workers(system: SystemFacts) -> Iterator[Finding]:
     )
     said += f"{' and '.join(agents)}."
     if len(agents) > 1:
-        yield Finding("workers", "warning", said, "Give all workers the same AGENT, unless a deploy is going on.")
+        yield Finding("workers", "warning", said, "Give all workers the same AGENT, unless this is during a deploy.")
     elif count == 1:
-        yield Finding("workers", "note", said, "With a second one, calls go on when this one is lost.")
+        yield Finding("workers", "note", said, "With a second one, calls continue when this one is lost.")
     else:
         yield Finding("workers", "ok", said)
     if stuck := sum(int(worker.get("stuck_threads", 0)) for worker in system.workers):

@@ -158,7 +158,7 @@ class RelaySession:
     async def _complain(self, message: str | bytes) -> None:
         shown = message[:200] if isinstance(message, str) else "binary"
         self._outgoing.put_nowait({"type": "error", "description": f"Invalid message received: {shown}"})
-        await self._tell(events.Problem(f"The server sent a frame that is none: {shown}"))
+        await self._tell(events.Problem(f"The server sent an invalid frame: {shown}"))
 
     async def _write(self, socket: ClientConnection) -> None:
         with suppress(ConnectionClosed):

@@ -43,6 +43,6 @@ async def claimed(store: TurnStore, call_sid: str = "CA1", holder: str = "anna")
 
 
 def held(commit: Commit) -> Claim:
-    """The claim that a commit must go on with."""
+    """The claim that a commit must return next."""
     assert commit.next is not None
     return commit.next

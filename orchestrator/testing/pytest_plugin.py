@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:  # whoever does not test an agent pays nothing for it
+if TYPE_CHECKING:  # costs nothing where no agent is tested
     from orchestrator.testing.agent_call import AgentCall
 
 

@@ -1,4 +1,4 @@
-"""A dead letter: a turn that was given up after it took its worker down too often."""
+"""A dead letter: a turn that failed for good after it lost its worker too often."""
 
 from datetime import datetime
 from typing import Protocol
@@ -12,7 +12,7 @@ LONGEST_TURN_ID = 256
 
 
 class DeadLetter(BaseModel):
-    """What a person needs to understand, and to replay, a turn that was given up."""
+    """What a person needs to understand, and to replay, a turn that failed for good."""
 
     model_config = ConfigDict(
         extra="allow", hide_input_in_errors=True, serialize_by_alias=True, validate_by_alias=True, validate_by_name=True
