@@ -56,10 +56,10 @@ async def test_who_creates_a_call_that_has_ended_does_not_put_it_back(manager) -
     assert await manager.get_active_calls_count() == 0
 
 
-async def test_a_creation_that_was_cut_off_leaves_nothing_for_long(manager) -> None:
+async def test_a_creation_that_was_cut_off_leaves_nothing_for_long(client, manager) -> None:
     await manager._index.before_create("CA1", is_active=True)
     assert await manager.cleanup_expired() == 0  # it may be about to write the state
-    aged = RedisStateManager(manager._redis, 7200)  # to whom the entry is an hour old
+    aged = RedisStateManager(client, 7200)  # to whom the entry is an hour old
     assert await aged.cleanup_expired() == 1
     assert await manager.get_all_call_sids() == []
 
