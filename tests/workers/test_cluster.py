@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.crc import key_slot
 from support.cluster import ClusterTopology
 from support.dispatchers import open_dispatcher
+from support.servers import RedisServer
 from support.waiting import wait_until
 
 from orchestrator.dispatch.dispatcher import submit_by
@@ -43,9 +44,19 @@ def every_key_expires(cluster: ClusterTopology) -> Iterator[None]:
     yield
     nodes = [node for node in cluster.nodes if node.is_running and cluster.ask(node, "ROLE")[0] == "master"]
     without_ttl = [
-        key for node in nodes for key in cluster.ask(node, "KEYS", "*") if cluster.ask(node, "TTL", key) == -1
+        key
+        for node in nodes
+        for key in cluster.ask(node, "KEYS", "*")
+        if cluster.ask(node, "TTL", key) == -1 and not _holds_cron_jobs(cluster, node, key)
     ]
     assert not without_ttl, f"keys without a time to live: {without_ttl}"
+
+
+def _holds_cron_jobs(cluster: ClusterTopology, node: RedisServer, key: str) -> bool:
+    """True if arq put a cron job into this queue, which gives it no time to live, and no worker is left to claim it."""
+    return key.endswith("arq:queue") and any(
+        member.startswith("cron:") for member in cluster.ask(node, "ZRANGE", key, 0, -1)
+    )
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ async def test_a_turn_that_kills_its_worker_becomes_a_dead_letter_and_the_others
 async def test_a_turn_that_holds_the_interpreters_lock_freezes_no_second_worker(
     start, dispatcher, states, began, tmp_path, redis_client: Redis
 ) -> None:
-    first = start(AGENT_TIMEOUT_SECONDS="8")
+    first = start(AGENT_TIMEOUT_SECONDS="60")  # no turn ends before the second worker has started
     pendings, bad = await begin_all(dispatcher, began, tmp_path, "freeze")
     second = start(AGENT_TIMEOUT_SECONDS="8")
     bystander = await speak(dispatcher, "CAother", "hello")
