@@ -8,12 +8,12 @@ from typing import Any
 async def cancel_and_wait(*tasks: "asyncio.Future[Any] | None", seconds: float = 2.0) -> None:
     """Cancel `tasks` and wait until all have ended, for at most `seconds` in total.
 
-    None stands for a task that was never started. Does not raise what the tasks raise.
+    None stands for a task that was never started. What the tasks raise is not raised here.
     """
-    running = [task for task in tasks if task is not None and not task.done()]
-    for task in running:
-        task.cancel()
-    if running:
+    started = [task for task in tasks if task is not None]
+    for task in started:
+        task.cancel()  # also where it is done: asyncio then no longer reports an error that nobody retrieved
+    if running := [task for task in started if not task.done()]:
         await asyncio.wait(running, timeout=seconds)
 
 

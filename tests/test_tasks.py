@@ -1,6 +1,7 @@
 """Cancelling tasks, and waiting for their end no longer than a deadline."""
 
 import asyncio
+import gc
 
 from orchestrator.tasks import BackgroundTasks, cancel_and_wait
 
@@ -66,6 +67,21 @@ async def test_what_a_task_raises_while_it_ends_is_not_raised_here() -> None:
     await asyncio.sleep(0)
     await cancel_and_wait(task)
     assert isinstance(task.exception(), ValueError)
+
+
+async def test_the_error_of_a_task_that_has_failed_before_is_not_reported() -> None:
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
+
+    async def fail() -> None:
+        raise ValueError("before")
+
+    task = asyncio.create_task(fail())
+    await asyncio.wait({task})
+    await cancel_and_wait(task)
+    del task
+    gc.collect()
+    assert reported == []
 
 
 async def test_background_tasks_are_dropped_as_they_end_and_cancelled_on_close() -> None:

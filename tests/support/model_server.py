@@ -168,9 +168,7 @@ class ModelServer:
         gone = asyncio.ensure_future(reader.read(1))  # the client sends nothing more until it has its answer
         await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
         self.left += not answer.done()
-        answer.cancel()
-        gone.cancel()
-        await asyncio.wait({answer, gone})
+        await cancel_and_wait(answer, gone)
         if not answer.cancelled() and (error := answer.exception()) is not None:
             raise error
         if not gone.cancelled():
