@@ -18,12 +18,15 @@ MINE = """
 from orchestrator.state.memory import InMemoryStateManager
 
 class Plain(InMemoryStateManager):
+    ttl_seconds = 7
+
     def __init__(self):
-        super().__init__(7)
+        super().__init__(self.ttl_seconds)
 
 class Configured(InMemoryStateManager):
     def __init__(self, *, settings):
         super().__init__(settings.state_ttl_seconds)
+        self.ttl_seconds = settings.state_ttl_seconds
 
 class Faulty(InMemoryStateManager):
     def __init__(self):
@@ -122,7 +125,7 @@ async def test_the_users_manager_is_loaded_with_settings_if_it_takes_them(mine, 
     settings = Settings(state_manager=f"mine:{name}", state_ttl_seconds=55)
     manager = await StateManagerFactory.create_state_manager(settings)
     assert type(manager).__name__ == name
-    assert manager._ttl_seconds == ttl
+    assert manager.ttl_seconds == ttl
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,7 @@ async def a_call(states: Plain, seconds_ago: float, *actions: Any) -> None:
     then = utc_now() - timedelta(seconds=seconds_ago)
     record = TurnRecord.of(a_turn("t1"), "replied", Reply(actions=list(actions)))
     record.committed_at = then
-    state = await states.create_state("CA1", turns=[record], created_at=then)
-    states._entries["CA1"] = states._entries["CA1"].__class__(
-        1, True, states._entries["CA1"].expires_at, state.model_copy(update={"updated_at": then}).model_dump_json()
-    )
+    await states.create_state("CA1", turns=[record], created_at=then, updated_at=then)
 
 
 async def look_after(states: Plain) -> tuple[int, list[str], int]:
