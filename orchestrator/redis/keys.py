@@ -5,6 +5,7 @@ of the plain state key, whose name the product guide fixes.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from zlib import crc32
 
@@ -68,6 +69,7 @@ class CallKeys:
         return (self.state, self.inbox, self.turns, self.lease, self.listeners)
 
 
+@lru_cache(maxsize=4096)
 def call(call_sid: str) -> CallKeys:
     """The keys of the call."""
     key = state(call_sid)

@@ -25,15 +25,18 @@ class ScriptRunner:
     async def run(self, call: ScriptCall[T]) -> T:
         """Return the decoded reply. Raise what Redis raises."""
         try:
-            reply = await self._reply(call)
+            reply = await self._send(*call.by_hash())
         except RedisError as error:
-            if not is_wrong_type(error) or not await set_aside(self._send, call.keys):
-                raise
-            reply = await self._reply(call)
+            reply = await self._repeat(call, error)
         return call.decode(reply)
 
-    async def _reply(self, call: ScriptCall[T]) -> Any:
-        try:
-            return await self._send(*call.by_hash())
-        except NoScriptError:
-            return await self._send(*call.by_text())
+    async def _repeat(self, call: ScriptCall[T], error: RedisError) -> Any:
+        """Run the script again after an error that says why it did not run; else raise the error."""
+        if isinstance(error, NoScriptError):
+            try:
+                return await self._send(*call.by_text())
+            except RedisError as second:
+                error = second
+        if not is_wrong_type(error) or not await set_aside(self._send, call.keys):
+            raise error
+        return await self._send(*call.by_text())

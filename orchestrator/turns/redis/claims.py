@@ -31,8 +31,9 @@ class ClaimReader:
 
     async def open(self, grant: Grant) -> Claim | None:
         """Return the claim of a new lease. None if what waits is not a turn: the call is free again."""
-        turn = await self._turn(grant)
+        turn = waiting_turn(grant.lease.call_sid, grant.turn_id, grant.turn_json)
         if turn is None:
+            await self._discard(grant)
             return None
         state, unreadable = None, False
         try:
@@ -46,8 +47,11 @@ class ClaimReader:
 
     async def following(self, grant: Grant, state: ConversationState | None) -> Claim | None:
         """Return the claim of the turn that follows a commit which left `state`. None as for `open`."""
-        turn = await self._turn(grant)
-        return None if turn is None else self._claim(grant, turn, state)
+        turn = waiting_turn(grant.lease.call_sid, grant.turn_id, grant.turn_json)
+        if turn is None:
+            await self._discard(grant)
+            return None
+        return self._claim(grant, turn, state)
 
     async def give_back(self, lease: Lease, turn_id: str, pause_ms: int | None = None) -> None:
         """Release the lease under which the turn was granted; with a pause, that was an attempt at the turn."""
@@ -67,14 +71,11 @@ class ClaimReader:
             stored_bytes=len(grant.state_json) if grant.state_json and self._states.in_same_redis else None,
         )
 
-    async def _turn(self, grant: Grant) -> Turn | None:
-        """Return the granted turn. What cannot be run, nor be settled by its id, is taken off the inbox."""
+    async def _discard(self, grant: Grant) -> None:
+        """Take off the inbox what cannot be run, nor be settled by its id."""
         lease = grant.lease
-        turn = waiting_turn(lease.call_sid, grant.turn_id, grant.turn_json)
-        if turn is None:
-            what = f"{text_of(grant.turn_id)} in {keys.call(lease.call_sid).turns}"
-            reason = "it is not a turn of this call"
-            await self._dead_letters.put_unreadable(lease.call_sid, what, reason, grant.turn_json)
-            await self._connection.run(discard_turn(lease=lease, turn_id=grant.turn_id))
-            await self.give_back(lease, "")
-        return turn
+        what = f"{text_of(grant.turn_id)} in {keys.call(lease.call_sid).turns}"
+        reason = "it is not a turn of this call"
+        await self._dead_letters.put_unreadable(lease.call_sid, what, reason, grant.turn_json)
+        await self._connection.run(discard_turn(lease=lease, turn_id=grant.turn_id))
+        await self.give_back(lease, "")

@@ -20,7 +20,8 @@ T = TypeVar("T")
 class StoreConnection:
     """Runs scripts and commands, with `guard` around each. All of them raise `StoreUnavailable`.
 
-    With `wait`, what `run_confirmed` writes is confirmed by replicas before it returns.
+    With `wait`, what `run_confirmed` writes is confirmed by replicas before it returns. `scripts` raises what Redis
+    raises, for callers that react to each kind of error.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class StoreConnection:
         self._status_log = ReplicaStatusLog()
         self._guard = guard
         self._send = sender_for(redis)
-        self._scripts = ScriptRunner(redis)
+        self.scripts = ScriptRunner(redis)
 
     @property
     def is_confirmed(self) -> bool:
@@ -47,11 +48,7 @@ class StoreConnection:
     async def run(self, call: ScriptCall[T]) -> T:
         """Return the script's decoded reply."""
         with self._guard(), store_errors():
-            return await self._scripts.run(call)
-
-    async def run_unguarded(self, call: ScriptCall[T]) -> T:
-        """Return the script's decoded reply. Raise what Redis raises: for who reacts to each kind of error."""
-        return await self._scripts.run(call)
+            return await self.scripts.run(call)
 
     async def run_confirmed(self, call: ScriptCall[T]) -> T:
         """Return the script's decoded reply once replicas have its writes. Raise `StoreUnconfirmed`, too."""
@@ -78,7 +75,7 @@ class StoreConnection:
             return call.decode(reply)
         if not isinstance(reply, NoScriptError) and not is_wrong_type(reply):
             raise reply
-        return await self._scripts.run(call)
+        return await self.scripts.run(call)
 
     async def command(self, *arguments: Any) -> Any:
         """Return the answer to a plain command."""

@@ -185,7 +185,7 @@ class RedisTurnStore:
 
         Open each grant by `claims.open`. In a cluster the calls are only named: `claim` each. Raise what Redis raises.
         """
-        return await self.connection.run_unguarded(
+        return await self.connection.scripts.run(
             lease_scripts.claim_jobs(
                 shard=shard,
                 has_calls=len(self.call_queue.shards) == 1,
