@@ -61,7 +61,7 @@ async def test_it_says_whether_it_looks_at_the_redis_that_web_uses(
 
     level, message, _ = (await told_of_web(url, tmp_path, **same, API_KEY="another"))[-1]
     assert level == "note"
-    assert "the one that is set here is another" in message
+    assert "another one is set here" in message
 
 
 async def test_web_without_redis_is_told_beside_a_redis_that_was_examined(
