@@ -1,9 +1,8 @@
-"""Keys that hold what we never wrote there: put out of the way, so that one of them stops nobody.
+"""Renames keys that hold another type than ours, so that one damaged key does not stop everything.
 
-Somebody with write access to Redis, or a mistake, may leave a string where a list belongs. Each command on such a
-key is refused for ever. What our keys hold, except for the states, can be found again or begun anew: the inbox from
-the waiting turns, the queue from the list of what is due, the lease by granting it. So such a key is renamed, and the
-command repeated.
+Somebody with write access to Redis may leave a string where a list belongs. Redis refuses each later command on such a
+key. What our keys hold, except for the states, can be recovered: the inbox from the waiting turns, the queue from
+`due`, a lease by granting it. So the key is renamed, and the command repeated.
 """
 
 import logging
@@ -22,19 +21,19 @@ T = TypeVar("T")
 
 
 def is_wrong_type(error: BaseException) -> bool:
-    """Whether a command was refused because its key holds another type. A script's error quotes the reason."""
+    """True if a command was refused because its key holds another type. A script's error quotes the reason."""
     return isinstance(error, ResponseError) and "WRONGTYPE" in str(error)
 
 
 def text_of(name: bytes | str) -> str:
-    """A name out of Redis as text; bytes that are none are shown as `\\xff`."""
+    """Return a name from Redis as text. Bytes that are not UTF-8 are shown as `\\xff`."""
     return name if isinstance(name, str) else name.decode(errors="backslashreplace")
 
 
 async def set_aside(command: Callable[..., Awaitable[Any]], names: Iterable[str]) -> int:
-    """Rename those of our keys `names` that hold another type than ours; how many there were.
+    """Rename those of our keys `names` that hold another type than ours. Return how many. Raise what Redis raises.
 
-    A state stays: only its call is harmed, and what is there may be all that is left of it. Raises what Redis raises.
+    A state is not renamed: only its own call is harmed, and what is there may be all that is left of it.
     """
     count = 0
     for name in names:
@@ -56,9 +55,9 @@ async def set_aside(command: Callable[..., Awaitable[Any]], names: Iterable[str]
 
 
 async def with_sound_keys(redis: Redis, names: Iterable[str], do: Callable[[], Awaitable[T]]) -> T:
-    """What `do` returns; if keys are of the wrong type, once more after those of `names` were put aside.
+    """Return what `do` returns. If keys have the wrong type, rename those of `names` and call `do` once more.
 
-    Raises what `do` raises.
+    Raise what `do` raises.
     """
     try:
         return await do()

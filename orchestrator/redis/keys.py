@@ -11,7 +11,7 @@ from zlib import crc32
 
 STATE_PREFIX = "voiceagent:state:"
 INBOX = "inbox"
-"""How the name of every inbox ends."""
+"""The end of every inbox's name."""
 
 ACTIVE_CALLS = "voiceagent:calls"
 """`ShardKeys.calls` of a single server."""
@@ -65,20 +65,20 @@ class CallKeys:
 
     @property
     def all(self) -> tuple[str, str, str, str, str]:
-        """In the order in which scripts take them."""
+        """Return the keys in the order in which scripts take them."""
         return (self.state, self.inbox, self.turns, self.lease, self.listeners)
 
 
 @lru_cache(maxsize=4096)
 def call(call_sid: str) -> CallKeys:
-    """The keys of the call."""
+    """Return the keys of the call."""
     key = state(call_sid)
     tag = "{" + key + "}:"
     return CallKeys(key, tag + INBOX, tag + "turns", tag + "lease", tag + "listeners")
 
 
 def turns_beside(inbox: str) -> str:
-    """`CallKeys.turns` of the call with that `inbox`."""
+    """Return `CallKeys.turns` of the call with that `inbox`."""
     return inbox.removesuffix(INBOX) + "turns"
 
 
@@ -104,7 +104,7 @@ class ShardKeys:
         return f"{self.tag}arq:job:{job_id}"
 
     def in_progress(self, job_id: str) -> str:
-        """String: there while a worker runs the job."""
+        """String: exists while a worker runs the job."""
         return f"{self.tag}arq:in-progress:{job_id}"
 
 
@@ -130,7 +130,7 @@ def control_channel(holder: str) -> str:
 
 
 def worker_status(worker_id: str) -> str:
-    """String: what a worker says of itself, as JSON, while it lives."""
+    """String: a worker's report on itself, as JSON, while it lives."""
     return f"voiceagent:worker-status:{worker_id}"
 
 
@@ -145,7 +145,7 @@ def tombstone(fingerprint: str) -> str:
 
 
 SINGLE_SHARD = ShardKeys(ACTIVE_CALLS, DUE, QUEUE, wake_list(), "voiceagent:rounds")
-"""The one shard of a server that has all keys in one place."""
+"""The only shard of a server that has all keys in one place."""
 
 SHARD_NUMBERS = (418, 508, 998, 888, 915, 148, 278, 368, 183, 228, 118, 945, 195, 668, 843, 953)
 """The names of a cluster's shards. The slot of each lies in the middle of its own sixteenth of all slots: masters
@@ -163,7 +163,7 @@ SHARDS = tuple(_shard(number) for number in SHARD_NUMBERS)
 
 
 def shard_of(shards: tuple[ShardKeys, ...], call_sid: str) -> ShardKeys:
-    """The shard that the call belongs to, as long as it lives."""
+    """Return the shard that the call belongs to as long as it lives."""
     return shards[crc32(call_sid.encode()) % len(shards)]
 
 
@@ -176,7 +176,7 @@ _STRINGS = (STATE_PREFIX, worker_status(""), "voiceagent:receipt:", "voiceagent:
 
 
 def type_of(key: str) -> str | None:
-    """The type that Redis must give for the key; None if it is not one of ours."""
+    """Return the type that Redis must report for the key; None if the key is not ours."""
     bare = key.rpartition("}:")[2] if key.startswith("{") else key
     if bare.startswith(_STRINGS) and bare not in (QUEUE, wake_list()):
         return "string"
@@ -184,6 +184,6 @@ def type_of(key: str) -> str | None:
 
 
 def aside(key: str) -> str:
-    """Where a key of ours is kept, in the same slot, that holds what does not belong there."""
+    """Return the name, in the same slot, under which a key with the wrong type is kept."""
     prefix = key if key.startswith(("{", QUEUE[:4])) else "{" + key + "}"
     return prefix + ":set-aside"

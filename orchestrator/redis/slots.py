@@ -1,4 +1,4 @@
-"""Which slot of a Redis Cluster a command belongs to: the slot of its first key. No I/O."""
+"""Finds the slot of a Redis Cluster that a command belongs to: the slot of its first key. No I/O."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,14 +17,14 @@ _SCRIPTS = frozenset({"EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO"})
 
 
 def command_name(arguments: Sequence[Any]) -> str:
-    """The first word of a command, in capitals: redis-py has `SCRIPT LOAD` for one argument."""
+    """Return the first word of a command in capitals. redis-py passes `SCRIPT LOAD` as one argument."""
     name = arguments[0]
     text = name.decode() if isinstance(name, bytes) else str(name)
     return text.partition(" ")[0].upper()
 
 
 def slot_of(arguments: Sequence[Any]) -> int | None:
-    """The slot of the command's first key; None where it has none, and any node will do."""
+    """Return the slot of the command's first key; None if it has none: then any node will do."""
     name = command_name(arguments)
     if name in _KEYLESS:
         return None
@@ -34,6 +34,6 @@ def slot_of(arguments: Sequence[Any]) -> int | None:
 
 
 def slot_of_key(key: bytes | str) -> int:
-    """The slot of the key, by its hash tag if it has one."""
+    """Return the slot of the key, by its hash tag if it has one."""
     slot: int = key_slot(key if isinstance(key, bytes) else str(key).encode())
     return slot

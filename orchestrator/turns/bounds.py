@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 MOST_TURNS = 1000
 MOST_BYTES = 1_000_000
 RESERVED_BYTES = 4_000
-"""Kept free for the last record, and for the one of the call's end."""
+"""Bytes kept free for the last record and the record of the call's end."""
 TOO_LONG = "We have talked for as long as one call can hold, so I have to end it here. Please call again. Goodbye."
 TOO_LONG_REASON = "the call holds as much as a call may"
 
@@ -24,7 +24,7 @@ _ENDINGS = (HangUp, Transfer, Gather)
 
 
 def is_full(claim: Claim, state: ConversationState) -> bool:
-    """Whether the agent cannot take this turn any more, since its record would be the last, or would not fit."""
+    """True if the agent cannot take this turn: its record would be the last one, or would not fit."""
     if claim.turn.kind == "ended":
         return False
     if len(state.turns) >= MOST_TURNS - 1:
@@ -33,7 +33,7 @@ def is_full(claim: Claim, state: ConversationState) -> bool:
 
 
 def last_record(claim: Claim, state: ConversationState) -> TurnRecord:
-    """The record of a turn that a full call answers with its end."""
+    """Return the record of a turn that a full call answers by ending."""
     _log(claim)
     record = _with_end(TurnRecord.of(claim.turn, "replied", Reply(), epoch=claim.lease.epoch))
     return record if _size(claim, state) + _length(record) <= MOST_BYTES else _cut(record)
@@ -42,9 +42,9 @@ def last_record(claim: Claim, state: ConversationState) -> TurnRecord:
 def fitted(
     claim: Claim, state: ConversationState, after: ConversationState | None, record: TurnRecord
 ) -> tuple[TurnRecord, ConversationState | None]:
-    """`record`, and what the agent changed, so that the state with them stays within the bound.
+    """Return `record` and what the agent changed, reduced so that the state with them stays within the bound.
 
-    What does not fit is left out, and the call ends, unless it does anyway.
+    What does not fit is left out, and the call ends, unless it ends anyway.
     """
     size = _size(claim, state)
     spare = 0 if record.kind == "ended" or state.ended is not None else RESERVED_BYTES
@@ -60,14 +60,14 @@ def fitted(
 
 
 def is_refusal(result: TurnResult) -> bool:
-    """Whether a turn was not run, because its call was full."""
+    """True if a turn was not run because its call was full."""
     return result.reply.text == TOO_LONG and any(
         isinstance(action, HangUp) and action.reason == TOO_LONG_REASON for action in result.reply.actions
     )
 
 
 def _size(claim: Claim, state: ConversationState) -> int:
-    """Of the state's JSON, in bytes."""
+    """Return the size of the state's JSON in bytes."""
     if claim.stored_bytes is None:
         claim.stored_bytes = len(state.model_dump_json().encode())
     return claim.stored_bytes
@@ -103,7 +103,7 @@ def _with_end(record: TurnRecord) -> TurnRecord:
 
 
 def _cut(record: TurnRecord) -> TurnRecord:
-    """Without the words, which do not fit."""
+    """Return the record without the words that do not fit."""
     ending = [action for action in record.reply.actions if isinstance(action, HangUp)]
     said = TOO_LONG if ending and ending[-1].reason == TOO_LONG_REASON else ""
     changes = {"digits": "", "heard": None, "reply": Reply(text=said, actions=ending[:1])}

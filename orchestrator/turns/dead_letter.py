@@ -25,15 +25,15 @@ class DeadLetter(BaseModel):
 
     @property
     def key(self) -> str:
-        """What names it: `call_sid/turn_id`, of the turn as it came in first."""
+        """Return the letter's name: `call_sid/turn_id`, of the turn as it came in first."""
         return self.turn.idempotency_key
 
     def replay(self) -> Turn:
-        """The turn to run instead.
+        """Return the turn to run instead.
 
         It has an id of its own, because the first one keeps its place in the state with the apology that the caller
-        heard, and the same idempotency key, so that what the agent did before it died is not done again. The
-        id follows from `dead_lettered_at`: asking twice is the same replay, a later dead letter of the turn another.
+        heard. It has the same idempotency key, so that what the agent did before it died is not done again. The id
+        follows from `dead_lettered_at`: asking twice is the same replay, a later dead letter of the turn another.
         """
         first = self.turn.replay_of or self.turn.turn_id
         turn_id = f"replay-{self.dead_lettered_at.timestamp() * 1_000_000:.0f}-{first}"[:LONGEST_TURN_ID]
@@ -41,13 +41,13 @@ class DeadLetter(BaseModel):
 
 
 class DeadLetterBox(Protocol):
-    """Where dead letters are kept. Every method may raise `StoreUnavailable`."""
+    """Keeps dead letters. Every method may raise `StoreUnavailable`."""
 
     async def all(self) -> list[DeadLetter]:
-        """The letters, the newest first."""
+        """Return the letters, the newest first."""
 
     async def put(self, letter: DeadLetter) -> None:
-        """Keep the letter, in place of an earlier one with its key."""
+        """Keep the letter; it replaces an earlier one with its key."""
 
     async def discard(self, key: str) -> bool:
-        """Throw the letter away; whether there was one."""
+        """Delete the letter. Return whether there was one."""

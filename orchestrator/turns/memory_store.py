@@ -1,4 +1,4 @@
-"""The turn store of a single process: the same rules, no Redis, over any state manager."""
+"""The turn store of a single process: it keeps the same rules without Redis, over any state manager."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +63,7 @@ class _CallRecord:
 
 
 def _cut_off(turn: Turn, behind: Sequence[Turn], *, was_begun: bool) -> Turn | None:
-    """What of the turns `behind` may cut `turn` off; see `Claim.interruption`."""
+    """Return the turn of those `behind` that may interrupt `turn`; see `Claim.interruption`."""
     interruptions = [later for later in behind if later.kind == "interrupted"]
     words = [later for later in behind if later.has_words] if was_begun else []
     about_it = [later for later in interruptions if later.interrupts in (None, turn.turn_id)]
@@ -76,8 +76,8 @@ def _ignore(_: object) -> None: ...
 class InMemoryTurnStore:
     """Inboxes and leases in this process. A lease ends with its holder's task, so it has no time limit.
 
-    `tell` gets what an ingress would hear over pub/sub, `notify` what a worker would; `wake` is called with the SID of
-    a call that has a turn and no holder.
+    `tell` gets what an ingress would receive over pub/sub, `notify` what a worker would. `wake` is called with the SID
+    of a call that has a turn and no lease holder.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class InMemoryTurnStore:
         return None
 
     async def _admit(self, call_sid: str, opening: Mapping[str, Any] | None) -> ConversationState:
-        """Let the call in if it is known or may begin."""
+        """Return the call's state; begin an unknown call if it may begin."""
         state = await self.states.get_state(call_sid)
         if state is not None:
             return state
@@ -277,12 +277,12 @@ class InMemoryTurnStore:
         return call_sid in self._erased
 
     def is_idle(self, call_sid: str) -> bool:
-        """Whether no turn of the call runs or waits."""
+        """True if no turn of the call runs or waits."""
         call = self._calls.get(call_sid)
         return call is None or not (call.holder or call.inbox)
 
     async def forget_expired(self) -> int:
-        """Drop what calls without a state have left behind; how many calls that were."""
+        """Delete the records of calls that have no state any more. Return how many."""
         idle = [sid for sid, call in self._calls.items() if not call.holder and not call.inbox]
         gone = [sid for sid in idle if await self.states.get_state(sid) is None]
         for call_sid in gone:

@@ -115,7 +115,7 @@ ToIngress = Token | Settled | CallTakenOver | CallReleased | SocketQuestion | So
 
 
 def token_message(token: Token) -> str:
-    """`token` as it travels."""
+    """Return the message that carries `token`."""
     piece = token.piece
     fields: dict[str, object] = {"i": piece.start.characters, "x": piece.text}
     if piece.start.actions:
@@ -126,12 +126,12 @@ def token_message(token: Token) -> str:
 
 
 def settled_message(call_sid: str, turn_id: str, epoch: int, result_json: str) -> str:
-    """A result as it travels."""
+    """Return the message that carries a result."""
     return json.dumps({"c": call_sid, "t": turn_id, "e": epoch, "r": result_json})
 
 
 def call_taken_over_message(call_sid: str, channel: str) -> str:
-    """The news to an ingress that it has lost a call."""
+    """Return the message that tells an ingress that another one takes a call over."""
     return json.dumps({"c": call_sid, "o": channel})
 
 
@@ -142,7 +142,7 @@ def call_released_message(released: CallReleased) -> str:
 
 
 def socket_question_message(call_sid: str, channel: str) -> str:
-    """The question of the ingress that listens on `channel`."""
+    """Return the message by which the ingress that listens on `channel` asks."""
     return json.dumps({"c": call_sid, "q": channel})
 
 
@@ -152,13 +152,13 @@ def socket_answer_message(answer: SocketAnswer) -> str:
 
 
 def arrival_message(turn: Turn) -> str:
-    """The notice to the worker that holds the call of `turn`."""
+    """Return the message to the worker that holds the call of `turn`."""
     about = {"a": turn.interrupts} if turn.interrupts else {}
     return json.dumps({"c": turn.call_sid, "t": turn.turn_id, "k": turn.kind, "x": turn.text, **about})
 
 
 def read_to_ingress(message: bytes | str) -> ToIngress:
-    """A message to an ingress. Raises ValueError or KeyError on anything else."""
+    """Decode a message to an ingress. Raise ValueError or KeyError on anything else."""
     fields = json.loads(message)
     if "i" in fields:  # first, as most messages are pieces
         start = Position(int(fields["i"]), int(fields.get("n", 0)))
@@ -176,6 +176,6 @@ def read_to_ingress(message: bytes | str) -> ToIngress:
 
 
 def read_arrival(message: bytes | str) -> Arrival:
-    """A message to a worker. Raises ValueError or KeyError on anything else."""
+    """Decode a message to a worker. Raise ValueError or KeyError on anything else."""
     fields = json.loads(message)
     return Arrival(fields["c"], fields["t"], fields["k"], fields.get("x", ""), fields.get("a", ""))

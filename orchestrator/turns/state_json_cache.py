@@ -1,8 +1,8 @@
-"""The JSON of long conversations, without reading and writing all of it again at each turn.
+"""Caches the JSON of long conversations, so that not all of it is parsed and written again at each turn.
 
-A worker that commits a turn mostly runs the next one of the call, too. It knows what it wrote: if that is what it is
-given, nothing need be parsed; and the JSON of turns that have not changed need not be made anew. What is written is
-to the letter what `model_dump_json` would give.
+A worker that commits a turn mostly runs the next one of the call, too. If it is given the JSON that it wrote last, it
+need not parse it; and records that have not changed keep their JSON. What is written is byte for byte what
+`model_dump_json` gives.
 """
 
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from orchestrator.conversation.state import ConversationState, TurnRecord
 
 SHORT_TURNS = 8
-"""A conversation up to this length is read as quickly as it is looked up."""
+"""A conversation of up to this many turns is parsed as fast as it is looked up."""
 MOST_BYTES = 32 << 20
 
 _FIELDS = list(ConversationState.model_fields)
@@ -27,7 +27,7 @@ class _Known:
 
 
 class StateJsonCache:
-    """What was written lately, by call SID; bounded in bytes, the longest unused goes first."""
+    """The states that were written last, by call SID. Bounded in bytes: the least recently used goes first."""
 
     def __init__(self, parse: Callable[[str, bytes], ConversationState]) -> None:
         self._parse = parse
@@ -35,7 +35,7 @@ class StateJsonCache:
         self._bytes = 0
 
     def read(self, call_sid: str, text: bytes) -> ConversationState:
-        """The state that `text` is. It may be shared: change copies only. Raises what `parse` raises."""
+        """Return the state in `text`. It may be shared: change copies only. Raise what `parse` raises."""
         known = self._known.get(call_sid)
         if known is not None and known.text == text:
             self._known.move_to_end(call_sid)
@@ -43,7 +43,7 @@ class StateJsonCache:
         return self._parse(call_sid, text)
 
     def write(self, state: ConversationState) -> bytes:
-        """The JSON of `state`, which must not be changed afterwards."""
+        """Return the JSON of `state`, which must not be changed afterwards."""
         known = self._drop(state.call_sid)
         if len(state.turns) <= SHORT_TURNS:
             return state.model_dump_json().encode()
@@ -68,7 +68,7 @@ class StateJsonCache:
 
 
 def _records(turns: list[TurnRecord], known: _Known | None) -> list[str]:
-    """The JSON of each record; one that is the very object that was written last time keeps its text."""
+    """Return the JSON of each record. A record that is the same object as last time keeps its text."""
     before = known.state.turns if known else []
     texts = known.records if known else []
     return [

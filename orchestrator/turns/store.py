@@ -25,7 +25,7 @@ from orchestrator.turns.messages import Piece
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to run one call's turns. `epoch` grows by one each time it is granted."""
+    """The right to run one call's turns. `epoch` grows by one with each grant."""
 
     call_sid: str
     holder: str
@@ -36,13 +36,15 @@ class Lease:
 class Claim:
     """A turn to be run now, under a lease.
 
-    `state` is None when the call's state is gone. `attempt` counts the runs of this turn, from 1; `ending` says
-    that the call is over though this turn comes before its end; `streamed` that somebody listens to tokens.
-    `unreadable` says that there is a state, of which this process can make nothing. One that is not `confirmed` may be
-    taken back by a failover: `confirm` it before the agent begins. `interruption` waits behind the turn: if it is about
-    this one, its caller has cut it off already. Where the turn was begun before, and its worker lost, that may be
-    words, too: the agent's `overlap` decides whether it gives way to them. `stored_bytes` is the size of the state
-    where it is stored, if that is known.
+    `state` is None if the call's state no longer exists. `attempt` counts the runs of this turn, from 1. `ending`: the
+    call is over, though this turn comes before its end. `streamed`: somebody listens to tokens. `unreadable`: there is
+    a state that this process cannot read. `stored_bytes`: the size of the stored state, if known.
+
+    A failover may take back a claim that is not `confirmed`: `confirm` it before the agent begins.
+
+    `interruption` is queued behind the turn: if it is about this one, the caller has interrupted it already. If the
+    turn was begun before and its worker was lost, it may be words instead: the agent's `overlap` decides whether they
+    interrupt the turn.
     """
 
     lease: Lease
@@ -74,7 +76,7 @@ class Commit:
 
 
 class Waiting(str):
-    """`"waiting"`, with the turn that does, as it was submitted; `turn` is None where it cannot be read."""
+    """`"waiting"`, with the turn as it was submitted. `turn` is None if it cannot be read."""
 
     __slots__ = ("_json",)
     _json: bytes | str
@@ -86,7 +88,7 @@ class Waiting(str):
 
     @property
     def turn(self) -> Turn | None:
-        """Read when it is asked for: most who look only want to know that it waits."""
+        """Parse the turn on first use: most callers only need to know that it waits."""
         try:
             return Turn.model_validate_json(self._json)
         except ValidationError:
@@ -98,66 +100,67 @@ Found = TurnResult | Waiting | None
 
 
 class TurnStore(Protocol):
-    """Where turns wait and how they are settled. Every method may raise `StoreUnavailable`; all may be repeated."""
+    """Keeps waiting turns and settles them. Every method may raise `StoreUnavailable`, and may be repeated."""
 
     async def submit(
         self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
     ) -> TurnResult | None:
-        """Put `turn` into its call's inbox and wake a worker; the result, if it already has one.
+        """Put `turn` into its call's inbox and wake a worker. Return the result if the turn has one already.
 
-        Raises `UnknownCall`, `CallEnded`, `CallErased`, `CallRefused`, `StoreFull`, and `TurnRejected` where a hundred
-        turns wait already.
+        Raise `UnknownCall`, `CallEnded`, `CallErased`, `CallRefused`, `StoreFull`, or `TurnRejected` if a hundred turns
+        wait.
         """
 
     async def find(self, call_sid: str, turn_id: str) -> Found:
-        """The result of the turn, "waiting", or None when it was never submitted."""
+        """Return the result of the turn, "waiting", or None if it was never submitted."""
 
     async def waiting(self, call_sid: str) -> list[str]:
-        """The ids of the call's turns that have no result yet, in order; the first may be running."""
+        """Return the ids of the call's turns without a result, in order. The first may be running."""
 
     async def claim(self, call_sid: str, holder: str) -> Claim | None:
-        """The call's next turn under a new lease; None when nothing waits or another holds the lease."""
+        """Return the call's next turn under a new lease. None if nothing waits or another holder has the lease."""
 
     async def confirm(self, claim: Claim) -> bool:
-        """Hold the lease for longer, and for sure: no failover takes it back. False: it is lost.
+        """Renew the lease so that no failover takes it back. Return False if it is lost.
 
-        A claim that waits for it is no attempt at the turn yet.
+        Until then the claim does not count as an attempt at the turn.
         """
 
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
-        """Hold the leases for longer; those that are lost."""
+        """Renew the leases. Return those that are lost."""
 
     async def publish(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
-        """Send a piece of the reply to who listens; False when the lease is lost."""
+        """Send a piece of the reply to the listeners. Return False if the lease is lost."""
 
     async def commit(
         self, claim: Claim, state: ConversationState | None, record: TurnRecord, *, keep: bool = True
     ) -> Commit:
-        """Write `state`, which holds `record`, and settle the turn. `keep=False` gives the lease back in any case."""
+        """Write `state`, which holds `record`, and settle the turn. `keep=False` always releases the lease."""
 
     async def reject(self, call_sid: str, turn_id: str) -> bool:
-        """Take a waiting turn off the inbox with the outcome `dropped`; False when it no longer waits."""
+        """Settle a waiting turn with the outcome `dropped`. Return False if it no longer waits."""
 
     async def release(self, claim: Claim) -> None:
-        """Hand a claimed turn back, unrun: it does not count as an attempt.
+        """Release the lease with its turn unrun: that does not count as an attempt.
 
-        It does not either when the lease was lost meanwhile: who tells it was cut off, but is alive.
+        If the lease was lost meanwhile, the claim does not count either: its worker was cut off, but is alive.
         """
 
     async def retry_later(self, claim: Claim, seconds: float) -> None:
-        """Hand a claimed turn back, to be tried again after some `seconds`, perhaps by another: it was an attempt."""
+        """Release the lease. The turn is tried again after `seconds`, perhaps by another worker: this was an
+        attempt."""
 
     async def dead_letter(self, claim: Claim, reason: str) -> None:
-        """Keep the turn in the dead-letter list, for a person to look at."""
+        """Add the turn to the dead letters, for a person to look at."""
 
     async def dead_letters(self) -> list[DeadLetter]:
-        """The dead letters, of all calls."""
+        """Return the dead letters of all calls."""
 
     async def erase(self, call_sid: str) -> None:
-        """Forget all turns of a call whose state is about to be deleted, with their results and dead letters.
+        """Delete the turns, results and dead letters of a call whose state is about to be deleted.
 
-        For a day no provider's `opening` begins the call anew: `submit` raises `CallErased`.
+        For a day no provider's `opening` begins the call again: `submit` raises `CallErased`.
         """
 
     async def is_erased(self, call_sid: str) -> bool:
-        """Whether the call was erased within the last day."""
+        """Return True if the call was erased within the last day."""

@@ -1,7 +1,7 @@
-"""What is kept of an erased call for a day: a mark under a keyed hash of its SID, and nothing else.
+"""Keeps for a day that a call was erased: a mark under a keyed hash of its SID, and nothing else.
 
-A provider's webhook may have been captured before the call was erased. Sent again it would begin the call anew, as one
-that nobody knows; the mark says that it must not. Clients of the API use names of their own, perhaps again.
+A provider's webhook may have been captured before the call was erased. If it is sent again, the call is unknown and
+would begin again; the mark prevents that. Clients of the API choose their own call SIDs and may use one again.
 """
 
 import hashlib
@@ -20,31 +20,31 @@ _PURPOSE = b"voiceagent erased call "
 
 
 def fingerprint(secret: bytes, call_sid: str) -> str:
-    """The name under which the mark is kept: who does not know the secret cannot tell of which call it is."""
+    """Return the name of the mark. Without the secret it does not reveal the call's SID."""
     return hmac.new(secret, _PURPOSE + call_sid.encode(), hashlib.sha256).hexdigest()
 
 
 def is_of_a_provider(opening: Mapping[str, Any]) -> bool:
-    """Whether a call that begins with these fields begins by a provider's webhook or socket."""
+    """True if a call that begins with these fields was begun by a provider's webhook or socket."""
     return opening.get("channel") in ("gather", "relay")
 
 
 def erasure_secret(settings: Settings) -> bytes:
-    """A secret that all processes of a deployment have."""
+    """Return a secret that all processes of a deployment have."""
     secrets = (settings.seal_key, settings.twilio_auth_token, settings.signalwire_signing_key, settings.api_key)
     found = next((secret.get_secret_value() for secret in secrets if secret), None)
     return (found or settings.effective_redis_url()).encode()
 
 
 class Tombstones:
-    """Those of one process."""
+    """The tombstones of one process."""
 
     def __init__(self) -> None:
         self._secret = token_bytes()
         self._until: OrderedDict[str, float] = OrderedDict()
 
     def lay(self, call_sid: str) -> None:
-        """The call is erased."""
+        """Remember that the call was erased."""
         name = fingerprint(self._secret, call_sid)
         self._until.pop(name, None)
         self._until[name] = time.monotonic() + TOMBSTONE_SECONDS

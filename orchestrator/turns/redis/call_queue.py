@@ -97,7 +97,7 @@ class AtomicCallQueue:
 
 
 class ShardedCallQueue:
-    """Each script touches one slot; a call's shard is found by its SID."""
+    """The queue of a cluster. Each script touches one slot; a call's SID decides its shard."""
 
     def __init__(self, shards: tuple[keys.ShardKeys, ...], connection: StoreConnection, life_ms: int) -> None:
         self.shards = shards
@@ -124,7 +124,7 @@ class ShardedCallQueue:
         return sum(await asyncio.gather(*counts)) < limit
 
     async def rescue(self, *, most: int = 100, again_ms: int = 1000, grace_ms: int = 0) -> list[str]:
-        """Shard by shard, side by side: one whose master is away keeps no other waiting."""
+        """Rescue on all shards at the same time: one whose master is down does not delay the others."""
         found = await asyncio.gather(
             *(self._rescue(shard, most, again_ms, grace_ms) for shard in self.shards), return_exceptions=True
         )
@@ -164,7 +164,7 @@ class ShardedCallQueue:
 
 
 class DueWatch:
-    """Asks, by one cheap command, whether anybody is in `due` at all, and remembers when Redis answered that."""
+    """Reads by one cheap command whether `due` has entries, and remembers when Redis last answered that."""
 
     def __init__(self, connection: StoreConnection) -> None:
         self._connection = connection
@@ -173,11 +173,11 @@ class DueWatch:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody was in any `due` that was asked for."""
+        """True if every `due` that was read last was empty."""
         return not self._filled
 
     async def seen_ms(self, shard: keys.ShardKeys) -> int | None:
-        """Return how long ago (ms) Redis answered before; None if nobody is in `due`. Raise `StoreUnavailable`."""
+        """Return how long ago (ms) Redis last answered; None if `due` is empty. Raise `StoreUnavailable`."""
         before = self._seen_at.get(shard.due, -math.inf)
         exists = await self._connection.command("EXISTS", shard.due)
         now = self._seen_at[shard.due] = time.monotonic()
@@ -189,7 +189,7 @@ class DueWatch:
 
 
 def _raise_bugs(results: Sequence[Any]) -> None:
-    """Redis being away is what the next round is for; anything else is raised."""
+    """Raise any error but `StoreUnavailable`: the next round repeats what an outage has prevented."""
     for result in results:
         if isinstance(result, BaseException) and not isinstance(result, StoreUnavailable):
             raise result

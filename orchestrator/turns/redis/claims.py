@@ -72,7 +72,7 @@ class ClaimReader:
         )
 
     async def _discard(self, grant: Grant) -> None:
-        """Take off the inbox what cannot be run, nor be settled by its id."""
+        """Take what cannot be run off the inbox: nobody could settle it by its id."""
         lease = grant.lease
         what = f"{text_of(grant.turn_id)} in {keys.call(lease.call_sid).turns}"
         reason = "it is not a turn of this call"

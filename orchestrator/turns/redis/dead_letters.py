@@ -22,25 +22,25 @@ LONGEST_NAME = 200
 LONGEST_CONTENT = 1000
 MOST_UNREADABLE = 1000
 UNREADABLE = cast(TurnKind, "unreadable")
-"""Stands as the kind of what is no turn: an older `voiceagent dead` shows it as well."""
+"""The kind of an entry that is not a turn. It is a string, so that an older `voiceagent dead` can show it."""
 T = TypeVar("T")
 
 
 class RedisDeadLetters:
-    """A `DeadLetterBox`. All letters live for a week after the last one came."""
+    """A `DeadLetterBox`. All letters expire a week after the last one was added."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def all(self) -> list[DeadLetter]:
-        """The letters, the newest first. What is no letter is left out, and logged."""
+        """Return the letters, the newest first. An entry that is not a letter is logged and left out."""
         with store_errors():
             found = await self._sound(lambda: cast(Awaitable[dict[Any, Any]], self._redis.hgetall(keys.DEAD_LETTERS)))
         letters = [letter for text in found.values() if (letter := _read(text)) is not None]
         return sorted(letters, key=lambda letter: letter.dead_lettered_at, reverse=True)
 
     async def put(self, letter: DeadLetter) -> None:
-        """Keep the letter, in place of an earlier one with its key."""
+        """Keep the letter; it replaces an earlier one with its key."""
 
         async def put() -> None:
             async with self._redis.pipeline(transaction=True) as pipe:
@@ -52,7 +52,7 @@ class RedisDeadLetters:
             await self._sound(put)
 
     async def erase(self, call_sid: str) -> int:
-        """Throw away all letters of a call, also those that cannot be read; how many there were."""
+        """Delete all letters of a call, also unreadable ones. Return how many."""
         named = call_sid[:LONGEST_NAME]  # what could not be read may be kept under that
         owners = (call_sid, named)
         pattern = re.sub(r"([\\*?\[\]^-])", r"\\\1", named) + "*/*"
@@ -70,9 +70,9 @@ class RedisDeadLetters:
             return await self._sound(erase)
 
     async def put_unreadable(self, call_sid: str, what: str, reason: str, content: bytes = b"") -> None:
-        """Keep what was found in Redis in place of a turn, or of a call's name, as far as it can be shown.
+        """Keep what was found in Redis in place of a turn or a call's name, as far as it can be shown.
 
-        There may be a great many of them, as somebody else has put them there: only so many are kept.
+        Somebody else may have written a great many such entries: at most `MOST_UNREADABLE` are kept.
         """
         with store_errors():
             kept = await self._sound(lambda: cast(Awaitable[int], self._redis.hlen(keys.DEAD_LETTERS)))
@@ -89,7 +89,7 @@ class RedisDeadLetters:
         return await with_sound_keys(self._redis, [keys.DEAD_LETTERS], do)
 
     async def discard(self, key: str) -> bool:
-        """Throw the letter away; whether there was one."""
+        """Delete the letter. Return whether there was one."""
         with store_errors():
             return bool(await self._sound(lambda: cast(Awaitable[int], self._redis.hdel(keys.DEAD_LETTERS, key))))
 

@@ -1,4 +1,4 @@
-"""What stands in a call's hash of turns, read without trusting it: others can write to Redis, too."""
+"""Decodes the entries of a call's hash of turns. They are not trusted: others can write to Redis, too."""
 
 from pydantic import ValidationError
 
@@ -10,7 +10,7 @@ RECORDED = b"R"
 
 
 def waiting_turn(call_sid: str, turn_id: bytes, body: bytes) -> Turn | None:
-    """The turn that waits under its id; None if that is no turn, or another one: nobody could settle it."""
+    """Return the waiting turn. None if the body is not a turn, or is one with another id: nobody could settle it."""
     turn = interruption(body)
     if turn is None or turn.call_sid != call_sid or turn.turn_id.encode(errors="replace") != turn_id:
         return None
@@ -18,7 +18,7 @@ def waiting_turn(call_sid: str, turn_id: bytes, body: bytes) -> Turn | None:
 
 
 def interruption(body: bytes) -> Turn | None:
-    """The turn in `body`, whatever it is called; None if there is none."""
+    """Return the turn in `body`, whatever its id; None if there is none."""
     try:
         return Turn.model_validate_json(body) if body else None
     except ValidationError:
@@ -26,7 +26,7 @@ def interruption(body: bytes) -> Turn | None:
 
 
 def recorded_result(text: bytes) -> TurnResult | None:
-    """The result in `text`; None if it cannot be read."""
+    """Return the result in `text`; None if it cannot be read."""
     try:
         return TurnResult.model_validate_json(text)
     except ValidationError:
