@@ -53,7 +53,7 @@ class InProcessDispatcher(StoreDispatcher):
             states,
             max_active_calls=max_active_calls,
             api_max_active_calls=api_max_active_calls or api_share(max_active_calls),
-            tell=hub.deliver,
+            deliver=hub.deliver,
             notify=self._arrived,
             wake=self._wake,
         )

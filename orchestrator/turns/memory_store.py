@@ -76,8 +76,8 @@ def _ignore(_: object) -> None: ...
 class InMemoryTurnStore:
     """Inboxes and leases in this process. A lease ends with its holder's task, so it has no time limit.
 
-    `tell` gets what an ingress would receive over pub/sub, `notify` what a worker would. `wake` is called with the SID
-    of a call that has a turn and no lease holder.
+    `deliver` gets what an ingress would receive over pub/sub, `notify` what a worker would. `wake` is called with the
+    SID of a call that has a turn and no lease holder.
     """
 
     def __init__(
@@ -86,12 +86,12 @@ class InMemoryTurnStore:
         *,
         max_active_calls: int | None = None,
         api_max_active_calls: int | None = None,
-        tell: Callable[[Token | Settled], None] = _ignore,
+        deliver: Callable[[Token | Settled], None] = _ignore,
         notify: Callable[[Arrival], None] = _ignore,
         wake: Callable[[str], None] = _ignore,
     ) -> None:
         self.states = states
-        self.tell = tell
+        self.deliver = deliver
         self.notify = notify
         self.wake = wake
         self._dead_letters: deque[DeadLetter] = deque(maxlen=MOST_DEAD_LETTERS)
@@ -197,7 +197,7 @@ class InMemoryTurnStore:
     async def publish(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
         held = self._held_call(lease).holds(lease)
         if held:
-            self.tell(Token(lease.call_sid, turn_id, lease.epoch, piece))
+            self.deliver(Token(lease.call_sid, turn_id, lease.epoch, piece))
         return held
 
     async def commit(
@@ -224,10 +224,12 @@ class InMemoryTurnStore:
         if status == "committed":
             call.results[record.turn_id] = result
             call.ended = call.ended or (written is not None and written.ended is not None)
-        self.tell(Settled(result, lease.epoch))
-        return Commit(status, self._go_on(lease, call, written, keep), written)
+        self.deliver(Settled(result, lease.epoch))
+        return Commit(status, self._next_or_release(lease, call, written, keep), written)
 
-    def _go_on(self, lease: Lease, call: _CallRecord, state: ConversationState | None, keep: bool) -> Claim | None:
+    def _next_or_release(
+        self, lease: Lease, call: _CallRecord, state: ConversationState | None, keep: bool
+    ) -> Claim | None:
         if call.inbox and keep:
             return self._next(lease.call_sid, call, state)
         call.holder = ""
@@ -244,7 +246,7 @@ class InMemoryTurnStore:
         call.settle(turn_id)
         result = TurnResult(call_sid=call_sid, turn_id=turn_id, outcome="dropped")
         call.results[turn_id] = result
-        self.tell(Settled(result, 0))
+        self.deliver(Settled(result, 0))
         return True
 
     async def release(self, claim: Claim) -> None:

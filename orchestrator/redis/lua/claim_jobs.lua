@@ -1,5 +1,5 @@
 -- Claim due jobs of an arq queue, many at once. A job that stands for a call's turns takes that call's
--- lease in the same step and leaves the queue for good; its inbox and `due` entry are what recovery goes by.
+-- lease in the same step and leaves the queue for good; recovery relies on its inbox and its `due` entry.
 -- Any other job is claimed as arq does: by its in-progress key.
 -- KEYS: queue, wake[, due]
 -- ARGV: 1 most jobs  2 in-progress prefix  3 in-progress (ms)  4 id prefix of turn jobs  5 job key prefix

@@ -1,4 +1,4 @@
--- Settle a turn: write the state, record the result, tell who listens, and go on or give the lease back.
+-- Settle a turn: write the state, record the result, publish it, and keep or release the lease.
 -- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job]
 -- ARGV: 1 call_sid  2 holder  3 epoch  4 turn id  5 expected version; '' or 'gone' if the state lies elsewhere,
 --       'gone' if it cannot be read
@@ -6,7 +6,7 @@
 --       11 "1" to go on with the next turn  12 lease (ms)  13 job id  14 job function
 --       15 how long the results are kept once no turn waits (ms)
 -- Returns {status, next turn's {attempt, ending, streamed, turn, interruption, its id} or false, state or false}; instead of the next turn
---         'left' where turns wait and, the hub lying in another slot, nobody has been woken for them
+--         'left' if turns wait and no worker was woken, as the queue lies in another slot
 -- include: call_clock
 -- include: call_wake
 -- include: call_next
@@ -25,8 +25,8 @@ local function stored_version()
   return readable and type(decoded) == 'table' and tonumber(decoded.version or 0) or -1
 end
 
--- Without a message, whoever commits tells it later, once replicas have what is written here.
-local function tell()
+-- Without a message the caller publishes it later, once replicas have what is written here.
+local function publish_message()
   if ARGV[9] == '' then return end
   for _, channel in ipairs(redis.call('ZRANGEBYSCORE', listeners, now, '+inf')) do
     redis.call('PUBLISH', channel, ARGV[9])
@@ -38,12 +38,12 @@ local function settle()
   else redis.call('LREM', inbox, 1, ARGV[4]) end
 end
 
--- Go on under the same lease, or give it back; one step with the commit, so that no turn slips between.
-local function go_on()
+-- Take the next turn under the same lease, or release it; one step with the commit, so that no turn slips between.
+local function next_or_release()
   local id, body = next_turn(inbox, turns)
   if id and ARGV[11] == '1' then
     redis.call('HSET', lease, 'until', now + tonumber(ARGV[12]), 'turn', id, 'attempts', 1)
-    if KEYS[7] then look_after(KEYS[7], now + tonumber(ARGV[12]), call_sid) end
+    if KEYS[7] then mark_due(KEYS[7], now + tonumber(ARGV[12]), call_sid) end
     local flags = redis.call('HMGET', lease, 'ending', 'streamed')
     return {1, flags[1] or '', flags[2] or '', body, cut_off(inbox, turns, id, false), id}
   end
@@ -53,7 +53,7 @@ local function go_on()
   if not id then
     redis.call('ZREM', KEYS[7], call_sid)
   else
-    look_after(KEYS[7], now, call_sid)
+    mark_due(KEYS[7], now, call_sid)
     enqueue(KEYS[8], KEYS[9], KEYS[10], ARGV[13], ARGV[14], call_sid, now)
   end
   return false
@@ -65,7 +65,7 @@ local known = redis.call('HGET', turns, ARGV[4])
 if known and string.sub(known, 1, 1) == 'R' then
   if not ours then return {'recorded', false, false} end
   settle()
-  local following, is_string, stored = go_on(), pcall(redis.call, 'GET', state)
+  local following, is_string, stored = next_or_release(), pcall(redis.call, 'GET', state)
   return {'recorded', following, is_string and stored or false}
 end
 if not ours then return {'lost', false, false} end
@@ -99,5 +99,5 @@ if status == 'committed' then
 else
   redis.call('HDEL', turns, ARGV[4])
 end
-tell()
-return {status, go_on(), false}
+publish_message()
+return {status, next_or_release(), false}

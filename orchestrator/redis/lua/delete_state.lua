@@ -1,4 +1,4 @@
--- Forget a call. Its lease keeps nothing but the epoch, so that who still works on the call cannot write for the next one.
+-- Delete a call. Its lease keeps the epoch, so that a worker that still runs the call cannot write for the next one.
 -- KEYS: state, inbox, turns, listeners, lease[, calls, due]
 -- ARGV: 1 call_sid
 -- Returns 1 if there was a state, else 0.

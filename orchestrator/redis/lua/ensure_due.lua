@@ -4,5 +4,5 @@
 -- Returns 1
 -- include: call_clock
 -- include: call_due
-look_after(KEYS[1], now_ms(), ARGV[1], 'NX')
+mark_due(KEYS[1], now_ms(), ARGV[1], 'NX')
 return 1

@@ -1,9 +1,9 @@
--- A session of a relay call wants to begin, with the ticket of a document.
+-- Begin a session of a relay call with the ticket of a document.
 -- KEYS: documents (hash: used, over, holder)
--- ARGV: 1 the document's number  2 who will hold the session  3 when the document was made (ms), or "" if the session has
+-- ARGV: 1 the document's number  2 the new holder of the session  3 when the document was made (ms), or "" if the session has
 --       begun already, while Redis was away  4 how old it may be (ms)  5 the holder that is gone, or ""  6 life (ms)
 -- Returns "entered", "again" (the same document's session is held), "old" (there is a newer one, or it is over) or
--- "stale", and who holds the session.
+-- "stale", and the holder of the session.
 -- include: call_clock
 local key = KEYS[1]
 local number = tonumber(ARGV[1])

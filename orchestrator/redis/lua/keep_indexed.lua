@@ -1,4 +1,4 @@
--- Cluster: let a call stand in the index of active calls for longer, beside `state_keep`, which got no index key.
+-- Cluster: let a call stand in the index of active calls for longer, after `keep_state`, which got no index key.
 -- KEYS: calls
 -- ARGV: 1 call_sid  2 for how long from now (ms)
 -- Returns 1

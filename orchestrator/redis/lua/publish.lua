@@ -1,4 +1,4 @@
--- Send a piece of a reply to who listens to the call, if the lease is still ours.
+-- Send a piece of a reply to the call's listeners, if the lease is still held.
 -- KEYS: lease, listeners
 -- ARGV: 1 holder  2 epoch  3 message
 -- Returns how many channels were told, or -1 when the lease is lost

@@ -1,4 +1,4 @@
--- Tell who listens to a call of a result that is safe by now.
+-- Publish a result, which replicas have confirmed, to the call's listeners.
 -- KEYS: listeners
 -- ARGV: 1 message
 -- Returns how many channels were told

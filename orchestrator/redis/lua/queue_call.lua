@@ -1,4 +1,4 @@
--- Cluster: what a submit does at the call's hub, once the turn is in the call's inbox.
+-- Cluster: what a submit changes at the call's shard, once the turn is in the call's inbox.
 -- KEYS: calls, due, queue, wake, job
 -- ARGV: 1 call_sid  2 state's life (ms)  3 grace (ms): when somebody must have taken the call  4 job id  5 job function
 -- Returns 1
@@ -8,9 +8,9 @@
 local now, life = now_ms(), tonumber(ARGV[2])
 redis.call('ZADD', KEYS[1], (now + life) / 1000, ARGV[1])
 redis.call('PEXPIRE', KEYS[1], life + 86400000)
--- Always another time than before: whoever has found the inbox empty just before this turn came sees that it is not
--- the entry any more that he wanted to take off.
+-- Always another time than before: a rescuer that found the inbox empty just before this turn came sees that the entry
+-- which it was going to remove has changed.
 local at, before = now + tonumber(ARGV[3]), tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or '0')
-look_after(KEYS[2], at == before and at + 1 or at, ARGV[1])
+mark_due(KEYS[2], at == before and at + 1 or at, ARGV[1])
 enqueue(KEYS[3], KEYS[4], KEYS[5], ARGV[4], ARGV[5], ARGV[1], now)
 return 1

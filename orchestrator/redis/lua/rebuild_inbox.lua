@@ -1,4 +1,4 @@
--- Make a call's inbox anew from the turns that wait, in the order in which they were received.
+-- Rebuild a call's inbox from its waiting turns, in the order in which they were received.
 -- KEYS: inbox, turns
 -- ARGV: 1 the inbox's life (ms)
 -- Returns how many turns wait

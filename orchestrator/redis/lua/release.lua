@@ -1,9 +1,9 @@
--- Hand a claimed turn back, unrun, and wake somebody else for it; it was no attempt. Who comes too late, because the
+-- Release a lease with its turn unrun, and wake a worker for it: no attempt. A worker that comes too late, because the
 -- lease is another's by now, is alive at least: that the turn was taken from it does not count as an attempt either.
 -- With a pause, the turn could not be run: that counts, and it is not looked at again before the pause is over.
 -- KEYS: inbox, turns, lease[, due, queue, wake, job]
 -- ARGV: 1 call_sid  2 holder  3 epoch  4 job id  5 job function  6 turn id  7 pause (ms) or ''
--- Returns 1, or 0 when the lease was lost; 2 where a turn waits and, the hub lying in another slot, nobody has been woken
+-- Returns 1, or 0 when the lease was lost; 2 if a turn waits and no worker was woken, as the queue lies in another slot
 -- include: call_clock
 -- include: call_numbers
 -- include: call_wake
@@ -29,7 +29,7 @@ redis.call('HSET', KEYS[3], 'holder', '', 'until', pause and now + pause or 0)
 local waits = next_turn(KEYS[1], KEYS[2])
 if not KEYS[4] then return waits and not pause and 2 or 1 end
 if waits then
-  look_after(KEYS[4], now + (pause or 0), ARGV[1])
+  mark_due(KEYS[4], now + (pause or 0), ARGV[1])
   if not pause then enqueue(KEYS[5], KEYS[6], KEYS[7], ARGV[4], ARGV[5], ARGV[1], now) end
 else
   redis.call('ZREM', KEYS[4], ARGV[1])

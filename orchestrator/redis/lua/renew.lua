@@ -8,5 +8,5 @@ local held = redis.call('HMGET', KEYS[1], 'holder', 'epoch')
 if held[1] ~= ARGV[2] or held[2] ~= ARGV[3] then return 0 end
 local till = now_ms() + tonumber(ARGV[4])
 redis.call('HSET', KEYS[1], 'until', till)
-if KEYS[2] then look_after(KEYS[2], till, ARGV[1]) end
+if KEYS[2] then mark_due(KEYS[2], till, ARGV[1]) end
 return 1

@@ -1,14 +1,14 @@
--- Wake somebody for each call whose turns wait though nobody holds it: its worker died, or its wake-up was lost.
+-- Wake a worker for each call whose turns wait without a lease holder: its worker died, or its wake-up was lost.
 -- KEYS: due, queue, wake, rounds
 -- ARGV: 1 most calls  2 when to look again (ms)  3 id prefix of turn jobs  4 job key prefix  5 job function
---       6 grace after an outage (ms), 0 for none  7 how long ago who asks has seen that Redis answers (ms)
+--       6 grace after an outage (ms), 0 for none  7 how long ago the caller saw Redis answer (ms)
 -- Returns the call SIDs for which a job was put on the queue
 -- include: call_clock
 -- include: call_numbers
 -- include: call_wake
 -- include: call_rounds
 local now = now_ms()
-if not may_look(KEYS[4], now, tonumber(ARGV[6]), tonumber(ARGV[7])) then return {} end
+if not may_rescue(KEYS[4], now, tonumber(ARGV[6]), tonumber(ARGV[7])) then return {} end
 local rescued = {}
 for _, call_sid in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, tonumber(ARGV[1]))) do
   local id = ARGV[3] .. call_sid

@@ -1,4 +1,4 @@
--- Put a key of the wrong type out of the way, so that what it stands for can begin anew; who looks for it finds it there.
+-- Rename a key of the wrong type, so that what it stands for can be rebuilt; the old value is kept under the new name.
 -- KEYS: key, where to keep it
 -- ARGV: 1 the type it must have  2 how long it is kept (ms)
 -- Returns the type that it had, or '' when there was nothing to do

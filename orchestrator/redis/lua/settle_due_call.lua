@@ -1,7 +1,7 @@
--- Cluster: put right at its hub what was found of a call, unless its entry has changed since it was found ripe: then a
+-- Cluster: correct a call's queue after `inspect_call`, unless its entry has changed since it was found due: then a
 -- turn came meanwhile, and what was found is no longer true.
 -- KEYS: calls, due, queue, wake, job
--- ARGV: 1 call_sid  2 score  3 "held", "waits" or "idle"  4 ms, as `look` gives them  5 job id  6 job function
+-- ARGV: 1 call_sid  2 score  3 "held", "waits" or "idle"  4 ms, as `inspect_call` gives them  5 job id  6 job function
 -- Returns 1 if somebody was woken, else 0
 -- include: call_clock
 -- include: call_wake
@@ -11,7 +11,7 @@ local score = redis.call('ZSCORE', KEYS[2], call_sid)
 if not score or tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
 local now = now_ms()
 if ARGV[3] == 'held' then
-  look_after(KEYS[2], now + left, call_sid)
+  mark_due(KEYS[2], now + left, call_sid)
 elseif ARGV[3] == 'waits' then
   if redis.call('ZSCORE', KEYS[3], ARGV[5]) then
     wake_one(KEYS[4]) -- the job's own wake-up may have been lost

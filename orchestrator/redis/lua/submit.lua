@@ -6,7 +6,7 @@
 --       14 prefix of workers' control channels  15 notice for the holder  16 the call's life, if its state lies elsewhere
 --       17 how long an unknown call that the provider has ended cannot begin (ms)
 --       18 for how long at least the state of a call lives whose turn waits (ms)
--- Without the hub's keys, which lie in another slot in a cluster, what is queued here is still to be queued there; and
+-- Without the shard's keys, which lie in another slot in a cluster, the call's job is still to be queued there; and
 -- with a limit no call begins, as nobody can say here how many there are: it is submitted again without one.
 -- Returns {"recorded", result} | {"waiting"} | {"queued", "created" or ""} | {"unknown"} | {"ended"} | {"refused"} | {"crowded"}
 -- include: call_clock
@@ -29,7 +29,7 @@ local function listen()
 end
 
 -- A call that was deleted or expired may begin again under its SID: nothing of its earlier life counts any more,
--- except the epoch, which keeps who still works on that life from writing into this one.
+-- except the epoch, which keeps a worker that still runs that life from writing into this one.
 local function forget_earlier_life()
   redis.call('DEL', inbox, turns)
   redis.call('HDEL', lease, 'holder', 'until', 'ended', 'ending', 'streamed', 'turn', 'attempts')
@@ -66,7 +66,7 @@ if begins then
   known, held = false, {}
 end
 if known and string.sub(known, 1, 1) == 'R' then return {'recorded', string.sub(known, 2)} end
--- What stands there is a waiting turn, and its id in the inbox; or somebody else has been at either, and it begins anew.
+-- The entry is a waiting turn and its id is in the inbox; or somebody else has changed either, and it is added again.
 if known and (string.sub(known, 1, 1) ~= 'P' or not redis.call('LPOS', inbox, turn_id)) then known = false end
 if not known then
   if held[3] == '1' then return {'ended'} end
@@ -91,7 +91,7 @@ if held[1] and held[1] ~= '' and number_of(held[2]) > now then
   return {'waiting'}
 end
 if KEYS[6] then
-  look_after(KEYS[7], now + tonumber(ARGV[12]), call_sid, 'NX')
+  mark_due(KEYS[7], now + tonumber(ARGV[12]), call_sid, 'NX')
   enqueue(KEYS[8], KEYS[9], KEYS[10], ARGV[10], ARGV[11], call_sid, now)
 end
 return {'queued', created}

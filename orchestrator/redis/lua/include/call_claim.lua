@@ -25,7 +25,7 @@ local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now, on_app
     epoch = redis.call('HINCRBY', keys.lease, 'epoch', 1)
   end
   -- Before the lease is granted, so that a key of the wrong type grants nothing that nobody hears of.
-  if keys.due then look_after(keys.due, now + lease_ms, call_sid) end
+  if keys.due then mark_due(keys.due, now + lease_ms, call_sid) end
   redis.call('HSET', keys.lease, 'holder', holder, 'until', now + lease_ms, 'turn', id,
     'attempts', on_approval and attempt - 1 or attempt)
   if on_approval then redis.call('HSET', keys.lease, 'forgiven', epoch) end

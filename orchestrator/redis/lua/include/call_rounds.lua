@@ -1,8 +1,8 @@
 -- Included: whether those are to be looked for now whose turns wait though nobody holds them; `rounds` is when somebody
--- looked last. After a time in which nobody could, Redis was away from those who hold leases as well: they are given
--- `grace` (ms) to renew them, so that what they have in hand, and a caller has heard, is not begun anew by another.
--- While nobody is due nobody notes here that they looked; but who asks has seen `seen_ago` (ms) that Redis answers.
-local function may_look(rounds, now, grace, seen_ago)
+-- looked last. After a time in which nobody could, Redis was down for lease holders as well: they get `grace` (ms) to
+-- renew their leases, so that turns which they run, and callers have heard, are not run again by another worker.
+-- While no call is due nobody notes here that they looked; but the caller saw `seen_ago` (ms) ago that Redis answers.
+local function may_rescue(rounds, now, grace, seen_ago)
   if grace == 0 then return true end
   local last = redis.call('HMGET', rounds, 'at', 'from')
   -- PEXPIRE comes first: after a write that needs no memory, a full server lets the others through.

@@ -1,5 +1,5 @@
 -- Included: how a call stands in the index of active calls. In a cluster the index lies in another slot than the
--- state; a script that gets no index key leaves it alone, and the caller runs `state_enter` after it.
+-- state; a script that gets no index key leaves it alone, and the caller runs `index_call` after it.
 local function index_call(index, call_sid, is_active, now, life)
   if not index then return end
   if not is_active then
