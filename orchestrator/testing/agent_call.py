@@ -31,29 +31,30 @@ class AgentCall:
         self._runner: asyncio.Runner | None = None
 
     def begin(self) -> list[Part]:
-        """The call has come: the agent greets."""
+        """Begin the call: the agent greets."""
         return self._run("started")
 
     def say(self, text: str) -> list[Part]:
-        """The caller says something."""
+        """Let the caller say something."""
         return self._run("speech", text)
 
     def press(self, keys: str) -> list[Part]:
-        """The caller presses keys."""
+        """Let the caller press keys."""
         return self._run("keys", keys, digits=keys)
 
     def stay_silent(self) -> list[Part]:
-        """The caller says nothing until the time is over."""
+        """Let the caller say nothing until the time is over."""
         return self._run("silence")
 
     def interrupt(self, heard: str) -> list[Part]:
-        """The caller speaks over the last reply, of which `heard` was spoken. Only agents that ask for it are told."""
+        """Let the caller interrupt the last reply, of which `heard` was spoken. Only agents that ask for it are
+        told."""
         if self.state.turns:
             self.state.turns[-1].heard = heard
         return self._run("interrupted", heard) if self._agent.interruptions else []
 
     def hang_up(self, status: str = "completed") -> list[Part]:
-        """The call ends; what the agent does then is said to nobody."""
+        """End the call. Nobody hears what the agent says then."""
         return self._run("ended", status)
 
     async def take(self, kind: TurnKind, text: str = "", **fields: Any) -> list[Part]:
@@ -73,7 +74,7 @@ class AgentCall:
         return parts
 
     def close(self) -> None:
-        """End the event loop of the turns. Twice is fine."""
+        """Close the event loop of the turns. May be called twice."""
         if self._runner is not None:
             self._runner.close()
             self._runner = None

@@ -1,4 +1,4 @@
-"""The part of the turn stores' contract that is about erasing calls."""
+"""The contract of turn stores: erasing calls."""
 
 import pytest
 

@@ -13,14 +13,14 @@ OPENING: dict[str, Any] = {"channel": "api"}
 
 
 def a_turn(turn_id: str, call_sid: str = "CA1", kind: TurnKind = "speech", text: str = "hello") -> Turn:
-    """A turn of a caller."""
+    """Return a turn of a caller."""
     return Turn(turn_id=turn_id, call_sid=call_sid, kind=kind, text=text)
 
 
 def answered(
     claim: Claim, text: str = "yes", outcome: Outcome = "replied", *, hang_up: bool = False
 ) -> tuple[ConversationState, TurnRecord]:
-    """The state and the record to commit for `claim`."""
+    """Return the state and the record to commit for `claim`."""
     assert claim.state is not None
     reply = Reply(text=text, actions=[HangUp()] if hang_up else [])
     record = TurnRecord.of(claim.turn, outcome, reply, epoch=claim.lease.epoch)
@@ -35,7 +35,7 @@ async def commit(store: TurnStore, claim: Claim, text: str = "yes", **options: A
 
 
 async def claimed(store: TurnStore, call_sid: str = "CA1", holder: str = "anna") -> Claim:
-    """A claim that must be granted, with which one may begin."""
+    """Claim the call, confirm the claim and return it. Fail if it is not granted."""
     claim = await store.claim(call_sid, holder)
     assert claim is not None
     assert claim.confirmed or await store.confirm(claim)
@@ -43,6 +43,6 @@ async def claimed(store: TurnStore, call_sid: str = "CA1", holder: str = "anna")
 
 
 def held(commit: Commit) -> Claim:
-    """The claim that a commit must return next."""
+    """Return the next claim of a commit. Fail if there is none."""
     assert commit.next is not None
     return commit.next

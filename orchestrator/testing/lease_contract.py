@@ -1,4 +1,4 @@
-"""The part of the contract of turn stores that says who may run a turn, and how often it was tried."""
+"""The contract of turn stores: who may run a turn, and how its attempts are counted."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ class LeaseContract:
     """The tests of leases; `TurnStoreContract` has the fixtures."""
 
     async def expire(self, store: TurnStore, claim: Claim) -> None:
-        """Make the lease of `claim` run out, as if its holder had been silent for its whole time."""
+        """Make the lease of `claim` run out, as if its holder had not renewed it."""
         pytest.skip("override `expire` to test leases that run out")
 
     async def test_turns_are_handed_out_in_the_order_of_their_arrival(

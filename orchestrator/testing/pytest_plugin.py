@@ -1,4 +1,4 @@
-"""What pytest offers where VoiceAgent is installed: the fixture `agent_call`. pytest finds it by itself."""
+"""The fixture `agent_call`, which pytest finds wherever VoiceAgent is installed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,7 +12,8 @@ if TYPE_CHECKING:  # costs nothing where no agent is tested
 
 @pytest.fixture
 def agent_call() -> "Iterator[Callable[..., AgentCall]]":
-    """`call = agent_call(quiz)` begins a call to an agent; `call.say("Eight.")` gives what it answers."""
+    """Return a function: `call = agent_call(quiz)` begins a call to an agent, `call.say("Eight.")` returns its
+    answer."""
     from orchestrator.testing.agent_call import AgentCall
 
     with ExitStack() as stack:

@@ -37,7 +37,7 @@ ODD_CALL_SIDS = ("v2:T02:abc", "with space", "käse-☎", "x" * 256)
 
 
 def a_record(turn_id: str, **extra: Any) -> TurnRecord:
-    """A turn, answered."""
+    """Return the record of an answered turn."""
     turn = Turn(turn_id=turn_id, call_sid="any", kind="speech", text="I said")
     record = TurnRecord.of(turn, "replied", Reply(text="You said", actions=[HangUp(reason="done")]))
     return record.model_copy(update=extra)
@@ -48,7 +48,7 @@ class StateManagerContract:
 
     @pytest.fixture
     def manager(self) -> StateManagerBase:
-        """An empty manager."""
+        """Return an empty manager."""
         raise NotImplementedError("override the fixture `manager` with one that gives your state manager")
 
     async def expire(self, manager: StateManagerBase, call_sid: str) -> None:

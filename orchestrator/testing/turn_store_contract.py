@@ -43,16 +43,16 @@ class TurnStoreContract(LeaseContract, ErasureContract):
 
     @pytest.fixture
     def store(self) -> TurnStore:
-        """An empty store."""
+        """Return an empty store."""
         raise NotImplementedError("override the fixture `store` with one that gives your turn store")
 
     @pytest.fixture
     def states(self, store: TurnStore) -> StateManagerBase:
-        """The manager through which the states of `store` are read and written from outside."""
+        """Return the manager through which the states of `store` are read and written from outside."""
         raise NotImplementedError("override the fixture `states` with the state manager of your turn store")
 
     def limited(self, store: TurnStore, most: int) -> TurnStore:
-        """The same store, refusing calls beyond `most`."""
+        """Return the same store with a limit of `most` active calls."""
         pytest.skip("override `limited` to test the limit of active calls")
 
     async def test_a_first_turn_begins_the_call(self, store: TurnStore, states: StateManagerBase) -> None:

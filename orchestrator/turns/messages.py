@@ -1,4 +1,4 @@
-"""What workers and ingresses tell each other over pub/sub. Hints: what is lost is found in the store.
+"""The messages between workers and ingresses over pub/sub. They are hints: what is lost is found in the store.
 
 A message is one JSON object.
 
@@ -7,8 +7,8 @@ A message is one JSON object.
   `"d"` (inline actions), or `"r"` (the `TurnResult` as JSON text).
 - To an ingress from another one: `{"c"}` with `"o"` (the channel of the one that has taken the call over) or `"g"` (of
   the one that has released it, and, if it could not write it back yet, `"k": true`).
-- To an ingress from another one, `{"c"}` with `"q"` (the channel of the one that asks whether the call's socket there
-  answers) or `"w"` (of the one that says so) and `"a"` (whether it does).
+- To an ingress from another one: `{"c"}` with `"q"` (the channel of the one that asks whether the call has a socket
+  there that answers) or `"w"` (of the one that replies) and `"a"` (whether it has).
 - To a worker: `{"c", "t", "k": kind}`: a turn has come while you hold the call; of an interruption also `"x"`, what was
   heard, and `"a"`, the turn it is about.
 
