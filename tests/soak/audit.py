@@ -15,7 +15,7 @@ from support.servers import RedisServer
 from support.waiting import wait_until
 
 from orchestrator.redis import keys
-from orchestrator.turns.redis.store import JOB_ID_PREFIX
+from orchestrator.turns.redis.queue_scripts import JOB_ID_PREFIX
 
 READERS = 8
 SETTLE_SECONDS = 10.0
