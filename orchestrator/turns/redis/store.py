@@ -225,7 +225,8 @@ class RedisTurnStore:
         if isinstance(prepared, Conflict):
             return Commit("conflict", state=prepared.stored)
         committed = await self._settle(claim.lease, prepared, keep_lease=keep)
-        await self._index(claim.lease.call_sid, committed, prepared)
+        if committed.left_turns or prepared.is_over:
+            await self._index(claim.lease.call_sid, committed, prepared)
         return await self._commit(claim.lease.call_sid, committed, prepared)
 
     async def _settle(self, lease: Lease, prepared: Prepared, *, keep_lease: bool) -> scripts.Committed:
