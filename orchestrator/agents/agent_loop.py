@@ -156,7 +156,7 @@ class Attempt:
         self.turn = turn
         self.state = state
         self.parts = PartQueue()
-        self.task: asyncio.Task[None] | None = None  # set by the loop
+        self.task: asyncio.Task[None] | None = None  # set by the loop, while the agent runs
         self.is_cancelled = False
         self.ended_well = False
         """True if the agent has ended by itself or because it was cancelled, and has raised nothing."""
@@ -187,6 +187,7 @@ class Attempt:
 
     def on_done(self, task: asyncio.Task[None]) -> None:
         """Finish the queue. A callback, since a task that is cancelled before it begins runs no code of `run`."""
+        self.task = None  # or the loop, which finds attempts by their tasks, would keep both for as long as it lives
         error = self._error_of_cancelled() if task.cancelled() else task.exception()
         self.ended_well = error is None
         self.parts.finish(error)

@@ -1,9 +1,11 @@
 """How agents are run: apart from each other, bounded, and closed in time."""
 
 import asyncio
+import gc
 import logging
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
@@ -498,3 +500,22 @@ async def test_an_agent_without_the_filter_is_heard_as_it_is(
 
     raw = Agent("test", reply, isolation=isolation, speech_filter=False)
     assert await parts(host.run(raw, TURN, state)) == ["**Four** <think>"]
+
+
+@both
+async def test_nothing_of_a_turn_is_kept_when_it_has_ended(
+    host: AgentHost, isolation: Isolation, state: ConversationState
+) -> None:
+    copies: list[weakref.ref[ConversationState]] = []
+
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        copies.append(weakref.ref(state))
+        yield "one"
+
+    assert await parts(host.run(agent(reply, isolation), TURN, state)) == ["one"]
+
+    def is_gone() -> bool:
+        gc.collect()
+        return copies[0]() is None
+
+    await until(is_gone)
