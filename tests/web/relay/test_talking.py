@@ -1,5 +1,6 @@
 """A relay call over a real socket: what the caller says, presses and hears."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,6 +14,7 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply
 from web.twilio.relay.call_reader import CallReader
+from web.twilio.relay.spoken_reply import SpokenReply
 
 
 async def test_a_call_is_connected_with_the_relay(start_ingress):
@@ -169,3 +171,27 @@ async def test_an_agent_that_is_slow_is_heard_after_all(start_ingress, monkeypat
     async with start_ingress(agent=slow) as ingress, relay_socket(ingress.url) as caller:
         await caller.setup(CALL)
         assert await caller.reply() == "One, two, three."
+
+
+async def test_a_reply_that_comes_while_the_store_takes_long_is_heard(start_ingress, monkeypatch):
+    """The silence counts as it was when the check began: the words have come before its end, and are not spoken yet."""
+    monkeypatch.setattr("web.twilio.relay.session_turns.STALL_SECONDS", 0.05)
+    is_checked, find, was_found = asyncio.Event(), CallReader.find, False
+
+    async def slow_find(reader: CallReader, turn_id: str) -> PendingReply | None:
+        nonlocal was_found
+        pending = await find(reader, turn_id)
+        is_checked.set()
+        await wait_until(lambda: pending is None or pending.result is not None, "the reply has come")
+        was_found = True
+        return pending
+
+    async def slow(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        await is_checked.wait()
+        yield "Hello after all."
+
+    monkeypatch.setattr(CallReader, "find", slow_find)
+    monkeypatch.setattr(SpokenReply, "silent_seconds", property(lambda reply: 1000.0 if was_found else 0.0))
+    async with start_ingress(agent=slow) as ingress, relay_socket(ingress.url) as caller:
+        await caller.setup(CALL)
+        assert await caller.reply() == "Hello after all."

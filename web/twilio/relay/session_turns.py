@@ -239,9 +239,10 @@ class SessionTurns:
 
         Fills the silence meanwhile. If nobody answers the turn for too long, apologise and end the session.
         """
+        silent_seconds = reply.silent_seconds  # a store that takes long must not count: the reply may come meanwhile
         find = self._submitter.find_or_resubmit(reply.turn_id, reply.turn)
         found = await self._with_fillers(find, lambda: not reply.is_open and not self.playout.clock.seconds_left)
-        if found is None and reply.silent_seconds > self._ingress.reply_seconds:
+        if found is None and silent_seconds > self._ingress.reply_seconds:
             self._metrics.unanswered(reply)
             await self._apologise_and_end("No worker answered the turn")
         return found
