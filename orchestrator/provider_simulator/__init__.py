@@ -1,7 +1,12 @@
 """A simulated telephone provider: it calls a VoiceAgent server as the real one would.
 
-line = PhoneLine("http://127.0.0.1:8000") async for event in line.call(): match event: case Said(text=text): print(text)
-case Asked(): line.answer_speech("I need an appointment")
+    line = PhoneLine("http://127.0.0.1:8000")
+    async for event in line.call():
+        match event:
+            case Said(text=text):
+                print(text)
+            case Asked():
+                line.answer_speech("I need an appointment")
 
 The server decides whether the call is one of `<Gather>` or of a relay. The events are the same, except that a relay
 also reports what is being said right now (`Speaking`), and accepts answers at any time. The terminal phone, the tests
