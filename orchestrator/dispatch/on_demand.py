@@ -11,7 +11,7 @@ from orchestrator.dispatch.in_process import InProcessDispatcher
 class OnDemandDispatcher:
     """Makes an `InProcessDispatcher` when the first call runs here. A context manager; it owns the dispatcher.
 
-    `make` is called in a thread: it may load the agent, whose imports may take seconds.
+    `make` is called in the event loop, where it may start tasks. So it must not load the agent, which may take seconds.
     """
 
     def __init__(self, make: Callable[[], InProcessDispatcher]) -> None:
@@ -33,7 +33,7 @@ class OnDemandDispatcher:
         """Return the dispatcher, made and entered by the first caller."""
         async with self._opening:
             if self.opened is None:
-                self.opened = await self._stack.enter_async_context(await asyncio.to_thread(self._make))
+                self.opened = await self._stack.enter_async_context(self._make())
             return self.opened
 
     async def idle(self, call_sid: str, timeout_seconds: float) -> None:
