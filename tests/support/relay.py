@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 PATH = "/twilio/relay"
 ENDED = PATH + "/ended"
-PATIENCE = 30
+PATIENCE = 60
 
 
 class RelaySocket:

@@ -12,7 +12,7 @@ _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.05
 
 
-async def wait_until(predicate: Callable[[], T | Awaitable[T]], description: str, timeout: float = 30) -> T:
+async def wait_until(predicate: Callable[[], T | Awaitable[T]], description: str, timeout: float = 60) -> T:
     """Return `predicate()`, sync or async, as soon as it is true; fail after `timeout` seconds.
 
     await wait_until(lambda: len(calls) == 3, "three calls have come")
@@ -30,7 +30,7 @@ async def wait_until(predicate: Callable[[], T | Awaitable[T]], description: str
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-def wait_until_sync(predicate: Callable[[], T], description: str, timeout: float = 30) -> T:
+def wait_until_sync(predicate: Callable[[], T], description: str, timeout: float = 60) -> T:
     """`wait_until` for code outside an event loop."""
     deadline, pause = time.monotonic() + timeout, _FIRST_PAUSE
     while not (value := predicate()):
