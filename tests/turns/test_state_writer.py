@@ -8,10 +8,12 @@ from redis.asyncio import Redis
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
+from orchestrator.redis import keys
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.turns.redis.connection import StoreConnection
 from orchestrator.turns.redis.scripts import ELSEWHERE, GONE
 from orchestrator.turns.redis.state_writer import MISSING_VERSION, Conflict, ElsewhereStates, Prepared, SameRedisStates
+from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.store import Claim, Lease
 
 TURN = Turn(turn_id="t1", call_sid="CA1", kind="speech", text="hello")
@@ -84,3 +86,32 @@ async def test_a_state_that_was_deleted_elsewhere_is_gone(connection: StoreConne
     prepared = await ElsewhereStates(manager, connection).prepare(claim_of(state), answered(state), RECORD)
     assert isinstance(prepared, Prepared)
     assert (prepared.expected, prepared.state) == (GONE, None)
+
+
+class CountedStates(InMemoryStateManager):
+    """A manager that is false while it has no states."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sids: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.sids)
+
+
+async def test_an_empty_manager_that_has_a_length_keeps_the_states(redis_client: Redis) -> None:
+    manager = CountedStates()
+    store = RedisTurnStore(redis_client, ttl_seconds=60, states=manager)
+    await store.submit(TURN, opening={"channel": "relay"})
+    assert await manager.get_state("CA1") is not None
+    assert not await redis_client.exists(keys.state("CA1"))
+
+
+async def test_renewing_after_a_restart_of_redis_takes_two_round_trips(redis_client: Redis) -> None:
+    store = RedisTurnStore(redis_client, ttl_seconds=60)
+    leases = [Lease(f"CA{number}", "anna", 1) for number in range(50)]
+    await redis_client.script_flush()
+    await redis_client.config_resetstat()
+    assert await store.renew(leases) == leases
+    stats = await redis_client.info("commandstats")
+    assert stats["cmdstat_evalsha"]["calls"] == 50

@@ -60,20 +60,29 @@ class StoreConnection:
     async def run_all(self, calls: Sequence[ScriptCall[T]]) -> list[T]:
         """Return the decoded replies of many scripts, in one round trip.
 
-        A key of the wrong type costs only its own script another round trip, and so does a script that the server does
-        not know.
+        Those that the server does not know take a second round trip, together. A key of the wrong type costs only its
+        own script another one.
         """
         with self._guard(), store_errors():
-            async with self.redis.pipeline(transaction=False) as pipe:
-                for call in calls:
-                    pipe.execute_command(*call.by_hash())
-                replies = await pipe.execute(raise_on_error=False)
+            replies = await self._pipelined([call.by_hash() for call in calls])
+            unknown = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+            if unknown:
+                repeated = await self._pipelined([calls[place].by_text() for place in unknown])
+                for place, reply in zip(unknown, repeated, strict=True):
+                    replies[place] = reply
             return [await self._decoded(call, reply) for call, reply in zip(calls, replies, strict=True)]
+
+    async def _pipelined(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Return the reply to each command, or the error that it got instead."""
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            return list(await pipe.execute(raise_on_error=False))
 
     async def _decoded(self, call: ScriptCall[T], reply: Any) -> T:
         if not isinstance(reply, Exception):
             return call.decode(reply)
-        if not isinstance(reply, NoScriptError) and not is_wrong_type(reply):
+        if not is_wrong_type(reply):
             raise reply
         return await self.scripts.run(call)
 

@@ -169,3 +169,10 @@ class ElsewhereStates:
                 return Conflict(stored)
             return Prepared(ELSEWHERE, b"", stored, first)  # a repeated commit, whose first answer was lost
         return Prepared(ELSEWHERE, b"", written, written.record_of(record.turn_id) or record)
+
+
+def state_writer(manager: StateManagerBase | None, connection: StoreConnection) -> StateWriter:
+    """Return the writer of states that `manager` keeps elsewhere, or that are in the same Redis."""
+    if manager is None:  # one with a length is false while it is empty
+        return SameRedisStates(connection)
+    return ElsewhereStates(manager, connection)

@@ -37,14 +37,7 @@ from orchestrator.turns.redis.connection import StoreConnection
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from orchestrator.turns.redis.erasure import Erasure
 from orchestrator.turns.redis.lease_scripts import ClaimedJob
-from orchestrator.turns.redis.state_writer import (
-    Conflict,
-    ElsewhereStates,
-    Opening,
-    Prepared,
-    SameRedisStates,
-    StateWriter,
-)
+from orchestrator.turns.redis.state_writer import Conflict, Opening, Prepared, state_writer
 from orchestrator.turns.redis.turn_reader import TurnReader
 from orchestrator.turns.store import Claim, Commit, Found, Lease
 from orchestrator.turns.tombstone import is_of_a_provider
@@ -101,9 +94,10 @@ class RedisTurnStore:
         self._ended_ms = self.life_ms if ended_ttl_seconds is None else ended_ttl_seconds * 1000
         self._listener = listener
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
-        self.connection = connection = StoreConnection(redis, breaker.guard if breaker else nullcontext, wait)
+        guard = nullcontext if breaker is None else breaker.guard
+        self.connection = connection = StoreConnection(redis, guard, wait)
         self.call_queue = call_queue_of(shards or shards_of(redis), connection, max(self.life_ms, RUNNING_MS))
-        self._writer: StateWriter = ElsewhereStates(states, connection) if states else SameRedisStates(connection)
+        self._writer = state_writer(states, connection)
         self.reader = TurnReader(connection, self._writer, listener)
         self._dead_letters = RedisDeadLetters(redis)
         self.claims = ClaimReader(connection, self.call_queue, self._writer, self._dead_letters)
