@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--public-url",
         metavar="URL",
-        help="what the server takes itself for, as signatures count on it "
+        help="the server's own PUBLIC_BASE_URL, which signatures cover "
         "(default: PUBLIC_BASE_URL when a server on this machine is called, else URL)",
     )
     parser.add_argument(

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="on a relay: how many characters the agent says in a second (default: 0, all at once)",
     )  # fmt: skip
     parser.add_argument("--token", help="sign with this (default: TWILIO_AUTH_TOKEN)")
-    parser.add_argument("--public-url", metavar="URL", help="what the server takes itself for, as signatures count on")
+    parser.add_argument("--public-url", metavar="URL", help="the server's own PUBLIC_BASE_URL, which signatures cover")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
 
