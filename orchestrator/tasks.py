@@ -32,6 +32,11 @@ class BackgroundTasks:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def close(self, seconds: float = 2.0) -> None:
-        """Cancel the tasks that still run and wait until they have ended, for at most `seconds`."""
+    async def close(self, seconds: float = 2.0, *, drain_seconds: float | None = None) -> None:
+        """Cancel the tasks that still run and wait until they have ended, for at most `seconds`.
+
+        With `drain_seconds`, wait that long before for those that run now to end by themselves.
+        """
+        if drain_seconds is not None and self._running:
+            await asyncio.wait(self._running, timeout=drain_seconds)
         await cancel_and_wait(*self._running, seconds=seconds)

@@ -100,3 +100,18 @@ async def test_background_tasks_are_dropped_as_they_end_and_cancelled_on_close()
     await begun.wait()
     await tasks.close()
     assert not {task.get_name() for task in asyncio.all_tasks()} & {"end at once", "stay"}
+
+
+async def test_background_tasks_may_end_by_themselves_before_they_are_cancelled() -> None:
+    tasks, ended, go = BackgroundTasks(), asyncio.Event(), asyncio.Event()
+
+    async def end_when_asked() -> None:
+        await go.wait()
+        ended.set()
+
+    tasks.start(end_when_asked(), "end when asked")
+    closing = asyncio.create_task(tasks.close(drain_seconds=60))
+    await asyncio.sleep(0)
+    go.set()
+    await closing
+    assert ended.is_set()

@@ -112,7 +112,7 @@ class ProcessKeeper:
         try:
             # A session of its own: Ctrl-C reaches us alone, and we stop the programs in their order.
             process = self._process = await asyncio.create_subprocess_exec(
-                *_leashed(self.program.command),
+                *_dying_with_us(self.program.command),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -156,7 +156,7 @@ class ProcessKeeper:
         return CannotStart(f"{self.program.name} {what}. Its log above says why; correct that and start again.")
 
 
-def _leashed(command: Sequence[str]) -> list[str]:
+def _dying_with_us(command: Sequence[str]) -> list[str]:
     if sys.platform != "linux":
         return list(command)
     return [sys.executable, "-IS", str(Path(die_with_parent.__file__)), str(os.getpid()), *command]

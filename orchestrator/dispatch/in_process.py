@@ -16,7 +16,7 @@ from orchestrator.dispatch.store_dispatcher import StoreDispatcher
 from orchestrator.errors import StoreUnavailable
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
-from orchestrator.tasks import cancel_and_wait
+from orchestrator.tasks import BackgroundTasks, cancel_and_wait
 from orchestrator.turns.abandoned_calls import TimeLeft, end_abandoned_calls, longest_silence
 from orchestrator.turns.call_limits import api_share
 from orchestrator.turns.memory_store import InMemoryTurnStore
@@ -63,7 +63,7 @@ class InProcessDispatcher(StoreDispatcher):
         self._ttl_seconds = ttl_seconds
         self.rounds = 0
         """How often expired and abandoned calls were cleaned up."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         self._cleaner: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "InProcessDispatcher":
@@ -74,9 +74,7 @@ class InProcessDispatcher(StoreDispatcher):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await cancel_and_wait(self._cleaner)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._drain_seconds)
-        await cancel_and_wait(*self._tasks, seconds=5)
+        await self._tasks.close(5, drain_seconds=self._drain_seconds)
 
     async def run_locally(self, state: ConversationState) -> None:
         """Do nothing: every call runs here."""
@@ -112,9 +110,7 @@ class InProcessDispatcher(StoreDispatcher):
                     logging.ERROR, logger, "A turn could not be run; report this: %s (%s)", name, error=error
                 )
 
-        task = asyncio.create_task(owned(), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(owned(), name)
 
     async def _clean_up(self) -> None:
         """End abandoned calls and drop expired ones, again and again. Workers do that by cron jobs."""

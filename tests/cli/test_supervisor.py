@@ -171,7 +171,7 @@ async def test_grandchildren_are_killed_with_a_program_that_left_them(supervise)
         await ends(grandchild)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the leash is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
 async def test_no_program_outlives_a_supervisor_that_was_killed(supervise) -> None:
     async with supervise([("store", POLITE, 10)], [("web", POLITE, 10)]) as running:
         await running.shows("web| ready")
