@@ -28,7 +28,7 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
-pytest_plugins = ["support.cluster_fixtures"]
+pytest_plugins = ["support.cluster_fixtures", "support.garbage"]
 
 SERVERS = {"start_redis", "shared_cluster", "shared_replicated_cluster"}
 """Fixtures that start servers for one test, or more than one server: who uses them starts processes."""

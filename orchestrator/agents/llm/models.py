@@ -21,6 +21,10 @@ NO_KEY = "none"  # the client requires a key, even for a server that requires no
 # would swallow the answer of a model whose pieces are cut otherwise. Thoughts are left out by our own filter.
 NO_TAGS = ModelProfile(thinking_tags=("\0", "\0"))
 
+_closers: dict[asyncio.AbstractEventLoop, list[AsyncGenerator[None]]] = {}
+"""What closes the clients of each loop. An agent that is dropped while its loop runs must not take them with it: the
+garbage collector would find their connections open, and only the loop can close those."""
+
 
 class Models:
     """The models of `names`, best first.
@@ -35,19 +39,18 @@ class Models:
         self._names = names
         self._base_url = base_url
         self._api_key = api_key
-        self._open: dict[asyncio.AbstractEventLoop, tuple[list[Model], AsyncGenerator[None]]] = {}
+        self._open: dict[asyncio.AbstractEventLoop, list[Model]] = {}
         self._unused: list[Model] | None = self._make()  # made now, so that a bad name stops the process at start
 
     async def for_running_loop(self) -> list[Model]:
         """Return the models, for use in the running event loop."""
         loop = asyncio.get_running_loop()
         if loop not in self._open:
-            self._open = {known: opened for known, opened in self._open.items() if not known.is_closed()}
+            self._open = {known: models for known, models in self._open.items() if not known.is_closed()}
             models, self._unused = self._unused or self._make(), None
-            closer = _close_with_loop(models)
-            self._open[loop] = models, closer
-            await anext(closer)
-        return self._open[loop][0]
+            self._open[loop] = models
+            await _close_with_loop(models)
+        return self._open[loop]
 
     def _make(self) -> list[Model]:
         return [self._model(name) for name in self._names]
@@ -83,8 +86,16 @@ def _names_provider(name: str) -> bool:
         return False
 
 
-async def _close_with_loop(models: list[Model]) -> AsyncGenerator[None]:
+async def _close_with_loop(models: list[Model]) -> None:
     """Close the models' connections when the event loop ends: a loop closes the async generators that began in it."""
+    for loop in [known for known in list(_closers) if known.is_closed()]:
+        _closers.pop(loop, None)
+    closer = _closer(models)
+    _closers.setdefault(asyncio.get_running_loop(), []).append(closer)
+    await anext(closer)
+
+
+async def _closer(models: list[Model]) -> AsyncGenerator[None]:
     try:
         yield
     finally:

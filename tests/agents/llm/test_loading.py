@@ -1,11 +1,16 @@
 """What `AGENT=llm` needs, and what it says when that is missing."""
 
+import asyncio
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
+from pydantic_ai.direct import model_request_stream
+from pydantic_ai.messages import ModelRequest
 from support.model_server import ModelServer, says
 
 from orchestrator.agents.llm.models import Models
@@ -81,3 +86,26 @@ def test_settings_that_make_no_sense_are_told_and_the_key_is_not() -> None:
             load_settings(**settings)
         assert sentence in str(caught.value)
     assert "sk-secret" not in repr(Settings(llm_api_key="sk-secret"))
+
+
+async def test_the_loop_closes_the_connections_of_models_that_were_dropped(server: ModelServer) -> None:
+    server.answers["big"] = [says("Hello.")]
+
+    async def ask_and_drop() -> "ref[Any]":
+        models = Models(["big"], base_url=server.url, api_key=None)
+        [model] = await models.for_running_loop()
+        async with model_request_stream(model, [ModelRequest.user_text_prompt("Hello?")]) as stream:
+            assert [event async for event in stream]
+        return ref(model)
+
+    async def main() -> "ref[Any]":
+        model = await ask_and_drop()
+        for _ in range(50):  # what the garbage collector has the loop do
+            gc.collect()
+            await asyncio.sleep(0)
+        assert model() is not None, "the garbage collector may find its connection open"
+        return model
+
+    model = await asyncio.to_thread(asyncio.run, main())
+    gc.collect()
+    assert model() is None
