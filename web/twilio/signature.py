@@ -1,23 +1,21 @@
-"""Checks `X-Twilio-Signature`, which shows that a webhook comes from Twilio.
+"""Checks `X-Twilio-Signature`, which shows that a webhook comes from Twilio (`web.twilio.signer`).
 
-The signature is base64(HMAC-SHA1(auth token, public URL + every form name and value sorted by name))
-(https://www.twilio.com/docs/usage/webhooks/webhooks-security). Twilio signs the URL that it requested, which behind a
-proxy is not the one that arrives here.
+Twilio signs the URL that it requested, which behind a proxy is not the one that arrives here.
 """
 
 import hmac
 from collections.abc import Callable, Iterator
-from typing import NoReturn
+from typing import NoReturn, cast
 from urllib.parse import urlsplit
 
 from starlette.datastructures import FormData
 from starlette.requests import HTTPConnection, Request
 from starlette.websockets import WebSocket
-from twilio.request_validator import RequestValidator
 
 from orchestrator.errors import BadSetting
 from orchestrator.settings import Settings
 from web.refused_webhooks import RefusedWebhooks, public_urls
+from web.twilio.signer import Signer
 from web.unsigned_webhooks import UnsignedWebhooks
 
 HEADER = "x-twilio-signature"
@@ -35,20 +33,20 @@ class TwilioSignatures:
         token = settings.twilio_auth_token.get_secret_value() if settings.twilio_auth_token else ""
         if not settings.knows_a_provider and settings.is_production:
             raise BadSetting("TWILIO_AUTH_TOKEN is not set. Production requires it, to detect forged webhooks.")
-        self._validator = RequestValidator(token) if token else None
+        self._signer = Signer(token) if token else None
         self._public_base_url = (settings.public_base_url or "").rstrip("/")
         self._refused = RefusedWebhooks()
         self._unsigned = UnsignedWebhooks("TWILIO_AUTH_TOKEN", settings, for_trying=True)
 
     def check(self, request: Request, form: FormData) -> None:
         """Return if the signature of the webhook is right, else answer 403."""
-        if self._validator is None:
+        if self._signer is None:
             self._unsigned.check(request)
-        elif not self._is_valid(self._validator, self.public_url(request), request, form):
+        elif not self._is_valid(self.public_url(request), request, form):
             self._refuse(
                 request,
                 "The X-Twilio-Signature is missing or does not match this URL and form.",
-                lambda url: self._validator is not None and self._is_valid(self._validator, url, request, form),
+                lambda url: self._is_valid(url, request, form),
             )
 
     def check_upgrade(self, websocket: WebSocket) -> None:
@@ -56,7 +54,7 @@ class TwilioSignatures:
 
         Twilio signs the `wss` URL and no fields; some senders append a `/` to it, some insert the port.
         """
-        if self._validator is None:
+        if self._signer is None:
             self._unsigned.check(websocket)
         elif not self._is_valid_upgrade(self.public_url(websocket), websocket):
             self._refuse(
@@ -74,10 +72,12 @@ class TwilioSignatures:
     def _base_of(self, request: HTTPConnection) -> str:
         return self._public_base_url or f"{request.scope['scheme']}://{request.headers.get('host', '')}"
 
-    def _is_valid(self, validator: RequestValidator, url: str, request: Request, form: FormData) -> bool:
-        signature = request.headers.get(HEADER, "")
+    def _is_valid(self, url: str, request: Request, form: FormData) -> bool:
+        assert self._signer is not None
+        given = request.headers.get(HEADER, "")
+        fields = cast("list[tuple[str, str]]", form.multi_items())
         try:
-            return bool(signature) and bool(validator.validate(url, form, signature))
+            return bool(given) and self._signer.has_signed(url, fields, given)
         except ValueError:  # the Host header makes no valid URL
             return False
 
@@ -87,8 +87,8 @@ class TwilioSignatures:
             spellings = list(_spellings(url))
         except ValueError:  # the Host header makes no valid URL
             return False
-        assert self._validator is not None
-        return any(hmac.compare_digest(self._validator.compute_signature(u, {}).encode(), given) for u in spellings)
+        assert self._signer is not None
+        return any(hmac.compare_digest(self._signer.signature(spelling), given) for spelling in spellings)
 
     def _refuse(self, connection: HTTPConnection, reason: str, is_valid: Callable[[str], bool]) -> NoReturn:
         url = self.public_url(connection)
