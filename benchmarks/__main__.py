@@ -9,8 +9,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from redis.exceptions import RedisError
 
 from benchmarks import page, report
 from benchmarks.bench import Bench, Results
-from benchmarks.processes import REPOSITORY, BenchmarkFailed, Stage
+from benchmarks.deployment import Deployment
+from benchmarks.processes import BenchmarkFailed, Stage
 from benchmarks.programme import PROGRAMME, summary
+from benchmarks.trees import BASELINE, PRESENT, REPOSITORY, NoSuchRevision, unpacked
 
 LATEST = REPOSITORY / "benchmarks" / "results" / "latest.json"
 PEERS = REPOSITORY / ".venv-bench"
@@ -44,8 +46,8 @@ def main() -> int:
             args.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
         with suppress(KeyboardInterrupt):  # then print what there is
-            asyncio.run(measure(args.names or list(PROGRAMME), args.peers, results, save, quick=args.quick))
-    print(*report.lines(results), sep="\n")
+            asyncio.run(measure(args, results, save))
+    print(*report.lines(results, of_all=not args.names), sep="\n")
     if args.page:
         page.update(args.page, results, document["machine"])
     if args.plot:
@@ -55,17 +57,21 @@ def main() -> int:
     return 0
 
 
-async def measure(
-    names: Sequence[str], peers: Path, results: Results, save: Callable[[], None], *, quick: bool
-) -> None:
+async def measure(args: argparse.Namespace, results: Results, save: Callable[[], None]) -> None:
     """Run the measurements, one after the other on one server. A failed one is recorded, and the rest continues."""
-    async with Stage(peers) as stage, stage.redis() as url:
-        bench = Bench(stage, url, results, quick=quick)
-        for name in names:
+    async with AsyncExitStack() as stack:
+        stage = await stack.enter_async_context(Stage(args.peers))
+        product = Deployment(stage, PRESENT, await stack.enter_async_context(stage.redis()))
+        bench = Bench(stage, product, None, results, quick=args.quick)
+        try:
+            bench.baseline = await stack.enter_async_context(unpacked(args.baseline))
+        except NoSuchRevision as reason:
+            bench.trouble(f"comparisons with the tree before: {reason}")
+        for name in args.names or PROGRAMME:
             began = time.perf_counter()
             print(f"{name:10} {summary(name)}", end=" ", file=sys.stderr, flush=True)
             try:
-                async with bench.redis() as redis:
+                async with product.redis() as redis:
                     await redis.flushall()
                 await PROGRAMME[name](bench)
             except (BenchmarkFailed, RedisError, TimeoutError) as failure:
@@ -96,6 +102,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[*PROGRAMME, []], help="what (default: everything)")
     parser.add_argument("--list", action="store_true", help="say what can be measured")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about a minute in all")
+    parser.add_argument(
+        "--baseline",
+        default=BASELINE,
+        metavar="REVISION",
+        help="the tree before, to compare with (default: %(default)s)",
+    )
     parser.add_argument("--json", type=Path, default=LATEST, metavar="FILE", help="(default: %(default)s)")
     parser.add_argument("--read", type=Path, metavar="FILE", help="measure nothing: show the results in this file")
     parser.add_argument("--page", type=Path, metavar="FILE", help="put the tables into this page")

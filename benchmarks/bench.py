@@ -1,19 +1,14 @@
-"""What measurements work with: the stage, the product's processes, and the place where results are noted."""
+"""What measurements work with: the product, the tree it is compared with, and the place where results are noted."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import isnan
 
-from redis.asyncio import Redis
-
-from benchmarks.processes import START_SECONDS, Driver, Process, Stage, free_port, until_open
+from benchmarks.deployment import Deployment
+from benchmarks.processes import Driver, Stage, free_port, until_open
 from benchmarks.samples import Series
-from orchestrator.redis import keys
-
-API_KEY = "benchmark-key"
-AUTH_TOKEN = "benchmark-token"
+from benchmarks.trees import PRESENT, Tree
 
 
 @dataclass
@@ -26,13 +21,24 @@ class Results:
 
 
 class Bench:
-    """One run of the benchmarks. `quick` asks for fewer and shorter rounds."""
+    """One run of the benchmarks. `quick` asks for fewer and shorter rounds.
 
-    def __init__(self, stage: Stage, redis_url: str, results: Results, *, quick: bool) -> None:
+    `product` is the present tree, deployed; `baseline` the tree that it is compared with, if there is one.
+    """
+
+    def __init__(
+        self, stage: Stage, product: Deployment, baseline: Tree | None, results: Results, *, quick: bool
+    ) -> None:
         self.stage = stage
-        self.redis_url = redis_url
+        self.product = product
+        self.baseline = baseline
         self.quick = quick
         self.results = results
+
+    @property
+    def trees(self) -> list[Tree]:
+        """The trees to measure beside each other."""
+        return [PRESENT] if self.baseline is None else [PRESENT, self.baseline]
 
     def choose(self, quick: int, full: int) -> int:
         """How much of something there is to be."""
@@ -63,74 +69,18 @@ class Bench:
         """Note what could not be measured."""
         self.results.troubles.append(str(what))
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The product's settings, as a deployment has them: logs at INFO, signatures, a key."""
-        return {
-            "USE_REDIS": "true", "REDIS_URL": self.redis_url, "AGENT": "benchmarks.agents:empty",
-            "API_KEY": API_KEY, "TWILIO_AUTH_TOKEN": AUTH_TOKEN, "LOG_FORMAT": "json",
-        }  # fmt: skip
+    @asynccontextmanager
+    async def deployment(self, tree: Tree) -> AsyncIterator[Deployment]:
+        """Deploy a tree beside the product, with a Redis server of its own."""
+        async with self.stage.redis() as server:
+            yield Deployment(self.stage, tree, server)
 
     @asynccontextmanager
-    async def redis(self) -> AsyncIterator[Redis]:
-        """A client for looking at the server."""
-        async with Redis.from_url(self.redis_url) as client:
-            yield client
-
-    @asynccontextmanager
-    async def workers(self, number: int, **settings: str) -> AsyncIterator[list[Process]]:
-        """So many worker processes, ready."""
-        command = [self.stage.python(), "-m", "workers"]
-        async with AsyncExitStack() as stack, self.redis() as redis:
-            before = int(await redis.zcard(keys.WORKERS))
-            started = [
-                await stack.enter_async_context(
-                    self.stage.process(f"worker-{place}", command, self.environment | settings)
-                )
-                for place in range(number)
-            ]
-            await self._until_counted(redis, before + number, started)
-            yield started
-
-    @asynccontextmanager
-    async def web(self) -> AsyncIterator[tuple[Process, dict[str, str]]]:
-        """A web process and a bare Starlette server; the first, and the environment of who talks to both."""
-        product, bare = free_port(), free_port()
-        async with (
-            self.stage.process(
-                "web", [self.stage.python(), "-m", "web"], self.environment | {"PORT": str(product)}
-            ) as web,
-            self.stage.process(
-                "bare", [self.stage.python(), "-m", "benchmarks.contenders.bare_post"], {"PORT": str(bare)}
-            ) as plain,
-        ):
-            await until_open(product, web)
-            await until_open(bare, plain)
-            urls = {"WEB_URL": f"http://127.0.0.1:{product}", "BARE_URL": f"http://127.0.0.1:{bare}"}
-            yield web, self.environment | urls
-
-    @asynccontextmanager
-    async def floor(self) -> AsyncIterator[Driver]:
-        """The bare BLPOP hops and the bare pub/sub."""
-        environment = {"REDIS_URL": self.redis_url}
-        command = [self.stage.python(), "-m", "benchmarks.contenders.floor"]
-        async with (
-            self.stage.process("floor", command, environment),
-            self.stage.driver("floor", environment) as driver,
-        ):
-            yield driver
-
-    @asynccontextmanager
-    async def turns(self, **settings: str) -> AsyncIterator[Driver]:
-        """A load generator that is an ingress."""
-        async with self.stage.driver("turns", self.environment | settings) as driver:
-            yield driver
-
-    @staticmethod
-    async def _until_counted(redis: Redis, number: int, started: list[Process]) -> None:
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                while int(await redis.zcard(keys.WORKERS)) < number:
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            raise started[-1].failed("did not say that it is ready") from None
+    async def bare(self) -> AsyncIterator[Driver]:
+        """A load generator for a bare Starlette server: `json` and `form`."""
+        port = free_port()
+        command = [self.stage.python(), "-m", "benchmarks.contenders.bare_post"]
+        async with self.stage.process("bare", command, {"PORT": str(port)}) as server:
+            await until_open(port, server)
+            async with self.stage.driver("bare_turns", {"BARE_URL": f"http://127.0.0.1:{port}"}) as driver:
+                yield driver

@@ -9,7 +9,11 @@ Each line of standard input is an order, each line of output its result:
     {"line": "turn", "count": 100, "concurrency": 10, "rate": null}
     {"seconds": 0.31, "latencies": [0.0021, …], "errors": ["TimeoutError", …]}
 
-With a `rate` (a second) calls begin at random times, whether or not the earlier ones have ended.
+With a `rate` (a second) calls begin at random times, whether or not the earlier ones have ended; `concurrency` is then
+the number of callers, who take their turns one after the other.
+
+An order with `"prepare": true` comes before such an order, if the line has a method `prepare`: what can be made ahead,
+such as signed forms, is made outside of the time that is measured.
 """
 
 import asyncio
@@ -21,7 +25,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol, cast
 
 import uvloop
 
@@ -30,8 +34,16 @@ Lines = Callable[[], AbstractAsyncContextManager[Mapping[str, Line]]]
 
 ONE_SECONDS = 30.0
 """What takes longer has failed."""
-CALLERS = 1000
-"""How many take their turns, one after the other, where calls begin at random times."""
+
+
+class Prepared(Protocol):
+    """A line that makes ahead what it will send."""
+
+    async def __call__(self, slot: int) -> float | None:
+        """Do it once, with what was made ahead."""
+
+    async def prepare(self, count: int, callers: int, *, in_order: bool) -> None:
+        """Be ready to be called `count` times by `callers`; `in_order`: they take their turns evenly."""
 
 
 class Tally:
@@ -58,8 +70,11 @@ async def carry_out(line: Line, order: Mapping[str, Any]) -> dict[str, Any]:
     """Do what the order says; the result as it is written."""
     tally = Tally()
     began = time.perf_counter()
-    if order.get("rate"):
-        await _open_loop(line, order["count"], order["rate"], tally)
+    if order.get("prepare"):
+        prepare = cast(Prepared, line).prepare
+        await prepare(order["count"], order["concurrency"], in_order=bool(order.get("rate")))
+    elif order.get("rate"):
+        await _open_loop(line, order["count"], order["concurrency"], order["rate"], tally)
     else:
         await _closed_loop(line, order["count"], order["concurrency"], tally)
     return {"seconds": time.perf_counter() - began, "latencies": tally.latencies, "errors": tally.errors}
@@ -76,14 +91,14 @@ async def _closed_loop(line: Line, count: int, concurrency: int, tally: Tally) -
     await asyncio.gather(*(caller(slot) for slot in range(concurrency)))
 
 
-async def _open_loop(line: Line, count: int, rate: float, tally: Tally) -> None:
-    """Arrivals that know nothing of each other."""
+async def _open_loop(line: Line, count: int, callers: int, rate: float, tally: Tally) -> None:
+    """Arrivals at random times, of one caller after the other."""
     clock = asyncio.get_running_loop().time
     chance = random.Random(1)
     due = clock()
     async with asyncio.TaskGroup() as calls:
         for number in range(count):
-            calls.create_task(tally.take(line, number % CALLERS))
+            calls.create_task(tally.take(line, number % callers))
             due += chance.expovariate(rate)
             await asyncio.sleep(max(0, due - clock()))
 

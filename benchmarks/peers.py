@@ -65,7 +65,7 @@ PEERS = (
 @asynccontextmanager
 async def at_work(bench: Bench, peer: Peer) -> AsyncIterator[Driver]:
     """A worker of the peer, and a load generator for it that has seen one job done."""
-    environment = {"REDIS_URL": bench.redis_url, "DOCKET_URL": bench.redis_url, "PYTHONPATH": "."}
+    environment = {"REDIS_URL": bench.product.server.url, "DOCKET_URL": bench.product.server.url, "PYTHONPATH": "."}
     command = [peer.python(bench), *ON_UVLOOP, *peer.command]
     async with (
         bench.stage.process(peer.module, command, environment) as worker,

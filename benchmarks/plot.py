@@ -28,8 +28,8 @@ def latencies(figures: dict[str, float]) -> list[Bar]:
         bars.append(("two bare BLPOP hops", 1 / figures["turn.over_hops"], "floor"))
     if "http.over_turn" in figures:
         bars.append(("the turn through the API", figures["http.over_turn"], "ours"))
-    if "gather.over_turn" in figures:
-        bars.append(("the turn by webhook", figures["gather.over_turn"], "ours"))
+    if "webhook.over_turn" in figures:
+        bars.append(("the turn by webhook", figures["webhook.over_turn"], "ours"))
     for module, title in PEERS.items():
         if (value := figures.get(f"latency.{module}_over_turn")) is not None:
             bars.append((title, value, "others"))

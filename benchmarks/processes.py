@@ -9,18 +9,18 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.samples import Run
+from benchmarks.trees import PRESENT, Tree
 from orchestrator.cli import die_with_parent
 from orchestrator.settings import Settings
 
-REPOSITORY = Path(__file__).parents[1]
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 ORDER_SECONDS = 300.0
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class BenchmarkFailed(Exception):
@@ -37,9 +37,9 @@ class Process:
 
     @property
     def cpu_seconds(self) -> float:
-        """The processor time it has used, with that of its children that have ended (Linux)."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """The processor time that its threads have used, to the nanosecond (Linux). Threads that ended do not count."""
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
     @property
     def resident_kb(self) -> int:
@@ -69,9 +69,25 @@ class Driver:
     def __init__(self, process: Process) -> None:
         self._process = process
 
+    @property
+    def process(self) -> Process:
+        """The load generator itself."""
+        return self._process
+
+    async def prepare(self, line: str, count: int, concurrency: int = 1, *, rate: float | None = None) -> None:
+        """Have what these calls will send made, signed, and their conversations begun. Raise `BenchmarkFailed`."""
+        await self._carry_out({"line": line, "count": count, "concurrency": concurrency, "rate": rate, "prepare": True})
+
     async def run(self, line: str, count: int, concurrency: int = 1, *, rate: float | None = None) -> Run:
-        """Call a line so often. Raises `BenchmarkFailed`."""
-        order = {"line": line, "count": count, "concurrency": concurrency, "rate": rate}
+        """Call a line so often. Raise `BenchmarkFailed`."""
+        return await self._carry_out({"line": line, "count": count, "concurrency": concurrency, "rate": rate})
+
+    async def prepared(self, line: str, count: int, concurrency: int = 1) -> Run:
+        """Prepare, outside of the time that is measured, and run."""
+        await self.prepare(line, count, concurrency)
+        return await self.run(line, count, concurrency)
+
+    async def _carry_out(self, order: Mapping[str, Any]) -> Run:
         stdin = self._process.process.stdin
         assert stdin is not None
         stdin.write(json.dumps(order).encode() + b"\n")
@@ -89,14 +105,19 @@ class Driver:
             raise self._process.failed(complaint) from None
 
 
+@dataclass(frozen=True)
+class RedisServer:
+    """A Redis server, and where it listens."""
+
+    process: Process
+    url: str
+
+
 class Stage:
     """Where processes are started. A context manager: leaving it stops them, the last one first.
 
     `peers` is the directory of the environment that holds the other queues.
     """
-
-    server: Process
-    """The Redis server, once there is one."""
 
     def __init__(self, peers: Path) -> None:
         self.peers = peers
@@ -112,17 +133,23 @@ class Stage:
 
     @asynccontextmanager
     async def process(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], *, piped: bool = False
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        tree: Tree = PRESENT,
+        piped: bool = False,
     ) -> AsyncIterator[Process]:
-        """A program for as long as the block lasts."""
+        """A program that runs the code of `tree`, for as long as the block lasts."""
         output, path = tempfile.mkstemp(prefix=f"{name}-", dir=self._directory.name)
         if sys.platform == "linux":
             command = [sys.executable, "-IS", die_with_parent.__file__, str(os.getpid()), *command]
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
-                cwd=REPOSITORY,
-                env=clean_environment() | dict(environment),
+                cwd=tree.directory,
+                env=clean_environment() | {"PYTHONPATH": str(tree.directory)} | dict(environment),
                 stdin=asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE if piped else output,
                 stderr=output,
@@ -138,11 +165,13 @@ class Stage:
             await started.stop()
 
     @asynccontextmanager
-    async def driver(self, module: str, environment: Mapping[str, str], *, peer: bool = False) -> AsyncIterator[Driver]:
-        """A load generator for `benchmarks.contenders.<module>`."""
+    async def driver(
+        self, module: str, environment: Mapping[str, str], *, tree: Tree = PRESENT, peer: bool = False
+    ) -> AsyncIterator[Driver]:
+        """A load generator for `benchmarks.contenders.<module>` of `tree`."""
         python = self.python(peer)
         command = [python, "-m", "benchmarks.driver", f"benchmarks.contenders.{module}"]
-        async with self.process(f"driver-{module}", command, environment, piped=True) as process:
+        async with self.process(f"driver-{module}", command, environment, tree=tree, piped=True) as process:
             driver = Driver(process)
             await driver.answer("did not start")
             yield driver
@@ -152,22 +181,21 @@ class Stage:
         return str(self.peers / "bin" / "python") if peer else sys.executable
 
     @asynccontextmanager
-    async def redis(self) -> AsyncIterator[str]:
-        """A server of its own that keeps nothing on disk; its URL. `REDIS_SERVER` names another binary."""
+    async def redis(self) -> AsyncIterator[RedisServer]:
+        """A server of its own that keeps nothing on disk. `REDIS_SERVER` names another binary."""
         port = free_port()
         options = {"port": str(port), "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": self._directory.name}
         command = [server_binary(), *(word for name, value in options.items() for word in (f"--{name}", value))]
         async with self.process("redis", command, {}) as process:
             await until_open(port, process)
-            self.server = process
-            yield f"redis://127.0.0.1:{port}/0"
+            yield RedisServer(process, f"redis://127.0.0.1:{port}/0")
 
 
 def clean_environment() -> dict[str, str]:
     """This process's environment without the product's variables."""
     ours = {name.upper() for name in Settings.model_fields}
     kept = {name: value for name, value in os.environ.items() if name.upper() not in ours}
-    return kept | {"PYTHONUNBUFFERED": "1"}
+    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def server_binary() -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable
 
 from benchmarks.bench import Bench
-from benchmarks.measurements import growth, latency, relay, rest, states, streaming, throughput
+from benchmarks.measurements import cpu, growth, latency, relay, rest, states, streaming, throughput
 
 Measurement = Callable[[Bench], Awaitable[None]]
 
 PROGRAMME: dict[str, Measurement] = {
+    "cpu": cpu.cpu,
     "turn": latency.inside,
     "http": latency.http,
     "peers": latency.peers,

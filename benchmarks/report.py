@@ -6,16 +6,23 @@ from benchmarks.bench import Results
 from benchmarks.budgets import BUDGETS, Verdict
 
 HEADINGS = {
-    "what": "", "at_once": "at once", "p50_ms": "p50 ms", "p95_ms": "p95 ms", "p99_ms": "p99 ms",
-    "per_second": "per s", "cpu_percent": "CPU %", "kb": "kB each", "errors": "errors",
+    "what": "", "tree": "tree", "at_once": "at once", "p50_ms": "p50 ms", "p95_ms": "p95 ms", "p99_ms": "p99 ms",
+    "over_hops": "p50 over hops", "p10_over_hops": "p10 over hops", "per_second": "per s", "web_us": "web µs",
+    "worker_us": "worker µs", "redis_us": "Redis µs", "load_us": "load generator µs", "sum_us": "sum µs",
+    "over_before": "over before", "half_between": "half between", "cpu_percent": "CPU %", "kb": "kB each",
+    "errors": "errors",
 }  # fmt: skip
 
 
-def lines(results: Results) -> Iterable[str]:
-    """Everything, tables first and budgets last."""
+def lines(results: Results, *, of_all: bool = True) -> Iterable[str]:
+    """Everything, tables first and budgets last; without `of_all` only the budgets that were measured."""
     for title, rows in results.tables.items():
         yield from ("", title.upper(), *table(rows))
-    yield from ("", "BUDGETS", *budget_table([budget.judge(results) for budget in BUDGETS]))
+    verdicts = [
+        verdict for verdict in (budget.judge(results) for budget in BUDGETS) if of_all or verdict.met is not None
+    ]
+    if verdicts:
+        yield from ("", "BUDGETS", *budget_table(verdicts))
     for trouble in results.troubles:
         yield from ("", f"Not measured: {trouble}")
 

@@ -22,6 +22,10 @@ class Run:
     errors: list[str] = field(default_factory=list)
 
     @property
+    def p10(self) -> float:
+        return percentile(self.latencies, 0.10)
+
+    @property
     def p50(self) -> float:
         return percentile(self.latencies, 0.50)
 

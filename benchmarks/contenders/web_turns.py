@@ -1,103 +1,112 @@
-"""Turns over HTTP: the API, the provider's webhooks, and a bare Starlette route next to them.
+"""Turns over HTTP: the API and the provider's webhooks, each request made and signed ahead.
 
-Wants `WEB_URL` (a server of the product with `API_KEY` and `TWILIO_AUTH_TOKEN` as in the environment) and
-`BARE_URL` (`benchmarks.contenders.bare_post`).
+Wants `WEB_URL`: a server of the product with `API_KEY` and `TWILIO_AUTH_TOKEN` as in the environment.
 """
 
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
-from urllib.parse import urlencode, urlsplit
-from uuid import uuid4
+from math import ceil
 
-from twilio.request_validator import RequestValidator
-
+from benchmarks.contenders.http_client import Connections
 from benchmarks.contenders.turns import SAID, TURNS_A_CALL
+from benchmarks.contenders.webhook_forms import WebhookForms, new_call
 from benchmarks.driver import Line
-from orchestrator.provider_simulator import CallIdentity
+
+BEGUN_AT_ONCE = 20
 
 
-class Connections:
-    """Kept-alive connections to one server, and just enough HTTP/1.1: the client's own cost must not count."""
+class Conversations:
+    """Turns of calls. Each slot has a call of its own, and takes a new one after `TURNS_A_CALL` turns.
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._address = (parts.hostname or "", parts.port or 80)
-        self._host = parts.netloc
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    A subclass makes the requests of a call's turns.
+    """
 
-    async def post(self, path: str, body: bytes, content_type: str, **headers: str) -> bytes:
-        """The body of the answer. Raises RuntimeError on any status but 200."""
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
-        named = {"Host": self._host, "Content-Type": content_type, "Content-Length": str(len(body))}
-        head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in (named | headers).items())
-        writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
-        top = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(top.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        answer = await reader.readexactly(length)
-        self._idle.append((reader, writer))
-        if not top.startswith(b"http/1.1 200"):
-            raise RuntimeError(top.split(b"\r\n")[0].decode() + " " + answer.decode())
-        return answer
+    def __init__(self, server: Connections) -> None:
+        self._server = server
+        self._waiting: list[list[bytes]] = []
+        self._at: dict[int, list[bytes]] = {}
 
-    def close(self) -> None:
-        """Drop the idle connections."""
-        for _, writer in self._idle:
-            writer.close()
+    async def __call__(self, slot: int) -> None:
+        """Send the next turn of the slot's call."""
+        if not self._at.get(slot):
+            self._at[slot] = self._waiting.pop()
+        await self._server.send(self._at[slot].pop())
+
+    async def prepare(self, count: int, callers: int, *, in_order: bool) -> None:
+        """Begin the calls, and make the requests of their turns."""
+        self._at.clear()
+        self._waiting.clear()
+        turns = min(TURNS_A_CALL, ceil(count / callers)) if in_order else TURNS_A_CALL
+        # Callers who wait for each other's turns may leave calls half used: each has one that is spare.
+        number = callers * ceil(count / callers / turns) if in_order else callers + ceil(count / turns)
+        await _all([self._begin(turns) for _ in range(number)])
+
+    async def _begin(self, turns: int) -> None:
+        self._waiting.append((await self._requests(turns))[::-1])
+
+    async def _requests(self, turns: int) -> list[bytes]:
+        raise NotImplementedError
 
 
-class Turns:
-    """One kind of turn over HTTP. Each slot has a call of its own, and takes a new one after `TURNS_A_CALL` turns."""
+class ApiTurns(Conversations):
+    """`POST /calls/{call_sid}/turns`."""
+
+    async def _requests(self, turns: int) -> list[bytes]:
+        path = f"/calls/{new_call().call_sid}/turns"
+        headers = {"Authorization": f"Bearer {os.environ['API_KEY']}"}
+        bodies = [json.dumps({"turn_id": f"t{turn}", "text": SAID}).encode() for turn in range(turns)]
+        return [self._server.request(path, body, "application/json", headers) for body in bodies]
+
+
+class WebhookTurns(Conversations):
+    """`POST /twilio/turn/{n}`, of calls that have been greeted."""
+
+    def __init__(self, server: Connections, url: str) -> None:
+        super().__init__(server)
+        self._forms = WebhookForms(server, url)
+
+    async def _requests(self, turns: int) -> list[bytes]:
+        identity = new_call()
+        await self._server.send(self._forms.voice(identity))
+        return self._forms.turns(identity, turns)
+
+
+class Greetings:
+    """`POST /twilio/voice`: each is a new call, its state, and the agent's turn that greets the caller."""
 
     def __init__(self, server: Connections, url: str) -> None:
         self._server = server
-        self._url = url
-        self._key = os.environ["API_KEY"]
-        self._signer = RequestValidator(os.environ["TWILIO_AUTH_TOKEN"])
-        self._at: dict[int, tuple[CallIdentity, int]] = {}
+        self._forms = WebhookForms(server, url)
+        self._waiting: list[bytes] = []
 
-    async def text(self, slot: int) -> None:
-        """`POST /calls/{call_sid}/turns`."""
-        identity, number = await self._next(slot, begin=False)
-        body = json.dumps({"turn_id": f"t{number}", "text": SAID}).encode()
-        path = f"/calls/{identity.call_sid}/turns"
-        await self._server.post(path, body, "application/json", Authorization=f"Bearer {self._key}")
+    async def __call__(self, slot: int) -> None:
+        """Begin a call."""
+        await self._server.send(self._waiting.pop())
 
-    async def gather(self, slot: int) -> None:
-        """`POST /twilio/turn/{n}`, signed."""
-        identity, number = await self._next(slot, begin=True)
-        form = identity.fields("in-progress", {"SpeechResult": SAID, "Confidence": "0.91234565"})
-        await self._webhook(f"/twilio/turn/{number + 1}", form)
-
-    async def _next(self, slot: int, *, begin: bool) -> tuple[CallIdentity, int]:
-        identity, number = self._at.get(slot, (None, TURNS_A_CALL))
-        if identity is None or number >= TURNS_A_CALL:
-            identity, number = CallIdentity(call_sid=f"CA{uuid4().hex}"), 0
-            if begin:
-                await self._webhook("/twilio/voice", identity.fields("ringing"))
-        self._at[slot] = (identity, number + 1)
-        return identity, number
-
-    async def _webhook(self, path: str, form: dict[str, str]) -> None:
-        signature = self._signer.compute_signature(self._url + path, form)
-        body = urlencode(form).encode()
-        await self._server.post(path, body, "application/x-www-form-urlencoded", X_Twilio_Signature=signature)
+    async def prepare(self, count: int, callers: int, *, in_order: bool) -> None:
+        """Make as many requests."""
+        self._waiting = [self._forms.voice(new_call()) for _ in range(count)]
 
 
-async def _bare(server: Connections, slot: int) -> None:
-    await server.post("/", json.dumps({"turn_id": "t1", "text": SAID}).encode(), "application/json")
+async def _all(awaitables: list[Awaitable[None]]) -> None:
+    limit = asyncio.Semaphore(BEGUN_AT_ONCE)
+
+    async def one(awaitable: Awaitable[None]) -> None:
+        async with limit:
+            await awaitable
+
+    await asyncio.gather(*map(one, awaitables))
 
 
 @asynccontextmanager
 async def lines() -> AsyncIterator[Mapping[str, Line]]:
-    """`api`, `gather`, `bare`."""
+    """`api`, `webhook` and `voice`."""
     url = os.environ["WEB_URL"]
-    web, bare = Connections(url), Connections(os.environ["BARE_URL"])
+    web = Connections(url)
     try:
-        yield {"api": Turns(web, url).text, "gather": Turns(web, url).gather, "bare": partial(_bare, bare)}
+        yield {"api": ApiTurns(web), "webhook": WebhookTurns(web, url), "voice": Greetings(web, url)}
     finally:
         web.close()
-        bare.close()

@@ -18,7 +18,7 @@ DRAIN_SECONDS = 240.0
 
 async def history(bench: Bench) -> None:
     """A turn of a call that has had 10, 50, 200 turns."""
-    async with bench.workers(1), bench.turns() as turns:
+    async with bench.product.workers(1), bench.product.turns() as turns:
         await turns.run("turn", 200, 10)
         legs = {f"{n}": partial(turns.run, f"history-{n}", bench.choose(50, 100)) for n in HISTORIES}
         series = await in_turns(bench.choose(3, 5), legs)
@@ -30,7 +30,7 @@ async def history(bench: Bench) -> None:
 
 async def calls(bench: Bench) -> None:
     """Counting the active calls when there are 100, 10,000, 100,000."""
-    async with bench.redis() as redis, bench.stage.driver("states", bench.environment) as driver:
+    async with bench.product.redis() as redis, bench.stage.driver("states", bench.product.environment) as driver:
         await redis.delete(keys.ACTIVE_CALLS)
         have = 0
         for number in CALLS:
@@ -47,7 +47,7 @@ async def calls(bench: Bench) -> None:
 
 async def queue(bench: Bench) -> None:
     """A turn while 0, 1,000, 50,000 jobs are scheduled for later in the same arq queue."""
-    async with bench.workers(1), bench.turns() as turns, bench.redis() as redis:
+    async with bench.product.workers(1), bench.product.turns() as turns, bench.product.redis() as redis:
         await turns.run("turn", 200, 10)
         for number in SCHEDULED:
             for start in range(0, number, 1000):
@@ -61,10 +61,10 @@ async def queue(bench: Bench) -> None:
 async def backlog(bench: Bench) -> None:
     """How fast one worker gets through turns that wait, of as many calls."""
     for number in (1_000,) if bench.quick else (1_000, 50_000):
-        async with bench.turns() as turns, bench.redis() as redis:
+        async with bench.product.turns() as turns, bench.product.redis() as redis:
             await redis.flushdb()
             await turns.run("submit", number, 50)
-            async with bench.workers(1):
+            async with bench.product.workers(1):
                 began = time.perf_counter()
                 left = int(await redis.zcard(keys.DUE))
                 async with asyncio.timeout(DRAIN_SECONDS):
@@ -79,7 +79,7 @@ async def idle_workers(bench: Bench) -> None:
     """What workers with nothing to do cost Redis; 100 of them are reckoned from what a few cost."""
     costs: dict[int, tuple[float, float]] = {}
     for number in (1, 5):
-        async with bench.workers(number):
+        async with bench.product.workers(number):
             costs[number] = await redis_cost(bench, bench.choose(4, 10))
     commands = (costs[5][0] - costs[1][0]) / 4
     cpu = (costs[5][1] - costs[1][1]) / 4
@@ -91,8 +91,8 @@ async def idle_workers(bench: Bench) -> None:
 
 async def redis_cost(bench: Bench, seconds: float) -> tuple[float, float]:
     """Commands a second and the share of a processor that Redis used, scripts' own commands included."""
-    server = bench.stage.server
-    async with bench.redis() as redis:
+    server = bench.product.server.process
+    async with bench.product.redis() as redis:
         await asyncio.sleep(1)
         before, cpu, began = await _calls(redis), server.cpu_seconds, time.perf_counter()
         await asyncio.sleep(seconds)

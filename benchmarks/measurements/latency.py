@@ -1,6 +1,7 @@
 """How long an empty turn takes: one call at a time, many at a time, inside and through HTTP; and what others take."""
 
 from functools import partial
+from statistics import median
 
 from benchmarks.bench import Bench
 from benchmarks.peers import PEERS, Peer, at_work
@@ -9,11 +10,17 @@ from benchmarks.samples import Leg, Series, in_turns, ratio
 
 TABLE = "latency"
 CONCURRENCIES = (1, 10, 100, 1000)
+BARE_LINES = {"json": "bare Starlette POST of JSON", "form": "bare Starlette POST of a form"}
+WEB_LINES = {
+    "api": "POST /calls/{sid}/turns",
+    "webhook": "POST /twilio/turn/{n}",
+    "voice": "POST /twilio/voice",
+}
 
 
 async def inside(bench: Bench) -> None:
     """Submit → reply in an ingress's own process, next to two bare BLPOP hops."""
-    async with bench.workers(1), bench.turns() as turns, bench.floor() as floor:
+    async with bench.product.workers(1), bench.product.turns() as turns, bench.product.floor() as floor:
         await turns.run("turn", 300, 10)
         await floor.run("hops", 300, 10)
         for at_once in CONCURRENCIES[: bench.choose(3, 4)]:
@@ -38,33 +45,42 @@ def _note_inside(bench: Bench, series: dict[str, Series], at_once: int) -> None:
 
 
 async def http(bench: Bench) -> None:
-    """The same through the API and through the provider's webhooks, next to a bare Starlette route."""
+    """The same through the API and through the provider's webhooks, next to bare Starlette routes."""
     async with (
-        bench.workers(1),
-        bench.web() as (_, urls),
-        bench.turns() as turns,
-        bench.stage.driver("web_turns", urls) as web,
+        bench.product.workers(1),
+        bench.product.web() as (_, url),
+        bench.product.turns() as turns,
+        bench.product.callers(url) as web,
+        bench.bare() as bare,
     ):
-        await web.run("api", 300, 10)
-        await web.run("gather", 300, 10)
+        for line in WEB_LINES:
+            await web.prepared(line, 300, 10)
         await turns.run("turn", 300, 10)
+        await bare.run("form", 300, 10)
         for at_once in CONCURRENCIES[: bench.choose(2, 3)]:
             count = max(bench.choose(100, 200), 2 * at_once)
-            legs: dict[str, Leg] = {name: partial(web.run, name, count, at_once) for name in ("bare", "api", "gather")}
+            legs: dict[str, Leg] = {line: partial(web.prepared, line, count, at_once) for line in WEB_LINES}
+            legs |= {line: partial(bare.run, line, count, at_once) for line in BARE_LINES}
             legs["turn"] = partial(turns.run, "turn", count, at_once)
             series = await in_turns(bench.choose(3, 5), legs)
-            bench.timed_row(TABLE, "bare Starlette POST", series["bare"], at_once=at_once)
-            bench.timed_row(TABLE, "POST /calls/{sid}/turns", series["api"], at_once=at_once)
-            bench.timed_row(TABLE, "POST /twilio/turn/{n}", series["gather"], at_once=at_once)
+            for line, title in (BARE_LINES | WEB_LINES).items():
+                bench.timed_row(TABLE, title, series[line], at_once=at_once)
             if at_once == 1:
                 bench.figure("http.over_turn", ratio(series["api"], series["turn"]))
-                bench.figure("gather.over_turn", ratio(series["gather"], series["turn"]))
+                bench.figure("webhook.over_turn", ratio(series["webhook"], series["turn"]))
+                bench.figure("webhook.added_bare_posts", _added(series))
+
+
+def _added(series: dict[str, Series]) -> float:
+    """Return what a webhook adds to the turn inside it, in bare POSTs of the same form: the median of the rounds."""
+    rounds = zip(series["webhook"].runs, series["turn"].runs, series["form"].runs, strict=True)
+    return median((webhook.p50 - turn.p50) / form.p50 for webhook, turn, form in rounds)
 
 
 async def isolation(bench: Bench) -> None:
     """What it costs to run the agent in a thread of its own, as a user's agent does by default."""
     for agent in ("empty", "threaded"):
-        async with bench.workers(1, AGENT=f"benchmarks.agents:{agent}"), bench.turns() as turns:
+        async with bench.product.workers(1, AGENT=f"benchmarks.agents:{agent}"), bench.product.turns() as turns:
             await turns.run("turn", 200, 10)
             series = await in_turns(bench.choose(2, 5), {"turn": partial(turns.run, "turn", bench.choose(150, 500))})
             where = "in the worker's loop" if agent == "empty" else "in a thread of its own"
@@ -73,7 +89,7 @@ async def isolation(bench: Bench) -> None:
 
 async def peers(bench: Bench) -> None:
     """Other queues: enqueue → result of an empty function, each in turns with our empty turn."""
-    async with bench.workers(1), bench.turns() as turns:
+    async with bench.product.workers(1), bench.product.turns() as turns:
         await turns.run("turn", 300, 10)
         for peer in PEERS:
             if not peer.is_installed(bench):

@@ -13,8 +13,8 @@ SPARE_FILES = 500
 async def relay(bench: Bench) -> None:
     """Idle sockets at one ingress; a word's way out of the socket, and an interruption's way to the agent."""
     async with (
-        bench.workers(1), bench.web() as (web, environment),
-        bench.stage.driver("relay_sockets", environment) as sockets,
+        bench.product.workers(1), bench.product.web() as (web, url),
+        bench.stage.driver("relay_sockets", bench.product.environment | {"WEB_URL": url}) as sockets,
     ):  # fmt: skip
         count = bench.choose(30, 100)
         await sockets.run("first-token", count)

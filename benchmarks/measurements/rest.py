@@ -17,7 +17,7 @@ IMPORTS = {
 
 async def rest(bench: Bench) -> None:
     """A web process and two workers, idle."""
-    async with bench.workers(2) as workers, bench.web() as (web, _):
+    async with bench.product.workers(2) as workers, bench.product.web() as (web, _):
         programs = {"worker 1": workers[0], "worker 2": workers[1], "web": web}
         await asyncio.sleep(2)
         before, began = {name: program.cpu_seconds for name, program in programs.items()}, time.perf_counter()

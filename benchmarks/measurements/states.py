@@ -12,9 +12,9 @@ BARE = {"create": "bare-set", "get": "bare-get", "update": "bare-set"}
 
 async def managers(bench: Bench) -> None:
     """In memory; and in Redis next to a bare GET or SET of the same bytes."""
-    async with bench.redis() as redis:
+    async with bench.product.redis() as redis:
         await redis.flushdb()
-    async with bench.stage.driver("states", bench.environment) as driver:
+    async with bench.stage.driver("states", bench.product.environment) as driver:
         names = [f"{kind}-{name}" for kind in ("memory", "redis") for name in OPERATIONS] + ["bare-get", "bare-set"]
         count = bench.choose(200, 500)
         for name in names:

@@ -10,7 +10,7 @@ TABLE = "streaming"
 
 async def streaming(bench: Bench) -> None:
     """The first token's hop next to a bare published message's; an interruption until its turn is over."""
-    async with bench.workers(1), bench.turns() as turns, bench.floor() as floor:
+    async with bench.product.workers(1), bench.product.turns() as turns, bench.product.floor() as floor:
         count = bench.choose(50, 100)
         await turns.run("first-token", count)
         await floor.run("pubsub", count)

@@ -30,7 +30,7 @@ async def test_a_line_may_take_its_own_time_and_may_fail() -> None:
             raise OSError
         return 0.25
 
-    failed = await carry_out(line, {"count": 3, "concurrency": 1, "rate": 1000.0})
+    failed = await carry_out(line, {"count": 3, "concurrency": 2, "rate": 1000.0})
     assert (failed["latencies"], failed["errors"]) == ([0.25, 0.25], ["OSError"])
 
 
