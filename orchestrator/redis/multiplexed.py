@@ -22,16 +22,23 @@ ANSWER_SECONDS = 2.0
 """How long the oldest command may wait for its answer, where the pool sets no `socket_timeout`."""
 FULL_BYTES = 1 << 20
 """While more than this waits to be written, callers wait too."""
+JOINED_BYTES = 1 << 16
+"""When so much waits for the end of the iteration, it is written at once."""
 ROOM_CHECK_SECONDS = 0.005
 _MORE = object()
 _ASKING = hiredis.pack_command(("ASKING",))
+
+
+class CommandNotSent(RedisConnectionError):
+    """The connection was lost before any byte of the command was written: it has not run."""
 
 
 class MultiplexedConnection:
     """Sends commands over one connection of `pool`, which it keeps, and over a new one when that is lost.
 
     A command whose connection is lost is sent again, for `retry_seconds`, and at least once: it must be safe to
-    repeat. `lost_answers` counts how often a command was sent whose answer was lost: it may have run twice.
+    repeat. `lost_answers` counts how often a command was sent whose answer was lost: it may have run, and run twice if
+    it was sent again.
     """
 
     def __init__(
@@ -50,18 +57,23 @@ class MultiplexedConnection:
         pipeline = self._pipeline
         if pipeline is not None and pipeline.is_up:
             try:
-                return await pipeline.execute(packed, asking)
+                return await self._sent_over(pipeline, packed, asking)
             except RedisConnectionError:
-                self.lost_answers += 1
+                pass
         return await self._retry.call_with_retry(lambda: self._execute(packed, asking), _no_recovery)
 
     async def _execute(self, packed: bytes, asking: bool) -> Any:
         pipeline = self._pipeline
         if pipeline is None or not pipeline.is_up:
             pipeline = await self._connected()
+        return await self._sent_over(pipeline, packed, asking)
+
+    async def _sent_over(self, pipeline: "_Pipeline", packed: bytes, asking: bool) -> Any:
         try:
             return await pipeline.execute(packed, asking)
-        except RedisConnectionError:
+        except CommandNotSent:
+            raise
+        except (RedisConnectionError, RedisTimeoutError):
             self.lost_answers += 1
             raise
 
@@ -96,6 +108,8 @@ class _Pipeline(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._answer_seconds = answer_seconds
         self._pending: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._unsent: list[bytes] = []  # as many as are pending at the end of `_pending`
+        self._unsent_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._reader = hiredis.Reader(
             protocolError=RedisConnectionError, replyError=connection._parser.parse_error, notEnoughData=_MORE
@@ -107,27 +121,52 @@ class _Pipeline(asyncio.Protocol):
             raise RedisConnectionError("the connection was closed as soon as it was made")
 
     async def execute(self, packed: bytes, asking: bool = False) -> Any:
-        """Send a command and return its answer. If the caller is cancelled, the answer is dropped when it comes."""
-        if self.is_up and self._transport.get_write_buffer_size() > FULL_BYTES:
+        """Send a command and return its answer. If the caller is cancelled, the answer is dropped when it comes.
+
+        Raise `CommandNotSent` if the connection was lost before the command was written.
+        """
+        if self.is_up and self._unwritten_bytes() > FULL_BYTES:
             await self._wait_for_room()
         if not self.is_up or self._transport.is_closing():
-            raise RedisConnectionError("the connection was lost")
+            raise CommandNotSent("the connection was lost")
         answer: asyncio.Future[Any] = self._loop.create_future()
         now = self._loop.time()
         if asking:
             ignored: asyncio.Future[Any] = self._loop.create_future()
             ignored.cancel()
-            self._pending.append((ignored, now))
-            packed = _ASKING + packed
-        self._pending.append((answer, now))
-        self._transport.write(packed)
+            self._enqueue(ignored, _ASKING, now)
+        self._enqueue(answer, packed, now)
+        if self._unsent_bytes > JOINED_BYTES:
+            self._write_unsent()
         if self._timer is None:
             self._timer = self._loop.call_at(now + self._answer_seconds, self._check_timeout)
         return await answer
 
+    def _enqueue(self, answer: "asyncio.Future[Any]", packed: bytes, now: float) -> None:
+        if not self._unsent:
+            self._loop.call_soon(self._write_unsent)
+        self._unsent.append(packed)
+        self._unsent_bytes += len(packed)
+        self._pending.append((answer, now))
+
+    def _write_unsent(self) -> None:
+        """Write the commands that were sent since the last write, together."""
+        if not self._unsent:
+            return
+        if self._transport.is_closing():
+            self._fail(RedisConnectionError("the connection was lost"))
+            return
+        joined = b"".join(self._unsent)
+        self._unsent.clear()
+        self._unsent_bytes = 0
+        self._transport.write(joined)
+
+    def _unwritten_bytes(self) -> int:
+        return self._unsent_bytes + self._transport.get_write_buffer_size()
+
     async def _wait_for_room(self) -> None:
         """Wait until the server has taken what was written. The timeout of the oldest command ends this, too."""
-        while self.is_up and self._transport.get_write_buffer_size() > FULL_BYTES:
+        while self.is_up and self._unwritten_bytes() > FULL_BYTES:
             await asyncio.sleep(ROOM_CHECK_SECONDS)
 
     def _check_timeout(self) -> None:
@@ -178,9 +217,12 @@ class _Pipeline(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         pending, self._pending = self._pending, deque()
-        for future, _ in pending:
+        sent = len(pending) - len(self._unsent)
+        self._unsent.clear()
+        self._unsent_bytes = 0
+        for place, (future, _) in enumerate(pending):
             if not future.done():
-                future.set_exception(error)
+                future.set_exception(error if place < sent else CommandNotSent(str(error)))
         self._transport.abort()
 
 
