@@ -80,7 +80,7 @@ async def _opened_ingress(
     timeouts: Timeouts,
     signatures: TwilioSignatures,
 ) -> AsyncIterator[Ingress]:
-    seal, sessions = Seal.of(settings), SessionRegistry()
+    seal, sessions = Seal.of(settings), SessionRegistry(ping_seconds=timeouts.relay.ping)
     async with (
         open_runtime(settings, sessions) as runtime,
         SharedSeal(settings, seal, runtime.seal_keys()).sharing() as shared_seal,

@@ -38,6 +38,31 @@ class Signatures(Protocol):
 
 
 @dataclass(frozen=True)
+class RelayTimeouts:
+    """How long relay sessions wait, in seconds."""
+
+    setup: float = 10.0
+    """For the first frame that says which call the socket is for."""
+    key_pause: float = 2.5
+    """For the next key, until the keys pressed so far are an answer."""
+    silence: float = 5.0
+    """For the caller after an interruption without words or a reconnection, until the agent gets a `silence` turn."""
+    burst_gap: float = 2.0
+    """For the next event after the setup or the event before it: one that comes later is no repetition."""
+    write: float = 10.0
+    """For a peer that does not read, until the socket is closed."""
+    ping: float = 3.0
+    """For the answer to a ping: a peer that takes longer counts as gone."""
+    stall: float = 2.0
+    """For the next part of a reply, until it is checked: the store may be down, or may have lost the turn."""
+    store: float = 4.0
+    """For one access to the store, with its retries."""
+    outage: float = 10.0
+    """For a store that is down, until a known call continues in this process. What happens here is lost if this process
+    dies before the store is back, so a shorter outage is better waited out."""
+
+
+@dataclass(frozen=True)
 class Timeouts:
     """How long routes wait, in seconds. Twilio cancels a webhook after 15."""
 
@@ -63,6 +88,7 @@ class Timeouts:
     """How long such a reading is cached for the health pages and the metrics."""
     dashboard: float = 0.8
     """The same for the dashboard, whose page asks once a second."""
+    relay: RelayTimeouts = field(default_factory=RelayTimeouts)
 
 
 class DrainStatus:

@@ -16,8 +16,6 @@ CLOSING_SHARE = 0.2
 """The share of the drain time that is kept for the end: peers answer our Close, and what they sent before is stored."""
 TAKEN_OVER_SECONDS = 1.0
 """How long a take-over by another ingress, which waits meanwhile, gives us to store what was said."""
-PING_SECONDS = 3.0
-"""A peer that takes longer to answer a ping counts as gone."""
 
 
 class ClosableSession(Protocol):
@@ -46,9 +44,13 @@ class Pingable(Protocol):
 
 
 class SessionRegistry:
-    """Knows the open sessions by call. A newer session of a call replaces the older one, so that one agent speaks."""
+    """Knows the open sessions by call. A newer session of a call replaces the older one, so that one agent speaks.
 
-    def __init__(self) -> None:
+    A peer that takes longer than `ping_seconds` to answer a ping counts as gone.
+    """
+
+    def __init__(self, *, ping_seconds: float) -> None:
+        self._ping_seconds = ping_seconds
         self._sessions: dict[str, ClosableSession] = {}
         self._connections: dict[str, Pingable] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -86,7 +88,7 @@ class SessionRegistry:
     async def is_answering(self, call_sid: str) -> bool:
         """True if the call has a session here whose peer answers a ping."""
         connection = self._connections.get(call_sid)
-        return connection is not None and await connection.answers_ping(PING_SECONDS)
+        return connection is not None and await connection.answers_ping(self._ping_seconds)
 
     async def taken_over(self, call_sid: str) -> None:
         """Close the session of a call that another ingress has taken over.

@@ -210,7 +210,7 @@ StartIngress = Callable[..., AbstractAsyncContextManager[Ingress]]
 
 @asynccontextmanager
 async def started_ingress(
-    *, agent: AgentFunction = parrot, timeouts: Mapping[str, float] | None = None, **changes: Any
+    *, agent: AgentFunction = parrot, timeouts: Mapping[str, Any] | None = None, **changes: Any
 ) -> AsyncIterator[Ingress]:
     """An ingress with this agent, timeouts and settings."""
     settings = settings_with(**changes)

@@ -13,6 +13,7 @@ from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from web.ingress import RelayTimeouts
 from web.twilio.relay import inbound_frames
 
 JSON = st.recursive(
@@ -85,9 +86,9 @@ async def test_a_huge_frame_closes_this_socket_and_no_other(ingress):
 
 
 @pytest.mark.parametrize("setup", [{"callSid": ""}, {"callSid": "a{b}"}, {"callSid": 7}, {}])
-async def test_a_setup_without_a_usable_call_sid_is_refused(ingress, setup, monkeypatch):
-    monkeypatch.setattr("web.twilio.relay.socket.SETUP_SECONDS", 0.2)
-    async with relay_socket(ingress.url) as caller:
+async def test_a_setup_without_a_usable_call_sid_is_refused(start_ingress, setup):
+    brief = {"relay": RelayTimeouts(setup=0.2)}
+    async with start_ingress(timeouts=brief) as ingress, relay_socket(ingress.url) as caller:
         await caller.send("setup", sessionId="VX1", **setup)
         assert await caller.closed() == 1008
     assert ingress.turns == []
@@ -112,11 +113,11 @@ async def test_senders_may_spell_the_signed_url_in_several_ways(start_ingress, s
             assert connection.response.headers.get("Sec-WebSocket-Extensions") is None
 
 
-async def test_a_socket_that_is_not_read_is_closed(ingress, monkeypatch, caplog):
-    monkeypatch.setattr("web.twilio.relay.connection.WRITE_SECONDS", 0.2)
+async def test_a_socket_that_is_not_read_is_closed(start_ingress, monkeypatch, caplog):
     # More than the kernel buffers; a reply of such a length is refused before it comes to that.
     monkeypatch.setattr("web.twilio.relay.outbound_frames.tokens", lambda said, **_: [" " * 1_000_000] * 10)
-    async with relay_socket(ingress.url, max_queue=1) as caller:
+    brief = {"relay": RelayTimeouts(write=0.2)}
+    async with start_ingress(timeouts=brief) as ingress, relay_socket(ingress.url, max_queue=1) as caller:
         caller.connection.transport.pause_reading()
         await caller.setup(CALL)
         await wait_until(lambda: "a relay socket that is not read" in caplog.text, "the socket is closed")

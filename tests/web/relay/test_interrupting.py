@@ -12,6 +12,7 @@ from support.waiting import wait_until
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from web.ingress import RelayTimeouts
 
 HEARD = "Life is a"
 
@@ -149,9 +150,9 @@ async def test_an_agent_with_interruptions_answers_an_interruption(start_ingress
         assert await caller.reply() == f"interrupted {HEARD}."
 
 
-async def test_an_interruption_without_words_becomes_silence(start_ingress, talker, monkeypatch):
-    monkeypatch.setattr("web.twilio.relay.session.SILENCE_TIMEOUT_SECONDS", 0.05)
-    async with start_ingress(agent=talker.reply) as ingress, relay_socket(ingress.url) as caller:
+async def test_an_interruption_without_words_becomes_silence(start_ingress, talker):
+    brief = {"relay": RelayTimeouts(silence=0.05)}
+    async with start_ingress(agent=talker.reply, timeouts=brief) as ingress, relay_socket(ingress.url) as caller:
         await asked_about_life(caller)
         await caller.send("interrupt", utteranceUntilInterrupt=HEARD, durationUntilInterruptMs=460)
         assert await caller.reply() == "silence ."

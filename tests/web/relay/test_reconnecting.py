@@ -14,7 +14,7 @@ from orchestrator.conversation.actions import HangUp
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable, StoreUnconfirmed
-from web.twilio.relay import turn_submitter
+from web.ingress import RelayTimeouts
 from web.twilio.relay.connection_history import MAX_CONNECTIONS, ConnectionHistory, read_history
 from web.twilio.twiml import APOLOGY, FILLERS
 
@@ -191,9 +191,8 @@ def forks_of(ingress: Ingress, monkeypatch: pytest.MonkeyPatch) -> list[Conversa
 
 
 async def test_a_caller_is_held_and_the_call_not_run_here_while_replicas_do_not_confirm(start_ingress, monkeypatch):
-    monkeypatch.setattr(turn_submitter, "OUTAGE_SECONDS", 0.05)
-    monkeypatch.setattr(turn_submitter, "STORE_SECONDS", 0.05)
-    async with start_ingress(agent=story, timeouts={**QUICK, "hold": 3600}) as ingress:
+    held = {**QUICK, "hold": 3600, "relay": RelayTimeouts(outage=0.05, store=0.05)}
+    async with start_ingress(agent=story, timeouts=held) as ingress:
         forked = forks_of(ingress, monkeypatch)
         async with relay_socket(ingress.url) as caller:
             await caller.setup(CALL)

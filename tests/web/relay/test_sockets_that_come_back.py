@@ -15,6 +15,7 @@ from support.waiting import wait_until
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from web.ingress import RelayTimeouts
 
 BURST = 500
 """How many events Twilio keeps for a socket that comes back."""
@@ -132,16 +133,16 @@ async def test_what_comes_again_before_it_was_answered_runs_once_and_its_reply_i
     assert runs == ["", "look it up", "thanks"]
 
 
-async def test_a_caller_who_says_the_same_again_is_answered_again(ingress, monkeypatch):
-    monkeypatch.setattr("web.twilio.relay.redelivery.BURST_GAP_SECONDS", 0.0)
-    for _ in range(2):
-        async with relay_socket(ingress.url) as caller:
-            await caller.setup(CALL)
-            await caller.prompt("yes")
-            await heard_until(caller, "You said yes.")
-            await caller.prompt("yes")
-            await heard_until(caller, "You said yes.")
-    assert texts(await ingress.state()) == ["yes"] * 4
+async def test_a_caller_who_says_the_same_again_is_answered_again(start_ingress):
+    async with start_ingress(timeouts={"relay": RelayTimeouts(burst_gap=0.0)}) as ingress:
+        for _ in range(2):
+            async with relay_socket(ingress.url) as caller:
+                await caller.setup(CALL)
+                await caller.prompt("yes")
+                await heard_until(caller, "You said yes.")
+                await caller.prompt("yes")
+                await heard_until(caller, "You said yes.")
+        assert texts(await ingress.state()) == ["yes"] * 4
 
 
 async def test_a_new_document_is_no_socket_that_comes_back(ingress):

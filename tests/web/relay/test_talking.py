@@ -13,8 +13,11 @@ from orchestrator.conversation.actions import Gather, HangUp, Play, SendDigits, 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply
+from web.ingress import RelayTimeouts
 from web.twilio.relay.call_reader import CallReader
 from web.twilio.relay.spoken_reply import SpokenReply
+
+CHECKED_OFTEN = {"relay": RelayTimeouts(stall=0.05)}
 
 
 async def test_a_call_is_connected_with_the_relay(start_ingress):
@@ -61,14 +64,18 @@ async def test_partial_prompts_are_not_turns_and_a_missing_last_means_true(ingre
     assert [turn.kind for turn in ingress.turns] == ["started", "speech"]
 
 
-async def test_keys_are_one_turn_by_count_by_finishing_key_and_by_pause(start_ingress, monkeypatch):
-    monkeypatch.setattr("web.twilio.relay.session.PAUSE_SECONDS", 3600)
+async def keys_of_four(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+    """Says what keys were pressed, and collects four."""
+    yield f"{turn.kind} {turn.digits}"
+    yield Gather(num_digits=4)
 
-    async def keys(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
-        yield f"{turn.kind} {turn.digits}"
-        yield Gather(num_digits=4)
 
-    async with start_ingress(agent=keys) as ingress, relay_socket(ingress.url) as caller:
+async def test_keys_are_one_turn_by_count_and_by_finishing_key(start_ingress):
+    patient = {"relay": RelayTimeouts(key_pause=3600)}
+    async with (
+        start_ingress(agent=keys_of_four, timeouts=patient) as ingress,
+        relay_socket(ingress.url) as caller,
+    ):
         await caller.setup(CALL)
         await caller.reply()
         for key in "1234":
@@ -77,7 +84,13 @@ async def test_keys_are_one_turn_by_count_by_finishing_key_and_by_pause(start_in
         for key in "56#":
             await caller.send("dtmf", digit=key)
         assert await caller.reply() == "keys 56"
-        monkeypatch.setattr("web.twilio.relay.session.PAUSE_SECONDS", 0.05)
+
+
+async def test_keys_are_one_turn_after_a_pause(start_ingress):
+    brief = {"relay": RelayTimeouts(key_pause=0.05)}
+    async with start_ingress(agent=keys_of_four, timeouts=brief) as ingress, relay_socket(ingress.url) as caller:
+        await caller.setup(CALL)
+        await caller.reply()
         await caller.send("dtmf", digit="7")
         assert await caller.reply() == "keys 7"
 
@@ -152,7 +165,6 @@ async def test_no_room_is_said_politely(start_ingress):
 
 
 async def test_an_agent_that_is_slow_is_heard_after_all(start_ingress, monkeypatch):
-    monkeypatch.setattr("web.twilio.relay.session_turns.STALL_SECONDS", 0.05)
     checks, find = [], CallReader.find
 
     async def counted_find(reader: CallReader, turn_id: str) -> PendingReply | None:
@@ -168,14 +180,13 @@ async def test_an_agent_that_is_slow_is_heard_after_all(start_ingress, monkeypat
         await wait_until(lambda: len(checks) >= 4, "the store was asked again")
         yield "three."
 
-    async with start_ingress(agent=slow) as ingress, relay_socket(ingress.url) as caller:
+    async with start_ingress(agent=slow, timeouts=CHECKED_OFTEN) as ingress, relay_socket(ingress.url) as caller:
         await caller.setup(CALL)
         assert await caller.reply() == "One, two, three."
 
 
 async def test_a_reply_that_comes_while_the_store_takes_long_is_heard(start_ingress, monkeypatch):
     """The silence counts as it was when the check began: the words have come before its end, and are not spoken yet."""
-    monkeypatch.setattr("web.twilio.relay.session_turns.STALL_SECONDS", 0.05)
     is_checked, find, was_found = asyncio.Event(), CallReader.find, False
 
     async def slow_find(reader: CallReader, turn_id: str) -> PendingReply | None:
@@ -192,6 +203,6 @@ async def test_a_reply_that_comes_while_the_store_takes_long_is_heard(start_ingr
 
     monkeypatch.setattr(CallReader, "find", slow_find)
     monkeypatch.setattr(SpokenReply, "silent_seconds", property(lambda reply: 1000.0 if was_found else 0.0))
-    async with start_ingress(agent=slow) as ingress, relay_socket(ingress.url) as caller:
+    async with start_ingress(agent=slow, timeouts=CHECKED_OFTEN) as ingress, relay_socket(ingress.url) as caller:
         await caller.setup(CALL)
         assert await caller.reply() == "Hello after all."

@@ -14,7 +14,7 @@ from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 
 from orchestrator.relay_documents.store import TICKET_SECONDS, Document
-from web import session_registry
+from web.ingress import RelayTimeouts
 from web.seal import Seal
 from web.twilio.relay.tickets import Ticket
 
@@ -156,10 +156,13 @@ async def test_the_same_ticket_again_is_a_reconnection_when_the_socket_before_is
         assert await goes_on(caller, "back again")
 
 
-async def test_the_same_ticket_again_is_a_reconnection_when_the_socket_before_answers_no_ping(ingress, monkeypatch):
-    monkeypatch.setattr(session_registry, "PING_SECONDS", 0.3)
-    ticket = ticket_in(await first_document(ingress))
-    async with relay_socket(ingress.url, ping_interval=None) as silent, relay_socket(ingress.url) as caller:
+async def test_the_same_ticket_again_is_a_reconnection_when_the_socket_before_answers_no_ping(start_ingress):
+    async with (
+        start_ingress(timeouts={"relay": RelayTimeouts(ping=0.3)}, **RELAY) as ingress,
+        relay_socket(ingress.url, ping_interval=None) as silent,
+        relay_socket(ingress.url) as caller,
+    ):
+        ticket = ticket_in(await first_document(ingress))
         await silent.setup(CALL, ticket=ticket)
         await silent.reply()
         silent.connection.transport.pause_reading()  # as if its network were gone: open here, but silent

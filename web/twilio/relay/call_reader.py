@@ -1,24 +1,30 @@
 """Reads what is known of a call when a session begins, once no other ingress has the call."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from orchestrator.conversation.state import ConversationState
 from orchestrator.dispatch.dispatcher import Dispatcher, PendingReply, TakeoverAttempt
 from orchestrator.retrying import until_deadline
 from web.ingress import Ingress
 from web.store_call import store_call
 
-STORE_SECONDS = 4.0
-"""How long one access to the store may take, including its retries."""
+T = TypeVar("T")
 
 Unanswered = list[tuple[str, PendingReply]]
 """Ids of turns without a result, each with the reply that it waits for."""
 
 
 class CallReader:
-    """Claims the call for this ingress before it reads, so that no other one changes the call afterwards."""
+    """Claims the call for this ingress before it reads, so that no other one changes the call afterwards.
+
+    An access to the store, with its retries, may take `RelayTimeouts.store`.
+    """
 
     def __init__(self, ingress: Ingress, call_sid: str) -> None:
         self._ingress = ingress
         self._call_sid = call_sid
+        self._store_seconds = ingress.timeouts.relay.store
         self._claim = TakeoverAttempt()
 
     @property
@@ -28,10 +34,10 @@ class CallReader:
     async def state(self) -> ConversationState | None:
         """Return the call's state; None for a new call.
 
-        Raises `StoreUnavailable` after `STORE_SECONDS`, or after twice that if the store hangs.
+        Raises `StoreUnavailable` after `RelayTimeouts.store`, or after twice that if the store hangs.
         """
         await self._claim_call()
-        return await until_deadline(self.current_state, STORE_SECONDS)
+        return await self._retry(self.current_state)
 
     async def unanswered_and_state(self) -> tuple[Unanswered, ConversationState | None]:
         """Return the turns without a result that an earlier session submitted, and the state.
@@ -40,30 +46,36 @@ class CallReader:
         confirmed by the replicas: a reply that a failover takes back would be produced again, and nobody would wait
         for it.
 
-        Raises `StoreUnavailable` after `STORE_SECONDS`, or after three times that if the store hangs.
+        Raises `StoreUnavailable` after `RelayTimeouts.store`, or after three times that if the store hangs.
         """
         await self._claim_call()
-        unanswered = await until_deadline(self._unanswered, STORE_SECONDS)
+        unanswered = await self._retry(self._unanswered)
         confirmed = self._ingress.runtime.states.get_confirmed_state
-        state = await until_deadline(lambda: store_call(confirmed(self._call_sid), STORE_SECONDS), STORE_SECONDS)
+        state = await self._retry(lambda: self._once(confirmed(self._call_sid)))
         return unanswered, state
 
     async def current_state(self) -> ConversationState | None:
         """Return the state in one attempt. Raises `StoreUnavailable`."""
-        return await store_call(self._ingress.runtime.states.get_state(self._call_sid), STORE_SECONDS)
+        return await self._once(self._ingress.runtime.states.get_state(self._call_sid))
 
     async def find(self, turn_id: str) -> PendingReply | None:
         """Return the reply to a turn that was submitted, in one attempt; None if the store does not know the turn.
 
         Raises `StoreUnavailable`.
         """
-        return await store_call(self._dispatcher.find(self._call_sid, turn_id), STORE_SECONDS)
+        return await self._once(self._dispatcher.find(self._call_sid, turn_id))
 
     async def _claim_call(self) -> None:
         take_over = self._dispatcher.take_over
-        await until_deadline(lambda: store_call(take_over(self._call_sid, self._claim), STORE_SECONDS), STORE_SECONDS)
+        await self._retry(lambda: self._once(take_over(self._call_sid, self._claim)))
 
     async def _unanswered(self) -> Unanswered:
-        waiting = await store_call(self._dispatcher.waiting(self._call_sid), STORE_SECONDS)
+        waiting = await self._once(self._dispatcher.waiting(self._call_sid))
         found = [(turn_id, await self.find(turn_id)) for turn_id in waiting]
         return [(turn_id, pending) for turn_id, pending in found if pending is not None]
+
+    async def _once(self, access: Awaitable[T]) -> T:
+        return await store_call(access, self._store_seconds)
+
+    async def _retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        return await until_deadline(attempt, self._store_seconds)

@@ -14,7 +14,6 @@ from web.ping_extension import PING
 
 logger = logging.getLogger(__name__)
 
-WRITE_SECONDS = 10.0
 PEER_CLOSE_SECONDS = 5.0
 """How long the peer may take to answer our Close with its own."""
 PEER_ERRORS = (1007, 1008, 1009)
@@ -26,9 +25,13 @@ class ConnectionLost(Exception):
 
 
 class RelayConnection:
-    """Sends frames. `limit` is the timeout of the task that reads the socket: the connection is closed through it."""
+    """Sends frames. `limit` is the timeout of the task that reads the socket: the connection is closed through it.
 
-    def __init__(self, websocket: WebSocket, limit: asyncio.Timeout) -> None:
+    It is also closed if the peer does not read what is sent for `write_seconds`.
+    """
+
+    def __init__(self, websocket: WebSocket, limit: asyncio.Timeout, *, write_seconds: float) -> None:
+        self._write_seconds = write_seconds
         self._websocket = websocket
         self._limit = limit
         self.close_code = 1000
@@ -38,7 +41,7 @@ class RelayConnection:
     async def send(self, *frames: str) -> None:
         """Send frames in order. Raises `ConnectionLost`."""
         try:
-            async with asyncio.timeout(WRITE_SECONDS):
+            async with asyncio.timeout(self._write_seconds):
                 for frame in frames:
                     await self._websocket.send_text(frame)
         except TimeoutError:

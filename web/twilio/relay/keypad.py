@@ -2,7 +2,6 @@
 
 from orchestrator.conversation.actions import Gather
 
-PAUSE_SECONDS = 2.5
 MAX_KEYS = 64
 
 

@@ -18,8 +18,6 @@ from orchestrator.conversation.turn import Turn
 from web.twilio.relay.call_reader import Unanswered
 from web.twilio.relay.connection_history import ConnectionHistory
 
-BURST_GAP_SECONDS = 2.0
-"""An event that comes later than this after the setup, or after the event before it, is new."""
 MAX_BURST_SECONDS = 30.0
 RECENT = timedelta(seconds=30)
 """What was said longer than this before the last words on the earlier socket is not repeated."""
@@ -55,17 +53,21 @@ class TurnIds:
 
 
 class Burst:
-    """The events that follow the setup without a gap. They may be repetitions."""
+    """The events that follow the setup without a gap. They may be repetitions.
 
-    def __init__(self) -> None:
+    An event that comes more than `gap_seconds` after the setup, or after the event before it, is new.
+    """
+
+    def __init__(self, gap_seconds: float) -> None:
         now = time.monotonic()
-        self._until = now + BURST_GAP_SECONDS
+        self._gap_seconds = gap_seconds
+        self._until = now + gap_seconds
         self._end = now + MAX_BURST_SECONDS
 
     def extend(self) -> None:
         """Note that an event has come."""
         if self.is_open:
-            self._until = time.monotonic() + BURST_GAP_SECONDS
+            self._until = time.monotonic() + self._gap_seconds
 
     @property
     def is_open(self) -> bool:

@@ -19,7 +19,7 @@ from web.twilio.relay.inbound_frames import (
     Setup,
     Unknown,
 )
-from web.twilio.relay.keypad import PAUSE_SECONDS, Keypad
+from web.twilio.relay.keypad import Keypad
 from web.twilio.relay.playout import Playout
 from web.twilio.relay.redelivery import Burst
 from web.twilio.relay.session_turns import SessionTurns
@@ -27,9 +27,6 @@ from web.twilio.relay.spoken_reply import SpokenReply
 
 logger = logging.getLogger(__name__)
 
-SILENCE_TIMEOUT_SECONDS = 5.0
-"""After an interruption without words, or a reconnection, the agent gets a `silence` turn if the caller is silent for
-this long."""
 MAX_MALFORMED_FRAMES = 100
 
 
@@ -42,7 +39,8 @@ class RelaySession:
         self._session_id = setup.session_id
         self._turn_count = 0
         self._finished = asyncio.Event()
-        self._burst = Burst()
+        self._timeouts = ingress.timeouts.relay
+        self._burst = Burst(self._timeouts.burst_gap)
         self._malformed_in_a_row = 0
         self._keypad = Keypad()
         self._interrupted: SpokenReply | None = None
@@ -123,7 +121,7 @@ class RelaySession:
         if answer is not None:
             self._submit_keys(answer)
         else:
-            self._key_timer = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._finish_keys)
+            self._key_timer = asyncio.get_running_loop().call_later(self._timeouts.key_pause, self._finish_keys)
 
     def _finish_keys(self) -> None:
         if self._keypad.is_waiting:
@@ -139,7 +137,7 @@ class RelaySession:
         if reply is None or reply is self._interrupted:  # nothing was said, or it was interrupted before
             return
         self._interrupted = reply
-        self._start_silence_timer(SILENCE_TIMEOUT_SECONDS)
+        self._start_silence_timer(self._timeouts.silence)
         self._submit("interrupted", text=reply.heard, interrupts=reply.turn_id)
 
     def _on_second_setup(self, setup: Setup) -> None:
@@ -164,7 +162,7 @@ class RelaySession:
         self._keypad.options = gather
 
     def _expect_silence(self, seconds: float) -> None:
-        self._start_silence_timer(seconds + SILENCE_TIMEOUT_SECONDS)
+        self._start_silence_timer(seconds + self._timeouts.silence)
 
     def _start_silence_timer(self, seconds: float) -> None:
         self._stop_silence_timer()

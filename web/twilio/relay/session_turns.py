@@ -38,8 +38,6 @@ T = TypeVar("T")
 
 LAST_WORDS_SECONDS = 30.0
 """How long it may take to store what was said over a connection that is lost."""
-STALL_SECONDS = 2.0
-"""A reply that produces nothing for so long is checked: the store may be unavailable, or may have lost the turn."""
 
 
 class SessionTurns:
@@ -78,7 +76,7 @@ class SessionTurns:
             replace=self._replacement,
             on_result=self._on_result,
             on_error=self._on_error,
-            stall_seconds=STALL_SECONDS,
+            stall_seconds=ingress.timeouts.relay.stall,
             metrics=self._metrics,
         )
         self._resumption = Resumption(ingress, setup, connection, self.playout, reader)

@@ -17,7 +17,6 @@ from web.twilio.relay.session import RelaySession
 
 logger = logging.getLogger(__name__)
 
-SETUP_SECONDS = 10.0
 ADMISSION_SECONDS = 30.0
 """For reading the ticket's key, entering its document, and one ping of the earlier socket."""
 MAX_FRAMES_BEFORE_SETUP = 20
@@ -46,8 +45,8 @@ async def serve(ingress: Ingress, websocket: WebSocket, provider: str, ticket: s
     """
     connection: RelayConnection | None = None
     try:
-        async with asyncio.timeout(SETUP_SECONDS) as limit:
-            connection = RelayConnection(websocket, limit)
+        async with asyncio.timeout(ingress.timeouts.relay.setup) as limit:
+            connection = RelayConnection(websocket, limit, write_seconds=ingress.timeouts.relay.write)
             setup, early = await _read_setup(websocket)
             if setup is None:
                 connection.close_code, connection.close_reason = POLICY_VIOLATION, "the first frame must be a setup"

@@ -19,15 +19,12 @@ from orchestrator.retrying import while_down
 from web.call_log import log_restarted
 from web.ingress import Ingress
 from web.store_call import store_call
-from web.twilio.relay.call_reader import STORE_SECONDS, CallReader
+from web.twilio.relay.call_reader import CallReader
 from web.twilio.relay.last_known_state import LastKnownState
 
 CROWDED_SECONDS = 120.0
 """How long a turn waits for those before it while the call has as many waiting turns as it may."""
 CROWDED_PAUSE_SECONDS = 0.1
-OUTAGE_SECONDS = 10.0
-"""How long a known call waits for the store before it continues here. What happens here is lost if this process dies
-before the store is back, so a shorter outage is better waited out."""
 
 
 class TurnSubmitter:
@@ -37,6 +34,7 @@ class TurnSubmitter:
         self, ingress: Ingress, call_sid: str, opening: dict[str, Any], reader: CallReader, last_known: LastKnownState
     ) -> None:
         self._ingress = ingress
+        self._timeouts = ingress.timeouts.relay
         self._call_sid = call_sid
         self._opening = opening
         self._reader = reader
@@ -69,8 +67,9 @@ class TurnSubmitter:
         The turn is submitted again if the store has lost it or is unavailable. `turn` is None if it is not known here.
         """
         find = partial(self._reader.find, turn_id)
+        seconds = self._timeouts.outage
         try:
-            found = await while_down(find, down_seconds=OUTAGE_SECONDS, unconfirmed_seconds=OUTAGE_SECONDS)
+            found = await while_down(find, down_seconds=seconds, unconfirmed_seconds=seconds)
         except StoreUnconfirmed:
             return None
         except StoreUnavailable as error:
@@ -106,9 +105,9 @@ class TurnSubmitter:
 
     async def _submit(self, turn: Turn, opening: dict[str, Any] | None) -> PendingReply:
         # A call that begins is known nowhere else, so it need not wait out an outage.
-        down_seconds = STORE_SECONDS if opening else OUTAGE_SECONDS
+        down_seconds = self._timeouts.store if opening else self._timeouts.outage
         return await while_down(
-            lambda: store_call(self._dispatcher.submit(turn, opening=opening, stream=True), STORE_SECONDS),
+            lambda: store_call(self._dispatcher.submit(turn, opening=opening, stream=True), self._timeouts.store),
             down_seconds=down_seconds,
             unconfirmed_seconds=self._ingress.timeouts.hold,
         )
