@@ -2,9 +2,10 @@
 
 from typing import Any
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.ingress import said, verbs
 
@@ -21,9 +22,10 @@ from orchestrator.conversation.actions import (
 from orchestrator.conversation.reply import Reply, TurnResult
 from web.twilio import twiml
 from web.twilio.language import Languages
-from web.twilio.sentences import SAY_CHARACTERS, pieces
+from web.twilio.sentences import SAY_CHARACTERS, pieces, printable
 
 PLAIN = Languages()
+words = st.text("ab&.😀 ", min_size=1, max_size=9)
 
 
 def result_of(text: str = "", *actions: Any, outcome: Any = "replied") -> TurnResult:
@@ -156,8 +158,19 @@ def test_any_text_makes_the_same_short_enough_document_every_time(text, times):
 
 @given(st.text(max_size=20000))
 def test_pieces_lose_nothing_but_white_space_and_what_xml_forbids(text):
-    from web.twilio.sentences import printable
-
     said, was_cut = pieces(text, limit_bytes=10**9)
     assert not was_cut
     assert "".join("".join(said).split()) == "".join(printable(text).split())
+
+
+@given(st.text(max_size=200) | st.builds(lambda word, size: (word * size)[:size], words, st.integers(3990, 4010)))
+@example("A. " * 1335)
+def test_a_short_text_is_one_piece_as_it_would_be_sentence_by_sentence(text):
+    exactly = len(escape(printable(text).strip()).encode())
+    said, was_cut = pieces(text)
+    assert (said, was_cut) == pieces(text, limit_bytes=exactly)
+    assert all(len(piece) <= SAY_CHARACTERS for piece in said)
+
+
+def test_no_text_has_no_pieces():
+    assert pieces(" \n") == pieces("", limit_bytes=0) == ([], False)

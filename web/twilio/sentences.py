@@ -9,6 +9,8 @@ SAY_CHARACTERS = 4000
 TEXT_BYTES = 48 * 1024
 """The text's share of the 64 kB that the provider accepts as a whole answer."""
 
+_MOST_ESCAPED_BYTES = len("&amp;")
+"""What one character can become, in UTF-8 and escaped."""
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # The pattern reads each run of marks once and does not backtrack, so its time is linear in the length of the text.
 _END = re.compile(r"(?:(?<![.!?…。！？])[.!?…。！？]++[\"')\]]*+(?=\s|\Z)|[。！？]|\n)\s*+")
@@ -24,8 +26,11 @@ def pieces(text: str, *, limit_bytes: int = TEXT_BYTES) -> tuple[list[str], bool
 
     `limit_bytes` bounds all pieces together, as they are escaped in XML.
     """
+    text = printable(text).strip()
+    if len(text) <= min(SAY_CHARACTERS, limit_bytes // _MOST_ESCAPED_BYTES):
+        return [text] if text else [], False
     said: list[str] = [""]
-    for sentence in _sentences(printable(text).strip()):
+    for sentence in _sentences(text):
         limit_bytes -= len(escape(sentence).encode())
         if limit_bytes < 0:
             return [piece.strip() for piece in said if piece.strip()], True

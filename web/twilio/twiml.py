@@ -23,6 +23,7 @@ from orchestrator.conversation.actions import (
 from orchestrator.conversation.reply import TurnResult, in_order
 from orchestrator.destinations import destination, national
 from web.twilio.language import Languages
+from web.twilio.plain_twiml import INPUT, ask_plainly
 from web.twilio.sentences import pieces, printable
 
 logger = logging.getLogger(__name__)
@@ -41,8 +42,7 @@ FILLERS = (
 )
 RING_SECONDS = 30
 MAX_PLAYS = 1000  # the provider's limit
-
-_INPUT = {"speech": "speech", "keys": "dtmf", "both": "dtmf speech"}
+_ANY_ANSWER = Gather()
 
 
 def filler_text(number: int) -> str:
@@ -116,7 +116,7 @@ def ask_again(*, next_turn: int, languages: Languages) -> str:
 def ask(text: str, *, next_turn: int, languages: Languages) -> str:
     """Return TwiML that says `text`, and gathers the caller's answer as the turn `next_turn`."""
     response = VoiceResponse()
-    gather = _gather(response, Gather(), next_turn, languages)
+    gather = _gather(response, _ANY_ANSWER, next_turn, languages)
     _say(gather, text, languages)
     response.redirect(languages.turn_path(next_turn), method="POST")
     return _xml(response)
@@ -127,11 +127,19 @@ def _xml(response: VoiceResponse) -> str:
 
 
 def _document(result: TurnResult, next_turn: int, languages: Languages) -> str:
-    response = VoiceResponse()
     actions = result.reply.actions
     text = result.reply.text
-    if not printable(text).strip() and not actions and result.outcome in ("failed", "timed_out"):
+    if not actions and result.outcome in ("failed", "timed_out") and not printable(text).strip():
         text = APOLOGY
+    gathers = [action for action in actions if isinstance(action, Gather)]
+    if len(gathers) == len(actions):
+        return ask_plainly(_pieces(result, text), gathers[-1] if gathers else _ANY_ANSWER, next_turn, languages)
+    return _library_document(result, text, next_turn, languages)
+
+
+def _library_document(result: TurnResult, text: str, next_turn: int, languages: Languages) -> str:
+    response = VoiceResponse()
+    actions = result.reply.actions
     script, after = _script(result, text, languages)
     end = next((action for action in actions if isinstance(action, HangUp | Transfer)), None)
     if end is not None:
@@ -139,7 +147,7 @@ def _document(result: TurnResult, next_turn: int, languages: Languages) -> str:
             step.perform(response)
         _end(response, end, after)
     else:
-        options = next((action for action in reversed(actions) if isinstance(action, Gather)), Gather())
+        options = next((action for action in reversed(actions) if isinstance(action, Gather)), _ANY_ANSWER)
         _ask(response, script, options, next_turn, after)
     return _xml(response)
 
@@ -159,12 +167,10 @@ def _script(result: TurnResult, text: str, languages: Languages) -> tuple[list[_
     for part in in_order(text, inline_actions(result.reply.actions)):
         match part:
             case str():
-                said, was_cut = pieces(part)
-                if was_cut:
-                    _log_truncated(result, "text")
                 spoken = languages.changed_by(SetLanguage(speech=speech.language))
                 steps += [
-                    _Step(partial(_say, text=piece, languages=spoken), not speech.interruptible) for piece in said
+                    _Step(partial(_say, text=piece, languages=spoken), not speech.interruptible)
+                    for piece in _pieces(result, part)
                 ]
             case SetSpeech():
                 speech = part
@@ -175,6 +181,13 @@ def _script(result: TurnResult, text: str, languages: Languages) -> tuple[list[_
             case SendDigits():
                 steps.append(_Step(partial(_send_digits, digits=part.digits), is_outside=True))
     return steps, languages
+
+
+def _pieces(result: TurnResult, text: str) -> list[str]:
+    said, was_cut = pieces(text)
+    if was_cut:
+        _log_truncated(result, "text")
+    return said
 
 
 def _ask(response: VoiceResponse, script: Sequence[_Step], options: Gather, number: int, languages: Languages) -> None:
@@ -207,7 +220,7 @@ def _gather(response: VoiceResponse, options: Gather, number: int, languages: La
     hears_speech = options.input != "keys"
     language = options.language or languages.recognition
     gather = GatherVerb(
-        input=_INPUT[options.input],
+        input=INPUT[options.input],
         action=languages.turn_path(number),
         method="POST",
         action_on_empty_result=True,
