@@ -1,9 +1,13 @@
 """The metrics that a process exposes to Prometheus. Labels never hold a call SID or a phone number."""
 
+from typing import Any, TypeVar
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+M = TypeVar("M", Counter, Histogram)
 
 TURN_BUCKETS = (
     0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40,
@@ -15,6 +19,7 @@ class Metrics:
     """The metrics of one process, in a registry of their own."""
 
     def __init__(self) -> None:
+        self._children: dict[tuple[Any, ...], Any] = {}
         registry = self._registry = CollectorRegistry()
         self._turn_seconds = Histogram(
             "voiceagent_turn_seconds", "From a turn's arrival here to the end of its reply.", ("channel", "outcome"),
@@ -45,17 +50,17 @@ class Metrics:
 
     def turn_begun(self, *, channel: str, seconds: float) -> None:
         """Record how long a caller waited for the first word of a reply."""
-        self._first_word_seconds.labels(channel).observe(seconds)
+        self._labelled(self._first_word_seconds, channel).observe(seconds)
 
     def turn_answered(self, *, channel: str, outcome: str, seconds: float | None) -> None:
         """Count a turn's reply, and the time it took if that is known."""
         if seconds is not None:
-            self._turn_seconds.labels(channel, outcome).observe(seconds)
-        self._turns.labels(outcome, channel).inc()
+            self._labelled(self._turn_seconds, channel, outcome).observe(seconds)
+        self._labelled(self._turns, outcome, channel).inc()
 
     def request_answered(self, *, route: str, status: int) -> None:
         """Count an HTTP answer. `route` is the template (`/calls/{call_sid}`), never the path asked for."""
-        self._requests.labels(route, str(status)).inc()
+        self._labelled(self._requests, route, status).inc()
 
     def connection_refused(self, *, reason: str) -> None:
         """Count a connection or request that exceeded a bound."""
@@ -64,6 +69,13 @@ class Metrics:
     def runs(self, version: str) -> None:
         """Expose which version of the code this process runs."""
         self._build.labels(version).set(1)
+
+    def _labelled(self, metric: M, *labels: str | int) -> M:
+        """Return the child of `metric` for these labels, and keep it: `labels` checks them and takes a lock."""
+        found: M | None = self._children.get((metric, labels))
+        if found is None:
+            found = self._children[metric, labels] = metric.labels(*labels)
+        return found
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
