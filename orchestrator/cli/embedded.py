@@ -18,8 +18,6 @@ from orchestrator.errors import VoiceAgentError
 DIRECTORY = Path(".voiceagent")
 LONGEST_SOCKET_PATH = 100
 """A Unix socket's path holds 104 bytes on macOS and 108 on Linux."""
-LOCK_SECONDS = 10
-READY_SECONDS = 30
 POLL_SECONDS = 0.05
 LOG_LINE = re.compile(r"(?<!\d)\d+:\w \d+ \w+ \d+ [\d:.]+ [.*#-] (?P<text>.*)")
 USUAL = ("WARNING Memory overcommit", "Valkey is now ready to exit", "signal-handler")
@@ -38,9 +36,14 @@ class EmbeddedServerFailed(VoiceAgentError):
 
 
 class EmbeddedServer:
-    """One server on one directory. The server process also holds the lock, until it has written its last byte."""
+    """One server on one directory. The server process also holds the lock, until it has written its last byte.
 
-    def __init__(self, directory: Path = DIRECTORY) -> None:
+    `take` waits `lock_seconds` for the server before, and `ready` waits `ready_seconds` for this one.
+    """
+
+    def __init__(self, directory: Path = DIRECTORY, *, lock_seconds: float = 10, ready_seconds: float = 30) -> None:
+        self._lock_seconds = lock_seconds
+        self._ready_seconds = ready_seconds
         self.directory = directory.absolute()
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock: int | None = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -71,7 +74,7 @@ class EmbeddedServer:
     async def take(self) -> None:
         """Lock the directory. Wait for a server that is just ending; raise `EmbeddedServerFailed`."""
         try:
-            async with asyncio.timeout(LOCK_SECONDS):
+            async with asyncio.timeout(self._lock_seconds):
                 while not self._locked():
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
@@ -82,7 +85,7 @@ class EmbeddedServer:
     async def ready(self) -> None:
         """Return when it accepts commands. Raise `EmbeddedServerFailed`."""
         try:
-            async with asyncio.timeout(READY_SECONDS):
+            async with asyncio.timeout(self._ready_seconds):
                 while not await self._answers():
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:

@@ -22,9 +22,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-QUIET_SECONDS = 5.0
-"""For how long every write must be confirmed before the log says so: some masters of a cluster may, others not."""
-
 
 @dataclass(frozen=True, slots=True)
 class ReplicaWait:
@@ -35,6 +32,8 @@ class ReplicaWait:
 
     replicas: int
     milliseconds: int = 100
+    quiet_seconds: float = 5.0
+    """For how long every write must be confirmed before the log says so: some masters of a cluster may, others not."""
 
 
 def replica_wait(settings: Settings) -> ReplicaWait | None:
@@ -99,9 +98,10 @@ class Replicas:
 
 
 class ReplicaStatusLog:
-    """Logs once that replicas stopped confirming, and once that they confirm again."""
+    """Logs once that replicas stopped confirming, and once that they have confirmed for `quiet_seconds`."""
 
-    def __init__(self) -> None:
+    def __init__(self, quiet_seconds: float) -> None:
+        self._quiet_seconds = quiet_seconds
         self._failed_at: float | None = None
 
     @contextmanager
@@ -118,6 +118,6 @@ class ReplicaStatusLog:
             self._failed_at = time.monotonic()
             raise
         else:
-            if self._failed_at is not None and time.monotonic() - self._failed_at > QUIET_SECONDS:
+            if self._failed_at is not None and time.monotonic() - self._failed_at > self._quiet_seconds:
                 self._failed_at = None
                 logger.info("The replicas of Redis confirm again", extra={"action": "redis.confirmed"})

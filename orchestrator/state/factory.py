@@ -20,20 +20,22 @@ class StateManagerFactory:
     """Builds state managers. Most code should call `get_state_manager`, which builds one and keeps it."""
 
     @classmethod
-    async def create_state_manager(cls, settings: Settings | None = None) -> StateManagerBase:
+    async def create_state_manager(
+        cls, settings: Settings | None = None, *, start_seconds: float = START_SECONDS
+    ) -> StateManagerBase:
         """Return a new manager: the user's (`STATE_MANAGER`), one in Redis (`USE_REDIS`), or one in memory.
 
-        If Redis is down, log a warning and return one in memory. Raise `BadSetting`.
+        If Redis does not answer within `start_seconds`, log a warning and return one in memory. Raise `BadSetting`.
         """
         settings = settings or load_settings()
         if settings.state_manager:
             return load_state_manager(settings.state_manager, settings)
         if settings.use_redis:
-            return await cls._create_redis_manager(settings)
+            return await cls._create_redis_manager(settings, start_seconds)
         return InMemoryStateManager(settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
 
     @classmethod
-    async def _create_redis_manager(cls, settings: Settings) -> StateManagerBase:
+    async def _create_redis_manager(cls, settings: Settings, start_seconds: float) -> StateManagerBase:
         # Imported here: memory mode runs without the client library.
         from orchestrator.redis.connections import connect
         from orchestrator.redis.errors import explain, store_errors
@@ -44,7 +46,7 @@ class StateManagerFactory:
         memory = InMemoryStateManager(settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
         try:
             with store_errors():
-                async with asyncio.timeout(START_SECONDS):
+                async with asyncio.timeout(start_seconds):
                     await client.execute_command("PING")  # type: ignore[no-untyped-call]
         except StoreUnavailable as error:
             with contextlib.suppress(Exception):

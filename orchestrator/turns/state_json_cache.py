@@ -13,7 +13,6 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 
 SHORT_TURNS = 8
 """A conversation of up to this many turns is parsed as fast as it is looked up."""
-MOST_BYTES = 32 << 20
 
 _FIELDS = list(ConversationState.model_fields)
 _BEFORE = set(_FIELDS[: _FIELDS.index("turns")])
@@ -29,7 +28,8 @@ class _Known:
 class StateJsonCache:
     """The states that were written last, by call SID. Bounded in bytes: the least recently used goes first."""
 
-    def __init__(self, parse: Callable[[str, bytes], ConversationState]) -> None:
+    def __init__(self, parse: Callable[[str, bytes], ConversationState], *, max_bytes: int = 32 << 20) -> None:
+        self._max_bytes = max_bytes
         self._parse = parse
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._bytes = 0
@@ -56,7 +56,7 @@ class StateJsonCache:
     def _keep(self, call_sid: str, known: _Known) -> None:
         self._known[call_sid] = known
         self._bytes += len(known.text)
-        while self._bytes > MOST_BYTES:
+        while self._bytes > self._max_bytes:
             _, dropped = self._known.popitem(last=False)
             self._bytes -= len(dropped.text)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from orchestrator.cli import embedded
 from orchestrator.cli.embedded import EmbeddedServer, EmbeddedServerFailed, readable
 
 
@@ -46,21 +45,18 @@ async def test_a_killed_server_comes_back_with_its_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
-async def test_a_directory_is_used_by_one_until_its_server_has_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(embedded, "LOCK_SECONDS", 0.2)
-    first, second = EmbeddedServer(tmp_path), EmbeddedServer(tmp_path)
+async def test_a_directory_is_used_by_one_until_its_server_has_ended(tmp_path: Path) -> None:
+    first, hasty, second = (EmbeddedServer(tmp_path, lock_seconds=seconds) for seconds in (10, 0.2, 60))
     await first.take()
     with running(first) as process:
         await first.ready()
         first.close()  # its owner dies; the server lives a little longer
         with pytest.raises(EmbeddedServerFailed, match="Another `voiceagent dev` uses"):
-            await second.take()
-        monkeypatch.setattr(embedded, "LOCK_SECONDS", 60)
+            await hasty.take()
         taking = asyncio.create_task(second.take())
         process.terminate()
         await taking
+    hasty.close()
     second.close()
 
 
@@ -73,9 +69,8 @@ async def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
     assert not server.socket.exists()
 
 
-async def test_a_server_that_does_not_start_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "READY_SECONDS", 0.1)
-    server = EmbeddedServer(tmp_path)
+async def test_a_server_that_does_not_start_is_told(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path, ready_seconds=0.1)
     with pytest.raises(EmbeddedServerFailed, match="USE_REDIS=false"):
         await server.ready()
     server.close()

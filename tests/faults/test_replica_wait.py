@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
@@ -17,7 +18,6 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnconfirmed
 from orchestrator.health.redis import read_system_status
 from orchestrator.idempotency.redis import RedisIdempotencyStore
-from orchestrator.redis import replicas
 from orchestrator.redis.breaker import TRIPS_AFTER, Breaker
 from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.state.redis import RedisStateManager
@@ -260,12 +260,9 @@ async def test_replicas_that_are_away_do_not_open_the_breaker(store, hasty, pair
         pair[1].resume()
 
 
-async def test_the_log_says_once_that_replicas_are_away_and_once_that_they_are_back(
-    monkeypatch, store, hasty, pair, caplog
-) -> None:
+async def test_the_log_says_once_that_replicas_are_away_and_once_that_they_are_back(store, hasty, pair, caplog) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr(replicas, "QUIET_SECONDS", 0)
-    guarded = RedisTurnStore(store.redis, ttl_seconds=100, wait=hasty)
+    guarded = RedisTurnStore(store.redis, ttl_seconds=100, wait=replace(hasty, quiet_seconds=0))
     pair[1].pause()
     for _ in range(3):
         with pytest.raises(StoreUnconfirmed):

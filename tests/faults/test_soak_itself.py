@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,17 +50,16 @@ async def test_a_fault_that_raises_ends_the_faults_and_is_named():
             await Failing(quiet()).inject(planned())
 
 
-async def test_a_fault_that_never_ends_is_given_up(monkeypatch):
-    monkeypatch.setattr("soak.faults.FAULT_SECONDS", 0.05)
+async def test_a_fault_that_never_ends_is_given_up():
     with pytest.raises(SoakFailed, match=r"'all cut' was not over in 0\.05 s"):
         async with asyncio.timeout(20):
-            await Endless(quiet()).inject(planned())
+            await Endless(quiet(), fault_seconds=0.05).inject(planned())
 
 
 @pytest.mark.processes
 async def test_the_soak_ends_when_a_fault_does_not(monkeypatch):
-    monkeypatch.setattr("soak.faults.FAULT_SECONDS", 1.0)
-    monkeypatch.setitem(TOPOLOGIES, "standalone", (Deployment, Endless, {"all cut": WEIGHTS["all cut"]}))
+    endless = partial(Endless, fault_seconds=1.0)
+    monkeypatch.setitem(TOPOLOGIES, "standalone", (Deployment, endless, {"all cut": WEIGHTS["all cut"]}))
     with pytest.raises(SoakFailed, match="'all cut' was not over"):
         async with asyncio.timeout(120):
             await soak(seed=1, seconds=20, callers=4, every=0.2)
@@ -147,11 +147,11 @@ def test_a_reply_that_goes_on_over_the_socket_into_which_its_caller_spoke_is_a_f
     assert len(cut_off_call(heard(1, range(4, 8), 12.0), over_is_lost=True).dead) == 1
 
 
-async def test_nothing_is_said_into_a_dead_line(monkeypatch):
-    monkeypatch.setattr("soak.relay_callers.DEAD_LINE_SECONDS", 0.05)
+async def test_nothing_is_said_into_a_dead_line():
     journal = CallJournal("CA1", "relay")
     journal.exchanges.append(Exchange("start", "", 0.0, sound_at=0.0))
-    ear = SpokenLog(journal, PhoneLine("http://127.0.0.1:9"), asyncio.get_running_loop().time, str)
+    line, clock = PhoneLine("http://127.0.0.1:9"), asyncio.get_running_loop().time
+    ear = SpokenLog(journal, line, clock, str, dead_line_seconds=0.05)
     assert await ear.speak("number 1", 1) is None
     assert [exchange.turn_id for exchange in journal.exchanges] == ["start"]
     assert journal.exchanges[0].heard == "nothing"

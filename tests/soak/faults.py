@@ -58,7 +58,8 @@ def plan(rng: Random, *, seconds: float, every: float, weights: Mapping[str, int
 class Faults:
     """Injects planned faults. Those that concern the same process, or the way to Redis, come one after the other."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, *, fault_seconds: float = FAULT_SECONDS) -> None:
+        self._fault_seconds = fault_seconds
         self.injected: list[Injected] = []
         self.bad_leavings: list[str] = []
         self._deployment = deployment
@@ -95,11 +96,11 @@ class Faults:
 
     async def _in_time(self, fault: Planned, harm: Awaitable[None]) -> None:
         try:
-            async with asyncio.timeout(FAULT_SECONDS) as limit:
+            async with asyncio.timeout(self._fault_seconds) as limit:
                 await harm
         except Exception as error:
             if limit.expired():
-                raise SoakFailed(f"The fault '{fault.kind}' was not over in {FAULT_SECONDS:g} s.") from error
+                raise SoakFailed(f"The fault '{fault.kind}' was not over in {self._fault_seconds:g} s.") from error
             raise SoakFailed(f"The fault '{fault.kind}' could not be done: {error!r}") from error
 
     def _member(self, fault: Planned) -> Member | None:

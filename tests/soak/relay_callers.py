@@ -116,8 +116,15 @@ class SpokenLog:
     """Hears one call, notes its words, and knows whom they answer."""
 
     def __init__(
-        self, journal: CallJournal, line: PhoneLine, clock: Callable[[], float], elsewhere: Callable[[], str]
+        self,
+        journal: CallJournal,
+        line: PhoneLine,
+        clock: Callable[[], float],
+        elsewhere: Callable[[], str],
+        *,
+        dead_line_seconds: float = DEAD_LINE_SECONDS,
     ) -> None:
+        self._dead_line_seconds = dead_line_seconds
         self.is_over = False
         self._journal = journal
         self._line = line
@@ -128,8 +135,9 @@ class SpokenLog:
 
     async def speak(self, text: str, number: int) -> Exchange | None:
         """Say it, over what is being heard if need be; or None: nothing is said into a dead line."""
-        if not await self.until(lambda: self.is_over or self._line.is_heard, DEAD_LINE_SECONDS):
-            self._journal.complain(f"number-{number} was not said: nobody took the line for {DEAD_LINE_SECONDS:g} s")
+        seconds = self._dead_line_seconds
+        if not await self.until(lambda: self.is_over or self._line.is_heard, seconds):
+            self._journal.complain(f"number-{number} was not said: nobody took the line for {seconds:g} s")
         if self.is_over or not self._line.answer_speech(text):
             return None
         before = self._journal.exchanges[-1]

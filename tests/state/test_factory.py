@@ -8,7 +8,6 @@ import pytest
 
 from orchestrator.errors import BadSetting
 from orchestrator.settings import Settings
-from orchestrator.state import factory
 from orchestrator.state.factory import StateManagerFactory, close_state_manager, get_state_manager
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
@@ -105,12 +104,12 @@ async def test_without_a_server_it_falls_back_to_memory_and_says_so_in_one_line(
     assert "\n" not in text
 
 
-async def test_a_frozen_server_does_not_hold_up_the_start(monkeypatch, start_redis) -> None:
-    monkeypatch.setattr(factory, "START_SECONDS", 0.2)
+async def test_a_frozen_server_does_not_hold_up_the_start(start_redis) -> None:
     server = start_redis()
     server.pause()
     settings = Settings(use_redis=True, redis_url=server.url)
-    assert isinstance(await StateManagerFactory.create_state_manager(settings), InMemoryStateManager)
+    manager = await StateManagerFactory.create_state_manager(settings, start_seconds=0.2)
+    assert isinstance(manager, InMemoryStateManager)
 
 
 async def test_a_percentage_gives_a_rollout(redis_url, closing) -> None:

@@ -28,6 +28,14 @@ def texts() -> StateJsonCache:
     return StateJsonCache(lambda call_sid, text: ConversationState.model_validate_json(text))
 
 
+class Parsed(list[bytes]):
+    """The texts that a cache did not have, and so has parsed."""
+
+    def parse(self, call_sid: str, text: bytes) -> ConversationState:
+        self.append(text)
+        return ConversationState.model_validate_json(text)
+
+
 @settings(max_examples=60)
 @given(count=st.integers(0, 30), said=TEXTS, slots=SLOTS, phase=TEXTS, unknown=SLOTS)
 def test_it_writes_what_pydantic_would_write(
@@ -52,13 +60,8 @@ def test_a_record_that_was_replaced_is_written_anew() -> None:
 
 
 def test_what_was_written_is_not_parsed_again_and_anything_else_is() -> None:
-    parsed: list[bytes] = []
-
-    def parse(call_sid: str, text: bytes) -> ConversationState:
-        parsed.append(text)
-        return ConversationState.model_validate_json(text)
-
-    written = StateJsonCache(parse)
+    parsed = Parsed()
+    written = StateJsonCache(parsed.parse)
     state = a_state(SHORT_TURNS + 1)
     text = written.write(state)
     assert written.read("CA1", text) is state
@@ -68,18 +71,32 @@ def test_what_was_written_is_not_parsed_again_and_anything_else_is() -> None:
     assert parsed == [other]
 
 
-def test_it_keeps_no_more_than_its_bound(monkeypatch: Any) -> None:
-    monkeypatch.setattr("orchestrator.turns.state_json_cache.MOST_BYTES", 50_000)
-    written = texts()
-    for number in range(100):
-        written.write(a_state(20).model_copy(update={"call_sid": f"CA{number}"}))
-    assert written._bytes <= 50_000
-    assert written._bytes == sum(len(known.text) for known in written._known.values())
+def test_it_keeps_the_latest_up_to_its_bound() -> None:
+    parsed = Parsed()
+    written = StateJsonCache(parsed.parse, max_bytes=50_000)
+    for _ in range(3):  # a call that is written again counts once
+        made = [written.write(a_state(20).model_copy(update={"call_sid": f"CA{number}"})) for number in range(100)]
+    for number, text in enumerate(made):
+        written.read(f"CA{number}", text)
+    kept = made[len(parsed) :]
+    assert parsed == made[: len(parsed)]
+    assert 50_000 - max(map(len, made)) < sum(map(len, kept)) <= 50_000
+
+
+def test_a_call_that_grows_counts_once() -> None:
+    parsed = Parsed()
+    written = StateJsonCache(parsed.parse, max_bytes=50_000)
+    for count in range(9, 40):
+        text = written.write(a_state(count))
+    written.read("CA1", text)
+    assert parsed == []
 
 
 def test_a_call_that_has_ended_is_not_kept() -> None:
-    written = texts()
+    parsed = Parsed()
+    written = StateJsonCache(parsed.parse)
     state = a_state(20)
-    written.write(state)
-    written.write(state.model_copy(update={"ended": EndRecord(status="completed")}))
-    assert not written._known
+    texts = [written.write(each) for each in (state, state.model_copy(update={"ended": EndRecord(status="completed")}))]
+    for text in texts:
+        written.read("CA1", text)
+    assert parsed == texts

@@ -29,7 +29,7 @@ class StoreConnection:
     ) -> None:
         self.redis = redis
         self.replicas = Replicas(redis, wait)
-        self._status_log = ReplicaStatusLog()
+        self._status_log = ReplicaStatusLog(wait.quiet_seconds if wait else 0.0)
         self._guard = guard
         self._send = sender_for(redis)
         self.scripts = ScriptRunner(redis)
