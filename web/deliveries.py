@@ -7,7 +7,7 @@ again, or a relay's socket is lost and the next one says the reply. A retry of a
 import logging
 from collections import OrderedDict
 
-from orchestrator import clock
+from orchestrator import clock, event_log
 from orchestrator.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Deliveries:
         extra = {"action": "turn.answered", "call_sid": call_sid, "turn_id": turn_id, "outcome": outcome}
         if seconds is not None:
             extra["seconds"] = round(seconds, 4)  # type: ignore[assignment]
-        logger.info("Turn answered", extra=extra)
+        event_log.info(logger, "Turn answered", extra=extra)
 
     def forget(self) -> None:
         """Forget everything, like a process that has just started."""

@@ -2,7 +2,7 @@
 
 import logging
 
-from orchestrator import error_logging
+from orchestrator import error_logging, event_log
 from orchestrator.conversation.state import TurnRecord
 from orchestrator.turns.running_turn import RunningTurn
 from orchestrator.turns.store import Claim, Commit
@@ -35,7 +35,7 @@ def settled(claim: Claim, record: TurnRecord, commit: Commit, seconds: float) ->
     if commit.status == "lost":
         logger.warning("A turn was answered by another worker", extra=extra)
     else:
-        logger.info("Turn %s", record.outcome, extra=extra)
+        event_log.info(logger, "Turn %s", record.outcome, extra=extra)
     if commit.status == "committed" and commit.state is not None and commit.state.ended is not None:
         end = commit.state.ended
         if commit.state.turns[-1].turn_id == record.turn_id and record.outcome != "dropped":

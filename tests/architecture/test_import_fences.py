@@ -133,7 +133,7 @@ MAY_READ_THE_CLOCK = (
     "orchestrator/clock.py",
     "orchestrator/redis/clock_sync.py",  # compares both
     "orchestrator/doctor/inspection.py",  # likewise
-    "orchestrator/logs.py",
+    "orchestrator/event_log.py",  # as the logging module does
     "orchestrator/agents/appointments/*",  # an appointment's day is the office's, not the server's
     "orchestrator/agents/receptionist/*",  # it is given the office's day as `today`
     "orchestrator/cli/*", "orchestrator/load/*", "orchestrator/provider_simulator/*", "orchestrator/testing/*",
