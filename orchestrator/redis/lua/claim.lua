@@ -7,5 +7,7 @@
 -- include: call_next
 -- include: call_due
 -- include: call_claim
+-- After a write that needs no memory, a full server lets a running call go on.
+redis.call('PEXPIRE', KEYS[4], ARGV[4])
 local keys = {state = KEYS[1], inbox = KEYS[2], turns = KEYS[3], lease = KEYS[4], due = KEYS[5]}
 return claim_call(keys, ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), now_ms(), ARGV[5] == '1')

@@ -11,6 +11,7 @@
 -- include: call_wake
 -- include: call_next
 -- include: call_due
+-- include: state_index
 local call_sid, life = ARGV[1], tonumber(ARGV[7])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local now = now_ms()
@@ -33,22 +34,24 @@ local function publish_message()
   end
 end
 
-local function settle()
-  if redis.call('LINDEX', inbox, 0) == ARGV[4] then redis.call('LPOP', inbox)
-  else redis.call('LREM', inbox, 1, ARGV[4]) end
-end
-
 -- Take the next turn under the same lease, or release it; one step with the commit, so that no turn slips between.
-local function next_or_release()
-  local id, body = next_turn(inbox, turns)
+-- `kept` is how long the turns are kept from now on (ms), or nil if nothing was written there.
+local function next_or_release(kept)
+  local id, body, ids = next_turn(inbox, turns)
+  if not id then
+    local results = tonumber(ARGV[15])
+    if (kept or redis.call('PTTL', turns)) > results then kept = results end
+  elseif kept then
+    redis.call('PEXPIRE', inbox, kept)
+  end
+  if kept then redis.call('PEXPIRE', turns, kept) end
   if id and ARGV[11] == '1' then
     redis.call('HSET', lease, 'until', now + tonumber(ARGV[12]), 'turn', id, 'attempts', 1)
     if KEYS[7] then mark_due(KEYS[7], now + tonumber(ARGV[12]), call_sid) end
     local flags = redis.call('HMGET', lease, 'ending', 'streamed')
-    return {1, flags[1] or '', flags[2] or '', body, cut_off(inbox, turns, id, false), id}
+    return {1, flags[1] or '', flags[2] or '', body, cut_off(turns, ids, false), id}
   end
   redis.call('HSET', lease, 'holder', '', 'until', 0)
-  if not id and redis.call('PTTL', turns) > tonumber(ARGV[15]) then redis.call('PEXPIRE', turns, ARGV[15]) end
   if not KEYS[7] then return id and 'left' or false end
   if not id then
     redis.call('ZREM', KEYS[7], call_sid)
@@ -64,14 +67,14 @@ local ours = held[1] == ARGV[2] and held[2] == ARGV[3]
 local known = redis.call('HGET', turns, ARGV[4])
 if known and string.sub(known, 1, 1) == 'R' then
   if not ours then return {'recorded', false, false} end
-  settle()
+  redis.call('LREM', inbox, 1, ARGV[4])
   local following, is_string, stored = next_or_release(), pcall(redis.call, 'GET', state)
   return {'recorded', following, is_string and stored or false}
 end
 if not ours then return {'lost', false, false} end
 redis.call('PEXPIRE', lease, life + 60000)
 
-local status = 'committed'
+local status, kept = 'committed', nil
 if ARGV[5] == 'gone' then
   status = 'gone'
 elseif ARGV[5] ~= '' then
@@ -84,20 +87,18 @@ elseif ARGV[5] ~= '' then
     redis.call('SET', state, ARGV[6], 'PX', life)
   end
 end
-settle()
+redis.call('LREM', inbox, 1, ARGV[4])
 if status == 'committed' then
   redis.call('HSET', turns, ARGV[4], 'R' .. ARGV[8])
-  redis.call('PEXPIRE', turns, life + 60000)
-  redis.call('PEXPIRE', inbox, life + 60000)
+  kept = life + 60000
   if ARGV[10] == '1' then
     redis.call('HSET', lease, 'ended', '1')
-    if KEYS[6] then redis.call('ZREM', KEYS[6], call_sid) end
-  elseif KEYS[6] then
-    redis.call('ZADD', KEYS[6], (now + life) / 1000, call_sid)
-    redis.call('PEXPIRE', KEYS[6], life + 86400000)
+    index_call(KEYS[6], call_sid, false, now, life)
+  else
+    index_call(KEYS[6], call_sid, true, now, life)
   end
 else
   redis.call('HDEL', turns, ARGV[4])
 end
 publish_message()
-return {status, next_or_release(), false}
+return {status, next_or_release(kept), false}

@@ -5,9 +5,9 @@
 -- include: call_clock
 -- include: call_wake
 -- include: call_due
+-- include: state_index
 local now, life = now_ms(), tonumber(ARGV[2])
-redis.call('ZADD', KEYS[1], (now + life) / 1000, ARGV[1])
-redis.call('PEXPIRE', KEYS[1], life + 86400000)
+index_call(KEYS[1], ARGV[1], true, now, life)
 -- Always another time than before: a rescuer that found the inbox empty just before this turn came sees that the entry
 -- which it was going to remove has changed.
 local at, before = now + tonumber(ARGV[3]), tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or '0')

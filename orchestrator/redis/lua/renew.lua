@@ -8,5 +8,9 @@ local held = redis.call('HMGET', KEYS[1], 'holder', 'epoch')
 if held[1] ~= ARGV[2] or held[2] ~= ARGV[3] then return 0 end
 local till = now_ms() + tonumber(ARGV[4])
 redis.call('HSET', KEYS[1], 'until', till)
-if KEYS[2] then mark_due(KEYS[2], till, ARGV[1]) end
+if redis.call('PTTL', KEYS[1]) < 60000 then redis.call('PEXPIRE', KEYS[1], 60000) end -- it lives while it is held
+if KEYS[2] then
+  mark_due(KEYS[2], till, ARGV[1])
+  if redis.call('PTTL', KEYS[2]) < 43200000 then redis.call('PEXPIRE', KEYS[2], 86400000) end
+end
 return 1

@@ -14,19 +14,11 @@
 -- include: call_wake
 -- include: call_due
 -- include: call_over
+-- include: state_index
 -- include: state_keep_entry
 local call_sid, turn_id, life = ARGV[1], ARGV[2], tonumber(ARGV[8])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local now = now_ms()
-
-local function listen()
-  redis.call('ZADD', listeners, now + 120000, ARGV[4])
-  redis.call('PEXPIRE', listeners, 180000)
-  if ARGV[5] == '1' then
-    redis.call('HSET', lease, 'streamed', '1')
-    redis.call('PEXPIRE', lease, life + 60000)
-  end
-end
 
 -- A call that was deleted or expired may begin again under its SID: nothing of its earlier life counts any more,
 -- except the epoch, which keeps a worker that still runs that life from writing into this one.
@@ -37,12 +29,13 @@ end
 
 local created = ''
 local known = redis.call('HGET', turns, turn_id)
-local held = redis.call('HMGET', lease, 'holder', 'until', 'ended', 'life')
+local held = redis.call('HMGET', lease, 'holder', 'until', 'ended', 'life', 'streamed')
 local elsewhere = ARGV[13] == '1'
 local begins = false
+local left = elsewhere and 0 or redis.call('PTTL', state)
 if elsewhere then
   begins = held[4] and held[4] ~= ARGV[16]
-elseif redis.call('EXISTS', state) == 0 then
+elseif left == -2 then
   begins = ARGV[7] ~= ''
   if not begins and not known then
     if ARGV[6] == '1' then note_over(lease, now, tonumber(ARGV[17])) end
@@ -57,10 +50,7 @@ if begins then
     end
     redis.call('SET', state, ARGV[7], 'PX', life)  -- the first write: a full server refuses it, and so the call
     created = 'created'
-    if KEYS[6] then
-      redis.call('ZADD', KEYS[6], (now + life) / 1000, call_sid)
-      redis.call('PEXPIRE', KEYS[6], life + 86400000)
-    end
+    index_call(KEYS[6], call_sid, true, now, life)
   end
   forget_earlier_life()
   known, held = false, {}
@@ -68,24 +58,37 @@ end
 if known and string.sub(known, 1, 1) == 'R' then return {'recorded', string.sub(known, 2)} end
 -- The entry is a waiting turn and its id is in the inbox; or somebody else has changed either, and it is added again.
 if known and (string.sub(known, 1, 1) ~= 'P' or not redis.call('LPOS', inbox, turn_id)) then known = false end
+local noted, is_there = {}, 0 -- what is to be written into the lease's record, and whether there is one
+local function note(field, value)
+  noted[#noted + 1] = field
+  noted[#noted + 1] = value
+end
+
+if ARGV[5] == '1' and held[5] ~= '1' then note('streamed', '1') end
 if not known then
   if held[3] == '1' then return {'ended'} end
-  if redis.call('LLEN', inbox) >= 100 then return {'crowded'} end
   -- A write that needs no memory: after it, a full server lets a running call go on.
-  redis.call('PEXPIRE', lease, life + 60000)
+  is_there = redis.call('PEXPIRE', lease, life + 60000)
+  if redis.call('RPUSH', inbox, turn_id) > 100 then
+    redis.call('LTRIM', inbox, 0, 99)
+    return {'crowded'}
+  end
+  redis.call('PEXPIRE', inbox, life + 60000)
   redis.call('HSET', turns, turn_id, 'P' .. ARGV[3])
   redis.call('PEXPIRE', turns, life + 60000)
-  redis.call('RPUSH', inbox, turn_id)
-  redis.call('PEXPIRE', inbox, life + 60000)
-  if ARGV[6] == '1' then redis.call('HSET', lease, 'ending', '1') end
-  if elsewhere then redis.call('HSET', lease, 'life', ARGV[16]) end
-  redis.call('PEXPIRE', lease, life + 60000)
-  if not elsewhere and created == '' and redis.call('PTTL', state) < tonumber(ARGV[18]) then
+  if ARGV[6] == '1' then note('ending', '1') end
+  if elsewhere and held[4] ~= ARGV[16] then note('life', ARGV[16]) end
+  if not elsewhere and created == '' and left < tonumber(ARGV[18]) then
     redis.call('PEXPIRE', state, ARGV[18])
     if KEYS[6] then keep_entry(KEYS[6], call_sid, now, tonumber(ARGV[18])) end
   end
 end
-listen()
+if noted[1] then
+  redis.call('HSET', lease, unpack(noted))
+  if is_there == 0 then redis.call('PEXPIRE', lease, life + 60000) end
+end
+redis.call('ZADD', listeners, now + 120000, ARGV[4])
+redis.call('PEXPIRE', listeners, 180000)
 if held[1] and held[1] ~= '' and number_of(held[2]) > now then
   if not known then redis.call('PUBLISH', ARGV[14] .. held[1], ARGV[15]) end
   return {'waiting'}

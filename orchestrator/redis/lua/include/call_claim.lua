@@ -5,9 +5,9 @@
 -- but not when `holder` takes over from itself: it lives, and had merely been cut off. A claim `on_approval` is
 -- counted when it is confirmed.
 local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now, on_approval)
-  local lease = redis.call('HMGET', keys.lease, 'holder', 'until', 'turn', 'attempts', 'ending', 'streamed')
+  local lease = redis.call('HMGET', keys.lease, 'holder', 'until', 'turn', 'attempts', 'ending', 'streamed', 'epoch')
   if lease[1] and lease[1] ~= '' and number_of(lease[2]) > now then return nil end
-  local id, body = next_turn(keys.inbox, keys.turns)
+  local id, body, ids = next_turn(keys.inbox, keys.turns)
   if not id then
     if keys.due then redis.call('ZREM', keys.due, call_sid) end
     return nil
@@ -17,20 +17,18 @@ local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now, on_app
     local begun = number_of(lease[4])
     if lease[1] == holder then attempt = math.max(1, begun) else attempt = begun + 1 end
   end
-  -- PEXPIRE comes first: after a write that needs no memory, a full server lets a running call go on.
-  redis.call('PEXPIRE', keys.lease, keep_ms)
-  local counted, epoch = pcall(redis.call, 'HINCRBY', keys.lease, 'epoch', 1)
-  if not counted then -- it is no number: begin again, the holder's name tells the old leases from the new
-    redis.call('HDEL', keys.lease, 'epoch')
-    epoch = redis.call('HINCRBY', keys.lease, 'epoch', 1)
-  end
+  local epoch = number_of(lease[7])
+  -- What is no count, or none that a script can print, begins again: the holder's name tells old leases from new.
+  if epoch < 0 or epoch % 1 ~= 0 or epoch > 1e15 then epoch = 0 end
+  epoch = epoch + 1
   -- Before the lease is granted, so that a key of the wrong type grants nothing that nobody hears of.
   if keys.due then mark_due(keys.due, now + lease_ms, call_sid) end
-  redis.call('HSET', keys.lease, 'holder', holder, 'until', now + lease_ms, 'turn', id,
+  redis.call('HSET', keys.lease, 'holder', holder, 'until', now + lease_ms, 'turn', id, 'epoch', epoch,
     'attempts', on_approval and attempt - 1 or attempt)
   if on_approval then redis.call('HSET', keys.lease, 'forgiven', epoch) end
-  redis.call('PEXPIRE', keys.lease, keep_ms)
-  local interruption = cut_off(keys.inbox, keys.turns, id, lease[3] == id)
+  -- An older record has a life, which the turn's submit has renewed.
+  if epoch == 1 then redis.call('PEXPIRE', keys.lease, keep_ms) end
+  local interruption = cut_off(keys.turns, ids, lease[3] == id)
   local readable, state = pcall(redis.call, 'GET', keys.state)
   return {epoch, attempt, lease[5] or '', lease[6] or '', body, interruption, readable and state or not readable and '?', id}
 end
