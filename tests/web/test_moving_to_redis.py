@@ -104,5 +104,10 @@ async def test_a_share_of_the_calls_uses_redis_and_no_call_changes_sides(start, 
     assert {key.decode() for key in await redis_client.keys("voiceagent:state:*")} == set(map(keys.state, there))
     async with httpx.AsyncClient(base_url=url) as client:
         for name in chosen:
-            turns = (await client.get(f"/calls/{name}")).json()["turns"]
+
+            async def ended(name: str = name) -> dict | None:
+                call = (await client.get(f"/calls/{name}")).json()
+                return call if call["ended"] else None
+
+            turns = (await wait_until(ended, "the call has ended"))["turns"]
             assert [turn["kind"] for turn in turns] == ["started", "speech", "speech", "speech", "ended"]

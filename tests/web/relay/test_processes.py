@@ -37,6 +37,17 @@ async def call_of(port: int, call_sid: str) -> dict:
         return answer.json() if answer.status_code == 200 else {}
 
 
+async def kinds_of(port: int, call_sid: str) -> list[str]:
+    """The kinds of the call's turns, once it has ended there: its socket is closed before that."""
+
+    async def ended() -> dict | None:
+        call = await call_of(port, call_sid)
+        return call if call.get("ended") else None
+
+    call = await wait_until(ended, "the call has ended")
+    return [turn["kind"] for turn in call["turns"]]
+
+
 @dataclass
 class Robot:
     """A caller with a socket of their own, who says `words` one by one, and hangs up after the last answer."""
@@ -91,8 +102,7 @@ async def test_an_ingress_is_killed_under_live_calls_and_all_of_them_go_on(start
         assert len(begun) + len(again) >= len(GREETING)
         assert answer == f"You said: words {number}"
         assert isinstance(robot.events[-1], HungUp)
-        turns = (await call_of(ports[1], robot.line.call_sid))["turns"]
-        assert [turn["kind"] for turn in turns] == ["started", "speech", "ended"]
+        assert await kinds_of(ports[1], robot.line.call_sid) == ["started", "speech", "ended"]
 
 
 async def test_a_call_goes_on_without_redis_and_is_written_back(start, start_redis):
@@ -256,5 +266,4 @@ async def test_a_killed_ingress_may_come_back_itself(start, start_redis):
     async with asyncio.timeout(40):
         await call
     assert robot.said[-1] == "You said: hello"
-    turns = (await call_of(port, line.call_sid))["turns"]
-    assert [turn["kind"] for turn in turns] == ["started", "speech", "ended"]
+    assert await kinds_of(port, line.call_sid) == ["started", "speech", "ended"]
