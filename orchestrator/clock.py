@@ -8,31 +8,47 @@ A machine's clock may be set at any moment: between two readings of the server's
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 NOTICEABLE_SECONDS = 0.01
 """A smaller difference is the latency of the reading; following it would make time jump back and forth."""
 
-_server_time_at_zero: float | None = None
-"""The server's time when this process's monotonic clock was at 0."""
+
+class SharedClock:
+    """Shows the server's time. `machine` and `monotonic` are this machine's clocks, in seconds."""
+
+    def __init__(
+        self, *, machine: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.machine = machine
+        self.monotonic = monotonic
+        self._server_time_at_zero: float | None = None  # when `monotonic` was at 0
+
+    def now(self) -> float:
+        """Return the time in Unix seconds."""
+        if self._server_time_at_zero is None:
+            return self.machine()
+        return self._server_time_at_zero + self.monotonic()
+
+    def synchronize(self, server_time: float, *, asked_at: float, answered_at: float) -> None:
+        """Set the clock to `server_time` (Unix seconds), which was read between two moments of `monotonic`."""
+        uncertain = (answered_at - asked_at) / 2
+        read = server_time - (asked_at + answered_at) / 2
+        at_zero = self._server_time_at_zero
+        if at_zero is None or abs(read - at_zero) > uncertain + NOTICEABLE_SECONDS:
+            self._server_time_at_zero = read
+
+
+process_clock = SharedClock()
+"""What `now` and `utc_now` read. `orchestrator.redis.clock_sync` synchronizes it."""
 
 
 def now() -> float:
     """Return the time in Unix seconds."""
-    if _server_time_at_zero is None:
-        return time.time()
-    return _server_time_at_zero + time.monotonic()
+    return process_clock.now()
 
 
 def utc_now() -> datetime:
     """Return the time with its zone (UTC)."""
     return datetime.fromtimestamp(now(), UTC)
-
-
-def synchronize(server_time: float, *, asked_at: float, answered_at: float) -> None:
-    """Set the clock to `server_time` (Unix seconds), which was read between two moments of the monotonic clock."""
-    global _server_time_at_zero
-    uncertain = (answered_at - asked_at) / 2
-    read = server_time - (asked_at + answered_at) / 2
-    if _server_time_at_zero is None or abs(read - _server_time_at_zero) > uncertain + NOTICEABLE_SECONDS:
-        _server_time_at_zero = read

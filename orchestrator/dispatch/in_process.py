@@ -61,13 +61,11 @@ class InProcessDispatcher(StoreDispatcher):
         self.runner = TurnRunner(self.memory, agent, host, agent_timeout_seconds=agent_timeout_seconds)
         self._drain_seconds = drain_seconds
         self._ttl_seconds = ttl_seconds
-        self.rounds = 0
-        """How often expired and abandoned calls were cleaned up."""
         self._tasks = BackgroundTasks()
         self._cleaner: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "InProcessDispatcher":
-        self._cleaner = asyncio.create_task(self._clean_up())
+        self._cleaner = asyncio.create_task(self._keep_clean())
         return self
 
     async def __aexit__(
@@ -87,6 +85,13 @@ class InProcessDispatcher(StoreDispatcher):
         async with asyncio.timeout(timeout_seconds):
             while not self.memory.is_idle(call_sid):
                 await asyncio.sleep(0.02)
+
+    async def clean_up(self) -> None:
+        """End abandoned calls and drop expired ones, once. Workers do that by cron jobs. Raise `StoreUnavailable`."""
+        states = self.memory.states
+        await end_abandoned_calls(self.memory, states, await self._idle_calls(), life=self._ttl_seconds)
+        await states.cleanup_expired()
+        await self.memory.forget_expired()
 
     def _wake(self, call_sid: str) -> None:
         self._own(lambda: self._run(call_sid), f"turns of {call_sid}")
@@ -112,22 +117,16 @@ class InProcessDispatcher(StoreDispatcher):
 
         self._tasks.start(owned(), name)
 
-    async def _clean_up(self) -> None:
-        """End abandoned calls and drop expired ones, again and again. Workers do that by cron jobs."""
+    async def _keep_clean(self) -> None:
         pause = min(CLEAN_UP_EVERY_SECONDS, max(self._ttl_seconds / 8, LEAST_PAUSE_SECONDS))
         while True:
             await asyncio.sleep(pause)
             try:
-                await end_abandoned_calls(
-                    self.memory, self.memory.states, await self._idle_calls(), life=self._ttl_seconds
-                )
-                await self.memory.states.cleanup_expired()
-                await self.memory.forget_expired()
+                await self.clean_up()
             except StoreUnavailable:
                 continue
             except Exception:
                 logger.exception("Calls could not be cleaned up; report this")
-            self.rounds += 1
 
     async def _idle_calls(self) -> list[tuple[str, TimeLeft]]:
         """Return calls without a turn for a while, each with the seconds until its state expires, if that is known."""

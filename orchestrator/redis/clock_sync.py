@@ -1,13 +1,12 @@
-"""Keeps `orchestrator.clock` synchronized with the Redis server's clock."""
+"""Keeps the clock of `orchestrator.clock` synchronized with the Redis server's clock."""
 
 import asyncio
 import logging
-import time
 from types import TracebackType
 
 from redis.asyncio import Redis
 
-from orchestrator import clock
+from orchestrator.clock import SharedClock, process_clock
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import scripts
 from orchestrator.redis.cluster import shards_of
@@ -32,25 +31,26 @@ class ClockSync:
     In a cluster it is the time of the node with the first shard.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, clock: SharedClock = process_clock) -> None:
+        self._clock = clock
         self._scripts = ScriptRunner(redis)
         self._key = shards_of(redis)[0].calls
         self._warned = False
 
     async def read(self) -> bool:
         """Read the server's time and set the clock by it. Return False if Redis did not answer in time."""
-        asked_at = time.monotonic()
+        asked_at = self._clock.monotonic()
         try:
             async with asyncio.timeout(RETRY_SECONDS):
                 with store_errors():
                     server_time = await self._scripts.run(scripts.server_time(key=self._key))
         except (StoreUnavailable, TimeoutError):
             return False
-        answered_at = time.monotonic()
+        answered_at = self._clock.monotonic()
         if answered_at - asked_at > MAX_READING_SECONDS:
             return False
-        clock.synchronize(server_time, asked_at=asked_at, answered_at=answered_at)
-        self._warn(time.time() - server_time)
+        self._clock.synchronize(server_time, asked_at=asked_at, answered_at=answered_at)
+        self._warn(self._clock.machine() - server_time)
         return True
 
     async def __aenter__(self) -> "ClockSync":

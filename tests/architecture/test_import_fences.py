@@ -131,8 +131,7 @@ FENCES = (
 MAY_READ_THE_ENVIRONMENT = ("orchestrator/settings/*", "orchestrator/cli/dev.py")
 MAY_READ_THE_CLOCK = (
     "orchestrator/clock.py",
-    "orchestrator/redis/clock_sync.py",  # compares both
-    "orchestrator/doctor/inspection.py",  # likewise
+    "orchestrator/doctor/inspection.py",  # compares both
     "orchestrator/event_log.py",  # as the logging module does
     "orchestrator/agents/appointments/*",  # an appointment's day is the office's, not the server's
     "orchestrator/agents/receptionist/*",  # it is given the office's day as `today`

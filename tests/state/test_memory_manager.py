@@ -1,5 +1,6 @@
 """What is peculiar to states in memory: time passes by the given clock, and nothing piles up."""
 
+import tracemalloc
 from itertools import count
 
 from orchestrator.conversation.state import EndRecord
@@ -21,9 +22,14 @@ async def test_a_write_renews_the_life_of_its_call_alone() -> None:
 async def test_expired_calls_are_dropped_without_any_cleanup() -> None:
     ticks = count()
     manager = InMemoryStateManager(5, clock=lambda: float(next(ticks)))
-    for n in range(1000):
-        await manager.create_state(f"CA{n}")
-    assert len(manager._entries) < 10
+    tracemalloc.start()
+    try:
+        for n in range(1000):
+            await manager.create_state(f"CA{n}", slots={"text": "x" * 10_000})
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 1_000_000, "of 10 MB"
     assert await manager.cleanup_expired() > 980
 
 

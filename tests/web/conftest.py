@@ -1,10 +1,11 @@
 """Fixtures for the ingress."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from support.ingress import Ingress, StartIngress, started_ingress
+from support.passing_time import moving_clock
 
 
 @pytest.fixture
@@ -24,3 +25,10 @@ async def ingress() -> AsyncIterator[Ingress]:
 def gate() -> asyncio.Event:
     """An event for which an agent can wait."""
     return asyncio.Event()
+
+
+@pytest.fixture
+def move_clock() -> Iterator[Callable[[float], None]]:
+    """A function that moves the clock of this process on by seconds."""
+    with moving_clock() as move:
+        yield move

@@ -9,7 +9,6 @@ from support.ingress import redirect_of, said, verbs
 from support.relay import relay_socket
 from support.waiting import wait_until
 
-from orchestrator import clock
 from orchestrator.conversation.actions import HangUp, SendDigits, SetLanguage, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -277,15 +276,14 @@ def parameters_of(document):
     return {each.get("name"): each.get("value") for each in document.iter("Parameter")}
 
 
-async def test_the_replies_of_a_call_that_is_over_are_told_to_no_latecomer(start_ingress, connecting, monkeypatch):
+async def test_the_replies_of_a_call_that_is_over_are_told_to_no_latecomer(start_ingress, connecting, move_clock):
     async with start_ingress(agent=connecting) as ingress:
         await talked(ingress, "my secret")
         await ingress.post("/twilio/status", CallStatus="completed")
         await wait_until(lambda: is_over(ingress), "the call has ended")
         copy = await ingress.twiml("/twilio/turn/1", SpeechResult="my secret")
         assert said(copy) == "You said my secret.", "it was on its way"
-        now = clock.now()
-        monkeypatch.setattr(clock, "now", lambda: now + known_call.REPEATED_AFTER_END_SECONDS + 1)
+        move_clock(known_call.REPEATED_AFTER_END_SECONDS + 1)
         for path, fields in [
             ("/twilio/voice", {"CallStatus": "ringing"}),
             ("/twilio/voice", FALLBACK),
@@ -296,10 +294,9 @@ async def test_the_replies_of_a_call_that_is_over_are_told_to_no_latecomer(start
             assert (said(document), verbs(document)) == ("Goodbye.", ["Say", "Hangup"]), path
 
 
-async def test_a_reply_is_not_given_again_long_after(ingress, monkeypatch):
+async def test_a_reply_is_not_given_again_long_after(ingress, move_clock):
     await talked(ingress, "my secret")
-    now = clock.now()
-    monkeypatch.setattr(clock, "now", lambda: now + known_call.REPEATED_FOR_SECONDS + 1)
+    move_clock(known_call.REPEATED_FOR_SECONDS + 1)
     for path, fields in [("/twilio/turn/1", {"SpeechResult": "my secret"}), ("/twilio/voice", FALLBACK)]:
         document = await ingress.twiml(path, **fields)
         assert said(document) == BACK, "it says nothing of the conversation, and goes on"

@@ -1,6 +1,5 @@
 """A silent caller with an open socket has not hung up; and nobody is hung up on without a word."""
 
-import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from support.ingress import CALL
+from support.passing_time import PASSING
 from support.programs import programs, ready
 from support.relay import relay_socket
 from support.servers import RedisServer, free_port
@@ -32,15 +32,21 @@ LIFE = 1
 """STATE_TTL_SECONDS. The state of a call by telephone lives for some minutes in any case."""
 
 
-async def test_a_call_in_memory_outlives_its_time_as_long_as_its_line_is_open(start_ingress, monkeypatch):
-    async with start_ingress(state_ttl_seconds=LIFE) as ingress, relay_socket(ingress.url) as caller:
+async def test_a_call_in_memory_outlives_its_time_as_long_as_its_line_is_open(start_ingress):
+    async with (
+        start_ingress(state_ttl_seconds=LIFE, state_manager=PASSING) as ingress,
+        relay_socket(ingress.url) as caller,
+    ):
         await caller.setup(CALL)
         await caller.reply()
-        memory, later = ingress.runtime.states, 0.0
-        monkeypatch.setattr(memory, "_clock", lambda: time.monotonic() + later)
+        states = ingress.runtime.states
+
+        async def is_kept() -> bool:
+            return dict(await states.expiring(3600))[CALL] > 340
+
         for _ in range(10):
-            await wait_until(lambda: memory._entries[CALL].expires_at > memory._clock() + 340, "it is kept alive", 30)
-            later += 60
+            await wait_until(is_kept, "it is kept alive", 30)
+            states.pass_time(60)
         await caller.prompt("still here")
         assert await caller.reply() == "You said still here."
 
