@@ -16,7 +16,7 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from benchmarks import page, report
+from benchmarks import page, terminal
 from benchmarks.bench import Bench, Results
 from benchmarks.deployment import Deployment
 from benchmarks.processes import BenchmarkFailed, Stage
@@ -47,7 +47,7 @@ def main() -> int:
 
         with suppress(KeyboardInterrupt):  # then print what there is
             asyncio.run(measure(args, results, save))
-    print(*report.lines(results, of_all=not args.names), sep="\n")
+    print(*terminal.lines(results, of_all=not args.names), sep="\n")
     if args.page:
         page.update(args.page, results, document["machine"])
     if args.plot:

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.bench import Results
 from benchmarks.budgets import BUDGETS
-from benchmarks.report import HEADINGS, shown
+from benchmarks.tables import HEADINGS, shown
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
@@ -37,9 +37,8 @@ def blocks(results: Results, machine: dict[str, Any]) -> Iterator[str]:
 
 def _budget_row(results: Results, budget: Any) -> list[str]:
     verdict = budget.judge(results)
-    value = "" if verdict.value is None else f"{shown(verdict.value)} {budget.unit}"
     words = f"**{verdict.words}**" if verdict.met is False else verdict.words
-    return [budget.what, value, f"{'≥' if budget.at_least else '≤'} {budget.limit:g} {budget.unit}", words]
+    return [budget.what, verdict.measured, budget.limit_words, words]
 
 
 def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -149,7 +149,7 @@ class Stage:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 cwd=tree.directory,
-                env=clean_environment() | {"PYTHONPATH": str(tree.directory)} | dict(environment),
+                env=environment_of(tree) | dict(environment),
                 stdin=asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE if piped else output,
                 stderr=output,
@@ -191,11 +191,11 @@ class Stage:
             yield RedisServer(process, f"redis://127.0.0.1:{port}/0")
 
 
-def clean_environment() -> dict[str, str]:
-    """This process's environment without the product's variables."""
+def environment_of(tree: Tree) -> dict[str, str]:
+    """This process's environment without the product's variables, for a program of `tree`."""
     ours = {name.upper() for name in Settings.model_fields}
     kept = {name: value for name, value in os.environ.items() if name.upper() not in ours}
-    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
+    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(tree.directory)}
 
 
 def server_binary() -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from benchmarks.bench import Bench
-from benchmarks.measurements import cpu, growth, latency, relay, rest, states, streaming, throughput
+from benchmarks.measurements import cpu, growth, latency, relay, rest, states, steady, streaming, throughput
 
 Measurement = Callable[[Bench], Awaitable[None]]
 
@@ -15,7 +15,7 @@ PROGRAMME: dict[str, Measurement] = {
     "isolation": latency.isolation,
     "workers": throughput.workers,
     "web": throughput.web,
-    "steady": throughput.steady,
+    "steady": steady.steady,
     "streaming": streaming.streaming,
     "relay": relay.relay,
     "states": states.managers,
@@ -23,7 +23,7 @@ PROGRAMME: dict[str, Measurement] = {
     "calls": growth.calls,
     "queue": growth.queue,
     "backlog": growth.backlog,
-    "idle": growth.idle_workers,
+    "idle": rest.idle_workers,
     "rest": rest.rest,
     "imports": rest.imports,
 }

@@ -75,31 +75,6 @@ async def backlog(bench: Bench) -> None:
             bench.figure(f"backlog.{number}_per_second", pace)
 
 
-async def idle_workers(bench: Bench) -> None:
-    """What workers with nothing to do cost Redis; 100 of them are reckoned from what a few cost."""
-    costs: dict[int, tuple[float, float]] = {}
-    for number in (1, 5):
-        async with bench.product.workers(number):
-            costs[number] = await redis_cost(bench, bench.choose(4, 10))
-    commands = (costs[5][0] - costs[1][0]) / 4
-    cpu = (costs[5][1] - costs[1][1]) / 4
-    bench.row(TABLE, what="one idle worker: commands/s", per_second=commands)
-    bench.row(TABLE, what="100 idle workers: commands/s (reckoned)", per_second=100 * commands)
-    bench.figure("idle.commands_per_second", commands)
-    bench.figure("idle.redis_cpu_percent_of_100", 100 * 100 * cpu)
-
-
-async def redis_cost(bench: Bench, seconds: float) -> tuple[float, float]:
-    """Commands a second and the share of a processor that Redis used, scripts' own commands included."""
-    server = bench.product.server.process
-    async with bench.product.redis() as redis:
-        await asyncio.sleep(1)
-        before, cpu, began = await _calls(redis), server.cpu_seconds, time.perf_counter()
-        await asyncio.sleep(seconds)
-        took = time.perf_counter() - began
-        return (await _calls(redis) - before - 1) / took, (server.cpu_seconds - cpu) / took
-
-
 async def _calls(redis: object) -> int:
     stats = await redis.info("commandstats")  # type: ignore[attr-defined]
     return sum(int(fields["calls"]) for fields in stats.values())

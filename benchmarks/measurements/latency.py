@@ -1,14 +1,18 @@
 """How long an empty turn takes: one call at a time, many at a time, inside and through HTTP; and what others take."""
 
+from contextlib import AsyncExitStack
 from functools import partial
 from statistics import median
 
 from benchmarks.bench import Bench
+from benchmarks.comparison import difference_ms
 from benchmarks.peers import PEERS, Peer, at_work
 from benchmarks.processes import BenchmarkFailed, Driver
 from benchmarks.samples import Leg, Series, in_turns, ratio
+from benchmarks.trees import PRESENT
 
 TABLE = "latency"
+AGENTS = {"empty": "agent in the worker's loop", "threaded": "agent in a thread of its own"}
 CONCURRENCIES = (1, 10, 100, 1000)
 BARE_LINES = {"json": "bare Starlette POST of JSON", "form": "bare Starlette POST of a form"}
 WEB_LINES = {
@@ -34,14 +38,6 @@ async def inside(bench: Bench) -> None:
             )
             bench.timed_row(TABLE, "two bare BLPOP hops", series["hops"], at_once=at_once)
             bench.timed_row(TABLE, "empty turn", series["turn"], at_once=at_once)
-            _note_inside(bench, series, at_once)
-
-
-def _note_inside(bench: Bench, series: dict[str, Series], at_once: int) -> None:
-    if at_once == 1:
-        bench.figure("turn.p50_ms", series["turn"].ms(0.5))
-        bench.figure("turn.p95_ms", series["turn"].ms(0.95))
-        bench.figure("turn.over_hops", ratio(series["turn"], series["hops"]))
 
 
 async def http(bench: Bench) -> None:
@@ -79,12 +75,18 @@ def _added(series: dict[str, Series]) -> float:
 
 async def isolation(bench: Bench) -> None:
     """What it costs to run the agent in a thread of its own, as a user's agent does by default."""
-    for agent in ("empty", "threaded"):
-        async with bench.product.workers(1, AGENT=f"benchmarks.agents:{agent}"), bench.product.turns() as turns:
+    async with AsyncExitStack() as stack:
+        legs: dict[str, Leg] = {}
+        for agent in AGENTS:
+            deployment = await stack.enter_async_context(bench.deployment(PRESENT))
+            await stack.enter_async_context(deployment.workers(1, AGENT=f"benchmarks.agents:{agent}"))
+            turns = await stack.enter_async_context(deployment.turns())
             await turns.run("turn", 200, 10)
-            series = await in_turns(bench.choose(2, 5), {"turn": partial(turns.run, "turn", bench.choose(150, 500))})
-            where = "in the worker's loop" if agent == "empty" else "in a thread of its own"
-            bench.timed_row("isolation", f"agent {where}", series["turn"], at_once=1)
+            legs[agent] = partial(turns.run, "turn", bench.choose(50, 100))
+        series = await in_turns(bench.choose(10, 20), legs)
+    for agent, title in AGENTS.items():
+        bench.timed_row("isolation", title, series[agent], at_once=1)
+    bench.figure("isolation.thread_adds_ms", difference_ms(series["threaded"], series["empty"]))
 
 
 async def peers(bench: Bench) -> None:
@@ -109,7 +111,7 @@ async def _beside(bench: Bench, turns: Driver, peer: Peer, driver: Driver) -> No
         count = max(bench.choose(100, 200), 4 * at_once)
         theirs = at_once * bench.choose(2, 4) if peer.slow else count
         series = await in_turns(
-            bench.choose(2, 3),
+            bench.choose(2, 5),
             {
                 "job": partial(driver.run, "job", theirs, at_once),
                 "turn": partial(turns.run, "turn", count, at_once),

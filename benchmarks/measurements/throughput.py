@@ -3,7 +3,8 @@
 from functools import partial
 
 from benchmarks.bench import Bench
-from benchmarks.samples import Series, in_turns
+from benchmarks.comparison import all_running
+from benchmarks.samples import in_turns, ratio
 
 TABLE = "throughput"
 AT_ONCE = 100
@@ -13,49 +14,28 @@ WORKERS = (1, 2, 4)
 async def workers(bench: Bench) -> None:
     """The load generator is the ingress, and takes its share of the processors."""
     for number in WORKERS:
-        async with bench.product.workers(number) as processes, bench.product.turns() as turns:
+        async with bench.product.workers(number), bench.product.turns() as turns:
             await turns.run("turn", 300, AT_ONCE)
-            before = [process.cpu_seconds for process in (*processes, bench.product.server.process)]
             series = await in_turns(
                 bench.choose(2, 3), {"turn": partial(turns.run, "turn", bench.choose(800, 2000), AT_ONCE)}
             )
-            after = [process.cpu_seconds for process in (*processes, bench.product.server.process)]
-            bench.timed_row(TABLE, f"{number} worker{'s' if number > 1 else ''}", series["turn"], at_once=AT_ONCE)
+            what = f"inner turns, {number} worker{'s' if number > 1 else ''}"
+            bench.timed_row(TABLE, what, series["turn"], at_once=AT_ONCE)
             bench.figure(f"throughput.{number}_workers", series["turn"].per_second)
-        if number == 1:
-            spent = [(b - a) / len(series["turn"].latencies) for a, b in zip(before, after, strict=True)]
-            bench.row(TABLE, what="processor time of a turn: worker", p50_ms=1000 * spent[0])
-            bench.row(TABLE, what="processor time of a turn: Redis", p50_ms=1000 * spent[-1])
 
 
 async def web(bench: Bench) -> None:
-    """The same with a web process between: load generator, web, worker and Redis share the machine."""
-    async with (
-        bench.product.workers(1),
-        bench.product.web() as (_, urls),
-        bench.stage.driver("web_turns", urls) as driver,
-    ):
-        await driver.run("api", 300, AT_ONCE)
-        count = bench.choose(400, 1000)
-        series = await in_turns(
-            bench.choose(2, 3),
-            {
-                "api": partial(driver.prepared, "api", count, AT_ONCE),
-                "webhook": partial(driver.prepared, "webhook", count, AT_ONCE),
-            },
-        )
-        bench.timed_row(TABLE, "1 web, 1 worker: API", series["api"], at_once=AT_ONCE)
-        bench.timed_row(TABLE, "1 web, 1 worker: webhooks", series["webhook"], at_once=AT_ONCE)
-
-
-async def steady(bench: Bench) -> None:
-    """1,000 calls with a turn every 8 s each: 125 turns a second that come at random, over the webhooks' HTTP."""
-    async with (
-        bench.product.workers(1),
-        bench.product.web() as (_, urls),
-        bench.stage.driver("web_turns", urls) as driver,
-    ):
-        await driver.run("api", 300, 50)
-        series = Series([await driver.run("api", bench.choose(600, 2000), rate=125)])
-        bench.timed_row(TABLE, "1,000 calls, a turn every 8 s", series, at_once="125/s")
-        bench.figure("steady.p99_ms", series.ms(0.99))
+    """Turns over HTTP, now and before: load generator, one web process, one worker and Redis share the machine."""
+    async with all_running(bench) as trees:
+        count = bench.choose(400, 1500)
+        for line, title in (("webhook", "webhook turns, 1 web, 1 worker"), ("api", "API turns, 1 web, 1 worker")):
+            for one in trees.values():
+                await one.callers.prepared(line, count, AT_ONCE)
+            legs = {label: partial(one.callers.prepared, line, count, AT_ONCE) for label, one in trees.items()}
+            series = await in_turns(bench.choose(5, 9), legs)
+            for label in trees:
+                bench.timed_row(TABLE, title, series[label], tree=label, at_once=AT_ONCE)
+            if "before" in series:
+                more = ratio(series["now"], series["before"], of=lambda run: run.per_second)
+                bench.results.tables[TABLE][-len(trees)]["over_before"] = more
+                bench.figure(f"throughput.{line}_over_before", more)

@@ -1,10 +1,12 @@
 """The benchmarks' own arithmetic: what is counted, compared and told."""
 
 import math
+import time
 from pathlib import Path
 
 import pytest
 
+from benchmarks import terminal
 from benchmarks.bench import Results
 from benchmarks.budgets import BUDGETS, Budget
 from benchmarks.driver import carry_out
@@ -34,6 +36,33 @@ async def test_a_line_may_take_its_own_time_and_may_fail() -> None:
     assert (failed["latencies"], failed["errors"]) == ([0.25, 0.25], ["OSError"])
 
 
+async def test_the_time_that_a_call_waited_for_the_load_generator_is_its_own() -> None:
+    async def line(slot: int) -> None:
+        time.sleep(0.02)  # so the event loop comes late to the calls that are due meanwhile
+
+    result = await carry_out(line, {"count": 4, "concurrency": 4, "rate": 1e6})
+    latencies = sorted(result["latencies"])
+    assert latencies[-1] > 3 * latencies[0]
+
+
+async def test_what_can_be_made_ahead_is_made_outside_of_the_measured_time() -> None:
+    class Prepared:
+        def __init__(self) -> None:
+            self.ready = 0
+
+        async def prepare(self, count: int, callers: int, *, in_order: bool) -> None:
+            self.ready = count
+
+        async def __call__(self, slot: int) -> None:
+            self.ready -= 1
+
+    line = Prepared()
+    prepared = await carry_out(line, {"count": 3, "concurrency": 2, "prepare": True})
+    assert (line.ready, prepared["latencies"]) == (3, [])
+    await carry_out(line, {"count": 3, "concurrency": 2})
+    assert line.ready == 0
+
+
 async def test_contenders_take_turns_in_changing_order() -> None:
     order: list[str] = []
 
@@ -61,15 +90,29 @@ def test_a_ratio_is_of_rounds_in_which_both_came_to_something() -> None:
     ("at_least", "value", "words"),
     [
         (False, 3.0, "met"),
-        (False, 4.5, "MISSES by 50 %"),
+        (False, 4.5, "MISSES by 50.0 %"),
         (True, 3.0, "met"),
-        (True, 2.0, "MISSES by 50 %"),
+        (True, 2.0, "MISSES by 50.0 %"),
+        (False, 2.0, "met, stretch too"),
+        (True, 4.0, "met, stretch too"),
         (False, None, "not measured"),
     ],
 )
 def test_a_budget_says_by_how_much_it_is_missed(at_least: bool, value: float | None, words: str) -> None:
-    budget = Budget("a thing", "thing", 3, at_least=at_least)
+    budget = Budget("a thing", "thing", 3, at_least=at_least, stretch=4 if at_least else 2)
     assert budget.judge(Results(figures={} if value is None else {"thing": value})).words == words
+
+
+def test_a_budget_may_tell_a_second_figure_beside_its_own() -> None:
+    budget = Budget("p99", "p99", 50, "ms", detail="calls", detail_words="{:,.0f} calls")
+    assert budget.judge(Results(figures={"p99": 20.0, "calls": 5000.0})).measured == "20.0 ms (5,000 calls)"
+    assert budget.judge(Results(figures={"p99": 20.0})).measured == "20.0 ms"
+
+
+def test_only_budgets_that_were_measured_are_told_if_not_everything_was() -> None:
+    results = Results(figures={BUDGETS[0].figure: 0.1})
+    assert sum("not measured" in line for line in terminal.lines(results)) == len(BUDGETS) - 1
+    assert not any("not measured" in line for line in terminal.lines(results, of_all=False))
 
 
 def test_every_measurement_says_what_it_measures() -> None:
@@ -80,7 +123,9 @@ def test_results_are_put_between_the_marks_of_a_page_again_and_again(tmp_path: P
     page = tmp_path / "page.md"
     page.write_text(f"Before.\n{BEGIN}\nold\n{END}\nAfter.\n")
     machine = {"when": "today", "processors": 2, "processor": "", "system": "Linux", "python": "3.11"}
-    results = Results(figures={BUDGETS[0].figure: 2.0}, tables={"latency": [{"what": "a turn", "p50_ms": 1.5}]})
+    budget = BUDGETS[0]
+    tables: dict[str, list[dict[str, str | float]]] = {"latency": [{"what": "a turn", "p50_ms": 1.5}]}
+    results = Results(figures={budget.figure: 2 * budget.limit}, tables=tables)
     for _ in range(2):
         update(page, results, machine)
     text = page.read_text()
@@ -88,4 +133,4 @@ def test_results_are_put_between_the_marks_of_a_page_again_and_again(tmp_path: P
     assert text.endswith("After.\n")
     assert "old" not in text
     assert text.count("| a turn | 1.50 |") == 1
-    assert f"| {BUDGETS[0].what} | 2.00 × | ≤ 3 × | met |" in text
+    assert f"| {budget.what} | {2 * budget.limit:.3g} × | {budget.limit_words} | **MISSES by 100 %** |" in text

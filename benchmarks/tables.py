@@ -1,30 +1,15 @@
-"""Results as tables on a terminal."""
+"""Figures and tables as text."""
 
-from collections.abc import Iterable, Sequence, Set
-
-from benchmarks.bench import Results
-from benchmarks.budgets import BUDGETS, Verdict
+from collections.abc import Sequence, Set
 
 HEADINGS = {
     "what": "", "tree": "tree", "at_once": "at once", "p50_ms": "p50 ms", "p95_ms": "p95 ms", "p99_ms": "p99 ms",
-    "over_hops": "p50 over hops", "p10_over_hops": "p10 over hops", "per_second": "per s", "web_us": "web µs",
+    "cpu_ms": "processor ms", "over_hops": "p50 over hops", "p10_over_hops": "p10 over hops",
+    "per_second": "per s", "web_us": "web µs",
     "worker_us": "worker µs", "redis_us": "Redis µs", "load_us": "load generator µs", "sum_us": "sum µs",
     "over_before": "over before", "half_between": "half between", "cpu_percent": "CPU %", "kb": "kB each",
     "errors": "errors",
 }  # fmt: skip
-
-
-def lines(results: Results, *, of_all: bool = True) -> Iterable[str]:
-    """Everything, tables first and budgets last; without `of_all` only the budgets that were measured."""
-    for title, rows in results.tables.items():
-        yield from ("", title.upper(), *table(rows))
-    verdicts = [
-        verdict for verdict in (budget.judge(results) for budget in BUDGETS) if of_all or verdict.met is not None
-    ]
-    if verdicts:
-        yield from ("", "BUDGETS", *budget_table(verdicts))
-    for trouble in results.troubles:
-        yield from ("", f"Not measured: {trouble}")
 
 
 def table(rows: Sequence[dict[str, str | float]]) -> list[str]:
@@ -32,17 +17,6 @@ def table(rows: Sequence[dict[str, str | float]]) -> list[str]:
     names = [name for name in HEADINGS if any(row.get(name) not in (None, "") for row in rows)]
     cells = [[HEADINGS[name] for name in names], *([shown(row.get(name, "")) for name in names] for row in rows)]
     return aligned(cells, left={0, *(place for place, name in enumerate(names) if name == "errors")})
-
-
-def budget_table(verdicts: Sequence[Verdict]) -> list[str]:
-    """One line a budget: what, measured, limit, verdict."""
-    cells = [["", "measured", "limit", ""]]
-    for verdict in verdicts:
-        budget = verdict.budget
-        limit = f"{'≥' if budget.at_least else '≤'} {budget.limit:g} {budget.unit}"
-        value = "-" if verdict.value is None else f"{shown(verdict.value)} {budget.unit}"
-        cells.append([budget.what, value, limit, verdict.words])
-    return aligned(cells, left={0, 3})
 
 
 def aligned(cells: Sequence[Sequence[str]], left: Set[int]) -> list[str]:
