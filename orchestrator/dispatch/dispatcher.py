@@ -1,6 +1,5 @@
 """`Dispatcher`: takes turns from an ingress and gives their replies back, whether they run here or in workers."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -33,11 +32,21 @@ class PendingReply(Protocol):
         """The result; None until it has arrived."""
 
     @property
+    def was_recorded(self) -> bool:
+        """True if the store had the result already when the turn was last submitted or looked for.
+
+        False for a new turn, even if its result was faster than the store's answer to the submission.
+        """
+
+    @property
     def turn(self) -> Turn | None:
         """The turn that was submitted; None if this process does not have it."""
 
     async def wait(self, timeout_seconds: float) -> TurnResult | None:
-        """Return the result, or None after the timeout. Several tasks may wait at once, and wait again."""
+        """Return the result, or None after the timeout, whatever the transport does.
+
+        Several tasks may wait at once, and wait again.
+        """
 
     def parts(self, said: str = "", actions: int = 0) -> AsyncIterator[str | InlineAction]:
         """Yield the text of the reply and its inline actions as they are produced, until the turn has its result.
@@ -109,11 +118,3 @@ async def submit_by(
 ) -> PendingReply:
     """`Dispatcher.submit`, repeated over `StoreUnavailable` until the deadline."""
     return await until_deadline(lambda: dispatcher.submit(turn, opening=opening, stream=stream), deadline_seconds)
-
-
-async def first_of(pending: PendingReply, timeout_seconds: float) -> TurnResult | None:
-    """`pending.wait`, with a deadline even if the transport hangs."""
-    try:
-        return await asyncio.wait_for(pending.wait(timeout_seconds), timeout_seconds + 1)
-    except TimeoutError:
-        return None

@@ -1,7 +1,6 @@
 """Delivers the replies that workers publish to the tasks of an ingress that wait for them."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -73,18 +72,26 @@ class Pending:
         self.turn_id = turn_id
         self.since = asyncio.get_running_loop().time()
         self.result: TurnResult | None = None
+        self.was_recorded = False
         self.turn: Turn | None = None
         self.submit_again: Callable[[], Awaitable[TurnResult | None]] | None = None
         self._run = _Run()
         self._epoch = 0
         self._changed: asyncio.Event | None = None  # made by the first task that waits for a change
+        self._waiters: list[asyncio.Future[None]] = []
 
     async def wait(self, timeout_seconds: float) -> TurnResult | None:
         """Return the result, or None after the timeout."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                while self.result is None:
-                    await self._change()
+        if self.result is None:
+            loop = asyncio.get_running_loop()
+            waiter: asyncio.Future[None] = loop.create_future()
+            timer = loop.call_later(timeout_seconds, _wake, waiter)
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                self._waiters.remove(waiter)
         return self.result
 
     async def tokens(self) -> AsyncIterator[str]:
@@ -128,7 +135,14 @@ class Pending:
         """Set the result, unless the turn has one: the first one stands."""
         if self.result is None:
             self.result = result
+            for waiter in self._waiters:
+                _wake(waiter)
             self._notify()
+
+    def record(self, result: TurnResult) -> None:
+        """Set the result that the store had already."""
+        self.was_recorded = True
+        self.settle(result)
 
     def _notify(self) -> None:
         if self._changed is not None:
@@ -140,6 +154,11 @@ class Pending:
         if self._changed is None:
             self._changed = asyncio.Event()
         await self._changed.wait()
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 class ReplyHub:

@@ -26,7 +26,7 @@ class StoreDispatcher:
             submit = partial(self.store.submit, turn, opening=opening, stream=stream)
             recorded = await submit()
             if recorded is not None:
-                pending.settle(recorded)
+                pending.record(recorded)
             pending.submit_again = submit
         return pending
 
@@ -50,7 +50,7 @@ class StoreDispatcher:
             if found is None:
                 return None
             if isinstance(found, TurnResult):
-                pending.settle(found)
+                pending.record(found)
             elif pending.turn is None:
                 pending.turn = found.turn
         return pending

@@ -2,10 +2,13 @@
 
 import asyncio
 import gc
+import time
+from typing import Any
 
 from orchestrator.conversation.actions import Play, SetLanguage
 from orchestrator.conversation.reply import Position, Reply, TurnResult
 from orchestrator.dispatch.hub import Pending, ReplyHub
+from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns.messages import Piece, Settled, Token
 
 
@@ -62,7 +65,7 @@ async def test_a_token_that_comes_twice_is_heard_once() -> None:
 async def test_the_first_result_stands_and_everybody_gets_it() -> None:
     hub = ReplyHub()
     pending = hub.pending("CA1", "t1")
-    waiting = [asyncio.create_task(pending.wait(5)) for _ in range(3)]
+    waiting = [asyncio.create_task(pending.wait(3600)) for _ in range(3)]
     await asyncio.sleep(0)
     hub.deliver(settled("first"))
     hub.deliver(settled("second"))
@@ -70,8 +73,31 @@ async def test_the_first_result_stands_and_everybody_gets_it() -> None:
     assert {result.reply.text for result in results if result} == {"first"}
 
 
-async def test_a_result_that_does_not_come_in_time_is_none() -> None:
-    assert await ReplyHub().pending("CA1", "t1").wait(0.01) is None
+async def test_a_result_that_does_not_come_in_time_is_none_and_leaves_others_waiting() -> None:
+    hub = ReplyHub()
+    pending = hub.pending("CA1", "t1")
+    patient = asyncio.create_task(pending.wait(3600))
+    impatient = asyncio.create_task(pending.wait(3600))
+    assert await pending.wait(0.01) is None
+    await cancel_and_wait(impatient)
+    hub.deliver(settled("late"))
+    assert (result := await patient) is not None
+    assert result.reply.text == "late"
+    assert await pending.wait(0) is result
+
+
+async def test_a_result_may_come_in_the_moment_of_the_timeout() -> None:
+    hub = ReplyHub()
+    errors: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
+
+    waiting = asyncio.create_task(hub.pending("CA1", "t1").wait(0.001))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.001, hub.deliver, settled("just in time"))
+    time.sleep(0.01)  # both timers are due when the loop looks
+    await waiting
+    await asyncio.sleep(0.01)
+    assert errors == []
 
 
 async def test_a_turn_that_nobody_waits_for_is_forgotten() -> None:

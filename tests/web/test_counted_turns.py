@@ -197,3 +197,34 @@ async def test_a_reply_that_is_said_over_a_new_socket_is_counted_once(start_ingr
             await caller.prompt("again")
             await caller.reply()
             await wait_until(lambda: answered(ingress, 3), "and so is the next one")
+
+
+@pytest.fixture
+async def outrun(ingress, monkeypatch):
+    """An ingress in which every reply is faster than the store's answer to its submission."""
+    submit = ingress.store.submit
+
+    async def submit_slowly(turn: Turn, **options: Any) -> Any:
+        pending = ingress.dispatcher.hub.pending(turn.call_sid, turn.turn_id)
+        recorded = await submit(turn, **options)
+        if recorded is None:
+            assert await pending.wait(60) is not None
+        return recorded
+
+    monkeypatch.setattr(ingress.store, "submit", submit_slowly)
+    return ingress
+
+
+async def test_a_reply_that_is_faster_than_the_stores_answer_is_counted_and_read_from_no_state(outrun, monkeypatch):
+    async def read(*_: Any) -> Any:
+        raise AssertionError("the state was read, as for a retry")
+
+    monkeypatch.setattr("web.twilio.known_call.KnownCall.read", read)
+    await outrun.begin()
+    assert said(await outrun.twiml("/twilio/turn/1", SpeechResult="so fast")) == "You said so fast."
+    assert await figure(outrun, "voiceagent_turns_total", channel="gather", outcome="replied") == 2
+    body = {"turn_id": "t1", "text": "hello"}
+    for _ in range(2):
+        answer = await outrun.client.post("/calls/demo/turns", json=body)
+        assert answer.json()["reply"]["text"] == "You said hello."
+    assert await figure(outrun, "voiceagent_turns_total", channel="api", outcome="replied") == 1

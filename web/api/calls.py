@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
-from orchestrator.dispatch.dispatcher import first_of, submit_by
+from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.errors import CallEnded, TurnRejected, UnknownCall, UnreadableState
 from orchestrator.turns.call_limits import PLACED
 from web.api.endpoint import call_sid_in
@@ -91,7 +91,7 @@ async def _end(ingress: Ingress, call_sid: str, status: str) -> None:
         )
     except (CallEnded, UnknownCall, TurnRejected):
         return
-    await first_of(pending, END_SECONDS)
+    await pending.wait(END_SECONDS)
 
 
 def _summary(state: ConversationState) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.dispatch.dispatcher import PendingReply, first_of
+from orchestrator.dispatch.dispatcher import PendingReply
 from orchestrator.errors import VoiceAgentError
 from web.api.text_turn import answer_of
 from web.ingress import Timeouts
@@ -88,7 +88,7 @@ class TurnStream(StreamingResponse):
 
     async def _end(self) -> str:
         left = max(self._deadline - time.monotonic(), 0.0)
-        result = self._pending.result or await first_of(self._pending, min(left, self._timeouts.result))
+        result = await self._pending.wait(min(left, self._timeouts.result))
         if result is None:
             return _event("error", {"error": self._still_running})
         self._on_result(result)

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.dispatch.dispatcher import PendingReply, first_of, submit_by
+from orchestrator.dispatch.dispatcher import PendingReply, submit_by
 from orchestrator.errors import CallEnded, CallFull, StoreUnavailable, UnreadableState
 from orchestrator.turns.bounds import TOO_LONG_REASON, is_refusal
 from web.api.endpoint import call_sid_in
@@ -56,12 +56,12 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
         )
     except CallEnded:
         raise await _why_ended(ingress, call_sid) from None
-    if pending.result is None:
+    if not pending.was_recorded:
         ingress.deliveries.submitted(call_sid, turn.turn_id, began)
-    delivery = _Delivery(ingress.deliveries, call_sid, turn.turn_id, is_new=pending.result is None)
+    delivery = _Delivery(ingress.deliveries, call_sid, turn.turn_id, is_new=not pending.was_recorded)
     if streams:
         return _stream(ingress, pending, delivery)
-    result = pending.result or await first_of(pending, _reply_seconds(ingress))
+    result = await pending.wait(_reply_seconds(ingress))
     if result is None:
         raise HTTPException(504, STILL_RUNNING)
     delivery.on_result(result)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.dispatch.dispatcher import PendingReply, first_of, submit_by
+from orchestrator.dispatch.dispatcher import PendingReply, submit_by
 from orchestrator.errors import (
     CallEnded,
     CallErased,
@@ -52,7 +52,7 @@ async def answer(ingress: Ingress, request: VoiceRequest, awaited: AwaitedTurn, 
         return _answer_to_error(ingress, awaited, error)
     if pending is None:
         return _ask_again(awaited)
-    if pending.result is not None:  # answered before
+    if pending.was_recorded and pending.result is not None:  # answered before
         return await _answer_recorded(ingress, request, awaited, pending.result, deadline)
     ingress.deliveries.submitted(awaited.call_sid, awaited.turn_id, awaited.since)
     return await _wait_for_reply(ingress, awaited, pending, deadline)
@@ -111,7 +111,7 @@ async def _find(ingress: Ingress, awaited: AwaitedTurn, within: float) -> Pendin
 
 
 async def _wait_for_reply(ingress: Ingress, awaited: AwaitedTurn, pending: PendingReply, deadline: float) -> Response:
-    result = await first_of(pending, max(deadline - time.monotonic(), 0.05))
+    result = await pending.wait(max(deadline - time.monotonic(), 0.05))
     if result is None:
         return _filler(ingress, awaited)
     _count_answered(ingress, awaited.call_sid, awaited.turn_id, result.outcome, awaited.since)

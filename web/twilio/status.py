@@ -82,7 +82,7 @@ async def end_call(ingress: Ingress, call_sid: str, status: str, opening: dict[s
         return
     except (StoreUnavailable, TurnRejected) as error:
         raise HTTPException(503, str(error), headers={"Retry-After": "5"}) from None
-    if pending.result is not None:  # a repeated status
+    if pending.was_recorded:  # a repeated status
         return
     logger.info(
         "The provider reports that the call has ended",
