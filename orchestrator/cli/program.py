@@ -12,10 +12,6 @@ from pathlib import Path
 from orchestrator.cli import die_with_parent
 
 LONGEST_LINE = 64 * 1024
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 10.0
-STARTED_SECONDS = 5.0
-"""A program that ran this long is up: the next pause is short again."""
 STABLE_SECONDS = 60.0
 """A program that ran this long is stable. A module may take long to import, and fail at the end of it."""
 MAX_FAILED_STARTS = 5
@@ -46,11 +42,22 @@ class Program:
     """File descriptors that it inherits."""
 
 
+@dataclass(frozen=True, slots=True)
+class RestartTimings:
+    """When a program that has ended starts again, in seconds."""
+
+    first_pause: float = 0.5
+    longest_pause: float = 10.0
+    started: float = 5.0
+    """A program that ran this long is up: the next pause is short again."""
+
+
 class ProcessKeeper:
     """Keeps one program running until `stop`. `say` prints what the keeper itself reports."""
 
-    def __init__(self, program: Program, log: Print, say: Callable[[str], None]) -> None:
+    def __init__(self, program: Program, log: Print, say: Callable[[str], None], timings: RestartTimings) -> None:
         self.program = program
+        self._timings = timings
         self._log = log
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
@@ -139,7 +146,7 @@ class ProcessKeeper:
 
     async def _pause(self, code: int, lasted_seconds: float) -> None:
         """Wait before the next start, longer after each early end. Raise `CannotStart`."""
-        is_up = lasted_seconds >= STARTED_SECONDS
+        is_up = lasted_seconds >= self._timings.started
         self._was_stable |= lasted_seconds >= STABLE_SECONDS
         self._early_ends = 1 if is_up else self._early_ends + 1
         self._unstable_ends = 1 if lasted_seconds >= STABLE_SECONDS else self._unstable_ends + 1
@@ -147,7 +154,7 @@ class ProcessKeeper:
             raise self._cannot_start(f"cannot start ({_how(code)})")
         if self._unstable_ends >= (MAX_KILLS if is_up and code == -signal.SIGKILL else MAX_FAILED_STARTS):
             raise self._cannot_start(f"ended {self._unstable_ends} times soon after its start ({_how(code)})")
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** (self._early_ends - 1), LONGEST_PAUSE_SECONDS)
+        pause = min(self._timings.first_pause * 2 ** (self._early_ends - 1), self._timings.longest_pause)
         self._say(f"{self.program.name} ended ({_how(code)}); it starts again in {pause:g} s")
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), pause)

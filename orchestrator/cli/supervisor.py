@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 
-from orchestrator.cli.program import CannotStart, Print, ProcessKeeper, Program
+from orchestrator.cli.program import CannotStart, Print, ProcessKeeper, Program, RestartTimings
 
 KILLED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -21,7 +21,8 @@ class Supervisor:
     The first SIGINT, SIGTERM or SIGHUP stops everything cleanly, a second one kills what is left.
     """
 
-    def __init__(self, log: Print, say: Callable[[str], None]) -> None:
+    def __init__(self, log: Print, say: Callable[[str], None], timings: RestartTimings | None = None) -> None:
+        self._timings = timings or RestartTimings()
         self._log = log
         self._say = say
         self._stages: list[list[ProcessKeeper]] = []
@@ -57,7 +58,7 @@ class Supervisor:
 
     async def _start(self, stages: Sequence[Stage], welcome: Ready) -> None:
         for programs, ready in stages:
-            keepers = [ProcessKeeper(program, self._log, self._say) for program in programs]
+            keepers = [ProcessKeeper(program, self._log, self._say, self._timings) for program in programs]
             self._stages.append(keepers)
             for keeper in keepers:
                 task = asyncio.create_task(keeper.keep(), name=keeper.program.name)

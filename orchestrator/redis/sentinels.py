@@ -6,7 +6,9 @@ failover takes (https://redis.io/docs/latest/operate/oss_and_stack/management/se
 """
 
 import asyncio
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,20 +48,21 @@ class _Answer:
 
 
 class MasterSearch:
-    """The Sentinels of one service, for one pool of connections to its master."""
+    """The Sentinels of one service, for one pool of connections to its master. `clock` is monotonic, in seconds."""
 
-    def __init__(self, sentinels: Sentinel, service: str) -> None:
+    def __init__(self, sentinels: Sentinel, service: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._sentinels = sentinels
         self._service = service
         self._named: Address | None = None
-        self._confirmed_at = 0.0
+        self._confirmed_at = -math.inf
         self._silent_seconds = SILENT_SECONDS
         self._is_denied = False
-        self._doubted_until = 0.0
+        self._doubted_until = -math.inf
 
     def is_trusted(self) -> bool:
         """True if a Sentinel with a quorum has confirmed the master that was named last, not long ago."""
-        seconds = time.monotonic() - self._confirmed_at
+        seconds = self._clock() - self._confirmed_at
         return seconds < (DENIED_SECONDS if self._is_denied or self._is_in_doubt else self._silent_seconds)
 
     def refusal(self) -> MasterNotFoundError:
@@ -83,7 +86,7 @@ class MasterSearch:
         for sentinel, answer in authoritative:
             if answer.address is not None and not (self._is_in_doubt and answer.address == self._named):
                 self._ask_first(sentinel)
-                self._named, self._confirmed_at, self._doubted_until = answer.address, time.monotonic(), 0.0
+                self._named, self._confirmed_at, self._doubted_until = answer.address, self._clock(), -math.inf
                 return answer.address
         if self._is_denied or self._is_in_doubt:
             raise self.refusal()
@@ -92,14 +95,14 @@ class MasterSearch:
 
     @property
     def _is_in_doubt(self) -> bool:
-        return time.monotonic() < self._doubted_until
+        return self._clock() < self._doubted_until
 
     def _record(self, answers: list[_Answer], authoritative: list[_Answer]) -> None:
         if authoritative:
             if self._is_denied and not self.is_trusted():
-                self._doubted_until = time.monotonic() + REJOIN_SECONDS
+                self._doubted_until = self._clock() + REJOIN_SECONDS
             elif not self._is_in_doubt:
-                self._confirmed_at = time.monotonic()
+                self._confirmed_at = self._clock()
             self._silent_seconds = max(SILENT_SECONDS, *(answer.down_after_seconds for answer in authoritative))
         self._is_denied = not authoritative and any(answer.knows_service for answer in answers)
 

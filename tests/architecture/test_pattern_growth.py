@@ -26,18 +26,18 @@ MOST_GROWTH = 7
 MOST_STEPS = 40_000
 
 
-def patterns_of(path: Path) -> Iterator[tuple[str, re.Pattern[str]]]:
+def patterns_of(path: Path, root: Path = REPOSITORY) -> Iterator[tuple[str, re.Pattern[str]]]:
     """Every regular expression of a module, with the place it stands in. Raises `AssertionError` on a hidden one."""
     tree = ast.parse(path.read_text(), filename=str(path))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_of_re(node.func)]
     _refuse_other_ways(path, tree)
     if not calls:
         return
-    module = importlib.import_module(path.relative_to(REPOSITORY).with_suffix("").as_posix().replace("/", "."))
+    module = importlib.import_module(path.relative_to(root).with_suffix("").as_posix().replace("/", "."))
     yield from ((f"{path.name}: {pattern.pattern}", pattern) for pattern in _compiled(vars(module)))
     in_functions = {id(call) for call in _calls_in_functions(tree)}
     for call in calls:
-        where = f"{path.relative_to(REPOSITORY)}:{call.lineno}"
+        where = f"{path.relative_to(root)}:{call.lineno}"
         if id(call) in in_functions or call.func.attr != "compile":  # type: ignore[attr-defined]
             pattern = _evaluated(call, module)
             assert pattern is not None, f"{where}: make it at the module's level, where its work can be measured"
@@ -173,12 +173,11 @@ def test_the_measure_lets_pass_what_does_not(linear: str) -> None:
 
 
 def test_a_pattern_that_cannot_be_seen_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[__name__], "REPOSITORY", tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     hidden = tmp_path / "hidden_pattern.py"
     hidden.write_text("import re\ndef f(word, text):\n    return re.search(word + 's*', text)\n")
     with pytest.raises(AssertionError, match=r"hidden_pattern.py:3: make it at the module's level"):
-        list(patterns_of(hidden))
+        list(patterns_of(hidden, tmp_path))
     hidden.write_text("from re import search\n")
     with pytest.raises(AssertionError, match="import re"):
-        list(patterns_of(hidden))
+        list(patterns_of(hidden, tmp_path))

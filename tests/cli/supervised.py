@@ -8,13 +8,12 @@ import json
 import os
 import sys
 
-from orchestrator.cli import program
 from orchestrator.cli.output import Output
-from orchestrator.cli.program import Program
+from orchestrator.cli.program import Program, RestartTimings
 from orchestrator.cli.supervisor import Supervisor
 
 
-async def supervise(stages: list[list[tuple[str, str, float]]]) -> int:
+async def supervise(stages: list[list[tuple[str, str, float]]], timings: RestartTimings) -> int:
     output = Output(sys.stdout)
 
     def show(name: str, line: str) -> None:
@@ -28,7 +27,7 @@ async def supervise(stages: list[list[tuple[str, str, float]]]) -> int:
         [Program(name, [sys.executable, "-uc", code], environment, grace) for name, code, grace in stage]
         for stage in stages
     ]
-    supervisor = Supervisor(show, lambda text: show("dev", text))
+    supervisor = Supervisor(show, lambda text: show("dev", text), timings)
     try:
         return await supervisor.run([(stage, None) for stage in programs], welcome)
     finally:
@@ -36,7 +35,6 @@ async def supervise(stages: list[list[tuple[str, str, float]]]) -> int:
 
 
 if __name__ == "__main__":
-    program.FIRST_PAUSE_SECONDS = float(sys.argv[2])
-    program.LONGEST_PAUSE_SECONDS = max(program.LONGEST_PAUSE_SECONDS, program.FIRST_PAUSE_SECONDS)
-    program.STARTED_SECONDS = float(sys.argv[3])
-    sys.exit(asyncio.run(supervise(json.loads(sys.argv[1]))))
+    pause, started = map(float, sys.argv[2:])
+    timings = RestartTimings(pause, max(pause, RestartTimings().longest_pause), started)
+    sys.exit(asyncio.run(supervise(json.loads(sys.argv[1]), timings)))

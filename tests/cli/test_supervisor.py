@@ -12,7 +12,7 @@ import pytest
 from support.terminal import Running, in_the_background
 from support.waiting import wait_until
 
-from orchestrator.cli.program import FIRST_PAUSE_SECONDS, STARTED_SECONDS
+from orchestrator.cli.program import RestartTimings
 
 pytestmark = pytest.mark.processes
 
@@ -24,12 +24,13 @@ POLITE = HELLO + (
 )
 STUBBORN = HELLO + "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready'); time.sleep(600)"
 Stage = list[tuple[str, str, float]]
+USUAL = RestartTimings()
 
 
 @pytest.fixture
 def supervise(tmp_path: Path):
     def start(
-        *stages: Stage, pause: float = FIRST_PAUSE_SECONDS, started: float = STARTED_SECONDS
+        *stages: Stage, pause: float = USUAL.first_pause, started: float = USUAL.started
     ) -> AbstractAsyncContextManager[Running]:
         seconds = (str(pause), str(started))
         return in_the_background(sys.executable, str(SUPERVISED), json.dumps(stages), *seconds, cwd=tmp_path)

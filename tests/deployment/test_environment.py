@@ -29,13 +29,13 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def begin(clone: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(TOOL), ".venv", "--requirement", "requirements.txt"]
+def begin(clone: Path, tool: Path = TOOL) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(tool), ".venv", "--requirement", "requirements.txt"]
     return subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def run(clone: Path) -> tuple[int, str]:
-    process = begin(clone)
+def run(clone: Path, tool: Path = TOOL) -> tuple[int, str]:
+    process = begin(clone, tool)
     output, _ = process.communicate(timeout=180)
     return process.returncode, output
 
@@ -74,11 +74,10 @@ def test_a_failure_says_why_and_is_not_taken_for_an_environment(clone: Path) -> 
     assert (code, has_tiny(clone)) == (0, True), output
 
 
-def test_it_is_told_how_far_it_is(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tool = TOOL.read_text().replace("TELL_SECONDS = 5.0", "TELL_SECONDS = 0.0")
-    (clone / "environment.py").write_text(tool)
-    monkeypatch.setattr(sys.modules[__name__], "TOOL", clone / "environment.py")
-    code, output = run(clone)
+def test_it_is_told_how_far_it_is(clone: Path) -> None:
+    talkative = clone / "environment.py"
+    talkative.write_text(TOOL.read_text().replace("TELL_SECONDS = 5.0", "TELL_SECONDS = 0.0"))
+    code, output = run(clone, talkative)
     assert code == 0
     assert "tiny-1.0-py3-none-any.whl (1 of 1)" in output
     assert "installing 1 packages" in output
