@@ -11,7 +11,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of
 from orchestrator.redis.script_runner import ScriptRunner
-from orchestrator.turns.redis.lease_scripts import ClaimedJob, Grant, NoCall, QueuedJob, claim_jobs
+from orchestrator.turns.redis.lease_scripts import ClaimedJob, ClaimedJobs, Grant, NoCall, QueuedJob, claim_jobs
 from workers.claim_health import ClaimHealth
 from workers.job_slots import JobSlots
 from workers.jobs import remove_job, run_call, run_job, run_turns
@@ -32,21 +32,26 @@ class Claimer:
         self._runtime = runtime
         self._scripts = ScriptRunner(worker.pool)
         self._numbers = itertools.count()
+        if runtime is not None:
+            runtime.pushed.start = self._start_pushed
 
     async def claim(self, shard: keys.ShardKeys, most: int) -> int:
         """Claim at most `most` jobs and start them. Return how many were claimed. Raise what the client raises."""
-        jobs = await self._claim_jobs(shard, most)
+        claimed = await self._claim_jobs(shard, most)
         self._health.succeeded(shard.queue)
-        for job in jobs:
+        for job in claimed.jobs:
             self._start(shard, job)
-        return len(jobs)
+        if claimed.pushed is not None and self._runtime is not None and self._runtime.has_lost(claimed.pushed):
+            await self.release_orphans()
+        return len(claimed.jobs)
 
-    async def _claim_jobs(self, shard: keys.ShardKeys, most: int) -> list[ClaimedJob]:
+    async def _claim_jobs(self, shard: keys.ShardKeys, most: int) -> ClaimedJobs:
         runtime, read = self._runtime, self._worker.queue_read_limit
         ms = int(self._worker.in_progress_timeout_s * 1000)
         if runtime is not None:
-            return await runtime.store.claim_jobs(
-                shard, holder=runtime.holder, most=most, look_at=read, in_progress_ms=ms
+            received = runtime.received if not self._worker.burst else None
+            return await runtime.store.job_claims.claim(
+                shard, holder=runtime.holder, most=most, look_at=read, in_progress_ms=ms, received=received
             )
         return await self._scripts.run(
             claim_jobs(shard=shard, has_calls=False, most=most, look_at=read, in_progress_ms=ms, holder=None)
@@ -63,13 +68,20 @@ class Claimer:
         else:
             start(f"{name}:{next(self._numbers)}", self._counted(run_call(runtime, job.call_sid)))
 
+    def _start_pushed(self, grant: Grant) -> bool:
+        """Start the turn of a grant that was pushed to this worker. Return False if no slot is free."""
+        if self._runtime is None or self._slots.free <= 0:
+            return False
+        self._slots.start(f"{grant.job_id}:{grant.lease.epoch}", self._counted(run_turns(self._runtime, grant)))
+        return True
+
     async def _counted(self, turns: Awaitable[None]) -> None:
         await turns
         self._worker.jobs_complete += 1
 
     async def release_orphans(self) -> None:
-        """After a lost response, release the leases that were granted in it. Raise what the client raises."""
-        if not self.may_hold_orphans or self._runtime is None:
+        """After a lost response or message, release the leases that it granted. Raise what the client raises."""
+        if self._runtime is None or not (self.may_hold_orphans or self._runtime.has_missed_messages):
             return
         try:
             released = await self._runtime.release_orphans()
@@ -78,6 +90,6 @@ class Claimer:
         self.may_hold_orphans = False
         if released:
             logger.warning(
-                "%d calls were granted to this worker in a response that was lost; released them", released,
+                "Responses or messages that granted %d calls to this worker were lost; released them", released,
                 extra={"action": "worker.orphans_released"},
             )  # fmt: skip

@@ -15,11 +15,15 @@ RELEASE_SECONDS = 5.0
 
 
 async def finish(tasks: Collection["asyncio.Task[Any]"], runtime: WorkerRuntime | None, seconds: float) -> None:
-    """Wait for `tasks`, for at most `seconds`, then release the turns that still run."""
+    """Wait for `tasks`, for at most `seconds`, then release the turns that still run, and those that have not begun."""
+    if runtime is not None:
+        await runtime.leave()
     await _wait_for(tasks, seconds)
     if runtime is not None and any(not task.done() for task in tasks):
         runtime.runner.release_all()
         await _wait_for(tasks, RELEASE_SECONDS)
+    if runtime is not None:
+        await runtime.release_rest()
 
 
 def cancel_rest(tasks: Collection["asyncio.Task[Any]"], signum: Signals, done: tuple[int, int, int]) -> None:

@@ -1,6 +1,6 @@
 """Releases orphaned leases: Redis granted them to this worker, but the response was lost."""
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any
 
 from orchestrator.conversation.call_sid import call_sid_of
@@ -13,16 +13,20 @@ from orchestrator.turns.store import Lease
 MOST_CALLS = 1000
 
 
-async def release_orphans(store: RedisTurnStore, holder: str, running: Container[str]) -> int:
+async def release_orphans(
+    store: RedisTurnStore, holder: str, running: Container[str], decide: Callable[[Lease], bool] = lambda lease: True
+) -> int:
     """Release the leases of `holder` for calls that are not `running`. Return how many there were.
 
-    A released turn has not used up an attempt. Every call with a lease is in the index of due calls. Raise
-    `StoreUnavailable`.
+    `decide` returns False for a lease whose grant has come after all. A released turn has not used up an attempt. Every
+    call with a lease is in the index of due calls. Raise `StoreUnavailable`.
     """
-    orphans = [(lease, turn_id) for lease, turn_id in await _leases_of(store, holder) if lease.call_sid not in running]
-    for lease, turn_id in orphans:
-        await store.claims.give_back(lease, turn_id)
-    return len(orphans)
+    released = 0
+    for lease, turn_id in await _leases_of(store, holder):
+        if lease.call_sid not in running and decide(lease):
+            await store.claims.give_back(lease, turn_id)
+            released += 1
+    return released
 
 
 async def _leases_of(store: RedisTurnStore, holder: str) -> list[tuple[Lease, str]]:

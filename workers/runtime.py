@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from types import TracebackType
 from uuid import uuid4
 
@@ -24,6 +24,7 @@ from orchestrator.state.redis.opening import kept_elsewhere
 from orchestrator.tasks import BackgroundTasks, cancel_and_wait
 from orchestrator.turns.messages import read_arrival
 from orchestrator.turns.redis.lease_scripts import Grant
+from orchestrator.turns.redis.pushed_grant import is_pushed_grant
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
 from orchestrator.version import code_version
@@ -31,10 +32,13 @@ from workers.claim_health import ClaimHealth
 from workers.heartbeat import send_heartbeats
 from workers.lease_renewal import renew_leases
 from workers.orphans import release_orphans
+from workers.pushed_grants import PushedGrants
 from workers.rescue import rescue_calls
 
 logger = logging.getLogger(__name__)
 
+LEAVE_SECONDS = 2.0
+"""How long a worker that drains waits for Redis to release what was pushed to it."""
 LISTEN_SECONDS = 30.0
 """How long the connection of the subscription waits for a message."""
 
@@ -55,7 +59,11 @@ class WorkerRuntime:
             ended_ttl_seconds=settings.ended_ttl,
             states=kept_elsewhere(settings, states),
             wait=replica_wait(settings),
+            push=True,
         )
+        self.pushed = PushedGrants(self.store, self.holder)
+        self.has_missed_messages = False
+        """True after a gap in the subscription: a grant that was pushed meanwhile was lost."""
         self._settings = settings
         self._claim_health = claim_health
         self._redis = redis
@@ -72,7 +80,11 @@ class WorkerRuntime:
         self.runner = TurnRunner(self.store, agent, host, agent_timeout_seconds=settings.agent_timeout_seconds)
         listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
         stack.push_async_callback(listening.aclose)
-        await stack.enter_async_context(Subscription(listening, keys.control_channel(self.holder), self._arrived))
+        stack.push_async_callback(self.pushed.close)
+        self._subscription = Subscription(
+            listening, keys.control_channel(self.holder), self._on_message, on_gap=self._on_gap
+        )
+        await stack.enter_async_context(self._subscription)
         await stack.enter_async_context(ClockSync(self._redis))
         for watch in (
             renew_leases(self.store, self.runner),
@@ -118,9 +130,51 @@ class WorkerRuntime:
 
     async def release_orphans(self) -> int:
         """Release the leases that were granted to this worker for calls that do not run here. Return how many."""
-        return await release_orphans(self.store, self.holder, self._calls)
+        self.has_missed_messages = False
+        try:
+            return await release_orphans(self.store, self.holder, self._calls, self.pushed.decide)
+        except StoreUnavailable:
+            self.has_missed_messages = True
+            raise
 
-    def _arrived(self, message: bytes) -> None:
+    @property
+    def received(self) -> int | None:
+        """How many pushed grants have come; None if none can come, as the channel is not subscribed to."""
+        return self.pushed.received if self._subscription.connected else None
+
+    def has_lost(self, pushed: int) -> bool:
+        """Return whether one of the grants that Redis has `pushed` was lost. Then connect the subscription again."""
+        if not self.pushed.has_lost(pushed):
+            return False
+        logger.warning(
+            "A call was granted to this worker in a message that was lost; it subscribes again",
+            extra={"action": "worker.push_lost"},
+        )
+        self.has_missed_messages = True
+        self._subscription.reconnect()
+        return True
+
+    async def leave(self) -> None:
+        """Let no more grants be pushed to this worker: it drains. If Redis does not answer, they end by themselves."""
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self.store.job_claims.leave(self.holder)
+
+    async def release_rest(self) -> None:
+        """Release what was pushed to this worker and has not begun. If Redis does not answer, the leases end soon."""
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self.pushed.close()
+                await self.release_orphans()
+
+    def _on_gap(self) -> None:
+        self.has_missed_messages = self.store.job_claims.room is not None
+        self.pushed.on_gap()
+
+    def _on_message(self, message: bytes) -> None:
+        if is_pushed_grant(message):
+            self.pushed.on_message(message)
+            return
         arrival = read_arrival(message)
         if self.runner.arrived(arrival):
             self._rejections.start(self._reject(arrival.call_sid, arrival.turn_id), f"reject {arrival.turn_id}")

@@ -103,4 +103,5 @@ def _turn_store(
         breaker=breaker,
         wait=replica_wait(settings),
         secret=erasure_secret(settings),
+        push=True,
     )

@@ -125,8 +125,22 @@ def reply_channel(ingress_id: str) -> str:
 
 
 def control_channel(holder: str) -> str:
-    """Pub/sub: cancellations for one worker."""
+    """Pub/sub: grants and cancellations for one worker."""
     return f"voiceagent:worker:{holder}"
+
+
+ANY_VERSION = "any"
+"""Stands for the version of a worker that runs turns of calls which may be run by any version."""
+
+
+def worker_room(version: str = ANY_VERSION) -> str:
+    """Sorted set: worker id → how many more turns it has room for. Of the workers for calls of that `version`."""
+    return f"voiceagent:workers:{version}:room"
+
+
+def worker_presence(holder: str) -> str:
+    """Hash: when the worker last said how much room it has (ms), and how many grants were pushed to it."""
+    return f"{control_channel(holder)}:presence"
 
 
 def worker_status(worker_id: str) -> str:
@@ -171,6 +185,7 @@ _TYPES = {
     INBOX: "list", "turns": "hash", "lease": "hash", "listeners": "zset", "calls": "zset", "due": "zset",
     "rounds": "hash", "write-mark": "string", "dead": "hash", "workers": "zset", "unable-workers": "zset",
     "heartbeat": "string", "relay-documents": "hash", "seal-keys": "hash", "queue": "zset", "wake": "list",
+    "room": "zset", "presence": "hash",
 }  # fmt: skip
 _STRINGS = (STATE_PREFIX, worker_status(""), "voiceagent:receipt:", "voiceagent:erased:", "arq:")
 

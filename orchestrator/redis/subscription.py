@@ -42,6 +42,7 @@ class Subscription:
         self._on_gap = on_gap
         self._subscribed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
 
     @property
     def connected(self) -> bool:
@@ -60,15 +61,25 @@ class Subscription:
     ) -> None:
         await cancel_and_wait(self._task)
 
+    def reconnect(self) -> None:
+        """Make a new connection, because a message is known to have been lost on this one."""
+        if self._listening is not None:
+            self._subscribed.clear()
+            self._listening.cancel()
+
     async def _keep_listening(self) -> None:
         gap = False
         while True:
             pubsub = PubSub(self._pool)
+            self._listening = asyncio.create_task(self._listen(pubsub, gap), name=f"listen on {self._channel}")
             try:
-                await self._listen(pubsub, gap)
+                await asyncio.wait({self._listening})
+                if not self._listening.cancelled():
+                    await self._listening
             except (RedisError, OSError, TimeoutError) as error:
                 logger.debug("The subscription %s was cut: %r", self._channel, error)
             finally:
+                await cancel_and_wait(self._listening)
                 self._subscribed.clear()
                 await _discard(pubsub)
             gap = True

@@ -40,7 +40,8 @@ class Claim:
     call is over, though this turn comes before its end. `streamed`: somebody listens to tokens. `unreadable`: there is
     a state that this process cannot read. `stored_bytes`: the size of the stored state, if known.
 
-    A failover may take back a claim that is not `confirmed`: `confirm` it before the agent begins.
+    A failover may take back a claim that is not `confirmed`, or another worker may have it by now: `confirm` it before
+    the agent begins. `is_short`: its lease is shorter than others until it is renewed, so renew it soon.
 
     `interruption` is queued behind the turn: if it is about this one, the caller has interrupted it already. If the
     turn was begun before and its worker was lost, it may be words instead: the agent's `overlap` decides whether they
@@ -55,6 +56,7 @@ class Claim:
     streamed: bool = False
     unreadable: bool = False
     confirmed: bool = True
+    is_short: bool = False
     interruption: Turn | None = None
     stored_bytes: int | None = None
 

@@ -1,4 +1,4 @@
-"""What a turn costs Redis, counted: submit, wake, claim, commit, and not a round trip more."""
+"""What a turn costs Redis, counted: submit, commit, and not a round trip more; wake and claim if no worker has room."""
 
 import asyncio
 import sys
@@ -79,7 +79,24 @@ async def redis_with_a_worker(start_redis: ServerFactory, start: Start, tmp_path
 
 
 async def test_a_turn_takes_one_submit_one_wake_one_claim_one_commit(redis_with_a_worker: RedisServer) -> None:
-    settings = Settings(_env_file=None, use_redis=True, redis_url=redis_with_a_worker.url)
+    """As while no worker has room: nothing is pushed while a job waits, here one that another worker runs."""
+    with redis_with_a_worker.client() as client:
+        client.set(keys.SINGLE_SHARD.in_progress("of another"), 1, ex=600)
+        client.zadd(keys.QUEUE, {"of another": 1})
+    counted, polls = await counts_of_turns(redis_with_a_worker)
+    assert TURNS <= counted["claim_jobs"] <= TURNS + polls
+    assert TURNS <= counted["BLPOP"] <= TURNS + polls
+
+
+async def test_a_turn_that_is_pushed_takes_one_submit_and_one_commit(redis_with_a_worker: RedisServer) -> None:
+    counted, polls = await counts_of_turns(redis_with_a_worker)
+    assert counted["claim_jobs"] <= polls
+    assert counted["BLPOP"] <= polls
+
+
+async def counts_of_turns(server: RedisServer) -> tuple[Counter[str], float]:
+    """Return what was sent while turns were taken one at a time, and how often the worker may have polled meanwhile."""
+    settings = Settings(_env_file=None, use_redis=True, redis_url=server.url)
     async with open_runtime(settings) as runtime:
 
         async def take(number: int) -> None:
@@ -89,17 +106,16 @@ async def test_a_turn_takes_one_submit_one_wake_one_claim_one_commit(redis_with_
             assert await pending.wait(60) is not None
 
         await take(-1)  # scripts are loaded, connections made
-        async with monitored(redis_with_a_worker) as seen:
+        async with monitored(server) as seen:
             began = asyncio.get_running_loop().time()
             for number in range(TURNS):
                 await take(number)
             await wait_until(lambda: seen["commit"] >= TURNS, "the monitor has seen the last commit")
             seconds = asyncio.get_running_loop().time() - began
             polls = seconds / 0.5 + 2
-            counted = dict(seen)
+            counted = Counter(seen)
     assert counted["submit"] == TURNS
     assert counted["commit"] == TURNS
-    assert TURNS <= counted["claim_jobs"] <= TURNS + polls
-    assert TURNS <= counted["BLPOP"] <= TURNS + polls
     rest = {name: count for name, count in counted.items() if name not in PER_TURN}
     assert sum(rest.values()) < TURNS / 2 + 10 * seconds, f"something else is sent for every turn: {rest}"
+    return counted, polls

@@ -47,9 +47,15 @@ def test_the_page_names_these_rights() -> None:
 
 def test_every_command_of_a_script_is_among_them() -> None:
     scripts = [path.read_text() for path in (Path(str(files("orchestrator.redis"))) / "lua").rglob("*.lua")]
-    called = {name.lower() for text in scripts for name in re.findall(r"redis\.p?call\('(\w+)'", text)}
+    called = {
+        name.lower()
+        for text in scripts
+        for name in re.findall(r"(?:redis\.|pcall\(redis\.)p?call(?:\(|, )'(\w+)'", text)
+    }
     assert called
-    assert called <= set(COMMANDS)
+    assert called - {"pubsub"} <= set(COMMANDS)
+    asked = {name.lower() for text in scripts for name in re.findall(r"'PUBSUB', '(\w+)'", text)}
+    assert {f"pubsub|{name}" for name in asked} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("package", ["arq", "orchestrator", "workers"])

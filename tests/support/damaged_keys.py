@@ -97,6 +97,8 @@ class Damage:
             return shard.job(f"turns:{call_sid}")
         if self.name == "foreign_job":
             return shard.job("foreign")
+        if self.name == "worker_room":
+            return keys.worker_room()
         if self.name == "worker_status":
             return keys.worker_status("stranger")
         if self.name == "idempotency_record":
@@ -116,7 +118,7 @@ class Damage:
 _OF_CALL = ("state", "inbox", "turns", "lease", "listeners")
 _OF_ALL = (
     "calls", "due", "queue", "wake", "rounds", "job", "foreign_job", "write_mark", "dead_letters", "workers",
-    "last_cron_run", "worker_status", "idempotency_record", "seal_keys",
+    "last_cron_run", "worker_room", "worker_status", "idempotency_record", "seal_keys",
 )  # fmt: skip
 
 DAMAGES = [

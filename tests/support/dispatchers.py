@@ -35,7 +35,7 @@ async def open_dispatcher(
     """
     settings = Settings(_env_file=None, redis_url=url)
     async with connect(settings) as client, connect(settings, block_seconds=40) as listening:
-        store = RedisTurnStore(client, ttl_seconds=100, listener=channel)
+        store = RedisTurnStore(client, ttl_seconds=100, listener=channel, push=True)
         async with (
             Breaker(lambda: _ping(client)) as breaker,
             QueuedDispatcher(

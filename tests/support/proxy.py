@@ -17,6 +17,8 @@ from support.servers import die_with_parent, free_port
 from orchestrator.redis.script_call import lua_script
 
 SWALLOW_SECONDS = 0.05
+FIRST_BYTES = 1000
+"""How much of what a connection has sent is kept, to know it by."""
 
 
 def script(name: str) -> str:
@@ -68,6 +70,11 @@ class FaultProxy:
         """Pass everything on so much later, in both directions."""
         self._delay = seconds
 
+    def deafen(self, text: str) -> None:
+        """Pass nothing more on to the clients that have sent `text` in their first bytes, and close no connection."""
+        for link in self._links:
+            link.deaf = link.deaf or text.encode() in link.first_bytes
+
     def cut_before(self, text: str) -> None:
         """Reset the next connection that sends `text`, without passing it on."""
         self._trap = (text.encode(), False)
@@ -117,6 +124,7 @@ class FaultProxy:
     async def _up(self, link: "_Link", reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                link.first_bytes = (link.first_bytes + data)[:FIRST_BYTES]
                 await self._hold()
                 trap = self._trap
                 if trap is not None and trap[0] in data:
@@ -151,6 +159,7 @@ class _Link:
         self.here = here
         self.there = there
         self.deaf = False
+        self.first_bytes = b""
 
     def abort(self) -> None:
         """Reset both."""

@@ -47,7 +47,9 @@ def test_claimed_jobs_are_told_apart() -> None:
         [b"job", b"cron:1", b"7"], [b"turns", b"CA1", GRANTED], [b"call", b"CA2"], [b"bad", b"CA3"],
         [b"turns", b"\xff", GRANTED],
     ]  # fmt: skip
-    job, grant, elsewhere, damaged, nothing = call.decode(reply)
+    claimed = call.decode([reply, 7])
+    assert claimed.pushed == 7
+    job, grant, elsewhere, damaged, nothing = claimed.jobs
     assert job == QueuedJob(b"cron:1", b"7")
     assert isinstance(grant, Grant)
     assert (grant.lease, grant.job_id) == (LEASE, "turns:CA1")

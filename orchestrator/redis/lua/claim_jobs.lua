@@ -1,18 +1,22 @@
 -- Claim due jobs of an arq queue, many at once. A job that stands for a call's turns takes that call's
 -- lease in the same step and leaves the queue for good; recovery relies on its inbox and its `due` entry.
 -- Any other job is claimed as arq does: by its in-progress key.
--- KEYS: queue, wake[, due]
+-- KEYS: queue, wake[, due[, room, presence]]
 -- ARGV: 1 most jobs  2 in-progress prefix  3 in-progress (ms)  4 id prefix of turn jobs  5 job key prefix
 --       6 holder  7 lease (ms)  8 life of the lease's record (ms)  9 state key prefix  10 how many ids to look at
---       11 "1" for calls on approval
+--       11 "1" for calls on approval  12 how many pushed grants the worker has received
+--       13 prefix of workers' control channels
 -- Without `due`, which is so in a cluster, the calls lie in other slots: their jobs leave the queue unclaimed.
--- Returns {{"job", id, score} | {"turns", call_sid, {claim as in claim.lua}} | {"call", call_sid}
---          | {"bad", call_sid}: its keys hold what we never wrote there, …}
+-- With `room`, grants may be pushed to the worker: what is left of `most jobs` is the room that it has.
+-- Returns {{{"job", id, score} | {"turns", call_sid, {claim as in claim.lua}} | {"call", call_sid}
+--           | {"bad", call_sid}: its keys hold what we never wrote there, …},
+--          how many grants were pushed to the worker or false}
 -- include: call_clock
 -- include: call_numbers
 -- include: call_next
 -- include: call_due
 -- include: call_claim
+-- include: worker_room
 local now, most, prefix = now_ms(), tonumber(ARGV[1]), ARGV[4]
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[10]))
 local claimed = {}
@@ -42,4 +46,8 @@ for i = 1, #ids, 2 do
   end
 end
 if all then redis.call('DEL', KEYS[2]) end -- nothing is left that anybody need wake up for
-return claimed
+if not KEYS[4] then return {claimed, false} end
+-- A full server refuses this, and no claim.
+local sound, pushed = pcall(report_room, KEYS[4], KEYS[5], ARGV[6], most - #claimed, tonumber(ARGV[12]), now,
+  #claimed == 0, ARGV[13])
+return {claimed, sound and pushed}

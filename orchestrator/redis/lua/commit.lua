@@ -1,5 +1,5 @@
 -- Settle a turn: write the state, record the result, publish it, and keep or release the lease.
--- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job]
+-- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]]
 -- ARGV: 1 call_sid  2 holder  3 epoch  4 turn id  5 expected version; '' or 'gone' if the state lies elsewhere,
 --       'gone' if it cannot be read
 --       6 state JSON  7 state's life (ms)  8 result JSON  9 message for listeners  10 "1" if the call is over
@@ -12,6 +12,8 @@
 -- include: call_next
 -- include: call_due
 -- include: state_index
+-- include: call_numbers
+-- include: worker_room
 local call_sid, life = ARGV[1], tonumber(ARGV[7])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local now = now_ms()
@@ -52,6 +54,7 @@ local function next_or_release(kept)
     return {1, flags[1] or '', flags[2] or '', body, cut_off(turns, ids, false), id}
   end
   redis.call('HSET', lease, 'holder', '', 'until', 0)
+  give_room_back(KEYS[11], ARGV[2])
   if not KEYS[7] then return id and 'left' or false end
   if not id then
     redis.call('ZREM', KEYS[7], call_sid)

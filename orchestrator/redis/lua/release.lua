@@ -1,7 +1,7 @@
 -- Release a lease with its turn unrun, and wake a worker for it: no attempt. A worker that comes too late, because the
 -- lease is another's by now, is alive at least: that the turn was taken from it does not count as an attempt either.
 -- With a pause, the turn could not be run: that counts, and it is not looked at again before the pause is over.
--- KEYS: inbox, turns, lease[, due, queue, wake, job]
+-- KEYS: inbox, turns, lease[, due, queue, wake, job[, room]]
 -- ARGV: 1 call_sid  2 holder  3 epoch  4 job id  5 job function  6 turn id  7 pause (ms) or ''
 -- Returns 1, or 0 when the lease was lost; 2 if a turn waits and no worker was woken, as the queue lies in another slot
 -- include: call_clock
@@ -9,6 +9,7 @@
 -- include: call_wake
 -- include: call_next
 -- include: call_due
+-- include: worker_room
 local held = redis.call('HMGET', KEYS[3], 'holder', 'epoch', 'turn', 'attempts', 'forgiven')
 local holder, pause = held[1] or '', tonumber(ARGV[7])
 
@@ -26,6 +27,7 @@ end
 local now = now_ms()
 forgive(0)
 redis.call('HSET', KEYS[3], 'holder', '', 'until', pause and now + pause or 0)
+give_room_back(KEYS[8], ARGV[2])
 local waits = next_turn(KEYS[1], KEYS[2])
 if not KEYS[4] then return waits and not pause and 2 or 1 end
 if waits then

@@ -1,11 +1,14 @@
 -- Put a turn into its call's inbox, once, and see to it that somebody runs it.
--- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job]
+-- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]]
 -- ARGV: 1 call_sid  2 turn id  3 turn JSON  4 listener channel  5 "1" if tokens are wanted  6 "1" if the call ends
 --       7 opening state JSON or ''  8 state's life (ms)  9 limit of active calls or ''  10 job id  11 job function
 --       12 grace (ms): when somebody must have taken the call  13 "1" if the state lies elsewhere
 --       14 prefix of workers' control channels  15 notice for the holder  16 the call's life, if its state lies elsewhere
 --       17 how long an unknown call that the provider has ended cannot begin (ms)
 --       18 for how long at least the state of a call lives whose turn waits (ms)
+--       19 lease of a pushed grant (ms)  20 for how long what a worker says of its room holds (ms)
+--       21 most bytes of a state that is pushed
+-- With `room`, a turn that waits for nobody is granted to a worker that has room, and pushed to it.
 -- Without the shard's keys, which lie in another slot in a cluster, the call's job is still to be queued there; and
 -- with a limit no call begins, as nobody can say here how many there are: it is submitted again without one.
 -- Returns {"recorded", result} | {"waiting"} | {"queued", "created" or ""} | {"unknown"} | {"ended"} | {"refused"} | {"crowded"}
@@ -16,6 +19,9 @@
 -- include: call_over
 -- include: state_index
 -- include: state_keep_entry
+-- include: call_next
+-- include: call_claim
+-- include: call_push
 local call_sid, turn_id, life = ARGV[1], ARGV[2], tonumber(ARGV[8])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local now = now_ms()
@@ -31,7 +37,7 @@ local created = ''
 local known = redis.call('HGET', turns, turn_id)
 local held = redis.call('HMGET', lease, 'holder', 'until', 'ended', 'life', 'streamed')
 local elsewhere = ARGV[13] == '1'
-local begins = false
+local begins, is_first = false, false
 local left = elsewhere and 0 or redis.call('PTTL', state)
 if elsewhere then
   begins = held[4] and held[4] ~= ARGV[16]
@@ -69,7 +75,9 @@ if not known then
   if held[3] == '1' then return {'ended'} end
   -- A write that needs no memory: after it, a full server lets a running call go on.
   is_there = redis.call('PEXPIRE', lease, life + 60000)
-  if redis.call('RPUSH', inbox, turn_id) > 100 then
+  local waiting = redis.call('RPUSH', inbox, turn_id)
+  is_first = waiting == 1
+  if waiting > 100 then
     redis.call('LTRIM', inbox, 0, 99)
     return {'crowded'}
   end
@@ -92,6 +100,15 @@ redis.call('PEXPIRE', listeners, 180000)
 if held[1] and held[1] ~= '' and number_of(held[2]) > now then
   if not known then redis.call('PUBLISH', ARGV[14] .. held[1], ARGV[15]) end
   return {'waiting'}
+end
+-- Only once for each turn, and only what nobody held before: whatever is granted again is claimed from the queue.
+if KEYS[11] and is_first and (held[1] or '') == '' then
+  local keys = {state = state, inbox = inbox, turns = turns, lease = lease, due = KEYS[7]}
+  local to = {
+    room = KEYS[11], channel_prefix = ARGV[14], fresh_ms = tonumber(ARGV[20]), most_bytes = tonumber(ARGV[21]),
+  }
+  local sound, pushed = pcall(push_call, keys, KEYS[8], to, call_sid, tonumber(ARGV[19]), life + 60000, now)
+  if sound and pushed then return {'queued', created} end
 end
 if KEYS[6] then
   mark_due(KEYS[7], now + tonumber(ARGV[12]), call_sid, 'NX')

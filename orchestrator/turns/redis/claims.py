@@ -1,5 +1,6 @@
 """Turns what Redis granted into a claim."""
 
+from orchestrator import clock
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import UnreadableState
@@ -15,7 +16,11 @@ from orchestrator.turns.store import Claim, Lease
 
 
 class ClaimReader:
-    """Reads the turn and the state of a grant. What waits and is not a turn becomes a dead letter."""
+    """Reads the turn and the state of a grant. What waits and is not a turn becomes a dead letter.
+
+    A pushed grant that is read after `late_ms` or later may be another worker's by now: it is confirmed first. `room`
+    is the key of the workers to which grants are pushed; None: none are.
+    """
 
     def __init__(
         self,
@@ -23,11 +28,16 @@ class ClaimReader:
         call_queue: CallQueue,
         states: StateWriter,
         dead_letters: RedisDeadLetters,
+        *,
+        late_ms: float,
+        room: str | None,
     ) -> None:
         self._connection = connection
         self._call_queue = call_queue
         self._states = states
         self._dead_letters = dead_letters
+        self._late_ms = late_ms
+        self._room = room
 
     async def open(self, grant: Grant) -> Claim | None:
         """Return the claim of a new lease. None if what waits is not a turn: the call is free again."""
@@ -43,6 +53,9 @@ class ClaimReader:
         claim = self._claim(grant, turn, state)
         claim.unreadable = unreadable
         claim.confirmed = not self._connection.is_confirmed
+        if grant.pushed_at is not None:
+            claim.is_short = True
+            claim.confirmed = claim.confirmed and clock.now() * 1000 - grant.pushed_at < self._late_ms
         return claim
 
     async def following(self, grant: Grant, state: ConversationState | None) -> Claim | None:
@@ -56,7 +69,8 @@ class ClaimReader:
     async def give_back(self, lease: Lease, turn_id: str, pause_ms: int | None = None) -> None:
         """Release the lease under which the turn was granted; with a pause, that was an attempt at the turn."""
         shard = self._call_queue.shard_with(lease.call_sid)
-        if await self._connection.run(release(lease=lease, turn_id=turn_id, pause_ms=pause_ms, shard=shard)):
+        call = release(lease=lease, turn_id=turn_id, pause_ms=pause_ms, shard=shard, room=self._room)
+        if await self._connection.run(call):
             await self._call_queue.enqueue(lease.call_sid)
 
     def _claim(self, grant: Grant, turn: Turn, state: ConversationState | None) -> Claim:

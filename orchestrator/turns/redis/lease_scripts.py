@@ -20,6 +20,7 @@ class Grant:
     """A lease as Redis granted it, with the turn to run under it, not read yet.
 
     `state_json` is None where Redis has no state; `interruption_json` is b"" where nothing may interrupt the turn.
+    `pushed_at` is when the grant was pushed (ms, by the server's clock), under a short lease; None: it was claimed.
     """
 
     lease: Lease
@@ -30,6 +31,7 @@ class Grant:
     turn_json: bytes
     interruption_json: bytes
     state_json: bytes | None
+    pushed_at: int | None = None
 
     @property
     def job_id(self) -> str:
@@ -92,6 +94,14 @@ class NoCall:
 ClaimedJob = Grant | QueuedCall | QueuedJob | NoCall
 
 
+@dataclass(slots=True)
+class ClaimedJobs:
+    """What was claimed. `pushed`: how many grants have been pushed to the worker so far; None if that is not known."""
+
+    jobs: list[ClaimedJob]
+    pushed: int | None
+
+
 def claim_jobs(
     *,
     shard: ShardKeys,
@@ -103,20 +113,25 @@ def claim_jobs(
     lease_ms: int = 0,
     lease_record_ms: int = 0,
     on_approval: bool = False,
-) -> ScriptCall[list[ClaimedJob]]:
+    room: str | None = None,
+    received: int = 0,
+) -> ScriptCall[ClaimedJobs]:
     """Claim up to `most` of the first `look_at` due jobs. A job of a call's turns takes the call's lease in this step.
 
     `has_calls` says that the calls lie on the shard's server; else each is still to be claimed. With `holder` None
-    every job counts as one of arq's own.
+    every job counts as one of arq's own. With `room`, the key of the workers that have some, grants may be pushed to
+    the holder, who has `received` so many.
     """
+    reported = [room, keys.worker_presence(holder or "")] if room is not None else []
     return ScriptCall(
         lua_script("claim_jobs"),
-        [shard.queue, shard.wake, shard.due] if has_calls else [shard.queue, shard.wake],
+        [shard.queue, shard.wake, *([shard.due, *reported] if has_calls else [])],
         [
             most, shard.in_progress(""), in_progress_ms, "" if holder is None else JOB_ID_PREFIX, shard.job(""),
-            holder or "", lease_ms, lease_record_ms, keys.STATE_PREFIX, look_at, flag(on_approval),
+            holder or "", lease_ms, lease_record_ms, keys.STATE_PREFIX, look_at, flag(on_approval), received,
+            keys.control_channel(""),
         ],
-        lambda reply: [_claimed_job(holder or "", *entry) for entry in reply],
+        lambda reply: ClaimedJobs([_claimed_job(holder or "", *entry) for entry in reply[0]], reply[1]),
     )  # fmt: skip
 
 
@@ -146,15 +161,17 @@ def count_attempt(*, lease: Lease, attempt: int) -> ScriptCall[bool]:
     )
 
 
-def release(*, lease: Lease, turn_id: str, pause_ms: int | None, shard: ShardKeys | None) -> ScriptCall[bool]:
+def release(
+    *, lease: Lease, turn_id: str, pause_ms: int | None, shard: ShardKeys | None, room: str | None = None
+) -> ScriptCall[bool]:
     """Give the lease back, with its turn unrun: no attempt, unless there is a pause before the next one.
 
-    True if the call's job is still to be queued.
+    True if the call's job is still to be queued. With `room`, the holder has room for one more.
     """
     call = keys.call(lease.call_sid)
     return ScriptCall(
         lua_script("release"),
-        [call.inbox, call.turns, call.lease, *queue_keys(shard, lease.call_sid)[1:]],
+        [call.inbox, call.turns, call.lease, *queue_keys(shard, lease.call_sid, room)[1:]],
         [
             lease.call_sid, lease.holder, lease.epoch, JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION, turn_id,
             optional(pause_ms),

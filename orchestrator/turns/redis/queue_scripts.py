@@ -15,11 +15,15 @@ GRACE_MS = 1000
 """A queued call must be claimed within that time; then the rescuer queues it again."""
 
 
-def queue_keys(shard: ShardKeys | None, call_sid: str) -> list[str]:
-    """Return the keys of the call's queue in the order in which scripts take them; none without a shard."""
+def queue_keys(shard: ShardKeys | None, call_sid: str, room: str | None = None) -> list[str]:
+    """Return the keys of the call's queue in the order in which scripts take them; none without a shard.
+
+    `room` is the key of the workers to which grants are pushed; None: none are.
+    """
     if shard is None:
         return []
-    return [shard.calls, shard.due, shard.queue, shard.wake, shard.job(JOB_ID_PREFIX + call_sid)]
+    pushing = [] if room is None else [room]
+    return [shard.calls, shard.due, shard.queue, shard.wake, shard.job(JOB_ID_PREFIX + call_sid), *pushing]
 
 
 def rescue_calls(*, shard: ShardKeys, most: int, again_ms: int, grace_ms: int, seen_ms: int) -> ScriptCall[list[str]]:

@@ -23,6 +23,11 @@ ELSEWHERE: Literal["elsewhere"] = "elsewhere"
 GONE: Literal["gone"] = "gone"
 """Stands for the version of a state that no longer exists, or that nobody can read."""
 
+FRESH_MS = 1500
+"""No grant is pushed to a worker that has not claimed for so long, as it does twice a second: it may be frozen."""
+MOST_PUSHED_BYTES = 65_536
+"""A call with a larger state is claimed from the queue: what is pushed waits in the server until it is read."""
+
 ExpectedVersion = int | Literal["elsewhere", "gone"]
 
 
@@ -46,23 +51,26 @@ def submit(
     elsewhere_since: str | None,
     keep_ms: int,
     running_ms: int,
+    room: str | None = None,
+    pushed_lease_ms: int = 0,
 ) -> ScriptCall[Submitted]:
     """Put a turn into its call's inbox, once, and queue the call's job.
 
     `opening_json` is a state to begin an unknown call with, or ""; `limit` of active calls holds for that alone. In a
     cluster a call with a limit is `refused`: count the calls, and submit again without one. `elsewhere_since` is when a
     state was created that another store keeps; None: the state is in this Redis. The call lives for `keep_ms` from now
-    if it begins, and for `running_ms` at least while the turn waits.
+    if it begins, and for `running_ms` at least while the turn waits. With `room`, the key of the workers that have
+    some, a worker is granted the call for `pushed_lease_ms` if that can be done at once.
     """
     call_sid = turn.call_sid
     return ScriptCall(
         lua_script("submit"),
-        [*keys.call(call_sid).all, *queue_keys(shard, call_sid)],
+        [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room)],
         [
             call_sid, turn.turn_id, turn.model_dump_json(), listener, flag(wants_tokens), flag(turn.kind == "ended"),
             opening_json, keep_ms, optional(limit), JOB_ID_PREFIX + call_sid, JOB_FUNCTION, GRACE_MS,
             flag(elsewhere_since is not None), keys.control_channel(""), arrival_message(turn), elsewhere_since or "",
-            ENDED_EARLY_MS, running_ms,
+            ENDED_EARLY_MS, running_ms, pushed_lease_ms, FRESH_MS, MOST_PUSHED_BYTES,
         ],
         _submitted,
     )  # fmt: skip
@@ -132,16 +140,18 @@ def commit(
     lease_ms: int,
     results_ms: int,
     shard: ShardKeys | None,
+    room: str | None = None,
 ) -> ScriptCall[Committed]:
     """Settle a turn: write its state if the stored version is the expected one, record its result, publish `message`.
 
     Without a message it is published later. `keep_lease` goes on with the next waiting turn. The call lives for
-    `keep_ms`; its results for `results_ms` once no turn waits.
+    `keep_ms`; its results for `results_ms` once no turn waits. With `room`, a holder that releases the lease has room
+    for one more.
     """
     call_sid = lease.call_sid
     return ScriptCall(
         lua_script("commit"),
-        [*keys.call(call_sid).all, *queue_keys(shard, call_sid)],
+        [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room)],
         [
             call_sid, lease.holder, lease.epoch, turn_id, "" if expected == ELSEWHERE else expected, state_json,
             keep_ms, result_json, message, flag(is_over), flag(keep_lease), lease_ms, JOB_ID_PREFIX + call_sid,

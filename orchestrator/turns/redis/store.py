@@ -21,6 +21,7 @@ from orchestrator.errors import (
     UnknownCall,
     VoiceAgentError,
 )
+from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.keys import ShardKeys
@@ -36,7 +37,7 @@ from orchestrator.turns.redis.claims import ClaimReader
 from orchestrator.turns.redis.connection import StoreConnection
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from orchestrator.turns.redis.erasure import Erasure
-from orchestrator.turns.redis.lease_scripts import ClaimedJob
+from orchestrator.turns.redis.job_claims import JobClaims
 from orchestrator.turns.redis.state_writer import Conflict, Opening, Prepared, state_writer
 from orchestrator.turns.redis.turn_reader import TurnReader
 from orchestrator.turns.store import Claim, Commit, Found, Lease
@@ -65,9 +66,11 @@ class RedisTurnStore:
     `redis` answers in bytes. `states` is a manager that keeps the states elsewhere; without it they are in the same
     Redis and are written in the commit's own script. `listener` is the channel on which this ingress receives
     replies ("" in a worker). `shards` are used instead of those that go with `redis`. `secret` is for what is
-    kept of erased calls: the same in every process that begins calls.
+    kept of erased calls: the same in every process that begins calls. With `push`, a submit grants the call to a worker
+    that has room, and sends the grant along, if the server has all keys, and nothing need be confirmed or read first.
 
-    `claims` opens what was granted, `reader` finds many turns at once, `call_queue` rescues calls.
+    `job_claims` claims jobs, `claims` opens what was granted, `reader` finds many turns at once, `call_queue` rescues
+    calls.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class RedisTurnStore:
         breaker: Breaker | None = None,
         wait: ReplicaWait | None = None,
         secret: bytes = b"",
+        push: bool = False,
     ) -> None:
         self.redis = redis
         self.states = states
@@ -100,7 +104,18 @@ class RedisTurnStore:
         self._writer = state_writer(states, connection)
         self.reader = TurnReader(connection, self._writer, listener)
         self._dead_letters = RedisDeadLetters(redis)
-        self.claims = ClaimReader(connection, self.call_queue, self._writer, self._dead_letters)
+        has_calls = len(self.call_queue.shards) == 1
+        can_push = push and has_calls and states is None and not connection.is_confirmed
+        self._room = keys.worker_room() if can_push else None
+        self._pushed_lease_ms = self.lease_ms // 2
+        self.claims = ClaimReader(
+            connection, self.call_queue, self._writer, self._dead_letters,
+            late_ms=self._pushed_lease_ms / 2, room=self._room,
+        )  # fmt: skip
+        self.job_claims = JobClaims(
+            connection, lease_ms=self.lease_ms, lease_record_ms=self._lease_record_ms, has_calls=has_calls,
+            room=self._room,
+        )  # fmt: skip
         self._erasure = Erasure(connection, self.call_queue, self._dead_letters, secret)
 
     async def submit(
@@ -144,6 +159,8 @@ class RedisTurnStore:
                 elsewhere_since=opened.elsewhere_since,
                 keep_ms=max(self._kept_ms(opened.ringing), RUNNING_MS),
                 running_ms=RUNNING_MS,
+                room=self._room,
+                pushed_lease_ms=self._pushed_lease_ms,
             )
         )
 
@@ -171,27 +188,6 @@ class RedisTurnStore:
             )
         )
         return None if grant is None else await self.claims.open(grant)
-
-    async def claim_jobs(
-        self, shard: ShardKeys, *, holder: str, most: int, look_at: int, in_progress_ms: int
-    ) -> list[ClaimedJob]:
-        """Claim up to `most` of the first `look_at` jobs of a queue; a job of arq's own for `in_progress_ms`.
-
-        Open each grant by `claims.open`. In a cluster the calls are only named: `claim` each. Raise what Redis raises.
-        """
-        return await self.connection.scripts.run(
-            lease_scripts.claim_jobs(
-                shard=shard,
-                has_calls=len(self.call_queue.shards) == 1,
-                most=most,
-                look_at=look_at,
-                in_progress_ms=in_progress_ms,
-                holder=holder,
-                lease_ms=self.lease_ms,
-                lease_record_ms=self._lease_record_ms,
-                on_approval=self.connection.is_confirmed,
-            )
-        )
 
     async def confirm(self, claim: Claim) -> bool:
         held = await self.connection.run_confirmed(self._renewal(claim.lease))
@@ -242,6 +238,7 @@ class RedisTurnStore:
                 lease_ms=self.lease_ms,
                 results_ms=RESULTS_MS,
                 shard=self.call_queue.shard_with(lease.call_sid),
+                room=self._room,
             )
         )
         if self.connection.is_confirmed and committed.status in ("committed", "gone"):

@@ -1,0 +1,89 @@
+"""Takes the grants that submits push to this worker: begins them like claimed ones, or gives them back at once."""
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.redis.damage import text_of
+from orchestrator.tasks import BackgroundTasks
+from orchestrator.turns.redis.lease_scripts import Grant
+from orchestrator.turns.redis.pushed_grant import read_pushed_grant
+from orchestrator.turns.redis.store import RedisTurnStore
+from orchestrator.turns.store import Lease
+
+logger = logging.getLogger(__name__)
+
+LOST_SECONDS = 0.3
+"""A grant that Redis has pushed and that has not come for so long is lost: so is the connection of the subscription."""
+ON_ITS_WAY_SECONDS = 5.0
+"""For so long after its lease was released a grant may still come. Later, the same lease is one of another life."""
+
+
+class PushedGrants:
+    """Receives what is pushed to the worker `holder`.
+
+    `start` begins the turn of a grant, or returns False if the worker has no free slot. `received` counts the grants
+    that have come: each claim tells it to Redis, whose answer says how many there were.
+    """
+
+    def __init__(self, store: RedisTurnStore, holder: str) -> None:
+        self.received = 0
+        self.start: Callable[[Grant], bool] = lambda grant: False
+        self._store = store
+        self._holder = holder
+        self._given_back = BackgroundTasks()
+        self._decided: OrderedDict[Lease, float] = OrderedDict()
+        self._missing: tuple[int, float] | None = None
+        self._counts_anew = False
+
+    def on_message(self, message: bytes) -> None:
+        """Begin the turn of a grant, or give it back. Raise ValueError or KeyError on any other message."""
+        self.received += 1
+        grant = read_pushed_grant(message, self._holder)
+        if self.decide(grant.lease) and not self.start(grant):
+            self._given_back.start(self._give_back(grant), f"give back {grant.job_id}")
+
+    def decide(self, lease: Lease) -> bool:
+        """Return True for the first who asks: they begin the turn or release the lease, and nobody does the other."""
+        now = time.monotonic()
+        while self._decided and now - next(iter(self._decided.values())) > ON_ITS_WAY_SECONDS:
+            self._decided.popitem(last=False)
+        if lease in self._decided:
+            return False
+        self._decided[lease] = now
+        return True
+
+    def on_gap(self) -> None:
+        """Count from what Redis says next: what was pushed while the channel was not subscribed to never comes."""
+        self._counts_anew = True
+
+    def has_lost(self, pushed: int) -> bool:
+        """True if a grant is lost. `pushed` is how many there were when Redis answered a claim just now."""
+        now, missing = time.monotonic(), self._missing
+        if self._counts_anew:
+            self.received, self._missing, self._counts_anew = max(self.received, pushed), None, False
+        elif self.received >= pushed:
+            self._missing = None
+        elif missing is None or self.received >= missing[0]:
+            self._missing = (pushed, now)
+        elif now - missing[1] >= LOST_SECONDS:
+            self.received, self._missing = missing[0], None
+            return True
+        return False
+
+    async def close(self, seconds: float = 2.0) -> None:
+        """Wait until what was to be given back is, for at most `seconds`."""
+        await self._given_back.close(drain_seconds=seconds)
+
+    async def _give_back(self, grant: Grant) -> None:
+        """Release a lease whose turn cannot begin here, which is no attempt at it, and wake another worker."""
+        call_sid = grant.lease.call_sid
+        try:
+            await self._store.claims.give_back(grant.lease, text_of(grant.turn_id))
+        except StoreUnavailable as error:
+            logger.warning(
+                "A call could not be given back (%s); a worker claims it when its lease ends", error,
+                extra={"action": "call.claim_failed", "call_sid": call_sid},
+            )  # fmt: skip
