@@ -1,7 +1,7 @@
 """The product as it is deployed, run from one source tree: its Redis server, workers, web process and callers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from redis.asyncio import Redis
@@ -37,9 +37,11 @@ class Deployment:
             yield client
 
     @asynccontextmanager
-    async def workers(self, number: int, **settings: str) -> AsyncIterator[list[Process]]:
-        """So many worker processes, ready."""
-        command = [self.stage.python(), "-m", "workers"]
+    async def workers(
+        self, number: int, launcher: Sequence[str] = ("-m",), **settings: str
+    ) -> AsyncIterator[list[Process]]:
+        """So many worker processes, ready. `launcher` are the arguments with which Python starts a module."""
+        command = [self.stage.python(), *launcher, "workers"]
         async with AsyncExitStack() as stack, self.redis() as redis:
             before = int(await redis.zcard(keys.WORKERS))
             started = [
@@ -52,11 +54,11 @@ class Deployment:
             yield started
 
     @asynccontextmanager
-    async def web(self) -> AsyncIterator[tuple[Process, str]]:
+    async def web(self, launcher: Sequence[str] = ("-m",), **settings: str) -> AsyncIterator[tuple[Process, str]]:
         """A web process, and its URL."""
         port = free_port()
-        command = [self.stage.python(), "-m", "web"]
-        environment = self.environment | {"PORT": str(port)}
+        command = [self.stage.python(), *launcher, "web"]
+        environment = self.environment | {"PORT": str(port)} | settings
         async with self.stage.process("web", command, environment, tree=self.tree) as process:
             await until_open(port, process)
             yield process, f"http://127.0.0.1:{port}"

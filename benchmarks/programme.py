@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable
 
 from benchmarks.bench import Bench
-from benchmarks.measurements import cpu, growth, latency, relay, rest, states, steady, streaming, throughput
+from benchmarks.measurements import breakdown, cpu, growth, latency, relay, rest, states, steady, streaming, throughput
 
 Measurement = Callable[[Bench], Awaitable[None]]
 
 PROGRAMME: dict[str, Measurement] = {
     "cpu": cpu.cpu,
+    "breakdown": breakdown.breakdown,
     "turn": latency.inside,
     "http": latency.http,
     "peers": latency.peers,

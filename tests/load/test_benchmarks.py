@@ -1,7 +1,9 @@
 """The benchmarks' own arithmetic: what is counted, compared and told."""
 
 import math
+import operator
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from benchmarks.bench import Results
 from benchmarks.budgets import BUDGETS, Budget
 from benchmarks.driver import carry_out
 from benchmarks.page import BEGIN, END, update
+from benchmarks.parts import WEB, WORKER
 from benchmarks.programme import PROGRAMME, summary
 from benchmarks.samples import Run, Series, in_turns, percentile, ratio
 
@@ -117,6 +120,12 @@ def test_only_budgets_that_were_measured_are_told_if_not_everything_was() -> Non
 
 def test_every_measurement_says_what_it_measures() -> None:
     assert [name for name in PROGRAMME if not summary(name)] == []
+
+
+@pytest.mark.parametrize("function", sorted({name for of in (WEB, WORKER) for names in of.values() for name in names}))
+def test_every_function_that_is_clocked_exists(function: str) -> None:
+    module, _, path = function.partition(":")
+    assert callable(operator.attrgetter(path)(import_module(module))), "renamed? benchmarks/parts.py names it"
 
 
 def test_results_are_put_between_the_marks_of_a_page_again_and_again(tmp_path: Path) -> None:
