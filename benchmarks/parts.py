@@ -18,7 +18,7 @@ WEB: Parts = {
         "orchestrator.dispatch.store_dispatcher:StoreDispatcher.submit",
     ),
     "submit: the store": ("orchestrator.turns.redis.store:RedisTurnStore.submit",),
-    "wait for the reply": ("orchestrator.dispatch.dispatcher:first_of", "orchestrator.dispatch.hub:Pending.wait"),
+    "wait for the reply": ("orchestrator.dispatch.hub:Pending.wait",),
     "Redis: answers parsed": ("orchestrator.redis.multiplexed:_Pipeline.data_received",),
     "Redis: commands written": ("orchestrator.redis.multiplexed:_Pipeline._write_unsent",),
     "the reply's message": ("orchestrator.redis.subscription:Subscription._listen",),
