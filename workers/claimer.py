@@ -11,7 +11,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of
 from orchestrator.redis.script_runner import ScriptRunner
-from orchestrator.turns.redis.lease_scripts import ClaimedJob, ClaimedJobs, Grant, NoCall, QueuedJob, claim_jobs
+from orchestrator.turns.redis.lease_scripts import ClaimedJob, ClaimedJobs, Grant, NoCall, Pushed, QueuedJob, claim_jobs
 from workers.claim_health import ClaimHealth
 from workers.job_slots import JobSlots
 from workers.jobs import remove_job, run_call, run_job, run_turns
@@ -41,17 +41,36 @@ class Claimer:
         self._health.succeeded(shard.queue)
         for job in claimed.jobs:
             self._start(shard, job)
-        if claimed.pushed is not None and self._runtime is not None and self._runtime.has_lost(claimed.pushed):
-            await self.release_orphans()
+        await self._note_pushed(claimed.pushed)
         return len(claimed.jobs)
+
+    async def report(self, shard: keys.ShardKeys) -> bool:
+        """Say how much room the worker has. Return whether a job is due: claim. Raise what the client raises."""
+        runtime = self._runtime
+        assert runtime is not None
+        received = self._received()
+        if received is None or runtime.store.job_claims.room is None:
+            return await runtime.store.job_claims.is_due(shard)
+        report = await runtime.store.job_claims.report(
+            shard, holder=runtime.holder, free=self._slots.free, received=received
+        )
+        await self._note_pushed(report.pushed)
+        return report.is_due
+
+    async def _note_pushed(self, pushed: Pushed | None) -> None:
+        if pushed is not None and self._runtime is not None and self._runtime.has_lost(pushed):
+            await self.release_orphans()
+
+    def _received(self) -> int | None:
+        """Return how many pushed grants have come; None if none can come, or are wanted."""
+        return None if self._runtime is None or self._worker.burst else self._runtime.received
 
     async def _claim_jobs(self, shard: keys.ShardKeys, most: int) -> ClaimedJobs:
         runtime, read = self._runtime, self._worker.queue_read_limit
         ms = int(self._worker.in_progress_timeout_s * 1000)
         if runtime is not None:
-            received = runtime.received if not self._worker.burst else None
             return await runtime.store.job_claims.claim(
-                shard, holder=runtime.holder, most=most, look_at=read, in_progress_ms=ms, received=received
+                shard, holder=runtime.holder, most=most, look_at=read, in_progress_ms=ms, received=self._received()
             )
         return await self._scripts.run(
             claim_jobs(shard=shard, has_calls=False, most=most, look_at=read, in_progress_ms=ms, holder=None)

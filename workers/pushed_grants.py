@@ -8,7 +8,7 @@ from collections.abc import Callable
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis.damage import text_of
 from orchestrator.tasks import BackgroundTasks
-from orchestrator.turns.redis.lease_scripts import Grant
+from orchestrator.turns.redis.lease_scripts import Grant, Pushed
 from orchestrator.turns.redis.pushed_grant import read_pushed_grant
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.store import Lease
@@ -28,9 +28,10 @@ class PushedGrants:
     that have come: each claim tells it to Redis, whose answer says how many there were.
     """
 
-    def __init__(self, store: RedisTurnStore, holder: str) -> None:
+    def __init__(self, store: RedisTurnStore, holder: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.received = 0
         self.start: Callable[[Grant], bool] = lambda grant: False
+        self._monotonic = monotonic
         self._store = store
         self._holder = holder
         self._given_back = BackgroundTasks()
@@ -47,7 +48,7 @@ class PushedGrants:
 
     def decide(self, lease: Lease) -> bool:
         """Return True for the first who asks: they begin the turn or release the lease, and nobody does the other."""
-        now = time.monotonic()
+        now = self._monotonic()
         while self._decided and now - next(iter(self._decided.values())) > ON_ITS_WAY_SECONDS:
             self._decided.popitem(last=False)
         if lease in self._decided:
@@ -59,15 +60,18 @@ class PushedGrants:
         """Count from what Redis says next: what was pushed while the channel was not subscribed to never comes."""
         self._counts_anew = True
 
-    def has_lost(self, pushed: int) -> bool:
-        """True if a grant is lost. `pushed` is how many there were when Redis answered a claim just now."""
-        now, missing = time.monotonic(), self._missing
+    def has_lost(self, pushed: Pushed) -> bool:
+        """True if a grant is lost. `pushed` is what Redis has just said."""
+        now, missing = self._monotonic(), self._missing
         if self._counts_anew:
-            self.received, self._missing, self._counts_anew = max(self.received, pushed), None, False
-        elif self.received >= pushed:
+            self.received, self._missing, self._counts_anew = max(self.received, pushed.count), None, False
+        elif self.received >= pushed.count:
             self._missing = None
+        elif pushed.quiet_ms >= LOST_SECONDS * 1000:
+            self.received, self._missing = pushed.count, None
+            return True
         elif missing is None or self.received >= missing[0]:
-            self._missing = (pushed, now)
+            self._missing = (pushed.count, now)
         elif now - missing[1] >= LOST_SECONDS:
             self.received, self._missing = missing[0], None
             return True

@@ -23,7 +23,7 @@ from orchestrator.state.base import StateManagerBase
 from orchestrator.state.redis.opening import kept_elsewhere
 from orchestrator.tasks import BackgroundTasks, cancel_and_wait
 from orchestrator.turns.messages import read_arrival
-from orchestrator.turns.redis.lease_scripts import Grant
+from orchestrator.turns.redis.lease_scripts import Grant, Pushed
 from orchestrator.turns.redis.pushed_grant import is_pushed_grant
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
@@ -142,8 +142,8 @@ class WorkerRuntime:
         """How many pushed grants have come; None if none can come, as the channel is not subscribed to."""
         return self.pushed.received if self._subscription.connected else None
 
-    def has_lost(self, pushed: int) -> bool:
-        """Return whether one of the grants that Redis has `pushed` was lost. Then connect the subscription again."""
+    def has_lost(self, pushed: Pushed) -> bool:
+        """Return whether one of the grants that were pushed was lost. Then connect the subscription again."""
         if not self.pushed.has_lost(pushed):
             return False
         logger.warning(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
+from support.passing_time import moving_clock
 from support.waiting import wait_until
 
-from orchestrator import clock
 from orchestrator.conversation.reply import Position
 from orchestrator.redis import keys
 from orchestrator.redis.replicas import ReplicaWait
@@ -17,7 +17,7 @@ from orchestrator.redis.scripts import server_time
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.testing.example_turns import OPENING, a_turn, claimed, commit
 from orchestrator.turns.messages import Piece
-from orchestrator.turns.redis.lease_scripts import Grant
+from orchestrator.turns.redis.lease_scripts import Grant, RoomReport
 from orchestrator.turns.redis.pushed_grant import is_pushed_grant, read_pushed_grant
 from orchestrator.turns.redis.scripts import FRESH_MS, MOST_PUSHED_BYTES
 from orchestrator.turns.redis.store import RedisTurnStore
@@ -41,7 +41,13 @@ class ListeningWorker:
         claimed = await self._store.job_claims.claim(
             keys.SINGLE_SHARD, holder=self.holder, most=free, look_at=100, in_progress_ms=1000, received=self.received
         )
-        return claimed.pushed
+        return claimed.pushed.count if claimed.pushed else None
+
+    async def reports(self, free: int) -> RoomReport:
+        """Say how many slots are free, and claim nothing."""
+        return await self._store.job_claims.report(
+            keys.SINGLE_SHARD, holder=self.holder, free=free, received=self.received
+        )
 
     async def grant(self) -> Grant:
         """Return the next grant that is pushed to it."""
@@ -366,6 +372,7 @@ async def test_what_the_dead_leave_behind_is_removed(store: RedisTurnStore, new_
         await new_worker(f"dead{number}", 1)
         await store.redis.delete(keys.worker_presence(f"dead{number}"))
     for _ in range(3):
+        await store.redis.hset(keys.worker_presence("anna"), "at", "1")  # type: ignore[misc]  # it looks now and then
         await anna.says(9)
     assert await room(store) == {"anna": 9}
     for key in (ROOM, keys.worker_presence("anna")):
@@ -387,16 +394,39 @@ async def test_a_key_of_the_wrong_type_costs_nothing_but_the_queue(
     assert (await anna.claim()).lease.call_sid == "CA2"
 
 
-async def test_a_grant_is_late_by_the_clock_that_all_share(
-    store: RedisTurnStore, new_worker: NewWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_grant_is_late_by_the_clock_that_all_share(store: RedisTurnStore, new_worker: NewWorker) -> None:
     anna = await new_worker("anna")
     await store.submit(a_turn("t1"), opening=OPENING)
     grant = await anna.grant()
-    assert grant.pushed_at is not None
-    for late_seconds, confirmed in ((14.9, True), (15.1, False)):  # a quarter of the lease
-        monkeypatch.setattr(clock, "now", lambda at=grant.pushed_at / 1000 + late_seconds: at)
-        claim = await store.claims.open(grant)
-        assert claim is not None
-        assert claim.confirmed is confirmed
+    with moving_clock() as move:
+        for confirmed in (True, False):
+            claim = await store.claims.open(grant)
+            assert claim is not None
+            assert claim.confirmed is confirmed
+            move(15.1)  # a quarter of the lease
     assert await store.confirm(claim)
+
+
+async def test_a_worker_may_say_what_room_it_has_without_a_claim(store: RedisTurnStore, new_worker: NewWorker) -> None:
+    anna = await new_worker("anna", 5)
+    await store.submit(a_turn("t1"), opening=OPENING)
+    report = await anna.reports(5)
+    assert report.pushed is not None
+    assert (report.is_due, report.pushed.count) == (False, 1)
+    assert await room(store) == {"anna": 4}
+    await anna.grant()
+    await anna.reports(1)
+    assert await room(store) == {"anna": 1}
+    for call_sid in ("CA2", "CA3"):
+        await store.submit(a_turn("t1", call_sid=call_sid), opening=OPENING)
+    assert (await anna.reports(0)).is_due
+    assert await store.job_claims.is_due(keys.SINGLE_SHARD)
+    assert await queued(store) == [b"turns:CA3"], "it was looked at, not claimed"
+
+
+async def test_a_room_that_is_added_again_lives_for_a_minute(store: RedisTurnStore, new_worker: NewWorker) -> None:
+    anna = await new_worker("anna", 5)
+    for key in (ROOM, keys.worker_presence("anna")):
+        await store.redis.delete(key)
+        await anna.reports(5)
+        assert 0 < await store.redis.pttl(key) <= 60_000

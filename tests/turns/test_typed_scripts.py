@@ -47,8 +47,9 @@ def test_claimed_jobs_are_told_apart() -> None:
         [b"job", b"cron:1", b"7"], [b"turns", b"CA1", GRANTED], [b"call", b"CA2"], [b"bad", b"CA3"],
         [b"turns", b"\xff", GRANTED],
     ]  # fmt: skip
-    claimed = call.decode([reply, 7])
-    assert claimed.pushed == 7
+    assert call.decode([[]]).pushed is None
+    claimed = call.decode([reply, 7, 20])
+    assert claimed.pushed == lease_scripts.Pushed(count=7, quiet_ms=20)
     job, grant, elsewhere, damaged, nothing = claimed.jobs
     assert job == QueuedJob(b"cron:1", b"7")
     assert isinstance(grant, Grant)

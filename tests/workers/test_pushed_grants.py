@@ -13,6 +13,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.redis.scripts import server_time
 from orchestrator.testing.example_turns import a_turn
+from orchestrator.turns.redis.lease_scripts import Pushed
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.store import Lease
 from workers.pushed_grants import LOST_SECONDS, ON_ITS_WAY_SECONDS, PushedGrants
@@ -204,45 +205,61 @@ async def heard(redis: Redis, worker: WorkerProcess) -> bool:
     return await redis.publish(channel, '{"c": "CA9", "t": "t9", "k": "speech"}') > 0
 
 
+class Clock:
+    """A monotonic clock that the test moves on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The monotonic time that `PushedGrants` sees."""
-    times = [0.0]
-    monkeypatch.setattr("workers.pushed_grants.time.monotonic", lambda: times[-1])
-    return times
+def pushed(redis_client: Redis, monotonic: Clock) -> PushedGrants:
+    return PushedGrants(RedisTurnStore(redis_client, ttl_seconds=1), "anna", monotonic=monotonic)
 
 
-async def test_a_lease_is_begun_or_released_and_never_both(redis_client: Redis, now: list[float]) -> None:
-    pushed = PushedGrants(RedisTurnStore(redis_client, ttl_seconds=1), "anna")
+@pytest.fixture
+def monotonic() -> Clock:
+    return Clock()
+
+
+async def test_a_lease_is_begun_or_released_and_never_both(pushed: PushedGrants, monotonic: Clock) -> None:
     lease = Lease("CA1", "anna", 1)
     assert pushed.decide(lease)
     assert not pushed.decide(lease)
     assert pushed.decide(Lease("CA1", "anna", 2))
-    now.append(ON_ITS_WAY_SECONDS + 1)
+    monotonic.now += ON_ITS_WAY_SECONDS + 1
     assert pushed.decide(lease), "the lease of another life of the call"
 
 
-async def test_what_was_pushed_in_a_gap_is_not_waited_for(redis_client: Redis, now: list[float]) -> None:
-    pushed = PushedGrants(RedisTurnStore(redis_client, ttl_seconds=1), "anna")
-    assert not pushed.has_lost(1)
+async def test_what_was_pushed_in_a_gap_is_not_waited_for(pushed: PushedGrants) -> None:
     pushed.on_gap()
-    now.append(LOST_SECONDS + 1)
-    assert not pushed.has_lost(2)
+    assert not pushed.has_lost(Pushed(2, 10_000))
     assert pushed.received == 2
 
 
-async def test_a_grant_is_lost_when_it_has_not_come_for_a_while(redis_client: Redis, now: list[float]) -> None:
-    pushed = PushedGrants(RedisTurnStore(redis_client, ttl_seconds=1), "anna")
-    assert not pushed.has_lost(0)
-    assert not pushed.has_lost(2)
-    now.append(LOST_SECONDS / 2)
-    assert not pushed.has_lost(3)
+async def test_a_grant_is_lost_when_it_has_not_come_for_a_while(pushed: PushedGrants) -> None:
+    lost_ms = int(LOST_SECONDS * 1000)
+    assert not pushed.has_lost(Pushed(0, 10_000))
+    assert not pushed.has_lost(Pushed(1, lost_ms - 1))
+    assert pushed.has_lost(Pushed(1, lost_ms))
+    assert not pushed.has_lost(Pushed(1, lost_ms * 2))
+
+
+async def test_a_grant_is_lost_when_it_has_not_come_while_others_are_pushed_all_the_time(
+    pushed: PushedGrants, monotonic: Clock
+) -> None:
+    assert not pushed.has_lost(Pushed(2, 0))
+    monotonic.now += LOST_SECONDS / 2
+    assert not pushed.has_lost(Pushed(3, 0))
     pushed.received = 2  # they were slow
-    now.append(LOST_SECONDS * 2)
-    assert not pushed.has_lost(3)
-    now.append(LOST_SECONDS * 4)
-    assert pushed.has_lost(4)
-    assert (pushed.received, pushed.has_lost(4)) == (3, False)
-    now.append(LOST_SECONDS * 6)
-    assert pushed.has_lost(4)
-    assert (pushed.received, pushed.has_lost(4)) == (4, False)
+    monotonic.now += LOST_SECONDS
+    assert not pushed.has_lost(Pushed(3, 0))
+    monotonic.now += LOST_SECONDS
+    assert pushed.has_lost(Pushed(4, 0))
+    assert (pushed.received, pushed.has_lost(Pushed(4, 0))) == (3, False)
+    monotonic.now += LOST_SECONDS
+    assert pushed.has_lost(Pushed(4, 0))
+    assert (pushed.received, pushed.has_lost(Pushed(4, 0))) == (4, False)

@@ -10,7 +10,7 @@
 -- With `room`, grants may be pushed to the worker: what is left of `most jobs` is the room that it has.
 -- Returns {{{"job", id, score} | {"turns", call_sid, {claim as in claim.lua}} | {"call", call_sid}
 --           | {"bad", call_sid}: its keys hold what we never wrote there, …},
---          how many grants were pushed to the worker or false}
+--          how many grants were pushed to the worker, how long ago the last one was (ms)}; the last two as in report_room
 -- include: call_clock
 -- include: call_numbers
 -- include: call_next
@@ -46,8 +46,8 @@ for i = 1, #ids, 2 do
   end
 end
 if all then redis.call('DEL', KEYS[2]) end -- nothing is left that anybody need wake up for
-if not KEYS[4] then return {claimed, false} end
+if not KEYS[4] then return {claimed} end
 -- A full server refuses this, and no claim.
-local sound, pushed = pcall(report_room, KEYS[4], KEYS[5], ARGV[6], most - #claimed, tonumber(ARGV[12]), now,
-  #claimed == 0, ARGV[13])
-return {claimed, sound and pushed}
+local sound, pushed, quiet =
+  pcall(report_room, KEYS[4], KEYS[5], ARGV[6], most - #claimed, tonumber(ARGV[12]), now, ARGV[13])
+return sound and {claimed, pushed, quiet} or {claimed}

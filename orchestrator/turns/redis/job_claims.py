@@ -1,10 +1,11 @@
 """Claims jobs for a worker, and tells submits in the same step how much room the worker has left."""
 
+from orchestrator import clock
 from orchestrator.redis import keys
 from orchestrator.redis.damage import set_aside
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.turns.redis.connection import StoreConnection
-from orchestrator.turns.redis.lease_scripts import ClaimedJobs, claim_jobs
+from orchestrator.turns.redis.lease_scripts import ClaimedJobs, RoomReport, claim_jobs, report_room
 
 
 class JobClaims:
@@ -56,9 +57,30 @@ class JobClaims:
                 received=received or 0,
             )
         )
-        if room is not None and reply.pushed is None:  # Redis refused to note it: it is full, or another type is there
-            await set_aside(self._connection.redis.execute_command, [room, keys.worker_presence(holder)])
+        if room is not None and reply.pushed is None:
+            await self._set_aside(room, holder)
         return reply
+
+    async def report(self, shard: ShardKeys, *, holder: str, free: int, received: int) -> RoomReport:
+        """Say how much room `holder` has, and look whether a job is due: what a claim that finds none does, for less.
+
+        Only where there is `room`. Raise what Redis raises.
+        """
+        assert self.room is not None
+        call = report_room(shard=shard, room=self.room, holder=holder, free=free, received=received)
+        reply = await self._connection.scripts.run(call)
+        if reply.pushed is None:
+            await self._set_aside(self.room, holder)
+        return reply
+
+    async def is_due(self, shard: ShardKeys) -> bool:
+        """Look whether a job is due. Raise what Redis raises."""
+        due = await self._connection.redis.zrangebyscore(shard.queue, "-inf", clock.now() * 1000, start=0, num=1)
+        return bool(due)
+
+    async def _set_aside(self, room: str, holder: str) -> None:
+        """Rename the keys in which Redis could not note the room, if they have the wrong type: it may also be full."""
+        await set_aside(self._connection.redis.execute_command, [room, keys.worker_presence(holder)])
 
     async def leave(self, holder: str) -> None:
         """Let no more grants be pushed to `holder`. What was pushed before may still come."""

@@ -95,11 +95,19 @@ ClaimedJob = Grant | QueuedCall | QueuedJob | NoCall
 
 
 @dataclass(slots=True)
+class Pushed:
+    """How many grants have been pushed to a worker so far, and how long ago the last one was."""
+
+    count: int
+    quiet_ms: int
+
+
+@dataclass(slots=True)
 class ClaimedJobs:
-    """What was claimed. `pushed`: how many grants have been pushed to the worker so far; None if that is not known."""
+    """What was claimed. `pushed` is None where nothing is pushed, and if the worker's room could not be noted."""
 
     jobs: list[ClaimedJob]
-    pushed: int | None
+    pushed: Pushed | None
 
 
 def claim_jobs(
@@ -131,8 +139,30 @@ def claim_jobs(
             holder or "", lease_ms, lease_record_ms, keys.STATE_PREFIX, look_at, flag(on_approval), received,
             keys.control_channel(""),
         ],
-        lambda reply: ClaimedJobs([_claimed_job(holder or "", *entry) for entry in reply[0]], reply[1]),
+        lambda reply: ClaimedJobs([_claimed_job(holder or "", *entry) for entry in reply[0]], _pushed(reply)),
     )  # fmt: skip
+
+
+def _pushed(reply: Sequence[Any]) -> Pushed | None:
+    return Pushed(reply[1], reply[2]) if len(reply) == 3 else None
+
+
+@dataclass(slots=True)
+class RoomReport:
+    """Whether a job `is_due`. `pushed` as in `ClaimedJobs`."""
+
+    is_due: bool
+    pushed: Pushed | None
+
+
+def report_room(*, shard: ShardKeys, room: str, holder: str, free: int, received: int) -> ScriptCall[RoomReport]:
+    """Say that `holder` has `free` slots for turns, and has received so many pushed grants. Look for a due job."""
+    return ScriptCall(
+        lua_script("report_room"),
+        [shard.queue, room, keys.worker_presence(holder)],
+        [holder, free, received, keys.control_channel("")],
+        lambda reply: RoomReport(bool(reply[0]), _pushed(reply)),
+    )
 
 
 def _claimed_job(holder: str, kind: bytes, name: bytes, more: Any = None) -> ClaimedJob:

@@ -23,8 +23,8 @@ ELSEWHERE: Literal["elsewhere"] = "elsewhere"
 GONE: Literal["gone"] = "gone"
 """Stands for the version of a state that no longer exists, or that nobody can read."""
 
-FRESH_MS = 1500
-"""No grant is pushed to a worker that has not claimed for so long, as it does twice a second: it may be frozen."""
+FRESH_MS = 2500
+"""No grant is pushed to a worker that has not said for so long how much room it has: it may be frozen."""
 MOST_PUSHED_BYTES = 65_536
 """A call with a larger state is claimed from the queue: what is pushed waits in the server until it is read."""
 

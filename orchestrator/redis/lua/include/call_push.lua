@@ -11,15 +11,15 @@ local function push_call(keys, queue, to, call_sid, lease_ms, keep_ms, now)
     local holder, free = unpack(redis.call('ZRANGE', to.room, 0, 0, 'REV', 'WITHSCORES'))
     if not holder or not (tonumber(free) >= 0.5) then return false end
     local channel = to.channel_prefix .. holder
-    local seen = number_of(redis.call('HGET', channel .. ':presence', 'at'))
-    if math.abs(now - seen) <= to.fresh_ms and redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0 then
+    local presence = redis.call('HMGET', channel .. ':presence', 'at', 'pushed')
+    if math.abs(now - number_of(presence[1])) <= to.fresh_ms and redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0 then
       local epoch, attempt, ending, streamed, turn, _, state, id =
         unpack(claim_call(keys, call_sid, holder, lease_ms, keep_ms, now, false) or {})
       if not epoch or type(state) ~= 'string' then return false end
       redis.call('PUBLISH', channel, string.format(
         '{"g":%.0f,"n":%.0f,"o":%d,"s":%d,"at":%.0f,"l":%d,"c":%s,"t":%s}\n', epoch, attempt, ending == '1' and 1 or 0,
         streamed == '1' and 1 or 0, now, #turn, cjson.encode(call_sid), cjson.encode(id)) .. turn .. state)
-      redis.call('HINCRBY', channel .. ':presence', 'pushed', 1)
+      redis.call('HSET', channel .. ':presence', 'pushed', number_of(presence[2]) + 1, 'last', now)
       redis.call('ZADD', to.room, 'XX', 'INCR', -1.000001, holder) -- a little more than one: equals take turns
       return true
     end
