@@ -3,7 +3,9 @@
 import atexit
 import contextlib
 import ctypes
+import itertools
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -33,12 +35,21 @@ def server_binary() -> str:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody uses now, low enough for a cluster node (which adds 10,000)."""
+    """A TCP port of loopback that nobody uses now; a cluster node listens on one 10,000 higher, too.
+
+    It lies below those that systems give to connections: one of them would take it before the server has it, or while
+    the server is away. Each process of a test run has every eighth port, so that no two are given the same.
+    """
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            if (port := int(probe.getsockname()[1])) < 55_000:
-                return port
+        port = _PORTS[next(_next_port) % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+_PORTS = range(10_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8, 20_000, 8)
+_next_port = itertools.count(secrets.randbelow(len(_PORTS)))
 
 
 def die_with_parent() -> None:
