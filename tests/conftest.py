@@ -32,7 +32,7 @@ pytest_plugins = ["support.cluster_fixtures", "support.garbage"]
 
 SERVERS = {"start_redis", "shared_cluster", "shared_replicated_cluster"}
 """Fixtures that start servers for one test, or more than one server: who uses them starts processes."""
-STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
+STARTS = {"subprocess.Popen", "support.module_process.start", "os.fork", "os.forkpty", "os.posix_spawn"}
 READERS = (("git",), ("uname",))
 """Programs that say something and end: git lists the repository's files, the client of OpenAI names the machine."""
 PRODUCT_KEYS = ("voiceagent:*", "{voiceagent:*", "arq:*:wake")

@@ -1,15 +1,15 @@
 """`voiceagent dead`: dead letters are listed, shown, replayed and discarded."""
 
 import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from support import module_process
 from support.cluster import ClusterTopology
-from support.servers import RedisServer, die_with_parent
+from support.module_process import Process
+from support.servers import RedisServer
 from support.terminal import environment, run_script
 
 from orchestrator.conversation.actions import HangUp
@@ -73,21 +73,12 @@ def dead(redis_url: str, tmp_path: Path):
 @pytest.fixture
 def worker(redis_url: str, tmp_path: Path) -> Iterator[Callable[[], None]]:
     """Start a worker that runs `AGENT`."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Process] = []
     (tmp_path / "table.py").write_text(AGENT)
 
     def start() -> None:
         settings = environment(USE_REDIS="true", REDIS_URL=redis_url, AGENT="table:answer")
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "workers"],
-                cwd=tmp_path,
-                env=settings,
-                preexec_fn=die_with_parent,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        )
+        started.append(module_process.start("workers", directory=tmp_path, environment=settings))
 
     yield start
     for process in started:

@@ -1,7 +1,6 @@
 """`voiceagent doctor` beside a real web process: does it look at the Redis that web uses?"""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def web(tmp_path: Path):
         def web(**settings: str) -> str:
             port = free_port()
             environment = clean_environment(PORT=str(port), API_KEY=KEY, **settings)
-            program = start([sys.executable, "-m", "web"], tmp_path, environment)
+            program = start("web", tmp_path, environment)
             program.wait_for(f"http://127.0.0.1:{port}/livez")
             return f"http://127.0.0.1:{port}"
 

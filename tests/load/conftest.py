@@ -1,6 +1,5 @@
 """Web and worker processes to be loaded."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def relay_url(start: Start, tmp_path: Path) -> str:
 def _started(start: Start, tmp_path: Path, **settings: str) -> str:
     port = free_port()
     environment = clean_environment(AGENT="echo", PORT=str(port), USE_REDIS="false", **settings)
-    web = start([sys.executable, "-m", "web"], tmp_path, environment)
+    web = start("web", tmp_path, environment)
     url = f"http://127.0.0.1:{port}"
     web.wait_for(f"{url}/livez")
     return url

@@ -1,7 +1,6 @@
 """What a turn costs Redis, counted: submit, commit, and not a round trip more; wake and claim if no worker has room."""
 
 import asyncio
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -72,7 +71,7 @@ async def _noticed(probe: Redis, monitor: Monitor) -> bool:
 async def redis_with_a_worker(start_redis: ServerFactory, start: Start, tmp_path: Path) -> RedisServer:
     server = start_redis()
     environment = clean_environment(USE_REDIS="true", REDIS_URL=server.url, AGENT="echo")
-    worker: Program = start([sys.executable, "-m", "workers"], tmp_path, environment)
+    worker: Program = start("workers", tmp_path, environment)
     client = server.client()
     await wait_until(lambda: client.zcard(keys.WORKERS) == 1, f"a worker is ready: {worker.log}", timeout=60)
     return server

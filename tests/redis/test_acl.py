@@ -1,8 +1,6 @@
 """A user with no more rights than docs/redis.md asks for is enough for all that web, workers and the doctor do."""
 
-import asyncio
 import re
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.resources import files
@@ -12,8 +10,8 @@ import pytest
 from redis.asyncio.client import Pipeline
 from redis.exceptions import NoPermissionError
 from support.cluster import ClusterTopology
-from support.program import clean_environment
 from support.servers import RedisServer
+from support.terminal import run_script
 from topologies.failover import Callers, Outcome, Service
 
 from orchestrator.redis.rights import COMMANDS, acl_rules
@@ -102,13 +100,9 @@ def system(request: pytest.FixtureRequest) -> Iterator[tuple[str, list[RedisServ
 
 async def run(url: str, *arguments: str) -> str:
     """What `voiceagent` says."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "orchestrator.cli.main", *arguments, stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        env=clean_environment(USE_REDIS="true", REDIS_URL=url, AGENT="echo"),
-    )  # fmt: skip
-    said, _ = await asyncio.wait_for(process.communicate(), 120)
-    return said.decode()
+    settings = {"USE_REDIS": "true", "REDIS_URL": url, "AGENT": "echo"}
+    _, said, complaints = await run_script(*arguments, cwd=Path.cwd(), settings=settings)
+    return said + complaints
 
 
 @pytest.mark.processes

@@ -22,7 +22,7 @@ def main() -> int:
         report = uvloop.run(
             soak(
                 seed=options.seed, seconds=options.seconds, callers=options.calls, every=options.every,
-                topology=options.topology, relay_share=options.relay_share,
+                topology=options.topology, relay_share=options.relay_share, interpreters=True,
             )
         )  # fmt: skip
     except SoakFailed:

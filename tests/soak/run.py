@@ -43,7 +43,14 @@ STATE_TTL_SECONDS = "14400"
 
 
 async def soak(
-    *, seed: int, seconds: float, callers: int, every: float, topology: str = "standalone", relay_share: float = 0.3
+    *,
+    seed: int,
+    seconds: float,
+    callers: int,
+    every: float,
+    topology: str = "standalone",
+    relay_share: float = 0.3,
+    interpreters: bool = False,
 ) -> Report:
     """Run it all; the report. The directory with the logs is kept when something was found. Raises `SoakFailed`."""
     began = time.monotonic()
@@ -53,6 +60,7 @@ async def soak(
         AGENT="soak.script:reply",
         STATE_TTL_SECONDS=STATE_TTL_SECONDS,
         ENDED_CALL_TTL_SECONDS=STATE_TTL_SECONDS,
+        interpreters=interpreters,
     ) as deployment:
         provider = Provider(deployment.ingresses)
         faults = harm(deployment)

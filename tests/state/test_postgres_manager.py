@@ -3,15 +3,15 @@
 import asyncio
 import importlib
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from support import module_process
+from support.module_process import Process
 from support.postgres import PostgresServer, installed
-from support.servers import die_with_parent, free_port
+from support.servers import free_port
 from support.terminal import environment
 from support.waiting import wait_until
 
@@ -157,13 +157,8 @@ async def test_a_call_goes_through_web_and_worker_with_its_state_in_postgres(
     )  # fmt: skip
     started = []
 
-    def start(module: str) -> subprocess.Popen[bytes]:
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-m", module], cwd=tmp_path, env=settings, preexec_fn=die_with_parent,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )
-        )  # fmt: skip
+    def start(module: str) -> Process:
+        started.append(module_process.start(module, directory=tmp_path, environment=settings))
         return started[-1]
 
     try:

@@ -35,7 +35,7 @@ class Member:
     """One process of the product, over all its lives. `expected` while its end is somebody's doing."""
 
     name: str
-    command: list[str]
+    command: list[str] | str
     environment: dict[str, str]
     directory: Path
     program: Program | None = None
@@ -104,16 +104,25 @@ class Deployment:
     """Everything that runs. A context manager; entering waits until it is ready.
 
     `relays` is how many further ingresses answer calls on a relay. `settings` are environment variables of all
-    processes, `redis` options of the server. Processes that end by themselves are started again, and noted in `exits`.
+    processes, `redis` options of the server. With `interpreters`, each process imports the product itself, as outside
+    of tests. Processes that end by themselves are started again, and noted in `exits`.
     """
 
     def __init__(
-        self, *, webs: int = 2, relays: int = 0, workers: int = 3, redis: tuple[str, ...] = DURABLE, **settings: str
+        self,
+        *,
+        webs: int = 2,
+        relays: int = 0,
+        workers: int = 3,
+        redis: tuple[str, ...] = DURABLE,
+        interpreters: bool = False,
+        **settings: str,
     ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="va-deployment-"))
         self._server = RedisServer(*redis)
         self.exits: list[str] = []
         self._counts = (webs, relays, workers)
+        self._interpreters = interpreters
         self._settings = settings
         self._runs_file = self.directory / "runs"
         self._watch: asyncio.Task[None] | None = None
@@ -181,7 +190,8 @@ class Deployment:
             API_KEY=API_KEY, LOG_LEVEL="WARNING", PYTHONPATH=f"{TESTS.parent}{os.pathsep}{TESTS}",
             **{RUNS_FILE: str(self._runs_file)}, **self._settings, **more,
         )  # fmt: skip
-        return Member(name, [sys.executable, "-m", module], environment, self.directory)
+        command = [sys.executable, "-m", module] if self._interpreters else module
+        return Member(name, command, environment, self.directory)
 
     async def _supervise(self) -> None:
         """Start again what ended without being told to, and remember it."""

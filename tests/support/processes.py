@@ -4,15 +4,15 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+from support import module_process
+from support.module_process import Process
 from support.program import clean_environment
-from support.servers import die_with_parent, free_port
+from support.servers import free_port
 from support.waiting import wait_until_sync
 
 
@@ -31,7 +31,7 @@ class ProductProcess:
         self._environment = clean_environment(
             USE_REDIS="true", REDIS_URL=redis_url, LOG_FORMAT="json", LOG_LEVEL="INFO", PYTHONPATH=str(agents or ""),
         ) | settings  # fmt: skip
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def pid(self) -> int:
@@ -39,7 +39,7 @@ class ProductProcess:
         return self.process.pid
 
     @property
-    def process(self) -> "subprocess.Popen[bytes]":
+    def process(self) -> Process:
         """The process; it must have been started."""
         assert self._process is not None, f"{self.module} was never started"
         return self._process
@@ -57,14 +57,8 @@ class ProductProcess:
     def start(self) -> "ProductProcess":
         """Start, and return when it is ready to work."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", self.module],
-                cwd=self.directory,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                preexec_fn=die_with_parent,
+            self._process = module_process.start(
+                self.module, directory=self.directory, environment=self._environment, output=log.fileno()
             )
         wait_until_sync(
             lambda: self.is_ready() or self.process.poll() is not None, f"{self.module} is ready:\n{self.log}", 60

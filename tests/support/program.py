@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from support import module_process
+from support.module_process import Process
 from support.servers import die_with_parent
 from support.waiting import wait_until_sync
 
@@ -26,19 +28,25 @@ def clean_environment(**variables: str) -> dict[str, str]:
 
 
 class Program:
-    """A running program, with its output in a file."""
+    """A running program, with its output in a file: a module of the product by its name, or a command."""
 
-    def __init__(self, command: list[str], directory: Path, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, command: list[str] | str, directory: Path, log: Path, environment: Mapping[str, str]) -> None:
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                command,
-                cwd=directory,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
+            self.process: Process = (
+                module_process.start(
+                    command, directory=directory, environment=environment, output=output.fileno(), new_session=True
+                )
+                if isinstance(command, str)
+                else subprocess.Popen(
+                    command,
+                    cwd=directory,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=die_with_parent,
+                )
             )
         self._log = log
 
@@ -77,7 +85,7 @@ def programs(logs: Path) -> Iterator[Start]:
     """`start(command, directory, environment)`; everything started is stopped at the end."""
     started: list[Program] = []
 
-    def start(command: list[str], directory: Path, environment: Mapping[str, str]) -> Program:
+    def start(command: list[str] | str, directory: Path, environment: Mapping[str, str]) -> Program:
         started.append(Program(command, directory, logs / f"program-{len(started)}.log", environment))
         return started[-1]
 

@@ -1,35 +1,27 @@
 """`python -m web` and `python -m workers` on a real Redis, as one starts them by hand."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from support.servers import die_with_parent
+from support import module_process
+from support.module_process import Process
 from support.terminal import environment
 from support.waiting import wait_until
 
-Start = Callable[..., subprocess.Popen[bytes]]
+Start = Callable[..., Process]
 
 
 @contextmanager
 def programs(directory: Path, **common: str) -> Iterator[Start]:
     """`start("web", PORT="1234")` starts that module with this environment over the `common` one; the end kills all."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Process] = []
 
-    def start(module: str, **settings: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module],
-            cwd=directory,
-            env=environment(**{"USE_REDIS": "true", "AGENT": "echo"} | common | settings),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=die_with_parent,
-        )
-        started.append(process)
-        return process
+    def start(module: str, **settings: str) -> Process:
+        variables = environment(**{"USE_REDIS": "true", "AGENT": "echo"} | common | settings)
+        started.append(module_process.start(module, directory=directory, environment=variables))
+        return started[-1]
 
     try:
         yield start

@@ -9,31 +9,28 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
+from support import module_process
+from support.module_process import Process
 from support.waiting import wait_until
 
-VOICEAGENT = [sys.executable, "-m", "orchestrator.cli.main"]
-# Ctrl-C reaches a program only through the terminal that controls its session.
-AT_A_TERMINAL = (
-    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "os.execv(sys.argv[1], sys.argv[1:])"
-)
+MODULE = "orchestrator.cli.main"
+VOICEAGENT = [sys.executable, "-m", MODULE]
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 
 def environment(**settings: str) -> dict[str, str]:
     """The environment of this process without any setting of the product, and with `settings`."""
-    kept = {
-        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE") if name in os.environ
-    }
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {"TERM": "xterm", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"} | settings
 
 
 class Running:
     """A process that was started, and what it has written so far."""
 
-    def __init__(self, process: subprocess.Popen[bytes], output: int) -> None:
+    def __init__(self, process: Process, output: int) -> None:
         self.process = process
         self.text = ""
         self._output = output
@@ -90,11 +87,13 @@ async def at_a_terminal(
 ) -> AsyncIterator[Running]:
     """`voiceagent ARGUMENTS` in a terminal of its own."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", AT_A_TERMINAL, *VOICEAGENT, *arguments]
-    process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env=environment(**(settings or {}))
-    )
-    os.close(theirs)
+    try:
+        process = module_process.start(
+            MODULE, *arguments, directory=cwd, environment=environment(**(settings or {})), new_session=True,
+            controls_terminal=True, input=theirs, output=theirs, errors=theirs,
+        )  # fmt: skip
+    finally:
+        os.close(theirs)
     running = Running(process, ours)
     try:
         yield running
@@ -129,19 +128,26 @@ async def run_script(
     *arguments: str, cwd: Path, script: str = "", settings: Mapping[str, str] | None = None, timeout: float = 120
 ) -> tuple[int, str, str]:
     """`voiceagent ARGUMENTS` with `script` on standard input: exit code, output, errors."""
-    process = await asyncio.create_subprocess_exec(
-        *VOICEAGENT,
-        *arguments,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=cwd,
-        env=environment(**(settings or {})),
-    )
-    try:
-        output, errors = await asyncio.wait_for(process.communicate(script.encode()), timeout)
-    finally:
-        if process.returncode is None:
+    (given, ours), (read_output, output), (read_errors, errors) = _pipe(), _pipe(), _pipe()
+    with read_output, read_errors:
+        with given, output, errors:
+            with ours:
+                ours.write(script.encode())  # the pipe holds it
+            process = module_process.start(
+                MODULE, *arguments, directory=cwd, environment=environment(**(settings or {})),
+                input=given.fileno(), output=output.fileno(), errors=errors.fileno(),
+            )  # fmt: skip
+        try:
+            async with asyncio.timeout(timeout):
+                said = await asyncio.gather(*(asyncio.to_thread(each.read) for each in (read_output, read_errors)))
+                code = await asyncio.to_thread(process.wait, timeout)
+        finally:
             process.kill()
-            await process.wait()
-    return process.returncode or 0, output.decode(), errors.decode()
+            process.wait()
+    return code, said[0].decode(), said[1].decode()
+
+
+def _pipe() -> tuple[BinaryIO, BinaryIO]:
+    """Where to read, and where to write."""
+    ours, theirs = os.pipe()
+    return open(ours, "rb"), open(theirs, "wb")

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import random
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,9 +13,11 @@ from pathlib import Path
 from statistics import median
 
 import httpx
+from support import module_process
+from support.module_process import Process
 from support.program import clean_environment
 from support.programs import ready
-from support.servers import die_with_parent, free_port
+from support.servers import free_port
 from support.waiting import wait_until
 
 THINKING_SECONDS = (0.1, 0.4)
@@ -63,7 +64,7 @@ class Service:
     def __init__(self, url: str, **settings: str) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="topology-"))
         self._settings = {"USE_REDIS": "true", "REDIS_URL": url, "AGENT": "echo", "LOG_LEVEL": "WARNING", **settings}
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, Process] = {}
         self.urls: list[str] = []
 
     async def __aenter__(self) -> "Service":
@@ -101,9 +102,9 @@ class Service:
 
     def _start(self, name: str, module: str, **more: str) -> None:
         with (self._directory / name).open("wb") as log:
-            self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", module], cwd=self._directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=clean_environment(**self._settings, **more), preexec_fn=die_with_parent,
+            self._processes[name] = module_process.start(
+                module, directory=self._directory, output=log.fileno(),
+                environment=clean_environment(**self._settings, **more),
             )  # fmt: skip
 
     def _log(self, name: str) -> str:

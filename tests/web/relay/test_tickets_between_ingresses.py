@@ -1,13 +1,13 @@
 """Tickets over real web processes and a real Redis: every ingress knows which session of a call is the latest."""
 
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.module_process import Process
 from support.programs import Start, programs, ready
 from support.relay import RelaySocket, new_ticket, relay_socket
 from support.servers import RedisServer, free_port
@@ -33,7 +33,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 class Fleet:
     redis: RedisServer
     urls: list[str]
-    webs: list[subprocess.Popen[bytes]]
+    webs: list[Process]
 
 
 @pytest.fixture

@@ -1,0 +1,193 @@
+"""`python -m MODULE`, forked from a Python that has imported the product already: `support/fork_server.py`.
+
+What it does from its first line on is the same. A test of the start itself, of what a process imports or of its
+command line starts an interpreter instead, by `subprocess`.
+"""
+
+import atexit
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from support.fork_server import LENGTH
+from support.servers import die_with_parent
+
+IMPORTED = {
+    "web": ("web.app", "web.server"),
+    "workers": ("workers.program",),
+    "orchestrator.cli.main": (
+        "orchestrator.cli.call", "orchestrator.cli.calls", "orchestrator.cli.dead_letters", "orchestrator.cli.doctor",
+        "orchestrator.cli.load",
+    ),
+}  # fmt: skip
+"""Program → what it has imported when it begins to work, and no more."""
+SERVER = Path(__file__).with_name("fork_server.py")
+INTERPRETERS = ("PYTHON", "LD_", "LC_", "LANG", "OPENSSL_")
+"""How the names of variables begin that an interpreter reads when it starts."""
+OURS = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+"""Those that a forked one heeds."""
+
+
+class Process(Protocol):
+    """What tests need of a process, as `subprocess.Popen` has it."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: int) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class ForkedProcess:
+    """A child of a fork server, like a `subprocess.Popen`."""
+
+    def __init__(self, pid: int, server: "ForkServer") -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._server = server
+
+    def poll(self) -> int | None:
+        """Its exit status, or None while it runs."""
+        if self.returncode is None:
+            self.returncode = self._server.request({"wait": self.pid})["status"]
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status. Raise `subprocess.TimeoutExpired`."""
+        if self.poll() is None:
+            with _closing(os.pidfd_open(self.pid)) as ended:
+                if not select.select([ended], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+            self.poll()
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+
+class ForkServer:
+    """The process that forks, with the socket to it. It ends with this process, and its children with it."""
+
+    def __init__(self, modules: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        self._lock = threading.Lock()
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, str(SERVER), str(theirs.fileno()), *modules], env=environment,
+                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        self._answers = self._socket.makefile("rb")
+
+    def request(self, message: Mapping[str, Any], descriptors: tuple[int, ...] = ()) -> dict[str, Any]:
+        """What it answers."""
+        body = json.dumps(message).encode()
+        with self._lock:
+            socket.send_fds(self._socket, [LENGTH.pack(len(body))], descriptors)
+            self._socket.sendall(body)
+            answer = self._answers.readline()
+        assert answer, f"the fork server ended with {self._process.wait(30)}"
+        return dict(json.loads(answer))
+
+    def close(self) -> None:
+        """End it, and its children."""
+        self._answers.close()
+        self._socket.close()
+        self._process.wait(30)
+
+
+_servers: dict[tuple[str, ...], ForkServer] = {}
+_starting = threading.Lock()
+
+
+def start(
+    module: str,
+    *arguments: str,
+    directory: Path,
+    environment: Mapping[str, str],
+    input: int = subprocess.DEVNULL,
+    output: int = subprocess.DEVNULL,
+    errors: int = subprocess.STDOUT,
+    new_session: bool = False,
+    controls_terminal: bool = False,
+) -> Process:
+    """Start a module of the product; the streams are descriptors, or what `subprocess` has for them.
+
+    With `controls_terminal`, its session gets the terminal that is its input: Ctrl-C reaches it no other way.
+    """
+    if not _can_be_forked(module, arguments, environment):
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments], cwd=directory, env=environment, stdin=input, stdout=output,
+            stderr=errors, start_new_session=new_session,
+            preexec_fn=_take_terminal if controls_terminal else die_with_parent,
+        )  # fmt: skip
+    sys.audit("support.module_process.start", module, arguments)
+    server = _server_for(module, environment)
+    request = {
+        "module": module, "arguments": arguments, "directory": str(directory), "environment": dict(environment),
+        "new_session": new_session, "controls_terminal": controls_terminal,
+    }  # fmt: skip
+    ready, theirs = os.pipe()
+    with _closing(ready):
+        with _closing(theirs), _closing(os.open(os.devnull, os.O_RDWR)) as nothing:
+            input, output = (nothing if stream == subprocess.DEVNULL else stream for stream in (input, output))
+            errors = output if errors == subprocess.STDOUT else errors
+            pid = server.request(request, (input, output, errors, theirs))["pid"]
+        os.read(ready, 1)  # until the child, its last holder, has closed it
+    return ForkedProcess(pid, server)
+
+
+def _take_terminal() -> None:
+    die_with_parent()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _can_be_forked(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """False if nothing of it is imported, if its interpreter loads something at its start, or without Linux."""
+    if sys.platform != "linux" or module not in IMPORTED or arguments[:1] == ("dev",):
+        return False
+    places = [Path(place) for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
+    return not any((place / "sitecustomize.py").exists() for place in places)
+
+
+def _server_for(module: str, environment: Mapping[str, str]) -> ForkServer:
+    """One for each environment in which an interpreter starts."""
+    kept = {k: v for k, v in environment.items() if k.startswith(INTERPRETERS) and k not in OURS}
+    key = (module, *(f"{name}={value}" for name, value in sorted(kept.items())))
+    with _starting:
+        if key not in _servers:
+            _servers[key] = ForkServer(IMPORTED[module], {"PATH": environment["PATH"], **kept})
+            atexit.register(_servers[key].close)
+        return _servers[key]
+
+
+@contextlib.contextmanager
+def _closing(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
