@@ -2,11 +2,10 @@
 
 import logging
 import sys
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from orchestrator.log_lines import WITHOUT_WORDS, JsonFormatter, TextFormatter, redact
 from orchestrator.log_stream import LineHandler
-from orchestrator.settings import Settings
 
 __all__ = ["WITHOUT_WORDS", "configure_logging", "redact"]
 
@@ -25,7 +24,19 @@ _QUIET = {
 }
 
 
-def configure_logging(settings: Settings, process_name: str, stream: TextIO | None = None) -> None:
+class LogSettings(Protocol):
+    """The settings that logging reads. A supervisor logs without importing the others."""
+
+    @property
+    def log_level(self) -> str:
+        """The lowest level that is logged."""
+
+    @property
+    def log_format(self) -> str:
+        """`text` or `json`."""
+
+
+def configure_logging(settings: LogSettings, process_name: str, stream: TextIO | None = None) -> None:
     """Send the logs of this process to `stream` (standard error) as the settings say.
 
     `process_name` (`web`, `worker`) is in every JSON line. A second call replaces the first. Pass uvicorn

@@ -1,9 +1,11 @@
 """The metrics that a process exposes to Prometheus. Labels never hold a call SID or a phone number."""
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import Metric
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -16,7 +18,11 @@ TURN_BUCKETS = (
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own."""
+    """The metrics of one process, in a registry of their own.
+
+    Where several web processes share a port, counters and histograms are summed over them (`web.processes`). A gauge
+    is that of the process that answers: it describes the whole system.
+    """
 
     def __init__(self) -> None:
         self._children: dict[tuple[Any, ...], Any] = {}
@@ -47,6 +53,15 @@ class Metrics:
         self.queue_depth = Gauge(
             "voiceagent_queue_depth", "Calls that wait for a worker; NaN when unknown.", registry=registry
         )
+        self._web_processes = Gauge(
+            "voiceagent_web_processes", "Web processes on this port, and those whose metrics are up to date here.",
+            ("state",), registry=registry,
+        )  # fmt: skip
+
+    def web_processes(self, *, running: int, answered: int) -> None:
+        """Expose how many processes share the port, and how many of them said what they have counted."""
+        self._web_processes.labels("running").set(running)
+        self._web_processes.labels("answered").set(answered)
 
     def turn_begun(self, *, channel: str, seconds: float) -> None:
         """Record how long a caller waited for the first word of a reply."""
@@ -76,6 +91,10 @@ class Metrics:
         if found is None:
             found = self._children[metric, labels] = metric.labels(*labels)
         return found
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all metrics as families of samples."""
+        return self._registry.collect()
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -5,6 +5,12 @@ import errno
 import socket
 
 from orchestrator.errors import BadSetting
+from orchestrator.settings import Settings
+
+
+def listening_host(settings: Settings) -> str:
+    """Return `HOST`, or its default: all interfaces in production, loopback in development."""
+    return settings.host or ("0.0.0.0" if settings.is_production else "127.0.0.1")
 
 
 async def bound_sockets(host: str, port: int) -> list[socket.socket]:

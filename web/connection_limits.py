@@ -49,15 +49,26 @@ class ConnectionLimits:
     `per_peer` bounds plain HTTP connections from one address. A WebSocket counts only until its upgrade, since the
     provider's relay opens thousands from a few addresses. None means `PUBLIC_PEER_CONNECTIONS` for public addresses and
     no bound for private ones: those are proxies, which forward the connections of many.
+
+    `total` is how many connections this process can hold, `total_of_all` how many all processes on the port may
+    hold together. What the others hold, `held_elsewhere`, is set once a second.
     """
 
     def __init__(
-        self, metrics: Metrics, *, total: int, per_peer: int | None = None, bounds: Bounds | None = None
+        self,
+        metrics: Metrics,
+        *,
+        total: int,
+        total_of_all: int | None = None,
+        per_peer: int | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self.bounds = bounds or Bounds()
         self.leaving = False
+        self.held_elsewhere = 0
         self._metrics = metrics
         self._total = total
+        self._total_of_all = total if total_of_all is None else total_of_all
         self._per_peer = per_peer
         self._open: set[Deadlined] = set()
         self._peers: Counter[str] = Counter()
@@ -70,7 +81,7 @@ class ConnectionLimits:
 
     def admit(self, connection: Deadlined, peer: str, others: int) -> str:
         """Count a connection from `peer`; `others` are open. Return the reason to refuse it, or ""."""
-        if others >= self._total:
+        if others >= self._total or others + self.held_elsewhere >= self._total_of_all:
             return "connections"
         if self._peers[peer] >= self._allowed(peer):
             return "connections_of_peer"

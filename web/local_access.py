@@ -6,6 +6,7 @@ server counts as public as soon as `PUBLIC_BASE_URL` names another host, or any 
 """
 
 import logging
+from collections.abc import Callable
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,14 +18,22 @@ logger = logging.getLogger(__name__)
 
 
 class LocalAccess:
-    """Decides for one server. `why_not` says why even this machine is refused; "" while it is allowed."""
+    """Decides for one server. `why_not` says why even this machine is refused; "" while it is allowed.
+
+    Where several processes are one server, `on_forwarded` has the others `close`, too.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.why_not = "PUBLIC_BASE_URL says that others reach this server" if settings.has_public_url else ""
+        self.on_forwarded: Callable[[], None] = lambda: None
 
     def allows(self, connection: HTTPConnection) -> bool:
         """True if the request comes from this machine, and no other machine can send one."""
         return not self.why_not and is_local(connection)
+
+    def close(self) -> None:
+        """Refuse requests without a key from now on, since one was forwarded to this server."""
+        self.why_not = self.why_not or "requests reach this server through a proxy or tunnel"
 
     def note(self, connection: HTTPConnection) -> None:
         """Close the server to requests without a key from the first request on that was forwarded."""
@@ -32,7 +41,8 @@ class LocalAccess:
             return
         sign = _forwarding_sign(connection)
         if sign:
-            self.why_not = "requests reach this server through a proxy or tunnel"
+            self.close()
+            self.on_forwarded()
             logger.warning(
                 "A request was forwarded to this server (%s): from now on nothing is taken without a key. Set API_KEY.",
                 sign,

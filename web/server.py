@@ -16,10 +16,12 @@ from starlette.applications import Starlette
 
 from orchestrator.settings import Settings
 from orchestrator.version import code_version
-from web.binding import bound_sockets
+from web.binding import bound_sockets, listening_host
 from web.connection_limits import ConnectionLimits, connection_total
 from web.http_protocol import BoundedHttpProtocol
 from web.ingress import Ingress
+from web.processes.exposition import additive_samples
+from web.processes.link import SupervisorLink
 from web.websocket_ping import PingableWebSocket
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class IngressServer(uvicorn.Server):
         delay_seconds: float = 0.0,
         on_signal: Callable[[], None] | None = None,
         drain: Callable[[float], Awaitable[None]] | None = None,
+        on_started: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(config)
         self._limits = limits
@@ -55,6 +58,7 @@ class IngressServer(uvicorn.Server):
         self._delay_seconds = delay_seconds
         self._on_signal = on_signal
         self._drain = drain
+        self._on_started = on_started
         self._is_second_signal = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -64,6 +68,8 @@ class IngressServer(uvicorn.Server):
             where = f"http://{self.config.host}:{self._port()}"
             extra = {"action": "web.started", "version": self._version}
             logger.info("Serving calls at %s", where, extra=extra)
+            if self._on_started is not None:
+                self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then close what is left."""
@@ -79,6 +85,12 @@ class IngressServer(uvicorn.Server):
         if self._on_signal is not None:
             self._on_signal()
         super().handle_exit(sig, frame)
+
+    def leave(self) -> None:
+        """Begin to drain at once: other processes accept connections on the port, or nobody does any more."""
+        self._delay_seconds = 0
+        self._limits.leaving = True
+        self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         """Also close, once a second, connections that take too long."""
@@ -118,17 +130,26 @@ class IngressServer(uvicorn.Server):
         yield
 
 
-async def serve(app: Starlette, settings: Settings) -> None:
-    """Bind, open the application, serve until a signal comes, drain, close. Raise `BadSetting`."""
+async def serve(app: Starlette, settings: Settings, link: SupervisorLink | None = None) -> None:
+    """Bind, open the application, serve until a signal comes, drain, close. Raise `BadSetting`.
+
+    With `link` this is one of several processes: their supervisor has bound the sockets.
+    """
     limits = ConnectionLimits(
         app.state.metrics,
         total=connection_total(settings.max_connections),
+        total_of_all=settings.max_connections,
         per_peer=settings.max_connections_per_peer,
     )
     config = server_config(app, settings, limits)
-    sockets = await bound_sockets(config.host, config.port)
+    sockets = link.sockets if link is not None else await bound_sockets(config.host, config.port)
     try:
-        async with app.router.lifespan_context(app):
+        async with contextlib.AsyncExitStack() as stack:
+            if link is not None:
+                await stack.enter_async_context(link.connected(limits, app.state.local_access))
+                link.read_samples = lambda: additive_samples(app.state.metrics)
+                app.state.link = link
+            await stack.enter_async_context(app.router.lifespan_context(app))
             ingress: Ingress = app.state.ingress
             server = IngressServer(
                 config,
@@ -137,7 +158,11 @@ async def serve(app: Starlette, settings: Settings) -> None:
                 delay_seconds=settings.drain_delay_seconds,
                 on_signal=ingress.drain_status.begin,
                 drain=ingress.sessions.drain,
+                on_started=None if link is None else link.ready,
             )
+            if link is not None:
+                link.leave = server.leave
+                link.count_connections = lambda: len(server.server_state.connections)
             await server.serve(sockets)
     finally:
         for opened in sockets:
@@ -152,7 +177,7 @@ def server_config(app: Starlette, settings: Settings, limits: ConnectionLimits) 
     trusts_proxy = settings.is_production
     return uvicorn.Config(
         app,
-        host=settings.host or ("0.0.0.0" if settings.is_production else "127.0.0.1"),
+        host=listening_host(settings),
         port=settings.port,
         http=functools.partial(BoundedHttpProtocol, limits=limits),  # type: ignore[arg-type]  # called like a class
         ws=PingableWebSocket,

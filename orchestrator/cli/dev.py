@@ -70,6 +70,7 @@ class Development:
             "PORT": str(self._port),
             "USE_REDIS": "false" if self._in_memory else "true",
             "LOG_FORMAT": "text",
+            "WEB_PROCESSES": "1",
             "PYTHONUNBUFFERED": "1",
         }
         if self._made_key is not None:

@@ -2,15 +2,16 @@
 
 from base64 import b64decode
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from orchestrator.dial_allow import dial_prefixes
 
 LONGEST_EMERGENCY_NUMBER = 6
+MOST_PROCESSES = 64
 
 
 def _bare_host(value: str) -> str:
@@ -83,5 +84,15 @@ def _short_number(number: str) -> str:
     return number
 
 
+def _process_count(value: object) -> int | str:
+    text = str(value).strip().lower()
+    if text == "auto":
+        return text
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:4]) <= MOST_PROCESSES):
+        raise ValueError(f"must be a whole number from 1 to {MOST_PROCESSES}, or auto: as many as CPUs")
+    return int(text)
+
+
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 EmergencyNumber = Annotated[str, AfterValidator(_short_number)]
+ProcessCount = Annotated[int | Literal["auto"], BeforeValidator(_process_count)]

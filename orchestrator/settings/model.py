@@ -26,6 +26,7 @@ from orchestrator.settings.checks import (
     Ed25519Key,
     EmergencyNumber,
     ExistingFile,
+    ProcessCount,
     ServerUrl,
     TimeZone,
     is_http_url,
@@ -107,6 +108,7 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = "development"
     host: str | None = None
     port: int = Field(default=8000, ge=0, le=65535)
+    web_processes: ProcessCount = 1
     worker_max_turns: int = Field(default=100, ge=1)
     drain_timeout_seconds: float = Field(default=25, gt=0)
     drain_delay_seconds: float = Field(default=0, ge=0, le=600)

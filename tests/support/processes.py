@@ -57,14 +57,16 @@ class ProductProcess:
     def start(self) -> "ProductProcess":
         """Start, and return when it is ready to work."""
         with self._log.open("ab") as log:
-            self._process = module_process.start(
-                self.module, directory=self.directory, environment=self._environment, output=log.fileno()
-            )
+            self._process = self.launch(self._environment, log.fileno())
         wait_until_sync(
             lambda: self.is_ready() or self.process.poll() is not None, f"{self.module} is ready:\n{self.log}", 60
         )
         assert self.process.poll() is None, f"{self.module} did not start:\n{self.log}"
         return self
+
+    def launch(self, environment: dict[str, str], output: int) -> Process:
+        """Start it, with its log in `output`."""
+        return module_process.start(self.module, directory=self.directory, environment=environment, output=output)
 
     def is_ready(self) -> bool:
         """Whether it can be given work."""

@@ -300,6 +300,16 @@ def test_only_public_addresses_are_bounded_by_default():
     assert refused[-1] == "connections_of_peer"
 
 
+def test_what_other_processes_on_the_port_hold_counts():
+    limits = ConnectionLimits(Metrics(), total=50, total_of_all=80)
+    limits.held_elsewhere = 40
+    assert limits.admit(Idle(), "10.0.0.1", 39) == ""
+    assert limits.admit(Idle(), "10.0.0.1", 40) == "connections"
+    limits.held_elsewhere = 0
+    assert limits.admit(Idle(), "10.0.0.1", 49) == ""
+    assert limits.admit(Idle(), "10.0.0.1", 50) == "connections"
+
+
 class Idle:
     deadline = 0.0
 

@@ -1,0 +1,1 @@
+"""Several web processes on one port (`WEB_PROCESSES`): a supervisor that starts, watches and replaces them."""
