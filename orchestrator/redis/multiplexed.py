@@ -16,6 +16,7 @@ from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.redis.pool import RetryFor
+from orchestrator.redis.resp_protocol import RespProtocol, discard
 
 RETRY_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
@@ -25,7 +26,6 @@ FULL_BYTES = 1 << 20
 JOINED_BYTES = 1 << 16
 """When so much waits for the end of the iteration, it is written at once."""
 ROOM_CHECK_SECONDS = 0.005
-_MORE = object()
 _ASKING = hiredis.pack_command(("ASKING",))
 
 
@@ -83,42 +83,27 @@ class MultiplexedConnection:
                 if self._pipeline.is_up:
                     return self._pipeline
                 pipeline, self._pipeline = self._pipeline, None
-                await self._return_connection(pipeline.connection)
+                await discard(self._pool, pipeline.connection)
             connection = await self._pool.get_connection()
             try:
                 self._pipeline = _Pipeline(connection, self._answer_seconds)
             except BaseException:
-                await self._return_connection(connection)
+                await discard(self._pool, connection)
                 raise
             return self._pipeline
 
-    async def _return_connection(self, connection: Any) -> None:
-        try:
-            await connection.disconnect(nowait=True)
-        finally:
-            await self._pool.release(connection)
 
-
-class _Pipeline(asyncio.Protocol):
-    """One connection, whose socket is taken over from redis-py once it is set up."""
+class _Pipeline(RespProtocol):
+    """One connection, and the commands that wait for its answers."""
 
     def __init__(self, connection: Any, answer_seconds: float) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.is_up = True
-        self._loop = asyncio.get_running_loop()
         self._answer_seconds = answer_seconds
         self._pending: deque[tuple[asyncio.Future[Any], float]] = deque()
         self._unsent: list[bytes] = []  # as many as are pending at the end of `_pending`
         self._unsent_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._reader = hiredis.Reader(
-            protocolError=RedisConnectionError, replyError=connection._parser.parse_error, notEnoughData=_MORE
-        )
-        self._transport: asyncio.Transport = connection._writer.transport
-        self._former_protocol = self._transport.get_protocol()
-        self._transport.set_protocol(self)
-        if self._transport.is_closing():
-            raise RedisConnectionError("the connection was closed as soon as it was made")
 
     async def execute(self, packed: bytes, asking: bool = False) -> Any:
         """Send a command and return its answer. If the caller is cancelled, the answer is dropped when it comes.
@@ -180,16 +165,7 @@ class _Pipeline(asyncio.Protocol):
         else:
             self._timer = self._loop.call_at(due, self._check_timeout)
 
-    def data_received(self, data: bytes) -> None:
-        """Match the answers with the commands that wait for them."""
-        self._reader.feed(data)
-        try:
-            while (answer := self._reader.gets()) is not _MORE:
-                self._settle(answer)
-        except RedisConnectionError as error:  # not RESP: nothing that follows can be parsed
-            self._fail(error)
-
-    def _settle(self, answer: Any) -> None:
+    def _received(self, answer: Any) -> None:
         if not self._pending:
             raise RedisConnectionError("an answer came that no command waits for")
         future, _ = self._pending.popleft()
@@ -201,15 +177,6 @@ class _Pipeline(asyncio.Protocol):
                 self._fail(RedisConnectionError(str(answer)))  # connect again: this server is not the master any more
         else:
             future.set_result(answer)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Fail all pending commands, and notify the former protocol: redis-py asks it when it closes."""
-        self._former_protocol.connection_lost(exc)
-        self._fail(RedisConnectionError(f"the connection was lost: {exc}" if exc else "closed by server"))
-
-    def eof_received(self) -> bool:
-        """Return False: the transport closes itself."""
-        return False
 
     def _fail(self, error: Exception) -> None:
         self.is_up = False

@@ -19,6 +19,7 @@ from support.waiting import wait_until
 from orchestrator.redis.commands import sender_for
 from orchestrator.redis.connections import ConnectionTimings, connect, connection_pool
 from orchestrator.redis.errors import explain
+from orchestrator.redis.subscription import Subscription
 from orchestrator.settings import Settings
 
 OF_A_CLIENT = {"decode_responses", "max_connections", "block_seconds"}
@@ -260,6 +261,19 @@ async def test_tls_is_spoken_with_a_server_whose_authority_is_known(authority, s
     for host in ("localhost", "127.0.0.1"):
         async with client(f"rediss://{host}:{server.port}", redis_ca_file=str(authority.certificate)) as redis:
             assert await redis.ping()
+
+
+async def test_a_channel_is_listened_to_by_tls(authority, start_tls) -> None:
+    server = start_tls("localhost", "127.0.0.1")
+    heard: list[bytes] = []
+    async with (
+        client(f"rediss://localhost:{server.port}", redis_ca_file=str(authority.certificate)) as redis,
+        Subscription(redis, "news", heard.append),
+    ):
+        messages = [b"hello", b"x" * 3_000_000, b"again"]
+        for message in messages:
+            await redis.publish("news", message)
+        await wait_until(lambda: heard == messages, "they are heard")
 
 
 async def test_a_stranger_is_told_unless_any_certificate_will_do(start_tls) -> None:
