@@ -123,7 +123,7 @@ def test_it_ends_with_its_server(directory: Path, monkeypatch: pytest.MonkeyPatc
     (directory / "witness.py").write_text("import time\ntime.sleep(600)")
     server = module_process.ForkServer((), clean_environment())
     monkeypatch.setitem(module_process.IMPORTED, "witness", ())
-    monkeypatch.setattr(module_process, "_server_for", lambda *_: server)
+    monkeypatch.setattr(module_process, "server_for", lambda *_: server)
     process = start(directory)
     server.close()
     wait_until_sync(lambda: not Path(f"/proc/{process.pid}").exists(), "it is gone")

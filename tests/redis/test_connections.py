@@ -139,17 +139,21 @@ async def test_callers_queue_for_a_busy_pool(redis_url) -> None:
         assert len(await redis.client_list()) <= 3
 
 
-async def test_who_queues_too_long_is_told(redis_url) -> None:
-    async with client(redis_url, max_connections=1, block_seconds=5, timings=ConnectionTimings(queue=0.05)) as redis:
-        blocked = asyncio.create_task(redis.blpop(["nothing"], timeout=5))
-        await wait_until(lambda: redis.connection_pool._in_use_connections, "the connection is taken")
+async def test_who_queues_too_long_is_told(redis_url, redis_client) -> None:
+    async with client(redis_url, max_connections=1, block_seconds=60, timings=ConnectionTimings(queue=0.05)) as redis:
+        blocked = asyncio.create_task(redis.blpop(["nothing"], timeout=60))
+
+        async def is_taken() -> bool:
+            return any(each["cmd"] == "blpop" for each in await redis_client.client_list())
+
+        await wait_until(is_taken, "the connection is taken")
         with pytest.raises(RedisConnectionError) as caught:
             await redis.ping()
         assert "keeps all of our connections busy" in explain(caught.value)
         blocked.cancel()
 
 
-async def test_cancelled_callers_give_their_connections_back(redis_url) -> None:
+async def test_cancelled_callers_give_their_connections_back(redis_url, redis_client) -> None:
     async with client(redis_url, max_connections=3) as redis:
         for _ in range(20):
             tasks = [asyncio.create_task(redis.blpop(["nothing"], timeout=1)) for _ in range(9)]
@@ -159,9 +163,13 @@ async def test_cancelled_callers_give_their_connections_back(redis_url) -> None:
                 task.cancel()
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        assert redis.connection_pool._slots._value == 3
-        assert not redis.connection_pool._in_use_connections
         assert await asyncio.gather(*(redis.echo("x") for _ in range(9))) == [b"x"] * 9
+        waiting = [asyncio.create_task(redis.blpop([name], timeout=60)) for name in ("one", "two", "three")]
+        async with asyncio.timeout(30):
+            for name, task in reversed(list(zip(("one", "two", "three"), waiting, strict=True))):
+                await redis_client.rpush(name, "x")  # the last one has a connection while the others wait
+                await redis_client.expire(name, 60)
+                assert await task == (name.encode(), b"x")
 
 
 # What is wrong, in one sentence.

@@ -9,6 +9,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.connections import ConnectionTimings, connect
 from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
+from orchestrator.state.redis.index import CallIndex
 
 CALLS = [f"CA{number}" for number in range(60)]
 
@@ -22,6 +23,12 @@ def client(cluster_client: Redis) -> Redis:
 @pytest.fixture
 def manager(client: Redis) -> RedisStateManager:
     return RedisStateManager(client)
+
+
+@pytest.fixture
+def index(client: Redis) -> CallIndex:
+    """The index of that manager, of which a process may do one step and die."""
+    return CallIndex(client, 3_600_000)
 
 
 def calls(call_sid: str) -> str:
@@ -40,11 +47,11 @@ async def test_states_and_index_are_spread_over_all_nodes(cluster, manager) -> N
         assert any(key.endswith(":calls") for key in found)
 
 
-async def test_who_wrote_before_the_end_does_not_put_the_call_back(manager) -> None:
+async def test_who_wrote_before_the_end_does_not_put_the_call_back(manager, index) -> None:
     state = await manager.create_state("CA1")
     state.ended = EndRecord(status="completed")
     await manager.update_state(state)
-    await manager._index.after_write("CA1", is_active=True)  # the second step of a slower write
+    await index.after_write("CA1", is_active=True)  # the second step of a slower write
     assert await manager.get_active_calls_count() == 0
 
 
@@ -56,8 +63,8 @@ async def test_who_creates_a_call_that_has_ended_does_not_put_it_back(manager) -
     assert await manager.get_active_calls_count() == 0
 
 
-async def test_a_creation_that_was_cut_off_leaves_nothing_for_long(client, manager) -> None:
-    await manager._index.before_create("CA1", is_active=True)
+async def test_a_creation_that_was_cut_off_leaves_nothing_for_long(client, manager, index) -> None:
+    await index.before_create("CA1", is_active=True)
     assert await manager.cleanup_expired() == 0  # it may be about to write the state
     aged = RedisStateManager(client, 7200)  # to whom the entry is an hour old
     assert await aged.cleanup_expired() == 1
@@ -73,11 +80,11 @@ async def test_calls_whose_state_is_gone_are_found_in_every_part(client, manager
     assert await manager.get_all_call_sids() == CALLS[:1]
 
 
-async def test_a_call_that_begins_anew_while_it_is_deleted_stays(client, manager) -> None:
+async def test_a_call_that_begins_anew_while_it_is_deleted_stays(client, manager, index) -> None:
     await manager.create_state("CA1")
-    entry = await manager._index.entry("CA1")
+    entry = await index.entry("CA1")
     await client.zadd(calls("CA1"), {"CA1": entry + 1})  # its new life
-    await manager._index.forget("CA1", entry)
+    await index.forget("CA1", entry)
     assert await manager.get_all_call_sids() == ["CA1"]
 
 

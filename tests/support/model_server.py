@@ -22,11 +22,11 @@ class Connection:
 
     async def open(self, status: int = 200, kind: str = "text/event-stream") -> None:
         head = f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n"
-        await self._write(head.encode())
+        await self.write(head.encode())
 
     async def send(self, data: bytes) -> None:
         """One chunk of the body; any bytes, whether or not they make whole events or characters."""
-        await self._write(b"%x\r\n%s\r\n" % (len(data), data))
+        await self.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     async def delta(self, finish: str | None = None, **delta: Any) -> None:
         """One event of the stream."""
@@ -35,13 +35,14 @@ class Connection:
     async def close(self) -> None:
         """The end of the body, as it should be."""
         await self.send(b"data: [DONE]\n\n")
-        await self._write(b"0\r\n\r\n")
+        await self.write(b"0\r\n\r\n")
 
     def cut(self) -> None:
         """Break the connection off."""
         self._writer.transport.abort()
 
-    async def _write(self, data: bytes) -> None:
+    async def write(self, data: bytes) -> None:
+        """Send bytes as they are."""
         self._writer.write(data)
         await self._writer.drain()
 
@@ -95,7 +96,7 @@ def refuses(status: int, **error: Any) -> Answer:
     async def answer(connection: Connection) -> None:
         await connection.open(status, "application/json")
         await connection.send(json.dumps({"error": {"message": "no", **error}}).encode())
-        await connection._write(b"0\r\n\r\n")
+        await connection.write(b"0\r\n\r\n")
 
     return answer
 

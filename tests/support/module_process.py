@@ -146,7 +146,7 @@ def start(
             preexec_fn=_take_terminal if controls_terminal else die_with_parent,
         )  # fmt: skip
     sys.audit("support.module_process.start", module, arguments)
-    server = _server_for(module, environment)
+    server = server_for(module, environment)
     request = {
         "module": module, "arguments": arguments, "directory": str(directory), "environment": dict(environment),
         "new_session": new_session, "controls_terminal": controls_terminal,
@@ -174,7 +174,7 @@ def _can_be_forked(module: str, arguments: Sequence[str], environment: Mapping[s
     return not any((place / "sitecustomize.py").exists() for place in places)
 
 
-def _server_for(module: str, environment: Mapping[str, str]) -> ForkServer:
+def server_for(module: str, environment: Mapping[str, str]) -> ForkServer:
     """One for each environment in which an interpreter starts."""
     kept = {k: v for k, v in environment.items() if k.startswith(INTERPRETERS) and k not in OURS}
     key = (module, *(f"{name}={value}" for name, value in sorted(kept.items())))

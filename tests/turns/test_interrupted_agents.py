@@ -28,7 +28,7 @@ class Line:
     def __init__(self) -> None:
         self.dwells_on: str | None = None
         self.dwells = asyncio.Event()
-        self._here = asyncio.get_running_loop()
+        self.here = asyncio.get_running_loop()
 
     async def open(
         self, stack: AsyncExitStack, isolation: Isolation, overlap: Overlap = "interrupt", reply: Any = None
@@ -39,7 +39,7 @@ class Line:
             async for part in (reply or receptionist.reply)(turn, state):
                 yield part
                 if self.dwells_on is not None and self.dwells_on in str(part):
-                    self._here.call_soon_threadsafe(self.dwells.set)
+                    self.here.call_soon_threadsafe(self.dwells.set)
                     await asyncio.sleep(3600)
 
         self.states = InMemoryStateManager()
@@ -107,7 +107,7 @@ async def test_words_that_are_merged_leave_no_trace_of_their_first_run(
     async def counting(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
         state.slots["heard"] = [*state.slots.get("heard", []), turn.text]
         if turn.text == "one":
-            line._here.call_soon_threadsafe(line.dwells.set)
+            line.here.call_soon_threadsafe(line.dwells.set)
             await asyncio.sleep(3600)
         yield "Fine."
 

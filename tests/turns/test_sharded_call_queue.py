@@ -96,7 +96,12 @@ async def test_a_rescuer_that_dies_while_it_looks_leaves_the_call_to_the_next(st
     await _forget_the_job(redis_client)
     await _make_due(redis_client)
     with monkeypatch.context() as dying:
-        dying.setattr(store.call_queue, "_settle", _gone)
+        run = store.connection.run
+
+        async def gone_before_it_settles(call: ScriptCall[Any]) -> Any:
+            return await (_gone() if call.script == lua_script("settle_due_call") else run(call))
+
+        dying.setattr(store.connection, "run", gone_before_it_settles)
         assert await store.call_queue.rescue() == []
     await _make_due(redis_client)
     assert await store.call_queue.rescue() == ["CA1"]
