@@ -7,12 +7,14 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import module_process
 from support.program import clean_environment
+from support.skew import skewed
 from support.waiting import wait_until_sync
 
 pytestmark = [
@@ -127,6 +129,19 @@ def test_it_ends_with_its_server(directory: Path, monkeypatch: pytest.MonkeyPatc
     process = start(directory)
     server.close()
     wait_until_sync(lambda: not Path(f"/proc/{process.pid}").exists(), "it is gone")
+
+
+def test_the_clock_of_each_is_wrong_as_it_is_told(directory: Path, forks: bool) -> None:
+    told = "from time import time, time_ns\nimport sys\nprint(time(), time_ns() / 1e9, file=open(sys.argv[1], 'w'))"
+    (directory / "witness.py").write_text(told)
+    for ahead in (600, -600):
+        process = module_process.start(
+            "witness", str(directory / "told"), directory=directory, environment=clean_environment(**skewed(ahead))
+        )
+        assert isinstance(process, module_process.ForkedProcess) == forks
+        assert process.wait(60) == 0
+        for moment in (directory / "told").read_text().split():
+            assert abs(float(moment) - time.time() - ahead) < 300
 
 
 def test_one_whose_interpreter_loads_something_is_not_forked(tmp_path: Path) -> None:

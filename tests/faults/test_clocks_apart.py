@@ -41,7 +41,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     with programs(tmp_path) as plain:
 
         def start(module: str, *, ahead: float = 0, **settings: str) -> Any:
-            return plain(module, **skewed(tmp_path, ahead), **settings)
+            return plain(module, **skewed(ahead), **settings)
 
         yield start
 
@@ -87,8 +87,7 @@ async def test_what_was_not_heard_is_said_again_whatever_the_workers_clock(start
 
 @pytest.mark.parametrize("ahead", [-600, 75, 600])
 async def test_a_slow_turn_is_held_and_answered_at_an_ingress_whose_clock_is_wrong(start, start_redis, tmp_path, ahead):
-    (tmp_path / "skew").mkdir()
-    (tmp_path / "skew" / "slow_agent.py").write_text(SLOW_AGENT)
+    (tmp_path / "slow_agent.py").write_text(SLOW_AGENT)
     redis: RedisServer = start_redis()
     start("workers", REDIS_URL=redis.url, AGENT="slow_agent:reply")
     urls = await ingresses(start, redis, ahead=(0, ahead), AGENT="slow_agent:reply", AGENT_TIMEOUT_SECONDS="60")

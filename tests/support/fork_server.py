@@ -33,7 +33,8 @@ def main() -> None:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()  # or the collections of each child would copy every page
-    sys.path.pop(0)  # the directory of this script
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [place for place in sys.path[1:] if place not in named]  # [0] is where this script lies
     request = _serve(control)
     if request is not None:
         runpy.run_module(request["module"], run_name="__main__", alter_sys=True)

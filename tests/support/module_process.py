@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from support.fork_server import LENGTH
 from support.servers import die_with_parent
+from support.skew import SKEWED
 
 IMPORTED = {
     "web": ("web.app", "web.server"),
@@ -167,16 +168,23 @@ def _take_terminal() -> None:
 
 
 def _can_be_forked(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
-    """False if nothing of it is imported, if its interpreter loads something at its start, or without Linux."""
+    """False if nothing of it is imported, if its interpreter loads something unknown at its start, or without Linux."""
     if sys.platform != "linux" or module not in IMPORTED or arguments[:1] == ("dev",):
         return False
-    places = [Path(place) for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
-    return not any((place / "sitecustomize.py").exists() for place in places)
+    return set(_loaded_at_start(environment)) <= {str(SKEWED)}
+
+
+def _loaded_at_start(environment: Mapping[str, str]) -> list[str]:
+    """The directories with a module that an interpreter loads before anything else."""
+    places = environment.get("PYTHONPATH", "").split(os.pathsep)
+    return [place for place in places if place and Path(place, "sitecustomize.py").exists()]
 
 
 def server_for(module: str, environment: Mapping[str, str]) -> ForkServer:
     """One for each environment in which an interpreter starts."""
     kept = {k: v for k, v in environment.items() if k.startswith(INTERPRETERS) and k not in OURS}
+    if loaded := _loaded_at_start(environment):
+        kept["PYTHONPATH"] = os.pathsep.join(loaded)
     key = (module, *(f"{name}={value}" for name, value in sorted(kept.items())))
     with _starting:
         if key not in _servers:
