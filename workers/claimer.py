@@ -32,6 +32,7 @@ class Claimer:
         self._runtime = runtime
         self._scripts = ScriptRunner(worker.pool)
         self._numbers = itertools.count()
+        self._told: int | None = None  # how many grants had come when the worker last said how much room it has
         if runtime is not None:
             runtime.pushed.start = self._start_pushed
 
@@ -49,6 +50,7 @@ class Claimer:
         runtime = self._runtime
         assert runtime is not None
         received = self._received()
+        self._told = received if not self._worker.job_counter else None
         if received is None or runtime.store.job_claims.room is None:
             return await runtime.store.job_claims.is_due(shard)
         report = await runtime.store.job_claims.report(
@@ -56,6 +58,23 @@ class Claimer:
         )
         await self._note_pushed(report.pushed)
         return report.is_due
+
+    async def say_present(self, shard: keys.ShardKeys) -> bool:
+        """Say that the worker lives, so that grants are pushed to it. Return True if that has shown a due job.
+
+        While nothing runs here and nothing was pushed, Redis knows the room. Raise what the client raises.
+        """
+        runtime, received = self._runtime, self._received()
+        if runtime is None or received is None or runtime.store.job_claims.room is None:
+            return False
+        if not self.is_idle or not await runtime.store.job_claims.touch(runtime.holder):
+            return await self.report(shard)
+        return False
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no job runs here and no grant has come since the worker last said how much room it has."""
+        return not self._worker.job_counter and self._received() == self._told
 
     async def _note_pushed(self, pushed: Pushed | None) -> None:
         if pushed is not None and self._runtime is not None and self._runtime.has_lost(pushed):
@@ -66,11 +85,11 @@ class Claimer:
         return None if self._runtime is None or self._worker.burst else self._runtime.received
 
     async def _claim_jobs(self, shard: keys.ShardKeys, most: int) -> ClaimedJobs:
-        runtime, read = self._runtime, self._worker.queue_read_limit
+        runtime, read, self._told = self._runtime, self._worker.queue_read_limit, self._received()
         ms = int(self._worker.in_progress_timeout_s * 1000)
         if runtime is not None:
             return await runtime.store.job_claims.claim(
-                shard, holder=runtime.holder, most=most, look_at=read, in_progress_ms=ms, received=self._received()
+                shard, holder=runtime.holder, most=most, look_at=read, in_progress_ms=ms, received=self._told
             )
         return await self._scripts.run(
             claim_jobs(shard=shard, has_calls=False, most=most, look_at=read, in_progress_ms=ms, holder=None)

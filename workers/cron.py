@@ -16,7 +16,7 @@ from workers.runtime import WorkerRuntime
 
 logger = logging.getLogger(__name__)
 
-CRON_RUN_TTL_SECONDS = 120
+CRON_RUN_TTL_SECONDS = 150
 LEAST_WINDOW_SECONDS = 50.0
 """An open call is checked at least this long before its state expires: longer than the interval of this cron job."""
 MOST_CALLS = 500
@@ -69,7 +69,7 @@ async def _idle_calls(runtime: WorkerRuntime, life: float) -> list[tuple[str, Ti
 
 
 CRON_JOBS: list[CronJob] = [
-    cron(record_cron_run, name="cron:heartbeat", second={0, 30}, timeout=10, max_tries=1),
+    cron(record_cron_run, name="cron:heartbeat", second=0, timeout=10, max_tries=1),
     cron(clean_up, second=10, timeout=30, max_tries=1),
     cron(end_abandoned, second={20, 50}, timeout=25, max_tries=1),
 ]

@@ -1,25 +1,34 @@
 """How a worker gets its jobs. `QueueFetcher` reads a single queue; on a cluster a `ShardedFetcher` reads several."""
 
 import asyncio
+import math
+import time
 from dataclasses import replace
 from typing import Protocol
 
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
+from orchestrator import clock
 from orchestrator.redis import keys
-from orchestrator.redis.commands import lost_answers, sender_for
+from orchestrator.redis.commands import blocking_sender_for, lost_answers, sender_for
 from orchestrator.redis.damage import with_sound_keys
 from workers.claimer import Claimer
 from workers.job_slots import JobSlots
 from workers.redis_outage import RedisOutage
 
 REDIS_TROUBLE = (RedisError, OSError, TimeoutError)
-LONGEST_SLEEP_SECONDS = 1.0
-"""The longest wait of one BLPOP: shorter than a connection waits for a response."""
 LATE_SECONDS = 0.1
 """Redis checks ten times a second whether a BLPOP has timed out, so that its response comes up to this much later."""
 LEAST_SLEEP_SECONDS = 0.05
+PRESENT_EVERY_SECONDS = 1.5
+"""How often an idle worker says that it lives."""
+BUSY_SECONDS = 1.0
+"""How often a worker in which turns run says how much room it has."""
+READ_EVERY_SECONDS = 5.0
+"""How often an idle worker reads when the first job is due. The rescue replaces the lost wake-up of a call sooner."""
+CLAIM_EVERY_SECONDS = 15.0
+"""How often an idle worker claims all the same: a worker whose claims Redis refuses is to be known as such."""
 
 
 class Fetcher(Protocol):
@@ -38,7 +47,8 @@ class Fetcher(Protocol):
 class QueueFetcher:
     """Claims from the worker's queue in the worker's own loop, and waits on the wake list of the queue.
 
-    The poll every `poll_delay` seconds remains, because a wake-up can get lost.
+    It claims when it was woken, when a slot was freed, and when the first job on the queue is due. A cheap command
+    reads when that is, every `READ_EVERY_SECONDS`: a wake-up can get lost, and other programs may give none.
     """
 
     def __init__(self, worker: Worker, slots: JobSlots, claimer: Claimer, outage: RedisOutage) -> None:
@@ -48,40 +58,111 @@ class QueueFetcher:
         self._outage = outage
         queue = worker.queue_name
         self._shard = replace(keys.SINGLE_SHARD, queue=queue, wake=keys.wake_list(queue))
-        self._blocking_command = sender_for(worker.pool, blocks=True)
+        self._queue_watch = QueueWatch(worker, self._shard)
+        self._blocking_command, self._longest_block = blocking_sender_for(worker.pool)
+        self._has_more = True  # for all that this worker knows
+        self._present_at = -math.inf
 
     async def fetch(self, room: int) -> None:
-        """Claim and start at most `room` jobs."""
+        """Claim and start at most `room` jobs, if there may be some."""
         await self._claimer.release_orphans()
-        shard, lost_before = self._shard, lost_answers(self._worker.pool)
+        was_woken, self._has_more = self._has_more, True  # until Redis has answered
+        claimed = 0
+        if was_woken or self._worker.burst or await self._is_due():
+            claimed = await self._claim(room)
+            if was_woken and not claimed:
+                self._queue_watch.note_later()
+        self._has_more = claimed >= room
+        self._outage.succeeded()
+
+    async def _is_due(self) -> bool:
+        now = time.monotonic()
+        if not self._claimer.is_idle or now - self._present_at >= PRESENT_EVERY_SECONDS:
+            if await self._claimer.say_present(self._shard):
+                return True
+            self._present_at = now
+        return await self._queue_watch.is_due()
+
+    async def _claim(self, room: int) -> int:
+        lost_before = lost_answers(self._worker.pool)
         try:
-            await self._claimer.claim(shard, room)
+            claimed = await self._claimer.claim(self._shard, room)
         except REDIS_TROUBLE:
             self._claimer.may_hold_orphans = True
             raise
-        self._outage.succeeded()
+        self._queue_watch.claimed()
         if lost_answers(self._worker.pool) != lost_before:
             self._claimer.may_hold_orphans = True
+        return claimed
 
     async def wait(self) -> None:
-        """Wait until a job was enqueued or, if no slot is free, until one is; for at most `poll_delay` seconds."""
+        """Wait until a job, a cron job or a free slot is there, for at most `poll_delay` seconds."""
         poll_delay = self._worker.poll_delay_s
         if not self._slots.are_open:
             await asyncio.sleep(0.05)
         elif poll_delay <= 0:  # BLPOP takes 0 for "without a timeout"
             await asyncio.sleep(0)
         elif self._slots.free <= 0:
+            self._has_more = True
             await self._slots.wait_until_freed(poll_delay)
-        else:
-            await self._wait_for_token(min(poll_delay, LONGEST_SLEEP_SECONDS))
+        elif not self._has_more:
+            due = min(self._queue_watch.seconds_left(), seconds_to_cron(self._worker))
+            longest = self._longest_block if self._claimer.is_idle else BUSY_SECONDS
+            await self._wait_for_token(min(poll_delay, longest, due))
 
     async def _wait_for_token(self, seconds: float) -> None:
         wake = self._shard.wake
         timeout = max(seconds - LATE_SECONDS, LEAST_SLEEP_SECONDS)
         token = await with_sound_keys(self._worker.pool, [wake], lambda: self._blocking_command("BLPOP", wake, timeout))
         self._outage.succeeded(wrote=True)
-        if token and not self._slots.are_open:  # SIGTERM came meanwhile: wake a worker that can take the job
-            await self._worker.pool.lpush(wake, token[1])  # type: ignore[misc]
+        if token:
+            self._has_more = True
+            if not self._slots.are_open:  # SIGTERM came meanwhile: wake a worker that can take the job
+                await self._worker.pool.lpush(wake, token[1])  # type: ignore[misc]
 
     async def close(self) -> None:
         """Nothing to do: it has no task of its own."""
+
+
+class QueueWatch:
+    """Reads by one cheap command when the first job on a queue is due, by the server's clock."""
+
+    def __init__(self, worker: Worker, shard: keys.ShardKeys) -> None:
+        self._pool = worker.pool
+        self._queue = shard.queue
+        self._command = sender_for(worker.pool)
+        self._first_due = math.inf
+        self._read_at = -math.inf
+        self._claimed_at = -math.inf
+
+    def claimed(self) -> None:
+        """Note that Redis has answered a claim."""
+        self._claimed_at = time.monotonic()
+
+    def note_later(self) -> None:
+        """Note that a wake-up came for a job that is not due yet: read when it is."""
+        self._read_at = -math.inf
+
+    async def is_due(self) -> bool:
+        """Return whether a claim may find a job, or is to show whether claims work. Raise what the client raises.
+
+        The first job may be one that another worker runs.
+        """
+        now = time.monotonic()
+        if self._first_due > clock.now() and now - self._read_at < READ_EVERY_SECONDS:
+            return False
+        queue = self._queue
+        first = await with_sound_keys(self._pool, [queue], lambda: self._command("ZRANGE", queue, 0, 0, "WITHSCORES"))
+        self._first_due, self._read_at = float(first[1]) / 1000 if first else math.inf, now
+        return self._first_due <= clock.now() or now - self._claimed_at >= CLAIM_EVERY_SECONDS
+
+    def seconds_left(self) -> float:
+        """Return how long it is until the first job is due. A job that was due already is not waited for."""
+        left = self._first_due - clock.now()
+        return left if left > 0 else math.inf
+
+
+def seconds_to_cron(worker: Worker) -> float:
+    """Return how long it is until the worker enqueues its next cron job."""
+    moments = [job.next_run for job in worker.cron_jobs if job.next_run is not None]
+    return max((min(moments) - clock.utc_now()).total_seconds(), 0.0) if moments else math.inf

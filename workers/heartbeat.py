@@ -1,12 +1,14 @@
 """A worker's heartbeat: what the worker is and does, written to Redis because nothing can connect to a worker."""
 
 import asyncio
+import itertools
 import json
 import logging
 import os
 from collections.abc import Callable
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from orchestrator import clock
 from orchestrator.agents.host import AgentHost
@@ -23,6 +25,9 @@ INTERVAL_SECONDS = 5.0
 WATCHED_INTERVAL_SECONDS = 1.0
 """The interval while a dashboard is open, which shows what is being said."""
 STATUS_TTL_SECONDS = 20
+LIST_TTL_SECONDS = 150
+TIDY_EVERY = 12
+"""One heartbeat of so many does what need not be done each time: once a minute."""
 
 
 async def send_heartbeats(
@@ -39,9 +44,10 @@ async def send_heartbeats(
 
     `cannot_claim` returns True if Redis answers and refuses the worker's claims.
     """
-    began, is_watched = clock.now(), False
+    began, is_watched, was_unable = clock.now(), False, False
     try:
-        while True:
+        for number in itertools.count():
+            is_unable = cannot_claim()
             status = {
                 "pid": os.getpid(), "agent": agent, "version": version, "started_at": began,
                 "running": len(runner.running), "draining": runner.draining, "stuck_threads": host.stuck_threads,
@@ -49,7 +55,9 @@ async def send_heartbeats(
             if is_watched:
                 status["turns"] = progress_of(runner)
             try:
-                is_watched = await _send(redis, holder, status, cannot_claim=cannot_claim())
+                tidies = was_unable or is_unable or number % TIDY_EVERY == 0
+                is_watched = await _send(redis, holder, status, is_unable=is_unable, tidies=tidies)
+                was_unable = is_unable
             except StoreUnavailable:
                 logger.debug("A heartbeat was not recorded")
             except Exception:
@@ -69,22 +77,33 @@ async def send_heartbeats(
             pass
 
 
-async def _send(redis: Redis, holder: str, status: dict[str, object], *, cannot_claim: bool) -> bool:
-    """Send one heartbeat. Return whether a dashboard is open."""
+async def _send(redis: Redis, holder: str, status: dict[str, object], *, is_unable: bool, tidies: bool) -> bool:
+    """Send one heartbeat. Return whether a dashboard is open.
+
+    With `tidies`, also say whether the worker can claim, and remove workers that are gone from the list.
+    """
 
     async def send() -> bool:
         async with redis.pipeline(transaction=False) as pipe:
             pipe.zadd(keys.WORKERS, {holder: clock.now()})
-            pipe.zremrangebyscore(keys.WORKERS, "-inf", clock.now() - 60)
-            pipe.expire(keys.WORKERS, 120)
-            if cannot_claim:
-                pipe.zadd(keys.UNABLE_WORKERS, {holder: clock.now()})
-                pipe.expire(keys.UNABLE_WORKERS, 120)
-            else:
-                pipe.zrem(keys.UNABLE_WORKERS, holder)
+            if tidies:
+                pipe.expire(keys.WORKERS, LIST_TTL_SECONDS)
+                pipe.zremrangebyscore(keys.WORKERS, "-inf", clock.now() - 60)
+                _note_unable(pipe, holder, is_unable)
             pipe.set(keys.worker_status(holder), json.dumps(status), ex=STATUS_TTL_SECONDS)
             pipe.exists(keys.WATCHED)
-            return bool((await pipe.execute())[-1])
+            is_new, *_, is_watched = await pipe.execute()
+        if is_new and not tidies:  # the list was lost, so this is a new one
+            await redis.expire(keys.WORKERS, LIST_TTL_SECONDS)
+        return bool(is_watched)
 
     with store_errors():
         return await with_sound_keys(redis, [keys.WORKERS, keys.UNABLE_WORKERS], send)
+
+
+def _note_unable(pipe: Pipeline, holder: str, is_unable: bool) -> None:
+    if is_unable:
+        pipe.zadd(keys.UNABLE_WORKERS, {holder: clock.now()})
+        pipe.expire(keys.UNABLE_WORKERS, LIST_TTL_SECONDS)
+    else:
+        pipe.zrem(keys.UNABLE_WORKERS, holder)

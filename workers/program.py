@@ -21,6 +21,8 @@ from workers.runtime import WorkerRuntime
 from workers.worker import TurnWorker
 
 HEALTH_EVERY_SECONDS = 10
+POLL_SECONDS = 1.9
+"""The longest wait for a wake-up: grants are pushed to workers that were heard of lately (`FRESH_MS`)."""
 KEEP_RESULT_SECONDS = 3600  # arq's default. Producers of arq jobs may read results; turns have none
 
 
@@ -60,6 +62,7 @@ def make_worker(settings: Settings) -> TurnWorker:
         on_shutdown=_stop_runtime,
         job_completion_wait=int(settings.drain_timeout_seconds),
         max_jobs=settings.worker_max_turns,
+        poll_delay=POLL_SECONDS,
         job_timeout=60,
         keep_result=KEEP_RESULT_SECONDS,
         health_check_interval=HEALTH_EVERY_SECONDS,

@@ -4,23 +4,27 @@ import asyncio
 import logging
 from random import uniform
 
+from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from orchestrator.turns.redis.store import RedisTurnStore
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 0.25
+"""A call that is due is found within this time."""
 IDLE_INTERVAL_SECONDS = 0.8
-"""The interval while no turn is queued or runs. A turn that is submitted then needs no rescue for the first second."""
+"""The interval while no call is due. A turn that is submitted then needs no rescue for the first second."""
 RENEWAL_GRACE_MS = 1000
 """After an outage, lease holders have this long to renew: twice the interval between two renewals."""
 
 
 async def rescue_calls(store: RedisTurnStore) -> None:
-    """Search until cancelled, at varying intervals: every worker does. Skip a call for a second after it was found."""
+    """Search until cancelled, each time when the first call is due: every worker does, a little out of step.
+
+    Skip a call for a second after it was found.
+    """
     while True:
-        every = IDLE_INTERVAL_SECONDS if store.call_queue.is_idle else INTERVAL_SECONDS
-        await asyncio.sleep(uniform(0.8, 1.2) * every)
+        await asyncio.sleep(_pause(store.call_queue.first_due))
         try:
             rescued = await store.call_queue.rescue(grace_ms=RENEWAL_GRACE_MS)
         except StoreUnavailable:
@@ -33,3 +37,11 @@ async def rescue_calls(store: RedisTurnStore) -> None:
                 "Turns were queued with no lease holder; woke a worker",
                 extra={"action": "call.rescued", "call_sid": call_sid},
             )
+
+
+def _pause(first_due: float | None) -> float:
+    """Return how long to wait until the next search. `first_due` is when the first call is due (Unix seconds)."""
+    longest = uniform(1.0, 1.2) * IDLE_INTERVAL_SECONDS
+    if first_due is None:
+        return longest
+    return min(max(first_due - clock.now() + uniform(0, INTERVAL_SECONDS), 0.8 * INTERVAL_SECONDS), longest)

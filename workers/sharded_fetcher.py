@@ -9,21 +9,22 @@ from collections.abc import Awaitable, Callable, Iterator
 from arq.worker import Worker
 
 from orchestrator.redis import keys
-from orchestrator.redis.commands import lost_answers, sender_for
+from orchestrator.redis.commands import blocking_sender_for, lost_answers
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import explain
 from orchestrator.tasks import cancel_and_wait
 from workers.claim_health import ClaimHealth
 from workers.claimer import Claimer
-from workers.fetcher import LONGEST_SLEEP_SECONDS, REDIS_TROUBLE
+from workers.fetcher import LEAST_SLEEP_SECONDS, REDIS_TROUBLE, seconds_to_cron
 from workers.job_slots import JobSlots
 from workers.redis_outage import LONGEST_PAUSE_SECONDS, RedisOutage
 
 logger = logging.getLogger(__name__)
 
 POLL_EVERY_SECONDS = 5.0
-"""How often a shard's queue is read without a wake-up. A worker that looks for waiting calls replaces a lost wake-up
-sooner."""
+"""How often the queue with arq's own jobs is read without a wake-up: some are due later, and nobody wakes for them."""
+CALL_POLL_EVERY_SECONDS = 15.0
+"""How often the queue of another shard is. A worker that looks for waiting calls replaces a lost wake-up sooner."""
 LARGEST_SHARE = 4
 """One claim asks for at most a quarter of the free slots: while its master does not answer, the other shards can use
 the rest."""
@@ -65,8 +66,8 @@ class ShardedFetcher:
         self._lost_answers = lost
 
     async def wait(self) -> None:
-        """Wait for the poll delay, which is often enough for cron jobs and arq's records."""
-        await asyncio.sleep(self._worker.poll_delay_s)
+        """Wait until a cron job is to be enqueued, for at most the poll delay."""
+        await asyncio.sleep(max(min(self._worker.poll_delay_s, seconds_to_cron(self._worker)), LEAST_SLEEP_SECONDS))
         if self._outage.is_on:
             await self._probe()
 
@@ -119,7 +120,8 @@ class ShardFetcher:
         self._claimer = claimer
         self._health = health
         self._shard = shard
-        self._blocking_command = sender_for(worker.pool, blocks=True)
+        self._poll_every = POLL_EVERY_SECONDS if shard is keys.SHARDS[0] else CALL_POLL_EVERY_SECONDS
+        self._blocking_command, self._longest_block = blocking_sender_for(worker.pool)
         self._failures = 0
 
     @property
@@ -147,7 +149,7 @@ class ShardFetcher:
         if self._room.free <= 0:
             await self._room.wait_until_freed()
         elif not await self._claim():
-            token = await self._token(time.monotonic() + POLL_EVERY_SECONDS)
+            token = await self._token(time.monotonic() + self._poll_every)
             if token and self._room.free <= 0:  # wake a worker that can take the job
                 await self._pool.lpush(self._shard.wake, token)  # type: ignore[misc]
 
@@ -165,7 +167,7 @@ class ShardFetcher:
         wake = self._shard.wake
         while self._room.free > 0:
             popped = await with_sound_keys(
-                self._pool, [wake], lambda: self._blocking_command("BLPOP", wake, LONGEST_SLEEP_SECONDS)
+                self._pool, [wake], lambda: self._blocking_command("BLPOP", wake, self._longest_block)
             )
             if popped:
                 token: bytes = popped[1]

@@ -37,6 +37,11 @@ from workers.sharded_fetcher import ShardedFetcher
 logger = logging.getLogger("arq.worker")
 
 
+CRON_WINDOW_SECONDS = 0.001
+"""How much too early a cron job may be enqueued. Fetchers wait until it is due: earlier it would wake workers in vain.
+"""
+
+
 class TurnWorker(Worker):
     """An arq worker that also runs the turns of calls, if there is a `runtime` when it has started.
 
@@ -141,7 +146,7 @@ class TurnWorker(Worker):
     async def heart_beat(self) -> None:
         """Update arq's health record and enqueue the cron jobs that are due by the server's time."""
         await self.record_health()
-        await self.run_cron(clock.utc_now().astimezone(self.timezone), max(self.poll_delay_s, 0.5))
+        await self.run_cron(clock.utc_now().astimezone(self.timezone), CRON_WINDOW_SECONDS, num_windows=1)
 
     def handle_sig_wait_for_completion(self, signum: Signals) -> None:
         """Drain: start no more turns."""

@@ -11,24 +11,42 @@ from orchestrator.redis.multiplexed_cluster import MultiplexedCluster
 from orchestrator.redis.pool import QueueingPool
 from orchestrator.redis.sentinel_pool import SentinelPool
 
+BLOCK_SECONDS = 3.0
+"""For how long a command may block that `blocking_sender_for` sends: a connection that died is noticed that much later.
+"""
+CLIENT_BLOCK_SECONDS = 1.0
+"""The same where redis-py sends it: its connections wait no longer for this command than for others."""
 
-def sender_for(redis: Redis, *, blocks: bool = False) -> Callable[..., Any]:
-    """Return the fastest way to send commands to the Redis of `redis`: `await send("GET", key)` returns the answer.
 
-    With `blocks`, return one over a connection of its own, for commands that keep others waiting. It is redis-py's own
-    where answers are decoded, and behind Sentinels: its pool leaves a server that is no longer the master.
-    """
-    pool = redis.connection_pool
-    decodes = pool.connection_kwargs.get("decode_responses")
-    if decodes or not isinstance(pool, QueueingPool | ClusterPool) or isinstance(pool, SentinelPool):
+def sender_for(redis: Redis) -> Callable[..., Any]:
+    """Return the fastest way to send commands to the Redis of `redis`: `await send("GET", key)` returns the answer."""
+    pool: Any = redis.connection_pool
+    if not _is_multiplexed(pool):
         return redis.execute_command
-    if blocks or pool.multiplexed is None:
-        multiplexed = MultiplexedCluster(pool) if isinstance(pool, ClusterPool) else MultiplexedConnection(pool)
-        if blocks:
-            return multiplexed.execute
-        pool.multiplexed = multiplexed
+    if pool.multiplexed is None:
+        pool.multiplexed = MultiplexedCluster(pool) if isinstance(pool, ClusterPool) else MultiplexedConnection(pool)
     send: Callable[..., Any] = pool.multiplexed.execute
     return send
+
+
+def blocking_sender_for(redis: Redis) -> tuple[Callable[..., Any], float]:
+    """Return a way to send commands that keep others waiting, over a connection of its own, and for how many seconds
+    one may do so.
+
+    It is redis-py's own way where answers are decoded, and behind Sentinels: its pool leaves a server that is no longer
+    the master.
+    """
+    pool: Any = redis.connection_pool
+    if not _is_multiplexed(pool):
+        return redis.execute_command, CLIENT_BLOCK_SECONDS
+    if isinstance(pool, ClusterPool):
+        return MultiplexedCluster(pool, block_seconds=BLOCK_SECONDS).execute, BLOCK_SECONDS
+    return MultiplexedConnection(pool, block_seconds=BLOCK_SECONDS).execute, BLOCK_SECONDS
+
+
+def _is_multiplexed(pool: Any) -> bool:
+    decodes = pool.connection_kwargs.get("decode_responses")
+    return not decodes and isinstance(pool, QueueingPool | ClusterPool) and not isinstance(pool, SentinelPool)
 
 
 def lost_answers(redis: Redis) -> int:

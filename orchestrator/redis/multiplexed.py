@@ -38,17 +38,23 @@ class MultiplexedConnection:
 
     A command whose connection is lost is sent again, for `retry_seconds`, and at least once: it must be safe to
     repeat. `lost_answers` counts how often a command was sent whose answer was lost: it may have run, and run twice if
-    it was sent again.
+    it was sent again. `block_seconds` is how long a command may block the server's answer.
     """
 
     def __init__(
-        self, pool: ConnectionPool, *, retry_seconds: float = RETRY_SECONDS, answer_seconds: float | None = None
+        self,
+        pool: ConnectionPool,
+        *,
+        retry_seconds: float = RETRY_SECONDS,
+        answer_seconds: float | None = None,
+        block_seconds: float = 0.0,
     ) -> None:
         self.lost_answers = 0
         self._pool = pool
         self._pipeline: _Pipeline | None = None
         self._connecting = asyncio.Lock()
-        self._answer_seconds = answer_seconds or float(pool.connection_kwargs.get("socket_timeout") or ANSWER_SECONDS)
+        answer_seconds = answer_seconds or float(pool.connection_kwargs.get("socket_timeout") or ANSWER_SECONDS)
+        self._answer_seconds = answer_seconds + block_seconds
         self._retry = RetryFor(retry_seconds, (RedisConnectionError, RedisTimeoutError, OSError))
 
     async def execute(self, *arguments: Any, asking: bool = False) -> Any:

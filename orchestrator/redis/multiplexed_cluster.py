@@ -13,11 +13,12 @@ class MultiplexedCluster:
     moves.
 
     All keys of a command must lie in one slot. Transient failures (a master is down, a slot is being moved) are
-    retried for as long as the pool's clients retry: commands must be safe to repeat.
+    retried for as long as the pool's clients retry: commands must be safe to repeat. `block_seconds` as there.
     """
 
-    def __init__(self, pool: ClusterPool) -> None:
+    def __init__(self, pool: ClusterPool, *, block_seconds: float = 0.0) -> None:
         self._pool = pool
+        self._block_seconds = block_seconds
         self._connections: dict[Address, MultiplexedConnection] = {}
 
     @property
@@ -47,5 +48,7 @@ class MultiplexedCluster:
 
     def _connection(self, address: Address) -> MultiplexedConnection:
         if address not in self._connections:
-            self._connections[address] = MultiplexedConnection(self._pool.node(address), retry_seconds=0)
+            self._connections[address] = MultiplexedConnection(
+                self._pool.node(address), retry_seconds=0, block_seconds=self._block_seconds
+            )
         return self._connections[address]

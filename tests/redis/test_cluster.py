@@ -13,7 +13,7 @@ from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.redis.commands import sender_for
+from orchestrator.redis.commands import blocking_sender_for, sender_for
 from orchestrator.redis.connections import ConnectionTimings, connect
 from orchestrator.redis.errors import explain, store_errors
 from orchestrator.redis.publishing import publish_and_check
@@ -236,7 +236,7 @@ async def test_a_script_waits_for_keys_that_a_move_has_parted(cluster: ClusterTo
 
 
 async def test_who_blocks_on_a_list_follows_it(cluster: ClusterTopology, client: Redis) -> None:
-    wait = sender_for(client, blocks=True)
+    wait, _ = blocking_sender_for(client)
     where = slot("{list}wake")
     source = cluster.owner(where)
     waiting = asyncio.ensure_future(wait("BLPOP", "{list}wake", 1.5))

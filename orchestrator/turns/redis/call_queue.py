@@ -55,8 +55,8 @@ class CallQueue(Protocol):
         """
 
     @property
-    def is_idle(self) -> bool:
-        """True if `due` was empty when it was last read: no turn waits, and none runs."""
+    def first_due(self) -> float | None:
+        """When the first call is due, as `due` was last read (Unix seconds). None: no turn waits, and none runs."""
 
 
 class AtomicCallQueue:
@@ -92,8 +92,8 @@ class AtomicCallQueue:
         )
 
     @property
-    def is_idle(self) -> bool:
-        return self._due.is_empty
+    def first_due(self) -> float | None:
+        return self._due.first
 
 
 class ShardedCallQueue:
@@ -156,35 +156,35 @@ class ShardedCallQueue:
         )
 
     @property
-    def is_idle(self) -> bool:
-        return self._due.is_empty
+    def first_due(self) -> float | None:
+        return self._due.first
 
     def _shard(self, call_sid: str) -> keys.ShardKeys:
         return keys.shard_of(self.shards, call_sid)
 
 
 class DueWatch:
-    """Reads by one cheap command whether `due` has entries, and remembers when Redis last answered that."""
+    """Reads by one cheap command when the first call is due, and remembers when Redis last answered that."""
 
     def __init__(self, connection: StoreConnection) -> None:
         self._connection = connection
         self._seen_at: dict[str, float] = {}
-        self._filled: set[str] = set()
+        self._first: dict[str, float] = {}
 
     @property
-    def is_empty(self) -> bool:
-        """True if every `due` that was read last was empty."""
-        return not self._filled
+    def first(self) -> float | None:
+        """When the first call of all shards is due, as each was last read (Unix seconds); None if there is none."""
+        return min(self._first.values()) / 1000 if self._first else None
 
     async def seen_ms(self, shard: keys.ShardKeys) -> int | None:
         """Return how long ago (ms) Redis last answered; None if `due` is empty. Raise `StoreUnavailable`."""
         before = self._seen_at.get(shard.due, -math.inf)
-        exists = await self._connection.command("EXISTS", shard.due)
+        first = await self._connection.command("ZRANGE", shard.due, 0, 0, "WITHSCORES")
         now = self._seen_at[shard.due] = time.monotonic()
-        if not exists:
-            self._filled.discard(shard.due)
+        if not first:
+            self._first.pop(shard.due, None)
             return None
-        self._filled.add(shard.due)
+        self._first[shard.due] = float(first[1])
         return int(min((now - before) * 1000, NEVER_MS))
 
 

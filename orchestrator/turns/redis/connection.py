@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from orchestrator.redis.commands import sender_for
-from orchestrator.redis.damage import is_wrong_type
+from orchestrator.redis.damage import is_wrong_type, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.replicas import Replicas, ReplicaStatusLog, ReplicaWait
 from orchestrator.redis.script_call import ScriptCall
@@ -87,6 +87,6 @@ class StoreConnection:
         return await self.scripts.run(call)
 
     async def command(self, *arguments: Any) -> Any:
-        """Return the answer to a plain command."""
+        """Return the answer to a plain command on one key, which is set aside first if it has the wrong type."""
         with self._guard(), store_errors():
-            return await self._send(*arguments)
+            return await with_sound_keys(self.redis, arguments[1:2], lambda: self._send(*arguments))

@@ -1,7 +1,10 @@
 """Claims jobs for a worker, and tells submits in the same step how much room the worker has left."""
 
+from redis.exceptions import ResponseError
+
 from orchestrator import clock
 from orchestrator.redis import keys
+from orchestrator.redis.commands import sender_for
 from orchestrator.redis.damage import set_aside
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.turns.redis.connection import StoreConnection
@@ -20,6 +23,7 @@ class JobClaims:
     ) -> None:
         self.room = room
         self._connection = connection
+        self._send = sender_for(connection.redis)
         self._lease_ms = lease_ms
         self._lease_record_ms = lease_record_ms
         self._has_calls = has_calls
@@ -72,6 +76,17 @@ class JobClaims:
         if reply.pushed is None:
             await self._set_aside(self.room, holder)
         return reply
+
+    async def touch(self, holder: str) -> bool:
+        """Say that `holder` lives, and has the room that it said last. Return False if Redis does not know that.
+
+        Only where there is `room`. Raise what Redis raises.
+        """
+        presence, now_ms = keys.worker_presence(holder), int(clock.now() * 1000)
+        try:
+            return bool(await self._send("HSET", presence, "at", now_ms) == 0)
+        except ResponseError:  # the server is full, or the key has the wrong type: a report sees to that
+            return False
 
     async def is_due(self, shard: ShardKeys) -> bool:
         """Look whether a job is due. Raise what Redis raises."""

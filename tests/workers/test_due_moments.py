@@ -1,0 +1,105 @@
+"""A worker sleeps until something is due, and looks at it in time."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from redis.asyncio import Redis
+
+from orchestrator import clock
+from orchestrator.redis import keys
+from orchestrator.settings import Settings
+from workers import producer_pool, rescue
+from workers.cron import CRON_JOBS
+from workers.fetcher import QueueFetcher, QueueWatch, seconds_to_cron
+from workers.functions import run_turns
+from workers.worker import TurnWorker
+
+SHARD = replace(keys.SINGLE_SHARD, queue="arq:queue")
+
+
+@pytest.fixture
+async def worker(redis_url: str) -> AsyncIterator[TurnWorker]:
+    worker = TurnWorker(
+        functions=[run_turns], cron_jobs=CRON_JOBS, redis_pool=producer_pool(Settings(redis_url=redis_url)),
+        queue_name=SHARD.queue, handle_signals=False, max_jobs=8, poll_delay=10.0,
+    )  # fmt: skip
+    yield worker
+    await worker.pool.aclose()
+
+
+def fetcher_of(worker: TurnWorker) -> QueueFetcher:
+    fetcher = worker._make_fetcher()
+    assert isinstance(fetcher, QueueFetcher)
+    return fetcher
+
+
+async def claims(redis: Redis) -> int:
+    """How many scripts the server has run."""
+    stats = await redis.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval"))
+
+
+async def test_an_idle_worker_claims_once_and_again_only_when_it_is_woken(worker, redis_client) -> None:
+    fetcher = fetcher_of(worker)
+    await fetcher.fetch(8)
+    before = await claims(redis_client)
+    for _ in range(5):
+        await fetcher.fetch(8)
+    assert await claims(redis_client) == before
+    await worker.pool.enqueue_job("run_turns", "CA1", _defer_by=1000)  # and that wakes a worker
+    await fetcher.wait()
+    await fetcher.fetch(8)
+    assert await claims(redis_client) == before + 1
+
+
+async def test_a_job_that_nobody_woke_for_is_found_when_it_is_due(worker, redis_client) -> None:
+    watch = QueueWatch(worker, SHARD)
+    watch.claimed()
+    await redis_client.zadd(SHARD.queue, {"later": (clock.now() + 100) * 1000})
+    await redis_client.expire(SHARD.queue, 60)
+    assert not await watch.is_due()
+    assert 90 < watch.seconds_left() <= 100
+    await redis_client.zadd(SHARD.queue, {"now": clock.now() * 1000})
+    assert not await watch.is_due(), "it has just read, and knew nothing of it"
+    watch.note_later()
+    assert await watch.is_due()
+    assert watch.seconds_left() > 1000, "whatever stays due is not waited for: perhaps another worker runs it"
+
+
+async def test_a_worker_whose_slots_were_full_claims_at_once(worker, redis_client) -> None:
+    fetcher = fetcher_of(worker)
+    await fetcher.fetch(8)
+    before = await claims(redis_client)
+    worker.job_counter = worker.max_jobs
+    fetcher._worker.poll_delay_s = 0.01
+    await fetcher.wait()
+    worker.job_counter = 0
+    await fetcher.fetch(8)
+    assert await claims(redis_client) == before + 1
+
+
+async def test_a_queue_of_the_wrong_type_is_set_aside(worker, redis_client) -> None:
+    watch = QueueWatch(worker, SHARD)
+    watch.claimed()
+    await redis_client.set(SHARD.queue, "somebody else's", ex=60)
+    assert not await watch.is_due()
+    assert not await redis_client.exists(SHARD.queue)
+
+
+async def test_a_worker_waits_for_its_next_cron_job_at_most(worker) -> None:
+    for job in worker.cron_jobs:
+        job.calculate_next(clock.utc_now())
+    assert 0 < seconds_to_cron(worker) <= 30
+    worker.cron_jobs[0].next_run = clock.utc_now()
+    assert seconds_to_cron(worker) == 0
+
+
+@pytest.mark.parametrize(
+    ("due_in", "least", "most"), [(None, 0.8, 0.96), (-100, 0.2, 0.25), (0.5, 0.5, 0.75), (3600, 0.8, 0.96)]
+)
+def test_the_rescue_looks_when_the_first_call_is_due(due_in, least, most) -> None:
+    due = None if due_in is None else clock.now() + due_in
+    pauses = [rescue._pause(due) for _ in range(200)]
+    assert min(pauses) >= least - 0.01
+    assert max(pauses) <= most
