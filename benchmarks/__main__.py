@@ -38,7 +38,7 @@ def main() -> int:
         results = Results(*(document[field.name] for field in dataclasses.fields(Results)))
     else:
         results = Results()
-        document = {"machine": machine(), "quick": args.quick}
+        document = {"machine": machine() | {"baseline": args.baseline}, "quick": args.quick}
 
         def save() -> None:
             document.update(dataclasses.asdict(results))

@@ -8,6 +8,16 @@ from benchmarks.bench import Results
 from benchmarks.budgets import BUDGETS
 from benchmarks.tables import HEADINGS, shown
 
+NOTES = {
+    "processor time of a turn": "With 30 in flight; `before` is the older tree. The load generator is not in the sum, "
+    "except where it is the ingress.",
+    "where a webhook's time goes": "Of a turn of `POST /twilio/turn/{n}` with 30 in flight. A part's time is that of "
+    "its own steps: not of the parts that it calls, and not of its waits. What the clocks themselves take is taken "
+    "off: it is the difference to processes without clocks beside them.",
+    "calls at once": "Turns come at random times. The share of the processors includes the load generator's.",
+}
+"""What one must know to read a table."""
+
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
@@ -24,6 +34,8 @@ def blocks(results: Results, machine: dict[str, Any]) -> Iterator[str]:
     """The lines of the page."""
     yield f"Measured {machine['when']} on {machine['processors']} processors ({machine['processor'] or 'unknown'}), "
     yield f"{machine['system']}, Python {machine['python']}."
+    if machine.get("baseline"):
+        yield f"The tree before is revision `{machine['baseline']}`."
     if "note" in machine:
         yield str(machine["note"]).capitalize() + "."
     yield from ("", "### Budgets", "")
@@ -32,7 +44,11 @@ def blocks(results: Results, machine: dict[str, Any]) -> Iterator[str]:
         names = [name for name in HEADINGS if any(row.get(name) not in (None, "") for row in rows)]
         cells = [[shown(row.get(name, "")) for name in names] for row in rows]
         yield from ("", f"### {title.capitalize()}", "")
+        if note := NOTES.get(title):
+            yield from (note, "")
         yield from _markdown([HEADINGS[name] for name in names], cells)
+    for trouble in results.troubles:
+        yield from ("", f"Not measured: {trouble.splitlines()[0]}")
 
 
 def _budget_row(results: Results, budget: Any) -> list[str]:

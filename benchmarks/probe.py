@@ -1,12 +1,12 @@
 """Run a program with clocks around chosen functions: `python probe.py MODULE`.
 
 Wants in the environment `PROBE_PARTS`, a JSON object of names of parts and the functions of each, as
-`package.module:Class.function`, and `PROBE_COUNTERS`, a file of as many pairs of 64-bit numbers, and one more pair: the
-nanoseconds of processor time that the main thread has spent in each part, and how often it was entered. Time in a part
-that another part called belongs to the other. The last pair is what one entry costs, and how many functions were found.
+`package.module:Class.function`, and `PROBE_COUNTERS`, a file of three 64-bit numbers for each part: the nanoseconds of
+processor time that the main thread has spent in it, how often it was entered, and how often it entered another one.
+Time in a part that another part called belongs to the other. One more number tells how many of the functions the
+program has; the others are left out.
 
-It stands before the program's own imports, and so imports nothing but the standard library. A function that the program
-does not have is left out.
+It stands before the program's own imports, and so imports nothing but the standard library.
 """
 
 import inspect
@@ -24,11 +24,10 @@ from types import ModuleType, coroutine
 from typing import Any
 
 OUTSIDE = -1
-CALIBRATION = 20_000
 
 
 class Counters:
-    """The time of each part. `enter` and `leave` are called in pairs by the main thread."""
+    """The times of the parts. `enter` and `leave` are called in pairs by the main thread."""
 
     def __init__(self, path: str) -> None:
         with open(path, "r+b") as file:
@@ -43,36 +42,23 @@ class Counters:
 
     def enter(self, part: int) -> None:
         """Charge what comes to `part`."""
-        now = thread_time_ns()
-        self._charge(now)
+        now, view, caller = thread_time_ns(), self._view, self._stack[-1]
+        if caller != OUTSIDE:
+            view[3 * caller] += now - self._since
+            view[3 * caller + 2] += 1
         self._stack.append(part)
-        self._view[2 * part + 1] += 1
+        view[3 * part + 1] += 1
         self._since = now
 
     def leave(self) -> None:
         """Charge what comes to the part that called this one."""
         now = thread_time_ns()
-        self._charge(now)
-        self._stack.pop()
+        self._view[3 * self._stack.pop()] += now - self._since
         self._since = now
-
-    def _charge(self, now: int) -> None:
-        part = self._stack[-1]
-        if part != OUTSIDE:
-            self._view[2 * part] += now - self._since
 
     def found(self) -> None:
         """Count a function that has a clock now."""
         self._view[-1] += 1
-
-    def calibrate(self) -> None:
-        """Note what it costs to enter and leave a part."""
-        began = thread_time_ns()
-        for _ in range(CALIBRATION):
-            self.enter(0)
-            self.leave()
-        self._view[-2] = (thread_time_ns() - began) // CALIBRATION
-        self._view[0] = self._view[1] = 0
 
 
 class Clocks:
@@ -159,7 +145,6 @@ def _steps(running: Coroutine[Any, Any, Any], counters: Counters, part: int) -> 
 def main() -> None:
     """Run the module that the command line names."""
     counters = Counters(os.environ["PROBE_COUNTERS"])
-    counters.calibrate()
     sys.meta_path.insert(0, Clocks(counters, json.loads(os.environ["PROBE_PARTS"])))  # type: ignore[arg-type]
     sys.path[0] = os.getcwd()  # not the directory of this file
     del sys.argv[0]

@@ -3,11 +3,12 @@
 from collections.abc import Sequence, Set
 
 HEADINGS = {
-    "what": "", "process": "process", "us": "µs", "tree": "tree", "at_once": "at once", "p50_ms": "p50 ms",
-    "p95_ms": "p95 ms", "p99_ms": "p99 ms", "cpu_ms": "processor ms", "over_hops": "p50 over hops",
-    "p10_over_hops": "p10 over hops", "per_second": "per s", "web_us": "web µs", "worker_us": "worker µs",
-    "redis_us": "Redis µs", "load_us": "load generator µs", "sum_us": "sum µs", "over_before": "over before",
-    "half_between": "half between", "cpu_percent": "CPU %", "kb": "kB each", "errors": "errors",
+    "what": "", "process": "process", "us": "µs", "percent": "%", "tree": "tree", "at_once": "at once",
+    "p50_ms": "p50 ms", "p95_ms": "p95 ms", "p99_ms": "p99 ms", "cpu_ms": "processor ms",
+    "over_hops": "p50 over hops", "p10_over_hops": "p10 over hops", "per_second": "per s", "web_us": "web µs",
+    "worker_us": "worker µs", "redis_us": "Redis µs", "load_us": "load generator µs", "sum_us": "sum µs",
+    "over_before": "over before", "half_between": "half between", "cpu_percent": "CPU %", "kb": "kB each",
+    "errors": "errors",
 }  # fmt: skip
 
 

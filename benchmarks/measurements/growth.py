@@ -20,8 +20,8 @@ async def history(bench: Bench) -> None:
     """A turn of a call that has had 10, 50, 200 turns."""
     async with bench.product.workers(1), bench.product.turns() as turns:
         await turns.run("turn", 200, 10)
-        legs = {f"{n}": partial(turns.run, f"history-{n}", bench.choose(50, 100)) for n in HISTORIES}
-        series = await in_turns(bench.choose(3, 5), legs)
+        legs = {f"{n}": partial(turns.run, f"history-{n}", bench.choose(20, 40)) for n in HISTORIES}
+        series = await in_turns(bench.choose(8, 15), legs)
         for turns_before, found in series.items():
             bench.timed_row(TABLE, f"a turn after {turns_before} turns", found)
         bench.figure("history.200_over_10", ratio(series["200"], series["10"]))

@@ -1,4 +1,7 @@
-"""How long an empty turn takes: one call at a time, many at a time, inside and through HTTP; and what others take."""
+"""How long a turn takes whose agent says nothing: from the ingress through Redis and a worker and back; over HTTP, too.
+
+One call at a time, and many; and what other queues take.
+"""
 
 from contextlib import AsyncExitStack
 from functools import partial
@@ -28,16 +31,16 @@ async def inside(bench: Bench) -> None:
         await turns.run("turn", 300, 10)
         await floor.run("hops", 300, 10)
         for at_once in CONCURRENCIES[: bench.choose(3, 4)]:
-            count = max(bench.choose(150, 300), 2 * at_once)
+            count = max(bench.choose(60, 100), 2 * at_once)
             series = await in_turns(
-                bench.choose(3, 5),
+                bench.choose(7, 15),
                 {
                     "turn": partial(turns.run, "turn", count, at_once),
                     "hops": partial(floor.run, "hops", count, at_once),
                 },
             )
             bench.timed_row(TABLE, "two bare BLPOP hops", series["hops"], at_once=at_once)
-            bench.timed_row(TABLE, "empty turn", series["turn"], at_once=at_once)
+            bench.timed_row(TABLE, "inner turn", series["turn"], at_once=at_once)
 
 
 async def http(bench: Bench) -> None:
@@ -54,11 +57,11 @@ async def http(bench: Bench) -> None:
         await turns.run("turn", 300, 10)
         await bare.run("form", 300, 10)
         for at_once in CONCURRENCIES[: bench.choose(2, 3)]:
-            count = max(bench.choose(100, 200), 2 * at_once)
+            count = max(bench.choose(40, 80), 2 * at_once)
             legs: dict[str, Leg] = {line: partial(web.prepared, line, count, at_once) for line in WEB_LINES}
             legs |= {line: partial(bare.run, line, count, at_once) for line in BARE_LINES}
             legs["turn"] = partial(turns.run, "turn", count, at_once)
-            series = await in_turns(bench.choose(3, 5), legs)
+            series = await in_turns(bench.choose(8, 15), legs)
             for line, title in (BARE_LINES | WEB_LINES).items():
                 bench.timed_row(TABLE, title, series[line], at_once=at_once)
             if at_once == 1:
@@ -90,7 +93,7 @@ async def isolation(bench: Bench) -> None:
 
 
 async def peers(bench: Bench) -> None:
-    """Other queues: enqueue → result of an empty function, each in turns with our empty turn."""
+    """Other queues: enqueue → result of an empty function, each in turns with our inner turn."""
     async with bench.product.workers(1), bench.product.turns() as turns:
         await turns.run("turn", 300, 10)
         for peer in PEERS:
@@ -118,7 +121,7 @@ async def _beside(bench: Bench, turns: Driver, peer: Peer, driver: Driver) -> No
             },
         )
         bench.timed_row("peers", peer.title, series["job"], at_once=at_once)
-        bench.timed_row("peers", "empty turn beside it", series["turn"], at_once=at_once)
+        bench.timed_row("peers", "inner turn beside it", series["turn"], at_once=at_once)
         if at_once == 1:
             bench.figure(f"latency.{peer.module}_over_turn", ratio(series["job"], series["turn"]))
         if at_once == 100:
