@@ -32,7 +32,7 @@ def update(page: Path, results: Results, machine: dict[str, Any]) -> None:
 
 def blocks(results: Results, machine: dict[str, Any]) -> Iterator[str]:
     """The lines of the page."""
-    yield f"Measured {machine['when']} on {machine['processors']} processors ({machine['processor'] or 'unknown'}), "
+    yield f"Measured {machine['when']} on {machine['processors']} processors ({machine['processor'] or 'unknown'}),"
     yield f"{machine['system']}, Python {machine['python']}."
     if machine.get("baseline"):
         yield f"The tree before is revision `{machine['baseline']}`."

@@ -21,7 +21,7 @@ WEB: Parts = {
     "wait for the reply": ("orchestrator.dispatch.hub:Pending.wait",),
     "Redis: answers parsed": ("orchestrator.redis.multiplexed:_Pipeline.data_received",),
     "Redis: commands written": ("orchestrator.redis.multiplexed:_Pipeline._write_unsent",),
-    "the reply's message": ("orchestrator.redis.subscription:Subscription._listen",),
+    "the reply's message": ("orchestrator.redis.subscription:_ChannelConnection.data_received",),
     "TwiML": ("web.twilio.twiml:reply",),
     "answer written": ("uvicorn.protocols.http.httptools_impl:RequestResponseCycle.send",),
     "metrics": (
@@ -45,6 +45,6 @@ WORKER: Parts = {
     "commit": ("orchestrator.turns.redis.store:RedisTurnStore.commit",),
     "Redis: answers parsed": ("orchestrator.redis.multiplexed:_Pipeline.data_received",),
     "Redis: commands written": ("orchestrator.redis.multiplexed:_Pipeline._write_unsent",),
-    "messages to the worker": ("orchestrator.redis.subscription:Subscription._listen",),
+    "messages to the worker": ("orchestrator.redis.subscription:_ChannelConnection.data_received",),
     "log record": ("orchestrator.turns.turn_log:settled", "logging:Logger.handle"),
 }

@@ -91,7 +91,7 @@ class Clocks:
     def _add(self, module: ModuleType, name: str, part: int) -> None:
         path, _, attribute = name.rpartition(".")
         owner = getattr(module, path, None) if path else module
-        found = vars(owner).get(attribute) if owner is not None else None
+        found = inspect.getattr_static(owner, attribute, None)
         if isinstance(found, classmethod):
             setattr(owner, attribute, classmethod(self._clocked(found.__func__, part)))
         elif found is not None:

@@ -14,7 +14,7 @@ from benchmarks.trees import Tree
 
 TABLE = "at rest"
 IMPORTS = {
-    "web": "import web.__main__, orchestrator.runtime",
+    "web": "import web.app, web.server, orchestrator.runtime",
     "workers": "import workers.program",
 }
 SETTLE_SECONDS = 3

@@ -30,6 +30,9 @@ class Thing:
     def made(cls):
         return cls()
 
+class Heir(Thing):
+    pass
+
 async def waits():
     await asyncio.sleep(0)
     work()
@@ -44,6 +47,7 @@ def fails():
 PARTS = {
     "outer": ["clocked_program:outer"],
     "inner": ["clocked_program:inner", "clocked_program:Thing.made"],
+    "inherited": ["clocked_program:Heir.made"],
     "waits": ["clocked_program:waits"],
     "fails": ["clocked_program:fails", "clocked_program:unknown", "clocked_program:Unknown.method"],
 }
@@ -88,7 +92,9 @@ def test_time_belongs_to_the_innermost_part(clocked: Clocked) -> None:
 def test_functions_that_the_program_has_are_counted_and_others_left_out(clocked: Clocked) -> None:
     assert isinstance(clocked.module.Thing.made(), clocked.module.Thing)
     assert clocked.read()["inner"][1] == 1
-    assert clocked.found() == 5
+    assert isinstance(clocked.module.Heir.made(), clocked.module.Heir)
+    assert clocked.read()["inherited"][1] == 1
+    assert clocked.found() == 6
 
 
 def test_a_part_that_raises_is_left(clocked: Clocked) -> None:
