@@ -1,6 +1,7 @@
 """Builds and runs a worker process from the settings."""
 
 import asyncio
+import gc
 from typing import Any
 
 import uvloop
@@ -30,7 +31,10 @@ def run() -> None:
     """Run a worker until a signal stops it. Raise `BadSetting` or `BadAgent`."""
     settings = load_settings()
     _require_redis(settings)
-    make_worker(settings).run()
+    worker = make_worker(settings)
+    gc.freeze()  # no later collection walks over what was imported either
+    gc.enable()
+    worker.run()
 
 
 def _require_redis(settings: Settings) -> None:

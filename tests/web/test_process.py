@@ -211,6 +211,16 @@ def test_a_setting_that_stops_it_is_named_and_the_status_is_2(start_web, environ
     assert "Traceback" not in errors
 
 
+def test_garbage_is_collected_and_not_searched_for_among_what_was_imported(start_web, tmp_path):
+    (tmp_path / "heap.py").write_text(
+        "import gc, sys\n"
+        "print('collects:', gc.isenabled(), 'frozen:', gc.get_freeze_count() > 10_000, file=sys.stderr, flush=True)\n"
+        "async def reply(turn, state):\n    yield ''\n"
+    )
+    process, _ = start_web(AGENT="heap:reply")
+    assert next(line for line in process.stderr if line.startswith("collects:")) == "collects: True frozen: True\n"
+
+
 def test_the_log_holds_neither_words_nor_numbers_nor_query_strings(start_web):
     process, url = start_web()
     await_answers(process, url)

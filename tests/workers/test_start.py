@@ -9,10 +9,17 @@ from pathlib import Path
 
 import pytest
 from support.program import clean_environment
-from support.servers import die_with_parent, free_port
+from support.servers import RedisServer, die_with_parent, free_port
 from support.waiting import wait_until_sync
 
 pytestmark = pytest.mark.processes
+
+HEAP = """
+import gc, sys
+print(f"collects: {gc.isenabled()}, frozen: {gc.get_freeze_count() > 10_000}", file=sys.stderr, flush=True)
+async def reply(turn, state):
+    yield ""
+"""
 
 Launch = Callable[..., "subprocess.Popen[str]"]
 
@@ -24,7 +31,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
 
     def start(**settings: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [sys.executable, "-m", "workers"], cwd=tmp_path, env=clean_environment(AGENT="echo", **settings),
+            [sys.executable, "-m", "workers"], cwd=tmp_path, env=clean_environment(**{"AGENT": "echo", **settings}),
             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=die_with_parent,
         )  # fmt: skip
         started.append(process)
@@ -62,6 +69,14 @@ def test_a_worker_is_not_ready_before_redis_has_answered(launch: Launch) -> None
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Worker ready" not in "".join(lines) + rest
+
+
+def test_garbage_is_collected_and_not_searched_for_among_what_was_imported(launch: Launch, tmp_path: Path) -> None:
+    (tmp_path / "heap.py").write_text(HEAP)
+    with RedisServer() as redis:
+        process = launch(USE_REDIS="true", REDIS_URL=redis.url, AGENT="heap:reply")
+        assert process.stderr is not None
+        assert next(line for line in process.stderr if line.startswith("collects:")) == "collects: True, frozen: True\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="looks into the process with /proc")
