@@ -8,7 +8,7 @@ Parts = dict[str, tuple[str, ...]]
 WEB: Parts = {
     "HTTP: request parsed, task started": ("web.http_protocol:BoundedHttpProtocol.data_received",),
     "ASGI: middleware": ("starlette.middleware.errors:ServerErrorMiddleware.__call__",),
-    "ASGI: routing, the endpoint's frame": ("starlette.routing:Router.__call__",),
+    "ASGI: routing, errors, the endpoint's frame": ("web.http_entry:HttpEntry.__call__",),
     "form: body read and parsed": ("web.form:read_form",),
     "signature checked": ("web.twilio.signature:TwilioSignatures.check",),
     "fields of the webhook": ("web.twilio.voice_request:VoiceRequest.of", "web.twilio.voice_request:VoiceRequest.turn"),
@@ -27,7 +27,7 @@ WEB: Parts = {
     "metrics": (
         "web.deliveries:Deliveries.submitted",
         "web.deliveries:Deliveries.answered",
-        "web.metrics:RequestCountMiddleware._count",
+        "orchestrator.metrics:Metrics.request_answered",
     ),
     "log records": ("logging:Logger.handle",),
 }

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from orchestrator.metrics import Metrics
@@ -15,14 +14,13 @@ from web.api import routes as api
 from web.base_path import BasePathMiddleware
 from web.dashboard import routes as dashboard
 from web.dashboard.snapshot import Snapshot
-from web.error_responses import CatchAllMiddleware, http_error
 from web.health_checks import HealthChecks
+from web.http_entry import HttpEntry
 from web.ingress import Ingress, OpenRuntime, Timeouts
-from web.local_access import ForwardingMiddleware, LocalAccess
+from web.local_access import LocalAccess
 from web.outbound.call_placer import call_placer
 from web.outbound.provider_api import ProviderApi
 from web.providers import routes as providers
-from web.response_headers import DefaultHeadersMiddleware
 from web.seal import Seal
 from web.session_registry import SessionRegistry
 from web.shared_seal import SharedSeal
@@ -57,12 +55,8 @@ def create_app(
         routes=routes,
         middleware=[
             *([Middleware(BasePathMiddleware, base=settings.base_path)] if settings.base_path else []),
-            Middleware(metrics.RequestCountMiddleware, metrics=app_metrics, routes=routes),
-            Middleware(ForwardingMiddleware, access=access),
-            Middleware(DefaultHeadersMiddleware),
-            Middleware(CatchAllMiddleware),
+            Middleware(HttpEntry, routes=routes, access=access, metrics=app_metrics),
         ],
-        exception_handlers={HTTPException: http_error},
         lifespan=lifespan,
     )
     app.state.local_access = access

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from orchestrator.settings import Settings
 from web.peer import forwarding_header, host_of, is_local, is_loopback
@@ -35,11 +35,11 @@ class LocalAccess:
         """Refuse requests without a key from now on, since one was forwarded to this server."""
         self.why_not = self.why_not or "requests reach this server through a proxy or tunnel"
 
-    def note(self, connection: HTTPConnection) -> None:
-        """Close the server to requests without a key from the first request on that was forwarded."""
+    def note(self, scope: Scope) -> None:
+        """Close the server to requests without a key from the first request or upgrade on that was forwarded."""
         if self.why_not:
             return
-        sign = _forwarding_sign(connection)
+        sign = _forwarding_sign(HTTPConnection(scope))
         if sign:
             self.close()
             self.on_forwarded()
@@ -48,20 +48,6 @@ class LocalAccess:
                 sign,
                 extra={"action": "server.forwarded"},
             )
-
-
-class ForwardingMiddleware:
-    """ASGI middleware: passes each request to `LocalAccess.note` before it is answered."""
-
-    def __init__(self, app: ASGIApp, access: LocalAccess) -> None:
-        self._app = app
-        self._access = access
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Note the request, and pass it on."""
-        if scope["type"] in ("http", "websocket"):
-            self._access.note(HTTPConnection(scope))
-        await self._app(scope, receive, send)
 
 
 def local_access_of(connection: HTTPConnection) -> LocalAccess:

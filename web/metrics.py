@@ -1,15 +1,11 @@
-"""`/metrics`, and the middleware that counts every HTTP answer."""
+"""`/metrics`."""
 
-import logging
 import math
-import time
-from collections.abc import Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Route
 
 from orchestrator.metrics import CONTENT_TYPE, Metrics
 from web.api.key import check_key
@@ -17,10 +13,6 @@ from web.health_checks import HealthChecks, health_checks_of
 from web.ingress import ingress_of
 from web.processes.exposition import additive_samples, summed_exposition
 from web.processes.link import SupervisorLink
-
-logger = logging.getLogger(__name__)
-
-UNMATCHED = "unmatched"
 
 
 async def metrics(request: Request) -> Response:
@@ -54,49 +46,6 @@ async def _refresh(metrics: Metrics, checks: HealthChecks) -> None:
         workers, waiting = status.workers, status.queue_depth
     metrics.workers.set(workers)
     metrics.queue_depth.set(waiting)
-
-
-class RequestCountMiddleware:
-    """ASGI middleware: counts answers by route template and status, and logs each at DEBUG without its query."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:
-        self._app = app
-        self._metrics = metrics
-        self._templates = {id(route.endpoint): route.path for route in routes if isinstance(route, Route)}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and count its answer."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-        status = 500
-
-        async def counting_send(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, counting_send)
-        finally:
-            self._count(scope, status, time.perf_counter() - began)
-
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = self._templates.get(id(scope.get("endpoint")), UNMATCHED)
-        self._metrics.request_answered(route=route, status=status)
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(
-                "Request answered",
-                extra={
-                    "action": "http.answered",
-                    "method": scope["method"],
-                    "route": route,
-                    "status": status,
-                    "seconds": round(seconds, 4),
-                },
-            )
 
 
 routes = [Route("/metrics", metrics)]
