@@ -232,9 +232,13 @@ async def test_what_is_not_the_first_turn_of_a_free_call_is_not_pushed(
     held = await claimed(store, "CAheld")
     await claimed(store, "CAlost")
     await redis_client.hset(keys.call("CAlost").lease, "until", "1")  # type: ignore[misc]
-    await redis_client.delete(keys.QUEUE)
+    await without.submit(a_turn("t1", call_sid="CAleft"), opening=OPENING)
+    await claimed(without, "CAleft")
+    await redis_client.hset(keys.call("CAleft").lease, "until", "1")  # type: ignore[misc]
+    await redis_client.delete(keys.QUEUE, keys.call("CAleft").inbox)
     anna = await new_worker("anna")
-    for call_sid in ("CAwaits", "CAheld", "CAlost"):
+    for call_sid in ("CAwaits", "CAheld", "CAlost", "CAleft"):
+        await redis_client.delete(keys.QUEUE)
         await store.submit(a_turn("t2", call_sid=call_sid))
     assert await anna.says(0) == 0
     following = (await commit(store, held)).next
@@ -283,6 +287,7 @@ async def test_these_stores_push_nothing_and_their_workers_are_pushed_nothing(
 ) -> None:
     anna = await new_worker("anna")
     async with other_store(redis_client, kind) as store:
+        assert store.job_claims.room is None
         await store.submit(a_turn("t1"), opening=OPENING)
         shard = keys.shard_of(store.call_queue.shards, "CA1")
         assert await redis_client.zrange(shard.queue, 0, -1) == [b"turns:CA1"]

@@ -199,6 +199,32 @@ async def test_a_grant_lost_on_its_way_is_noticed_and_its_turn_run(
         assert len(worker.events("worker.push_lost")) == 1
 
 
+@pytest.mark.processes
+@pytest.mark.parametrize("event", ["its subscription is made anew", "it is told to leave"])
+async def test_a_lease_that_was_lost_on_its_way_is_released_before_it_ends(
+    start, redis_server, redis_client: Redis, event: str
+) -> None:
+    patient = RedisTurnStore(redis_client, ttl_seconds=100, lease_seconds=600, push=True)
+    async with FaultProxy(redis_server.port) as proxy:
+        worker = await asyncio.to_thread(start, REDIS_URL=proxy.url)
+        await prefer(redis_client, holder_of(worker))
+        proxy.deafen("SUBSCRIBE")
+        await patient.submit(a_turn("t1"), opening={"channel": "api"})
+        if event == "it is told to leave":
+            worker.terminate()
+            assert await asyncio.to_thread(worker.wait_exit) == 0
+            assert await redis_client.zrange(keys.QUEUE, 0, -1) == [b"turns:CA1"]
+            claim = await patient.claim("CA1", "another")
+            assert claim is not None
+            assert claim.attempt == 1
+        else:
+            proxy.cut()
+            done = await asyncio.to_thread(worker.wait_for_event, "turn.replied")
+            assert done["attempt"] == 1
+            assert worker.events("worker.orphans_released")
+            assert not worker.events("worker.push_lost")
+
+
 async def heard(redis: Redis, worker: WorkerProcess) -> bool:
     """The deaf connection may still count as a subscriber."""
     channel = keys.control_channel(holder_of(worker))
