@@ -24,7 +24,7 @@ async def rescue_calls(store: RedisTurnStore) -> None:
     Skip a call for a second after it was found.
     """
     while True:
-        await asyncio.sleep(_pause(store.call_queue.first_due))
+        await asyncio.sleep(search_pause(store.call_queue.first_due))
         try:
             rescued = await store.call_queue.rescue(grace_ms=RENEWAL_GRACE_MS)
         except StoreUnavailable:
@@ -39,7 +39,7 @@ async def rescue_calls(store: RedisTurnStore) -> None:
             )
 
 
-def _pause(first_due: float | None) -> float:
+def search_pause(first_due: float | None) -> float:
     """Return how long to wait until the next search. `first_due` is when the first call is due (Unix seconds)."""
     longest = uniform(1.0, 1.2) * IDLE_INTERVAL_SECONDS
     if first_due is None:

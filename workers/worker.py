@@ -65,7 +65,7 @@ class TurnWorker(Worker):
         self.ctx["redis"] = self.pool
         if self.on_startup:
             await self.on_startup(self.ctx)
-        fetcher = self._fetcher = self._make_fetcher()
+        fetcher = self._fetcher = self.make_fetcher()
         while True:
             if await self._tolerating_redis_errors(self._iterate(fetcher)):
                 await self._log_ready()
@@ -86,7 +86,8 @@ class TurnWorker(Worker):
         logger.info("Starting worker for %d functions: %s", len(self.functions), names)
         await self._tolerating_redis_errors(log_redis_info(self.pool, logger.info))
 
-    def _make_fetcher(self) -> Fetcher:
+    def make_fetcher(self) -> Fetcher:
+        """Return what takes jobs off the queue, in a cluster off all of its shards."""
         claimer = Claimer(self, self._slots, self.claim_health, self.runtime)
         if isinstance(self.pool.connection_pool, ClusterPool):
             return ShardedFetcher(self, self._slots, claimer, self.claim_health, self._outage, self._probe)

@@ -29,7 +29,7 @@ async def worker(redis_url: str) -> AsyncIterator[TurnWorker]:
 
 
 def fetcher_of(worker: TurnWorker) -> QueueFetcher:
-    fetcher = worker._make_fetcher()
+    fetcher = worker.make_fetcher()
     assert isinstance(fetcher, QueueFetcher)
     return fetcher
 
@@ -72,7 +72,7 @@ async def test_a_worker_whose_slots_were_full_claims_at_once(worker, redis_clien
     await fetcher.fetch(8)
     before = await claims(redis_client)
     worker.job_counter = worker.max_jobs
-    fetcher._worker.poll_delay_s = 0.01
+    worker.poll_delay_s = 0.01
     await fetcher.wait()
     worker.job_counter = 0
     await fetcher.fetch(8)
@@ -100,6 +100,6 @@ async def test_a_worker_waits_for_its_next_cron_job_at_most(worker) -> None:
 )
 def test_the_rescue_looks_when_the_first_call_is_due(due_in, least, most) -> None:
     due = None if due_in is None else clock.now() + due_in
-    pauses = [rescue._pause(due) for _ in range(200)]
+    pauses = [rescue.search_pause(due) for _ in range(200)]
     assert min(pauses) >= least - 0.01
     assert max(pauses) <= most
