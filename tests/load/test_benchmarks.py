@@ -12,6 +12,7 @@ from benchmarks import terminal
 from benchmarks.bench import Results
 from benchmarks.budgets import BUDGETS, Budget
 from benchmarks.driver import carry_out
+from benchmarks.measurements.steady import is_starved
 from benchmarks.page import BEGIN, END, update
 from benchmarks.parts import WEB, WORKER
 from benchmarks.programme import PROGRAMME, summary
@@ -116,6 +117,11 @@ def test_only_budgets_that_were_measured_are_told_if_not_everything_was() -> Non
     results = Results(figures={BUDGETS[0].figure: 0.1})
     assert sum("not measured" in line for line in terminal.lines(results)) == len(BUDGETS) - 1
     assert not any("not measured" in line for line in terminal.lines(results, of_all=False))
+
+
+@pytest.mark.parametrize(("answered", "busy", "starved"), [(100, 0.7, False), (50, 0.7, False), (50, 0.4, True)])
+def test_turns_that_fell_behind_beside_other_programs_judge_nobody(answered: int, busy: float, starved: bool) -> None:
+    assert is_starved(Run(1, [0.1] * answered), rate=100, busy=busy) is starved
 
 
 def test_every_measurement_says_what_it_measures() -> None:
