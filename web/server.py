@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 MAX_FRAME_BYTES = 64 * 1024  # a prompt is a few hundred
 SESSIONS_SHARE = 0.8
 """The share of the drain timeout that relay sessions get."""
+LEAVE_SECONDS = 1.0
+"""A connection that was accepted a moment ago has sent no request yet, and one that was kept open may send another."""
 TICKS_A_SECOND = 10  # uvicorn's main loop
 
 
@@ -53,6 +55,7 @@ class IngressServer(uvicorn.Server):
         on_started: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(config)
+        self.servers = []
         self._limits = limits
         self._version = version
         self._delay_seconds = delay_seconds
@@ -87,8 +90,13 @@ class IngressServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     def leave(self) -> None:
-        """Begin to drain at once: other processes accept connections on the port, or nobody does any more."""
-        self._delay_seconds = 0
+        """Stop accepting connections at once, and drain: other processes accept them on the port, or nobody does.
+
+        For `LEAVE_SECONDS` the open connections may send requests. Each answer closes its connection.
+        """
+        for server in self.servers:
+            server.close()
+        self._delay_seconds = LEAVE_SECONDS
         self._limits.leaving = True
         self.should_exit = True
 
@@ -99,7 +107,7 @@ class IngressServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def _listen_for_delay(self) -> None:
-        """Answer requests for `delay_seconds`. Meanwhile `/readyz` is 503, and each answer closes its connection."""
+        """Answer requests for `delay_seconds`. Each answer closes its connection; after a signal `/readyz` is 503."""
         until = time.monotonic() + self._delay_seconds
         ticks = 0
         while time.monotonic() < until and not self._is_second_signal:

@@ -90,6 +90,30 @@ def answers(url: str) -> bool:
         return False
 
 
+@contextmanager
+def asking_all_the_time(url: str) -> Iterator[list[str]]:
+    """Ask over new connections, two at a time. What failed is in the list at the end."""
+    failed: list[str] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                httpx.get(url + "/livez", timeout=60).raise_for_status()
+            except httpx.HTTPError as error:
+                failed.append(repr(error))
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    try:
+        yield failed
+    finally:
+        done.set()
+        for asker in askers:
+            asker.join()
+
+
 class Turn:
     """A text turn whose agent waits for the file `go`."""
 
@@ -139,13 +163,15 @@ def test_one_that_cannot_start_again_is_tried_again_until_it_can(web):
     assert set(deaths[1:]) == {"exit code 3"}
 
 
-def test_on_sighup_all_are_replaced_one_by_one_and_requests_are_finished(web):
+def test_on_sighup_all_are_replaced_one_by_one_and_no_request_is_lost(web):
     children, begun, deaths = web.children(), starts(web), len(web.events("web.process_ended"))
     turn = Turn(web.url, web.directory)
-    web.send(signal.SIGHUP)
-    wait_until_sync(lambda: starts(web) > begun, "a successor serves")
-    assert turn.finish() == "Done."
-    wait_until_sync(lambda: web.events("web.restarted"), "all were replaced")
+    with asking_all_the_time(web.url) as refused:
+        web.send(signal.SIGHUP)
+        wait_until_sync(lambda: starts(web) > begun, "a successor serves")
+        assert turn.finish() == "Done."
+        wait_until_sync(lambda: web.events("web.restarted"), "all were replaced")
+    assert refused == []
     assert all(pid != children[name] for name, pid in web.children().items())
     assert starts(web) == begun + PROCESSES
     assert answers(web.url)
