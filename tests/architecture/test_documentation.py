@@ -1,6 +1,7 @@
 """What is written about the program is true of it."""
 
 import re
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -16,6 +17,16 @@ REPOSITORY = Path(__file__).parents[2]
 LONGEST_README = 150
 VARIABLE = re.compile(r"^#([A-Z][A-Z_]+)=", re.MULTILINE)
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)(?:#([\w-]+))?\)")
+
+
+def source() -> list[Path]:
+    return [path for package in ("orchestrator", "web", "workers") for path in (REPOSITORY / package).rglob("*.py")]
+
+
+@cache
+def logged_by_the_product() -> dict[str, set[str]]:
+    """Action → levels."""
+    return logged_actions(source())
 
 
 def variables() -> set[str]:
@@ -103,19 +114,19 @@ def test_the_log_actions_and_levels_described_are_those_there_are(texts: dict[st
         for name, level in zip(names, each * len(names) if len(each) == 1 else each, strict=True):
             assert name not in described, f"{name} has two rows"
             described[name] = set(level.split(" or "))
-    files = [path for package in ("orchestrator", "web", "workers") for path in (REPOSITORY / package).rglob("*.py")]
-    logged = logged_actions(files)
+    logged = logged_by_the_product()
     assert len(logged) > 70
     assert {name: (described.get(name), logged.get(name)) for name in described.keys() | logged.keys()
             if described.get(name) != logged.get(name)} == {}  # fmt: skip
 
 
 def test_no_action_is_logged_in_a_way_that_its_level_cannot_be_read(texts: dict[str, str]) -> None:
-    files = [path for package in ("orchestrator", "web", "workers") for path in (REPOSITORY / package).rglob("*.py")]
     written = {
-        action for path in files for action in re.findall(r'action"?\s*[:=]\s*"([a-z_]+\.[a-z_]+)"', path.read_text())
+        action
+        for path in source()
+        for action in re.findall(r'action"?\s*[:=]\s*"([a-z_]+\.[a-z_]+)"', path.read_text())
     }
-    assert written - logged_actions(files).keys() == set()
+    assert written - logged_by_the_product().keys() == set()
 
 
 def test_nothing_names_a_directory_of_the_machine_it_was_written_on(texts: dict[str, str]) -> None:
