@@ -82,7 +82,7 @@ def _stacks(axes: Any, stacks: dict[str, dict[str, float]]) -> None:
         left = [start + width for start, width in zip(left, widths, strict=True)]
     if names:
         axes.bar_label(drawn, [f" {total:,.0f}" for total in left])
-        axes.legend(loc="lower right", frameon=False, ncols=3)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=3)
     axes.set_title("processor time of one turn, µs, 30 in flight", fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.1)

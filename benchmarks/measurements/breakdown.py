@@ -159,7 +159,7 @@ def _note(bench: Bench, programs: Sequence[ClockedProgram], rounds: Rounds) -> N
         rest = whole - sum(shares[name].values())
         for part, us in (shares[name] | {REST: rest, f"all of {name.replace('redis', 'Redis')}": whole}).items():
             if us >= LEAST_US or part == REST:
-                bench.row(TABLE, what=part, process=name, us=us, percent=100 * us / total)
+                bench.row(TABLE, what=part, process=name.replace("redis", "Redis"), us=us, percent=100 * us / total)
 
 
 def _shares(program: ClockedProgram, rounds: Rounds) -> dict[str, float]:
