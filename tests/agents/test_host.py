@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import uvloop
 
 from orchestrator.agents.agent_run import AgentRun
 from orchestrator.agents.host import AgentHost
@@ -476,6 +477,38 @@ async def test_an_exit_in_a_task_of_an_agent_leaves_the_other_agents_alone(
 
     caplog.set_level(logging.WARNING)
     assert await parts(host.run(agent(reply), TURN, state)) == ["still here"]
+    assert "tried to end the process" in caplog.text
+
+
+def test_under_uvloop_agents_run_in_such_a_loop_and_are_as_well_protected(
+    state: ConversationState, block: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def blocking(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        yield "Well, "
+        block.wait(PATIENCE_SECONDS)
+        yield type(asyncio.get_running_loop()).__module__
+
+    async def leaving(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        task = asyncio.create_task(leave())
+        await asyncio.wait({task})
+        yield f"{type(task.exception()).__name__} in {type(asyncio.get_running_loop()).__module__}"
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def serve() -> tuple[list[Any], list[Any]]:
+        async with AgentHost(probe_seconds=PROBE_SECONDS) as host:
+            run = host.run(agent(blocking), TURN, state)
+            began = await anext(run)
+            await until(lambda: host.stuck_threads == 1)
+            left = await parts(host.run(agent(leaving), TURN, state))
+            block.set()
+            return left, [began, *await parts(run)]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        left, spoken = runner.run(serve())
+    assert left == ["SystemExit in uvloop"]
+    assert spoken == ["Well, ", "uvloop"]
     assert "tried to end the process" in caplog.text
 
 
