@@ -50,7 +50,7 @@ async def idle_workers(bench: Bench) -> None:
 async def _cost_of_workers(bench: Bench, deployment: Deployment, number: int) -> tuple[float, float]:
     async with deployment.workers(number):
         await asyncio.sleep(SETTLE_SECONDS)
-        return await _redis_cost(deployment, bench.choose(5, 20))
+        return await _redis_cost(deployment, bench.choose(10, 60))  # in a minute, cron runs
 
 
 async def _redis_cost(deployment: Deployment, seconds: float) -> tuple[float, float]:
