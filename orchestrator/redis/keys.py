@@ -138,8 +138,11 @@ def worker_room(version: str = ANY_VERSION) -> str:
     return f"voiceagent:workers:{version}:room"
 
 
+PRESENCE_MS = 60_000
+
+
 def worker_presence(holder: str) -> str:
-    """Hash: when the worker last said how much room it has (ms), and how many grants were pushed to it."""
+    """Hash: how many grants were pushed to the worker, and when (ms). Kept for `PRESENCE_MS` after its word."""
     return f"{control_channel(holder)}:presence"
 
 

@@ -202,8 +202,7 @@ async def test_a_worker_that_has_said_nothing_for_a_while_gets_nothing(
 ) -> None:
     await new_worker("frozen", 9)
     presence = keys.worker_presence("frozen")
-    at = int(await store.redis.hget(presence, "at") or 0)  # type: ignore[misc]
-    await store.redis.hset(presence, "at", str(at - FRESH_MS - 1))  # type: ignore[misc]
+    await store.redis.pexpire(presence, keys.PRESENCE_MS - FRESH_MS - 1)
     await store.submit(a_turn("t1"), opening=OPENING)
     assert await queued(store) == [b"turns:CA1"]
     assert await room(store) == {}
@@ -377,8 +376,7 @@ async def test_what_the_dead_leave_behind_is_removed(store: RedisTurnStore, new_
         await new_worker(f"dead{number}", 1)
         await store.redis.delete(keys.worker_presence(f"dead{number}"))
     for _ in range(3):
-        await store.redis.hset(keys.worker_presence("anna"), "at", "1")  # type: ignore[misc]  # it looks now and then
-        await anna.says(9)
+        await anna.reports(9)
     assert await room(store) == {"anna": 9}
     for key in (ROOM, keys.worker_presence("anna")):
         assert 0 < await store.redis.pttl(key) <= 60_000

@@ -10,8 +10,6 @@ from support.waiting import wait_until
 
 from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.redis import keys
-from orchestrator.redis.script_runner import ScriptRunner
-from orchestrator.redis.scripts import server_time
 from orchestrator.testing.example_turns import a_turn
 from orchestrator.turns.redis.lease_scripts import Pushed
 from orchestrator.turns.redis.store import RedisTurnStore
@@ -67,9 +65,8 @@ def holder_of(worker: WorkerProcess) -> str:
 
 async def prefer(redis: Redis, holder: str, free: int = 10_000) -> None:
     """Let the next grants be pushed to `holder`, as if it had that much room and had just said so."""
-    now = await ScriptRunner(redis).run(server_time(key=keys.QUEUE))
-    await redis.hset(keys.worker_presence(holder), "at", str(int(now * 1000) + 1000))  # type: ignore[misc]
-    await redis.expire(keys.worker_presence(holder), 60)
+    await redis.hset(keys.worker_presence(holder), "name", "x")  # type: ignore[misc]
+    await redis.pexpire(keys.worker_presence(holder), keys.PRESENCE_MS + 10_000)
     await redis.zadd(ROOM, {holder: free})
     await redis.expire(ROOM, 60)
 

@@ -5,7 +5,7 @@
 -- ARGV: 1 most jobs  2 in-progress prefix  3 in-progress (ms)  4 id prefix of turn jobs  5 job key prefix
 --       6 holder  7 lease (ms)  8 life of the lease's record (ms)  9 state key prefix  10 how many ids to look at
 --       11 "1" for calls on approval  12 how many pushed grants the worker has received
---       13 prefix of workers' control channels
+--       13 life of its presence (ms)
 -- Without `due`, which is so in a cluster, the calls lie in other slots: their jobs leave the queue unclaimed.
 -- With `room`, grants may be pushed to the worker: what is left of `most jobs` is the room that it has.
 -- Returns {{{"job", id, score} | {"turns", call_sid, {claim as in claim.lua}} | {"call", call_sid}
@@ -49,5 +49,6 @@ if all then redis.call('DEL', KEYS[2]) end -- nothing is left that anybody need 
 if not KEYS[4] then return {claimed} end
 -- A full server refuses this, and no claim.
 local sound, pushed, quiet =
-  pcall(report_room, KEYS[4], KEYS[5], ARGV[6], most - #claimed, tonumber(ARGV[12]), now, ARGV[13])
+  pcall(report_room, KEYS[4], KEYS[5], ARGV[6], most - #claimed, tonumber(ARGV[12]), now,
+    tonumber(ARGV[13]))
 return sound and {claimed, pushed, quiet} or {claimed}

@@ -6,7 +6,7 @@
 --       14 prefix of workers' control channels  15 notice for the holder  16 the call's life, if its state lies elsewhere
 --       17 how long an unknown call that the provider has ended cannot begin (ms)
 --       18 for how long at least the state of a call lives whose turn waits (ms)
---       19 lease of a pushed grant (ms)  20 for how long what a worker says of its room holds (ms)
+--       19 lease of a pushed grant (ms)  20 least life of the presence of a worker that surely lives (ms)
 --       21 most bytes of a state that is pushed
 -- With `room`, a turn that waits for nobody is granted to a worker that has room, and pushed to it.
 -- Without the shard's keys, which lie in another slot in a cluster, the call's job is still to be queued there; and
@@ -105,7 +105,7 @@ end
 if KEYS[11] and is_first and (held[1] or '') == '' then
   local keys = {state = state, inbox = inbox, turns = turns, lease = lease, due = KEYS[7]}
   local to = {
-    room = KEYS[11], channel_prefix = ARGV[14], fresh_ms = tonumber(ARGV[20]), most_bytes = tonumber(ARGV[21]),
+    room = KEYS[11], channel_prefix = ARGV[14], least_life = tonumber(ARGV[20]), most_bytes = tonumber(ARGV[21]),
   }
   local sound, pushed = pcall(push_call, keys, KEYS[8], to, call_sid, tonumber(ARGV[19]), life + 60000, now)
   if sound and pushed then return {'queued', created} end

@@ -1,7 +1,5 @@
 """Claims jobs for a worker, and tells submits in the same step how much room the worker has left."""
 
-from redis.exceptions import ResponseError
-
 from orchestrator import clock
 from orchestrator.redis import keys
 from orchestrator.redis.commands import sender_for
@@ -82,11 +80,7 @@ class JobClaims:
 
         Only where there is `room`. Raise what Redis raises.
         """
-        presence, now_ms = keys.worker_presence(holder), int(clock.now() * 1000)
-        try:
-            return bool(await self._send("HSET", presence, "at", now_ms) == 0)
-        except ResponseError:  # the server is full, or the key has the wrong type: a report sees to that
-            return False
+        return bool(await self._send("PEXPIRE", keys.worker_presence(holder), keys.PRESENCE_MS))
 
     async def is_due(self, shard: ShardKeys) -> bool:
         """Look whether a job is due. Raise what Redis raises."""

@@ -137,7 +137,7 @@ def claim_jobs(
         [
             most, shard.in_progress(""), in_progress_ms, "" if holder is None else JOB_ID_PREFIX, shard.job(""),
             holder or "", lease_ms, lease_record_ms, keys.STATE_PREFIX, look_at, flag(on_approval), received,
-            keys.control_channel(""),
+            keys.PRESENCE_MS,
         ],
         lambda reply: ClaimedJobs([_claimed_job(holder or "", *entry) for entry in reply[0]], _pushed(reply)),
     )  # fmt: skip
@@ -160,7 +160,7 @@ def report_room(*, shard: ShardKeys, room: str, holder: str, free: int, received
     return ScriptCall(
         lua_script("report_room"),
         [shard.queue, room, keys.worker_presence(holder)],
-        [holder, free, received, keys.control_channel("")],
+        [holder, free, received, keys.control_channel(""), keys.PRESENCE_MS],
         lambda reply: RoomReport(bool(reply[0]), _pushed(reply)),
     )
 

@@ -24,7 +24,7 @@ GONE: Literal["gone"] = "gone"
 """Stands for the version of a state that no longer exists, or that nobody can read."""
 
 FRESH_MS = 2500
-"""No grant is pushed to a worker that has not said for so long how much room it has: it may be frozen."""
+"""No grant is pushed to a worker that has not said for so long that it lives: it may be frozen."""
 MOST_PUSHED_BYTES = 65_536
 """A call with a larger state is claimed from the queue: what is pushed waits in the server until it is read."""
 
@@ -70,7 +70,8 @@ def submit(
             call_sid, turn.turn_id, turn.model_dump_json(), listener, flag(wants_tokens), flag(turn.kind == "ended"),
             opening_json, keep_ms, optional(limit), JOB_ID_PREFIX + call_sid, JOB_FUNCTION, GRACE_MS,
             flag(elsewhere_since is not None), keys.control_channel(""), arrival_message(turn), elsewhere_since or "",
-            ENDED_EARLY_MS, running_ms, pushed_lease_ms, FRESH_MS, MOST_PUSHED_BYTES,
+            ENDED_EARLY_MS, running_ms, pushed_lease_ms,
+            keys.PRESENCE_MS - FRESH_MS, MOST_PUSHED_BYTES,
         ],
         _submitted,
     )  # fmt: skip
