@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 from support.certificates import CertificateAuthority
-from support.scheduling import Scheduler
+from support.scheduling import WAITING, Scheduler
 from support.servers import RedisServer, ServerFactory
 
 pytest.register_assert_rewrite(
@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("processes")
     first = {item.path for item in items if item.get_closest_marker("processes")}
-    items.sort(key=lambda item: item.path not in first)
+    items.sort(key=lambda item: (not item.nodeid.startswith(WAITING), item.path not in first))
     _started.clear()  # what importing the tests has started
 
 

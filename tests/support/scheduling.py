@@ -8,6 +8,8 @@ from xdist.scheduler import LoadFileScheduling
 SPREAD = ("tests/cli/", "tests/faults/", "tests/load/", "tests/workers/")
 """Their tests start processes of their own and wait for them for seconds."""
 TOGETHER = ("tests/cli/test_dead_letters.py", "tests/cli/test_doctor_names.py", "tests/cli/test_main.py")
+WAITING = ("tests/faults/test_short_soak.py", "tests/faults/test_split_brain.py", "tests/workers/test_idle.py")
+"""They wait for a minute each and compute little. One process begins with them, and the others compute meanwhile."""
 PLACES = "tests/workers/test_damaged_keys.py"
 """Its tests share a server or a cluster, each with a worker."""
 
@@ -17,6 +19,8 @@ class Scheduler(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
+        if path in WAITING:
+            return "those that wait"
         if path == PLACES:
             return f"{path} on a cluster" if "[a cluster" in nodeid else path
         return nodeid if path.startswith(SPREAD) and path not in TOGETHER else path

@@ -236,7 +236,7 @@ async def test_queue_members_that_are_not_text_become_dead_letters(
         ]  # fmt: skip
 
     try:
-        await wait_until(lambda: not left(), "what is no call is taken off the queue and the list of the due", 15)
+        await wait_until(lambda: not left(), "what is no call is taken off the queue and the list of the due")
     except AssertionError:
         raise AssertionError(f"still there: {left()}") from None
     states = RedisStateManager(redis, 100)
