@@ -3,7 +3,8 @@
 import asyncio
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 5.0
@@ -16,17 +17,22 @@ async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES, seconds: f
         raise _too_large(limit)
     try:
         async with asyncio.timeout(seconds):
-            return await _gathered(request, limit)
+            return await _gathered(request.receive, limit)
     except TimeoutError:
         raise HTTPException(408, f"The body did not arrive within {seconds:g} s.") from None
 
 
-async def _gathered(request: Request, limit: int) -> bytes:
+async def _gathered(receive: Receive, limit: int) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    has_more = True
+    while has_more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
         if len(body) > limit:
             raise _too_large(limit)
+        has_more = message.get("more_body", False)
     return bytes(body)
 
 

@@ -1,6 +1,7 @@
 """`VoiceRequest`: the fields of a voice webhook, parsed strictly."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from orchestrator.errors import BadCallSid
 from orchestrator.settings import Settings
 
 MAX_TURN_NUMBER = 99_999
+_NO_QUERY: Mapping[str, str] = {}
+# What `_is_url` nearly always gets, and finds to be a URL.
+_PLAIN_HOST = re.compile(r"https?://[A-Za-z0-9.-]+(?::[1-9][0-9]{0,3})?")
 
 
 @dataclass(frozen=True)
@@ -44,23 +48,24 @@ class VoiceRequest:
     @classmethod
     def of(cls, request: Request, form: FormData) -> "VoiceRequest":
         """Return the webhook as typed fields. Answer 400 without a usable `CallSid`."""
+        texts = {name: value for name, value in form.items() if isinstance(value, str)}
         return cls(
-            call_sid=_call_sid(form),
-            call_status=_text(form, "CallStatus").strip().lower(),
-            direction=_text(form, "Direction") or "inbound",
-            from_number=_text(form, "From"),
-            to_number=_text(form, "To"),
-            speech=_text(form, "SpeechResult").strip(),
-            digits=_text(form, "Digits").strip(),
-            confidence=_confidence(_text(form, "Confidence")),
+            call_sid=_call_sid(texts.get("CallSid", "")),
+            call_status=texts.get("CallStatus", "").strip().lower(),
+            direction=texts.get("Direction") or "inbound",
+            from_number=texts.get("From", ""),
+            to_number=texts.get("To", ""),
+            speech=texts.get("SpeechResult", "").strip(),
+            digits=texts.get("Digits", "").strip(),
+            confidence=_confidence(texts.get("Confidence")),
             number=request.path_params.get("n", "0"),
-            query=request.query_params,
+            query=request.query_params if request.scope["query_string"] else _NO_QUERY,
             host_url=_host_url(request),
-            session_status=_text(form, "SessionStatus"),
-            session_duration=_text(form, "SessionDuration"),
-            handoff_data=_text(form, "HandoffData"),
-            error_code=_text(form, "ErrorCode")[:20],
-            answered_by=_text(form, "AnsweredBy")[:40],
+            session_status=texts.get("SessionStatus", ""),
+            session_duration=texts.get("SessionDuration", ""),
+            handoff_data=texts.get("HandoffData", ""),
+            error_code=texts.get("ErrorCode", "")[:20],
+            answered_by=texts.get("AnsweredBy", "")[:40],
         )
 
     @property
@@ -119,23 +124,20 @@ class VoiceRequest:
 
 def _host_url(request: Request) -> str:
     url = f"{request.scope['scheme']}://{request.headers.get('host', '')}"
-    try:
-        parts = urlsplit(url)
-        is_url = bool(parts.hostname) and parts.port != 0 and parts.geturl() == url and not parts.path
-    except ValueError:
-        is_url = False
-    if not is_url:
+    if not (_PLAIN_HOST.fullmatch(url) or _is_url(url)):
         raise HTTPException(400, "The Host header makes no URL.")
     return url
 
 
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name)
-    return value if isinstance(value, str) else ""
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and parts.geturl() == url and not parts.path
+    except ValueError:
+        return False
 
 
-def _call_sid(form: FormData) -> str:
-    call_sid = _text(form, "CallSid")
+def _call_sid(call_sid: str) -> str:
     if not call_sid:
         raise HTTPException(400, "The form has no CallSid.")
     try:
@@ -144,7 +146,9 @@ def _call_sid(form: FormData) -> str:
         raise HTTPException(400, str(error)) from None
 
 
-def _confidence(text: str) -> float | None:
+def _confidence(text: str | None) -> float | None:
+    if text is None:
+        return None
     try:
         value = float(text)
     except ValueError:
