@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.multiplexed import MultiplexedConnection
 from orchestrator.redis.multiplexed_cluster import MultiplexedCluster
+from orchestrator.redis.multiplexed_master import MultiplexedMaster
 from orchestrator.redis.pool import QueueingPool
 from orchestrator.redis.sentinel_pool import SentinelPool
 
@@ -24,7 +25,7 @@ def sender_for(redis: Redis) -> Callable[..., Any]:
     if not _is_multiplexed(pool):
         return redis.execute_command
     if pool.multiplexed is None:
-        pool.multiplexed = MultiplexedCluster(pool) if isinstance(pool, ClusterPool) else MultiplexedConnection(pool)
+        pool.multiplexed = _multiplexed(pool)
     send: Callable[..., Any] = pool.multiplexed.execute
     return send
 
@@ -37,7 +38,7 @@ def blocking_sender_for(redis: Redis) -> tuple[Callable[..., Any], float]:
     the master.
     """
     pool: Any = redis.connection_pool
-    if not _is_multiplexed(pool):
+    if not _is_multiplexed(pool) or isinstance(pool, SentinelPool):
         return redis.execute_command, CLIENT_BLOCK_SECONDS
     if isinstance(pool, ClusterPool):
         return MultiplexedCluster(pool, block_seconds=BLOCK_SECONDS).execute, BLOCK_SECONDS
@@ -46,7 +47,13 @@ def blocking_sender_for(redis: Redis) -> tuple[Callable[..., Any], float]:
 
 def _is_multiplexed(pool: Any) -> bool:
     decodes = pool.connection_kwargs.get("decode_responses")
-    return not decodes and isinstance(pool, QueueingPool | ClusterPool) and not isinstance(pool, SentinelPool)
+    return not decodes and isinstance(pool, QueueingPool | ClusterPool)
+
+
+def _multiplexed(pool: Any) -> MultiplexedConnection | MultiplexedCluster:
+    if isinstance(pool, ClusterPool):
+        return MultiplexedCluster(pool)
+    return MultiplexedMaster(pool) if isinstance(pool, SentinelPool) else MultiplexedConnection(pool)
 
 
 def lost_answers(redis: Redis) -> int:

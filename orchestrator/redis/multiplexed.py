@@ -184,6 +184,10 @@ class _Pipeline(RespProtocol):
         else:
             future.set_result(answer)
 
+    def close(self, error: Exception) -> None:
+        """Leave the connection. Raise `error` where a command waits."""
+        self._fail(error)
+
     def _fail(self, error: Exception) -> None:
         self.is_up = False
         if self._timer is not None:

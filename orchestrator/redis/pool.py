@@ -66,7 +66,7 @@ class RetryFor(Retry):
 
     def __init__(self, seconds: float, errors: tuple[type[Exception], ...]) -> None:
         super().__init__(ExponentialWithJitterBackoff(cap=0.5, base=0.02), -1, errors)  # type: ignore[arg-type]
-        self._seconds = seconds
+        self.seconds = seconds
 
     async def call_with_retry(self, do: Callable[[], Awaitable[T]], fail: Callable[[Any], Any]) -> T:
         """Return what `do()` returns. Await `fail(error)` after each failure; it may raise the error."""
@@ -76,7 +76,7 @@ class RetryFor(Retry):
                 return await do()
             except self._supported_errors as error:
                 now = time.monotonic()
-                deadline = now + self._seconds if deadline is None else deadline
+                deadline = now + self.seconds if deadline is None else deadline
                 await fail(error)
                 if now >= deadline or isinstance(error, AuthenticationError):
                     raise

@@ -31,15 +31,20 @@ class SentinelPool(SentinelConnectionPool, QueueingPool):
 
     async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> Any:
         """Return a connection to the master. Raises `MasterNotFoundError` while no Sentinel can name it."""
-        if self.master_address is not None:
-            now = time.monotonic()
-            if now - self._asked_at > ASK_AGAIN_SECONDS:
-                self._asked_at = now
-                with contextlib.suppress(RedisError, OSError):  # a Sentinel or two may be down
-                    await self.get_master_address()
-            if not self._search.is_trusted():
-                raise self._search.refusal()
+        await self.check_master()
         return await super().get_connection(command_name, *keys, **options)
+
+    async def check_master(self) -> None:
+        """Ask the Sentinels again if it is time. Raise `MasterNotFoundError` if the master is not trusted any more."""
+        if self.master_address is None:
+            return
+        now = time.monotonic()
+        if now - self._asked_at > ASK_AGAIN_SECONDS:
+            self._asked_at = now
+            with contextlib.suppress(RedisError, OSError):  # a Sentinel or two may be down
+                await self.get_master_address()
+        if not self._search.is_trusted():
+            raise self._search.refusal()
 
     async def get_master_address(self) -> Any:
         """Return the address of the master. If it has changed, close the idle connections to the former one.
