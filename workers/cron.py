@@ -31,20 +31,21 @@ async def clean_up(ctx: dict[Any, Any]) -> int:
     return dropped
 
 
-async def record_cron_run(ctx: dict[Any, Any]) -> None:
-    """Record the time, as proof that the queue, the cron and a worker all work."""
-    with store_errors():
-        await ctx["redis"].set(keys.LAST_CRON_RUN, clock.now(), ex=CRON_RUN_TTL_SECONDS)
-
-
 async def end_abandoned(ctx: dict[Any, Any]) -> int:
     """End calls that have been silent for long: their status callback never came. Return how many were ended."""
     runtime: WorkerRuntime = ctx["runtime"]
     life = runtime.store.life_ms / 1000
     try:
+        await _record_cron_run(runtime)
         return await end_abandoned_calls(runtime.store, runtime.states, await _idle_calls(runtime, life), life=life)
     except StoreUnavailable:
         return 0
+
+
+async def _record_cron_run(runtime: WorkerRuntime) -> None:
+    """Record the time, as proof that the queue, the cron and a worker all work."""
+    with store_errors():
+        await runtime.store.redis.set(keys.LAST_CRON_RUN, clock.now(), ex=CRON_RUN_TTL_SECONDS)
 
 
 async def _idle_calls(runtime: WorkerRuntime, life: float) -> list[tuple[str, TimeLeft]]:
@@ -69,7 +70,6 @@ async def _idle_calls(runtime: WorkerRuntime, life: float) -> list[tuple[str, Ti
 
 
 CRON_JOBS: list[CronJob] = [
-    cron(record_cron_run, name="cron:heartbeat", second=0, timeout=10, max_tries=1),
     cron(clean_up, second=10, timeout=30, max_tries=1),
     cron(end_abandoned, second={20, 50}, timeout=25, max_tries=1),
 ]

@@ -25,8 +25,6 @@ PRESENT_EVERY_SECONDS = 1.5
 """How often an idle worker says that it lives."""
 BUSY_SECONDS = 1.0
 """How often a worker in which turns run says how much room it has."""
-READ_EVERY_SECONDS = 5.0
-"""How often an idle worker reads when the first job is due. The rescue replaces the lost wake-up of a call sooner."""
 CLAIM_EVERY_SECONDS = 15.0
 """How often an idle worker claims all the same: a worker whose claims Redis refuses is to be known as such."""
 
@@ -48,7 +46,7 @@ class QueueFetcher:
     """Claims from the worker's queue in the worker's own loop, and waits on the wake list of the queue.
 
     It claims when it was woken, when a slot was freed, and when the first job on the queue is due. A cheap command
-    reads when that is, every `READ_EVERY_SECONDS`: a wake-up can get lost, and other programs may give none.
+    reads when that is, at each poll: a wake-up can get lost, and other programs of arq give none.
     """
 
     def __init__(self, worker: Worker, slots: JobSlots, claimer: Claimer, outage: RedisOutage) -> None:
@@ -71,7 +69,7 @@ class QueueFetcher:
         if was_woken or self._worker.burst or await self._is_due():
             claimed = await self._claim(room)
             if was_woken and not claimed:
-                self._queue_watch.note_later()
+                await self._queue_watch.is_due()  # a job that is due later may be why: it is waited for
         self._has_more = claimed >= room
         self._outage.succeeded()
 
@@ -132,29 +130,21 @@ class QueueWatch:
         self._queue = shard.queue
         self._command = sender_for(worker.pool)
         self._first_due = math.inf
-        self._read_at = -math.inf
         self._claimed_at = -math.inf
 
     def claimed(self) -> None:
         """Note that Redis has answered a claim."""
         self._claimed_at = time.monotonic()
 
-    def note_later(self) -> None:
-        """Note that a wake-up came for a job that is not due yet: read when it is."""
-        self._read_at = -math.inf
-
     async def is_due(self) -> bool:
         """Return whether a claim may find a job, or is to show whether claims work. Raise what the client raises.
 
         The first job may be one that another worker runs.
         """
-        now = time.monotonic()
-        if self._first_due > clock.now() and now - self._read_at < READ_EVERY_SECONDS:
-            return False
         queue = self._queue
         first = await with_sound_keys(self._pool, [queue], lambda: self._command("ZRANGE", queue, 0, 0, "WITHSCORES"))
-        self._first_due, self._read_at = float(first[1]) / 1000 if first else math.inf, now
-        return self._first_due <= clock.now() or now - self._claimed_at >= CLAIM_EVERY_SECONDS
+        self._first_due = float(first[1]) / 1000 if first else math.inf
+        return self._first_due <= clock.now() or time.monotonic() - self._claimed_at >= CLAIM_EVERY_SECONDS
 
     def seconds_left(self) -> float:
         """Return how long it is until the first job is due. A job that was due already is not waited for."""
