@@ -34,8 +34,8 @@ def blocking_sender_for(redis: Redis) -> tuple[Callable[..., Any], float]:
     """Return a way to send commands that keep others waiting, over a connection of its own, and for how many seconds
     one may do so.
 
-    It is redis-py's own way where answers are decoded, and behind Sentinels: its pool leaves a server that is no longer
-    the master.
+    It is redis-py's own way where answers are decoded, and behind Sentinels: before each such command its pool leaves a
+    server that is no longer the master.
     """
     pool: Any = redis.connection_pool
     if not _is_multiplexed(pool) or isinstance(pool, SentinelPool):
