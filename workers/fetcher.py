@@ -66,7 +66,10 @@ class QueueFetcher:
         await self._claimer.release_orphans()
         was_woken, self._has_more = self._has_more, True  # until Redis has answered
         claimed = 0
-        if was_woken or self._worker.burst or await self._is_due():
+        may_find_some = was_woken or self._worker.burst or await self._is_due()
+        if not self._slots.are_open:  # SIGTERM came meanwhile
+            return
+        if may_find_some:
             claimed = await self._claim(room)
             if was_woken and not claimed:
                 await self._queue_watch.is_due()  # a job that is due later may be why: it is waited for

@@ -94,7 +94,7 @@ async def test_a_worker_waits_for_its_next_cron_job_at_most(worker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("due_in", "least", "most"), [(None, 0.8, 0.96), (-100, 0.2, 0.25), (0.5, 0.5, 0.75), (3600, 0.8, 0.96)]
+    ("due_in", "least", "most"), [(None, 0.6, 0.72), (-100, 0.2, 0.25), (0.4, 0.4, 0.65), (3600, 0.6, 0.72)]
 )
 def test_the_rescue_looks_when_the_first_call_is_due(due_in, least, most) -> None:
     due = None if due_in is None else clock.now() + due_in

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.processes
 
 WATCHED_SECONDS = 60.0
 """A whole minute: every cron job and every other thing that is done from time to time is in it."""
-MOST = {"worker": 8.0, "web": 2.0, "worker of a cluster": 40.0, "web of a cluster": 2.0}
+MOST = {"worker": 8.0, "web": 2.0, "worker of a cluster": 48.0, "web of a cluster": 2.0}
 """Commands a second. A worker of a cluster waits for the wake-ups of sixteen shards and looks after each."""
 
 Rates = dict[str, float]
