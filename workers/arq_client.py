@@ -16,8 +16,7 @@ from orchestrator.settings.redis_url import RedisUrl
 from workers.arq_keys import keep_arq_within
 from workers.functions import run_turns
 from workers.job_format import read_job, write_job
-
-WAKE_SECONDS = 60
+from workers.wake_up import wake_worker
 
 
 class ProducerPool(ArqRedis):
@@ -30,10 +29,7 @@ class ProducerPool(ArqRedis):
         job = await super().enqueue_job(function, *args, **options)
         if job is not None:
             wake = keys.wake_list(options.get("_queue_name") or self.default_queue_name)
-            async with self.pipeline(transaction=False) as pipe:
-                pipe.lpush(wake, "1")
-                pipe.expire(wake, WAKE_SECONDS)
-                await pipe.execute()
+            await wake_worker(self, wake)
         return job
 
 

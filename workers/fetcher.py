@@ -16,6 +16,7 @@ from orchestrator.redis.damage import with_sound_keys
 from workers.claimer import Claimer
 from workers.job_slots import JobSlots
 from workers.redis_outage import RedisOutage
+from workers.wake_up import wake_worker
 
 REDIS_TROUBLE = (RedisError, OSError, TimeoutError)
 LATE_SECONDS = 0.1
@@ -119,7 +120,7 @@ class QueueFetcher:
         if token:
             self._has_more = True
             if not self._slots.are_open:  # SIGTERM came meanwhile: wake a worker that can take the job
-                await self._worker.pool.lpush(wake, token[1])  # type: ignore[misc]
+                await wake_worker(self._worker.pool, wake)
 
     async def close(self) -> None:
         """Nothing to do: it has no task of its own."""

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 INTERVAL_SECONDS = 0.25
 """A call that is due is found within this time."""
 IDLE_INTERVAL_SECONDS = 0.6
-"""The interval while no call is due. A longer one, with a slow answer, would look like an outage: `RENEWAL_GRACE_MS`."""
+"""The interval while no call is due. If nobody looks for `RENEWAL_GRACE_MS`, that is an outage: stay well below."""
 RENEWAL_GRACE_MS = 1000
 """After an outage, lease holders have this long to renew: twice the interval between two renewals."""
 

@@ -18,6 +18,7 @@ from workers.claimer import Claimer
 from workers.fetcher import LEAST_SLEEP_SECONDS, REDIS_TROUBLE, seconds_to_cron
 from workers.job_slots import JobSlots
 from workers.redis_outage import LONGEST_PAUSE_SECONDS, RedisOutage
+from workers.wake_up import wake_worker
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ class ShardFetcher:
         elif not await self._claim():
             token = await self._token(time.monotonic() + self._poll_every)
             if token and self._room.free <= 0:  # wake a worker that can take the job
-                await self._pool.lpush(self._shard.wake, token)  # type: ignore[misc]
+                await wake_worker(self._pool, self._shard.wake)
 
     async def _claim(self) -> bool:
         """Claim without the calls' leases, which are on other nodes. Return whether the shard may have more."""

@@ -1,10 +1,12 @@
 """A worker sleeps until something is due, and looks at it in time."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
+from support.waiting import wait_until
 
 from orchestrator import clock
 from orchestrator.redis import keys
@@ -13,6 +15,7 @@ from workers import producer_pool, rescue
 from workers.cron import CRON_JOBS
 from workers.fetcher import QueueFetcher, QueueWatch, seconds_to_cron
 from workers.functions import run_turns
+from workers.wake_up import WAKE_SECONDS, wake_worker
 from workers.worker import TurnWorker
 
 SHARD = replace(keys.SINGLE_SHARD, queue="arq:queue")
@@ -40,6 +43,11 @@ async def claims(redis: Redis) -> int:
     return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval"))
 
 
+async def is_blocked(redis: Redis) -> bool:
+    """Whether a client waits in a BLPOP."""
+    return (await redis.info("clients"))["blocked_clients"] == 1
+
+
 async def test_an_idle_worker_claims_once_and_again_only_when_it_is_woken(worker, redis_client) -> None:
     fetcher = fetcher_of(worker)
     await fetcher.fetch(8)
@@ -63,6 +71,18 @@ async def test_a_job_that_nobody_woke_for_is_found_when_it_is_due(worker, redis_
     await redis_client.zadd(SHARD.queue, {"now": clock.now() * 1000})
     assert await watch.is_due()
     assert watch.seconds_left() > 1000, "whatever stays due is not waited for: perhaps another worker runs it"
+
+
+async def test_a_wake_up_that_comes_to_a_draining_worker_is_for_another_one(worker, redis_client) -> None:
+    fetcher = fetcher_of(worker)
+    await fetcher.fetch(8)
+    waiting = asyncio.create_task(fetcher.wait())
+    await wait_until(lambda: is_blocked(redis_client), "the worker waits")
+    worker.allow_pick_jobs = False
+    await wake_worker(redis_client, SHARD.wake)
+    await waiting
+    assert await redis_client.llen(SHARD.wake) == 1
+    assert 0 < await redis_client.ttl(SHARD.wake) <= WAKE_SECONDS
 
 
 async def test_a_worker_whose_slots_were_full_claims_at_once(worker, redis_client) -> None:
