@@ -70,6 +70,7 @@ class QueueFetcher:
         may_find_some = was_woken or self._worker.burst or await self._is_due()
         if not self._slots.are_open:  # SIGTERM came meanwhile
             return
+        room = min(room, self._slots.free)  # grants that were pushed meanwhile have taken some
         if may_find_some:
             claimed = await self._claim(room)
             if was_woken and not claimed:
@@ -115,12 +116,12 @@ class QueueFetcher:
     async def _wait_for_token(self, seconds: float) -> None:
         wake = self._shard.wake
         timeout = max(seconds - LATE_SECONDS, LEAST_SLEEP_SECONDS)
+        self._has_more = True  # a wait that fails may have taken a token
         token = await with_sound_keys(self._worker.pool, [wake], lambda: self._blocking_command("BLPOP", wake, timeout))
+        self._has_more = token is not None
         self._outage.succeeded(wrote=True)
-        if token:
-            self._has_more = True
-            if not self._slots.are_open:  # SIGTERM came meanwhile: wake a worker that can take the job
-                await wake_worker(self._worker.pool, wake)
+        if token and not self._slots.are_open:  # SIGTERM came meanwhile: wake a worker that can take the job
+            await wake_worker(self._worker.pool, wake)
 
     async def close(self) -> None:
         """Nothing to do: it has no task of its own."""
@@ -147,13 +148,14 @@ class QueueWatch:
         """
         queue = self._queue
         first = await with_sound_keys(self._pool, [queue], lambda: self._command("ZRANGE", queue, 0, 0, "WITHSCORES"))
-        self._first_due = float(first[1]) / 1000 if first else math.inf
-        return self._first_due <= clock.now() or time.monotonic() - self._claimed_at >= CLAIM_EVERY_SECONDS
+        first_due = float(first[1]) / 1000 if first else math.inf
+        is_due = first_due <= clock.now()
+        self._first_due = math.inf if is_due else first_due
+        return is_due or time.monotonic() - self._claimed_at >= CLAIM_EVERY_SECONDS
 
     def seconds_left(self) -> float:
-        """Return how long it is until the first job is due. A job that was due already is not waited for."""
-        left = self._first_due - clock.now()
-        return left if left > 0 else math.inf
+        """Return how long it is until the first job is due. A job that was due when it was read is not waited for."""
+        return max(self._first_due - clock.now(), 0.0)
 
 
 def seconds_to_cron(worker: Worker) -> float:

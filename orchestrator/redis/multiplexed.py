@@ -172,7 +172,7 @@ class _Pipeline(RespProtocol):
             self._timer = self._loop.call_at(due, self._check_timeout)
 
     def _received(self, answer: Any) -> None:
-        if not self._pending:
+        if len(self._pending) <= len(self._unsent):
             raise RedisConnectionError("an answer came that no command waits for")
         future, _ = self._pending.popleft()
         if future.done():

@@ -410,6 +410,19 @@ async def test_a_grant_is_late_by_the_clock_that_all_share(store: RedisTurnStore
     assert await store.confirm(claim)
 
 
+async def test_a_grant_that_seems_to_come_from_the_future_is_confirmed(
+    store: RedisTurnStore, new_worker: NewWorker
+) -> None:
+    anna = await new_worker("anna")
+    await store.submit(a_turn("t1"), opening=OPENING)
+    grant = await anna.grant()
+    with moving_clock() as move:
+        move(-3600)
+        claim = await store.claims.open(grant)
+    assert claim is not None
+    assert claim.confirmed is False
+
+
 async def test_a_worker_may_say_what_room_it_has_without_a_claim(store: RedisTurnStore, new_worker: NewWorker) -> None:
     anna = await new_worker("anna", 5)
     await store.submit(a_turn("t1"), opening=OPENING)

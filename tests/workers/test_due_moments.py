@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
+from support.passing_time import moving_clock
 from support.waiting import wait_until
 
 from orchestrator import clock
@@ -71,6 +72,27 @@ async def test_a_job_that_nobody_woke_for_is_found_when_it_is_due(worker, redis_
     await redis_client.zadd(SHARD.queue, {"now": clock.now() * 1000})
     assert await watch.is_due()
     assert watch.seconds_left() > 1000, "whatever stays due is not waited for: perhaps another worker runs it"
+
+
+async def test_a_job_that_falls_due_after_the_look_is_waited_for_no_longer(worker, redis_client) -> None:
+    watch = QueueWatch(worker, SHARD)
+    watch.claimed()
+    await redis_client.zadd(SHARD.queue, {"soon": (clock.now() + 100) * 1000})
+    await redis_client.expire(SHARD.queue, 300)
+    assert not await watch.is_due()
+    with moving_clock() as move:
+        move(101)
+        assert watch.seconds_left() == 0
+
+
+async def test_no_more_is_claimed_than_pushed_grants_have_left_room_for(worker, redis_client) -> None:
+    fetcher = fetcher_of(worker)
+    await fetcher.fetch(8)
+    await worker.pool.enqueue_job("run_turns", "CA1")
+    await fetcher.wait()
+    worker.job_counter = worker.max_jobs  # as grants do that come while `fetch` looks
+    await fetcher.fetch(8)
+    assert not worker.tasks
 
 
 async def test_a_wake_up_that_comes_to_a_draining_worker_is_for_another_one(worker, redis_client) -> None:

@@ -14,6 +14,9 @@ from orchestrator.turns.redis.lease_scripts import Grant, discard_turn, release
 from orchestrator.turns.redis.state_writer import StateWriter
 from orchestrator.turns.store import Claim, Lease
 
+CLOCKS_APART_MS = 100
+"""A grant that seems to come from further in the future is confirmed: this clock, or the server's, is wrong."""
+
 
 class ClaimReader:
     """Reads the turn and the state of a grant. What waits and is not a turn becomes a dead letter.
@@ -55,7 +58,8 @@ class ClaimReader:
         claim.confirmed = not self._connection.is_confirmed
         if grant.pushed_at is not None:
             claim.is_short = True
-            claim.confirmed = claim.confirmed and clock.now() * 1000 - grant.pushed_at < self._late_ms
+            age = clock.now() * 1000 - grant.pushed_at
+            claim.confirmed = claim.confirmed and -CLOCKS_APART_MS < age < self._late_ms
         return claim
 
     async def following(self, grant: Grant, state: ConversationState | None) -> Claim | None:
