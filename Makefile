@@ -32,7 +32,7 @@ run: $(READY) ## Answer calls here: web, workers and an embedded Redis in one te
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 
 test: $(READY) ## Run all tests; they start the servers they need
-	@$(PYTEST) --numprocesses 4 $(ARGS)
+	@$(PYTEST) --numprocesses 6 $(ARGS)
 
 quick: $(READY) ## Run the tests that start no process but one Redis server, and do not compute for long
 	@$(PYTEST) --numprocesses 4 -m "not processes and not slow" $(ARGS)
