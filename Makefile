@@ -35,7 +35,7 @@ test: $(READY) ## Run all tests; they start the servers they need
 	@$(PYTEST) --numprocesses 6 $(ARGS)
 
 quick: $(READY) ## Run the tests that start no process but one Redis server, and do not compute for long
-	@$(PYTEST) --numprocesses 4 -m "not processes and not slow" $(ARGS)
+	@$(PYTEST) --numprocesses 6 -m "not processes and not slow" $(ARGS)
 
 redis-versions: $(READY) ## Run the tests of Redis on 6.2, 7.0 and 8, as far as packages bring them
 	@PYTHONPATH=tests $(BIN)/python -m versions $(ARGS)

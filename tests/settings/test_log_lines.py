@@ -138,12 +138,14 @@ PLAIN_RECORDS = st.builds(
 MANY = settings(max_examples=400, deadline=None)
 
 
+@pytest.mark.slow
 @MANY
 @given(PLAIN_RECORDS | RECORDS)
 def test_json_is_what_the_plain_way_makes(record) -> None:
     assert outcome_of(JsonFormatter("worker").format, record) == outcome_of(plain_json, record)
 
 
+@pytest.mark.slow
 @MANY
 @given(PLAIN_RECORDS | RECORDS)
 def test_text_is_what_the_plain_way_makes(record) -> None:

@@ -285,6 +285,7 @@ class TurnsOfACallInACluster(TurnsOfACall):
     shards = keys.SHARDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", [TurnsOfACall, TurnsOfACallInACluster])
 def test_whatever_happens_in_whatever_order_each_turn_is_answered_once(
     redis_server: RedisServer, machine: type[TurnsOfACall]
