@@ -45,31 +45,26 @@ class Claimer:
         await self._note_pushed(claimed.pushed)
         return len(claimed.jobs)
 
-    async def report(self, shard: keys.ShardKeys) -> bool:
-        """Say how much room the worker has. Return whether a job is due: claim. Raise what the client raises."""
+    async def say_present(self, shard: keys.ShardKeys) -> bool:
+        """Say that the worker lives, and how much room it has, so that grants are pushed to it.
+
+        Return True if that has shown a due job. While nothing runs here and nothing was pushed, Redis knows the room.
+        Raise what the client raises.
+        """
         runtime = self._runtime
-        assert runtime is not None
+        if runtime is None or runtime.store.job_claims.room is None or self._received() is None:
+            return False
+        if self.is_idle and await runtime.store.job_claims.touch(runtime.holder):
+            return False
         received = self._received()
+        if received is None:  # the subscription was lost meanwhile
+            return False
         self._told = received if not self._worker.job_counter else None
-        if received is None or runtime.store.job_claims.room is None:
-            return await runtime.store.job_claims.is_due(shard)
         report = await runtime.store.job_claims.report(
             shard, holder=runtime.holder, free=self._slots.free, received=received
         )
         await self._note_pushed(report.pushed)
         return report.is_due
-
-    async def say_present(self, shard: keys.ShardKeys) -> bool:
-        """Say that the worker lives, so that grants are pushed to it. Return True if that has shown a due job.
-
-        While nothing runs here and nothing was pushed, Redis knows the room. Raise what the client raises.
-        """
-        runtime, received = self._runtime, self._received()
-        if runtime is None or received is None or runtime.store.job_claims.room is None:
-            return False
-        if not self.is_idle or not await runtime.store.job_claims.touch(runtime.holder):
-            return await self.report(shard)
-        return False
 
     @property
     def is_idle(self) -> bool:

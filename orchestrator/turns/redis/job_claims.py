@@ -1,6 +1,5 @@
 """Claims jobs for a worker, and tells submits in the same step how much room the worker has left."""
 
-from orchestrator import clock
 from orchestrator.redis import keys
 from orchestrator.redis.commands import sender_for
 from orchestrator.redis.damage import set_aside
@@ -81,11 +80,6 @@ class JobClaims:
         Only where there is `room`. Raise what Redis raises.
         """
         return bool(await self._send("PEXPIRE", keys.worker_presence(holder), keys.PRESENCE_MS))
-
-    async def is_due(self, shard: ShardKeys) -> bool:
-        """Look whether a job is due. Raise what Redis raises."""
-        due = await self._connection.redis.zrangebyscore(shard.queue, "-inf", clock.now() * 1000, start=0, num=1)
-        return bool(due)
 
     async def _set_aside(self, room: str, holder: str) -> None:
         """Rename the keys in which Redis could not note the room, if they have the wrong type: it may also be full."""
