@@ -111,10 +111,10 @@ async def counts_of_turns(server: RedisServer) -> tuple[Counter[str], float]:
                 await take(number)
             await wait_until(lambda: seen["commit"] >= TURNS, "the monitor has seen the last commit")
             seconds = asyncio.get_running_loop().time() - began
-            polls = seconds / 0.5 + 2
+            polls = seconds / 0.5 + 5  # three of them for a cron job that falls due meanwhile
             counted = Counter(seen)
     assert counted["submit"] == TURNS
     assert counted["commit"] == TURNS
     rest = {name: count for name, count in counted.items() if name not in PER_TURN}
     assert sum(rest.values()) < TURNS / 2 + 10 * seconds, f"something else is sent for every turn: {rest}"
-    return counted, 10 + 2 * polls  # far below one a turn, whatever else wakes the worker
+    return counted, polls
