@@ -5,6 +5,7 @@ import logging
 
 from orchestrator.agents.agent_process import AgentProcess
 from orchestrator.settings import Settings
+from orchestrator.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class ProcessPool:
         self._all: set[AgentProcess] = set()
         self._shared: AgentProcess | None = None
         self._starting = asyncio.Lock()
+        self._warming: asyncio.Task[None] | None = None
 
     @property
     def size(self) -> int:
@@ -39,15 +41,26 @@ class ProcessPool:
         """
         await self._room.acquire()
         try:
-            while self._idle:
-                process, timer = self._idle.popitem()
-                timer.cancel()
-                if not process.is_lost:
-                    return process
-            return await self._start()
+            return self._take_idle() or await self._take_warming() or await self._start()
         except BaseException:
             self._room.release()
             raise
+
+    def _take_idle(self) -> AgentProcess | None:
+        while self._idle:
+            process, timer = self._idle.popitem()
+            timer.cancel()
+            if not process.is_lost:
+                return process
+        return None
+
+    async def _take_warming(self) -> AgentProcess | None:
+        """Return the process that `warm_up` is starting, which is ready sooner than another one; for one turn only."""
+        warming, self._warming = self._warming, None
+        if warming is None:
+            return None
+        await asyncio.wait({warming})
+        return self._take_idle()
 
     async def acquire_shared(self) -> AgentProcess:
         """Return the process that suspected turns share. Raise `AgentProcessFailed`."""
@@ -58,11 +71,7 @@ class ProcessPool:
 
     def release(self, process: AgentProcess) -> None:
         """Take back a process from `acquire`. Its run has ended."""
-        if process.is_lost:
-            self._all.discard(process)
-        else:
-            timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_idle, process)
-            self._idle[process] = timer
+        self._keep(process)
         self._room.release()
 
     def release_shared(self, process: AgentProcess) -> None:
@@ -70,8 +79,14 @@ class ProcessPool:
         asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_shared, process)
 
     async def warm_up(self) -> None:
-        """Start a process and keep it ready."""
-        self.release(await self.acquire())
+        """Start a process and keep it ready. Raise `AgentProcessFailed`."""
+        warming = self._warming = asyncio.create_task(self._start_idle(), name="warm-up of an agent process")
+        try:
+            await warming
+        finally:
+            await cancel_and_wait(warming)
+            if self._warming is warming:
+                self._warming = None
 
     async def close(self) -> None:
         """End all processes."""
@@ -81,6 +96,15 @@ class ProcessPool:
             process.kill()
         for process in self._all:
             await process.closed()
+
+    async def _start_idle(self) -> None:
+        self._keep(await self._start())
+
+    def _keep(self, process: AgentProcess) -> None:
+        if process.is_lost:
+            self._all.discard(process)
+        else:
+            self._idle[process] = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_idle, process)
 
     async def _start(self) -> AgentProcess:
         self._all = {process for process in self._all if not process.is_lost}

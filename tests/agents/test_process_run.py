@@ -54,7 +54,7 @@ async def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.delitem(sys.modules, "their_remote", raising=False)
-    settings = Settings(_env_file=None, agent="their_remote:Remote", agent_processes=1)
+    settings = Settings(_env_file=None, agent="their_remote:Remote", agent_processes=2)
     async with AgentHost(settings) as host:
         yield host, configured_agent(settings)
 
@@ -111,3 +111,16 @@ async def test_a_process_that_dies_is_named_and_replaced(
     assert not lost.value.with_others, "it ran alone"
     async with host.run(agent, turn("greet"), state) as run:
         assert HangUp() in [part async for part in run]
+
+
+async def test_a_turn_that_comes_while_the_first_process_starts_waits_for_that_one(
+    started: tuple[AgentHost, Agent], state: ConversationState
+) -> None:
+    host, agent = started
+    host.warm_up(agent)
+    used = set()
+    await asyncio.sleep(0)  # the start has begun, and takes longer than this turn needs to ask
+    for _ in range(2):
+        async with host.run(agent, turn("greet"), state.model_copy(deep=True)) as run:
+            used |= {part async for part in run if isinstance(part, str)}
+    assert (len(used), host.processes) == (1, 1)
