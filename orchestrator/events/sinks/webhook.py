@@ -1,0 +1,130 @@
+"""A webhook as a sink: signed POST requests, as the Standard Webhooks specification describes them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+from standardwebhooks import Webhook
+
+from orchestrator.clock import utc_now
+from orchestrator.events.event import Event
+from orchestrator.events.sinks.public_addresses import public_addresses
+from orchestrator.events.sinks.sink import EventRefused, SinkGone, TryLater
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 15.0
+"""For the answer to begin, as the specification recommends 15 to 30 s."""
+LONGEST_BODY = 16 * 1024
+"""Bytes of an answer that are read, so that its connection can be used again. No longer one is of interest."""
+TRY_AGAIN = frozenset({408, 425, 429})
+"""Client errors that say nothing about the event itself."""
+MOST_CONNECTIONS = 20
+LONGEST_RETRY_AFTER = 8 * 3600.0
+USER_AGENT = "VoiceAgent-Events/1"
+
+
+class WebhookSink:
+    """POSTs each event to a URL, signed with each of `secrets`: two of them while one replaces the other.
+
+    The signature's timestamp is that of the attempt. Redirects are not followed. With `allow_private` false, the URL's
+    host must have public addresses only, and the connection goes to one of those that were checked.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        secrets: Sequence[str],
+        *,
+        allow_private: bool = False,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._url = httpx.URL(url)
+        self._signers = [Webhook(secret) for secret in secrets]
+        self._allow_private = allow_private
+        # Not the proxies of the environment: behind a proxy nobody knows what address is connected to.
+        transport = httpx.AsyncHTTPTransport(
+            verify=httpx.create_ssl_context(),
+            trust_env=False,
+            limits=httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS),
+        )
+        timeout = httpx.Timeout(answer_seconds, connect=CONNECT_SECONDS)
+        self._client = httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
+
+    async def deliver(self, event: Event) -> None:
+        """POST the event. Raise `EventRefused`, `SinkGone` or `TryLater` by the answer's status."""
+        body = event.model_dump_json()
+        request = await self._request(body, self._headers(event.id, body))
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise TryLater(f"The webhook does not answer: {type(error).__name__}.") from None
+        try:
+            await _read_some(response)
+        finally:
+            await response.aclose()
+        _check(response)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def _headers(self, event_id: str, body: str) -> dict[str, str]:
+        now = utc_now()
+        signatures = (signer.sign(event_id, now, body) for signer in self._signers)
+        return {
+            "content-type": "application/json",
+            "user-agent": USER_AGENT,
+            "webhook-id": event_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": " ".join(signatures),
+        }
+
+    async def _request(self, body: str, headers: dict[str, str]) -> httpx.Request:
+        url, extensions = self._url, {}
+        if not self._allow_private:
+            try:
+                addresses = await public_addresses(url.host, url.port or {"https": 443}.get(url.scheme, 80))
+            except OSError as error:
+                raise TryLater(
+                    f"The webhook's host cannot be resolved: {error.strerror or type(error).__name__}."
+                ) from None
+            headers = {**headers, "host": url.netloc.decode("ascii")}
+            extensions = {"sni_hostname": url.host}  # by which the certificate is checked, too
+            url = url.copy_with(host=addresses[0])
+        return self._client.build_request("POST", url, content=body, headers=headers, extensions=extensions)
+
+
+async def _read_some(response: httpx.Response) -> None:
+    size = 0
+    try:
+        async for chunk in response.aiter_raw():
+            size += len(chunk)
+            if size > LONGEST_BODY:
+                return
+    except httpx.HTTPError:
+        return  # the status has come, which is all that counts
+
+
+def _check(response: httpx.Response) -> None:
+    status = response.status_code
+    if 200 <= status < 300:
+        return
+    sentence = f"The webhook answered with HTTP status {status}."
+    if status == 410:
+        raise SinkGone(sentence)
+    if 400 <= status < 500 and status not in TRY_AGAIN:
+        raise EventRefused(sentence)
+    raise TryLater(sentence, _retry_after(response.headers.get("retry-after", "")))
+
+
+def _retry_after(value: str) -> float | None:
+    """Return the seconds that a Retry-After header asks for (RFC 9110, section 10.2.3), or None."""
+    if value.isascii() and value.isdecimal() and len(value) < 10:
+        return min(float(value), LONGEST_RETRY_AFTER)
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return min(max((until - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_RETRY_AFTER)
