@@ -1,7 +1,7 @@
 """A webhook as a sink: signed POST requests, as the Standard Webhooks specification describes them."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -127,4 +127,4 @@ def _retry_after(value: str) -> float | None:
     except ValueError:
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return min(max((until - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_RETRY_AFTER)
+    return min(max((until - utc_now()).total_seconds(), 0.0), LONGEST_RETRY_AFTER)
