@@ -1,0 +1,180 @@
+"""The outbox of a call: its events that are not delivered yet, and the lease under which a process delivers them.
+
+The rules that every outbox keeps, and the suite in `orchestrator.testing.outbox_contract` checks:
+
+- an event is written in the same step as what it tells; its `seq` is the number of events in this life of the call;
+- a call that is accepted is *open* until its `call.ended` is written, which happens once in its life;
+- an event stays until each sink that it names has taken it, refused it or given up; of each sink it is told in order;
+- one process at a time delivers the events of a call. What another settles under an older lease changes nothing;
+- a call that is open or has events is looked at again: at once if one can be delivered, else when the next attempt, the
+  end of the call or the end of its state is due.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from orchestrator.conversation.state import ConversationState
+from orchestrator.events.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event that is to be written, for `sinks`. The outbox adds `data["seq"]`."""
+
+    event: Event
+    sinks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallHead:
+    """What is known of a call when it is accepted. It outlives the call's state.
+
+    `life` is when the state was created (ISO 8601): a SID may be used again.
+    """
+
+    call_sid: str
+    life: str
+    channel: str
+    direction: str
+    from_number: str
+    to_number: str
+    agent: str
+    tenant: str
+    worker_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a step of a call writes into its outbox, together with what it does to the call.
+
+    `head` begins the call's life there, unless it has begun. `events` are written in order. With `closes_later` the
+    agent has hung up: `call.ended` is due once the provider says that the call is over, at latest after
+    `CLOSING_SECONDS`.
+    """
+
+    head: CallHead
+    events: tuple[NewEvent, ...] = ()
+    closes_later: bool = False
+
+
+CLOSING_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLease:
+    """The right to deliver one call's events. `epoch` grows by one with each grant."""
+
+    call_sid: str
+    holder: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event in the outbox. `position` says in which order events of the call are delivered, over all its lives."""
+
+    position: int
+    event: Event
+    sinks: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class SinkQueue:
+    """What one sink is to get now, in order. `failures` counts the attempts at the first of them, the first of which
+    was at `first_failed_at` (Unix seconds, 0 if there was none)."""
+
+    sink: str
+    entries: list[Entry] = field(default_factory=list)
+    failures: int = 0
+    first_failed_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Delivery:
+    """Events of one call that can be delivered now, under a lease: a queue for each sink that has any."""
+
+    lease: DeliveryLease
+    queues: list[SinkQueue]
+
+
+@dataclass(frozen=True, slots=True)
+class Unended:
+    """A call whose `call.ended` is due now: its state has ended, or is gone (None)."""
+
+    head: CallHead
+    state: ConversationState | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of one attempt to deliver.
+
+    - `delivered`: the sink has it;
+    - `failed`: it is tried again at `next_at` (Unix seconds). `failures` and `first_failed_at` count this one too;
+    - `dead`: it is given up, and the next event goes on.
+    """
+
+    result: Literal["delivered", "failed", "dead"]
+    error: str = ""
+    failures: int = 0
+    first_failed_at: float = 0.0
+    next_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """An event that one sink has not got. `dead_at` (Unix seconds): when it was given up; None while it is pending."""
+
+    entry: Entry
+    sink: str
+    failures: int
+    error: str
+    next_at: float | None
+    dead_at: float | None
+    bytes: int
+
+
+class Outbox(Protocol):
+    """Keeps events until they are delivered. Every method may raise `StoreUnavailable`, and may be repeated.
+
+    `sinks` are the names of those that this process delivers to.
+    """
+
+    sinks: tuple[str, ...]
+
+    async def due(self, most: int = 100) -> list[str]:
+        """Return calls that are to be looked at now. Each is looked at again soon, unless somebody settles it."""
+
+    async def unended(self, call_sid: str) -> Unended | None:
+        """Return the call if its `call.ended` is due now, else None."""
+
+    async def end(self, unended: Unended, event: NewEvent | None) -> bool:
+        """Write the `call.ended` of this life, or only close it (None). Return False if that was done before."""
+
+    async def claim(self, call_sid: str, holder: str) -> Delivery | None:
+        """Return what can be delivered to `sinks` now, under a new lease. None: nothing can, or another holds it."""
+
+    async def renew(self, leases: Sequence[DeliveryLease]) -> list[DeliveryLease]:
+        """Renew the leases. Return those that are lost."""
+
+    async def settle(self, lease: DeliveryLease, sink: str, position: int, settlement: Settlement) -> bool:
+        """Write what became of a delivery. Return False if the lease is lost."""
+
+    async def release(self, lease: DeliveryLease) -> None:
+        """Give the lease back, and say when the call is to be looked at next, if ever."""
+
+    async def settle_look(self, call_sid: str) -> None:
+        """Say when a call is to be looked at next, of which nothing was to be delivered."""
+
+    async def undelivered(self, call_sid: str) -> list[Undelivered]:
+        """Return what is pending or dead of the call's events, by position and sink."""
+
+    async def calls(self, cursor: str = "", most: int = 100) -> tuple[list[str], str]:
+        """Return calls that are open or have events, and the cursor of the next ones; "" after the last."""
+
+    async def replay(self, call_sid: str, position: int, sink: str) -> bool:
+        """Deliver a dead event again, under its id, after those that are pending. Return False if it is not dead."""
+
+    async def drop(self, call_sid: str, position: int, sink: str) -> bool:
+        """Deliver an event, pending or dead, to this sink no more. Return False if there is none."""
