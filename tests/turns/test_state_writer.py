@@ -9,8 +9,8 @@ from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.redis import keys
+from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.memory import InMemoryStateManager
-from orchestrator.turns.redis.connection import StoreConnection
 from orchestrator.turns.redis.scripts import ELSEWHERE, GONE
 from orchestrator.turns.redis.state_writer import MISSING_VERSION, Conflict, ElsewhereStates, Prepared, SameRedisStates
 from orchestrator.turns.redis.store import RedisTurnStore

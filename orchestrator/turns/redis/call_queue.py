@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.redis.scripts import count_calls
 from orchestrator.turns.redis import queue_scripts
-from orchestrator.turns.redis.connection import StoreConnection
 
 NEVER_MS = 86_400_000
 

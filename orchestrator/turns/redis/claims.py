@@ -6,8 +6,8 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.errors import UnreadableState
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of
+from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.turns.redis.call_queue import CallQueue
-from orchestrator.turns.redis.connection import StoreConnection
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from orchestrator.turns.redis.entries import interruption, waiting_turn
 from orchestrator.turns.redis.lease_scripts import Grant, discard_turn, release

@@ -1,9 +1,9 @@
 """Erases what Redis has of a call's turns."""
 
 from orchestrator.redis import keys
+from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.redis.scripts import delete_state
 from orchestrator.turns.redis.call_queue import CallQueue
-from orchestrator.turns.redis.connection import StoreConnection
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from orchestrator.turns.tombstone import TOMBSTONE_SECONDS, fingerprint
 

@@ -4,7 +4,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.commands import sender_for
 from orchestrator.redis.damage import set_aside
 from orchestrator.redis.keys import ShardKeys
-from orchestrator.turns.redis.connection import StoreConnection
+from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.turns.redis.lease_scripts import ClaimedJobs, RoomReport, claim_jobs, report_room
 
 

@@ -17,9 +17,9 @@ from orchestrator.clock import utc_now
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import CallEnded, CallRefused, StateConflict, StoreDamaged, UnknownCall, UnreadableState
 from orchestrator.redis import keys
+from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.reading import read_state, unreadable
-from orchestrator.turns.redis.connection import StoreConnection
 from orchestrator.turns.redis.scripts import ELSEWHERE, GONE, ExpectedVersion, ended_early
 from orchestrator.turns.state_json_cache import StateJsonCache
 from orchestrator.turns.store import Claim

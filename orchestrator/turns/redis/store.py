@@ -27,6 +27,7 @@ from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.redis.script_call import ScriptCall
+from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
@@ -34,7 +35,6 @@ from orchestrator.turns.messages import Piece, Token, settled_message, token_mes
 from orchestrator.turns.redis import lease_scripts, scripts
 from orchestrator.turns.redis.call_queue import call_queue_of
 from orchestrator.turns.redis.claims import ClaimReader
-from orchestrator.turns.redis.connection import StoreConnection
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from orchestrator.turns.redis.erasure import Erasure
 from orchestrator.turns.redis.job_claims import JobClaims

@@ -11,8 +11,8 @@ from orchestrator.errors import StoreUnavailable, UnreadableState
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.damage import text_of, with_sound_keys
+from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.turns import outcome as outcomes
-from orchestrator.turns.redis.connection import StoreConnection
 from orchestrator.turns.redis.entries import RECORDED, WAITING, recorded_result
 from orchestrator.turns.redis.state_writer import StateWriter
 from orchestrator.turns.store import Found, Waiting
