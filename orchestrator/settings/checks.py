@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from orchestrator.dial_allow import dial_prefixes
 
@@ -50,6 +50,21 @@ def _dotted_name(value: str) -> str:
     return value
 
 
+def _postgres_url(value: SecretStr) -> SecretStr:
+    if not is_postgres_url(value.get_secret_value()):
+        raise ValueError("must be the URL of a PostgreSQL database: postgresql://user:password@host:5432/database")
+    return value
+
+
+def is_postgres_url(text: str) -> bool:
+    """Return whether `text` is a URL of PostgreSQL that names a database, with a valid port, if any."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("postgres", "postgresql") and len(parts.path) > 1 and parts.port != 0
+    except ValueError:  # an invalid port or address
+        return False
+
+
 def is_http_url(text: str) -> bool:
     """Return whether `text` is a URL of HTTP or HTTPS with a host and, if any, a valid port."""
     try:
@@ -63,6 +78,7 @@ BareHost = Annotated[str, AfterValidator(_bare_host)]
 ExistingFile = Annotated[str, AfterValidator(_existing_file)]
 Ed25519Key = Annotated[str, AfterValidator(_ed25519_key)]
 ServerUrl = Annotated[str, AfterValidator(_server_url)]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 DottedName = Annotated[str, AfterValidator(_dotted_name)]
 DialPrefixes = Annotated[str, AfterValidator(lambda value: ",".join(dial_prefixes(value)))]
 

@@ -26,6 +26,7 @@ from orchestrator.settings.checks import (
     Ed25519Key,
     EmergencyNumber,
     ExistingFile,
+    PostgresUrl,
     ProcessCount,
     ServerUrl,
     TimeZone,
@@ -90,6 +91,8 @@ class Settings(BaseSettings):
     llm_first_token_seconds: float = Field(default=1.5, gt=0)
     llm_history_characters: int = Field(default=24_000, ge=1000)
     llm_tools: str | None = None
+
+    events_database_url: PostgresUrl | None = None
 
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None

@@ -153,9 +153,24 @@ def test_words_are_taken_in_any_case() -> None:
 
 def test_no_secret_shows() -> None:
     settings = load_settings(
-        redis_password="hush", redis_url="redis://:hush@h", twilio_auth_token="hush", api_key="hush"
-    )
+        redis_password="hush", redis_url="redis://:hush@h", twilio_auth_token="hush", api_key="hush",
+        events_database_url="postgresql://u:hush@h/d",
+    )  # fmt: skip
     assert "hush" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:hush@h/d", "postgresql://u:hush@h", "postgresql://u:hush@h:port/d", "postgresql://[hush/d"]
+)
+def test_the_url_of_a_database_is_checked_and_not_shown(url: str) -> None:
+    assert complaint(events_database_url=url) == (
+        "EVENTS_DATABASE_URL: it must be the URL of a PostgreSQL database: postgresql://user:password@host:5432/database"
+    )
+
+
+@pytest.mark.parametrize("url", ["postgres://h/d", "postgresql://u:p@h:5433/d?sslmode=require", "postgresql:///d"])
+def test_the_url_of_a_database_may_have_any_of_its_forms(url: str) -> None:
+    assert load_settings(events_database_url=url).events_database_url.get_secret_value() == url
 
 
 def test_a_production_web_process_wants_the_auth_token() -> None:
