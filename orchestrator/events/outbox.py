@@ -6,6 +6,7 @@ The rules that every outbox keeps, and the suite in `orchestrator.testing.outbox
 - a call that is accepted is *open* until its `call.ended` is written, which happens once in its life;
 - an event stays until each sink that it names has taken it, refused it or given up; of each sink it is told in order;
 - one process at a time delivers the events of a call. What another settles under an older lease changes nothing;
+- a sink that wants no event any more is *stopped* for all processes, until a person resumes it or its address changes;
 - a call that is open or has events is looked at again: at once if one can be delivered, else when the next attempt, the
   end of the call or the end of its state is due.
 """
@@ -59,6 +60,10 @@ class Announcement:
 
 
 CLOSING_SECONDS = 30.0
+TAKE_OVER_SECONDS = 60.0
+"""How long a call that was taken over, and whose state is not there, is not counted as gone: the state follows."""
+LOOK_AGAIN_SECONDS = 5.0
+"""When a call that was `due` is due again, unless somebody looks at it and says more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,16 @@ class Unended:
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedSink:
+    """A sink that wants no event any more. `fingerprint` is of its address: with another one, it is not stopped."""
+
+    sink: str
+    fingerprint: str
+    reason: str
+    stopped_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """What became of one attempt to deliver.
 
@@ -138,22 +153,33 @@ class Undelivered:
 class Outbox(Protocol):
     """Keeps events until they are delivered. Every method may raise `StoreUnavailable`, and may be repeated.
 
-    `sinks` are the names of those that this process delivers to.
+    `sinks` are the names of those that this process delivers to. A lease that is not renewed for `lease_seconds` may be
+    granted to another. `first_due` is when the first call is due (Unix seconds), as far as the last `due` knew; None if
+    it knew of none.
     """
 
     sinks: tuple[str, ...]
+    lease_seconds: float
+    first_due: float | None
 
     async def due(self, most: int = 100) -> list[str]:
         """Return calls that are to be looked at now. Each is looked at again soon, unless somebody settles it."""
 
     async def unended(self, call_sid: str) -> Unended | None:
-        """Return the call if its `call.ended` is due now, else None."""
+        """Return the call if its `call.ended` is due now, else None.
+
+        It is due when the state of an open call is gone (or is that of a later life), or has ended and the provider has
+        said so, or `CLOSING_SECONDS` have passed. Of several lives, the oldest comes first.
+        """
 
     async def end(self, unended: Unended, event: NewEvent | None) -> bool:
         """Write the `call.ended` of this life, or only close it (None). Return False if that was done before."""
 
     async def claim(self, call_sid: str, holder: str) -> Delivery | None:
-        """Return what can be delivered to `sinks` now, under a new lease. None: nothing can, or another holds it."""
+        """Return what can be delivered to `sinks` now, under a new lease. None: nothing can, or another holds it.
+
+        A holder that has the lease keeps it, renewed: its epoch stays, whether or not there is more to deliver.
+        """
 
     async def renew(self, leases: Sequence[DeliveryLease]) -> list[DeliveryLease]:
         """Renew the leases. Return those that are lost."""
@@ -166,6 +192,23 @@ class Outbox(Protocol):
 
     async def settle_look(self, call_sid: str) -> None:
         """Say when a call is to be looked at next, of which nothing was to be delivered."""
+
+    async def take_over(self, announcement: Announcement) -> None:
+        """Write what was announced in the memory of a process that could not reach this outbox.
+
+        The events get their `seq` here. Those whose ids were taken over before are not written again, even if they are
+        delivered by now. The call's state is written after this: until then, for `TAKE_OVER_SECONDS`, the call does not
+        count as gone.
+        """
+
+    async def stop_sink(self, stopped: StoppedSink) -> None:
+        """Tell all processes that the sink wants no event any more."""
+
+    async def stopped_sinks(self) -> list[StoppedSink]:
+        """Return the stopped sinks, whether or not they still have the address that they were stopped at."""
+
+    async def resume_sink(self, sink: str) -> bool:
+        """Deliver to the sink again. Return False if it was not stopped."""
 
     async def undelivered(self, call_sid: str) -> list[Undelivered]:
         """Return what is pending or dead of the call's events, by position and sink."""
