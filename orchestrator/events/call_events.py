@@ -1,0 +1,138 @@
+"""Which events the steps of a call have: pure functions from what is written to what is told."""
+
+from typing import Any
+
+from orchestrator import clock
+from orchestrator.conversation.actions import HangUp, Transfer
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.events.event import EventType, new_event
+from orchestrator.events.outbox import Announcement, CallHead, NewEvent, Unended
+from orchestrator.events.record import life_of, partial_record, record_of_call, told_turn
+
+FAILURES = ("failed", "timed_out")
+"""Outcomes that `turn.failed` tells."""
+AGENT_RAISED = "the agent raised"
+"""How the reason of a turn begins whose agent raised an error."""
+
+
+class CallEvents:
+    """Makes the events of calls, of the types that are `wanted`, for `sinks`.
+
+    `agent`, `worker_version` and `tenant` are those of what this process runs. Without sinks, or with nothing wanted,
+    there is never anything to write.
+    """
+
+    def __init__(
+        self, wanted: frozenset[str], sinks: tuple[str, ...], agent: str, worker_version: str, tenant: str = ""
+    ) -> None:
+        self._wanted = wanted if sinks else frozenset()
+        self._sinks = sinks
+        self._agent = agent
+        self._worker_version = worker_version
+        self._tenant = tenant
+        self._tells_ends = "call.ended" in self._wanted
+        self._tells_turns = "turn.completed" in self._wanted
+
+    def accepted(self, state: ConversationState) -> Announcement | None:
+        """Return what the step announces that creates the call's `state`."""
+        if "call.started" not in self._wanted:
+            return Announcement(self._head(state)) if self._tells_ends else None
+        head = self._head(state)
+        data = {
+            "channel": head.channel, "direction": head.direction,
+            "from_number": head.from_number, "to_number": head.to_number, "started_at": head.life,
+        }  # fmt: skip
+        return Announcement(head, (self._event("call.started", state.call_sid, data),))
+
+    def committed(
+        self, before: ConversationState | None, after: ConversationState, record: TurnRecord
+    ) -> Announcement | None:
+        """Return what the commit of a turn announces that replaces the state `before` by `after`, or None.
+
+        `before` is None if nobody knows whether the turn was announced: then it is. A turn that `before` holds already
+        was announced by the commit that wrote it, except for the end of the call, which the outbox takes once.
+        """
+        if not self._wanted:
+            return None
+        events: list[NewEvent] = []
+        is_new = before is None or len(after.turns) > len(before.turns)
+        if is_new and record.outcome != "dropped":
+            self._add_turn(events, after, record)
+        was_over = before is not None and before.ended is not None
+        ends_now = record.kind == "ended" or (after.channel == "api" and not was_over)
+        is_over = after.ended is not None and self._tells_ends
+        if is_over and ends_now:
+            events.append(self._event("call.ended", after.call_sid, record_of_call(after)))
+        closes_later = is_over and not ends_now and not was_over
+        is_first = before is not None and not before.turns and self._tells_ends
+        if not (events or closes_later or is_first):
+            return None
+        return Announcement(self._head(after), tuple(events), closes_later)
+
+    def ended(self, unended: Unended) -> NewEvent | None:
+        """Return the `call.ended` of a call that nobody has written yet; None if it is not wanted.
+
+        If the state is gone, or belongs to a later life of the SID, the record is `partial`.
+        """
+        if not self._tells_ends:
+            return None
+        head, state = unended.head, unended.state
+        is_gone = state is None or life_of(state) != head.life
+        record = partial_record(head) if state is None or is_gone else record_of_call(state)
+        whose = {"agent": head.agent, "tenant": head.tenant, "worker_version": head.worker_version}
+        return self._event("call.ended", head.call_sid, record, whose)
+
+    def _add_turn(self, events: list[NewEvent], state: ConversationState, record: TurnRecord) -> None:
+        """Add what a new turn did."""
+        if self._tells_turns:
+            events.append(self._event("turn.completed", state.call_sid, told_turn(record)))
+        if record.outcome in FAILURES and "turn.failed" in self._wanted:
+            events.append(self._event("turn.failed", state.call_sid, _failure(record)))
+        if (transfer := _transfer(record)) is not None and "call.transferred" in self._wanted:
+            data = {"turn_id": record.turn_id, "to": transfer.to, "reason": transfer.reason}
+            events.append(self._event("call.transferred", state.call_sid, data))
+
+    def _event(
+        self, kind: EventType, call_sid: str, about: dict[str, Any], whose: dict[str, Any] | None = None
+    ) -> NewEvent:
+        ours = {"agent": self._agent, "tenant": self._tenant, "worker_version": self._worker_version}
+        data = {"call_sid": call_sid, **(whose or ours), **about}
+        return NewEvent(new_event(kind, clock.now(), data), self._sinks)
+
+    def _head(self, state: ConversationState) -> CallHead:
+        return CallHead(
+            call_sid=state.call_sid,
+            life=life_of(state),
+            channel=state.channel,
+            direction=state.direction,
+            from_number=state.from_number,
+            to_number=state.to_number,
+            agent=self._agent,
+            tenant=self._tenant,
+            worker_version=self._worker_version,
+        )
+
+
+def failure_class(record: TurnRecord) -> str:
+    """Return why a turn failed, in one word: `timed_out`, `agent_raised`, or `process_lost` (its process or worker)."""
+    if record.outcome == "timed_out":
+        return "timed_out"
+    return "agent_raised" if record.reason.startswith(AGENT_RAISED) else "process_lost"
+
+
+def _failure(record: TurnRecord) -> dict[str, Any]:
+    return {
+        "turn_id": record.turn_id,
+        "kind": record.kind,
+        "outcome": record.outcome,
+        "class": failure_class(record),
+        "reason": record.reason,
+    }
+
+
+def _transfer(record: TurnRecord) -> Transfer | None:
+    """Return the transfer that the reply ends with: of what ends a reply, only the first is carried out."""
+    if record.kind == "ended":
+        return None
+    first = next((action for action in record.reply.actions if isinstance(action, HangUp | Transfer)), None)
+    return first if isinstance(first, Transfer) else None
