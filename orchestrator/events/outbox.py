@@ -11,7 +11,7 @@ The rules that every outbox keeps, and the suite in `orchestrator.testing.outbox
   end of the call or the end of its state is due.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -150,6 +150,31 @@ class Undelivered:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class SinkTally:
+    """How much of one call's events a sink has not got. Times are Unix seconds; None where there is none.
+
+    `oldest_at` is when the oldest pending event happened, `due_at` when the next attempt is due, and `dead_at` when the
+    first of the dead ones was given up.
+    """
+
+    pending: int = 0
+    dead: int = 0
+    oldest_at: float | None = None
+    due_at: float | None = None
+    dead_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallTally:
+    """How much is in the outbox of one call. `bytes` is that of its events as JSON, each counted once."""
+
+    call_sid: str
+    events: int
+    bytes: int
+    sinks: Mapping[str, SinkTally]
+
+
 class Outbox(Protocol):
     """Keeps events until they are delivered. Every method may raise `StoreUnavailable`, and may be repeated.
 
@@ -221,3 +246,9 @@ class Outbox(Protocol):
 
     async def drop(self, call_sid: str, position: int, sink: str) -> bool:
         """Deliver an event, pending or dead, to this sink no more. Return False if there is none."""
+
+    async def survey(self, cursor: str = "", most: int = 100) -> tuple[list[CallTally], str]:
+        """Return how much is in the outboxes of calls, with the cursor of the next ones, as `calls` does.
+
+        A call that is to be looked at later than it has to be is looked at now.
+        """
