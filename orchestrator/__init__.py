@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from orchestrator.conversation.actions import Gather, HangUp, Play, SendDigits, SetLanguage, SetSpeech, Transfer
     from orchestrator.conversation.state import ConversationState, TurnRecord
     from orchestrator.conversation.turn import Turn
+    from orchestrator.events.event import Event
+    from orchestrator.events.sinks.sink import EventRefused, Sink, SinkGone, TryLater
     from orchestrator.state.base import StateManagerBase
     from orchestrator.state.factory import StateManagerFactory, get_state_manager
     from orchestrator.state.memory import InMemoryStateManager
@@ -27,6 +29,11 @@ _HOMES = {
     "ConversationState": "conversation.state",
     "TurnRecord": "conversation.state",
     "Turn": "conversation.turn",
+    "Event": "events.event",
+    "EventRefused": "events.sinks.sink",
+    "Sink": "events.sinks.sink",
+    "SinkGone": "events.sinks.sink",
+    "TryLater": "events.sinks.sink",
     "StateManagerBase": "state.base",
     "StateManagerFactory": "state.factory",
     "get_state_manager": "state.factory",
@@ -37,6 +44,7 @@ _HOMES = {
 __all__ = [  # noqa: RUF022 (by what they are for)
     "Turn", "ConversationState", "TurnRecord",
     "HangUp", "Transfer", "Play", "SendDigits", "Gather", "SetLanguage", "SetSpeech",
+    "Event", "Sink", "EventRefused", "SinkGone", "TryLater",
     "StateManagerBase", "InMemoryStateManager", "RedisStateManager", "StateManagerFactory", "get_state_manager",
 ]  # fmt: skip
 

@@ -8,6 +8,9 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.events.event import EventType, new_event
 from orchestrator.events.outbox import Announcement, CallHead, NewEvent, Unended
 from orchestrator.events.record import life_of, partial_record, record_of_call, told_turn
+from orchestrator.events.sinks.factory import sink_names
+from orchestrator.settings import Settings
+from orchestrator.version import code_version
 
 FAILURES = ("failed", "timed_out")
 """Outcomes that `turn.failed` tells."""
@@ -32,6 +35,16 @@ class CallEvents:
         self._tenant = tenant
         self._tells_ends = "call.ended" in self._wanted
         self._tells_turns = "turn.completed" in self._wanted
+
+    @classmethod
+    def of(cls, settings: Settings) -> "CallEvents":
+        """Return the events that `settings` say."""
+        return cls(settings.wanted_events, sink_names(settings), settings.agent, code_version(settings))
+
+    @property
+    def tells_nothing(self) -> bool:
+        """True if there is never anything to write."""
+        return not self._wanted
 
     def accepted(self, state: ConversationState) -> Announcement | None:
         """Return what the step announces that creates the call's `state`."""

@@ -2,22 +2,14 @@
 
 import secrets
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-EventType = Literal[
-    "call.started",
-    "call.ended",
-    "turn.completed",
-    "call.transferred",
-    "turn.failed",
-    "message.sent",
-    "activity.failed",
-    "call.erased",
-]
-EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+from orchestrator.event_types import EVENT_TYPES, EventType
+
+__all__ = ["EVENT_TYPES", "Event", "EventType", "event_id", "new_event"]
 
 
 class Event(BaseModel):

@@ -43,7 +43,8 @@ def _server_url(value: str) -> str:
     return value
 
 
-def _dotted_name(value: str) -> str:
+def dotted_name(value: str) -> str:
+    """Return `value` if it has the form of `package.module:Class`. Raise ValueError."""
     module, _, name = value.partition(":")
     if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
         raise ValueError("must be package.module:Class")
@@ -79,7 +80,7 @@ ExistingFile = Annotated[str, AfterValidator(_existing_file)]
 Ed25519Key = Annotated[str, AfterValidator(_ed25519_key)]
 ServerUrl = Annotated[str, AfterValidator(_server_url)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
-DottedName = Annotated[str, AfterValidator(_dotted_name)]
+DottedName = Annotated[str, AfterValidator(dotted_name)]
 DialPrefixes = Annotated[str, AfterValidator(lambda value: ",".join(dial_prefixes(value)))]
 
 

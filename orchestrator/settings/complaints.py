@@ -4,8 +4,8 @@ from typing import Any
 
 SECRETS = frozenset(
     {
-        "redis_password", "redis_url", "events_database_url", "twilio_auth_token", "signalwire_signing_key", "api_key",
-        "seal_key", "llm_api_key",
+        "redis_password", "redis_url", "events_database_url", "events_webhook_url", "events_webhook_secret",
+        "twilio_auth_token", "signalwire_signing_key", "api_key", "seal_key", "llm_api_key",
     }
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from pydantic import (
@@ -26,13 +26,13 @@ from orchestrator.settings.checks import (
     Ed25519Key,
     EmergencyNumber,
     ExistingFile,
-    PostgresUrl,
-    ProcessCount,
     ServerUrl,
     TimeZone,
     is_http_url,
 )
 from orchestrator.settings.complaints import complaint, without_credentials
+from orchestrator.settings.event_settings import EventSettings
+from orchestrator.settings.process_settings import ProcessSettings
 from orchestrator.settings.public_url import public_base_url
 from orchestrator.settings.redis_url import parse_redis_url
 from orchestrator.settings.sources import SERVICE_LINK, Environment, linked_port
@@ -43,7 +43,7 @@ LONGEST_TTL_SECONDS = 10 * 365 * 24 * 3600
 """Redis counts milliseconds in 64 bits; ten years are enough."""
 
 
-class Settings(BaseSettings):
+class Settings(EventSettings, ProcessSettings):
     """All settings; each is the environment variable of the same name in upper case. Immutable."""
 
     model_config = SettingsConfigDict(
@@ -92,8 +92,6 @@ class Settings(BaseSettings):
     llm_history_characters: int = Field(default=24_000, ge=1000)
     llm_tools: str | None = None
 
-    events_database_url: PostgresUrl | None = None
-
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
     twilio_api_base_url: str | None = None
@@ -106,22 +104,6 @@ class Settings(BaseSettings):
     seal_key: SecretStr | None = None
     max_active_calls: int | None = Field(default=None, ge=1)
     api_max_active_calls: int | None = Field(default=None, ge=1)
-
-    render: bool = False
-    environment: Literal["development", "production"] = "development"
-    host: str | None = None
-    port: int = Field(default=8000, ge=0, le=65535)
-    web_processes: ProcessCount = 1
-    worker_max_turns: int = Field(default=100, ge=1)
-    drain_timeout_seconds: float = Field(default=25, gt=0)
-    drain_delay_seconds: float = Field(default=0, ge=0, le=600)
-    keep_alive_seconds: int = Field(default=75, ge=1, le=3600)
-    max_connections: int = Field(default=10_000, ge=1)
-    max_connections_per_peer: int | None = Field(default=None, ge=1)
-    worker_version: str | None = Field(default=None, max_length=100)
-    render_git_commit: str | None = None
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Literal["text", "json"] = "text"
 
     @model_validator(mode="before")
     @classmethod
@@ -157,15 +139,6 @@ class Settings(BaseSettings):
     @field_serializer("llm_base_url", "render_external_url", "transfer_to", when_used="json")
     def _shown(self, value: str | None) -> str | None:
         return without_credentials(value) if value is not None else None
-
-    @field_validator("log_level", "environment", "voice_channel", "log_format", mode="before")
-    @classmethod
-    def _any_case(cls, value: object, info: ValidationInfo) -> object:
-        if not isinstance(value, str):
-            return value
-        folded = value.upper() if info.field_name == "log_level" else value.lower()
-        known = get_args(cls.model_fields[info.field_name or ""].annotation)
-        return folded if folded in known else value  # as it was given, for the error message
 
     @field_validator("redis_url")
     @classmethod
@@ -234,11 +207,6 @@ class Settings(BaseSettings):
         `ENDED_CALL_TTL_SECONDS` says so."""
         is_set = "ended_call_ttl_seconds" in self.model_fields_set
         return self.ended_call_ttl_seconds if is_set else min(self.ended_call_ttl_seconds, self.state_ttl_seconds)
-
-    @property
-    def is_production(self) -> bool:
-        """True in production: unsigned webhooks and an API without a key are refused."""
-        return self.environment == "production"
 
     @property
     def base_path(self) -> str:

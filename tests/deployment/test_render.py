@@ -12,6 +12,7 @@ from orchestrator.settings import Settings, load_settings
 Service = dict[str, Any]
 SECRETS = {
     "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "API_KEY", "REDIS_URL", "REDIS_PASSWORD", "SEAL_KEY", "LLM_API_KEY",
+    "EVENTS_WEBHOOK_URL", "EVENTS_WEBHOOK_SECRET", "EVENTS_DATABASE_URL",
 }  # fmt: skip
 
 
@@ -99,6 +100,15 @@ def test_both_programs_share_the_group_and_the_redis(
         assert {"fromGroup": group["name"]} in service["envVars"]
         (url,) = (v["fromService"] for v in service["envVars"] if v.get("key") == "REDIS_URL")
         assert url == {"type": "keyvalue", "name": store["name"], "property": "connectionString"}
+
+
+def test_both_programs_tell_the_same_events(web: Service, worker: Service) -> None:
+    """What an ingress writes names the sinks; a worker delivers to those that it has."""
+
+    def told(service: Service) -> list[dict[str, Any]]:
+        return [variable for variable in service["envVars"] if variable.get("key", "").startswith("EVENTS")]
+
+    assert told(web) == told(worker) != []
 
 
 def test_the_group_holds_plain_values_alone(blueprint: dict[str, Any]) -> None:

@@ -4,8 +4,9 @@ import socket
 
 import pytest
 
-from orchestrator.events.sinks.public_addresses import is_public, public_addresses
+from orchestrator.events.sinks.public_addresses import public_addresses
 from orchestrator.events.sinks.sink import EventRefused
+from orchestrator.internet_address import is_public
 
 PRIVATE = [
     "127.0.0.1", "127.9.9.9", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",

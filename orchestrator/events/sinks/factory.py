@@ -1,0 +1,56 @@
+"""The sinks that the settings name. What a sink needs is imported when it is built, so none that is not set costs
+anything."""
+
+from collections.abc import Callable
+from functools import partial
+
+from orchestrator.events.sinks.sink import Sink
+from orchestrator.settings import Settings
+
+
+def sink_names(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the sinks, by which an outbox knows what each has got: they must not change.
+
+    `webhook`, `webhook-2` … in the order of `EVENTS_WEBHOOK_URL`; `file`; and the name of each class of
+    `EVENTS_SINK`.
+    """
+    return tuple(_builders(settings))
+
+
+def sinks_of(settings: Settings) -> dict[str, Sink]:
+    """Return the sinks by their names. Raise `BadSetting` if a class of the user's is no sink."""
+    return {name: build() for name, build in _builders(settings).items()}
+
+
+def _builders(settings: Settings) -> dict[str, Callable[[], Sink]]:
+    found: dict[str, Callable[[], Sink]] = {}
+
+    def add(name: str, build: Callable[[], Sink]) -> None:
+        number = 1 + sum(known.partition("-")[0] == name for known in found)
+        found[name if number == 1 else f"{name}-{number}"] = build
+
+    for url in settings.webhook_urls:
+        add("webhook", partial(_webhook, url, settings))
+    if settings.events_file is not None:
+        add("file", partial(_file, settings.events_file))
+    for name in settings.sink_classes:
+        add(name.replace(":", ".").rpartition(".")[2], partial(_users, name, settings))
+    return found
+
+
+def _webhook(url: str, settings: Settings) -> Sink:
+    from orchestrator.events.sinks.webhook import WebhookSink
+
+    return WebhookSink(url, settings.webhook_secrets, allow_private=settings.events_allow_private)
+
+
+def _file(path: str) -> Sink:
+    from orchestrator.events.sinks.json_lines import JsonLinesSink
+
+    return JsonLinesSink(path)
+
+
+def _users(name: str, settings: Settings) -> Sink:
+    from orchestrator.events.sinks.loading import load_sink
+
+    return load_sink(name, settings)
