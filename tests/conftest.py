@@ -20,6 +20,10 @@ pytest.register_assert_rewrite(
     "orchestrator.testing.turn_store_contract",
     "orchestrator.testing.lease_contract",
     "orchestrator.testing.example_turns",
+    "orchestrator.testing.outbox_contract",
+    "orchestrator.testing.delivery_contract",
+    "orchestrator.testing.lives_contract",
+    "orchestrator.testing.example_events",
 )
 
 # The same examples in each run, however long they take: what is red today was not green by luck yesterday.

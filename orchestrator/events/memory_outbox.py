@@ -1,0 +1,291 @@
+"""The outbox of a single process: events are promised for as long as the process lives."""
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from orchestrator import clock
+from orchestrator.events.memory_agenda import MemoryAgenda
+from orchestrator.events.memory_call import CallOutbox, Life, Stored
+from orchestrator.events.memory_room import EventKey, OutboxRoom
+from orchestrator.events.outbox import (
+    CLOSING_SECONDS,
+    LOOK_AGAIN_SECONDS,
+    TAKE_OVER_SECONDS,
+    Announcement,
+    Delivery,
+    DeliveryLease,
+    NewEvent,
+    Settlement,
+    StoppedSink,
+    Undelivered,
+    Unended,
+)
+from orchestrator.state.base import StateManagerBase
+
+LEASE_SECONDS = 10.0
+REMEMBER_SECONDS = 2 * 3600.0
+"""How long it is known of a call without events that its `call.ended` was written."""
+
+
+def _ignore(_: str) -> None: ...
+
+
+def _never(_: str) -> bool:
+    return False
+
+
+class MemoryOutbox:
+    """Keeps events in this process. `states` has the states of its calls; nothing else is asked of it.
+
+    `wake` is called with the SID of a call that has something to deliver and is held by nobody. Calls that are
+    `elsewhere` are not delivered from here: another outbox is to take them over (`announced`, then `forget`).
+    `most_bytes` bounds the events; what is beyond goes, dead ones first, and of each kind the oldest.
+    """
+
+    def __init__(
+        self,
+        states: StateManagerBase,
+        sinks: Sequence[str],
+        *,
+        wake: Callable[[str], None] = _ignore,
+        elsewhere: Callable[[str], bool] = _never,
+        most_bytes: int | None = None,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self.sinks = tuple(sinks)
+        self.lease_seconds = lease_seconds
+        self.room = OutboxRoom(most_bytes)
+        self.states = states
+        self._wake = wake
+        self._elsewhere = elsewhere
+        self._calls: dict[str, CallOutbox] = {}
+        self._done: OrderedDict[str, float] = OrderedDict()  # calls without events, and since when
+        self._agenda = MemoryAgenda()
+        self._stopped: dict[str, StoppedSink] = {}
+
+    # What the calls write.
+
+    def announce(self, announcement: Announcement) -> None:
+        """Write what a step of a call announces, in that very step."""
+        call_sid = announcement.head.call_sid
+        call = self._calls.setdefault(call_sid, CallOutbox())
+        written = call.write(announcement, now=clock.now(), closing_seconds=CLOSING_SECONDS)
+        self._written(call_sid, call, written)
+
+    def is_over(self, call_sid: str) -> None:
+        """The provider says that the call is over, or its state is about to go: write `call.ended` soon."""
+        if (call := self._calls.get(call_sid)) is not None and call.is_open:
+            for life in call.lives.values():
+                life.closes_at = clock.now()
+            if not call.is_held(clock.now()):
+                self._schedule(call_sid, call)
+
+    async def take_over(self, announcement: Announcement) -> None:
+        """Write what was announced elsewhere, each event once; see `Outbox`."""
+        head, now = announcement.head, clock.now()
+        call = self._calls.setdefault(head.call_sid, CallOutbox())
+        life = call.lives.setdefault(head.life, Life(head))
+        life.counts_as_gone_from = now + TAKE_OVER_SECONDS
+        new = tuple(event for event in announcement.events if event.event.id not in life.taken_over)
+        life.taken_over.update(event.event.id for event in new)
+        written = call.write(
+            Announcement(head, new, announcement.closes_later), now=now, closing_seconds=CLOSING_SECONDS
+        )
+        self._written(head.call_sid, call, written)
+
+    def announced(self, call_sid: str) -> list[Announcement]:
+        """Return what another outbox is to take over of the call: one announcement for each of its lives."""
+        call = self._calls.get(call_sid)
+        return [] if call is None else call.announcements()
+
+    def forget(self, call_sid: str) -> None:
+        """Forget the call: another outbox has taken it over."""
+        if (call := self._calls.pop(call_sid, None)) is not None:
+            for position in call.events:
+                self.room.remove((call_sid, position))
+            self._agenda.look_at(call_sid, None)
+            self._done.pop(call_sid, None)
+
+    # What is due.
+
+    @property
+    def first_due(self) -> float | None:
+        """When the first call is due, in Unix seconds; None if there is none."""
+        return self._agenda.first
+
+    async def due(self, most: int = 100) -> list[str]:
+        """Return calls that are to be looked at now, those that have waited longest first."""
+        now = clock.now()
+        return self._agenda.take_due(now, most, now + LOOK_AGAIN_SECONDS)
+
+    async def unended(self, call_sid: str) -> Unended | None:
+        """Return the call if its `call.ended` is due now; see `Outbox`."""
+        call = self._calls.get(call_sid)
+        if call is None or not call.is_open or self._elsewhere(call_sid):
+            return None
+        state = await self.states.get_state(call_sid)
+        now = clock.now()
+        for life in call.lives.values():
+            if not life.is_open:
+                continue
+            if state is None or not life.is_of(state.created_at):
+                if life.counts_as_gone_from <= now:
+                    return Unended(life.head, None)
+            elif state.ended is not None:
+                if life.closes_at is None:  # its last turn is being committed, or another process has ended it
+                    life.closes_at = state.ended.at.timestamp() + CLOSING_SECONDS
+                if life.closes_at <= now:
+                    return Unended(life.head, state)
+        return None
+
+    async def end(self, unended: Unended, event: NewEvent | None) -> bool:
+        """Write the `call.ended` of this life, or only close it."""
+        call_sid = unended.head.call_sid
+        call = self._calls.get(call_sid)
+        last = 0 if call is None else call.last_position
+        if call is None or not call.end(unended.head.life, event):
+            return False
+        self._written(call_sid, call, [call.events[call.last_position]] if call.last_position > last else [])
+        return True
+
+    # Delivery.
+
+    async def claim(self, call_sid: str, holder: str) -> Delivery | None:
+        """Return what can be delivered now, under a lease; see `Outbox`."""
+        call, now = self._calls.get(call_sid), clock.now()
+        if call is None or self._elsewhere(call_sid):
+            return None
+        queues = call.queues(self.sinks, now)
+        if not call.grant(holder, now, self.lease_seconds, is_needed=bool(queues)):
+            return None
+        self._agenda.look_at(call_sid, call.held_until)
+        return Delivery(DeliveryLease(call_sid, holder, call.epoch), queues) if queues else None
+
+    async def renew(self, leases: Sequence[DeliveryLease]) -> list[DeliveryLease]:
+        """Renew the leases. Return those that are lost."""
+        lost = []
+        for lease in leases:
+            if (call := self._held(lease)) is None:
+                lost.append(lease)
+            else:
+                call.held_until = clock.now() + self.lease_seconds
+                self._agenda.look_at(lease.call_sid, call.held_until)
+        return lost
+
+    async def settle(self, lease: DeliveryLease, sink: str, position: int, settlement: Settlement) -> bool:
+        """Write what became of a delivery. Return False if the lease is lost."""
+        call = self._held(lease)
+        if call is None:
+            return False
+        call.settle(sink, position, settlement, clock.now())
+        self._settled(lease.call_sid, call, position)
+        return True
+
+    async def release(self, lease: DeliveryLease) -> None:
+        """Give the lease back."""
+        if (call := self._held(lease)) is not None:
+            call.holder, call.held_until = "", 0.0
+            self._schedule(lease.call_sid, call)
+
+    async def settle_look(self, call_sid: str) -> None:
+        """Say when the call is to be looked at next."""
+        call = self._calls.get(call_sid)
+        if call is not None and not call.is_held(clock.now()):
+            self._schedule(call_sid, call, looked=True)
+
+    # The sinks that want nothing any more, and what a person sees and does.
+
+    async def stop_sink(self, stopped: StoppedSink) -> None:
+        """Note that the sink wants no event any more."""
+        self._stopped[stopped.sink] = stopped
+
+    async def stopped_sinks(self) -> list[StoppedSink]:
+        """Return the stopped sinks."""
+        return list(self._stopped.values())
+
+    async def resume_sink(self, sink: str) -> bool:
+        """Deliver to the sink again. Return False if it was not stopped."""
+        return self._stopped.pop(sink, None) is not None
+
+    async def undelivered(self, call_sid: str) -> list[Undelivered]:
+        """Return what is pending or dead of the call's events, by position and sink."""
+        call = self._calls.get(call_sid)
+        return [] if call is None else list(call.undelivered())
+
+    async def calls(self, cursor: str = "", most: int = 100) -> tuple[list[str], str]:
+        """Return calls that are open or have events, in the order of their SIDs."""
+        found = heapq.nsmallest(most, (sid for sid, call in self._calls.items() if sid > cursor and not call.is_done))
+        return found, found[-1] if len(found) == most else ""
+
+    async def replay(self, call_sid: str, position: int, sink: str) -> bool:
+        """Deliver a dead event again, after those that are pending. Return False if it is not dead."""
+        call = self._calls.get(call_sid)
+        if call is None or call.dead.pop((position, sink), None) is None:
+            return False
+        call.sinks[sink].pending.append(position)
+        self._settled(call_sid, call, position)
+        if not call.is_held(clock.now()):
+            self._schedule(call_sid, call)
+        return True
+
+    async def drop(self, call_sid: str, position: int, sink: str) -> bool:
+        """Deliver an event, pending or dead, to this sink no more. Return False if there is none."""
+        call = self._calls.get(call_sid)
+        if call is None or not call.concerns(sink, position):
+            return False
+        call.drop(position, sink)
+        self._settled(call_sid, call, position)
+        if not call.is_held(clock.now()):
+            self._schedule(call_sid, call)
+        return True
+
+    # Bookkeeping.
+
+    def _held(self, lease: DeliveryLease) -> CallOutbox | None:
+        """Return the call if this lease is the last that was granted, even if its time has run out."""
+        call = self._calls.get(lease.call_sid)
+        return call if call is not None and (call.holder, call.epoch) == (lease.holder, lease.epoch) else None
+
+    def _written(self, call_sid: str, call: CallOutbox, new: Sequence[Stored]) -> None:
+        for stored in new:
+            self.room.add((call_sid, stored.entry.position), stored.size)
+        self._done.pop(call_sid, None)
+        while (drop := self.room.next_to_drop()) is not None:
+            self._make_room(*drop)
+        if not call.is_held(clock.now()):
+            self._schedule(call_sid, call)
+
+    def _make_room(self, key: EventKey, only_dead: bool) -> None:
+        call_sid, position = key
+        call = self._calls[call_sid]
+        for sink in call.events[position].entry.sinks:
+            if (position, sink) in call.dead or not only_dead:
+                call.drop(position, sink)
+        self._settled(call_sid, call, position)
+
+    def _settled(self, call_sid: str, call: CallOutbox, position: int) -> None:
+        """Forget the event if all is done that its sinks were to get."""
+        key = (call_sid, position)
+        if call.forget_settled(position):
+            self.room.remove(key)
+        else:
+            self.room.note_dead(key, is_dead=call.is_dead(position))
+
+    def _schedule(self, call_sid: str, call: CallOutbox, *, looked: bool = False) -> None:
+        """Look at the call when there is something to do; at once if it is something to deliver.
+
+        `looked`: what was due at this moment has been done.
+        """
+        now = clock.now()
+        at = None if self._elsewhere(call_sid) else call.next_look(self.sinks, now, looked=looked)
+        self._agenda.look_at(call_sid, at)
+        if call.is_done:
+            self._remember_done(call_sid, now)
+        elif at is not None and at <= now:
+            self._wake(call_sid)
+
+    def _remember_done(self, call_sid: str, now: float) -> None:
+        self._done.setdefault(call_sid, now)
+        while self._done and next(iter(self._done.values())) + REMEMBER_SECONDS < now:
+            self._calls.pop(self._done.popitem(last=False)[0], None)
