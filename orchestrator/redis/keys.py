@@ -44,6 +44,8 @@ CHANNELS = ("voiceagent:*",)
 """Patterns of every channel."""
 
 
+STOPPED_SINKS = "voiceagent:stopped-sinks"
+"""Hash: name of a sink of events that wants none any more → why, since when and where, as JSON."""
 UNABLE_WORKERS = "voiceagent:unable-workers"
 """Sorted set: worker id → when it last found that Redis answers and lets it claim nothing (seconds)."""
 
@@ -77,6 +79,11 @@ def call(call_sid: str) -> CallKeys:
     return CallKeys(key, tag + INBOX, tag + "turns", tag + "lease", tag + "listeners")
 
 
+def outbox(call_sid: str) -> str:
+    """Hash: the call's events that are not delivered yet, and how far each sink is (lua/include/outbox_write.lua)."""
+    return "{" + state(call_sid) + "}:outbox"
+
+
 def turns_beside(inbox: str) -> str:
     """Return `CallKeys.turns` of the call with that `inbox`."""
     return inbox.removesuffix(INBOX) + "turns"
@@ -98,6 +105,11 @@ class ShardKeys:
     wake: str  # list: one token for each worker to wake up
     rounds: str  # hash: when somebody looked last for calls in `due`, and from when on they may (ms)
     tag: str = ""  # what stands before every key of arq's
+
+    @property
+    def agenda(self) -> str:
+        """Sorted set: call SID of every call that is open or has events to deliver → when to look at it next (ms)."""
+        return f"{self.tag or 'voiceagent:'}agenda"
 
     def job(self, job_id: str) -> str:
         """String: the job, in arq's form."""
@@ -188,7 +200,8 @@ _TYPES = {
     INBOX: "list", "turns": "hash", "lease": "hash", "listeners": "zset", "calls": "zset", "due": "zset",
     "rounds": "hash", "write-mark": "string", "dead": "hash", "workers": "zset", "unable-workers": "zset",
     "heartbeat": "string", "relay-documents": "hash", "seal-keys": "hash", "queue": "zset", "wake": "list",
-    "room": "zset", "presence": "hash",
+    "room": "zset", "presence": "hash", "agenda": "zset", "outbox": "hash",
+    "stopped-sinks": "hash",
 }  # fmt: skip
 _STRINGS = (STATE_PREFIX, worker_status(""), "voiceagent:receipt:", "voiceagent:erased:", "arq:")
 

@@ -14,7 +14,7 @@ COMMANDS = (
     # lists
     "blpop", "lindex", "llen", "lpop", "lpos", "lpush", "lrange", "lrem", "ltrim", "rpush",
     # sorted sets
-    "zadd", "zcard", "zcount", "zincrby", "zrange", "zrangebyscore", "zrem", "zremrangebyscore", "zscore",
+    "zadd", "zcard", "zcount", "zincrby", "zrange", "zrangebyscore", "zrem", "zremrangebyscore", "zscan", "zscore",
     # scripts, transactions (arq's), replies and notices
     "eval", "evalsha", "script|exists", "script|load", "discard", "exec", "multi", "unwatch", "watch",
     "publish", "pubsub|numsub", "subscribe", "unsubscribe",

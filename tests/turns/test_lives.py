@@ -7,7 +7,8 @@ from redis.asyncio import Redis
 
 from orchestrator.redis import keys
 from orchestrator.testing.example_turns import a_turn, claimed, commit
-from orchestrator.turns.redis.store import RESULTS_MS, RedisTurnStore
+from orchestrator.turns.redis.commits import RESULTS_MS
+from orchestrator.turns.redis.store import RedisTurnStore
 
 OPENING: dict[str, Any] = {"channel": "api"}
 TTL, ENDED_TTL = 3600, 60

@@ -1,12 +1,15 @@
 -- Settle a turn: write the state, record the result, publish it, and keep or release the lease.
--- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]]
+-- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]][, outbox[, agenda]]
 -- ARGV: 1 call_sid  2 holder  3 epoch  4 turn id  5 expected version; '' or 'gone' if the state lies elsewhere,
 --       'gone' if it cannot be read
 --       6 state JSON  7 state's life (ms)  8 result JSON  9 message for listeners  10 "1" if the call is over
 --       11 "1" to go on with the next turn  12 lease (ms)  13 job id  14 job function
---       15 how long the results are kept once no turn waits (ms)
--- Returns {status, next turn's {attempt, ending, streamed, turn, interruption, its id} or false, state or false}; instead of the next turn
---         'left' if turns wait and no worker was woken, as the queue lies in another slot
+--       15 how long the results are kept once no turn waits (ms)  16 number of keys of the outbox; with any:
+--       17 lease of a delivery (ms), or '' if the holder has no room for one  18 most entries  19 most bytes
+--       20… an announcement (outbox_write), then the sinks to which the holder delivers
+-- Returns {status, next turn's {attempt, ending, streamed, turn, interruption, its id} or false, state or false[, delivery or false]};
+--         instead of the next turn 'left' if turns wait and no worker was woken, as the queue lies in another slot;
+--         the delivery is as `claim_outbox` returns it
 -- include: call_clock
 -- include: call_wake
 -- include: call_next
@@ -14,8 +17,14 @@
 -- include: state_index
 -- include: call_numbers
 -- include: worker_room
+-- include: outbox_write
+-- include: outbox_claim
 local call_sid, life = ARGV[1], tonumber(ARGV[7])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local others = #KEYS - tonumber(ARGV[16])
+local function key(place) return place <= others and KEYS[place] or nil end
+local calls, due, queue, wake, job, room = key(6), key(7), key(8), key(9), key(10), key(11)
+local outbox, agenda = KEYS[others + 1], KEYS[others + 2]
 local now = now_ms()
 
 local function stored_version()
@@ -49,22 +58,46 @@ local function next_or_release(kept)
   if kept then redis.call('PEXPIRE', turns, kept) end
   if id and ARGV[11] == '1' then
     redis.call('HSET', lease, 'until', now + tonumber(ARGV[12]), 'turn', id, 'attempts', 1)
-    if KEYS[7] then mark_due(KEYS[7], now + tonumber(ARGV[12]), call_sid) end
+    if due then mark_due(due, now + tonumber(ARGV[12]), call_sid) end
     local flags = redis.call('HMGET', lease, 'ending', 'streamed')
     return {1, flags[1] or '', flags[2] or '', body, cut_off(turns, ids, false), id}
   end
   redis.call('HSET', lease, 'holder', '', 'until', 0)
-  give_room_back(KEYS[11], ARGV[2])
-  if not KEYS[7] then return id and 'left' or false end
+  give_room_back(room, ARGV[2])
+  if not due then return id and 'left' or false end
   if not id then
-    redis.call('ZREM', KEYS[7], call_sid)
+    redis.call('ZREM', due, call_sid)
   else
-    mark_due(KEYS[7], now, call_sid)
-    enqueue(KEYS[8], KEYS[9], KEYS[10], ARGV[13], ARGV[14], call_sid, now)
+    mark_due(due, now, call_sid)
+    enqueue(queue, wake, job, ARGV[13], ARGV[14], call_sid, now)
   end
   return false
 end
 
+-- Write what is told of this turn. Returns what the holder is to deliver at once, or false.
+local function tell()
+  local written, rest = announce(outbox, 20, now)
+  local sinks, delivery = {}, false
+  for place = rest, #ARGV do sinks[#sinks + 1] = ARGV[place] end
+  if ARGV[17] ~= '' then
+    local most, most_bytes = tonumber(ARGV[18]), tonumber(ARGV[19])
+    delivery = claim_outbox(outbox, ARGV[2], tonumber(ARGV[17]), sinks, most, most_bytes, now) or false
+  end
+  if agenda then
+    local at = redis.call('HGET', outbox, 'end_at')
+    if delivery then
+      mark_agenda(agenda, call_sid, now + tonumber(ARGV[17]))
+    elseif written > 0 then
+      mark_agenda(agenda, call_sid, now)
+    end
+    mark_agenda(agenda, call_sid, at and number_of(at) > now and number_of(at) or now + life)
+  end
+  return delivery
+end
+
+-- Before anything is written, so that a key of the wrong type is found.
+if outbox then redis.call('HGET', outbox, 'life') end
+if agenda then redis.call('ZSCORE', agenda, call_sid) end
 local held = redis.call('HMGET', lease, 'holder', 'epoch')
 local ours = held[1] == ARGV[2] and held[2] == ARGV[3]
 local known = redis.call('HGET', turns, ARGV[4])
@@ -96,12 +129,13 @@ if status == 'committed' then
   kept = life + 60000
   if ARGV[10] == '1' then
     redis.call('HSET', lease, 'ended', '1')
-    index_call(KEYS[6], call_sid, false, now, life)
+    index_call(calls, call_sid, false, now, life)
   else
-    index_call(KEYS[6], call_sid, true, now, life)
+    index_call(calls, call_sid, true, now, life)
   end
 else
   redis.call('HDEL', turns, ARGV[4])
 end
 publish_message()
-return {status, next_or_release(kept), false}
+local following = next_or_release(kept)
+return {status, following, false, outbox and status == 'committed' and tell() or false}

@@ -1,5 +1,5 @@
 -- Put a turn into its call's inbox, once, and see to it that somebody runs it.
--- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]]
+-- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]][, outbox[, agenda]]
 -- ARGV: 1 call_sid  2 turn id  3 turn JSON  4 listener channel  5 "1" if tokens are wanted  6 "1" if the call ends
 --       7 opening state JSON or ''  8 state's life (ms)  9 limit of active calls or ''  10 job id  11 job function
 --       12 grace (ms): when somebody must have taken the call  13 "1" if the state lies elsewhere
@@ -7,11 +7,13 @@
 --       17 how long an unknown call that the provider has ended cannot begin (ms)
 --       18 for how long at least the state of a call lives whose turn waits (ms)
 --       19 lease of a pushed grant (ms)  20 least life of the presence of a worker that surely lives (ms)
---       21 most bytes of a state that is pushed
+--       21 most bytes of a state that is pushed  22 number of keys of the outbox
+--       23… an announcement (outbox_write) for a call that begins, or nothing
 -- With `room`, a turn that waits for nobody is granted to a worker that has room, and pushed to it.
 -- Without the shard's keys, which lie in another slot in a cluster, the call's job is still to be queued there; and
 -- with a limit no call begins, as nobody can say here how many there are: it is submitted again without one.
 -- Returns {"recorded", result} | {"waiting"} | {"queued", "created" or ""} | {"unknown"} | {"ended"} | {"refused"} | {"crowded"}
+--         | {"unended"}: the end of an earlier call with this SID is to be told first
 -- include: call_clock
 -- include: call_numbers
 -- include: call_wake
@@ -22,8 +24,13 @@
 -- include: call_next
 -- include: call_claim
 -- include: call_push
+-- include: outbox_write
 local call_sid, turn_id, life = ARGV[1], ARGV[2], tonumber(ARGV[8])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local others = #KEYS - tonumber(ARGV[22])
+local function key(place) return place <= others and KEYS[place] or nil end
+local calls, due, queue, wake, job, room = key(6), key(7), key(8), key(9), key(10), key(11)
+local outbox, agenda = KEYS[others + 1], KEYS[others + 2]
 local now = now_ms()
 
 -- A call that was deleted or expired may begin again under its SID: nothing of its earlier life counts any more,
@@ -31,6 +38,17 @@ local now = now_ms()
 local function forget_earlier_life()
   redis.call('DEL', inbox, turns)
   redis.call('HDEL', lease, 'holder', 'until', 'ended', 'ending', 'streamed', 'turn', 'attempts')
+end
+
+-- The provider says that the call is over: if it had ended before, or is not there any more, its end can be told.
+local function hear_of_end()
+  if outbox and ARGV[6] == '1' and close_now(outbox, now) and agenda then mark_agenda(agenda, call_sid, now) end
+end
+
+-- Tell that the call begins. Somebody looks at it if its first turn's worker does not.
+local function tell_beginning()
+  announce(outbox, 23, now)
+  if agenda then mark_agenda(agenda, call_sid, now + tonumber(ARGV[12])) end
 end
 
 local created = ''
@@ -45,18 +63,24 @@ elseif left == -2 then
   begins = ARGV[7] ~= ''
   if not begins and not known then
     if ARGV[6] == '1' then note_over(lease, now, tonumber(ARGV[17])) end
+    hear_of_end()
     return {'unknown'}
   end
   if begins and is_over(lease, now) then return {'ended'} end
 end
+-- Before anything is written, so that a key of the wrong type is found.
+local told = outbox and redis.call('HMGET', outbox, 'life', 'open') or {}
+if agenda then redis.call('ZSCORE', agenda, call_sid) end
+if ARGV[23] and ((begins and not elsewhere) or elsewhere) and told[1] ~= ARGV[23] and told[2] then return {'unended'} end
 if begins then
   if not elsewhere then
-    if ARGV[9] ~= '' and (not KEYS[6] or redis.call('ZCOUNT', KEYS[6], now / 1000, '+inf') >= tonumber(ARGV[9])) then
+    if ARGV[9] ~= '' and (not calls or redis.call('ZCOUNT', calls, now / 1000, '+inf') >= tonumber(ARGV[9])) then
       return {'refused'}
     end
     redis.call('SET', state, ARGV[7], 'PX', life)  -- the first write: a full server refuses it, and so the call
     created = 'created'
-    index_call(KEYS[6], call_sid, true, now, life)
+    index_call(calls, call_sid, true, now, life)
+    if ARGV[23] then tell_beginning() end
   end
   forget_earlier_life()
   known, held = false, {}
@@ -72,7 +96,10 @@ end
 
 if ARGV[5] == '1' and held[5] ~= '1' then note('streamed', '1') end
 if not known then
-  if held[3] == '1' then return {'ended'} end
+  if held[3] == '1' then
+    hear_of_end()
+    return {'ended'}
+  end
   -- A write that needs no memory: after it, a full server lets a running call go on.
   is_there = redis.call('PEXPIRE', lease, life + 60000)
   local waiting = redis.call('RPUSH', inbox, turn_id)
@@ -85,10 +112,11 @@ if not known then
   redis.call('HSET', turns, turn_id, 'P' .. ARGV[3])
   redis.call('PEXPIRE', turns, life + 60000)
   if ARGV[6] == '1' then note('ending', '1') end
+  if ARGV[23] and elsewhere and told[1] ~= ARGV[23] then tell_beginning() end
   if elsewhere and held[4] ~= ARGV[16] then note('life', ARGV[16]) end
   if not elsewhere and created == '' and left < tonumber(ARGV[18]) then
     redis.call('PEXPIRE', state, ARGV[18])
-    if KEYS[6] then keep_entry(KEYS[6], call_sid, now, tonumber(ARGV[18])) end
+    if calls then keep_entry(calls, call_sid, now, tonumber(ARGV[18])) end
   end
 end
 if noted[1] then
@@ -102,16 +130,16 @@ if held[1] and held[1] ~= '' and number_of(held[2]) > now then
   return {'waiting'}
 end
 -- Only once for each turn, and only what nobody held before: whatever is granted again is claimed from the queue.
-if KEYS[11] and is_first and (held[1] or '') == '' then
-  local keys = {state = state, inbox = inbox, turns = turns, lease = lease, due = KEYS[7]}
+if room and is_first and (held[1] or '') == '' then
+  local keys = {state = state, inbox = inbox, turns = turns, lease = lease, due = due}
   local to = {
-    room = KEYS[11], channel_prefix = ARGV[14], least_life = tonumber(ARGV[20]), most_bytes = tonumber(ARGV[21]),
+    room = room, channel_prefix = ARGV[14], least_life = tonumber(ARGV[20]), most_bytes = tonumber(ARGV[21]),
   }
-  local sound, pushed = pcall(push_call, keys, KEYS[8], to, call_sid, tonumber(ARGV[19]), life + 60000, now)
+  local sound, pushed = pcall(push_call, keys, queue, to, call_sid, tonumber(ARGV[19]), life + 60000, now)
   if sound and pushed then return {'queued', created} end
 end
-if KEYS[6] then
-  mark_due(KEYS[7], now + tonumber(ARGV[12]), call_sid, 'NX')
-  enqueue(KEYS[8], KEYS[9], KEYS[10], ARGV[10], ARGV[11], call_sid, now)
+if calls then
+  mark_due(due, now + tonumber(ARGV[12]), call_sid, 'NX')
+  enqueue(queue, wake, job, ARGV[10], ARGV[11], call_sid, now)
 end
 return {'queued', created}

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from orchestrator.conversation.turn import Turn
+from orchestrator.events.outbox import Delivery
+from orchestrator.events.redis.scripts import NOTHING, Announced, delivery_of
 from orchestrator.redis import keys
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.script_call import ScriptCall, flag, ignored, lua_script, optional
@@ -35,7 +37,7 @@ ExpectedVersion = int | Literal["elsewhere", "gone"]
 class Submitted:
     """What became of a turn. `result` is the JSON of a `recorded` one; `created` says that its call began with it."""
 
-    status: Literal["recorded", "waiting", "queued", "unknown", "ended", "refused", "crowded"]
+    status: Literal["recorded", "waiting", "queued", "unknown", "ended", "refused", "crowded", "unended"]
     result: bytes = b""
     created: bool = False
 
@@ -53,6 +55,7 @@ def submit(
     running_ms: int,
     room: str | None = None,
     pushed_lease_ms: int = 0,
+    announced: Announced = NOTHING,
 ) -> ScriptCall[Submitted]:
     """Put a turn into its call's inbox, once, and queue the call's job.
 
@@ -60,18 +63,19 @@ def submit(
     cluster a call with a limit is `refused`: count the calls, and submit again without one. `elsewhere_since` is when a
     state was created that another store keeps; None: the state is in this Redis. The call lives for `keep_ms` from now
     if it begins, and for `running_ms` at least while the turn waits. With `room`, the key of the workers that have
-    some, a worker is granted the call for `pushed_lease_ms` if that can be done at once.
+    some, a worker is granted the call for `pushed_lease_ms` if that can be done at once. What is `announced` is written
+    if the call begins; with the keys of the outbox alone, the provider's word that the call is over is noted there.
     """
     call_sid = turn.call_sid
     return ScriptCall(
         lua_script("submit"),
-        [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room)],
+        [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room), *announced.keys],
         [
             call_sid, turn.turn_id, turn.model_dump_json(), listener, flag(wants_tokens), flag(turn.kind == "ended"),
             opening_json, keep_ms, optional(limit), JOB_ID_PREFIX + call_sid, JOB_FUNCTION, GRACE_MS,
             flag(elsewhere_since is not None), keys.control_channel(""), arrival_message(turn), elsewhere_since or "",
             ENDED_EARLY_MS, running_ms, pushed_lease_ms,
-            keys.PRESENCE_MS - FRESH_MS, MOST_PUSHED_BYTES,
+            keys.PRESENCE_MS - FRESH_MS, MOST_PUSHED_BYTES, len(announced.keys), *announced.args,
         ],
         _submitted,
     )  # fmt: skip
@@ -118,13 +122,15 @@ def publish_result(*, call_sid: str, message: str) -> ScriptCall[None]:
 class Committed:
     """What became of a commit. `next` is the next turn, under the same lease; `stored` the state that is there instead.
 
-    `left_turns` says that turns wait and that the call's job is still to be queued.
+    `left_turns` says that turns wait and that the call's job is still to be queued. `delivery` are events that the
+    holder is to deliver now.
     """
 
     status: Literal["committed", "recorded", "conflict", "gone", "lost"]
     next: Grant | None
     stored: bytes | None
     left_turns: bool
+    delivery: Delivery | None = None
 
 
 def commit(
@@ -142,28 +148,29 @@ def commit(
     results_ms: int,
     shard: ShardKeys | None,
     room: str | None = None,
+    announced: Announced = NOTHING,
 ) -> ScriptCall[Committed]:
     """Settle a turn: write its state if the stored version is the expected one, record its result, publish `message`.
 
     Without a message it is published later. `keep_lease` goes on with the next waiting turn. The call lives for
     `keep_ms`; its results for `results_ms` once no turn waits. With `room`, a holder that releases the lease has room
-    for one more.
+    for one more. What is `announced` is written if the turn is.
     """
     call_sid = lease.call_sid
     return ScriptCall(
         lua_script("commit"),
-        [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room)],
+        [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room), *announced.keys],
         [
             call_sid, lease.holder, lease.epoch, turn_id, "" if expected == ELSEWHERE else expected, state_json,
             keep_ms, result_json, message, flag(is_over), flag(keep_lease), lease_ms, JOB_ID_PREFIX + call_sid,
-            JOB_FUNCTION, results_ms,
+            JOB_FUNCTION, results_ms, len(announced.keys), *announced.args,
         ],
         lambda reply: _committed(lease, state_json or None, reply),
     )  # fmt: skip
 
 
 def _committed(lease: Lease, written: bytes | None, reply: Sequence[Any]) -> Committed:
-    status, following, stored = reply
+    status, following, stored, *granted = reply
     left_turns = following == b"left"
     grant = None
     if following and not left_turns:
@@ -173,4 +180,5 @@ def _committed(lease: Lease, written: bytes | None, reply: Sequence[Any]) -> Com
             lease.call_sid, lease.holder,
             (lease.epoch, attempt, ending, streamed, turn_json, interruption_json, state_json, turn_id),
         )  # fmt: skip
-    return Committed(status.decode(), grant, stored, left_turns)
+    delivery = delivery_of(lease.call_sid, lease.holder, granted[0]) if granted else None
+    return Committed(status.decode(), grant, stored, left_turns, delivery)

@@ -2,25 +2,26 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import Any
 
 from redis.asyncio import Redis
 
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.conversation.silence import RUNNING_SECONDS, seconds_open
+from orchestrator.conversation.silence import RUNNING_SECONDS
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import (
     CallEnded,
     CallErased,
     CallRefused,
-    StoreUnavailable,
     TurnRejected,
     UnknownCall,
     VoiceAgentError,
 )
+from orchestrator.events.call_events import CallEvents
+from orchestrator.events.redis.outbox import RedisOutbox
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.cluster import shards_of
@@ -33,21 +34,20 @@ from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.messages import Piece, Token, settled_message, token_message
 from orchestrator.turns.redis import lease_scripts, scripts
+from orchestrator.turns.redis.announcing import Announcing, no_event
 from orchestrator.turns.redis.call_queue import call_queue_of
 from orchestrator.turns.redis.claims import ClaimReader
+from orchestrator.turns.redis.commits import CallLives, Commits
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from orchestrator.turns.redis.erasure import Erasure
 from orchestrator.turns.redis.job_claims import JobClaims
-from orchestrator.turns.redis.state_writer import Conflict, Opening, Prepared, state_writer
+from orchestrator.turns.redis.state_writer import Opening, state_writer
 from orchestrator.turns.redis.turn_reader import TurnReader
 from orchestrator.turns.store import Claim, Commit, Found, Lease
 from orchestrator.turns.tombstone import is_of_a_provider
 
 logger = logging.getLogger(__name__)
 
-RESULTS_MS = 300_000
-"""How long the results of a call at rest are kept beside its state, which has them too. Repetitions come sooner; a
-later one is given to a worker, who finds the turn in the state."""
 LEASE_RECORD_EXTRA_MS = 60_000
 """The record of a lease outlives the state by so much: epochs only grow."""
 RUNNING_MS = int(RUNNING_SECONDS * 1000)
@@ -69,6 +69,8 @@ class RedisTurnStore:
     kept of erased calls: the same in every process that begins calls. With `push`, a submit grants the call to a worker
     that has room, and sends the grant along, if the server has all keys, and nothing need be confirmed or read first.
 
+    With `events`, what happens in calls is written into their `outbox`; this process delivers to `sinks`.
+
     `job_claims` claims jobs, `claims` opens what was granted, `reader` finds many turns at once, `call_queue` rescues
     calls.
     """
@@ -89,18 +91,24 @@ class RedisTurnStore:
         wait: ReplicaWait | None = None,
         secret: bytes = b"",
         push: bool = False,
+        events: CallEvents | None = None,
+        sinks: tuple[str, ...] = (),
     ) -> None:
         self.redis = redis
         self.states = states
         self.lease_ms = int(lease_seconds * 1000)
         self.life_ms = ttl_seconds * 1000
         self._lease_record_ms = self.life_ms + LEASE_RECORD_EXTRA_MS
-        self._ended_ms = self.life_ms if ended_ttl_seconds is None else ended_ttl_seconds * 1000
+        self._lives = CallLives(self.life_ms, self.life_ms if ended_ttl_seconds is None else ended_ttl_seconds * 1000)
         self._listener = listener
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
         guard = nullcontext if breaker is None else breaker.guard
         self.connection = connection = StoreConnection(redis, guard, wait)
         self.call_queue = call_queue_of(shards or shards_of(redis), connection, max(self.life_ms, RUNNING_MS))
+        self.outbox = RedisOutbox(
+            connection, self.call_queue.shards, sinks=sinks, states=states, ended=events.ended if events else no_event
+        )
+        self.announcing = Announcing(self.outbox, events)
         self._writer = state_writer(states, connection)
         self.reader = TurnReader(connection, self._writer, listener)
         self._dead_letters = RedisDeadLetters(redis)
@@ -116,6 +124,10 @@ class RedisTurnStore:
             connection, lease_ms=self.lease_ms, lease_record_ms=self._lease_record_ms, has_calls=has_calls,
             room=self._room,
         )  # fmt: skip
+        self._commits = Commits(
+            connection, self.call_queue, self._writer, self.claims, self.announcing, self._lives,
+            lease_ms=self.lease_ms, room=self._room,
+        )  # fmt: skip
         self._erasure = Erasure(connection, self.call_queue, self._dead_letters, secret)
 
     async def submit(
@@ -127,6 +139,9 @@ class RedisTurnStore:
             raise CallErased
         opened = await self._open(turn, opening, limit)
         submitted = await self._submit(turn, stream, opened, limit)
+        if submitted.status == "unended":
+            await self.outbox.end_earlier_life(call_sid)
+            submitted = await self._submit(turn, stream, opened, limit)
         if submitted.status == "refused" and limit is not None and await self.call_queue.has_room(limit):
             submitted = await self._submit(turn, stream, opened, None)
         if submitted.status in _REFUSALS:
@@ -148,27 +163,26 @@ class RedisTurnStore:
             raise
 
     async def _submit(self, turn: Turn, stream: bool, opened: Opening, limit: int | None) -> scripts.Submitted:
-        return await self.connection.run_confirmed(
+        shard = self.call_queue.shard_with(turn.call_sid)
+        announced = self.announcing.of_submit(turn, opened, shard)
+        submitted = await self.connection.run_confirmed(
             scripts.submit(
                 turn=turn,
-                shard=self.call_queue.shard_with(turn.call_sid),
+                shard=shard,
                 listener=self._listener,
                 wants_tokens=stream,
                 opening_json=opened.json,
                 limit=limit,
                 elsewhere_since=opened.elsewhere_since,
-                keep_ms=max(self._kept_ms(opened.ringing), RUNNING_MS),
+                keep_ms=max(self._lives.kept_ms(opened.ringing), RUNNING_MS),
                 running_ms=RUNNING_MS,
                 room=self._room,
                 pushed_lease_ms=self._pushed_lease_ms,
+                announced=announced,
             )
         )
-
-    def _kept_ms(self, state: ConversationState | None) -> int:
-        """Return how long a call is kept from now: an open one for as long as its caller may be silent."""
-        if state is not None and state.ended is not None:
-            return self._ended_ms
-        return max(self.life_ms, int(seconds_open(state) * 1000) if state is not None else 0)
+        await self.announcing.after_submit(announced, turn.call_sid)
+        return submitted
 
     async def find(self, call_sid: str, turn_id: str) -> Found:
         return await self.reader.find(checked_call_sid(call_sid), turn_id)
@@ -211,57 +225,7 @@ class RedisTurnStore:
     async def commit(
         self, claim: Claim, state: ConversationState | None, record: TurnRecord, *, keep: bool = True
     ) -> Commit:
-        prepared = await self._writer.prepare(claim, state, record)
-        if isinstance(prepared, Conflict):
-            return Commit("conflict", state=prepared.stored)
-        committed = await self._settle(claim.lease, prepared, keep_lease=keep)
-        if committed.left_turns or prepared.is_over:
-            await self._index(claim.lease.call_sid, committed, prepared)
-        return await self._commit(claim.lease.call_sid, committed, prepared)
-
-    async def _settle(self, lease: Lease, prepared: Prepared, *, keep_lease: bool) -> scripts.Committed:
-        """Run the commit's script, and publish the result: in the script, or once replicas have confirmed it."""
-        record, written = prepared.record, prepared.state
-        result_json = record.result(lease.call_sid).model_dump_json()
-        message = settled_message(lease.call_sid, record.turn_id, lease.epoch, result_json)
-        committed = await self.connection.run_confirmed(
-            scripts.commit(
-                lease=lease,
-                turn_id=record.turn_id,
-                expected=prepared.expected,
-                state_json=prepared.json,
-                keep_ms=self._kept_ms(written),
-                result_json=result_json,
-                message="" if self.connection.is_confirmed else message,
-                is_over=prepared.is_over,
-                keep_lease=keep_lease,
-                lease_ms=self.lease_ms,
-                results_ms=RESULTS_MS,
-                shard=self.call_queue.shard_with(lease.call_sid),
-                room=self._room,
-            )
-        )
-        if self.connection.is_confirmed and committed.status in ("committed", "gone"):
-            await self.connection.run(scripts.publish_result(call_sid=lease.call_sid, message=message))
-        return committed
-
-    async def _index(self, call_sid: str, committed: scripts.Committed, prepared: Prepared) -> None:
-        """Change the call queue where the script did not."""
-        with suppress(StoreUnavailable):  # the turn is settled; the rescuer does what is missed here
-            if committed.left_turns:
-                await self.call_queue.enqueue(call_sid)
-            elif prepared.is_over and committed.status == "committed":
-                await self.call_queue.call_ended(call_sid)
-
-    async def _commit(self, call_sid: str, committed: scripts.Committed, prepared: Prepared) -> Commit:
-        """Return what the store's caller gets: with the state that holds now, and the next turn."""
-        state = prepared.state
-        if committed.status == "gone":
-            state = None
-        elif committed.status in ("conflict", "recorded"):
-            state = await self._writer.read(call_sid, committed.stored)
-        following = None if committed.next is None else await self.claims.following(committed.next, state)
-        return Commit(committed.status, following, state)
+        return await self._commits.commit(claim, state, record, keep=keep)
 
     async def reject(self, call_sid: str, turn_id: str) -> bool:
         result_json = TurnResult(call_sid=call_sid, turn_id=turn_id, outcome="dropped").model_dump_json()

@@ -1,0 +1,1 @@
+"""Outboxes in Redis, each in the slot of its call."""

@@ -1,0 +1,108 @@
+"""The agenda: when somebody must look at each call that is open, or has events to deliver.
+
+On a single server the scripts that change an outbox change the agenda in the same step. In a cluster it lies in another
+slot, and is changed after the outbox. If a process dies between the two, a look that comes later than needed is
+corrected by the survey of the outboxes.
+"""
+
+import asyncio
+
+from orchestrator.conversation.call_sid import call_sid_of
+from orchestrator.errors import StoreUnavailable
+from orchestrator.events.redis import scripts
+from orchestrator.redis import keys
+from orchestrator.redis.store_connection import StoreConnection
+
+
+class Agenda:
+    """The agendas of all shards."""
+
+    def __init__(self, connection: StoreConnection, shards: tuple[keys.ShardKeys, ...]) -> None:
+        self._connection = connection
+        self._shards = shards
+        self._first: dict[str, float] = {}
+
+    @property
+    def is_one_step(self) -> bool:
+        """True if the scripts that change an outbox change its agenda, too."""
+        return len(self._shards) == 1
+
+    def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
+        """Return the shard whose agenda the scripts change; None in a cluster."""
+        return self._shards[0] if self.is_one_step else None
+
+    @property
+    def first_due(self) -> float | None:
+        """When the first call is due, as the agenda was last read (Unix seconds); None if there is none."""
+        return min(self._first.values()) / 1000 if self._first else None
+
+    async def due(self, most: int) -> list[str]:
+        """Return calls that are to be looked at now. Raise `StoreUnavailable` if no shard answers."""
+        found = await asyncio.gather(*(self._due(shard, most) for shard in self._shards), return_exceptions=True)
+        errors = [calls for calls in found if isinstance(calls, BaseException)]
+        for error in errors:
+            if not isinstance(error, StoreUnavailable) or len(errors) == len(self._shards):
+                raise error
+        return [call_sid for calls in found if not isinstance(calls, BaseException) for call_sid in calls][:most]
+
+    async def _due(self, shard: keys.ShardKeys, most: int) -> list[str]:
+        first = await self._connection.command("ZRANGE", shard.agenda, 0, 0, "WITHSCORES")
+        if not first:
+            self._first.pop(shard.agenda, None)
+            return []
+        self._first[shard.agenda] = float(first[1])
+        names = await self._connection.run(scripts.take_agenda(shard=shard, most=most))
+        strange = [name for name in names if call_sid_of(name) is None]
+        if strange:  # no call is named so
+            await self._connection.command("ZREM", shard.agenda, *strange)
+        return [name.decode() for name in names if name not in strange]
+
+    async def mark(self, call_sid: str, within_ms: int = 0) -> None:
+        """Have somebody look at the call within so many milliseconds, where the outbox's script could not say so."""
+        if not self.is_one_step:
+            await self._connection.run(
+                scripts.mark_agenda(shard=self._shard(call_sid), call_sid=call_sid, within_ms=within_ms)
+            )
+
+    async def look_within(self, call_sid: str, within_ms: int) -> None:
+        """Have somebody look at the call within so many milliseconds."""
+        await self._connection.run(
+            scripts.mark_agenda(shard=self._shard(call_sid), call_sid=call_sid, within_ms=within_ms)
+        )
+
+    async def entry(self, call_sid: str) -> bytes | None:
+        """Return the call's entry, to be passed to `note`."""
+        found: bytes | None = await self._connection.command("ZSCORE", self._shard(call_sid).agenda, call_sid)
+        return found
+
+    async def note(self, call_sid: str, before: bytes | None, at: int | None) -> None:
+        """Note when the call is to be looked at next (ms; None: never), where the outbox's script could not."""
+        if not self.is_one_step:
+            await self._connection.run(
+                scripts.note_look(shard=self._shard(call_sid), call_sid=call_sid, before=before, at=at)
+            )
+
+    async def page(self, cursor: str, most: int) -> tuple[list[str], str]:
+        """Return about `most` calls in no particular order, and the cursor of the next ones; "" after the last.
+
+        A call that is on the agenda all the time is returned at least once.
+        """
+        number, after = _place_of(cursor)
+        if number >= len(self._shards):
+            return [], ""
+        agenda = self._shards[number].agenda
+        following, names = await self._connection.command("ZSCAN", agenda, after, "COUNT", most)
+        flat = [part for pair in names for part in (pair if isinstance(pair, tuple) else (pair,))]  # as the client parses
+        call_sids = [name.decode() for name in flat[::2] if call_sid_of(name) is not None]
+        if int(following):
+            return call_sids, f"{number}:{int(following)}"
+        return call_sids, f"{number + 1}:0" if number + 1 < len(self._shards) else ""
+
+    def _shard(self, call_sid: str) -> keys.ShardKeys:
+        return keys.shard_of(self._shards, call_sid)
+
+
+def _place_of(cursor: str) -> tuple[int, int]:
+    """Return the number of the shard, and the server's own cursor there."""
+    shard, _, after = cursor.partition(":")
+    return tuple(int(part) if part.isascii() and part.isdecimal() and len(part) < 21 else 0 for part in (shard, after))  # type: ignore[return-value]

@@ -1,0 +1,197 @@
+"""Outboxes in Redis. The turns' own scripts write into them; this reads, delivers and ends."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from orchestrator import clock
+from orchestrator.conversation.state import ConversationState
+from orchestrator.errors import UnreadableState
+from orchestrator.events.outbox import (
+    Announcement,
+    CallHead,
+    Delivery,
+    DeliveryLease,
+    NewEvent,
+    Settlement,
+    StoppedSink,
+    Undelivered,
+    Unended,
+)
+from orchestrator.events.record import life_of
+from orchestrator.events.redis import scripts
+from orchestrator.events.redis.agenda import Agenda
+from orchestrator.events.redis.listing import undelivered_in
+from orchestrator.redis import keys
+from orchestrator.redis.store_connection import StoreConnection
+from orchestrator.state.base import StateManagerBase
+from orchestrator.state.reading import read_state
+
+STOPPED_SECONDS = 30 * 86_400
+
+
+class RedisOutbox:
+    """An `Outbox`. `states` is a manager that keeps the states elsewhere; without it they are in the same Redis.
+
+    `ended` makes the `call.ended` of a life that nobody has ended before the next one begins.
+    """
+
+    lease_seconds = scripts.LEASE_MS / 1000
+
+    def __init__(
+        self,
+        connection: StoreConnection,
+        shards: tuple[keys.ShardKeys, ...],
+        *,
+        sinks: tuple[str, ...] = (),
+        states: StateManagerBase | None = None,
+        ended: Callable[[Unended], NewEvent | None] = lambda unended: None,
+    ) -> None:
+        self.sinks = sinks
+        self.agenda = Agenda(connection, shards)
+        self._connection = connection
+        self._states = states
+        self._ended = ended
+
+    @property
+    def first_due(self) -> float | None:
+        return self.agenda.first_due
+
+    async def due(self, most: int = 100) -> list[str]:
+        return await self.agenda.due(most)
+
+    async def unended(self, call_sid: str) -> Unended | None:
+        found = await self._connection.run_confirmed(scripts.look_at_open(call_sid=call_sid))
+        head = None if found is None else _head_of(found.head)
+        if found is None or head is None:
+            return None
+        state = await self._state_of(call_sid, found.state)
+        if state is None or life_of(state) != found.life:
+            is_due = found.state_by_ms <= found.now_ms or state is not None
+            return Unended(head, None) if is_due else None
+        return Unended(head, state) if state.ended is not None and found.end_at_ms <= found.now_ms else None
+
+    async def _state_of(self, call_sid: str, stored: bytes | None) -> ConversationState | None:
+        """Return the state. One that cannot be read counts as gone."""
+        try:
+            if self._states is not None:
+                return await self._states.get_state(call_sid)
+            return read_state(call_sid, stored) if stored else None
+        except UnreadableState:
+            return None
+
+    async def end(self, unended: Unended, event: NewEvent | None) -> bool:
+        call_sid, life = unended.head.call_sid, unended.head.life
+        shard = self.agenda.shard_with(call_sid)
+        ended = await self._connection.run_confirmed(
+            scripts.end_life(call_sid=call_sid, life=life, new=event, shard=shard)
+        )
+        if ended:
+            await self.agenda.mark(call_sid)
+        return ended
+
+    async def end_earlier_life(self, call_sid: str) -> None:
+        """Write the end of a life whose state is gone, so that the next one may begin."""
+        unended = await self.unended(call_sid)
+        if unended is not None:
+            await self.end(unended, self._ended(unended))
+
+    async def accept(self, announcement: Announcement) -> None:
+        """Write what is told of a call that is accepted without a turn, once for each life of it."""
+        await self._begin(announcement, scripts.accept_call)
+
+    async def take_over(self, announcement: Announcement) -> None:
+        await self._begin(announcement, scripts.take_over_outbox)
+
+    async def _begin(self, announcement: Announcement, script: scripts.Beginning) -> None:
+        call_sid = announcement.head.call_sid
+        shard = self.agenda.shard_with(call_sid)
+        for _ in range(2):
+            begun = await self._connection.run_confirmed(
+                script(call_sid=call_sid, announcement=announcement, shard=shard)
+            )
+            if begun != "unended":
+                break
+            await self.end_earlier_life(call_sid)
+        await self.agenda.mark(call_sid)
+
+    async def close_now(self, call_sid: str) -> None:
+        """Cluster: have somebody look at a call of which the provider has said that it is over."""
+        await self.agenda.mark(call_sid)
+
+    async def claim(self, call_sid: str, holder: str) -> Delivery | None:
+        """Confirmed: what is delivered must not be taken back by a failover."""
+        return await self._connection.run_confirmed(
+            scripts.claim_outbox(call_sid=call_sid, holder=holder, sinks=self.sinks)
+        )
+
+    async def renew(self, leases: Sequence[DeliveryLease]) -> list[DeliveryLease]:
+        if not leases:
+            return []
+        held = await self._connection.run_all([scripts.renew_delivery(lease=lease) for lease in leases])
+        return [lease for lease, is_held in zip(leases, held, strict=True) if not is_held]
+
+    async def settle(self, lease: DeliveryLease, sink: str, position: int, settlement: Settlement) -> bool:
+        return await self._connection.run(
+            scripts.settle_delivery(lease=lease, sink=sink, position=position, settlement=settlement, at=clock.now())
+        )
+
+    async def release(self, lease: DeliveryLease) -> None:
+        await self._look_again(lease.call_sid, lease)
+
+    async def settle_look(self, call_sid: str) -> None:
+        await self._look_again(call_sid, None)
+
+    async def _look_again(self, call_sid: str, lease: DeliveryLease | None) -> None:
+        shard = self.agenda.shard_with(call_sid)
+        before = None if shard is not None else await self.agenda.entry(call_sid)
+        at = await self._connection.run(
+            scripts.look_again(
+                call_sid=call_sid, lease=lease, elsewhere=self._states is not None, sinks=self.sinks, shard=shard
+            )
+        )
+        await self.agenda.note(call_sid, before, at)
+
+    async def stop_sink(self, stopped: StoppedSink) -> None:
+        await self._connection.command("HSET", keys.STOPPED_SINKS, stopped.sink, json.dumps(asdict(stopped)))
+        await self._connection.command("EXPIRE", keys.STOPPED_SINKS, STOPPED_SECONDS)
+
+    async def stopped_sinks(self) -> list[StoppedSink]:
+        found = await self._connection.command("HGETALL", keys.STOPPED_SINKS)
+        values = found.values() if isinstance(found, dict) else found[1::2]
+        stopped = (scripts.failures_of(value) for value in values)
+        return [StoppedSink(**fields) for fields in stopped if fields.keys() == StoppedSink.__dataclass_fields__.keys()]
+
+    async def resume_sink(self, sink: str) -> bool:
+        return bool(await self._connection.command("HDEL", keys.STOPPED_SINKS, sink))
+
+    async def undelivered(self, call_sid: str) -> list[Undelivered]:
+        found = await self._connection.command("HGETALL", keys.outbox(call_sid))
+        return undelivered_in(call_sid, found)
+
+    async def calls(self, cursor: str = "", most: int = 100) -> tuple[list[str], str]:
+        return await self.agenda.page(cursor, most)
+
+    async def replay(self, call_sid: str, position: int, sink: str) -> bool:
+        shard = self.agenda.shard_with(call_sid)
+        replayed = await self._connection.run(
+            scripts.replay_event(call_sid=call_sid, position=position, sink=sink, shard=shard)
+        )
+        if replayed:
+            await self.agenda.mark(call_sid)
+        return replayed
+
+    async def drop(self, call_sid: str, position: int, sink: str) -> bool:
+        dropped = await self._connection.run(scripts.drop_event(call_sid=call_sid, position=position, sink=sink))
+        if dropped:
+            await self.settle_look(call_sid)
+        return dropped
+
+
+def _head_of(stored: bytes) -> CallHead | None:
+    """Return the head, or None if somebody has damaged it. Fields of a newer version are left out."""
+    try:
+        fields = json.loads(stored)
+        return CallHead(**{name: str(fields[name]) for name in CallHead.__dataclass_fields__})
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,26 @@
+-- Deliver an event, pending or dead, to a sink no more.
+-- KEYS: outbox
+-- ARGV: 1 position  2 sink
+-- Returns 1, or 0 if there is no such delivery
+-- include: call_numbers
+-- include: outbox_claim
+-- include: outbox_look
+local outbox, position, sink = KEYS[1], tonumber(ARGV[1]), ARGV[2]
+local entry = entry_at(outbox, position)
+if not entry or not is_for(entry, sink) then return 0 end
+local was_dead = redis.call('HDEL', outbox, 'd:' .. ARGV[1] .. ':' .. sink) == 1
+if not was_dead then
+  if number_of(redis.call('HGET', outbox, 'p:' .. sink)) >= position then return 0 end
+  local header, body = string.match(entry, '^([^\n]*)\n(.*)$')
+  local kept = {}
+  for _, name in ipairs((sinks_of(entry))) do
+    if name ~= sink then kept[#kept + 1] = cjson.encode(name) end
+  end
+  local fields = cjson.decode(header)
+  local changed = string.format('{"n":%.0f,"t":%.0f,"s":[%s]}\n', number_of(fields.n), number_of(fields.t), table.concat(kept, ','))
+  redis.call('HSET', outbox, 'e:' .. ARGV[1], changed .. body)
+  redis.call('HINCRBY', outbox, 'bytes', #changed - #header - 1)
+  redis.call('HDEL', outbox, 'f:' .. sink) -- the next one is tried at once
+end
+drop_settled(outbox, position)
+return 1

@@ -1,0 +1,27 @@
+-- Give the lease of a delivery back, if there is one, and say when the call is to be looked at next.
+-- KEYS: outbox, state[, agenda]
+-- ARGV: 1 call_sid  2 holder, or '' if only the next look is to be settled  3 epoch  4 "1" if the state lies elsewhere
+--       5… sinks that the caller delivers to
+-- Returns when (ms), or false: never. Without the agenda, which lies in another slot in a cluster, the caller notes it there.
+-- include: call_clock
+-- include: call_numbers
+-- include: outbox_write
+-- include: outbox_claim
+-- include: outbox_look
+local outbox, known, now = KEYS[1], {}, now_ms()
+for place = 5, #ARGV do known[ARGV[place]] = true end
+local held = redis.call('HMGET', outbox, 'holder', 'epoch')
+if ARGV[2] ~= '' and held[1] == ARGV[2] and held[2] == ARGV[3] then redis.call('HDEL', outbox, 'holder', 'until') end
+local at = next_look(outbox, KEYS[2], ARGV[4] == '1', known, now)
+if not at then
+  -- What remains says for a while that this life of the call has been told.
+  local left = redis.call('PTTL', KEYS[2])
+  if redis.call('EXISTS', outbox) == 1 then redis.call('PEXPIRE', outbox, math.max(left, 0) + 86400000) end
+  if KEYS[3] then redis.call('ZREM', KEYS[3], ARGV[1]) end
+  return false
+end
+if KEYS[3] then
+  redis.call('ZADD', KEYS[3], at, ARGV[1])
+  redis.call('PEXPIRE', KEYS[3], 2 * OUTBOX_MS)
+end
+return string.format('%.0f', at)

@@ -1,0 +1,9 @@
+-- The calls of a shard that are to be looked at now. Each is looked at again later, unless somebody settles it.
+-- KEYS: agenda
+-- ARGV: 1 most calls  2 when to look again (ms)
+-- Returns their SIDs
+-- include: call_clock
+local now = now_ms()
+local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, tonumber(ARGV[1]))
+for _, call_sid in ipairs(found) do redis.call('ZADD', KEYS[1], 'XX', now + tonumber(ARGV[2]), call_sid) end
+return found

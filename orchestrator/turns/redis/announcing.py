@@ -1,0 +1,72 @@
+"""What the turns' scripts write into a call's outbox, and what follows from it."""
+
+from collections.abc import Callable
+
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.turn import Turn
+from orchestrator.events.call_events import CallEvents
+from orchestrator.events.outbox import Delivery, NewEvent, Unended
+from orchestrator.events.redis.outbox import RedisOutbox
+from orchestrator.events.redis.scripts import NOTHING, Announced, announcement_args, delivery_args, outbox_keys
+from orchestrator.redis.keys import ShardKeys
+from orchestrator.turns.redis.state_writer import Opening
+from orchestrator.turns.store import Claim
+
+FIRST_LOOK_MS = 1000
+"""When somebody looks at a call that begins, if the worker of its first turn has not delivered its first event."""
+
+
+def no_event(unended: Unended) -> NewEvent | None:
+    """Tell nothing of a call that is over."""
+    return None
+
+
+class Announcing:
+    """Makes what scripts write of the events of calls. Without `outbox` there is nothing.
+
+    `deliver` gets what a commit granted to this process; None in one that delivers nothing. `has_room` says whether it
+    can take more.
+    """
+
+    def __init__(self, outbox: RedisOutbox | None, events: CallEvents | None) -> None:
+        self.outbox = outbox
+        self._events = events
+        self.deliver: Callable[[Delivery], None] | None = None
+        self.has_room: Callable[[], bool] = lambda: True
+
+    def of_submit(self, turn: Turn, opened: Opening, shard: ShardKeys | None) -> Announced:
+        """Return what a submit writes: that the call begins, or that the provider says it is over."""
+        if self.outbox is None or self._events is None:
+            return NOTHING
+        beginning = self._events.accepted(opened.state) if opened.state is not None else None
+        if beginning is not None:
+            return Announced(outbox_keys(turn.call_sid, shard), announcement_args(beginning))
+        return Announced(outbox_keys(turn.call_sid, shard)) if turn.kind == "ended" else NOTHING
+
+    def of_commit(
+        self, claim: Claim, state: ConversationState | None, record: TurnRecord, shard: ShardKeys | None
+    ) -> Announced:
+        """Return what the commit of `state`, which holds `record`, writes."""
+        if self.outbox is None or self._events is None or state is None:
+            return NOTHING
+        is_base = claim.state is not None and claim.state.version == state.version - 1
+        announcement = self._events.committed(claim.state if is_base else None, state, record)
+        if announcement is None:
+            return NOTHING
+        wanted = self.deliver is not None and self.has_room()
+        return Announced(
+            outbox_keys(state.call_sid, shard), delivery_args(announcement, self.outbox.sinks, wanted=wanted)
+        )
+
+    async def after_submit(self, announced: Announced, call_sid: str) -> None:
+        """In a cluster, note that somebody is to look at the call."""
+        if announced is not NOTHING and self.outbox is not None:
+            await self.outbox.agenda.mark(call_sid, FIRST_LOOK_MS if announced.args else 0)
+
+    async def after_commit(self, announced: Announced, call_sid: str, delivery: Delivery | None) -> None:
+        """Deliver what was granted. In a cluster, note first that somebody is to look at the call."""
+        if announced is NOTHING or self.outbox is None:
+            return
+        if delivery is not None and self.deliver is not None:
+            self.deliver(delivery)
+        await self.outbox.agenda.mark(call_sid, int(self.outbox.lease_seconds * 1000) if delivery is not None else 0)

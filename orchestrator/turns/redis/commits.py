@@ -1,0 +1,117 @@
+"""Commits in Redis: the state, the record, the result, what is told of the turn and the next claim, in one step."""
+
+from contextlib import suppress
+
+from orchestrator.conversation.silence import seconds_open
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.errors import StoreUnavailable
+from orchestrator.redis.store_connection import StoreConnection
+from orchestrator.turns.messages import settled_message
+from orchestrator.turns.redis import scripts
+from orchestrator.turns.redis.announcing import Announcing
+from orchestrator.turns.redis.call_queue import CallQueue
+from orchestrator.turns.redis.claims import ClaimReader
+from orchestrator.turns.redis.state_writer import Conflict, Prepared, StateWriter
+from orchestrator.turns.store import Claim, Commit
+
+RESULTS_MS = 300_000
+"""How long the results of a call at rest are kept beside its state, which has them too. Repetitions come sooner; a
+later one is given to a worker, who finds the turn in the state."""
+
+
+class CallLives:
+    """How long calls are kept: open ones for `life_ms` from their last turn, ended ones for `ended_ms`."""
+
+    def __init__(self, life_ms: int, ended_ms: int) -> None:
+        self._life_ms = life_ms
+        self._ended_ms = ended_ms
+
+    def kept_ms(self, state: ConversationState | None) -> int:
+        """Return how long a call is kept from now: an open one for as long as its caller may be silent."""
+        if state is not None and state.ended is not None:
+            return self._ended_ms
+        return max(self._life_ms, int(seconds_open(state) * 1000) if state is not None else 0)
+
+
+class Commits:
+    """Settles turns. `room` is the key of the workers that have some; None: nothing is pushed to them."""
+
+    def __init__(
+        self,
+        connection: StoreConnection,
+        call_queue: CallQueue,
+        writer: StateWriter,
+        claims: ClaimReader,
+        announcing: Announcing,
+        lives: CallLives,
+        *,
+        lease_ms: int,
+        room: str | None,
+    ) -> None:
+        self._connection = connection
+        self._call_queue = call_queue
+        self._writer = writer
+        self._claims = claims
+        self._announcing = announcing
+        self._lives = lives
+        self._lease_ms = lease_ms
+        self._room = room
+
+    async def commit(
+        self, claim: Claim, state: ConversationState | None, record: TurnRecord, *, keep: bool = True
+    ) -> Commit:
+        prepared = await self._writer.prepare(claim, state, record)
+        if isinstance(prepared, Conflict):
+            return Commit("conflict", state=prepared.stored)
+        committed = await self._settle(claim, prepared, keep_lease=keep)
+        if committed.left_turns or prepared.is_over:
+            await self._index(claim.lease.call_sid, committed, prepared)
+        return await self._commit(claim.lease.call_sid, committed, prepared)
+
+    async def _settle(self, claim: Claim, prepared: Prepared, *, keep_lease: bool) -> scripts.Committed:
+        """Run the commit's script, and publish the result: in the script, or once replicas have confirmed it."""
+        lease, record, written = claim.lease, prepared.record, prepared.state
+        result_json = record.result(lease.call_sid).model_dump_json()
+        message = settled_message(lease.call_sid, record.turn_id, lease.epoch, result_json)
+        shard = self._call_queue.shard_with(lease.call_sid)
+        announced = self._announcing.of_commit(claim, written, record, shard)
+        committed = await self._connection.run_confirmed(
+            scripts.commit(
+                lease=lease,
+                turn_id=record.turn_id,
+                expected=prepared.expected,
+                state_json=prepared.json,
+                keep_ms=self._lives.kept_ms(written),
+                result_json=result_json,
+                message="" if self._connection.is_confirmed else message,
+                is_over=prepared.is_over,
+                keep_lease=keep_lease,
+                lease_ms=self._lease_ms,
+                results_ms=RESULTS_MS,
+                shard=shard,
+                room=self._room,
+                announced=announced,
+            )
+        )
+        if self._connection.is_confirmed and committed.status in ("committed", "gone"):
+            await self._connection.run(scripts.publish_result(call_sid=lease.call_sid, message=message))
+        await self._announcing.after_commit(announced, lease.call_sid, committed.delivery)
+        return committed
+
+    async def _index(self, call_sid: str, committed: scripts.Committed, prepared: Prepared) -> None:
+        """Change the call queue where the script did not."""
+        with suppress(StoreUnavailable):  # the turn is settled; the rescuer does what is missed here
+            if committed.left_turns:
+                await self._call_queue.enqueue(call_sid)
+            elif prepared.is_over and committed.status == "committed":
+                await self._call_queue.call_ended(call_sid)
+
+    async def _commit(self, call_sid: str, committed: scripts.Committed, prepared: Prepared) -> Commit:
+        """Return what the store's caller gets: with the state that holds now, and the next turn."""
+        state = prepared.state
+        if committed.status == "gone":
+            state = None
+        elif committed.status in ("conflict", "recorded"):
+            state = await self._writer.read(call_sid, committed.stored)
+        following = None if committed.next is None else await self._claims.following(committed.next, state)
+        return Commit(committed.status, following, state)
