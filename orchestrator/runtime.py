@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # memory mode runs without the client library
     from redis.asyncio import Redis
 
     from orchestrator.dispatch.socket_check import SocketCheck
+    from orchestrator.events.outbox import Outbox
     from orchestrator.health.report import SystemStatus
     from orchestrator.redis.breaker import Breaker
 
@@ -36,6 +37,8 @@ class Runtime:
     """The channel on which replies arrive from Redis; "" where there is no Redis."""
     runner: TurnRunner | None = None
     """What runs the turns; None where workers do."""
+    outbox: "Outbox | None" = None
+    """The events that are not delivered; None without Redis and without sinks."""
 
     async def system_status(self) -> "SystemStatus | None":
         """Return the status of Redis, the workers and the queue; None where there are none. Never raises."""

@@ -3,14 +3,14 @@
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from web.api.routes import PREFIX as API
-from web.providers.routes import PREFIXES
+from web.api.routes import PREFIXES as API
+from web.providers.routes import PREFIXES as OTHERS
 from web.twilio import twiml
 from web.twilio.language import Languages
 from web.twilio.routes import PREFIX as TWILIO
 from web.twilio.twiml_response import TwimlResponse
 
-PROVIDERS = (TWILIO, *PREFIXES)
+PROVIDERS = (TWILIO, *OTHERS)
 
 
 def http_error(path: str, error: HTTPException) -> Response:

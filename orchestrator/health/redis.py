@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable, StoreUnconfirmed
+from orchestrator.events.outbox_report import read_report
+from orchestrator.health.events import EventsStatus
 from orchestrator.health.report import SystemStatus
 from orchestrator.health.workers import WORKER_ALIVE_SECONDS
 from orchestrator.redis import keys
@@ -51,15 +53,16 @@ async def _read(redis: Redis) -> SystemStatus:
             pipe.zcount(keys.WORKERS, since, "+inf")
             pipe.zcount(keys.UNABLE_WORKERS, since, "+inf")
             pipe.hlen(keys.DEAD_LETTERS)
+            pipe.get(keys.OUTBOX_REPORT)
             for shard in shards:
                 pipe.zcard(shard.queue)
                 pipe.zrangebyscore(shard.due, 1, "+inf", start=0, num=1, withscores=True)
             return await pipe.execute()
 
-    names = [keys.WORKERS, keys.UNABLE_WORKERS, keys.DEAD_LETTERS]
+    names = [keys.WORKERS, keys.UNABLE_WORKERS, keys.DEAD_LETTERS, keys.OUTBOX_REPORT]
     names += [name for shard in shards for name in (shard.queue, shard.due)]
     with store_errors():
-        now, workers, unable, dead, *found = await with_sound_keys(redis, names, read)
+        now, workers, unable, dead, events, *found = await with_sound_keys(redis, names, read)
     overdue = [now[0] - due[0][1] / 1000 for due in found[1::2] if due and math.isfinite(due[0][1])]
     return SystemStatus(
         redis_ok=True,
@@ -69,4 +72,5 @@ async def _read(redis: Redis) -> SystemStatus:
         queue_depth=sum(found[::2]),
         oldest_wait_seconds=max(0.0, *overdue, 0.0),
         dead_letters=dead,
+        events=None if (outbox := read_report(events)) is None else EventsStatus(outbox),
     )

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from orchestrator.health.events import EventsStatus, judge_events
+
 Health = Literal["healthy", "degraded", "unhealthy"]
 
 SLOW_QUEUE_SECONDS = 5.0
@@ -32,6 +34,8 @@ class SystemStatus:
     """How many turns are in the dead-letter list."""
     degraded: bool = False
     """True while calls are held, or run in this process without Redis; `redis_message` says why."""
+    events: EventsStatus | None = None
+    """What is known of undelivered events; None without sinks."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,11 @@ class HealthReport:
         return 503 if self.status == "unhealthy" else 200
 
 
-def in_memory_report() -> HealthReport:
-    """Return the report of a process that needs neither Redis nor workers."""
+def in_memory_report(events: EventsStatus | None = None) -> HealthReport:
+    """Return the report of a process that needs neither Redis nor workers. `events` is None without sinks."""
     check = {"status": "disabled", "message": _IN_MEMORY}
-    return HealthReport("healthy", {"redis": check, "workers": check, "queue": check}, is_ready=True)
+    checks = {"redis": check, "workers": check, "queue": check, **_events(events)}
+    return HealthReport(_worst(checks), checks, is_ready=True)
 
 
 def unmeasured_report(message: str) -> HealthReport:
@@ -63,7 +68,7 @@ def unmeasured_report(message: str) -> HealthReport:
 
 def report(status: SystemStatus) -> HealthReport:
     """Return the report of a process in Redis mode."""
-    checks = {"redis": _redis(status), "workers": _workers(status), "queue": _queue(status)}
+    checks = {"redis": _redis(status), "workers": _workers(status), "queue": _queue(status), **_events(status.events)}
     return HealthReport(_worst(checks), checks, is_ready=_is_ready(status))
 
 
@@ -113,6 +118,10 @@ def _queue(status: SystemStatus) -> dict[str, Any]:
         "oldest_wait_seconds": round(oldest, 3),
         "dead_letters": status.dead_letters,
     }
+
+
+def _events(status: EventsStatus | None) -> dict[str, dict[str, Any]]:
+    return {} if status is None else {"events": judge_events(status)}
 
 
 def _unknown_without_redis() -> dict[str, Any]:

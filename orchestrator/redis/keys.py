@@ -30,6 +30,9 @@ MARK_SECONDS = 60
 """How long a write mark is kept."""
 LAST_CRON_RUN = "voiceagent:heartbeat"
 """String: when a cron job last ran (seconds)."""
+OUTBOX_REPORT = "voiceagent:outbox-report"
+"""String: how much is in the outboxes of all calls, as JSON. For `OUTBOX_REPORT_SECONDS`."""
+OUTBOX_REPORT_SECONDS = 150
 SEAL_KEYS = "voiceagent:seal-keys"
 """Hash: what the ingresses seal with, where `SEAL_KEY` is not set, and since when they share it (ms)."""
 QUEUE = "arq:queue"
@@ -201,7 +204,7 @@ _TYPES = {
     "rounds": "hash", "write-mark": "string", "dead": "hash", "workers": "zset", "unable-workers": "zset",
     "heartbeat": "string", "relay-documents": "hash", "seal-keys": "hash", "queue": "zset", "wake": "list",
     "room": "zset", "presence": "hash", "agenda": "zset", "outbox": "hash",
-    "stopped-sinks": "hash",
+    "stopped-sinks": "hash", "outbox-report": "string",
 }  # fmt: skip
 _STRINGS = (STATE_PREFIX, worker_status(""), "voiceagent:receipt:", "voiceagent:erased:", "arq:")
 

@@ -12,12 +12,11 @@ from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.errors import CallEnded, TurnRejected, UnknownCall, UnreadableState
 from orchestrator.turns.call_limits import PLACED
 from web.api.endpoint import call_sid_in
+from web.api.page_limit import limit_in
 from web.ingress import Ingress
 from web.outbound.provider_api import ProviderApi, ProviderError
 from web.states import read_states
 
-DEFAULT_LIMIT = 100
-MAX_LIMIT = 1000
 END_SECONDS = 5.0
 NOT_KNOWN = 422
 """The status of a `ProviderError` where the provider does not know the call, or says that it has ended."""
@@ -25,7 +24,7 @@ NOT_KNOWN = 422
 
 async def list_calls(ingress: Ingress, request: Request) -> Response:
     """Answer with up to `limit` active calls, newest first, and how many there are in all (`count`)."""
-    limit = _limit(request.query_params.get("limit"))
+    limit = limit_in(request)
     states = ingress.runtime.states
     call_sids = await states.get_all_call_sids()
     found = await read_states(states, call_sids[-limit:])  # those with the latest turns
@@ -97,11 +96,3 @@ async def _end(ingress: Ingress, call_sid: str, status: str) -> None:
 def _summary(state: ConversationState) -> dict[str, Any]:
     fields = {"call_sid", "status", "channel", "direction", "phase", "created_at", "updated_at"}
     return {**state.model_dump(mode="json", include=fields), "turns": len(state.turns)}
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    if text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= MAX_LIMIT:
-        return int(text)
-    raise HTTPException(422, f"limit must be a number from 1 to {MAX_LIMIT}.")

@@ -7,7 +7,8 @@ from web.api.endpoint import guarded
 from web.api.outbound import place_call
 from web.api.turns import post_turn
 
-PREFIX = "/calls"
+PREFIXES = ("/calls", "/events", "/sinks")
+"""What begins the paths of the API: its errors are JSON."""
 
 routes = [
     Route("/calls", guarded(list_calls), methods=["GET"]),
