@@ -13,6 +13,7 @@ from orchestrator.events.outbox import (
     Settlement,
     SinkQueue,
 )
+from orchestrator.events.record import life_of
 
 DELIVERED = Settlement("delivered")
 DEAD = Settlement("dead", "It said no.", failures=1)
@@ -22,7 +23,7 @@ def head_of(state: ConversationState) -> CallHead:
     """Return the head of the life that this state is of."""
     return CallHead(
         call_sid=state.call_sid,
-        life=state.created_at.isoformat(),
+        life=life_of(state),
         channel=state.channel,
         direction=state.direction,
         from_number=state.from_number,

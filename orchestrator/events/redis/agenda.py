@@ -6,7 +6,11 @@ corrected by the survey of the outboxes.
 """
 
 import asyncio
+import math
+from collections.abc import Sequence
+from contextlib import suppress
 
+from orchestrator import clock
 from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
 from orchestrator.events.redis import scripts
@@ -38,19 +42,23 @@ class Agenda:
 
     async def due(self, most: int) -> list[str]:
         """Return calls that are to be looked at now. Raise `StoreUnavailable` if no shard answers."""
-        found = await asyncio.gather(*(self._due(shard, most) for shard in self._shards), return_exceptions=True)
-        errors = [calls for calls in found if isinstance(calls, BaseException)]
-        for error in errors:
-            if not isinstance(error, StoreUnavailable) or len(errors) == len(self._shards):
-                raise error
-        return [call_sid for calls in found if not isinstance(calls, BaseException) for call_sid in calls][:most]
+        errors = await asyncio.gather(*(self._read_first(shard) for shard in self._shards), return_exceptions=True)
+        _raise_unless_some_answer(errors)
+        found: list[str] = []
+        for shard in self._shards:
+            if len(found) < most and self._first.get(shard.agenda, math.inf) <= clock.now() * 1000:
+                with suppress(StoreUnavailable):
+                    found += await self._take(shard, most - len(found))
+        return found
 
-    async def _due(self, shard: keys.ShardKeys, most: int) -> list[str]:
+    async def _read_first(self, shard: keys.ShardKeys) -> None:
         first = await self._connection.command("ZRANGE", shard.agenda, 0, 0, "WITHSCORES")
-        if not first:
+        if first:
+            self._first[shard.agenda] = float(first[1])
+        else:
             self._first.pop(shard.agenda, None)
-            return []
-        self._first[shard.agenda] = float(first[1])
+
+    async def _take(self, shard: keys.ShardKeys, most: int) -> list[str]:
         names = await self._connection.run(scripts.take_agenda(shard=shard, most=most))
         strange = [name for name in names if call_sid_of(name) is None]
         if strange:  # no call is named so
@@ -72,8 +80,8 @@ class Agenda:
 
     async def entry(self, call_sid: str) -> bytes | None:
         """Return the call's entry, to be passed to `note`."""
-        found: bytes | None = await self._connection.command("ZSCORE", self._shard(call_sid).agenda, call_sid)
-        return found
+        found: bytes | float | None = await self._connection.command("ZSCORE", self._shard(call_sid).agenda, call_sid)
+        return f"{found:.0f}".encode() if isinstance(found, float) else found  # as the client parses
 
     async def note(self, call_sid: str, before: bytes | None, at: int | None) -> None:
         """Note when the call is to be looked at next (ms; None: never), where the outbox's script could not."""
@@ -88,18 +96,30 @@ class Agenda:
         A call that is on the agenda all the time is returned at least once.
         """
         number, after = _place_of(cursor)
-        if number >= len(self._shards):
-            return [], ""
-        agenda = self._shards[number].agenda
-        following, names = await self._connection.command("ZSCAN", agenda, after, "COUNT", most)
-        flat = [part for pair in names for part in (pair if isinstance(pair, tuple) else (pair,))]  # as the client parses
-        call_sids = [name.decode() for name in flat[::2] if call_sid_of(name) is not None]
-        if int(following):
-            return call_sids, f"{number}:{int(following)}"
-        return call_sids, f"{number + 1}:0" if number + 1 < len(self._shards) else ""
+        found: list[str] = []
+        while number < len(self._shards) and len(found) < most:
+            after, names = await self._scan(self._shards[number], after, most)
+            found += names
+            if not after:
+                number += 1
+        return found, f"{number}:{after}" if number < len(self._shards) else ""
+
+    async def _scan(self, shard: keys.ShardKeys, after: int, most: int) -> tuple[int, list[str]]:
+        following, names = await self._connection.command("ZSCAN", shard.agenda, after, "COUNT", most)
+        flat = [
+            part for pair in names for part in (pair if isinstance(pair, tuple) else (pair,))
+        ]  # as the client parses
+        return int(following), [name.decode() for name in flat[::2] if call_sid_of(name) is not None]
 
     def _shard(self, call_sid: str) -> keys.ShardKeys:
         return keys.shard_of(self._shards, call_sid)
+
+
+def _raise_unless_some_answer(errors: Sequence[BaseException | None]) -> None:
+    """Raise what is no outage; an outage, only if every shard has it."""
+    for error in errors:
+        if error is not None and (not isinstance(error, StoreUnavailable) or None not in errors):
+            raise error
 
 
 def _place_of(cursor: str) -> tuple[int, int]:

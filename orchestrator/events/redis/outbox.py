@@ -1,7 +1,7 @@
 """Outboxes in Redis. The turns' own scripts write into them; this reads, delivers and ends."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from orchestrator import clock
@@ -31,10 +31,7 @@ STOPPED_SECONDS = 30 * 86_400
 
 
 class RedisOutbox:
-    """An `Outbox`. `states` is a manager that keeps the states elsewhere; without it they are in the same Redis.
-
-    `ended` makes the `call.ended` of a life that nobody has ended before the next one begins.
-    """
+    """An `Outbox`. `states` is a manager that keeps the states elsewhere; without it they are in the same Redis."""
 
     lease_seconds = scripts.LEASE_MS / 1000
 
@@ -45,13 +42,11 @@ class RedisOutbox:
         *,
         sinks: tuple[str, ...] = (),
         states: StateManagerBase | None = None,
-        ended: Callable[[Unended], NewEvent | None] = lambda unended: None,
     ) -> None:
         self.sinks = sinks
         self.agenda = Agenda(connection, shards)
         self._connection = connection
         self._states = states
-        self._ended = ended
 
     @property
     def first_due(self) -> float | None:
@@ -65,10 +60,11 @@ class RedisOutbox:
         head = None if found is None else _head_of(found.head)
         if found is None or head is None:
             return None
+        if found.is_earlier:
+            return Unended(head, None)
         state = await self._state_of(call_sid, found.state)
         if state is None or life_of(state) != found.life:
-            is_due = found.state_by_ms <= found.now_ms or state is not None
-            return Unended(head, None) if is_due else None
+            return Unended(head, None) if state is not None or found.state_by_ms <= found.now_ms else None
         return Unended(head, state) if state.ended is not None and found.end_at_ms <= found.now_ms else None
 
     async def _state_of(self, call_sid: str, stored: bytes | None) -> ConversationState | None:
@@ -87,36 +83,24 @@ class RedisOutbox:
             scripts.end_life(call_sid=call_sid, life=life, new=event, shard=shard)
         )
         if ended:
-            await self.agenda.mark(call_sid)
+            await self.settle_look(call_sid)
         return ended
-
-    async def end_earlier_life(self, call_sid: str) -> None:
-        """Write the end of a life whose state is gone, so that the next one may begin."""
-        unended = await self.unended(call_sid)
-        if unended is not None:
-            await self.end(unended, self._ended(unended))
 
     async def accept(self, announcement: Announcement) -> None:
         """Write what is told of a call that is accepted without a turn, once for each life of it."""
-        await self._begin(announcement, scripts.accept_call)
-
-    async def take_over(self, announcement: Announcement) -> None:
-        await self._begin(announcement, scripts.take_over_outbox)
-
-    async def _begin(self, announcement: Announcement, script: scripts.Beginning) -> None:
         call_sid = announcement.head.call_sid
         shard = self.agenda.shard_with(call_sid)
-        for _ in range(2):
-            begun = await self._connection.run_confirmed(
-                script(call_sid=call_sid, announcement=announcement, shard=shard)
-            )
-            if begun != "unended":
-                break
-            await self.end_earlier_life(call_sid)
+        await self._connection.run_confirmed(
+            scripts.accept_call(call_sid=call_sid, announcement=announcement, shard=shard)
+        )
         await self.agenda.mark(call_sid)
 
-    async def close_now(self, call_sid: str) -> None:
-        """Cluster: have somebody look at a call of which the provider has said that it is over."""
+    async def take_over(self, announcement: Announcement) -> None:
+        call_sid = announcement.head.call_sid
+        shard = self.agenda.shard_with(call_sid)
+        await self._connection.run_confirmed(
+            scripts.take_over_outbox(call_sid=call_sid, announcement=announcement, shard=shard)
+        )
         await self.agenda.mark(call_sid)
 
     async def claim(self, call_sid: str, holder: str) -> Delivery | None:

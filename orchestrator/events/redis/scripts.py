@@ -7,7 +7,7 @@ another slot.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Any
 
 from orchestrator.events.event import Event
 from orchestrator.events.outbox import (
@@ -53,12 +53,13 @@ def announcement_args(announcement: Announcement, *, remembers_ids: bool = False
     events = [
         part
         for new in announcement.events
+        if new.sinks or new.event.type == "call.ended"
         for part in (new.event.id if remembers_ids else "", new.event.type, json.dumps(new.sinks), body_of(new))
     ]
     head = announcement.head
     closing_ms = int(CLOSING_SECONDS * 1000)
     return (
-        head.life, json.dumps(asdict(head)), flag(announcement.closes_later), closing_ms, len(announcement.events),
+        head.life, json.dumps(asdict(head)), flag(announcement.closes_later), closing_ms, len(events) // 4,
         *events,
     )  # fmt: skip
 
@@ -188,6 +189,7 @@ class OpenCall:
     """A call whose end has not been told. `end_at_ms`: when it is to be told though the provider says nothing, or 0.
 
     `state_by_ms`: until then its state may not be there yet, or 0. `state` is its JSON, None if there is none.
+    `is_earlier`: the SID has a later life.
     """
 
     life: str
@@ -196,6 +198,7 @@ class OpenCall:
     state_by_ms: int
     now_ms: int
     state: bytes | None
+    is_earlier: bool
 
 
 def look_at_open(*, call_sid: str) -> ScriptCall[OpenCall | None]:
@@ -206,44 +209,33 @@ def look_at_open(*, call_sid: str) -> ScriptCall[OpenCall | None]:
 def _open_call(reply: Any) -> OpenCall | None:
     if not reply:
         return None
-    life, head, end_at, state_by, now, state = reply
-    return OpenCall(text(life), head, int(end_at or 0), int(state_by or 0), int(now), state or None)
+    life, head, end_at, state_by, now, state, is_earlier = reply
+    return OpenCall(text(life), head, int(end_at or 0), int(state_by or 0), int(now), state or None, is_earlier == b"1")
 
 
 def end_life(*, call_sid: str, life: str, new: NewEvent | None, shard: ShardKeys | None) -> ScriptCall[bool]:
     """Write the end of a life of the call; None closes it without an event. False: that was done before."""
-    told = ["", "", ""] if new is None else [new.event.type, json.dumps(new.sinks), body_of(new)]
+    told = ["[]", ""] if new is None else [json.dumps(new.sinks), body_of(new)]
     return ScriptCall(lua_script("end_life"), list(outbox_keys(call_sid, shard)), [call_sid, life, *told], bool)
 
 
-Accepted = Literal["accepted", "known", "unended"]
-
-
-class Beginning(Protocol):
-    """A script that begins a life of a call."""
-
-    def __call__(
-        self, *, call_sid: str, announcement: Announcement, shard: ShardKeys | None
-    ) -> ScriptCall[Accepted]: ...
-
-
-def accept_call(*, call_sid: str, announcement: Announcement, shard: ShardKeys | None) -> ScriptCall[Accepted]:
+def accept_call(*, call_sid: str, announcement: Announcement, shard: ShardKeys | None) -> ScriptCall[bool]:
     """Write what is told of a call that is accepted without a turn."""
     return ScriptCall(
         lua_script("accept_call"),
         list(outbox_keys(call_sid, shard)),
         [call_sid, *announcement_args(announcement)],
-        lambda reply: cast(Accepted, text(reply)),
+        bool,
     )
 
 
-def take_over_outbox(*, call_sid: str, announcement: Announcement, shard: ShardKeys | None) -> ScriptCall[Accepted]:
+def take_over_outbox(*, call_sid: str, announcement: Announcement, shard: ShardKeys | None) -> ScriptCall[bool]:
     """Write what was announced elsewhere, before the state is written. Each event once."""
     return ScriptCall(
         lua_script("take_over_outbox"),
         list(outbox_keys(call_sid, shard)),
         [call_sid, int(TAKE_OVER_SECONDS * 1000), *announcement_args(announcement, remembers_ids=True)],
-        lambda reply: cast(Accepted, text(reply)),
+        bool,
     )
 
 

@@ -83,15 +83,7 @@ local function tell()
     local most, most_bytes = tonumber(ARGV[18]), tonumber(ARGV[19])
     delivery = claim_outbox(outbox, ARGV[2], tonumber(ARGV[17]), sinks, most, most_bytes, now) or false
   end
-  if agenda then
-    local at = redis.call('HGET', outbox, 'end_at')
-    if delivery then
-      mark_agenda(agenda, call_sid, now + tonumber(ARGV[17]))
-    elseif written > 0 then
-      mark_agenda(agenda, call_sid, now)
-    end
-    mark_agenda(agenda, call_sid, at and number_of(at) > now and number_of(at) or now + life)
-  end
+  mark_announced(outbox, agenda, call_sid, written, delivery and now + tonumber(ARGV[17]) or now, now)
   return delivery
 end
 

@@ -12,12 +12,12 @@ local outbox, sink, position = KEYS[1], ARGV[3], tonumber(ARGV[4])
 local held = redis.call('HMGET', outbox, 'holder', 'epoch')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return 0 end
 redis.call('HSET', outbox, 'until', now_ms() + tonumber(ARGV[7]))
+if number_of(redis.call('HGET', outbox, 'p:' .. sink)) >= position then return 1 end -- repeated
 if ARGV[5] == 'failed' then
   redis.call('HSET', outbox, 'f:' .. sink, ARGV[6])
   redis.call('PEXPIRE', outbox, OUTBOX_MS)
   return 1
 end
-if number_of(redis.call('HGET', outbox, 'p:' .. sink)) >= position then return 1 end -- repeated
 redis.call('HDEL', outbox, 'f:' .. sink)
 if ARGV[5] == 'dead' then redis.call('HSET', outbox, string.format('d:%.0f:', position) .. sink, ARGV[6]) end
 redis.call('HSET', outbox, 'p:' .. sink, ARGV[4])

@@ -13,7 +13,6 @@
 -- Without the shard's keys, which lie in another slot in a cluster, the call's job is still to be queued there; and
 -- with a limit no call begins, as nobody can say here how many there are: it is submitted again without one.
 -- Returns {"recorded", result} | {"waiting"} | {"queued", "created" or ""} | {"unknown"} | {"ended"} | {"refused"} | {"crowded"}
---         | {"unended"}: the end of an earlier call with this SID is to be told first
 -- include: call_clock
 -- include: call_numbers
 -- include: call_wake
@@ -47,8 +46,7 @@ end
 
 -- Tell that the call begins. Somebody looks at it if its first turn's worker does not.
 local function tell_beginning()
-  announce(outbox, 23, now)
-  if agenda then mark_agenda(agenda, call_sid, now + tonumber(ARGV[12])) end
+  mark_announced(outbox, agenda, call_sid, announce(outbox, 23, now), now + tonumber(ARGV[12]), now)
 end
 
 local created = ''
@@ -69,9 +67,8 @@ elseif left == -2 then
   if begins and is_over(lease, now) then return {'ended'} end
 end
 -- Before anything is written, so that a key of the wrong type is found.
-local told = outbox and redis.call('HMGET', outbox, 'life', 'open') or {}
+local told = outbox and redis.call('HGET', outbox, 'life')
 if agenda then redis.call('ZSCORE', agenda, call_sid) end
-if ARGV[23] and ((begins and not elsewhere) or elsewhere) and told[1] ~= ARGV[23] and told[2] then return {'unended'} end
 if begins then
   if not elsewhere then
     if ARGV[9] ~= '' and (not calls or redis.call('ZCOUNT', calls, now / 1000, '+inf') >= tonumber(ARGV[9])) then
@@ -112,7 +109,7 @@ if not known then
   redis.call('HSET', turns, turn_id, 'P' .. ARGV[3])
   redis.call('PEXPIRE', turns, life + 60000)
   if ARGV[6] == '1' then note('ending', '1') end
-  if ARGV[23] and elsewhere and told[1] ~= ARGV[23] then tell_beginning() end
+  if ARGV[23] and elsewhere and told ~= ARGV[23] then tell_beginning() end
   if elsewhere and held[4] ~= ARGV[16] then note('life', ARGV[16]) end
   if not elsewhere and created == '' and left < tonumber(ARGV[18]) then
     redis.call('PEXPIRE', state, ARGV[18])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.events.call_events import CallEvents
-from orchestrator.events.outbox import Delivery, NewEvent, Unended
+from orchestrator.events.outbox import Delivery
 from orchestrator.events.redis.outbox import RedisOutbox
 from orchestrator.events.redis.scripts import NOTHING, Announced, announcement_args, delivery_args, outbox_keys
 from orchestrator.redis.keys import ShardKeys
@@ -14,11 +14,6 @@ from orchestrator.turns.store import Claim
 
 FIRST_LOOK_MS = 1000
 """When somebody looks at a call that begins, if the worker of its first turn has not delivered its first event."""
-
-
-def no_event(unended: Unended) -> NewEvent | None:
-    """Tell nothing of a call that is over."""
-    return None
 
 
 class Announcing:

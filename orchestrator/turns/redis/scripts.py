@@ -37,7 +37,7 @@ ExpectedVersion = int | Literal["elsewhere", "gone"]
 class Submitted:
     """What became of a turn. `result` is the JSON of a `recorded` one; `created` says that its call began with it."""
 
-    status: Literal["recorded", "waiting", "queued", "unknown", "ended", "refused", "crowded", "unended"]
+    status: Literal["recorded", "waiting", "queued", "unknown", "ended", "refused", "crowded"]
     result: bytes = b""
     created: bool = False
 

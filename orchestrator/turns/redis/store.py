@@ -34,7 +34,7 @@ from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.messages import Piece, Token, settled_message, token_message
 from orchestrator.turns.redis import lease_scripts, scripts
-from orchestrator.turns.redis.announcing import Announcing, no_event
+from orchestrator.turns.redis.announcing import Announcing
 from orchestrator.turns.redis.call_queue import call_queue_of
 from orchestrator.turns.redis.claims import ClaimReader
 from orchestrator.turns.redis.commits import CallLives, Commits
@@ -105,9 +105,7 @@ class RedisTurnStore:
         guard = nullcontext if breaker is None else breaker.guard
         self.connection = connection = StoreConnection(redis, guard, wait)
         self.call_queue = call_queue_of(shards or shards_of(redis), connection, max(self.life_ms, RUNNING_MS))
-        self.outbox = RedisOutbox(
-            connection, self.call_queue.shards, sinks=sinks, states=states, ended=events.ended if events else no_event
-        )
+        self.outbox = RedisOutbox(connection, self.call_queue.shards, sinks=sinks, states=states)
         self.announcing = Announcing(self.outbox, events)
         self._writer = state_writer(states, connection)
         self.reader = TurnReader(connection, self._writer, listener)
@@ -139,9 +137,6 @@ class RedisTurnStore:
             raise CallErased
         opened = await self._open(turn, opening, limit)
         submitted = await self._submit(turn, stream, opened, limit)
-        if submitted.status == "unended":
-            await self.outbox.end_earlier_life(call_sid)
-            submitted = await self._submit(turn, stream, opened, limit)
         if submitted.status == "refused" and limit is not None and await self.call_queue.has_room(limit):
             submitted = await self._submit(turn, stream, opened, None)
         if submitted.status in _REFUSALS:

@@ -33,7 +33,7 @@ local function tried_again_at(outbox, sink)
 end
 
 -- Grant the delivery of a call's events, if the lease is free and one of `sinks` is to get some now. With `again`, a
--- holder that has the lease keeps it, also if there is nothing more.
+-- holder that has the lease keeps it, renewed.
 -- Returns {epoch, {position, entry, …}, {{sink, its failures' JSON or '', position, …}, …}} or nil
 local function claim_outbox(outbox, holder, lease_ms, sinks, most, most_bytes, now, again)
   local held = redis.call('HMGET', outbox, 'holder', 'until', 'epoch', 'first', 'last')
@@ -62,7 +62,10 @@ local function claim_outbox(outbox, holder, lease_ms, sinks, most, most_bytes, n
     end
     if queue[3] then queues[#queues + 1] = queue end
   end
-  if not queues[1] and not keeps then return nil end
+  if not queues[1] then
+    if keeps then redis.call('HSET', outbox, 'until', now + lease_ms) end
+    return nil
+  end
   local epoch = number_of(held[3]) + (keeps and 0 or 1)
   redis.call('HSET', outbox, 'holder', holder, 'until', now + lease_ms, 'epoch', string.format('%.0f', epoch))
   return {epoch, entries, queues}

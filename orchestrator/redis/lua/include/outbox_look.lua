@@ -13,10 +13,11 @@ end
 
 -- Returns when (ms), or nil: the call is over and nothing waits. `known` are the sinks of whoever asks.
 local function next_look(outbox, state, elsewhere, known, now)
-  local fields = redis.call('HMGET', outbox, 'first', 'last', 'open', 'end_at', 'holder', 'until', 'state_by')
+  local fields = redis.call('HMGET', outbox, 'first', 'last', 'open', 'end_at', 'holder', 'until', 'state_by', 'unended')
   local at = nil
   local function by(time) if not at or time < at then at = time end end
   if fields[5] and fields[5] ~= '' and number_of(fields[6]) > now then by(number_of(fields[6])) end
+  if fields[8] then by(now) end
   if fields[3] then by(next_look_at_open(state, elsewhere, number_of(fields[4]), number_of(fields[7]), now)) end
   local first, last = span_of(fields[1], fields[2])
   for position = first, last do

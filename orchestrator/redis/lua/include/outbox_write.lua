@@ -3,7 +3,8 @@
 -- entry; first: no entry comes before it; bytes: of all entries; e:POSITION: a line of JSON, {"n": seq, "t": written (ms),
 -- "s": [sink, …]}, and the event's JSON; p:SINK: up to which position it is settled; f:SINK: JSON of its failures;
 -- d:POSITION:SINK: JSON of a delivery that is dead; holder, until (ms), epoch: the delivery's lease; state_by (ms): until then
--- the state of a call that was taken over may not be there yet; t:ID: an event that was taken over.
+-- the state of a call that was taken over may not be there yet; t:ID: an event that was taken over; unended: JSON of earlier
+-- lives whose end was not told, [{life, head, seq}, …].
 local OUTBOX_MS = 864000000
 
 -- Somebody is to look at the call at `at` (ms), or sooner.
@@ -13,25 +14,43 @@ local function mark_agenda(agenda, call_sid, at)
   end
 end
 
--- Begin a life of the call, unless that has begun. Returns true if it begins.
-local function begin_life(outbox, life, head)
-  if redis.call('HGET', outbox, 'life') == life then return false end
-  redis.call('HSET', outbox, 'life', life, 'head', head, 'seq', 0, 'open', '1')
-  redis.call('HDEL', outbox, 'end_at')
-  return true
+local function earlier_lives(outbox)
+  local readable, lives = pcall(cjson.decode, redis.call('HGET', outbox, 'unended') or '[]')
+  return readable and type(lives) == 'table' and lives or {}
 end
 
--- Append an event for `sinks` (JSON). `call.ended` closes the call, once. Returns whether it was written.
+-- Begin a life of the call, unless that has begun. One before it whose end was not told is kept aside.
+local function begin_life(outbox, life, head)
+  local before = redis.call('HMGET', outbox, 'life', 'open', 'head', 'seq')
+  if before[1] == life then return end
+  if before[2] then
+    local lives = earlier_lives(outbox)
+    lives[#lives + 1] = {life = before[1], head = before[3], seq = number_of(before[4])}
+    redis.call('HSET', outbox, 'unended', cjson.encode(lives))
+  end
+  redis.call('HSET', outbox, 'life', life, 'head', head, 'seq', 0, 'open', '1')
+  redis.call('HDEL', outbox, 'end_at', 'state_by')
+end
+
+local function append(outbox, seq, sinks, body, now)
+  local before = redis.call('HMGET', outbox, 'last', 'bytes')
+  local position = string.format('%.0f', number_of(before[1]) + 1)
+  local entry = string.format('{"n":%.0f,"t":%.0f,"s":%s}\n', seq, now, sinks) .. body
+  redis.call('HSET', outbox, 'last', position, 'bytes', string.format('%.0f', number_of(before[2]) + #entry),
+    'e:' .. position, entry)
+end
+
+-- Write an event for `sinks` (JSON). `call.ended` closes the call, once, though no sink wants it.
+-- Returns whether it was written.
 local function write_event(outbox, kind, sinks, body, now)
   if kind == 'call.ended' then
     if redis.call('HDEL', outbox, 'open') == 0 then return false end
     redis.call('HDEL', outbox, 'end_at', 'head')
   end
-  local before = redis.call('HMGET', outbox, 'seq', 'last', 'bytes')
-  local seq, position = number_of(before[1]) + 1, number_of(before[2]) + 1
-  local entry = string.format('{"n":%.0f,"t":%.0f,"s":%s}\n', seq, now, sinks) .. body
-  redis.call('HSET', outbox, 'seq', string.format('%.0f', seq), 'last', string.format('%.0f', position),
-    'bytes', string.format('%.0f', number_of(before[3]) + #entry), string.format('e:%.0f', position), entry)
+  if sinks == '[]' then return false end
+  local seq = number_of(redis.call('HGET', outbox, 'seq')) + 1
+  redis.call('HSET', outbox, 'seq', string.format('%.0f', seq))
+  append(outbox, seq, sinks, body, now)
   return true
 end
 
@@ -61,4 +80,13 @@ local function close_now(outbox, now)
   if not redis.call('HGET', outbox, 'open') then return false end
   redis.call('HSET', outbox, 'end_at', now)
   return true
+end
+
+-- After an announcement of which so many events were `written`: somebody is to look at the call `soon` (ms), if there is
+-- something to deliver, and when its end is due, if it is open.
+local function mark_announced(outbox, agenda, call_sid, written, soon, now)
+  if not agenda then return end
+  if written > 0 or redis.call('HGET', outbox, 'unended') then mark_agenda(agenda, call_sid, soon) end
+  local fields = redis.call('HMGET', outbox, 'open', 'end_at')
+  if fields[1] then mark_agenda(agenda, call_sid, fields[2] and number_of(fields[2]) or now + 300000) end
 end

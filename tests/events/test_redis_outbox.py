@@ -1,0 +1,97 @@
+"""The outboxes in Redis: on one server, in a cluster, and beside states that are kept elsewhere."""
+
+from contextlib import nullcontext
+
+import pytest
+from redis.asyncio import Redis
+
+from orchestrator.events.redis import scripts
+from orchestrator.events.redis.outbox import RedisOutbox
+from orchestrator.redis import keys
+from orchestrator.redis.connections import connect
+from orchestrator.redis.script_call import LuaScript, ScriptCall, lua_script
+from orchestrator.redis.store_connection import StoreConnection
+from orchestrator.settings import Settings
+from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.state.redis import RedisStateManager
+from orchestrator.testing.outbox_contract import OutboxContract
+from orchestrator.turns.redis.store import RedisTurnStore
+
+SINKS = ("file", "hook")
+TTL = 3600
+
+
+def writing(announcement, shard) -> ScriptCall[bool]:
+    """What a step of a call does that is not its first."""
+    accepting = scripts.accept_call(call_sid=announcement.head.call_sid, announcement=announcement, shard=shard)
+    text = lua_script("accept_call").text
+    step = text.replace("if redis.call('HGET', outbox, 'life') == ARGV[2] then return 0 end", "")
+    assert step != text
+    return ScriptCall(LuaScript.of(step), accepting.keys, accepting.args, accepting.decode)
+
+
+async def make_due(outbox: RedisOutbox, redis: Redis, call_sid: str, **fields: int) -> None:
+    await redis.hset(keys.outbox(call_sid), mapping={name.rstrip("_"): at for name, at in fields.items()})
+    await outbox.agenda.look_within(call_sid, 0)
+
+
+class RedisOutboxContract(OutboxContract):
+    @pytest.fixture
+    def redis(self, redis_client):
+        return redis_client
+
+    @pytest.fixture
+    def states(self, redis):
+        return RedisStateManager(redis, TTL)
+
+    @pytest.fixture
+    def outbox(self, redis):
+        self._redis = redis
+        return RedisTurnStore(redis, ttl_seconds=TTL, sinks=SINKS).outbox
+
+    async def announce(self, outbox, announcement):
+        call_sid = announcement.head.call_sid
+        connection = StoreConnection(self._redis, nullcontext)
+        await connection.run(writing(announcement, outbox.agenda.shard_with(call_sid)))
+        if not outbox.agenda.is_one_step:
+            await outbox.settle_look(call_sid)
+
+    async def expire(self, outbox, lease):
+        await make_due(outbox, self._redis, lease.call_sid, until=1)
+
+    async def say_it_is_over(self, outbox, call_sid):
+        await make_due(outbox, self._redis, call_sid, end_at=1)
+
+    async def pass_closing_time(self, outbox, call_sid):
+        await make_due(outbox, self._redis, call_sid, end_at=1, state_by=1)
+
+
+class TestRedisOutbox(RedisOutboxContract):
+    pass
+
+
+class TestShardedOutbox(RedisOutboxContract):
+    """As in a cluster: the agendas in other slots than the calls."""
+
+    @pytest.fixture
+    def outbox(self, redis):
+        self._redis = redis
+        return RedisTurnStore(redis, ttl_seconds=TTL, sinks=SINKS, shards=keys.SHARDS).outbox
+
+
+class TestOutboxInACluster(RedisOutboxContract):
+    @pytest.fixture
+    async def redis(self, replicated_cluster):
+        async with connect(Settings(redis_url=replicated_cluster.url)) as client:
+            yield client
+
+
+class TestOutboxBesideStatesElsewhere(RedisOutboxContract):
+    @pytest.fixture
+    def states(self):
+        return InMemoryStateManager(TTL)
+
+    @pytest.fixture
+    def outbox(self, redis, states):
+        self._redis = redis
+        return RedisTurnStore(redis, ttl_seconds=TTL, sinks=SINKS, states=states).outbox
