@@ -18,6 +18,7 @@ from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.dispatch.socket_check import SocketCheck
 from orchestrator.dispatch.split import SplitDispatcher
 from orchestrator.dispatch.takeover import Takeover
+from orchestrator.events.call_events import CallEvents
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.clock_sync import ClockSync
@@ -104,4 +105,5 @@ def _turn_store(
         wait=replica_wait(settings),
         secret=erasure_secret(settings),
         push=True,
+        events=CallEvents.of(settings),
     )

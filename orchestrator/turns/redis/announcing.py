@@ -7,7 +7,14 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.outbox import Delivery
 from orchestrator.events.redis.outbox import RedisOutbox
-from orchestrator.events.redis.scripts import NOTHING, Announced, announcement_args, delivery_args, outbox_keys
+from orchestrator.events.redis.scripts import (
+    LEASE_MS,
+    NOTHING,
+    Announced,
+    announcement_args,
+    delivery_args,
+    outbox_keys,
+)
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.turns.redis.state_writer import Opening
 from orchestrator.turns.store import Claim
@@ -17,21 +24,21 @@ FIRST_LOOK_MS = 1000
 
 
 class Announcing:
-    """Makes what scripts write of the events of calls. Without `outbox` there is nothing.
+    """Makes what scripts write of the events of calls into `outbox`; nothing, if there is nothing to tell.
 
     `deliver` gets what a commit granted to this process; None in one that delivers nothing. `has_room` says whether it
     can take more.
     """
 
-    def __init__(self, outbox: RedisOutbox | None, events: CallEvents | None) -> None:
-        self.outbox = outbox
-        self._events = events
+    def __init__(self, outbox: RedisOutbox, events: CallEvents | None) -> None:
+        self._outbox = outbox
+        self._events = None if events is None or events.tells_nothing else events
         self.deliver: Callable[[Delivery], None] | None = None
         self.has_room: Callable[[], bool] = lambda: True
 
     def of_submit(self, turn: Turn, opened: Opening, shard: ShardKeys | None) -> Announced:
         """Return what a submit writes: that the call begins, or that the provider says it is over."""
-        if self.outbox is None or self._events is None:
+        if self._events is None:
             return NOTHING
         beginning = self._events.accepted(opened.state) if opened.state is not None else None
         if beginning is not None:
@@ -42,7 +49,7 @@ class Announcing:
         self, claim: Claim, state: ConversationState | None, record: TurnRecord, shard: ShardKeys | None
     ) -> Announced:
         """Return what the commit of `state`, which holds `record`, writes."""
-        if self.outbox is None or self._events is None or state is None:
+        if self._events is None or state is None:
             return NOTHING
         is_base = claim.state is not None and claim.state.version == state.version - 1
         announcement = self._events.committed(claim.state if is_base else None, state, record)
@@ -50,18 +57,29 @@ class Announcing:
             return NOTHING
         wanted = self.deliver is not None and self.has_room()
         return Announced(
-            outbox_keys(state.call_sid, shard), delivery_args(announcement, self.outbox.sinks, wanted=wanted)
+            outbox_keys(state.call_sid, shard), delivery_args(announcement, self._outbox.sinks, wanted=wanted)
         )
 
     async def after_submit(self, announced: Announced, call_sid: str) -> None:
         """In a cluster, note that somebody is to look at the call."""
-        if announced is not NOTHING and self.outbox is not None:
-            await self.outbox.agenda.mark(call_sid, FIRST_LOOK_MS if announced.args else 0)
+        if announced is not NOTHING:
+            await self._outbox.agenda.mark(call_sid, FIRST_LOOK_MS if announced.args else 0)
 
     async def after_commit(self, announced: Announced, call_sid: str, delivery: Delivery | None) -> None:
         """Deliver what was granted. In a cluster, note first that somebody is to look at the call."""
-        if announced is NOTHING or self.outbox is None:
+        if announced is NOTHING:
             return
         if delivery is not None and self.deliver is not None:
             self.deliver(delivery)
-        await self.outbox.agenda.mark(call_sid, int(self.outbox.lease_seconds * 1000) if delivery is not None else 0)
+        await self._outbox.agenda.mark(call_sid, LEASE_MS if delivery is not None else 0)
+
+    async def after_erasure(self, call_sid: str) -> None:
+        """Have somebody look at a call whose state is gone: its end may not have been told."""
+        if self._events is not None:
+            await self._outbox.agenda.look_within(call_sid, 0)
+
+    async def accepted(self, state: ConversationState) -> None:
+        """Write what is told of a call that is accepted without a turn."""
+        announcement = None if self._events is None else self._events.accepted(state)
+        if announcement is not None:
+            await self._outbox.accept(announcement)

@@ -245,6 +245,7 @@ class RedisTurnStore:
 
     async def erase(self, call_sid: str) -> None:
         await self._erasure.erase(checked_call_sid(call_sid))
+        await self.announcing.after_erasure(call_sid)
 
     async def is_erased(self, call_sid: str) -> bool:
         return await self._erasure.is_erased(call_sid)
