@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # memory mode runs without the client library
 
     from orchestrator.dispatch.socket_check import SocketCheck
     from orchestrator.events.outbox import Outbox
+    from orchestrator.events.outbox_watch import OutboxWatch
+    from orchestrator.health.events import EventsStatus
     from orchestrator.health.report import SystemStatus
     from orchestrator.redis.breaker import Breaker
 
@@ -39,6 +41,8 @@ class Runtime:
     """What runs the turns; None where workers do."""
     outbox: "Outbox | None" = None
     """The events that are not delivered; None without Redis and without sinks."""
+    outbox_watch: "OutboxWatch | None" = None
+    """What surveys the outbox of this process; None where there is none, and where workers do."""
 
     async def system_status(self) -> "SystemStatus | None":
         """Return the status of Redis, the workers and the queue; None where there are none. Never raises."""
@@ -57,6 +61,14 @@ class Runtime:
             return SystemStatus(redis_ok=False, redis_message=str(error), degraded=True)
         status = await read_system_status(self.redis, replica_wait(self.settings))
         return status if status.redis_ok else replace(status, degraded=True)
+
+    def events_status(self) -> "EventsStatus | None":
+        """Return what this process knows of the events in its own outbox; None if it has none, or workers know."""
+        if self.outbox_watch is None:
+            return None
+        from orchestrator.health.events import EventsStatus
+
+        return EventsStatus(self.outbox_watch.latest)
 
     def idempotency_store(self) -> IdempotencyStore:
         """Return the idempotency records that all ingresses share, or those of this process where there is no Redis."""

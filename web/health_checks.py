@@ -8,6 +8,7 @@ from collections import Counter
 from starlette.requests import Request
 
 from orchestrator.errors import VoiceAgentError
+from orchestrator.health.events import EventsStatus
 from orchestrator.health.report import HealthReport, SystemStatus, in_memory_report, report, unmeasured_report
 from web.brief_cache import BriefCache
 from web.ingress import Ingress
@@ -30,7 +31,7 @@ class HealthChecks:
 
     async def report(self) -> HealthReport:
         """Return the judgement of the status."""
-        return report_on(await self.status())
+        return report_on(await self.status(), self._ingress.runtime.events_status())
 
     async def active_calls(self) -> float:
         """Return the number of active calls; NaN when it cannot be known."""
@@ -81,11 +82,11 @@ async def read_status(ingress: Ingress) -> SystemStatus | str | None:
 
 async def health_of(ingress: Ingress) -> HealthReport:
     """Read the status of this process now, and return its judgement."""
-    return report_on(await read_status(ingress))
+    return report_on(await read_status(ingress), ingress.runtime.events_status())
 
 
-def report_on(status: SystemStatus | str | None) -> HealthReport:
-    """Return the report on what `read_status` returned."""
+def report_on(status: SystemStatus | str | None, events: EventsStatus | None = None) -> HealthReport:
+    """Return the report on what `read_status` returned, and on the events of a process without Redis."""
     if status is None:
-        return in_memory_report()
+        return in_memory_report(events)
     return unmeasured_report(status) if isinstance(status, str) else report(status)

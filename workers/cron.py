@@ -1,6 +1,7 @@
 """The cron jobs. arq runs each on one worker at a time, at whole seconds of the minute."""
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from arq.cron import CronJob, cron
@@ -8,9 +9,12 @@ from arq.cron import CronJob, cron
 from orchestrator import clock
 from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
+from orchestrator.events.sinks.factory import sink_names
+from orchestrator.events.survey import survey_outbox
 from orchestrator.redis import keys
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
+from orchestrator.settings import Settings
 from orchestrator.turns.abandoned_calls import TimeLeft, end_abandoned_calls, longest_silence
 from workers.runtime import WorkerRuntime
 
@@ -42,6 +46,18 @@ async def end_abandoned(ctx: dict[Any, Any]) -> int:
         return 0
 
 
+async def survey_events(ctx: dict[Any, Any]) -> None:
+    """Count the events that are not delivered, bound them, and write what was found for health and metrics."""
+    runtime: WorkerRuntime = ctx["runtime"]
+    outbox = runtime.store.outbox
+    if not outbox.sinks:
+        return
+    with suppress(StoreUnavailable):
+        report = await survey_outbox(outbox, at=clock.now(), max_bytes=ctx["settings"].events_max_bytes)
+        with store_errors():
+            await runtime.store.redis.set(keys.OUTBOX_REPORT, report.model_dump_json(), ex=keys.OUTBOX_REPORT_SECONDS)
+
+
 async def _record_cron_run(runtime: WorkerRuntime) -> None:
     """Record the time, as proof that the queue, the cron and a worker all work."""
     with store_errors():
@@ -69,7 +85,12 @@ async def _idle_calls(runtime: WorkerRuntime, life: float) -> list[tuple[str, Ti
     return [(call_sid, left) for call_sid, left in entries if call_sid is not None]
 
 
-CRON_JOBS: list[CronJob] = [
-    cron(clean_up, second=10, timeout=30, max_tries=1),
-    cron(end_abandoned, second={20, 50}, timeout=25, max_tries=1),
-]
+def cron_jobs(settings: Settings) -> list[CronJob]:
+    """Return the cron jobs of a worker with these settings."""
+    jobs = [
+        cron(clean_up, second=10, timeout=30, max_tries=1),
+        cron(end_abandoned, second={20, 50}, timeout=25, max_tries=1),
+    ]
+    if sink_names(settings):
+        jobs.append(cron(survey_events, second={5, 35}, timeout=25, max_tries=1))
+    return jobs

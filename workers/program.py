@@ -15,7 +15,7 @@ from orchestrator.settings import Settings, load_settings
 from orchestrator.state.redis.opening import open_states
 from workers.arq_client import ProducerPool
 from workers.arq_keys import keep_arq_within
-from workers.cron import CRON_JOBS
+from workers.cron import cron_jobs
 from workers.functions import run_turns
 from workers.job_format import read_job, write_job
 from workers.runtime import WorkerRuntime
@@ -60,7 +60,7 @@ def make_worker(settings: Settings) -> TurnWorker:
     worker = TurnWorker(
         queue_name=redis.default_queue_name,
         functions=[run_turns],
-        cron_jobs=CRON_JOBS,
+        cron_jobs=cron_jobs(settings),
         redis_pool=redis,
         on_startup=_start_runtime,
         on_shutdown=_stop_runtime,

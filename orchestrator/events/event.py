@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from orchestrator.event_types import EVENT_TYPES, EventType
 
-__all__ = ["EVENT_TYPES", "Event", "EventType", "event_id", "new_event"]
+__all__ = ["EVENT_TYPES", "Event", "EventType", "event_id", "happened_at", "new_event"]
 
 
 class Event(BaseModel):
@@ -50,3 +50,11 @@ def event_id(at: float) -> UUID:
     random = secrets.randbits(74)
     milliseconds = round(at * 1000) & ((1 << 48) - 1)
     return UUID(int=milliseconds << 80 | 7 << 76 | (random >> 62) << 64 | 2 << 62 | random & ((1 << 62) - 1))
+
+
+def happened_at(event: Event) -> float:
+    """Return when the event happened, in Unix seconds; 0 if its timestamp cannot be read."""
+    try:
+        return datetime.fromisoformat(event.timestamp).timestamp()
+    except ValueError:
+        return 0.0

@@ -5,14 +5,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orchestrator.events.event import happened_at
 from orchestrator.events.outbox import (
     LOOK_AGAIN_SECONDS,
     Announcement,
     CallHead,
+    CallTally,
     Entry,
     NewEvent,
     Settlement,
     SinkQueue,
+    SinkTally,
     Undelivered,
 )
 
@@ -230,3 +233,17 @@ class CallOutbox:
                     first = it.pending[0] == position
                     progress = (it.failures, it.error, it.next_at or None) if first else (0, "", None)
                     yield Undelivered(stored.entry, sink, *progress, None, stored.size)
+
+    def tally(self, call_sid: str, now: float) -> CallTally:
+        """Return how much is in the outbox."""
+        is_held = self.is_held(now)
+        names = {*(sink for sink, it in self.sinks.items() if it.pending), *(sink for _, sink in self.dead)}
+        sinks = {sink: self._sink_tally(sink, is_held) for sink in names}
+        return CallTally(call_sid, len(self.events), sum(it.size for it in self.events.values()), sinks)
+
+    def _sink_tally(self, sink: str, is_held: bool) -> SinkTally:
+        it = self.sinks.get(sink, Progress())
+        dead = [death.dead_at for (_, name), death in self.dead.items() if name == sink]
+        oldest = happened_at(self.events[it.pending[0]].entry.event) if it.pending else None
+        due_at = it.next_at if it.pending and it.next_at and not is_held else None
+        return SinkTally(len(it.pending), len(dead), oldest, due_at, min(dead, default=None))

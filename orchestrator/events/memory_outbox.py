@@ -13,6 +13,7 @@ from orchestrator.events.outbox import (
     LOOK_AGAIN_SECONDS,
     TAKE_OVER_SECONDS,
     Announcement,
+    CallTally,
     Delivery,
     DeliveryLease,
     NewEvent,
@@ -217,6 +218,11 @@ class MemoryOutbox:
         """Return calls that are open or have events, in the order of their SIDs."""
         found = heapq.nsmallest(most, (sid for sid, call in self._calls.items() if sid > cursor and not call.is_done))
         return found, found[-1] if len(found) == most else ""
+
+    async def survey(self, cursor: str = "", most: int = 100) -> tuple[list[CallTally], str]:
+        """Return how much is in the outboxes of calls. What is in one process is always looked at in time."""
+        call_sids, following = await self.calls(cursor, most)
+        return [self._calls[call_sid].tally(call_sid, clock.now()) for call_sid in call_sids], following
 
     async def replay(self, call_sid: str, position: int, sink: str) -> bool:
         """Deliver a dead event again, after those that are pending. Return False if it is not dead."""

@@ -154,8 +154,8 @@ class Undelivered:
 class SinkTally:
     """How much of one call's events a sink has not got. Times are Unix seconds; None where there is none.
 
-    `oldest_at` is when the oldest pending event happened, `due_at` when the next attempt is due, and `dead_at` when the
-    first of the dead ones was given up.
+    `oldest_at` is since when the first pending event waits, `due_at` when the next attempt is due (None also while
+    somebody has the lease), and `dead_at` when the first of the dead ones was given up.
     """
 
     pending: int = 0
@@ -185,7 +185,10 @@ class Outbox(Protocol):
 
     sinks: tuple[str, ...]
     lease_seconds: float
-    first_due: float | None
+
+    @property
+    def first_due(self) -> float | None:
+        """When the first call is due; see above."""
 
     async def due(self, most: int = 100) -> list[str]:
         """Return calls that are to be looked at now. Each is looked at again soon, unless somebody settles it."""
@@ -250,5 +253,5 @@ class Outbox(Protocol):
     async def survey(self, cursor: str = "", most: int = 100) -> tuple[list[CallTally], str]:
         """Return how much is in the outboxes of calls, with the cursor of the next ones, as `calls` does.
 
-        A call that is to be looked at later than it has to be is looked at now.
+        A call that would be looked at later than it has to be is looked at then.
         """

@@ -60,6 +60,7 @@ class EventSettings(BaseSettings):
     events_file: WritableFile | None = None
     events_sink: ClassNames | None = None
     events_database_url: PostgresUrl | None = None
+    events_max_bytes: int = Field(default=256_000_000, ge=1_000_000)
 
     @property
     def wanted_events(self) -> frozenset[str]:

@@ -34,11 +34,12 @@ from orchestrator.state.base import StateManagerBase
 from orchestrator.testing.delivery_contract import DeliveryContract
 from orchestrator.testing.example_events import an_event, announcement, deliver_all, delivery, head_of, settle_all
 from orchestrator.testing.lives_contract import LivesContract
+from orchestrator.testing.survey_contract import SurveyContract
 
 __all__ = ["OutboxContract"]
 
 
-class OutboxContract(DeliveryContract, LivesContract):
+class OutboxContract(DeliveryContract, LivesContract, SurveyContract):
     """Subclass it with a name that begins with `Test`, and override the fixtures and the four methods."""
 
     @pytest.fixture

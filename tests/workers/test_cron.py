@@ -1,4 +1,4 @@
-"""Calls that were abandoned are ended by a cron job."""
+"""Calls that were abandoned are ended, and undelivered events are counted, by cron jobs."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -11,11 +11,15 @@ from orchestrator.clock import utc_now
 from orchestrator.conversation.actions import Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.events.outbox_report import read_report
 from orchestrator.redis import keys
+from orchestrator.redis.connections import connect
+from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
+from orchestrator.testing.example_events import an_event, announcement, head_of
 from orchestrator.testing.example_turns import a_turn
 from orchestrator.turns.redis.store import RedisTurnStore
-from workers.cron import end_abandoned
+from workers.cron import cron_jobs, end_abandoned, survey_events
 
 
 class Calls:
@@ -73,3 +77,26 @@ async def test_a_call_that_cannot_be_read_keeps_no_other_from_its_end(calls, red
     await some.silent_for("CA2", 1000)
     await redis_client.set(keys.state("CA1"), "garbage", ex=60)
     assert await some.end_abandoned() == ["CA2"]
+
+
+async def test_undelivered_events_are_reported_for_a_while(redis_client: Redis) -> None:
+    store = RedisTurnStore(redis_client, ttl_seconds=100, sinks=("file",))
+    state = await RedisStateManager(redis_client, 100).create_state("CA1")
+    await store.outbox.accept(announcement(head_of(state), an_event("a"), an_event("b")))
+    await survey_events({"runtime": SimpleNamespace(store=store), "settings": Settings(events_max_bytes=5_000_000)})
+    report = read_report(await redis_client.get(keys.OUTBOX_REPORT))
+    assert report is not None
+    assert (report.calls, report.events, report.sinks["file"].pending, report.max_bytes) == (1, 2, 2, 5_000_000)
+    assert 0 < await redis_client.ttl(keys.OUTBOX_REPORT) <= keys.OUTBOX_REPORT_SECONDS
+
+
+@pytest.mark.parametrize(("settings", "is_surveyed"), [({}, False), ({"events_file": "events.jsonl"}, True)])
+def test_without_sinks_nothing_is_surveyed(settings: Any, is_surveyed: bool) -> None:
+    jobs = [job.name for job in cron_jobs(Settings(**settings))]
+    assert ("cron:survey_events" in jobs) == is_surveyed
+
+
+async def test_a_survey_while_redis_is_down_fails_no_job() -> None:
+    async with connect(Settings(redis_url="redis://127.0.0.1:1/0")) as redis:
+        store = RedisTurnStore(redis, ttl_seconds=100, sinks=("file",))
+        await survey_events({"runtime": SimpleNamespace(store=store), "settings": Settings()})

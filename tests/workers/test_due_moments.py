@@ -13,7 +13,7 @@ from orchestrator import clock
 from orchestrator.redis import keys
 from orchestrator.settings import Settings
 from workers import producer_pool, rescue
-from workers.cron import CRON_JOBS
+from workers.cron import cron_jobs
 from workers.fetcher import QueueFetcher, QueueWatch, seconds_to_cron
 from workers.functions import run_turns
 from workers.wake_up import WAKE_SECONDS, wake_worker
@@ -25,7 +25,7 @@ SHARD = replace(keys.SINGLE_SHARD, queue="arq:queue")
 @pytest.fixture
 async def worker(redis_url: str) -> AsyncIterator[TurnWorker]:
     worker = TurnWorker(
-        functions=[run_turns], cron_jobs=CRON_JOBS, redis_pool=producer_pool(Settings(redis_url=redis_url)),
+        functions=[run_turns], cron_jobs=cron_jobs(Settings()), redis_pool=producer_pool(Settings(redis_url=redis_url)),
         queue_name=SHARD.queue, handle_signals=False, max_jobs=8, poll_delay=10.0,
     )  # fmt: skip
     yield worker

@@ -7,7 +7,7 @@ corrected by the survey of the outboxes.
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from orchestrator import clock
@@ -95,21 +95,36 @@ class Agenda:
 
         A call that is on the agenda all the time is returned at least once.
         """
+        looks, following = await self.looks(cursor, most)
+        return list(looks), following
+
+    async def looks(self, cursor: str, most: int) -> tuple[dict[str, float], str]:
+        """Return the same calls, each with when it is to be looked at (ms)."""
         number, after = _place_of(cursor)
-        found: list[str] = []
+        found: dict[str, float] = {}
         while number < len(self._shards) and len(found) < most:
-            after, names = await self._scan(self._shards[number], after, most)
-            found += names
+            after, looks = await self._scan(self._shards[number], after, most)
+            found |= looks
             if not after:
                 number += 1
         return found, f"{number}:{after}" if number < len(self._shards) else ""
 
-    async def _scan(self, shard: keys.ShardKeys, after: int, most: int) -> tuple[int, list[str]]:
-        following, names = await self._connection.command("ZSCAN", shard.agenda, after, "COUNT", most)
-        flat = [
-            part for pair in names for part in (pair if isinstance(pair, tuple) else (pair,))
-        ]  # as the client parses
-        return int(following), [name.decode() for name in flat[::2] if call_sid_of(name) is not None]
+    async def _scan(self, shard: keys.ShardKeys, after: int, most: int) -> tuple[int, dict[str, float]]:
+        following, found = await self._connection.command("ZSCAN", shard.agenda, after, "COUNT", most)
+        # As the client parses, these are pairs or one flat list.
+        flat = [part for pair in found for part in (pair if isinstance(pair, tuple) else (pair,))]
+        entries = zip(flat[::2], flat[1::2], strict=True)
+        return int(following), {name.decode(): float(at) for name, at in entries if call_sid_of(name) is not None}
+
+    async def look_by(self, looks: Mapping[str, float]) -> None:
+        """Cluster: have somebody look at these calls at these times (ms), or sooner."""
+        now = clock.now() * 1000
+        calls = [
+            scripts.mark_agenda(shard=self._shard(sid), call_sid=sid, within_ms=round(max(0.0, at - now)))
+            for sid, at in looks.items()
+        ]
+        if calls:
+            await self._connection.run_all(calls)
 
     def _shard(self, call_sid: str) -> keys.ShardKeys:
         return keys.shard_of(self._shards, call_sid)

@@ -10,6 +10,7 @@ from orchestrator.errors import UnreadableState
 from orchestrator.events.outbox import (
     Announcement,
     CallHead,
+    CallTally,
     Delivery,
     DeliveryLease,
     NewEvent,
@@ -22,6 +23,7 @@ from orchestrator.events.record import life_of
 from orchestrator.events.redis import scripts
 from orchestrator.events.redis.agenda import Agenda
 from orchestrator.events.redis.listing import undelivered_in
+from orchestrator.events.redis.survey_scripts import survey_outbox
 from orchestrator.redis import keys
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.base import StateManagerBase
@@ -155,6 +157,24 @@ class RedisOutbox:
 
     async def calls(self, cursor: str = "", most: int = 100) -> tuple[list[str], str]:
         return await self.agenda.page(cursor, most)
+
+    async def survey(self, cursor: str = "", most: int = 100) -> tuple[list[CallTally], str]:
+        looks, following = await self.agenda.looks(cursor, most)
+        surveyed = await self._connection.run_all(
+            [
+                survey_outbox(
+                    call_sid=call_sid,
+                    elsewhere=self._states is not None,
+                    sinks=self.sinks,
+                    shard=self.agenda.shard_with(call_sid),
+                )
+                for call_sid in looks
+            ]
+        )
+        if not self.agenda.is_one_step:
+            found = zip(looks.items(), surveyed, strict=True)
+            await self.agenda.look_by({sid: at for (sid, look), (_, at) in found if at is not None and at < look})
+        return [tally for tally, _ in surveyed if tally is not None], following
 
     async def replay(self, call_sid: str, position: int, sink: str) -> bool:
         shard = self.agenda.shard_with(call_sid)
