@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,17 @@ def test_it_controls_the_terminal_that_it_is_given(directory: Path, forks: bool)
     os.write(ours, b"\x03")
     assert process.wait(60) == -signal.SIGINT
     os.close(ours)
+
+
+def test_threads_that_ask_for_its_end_are_all_told(directory: Path, forks: bool) -> None:
+    (directory / "witness.py").write_text("import time\ntime.sleep(600)")
+    for _ in range(20):
+        process = start(directory)
+        with ThreadPoolExecutor(8) as threads:
+            waiting = [threads.submit(process.wait, 60) for _ in range(4)]
+            asking = [threads.submit(wait_until_sync, process.poll, "it ends") for _ in range(4)]
+            process.kill()
+            assert {end.result() for end in waiting + asking} == {-signal.SIGKILL}
 
 
 def test_a_signal_is_its_status_and_a_wait_has_an_end(directory: Path, forks: bool) -> None:

@@ -60,17 +60,19 @@ class ForkedProcess:
         self.pid = pid
         self.returncode: int | None = None
         self._server = server
+        self._lock = threading.Lock()
 
     def poll(self) -> int | None:
-        """Its exit status, or None while it runs."""
-        if self.returncode is None:
-            self.returncode = self._server.request({"wait": self.pid})["status"]
-        return self.returncode
+        """Its exit status, or None while it runs. Two threads may ask: the system tells it only once."""
+        with self._lock:
+            if self.returncode is None:
+                self.returncode = self._server.request({"wait": self.pid})["status"]
+            return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit status. Raise `subprocess.TimeoutExpired`."""
         if self.poll() is None:
-            with _closing(os.pidfd_open(self.pid)) as ended:
+            with contextlib.suppress(ProcessLookupError), _closing(os.pidfd_open(self.pid)) as ended:  # or it is gone
                 if not select.select([ended], [], [], timeout)[0]:
                     raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
             self.poll()
