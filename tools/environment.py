@@ -111,7 +111,8 @@ def install(directory: Path, what: "list[str]", lock: int) -> int:
             is_over = not chunk
             *whole, rest = (rest + chunk.decode(errors="replace")).split("\n")
             lines = [*lines, *whole][-TOLD_LINES:]
-            progress.take(whole)
+            for line in whole:
+                progress.take(line)
         progress.show()
     code = pip.wait()
     progress.close()
@@ -135,14 +136,14 @@ class Progress:
         self._began = self._told = time.monotonic()
         self._on_terminal = sys.stderr.isatty()
 
-    def take(self, lines: "list[str]") -> None:
-        """Read what pip says."""
-        for line in lines:
-            if collecting := re.match(r"(?:Collecting|Processing) (?:\./)?([\w.-]+)", line):
-                self._found += 1
-                self._doing = f"{collecting[1]} ({self._found} of {max(self._packages, self._found)})"
-            elif line.startswith("Installing collected packages"):
-                self._doing = f"installing {self._found or 'the'} packages"
+    def take(self, line: str) -> None:
+        """Read a line that pip says, and say how far it is, if it is time to."""
+        if collecting := re.match(r"(?:Collecting|Processing) (?:\./)?([\w.-]+)", line):
+            self._found += 1
+            self._doing = f"{collecting[1]} ({self._found} of {max(self._packages, self._found)})"
+        elif line.startswith("Installing collected packages"):
+            self._doing = f"installing {self._found or 'the'} packages"
+        self.show()
 
     def show(self) -> None:
         """Say it, if it is time to."""
