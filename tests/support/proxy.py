@@ -17,6 +17,7 @@ from support.servers import die_with_parent, free_port
 from orchestrator.redis.script_call import lua_script
 
 SWALLOW_SECONDS = 0.05
+ANSWER_SECONDS = 5.0
 FIRST_BYTES = 1000
 """How much of what a connection has sent is kept, to know it by."""
 
@@ -133,7 +134,9 @@ class FaultProxy:
                     if trap[1]:
                         link.deaf = True
                         link.there.write(data)
-                        await asyncio.sleep(SWALLOW_SECONDS)
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(link.answered.wait(), ANSWER_SECONDS)
+                        await asyncio.sleep(SWALLOW_SECONDS)  # perhaps it was the answer to an earlier command
                     break
                 link.there.write(data)
         link.abort()
@@ -144,6 +147,8 @@ class FaultProxy:
                 await self._hold()
                 if not link.deaf:
                     link.here.write(data)
+                else:
+                    link.answered.set()
         link.abort()
 
     async def _hold(self) -> None:
@@ -159,6 +164,7 @@ class _Link:
         self.here = here
         self.there = there
         self.deaf = False
+        self.answered = asyncio.Event()
         self.first_bytes = b""
 
     def abort(self) -> None:
