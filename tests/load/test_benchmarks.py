@@ -45,8 +45,7 @@ async def test_the_time_that_a_call_waited_for_the_load_generator_is_its_own() -
         time.sleep(0.02)  # so the event loop comes late to the calls that are due meanwhile
 
     result = await carry_out(line, {"count": 4, "concurrency": 4, "rate": 1e6})
-    latencies = sorted(result["latencies"])
-    assert latencies[-1] > 3 * latencies[0]
+    assert max(result["latencies"]) > 3.9 * 0.02, "the last one waited for the three before it"
 
 
 async def test_what_can_be_made_ahead_is_made_outside_of_the_measured_time() -> None:

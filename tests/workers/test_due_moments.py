@@ -139,7 +139,9 @@ async def test_a_worker_waits_for_its_next_cron_job_at_most(worker) -> None:
     ("due_in", "least", "most"), [(None, 0.6, 0.72), (-100, 0.2, 0.25), (0.4, 0.4, 0.65), (3600, 0.6, 0.72)]
 )
 def test_the_rescue_looks_when_the_first_call_is_due(due_in, least, most) -> None:
-    due = None if due_in is None else clock.now() + due_in
+    began = clock.now()
+    due = None if due_in is None else began + due_in
     pauses = [rescue.search_pause(due) for _ in range(200)]
-    assert min(pauses) >= least - 0.01
+    passed = clock.now() - began  # the machine may have done something else meanwhile
+    assert min(pauses) >= least - 0.01 - passed
     assert max(pauses) <= most

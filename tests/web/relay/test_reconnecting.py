@@ -23,6 +23,13 @@ def lost_at(seconds_ago: float = 0) -> dict[str, Any]:
     return {"customParameters": {"lines": f"0-{time.time() - seconds_ago}"}}
 
 
+async def lost_after(ingress: Ingress, seconds: float) -> dict[str, Any]:
+    """The same, so many seconds after the last reply was produced, however long that is ago."""
+    state = await ingress.state()
+    assert state is not None
+    return {"customParameters": {"lines": f"0-{state.turns[-1].committed_at.timestamp() + seconds}"}}
+
+
 async def story(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
     if turn.kind == "started":
         yield "Hello! What may I tell you?"
@@ -59,7 +66,7 @@ async def test_the_call_goes_on_without_a_greeting_and_says_what_was_not_heard(s
             await caller.prompt("a story")
             await caller.reply()
         async with relay_socket(ingress.url) as caller:
-            await caller.setup(CALL, "VX2", **lost_at(-3))  # three seconds after the reply was produced
+            await caller.setup(CALL, "VX2", **await lost_after(ingress, 3))
             assert await caller.reply() == "He had three daughters. The youngest was the fairest."
             await caller.send("interrupt", utteranceUntilInterrupt="He had", durationUntilInterruptMs=400)
             await caller.prompt("go on")
@@ -111,7 +118,7 @@ async def test_an_end_that_was_not_carried_out_is_carried_out(start_ingress):
             await caller.setup(CALL)
             await caller.reply()
         async with relay_socket(ingress.url) as caller:
-            await caller.setup(CALL, "VX2", **lost_at())
+            await caller.setup(CALL, "VX2", **await lost_after(ingress, 0))
             assert await caller.reply() == "Goodbye!"
             await caller.send("info", name="agentSpeaking", value="off")
             assert (await caller.frame())["type"] == "end"
@@ -167,9 +174,10 @@ async def test_a_caller_who_speaks_before_the_rest_is_said_does_not_hear_it(star
             await caller.reply()
             await caller.prompt("a story")
             await caller.reply()
+        lost = await lost_after(ingress, 3)
         ingress.trouble(StoreUnavailable("away"))
         async with relay_socket(ingress.url) as caller:
-            await caller.setup(CALL, "VX2", **lost_at(-3))
+            await caller.setup(CALL, "VX2", **lost)
             await caller.prompt("something else")
             assert await caller.reply() == "One moment please."
             ingress.trouble(None)
