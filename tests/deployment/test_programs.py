@@ -41,7 +41,7 @@ def test_honcho_starts_the_procfile_with_two_workers(
         answer = honcho.answer(f"http://127.0.0.1:{port}/health/detailed")
         return answer is not None and "2" in answer.json()["checks"]["workers"]["message"]
 
-    wait_until_sync(both_workers, "two workers are alive", timeout=30)
+    wait_until_sync(both_workers, "two workers are alive")
     honcho.stop()
     for name in ("web.1", "worker.1", "worker.2"):
         assert f"{name} stopped (rc=0)" in honcho.log, honcho.log
@@ -63,7 +63,7 @@ def test_the_image_serves_and_its_health_check_sees_it(
     assert probe() != 0, "nothing runs yet"
     web = start(json.loads(rest["CMD"]), tmp_path, environment)
     web.wait_for(f"http://127.0.0.1:{port}/livez")
-    assert probe() == 0
+    wait_until_sync(lambda: probe() == 0, "its health check sees it")
     assert web.stop() == 0, web.log
 
 
@@ -92,7 +92,7 @@ def test_render_starts_no_ingress_without_a_token(
     web = next(service for service in blueprint["services"] if service["type"] == "web")
     environment |= {"RENDER": "true", "PORT": str(free_port())}
     refused = start(web["startCommand"].split(), repository, environment)
-    assert refused.process.wait(30) != 0
+    assert refused.process.wait(120) != 0
     assert "TWILIO_AUTH_TOKEN" in refused.log
     assert "Traceback" not in refused.log
 

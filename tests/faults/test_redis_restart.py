@@ -46,8 +46,8 @@ async def test_a_turn_that_redis_took_and_lost_is_handed_over_again(redis_url, r
         await wait_until(lambda: redis_client.lrange(call.inbox, 0, -1), "the turn waits again")
         assert await redis_client.lrange(call.inbox, 0, -1) == [b"t1"]
 
-        await redis_client.delete(*call.all)  # now the whole call is lost
-        pending.submit_again = partial(dispatcher.store.submit, turn)  # and this turn did not begin it
-        result = await pending.wait(10)
+        pending.submit_again = partial(dispatcher.store.submit, turn)  # this turn did not begin the call
+        await redis_client.delete(*call.all)  # and now all of that is lost
+        result = await pending.wait(60)
     assert result is not None
     assert result.outcome == "dropped"

@@ -44,7 +44,10 @@ class SupervisedWeb(ProductProcess):
         """Name in the log → process id, of those that run now. The newest, where a process has a successor."""
         found = {}
         for pid in map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()):
-            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            except (FileNotFoundError, ProcessLookupError):  # it has ended since
+                continue
             if "web.processes.child" in words:
                 found[f"web.{words[words.index('web.processes.child') + 1]}"] = pid
         return found

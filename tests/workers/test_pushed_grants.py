@@ -1,6 +1,9 @@
 """Workers that are pushed grants: killed, frozen or cut off before the turn begins, full, or on their way out."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -81,6 +84,21 @@ async def push(dispatcher, redis: Redis, worker: WorkerProcess, text: str, call_
     return pending
 
 
+@asynccontextmanager
+async def standing_still(worker: WorkerProcess) -> AsyncIterator[None]:
+    """Freeze the worker for the length of the block: each second of a turn it says how much room it has."""
+
+    def is_still() -> bool:
+        return Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    worker.freeze()
+    await wait_until(is_still, "it stands still")
+    try:
+        yield
+    finally:
+        worker.thaw()
+
+
 async def pushed_to(redis: Redis, holder: str) -> int:
     """Return how many grants were pushed to the worker."""
     return int(await redis.hget(keys.worker_presence(holder), "pushed") or 0)  # type: ignore[misc]
@@ -101,7 +119,7 @@ async def test_a_frozen_worker_costs_a_second_and_begins_nothing_once_it_is_thaw
     assert left["call_sid"] == "CA1"
     assert frozen.pid not in began("CA1")
     assert len(began("CA1")) == 1
-    assert other.events("call.rescued") or frozen.events("call.rescued")
+    await wait_until(lambda: other.events("call.rescued") or frozen.events("call.rescued"), "the log says who found it")
 
 
 @pytest.mark.processes
@@ -145,7 +163,9 @@ async def test_what_a_worker_cannot_begin_it_gives_back_at_once(
         busy.terminate()
         await wait_until(lambda: left(redis_client, holder_of(busy)), "it has left")
     other = start()
-    result = await (await push(dispatcher, redis_client, busy, "hello", "CA2")).wait(60)
+    async with standing_still(busy):
+        pending = await push(dispatcher, redis_client, busy, "hello", "CA2")
+    result = await pending.wait(60)
     assert result is not None
     assert (result.outcome, began("CA2")) == ("replied", [other.pid])
     done = await asyncio.to_thread(other.wait_for_event, "turn.replied")

@@ -83,9 +83,9 @@ def starts(web: SupervisedWeb, name: str = "") -> int:
     return len([event for event in web.events("web.started") if name in ("", event["process"])])
 
 
-def answers(url: str) -> bool:
+def answers(url: str, timeout: float = 60) -> bool:
     try:
-        return httpx.get(url + "/livez", timeout=1).status_code == 200
+        return httpx.get(url + "/livez", timeout=timeout).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -201,7 +201,7 @@ def test_on_sigterm_requests_are_finished_no_new_ones_accepted_and_it_leaves_wit
     children, url = web.children(), web.url
     turn = Turn(url, tmp_path)
     web.terminate()
-    wait_until_sync(lambda: not answers(url), "nothing new is accepted")
+    wait_until_sync(lambda: not answers(url, timeout=1), "nothing new is accepted")
     assert web.is_running
     assert turn.finish() == "Done."
     assert web.wait_exit() == 0
@@ -228,7 +228,7 @@ def test_when_the_supervisor_is_killed_its_processes_finish_what_they_have_and_l
     children, url = web.children(), web.url
     turn = Turn(url, tmp_path)
     web.kill()
-    wait_until_sync(lambda: not answers(url), "nothing new is accepted")
+    wait_until_sync(lambda: not answers(url, timeout=1), "nothing new is accepted")
     assert turn.finish() == "Done."
     wait_until_sync(lambda: not any(map(is_alive, children.values())), "all have left")
     assert "Traceback" not in web.log
@@ -245,7 +245,7 @@ def is_alive(pid: int) -> bool:
 def test_where_one_was_reached_through_a_proxy_all_are_closed_also_those_that_start_later(start):
     web = start()
     assert calls_at(web, "web.1") == calls_at(web, "web.2") == 200
-    httpx.get(web.url + "/livez", headers={"X-Forwarded-For": "203.0.113.9"})
+    httpx.get(web.url + "/livez", headers={"X-Forwarded-For": "203.0.113.9"}, timeout=60)
     for name in ("web.1", "web.2"):
         wait_until_sync(lambda name=name: calls_at(web, name) != 200, f"{name} is closed")
     os.kill(web.children()["web.1"], signal.SIGKILL)
