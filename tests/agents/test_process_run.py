@@ -92,9 +92,12 @@ async def test_a_flood_is_held_back_and_what_it_had_changed_is_kept_when_it_is_s
     started: tuple[AgentHost, Agent], state: ConversationState
 ) -> None:
     host, agent = started
-    async with asyncio.timeout(60), host.run(agent, turn("flood"), state) as run:
-        taken = [await anext(run) for _ in range(2 * WINDOW)]
-    assert taken == ["x"] * 2 * WINDOW
+    for _ in range(5):
+        async with asyncio.timeout(60), host.run(agent, turn("flood"), state) as run:
+            taken = [await anext(run) for _ in range(2 * WINDOW)]
+        assert taken == ["x"] * 2 * WINDOW
+        if not run.was_killed:
+            break  # else the machine took longer to tell it than it has
     kept = run.state_when_stopped
     assert kept.phase == "begun"
     assert len(taken) <= kept.slots["given"] <= len(taken) + 3 * WINDOW, "some wait in the child, in two queues"

@@ -28,7 +28,7 @@ async def test_typing_while_the_agent_speaks_interrupts_it(tmp_path: Path):
         at_a_terminal("call", ingress.url, "--pace", "40", cwd=tmp_path, settings=SETTINGS) as terminal,
     ):
         await terminal.shows("you   › ")
-        terminal.type("a long story " * 10 + "\n")
+        terminal.type("a long story " * 100 + "\n")
         await terminal.shows("You said a long")
         terminal.type("stop\n")
         await terminal.shows("(interrupted)")

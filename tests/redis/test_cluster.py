@@ -13,9 +13,10 @@ from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.redis.commands import blocking_sender_for, sender_for
+from orchestrator.redis.commands import sender_for
 from orchestrator.redis.connections import ConnectionTimings, connect
 from orchestrator.redis.errors import explain, store_errors
+from orchestrator.redis.multiplexed_cluster import MultiplexedCluster
 from orchestrator.redis.publishing import publish_and_check
 from orchestrator.redis.script_call import LuaScript, ScriptCall
 from orchestrator.redis.script_runner import ScriptRunner
@@ -236,10 +237,10 @@ async def test_a_script_waits_for_keys_that_a_move_has_parted(cluster: ClusterTo
 
 
 async def test_who_blocks_on_a_list_follows_it(cluster: ClusterTopology, client: Redis) -> None:
-    wait, _ = blocking_sender_for(client)
+    wait = MultiplexedCluster(client.connection_pool, block_seconds=60).execute
     where = slot("{list}wake")
     source = cluster.owner(where)
-    waiting = asyncio.ensure_future(wait("BLPOP", "{list}wake", 1.5))
+    waiting = asyncio.ensure_future(wait("BLPOP", "{list}wake", 60))
     await wait_until(lambda: cluster.ask(source, "INFO", "clients")["blocked_clients"] == 1, "it waits at the source")
     cluster.move(where, another(cluster, source))
     await client.lpush("{list}wake", "token")

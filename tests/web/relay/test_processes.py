@@ -32,7 +32,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 async def call_of(port: int, call_sid: str) -> dict:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         answer = await client.get(f"/calls/{call_sid}")
         return answer.json() if answer.status_code == 200 else {}
 
@@ -80,7 +80,7 @@ async def test_an_ingress_is_killed_under_live_calls_and_all_of_them_go_on(start
     start("workers", REDIS_URL=redis.url)
     for port in ports:
         await ready(f"http://127.0.0.1:{port}")
-    slow = PlaybackSpeed(characters_per_second=40)
+    slow = PlaybackSpeed(characters_per_second=10)  # all of them are in the middle of the greeting when it dies
     urls = [f"http://127.0.0.1:{port}" for port in ports]
     robots = [Robot(PhoneLine(urls[0], retry=PATIENT, speed=slow), [f"words {n}"]) for n in range(4)]
     calls = [asyncio.create_task(robot.talk()) for robot in robots]
@@ -91,7 +91,7 @@ async def test_an_ingress_is_killed_under_live_calls_and_all_of_them_go_on(start
     first.kill()
     for robot in robots:
         robot.line.move_to(urls[1])
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(120):
         await asyncio.gather(*calls)
 
     for number, robot in enumerate(robots):
@@ -121,7 +121,8 @@ async def test_a_call_goes_on_without_redis_and_is_written_back(start, start_red
         said = [await caller.reply()]
         while said[-1] in FILLERS:
             said.append(await caller.reply())
-        assert said == ["One moment please.", "You said: two"]
+        assert said[0] == "One moment please."
+        assert said[-1] == "You said: two"
         await caller.prompt("three")
         assert await caller.reply() == "You said: three"
         redis.start()
@@ -134,9 +135,9 @@ async def test_a_call_goes_on_without_redis_and_is_written_back(start, start_red
                 client.close()
             return stored is not None and "You said: three" in stored
 
-        await wait_until(is_written_back, "the call is in Redis again", 30)
+        await wait_until(is_written_back, "the call is in Redis again")
         await caller.prompt("four")
-        assert await caller.reply(30) == "You said: four"
+        assert await caller.reply() == "You said: four"
     turns = (await call_of(port, "CA1"))["turns"]
     assert [turn["text"] for turn in turns] == ["", "one", "two", "three", "four"]
 
@@ -244,8 +245,8 @@ async def test_a_leaving_ingress_lets_the_agent_finish_and_exits_with_success(st
         await caller.setup("CA1")
         assert await caller.reply() == GREETING
         web.send_signal(signal.SIGTERM)
-        assert await caller.closed(20) == 1012
-    await wait_until(lambda: web.poll() is not None, "the ingress has left", 20)
+        assert await caller.closed() == 1012
+    await wait_until(lambda: web.poll() is not None, "the ingress has left")
     assert web.returncode == 0
 
 
@@ -263,7 +264,7 @@ async def test_a_killed_ingress_may_come_back_itself(start, start_redis):
     web.kill()
     web.wait()
     start("web", REDIS_URL=redis.url, PORT=str(port))
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(120):
         await call
     assert robot.said[-1] == "You said: hello"
     assert await kinds_of(port, line.call_sid) == ["started", "speech", "ended"]
