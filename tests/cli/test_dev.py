@@ -63,7 +63,7 @@ async def test_everything_starts_survives_a_death_and_stops(tmp_path: Path) -> N
             subprocess.run(["kill", "-KILL", str(child(running, what))], check=True)
             await running.shows("(killed by SIGKILL)", START_SECONDS)
             running.text = ""
-            await wait_until(lambda what=what: any(what in c for c in children(running).values()), what, 30)
+            await wait_until(lambda what=what: any(what in c for c in children(running).values()), what)
         code, output, errors = await run_script("call", url, cwd=tmp_path, script="again\n")
         while code == 1 and "Nothing answers" in errors:  # web is starting
             code, output, errors = await run_script("call", url, cwd=tmp_path, script="again\n")
@@ -146,7 +146,7 @@ async def test_a_server_that_others_reach_is_given_a_key_and_the_key_is_shown(tm
         await running.shows("Stop", START_SECONDS)
         made = re.search(r"API_KEY=(\S{32,})", running.text)
         assert made is not None, running.text
-        async with httpx.AsyncClient(base_url=url) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             assert (await client.get("/calls")).status_code == 401
             opened = await client.get("/calls", headers={"Authorization": f"Bearer {made[1]}"})
         assert opened.status_code == 200

@@ -197,11 +197,11 @@ async def test_workers_queue_and_letters_are_told(doctor, redis_client, redis_ur
     now = time.time()
     for name, agent in (("a", "echo"), ("b", "other")):
         await redis_client.zadd(keys.WORKERS, {name: now})
-        await redis_client.set(keys.worker_status(name), json.dumps({"agent": agent, "running": 1}), ex=10)
-    await redis_client.expire(keys.WORKERS, 10)
+        await redis_client.set(keys.worker_status(name), json.dumps({"agent": agent, "running": 1}), ex=60)
+    await redis_client.expire(keys.WORKERS, 60)
     await redis_client.hset(keys.DEAD_LETTERS, "CA1/t1", "{}")
-    await redis_client.expire(keys.DEAD_LETTERS, 10)
-    await redis_client.set(keys.LAST_CRON_RUN, now, ex=10)
+    await redis_client.expire(keys.DEAD_LETTERS, 60)
+    await redis_client.set(keys.LAST_CRON_RUN, now, ex=60)
     _, found = await doctor(redis_url)
     assert found["workers"][:2] == ("warning", "2 workers are alive and run 2 turns of the agent echo and other.")
     assert found["dead letters"][1] == "1 turn failed for good."

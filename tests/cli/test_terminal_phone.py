@@ -70,7 +70,7 @@ async def test_a_script_in_a_file_is_read_too(server: TwimlServer, tmp_path: Pat
         process = subprocess.Popen(
             [*VOICEAGENT, "call", server.url], stdin=script, stdout=out, cwd=tmp_path, env=environment()
         )
-        await wait_until(lambda: process.poll() is not None, "the call ends", 30)
+        await wait_until(lambda: process.poll() is not None, "the call ends")
     assert process.returncode == 0
     assert "you   › hello\n" in (tmp_path / "out").read_text()
 
@@ -159,7 +159,7 @@ async def test_ctrl_d_hangs_up(server: TwimlServer, tmp_path: Path) -> None:
 async def test_ctrl_c_hangs_up_while_the_server_thinks(tmp_path: Path) -> None:
     async with serve_twiml({"/twilio/voice": '<Pause length="60"/>'}) as server:
         async with at_a_terminal("call", server.url, cwd=tmp_path) as terminal:
-            await wait_until(lambda: server.webhooks, "the call came in", 30)
+            await wait_until(lambda: server.webhooks, "the call came in")
             terminal.type(CTRL_C)
             await terminal.shows("You hung up.")
             assert await terminal.exit_code() == 0
@@ -189,7 +189,7 @@ async def test_colours_are_left_out_where_they_are_not_wanted(
 async def test_sigterm_hangs_up_as_ctrl_c_does(tmp_path: Path) -> None:
     async with serve_twiml({"/twilio/voice": '<Pause length="60"/>'}) as server:
         async with in_the_background(*VOICEAGENT, "call", server.url, cwd=tmp_path) as call:
-            await wait_until(lambda: server.webhooks, "the call came in", 30)
+            await wait_until(lambda: server.webhooks, "the call came in")
             call.process.send_signal(signal.SIGTERM)
             assert await call.exit_code() == 0
         assert len(server.status_callbacks()) == 1
@@ -208,6 +208,6 @@ async def wait_for_shell(command: str, cwd: Path) -> str:
         process = subprocess.Popen(
             command, shell=True, stdout=subprocess.DEVNULL, stderr=errors, cwd=cwd, env=environment()
         )
-        await wait_until(lambda: process.poll() is not None, "the command ends", 30)
+        await wait_until(lambda: process.poll() is not None, "the command ends")
         errors.seek(0)
         return errors.read().decode()

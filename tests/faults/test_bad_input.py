@@ -26,7 +26,7 @@ BAD = [
 
 async def test_bad_input_is_refused_in_one_line_and_leaves_no_trace(deploy):
     deployment = await deploy(webs=1, workers=1)
-    async with httpx.AsyncClient(base_url=deployment.ingresses[0]) as client:
+    async with httpx.AsyncClient(base_url=deployment.ingresses[0], timeout=60) as client:
         for path, content_type, body, headers, status in BAD:
             answer = await client.post(path, content=body, headers={"Content-Type": content_type, **headers})
             assert answer.status_code == status, (path, body[:40], answer.text)

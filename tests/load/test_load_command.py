@@ -71,7 +71,7 @@ async def test_a_server_that_speaks_no_relay_is_told_from_one_that_does(tmp_path
 async def test_calls_end_with_the_load(tmp_path: Path, server_url: str) -> None:
     for channel in ("gather", "api"):
         await load(tmp_path, server_url, "--calls", "3", "--turns", "1", "--channel", channel)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
 
         async def live() -> int:
             return int((await client.get(f"{server_url}/calls")).json()["count"])
@@ -145,7 +145,7 @@ async def test_ctrl_c_hangs_up_and_prints_what_there_is(tmp_path: Path, server_u
 
 
 async def audited(call: CallNote, *answers: Response) -> Findings:
-    async with serve_twiml({f"/calls/{call.call_sid}": answers[0]}) as server, httpx.AsyncClient() as client:
+    async with serve_twiml({f"/calls/{call.call_sid}": answers[0]}) as server, httpx.AsyncClient(timeout=60) as client:
         return await Auditor(Server(server.url, client), forget=False).audit([call])
 
 

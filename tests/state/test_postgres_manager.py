@@ -164,7 +164,7 @@ async def test_a_call_goes_through_web_and_worker_with_its_state_in_postgres(
     try:
         start("web")
         worker = start("workers")
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
 
             async def is_ready() -> bool:
                 try:
@@ -177,7 +177,7 @@ async def test_a_call_goes_through_web_and_worker_with_its_state_in_postgres(
                 assert answer.status_code == 200, answer.text
                 return answer.json()["reply"]["text"]
 
-            await wait_until(is_ready, "web and worker are ready", 30)
+            await wait_until(is_ready, "web and worker are ready")
             first = await say("t1", "hello")
             assert first == await say("t1", "hello")
             worker.kill()
@@ -195,4 +195,4 @@ async def test_a_call_goes_through_web_and_worker_with_its_state_in_postgres(
         for process in started:
             process.terminate()
         for process in started:
-            process.wait(20)
+            process.wait(60)

@@ -35,7 +35,7 @@ async def test_the_life_is_an_hour_unless_told_otherwise(redis_client) -> None:
 
 async def test_each_write_renews_the_life_of_the_state_and_of_its_entry(manager, redis_client) -> None:
     state = await manager.create_state("CA1")
-    await redis_client.expire(keys.state("CA1"), 5)
+    await redis_client.expire(keys.state("CA1"), 30)
     await redis_client.zadd(keys.ACTIVE_CALLS, {"CA1": 5})
     await manager.update_state(state)
     assert await redis_client.ttl(keys.state("CA1")) > 90

@@ -40,5 +40,5 @@ async def ready(url: str) -> None:
         except httpx.TransportError:
             return False
 
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         await wait_until(is_ready, f"an ingress at {url}, and a worker, are ready", 60)

@@ -44,10 +44,10 @@ async def dispatcher(go_on) -> AsyncIterator[InProcessDispatcher]:
     async with (
         AgentHost() as host,
         InProcessDispatcher(
-            InMemoryStateManager(), Agent("test", agent, isolation="inline"), host, agent_timeout_seconds=5
+            InMemoryStateManager(), Agent("test", agent, isolation="inline"), host, agent_timeout_seconds=60
         ) as made,
     ):
-        await (await made.submit(turn("start", "started"), opening={"channel": "relay"})).wait(5)
+        await (await made.submit(turn("start", "started"), opening={"channel": "relay"})).wait(60)
         yield made
 
 
@@ -56,7 +56,7 @@ async def test_a_late_message_about_a_settled_turn_stops_nothing(dispatcher, go_
     await wait_until(lambda: dispatcher.runner.running, "it runs")
     dispatcher.runner.arrived(Arrival(CALL, "start", "interrupted", ""))
     go_on.set()
-    assert (await pending.wait(5)).outcome == "replied"
+    assert (await pending.wait(60)).outcome == "replied"
 
 
 async def test_an_interruption_of_another_reply_stops_nothing(dispatcher, go_on):
@@ -64,8 +64,8 @@ async def test_an_interruption_of_another_reply_stops_nothing(dispatcher, go_on)
     await wait_until(lambda: dispatcher.runner.running, "it runs")
     await dispatcher.submit(turn("i", "interrupted", text="sta", interrupts="start"))
     go_on.set()
-    assert (await pending.wait(5)).outcome == "replied"
-    await dispatcher.idle(CALL, 5)
+    assert (await pending.wait(60)).outcome == "replied"
+    await dispatcher.idle(CALL, 60)
     state = await dispatcher.memory.states.get_state(CALL)
     assert state.record_of("start").heard == "sta"
     assert state.record_of("a").heard is None
@@ -84,7 +84,7 @@ async def test_a_reply_interrupted_before_a_worker_claims_the_call_is_not_run_ag
     await store.submit(turn("i", "interrupted", text="all", interrupts="a"))
     await store.submit(turn("b"), stream=True)
     async with AgentHost() as host:
-        runner = TurnRunner(store, Agent("test", agent, isolation="inline"), host, agent_timeout_seconds=5)
+        runner = TurnRunner(store, Agent("test", agent, isolation="inline"), host, agent_timeout_seconds=60)
         await runner.run(await store.claim(CALL, "worker"))
     assert seen == ["start", "b"]
     state = await RedisStateManager(redis_client).get_state(CALL)
@@ -116,7 +116,7 @@ async def test_words_queued_behind_the_turn_of_a_dead_worker_stop_its_second_run
     await store.submit(turn("start", "started"), opening={"channel": "relay"}, stream=True)
     async with AgentHost() as host:
         runner = TurnRunner(
-            store, Agent("test", agent, overlap=overlap, isolation="inline"), host, agent_timeout_seconds=5
+            store, Agent("test", agent, overlap=overlap, isolation="inline"), host, agent_timeout_seconds=60
         )
         await runner.run(await store.claim(CALL, "worker"))
         await store.submit(turn("a"), stream=True)
@@ -143,33 +143,33 @@ async def test_a_turn_that_was_not_started_is_run_whatever_is_queued_behind_it(r
     await store.submit(turn("a"), stream=True)
     await store.submit(turn("b"), stream=True)
     async with AgentHost() as host:
-        runner = TurnRunner(store, Agent("test", agent, isolation="inline"), host, agent_timeout_seconds=5)
+        runner = TurnRunner(store, Agent("test", agent, isolation="inline"), host, agent_timeout_seconds=60)
         await runner.run(await store.claim(CALL, "worker"))
     assert seen == ["start", "a", "b"]
 
 
 async def test_words_say_what_was_heard_of_the_replies_that_they_cut_off(dispatcher, go_on):
     go_on.set()
-    await (await dispatcher.submit(turn("a"), stream=True)).wait(5)
-    await (await dispatcher.submit(turn("b", unfinished={"a": "speech ", "start": "started done"}))).wait(5)
+    await (await dispatcher.submit(turn("a"), stream=True)).wait(60)
+    await (await dispatcher.submit(turn("b", unfinished={"a": "speech ", "start": "started done"}))).wait(60)
     state = await dispatcher.memory.states.get_state(CALL)
     assert [(r.turn_id, r.outcome, r.heard) for r in state.turns] == [
         ("start", "replied", None), ("a", "interrupted", "speech "), ("b", "replied", None),
     ]  # fmt: skip
     dispatcher.runner.agent = Agent("test", dispatcher.runner.agent.reply, overlap="enqueue", isolation="inline")
-    await (await dispatcher.submit(turn("c", unfinished={"b": ""}))).wait(5)
+    await (await dispatcher.submit(turn("c", unfinished={"b": ""}))).wait(60)
     assert (await dispatcher.memory.states.get_state(CALL)).record_of("b").heard is None
 
 
 async def test_a_message_that_overtakes_the_claim_stops_the_turn_it_interrupts(dispatcher):
     dispatcher.runner.arrived(Arrival(CALL, "i", "interrupted", "", "a"))
     pending = await dispatcher.submit(turn("a"), stream=True)
-    assert (await pending.wait(5)).outcome == "interrupted"
+    assert (await pending.wait(60)).outcome == "interrupted"
 
 
 async def test_an_interruption_is_recorded_without_asking_the_agent(dispatcher):
     pending = await dispatcher.submit(turn("i", "interrupted", text="started", interrupts="start"))
-    result = await pending.wait(5)
+    result = await pending.wait(60)
     assert (result.outcome, result.reply) == ("replied", Reply())
 
 

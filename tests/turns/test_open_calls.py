@@ -44,8 +44,8 @@ async def test_a_caller_may_think_and_speak_for_longer_than_the_time_to_live(sto
 async def test_a_turn_that_waits_or_runs_keeps_its_call(store, redis_client) -> None:
     await store.submit(a_turn("t1"), opening={"channel": "api"})
     assert min((await lives(redis_client))[:2]) >= 30
-    await redis_client.pexpire(keys.state("CA1"), 1000)
-    await redis_client.zadd(keys.ACTIVE_CALLS, {"CA1": (await redis_client.time())[0] + 1})
+    await redis_client.pexpire(keys.state("CA1"), 20_000)
+    await redis_client.zadd(keys.ACTIVE_CALLS, {"CA1": (await redis_client.time())[0] + 20})
     await store.submit(a_turn("t2"))
     assert min((await lives(redis_client))[:2]) >= 30
 

@@ -51,7 +51,7 @@ class ListeningWorker:
 
     async def grant(self) -> Grant:
         """Return the next grant that is pushed to it."""
-        grant = await wait_until(self._next, f"a grant is pushed to {self.holder}", 10)
+        grant = await wait_until(self._next, f"a grant is pushed to {self.holder}")
         self.received += 1
         return grant
 

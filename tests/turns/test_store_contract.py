@@ -181,7 +181,7 @@ async def test_a_call_with_a_living_lease_is_not_rescued(store) -> None:
 async def test_who_listens_hears_tokens_and_the_result_and_nothing_of_an_old_epoch(store, redis_client) -> None:
     async with redis_client.pubsub() as pubsub:
         await pubsub.subscribe("here")
-        await pubsub.get_message(timeout=5)
+        await pubsub.get_message(timeout=60)
         await store.submit(a_turn("t1"), opening={}, stream=True)
         old = await claimed(store)
         await store.publish(old.lease, "t1", Piece(Position(), "one"))
@@ -191,7 +191,7 @@ async def test_who_listens_hears_tokens_and_the_result_and_nothing_of_an_old_epo
         await store.publish(new.lease, "t1", Piece(Position(), "two"))
         await commit(store, old, "stale")
         await commit(store, new, "two")
-        heard = [json.loads((await pubsub.get_message(timeout=5))["data"]) for _ in range(3)]
+        heard = [json.loads((await pubsub.get_message(timeout=60))["data"]) for _ in range(3)]
         assert [(m["e"], m.get("x")) for m in heard] == [(1, "one"), (2, "two"), (2, None)]
         assert await pubsub.get_message(timeout=0) is None
 

@@ -75,7 +75,7 @@ class Server:
 
     async def hello(self) -> str:
         """Return what an ordinary client gets."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             return (await client.get(self.url)).text
 
     def later(self, seconds: float = BOUNDS_END) -> None:

@@ -79,7 +79,7 @@ async def test_an_unexpected_error_is_logged_and_apologised_for(ingress, caplog,
 
 async def test_a_client_that_leaves_in_its_body_is_counted_as_failed_and_not_logged(ingress, caplog):
     async def half() -> None:
-        async with httpx.AsyncClient(base_url=ingress.url) as client:
+        async with httpx.AsyncClient(base_url=ingress.url, timeout=60) as client:
 
             async def body():
                 yield b"CallSid="

@@ -73,7 +73,7 @@ async def test_calls_that_began_in_memory_go_on_there_and_new_ones_use_redis(sta
         await asyncio.gather(*(caller.say(word) for caller in (*callers, *newcomers)))
 
     assert all(len([text for text in caller.heard if "You said" in text]) == 3 for caller in callers)
-    async with httpx.AsyncClient(base_url=before) as client:
+    async with httpx.AsyncClient(base_url=before, timeout=60) as client:
         assert {call["call_sid"] for call in (await client.get("/calls")).json()["calls"]} == {
             caller.line.call_sid for caller in callers
         }
@@ -102,7 +102,7 @@ async def test_a_share_of_the_calls_uses_redis_and_no_call_changes_sides(start, 
         said = [event.text for event in events if isinstance(event, Said)]
         assert [text for text in said if text.startswith("You said")] == [f"You said: {word}" for word in words]
     assert {key.decode() for key in await redis_client.keys("voiceagent:state:*")} == set(map(keys.state, there))
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         for name in chosen:
 
             async def ended(name: str = name) -> dict | None:

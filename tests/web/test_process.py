@@ -70,7 +70,7 @@ def start_web(tmp_path: Path) -> Iterator[StartWeb]:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url + "/livez").status_code == 200
+        return httpx.get(url + "/livez", timeout=60).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -124,7 +124,8 @@ def test_a_drain_is_bounded(start_web, tmp_path):
     (tmp_path / "slow_agent.py").write_text(SLOW_AGENT)
     process, url = start_web(AGENT="slow_agent:reply", DRAIN_TIMEOUT_SECONDS="1")
     await_answers(process, url)
-    with httpx.stream("POST", url + "/calls/c/turns", json={"text": "x"}, headers={"Accept": "text/event-stream"}):
+    stream, body = {"Accept": "text/event-stream"}, {"text": "x"}
+    with httpx.stream("POST", url + "/calls/c/turns", json=body, headers=stream, timeout=60):
         wait_until_sync((tmp_path / "running").exists, "the agent works")
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
@@ -147,7 +148,7 @@ def test_told_to_leave_while_it_starts_it_leaves_at_once_with_0(start_web):
 def test_told_to_leave_it_is_not_ready_but_goes_on_listening_for_a_while(start_web):
     process, url = start_web(DRAIN_DELAY_SECONDS="300")
     await_answers(process, url)
-    with httpx.Client() as kept_alive:
+    with httpx.Client(timeout=60) as kept_alive:
         assert kept_alive.get(url + "/readyz").status_code == 200
         process.send_signal(signal.SIGTERM)
         wait_until_sync(lambda: kept_alive.get(url + "/readyz").status_code == 503, "it is not ready")

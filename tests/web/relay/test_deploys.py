@@ -46,9 +46,9 @@ async def test_what_is_said_while_an_ingress_leaves_is_in_the_state(tmp_path: Pa
         async with FaultProxy(ports[0]) as line:
             line.delay(LINE_DELAY_SECONDS)
             said = await _over_a_deploy(f"http://127.0.0.1:{line.port}", lambda: leaving.send_signal(signal.SIGTERM))
-        await wait_until(lambda: leaving.poll() is not None, "the ingress has left", 30)
+        await wait_until(lambda: leaving.poll() is not None, "the ingress has left")
         assert leaving.returncode == 0
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[1]}", timeout=30) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[1]}", timeout=60) as client:
             for call_sid, words in said.items():
                 turns = (await client.get(f"/calls/{call_sid}")).json()["turns"]
                 assert [turn["text"] for turn in turns if turn["kind"] == "speech"] == words, call_sid
