@@ -13,6 +13,8 @@ from redis.asyncio import Redis
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.loader import configured_agent
 from orchestrator.errors import StoreUnavailable
+from orchestrator.events.call_events import CallEvents
+from orchestrator.events.sinks.factory import sink_names
 from orchestrator.redis import keys
 from orchestrator.redis.clock_sync import ClockSync
 from orchestrator.redis.connections import connect
@@ -29,6 +31,7 @@ from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
 from orchestrator.version import code_version
 from workers.claim_health import ClaimHealth
+from workers.event_delivery import start_delivery
 from workers.heartbeat import send_heartbeats
 from workers.lease_renewal import renew_leases
 from workers.orphans import release_orphans
@@ -53,6 +56,7 @@ class WorkerRuntime:
         self.holder = uuid4().hex
         self.version = code_version(settings)
         self.states = states
+        self._events = CallEvents.of(settings)
         self.store = RedisTurnStore(
             redis,
             ttl_seconds=settings.state_ttl_seconds,
@@ -60,6 +64,8 @@ class WorkerRuntime:
             states=kept_elsewhere(settings, states),
             wait=replica_wait(settings),
             push=True,
+            events=self._events,
+            sinks=sink_names(settings),
         )
         self.pushed = PushedGrants(self.store, self.holder)
         self.has_missed_messages = False
@@ -86,6 +92,7 @@ class WorkerRuntime:
         )
         await stack.enter_async_context(self._subscription)
         await stack.enter_async_context(ClockSync(self._redis))
+        await start_delivery(settings, self.store, self._events, self.holder, stack)
         for watch in (
             renew_leases(self.store, self.runner),
             rescue_calls(self.store),
