@@ -18,6 +18,7 @@ from datetime import datetime
 from orchestrator.cli.colors import Colors
 from orchestrator.cli.numbers import positive
 from orchestrator.cli.redis_target import with_used_redis
+from orchestrator.cli.units import duration
 from orchestrator.clock import utc_now
 from orchestrator.errors import CallEnded, NoDeadLetter, UnknownCall
 from orchestrator.redis.connections import connect
@@ -125,11 +126,7 @@ def _row(letter: DeadLetter) -> tuple[str, ...]:
 
 
 def _ago(moment: datetime) -> str:
-    seconds = max(0, round((utc_now() - moment).total_seconds()))
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    return duration((utc_now() - moment).total_seconds())
 
 
 def _page(letter: DeadLetter, colors: Colors) -> list[str]:
