@@ -1,11 +1,13 @@
 """The metrics that a process exposes to Prometheus. Labels never hold a call SID or a phone number."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
+
+from orchestrator.stage_histogram import StageHistogram
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -15,6 +17,7 @@ TURN_BUCKETS = (
     0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40,
 )  # fmt: skip
 """Seconds: from the cost of an empty turn to the longest that a caller is held."""
+STAGE_BUCKETS = (0.0005, 0.001, *TURN_BUCKETS)
 
 
 class Metrics:
@@ -35,6 +38,10 @@ class Metrics:
             "voiceagent_turn_first_word_seconds", "From a turn's arrival here to the first word of its reply.",
             ("channel",), buckets=TURN_BUCKETS, registry=registry,
         )  # fmt: skip
+        self._stage_seconds = StageHistogram(
+            "voiceagent_turn_stage_seconds", "How long each stage of a turn took that was answered here.", STAGE_BUCKETS
+        )
+        registry.register(self._stage_seconds)
         self._turns = Counter(
             "voiceagent_turns", "Turns answered here, by outcome.", ("outcome", "channel"), registry=registry
         )
@@ -72,6 +79,10 @@ class Metrics:
         if seconds is not None:
             self._labelled(self._turn_seconds, channel, outcome).observe(seconds)
         self._labelled(self._turns, outcome, channel).inc()
+
+    def stages_taken(self, seconds: Mapping[str, float]) -> None:
+        """Record how long stages of one turn took."""
+        self._stage_seconds.observe(seconds)
 
     def request_answered(self, *, route: str, status: int) -> None:
         """Count an HTTP answer. `route` is the template (`/calls/{call_sid}`), never the path asked for."""

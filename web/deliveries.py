@@ -6,8 +6,10 @@ again, or a relay's socket is lost and the next one says the reply. A retry of a
 
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 
 from orchestrator import clock, event_log
+from orchestrator.conversation.timings import stage_seconds
 from orchestrator.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -58,11 +60,12 @@ class Deliveries:
         *,
         since: float | None = None,
         at_once: bool = False,
+        timings: Mapping[str, float] | None = None,
     ) -> None:
         """Count and log a turn: its caller got all of the reply, or will never get one.
 
         `at_once`: the caller got the first word together with the last. Where nobody knows when the turn came, it is
-        counted without its duration.
+        counted without its duration. `timings` are those of its result: how long each stage took is recorded.
         """
         name = (call_sid, turn_id)
         if name in self._delivered:
@@ -75,10 +78,20 @@ class Deliveries:
         _bound(self._delivered)
         seconds = None if began is None else max(clock.now() - began, 0.0)
         self._metrics.turn_answered(channel=channel, outcome=outcome, seconds=seconds)
+        self._record_stages(timings, seconds)
         extra = {"action": "turn.answered", "call_sid": call_sid, "turn_id": turn_id, "outcome": outcome}
         if seconds is not None:
             extra["seconds"] = round(seconds, 4)  # type: ignore[assignment]
         event_log.info(logger, "Turn answered", extra=extra)
+
+    def speech_begun(self, seconds: float) -> None:
+        """Note that a provider began to speak a reply so long after its first words were sent."""
+        self._metrics.stages_taken({"speech": seconds})
+
+    def _record_stages(self, timings: Mapping[str, float] | None, seconds: float | None) -> None:
+        if timings:
+            answered = None if seconds is None else seconds * 1000
+            self._metrics.stages_taken(stage_seconds(timings, answered))
 
     def forget(self) -> None:
         """Forget everything, like a process that has just started."""

@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket
 from orchestrator.metrics import Metrics
 from orchestrator.settings import Settings
 from web.deliveries import Deliveries
+from web.late_timings import LateTimings
 from web.rate_limit import RateLimit
 from web.seal import Seal
 from web.session_registry import SessionRegistry
@@ -116,6 +117,7 @@ class Ingress:
     sessions: SessionRegistry
     drain_status: DrainStatus = field(default_factory=DrainStatus)
     warnings: RateLimit = field(default_factory=RateLimit)
+    late_timings: LateTimings = field(default_factory=LateTimings)
     deliveries: Deliveries = field(init=False)
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ class ServerRefused(VoiceAgentError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `voiceagent calls`."""
     parser.add_argument("call_sid", nargs="?", metavar="SID", help="show this call (default: list all)")
+    parser.add_argument("--timings", action="store_true", help="show with the SID when each turn reached its stages")
     parser.add_argument("--url", metavar="URL", help="the server to ask (default: http://127.0.0.1:PORT)")
 
 
@@ -45,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
     colors = Colors(sys.stdout)
     if call_sid:
         found = _get(f"{server}/calls/{quote(call_sid, safe='')}", key)
-        lines = Transcript(ConversationState.model_validate_json(found.content), colors).lines()
+        state = ConversationState.model_validate_json(found.content)
+        lines = Transcript(state, colors, timings=args.timings).lines()
     else:
         lines = table(_get(f"{server}/calls?limit={LIMIT}", key).json(), colors)
     print(*lines, sep="\n")

@@ -29,11 +29,12 @@ def wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 class Transcript:
-    """Turns the state of a call into lines."""
+    """Turns the state of a call into lines, with `timings` also when each turn reached its stages."""
 
-    def __init__(self, state: ConversationState, colors: Colors) -> None:
+    def __init__(self, state: ConversationState, colors: Colors, *, timings: bool = False) -> None:
         self._state = state
         self._colors = colors
+        self._timings = timings
 
     def lines(self) -> list[str]:
         """Yield the call's heading, its turns, and its status."""
@@ -61,6 +62,9 @@ class Transcript:
         if record.outcome not in ("replied", "interrupted"):
             yield self._note(f"({record.outcome.replace('_', ' ')})")
         yield from (self._note(note) for action in record.reply.actions if (note := _inline_action(action)))
+        if self._timings and record.timings:
+            stages = " · ".join(f"{stage.replace('_', ' ')} {ms:g}" for stage, ms in record.timings.items())
+            yield self._note(f"(ms: {stages})")
 
     def _said(self, label: str, text: str, *styles: str) -> Iterator[str]:
         for before, words in wrapped(label, text):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.conversation.actions import INLINE_ACTIONS, Action, HangUp, InlineAction, Transfer
 from orchestrator.conversation.open_values import OpenToNewer
+from orchestrator.conversation.timings import Timings
 
 Outcome = Literal["replied", "interrupted", "timed_out", "failed", "dropped"]
 """How a turn ended: `dropped` means that the call was over before it could run."""
@@ -73,7 +74,8 @@ def in_order(text: str, actions: Sequence[InlineAction], start: Position = START
 class TurnResult(BaseModel):
     """What the ingress gets for a turn, and again for each retry of it.
 
-    `overlap` is the agent's policy for turns that arrive while another one runs, or None if it is not known.
+    `overlap` is the agent's policy for turns that arrive while another one runs, or None if it is not known. `timings`
+    says when the turn reached its stages (`orchestrator.conversation.timings`).
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -83,3 +85,4 @@ class TurnResult(BaseModel):
     outcome: Annotated[Outcome, OpenToNewer()]
     reply: Reply = Field(default_factory=Reply)
     overlap: str | None = Field(default=None, exclude_if=lambda overlap: overlap is None)
+    timings: Timings = Field(default_factory=dict, exclude_if=lambda timings: not timings)

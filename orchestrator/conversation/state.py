@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.clock import utc_now
 from orchestrator.conversation.open_values import OpenToNewer
 from orchestrator.conversation.reply import Outcome, Reply, TurnResult
+from orchestrator.conversation.timings import Timings
 from orchestrator.conversation.turn import Turn, TurnKind
 
 CallStatus = Literal["active", "completed", "failed", "busy", "no-answer", "canceled", "abandoned"]
@@ -18,7 +19,8 @@ class TurnRecord(BaseModel):
     """A turn and its reply. `heard` is what reached the caller, or None if that was the whole reply.
 
     `first_word_at` is when the agent's first word was sent, on a channel that streams. `reason` is why a turn failed:
-    the type and place of the error, never its message. `overlap` is sent with the result and not stored.
+    the type and place of the error, never its message. `timings` says when the turn reached its stages
+    (`orchestrator.conversation.timings`). `overlap` is sent with the result and not stored.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -36,6 +38,7 @@ class TurnRecord(BaseModel):
     committed_at: datetime = Field(default_factory=utc_now)
     first_word_at: datetime | None = Field(default=None, exclude_if=lambda at: at is None)
     reason: str = Field(default="", exclude_if=lambda reason: not reason)
+    timings: Timings = Field(default_factory=dict, exclude_if=lambda timings: not timings)
     overlap: str | None = Field(default=None, exclude=True)
 
     @property
@@ -61,7 +64,12 @@ class TurnRecord(BaseModel):
     def result(self, call_sid: str) -> TurnResult:
         """Return what the ingress gets for this turn."""
         return TurnResult(
-            call_sid=call_sid, turn_id=self.turn_id, outcome=self.outcome, reply=self.reply, overlap=self.overlap
+            call_sid=call_sid,
+            turn_id=self.turn_id,
+            outcome=self.outcome,
+            reply=self.reply,
+            overlap=self.overlap,
+            timings=self.timings,
         )
 
 

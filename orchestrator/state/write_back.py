@@ -4,6 +4,7 @@ from typing import Any
 
 from orchestrator.conversation.silence import seconds_open
 from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.timings import with_late
 from orchestrator.errors import StateConflict
 from orchestrator.state.base import StateManagerBase
 
@@ -89,14 +90,27 @@ def _merge_turns(base: list[TurnRecord], ours: list[TurnRecord], theirs: list[Tu
     |---|---|
     | that only one side has | that side's record |
     | that ours has not changed since `base` | the record of theirs, which may say what was heard of it |
-    | that both sides ran or changed | our record |
+    | that both sides changed | our record, with the late timings of both |
+    | that both sides ran | our record |
     """
     before = {record.turn_id: record for record in base}
     there = {record.turn_id: record for record in theirs}
     here = {record.turn_id for record in ours}
-    kept = [there.get(record.turn_id, record) if before.get(record.turn_id) == record else record for record in ours]
+    kept = [
+        there.get(record.turn_id, record)
+        if before.get(record.turn_id) == record
+        else _with_timings_of(record, there.get(record.turn_id))
+        for record in ours
+    ]
     missing = [record for record in theirs if record.turn_id not in here]
     return sorted([*missing, *kept], key=lambda record: record.received_at) if missing else kept
+
+
+def _with_timings_of(ours: TurnRecord, theirs: TurnRecord | None) -> TurnRecord:
+    if theirs is None or theirs.committed_at != ours.committed_at:  # another run
+        return ours
+    timings = with_late(ours.timings, theirs.timings)
+    return ours if timings == ours.timings else ours.model_copy(update={"timings": timings})
 
 
 def _merge_values(base: Any, ours: Any, theirs: Any) -> Any:

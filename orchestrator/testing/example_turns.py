@@ -17,6 +17,11 @@ def a_turn(turn_id: str, call_sid: str = "CA1", kind: TurnKind = "speech", text:
     return Turn(turn_id=turn_id, call_sid=call_sid, kind=kind, text=text)
 
 
+def as_given(turn: Turn | None) -> Turn | None:
+    """Return a stored turn as it was given to the store: without the time of its submit."""
+    return turn and turn.model_copy(update={"submitted_ms": None})
+
+
 def answered(
     claim: Claim, text: str = "yes", outcome: Outcome = "replied", *, hang_up: bool = False
 ) -> tuple[ConversationState, TurnRecord]:

@@ -27,6 +27,7 @@ import asyncio
 import pytest
 
 from orchestrator.conversation.reply import Reply, TurnResult
+from orchestrator.conversation.timings import milliseconds_since
 from orchestrator.errors import BadCallSid, CallEnded, CallRefused, TurnRejected, UnknownCall
 from orchestrator.state.base import StateManagerBase
 from orchestrator.testing.erasure_contract import ErasureContract
@@ -259,6 +260,29 @@ class TurnStoreContract(LeaseContract, ErasureContract):
                 await store.submit(a_turn("t1"), opening=OPENING)
         assert await states.get_state("CA1") is None
         assert await store.submit(a_turn("t1", "CA2"), opening=OPENING) is None
+
+    async def test_a_turn_says_when_it_was_submitted_and_claimed_and_its_result_when_it_was_committed(
+        self, store: TurnStore, states: StateManagerBase
+    ) -> None:
+        late = {"t0": {"first_sent": 12.3}}
+        turn = a_turn("t1").model_copy(update={"late_timings": late})
+        await store.submit(turn, opening=OPENING)
+        await store.submit(a_turn("t2"))
+        claim = await claimed(store)
+        assert claim.turn.submitted_ms is not None
+        assert 0 <= claim.turn.submitted_ms <= milliseconds_since(turn.received_at.timestamp(), claim.claimed_at)
+        assert claim.turn.late_timings == late
+        state, record = answered(claim)
+        record.timings.update(claimed=1.5, committed=2.5)
+        following = held(await store.commit(claim, state, record))
+        assert following.turn.submitted_ms is not None
+        assert following.claimed_at >= claim.claimed_at
+        for found in (await store.find("CA1", "t1"), await store.submit(turn)):
+            assert isinstance(found, TurnResult)
+            assert found.timings == {"claimed": 1.5, "committed": 2.5}
+        written = await states.get_state("CA1")
+        assert written is not None
+        assert written.turns[0].timings == {"claimed": 1.5, "committed": 2.5}
 
     async def test_dead_lettering_a_turn_twice_is_fine(self, store: TurnStore) -> None:
         await store.submit(a_turn("t1"), opening=OPENING)

@@ -17,6 +17,8 @@ MOST_TURNS = 1000
 MOST_BYTES = 1_000_000
 RESERVED_BYTES = 4_000
 """Bytes kept free for the last record and the record of the call's end."""
+LATE_TIMINGS_BYTES = 80
+"""What the record of an earlier turn grows by, at most, when a turn brings timings of it."""
 TOO_LONG = "We have talked for as long as one call can hold, so I have to end it here. Please call again. Goodbye."
 TOO_LONG_REASON = "the call holds as much as a call may"
 
@@ -46,7 +48,7 @@ def fitted(
 
     What does not fit is left out, and the call ends, unless it ends anyway.
     """
-    size = _size(claim, state)
+    size = _size(claim, state) + LATE_TIMINGS_BYTES * len(claim.turn.late_timings)
     spare = 0 if record.kind == "ended" or state.ended is not None else RESERVED_BYTES
     if size + _growth(state, after, record) + spare <= MOST_BYTES:
         return record, after
@@ -78,7 +80,7 @@ def _growth(state: ConversationState, after: ConversationState | None, record: T
 
 
 def _length(record: TurnRecord) -> int:
-    return len(record.model_dump_json().encode()) + 100  # what else changes with a turn: the version, times, a status
+    return len(record.model_dump_json().encode()) + 120  # what else changes with a turn: the version, times, a status
 
 
 def _kept(state: ConversationState) -> int:

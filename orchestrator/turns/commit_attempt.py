@@ -1,8 +1,10 @@
 """What a commit writes, and how it is repeated after another process has written the state."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.timings import Timings
 from orchestrator.turns import outcome as outcomes
 
 
@@ -11,16 +13,18 @@ class CommitAttempt:
     """The outcome of a turn, to be committed on top of `base`, the state that the turn was run with.
 
     `after` is the state as the agent has left it; None if the agent changed nothing. Without a `base` the turn gets its
-    result and no state is written.
+    result and no state is written. `late_timings` are those of earlier turns that the turn brings.
     """
 
     base: ConversationState | None
     after: ConversationState | None
     record: TurnRecord
+    late_timings: Mapping[str, Timings] = field(default_factory=dict)
 
     def state(self) -> ConversationState | None:
-        """Return the state to write: `base` with the record and what the agent changed."""
-        return outcomes.with_record(self.base, self.after, self.record)
+        """Return the state to write: `base` with the record, what the agent changed and the late timings."""
+        state = outcomes.with_record(self.base, self.after, self.record)
+        return state if state is None else outcomes.note_late_timings(state, self.late_timings)
 
     def on_top_of(self, stored: ConversationState) -> "CommitAttempt":
         """Return the same outcome on top of `stored`, which the store holds instead of `base`.
@@ -31,7 +35,7 @@ class CommitAttempt:
         """
         record = stored.record_of(self.record.turn_id) or self.record
         if self.base is None:
-            return CommitAttempt(stored, self.after, record)
+            return replace(self, base=stored, record=record)
         if self.base.version == stored.version:
-            return CommitAttempt(None, self.after, record)
-        return CommitAttempt(stored, outcomes.rebased(stored, self.base, self.after), record)
+            return replace(self, base=None, record=record)
+        return replace(self, base=stored, after=outcomes.rebased(stored, self.base, self.after), record=record)

@@ -37,7 +37,9 @@ class DeadLetter(BaseModel):
         """
         first = self.turn.replay_of or self.turn.turn_id
         turn_id = f"replay-{self.dead_lettered_at.timestamp() * 1_000_000:.0f}-{first}"[:LONGEST_TURN_ID]
-        return self.turn.model_copy(update={"turn_id": turn_id, "replay_of": first, "received_at": utc_now()})
+        return self.turn.model_copy(
+            update={"turn_id": turn_id, "replay_of": first, "received_at": utc_now(), "late_timings": {}}
+        )
 
 
 class DeadLetterBox(Protocol):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from orchestrator import clock
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.silence import RUNNING_SECONDS, seconds_open
@@ -119,7 +120,7 @@ class InMemoryTurnStore:
                 raise CallEnded
             if len(call.inbox) >= MOST_WAITING_TURNS:
                 raise TurnRejected
-            call.inbox.append(turn)
+            call.inbox.append(turn.submitted_at(clock.now()))
             call.ending = call.ending or turn.kind == "ended"
             if call.holder:
                 self.notify(Arrival(call_sid, turn.turn_id, turn.kind, turn.text, turn.interrupts or ""))

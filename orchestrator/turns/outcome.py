@@ -6,6 +6,7 @@ from typing import get_args
 from orchestrator.conversation.actions import Action, HangUp, SetLanguage
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import CallStatus, ConversationState, EndRecord, TurnRecord
+from orchestrator.conversation.timings import Timings, with_late
 from orchestrator.conversation.turn import Turn
 from orchestrator.turns.bounds import MOST_TURNS, TOO_LONG_REASON
 from orchestrator.turns.running_turn import RunningTurn, Stop
@@ -98,6 +99,18 @@ def note_unfinished(state: ConversationState, unfinished: Mapping[str, str]) -> 
         if record is not None and record.reply.text != said and not record.reply.leaves:
             state = note_what_was_heard(state, said, turn_id)
     return state
+
+
+def note_late_timings(state: ConversationState, late: Mapping[str, Timings]) -> ConversationState:
+    """Return the state with the timings in `late`, by turn id, in the records of these turns. What is known stays."""
+    changed = {}
+    for turn_id, stages in late.items():
+        record = state.record_of(turn_id)
+        if record is not None and not stages.keys() <= record.timings.keys():
+            changed[turn_id] = record.model_copy(update={"timings": with_late(record.timings, stages)})
+    if not changed:
+        return state
+    return state.model_copy(update={"turns": [changed.get(record.turn_id, record) for record in state.turns]})
 
 
 def committed_state(

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from orchestrator import clock
 from orchestrator.agents.agent_run import AgentRun
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
@@ -143,7 +144,7 @@ class TurnRunner:
             await self._leave(claim, result)
             return None
         try:
-            return await self._commit(claim, result, began)
+            return await self._commit(running, result, began)
         except UnreadableState:
             await self._leave(claim, Left("unreadable"))
             return None
@@ -166,11 +167,13 @@ class TurnRunner:
             case Unreadable():
                 return Left("unreadable")
 
-    async def _commit(self, claim: Claim, attempt: CommitAttempt, began: float) -> Claim | None:
-        base = attempt.base
-        if base is not None and base.record_of(attempt.record.turn_id) is None:
-            record, after = bounds.fitted(claim, base, attempt.after, attempt.record)
-            attempt = CommitAttempt(base, after, record)
+    async def _commit(self, running: RunningTurn, attempt: CommitAttempt, began: float) -> Claim | None:
+        claim, base, record, after = running.claim, attempt.base, attempt.record, attempt.after
+        if base is None or base.record_of(record.turn_id) is None:
+            record.timings.update(running.timings())
+            if base is not None:
+                record, after = bounds.fitted(claim, base, after, record)
+        attempt = CommitAttempt(base, after, record, claim.turn.late_timings)
 
         def keep() -> bool:  # a process that can read the state should run the turns that follow
             return not (self.draining or claim.unreadable)
@@ -250,12 +253,15 @@ class TurnRunner:
         finally:
             await cancel_and_wait(collecting)
             await agent_run.aclose()
+            running.finished_at = clock.now()
             if streamer is not None:
                 await streamer.close()
 
     async def _collect(self, running: RunningTurn, agent_run: AgentRun, streamer: ReplyStreamer | None) -> None:
         reply = running.reply
         async for part in agent_run:
+            if running.first_token_at is None and part:
+                running.first_token_at = clock.now()
             if isinstance(part, str):
                 running.speak(part)
                 if len(reply.text) > outcomes.MOST_REPLY_CHARACTERS:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from orchestrator.clock import utc_now
+from orchestrator import clock
 from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.timings import CLAIMED, COMMITTED, FINISHED, FIRST_TOKEN, Timings, timings_of
 from orchestrator.turns.store import Claim
 
 StopReason = Literal["interrupted", "ended", "merged", "lost", "released"]
@@ -31,20 +32,35 @@ class Stop:
 class RunningTurn:
     """A claimed turn and its reply so far. `stopped` is set by the first call of `stop`.
 
-    `first_word_at` and `reason` go into its record.
+    `first_word_at`, `reason` and `timings` go into its record. `first_token_at` is when the agent's first part came,
+    `finished_at` when the agent ended (Unix seconds).
     """
 
     claim: Claim
     reply: Reply = field(default_factory=Reply)
     first_word_at: datetime | None = None
+    first_token_at: float | None = None
+    finished_at: float | None = None
     reason: str = ""
     stopped: "asyncio.Future[Stop]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def speak(self, words: str) -> None:
         """Add `words` to the reply. Note when the first word of a streamed reply is sent."""
         if self.claim.streamed and self.first_word_at is None and words.strip():
-            self.first_word_at = utc_now()
+            self.first_word_at = clock.utc_now()
         self.reply.text += words
+
+    def timings(self) -> Timings:
+        """Return when the turn has reached each stage, if it is committed now."""
+        claim = self.claim
+        return timings_of(
+            claim.turn.received_at.timestamp(),
+            claim.turn.submitted_ms,
+            (CLAIMED, claim.claimed_at),
+            (FIRST_TOKEN, self.first_token_at),
+            (FINISHED, self.finished_at),
+            (COMMITTED, clock.now()),
+        )
 
     def stop(self, reason: StopReason, heard: str | None = None) -> None:
         """Stop the turn. A second stop changes nothing."""

@@ -11,11 +11,12 @@ The rules that every store keeps, and the suite in `orchestrator.testing.turn_st
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
+from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
@@ -38,7 +39,8 @@ class Claim:
 
     `state` is None if the call's state no longer exists. `attempt` counts the runs of this turn, from 1. `ending`: the
     call is over, though this turn comes before its end. `streamed`: somebody listens to tokens. `unreadable`: there is
-    a state that this process cannot read. `stored_bytes`: the size of the stored state, if known.
+    a state that this process cannot read. `stored_bytes`: the size of the stored state, if known. `claimed_at`: when
+    this process had the grant (Unix seconds).
 
     A failover may take back a claim that is not `confirmed`, or another worker may have it by now: `confirm` it before
     the agent begins. `is_short`: its lease is shorter than others until it is renewed, so renew it soon.
@@ -59,6 +61,7 @@ class Claim:
     is_short: bool = False
     interruption: Turn | None = None
     stored_bytes: int | None = None
+    claimed_at: float = field(default_factory=clock.now, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

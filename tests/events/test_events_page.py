@@ -49,6 +49,7 @@ def written() -> dict[str, dict[str, Any]]:
     failed = TurnRecord.of(Turn(turn_id="t", call_sid="CA1", kind="speech"), "failed", Reply())
     turn = Turn(turn_id="t", call_sid="CA1", kind="ended")
     ending = TurnRecord.of(turn, "replied", Reply(text="Bye", actions=[HangUp()]))
+    ending.timings.update(claimed=1.0)
     away = TurnRecord.of(
         Turn(turn_id="t", call_sid="CA1", kind="speech"), "replied", Reply(actions=[Transfer("+15551234567")])
     )

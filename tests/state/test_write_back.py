@@ -144,3 +144,27 @@ def test_a_side_that_changed_nothing_adds_nothing() -> None:
         merged = three_way_merge(base, ours, theirs)
         assert (merged.slots, merged.phase) == ({}, "b")
         assert [record.turn_id for record in merged.turns] == ["t1", "t2"]
+
+
+async def test_timings_that_became_known_on_both_sides_are_kept() -> None:
+    first, second = a_record(1), a_record(2)
+    base = ConversationState(call_sid="CA1", turns=[first, second])
+
+    def with_timings(record: TurnRecord, **timings: float) -> TurnRecord:
+        return record.model_copy(update={"timings": {"claimed": 1.0, **timings}})
+
+    states = await stored(turns=[with_timings(first, first_sent=2.0), with_timings(second, first_sent=3.0)])
+    ours = base.model_copy(update={"turns": [with_timings(first, first_heard=4.0), second, a_record(3)]})
+    joined = await write_back(states, ours, base)
+    assert [record.timings for record in joined.turns] == [
+        {"claimed": 1.0, "first_sent": 2.0, "first_heard": 4.0}, {"claimed": 1.0, "first_sent": 3.0}, {},
+    ]  # fmt: skip
+
+
+async def test_of_a_turn_that_both_sides_ran_the_timings_of_our_run_count() -> None:
+    states = await stored(
+        turns=[a_record(1, "there").model_copy(update={"timings": {"claimed": 1.0, "finished": 2.0}})]
+    )
+    here = a_record(1, "here").model_copy(update={"timings": {"claimed": 5.0}})
+    joined = await write_back(states, ConversationState(call_sid="CA1", turns=[here]))
+    assert (joined.turns[0].reply.text, joined.turns[0].timings) == ("here", {"claimed": 5.0})

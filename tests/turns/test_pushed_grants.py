@@ -15,7 +15,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.redis.scripts import server_time
 from orchestrator.state.memory import InMemoryStateManager
-from orchestrator.testing.example_turns import OPENING, a_turn, claimed, commit
+from orchestrator.testing.example_turns import OPENING, a_turn, as_given, claimed, commit
 from orchestrator.turns.messages import Piece
 from orchestrator.turns.redis.lease_scripts import Grant, RoomReport
 from orchestrator.turns.redis.pushed_grant import is_pushed_grant, read_pushed_grant
@@ -120,7 +120,7 @@ async def test_the_turn_of_an_idle_system_is_granted_by_its_submit(
     assert await queued(store) == []
     assert await store.redis.exists(keys.wake_list()) == 0
     claim = await anna.claim()
-    assert (claim.turn, claim.attempt, claim.ending, claim.streamed) == (turn, 1, False, True)
+    assert (as_given(claim.turn), claim.attempt, claim.ending, claim.streamed) == (turn, 1, False, True)
     assert (claim.lease.call_sid, claim.lease.holder, claim.lease.epoch) == ("CA1", "anna", 1)
     assert claim.state is not None
     assert claim.state.version == 1

@@ -23,7 +23,7 @@ def test_a_step_in_a_cluster_takes_the_keys_of_its_call_alone() -> None:
     turn = Turn(turn_id="t1", call_sid="CA1", kind="speech", text="hello")
     for shard, count in ((SHARD, 10), (None, 5)):
         call = scripts.submit(
-            turn=turn, shard=shard, listener="", wants_tokens=False, opening_json="", limit=None,
+            turn=turn, now=1.0, shard=shard, listener="", wants_tokens=False, opening_json="", limit=None,
             elsewhere_since=None, keep_ms=1, running_ms=1,
         )  # fmt: skip
         assert len(call.keys) == count

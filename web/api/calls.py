@@ -79,6 +79,7 @@ async def _hang_up(api: ProviderApi, state: ConversationState) -> None:
 async def _delete(ingress: Ingress, call_sid: str) -> Response:
     await ingress.runtime.dispatcher.erase(call_sid)
     await ingress.runtime.states.delete_state(call_sid)
+    ingress.late_timings.forget(call_sid)
     return Response(status_code=204)
 
 

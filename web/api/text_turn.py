@@ -1,6 +1,7 @@
 """The body of a text turn, and the answer to it."""
 
 import uuid
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -49,11 +50,13 @@ class TextTurn(BaseModel):
             raise ValueError("digits are missing: a turn of kind keys wants them")
         return self
 
-    def turn(self, call_sid: str) -> Turn:
+    def turn(self, call_sid: str, received_at: datetime) -> Turn:
         """Return it as a turn of the call."""
         text = {"speech": self.text, "keys": self.digits}.get(self.kind, "")
         digits = self.digits if self.kind == "keys" else ""
-        return Turn(turn_id=self.turn_id, call_sid=call_sid, kind=self.kind, text=text, digits=digits)
+        return Turn(
+            turn_id=self.turn_id, call_sid=call_sid, kind=self.kind, text=text, digits=digits, received_at=received_at
+        )
 
     @property
     def opening(self) -> dict[str, Any]:

@@ -39,15 +39,17 @@ class _Delivery:
         if is_refusal(result):
             raise CallFull
         if self.is_new or self.deliveries.is_awaited(self.call_sid, self.turn_id):
-            self.deliveries.answered(CHANNEL, self.call_sid, self.turn_id, result.outcome, at_once=True)
+            self.deliveries.answered(
+                CHANNEL, self.call_sid, self.turn_id, result.outcome, at_once=True, timings=result.timings
+            )
 
 
 async def post_turn(ingress: Ingress, request: Request) -> Response:
     """Submit the turn and answer with its reply; 504 when the reply takes longer than the agent may."""
-    began = clock.now()
+    received_at = clock.utc_now()
     call_sid = call_sid_in(request)
     text_turn = await read_text_turn(request)
-    turn = text_turn.turn(call_sid)
+    turn = text_turn.turn(call_sid, received_at)
     streams = EVENT_STREAM in request.headers.get("accept", "")
     try:
         within = min(SUBMIT_SECONDS, ingress.timeouts.store)
@@ -57,7 +59,7 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
     except CallEnded:
         raise await _why_ended(ingress, call_sid) from None
     if not pending.was_recorded:
-        ingress.deliveries.submitted(call_sid, turn.turn_id, began)
+        ingress.deliveries.submitted(call_sid, turn.turn_id, received_at.timestamp())
     delivery = _Delivery(ingress.deliveries, call_sid, turn.turn_id, is_new=not pending.was_recorded)
     if streams:
         return _stream(ingress, pending, delivery)

@@ -64,7 +64,10 @@ def _timing(turn: TurnRecord) -> dict[str, Any]:
     # Of two machines' clocks, so the difference may be slightly below zero.
     heard_at = turn.first_word_at or turn.committed_at
     seconds = max((heard_at - turn.received_at).total_seconds(), 0.0)
-    return {"at": turn.committed_at.isoformat(), "seconds": round(seconds, 4), "outcome": turn.outcome}
+    return {
+        "at": turn.committed_at.isoformat(), "seconds": round(seconds, 4), "outcome": turn.outcome,
+        "timings": turn.timings,
+    }  # fmt: skip
 
 
 def _last(turns: Sequence[TurnRecord]) -> dict[str, str] | None:

@@ -114,7 +114,7 @@ async def _wait_for_reply(ingress: Ingress, awaited: AwaitedTurn, pending: Pendi
     result = await pending.wait(max(deadline - time.monotonic(), 0.05))
     if result is None:
         return _filler(ingress, awaited)
-    _count_answered(ingress, awaited.call_sid, awaited.turn_id, result.outcome, awaited.since)
+    _count_answered(ingress, awaited.call_sid, result, awaited.since)
     xml = twiml.reply(result, next_turn=awaited.number + 1, languages=awaited.languages)
     return TwimlResponse(xml)
 
@@ -172,7 +172,7 @@ def _refuse(awaited: AwaitedTurn) -> Response:
 
 def _apologise(ingress: Ingress, awaited: AwaitedTurn, why: str) -> Response:
     log_hold_timed_out(why, call_sid=awaited.call_sid, turn_id=awaited.turn_id)
-    _count_answered(ingress, awaited.call_sid, awaited.turn_id, UNANSWERED, awaited.since)
+    ingress.deliveries.answered(CHANNEL, awaited.call_sid, awaited.turn_id, UNANSWERED, since=awaited.since)
     return TwimlResponse(twiml.apology(ingress.settings.transfer_to, awaited.languages))
 
 
@@ -180,9 +180,11 @@ def deliver(ingress: Ingress, call_sid: str, twiml_answer: TwimlAnswer) -> Respo
     """Return the answer as a response, and count its reply if the caller gets it for the first time."""
     result = twiml_answer.result
     if result is not None and (twiml_answer.due or ingress.deliveries.is_awaited(call_sid, result.turn_id)):
-        _count_answered(ingress, call_sid, result.turn_id, result.outcome, twiml_answer.since)
+        _count_answered(ingress, call_sid, result, twiml_answer.since)
     return TwimlResponse(twiml_answer.xml)
 
 
-def _count_answered(ingress: Ingress, call_sid: str, turn_id: str, outcome: str, since: float | None) -> None:
-    ingress.deliveries.answered(CHANNEL, call_sid, turn_id, outcome, since=since, at_once=outcome != UNANSWERED)
+def _count_answered(ingress: Ingress, call_sid: str, result: TurnResult, since: float | None) -> None:
+    ingress.deliveries.answered(
+        CHANNEL, call_sid, result.turn_id, result.outcome, since=since, at_once=True, timings=result.timings
+    )

@@ -74,14 +74,16 @@ async def end_call(ingress: Ingress, call_sid: str, status: str, opening: dict[s
     A call that is not known gets a state with the fields of `opening` first. Without `opening` it gets none, and for
     some time no webhook can begin it.
     """
-    turn = Turn(turn_id=ENDED, call_sid=call_sid, kind="ended", text=status)
+    turn = ingress.late_timings.sent_with(Turn(turn_id=ENDED, call_sid=call_sid, kind="ended", text=status))
     try:
         within = min(SUBMIT_SECONDS, ingress.timeouts.store)
         pending = await submit_by(ingress.runtime.dispatcher, turn, deadline_seconds=within, opening=opening)
     except (UnknownCall, CallEnded):
+        ingress.late_timings.forget(call_sid)
         return
     except (StoreUnavailable, TurnRejected) as error:
         raise HTTPException(503, str(error), headers={"Retry-After": "5"}) from None
+    ingress.late_timings.stored(turn)
     if pending.was_recorded:  # a repeated status
         return
     logger.info(

@@ -45,6 +45,7 @@ class Submitted:
 def submit(
     *,
     turn: Turn,
+    now: float,
     shard: ShardKeys | None,
     listener: str,
     wants_tokens: bool,
@@ -59,22 +60,23 @@ def submit(
 ) -> ScriptCall[Submitted]:
     """Put a turn into its call's inbox, once, and queue the call's job.
 
-    `opening_json` is a state to begin an unknown call with, or ""; `limit` of active calls holds for that alone. In a
-    cluster a call with a limit is `refused`: count the calls, and submit again without one. `elsewhere_since` is when a
-    state was created that another store keeps; None: the state is in this Redis. The call lives for `keep_ms` from now
-    if it begins, and for `running_ms` at least while the turn waits. With `room`, the key of the workers that have
-    some, a worker is granted the call for `pushed_lease_ms` if that can be done at once. What is `announced` is written
-    if the call begins; with the keys of the outbox alone, the provider's word that the call is over is noted there.
+    `now` (Unix seconds) is noted as the time of the submit. `opening_json` is a state to begin an unknown call with, or
+    ""; `limit` of active calls holds for that alone. In a cluster a call with a limit is `refused`: count the calls,
+    and submit again without one. `elsewhere_since` is when a state was created that another store keeps; None: the
+    state is in this Redis. The call lives for `keep_ms` from now if it begins, and for `running_ms` at least while the
+    turn waits. With `room`, the key of the workers that have some, a worker is granted the call for `pushed_lease_ms`
+    if that can be done at once. What is `announced` is written if the call begins; with the keys of the outbox alone,
+    the provider's word that the call is over is noted there.
     """
     call_sid = turn.call_sid
     return ScriptCall(
         lua_script("submit"),
         [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room), *announced.keys],
         [
-            call_sid, turn.turn_id, turn.model_dump_json(), listener, flag(wants_tokens), flag(turn.kind == "ended"),
-            opening_json, keep_ms, optional(limit), JOB_ID_PREFIX + call_sid, JOB_FUNCTION, GRACE_MS,
-            flag(elsewhere_since is not None), keys.control_channel(""), arrival_message(turn), elsewhere_since or "",
-            ENDED_EARLY_MS, running_ms, pushed_lease_ms,
+            call_sid, turn.turn_id, turn.submitted_json_at(now), listener, flag(wants_tokens),
+            flag(turn.kind == "ended"), opening_json, keep_ms, optional(limit), JOB_ID_PREFIX + call_sid,
+            JOB_FUNCTION, GRACE_MS, flag(elsewhere_since is not None), keys.control_channel(""), arrival_message(turn),
+            elsewhere_since or "", ENDED_EARLY_MS, running_ms, pushed_lease_ms,
             keys.PRESENCE_MS - FRESH_MS, MOST_PUSHED_BYTES, len(announced.keys), *announced.args,
         ],
         _submitted,

@@ -7,6 +7,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from orchestrator import clock
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.silence import RUNNING_SECONDS
@@ -163,6 +164,7 @@ class RedisTurnStore:
         submitted = await self.connection.run_confirmed(
             scripts.submit(
                 turn=turn,
+                now=clock.now(),
                 shard=shard,
                 listener=self._listener,
                 wants_tokens=stream,

@@ -110,6 +110,11 @@ class Playout:
             self._metrics.answered(reply)
         return reply
 
+    def speech_begun(self) -> None:
+        """Note that the provider begins to speak an utterance."""
+        if (reply := self.clock.utterance_heard()) is not None:
+            self._metrics.speech_begun(reply)
+
     async def end_session(self, action: Action) -> None:
         """End the session, with `action`, when everything before has been spoken. Raises `ConnectionLost`."""
         if self.has_ended_session:
@@ -248,11 +253,11 @@ class Playout:
         if not reply.is_open:
             reply.is_open = True
             reply.utterances.append(len(reply.said))
-            self.clock.utterance_begun()
+            self.clock.utterance_begun(reply)
         self.clock.sent(text)
         reply.said += text
         await self._connection.send(*outbound_frames.tokens(text, options=reply.speech_options))
-        self._metrics.first_words(reply)
+        self._metrics.words_sent(reply)
 
     async def _end_utterance(self, reply: SpokenReply) -> None:
         if reply.is_open:

@@ -5,8 +5,10 @@ a few words is better than leaving some out.
 """
 
 import time
+from collections import deque
 from itertools import takewhile
 
+from web.twilio.relay.spoken_reply import SpokenReply
 from web.twilio.sentences import sentence_ends
 
 CHARACTERS_PER_SECOND = 15.0
@@ -20,16 +22,24 @@ class PlayoutClock:
     def __init__(self) -> None:
         self._until = 0.0
         self._open_utterances = 0
+        self._unheard: deque[SpokenReply | None] = deque()  # of each open utterance that the provider has not begun
 
-    def utterance_begun(self) -> None:
-        """Note that an utterance was begun, whose end the provider will report."""
+    def utterance_begun(self, reply: SpokenReply | None = None) -> None:
+        """Note that an utterance was begun, whose end the provider will report. Without a `reply` it is a filler."""
         self._open_utterances += 1
+        self._unheard.append(reply)
+
+    def utterance_heard(self) -> SpokenReply | None:
+        """Note that the provider begins to speak the next utterance. Return the reply that it belongs to."""
+        return self._unheard.popleft() if self._unheard else None
 
     def utterance_spoken(self) -> None:
         """Note that the provider has spoken the oldest utterance. Later ones may still be playing."""
         self._open_utterances -= 1
         if self._open_utterances <= 0:
             self.all_spoken()
+        while len(self._unheard) > self._open_utterances:
+            self._unheard.popleft()
 
     def sent(self, text: str) -> None:
         """Note that `text` was sent, to be spoken after what was sent before."""
@@ -39,6 +49,7 @@ class PlayoutClock:
         """Note that the provider speaks nothing any more, as it has reported."""
         self._until = 0.0
         self._open_utterances = 0
+        self._unheard.clear()
 
     @property
     def open_utterances(self) -> int:

@@ -76,6 +76,8 @@ class RelaySession:
                 self._on_key(key)
             case Interrupt(heard):
                 self._on_interrupt(heard)
+            case Info("agentSpeaking", "on"):
+                self.playout.speech_begun()
             case Info("agentSpeaking", "off"):
                 self.playout.clock.utterance_spoken()
             case Setup():

@@ -70,7 +70,7 @@ class SessionTurns:
         reader = CallReader(ingress, setup.call_sid)
         self._last_known = LastKnownState(reader.current_state, is_shared=ingress.settings.use_redis)
         self._submitter = TurnSubmitter(ingress, setup.call_sid, _opening(setup), reader, self._last_known)
-        self._metrics = ReplyMetrics(ingress.deliveries, setup.call_sid)
+        self._metrics = ReplyMetrics(ingress.deliveries, setup.call_sid, ingress.late_timings)
         self.playout = Playout(
             connection,
             replace=self._replacement,
@@ -197,6 +197,7 @@ class SessionTurns:
             turn = self._ids.unique(self._waiting.pop())
             if turn.has_words and (unfinished := self.playout.unfinished_texts()):
                 turn = turn.model_copy(update={"unfinished": unfinished})
+            turn = self._ingress.late_timings.sent_with(turn)
             pending, has_ended, self._storing = None, False, turn
             try:
                 pending = await self._submitted(turn)
@@ -210,6 +211,7 @@ class SessionTurns:
                 await self.playout.hang_up(twiml.GOODBYE)
             elif pending is not None:
                 self._metrics.submitted(turn)
+                self._ingress.late_timings.stored(turn)
             if pending is not None and not self._is_closing:
                 self.playout.enqueue(SpokenReply(turn.turn_id, pending, turn))
             # A dispatcher in this process begins the turn before the next one can interrupt it: words that come before

@@ -26,6 +26,8 @@ class SpokenReply:
     - `heard` is what the caller heard of the reply when they interrupted it.
     - `ending` is the action that ends the session, once the reply has got that far.
     - `is_gated` is true once the caller has spoken before the end of the reply.
+    - `first_sent_ms` and `first_heard_ms` are after how many milliseconds its first words were sent, and the provider
+      began to speak them.
     - `last_part_at` is when something was sent last, on the monotonic clock.
     """
 
@@ -41,6 +43,8 @@ class SpokenReply:
     heard: str = ""
     ending: Action | None = None
     is_gated: bool = False
+    first_sent_ms: float | None = None
+    first_heard_ms: float | None = None
     last_part_at: float = field(default_factory=time.monotonic)
 
     @property
