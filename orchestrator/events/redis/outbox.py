@@ -64,19 +64,19 @@ class RedisOutbox:
             return None
         if found.is_earlier:
             return Unended(head, None)
-        state = await self._state_of(call_sid, found.state)
+        try:
+            state = await self._state_of(call_sid, found.state)
+        except UnreadableState:  # perhaps not for a newer process: it is over once the state has expired
+            return None
         if state is None or life_of(state) != found.life:
             return Unended(head, None) if state is not None or found.state_by_ms <= found.now_ms else None
         return Unended(head, state) if state.ended is not None and found.end_at_ms <= found.now_ms else None
 
     async def _state_of(self, call_sid: str, stored: bytes | None) -> ConversationState | None:
-        """Return the state. One that cannot be read counts as gone."""
-        try:
-            if self._states is not None:
-                return await self._states.get_state(call_sid)
-            return read_state(call_sid, stored) if stored else None
-        except UnreadableState:
-            return None
+        """Return the state. Raise `UnreadableState`."""
+        if self._states is not None:
+            return await self._states.get_state(call_sid)
+        return read_state(call_sid, stored) if stored else None
 
     async def end(self, unended: Unended, event: NewEvent | None) -> bool:
         call_sid, life = unended.head.call_sid, unended.head.life
