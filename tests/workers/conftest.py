@@ -30,9 +30,11 @@ async def slow(turn, state):
     yield f"last words by {os.getpid()}"
 
 async def deadly(turn, state):
+    """Dies once the file named `go` is there."""
     if turn.text == "die":
         yield "argh"
-        await asyncio.sleep(0.05)
+        while not Path("go").exists():
+            await asyncio.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
     yield f"you said {turn.text}"
 '''

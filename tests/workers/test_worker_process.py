@@ -112,10 +112,11 @@ async def test_an_idle_worker_that_stops_leaves_the_list_of_workers(start_worker
 
 
 async def test_a_turn_that_crashes_its_worker_crashes_no_second_one_and_gets_an_apology(
-    start_worker, dispatcher, states, redis_client: Redis
+    start_worker, dispatcher, states, tmp_path, redis_client: Redis
 ) -> None:
     pending = await speak(dispatcher, "t1", text="die", stream=True)
     first = start_worker("deadly")
+    (tmp_path / "go").touch()
     assert await asyncio.to_thread(first.wait_exit) == -signal.SIGKILL
     second = start_worker("deadly")
     result = await result_of(pending)
