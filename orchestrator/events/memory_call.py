@@ -121,22 +121,22 @@ class CallOutbox:
         self.held_until = now + seconds
         return True
 
-    def write(self, announcement: Announcement, *, now: float, closing_seconds: float) -> list[Stored]:
-        """Write what was announced. Return the new events."""
+    def write(self, announcement: Announcement, *, now: float, closing_seconds: float) -> None:
+        """Write what was announced."""
         head = announcement.head
         life = self.lives.setdefault(head.life, Life(head))
-        written = [stored for new in announcement.events if (stored := self._write(life, new)) is not None]
+        for new in announcement.events:
+            self._write(life, new)
         if announcement.closes_later and life.is_open and life.closes_at is None:
             life.closes_at = now + closing_seconds
-        return written
 
-    def _write(self, life: Life, new: NewEvent) -> Stored | None:
+    def _write(self, life: Life, new: NewEvent) -> None:
         if new.event.type == CALL_ENDED:
             if not life.is_open:
-                return None
+                return
             life.is_open = False
         if not new.sinks:
-            return None
+            return
         life.seq += 1
         self.last_position += 1
         event = new.event.model_copy(update={"data": {**new.event.data, "seq": life.seq}})
@@ -144,15 +144,15 @@ class CallOutbox:
         self.events[self.last_position] = stored
         for sink in new.sinks:
             self.sinks.setdefault(sink, Progress()).pending.append(self.last_position)
-        return stored
 
     def end(self, life: str, event: NewEvent | None) -> bool:
         """Close this life with its `call.ended`, if there is one. Return False if it is closed already."""
         known = self.lives.get(life)
         if known is None or not known.is_open:
             return False
-        if event is None or self._write(known, event) is None:
-            known.is_open = False
+        if event is not None:
+            self._write(known, event)
+        known.is_open = False
         return True
 
     def queues(self, sinks: Iterable[str], now: float) -> list[SinkQueue]:
@@ -184,21 +184,16 @@ class CallOutbox:
         if (it := self.sinks.get(sink)) is not None and position in it.pending:
             it.remove(position)
 
-    def forget_settled(self, position: int) -> bool:
-        """Remove the event if no sink is to get it any more and none has given it up. Return True if it is gone."""
+    def forget_settled(self, position: int) -> None:
+        """Remove the event if no sink is to get it any more and none has given it up."""
         stored = self.events.get(position)
         if stored is not None and not any(self.concerns(sink, position) for sink in stored.entry.sinks):
             del self.events[position]
-        return position not in self.events
 
     def concerns(self, sink: str, position: int) -> bool:
         """True if the delivery is pending or dead."""
         it = self.sinks.get(sink)
         return (position, sink) in self.dead or (it is not None and position in it.pending)
-
-    def is_dead(self, position: int) -> bool:
-        """True if a sink has given this event up."""
-        return any((position, sink) in self.dead for sink in self.events[position].entry.sinks)
 
     def next_look(self, sinks: Iterable[str], now: float, *, looked: bool) -> float | None:
         """Return when there is something to do for the call, if ever: a time that is over says now.

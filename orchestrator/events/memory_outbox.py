@@ -5,9 +5,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from orchestrator import clock
+from orchestrator.conversation.state import ConversationState
+from orchestrator.errors import UnreadableState
 from orchestrator.events.memory_agenda import MemoryAgenda
-from orchestrator.events.memory_call import CallOutbox, Life, Stored
-from orchestrator.events.memory_room import EventKey, OutboxRoom
+from orchestrator.events.memory_call import CallOutbox, Life
 from orchestrator.events.outbox import (
     CLOSING_SECONDS,
     LOOK_AGAIN_SECONDS,
@@ -41,7 +42,6 @@ class MemoryOutbox:
 
     `wake` is called with the SID of a call that has something to deliver and is held by nobody. Calls that are
     `elsewhere` are not delivered from here: another outbox is to take them over (`announced`, then `forget`).
-    `most_bytes` bounds the events; what is beyond goes, dead ones first, and of each kind the oldest.
     """
 
     def __init__(
@@ -51,12 +51,10 @@ class MemoryOutbox:
         *,
         wake: Callable[[str], None] = _ignore,
         elsewhere: Callable[[str], bool] = _never,
-        most_bytes: int | None = None,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.sinks = tuple(sinks)
         self.lease_seconds = lease_seconds
-        self.room = OutboxRoom(most_bytes)
         self.states = states
         self._wake = wake
         self._elsewhere = elsewhere
@@ -71,8 +69,14 @@ class MemoryOutbox:
         """Write what a step of a call announces, in that very step."""
         call_sid = announcement.head.call_sid
         call = self._calls.setdefault(call_sid, CallOutbox())
-        written = call.write(announcement, now=clock.now(), closing_seconds=CLOSING_SECONDS)
-        self._written(call_sid, call, written)
+        call.write(announcement, now=clock.now(), closing_seconds=CLOSING_SECONDS)
+        self._written(call_sid, call)
+
+    def accept(self, announcement: Announcement) -> None:
+        """Write what is told of a call that is accepted, once for each life of it."""
+        call = self._calls.get(announcement.head.call_sid)
+        if call is None or announcement.head.life not in call.lives:
+            self.announce(announcement)
 
     def is_over(self, call_sid: str) -> None:
         """The provider says that the call is over, or its state is about to go: write `call.ended` soon."""
@@ -90,10 +94,8 @@ class MemoryOutbox:
         life.counts_as_gone_from = now + TAKE_OVER_SECONDS
         new = tuple(event for event in announcement.events if event.event.id not in life.taken_over)
         life.taken_over.update(event.event.id for event in new)
-        written = call.write(
-            Announcement(head, new, announcement.closes_later), now=now, closing_seconds=CLOSING_SECONDS
-        )
-        self._written(head.call_sid, call, written)
+        call.write(Announcement(head, new, announcement.closes_later), now=now, closing_seconds=CLOSING_SECONDS)
+        self._written(head.call_sid, call)
 
     def announced(self, call_sid: str) -> list[Announcement]:
         """Return what another outbox is to take over of the call: one announcement for each of its lives."""
@@ -102,9 +104,7 @@ class MemoryOutbox:
 
     def forget(self, call_sid: str) -> None:
         """Forget the call: another outbox has taken it over."""
-        if (call := self._calls.pop(call_sid, None)) is not None:
-            for position in call.events:
-                self.room.remove((call_sid, position))
+        if self._calls.pop(call_sid, None) is not None:
             self._agenda.look_at(call_sid, None)
             self._done.pop(call_sid, None)
 
@@ -125,7 +125,7 @@ class MemoryOutbox:
         call = self._calls.get(call_sid)
         if call is None or not call.is_open or self._elsewhere(call_sid):
             return None
-        state = await self.states.get_state(call_sid)
+        state = await self._state_of(call_sid)
         now = clock.now()
         for life in call.lives.values():
             if not life.is_open:
@@ -140,14 +140,20 @@ class MemoryOutbox:
                     return Unended(life.head, state)
         return None
 
+    async def _state_of(self, call_sid: str) -> ConversationState | None:
+        """Return the state. One that cannot be read counts as gone."""
+        try:
+            return await self.states.get_state(call_sid)
+        except UnreadableState:
+            return None
+
     async def end(self, unended: Unended, event: NewEvent | None) -> bool:
         """Write the `call.ended` of this life, or only close it."""
         call_sid = unended.head.call_sid
         call = self._calls.get(call_sid)
-        last = 0 if call is None else call.last_position
         if call is None or not call.end(unended.head.life, event):
             return False
-        self._written(call_sid, call, [call.events[call.last_position]] if call.last_position > last else [])
+        self._written(call_sid, call)
         return True
 
     # Delivery.
@@ -180,7 +186,7 @@ class MemoryOutbox:
         if call is None:
             return False
         call.settle(sink, position, settlement, clock.now())
-        self._settled(lease.call_sid, call, position)
+        call.forget_settled(position)
         return True
 
     async def release(self, lease: DeliveryLease) -> None:
@@ -230,7 +236,6 @@ class MemoryOutbox:
         if call is None or call.dead.pop((position, sink), None) is None:
             return False
         call.sinks[sink].pending.append(position)
-        self._settled(call_sid, call, position)
         if not call.is_held(clock.now()):
             self._schedule(call_sid, call)
         return True
@@ -241,7 +246,7 @@ class MemoryOutbox:
         if call is None or not call.concerns(sink, position):
             return False
         call.drop(position, sink)
-        self._settled(call_sid, call, position)
+        call.forget_settled(position)
         if not call.is_held(clock.now()):
             self._schedule(call_sid, call)
         return True
@@ -253,30 +258,10 @@ class MemoryOutbox:
         call = self._calls.get(lease.call_sid)
         return call if call is not None and (call.holder, call.epoch) == (lease.holder, lease.epoch) else None
 
-    def _written(self, call_sid: str, call: CallOutbox, new: Sequence[Stored]) -> None:
-        for stored in new:
-            self.room.add((call_sid, stored.entry.position), stored.size)
+    def _written(self, call_sid: str, call: CallOutbox) -> None:
         self._done.pop(call_sid, None)
-        while (drop := self.room.next_to_drop()) is not None:
-            self._make_room(*drop)
         if not call.is_held(clock.now()):
             self._schedule(call_sid, call)
-
-    def _make_room(self, key: EventKey, only_dead: bool) -> None:
-        call_sid, position = key
-        call = self._calls[call_sid]
-        for sink in call.events[position].entry.sinks:
-            if (position, sink) in call.dead or not only_dead:
-                call.drop(position, sink)
-        self._settled(call_sid, call, position)
-
-    def _settled(self, call_sid: str, call: CallOutbox, position: int) -> None:
-        """Forget the event if all is done that its sinks were to get."""
-        key = (call_sid, position)
-        if call.forget_settled(position):
-            self.room.remove(key)
-        else:
-            self.room.note_dead(key, is_dead=call.is_dead(position))
 
     def _schedule(self, call_sid: str, call: CallOutbox, *, looked: bool = False) -> None:
         """Look at the call when there is something to do; at once if it is something to deliver.
