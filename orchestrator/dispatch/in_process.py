@@ -19,6 +19,7 @@ from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.tasks import BackgroundTasks, cancel_and_wait
 from orchestrator.turns.abandoned_calls import TimeLeft, end_abandoned_calls, longest_silence
 from orchestrator.turns.call_limits import api_share
+from orchestrator.turns.memory_announcing import MemoryAnnouncing
 from orchestrator.turns.memory_store import InMemoryTurnStore
 from orchestrator.turns.messages import Arrival
 from orchestrator.turns.runner import TurnRunner
@@ -33,7 +34,7 @@ LEAST_PAUSE_SECONDS = 0.25
 class InProcessDispatcher(StoreDispatcher):
     """Stores turns in memory and runs them. A context manager: on exit, running turns may finish.
 
-    `ttl_seconds` is how long states live in `states`.
+    `ttl_seconds` is how long states live in `states`. `announcing` writes the events of the calls.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class InProcessDispatcher(StoreDispatcher):
         max_active_calls: int | None = None,
         api_max_active_calls: int | None = None,
         ttl_seconds: float = 3600,
+        announcing: MemoryAnnouncing | None = None,
     ) -> None:
         hub = ReplyHub()
         self.memory = InMemoryTurnStore(
@@ -56,6 +58,7 @@ class InProcessDispatcher(StoreDispatcher):
             deliver=hub.deliver,
             notify=self._arrived,
             wake=self._wake,
+            announcing=announcing,
         )
         super().__init__(self.memory, hub)
         self.runner = TurnRunner(self.memory, agent, host, agent_timeout_seconds=agent_timeout_seconds)

@@ -6,11 +6,15 @@ from orchestrator.agents.host import AgentHost
 from orchestrator.agents.loader import configured_agent
 from orchestrator.agents.protocol import Agent
 from orchestrator.dispatch.in_process import InProcessDispatcher
+from orchestrator.events.call_events import CallEvents
+from orchestrator.events.local_delivery import local_delivery
+from orchestrator.events.outbox_watch import OutboxWatch
 from orchestrator.runtime import Runtime
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.factory import StateManagerFactory
 from orchestrator.turns.call_limits import CallLimits
+from orchestrator.turns.memory_announcing import MemoryAnnouncing
 
 
 async def local_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent | None = None) -> Runtime:
@@ -18,14 +22,27 @@ async def local_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent 
     states = await StateManagerFactory.create_state_manager(settings)
     stack.push_async_callback(states.close)
     host = await stack.enter_async_context(AgentHost(settings, program="web"))
-    dispatcher = await stack.enter_async_context(local_dispatcher(settings, states, host, agent))
-    return Runtime(settings, states, dispatcher, runner=dispatcher.runner)
+    events = CallEvents.of(settings)
+    outbox = watch = None
+    if not events.tells_nothing:
+        outbox = await stack.enter_async_context(local_delivery(states, settings, events))
+        watch = await stack.enter_async_context(OutboxWatch(outbox, settings.events_max_bytes))
+    announcing = MemoryAnnouncing(outbox, events)
+    dispatcher = await stack.enter_async_context(local_dispatcher(settings, states, host, agent, announcing))
+    return Runtime(settings, states, dispatcher, runner=dispatcher.runner, outbox=outbox, outbox_watch=watch)
 
 
 def local_dispatcher(
-    settings: Settings, states: StateManagerBase, host: AgentHost, agent: Agent | None = None
+    settings: Settings,
+    states: StateManagerBase,
+    host: AgentHost,
+    agent: Agent | None = None,
+    announcing: MemoryAnnouncing | None = None,
 ) -> InProcessDispatcher:
-    """Return a dispatcher that runs turns in this process, with `agent` or that of the settings. Raise `BadAgent`."""
+    """Return a dispatcher that runs turns in this process, with `agent` or that of the settings. Raise `BadAgent`.
+
+    `announcing` writes the events of the calls.
+    """
     agent = agent or configured_agent(settings)
     host.warm_up(agent)
     return InProcessDispatcher(
@@ -37,4 +54,5 @@ def local_dispatcher(
         max_active_calls=settings.max_active_calls,
         api_max_active_calls=CallLimits.of(settings).api,
         ttl_seconds=settings.state_ttl_seconds,
+        announcing=announcing,
     )

@@ -83,6 +83,11 @@ class Deliverer:
         """True if a commit may ask for the lease of its call, and hand what it gets to `start`."""
         return self.room > 0
 
+    @property
+    def is_idle(self) -> bool:
+        """True if no call is looked at or delivered here."""
+        return not self._calls
+
     async def __aenter__(self) -> "Deliverer":
         self._renewing = asyncio.create_task(self._renew_leases(), name="renew delivery leases")
         return self

@@ -2,8 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 
 from orchestrator import clock
@@ -22,53 +20,16 @@ from orchestrator.errors import (
 )
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.call_limits import CallLimits
+from orchestrator.turns.call_record import CallRecord, interruption_of
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.ended_early import EndedEarly
+from orchestrator.turns.memory_announcing import MemoryAnnouncing
 from orchestrator.turns.messages import Arrival, Piece, Settled, Token
 from orchestrator.turns.store import Claim, Commit, Found, Lease, Waiting
 from orchestrator.turns.tombstone import Tombstones, is_of_a_provider
 
 MOST_DEAD_LETTERS = 1000
 MOST_WAITING_TURNS = 100
-
-
-@dataclass(slots=True)
-class _CallRecord:
-    """What one call has besides its state."""
-
-    life: datetime | None = None  # when the state was made: a SID may be used again
-    inbox: deque[Turn] = field(default_factory=deque)
-    results: dict[str, TurnResult] = field(default_factory=dict)
-    epoch: int = 0
-    holder: str = ""
-    running: str = ""
-    attempts: int = 0  # at the running turn, before this one
-    ending: bool = False
-    ended: bool = False
-    streamed: bool = False
-
-    @classmethod
-    def of(cls, state: ConversationState, epoch: int) -> "_CallRecord":
-        """Return the record of a call whose state is all that is known."""
-        results = {record.turn_id: record.result(state.call_sid) for record in state.turns}
-        return cls(life=state.created_at, results=results, epoch=epoch, ended=state.ended is not None)
-
-    def waiting(self, turn_id: str) -> bool:
-        return any(turn.turn_id == turn_id for turn in self.inbox)
-
-    def settle(self, turn_id: str) -> None:
-        self.inbox = deque(turn for turn in self.inbox if turn.turn_id != turn_id)
-
-    def holds(self, lease: Lease) -> bool:
-        return self.holder == lease.holder and self.epoch == lease.epoch
-
-
-def _cut_off(turn: Turn, behind: Sequence[Turn], *, was_begun: bool) -> Turn | None:
-    """Return the turn of those `behind` that may interrupt `turn`; see `Claim.interruption`."""
-    interruptions = [later for later in behind if later.kind == "interrupted"]
-    words = [later for later in behind if later.has_words] if was_begun else []
-    about_it = [later for later in interruptions if later.interrupts in (None, turn.turn_id)]
-    return next(iter([*about_it, *words, *interruptions]), None)
 
 
 def _ignore(_: object) -> None: ...
@@ -78,7 +39,7 @@ class InMemoryTurnStore:
     """Inboxes and leases in this process. A lease ends with its holder's task, so it has no time limit.
 
     `deliver` gets what an ingress would receive over pub/sub, `notify` what a worker would. `wake` is called with the
-    SID of a call that has a turn and no lease holder.
+    SID of a call that has a turn and no lease holder. `announcing` writes the events of the calls.
     """
 
     def __init__(
@@ -90,14 +51,16 @@ class InMemoryTurnStore:
         deliver: Callable[[Token | Settled], None] = _ignore,
         notify: Callable[[Arrival], None] = _ignore,
         wake: Callable[[str], None] = _ignore,
+        announcing: MemoryAnnouncing | None = None,
     ) -> None:
         self.states = states
         self.deliver = deliver
         self.notify = notify
         self.wake = wake
+        self._announcing = announcing or MemoryAnnouncing()
         self._dead_letters: deque[DeadLetter] = deque(maxlen=MOST_DEAD_LETTERS)
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
-        self._calls: dict[str, _CallRecord] = {}
+        self._calls: dict[str, CallRecord] = {}
         self._over = EndedEarly()
         self._erased = Tombstones()
 
@@ -117,6 +80,8 @@ class InMemoryTurnStore:
             return call.results[turn.turn_id]
         if not call.waiting(turn.turn_id):
             if call.ended:
+                if turn.kind == "ended":
+                    self._announcing.is_over(call_sid)
                 raise CallEnded
             if len(call.inbox) >= MOST_WAITING_TURNS:
                 raise TurnRejected
@@ -142,14 +107,16 @@ class InMemoryTurnStore:
         limit = self._limits.for_opening(opening)
         if limit is not None and await self.states.get_active_calls_count() >= limit:
             raise CallRefused
-        return await self.states.create_state(call_sid, **opening)
+        state = await self.states.create_state(call_sid, **opening)
+        self._announcing.accepted(state)
+        return state
 
-    def _call_of(self, state: ConversationState) -> _CallRecord:
+    def _call_of(self, state: ConversationState) -> CallRecord:
         """Return the record of the call; a new one if the known one belongs to an earlier call with the same SID."""
         call = self._calls.get(state.call_sid)
         if call is None or call.life != state.created_at:
             epoch = 0 if call is None else call.epoch
-            call = self._calls[state.call_sid] = _CallRecord.of(state, epoch)
+            call = self._calls[state.call_sid] = CallRecord.of(state, epoch)
         return call
 
     async def find(self, call_sid: str, turn_id: str) -> Found:
@@ -174,7 +141,7 @@ class InMemoryTurnStore:
         call.holder = holder
         return self._next(call_sid, call, await self.states.get_state(call_sid))
 
-    def _next(self, call_sid: str, call: _CallRecord, state: ConversationState | None) -> Claim:
+    def _next(self, call_sid: str, call: CallRecord, state: ConversationState | None) -> Claim:
         turn = call.inbox[0]
         was_begun, call.running = call.running == turn.turn_id, turn.turn_id
         if not was_begun:
@@ -186,7 +153,7 @@ class InMemoryTurnStore:
             ending=call.ending,
             streamed=call.streamed,
             attempt=call.attempts + 1,
-            interruption=_cut_off(turn, list(call.inbox)[1:], was_begun=was_begun),
+            interruption=interruption_of(turn, list(call.inbox)[1:], was_begun=was_begun),
         )
 
     async def confirm(self, claim: Claim) -> bool:
@@ -213,6 +180,7 @@ class InMemoryTurnStore:
         if state is not None:
             try:
                 written = await self.states.update_state(state)
+                self._announcing.committed(claim, state, written, record, call)
                 if open_for := seconds_open(written):
                     await self.states.keep_alive([lease.call_sid], open_for)
             except StateConflict:
@@ -229,7 +197,7 @@ class InMemoryTurnStore:
         return Commit(status, self._next_or_release(lease, call, written, keep), written)
 
     def _next_or_release(
-        self, lease: Lease, call: _CallRecord, state: ConversationState | None, keep: bool
+        self, lease: Lease, call: CallRecord, state: ConversationState | None, keep: bool
     ) -> Claim | None:
         if call.inbox and keep:
             return self._next(lease.call_sid, call, state)
@@ -271,8 +239,9 @@ class InMemoryTurnStore:
 
     async def erase(self, call_sid: str) -> None:
         self._erased.lay(checked_call_sid(call_sid))
+        self._announcing.is_over(call_sid)
         if (call := self._calls.get(call_sid)) is not None:
-            self._calls[call_sid] = _CallRecord(epoch=call.epoch)
+            self._calls[call_sid] = CallRecord(epoch=call.epoch)
         kept = [letter for letter in self._dead_letters if letter.turn.call_sid != call_sid]
         self._dead_letters = deque(kept, maxlen=MOST_DEAD_LETTERS)
 
@@ -290,7 +259,8 @@ class InMemoryTurnStore:
         gone = [sid for sid in idle if await self.states.get_state(sid) is None]
         for call_sid in gone:
             self._calls.pop(call_sid, None)
+            self._announcing.is_over(call_sid)
         return len(gone)
 
-    def _held_call(self, lease: Lease) -> _CallRecord:
-        return self._calls.get(lease.call_sid) or _CallRecord()
+    def _held_call(self, lease: Lease) -> CallRecord:
+        return self._calls.get(lease.call_sid) or CallRecord()

@@ -3,9 +3,12 @@ anything."""
 
 from collections.abc import Callable
 from functools import partial
+from hashlib import sha256
 
 from orchestrator.events.sinks.sink import Sink
 from orchestrator.settings import Settings
+
+FINGERPRINT_DIGITS = 16
 
 
 def sink_names(settings: Settings) -> tuple[str, ...]:
@@ -19,22 +22,29 @@ def sink_names(settings: Settings) -> tuple[str, ...]:
 
 def sinks_of(settings: Settings) -> dict[str, Sink]:
     """Return the sinks by their names. Raise `BadSetting` if a class of the user's is no sink."""
-    return {name: build() for name, build in _builders(settings).items()}
+    return {name: build() for name, (_, build) in _builders(settings).items()}
 
 
-def _builders(settings: Settings) -> dict[str, Callable[[], Sink]]:
-    found: dict[str, Callable[[], Sink]] = {}
+def sink_fingerprints(settings: Settings) -> dict[str, str]:
+    """Return a fingerprint of each sink's address: one that is stopped goes on when its address has changed."""
+    addresses = {name: address for name, (address, _) in _builders(settings).items()}
+    return {name: sha256(address.encode()).hexdigest()[:FINGERPRINT_DIGITS] for name, address in addresses.items()}
 
-    def add(name: str, build: Callable[[], Sink]) -> None:
+
+def _builders(settings: Settings) -> dict[str, tuple[str, Callable[[], Sink]]]:
+    """Return the address of each sink, and what builds it."""
+    found: dict[str, tuple[str, Callable[[], Sink]]] = {}
+
+    def add(name: str, address: str, build: Callable[[], Sink]) -> None:
         number = 1 + sum(known.partition("-")[0] == name for known in found)
-        found[name if number == 1 else f"{name}-{number}"] = build
+        found[name if number == 1 else f"{name}-{number}"] = (address, build)
 
     for url in settings.webhook_urls:
-        add("webhook", partial(_webhook, url, settings))
+        add("webhook", url, partial(_webhook, url, settings))
     if settings.events_file is not None:
-        add("file", partial(_file, settings.events_file))
+        add("file", settings.events_file, partial(_file, settings.events_file))
     for name in settings.sink_classes:
-        add(name.replace(":", ".").rpartition(".")[2], partial(_users, name, settings))
+        add(name.replace(":", ".").rpartition(".")[2], name, partial(_users, name, settings))
     return found
 
 
