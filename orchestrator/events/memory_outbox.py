@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from orchestrator import clock
-from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import UnreadableState
 from orchestrator.events.memory_agenda import MemoryAgenda
 from orchestrator.events.memory_call import CallOutbox, Life
@@ -125,7 +124,10 @@ class MemoryOutbox:
         call = self._calls.get(call_sid)
         if call is None or not call.is_open or self._elsewhere(call_sid):
             return None
-        state = await self._state_of(call_sid)
+        try:
+            state = await self.states.get_state(call_sid)
+        except UnreadableState:
+            return None  # it is not gone, and a newer version of the program may read it
         now = clock.now()
         for life in call.lives.values():
             if not life.is_open:
@@ -139,13 +141,6 @@ class MemoryOutbox:
                 if life.closes_at <= now:
                     return Unended(life.head, state)
         return None
-
-    async def _state_of(self, call_sid: str) -> ConversationState | None:
-        """Return the state. One that cannot be read counts as gone."""
-        try:
-            return await self.states.get_state(call_sid)
-        except UnreadableState:
-            return None
 
     async def end(self, unended: Unended, event: NewEvent | None) -> bool:
         """Write the `call.ended` of this life, or only close it."""
