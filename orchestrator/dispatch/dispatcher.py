@@ -76,6 +76,9 @@ class Dispatcher(Protocol):
         `StoreUnavailable` (the turn may or may not be stored: submit it again).
         """
 
+    async def accept(self, state: ConversationState) -> None:
+        """Tell that a call is accepted whose state was created without a turn. Raises `StoreUnavailable`."""
+
     async def find(self, call_sid: str, turn_id: str) -> PendingReply | None:
         """Return a turn that was submitted earlier, perhaps to another ingress; None if there is none.
 

@@ -60,6 +60,10 @@ class SplitDispatcher:
         dispatcher = await self._dispatcher_of(turn.call_sid, begins=opening is not None)
         return await dispatcher.submit(turn, opening=opening, stream=stream)
 
+    async def accept(self, state: ConversationState) -> None:
+        """Tell that a call is accepted whose state was created without a turn; see `Dispatcher`."""
+        await (await self._dispatcher_of(state.call_sid, begins=False)).accept(state)
+
     async def waiting(self, call_sid: str) -> list[str]:
         """Return the ids of the call's turns that have no result yet; see `Dispatcher`."""
         return await (await self._dispatcher_of(call_sid, begins=False)).waiting(call_sid)

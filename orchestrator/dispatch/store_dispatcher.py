@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.hub import Pending, ReplyHub
 from orchestrator.turns.store import TurnStore
@@ -29,6 +30,10 @@ class StoreDispatcher:
                 pending.record(recorded)
             pending.submit_again = submit
         return pending
+
+    async def accept(self, state: ConversationState) -> None:
+        """Tell that a call is accepted whose state was created without a turn."""
+        await self.store.accept(state)
 
     async def waiting(self, call_sid: str) -> list[str]:
         """Return the ids of the call's turns that have no result yet, in order."""

@@ -116,6 +116,9 @@ class TurnStore(Protocol):
         wait.
         """
 
+    async def accept(self, state: ConversationState) -> None:
+        """Tell that a call is accepted whose state was created without a turn, once for each life of it."""
+
     async def find(self, call_sid: str, turn_id: str) -> Found:
         """Return the result of the turn, "waiting", or None if it was never submitted."""
 

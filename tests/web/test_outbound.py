@@ -333,7 +333,11 @@ async def test_a_placed_call_whose_state_was_lost_is_answered_however_full_it_is
 async def test_a_call_that_rings_outlives_a_short_time_to_live():
     clock = [0.0]
     states = InMemoryStateManager(10, ended_ttl_seconds=10, clock=lambda: clock[0])
-    await create_placed_state(states, "CA1", {"channel": "gather", "direction": "outbound-api"})
+
+    async def accept(state):
+        assert state.call_sid == "CA1"
+
+    await create_placed_state(states, accept, "CA1", {"channel": "gather", "direction": "outbound-api"})
     clock[0] = 600.0
     state = await states.get_state("CA1")
     assert state is not None

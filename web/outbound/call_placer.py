@@ -14,7 +14,7 @@ from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.call_limits import CallLimits
 from web.ingress import Ingress
-from web.outbound.call_state import create_placed_state
+from web.outbound.call_state import Accept, create_placed_state
 from web.outbound.capacity import Capacity
 from web.outbound.outbound_call import OutboundCall, OutboundContext
 from web.outbound.provider_api import PlacedCall, ProviderApi, ProviderError
@@ -39,6 +39,7 @@ class CallPlacer:
     idempotency: IdempotencyStore
     seal: Seal = field(repr=False)
     states: StateManagerBase
+    accept: Accept
     capacity: Capacity
 
     def check_ready(self) -> None:
@@ -108,7 +109,7 @@ class CallPlacer:
             **options,
         )
         logger.info("Call placed", extra={"action": "outbound.placed", "call_sid": placed.call_sid})
-        await create_placed_state(self.states, placed.call_sid, self._opening(call, caller))
+        await create_placed_state(self.states, self.accept, placed.call_sid, self._opening(call, caller))
         return placed
 
     def _opening(self, call: OutboundCall, caller: str) -> dict[str, Any]:
@@ -134,4 +135,6 @@ def call_placer(ingress: Ingress, api: ProviderApi) -> CallPlacer:
     """Return what places the calls of `ingress`."""
     settings, runtime = ingress.settings, ingress.runtime
     capacity = Capacity(runtime.states, CallLimits.of(settings).for_api)
-    return CallPlacer(settings, api, runtime.idempotency_store(), ingress.seal, runtime.states, capacity)
+    return CallPlacer(
+        settings, api, runtime.idempotency_store(), ingress.seal, runtime.states, runtime.dispatcher.accept, capacity
+    )

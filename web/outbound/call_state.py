@@ -4,10 +4,11 @@ counted, can be deleted, and gets an end."""
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from orchestrator.conversation.silence import seconds_open
+from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import StateConflict, VoiceAgentError
 from orchestrator.retrying import until_deadline
 from orchestrator.state.base import StateManagerBase
@@ -16,13 +17,16 @@ logger = logging.getLogger(__name__)
 
 BEGIN_SECONDS = 2.0
 
+Accept = Callable[[ConversationState], Awaitable[None]]
+"""`Dispatcher.accept`."""
 
-async def create_placed_state(states: StateManagerBase, call_sid: str, opening: dict[str, Any]) -> None:
-    """Create the call's state unless it exists, and keep it for as long as the call may ring.
+
+async def create_placed_state(states: StateManagerBase, accept: Accept, call_sid: str, opening: dict[str, Any]) -> None:
+    """Create the call's state unless it exists, tell that by `accept`, and keep it for as long as the call may ring.
 
     If the store does not answer, log that: the state is created when somebody answers the call.
     """
-    await _tried(call_sid, _begin(states, call_sid, opening))
+    await _tried(call_sid, _begin(states, accept, call_sid, opening))
 
 
 async def add_slots(states: StateManagerBase, call_sid: str, slots: dict[str, Any]) -> None:
@@ -30,8 +34,9 @@ async def add_slots(states: StateManagerBase, call_sid: str, slots: dict[str, An
     await _tried(call_sid, _note(states, call_sid, slots))
 
 
-async def _begin(states: StateManagerBase, call_sid: str, opening: dict[str, Any]) -> None:
+async def _begin(states: StateManagerBase, accept: Accept, call_sid: str, opening: dict[str, Any]) -> None:
     state = await until_deadline(lambda: states.create_state(call_sid, **opening), BEGIN_SECONDS)
+    await until_deadline(lambda: accept(state), BEGIN_SECONDS)
     if open_for := seconds_open(state):
         await until_deadline(lambda: states.keep_alive([call_sid], open_for), BEGIN_SECONDS)
 

@@ -59,7 +59,8 @@ async def _begin(ingress: Ingress, request: VoiceRequest, context: OutboundConte
         await add_slots(ingress.runtime.states, request.call_sid, opening["slots"])
     if channel == "relay":  # the call begins with its socket's first frame
         if context is not None:  # that frame does not carry the context
-            await create_placed_state(ingress.runtime.states, request.call_sid, opening)
+            runtime = ingress.runtime
+            await create_placed_state(runtime.states, runtime.dispatcher.accept, request.call_sid, opening)
         ticket = await next_ticket(ingress, request)
         return TwimlResponse(connect(request.base_url(ingress.settings), ticket=ticket, now=since))
     held = HeldTurn(turn=request.started(START), opening=opening, since=since)

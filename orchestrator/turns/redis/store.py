@@ -181,6 +181,9 @@ class RedisTurnStore:
         await self.announcing.after_submit(announced, turn.call_sid)
         return submitted
 
+    async def accept(self, state: ConversationState) -> None:
+        await self.announcing.accepted(state)
+
     async def find(self, call_sid: str, turn_id: str) -> Found:
         return await self.reader.find(checked_call_sid(call_sid), turn_id)
 
