@@ -117,7 +117,7 @@ async def test_a_turn_that_was_replied_to_has_all_stages_in_their_order(stage: S
 async def test_a_turn_that_ended_otherwise_has_the_stages_that_it_reached(
     stage: Stage, words: str, outcome: str, stages: list[str]
 ) -> None:
-    stage.runner = stage.runner_with("interrupt", 0.05 if outcome == "timed_out" else 30)
+    stage.runner = stage.runner_with("interrupt", 0.3 if outcome == "timed_out" else 30)
     await stage.submit("t1", words)
     await stage.run()
     assert ((await stage.record("t1")).outcome, list(await stage.timings("t1"))) == (outcome, stages)
