@@ -23,6 +23,7 @@ def main() -> int:
             soak(
                 seed=options.seed, seconds=options.seconds, callers=options.calls, every=options.every,
                 topology=options.topology, relay_share=options.relay_share, interpreters=True,
+                with_sinks=options.sinks,
             )
         )  # fmt: skip
     except SoakFailed:
@@ -40,6 +41,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--every", type=float, default=1.5, help="mean seconds between two faults")
     parser.add_argument("--relay-share", type=float, default=0.3, help="the share of callers on relays, 0 to 1")
     parser.add_argument("--topology", choices=list(TOPOLOGIES), default="standalone", help="how Redis is set up")
+    parser.add_argument("--sinks", action="store_true", help="with sinks of events, which fail, hang and die as well")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     return parser.parse_args()
 

@@ -53,7 +53,7 @@ async def _audit_call(journal: CallJournal, provider: Provider, verdict: Verdict
     except Refused as error:
         verdict.lost.append(f"{journal.call_sid} is not known any more: {error}")
         return
-    state = answer.response.json()
+    state = verdict.states[journal.call_sid] = answer.response.json()
     records = {record["turn_id"]: record for record in state["turns"]}
     verdict.outcomes.update(record["outcome"] for record in state["turns"])
     if journal.channel == "relay":

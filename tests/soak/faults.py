@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
+from soak.sinks import Sinks
 from support.deployment import Deployment, Member
 from support.proxy import script
 
@@ -18,6 +19,10 @@ WEIGHTS = {
     "all cut": 4, "cut before a command": 5, "cut after a command": 5, "black hole": 2, "delay": 2, "refused": 1,
     "redis killed": 2,
 }  # fmt: skip
+SINK_WEIGHTS = {
+    "sink failing": 2, "sink hanging": 1, "sink breaking": 2, "sink killed": 2, "sink database restarted": 1,
+}  # fmt: skip
+"""Of the faults that befall sinks of events, beside the others."""
 
 
 class SoakFailed(Exception):
@@ -58,11 +63,15 @@ def plan(rng: Random, *, seconds: float, every: float, weights: Mapping[str, int
 class Faults:
     """Injects planned faults. Those that concern the same process, or the way to Redis, come one after the other."""
 
-    def __init__(self, deployment: Deployment, *, fault_seconds: float = FAULT_SECONDS) -> None:
+    def __init__(
+        self, deployment: Deployment, sinks: Sinks | None = None, *, fault_seconds: float = FAULT_SECONDS
+    ) -> None:
         self._fault_seconds = fault_seconds
         self.injected: list[Injected] = []
         self.bad_leavings: list[str] = []
         self._deployment = deployment
+        self._sinks = sinks
+        self._sink_trouble = asyncio.Lock()
         self._network = asyncio.Lock()
         self._clock = asyncio.get_running_loop().time
 
@@ -89,9 +98,14 @@ class Faults:
 
     async def _one(self, fault: Planned) -> None:
         member = self._member(fault)
-        async with self._network if member is None else member.busy:
+        befalls_sinks = fault.kind.startswith("sink ")
+        async with self._sink_trouble if befalls_sinks else self._network if member is None else member.busy:
             began = self._clock()
-            await self._in_time(fault, self._to_network(fault) if member is None else self._to_member(member, fault))
+            if befalls_sinks:
+                harm = self._to_sinks(fault)
+            else:
+                harm = self._to_network(fault) if member is None else self._to_member(member, fault)
+            await self._in_time(fault, harm)
             self.injected.append(Injected(fault.kind, began, self._clock()))
 
     async def _in_time(self, fault: Planned, harm: Awaitable[None]) -> None:
@@ -120,6 +134,21 @@ class Faults:
                 member.signal(signal.SIGSTOP)
                 await asyncio.sleep(2.2 + 2 * fault.seconds)  # longer than a lease
                 member.signal(signal.SIGCONT)
+
+    async def _to_sinks(self, fault: Planned) -> None:
+        sinks, seconds = self._sinks, 1 + 4 * fault.seconds
+        assert sinks is not None
+        match fault.kind.removeprefix("sink "):
+            case "killed":
+                await sinks.go_away()
+                await asyncio.sleep(seconds)
+                await sinks.come_back()
+            case "database restarted":
+                await sinks.restart_postgres(fault.seconds)
+            case "failing" | "hanging" | "breaking" as mood:
+                sinks.mood = mood
+                await asyncio.sleep(2 * seconds)
+                sinks.mood = "well"
 
     async def _to_network(self, fault: Planned) -> None:
         tell, seconds = self._deployment.proxy.tell, fault.seconds

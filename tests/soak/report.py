@@ -54,6 +54,7 @@ class Report:
     wrong: int
     dead: int
     relay: dict[str, int]
+    sinks: dict[str, int]
     left_behind: int
     exits: int
     bad_leavings: int
@@ -86,6 +87,7 @@ class Report:
             *((f"heard: {kind}", count) for kind, count in sorted(self.heard.items())),
             *((f"recorded: {kind}", count) for kind, count in sorted(self.outcomes.items())),
             *((f"relay: {kind}", count) for kind, count in sorted(self.relay.items())),
+            *((what, count) for what, count in sorted(self.sinks.items())),
             ("lost", self.lost), ("doubled", self.doubled), ("reordered", self.reordered),
             ("wrong answers", self.wrong), ("words of a dead run heard", self.dead),
             ("left behind in Redis", self.left_behind),

@@ -6,22 +6,26 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from random import Random
 
 from soak.audit import audit
 from soak.callers import ApiCaller, Caller, PhoneCaller, all_answered
 from soak.cluster_faults import WEIGHTS as CLUSTER_WEIGHTS
 from soak.cluster_faults import ClusterFaults
-from soak.faults import WEIGHTS, Faults, Planned, SoakFailed, plan
+from soak.faults import SINK_WEIGHTS, WEIGHTS, Faults, Planned, SoakFailed, plan
 from soak.journal import CallJournal
 from soak.provider import Provider
 from soak.relay_callers import RelayCaller
 from soak.report import Report, counts, heard_of, waits_of
 from soak.sentinel_faults import WEIGHTS as SENTINEL_WEIGHTS
 from soak.sentinel_faults import SentinelFaults
+from soak.sink_audit import audit_sinks
+from soak.sinks import Sinks
 from support.cluster_deployment import ClusterDeployment
 from support.deployment import Deployment
 from support.sentinel_deployment import SentinelDeployment
+from support.terminal import run_script
 
 logger = logging.getLogger("soak")
 
@@ -51,19 +55,27 @@ async def soak(
     topology: str = "standalone",
     relay_share: float = 0.3,
     interpreters: bool = False,
+    with_sinks: bool = False,
 ) -> Report:
     """Run it all; the report. The directory with the logs is kept when something was found. Raises `SoakFailed`."""
     began = time.monotonic()
     make, harm, weights = TOPOLOGIES[topology]
-    async with make(
-        relays=RELAYS if relay_share else 0,
-        AGENT="soak.script:reply",
-        STATE_TTL_SECONDS=STATE_TTL_SECONDS,
-        ENDED_CALL_TTL_SECONDS=STATE_TTL_SECONDS,
-        interpreters=interpreters,
-    ) as deployment:
+    async with AsyncExitStack() as stack:
+        sinks = await stack.enter_async_context(Sinks(Random(f"{seed}/sinks"))) if with_sinks else None
+        if sinks is not None:
+            weights = {**weights, **SINK_WEIGHTS}
+        deployment = await stack.enter_async_context(
+            make(
+                relays=RELAYS if relay_share else 0,
+                AGENT="soak.script:reply",
+                STATE_TTL_SECONDS=STATE_TTL_SECONDS,
+                ENDED_CALL_TTL_SECONDS=STATE_TTL_SECONDS,
+                interpreters=interpreters,
+                **(sinks.settings if sinks is not None else {}),
+            )
+        )
         provider = Provider(deployment.ingresses)
-        faults = harm(deployment)
+        faults = harm(deployment, sinks)
         planned = plan(Random(f"{seed}/faults"), seconds=seconds * (1 - CALM_SHARE), every=every, weights=weights)
         on_relays = round(callers * relay_share)
 
@@ -75,6 +87,8 @@ async def soak(
 
         journals = await _load(caller, faults, planned, seconds=seconds, callers=callers)
         verdict = await audit(journals, provider, *deployment.masters)
+        if sinks is not None:
+            await audit_sinks(sinks, verdict, lambda: _retry_events(deployment))
         runs = deployment.runs
         exits = list(deployment.exits)
     silence = waits_of(journals, faults.injected, "sound_at", {"gather"})
@@ -87,7 +101,7 @@ async def soak(
         retries=provider.retries, overlong=provider.overlong,
         ran_again=sum(count - 1 for count in runs.values()),
         faults=dict(faults.by_kind), heard=dict(heard_of(journals)), outcomes=dict(verdict.outcomes),
-        **counts(verdict), exits=len(exits), bad_leavings=len(faults.bad_leavings),
+        sinks=dict(verdict.sinks), **counts(verdict), exits=len(exits), bad_leavings=len(faults.bad_leavings),
         silence_calm=silence[0], silence_under_fault=silence[1],
         relay=dict(verdict.relay), relay_calm=relay[0], relay_under_fault=relay[1],
         answer_calm=answers[0], answer_under_fault=answers[1],
@@ -98,6 +112,11 @@ async def soak(
     else:
         logger.error("The logs of all processes are in %s", deployment.directory)
     return report
+
+
+async def _retry_events(deployment: Deployment) -> None:
+    """Have all that is pending tried now, as an operator does after a receiver's outage."""
+    await run_script("events", "retry", "--yes", cwd=deployment.directory, settings=deployment.webs[0].environment)
 
 
 async def _load(

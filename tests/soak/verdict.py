@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -9,7 +10,7 @@ class Verdict:
     """What was found. The lists hold a sentence for each finding, and must stay empty.
 
     `dead`: words heard on a relay of a run that was over, or of a reply that had been cut off. `relay` counts what
-    happened on relays.
+    happened on relays, `sinks` what sinks were told. `states` are those of the calls, as the API shows them.
     """
 
     lost: list[str] = field(default_factory=list)
@@ -20,6 +21,8 @@ class Verdict:
     left_behind: list[str] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     relay: Counter[str] = field(default_factory=Counter)
+    sinks: Counter[str] = field(default_factory=Counter)
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def findings(self) -> list[str]:
