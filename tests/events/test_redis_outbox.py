@@ -5,6 +5,9 @@ from contextlib import nullcontext
 import pytest
 from redis.asyncio import Redis
 
+from orchestrator.errors import CallEnded
+from orchestrator.events.call_events import CallEvents
+from orchestrator.events.event import EVENT_TYPES
 from orchestrator.events.redis import scripts
 from orchestrator.events.redis.outbox import RedisOutbox
 from orchestrator.redis import keys
@@ -14,11 +17,14 @@ from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.settings import Settings
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis import RedisStateManager
+from orchestrator.testing.example_events import settle_all
 from orchestrator.testing.outbox_contract import OutboxContract
+from orchestrator.testing.turn_store_contract import a_turn, claimed, commit
 from orchestrator.turns.redis.store import RedisTurnStore
 
 SINKS = ("file", "hook")
 TTL = 3600
+EVENTS = CallEvents(frozenset(EVENT_TYPES), SINKS, "echo", "v1")
 
 
 def writing(announcement, shard) -> ScriptCall[bool]:
@@ -95,3 +101,18 @@ class TestOutboxBesideStatesElsewhere(RedisOutboxContract):
     def outbox(self, redis, states):
         self._redis = redis
         return RedisTurnStore(redis, ttl_seconds=TTL, sinks=SINKS, states=states).outbox
+
+
+async def test_the_end_that_comes_while_events_are_delivered_is_told_at_once(redis_client) -> None:
+    store = RedisTurnStore(redis_client, ttl_seconds=TTL, sinks=SINKS, events=EVENTS)
+    granted = []
+    store.announcing.deliver = granted.append
+    await store.submit(a_turn("t1", kind="started"), opening={"channel": "gather"})
+    await commit(store, await claimed(store), "bye", hang_up=True)
+    with pytest.raises(CallEnded):
+        await store.submit(a_turn("ended", kind="ended"))
+    await settle_all(store.outbox, granted[0])
+    await store.outbox.due()
+    await store.outbox.release(granted[0].lease)
+    assert await store.outbox.due() == ["CA1"]
+    assert await store.outbox.unended("CA1") is not None

@@ -12,6 +12,9 @@ local outbox, known, now = KEYS[1], {}, now_ms()
 for place = 5, #ARGV do known[ARGV[place]] = true end
 local held = redis.call('HMGET', outbox, 'holder', 'epoch')
 if ARGV[2] ~= '' and held[1] == ARGV[2] and held[2] == ARGV[3] then redis.call('HDEL', outbox, 'holder', 'until') end
+-- Somebody has looked, and the call is not over, whatever was said of it: its state says so.
+local end_at = ARGV[2] == '' and number_of(redis.call('HGET', outbox, 'end_at')) or 0
+if end_at > 0 and end_at < now - LOOKED_MS then redis.call('HDEL', outbox, 'end_at') end
 local at = next_look(outbox, KEYS[2], ARGV[4] == '1', known, now)
 if not at then
   -- What remains says for a while that this life of the call has been told.

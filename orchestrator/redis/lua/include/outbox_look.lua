@@ -1,9 +1,9 @@
 -- Included: when a call is to be looked at next. Needs call_numbers, outbox_write and outbox_claim.
-local DEAD_MS, OPEN_MS, UNKNOWN_SINK_MS = 604800000, 300000, 60000
+local DEAD_MS, OPEN_MS, UNKNOWN_SINK_MS, LOOKED_MS = 604800000, 300000, 60000, 2000
 
 -- An open call is looked at now and then, and shortly before and after its state expires.
 local function next_look_at_open(state, elsewhere, end_at, held_until, now)
-  if end_at > now then return end_at end
+  if end_at > 0 then return math.max(end_at, now) end
   if elsewhere then return math.max(now + OPEN_MS, held_until) end
   local left = redis.call('PTTL', state)
   if left == -2 then return math.max(now, held_until) end
