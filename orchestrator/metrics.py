@@ -1,12 +1,17 @@
 """The metrics that a process exposes to Prometheus. Labels never hold a call SID or a phone number."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
 
+from orchestrator.process_metrics.catalog import IN_AN_INGRESS, counts_of
+from orchestrator.process_metrics.exposition import metric_families
+from orchestrator.process_metrics.families import Family
+from orchestrator.process_metrics.gauges import Gauge as KnownGauge
+from orchestrator.process_metrics.gauges import gauge_families
 from orchestrator.stage_histogram import StageHistogram
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -21,13 +26,16 @@ STAGE_BUCKETS = (0.0005, 0.001, *TURN_BUCKETS)
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own.
+    """The metrics of one web process: those of its requests, in a registry of their own, and what it has `counted`.
 
     Where several web processes share a port, counters and histograms are summed over them (`web.processes`). A gauge
-    is that of the process that answers: it describes the whole system.
+    is that of the process that answers: it describes the whole system. `known` has the gauges that are absent while
+    their value is not known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, counted: Iterable[Family] = IN_AN_INGRESS) -> None:
+        self._counted = tuple(counted)
+        self.known: dict[KnownGauge, float] = {}
         self._children: dict[tuple[Any, ...], Any] = {}
         registry = self._registry = CollectorRegistry()
         self._turn_seconds = Histogram(
@@ -103,10 +111,12 @@ class Metrics:
             found = self._children[metric, labels] = metric.labels(*labels)
         return found
 
-    def collect(self) -> Iterable[Metric]:
+    def collect(self) -> Iterator[Metric]:
         """Return all metrics as families of samples."""
-        return self._registry.collect()
+        yield from self._registry.collect()
+        yield from gauge_families({gauge: {(): value} for gauge, value in self.known.items()})
+        yield from metric_families(self._counted, counts_of(self._counted))
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        return generate_latest(self)

@@ -16,9 +16,11 @@ from orchestrator.turns.runner import TurnRunner
 if TYPE_CHECKING:  # memory mode runs without the client library
     from redis.asyncio import Redis
 
+    from orchestrator.dispatch.local_calls import LocalCalls
     from orchestrator.dispatch.socket_check import SocketCheck
     from orchestrator.events.outbox import Outbox
     from orchestrator.events.outbox_watch import OutboxWatch
+    from orchestrator.fleet_metrics.fleet import Fleet
     from orchestrator.health.events import EventsStatus
     from orchestrator.health.report import SystemStatus
     from orchestrator.redis.breaker import Breaker
@@ -43,6 +45,8 @@ class Runtime:
     """The events that are not delivered; None without Redis and without sinks."""
     outbox_watch: "OutboxWatch | None" = None
     """What surveys the outbox of this process; None where there is none, and where workers do."""
+    local_calls: "LocalCalls | None" = None
+    """The calls that run in this process while Redis is down; None where there is no Redis."""
 
     async def system_status(self) -> "SystemStatus | None":
         """Return the status of Redis, the workers and the queue; None where there are none. Never raises."""
@@ -111,3 +115,13 @@ class Runtime:
         from orchestrator.health.workers import list_workers
 
         return await list_workers(self.redis)
+
+    async def fleet(self) -> "Fleet | None":
+        """Return what the workers report and have counted; None without Redis. Raise `StoreUnavailable`."""
+        if self.redis is None or self.breaker is None:
+            return None
+        from orchestrator.fleet_metrics.redis.reading import read_fleet
+
+        if self.breaker.is_open:
+            raise StoreUnavailable(self.breaker.reason)
+        return await read_fleet(self.redis)

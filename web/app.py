@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from orchestrator.fleet_metrics.fleet import RisingCounts
 from orchestrator.metrics import Metrics
+from orchestrator.process_metrics.event_loop_lag import event_loop_lag_measured
 from orchestrator.settings import Settings
 from orchestrator.version import code_version
-from web import health, metrics
+from web import fleet_metrics, health, metrics
 from web.api import routes as api
 from web.base_path import BasePathMiddleware
 from web.dashboard import routes as dashboard
@@ -50,7 +52,8 @@ def create_app(
                 app.state.call_placer = call_placer(ingress, provider_api)
                 yield
 
-    routes = [*twilio.routes, *providers.routes, *api.routes, *dashboard.routes, *health.routes, *metrics.routes]
+    routes = [*twilio.routes, *providers.routes, *api.routes, *dashboard.routes, *health.routes]
+    routes += [*metrics.routes, *fleet_metrics.routes]
     app = Starlette(
         routes=routes,
         middleware=[
@@ -61,6 +64,7 @@ def create_app(
     )
     app.state.local_access = access
     app.state.metrics = app_metrics
+    app.state.fleet_counts = RisingCounts()
     app.state.signature_checks = providers.signature_checks(settings, signatures.public_url)
     app.router.redirect_slashes = False  # a redirected webhook would lose its signature
     return app
@@ -79,6 +83,7 @@ async def _opened_ingress(
         open_runtime(settings, sessions) as runtime,
         SharedSeal(settings, seal, runtime.seal_keys()).sharing() as shared_seal,
         KeepAlive(sessions, runtime.states, settings.state_ttl_seconds),
+        event_loop_lag_measured(),
     ):
         yield Ingress(settings, runtime, app_metrics, timeouts, signatures, seal, shared_seal, sessions)
 

@@ -7,6 +7,7 @@ refusal is counted, and logged at most once in `LOG_EVERY_SECONDS` for each reas
 import contextlib
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Protocol
@@ -51,7 +52,8 @@ class ConnectionLimits:
     no bound for private ones: those are proxies, which forward the connections of many.
 
     `total` is how many connections this process can hold, `total_of_all` how many all processes on the port may
-    hold together. What the others hold, `held_elsewhere`, is set once a second.
+    hold together. What the others hold, `held_elsewhere`, is set once a second. `count_open` returns how many are open
+    in this process, WebSockets included.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class ConnectionLimits:
         self.bounds = bounds or Bounds()
         self.leaving = False
         self.held_elsewhere = 0
+        self.count_open: Callable[[], int] = lambda: len(self._open)
         self._metrics = metrics
         self._total = total
         self._total_of_all = total if total_of_all is None else total_of_all
@@ -73,6 +76,11 @@ class ConnectionLimits:
         self._open: set[Deadlined] = set()
         self._peers: Counter[str] = Counter()
         self._warnings = RateLimit(LOG_EVERY_SECONDS)
+
+    @property
+    def total_of_all(self) -> int:
+        """How many connections may be open on the port."""
+        return self._total_of_all
 
     @property
     def open_connections(self) -> frozenset[Deadlined]:

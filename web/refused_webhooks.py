@@ -6,6 +6,7 @@ from typing import NoReturn
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
+from orchestrator.process_metrics import catalog
 from web.rate_limit import RateLimit
 
 logger = logging.getLogger(__name__)
@@ -17,7 +18,8 @@ _RELAY = "/relay/"
 class RefusedWebhooks:
     """Refuses the webhooks of one provider. Forged ones cause at most one line a minute for each reason."""
 
-    def __init__(self, limit: RateLimit | None = None) -> None:
+    def __init__(self, provider: str, limit: RateLimit | None = None) -> None:
+        self._provider = provider
         self._limit = limit or RateLimit()
 
     def is_due(self, reason: str) -> bool:
@@ -26,6 +28,7 @@ class RefusedWebhooks:
 
     def refuse(self, url: str, reason: str, advice: str) -> NoReturn:
         """Answer 403 with the `reason`, and log with it the `url` that was checked and what to set."""
+        catalog.SIGNATURE_FAILURES.inc(self._provider)
         left_out = self._limit.due(reason)
         if left_out is not None:
             more = f" ({left_out} more since the last such line)" if left_out else ""

@@ -20,6 +20,7 @@ from web.binding import bound_sockets, listening_host
 from web.connection_limits import ConnectionLimits, connection_total
 from web.http_protocol import BoundedHttpProtocol
 from web.ingress import Ingress
+from web.metrics import process_gauges, summed_gauges
 from web.processes.exposition import additive_samples
 from web.processes.link import SupervisorLink
 from web.websocket_ping import PingableWebSocket
@@ -146,7 +147,7 @@ async def serve(app: Starlette, settings: Settings, link: SupervisorLink | None 
     limits = ConnectionLimits(
         app.state.metrics,
         total=connection_total(settings.max_connections),
-        total_of_all=settings.max_connections,
+        total_of_all=None if link is None else settings.max_connections,
         per_peer=settings.max_connections_per_peer,
     )
     config = server_config(app, settings, limits)
@@ -157,8 +158,11 @@ async def serve(app: Starlette, settings: Settings, link: SupervisorLink | None 
                 await stack.enter_async_context(link.connected(limits, app.state.local_access))
                 link.read_samples = lambda: additive_samples(app.state.metrics)
                 app.state.link = link
+            app.state.connection_limits = limits
             await stack.enter_async_context(app.router.lifespan_context(app))
             ingress: Ingress = app.state.ingress
+            if link is not None:
+                link.read_gauges = lambda: summed_gauges(process_gauges(ingress))
             server = IngressServer(
                 config,
                 limits,
@@ -168,9 +172,10 @@ async def serve(app: Starlette, settings: Settings, link: SupervisorLink | None 
                 drain=ingress.sessions.drain,
                 on_started=None if link is None else link.ready,
             )
+            limits.count_open = lambda: len(server.server_state.connections)
             if link is not None:
                 link.leave = server.leave
-                link.count_connections = lambda: len(server.server_state.connections)
+                link.count_connections = limits.count_open
             await server.serve(sockets)
     finally:
         for opened in sockets:

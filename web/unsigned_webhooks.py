@@ -13,18 +13,20 @@ logger = logging.getLogger(__name__)
 
 
 class UnsignedWebhooks:
-    """Accepts unsigned webhooks from this machine alone, in development alone, with one warning. `variable` is not set.
+    """Accepts unsigned webhooks from this machine alone, in development alone, with one warning.
+
+    `variable`, the key of `provider`, is not set.
 
     `for_trying`: they are for trying the product without a provider, as `voiceagent call` does. So they are accepted on
     Twilio's routes only, and only while no provider's key is set.
     """
 
-    def __init__(self, variable: str, settings: Settings, *, for_trying: bool = False) -> None:
+    def __init__(self, provider: str, variable: str, settings: Settings, *, for_trying: bool = False) -> None:
         self._variable = variable
         self._for_trying = for_trying and not settings.knows_a_provider
         self._settings = settings
         self._warned = False
-        self._refused = RefusedWebhooks()
+        self._refused = RefusedWebhooks(provider)
 
     def check(self, connection: HTTPConnection) -> None:
         """Return if the webhook is accepted, else answer 403."""

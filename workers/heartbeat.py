@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
@@ -13,6 +14,7 @@ from redis.asyncio.client import Pipeline
 from orchestrator import clock
 from orchestrator.agents.host import AgentHost
 from orchestrator.errors import StoreUnavailable
+from orchestrator.fleet_metrics.redis.report import CountsReport
 from orchestrator.redis import keys
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
@@ -38,19 +40,23 @@ async def send_heartbeats(
     *,
     agent: str,
     version: str,
+    slots: int,
     cannot_claim: Callable[[], bool],
 ) -> None:
     """Send heartbeats until cancelled, then remove the worker from the list of workers.
 
-    `cannot_claim` returns True if Redis answers and refuses the worker's claims.
+    `slots` is how many turns it runs at most. `cannot_claim` returns True if Redis answers and refuses the worker's
+    claims. What the process counts is reported along with the heartbeat.
     """
+    counts = CountsReport(redis, holder)
     began, is_watched, was_unable = clock.now(), False, False
     try:
         for number in itertools.count():
             is_unable = cannot_claim()
             status = {
                 "pid": os.getpid(), "agent": agent, "version": version, "started_at": began,
-                "running": len(runner.running), "draining": runner.draining, "stuck_threads": host.stuck_threads,
+                "running": len(runner.running), "slots": slots, "draining": runner.draining,
+                "stuck_threads": host.stuck_threads,
             }  # fmt: skip
             if is_watched:
                 status["turns"] = progress_of(runner)
@@ -58,6 +64,7 @@ async def send_heartbeats(
                 tidies = was_unable or is_unable or number % TIDY_EVERY == 0
                 is_watched = await _send(redis, holder, status, is_unable=is_unable, tidies=tidies)
                 was_unable = is_unable
+                await counts.send(everything=number % TIDY_EVERY == 0)
             except StoreUnavailable:
                 logger.debug("A heartbeat was not recorded")
             except Exception:
@@ -66,15 +73,10 @@ async def send_heartbeats(
                 )
             await asyncio.sleep(WATCHED_INTERVAL_SECONDS if is_watched else INTERVAL_SECONDS)
     finally:
-        try:
-            with store_errors():
-                async with asyncio.timeout(1), redis.pipeline(transaction=False) as pipe:
-                    pipe.zrem(keys.WORKERS, holder)
-                    pipe.zrem(keys.UNABLE_WORKERS, holder)
-                    pipe.delete(keys.worker_status(holder))
-                    await pipe.execute()
-        except (StoreUnavailable, TimeoutError):
-            pass
+        with suppress(StoreUnavailable, TimeoutError), store_errors():
+            async with asyncio.timeout(1):
+                await _leave(redis, holder)
+                await counts.send(everything=True)
 
 
 async def _send(redis: Redis, holder: str, status: dict[str, object], *, is_unable: bool, tidies: bool) -> bool:
@@ -99,6 +101,14 @@ async def _send(redis: Redis, holder: str, status: dict[str, object], *, is_unab
 
     with store_errors():
         return await with_sound_keys(redis, [keys.WORKERS, keys.UNABLE_WORKERS], send)
+
+
+async def _leave(redis: Redis, holder: str) -> None:
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.zrem(keys.WORKERS, holder)
+        pipe.zrem(keys.UNABLE_WORKERS, holder)
+        pipe.delete(keys.worker_status(holder))
+        await pipe.execute()
 
 
 def _note_unable(pipe: Pipeline, holder: str, is_unable: bool) -> None:

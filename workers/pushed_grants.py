@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from orchestrator.errors import StoreUnavailable
+from orchestrator.process_metrics import catalog
 from orchestrator.redis.damage import text_of
 from orchestrator.tasks import BackgroundTasks
 from orchestrator.turns.redis.lease_scripts import Grant, Pushed
@@ -42,6 +43,7 @@ class PushedGrants:
     def on_message(self, message: bytes) -> None:
         """Begin the turn of a grant, or give it back. Raise ValueError or KeyError on any other message."""
         self.received += 1
+        catalog.PUSHED_GRANTS.inc()
         grant = read_pushed_grant(message, self._holder)
         if self.decide(grant.lease) and not self.start(grant):
             self._given_back.start(self._give_back(grant), f"give back {grant.job_id}")

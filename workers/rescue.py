@@ -6,6 +6,7 @@ from random import uniform
 
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
+from orchestrator.process_metrics import catalog
 from orchestrator.turns.redis.store import RedisTurnStore
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ async def rescue_calls(store: RedisTurnStore) -> None:
             logger.exception("The search for queued turns failed; report this", extra={"action": "rescue.failed"})
             continue
         for call_sid in rescued:
+            catalog.CALLS_RESCUED.inc()
             logger.warning(
                 "Turns were queued with no lease holder; woke a worker",
                 extra={"action": "call.rescued", "call_sid": call_sid},

@@ -15,6 +15,7 @@ from orchestrator.agents.loader import configured_agent
 from orchestrator.errors import StoreUnavailable
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.sinks.factory import sink_names
+from orchestrator.process_metrics.event_loop_lag import event_loop_lag_measured
 from orchestrator.redis import keys
 from orchestrator.redis.clock_sync import ClockSync
 from orchestrator.redis.connections import connect
@@ -93,6 +94,7 @@ class WorkerRuntime:
         await stack.enter_async_context(self._subscription)
         await stack.enter_async_context(ClockSync(self._redis))
         await start_delivery(settings, self.store, self._events, self.holder, stack)
+        await stack.enter_async_context(event_loop_lag_measured())
         for watch in (
             renew_leases(self.store, self.runner),
             rescue_calls(self.store),
@@ -103,6 +105,7 @@ class WorkerRuntime:
                 host,
                 agent=agent.name,
                 version=self.version,
+                slots=settings.worker_max_turns,
                 cannot_claim=lambda: self._claim_health.cannot_claim,
             ),
         ):

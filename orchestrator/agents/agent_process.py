@@ -15,6 +15,8 @@ from orchestrator.agents.process_frames import WINDOW, Frame, packed, read_frame
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import AgentProcessFailed
+from orchestrator.process_metrics.catalog import add_counts
+from orchestrator.process_metrics.changes import counts_of_texts
 from orchestrator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -154,6 +156,9 @@ class AgentProcess:
         while (frame := await read_frame(reader)) is not None:
             if "pong" in frame:
                 self._missed = 0
+                continue
+            if "counts" in frame:
+                add_counts(counts_of_texts(frame["counts"]))
                 continue
             number = next((int(frame[key]) for key in ("part", "end", "stopped", "error") if key in frame), 0)
             if (run := self.runs.get(number)) is not None:

@@ -28,6 +28,8 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.error_logging import kind_of, where_raised
 from orchestrator.errors import BadAgent
 from orchestrator.logs import configure_logging
+from orchestrator.process_metrics import catalog
+from orchestrator.process_metrics.changes import Changes, counts_as_texts
 
 PR_SET_PDEATHSIG = 1
 LONGEST_TEXT = 1 << 20
@@ -88,6 +90,7 @@ class _Runs:
         self._writer = writer
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._windows: dict[int, asyncio.Semaphore] = {}
+        self._changes = Changes(catalog.OF_MODELS)
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Obey the parent's frames until the parent is gone."""
@@ -121,16 +124,24 @@ class _Runs:
             async for part in agent_run:
                 await window.acquire()
                 await self._write({"part": run, **_as_json(part)})
+            self._send_counts()
             await self._write({"end": run, **_changes(agent_run.state)})
         except asyncio.CancelledError:
             await agent_run.aclose()
             kept = agent_run.state_when_stopped
+            self._send_counts()
             await self._write({"stopped": run, **({} if kept is state else _changes(kept))})
         except Exception as error:
+            self._send_counts()
             text = "".join(traceback.format_exception(error))[-LONGEST_TEXT:]
             await self._write({"error": run, "kind": kind_of(error), "where": where_raised(error), "text": text})
         finally:
             await agent_run.aclose()
+
+    def _send_counts(self) -> None:
+        """Send what was counted since the last time: nothing can scrape this process."""
+        if counts := self._changes.take():
+            self._send({"counts": counts_as_texts(counts)})
 
     async def _write(self, frame: Frame) -> None:
         self._send(frame)

@@ -11,6 +11,7 @@ A frame is its length (4 bytes, big endian) and one JSON object. `run` is the nu
       {"cancel": run}                                           ──>  cancels the agent
       {"ping": n}                                               ──>
       <──  {"pong": n}
+      <──  {"counts": {…}}                                           what was counted, before the last frame of a run
 
 The last frame of a run is one of
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from orchestrator import error_logging
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import StateConflict, StoreUnavailable
+from orchestrator.process_metrics import catalog
 from orchestrator.redis.breaker import Breaker
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.write_back import write_back
@@ -107,13 +108,16 @@ class LocalCalls:
             async with self._room:
                 await self._write_back_when_idle(call_sid)
         except StoreUnavailable:
+            catalog.CALLS_WRITTEN_BACK.inc("failed")
             if not self._breaker.is_open:  # else the breaker reports when it is up
                 self._schedule()
             return False
         except (StateConflict, TimeoutError) as error:
+            catalog.CALLS_WRITTEN_BACK.inc("failed")
             logger.warning("A call cannot be written back yet and stays in memory: %r", error, extra=extra)
             self._schedule()
         except Exception as error:
+            catalog.CALLS_WRITTEN_BACK.inc("failed")
             message = "A call cannot be written back and stays in memory; report this: %s"
             error_logging.log(logging.ERROR, logger, message, error=error, extra=extra)
         return True
@@ -130,4 +134,5 @@ class LocalCalls:
             self._bases[call_sid] = written = state  # only a turn that ran meanwhile is left to write
         await self._memory.delete_state(call_sid)
         self._bases.pop(call_sid, None)
+        catalog.CALLS_WRITTEN_BACK.inc("written")
         logger.info("A call was written back", extra={"action": "call.written_back", "call_sid": call_sid})

@@ -87,7 +87,10 @@ async def redis_runtime(
     percent = settings.redis_rollout_percent
     dispatcher = SplitDispatcher(queued, local, local_calls, breaker=breaker, rollout_percent=percent)
     states = RolloutStateManager(shared, memory, percent, in_memory=dispatcher.is_local)
-    return Runtime(settings, states, dispatcher, redis, breaker, documents, socket_check, channel, outbox=store.outbox)
+    return Runtime(
+        settings, states, dispatcher, redis, breaker, documents, socket_check, channel, outbox=store.outbox,
+        local_calls=local_calls,
+    )  # fmt: skip
 
 
 def _turn_store(

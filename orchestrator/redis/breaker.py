@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from orchestrator.errors import StoreDamaged, StoreFull, StoreUnavailable, StoreUnconfirmed
+from orchestrator.process_metrics import catalog
 from orchestrator.redis.errors import explain
 from orchestrator.tasks import cancel_and_wait
 
@@ -139,6 +140,7 @@ class Breaker:
         self._false_recoveries = 0 if was_up else self._false_recoveries + 1
         if not self._is_reported_down:
             self._is_reported_down = True
+            catalog.REDIS_OUTAGES.inc()
             logger.warning(
                 "Redis is down: %s Calls are held until it is up again.", self.reason, extra={"action": "redis.down"}
             )

@@ -35,6 +35,8 @@ OUTBOX_REPORT = "voiceagent:outbox-report"
 OUTBOX_REPORT_SECONDS = 150
 SEAL_KEYS = "voiceagent:seal-keys"
 """Hash: what the ingresses seal with, where `SEAL_KEY` is not set, and since when they share it (ms)."""
+FLEET_COUNTS = "{voiceagent:fleet}:counts"
+"""Hash: what the workers have counted: name of a count → its number, and when they `began` (ms)."""
 QUEUE = "arq:queue"
 """arq's sorted set of jobs: job id → when it is due (ms)."""
 
@@ -166,6 +168,11 @@ def worker_status(worker_id: str) -> str:
     return f"voiceagent:worker-status:{worker_id}"
 
 
+def last_batch(worker_id: str) -> str:
+    """String: the number of the batch of counts that a worker has added last to `FLEET_COUNTS`."""
+    return "{voiceagent:fleet}:batch:" + worker_id
+
+
 def idempotency_record(key: str) -> str:
     """String: what became of the order with this idempotency key, as JSON. The key is a client's: it is hashed."""
     return f"voiceagent:receipt:{sha256(key.encode()).hexdigest()}"
@@ -204,9 +211,9 @@ _TYPES = {
     "rounds": "hash", "write-mark": "string", "dead": "hash", "workers": "zset", "unable-workers": "zset",
     "heartbeat": "string", "relay-documents": "hash", "seal-keys": "hash", "queue": "zset", "wake": "list",
     "room": "zset", "presence": "hash", "agenda": "zset", "outbox": "hash",
-    "stopped-sinks": "hash", "outbox-report": "string",
+    "counts": "hash", "stopped-sinks": "hash", "outbox-report": "string",
 }  # fmt: skip
-_STRINGS = (STATE_PREFIX, worker_status(""), "voiceagent:receipt:", "voiceagent:erased:", "arq:")
+_STRINGS = (STATE_PREFIX, worker_status(""), "voiceagent:receipt:", "voiceagent:erased:", "batch:", "arq:")
 
 
 def type_of(key: str) -> str | None:

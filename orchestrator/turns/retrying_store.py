@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from orchestrator.errors import StoreUnavailable
+from orchestrator.process_metrics import catalog
 from orchestrator.retrying import until_deadline
 from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns.commit_attempt import CommitAttempt
@@ -101,6 +102,7 @@ class RetryingStore:
     async def dead_letter(self, claim: Claim, reason: str) -> None:
         """Put the turn among the dead letters. Raise `StoreUnavailable` after the deadline."""
         await until_deadline(lambda: self._store.dead_letter(claim, reason), DEADLINE_SECONDS)
+        catalog.TURNS_DEAD_LETTERED.inc()
         logger.error(
             "A turn was put among the dead letters: %s; see `voiceagent dead`", reason,
             extra={"action": "turn.dead_lettered", "call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id},

@@ -17,6 +17,7 @@ from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.reply import Outcome
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import AgentProcessLost, UnreadableState
+from orchestrator.process_metrics import catalog
 from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns import bounds, turn_log
 from orchestrator.turns import outcome as outcomes
@@ -181,6 +182,7 @@ class TurnRunner:
         commit = await self._retrying_store.commit(claim, attempt, keep=keep)
         turn_log.settled(claim, attempt.record, commit, time.perf_counter() - began)
         if commit.status == "lost":
+            catalog.LEASES_LOST.inc()
             await self._retrying_store.release(claim)
         return commit.next
 
@@ -190,10 +192,12 @@ class TurnRunner:
         if stop is not None or running.stopped.done():
             return self._stopped(running, state, stop or running.stopped.result(), None)
         turn, placement = outcomes.with_merged_words(claim.turn, state), placement_of(claim.attempt)
-        agent_run = self._host.run(self.agent, turn, state, placement)
+        agent_run, began = self._host.run(self.agent, turn, state, placement), time.perf_counter()
         try:
             outcome = await self._run_agent(running, agent_run)
+            catalog.observe_run(self.agent.name, began, outcome.reason if isinstance(outcome, Stop) else outcome)
         except AgentProcessLost as lost:
+            catalog.observe_run(self.agent.name, began, "process_lost")
             if lost.with_others or claim.attempt < MOST_ATTEMPTS:
                 return Left("process_lost")
             reason = f"it ended the process that it ran in alone, at attempt {claim.attempt}"
@@ -258,10 +262,11 @@ class TurnRunner:
                 await streamer.close()
 
     async def _collect(self, running: RunningTurn, agent_run: AgentRun, streamer: ReplyStreamer | None) -> None:
-        reply = running.reply
+        reply, began = running.reply, time.perf_counter()
         async for part in agent_run:
             if running.first_token_at is None and part:
                 running.first_token_at = clock.now()
+                catalog.AGENT_FIRST_TOKEN_SECONDS.observe(time.perf_counter() - began, self.agent.name)
             if isinstance(part, str):
                 running.speak(part)
                 if len(reply.text) > outcomes.MOST_REPLY_CHARACTERS:
@@ -287,5 +292,6 @@ class TurnRunner:
                 await self._retrying_store.retry_later(claim, 0)
             case reason:
                 action = "turn.lease_lost" if reason == "lost" else "turn.released"
+                catalog.LEASES_LOST.inc(by=reason == "lost")
                 logger.warning("A turn was left to another worker", extra={"action": action} | about)
                 await self._retrying_store.release(claim)

@@ -93,8 +93,26 @@ FENCES = (
         inside=("orchestrator/redis/*",),
         banned=("orchestrator",),
         allowed=tuple(
-            f"orchestrator.{name}" for name in ("clock", "error_logging", "errors", "redis", "settings", "tasks")
+            f"orchestrator.{name}"
+            for name in ("clock", "error_logging", "errors", "process_metrics.catalog", "redis", "settings", "tasks")
         ),
+    ),
+    Fence(
+        "Prometheus' client stays where metrics are exposed",
+        "whatever counts imports the catalogue, workers and transport included; they start without a client",
+        inside=("*",),
+        banned=("prometheus_client",),
+        exempt=(
+            "web/*", "orchestrator/metrics.py", "orchestrator/stage_histogram.py",
+            "orchestrator/process_metrics/exposition.py", "orchestrator/process_metrics/gauges.py",
+        ),
+    ),
+    Fence(
+        "what processes count with stands on nothing",
+        "it is imported from everywhere, so whatever it imports everything depends on",
+        inside=("orchestrator/process_metrics/catalog.py", "orchestrator/process_metrics/families.py"),
+        banned=("orchestrator",),
+        allowed=("orchestrator.process_metrics.families",),
     ),
     Fence(
         "an agent knows neither telephony nor transport",

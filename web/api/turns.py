@@ -11,6 +11,7 @@ from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import PendingReply, submit_by
 from orchestrator.errors import CallEnded, CallFull, StoreUnavailable, UnreadableState
+from orchestrator.process_metrics import catalog
 from orchestrator.turns.bounds import TOO_LONG_REASON, is_refusal
 from web.api.endpoint import call_sid_in
 from web.api.stream import EVENT_STREAM, TurnStream
@@ -58,6 +59,8 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
         )
     except CallEnded:
         raise await _why_ended(ingress, call_sid) from None
+    if pending.was_recorded or ingress.deliveries.is_awaited(call_sid, turn.turn_id):
+        catalog.DUPLICATES_ABSORBED.inc(CHANNEL)
     if not pending.was_recorded:
         ingress.deliveries.submitted(call_sid, turn.turn_id, received_at.timestamp())
     delivery = _Delivery(ingress.deliveries, call_sid, turn.turn_id, is_new=not pending.was_recorded)

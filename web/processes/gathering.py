@@ -40,7 +40,7 @@ class Gatherings:
 
     def ask(self, asked_by: WebProcess, message: Message) -> None:
         """Ask the other processes; `message` has the samples of the one that asks."""
-        asked_by.samples = message["samples"]
+        asked_by.samples, asked_by.gauges = message["samples"], message.get("gauges", {})
         others = [process for process in self._processes() if process is not asked_by and process.is_ready]
         self._last += 1
         self._open[self._last] = _Gathering(self._last, asked_by, message["question"], others)
@@ -50,7 +50,7 @@ class Gatherings:
 
     def add(self, process: WebProcess, message: Message) -> None:
         """Take the samples of a process: the answer to a question, or its last ones."""
-        process.samples = message["samples"]
+        process.samples, process.gauges = message["samples"], message.get("gauges", {})
         gathering = self._open.get(message.get("gathering", 0))
         if gathering is not None and process in gathering.waiting:
             gathering.waiting.remove(process)
@@ -75,15 +75,17 @@ class Gatherings:
 
     def _answer(self, gathering: _Gathering) -> None:
         running = list(self._processes())
-        total = dict(self._ended)
+        total, gauges = dict(self._ended), Samples()
         for process in running:
             if process is not gathering.asked_by:
                 add(total, process.samples)
+                add(gauges, process.gauges)
         gathering.asked_by.channel.send(
             {
                 "type": "gathered",
                 "question": gathering.question,
                 "samples": total,
+                "gauges": gauges,
                 "running": len(running),
                 "answered": gathering.answered,
             }

@@ -29,24 +29,30 @@ SEND_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Gathered:
-    """The counters and histograms of the other processes, how many processes run, and how many of them answered."""
+    """The counters and histograms of the other processes, how many processes run, and how many of them answered.
+
+    `gauges` are the sums of those that add up over processes, by name; none from a supervisor of an earlier version.
+    """
 
     samples: Samples
     running: int
     answered: int
+    gauges: Samples
 
 
 class SupervisorLink:
     """Sends heartbeats, does what the supervisor says, and leaves when it is gone.
 
     `sockets` are the listening sockets that all processes share, `count_connections` returns how many connections this
-    process has, `read_samples` its counters and histograms, and `leave` begins to drain without a delay.
+    process has, `read_samples` its counters and histograms, `read_gauges` those of its gauges that add up over
+    processes, and `leave` begins to drain without a delay.
     """
 
     def __init__(self, channel: socket.socket, sockets: list[socket.socket]) -> None:
         self.sockets = sockets
         self.count_connections: Callable[[], int] = lambda: 0
         self.read_samples: Callable[[], Samples] = dict
+        self.read_gauges: Callable[[], Samples] = dict
         self.leave: Callable[[], None] = lambda: None
         self._channel = channel
         self._writer: asyncio.StreamWriter | None = None
@@ -73,12 +79,15 @@ class SupervisorLink:
         """Say that this process serves."""
         self._send({"type": "ready"})
 
-    async def gather(self, own: Samples) -> Gathered:
-        """Return what the other processes have counted. Raise `TimeoutError` if the supervisor does not answer."""
+    async def gather(self, own: Samples, gauges: Samples) -> Gathered:
+        """Return what the other processes have counted, and their gauges.
+
+        Raise `TimeoutError` if the supervisor does not answer.
+        """
         number = next(self._numbers)
         answer: asyncio.Future[Gathered] = asyncio.get_running_loop().create_future()
         self._questions[number] = answer
-        self._send({"type": "gather", "question": number, "samples": own})
+        self._send({"type": "gather", "question": number, "samples": own, "gauges": gauges})
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await answer
@@ -102,9 +111,8 @@ class SupervisorLink:
                     case "others":
                         limits.held_elsewhere = message["connections"]
                     case "gather":
-                        self._send(
-                            {"type": "samples", "samples": self.read_samples(), "gathering": message["gathering"]}
-                        )
+                        found = {"samples": self.read_samples(), "gauges": self.read_gauges()}
+                        self._send({"type": "samples", **found, "gathering": message["gathering"]})
                     case "gathered":
                         self._answer(message)
                     case "forwarded":
@@ -118,4 +126,8 @@ class SupervisorLink:
     def _answer(self, message: Message) -> None:
         answer = self._questions.get(message["question"])
         if answer is not None and not answer.done():
-            answer.set_result(Gathered(message["samples"], message["running"], message["answered"]))
+            answer.set_result(self._gathered(message))
+
+    @staticmethod
+    def _gathered(message: Message) -> Gathered:
+        return Gathered(message["samples"], message["running"], message["answered"], message.get("gauges", {}))

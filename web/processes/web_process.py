@@ -27,6 +27,8 @@ class WebProcess:
         self.connections = 0
         self.samples: Samples = {}
         """Its counters and histograms, as it sent them last."""
+        self.gauges: Samples = {}
+        """Those of its gauges that add up over processes, likewise."""
         self.kill_at: float | None = None
         """When it is killed, if it still runs: it was told to leave."""
         self.hang = ""

@@ -38,8 +38,8 @@ class SignalWireSignatures:
         key = settings.signalwire_signing_key
         self._key = (key.get_secret_value() if key else "").encode()
         self._public_url = public_url
-        self._refused = RefusedWebhooks()
-        self._unsigned = UnsignedWebhooks("SIGNALWIRE_SIGNING_KEY", settings)
+        self._refused = RefusedWebhooks("signalwire")
+        self._unsigned = UnsignedWebhooks("signalwire", "SIGNALWIRE_SIGNING_KEY", settings)
 
     def check_open(self, connection: HTTPConnection) -> None:
         """See `SignatureCheck`."""

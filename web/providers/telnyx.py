@@ -31,8 +31,8 @@ class TelnyxSignatures:
     def __init__(self, settings: Settings, public_url: PublicUrl) -> None:
         self._key = _public_key(settings.telnyx_public_key) if settings.telnyx_public_key else None
         self._public_url = public_url
-        self._refused = RefusedWebhooks()
-        self._unsigned = UnsignedWebhooks("TELNYX_PUBLIC_KEY", settings)
+        self._refused = RefusedWebhooks("telnyx")
+        self._unsigned = UnsignedWebhooks("telnyx", "TELNYX_PUBLIC_KEY", settings)
 
     def check_open(self, connection: HTTPConnection) -> None:
         """See `SignatureCheck`."""

@@ -53,7 +53,7 @@ def relay_socket(dialect: Dialect) -> Callable[[WebSocket], Awaitable[None]]:
         try:
             signatures.check_open(websocket)
             if not await may_connect(ingress, dialect.name, ticket):
-                refused = RefusedWebhooks(ingress.warnings)
+                refused = RefusedWebhooks(dialect.name, ingress.warnings)
                 advice = "Its ticket is not ours; if this comes from the provider, set SEAL_KEY in every web process."
                 refused.refuse(websocket.scope["path"], "This address of the relay is not ours.", advice)
         except HTTPException as error:

@@ -18,6 +18,7 @@ from orchestrator.errors import (
     UnknownCall,
     VoiceAgentError,
 )
+from orchestrator.process_metrics import catalog
 from orchestrator.retrying import until_deadline
 from web.call_log import log_hold_timed_out, log_restarted
 from web.deliveries import UNANSWERED
@@ -54,6 +55,8 @@ async def answer(ingress: Ingress, request: VoiceRequest, awaited: AwaitedTurn, 
         return _ask_again(awaited)
     if pending.was_recorded and pending.result is not None:  # answered before
         return await _answer_recorded(ingress, request, awaited, pending.result, deadline)
+    if not awaited.attempt and ingress.deliveries.is_awaited(awaited.call_sid, awaited.turn_id):
+        catalog.DUPLICATES_ABSORBED.inc(CHANNEL)
     ingress.deliveries.submitted(awaited.call_sid, awaited.turn_id, awaited.since)
     return await _wait_for_reply(ingress, awaited, pending, deadline)
 
@@ -83,6 +86,8 @@ async def _answer_recorded(
     except StoreUnavailable as error:
         return _hold(ingress, awaited, error, limit=ingress.timeouts.hold)
     if isinstance(step, TwimlAnswer):
+        if step.result is recorded and not awaited.attempt:
+            catalog.DUPLICATES_ABSORBED.inc(CHANNEL)
         return deliver(ingress, awaited.call_sid, step)
     return await answer(ingress, request, step, within=max(deadline - time.monotonic(), 0.5))
 
@@ -135,8 +140,8 @@ def _filler(ingress: Ingress, awaited: AwaitedTurn) -> Response:
         return _apologise(ingress, awaited, "No worker answered the turn")
     sealed = awaited.held.sealed(ingress.seal) if awaited.held is not None else None
     if sealed is None:
-        return _filler_and_redirect(awaited, since=f"{awaited.since:.3f}")
-    return _filler_and_redirect(awaited, held=sealed)
+        return _filler_and_redirect(awaited, "agent", since=f"{awaited.since:.3f}")
+    return _filler_and_redirect(awaited, "agent", held=sealed)
 
 
 def _hold(ingress: Ingress, awaited: AwaitedTurn, error: StoreUnavailable, *, limit: float) -> Response:
@@ -144,19 +149,20 @@ def _hold(ingress: Ingress, awaited: AwaitedTurn, error: StoreUnavailable, *, li
     if awaited.seconds_waited > limit:
         return _apologise(ingress, awaited, str(error))
     if awaited.held is None:
-        return _filler_and_redirect(awaited, since=f"{awaited.since:.3f}")
+        return _filler_and_redirect(awaited, "redis", since=f"{awaited.since:.3f}")
     sealed = awaited.held.sealed(ingress.seal)
-    return _ask_again(awaited) if sealed is None else _filler_and_redirect(awaited, held=sealed)
+    return _ask_again(awaited) if sealed is None else _filler_and_redirect(awaited, "redis", held=sealed)
 
 
 def hold_sealed(ingress: Ingress, awaited: AwaitedTurn, sealed: str, error: StoreUnavailable) -> Response:
     """Answer with a filler, and keep `sealed` in the redirect URL: it cannot be opened while the store is down."""
     if awaited.seconds_waited > ingress.timeouts.hold:
         return _apologise(ingress, awaited, str(error))
-    return _filler_and_redirect(awaited, held=sealed, since=f"{awaited.since:.3f}")
+    return _filler_and_redirect(awaited, "redis", held=sealed, since=f"{awaited.since:.3f}")
 
 
-def _filler_and_redirect(awaited: AwaitedTurn, **query: str) -> Response:
+def _filler_and_redirect(awaited: AwaitedTurn, reason: str, **query: str) -> Response:
+    catalog.count_filler(CHANNEL, reason, awaited.attempt)
     path = awaited.languages.wait_path(awaited.number, attempt=awaited.attempt + 1, **query)
     return TwimlResponse(twiml.filler(awaited.attempt, then=path, languages=awaited.languages))
 

@@ -35,8 +35,8 @@ class TwilioSignatures:
             raise BadSetting("TWILIO_AUTH_TOKEN is not set. Production requires it, to detect forged webhooks.")
         self._signer = Signer(token) if token else None
         self._public_base_url = (settings.public_base_url or "").rstrip("/")
-        self._refused = RefusedWebhooks()
-        self._unsigned = UnsignedWebhooks("TWILIO_AUTH_TOKEN", settings, for_trying=True)
+        self._refused = RefusedWebhooks("twilio")
+        self._unsigned = UnsignedWebhooks("twilio", "TWILIO_AUTH_TOKEN", settings, for_trying=True)
 
     def check(self, request: Request, form: FormData) -> None:
         """Return if the signature of the webhook is right, else answer 403."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from orchestrator.agents.llm.unicode import Surrogates
 from orchestrator.agents.spoken_text import SpeechFilter, UntaggedThoughts
 from orchestrator.errors import ModelFailed
+from orchestrator.process_metrics import catalog
 from orchestrator.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
@@ -58,17 +60,23 @@ class ModelAttempt:
         self.first_token: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.pieces: asyncio.Queue[str | ModelResponse | ModelFailed] = asyncio.Queue(AHEAD)
         self.error: ModelFailed | None = None
+        self._began = time.perf_counter()
         self.task = asyncio.create_task(self._run(model, messages, parameters), name=f"model {self.name}")
 
     async def _run(self, model: Model, messages: list[ModelMessage], parameters: ModelRequestParameters) -> None:
+        result = "cancelled"
         try:
             await self.pieces.put(await self._stream(model, messages, parameters))
+            result = "answered"
         except Exception as error:  # whatever a server, or the client of some provider, comes up with
             logger.debug("A model failed", exc_info=error, extra={"action": "llm.error", "model": self.name})
             self.error = ModelFailed(f"The model {self.name} failed: {_description(error)}")
             if not self.first_token.done():
                 self.first_token.set_result(False)
+            result = "failed"
             await self.pieces.put(self.error)
+        finally:
+            catalog.MODEL_REQUEST_SECONDS.observe(time.perf_counter() - self._began, self.name, result)
 
     async def _stream(
         self, model: Model, messages: list[ModelMessage], parameters: ModelRequestParameters
@@ -83,6 +91,8 @@ class ModelAttempt:
                 elif text := surrogates.joined(_text_of(event)):
                     await self._add(self._filter.feed(text))
             response = stream.get()
+        catalog.MODEL_TOKENS.inc(self.name, "input", by=response.usage.input_tokens)
+        catalog.MODEL_TOKENS.inc(self.name, "output", by=response.usage.output_tokens)
         await self._add(self._filter.feed(surrogates.rest()) + self._filter.end())
         if self._may_be_silent or self._written_calls():
             self._note_token()
@@ -110,6 +120,7 @@ class ModelAttempt:
 
     def _note_token(self) -> None:
         if not self.first_token.done():
+            catalog.MODEL_FIRST_TOKEN_SECONDS.observe(time.perf_counter() - self._began, self.name)
             self.first_token.set_result(True)
 
 

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from orchestrator.process_metrics import catalog
 from orchestrator.tasks import cancel_and_wait
 from web.ingress import Timeouts
 from web.twilio import twiml
 from web.twilio.relay.connection import ConnectionLost
 from web.twilio.relay.playout import Playout
+from web.twilio.relay.reply_metrics import CHANNEL
 
 T = TypeVar("T")
 
@@ -17,9 +19,9 @@ RETRY_SECONDS = 0.5
 
 
 async def with_fillers(
-    work: Coroutine[Any, Any, T], playout: Playout, timeouts: Timeouts, *, is_silent: Callable[[], bool]
+    work: Coroutine[Any, Any, T], playout: Playout, timeouts: Timeouts, *, reason: str, is_silent: Callable[[], bool]
 ) -> T:
-    """Return what `work` returns, and say fillers until then.
+    """Return what `work` returns, and say fillers until then. `reason` is why, for the metrics.
 
     A filler is said only while `is_silent`: the caller is there and hears nothing else.
     """
@@ -31,6 +33,7 @@ async def with_fillers(
                 continue
             try:
                 await playout.say(twiml.filler_text(fillers))
+                catalog.count_filler(CHANNEL, reason, fillers)
             except ConnectionLost:  # let the work finish: it stores what the caller has said
                 await asyncio.wait({task})
             fillers, pause = fillers + 1, timeouts.wait

@@ -9,6 +9,7 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.hub import Pending
 from orchestrator.errors import StoreUnavailable
+from orchestrator.process_metrics import catalog
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.relay import outbound_frames
@@ -17,6 +18,7 @@ from web.twilio.relay.connection import RelayConnection
 from web.twilio.relay.connection_history import read_history
 from web.twilio.relay.inbound_frames import Setup
 from web.twilio.relay.playout import Playout
+from web.twilio.relay.reply_metrics import CHANNEL
 from web.twilio.relay.resume_point import UnheardRest, chosen_languages, unheard_rest
 from web.twilio.relay.spoken_reply import SpokenReply
 
@@ -72,6 +74,7 @@ class Resumption:
                     raise
                 if waited > fillers * self._ingress.timeouts.wait:
                     await self._playout.say(twiml.filler_text(fillers))
+                    catalog.count_filler(CHANNEL, "redis", fillers)
                     fillers += 1
             await asyncio.sleep(RETRY_SECONDS)
 

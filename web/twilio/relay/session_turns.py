@@ -13,6 +13,7 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply
 from orchestrator.errors import CallEnded, CallRefused, StoreFull, StoreUnavailable, TurnRejected, UnknownCall
+from orchestrator.process_metrics import catalog
 from orchestrator.tasks import cancel_and_wait
 from web.call_log import log_hold_timed_out
 from web.ingress import Ingress
@@ -188,6 +189,7 @@ class SessionTurns:
     def _is_repeated(self, turn: Turn) -> bool:
         if not self._earlier_words.pop(turn):
             return False
+        catalog.DUPLICATES_ABSORBED.inc(CHANNEL)
         what = "Ignored words that had come over an earlier socket"
         self._log(logging.INFO, what, action="relay.redelivered", turn_id=turn.turn_id)
         return True
@@ -221,7 +223,7 @@ class SessionTurns:
     async def _submitted(self, turn: Turn) -> PendingReply | None:
         """Return the reply to wait for; None if the caller was told why there is none. Raises `CallEnded`."""
         try:
-            return await self._with_fillers(self._submitter.submit(turn), lambda: self.playout.is_idle)
+            return await self._with_fillers(self._submitter.submit(turn), "redis", lambda: self.playout.is_idle)
         except (CallRefused, StoreFull) as error:
             self._log(logging.WARNING, "A call was refused: %s", error, action="call.refused")
             await self.playout.say(twiml.BUSY)
@@ -239,17 +241,23 @@ class SessionTurns:
 
         Fills the silence meanwhile. If nobody answers the turn for too long, apologise and end the session.
         """
+
+        def is_silent() -> bool:
+            return not reply.is_open and not self.playout.clock.seconds_left
+
         silent_seconds = reply.silent_seconds  # a store that takes long must not count: the reply may come meanwhile
         find = self._submitter.find_or_resubmit(reply.turn_id, reply.turn)
-        found = await self._with_fillers(find, lambda: not reply.is_open and not self.playout.clock.seconds_left)
+        found = await self._with_fillers(find, "agent", is_silent)
         if found is None and silent_seconds > self._ingress.reply_seconds:
             self._metrics.unanswered(reply)
             await self._apologise_and_end("No worker answered the turn")
         return found
 
-    async def _with_fillers(self, work: Coroutine[Any, Any, T], is_silent: Callable[[], bool]) -> T:
-        timeouts = self._ingress.timeouts
-        return await with_fillers(work, self.playout, timeouts, is_silent=lambda: not self._is_closing and is_silent())
+    async def _with_fillers(self, work: Coroutine[Any, Any, T], reason: str, is_silent: Callable[[], bool]) -> T:
+        def may_speak() -> bool:
+            return not self._is_closing and is_silent()
+
+        return await with_fillers(work, self.playout, self._ingress.timeouts, reason=reason, is_silent=may_speak)
 
     async def _apologise_and_end(self, why: str) -> None:
         log_hold_timed_out(why, call_sid=self.call_sid)

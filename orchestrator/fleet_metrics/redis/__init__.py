@@ -1,0 +1,1 @@
+"""What the workers have counted, in Redis, because nothing can connect to a worker."""
