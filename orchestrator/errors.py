@@ -13,6 +13,12 @@
     ├── NoDeadLetter           there is no dead letter of that name
     ├── StateConflict          a stale version was written; nothing was changed
     ├── UnreadableState        what is stored for a call is no state that this version knows
+    ├── NoArchive              no database is set that keeps the records of calls
+    ├── UnknownRecord          the archive has no record of that call
+    ├── BadRecordQuery         a filter, a limit or a cursor of a search in the archive is wrong
+    ├── ValueRefused           the database of records will never take these values
+    ├── ArchiveUnavailable     the database of records does not answer, or cannot do it now
+    │   └── ArchiveNotMigrated its tables are missing, or older than this program
     ├── UnknownCall            the call has no state: it never began, or its TTL ran out
     ├── CallEnded              the call is over; the turn is dropped
     │   ├── CallErased         it was erased, and a provider's webhook must not begin it again
@@ -93,6 +99,30 @@ class StateConflict(VoiceAgentError):
 
 class UnreadableState(VoiceAgentError):
     """The state of this call cannot be read: a newer version wrote it, or somebody edited it. Delete its key."""
+
+
+class NoArchive(VoiceAgentError):
+    """There is no archive of records here. Set EVENTS_DATABASE_URL to a PostgreSQL, then: voiceagent records migrate"""
+
+
+class UnknownRecord(VoiceAgentError):
+    """The archive has no record of that call."""
+
+
+class BadRecordQuery(VoiceAgentError):
+    """The search in the archive is wrong."""
+
+
+class ValueRefused(VoiceAgentError):
+    """The database of records will never take these values."""
+
+
+class ArchiveUnavailable(VoiceAgentError):
+    """The database of records does not answer. Check that it runs, and EVENTS_DATABASE_URL."""
+
+
+class ArchiveNotMigrated(ArchiveUnavailable):
+    """The tables of the records are missing, or older than this program. Run: voiceagent records migrate"""
 
 
 class UnknownCall(VoiceAgentError):

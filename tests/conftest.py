@@ -19,6 +19,7 @@ pytest.register_assert_rewrite(
     "orchestrator.testing.state_manager_contract",
     "orchestrator.testing.turn_store_contract",
     "orchestrator.testing.lease_contract",
+    "orchestrator.testing.sink_contract",
     "orchestrator.testing.example_turns",
     "orchestrator.testing.outbox_contract",
     "orchestrator.testing.delivery_contract",
@@ -32,9 +33,9 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
-pytest_plugins = ["support.cluster_fixtures", "support.garbage"]
+pytest_plugins = ["support.cluster_fixtures", "support.garbage", "support.postgres_fixtures"]
 
-SERVERS = {"start_redis", "shared_cluster", "shared_replicated_cluster"}
+SERVERS = {"start_redis", "shared_cluster", "shared_replicated_cluster", "shared_postgres"}
 """Fixtures that start servers for one test, or more than one server: who uses them starts processes."""
 STARTS = {"subprocess.Popen", "support.module_process.start", "os.fork", "os.forkpty", "os.posix_spawn"}
 READERS = (("git",), ("uname",))

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from orchestrator.fleet_metrics.fleet import RisingCounts
 from orchestrator.metrics import Metrics
 from orchestrator.process_metrics.event_loop_lag import event_loop_lag_measured
+from orchestrator.records.opening import open_archive
 from orchestrator.settings import Settings
 from orchestrator.version import code_version
 from web import fleet_metrics, health, metrics
@@ -40,7 +41,7 @@ def create_app(
     """
     app_metrics, signatures, access = Metrics(), TwilioSignatures(settings), LocalAccess(settings)
     app_metrics.runs(code_version(settings))
-    opening = open_runtime or _real_runtime()
+    opening, archive = open_runtime or _real_runtime(), open_archive(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -50,7 +51,12 @@ def create_app(
                 app.state.health_checks = HealthChecks(ingress)
                 app.state.dashboard = Snapshot(ingress)
                 app.state.call_placer = call_placer(ingress, provider_api)
-                yield
+                app.state.archive = archive
+                try:
+                    yield
+                finally:
+                    if archive is not None:
+                        await archive.close()
 
     routes = [*twilio.routes, *providers.routes, *api.routes, *dashboard.routes, *health.routes]
     routes += [*metrics.routes, *fleet_metrics.routes]

@@ -80,6 +80,13 @@ FENCES = (
         ),
     ),
     Fence(
+        "asyncpg stays in the records",
+        "its errors are translated in one place, and all else runs without it: it is an extra",
+        inside=("*",),
+        banned=("asyncpg",),
+        exempt=("orchestrator/records/*",),
+    ),
+    Fence(
         "the product imports no tool",
         "the command line, the doctor, the load generator, the provider simulator and the contract suites use the "
         "product; what answers calls must start and run without any of them",

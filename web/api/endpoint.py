@@ -9,12 +9,16 @@ from starlette.responses import Response
 
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.errors import (
+    ArchiveUnavailable,
     BadCallSid,
+    BadRecordQuery,
     CallEnded,
     CallRefused,
     StoreUnavailable,
     TurnRejected,
     UnknownCall,
+    UnknownRecord,
+    ValueRefused,
     VoiceAgentError,
 )
 from web.api.key import check_key
@@ -25,6 +29,10 @@ ApiCall = Callable[[Ingress, Request], Awaitable[Response]]
 _STATUS: tuple[tuple[type[VoiceAgentError], int], ...] = (
     (BadCallSid, 400),
     (UnknownCall, 404),
+    (UnknownRecord, 404),
+    (BadRecordQuery, 422),
+    (ValueRefused, 422),
+    (ArchiveUnavailable, 503),
     (TurnRejected, 409),
     (CallEnded, 410),
     (CallRefused, 503),

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 
+from orchestrator.errors import BadSetting
 from orchestrator.events.sinks.sink import Sink
+from orchestrator.records.opening import database_url
 from orchestrator.settings import Settings
 
 FINGERPRINT_DIGITS = 16
@@ -14,14 +16,17 @@ FINGERPRINT_DIGITS = 16
 def sink_names(settings: Settings) -> tuple[str, ...]:
     """Return the names of the sinks, by which an outbox knows what each has got: they must not change.
 
-    `webhook`, `webhook-2` … in the order of `EVENTS_WEBHOOK_URL`; `file`; and the name of each class of
+    `webhook`, `webhook-2` … in the order of `EVENTS_WEBHOOK_URL`; `file`; `database`; and the name of each class of
     `EVENTS_SINK`.
     """
     return tuple(_builders(settings))
 
 
 def sinks_of(settings: Settings) -> dict[str, Sink]:
-    """Return the sinks by their names. Raise `BadSetting` if a class of the user's is no sink."""
+    """Return the sinks by their names.
+
+    Raise `BadSetting` if a class of the user's is no sink, or the client of a database is not installed.
+    """
     return {name: build() for name, (_, build) in _builders(settings).items()}
 
 
@@ -43,6 +48,9 @@ def _builders(settings: Settings) -> dict[str, tuple[str, Callable[[], Sink]]]:
         add("webhook", url, partial(_webhook, url, settings))
     if settings.events_file is not None:
         add("file", settings.events_file, partial(_file, settings.events_file))
+    if settings.events_database_url is not None:
+        url = settings.events_database_url.get_secret_value()
+        add("database", url, partial(_database, settings))
     for name in settings.sink_classes:
         add(name.replace(":", ".").rpartition(".")[2], name, partial(_users, name, settings))
     return found
@@ -58,6 +66,14 @@ def _file(path: str) -> Sink:
     from orchestrator.events.sinks.json_lines import JsonLinesSink
 
     return JsonLinesSink(path)
+
+
+def _database(settings: Settings) -> Sink:
+    if (url := database_url(settings)) is None:  # before the import, which needs the client
+        raise BadSetting("EVENTS_DATABASE_URL is not set.")
+    from orchestrator.events.sinks.postgres import PostgresSink
+
+    return PostgresSink(url)
 
 
 def _users(name: str, settings: Settings) -> Sink:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from orchestrator.events.event import Event
-from orchestrator.events.sinks.sink import TryLater
+from orchestrator.events.sinks.sink import TryLater, json_of
 
 REMEMBERED = 100_000
 """Ids, the newest, that are known to be in the file: some 10 MB."""
@@ -66,7 +66,7 @@ class JsonLinesSink:
         try:
             self._read_added(file)
             if event.id not in self._ids:
-                self._write(file, event.model_dump_json().encode() + b"\n")
+                self._write(file, json_of(event).encode() + b"\n")
                 self._remember(event.id)
         finally:
             fcntl.flock(file, fcntl.LOCK_UN)

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from pydantic_core import PydanticSerializationError
+
 from orchestrator.errors import VoiceAgentError
 from orchestrator.events.event import Event
 
@@ -43,3 +45,11 @@ class Sink(Protocol):
 
 DELIVERY_SECONDS = 20.0
 """The longest that one delivery may take. The sinks of ours have shorter deadlines of their own."""
+
+
+def json_of(event: Event) -> str:
+    """Return the event as JSON on one line. Raise `EventRefused` if it has none: half a surrogate pair is no UTF-8."""
+    try:
+        return event.model_dump_json()
+    except PydanticSerializationError as error:
+        raise EventRefused(f"The event cannot be written as JSON ({type(error).__name__}).") from None

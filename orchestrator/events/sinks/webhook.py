@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 from orchestrator.clock import utc_now
 from orchestrator.events.event import Event
 from orchestrator.events.sinks.public_addresses import public_addresses
-from orchestrator.events.sinks.sink import EventRefused, SinkGone, TryLater
+from orchestrator.events.sinks.sink import EventRefused, SinkGone, TryLater, json_of
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 15.0
@@ -53,7 +53,7 @@ class WebhookSink:
 
     async def deliver(self, event: Event) -> None:
         """POST the event. Raise `EventRefused`, `SinkGone` or `TryLater` by the answer's status."""
-        body = event.model_dump_json()
+        body = json_of(event)
         request = await self._request(body, self._headers(event.id, body))
         try:
             response = await self._client.send(request, stream=True)

@@ -1,0 +1,185 @@
+"""Writes one event, and what follows from it for its call, in a transaction."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from orchestrator.errors import ValueRefused
+from orchestrator.events.event import Event
+from orchestrator.events.sinks.record_rows import CALL_COLUMNS, TurnRow, call_row, moment, turn_row, turn_rows, words_of
+from orchestrator.records.storable import as_json, storable
+
+IN_ROWS = ("call.ended", "turn.completed")
+"""Types whose data is in the rows of the call and its turns, and is not kept a second time."""
+
+HEAD = (
+    "call_sid", "started_at", "agent", "tenant", "worker_version", "channel", "direction", "from_number", "to_number",
+)  # fmt: skip
+"""Fields of any event's data that tell of the call."""
+
+_COLUMNS = ", ".join(CALL_COLUMNS)
+_VALUES = ", ".join(f"${number}" for number in range(1, len(CALL_COLUMNS) + 1))
+_WORDS = f"${len(CALL_COLUMNS) + 1}"
+_CHANGED = ", ".join(
+    f"{name} = excluded.{name}" for name in (*CALL_COLUMNS, "words") if name not in ("call_sid", "started_at")
+)
+
+LOCK = "SELECT pg_advisory_xact_lock($1)"
+LATEST_LIFE = "SELECT max(started_at) FROM voiceagent_calls WHERE call_sid = $1"
+IS_ERASED = "SELECT EXISTS (SELECT FROM voiceagent_erased WHERE life = $1)"
+KEEP_EVENT = """
+INSERT INTO voiceagent_events (id, type, call_sid, started_at, seq, occurred_at, data)
+VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb) ON CONFLICT (id) DO NOTHING RETURNING true
+"""
+KEEP_ERASURE = """
+INSERT INTO voiceagent_events (id, type, occurred_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING
+"""
+OPEN_CALL = f"INSERT INTO voiceagent_calls ({_COLUMNS}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING"
+END_CALL = f"""
+INSERT INTO voiceagent_calls AS call ({_COLUMNS}, words) VALUES ({_VALUES}, to_tsvector('simple', {_WORDS}))
+ON CONFLICT (call_sid, started_at) DO UPDATE SET {_CHANGED}
+WHERE call.ended_at IS NULL OR call.partial OR NOT excluded.partial
+RETURNING true
+"""
+TURNS = """
+SELECT turn_id, kind, outcome, received_at, data::text AS data FROM voiceagent_turns
+WHERE call_sid = $1 AND started_at = $2 ORDER BY position
+"""
+DELETE_TURNS = "DELETE FROM voiceagent_turns WHERE call_sid = $1 AND started_at = $2"
+ADD_TURNS = """
+INSERT INTO voiceagent_turns (call_sid, started_at, position, turn_id, kind, outcome, received_at, data)
+SELECT $1, $2, position, turn_id, kind, outcome, received_at, data::jsonb
+FROM unnest($3::integer[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
+    AS turn (position, turn_id, kind, outcome, received_at, data)
+"""
+COUNT_TURNS = "UPDATE voiceagent_calls SET turns = $3 WHERE call_sid = $1 AND started_at = $2"
+LIVES = "SELECT started_at FROM voiceagent_calls WHERE call_sid = $1 AND started_at <= $2"
+NOTE_ERASED = "INSERT INTO voiceagent_erased (life) VALUES ($1) ON CONFLICT DO NOTHING"
+ERASE_CALL = "DELETE FROM voiceagent_calls WHERE call_sid = $1 AND started_at = $2"
+ERASE_EVENTS = "DELETE FROM voiceagent_events WHERE call_sid = $1 AND (started_at = $2 OR started_at IS NULL)"
+
+
+class CallIsErased(ValueRefused):
+    """The call was erased. Nothing of it is kept any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An event that can be written. `life` is when its call's state was created, None if nobody knows."""
+
+    event: Event
+    data: dict[str, Any]
+    call_sid: str
+    occurred_at: datetime
+    life: datetime | None
+
+
+async def write_event(connection: Any, event: Event) -> None:
+    """Write an event, once for its id. The connection is in a transaction.
+
+    Events of one call wait for each other, whichever process writes them.
+    """
+    data = storable(event.data)
+    call_sid, occurred_at = data.get("call_sid"), moment(event.timestamp)
+    if not isinstance(call_sid, str) or occurred_at is None:
+        raise ValueRefused("An event needs a call_sid and a timestamp.")
+    await connection.execute(LOCK, _lock_of(call_sid))
+    told = _Told(event, data, call_sid, occurred_at, await _life(connection, event, data, call_sid, occurred_at))
+    if event.type == "call.erased":
+        await _erase(connection, told)
+        return
+    if told.life is not None and await connection.fetchval(IS_ERASED, _life_hash(call_sid, told.life)):
+        raise CallIsErased
+    if await _keep(connection, told) and told.life is not None:
+        await _derive(connection, told, told.life)
+
+
+async def _life(
+    connection: Any, event: Event, data: dict[str, Any], call_sid: str, occurred_at: datetime
+) -> datetime | None:
+    if (found := moment(data.get("started_at"))) is not None:
+        return found
+    latest: datetime | None = await connection.fetchval(LATEST_LIFE, call_sid)
+    if latest is None and event.type in ("call.started", "call.ended"):
+        return occurred_at
+    return latest
+
+
+async def _keep(connection: Any, told: _Told) -> bool:
+    """Write the event's row. Return False if its id is there."""
+    event, seq = told.event, told.data.get("seq")
+    has_rows = event.type in IN_ROWS and told.life is not None
+    values = (
+        str(storable(event.id)), str(storable(event.type)), told.call_sid, told.life,
+        seq if isinstance(seq, int) else None, told.occurred_at, None if has_rows else as_json(told.data),
+    )  # fmt: skip
+    return bool(await connection.fetchval(KEEP_EVENT, *values))
+
+
+async def _derive(connection: Any, told: _Told, life: datetime) -> None:
+    match told.event.type:
+        case "call.started":
+            await connection.execute(OPEN_CALL, *call_row(told.data, told.call_sid, life).values())
+        case "turn.completed":
+            await _add_turn(connection, told, life)
+        case "call.ended":
+            await _end(connection, told, life)
+
+
+async def _add_turn(connection: Any, told: _Told, life: datetime) -> None:
+    """Add a turn to its call. What the record of a call that is over has is left as it is."""
+    row = turn_row({name: value for name, value in told.data.items() if name not in (*HEAD, "seq")})
+    head = {
+        name: value for name, value in told.data.items() if name in CALL_COLUMNS and name not in ("status", "reason")
+    }
+    await connection.execute(OPEN_CALL, *call_row(head, told.call_sid, life).values())
+    there = await _turns(connection, told.call_sid, life)
+    if row.turn_id is None or all(each.turn_id != row.turn_id for each in there):
+        await _write_turns(connection, told.call_sid, life, [row], first=len(there))
+        await connection.execute(COUNT_TURNS, told.call_sid, life, len(there) + 1)
+
+
+async def _end(connection: Any, told: _Told, life: datetime) -> None:
+    """Write the record. Turns that a partial one has lost, and that were told before, are kept."""
+    data, rows = told.data, turn_rows(told.data.get("turns"))
+    if data.get("partial") is True:
+        known = {row.turn_id for row in rows}
+        rows = [row for row in await _turns(connection, told.call_sid, life) if row.turn_id not in known] + rows
+    ended_at = moment(data.get("ended_at")) or told.occurred_at
+    call = call_row(data, told.call_sid, life, ended_at=ended_at, turns=len(rows))
+    if await connection.fetchval(END_CALL, *call.values(), words_of(rows)):
+        await connection.execute(DELETE_TURNS, told.call_sid, life)
+        await _write_turns(connection, told.call_sid, life, rows)
+
+
+async def _erase(connection: Any, told: _Told) -> None:
+    """Delete what is kept of this life of the call, or of all earlier ones if the event does not say which."""
+    lives = [told.life]
+    if told.data.get("started_at") is None:
+        lives = [row["started_at"] for row in await connection.fetch(LIVES, told.call_sid, told.occurred_at)]
+    for life in lives:
+        if life is not None:
+            await connection.execute(NOTE_ERASED, _life_hash(told.call_sid, life))
+            await connection.execute(ERASE_EVENTS, told.call_sid, life)
+            await connection.execute(ERASE_CALL, told.call_sid, life)
+    await connection.execute(KEEP_ERASURE, str(storable(told.event.id)), told.event.type, told.occurred_at)
+
+
+def _lock_of(call_sid: str) -> int:
+    return int.from_bytes(hashlib.sha256(call_sid.encode()).digest()[:8], signed=True)
+
+
+def _life_hash(call_sid: str, life: datetime) -> bytes:
+    return hashlib.sha256(f"{call_sid}\n{life.isoformat()}".encode()).digest()
+
+
+async def _turns(connection: Any, call_sid: str, life: datetime) -> list[TurnRow]:
+    return [TurnRow(**dict(row)) for row in await connection.fetch(TURNS, call_sid, life)]
+
+
+async def _write_turns(connection: Any, call_sid: str, life: datetime, rows: Sequence[TurnRow], first: int = 0) -> None:
+    positions = list(range(first, first + len(rows)))
+    columns = [[getattr(row, name) for row in rows] for name in ("turn_id", "kind", "outcome", "received_at", "data")]
+    await connection.execute(ADD_TURNS, call_sid, life, positions, *columns)

@@ -1,0 +1,1 @@
+"""Records of calls in PostgreSQL: their tables, and the archive that reads them."""

@@ -1,0 +1,114 @@
+"""The archive: reads the records of calls."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from orchestrator.errors import ArchiveUnavailable, UnknownRecord
+from orchestrator.records.database import READING, Database
+from orchestrator.records.record_query import DEFAULT_LIMIT, Place, RecordQuery
+from orchestrator.records.record_shape import summary, whole_record
+
+ANSWER_SECONDS = 5.0
+"""For a page, or one record."""
+EXPORT_STATEMENT_SECONDS = 60.0
+"""For the first part of an export, which may have to sort all of it, and for each further one."""
+MOST_EXPORTS = 2
+"""At a time in one process. The other connections are for pages."""
+PART = 20
+"""Records that an export holds at a time: each has 1 MB at most, and mostly some 10 kB."""
+
+SUMMARY = """
+SELECT call_sid, started_at, ended_at, duration_seconds, status, reason, channel, direction, from_number, to_number,
+       agent, tenant, worker_version, phase, partial, turns FROM voiceagent_calls AS call
+"""
+RECORD = """
+SELECT call_sid, started_at, status, data::text AS data, (
+    SELECT coalesce(json_agg(turn.data ORDER BY turn.position), '[]')::text FROM voiceagent_turns AS turn
+    WHERE turn.call_sid = call.call_sid AND turn.started_at = call.started_at
+) AS turns FROM voiceagent_calls AS call
+"""
+NEWEST_FIRST = "ORDER BY started_at DESC, call_sid DESC"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Summaries of records, the newest first, and the cursor of the next page, None on the last."""
+
+    records: list[dict[str, Any]]
+    cursor: str | None
+
+
+class Archive:
+    """Reads what `PostgresSink` writes. Every method may raise `ArchiveUnavailable`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._exports = asyncio.Semaphore(MOST_EXPORTS)
+
+    async def page(self, query: RecordQuery) -> Page:
+        """Return the records that the query finds, without their turns."""
+        limit = query.limit or DEFAULT_LIMIT
+        where, values = conditions(query)
+        async with self._database.transaction(READING, seconds=ANSWER_SECONDS) as connection:
+            rows = await connection.fetch(f"{SUMMARY} {where} {NEWEST_FIRST} LIMIT {limit + 1}", *values)
+        found = rows[:limit]
+        last = Place(found[-1]["started_at"], found[-1]["call_sid"]) if len(rows) > limit else None
+        return Page([summary(row) for row in found], last.cursor() if last else None)
+
+    async def record(self, call_sid: str, started_at: datetime | None = None) -> dict[str, Any]:
+        """Return the record of a call: of the life that began then, or of its latest. Raise `UnknownRecord`."""
+        since, values = ("", [call_sid]) if started_at is None else ("AND started_at = $2", [call_sid, started_at])
+        async with self._database.transaction(READING, seconds=ANSWER_SECONDS) as connection:
+            row = await connection.fetchrow(f"{RECORD} WHERE call_sid = $1 {since} {NEWEST_FIRST} LIMIT 1", *values)
+        if row is None:
+            raise UnknownRecord
+        return whole_record(row)
+
+    async def export(self, query: RecordQuery) -> AsyncGenerator[list[str], None]:
+        """Yield all records that the query finds, whole, each as a line of JSON, some at a time.
+
+        They are those of one moment. The database keeps a cursor meanwhile; closing the generator ends it.
+        """
+        if self._exports.locked():
+            raise ArchiveUnavailable(f"{MOST_EXPORTS} exports are running here already. Try again later.")
+        where, values = conditions(query)
+        limit = f"LIMIT {query.limit}" if query.limit else ""
+        async with (
+            self._exports,
+            self._database.transaction(READING, seconds=EXPORT_STATEMENT_SECONDS) as connection,
+        ):
+            cursor = await connection.cursor(f"{RECORD} {where} {NEWEST_FIRST} {limit}", *values)
+            while rows := await cursor.fetch(PART, timeout=EXPORT_STATEMENT_SECONDS):
+                yield [json.dumps(whole_record(row), ensure_ascii=False) + "\n" for row in rows]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._database.close()
+
+
+def conditions(query: RecordQuery) -> tuple[str, list[Any]]:
+    """Return the query's WHERE, and the values of its parameters."""
+    values: list[Any] = []
+    terms: list[str] = []
+
+    def add(term: str, *given: Any) -> None:
+        if given[0] is not None:
+            numbers = [f"${len(values) + index}" for index in range(1, len(given) + 1)]
+            values.extend(given)
+            terms.append(term.format(*numbers))
+
+    add("started_at >= {}", query.since)
+    add("started_at < {}", query.until)
+    add("call_sid = {}", query.call_sid)
+    add("(from_number = {0} OR to_number = {0})", query.number)
+    add("agent = {}", query.agent)
+    add("tenant = {}", query.tenant)
+    add("status = {}", query.outcome)
+    add("words @@ websearch_to_tsquery('simple', {})", query.text)
+    if query.after is not None:
+        add("(started_at, call_sid) < ({}, {})", query.after.started_at, query.after.call_sid)
+    return (f"WHERE {' AND '.join(terms)}" if terms else ""), values
