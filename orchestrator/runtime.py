@@ -1,5 +1,6 @@
 """`Runtime`: the parts that an ingress works with. `orchestrator.dispatch.opening` makes one."""
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:  # memory mode runs without the client library
     from orchestrator.health.report import SystemStatus
     from orchestrator.redis.breaker import Breaker
 
+SETTLED_SECONDS = 150.0
+"""A process that has run for longer misses what no worker has reported: a deployment starts within this time."""
+
 
 @dataclass
 class Runtime:
@@ -47,11 +51,14 @@ class Runtime:
     """What surveys the outbox of this process; None where there is none, and where workers do."""
     local_calls: "LocalCalls | None" = None
     """The calls that run in this process while Redis is down; None where there is no Redis."""
+    began_at: float = field(default_factory=time.monotonic)
 
     async def system_status(self) -> "SystemStatus | None":
         """Return the status of Redis, the workers and the queue; None where there are none. Never raises."""
         if self.redis is None or self.breaker is None:
             return None
+        from orchestrator.events.sinks.factory import sink_names
+        from orchestrator.health.events import EventsStatus
         from orchestrator.health.redis import read_system_status
         from orchestrator.health.report import SystemStatus
         from orchestrator.redis.probe import probe
@@ -64,7 +71,14 @@ class Runtime:
         except StoreUnavailable as error:
             return SystemStatus(redis_ok=False, redis_message=str(error), degraded=True)
         status = await read_system_status(self.redis, replica_wait(self.settings))
+        if status.events is None and sink_names(self.settings):
+            status = replace(status, events=EventsStatus(None, is_missed=status.redis_ok and self._is_old))
         return status if status.redis_ok else replace(status, degraded=True)
+
+    @property
+    def _is_old(self) -> bool:
+        """True if what others write regularly would have been seen since this process began."""
+        return time.monotonic() - self.began_at > SETTLED_SECONDS
 
     def events_status(self) -> "EventsStatus | None":
         """Return what this process knows of the events in its own outbox; None if it has none, or workers know."""

@@ -1,10 +1,11 @@
 """All judgements together, in the order in which a person repairs things."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrator.doctor.cluster import judge_cluster
 from orchestrator.doctor.configuration import judge_settings
-from orchestrator.doctor.facts import Facts, ServerFacts
+from orchestrator.doctor.events import judge_events
+from orchestrator.doctor.facts import Facts, ServerFacts, SinkFacts
 from orchestrator.doctor.finding import Finding
 from orchestrator.doctor.names import judge_names
 from orchestrator.doctor.server import judge_confirmation, judge_server
@@ -14,10 +15,20 @@ from orchestrator.settings import Settings
 PARSER = "Install hiredis: pip install 'hiredis>=3'. It reads Redis' answers several times as fast."
 
 
-def diagnose(settings: Settings, facts: Facts | None, variables: Mapping[str, str] | None = None) -> Iterator[Finding]:
+def diagnose(
+    settings: Settings,
+    facts: Facts | None,
+    variables: Mapping[str, str] | None = None,
+    sinks: Sequence[SinkFacts] = (),
+) -> Iterator[Finding]:
     """Return every finding. `facts` is None if no Redis is used; `variables` are those that settings are read from."""
     yield from judge_settings(settings)
     yield from judge_names(variables or {})
+    yield from _of_redis(settings, facts)
+    yield from judge_events(sinks, None if facts is None else facts.system)
+
+
+def _of_redis(settings: Settings, facts: Facts | None) -> Iterator[Finding]:
     if facts is None:
         yield Finding(
             "redis", "note", "USE_REDIS is false: calls live in the memory of one process and end with it.",

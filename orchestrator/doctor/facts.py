@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from orchestrator.events.outbox_report import OutboxReport
+
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
@@ -55,6 +57,7 @@ class SystemFacts:
     """What is in Redis. `without_ttl` are keys of ours without a time to live, of the `keys_seen` looked at.
 
     `workers` is the status that live workers report; `heartbeat_age_seconds` is None when no cron job has left one.
+    `outbox` is the report on undelivered events, None if no worker has left one lately.
     """
 
     keys_seen: int = 0
@@ -67,6 +70,21 @@ class SystemFacts:
     oldest_wait_seconds: float = 0.0
     dead_letters: int = 0
     heartbeat_age_seconds: float | None = None
+    outbox: OutboxReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SinkFacts:
+    """A sink of events. `trouble` is the sentence that says why it cannot be used, or "".
+
+    `loses_events`: events do not wait for it, they are refused at once.
+    """
+
+    name: str
+    place: str
+    trouble: str = ""
+    advice: str = ""
+    loses_events: bool = False
 
 
 @dataclass(frozen=True, slots=True)

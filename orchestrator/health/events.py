@@ -35,7 +35,7 @@ def judge_events(status: EventsStatus) -> dict[str, Any]:
         }
     if report is None:
         return {"status": "unknown", "message": "Not known yet: it is measured every half minute"}
-    found = [*_complaints(report)]
+    found = [*concerns(report)]
     return {
         "status": "degraded" if found else "healthy",
         "message": " ".join(found) or _all_well(report),
@@ -46,7 +46,8 @@ def judge_events(status: EventsStatus) -> dict[str, Any]:
     }
 
 
-def _complaints(report: OutboxReport) -> Iterator[str]:
+def concerns(report: OutboxReport) -> Iterator[str]:
+    """Yield a sentence for each thing that somebody has to look at."""
     for name, sink in report.sinks.items():
         if sink.stopped:
             yield f"{name} answered that it wants no events any more: `voiceagent events resume {name}`."

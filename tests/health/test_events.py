@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
+from orchestrator.dispatch.opening import open_runtime
 from orchestrator.events.outbox_report import OutboxReport, SinkReport, read_report
 from orchestrator.health.events import OLD_SECONDS, OVERDUE_SECONDS, EventsStatus, judge_events
 from orchestrator.health.report import SystemStatus, in_memory_report, report
+from orchestrator.redis import keys
+from orchestrator.runtime import SETTLED_SECONDS, Runtime
+from orchestrator.settings import Settings
 
 
 def a_report(sink: SinkReport, **fields: Any) -> OutboxReport:
@@ -78,3 +82,28 @@ def test_a_report_survives_redis_and_what_newer_versions_add() -> None:
     )
     for text in (None, b"", b"[]", b"\xff", b'{"at": "soon"}', "[" * 10_000):
         assert read_report(text) is None
+
+
+async def test_an_ingress_misses_the_report_once_a_deployment_has_had_time_to_start(redis_client, redis_url) -> None:
+    settings = Settings(use_redis=True, redis_url=redis_url, events_file="events.jsonl", agent="echo", _env_file=None)
+    async with open_runtime(settings) as runtime:
+        assert await events_status(runtime) == EventsStatus(None, is_missed=False)
+        runtime.began_at -= SETTLED_SECONDS + 1
+        assert await events_status(runtime) == EventsStatus(None, is_missed=True)
+        written = a_report(SinkReport(pending=1))
+        await redis_client.set(keys.OUTBOX_REPORT, written.model_dump_json(), ex=60)
+        assert await events_status(runtime) == EventsStatus(written)
+
+
+async def test_an_ingress_without_sinks_misses_nothing(redis_client, redis_url) -> None:
+    async with open_runtime(Settings(use_redis=True, redis_url=redis_url, agent="echo", _env_file=None)) as runtime:
+        runtime.began_at -= SETTLED_SECONDS + 1
+        assert await events_status(runtime) is None
+
+
+async def events_status(runtime: Runtime) -> EventsStatus | None:
+    """What the runtime measures now."""
+    status = await runtime.system_status()
+    assert status is not None
+    assert status.redis_ok, status.redis_message
+    return status.events

@@ -1,6 +1,7 @@
 """A receiver of webhooks on loopback, which answers each request as it is told."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,7 +54,8 @@ async def babbles(writer: asyncio.StreamWriter) -> None:
 class WebhookReceiver:
     """Keeps what it receives, and gives `answers` in order; after them 204."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.answers = list(answers)
         self.received: list[Received] = []
         self.connections = 0
@@ -61,10 +63,10 @@ class WebhookReceiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/hooks?of=ours"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/hooks?of=ours"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(
