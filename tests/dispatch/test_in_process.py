@@ -124,7 +124,7 @@ async def test_an_agent_that_never_stops_talking_apologises() -> None:
 
 
 async def test_an_agent_that_hangs_is_cut_off_at_its_deadline_and_the_call_goes_on() -> None:
-    async with stage(speechless, timeout=0.2) as s:
+    async with stage(speechless, timeout=1) as s:
         result = await s.ask("t1")
         assert (result.outcome, result.reply.text) == ("timed_out", f"Well, {APOLOGY}")
         assert (await s.ask("t2", text="quick")).reply.text == "quickly"

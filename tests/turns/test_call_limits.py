@@ -27,9 +27,9 @@ def store(request: pytest.FixtureRequest) -> TurnStore:
         return InMemoryTurnStore(InMemoryStateManager(), **LIMITS)
     client: Redis = request.getfixturevalue("redis_client")
     if request.param == "shards elsewhere":
-        return RedisTurnStore(client, ttl_seconds=100, shards=keys.SHARDS, **LIMITS)
+        return RedisTurnStore(client, ttl_seconds=100, lease_seconds=60, shards=keys.SHARDS, **LIMITS)
     states = RedisStateManager(client, 100) if request.param == "states elsewhere" else None
-    return RedisTurnStore(client, ttl_seconds=100, states=states, **LIMITS)
+    return RedisTurnStore(client, ttl_seconds=100, lease_seconds=60, states=states, **LIMITS)
 
 
 async def test_callers_get_lines_that_the_api_does_not(store: TurnStore) -> None:

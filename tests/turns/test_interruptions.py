@@ -78,7 +78,7 @@ async def test_a_reply_interrupted_before_a_worker_claims_the_call_is_not_run_ag
         seen.append(turn.turn_id)
         yield "all of it"
 
-    store = RedisTurnStore(redis_client, ttl_seconds=100)
+    store = RedisTurnStore(redis_client, ttl_seconds=100, lease_seconds=60)
     await store.submit(turn("start", "started"), opening={"channel": "relay"}, stream=True)
     await store.submit(turn("a"), stream=True)
     await store.submit(turn("i", "interrupted", text="all", interrupts="a"))
@@ -112,7 +112,7 @@ async def test_words_queued_behind_the_turn_of_a_dead_worker_stop_its_second_run
         seen.append(turn.turn_id)
         yield "all of it"
 
-    store = RedisTurnStore(redis_client, ttl_seconds=100)
+    store = RedisTurnStore(redis_client, ttl_seconds=100, lease_seconds=60)
     await store.submit(turn("start", "started"), opening={"channel": "relay"}, stream=True)
     async with AgentHost() as host:
         runner = TurnRunner(
@@ -138,7 +138,7 @@ async def test_a_turn_that_was_not_started_is_run_whatever_is_queued_behind_it(r
         seen.append(turn.turn_id)
         yield "all of it"
 
-    store = RedisTurnStore(redis_client, ttl_seconds=100)
+    store = RedisTurnStore(redis_client, ttl_seconds=100, lease_seconds=60)
     await store.submit(turn("start", "started"), opening={"channel": "relay"}, stream=True)
     await store.submit(turn("a"), stream=True)
     await store.submit(turn("b"), stream=True)

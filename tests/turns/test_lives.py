@@ -20,7 +20,7 @@ AFTER = 60
 @pytest.fixture(params=["one server", "shards elsewhere"])
 def store(request: pytest.FixtureRequest, redis_client: Redis) -> RedisTurnStore:
     shards = keys.SHARDS if request.param == "shards elsewhere" else None
-    return RedisTurnStore(redis_client, ttl_seconds=TTL, ended_ttl_seconds=ENDED_TTL, shards=shards)
+    return RedisTurnStore(redis_client, ttl_seconds=TTL, lease_seconds=60, ended_ttl_seconds=ENDED_TTL, shards=shards)
 
 
 async def lives(client: Redis) -> dict[str, int]:
@@ -61,14 +61,14 @@ async def test_a_turn_whose_result_is_gone_is_answered_from_the_state(store, red
 
 
 async def test_without_a_time_of_their_own_ended_calls_are_kept_as_long(redis_client) -> None:
-    store = RedisTurnStore(redis_client, ttl_seconds=TTL)
+    store = RedisTurnStore(redis_client, ttl_seconds=TTL, lease_seconds=60)
     await store.submit(a_turn("t1"), opening=OPENING)
     await commit(store, await claimed(store), "bye", hang_up=True)
     assert (await lives(redis_client))["state"] > TTL - 60
 
 
 async def test_a_lease_that_is_renewed_is_kept_and_so_is_due(redis_client) -> None:
-    store = RedisTurnStore(redis_client, ttl_seconds=TTL)
+    store = RedisTurnStore(redis_client, ttl_seconds=TTL, lease_seconds=60)
     await store.submit(a_turn("t1"), opening=OPENING)
     claim = await claimed(store)
     lease = keys.call("CA1").lease
@@ -95,7 +95,7 @@ async def test_each_turn_renews_the_record_of_the_lease_and_keeps_what_waits(sto
 
 
 async def test_every_call_that_is_added_renews_what_calls_share(redis_client) -> None:
-    store = RedisTurnStore(redis_client, ttl_seconds=TTL)
+    store = RedisTurnStore(redis_client, ttl_seconds=TTL, lease_seconds=60)
     await store.submit(a_turn("t1", "CA1"), opening=OPENING)
     for shared in (keys.ACTIVE_CALLS, keys.DUE, keys.QUEUE):
         await redis_client.pexpire(shared, 60_000)
@@ -105,7 +105,7 @@ async def test_every_call_that_is_added_renews_what_calls_share(redis_client) ->
 
 
 async def test_the_index_outlives_the_states_that_are_written(redis_client) -> None:
-    store = RedisTurnStore(redis_client, ttl_seconds=TTL)
+    store = RedisTurnStore(redis_client, ttl_seconds=TTL, lease_seconds=60)
     await store.submit(a_turn("t1"), opening=OPENING)
     claim = await claimed(store)
     await redis_client.pexpire(keys.ACTIVE_CALLS, 60_000)
@@ -137,7 +137,7 @@ async def test_an_epoch_that_is_no_count_begins_again(store, redis_client, epoch
 
 async def test_a_turn_takes_few_commands(redis_client) -> None:
     """What the scripts of a turn call, counted; a command that only renews a life counts as any other."""
-    store = RedisTurnStore(redis_client, ttl_seconds=TTL, listener="voiceagent:ingress:here")
+    store = RedisTurnStore(redis_client, ttl_seconds=TTL, lease_seconds=60, listener="voiceagent:ingress:here")
     await store.submit(a_turn("t0"), opening=OPENING)
     await commit(store, await claimed(store))
     before = await _called(redis_client)

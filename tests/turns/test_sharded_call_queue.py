@@ -21,7 +21,7 @@ JOB = "turns:CA1"
 
 @pytest.fixture
 def store(redis_client: Redis) -> RedisTurnStore:
-    return RedisTurnStore(redis_client, ttl_seconds=TTL, listener="here", shards=keys.SHARDS)
+    return RedisTurnStore(redis_client, ttl_seconds=TTL, lease_seconds=60, listener="here", shards=keys.SHARDS)
 
 
 async def _gone(*_: Any) -> None:
@@ -76,7 +76,7 @@ async def test_after_an_outage_leases_are_renewed_before_anybody_is_rescued(stor
     await _forget_the_job(redis_client)
     await _make_due(redis_client)
     await redis_client.hset(SHARD.rounds, "at", 0)
-    back_again = RedisTurnStore(redis_client, ttl_seconds=TTL, shards=keys.SHARDS)
+    back_again = RedisTurnStore(redis_client, ttl_seconds=TTL, lease_seconds=60, shards=keys.SHARDS)
     assert await back_again.call_queue.rescue(grace_ms=grace) == [], "the master was away"
 
 

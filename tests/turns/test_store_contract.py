@@ -20,6 +20,8 @@ from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.store import Claim
 
 TTL = 100
+PATIENT = {"ttl_seconds": TTL, "lease_seconds": 60}
+"""A lease that runs out when a test says so, however long the machine takes."""
 
 
 async def expire_in_redis(client: Redis, claim: Claim) -> None:
@@ -45,14 +47,14 @@ class TestInMemoryTurnStore(TurnStoreContract):
 class TestRedisTurnStore(TurnStoreContract):
     @pytest.fixture
     def store(self, redis_client):
-        return RedisTurnStore(redis_client, ttl_seconds=TTL, listener="here")
+        return RedisTurnStore(redis_client, **PATIENT, listener="here")
 
     @pytest.fixture
     def states(self, redis_client):
         return RedisStateManager(redis_client, TTL)
 
     def limited(self, store, most):
-        return RedisTurnStore(store.redis, ttl_seconds=TTL, max_active_calls=most)
+        return RedisTurnStore(store.redis, **PATIENT, max_active_calls=most)
 
     async def expire(self, store, claim):
         await expire_in_redis(store.redis, claim)
@@ -63,13 +65,13 @@ class TestSplitTurnStore(TestRedisTurnStore):
 
     @pytest.fixture
     def store(self, redis_client):
-        return RedisTurnStore(redis_client, ttl_seconds=TTL, listener="here", shards=keys.SHARDS)
+        return RedisTurnStore(redis_client, **PATIENT, listener="here", shards=keys.SHARDS)
 
     def limited(self, store, most):
-        return RedisTurnStore(store.redis, ttl_seconds=TTL, max_active_calls=most, shards=keys.SHARDS)
+        return RedisTurnStore(store.redis, **PATIENT, max_active_calls=most, shards=keys.SHARDS)
 
 
-@pytest.mark.parametrize("wait", [None, ReplicaWait(1, 1000)], ids=["at once", "with replicas"])
+@pytest.mark.parametrize("wait", [None, ReplicaWait(1, 60_000)], ids=["at once", "with replicas"])
 class TestTurnStoreInACluster(TestRedisTurnStore):
     @pytest.fixture
     async def redis_client(self, replicated_cluster):
@@ -78,7 +80,7 @@ class TestTurnStoreInACluster(TestRedisTurnStore):
 
     @pytest.fixture
     def store(self, redis_client, wait):
-        return RedisTurnStore(redis_client, ttl_seconds=TTL, listener="here", wait=wait)
+        return RedisTurnStore(redis_client, **PATIENT, listener="here", wait=wait)
 
     @pytest.fixture
     def states(self, redis_client):
@@ -88,14 +90,14 @@ class TestTurnStoreInACluster(TestRedisTurnStore):
 class TestRedisTurnStoreWithStatesElsewhere(TurnStoreContract):
     @pytest.fixture
     def store(self, redis_client):
-        return RedisTurnStore(redis_client, ttl_seconds=TTL, listener="here", states=InMemoryStateManager(TTL))
+        return RedisTurnStore(redis_client, **PATIENT, listener="here", states=InMemoryStateManager(TTL))
 
     @pytest.fixture
     def states(self, store):
         return store.states
 
     def limited(self, store, most):
-        return RedisTurnStore(store.redis, ttl_seconds=TTL, max_active_calls=most, states=store.states)
+        return RedisTurnStore(store.redis, **PATIENT, max_active_calls=most, states=store.states)
 
     async def expire(self, store, claim):
         await expire_in_redis(store.redis, claim)
@@ -103,7 +105,7 @@ class TestRedisTurnStoreWithStatesElsewhere(TurnStoreContract):
 
 @pytest.fixture
 def store(redis_client):
-    return RedisTurnStore(redis_client, ttl_seconds=TTL, listener="here")
+    return RedisTurnStore(redis_client, **PATIENT, listener="here")
 
 
 async def without_ttl(client: Redis) -> list[str]:
@@ -167,7 +169,7 @@ async def test_after_an_outage_leases_are_renewed_before_anybody_is_rescued(stor
     await redis_client.zadd(keys.DUE, {"CA1": 1})
     await redis_client.delete(keys.QUEUE, "arq:job:turns:CA1")
     await redis_client.hset(rounds, "at", 0)
-    back_again = RedisTurnStore(redis_client, ttl_seconds=TTL)  # who has not seen either that Redis answers
+    back_again = RedisTurnStore(redis_client, **PATIENT)  # who has not seen either that Redis answers
     assert await back_again.call_queue.rescue(grace_ms=grace) == [], "and now they could not"
     assert await redis_client.ttl(rounds) > 0
 

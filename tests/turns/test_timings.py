@@ -89,7 +89,7 @@ async def stage(request: pytest.FixtureRequest, redis_client: Redis) -> AsyncIte
             states = InMemoryStateManager()
             yield Stage(InMemoryTurnStore(states), states, host)
         else:
-            store = RedisTurnStore(redis_client, ttl_seconds=100, listener="here")
+            store = RedisTurnStore(redis_client, ttl_seconds=100, lease_seconds=60, listener="here")
             yield Stage(store, RedisStateManager(redis_client, 100), host)
 
 
@@ -228,7 +228,9 @@ async def test_it_is_kept_when_somebody_else_wrote_meanwhile(stage: Stage) -> No
 
 async def test_a_turn_that_an_older_ingress_submitted_has_no_such_stage(redis_client: Redis) -> None:
     async with AgentHost() as host:
-        stage = Stage(RedisTurnStore(redis_client, ttl_seconds=100), RedisStateManager(redis_client, 100), host)
+        stage = Stage(
+            RedisTurnStore(redis_client, ttl_seconds=100, lease_seconds=60), RedisStateManager(redis_client, 100), host
+        )
         await stage.submit("t1")
         await redis_client.hset(keys.call("CA1").turns, "t1", b"P" + a_turn("t1").model_dump_json().encode())
         await stage.run()
