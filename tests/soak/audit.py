@@ -18,7 +18,7 @@ from orchestrator.redis import keys
 from orchestrator.turns.redis.queue_scripts import JOB_ID_PREFIX
 
 READERS = 8
-SETTLE_SECONDS = 10.0
+SETTLE_SECONDS = 60.0
 NEVER_RUN = ("dropped", "interrupted")
 
 
