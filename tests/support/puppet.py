@@ -1,7 +1,8 @@
 """An agent that does what the words of the turn say; a test pulls the strings by files in `STAGE`.
 
 `wait for NAME` says one word, leaves a file `NAME.running` and waits until there is a file `NAME.go`;
-`raise`, `hang`, `flood` and `block for NAME` (until `NAME.go`) misbehave; anything else is repeated.
+`raise`, `hang`, `flood` and `block for NAME` (until `NAME.go`) misbehave; `hang up` and `connect for NUMBER` do so;
+anything else is repeated.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from orchestrator.agents.protocol import Part
+from orchestrator.conversation.actions import HangUp, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 
@@ -53,8 +55,12 @@ async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
         yield f"You said {turn.text}."
 
 
-async def _do(command: str, name: str) -> AsyncIterator[str]:
+async def _do(command: str, name: str) -> AsyncIterator[Part]:
     match command:
+        case "hang up":
+            yield HangUp()
+        case "connect":
+            yield Transfer(name)
         case "wait":
             yield "Well. "
             await _wait(Path(os.environ[STAGE]), name)

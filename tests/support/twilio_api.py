@@ -22,6 +22,7 @@ class TwilioApi:
     """`placed` and `updated` hold the forms that came; `trouble` answers instead of us; `gate` holds answers back."""
 
     url: str = ""
+    token: str = TOKEN
     placed: list[dict[str, list[str]]] = field(default_factory=list)
     updated: list[tuple[str, dict[str, list[str]]]] = field(default_factory=list)
     trouble: Response | None = None
@@ -53,7 +54,7 @@ class TwilioApi:
         self.trouble = JSONResponse({**body, "status": status}, status)
 
     def _refusal(self, request: Request) -> Response | None:
-        wanted = "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
+        wanted = "Basic " + base64.b64encode(f"{ACCOUNT}:{self.token}".encode()).decode()
         if request.headers.get("authorization") != wanted or request.path_params["account"] != ACCOUNT:
             return JSONResponse({"code": 20003, "message": "Authenticate", "status": 401}, 401)
         return self.trouble
@@ -63,9 +64,9 @@ class TwilioApi:
 
 
 @asynccontextmanager
-async def twilio_api() -> AsyncIterator[TwilioApi]:
-    """The API, served."""
-    api = TwilioApi()
+async def twilio_api(token: str = TOKEN) -> AsyncIterator[TwilioApi]:
+    """The API, served, for the account with this auth token."""
+    api = TwilioApi(token=token)
     base = "/2010-04-01/Accounts/{account}/Calls"
     routes = [
         Route(base + ".json", api.create, methods=["POST"]),
