@@ -52,6 +52,15 @@ async def replay(outbox: Outbox, deliveries: Sequence[Undelivered], *, as_json: 
     return 0
 
 
+async def retry(outbox: Outbox, deliveries: Sequence[Undelivered], *, as_json: bool = False) -> int:
+    """Try those of them at once that are pending, and print how many those are."""
+    queues = {(it.entry.event.call_sid, it.sink) for it in deliveries if it.dead_at is None}
+    now = {queue for queue in sorted(queues) if await outbox.retry(*queue)}
+    done = [it for it in deliveries if it.dead_at is None and (it.entry.event.call_sid, it.sink) in now]
+    print(json.dumps({"retried": len(done)}) if as_json else f"{_number(done)} will be tried at once.")
+    return 0
+
+
 async def drop(outbox: Outbox, deliveries: Sequence[Undelivered], *, asks: bool, as_json: bool = False) -> int:
     """Drop them, after a question if `asks`, and print how many were dropped. Return 1 if the answer is no."""
     if asks and deliveries and not _agrees(deliveries):

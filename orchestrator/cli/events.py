@@ -1,8 +1,9 @@
-"""List the events that are not delivered, show one, deliver the dead ones again, or drop them.
+"""List the events that are not delivered, show one, try them now, deliver the dead ones again, or drop them.
 
   voiceagent events                        list what is pending or dead, with the last error
   voiceagent events --dead --sink webhook  only what was given up for this sink
   voiceagent events show CA1 3             event 3 of call CA1, as its sinks get it
+  voiceagent events retry                  try at once what is pending: the receiver is repaired
   voiceagent events replay CA1 3           deliver a dead event again, under the same id
   voiceagent events replay --sink webhook --since 2h   all that died for this sink in the last two hours
   voiceagent events drop CA1 3             deliver it no more
@@ -19,7 +20,7 @@ import sys
 
 from orchestrator import clock
 from orchestrator.cli.colors import Colors
-from orchestrator.cli.event_changes import NoSuchEvent, deliveries_of, drop, replay
+from orchestrator.cli.event_changes import NoSuchEvent, deliveries_of, drop, replay, retry
 from orchestrator.cli.event_table import as_json, stopped_lines, summary, table
 from orchestrator.cli.numbers import count
 from orchestrator.cli.redis_target import with_used_redis
@@ -32,7 +33,7 @@ from orchestrator.events.redis.opening import open_outbox
 from orchestrator.events.sinks.factory import sink_names
 from orchestrator.settings import Settings, load_settings
 
-COMMANDS = ("list", "show", "replay", "drop", "resume")
+COMMANDS = ("list", "show", "retry", "replay", "drop", "resume")
 SHOWN = 100
 MOST_SHOWN = 1000
 NOTHING = "Every event is delivered."
@@ -84,6 +85,8 @@ async def _run(args: argparse.Namespace, settings: Settings) -> int:
         if args.command == "resume":
             return await _resume(outbox, args.name)
         chosen = await _chosen(args, outbox)
+        if args.command == "retry":
+            return await retry(outbox, chosen, as_json=args.json)
         if args.command == "replay":
             return await replay(outbox, chosen, as_json=args.json)
         return await drop(outbox, chosen, asks=not args.yes, as_json=args.json)
@@ -132,9 +135,10 @@ async def _chosen(args: argparse.Namespace, outbox: Outbox) -> list[Undelivered]
         if not found:
             raise NoSuchEvent(f"That event does not wait for a sink {printable(args.sink)}.")
         return found
-    if not (args.sink or args.call or args.since or args.all):
+    is_retry = args.command == "retry"  # which harms nothing, and is for all if nothing else is said
+    if not (args.sink or args.call or args.since or args.all or is_retry):
         raise NoSuchEvent("Say which: CALL SEQ, or with --sink, --call, --since or --all many at once.")
-    return [it async for it in find_all(outbox, _wanted(args, "pending" if args.pending else "dead"))]
+    return [it async for it in find_all(outbox, _wanted(args, "pending" if args.pending or is_retry else "dead"))]
 
 
 def _wanted(args: argparse.Namespace, state: State) -> Wanted:

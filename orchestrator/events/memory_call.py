@@ -229,6 +229,14 @@ class CallOutbox:
                     progress = (it.failures, it.error, it.next_at or None) if first else (0, "", None)
                     yield Undelivered(stored.entry, sink, *progress, None, stored.size)
 
+    def retry_now(self, sink: str, now: float) -> bool:
+        """Let the next attempt be due now. Return False if there is none, or it is due already."""
+        it = self.sinks.get(sink)
+        if it is None or not it.pending or it.next_at <= now:
+            return False
+        it.next_at = now
+        return True
+
     def tally(self, call_sid: str, now: float) -> CallTally:
         """Return how much is in the outbox."""
         is_held = self.is_held(now)

@@ -235,6 +235,15 @@ class MemoryOutbox:
             self._schedule(call_sid, call)
         return True
 
+    async def retry(self, call_sid: str, sink: str) -> bool:
+        """Try what is pending for this sink at once. Return False if nothing is, or the next attempt is due already."""
+        call = self._calls.get(call_sid)
+        if call is None or not call.retry_now(sink, clock.now()):
+            return False
+        if not call.is_held(clock.now()):
+            self._schedule(call_sid, call)
+        return True
+
     async def drop(self, call_sid: str, position: int, sink: str) -> bool:
         """Deliver an event, pending or dead, to this sink no more. Return False if there is none."""
         call = self._calls.get(call_sid)

@@ -247,6 +247,12 @@ class Outbox(Protocol):
     async def replay(self, call_sid: str, position: int, sink: str) -> bool:
         """Deliver a dead event again, under its id, after those that are pending. Return False if it is not dead."""
 
+    async def retry(self, call_sid: str, sink: str) -> bool:
+        """Try what is pending for this sink at once. Return False if nothing is, or the next attempt is due already.
+
+        Failures count as before. A sink whose delivery runs at this moment is tried again when it says.
+        """
+
     async def drop(self, call_sid: str, position: int, sink: str) -> bool:
         """Deliver an event, pending or dead, to this sink no more. Return False if there is none."""
 

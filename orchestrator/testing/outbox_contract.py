@@ -32,7 +32,15 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.events.outbox import Announcement, DeliveryLease, Outbox
 from orchestrator.state.base import StateManagerBase
 from orchestrator.testing.delivery_contract import DeliveryContract
-from orchestrator.testing.example_events import an_event, announcement, deliver_all, delivery, head_of, settle_all
+from orchestrator.testing.example_events import (
+    an_event,
+    announcement,
+    deliver_all,
+    delivery,
+    failed,
+    head_of,
+    settle_all,
+)
 from orchestrator.testing.lives_contract import LivesContract
 from orchestrator.testing.survey_contract import SurveyContract
 
@@ -133,3 +141,26 @@ class OutboxContract(DeliveryContract, LivesContract, SurveyContract):
         await outbox.release(claimed.lease)
         left, _ = await outbox.calls()
         assert sorted(left) == ["CA0", "CA1", "CA2", "CA4"]
+
+    # Trying again what failed, because a person says so.
+
+    async def test_what_failed_is_tried_at_once_if_a_person_says_so(
+        self, outbox: Outbox, state: ConversationState
+    ) -> None:
+        await self.announce(outbox, announcement(head_of(state), an_event("a"), an_event("b", ("hook",))))
+        claimed = await delivery(outbox)
+        await settle_all(outbox, claimed, failed(3600, failures=3))
+        await outbox.release(claimed.lease)
+        assert await outbox.due() == []
+        assert await outbox.retry("CA1", "file")
+        assert await outbox.due() == ["CA1"]
+        again = await delivery(outbox)
+        assert [(queue.sink, queue.failures) for queue in again.queues] == [("file", 3)]
+
+    async def test_what_is_due_or_not_there_is_not_retried(self, outbox: Outbox, state: ConversationState) -> None:
+        await self.announce(outbox, announcement(head_of(state), an_event("a")))
+        assert not await outbox.retry("CA1", "file")
+        assert not await outbox.retry("CA1", "hook")
+        assert not await outbox.retry("CA9", "file")
+        await deliver_all(outbox)
+        assert not await outbox.retry("CA1", "file")

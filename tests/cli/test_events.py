@@ -180,6 +180,14 @@ async def test_what_is_not_there_is_refused_with_a_sentence(events, outbox, redi
     assert len(await left(outbox)) == 3
 
 
+async def test_what_failed_is_tried_at_once(events, outbox, redis_client) -> None:
+    await two_calls(outbox, redis_client)
+    assert await outbox.due() == ["CA2"]
+    assert await events("retry", "CA1", "1") == (0, "1 delivery will be tried at once.\n", "")
+    assert await outbox.due() == ["CA1"]
+    assert await events("retry", "--json") == (0, '{"retried": 0}\n', ""), "it is due already"
+
+
 async def test_one_dead_event_is_replayed(events, outbox, redis_client) -> None:
     await two_calls(outbox, redis_client)
     assert await events("replay", "CA1", "2") == (0, "1 delivery will be made again.\n", "")

@@ -14,7 +14,7 @@ from orchestrator.events.redis.outbox import RedisOutbox
 from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.memory import InMemoryStateManager
-from orchestrator.testing.example_events import DEAD, an_event, announcement, head_of
+from orchestrator.testing.example_events import DEAD, an_event, announcement, delivery, failed, head_of, settle_all
 
 SINKS = ("file", "hook")
 
@@ -135,6 +135,16 @@ async def test_what_makes_no_sense_is_refused_in_a_sentence(ingress, outbox, met
     assert sentence in response.json()["error"]
 
 
+async def test_what_failed_is_tried_at_once(ingress, outbox) -> None:
+    claimed = await delivery(outbox, "CA2")
+    await settle_all(outbox, claimed, failed(3600))
+    await outbox.release(claimed.lease)
+    await outbox.due()
+    assert (await ingress.client.post("/sinks/hook/retry")).json() == {"calls": 1}
+    assert "CA2" in await outbox.due()
+    assert (await ingress.client.post("/sinks/nobody/retry")).json() == {"calls": 0}
+
+
 async def test_a_stopped_sink_is_resumed(ingress, outbox) -> None:
     await outbox.stop_sink(StoppedSink("hook", "f", "It answered 410.", clock.now()))
     assert (await ingress.client.post("/sinks/hook/resume")).status_code == 204
@@ -152,7 +162,7 @@ async def test_events_are_for_those_with_the_key(start_ingress) -> None:
     async with start_ingress(api_key="k", events_file="events.jsonl") as ingress:
         for method, path in (
             ("GET", "/events"), ("GET", "/events/CA1"), ("GET", "/events/CA1/1"), ("DELETE", "/events/CA1/1"),
-            ("POST", "/events/CA1/1/replay"), ("POST", "/sinks/hook/resume"),
+            ("POST", "/events/CA1/1/replay"), ("POST", "/sinks/hook/resume"), ("POST", "/sinks/hook/retry"),
         ):  # fmt: skip
             assert (await ingress.client.request(method, path)).status_code == 401
 

@@ -66,6 +66,17 @@ async def drop_event(ingress: Ingress, request: Request) -> Response:
     return JSONResponse({"dropped": sum(done)})
 
 
+async def retry_sink(ingress: Ingress, request: Request) -> Response:
+    """Try at once what is pending for a sink. Answer with the number of calls whose next attempt was later."""
+    outbox, sink, cursor, retried = _outbox(ingress), request.path_params["sink"], "", 0
+    while True:
+        tallies, cursor = await outbox.survey(cursor)
+        waiting = [it.call_sid for it in tallies if sink in it.sinks and it.sinks[sink].pending]
+        retried += sum([await outbox.retry(call_sid, sink) for call_sid in waiting])
+        if not cursor:
+            return JSONResponse({"calls": retried})
+
+
 async def resume_sink(ingress: Ingress, request: Request) -> Response:
     """Deliver to a sink again that wanted no more events. Answer 404 if it was not stopped."""
     if not await _outbox(ingress).resume_sink(request.path_params["sink"]):

@@ -4,7 +4,7 @@ from starlette.routing import Route
 
 from web.api.calls import delete_call, list_calls, show_call
 from web.api.endpoint import guarded
-from web.api.events import drop_event, list_call_events, list_events, replay_event, resume_sink, show_event
+from web.api.events import drop_event, list_call_events, list_events, replay_event, resume_sink, retry_sink, show_event
 from web.api.outbound import place_call
 from web.api.records import list_records, show_record
 from web.api.turns import post_turn
@@ -23,6 +23,7 @@ routes = [
     Route("/events/{call_sid}/{position}", guarded(show_event), methods=["GET"]),
     Route("/events/{call_sid}/{position}", guarded(drop_event), methods=["DELETE"]),
     Route("/events/{call_sid}/{position}/replay", guarded(replay_event), methods=["POST"]),
+    Route("/sinks/{sink}/retry", guarded(retry_sink), methods=["POST"]),
     Route("/sinks/{sink}/resume", guarded(resume_sink), methods=["POST"]),
     Route("/records", guarded(list_records), methods=["GET"]),
     Route("/records/{call_sid}", guarded(show_record), methods=["GET"]),

@@ -185,6 +185,13 @@ class RedisOutbox:
             await self.agenda.mark(call_sid)
         return replayed
 
+    async def retry(self, call_sid: str, sink: str) -> bool:
+        shard = self.agenda.shard_with(call_sid)
+        retried = await self._connection.run(scripts.retry_delivery(call_sid=call_sid, sink=sink, shard=shard))
+        if retried:
+            await self.agenda.mark(call_sid)
+        return retried
+
     async def drop(self, call_sid: str, position: int, sink: str) -> bool:
         dropped = await self._connection.run(scripts.drop_event(call_sid=call_sid, position=position, sink=sink))
         if dropped:

@@ -244,6 +244,11 @@ def replay_event(*, call_sid: str, position: int, sink: str, shard: ShardKeys | 
     return ScriptCall(lua_script("replay_event"), list(outbox_keys(call_sid, shard)), [call_sid, position, sink], bool)
 
 
+def retry_delivery(*, call_sid: str, sink: str, shard: ShardKeys | None) -> ScriptCall[bool]:
+    """Try what is pending for the sink at once. False: nothing is, or the next attempt is due already."""
+    return ScriptCall(lua_script("retry_delivery"), list(outbox_keys(call_sid, shard)), [call_sid, sink], bool)
+
+
 def drop_event(*, call_sid: str, position: int, sink: str) -> ScriptCall[bool]:
     """Deliver an event to the sink no more. False: there is no such delivery."""
     return ScriptCall(lua_script("drop_event"), [keys.outbox(call_sid)], [position, sink], bool)
