@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from orchestrator.events.agenda_watch import watch_agenda
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.delivery import Deliverer
-from orchestrator.events.sinks.factory import sinks_of
+from orchestrator.events.sinks.factory import sink_fingerprints, sinks_of
 from orchestrator.settings import Settings
 from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns.redis.store import RedisTurnStore
@@ -24,7 +24,9 @@ async def start_delivery(
         return None
     for sink in sinks.values():
         stack.push_async_callback(sink.close)
-    deliverer = await stack.enter_async_context(Deliverer(store.outbox, sinks, events, holder))
+    deliverer = await stack.enter_async_context(
+        Deliverer(store.outbox, sinks, events, holder, fingerprints=sink_fingerprints(settings))
+    )
     store.announcing.deliver, store.announcing.has_room = deliverer.start, lambda: deliverer.has_room
     watching = asyncio.create_task(watch_agenda(store.outbox, deliverer), name="watch the agenda")
     stack.push_async_callback(cancel_and_wait, watching)

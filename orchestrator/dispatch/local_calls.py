@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from orchestrator import error_logging
 from orchestrator.conversation.state import ConversationState
+from orchestrator.dispatch.local_events import LocalEvents
 from orchestrator.errors import StateConflict, StoreUnavailable
 from orchestrator.process_metrics import catalog
 from orchestrator.redis.breaker import Breaker
@@ -27,7 +28,8 @@ Idle = Callable[[str, float], Awaitable[None]]
 class LocalCalls:
     """Calls that run in this process while Redis is down.
 
-    `memory` holds their states; `states` is the shared store they are written back to.
+    `memory` holds their states; `states` is the shared store they are written back to. `events` has what happened in
+    them meanwhile.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class LocalCalls:
         memory: StateManagerBase,
         breaker: Breaker,
         idle: Idle,
+        events: LocalEvents | None = None,
         return_seconds: float = RETURN_SECONDS,
     ) -> None:
         self._states = states
         self._memory = memory
         self._breaker = breaker
         self._idle = idle
+        self._events = events
         self._return_seconds = return_seconds
         self._bases: dict[str, ConversationState | None] = {}
         self._returning: dict[str, asyncio.Task[bool]] = {}
@@ -127,12 +131,18 @@ class LocalCalls:
         while True:
             await self._idle(call_sid, IDLE_SECONDS)
             state = await self._memory.get_state(call_sid)
-            if state is None or (written is not None and state.version == written.version):
+            if state is not None and written is not None and state.version == written.version:
+                break
+            if self._events is not None:
+                await self._events.write_back(call_sid)
+            if state is None:
                 break
             with self._breaker.guard():
                 await write_back(self._states, state, self._bases.get(call_sid))
             self._bases[call_sid] = written = state  # only a turn that ran meanwhile is left to write
         await self._memory.delete_state(call_sid)
         self._bases.pop(call_sid, None)
+        if self._events is not None:
+            self._events.forget(call_sid)
         catalog.CALLS_WRITTEN_BACK.inc("written")
         logger.info("A call was written back", extra={"action": "call.written_back", "call_sid": call_sid})

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from orchestrator.agents.loader import configured_agent
 from orchestrator.agents.protocol import Agent
 from orchestrator.dispatch.ingress_events import IngressEvents
 from orchestrator.dispatch.local_calls import LocalCalls
+from orchestrator.dispatch.local_events import LocalEvents
 from orchestrator.dispatch.local_runtime import local_dispatcher
 from orchestrator.dispatch.on_demand import OnDemandDispatcher
 from orchestrator.dispatch.queued import QueuedDispatcher
@@ -19,6 +21,9 @@ from orchestrator.dispatch.socket_check import SocketCheck
 from orchestrator.dispatch.split import SplitDispatcher
 from orchestrator.dispatch.takeover import Takeover
 from orchestrator.events.call_events import CallEvents
+from orchestrator.events.local_delivery import local_delivery
+from orchestrator.events.memory_outbox import MemoryOutbox
+from orchestrator.events.sinks.factory import sink_names
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.clock_sync import ClockSync
@@ -33,6 +38,7 @@ from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis.opening import kept_elsewhere, open_states
 from orchestrator.state.rollout import RolloutStateManager
 from orchestrator.turns.call_limits import CallLimits
+from orchestrator.turns.memory_announcing import MemoryAnnouncing
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.tombstone import erasure_secret
 
@@ -66,8 +72,13 @@ async def redis_runtime(
     stack.push_async_callback(socket_check.close)
     memory = InMemoryStateManager(settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
     host = AgentHost(settings, program="web")
-    local = OnDemandDispatcher(lambda: local_dispatcher(settings, memory, host, agent))
-    local_calls = LocalCalls(states=shared, memory=memory, breaker=breaker, idle=local.idle)
+    store = _turn_store(settings, redis, channel, breaker, elsewhere)
+    call_events = CallEvents.of(settings)
+    waiting = await _local_outbox(settings, stack, memory, call_events, lambda call_sid: call_sid in local_calls)
+    announcing = MemoryAnnouncing(waiting, call_events)
+    local = OnDemandDispatcher(lambda: local_dispatcher(settings, memory, host, agent, announcing))
+    local_events = LocalEvents(waiting, store.outbox) if waiting is not None else None
+    local_calls = LocalCalls(states=shared, memory=memory, breaker=breaker, idle=local.idle, events=local_events)
 
     async def release(call_sid: str) -> bool:
         await events.taken_over(call_sid)
@@ -75,7 +86,6 @@ async def redis_runtime(
 
     listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
     stack.push_async_callback(listening.aclose)
-    store = _turn_store(settings, redis, channel, breaker, elsewhere)
     takeover = Takeover(redis, channel, breaker, release)
     queued = await stack.enter_async_context(QueuedDispatcher(store, listening, channel, takeover, socket_check))
     documents = RedisRelayDocuments(redis, breaker.guard)
@@ -91,6 +101,25 @@ async def redis_runtime(
         settings, states, dispatcher, redis, breaker, documents, socket_check, channel, outbox=store.outbox,
         local_calls=local_calls,
     )  # fmt: skip
+
+
+async def _local_outbox(
+    settings: Settings,
+    stack: AsyncExitStack,
+    memory: StateManagerBase,
+    call_events: CallEvents,
+    waits_for_redis: Callable[[str], bool],
+) -> MemoryOutbox | None:
+    """Return the outbox of calls that run here; None if nothing is told of them.
+
+    Events of calls that run here while Redis is down wait for it. Those of calls that the rollout leaves in memory are
+    delivered here.
+    """
+    if call_events.tells_nothing:
+        return None
+    if settings.redis_rollout_percent >= 100:
+        return MemoryOutbox(memory, sink_names(settings), elsewhere=lambda call_sid: True)
+    return await stack.enter_async_context(local_delivery(memory, settings, call_events, elsewhere=waits_for_redis))
 
 
 def _turn_store(

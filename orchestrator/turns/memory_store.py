@@ -119,7 +119,8 @@ class InMemoryTurnStore:
             call = self._calls[state.call_sid] = CallRecord.of(state, epoch)
         return call
 
-    async def accept(self, state: ConversationState) -> None: ...
+    async def accept(self, state: ConversationState) -> None:
+        self._announcing.accepted(state)
 
     async def find(self, call_sid: str, turn_id: str) -> Found:
         call = self._calls.get(checked_call_sid(call_sid))

@@ -11,9 +11,13 @@ from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.local_calls import LocalCalls
+from orchestrator.dispatch.local_events import LocalEvents
 from orchestrator.errors import StoreUnavailable
+from orchestrator.events.memory_outbox import MemoryOutbox
+from orchestrator.events.outbox import Announcement
 from orchestrator.redis.breaker import Breaker
 from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.testing.example_events import an_event, announcement, deliver_all, head_of, queue_of
 
 CALL = "CA1"
 
@@ -44,6 +48,29 @@ def memory() -> InMemoryStateManager:
 
 async def idle(call_sid: str, seconds: float) -> None:
     """No turn runs."""
+
+
+class SharedOutbox(MemoryOutbox):
+    """The shared outbox, whose answer is lost on demand; `state_then` is the shared state when events came."""
+
+    loses_answer = False
+    state_then: ConversationState | None = None
+
+    async def take_over(self, announcement: Announcement) -> None:
+        self.state_then = await self.states.get_state(announcement.head.call_sid)
+        await super().take_over(announcement)
+        if self.loses_answer:
+            raise StoreUnavailable("the answer was lost")
+
+
+@pytest.fixture
+def shared(store: Store) -> SharedOutbox:
+    return SharedOutbox(store, ("file",))
+
+
+@pytest.fixture
+def waiting(memory: InMemoryStateManager) -> MemoryOutbox:
+    return MemoryOutbox(memory, ("file",), elsewhere=lambda call_sid: True)
 
 
 def calls_of(store: Store, memory: InMemoryStateManager, breaker: Breaker, **options: Any) -> LocalCalls:
@@ -108,6 +135,57 @@ async def test_after_an_outage_too_short_for_the_breaker_it_is_written_back_all_
     await calls.add(CALL, await store.create_state(CALL))
     assert not breaker.is_open
     await wait_until(lambda: CALL not in calls, "it was written back")
+    await calls.close()
+
+
+async def test_events_wait_here_and_are_written_back_before_the_state(store, memory, breaker, shared, waiting) -> None:
+    base = await store.create_state(CALL)
+    shared.announce(announcement(head_of(base), an_event("before")))
+    calls = calls_of(store, memory, breaker, events=LocalEvents(waiting, shared), return_seconds=60)
+    await calls.add(CALL, base)
+    waiting.announce(announcement(head_of(base), an_event("meanwhile")))
+    await run_turn(memory)
+    assert await waiting.due() == []
+    assert await waiting.claim(CALL, "here") is None
+    assert await calls.write_back(CALL) is True
+    assert shared.state_then == base, "the state comes after the events"
+    found = await shared.claim(CALL, "a worker")
+    assert [(e.event.data["text"], e.event.seq) for e in queue_of(found).entries] == [("before", 1), ("meanwhile", 2)]
+    assert waiting.announced(CALL) == []
+    await calls.close()
+
+
+async def test_events_whose_write_back_is_repeated_are_written_once(store, memory, breaker, shared, waiting) -> None:
+    calls = calls_of(store, memory, breaker, events=LocalEvents(waiting, shared), return_seconds=60)
+    await calls.add(CALL)
+    state = await memory.create_state(CALL)
+    waiting.announce(announcement(head_of(state), an_event("a")))
+    shared.loses_answer = True
+    assert await calls.write_back(CALL) is False
+    assert await store.get_state(CALL) is None
+    assert await shared.unended(CALL) is None, "its state is about to come"
+    assert await deliver_all(shared, CALL) == ["a"]
+    waiting.announce(announcement(head_of(state), an_event("b")))
+    shared.loses_answer = False
+    assert await calls.write_back(CALL) is True
+    assert await deliver_all(shared, CALL) == ["b"]
+    written = await store.get_state(CALL)
+    assert head_of(written).life == head_of(state).life
+    await calls.close()
+
+
+async def test_a_call_that_ended_and_expired_here_has_its_events_written_back(
+    store, memory, breaker, shared, waiting
+) -> None:
+    calls = calls_of(store, memory, breaker, events=LocalEvents(waiting, shared), return_seconds=60)
+    await calls.add(CALL)
+    state = await memory.create_state(CALL)
+    waiting.announce(announcement(head_of(state), an_event("a"), an_event("bye", kind="call.ended")))
+    await memory.delete_state(CALL)
+    assert await calls.write_back(CALL) is True
+    assert CALL not in calls
+    assert await deliver_all(shared, CALL) == ["a", "bye"]
+    assert await shared.unended(CALL) is None
     await calls.close()
 
 

@@ -37,8 +37,10 @@ def pass_time():
 @asynccontextmanager
 async def process(path: Path | None, **settings: Any) -> AsyncIterator[Runtime]:
     """A process that runs the calls itself, with the agent `echo`."""
-    given = {"events_file": str(path), "events": ALL, **settings} if path is not None else settings
-    async with open_runtime(load_settings(_env_file=None, use_redis=False, agent="echo", **given)) as runtime:
+    given = {"use_redis": False, "agent": "echo", **settings}
+    if path is not None:
+        given |= {"events_file": str(path), "events": ALL}
+    async with open_runtime(load_settings(_env_file=None, **given)) as runtime:
         yield runtime
 
 
@@ -62,6 +64,10 @@ async def hang_up(runtime: Runtime, turn_id: str = "end") -> None:
     assert await pending.wait(10) is not None
 
 
+async def none_left(runtime: Runtime) -> bool:
+    return await runtime.outbox.calls() == ([], "")
+
+
 def ends(path: Path, count: int = 1) -> Callable[[], bool]:
     return lambda: types(path).count("call.ended") == count
 
@@ -72,7 +78,7 @@ async def test_a_call_is_told_from_its_beginning_to_its_end(path) -> None:
         await say(runtime, "t2", "again")
         await hang_up(runtime)
         await wait_until(ends(path), "the end was told")
-        assert await runtime.outbox.calls() == ([], "")
+        await wait_until(lambda: none_left(runtime), "that was settled")
     assert types(path) == ["call.started", "turn.completed", "turn.completed", "turn.completed", "call.ended"]
     assert [event["data"]["seq"] for event in told(path)] == [1, 2, 3, 4, 5]
     record = told(path)[-1]["data"]
@@ -164,3 +170,22 @@ async def test_a_commit_that_is_repeated_is_told_once(path) -> None:
         assert (await store.commit(claim, again.state, record)).status == "committed"
         await wait_until(lambda: "turn.completed" in types(path), "the turn was told")
     assert types(path) == ["call.started", "turn.completed"]
+
+
+async def test_a_call_that_the_rollout_leaves_in_memory_is_delivered_by_its_process(path, redis_url) -> None:
+    async with process(path, use_redis=True, redis_url=redis_url, redis_rollout_percent=0) as runtime:
+        await say(runtime, "t1")
+        await hang_up(runtime)
+        await wait_until(ends(path), "the end was told")
+    assert types(path) == ["call.started", "turn.completed", "turn.completed", "call.ended"]
+
+
+async def test_a_placed_call_that_nobody_answers_is_told(path) -> None:
+    async with process(path) as runtime:
+        state = await runtime.states.create_state("CA1", channel="gather", direction="outbound-api")
+        await runtime.dispatcher.accept(state)
+        await runtime.dispatcher.accept(state)
+        await runtime.dispatcher.submit(a_turn("end", kind="ended", text="no-answer"))
+        await wait_until(ends(path), "the end was told")
+    assert [event["type"] for event in told(path)] == ["call.started", "turn.completed", "call.ended"]
+    assert told(path)[-1]["data"]["status"] == "no-answer"
