@@ -55,13 +55,13 @@ def types(path: Path) -> list[str]:
 async def say(runtime: Runtime, turn_id: str, text: str = "hello", *, channel: str = "gather", **turn: Any) -> None:
     """Have a turn run."""
     pending = await runtime.dispatcher.submit(a_turn(turn_id, text=text, **turn), opening={"channel": channel})
-    assert await pending.wait(10) is not None
+    assert await pending.wait(60) is not None
 
 
 async def hang_up(runtime: Runtime, turn_id: str = "end") -> None:
     """Say what a provider says at the end of a call."""
     pending = await runtime.dispatcher.submit(a_turn(turn_id, kind="ended", text="completed"))
-    assert await pending.wait(10) is not None
+    assert await pending.wait(60) is not None
 
 
 async def none_left(runtime: Runtime) -> bool:

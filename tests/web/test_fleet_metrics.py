@@ -175,5 +175,5 @@ async def test_an_ingress_says_how_much_of_its_room_is_taken(fleet: Fleet) -> No
 
 
 async def test_only_who_has_the_key_may_read_it(fleet: Fleet) -> None:
-    async with httpx.AsyncClient() as stranger:
+    async with httpx.AsyncClient(timeout=60) as stranger:
         assert (await stranger.get(f"{fleet.web.url}/metrics/fleet")).status_code == 401
