@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import tempfile
+from collections import defaultdict, deque
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from random import Random
@@ -16,6 +17,7 @@ import asyncpg
 from standardwebhooks import Webhook, WebhookVerificationError
 from support.postgres import PostgresServer, installed
 from support.servers import free_port
+from support.terminal import run_script
 from support.waiting import wait_until
 
 logger = logging.getLogger("soak")
@@ -61,6 +63,8 @@ class Sinks:
     async def __aenter__(self) -> Self:
         if installed():
             self.postgres = await asyncio.to_thread(self._stack.enter_context, PostgresServer())
+            migrated = await run_script("records", "migrate", cwd=self._directory, settings=self.settings)
+            assert migrated[0] == 0, migrated
         await self.come_back()
         return self
 
@@ -137,12 +141,19 @@ class Sinks:
 
 
 async def _read_events(dsn: str) -> list[dict[str, Any]]:
-    """Return what the database was told, in the order of arrival; of each event what its row says."""
+    """Return what the database was told, as it arrived. A turn's event gets the id of the turn at its place."""
     connection = await asyncpg.connect(dsn)
     try:
-        rows = await connection.fetch(
-            "SELECT id, type, call_sid, seq, data->>'turn_id' AS turn_id FROM voiceagent_events ORDER BY kept_at, seq"
-        )
+        rows = await connection.fetch("SELECT id, type, call_sid, seq FROM voiceagent_events ORDER BY kept_at, seq")
+        turns = await connection.fetch("SELECT call_sid, turn_id FROM voiceagent_turns ORDER BY call_sid, position")
     finally:
         await connection.close()
-    return [{"id": row["id"], "type": row["type"], "data": dict(row)} for row in rows]
+    left: dict[str, deque[str]] = defaultdict(deque)
+    for turn in turns:
+        left[turn["call_sid"]].append(turn["turn_id"])
+    events = [{"id": row["id"], "type": row["type"], "data": dict(row)} for row in rows]
+    for event in events:
+        waiting = left[event["data"]["call_sid"]]
+        if event["type"] == "turn.completed":
+            event["data"]["turn_id"] = waiting.popleft() if waiting else None
+    return events
