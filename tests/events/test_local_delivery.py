@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.passing_time import moving_clock
+from support.told_events import whole_lines
 from support.waiting import wait_until
 
 from orchestrator.dispatch.opening import open_runtime
@@ -45,7 +46,7 @@ async def process(path: Path | None, **settings: Any) -> AsyncIterator[Runtime]:
 
 
 def told(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in whole_lines(path)]
 
 
 def types(path: Path) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from support.processes import WebProcess, WorkerProcess
+from support.told_events import whole_lines
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
@@ -20,7 +21,7 @@ async def test_the_events_of_a_call_that_began_in_memory_are_told_by_a_worker(st
     }  # fmt: skip
 
     def told() -> list[dict]:
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in whole_lines(path)]
 
     server.pause()
     with WebProcess(tmp_path, **settings) as web:

@@ -17,6 +17,7 @@ import asyncpg
 from standardwebhooks import Webhook, WebhookVerificationError
 from support.postgres import PostgresServer, installed
 from support.servers import free_port
+from support.told_events import whole_lines
 from support.terminal import run_script
 from support.waiting import wait_until
 
@@ -97,7 +98,7 @@ class Sinks:
 
     async def told(self) -> Told:
         """Return what every sink has now."""
-        lines = self.file.read_bytes().splitlines() if self.file.exists() else []
+        lines = whole_lines(self.file)
         found = {"webhook": list(self._received), "file": [json.loads(line) for line in lines]}
         if self.postgres is not None:
             found["database"] = await _read_events(self.postgres.dsn)

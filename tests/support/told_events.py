@@ -1,6 +1,7 @@
 """What a webhook receiver has been told, each request's signature verified by the library of Standard Webhooks."""
 
 from collections import Counter
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -107,3 +108,8 @@ def expire(redis: Redis, call_sid: str) -> None:
 def look_now(redis: Redis, call_sid: str) -> None:
     """Have a worker look at the call as soon as it looks at any."""
     redis.zadd(keys.SINGLE_SHARD.agenda, {call_sid: 1})
+
+
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a sink's file, without the one that is being written."""
+    return path.read_text().rpartition("\n")[0].splitlines() if path.exists() else []
