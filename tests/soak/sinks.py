@@ -17,8 +17,8 @@ import asyncpg
 from standardwebhooks import Webhook, WebhookVerificationError
 from support.postgres import PostgresServer, installed
 from support.servers import free_port
-from support.told_events import whole_lines
 from support.terminal import run_script
+from support.told_events import whole_lines
 from support.waiting import wait_until
 
 logger = logging.getLogger("soak")
