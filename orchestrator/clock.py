@@ -52,3 +52,13 @@ def now() -> float:
 def utc_now() -> datetime:
     """Return the time with its zone (UTC)."""
     return datetime.fromtimestamp(now(), UTC)
+
+
+def machine_ns_at(moment: float) -> int:
+    """Return what this machine's own clock showed at `moment`, a time that `now` has returned."""
+    return machine_ns() - int((now() - moment) * 1e9)
+
+
+def machine_ns() -> int:
+    """Return this machine's own time in Unix nanoseconds: the clock that all libraries read that make spans."""
+    return time.time_ns()

@@ -18,6 +18,7 @@ from orchestrator.logs import WITHOUT_WORDS
 from orchestrator.metrics import Metrics
 from web.error_responses import apology, http_error
 from web.local_access import LocalAccess
+from web.request_trace import end_request, request_entry
 from web.response_headers import add_default_headers
 from web.route_table import FoundRoute, RouteTable
 
@@ -53,10 +54,17 @@ class HttpEntry:
         self._access.note(scope)
         found = self._table.find(scope["path"], scope["method"])
         answer = _Answer(send)
+        template = UNMATCHED if found is None else found.template
+        entry = request_entry(scope, template)
         try:
-            await _respond(found, scope, receive, answer)
+            if entry is None:
+                await _respond(found, scope, receive, answer)
+            else:
+                with entry.current():
+                    await _respond(found, scope, receive, answer)
         finally:
-            template = UNMATCHED if found is None else found.template
+            if entry is not None:
+                end_request(entry, answer.status)
             self._metrics.request_answered(route=template, status=answer.status)
             if logger.isEnabledFor(logging.DEBUG):
                 self._log(scope["method"], template, answer.status, time.perf_counter() - began)

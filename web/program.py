@@ -38,17 +38,22 @@ def main(name: str, link: "SupervisorLink | None" = None) -> int:
 
 def run(settings: "Settings", name: str, link: "SupervisorLink | None") -> None:
     """Configure the logs, create the application and serve it."""
+    from orchestrator import tracing
     from orchestrator.logs import configure_logging
 
     configure_logging(settings, name)
+    tracing.start(settings, "web")
     from web.app import create_app
     from web.server import serve
 
     app = create_app(settings)
     gc.freeze()  # no later collection walks over it either
     gc.enable()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(app, settings, link))
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(app, settings, link))
+    finally:
+        tracing.stop()
 
 
 def _supervise_several(settings: "Settings") -> None:

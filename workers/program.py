@@ -6,6 +6,7 @@ from typing import Any
 
 import uvloop
 
+from orchestrator import tracing
 from orchestrator.errors import BadSetting
 from orchestrator.logs import configure_logging
 from orchestrator.redis import keys
@@ -32,9 +33,13 @@ def run() -> None:
     settings = load_settings()
     _require_redis(settings)
     worker = make_worker(settings)
+    tracing.start(settings, "worker")
     gc.freeze()  # no later collection walks over what was imported either
     gc.enable()
-    worker.run()
+    try:
+        worker.run()
+    finally:
+        tracing.stop()
 
 
 def _require_redis(settings: Settings) -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 
+from orchestrator import tracing
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.loader import configured_agent
 from orchestrator.errors import StoreUnavailable
@@ -119,13 +120,15 @@ class WorkerRuntime:
 
     async def run_granted(self, grant: Grant) -> None:
         """Run the turns of a call whose lease was granted with its job."""
+        began = tracing.now()
         with self._at_work(grant.lease.call_sid):
-            await self.runner.run(await self.store.claims.open(grant))
+            await self.runner.run(await self.store.claims.open(grant), began)
 
     async def run_call(self, call_sid: str) -> None:
         """Claim the call and run its turns, unless another worker has its lease."""
+        began = tracing.now()
         with self._at_work(call_sid):
-            await self.runner.run(await self.store.claim(call_sid, self.holder))
+            await self.runner.run(await self.store.claim(call_sid, self.holder), began)
 
     @contextmanager
     def _at_work(self, call_sid: str) -> Iterator[None]:

@@ -11,6 +11,7 @@ import sys
 from itertools import count
 from typing import Any
 
+from orchestrator import tracing
 from orchestrator.agents.process_frames import WINDOW, Frame, packed, read_frame
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -115,7 +116,10 @@ class AgentProcess:
         if self.is_lost:
             run.add(None)
         else:
-            self.send({"begin": number, "turn": turn.model_dump(mode="json"), "state": state.model_dump(mode="json")})
+            frame = {"begin": number, "turn": turn.model_dump(mode="json"), "state": state.model_dump(mode="json")}
+            if (traceparent := tracing.traceparent()) is not None:
+                frame["traceparent"] = traceparent
+            self.send(frame)
         return run
 
     def send(self, frame: Frame) -> None:

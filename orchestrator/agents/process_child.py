@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from orchestrator import tracing
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.loader import configured_agent
 from orchestrator.agents.process_frames import WINDOW, Frame, packed, read_frame
@@ -41,6 +42,7 @@ def main(descriptor: int, parent: int) -> None:
     try:
         asyncio.run(_serve(socket.socket(fileno=descriptor)))
     finally:
+        tracing.stop()
         os._exit(0)  # agents may have left threads behind
 
 
@@ -76,6 +78,7 @@ def _agent(hello: Frame) -> Agent:
     sys.path[:] = hello["path"]
     settings = pickle.loads(base64.b64decode(hello["settings"]))
     configure_logging(settings, hello["process"])
+    tracing.start(settings, "agents")
     agent = configured_agent(settings)
     # In a thread, an agent that blocks delays neither the frames from the parent nor the other runs.
     return replace(agent, isolation="thread") if agent.isolation == "process" else agent
@@ -117,6 +120,10 @@ class _Runs:
         self._windows.pop(run, None)
 
     async def _run(self, run: int, frame: Frame) -> None:
+        with tracing.continued(frame.get("traceparent")):
+            await self._run_agent(run, frame)
+
+    async def _run_agent(self, run: int, frame: Frame) -> None:
         state = ConversationState.model_validate(frame["state"])
         agent_run = self._host.run(self._agent, Turn.model_validate(frame["turn"]), state)
         window = self._windows[run]

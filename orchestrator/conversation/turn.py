@@ -26,6 +26,7 @@ class Turn(BaseModel):
       `submitted_ms` is after how many milliseconds this one was submitted (`orchestrator.conversation.timings`). Only
       the JSON in its inbox has that.
     - `replay_of` is the id of the turn that a person replays with this one.
+    - `traceparent` is the span that submitted the turn, as W3C Trace Context writes it, while traces are on.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
@@ -43,6 +44,7 @@ class Turn(BaseModel):
     replay_of: str | None = None
     submitted_ms: float | None = Field(default=None, exclude=True)
     late_timings: dict[str, Timings] = Field(default_factory=dict, exclude_if=lambda late: not late)
+    traceparent: str | None = Field(default=None, exclude_if=lambda traceparent: traceparent is None)
 
     @property
     def has_words(self) -> bool:

@@ -64,7 +64,7 @@ class Pending:
     """A submitted turn, shared by all tasks of this process that wait for it.
 
     `submit_again` submits it once more; it is set once the store has the turn. `turn` is None if this process knows no
-    more than its id.
+    more than its id. `observers` are called with the result when it arrives.
     """
 
     def __init__(self, call_sid: str, turn_id: str) -> None:
@@ -74,6 +74,7 @@ class Pending:
         self.result: TurnResult | None = None
         self.was_recorded = False
         self.turn: Turn | None = None
+        self.observers: list[Callable[[TurnResult], None]] = []
         self.submit_again: Callable[[], Awaitable[TurnResult | None]] | None = None
         self._run = _Run()
         self._epoch = 0
@@ -135,6 +136,8 @@ class Pending:
         """Set the result, unless the turn has one: the first one stands."""
         if self.result is None:
             self.result = result
+            for observer in self.observers:
+                observer(result)
             for waiter in self._waiters:
                 _wake(waiter)
             self._notify()

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-from orchestrator import error_logging
+from orchestrator import error_logging, tracing
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.silence import LAST_CHANCE_SECONDS
@@ -100,7 +100,8 @@ class InProcessDispatcher(StoreDispatcher):
         self._own(lambda: self._run(call_sid), f"turns of {call_sid}")
 
     async def _run(self, call_sid: str) -> None:
-        await self.runner.run(await self.memory.claim(call_sid, HOLDER))
+        began = tracing.now()
+        await self.runner.run(await self.memory.claim(call_sid, HOLDER), began)
 
     def _arrived(self, arrival: Arrival) -> None:
         if self.runner.arrived(arrival):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from orchestrator import tracing
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -24,8 +25,10 @@ class StoreDispatcher:
         pending = self.hub.pending(turn.call_sid, turn.turn_id)
         pending.turn = turn
         if pending.result is None:
-            submit = partial(self.store.submit, turn, opening=opening, stream=stream)
-            recorded = await submit()
+            submission = tracing.submission(turn)
+            stored = turn if submission is None else submission.turn
+            submit = partial(self.store.submit, stored, opening=opening, stream=stream)
+            recorded = await (submit() if submission is None else submission.store(submit, pending))
             if recorded is not None:
                 pending.record(recorded)
             pending.submit_again = submit

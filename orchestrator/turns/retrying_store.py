@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from orchestrator import tracing
 from orchestrator.errors import StoreUnavailable
 from orchestrator.process_metrics import catalog
 from orchestrator.retrying import until_deadline
@@ -39,6 +40,10 @@ class RetryingStore:
         claim = running.claim
         if claim.confirmed:
             return None
+        with tracing.span("confirm"):
+            return await self._confirmed(claim, running)
+
+    async def _confirmed(self, claim: Claim, running: RunningTurn) -> Stop | None:
         confirm = partial(self._store.confirm, claim)
         confirming = asyncio.ensure_future(until_deadline(confirm, DEADLINE_SECONDS))
         waited: set[asyncio.Future[Any]] = {confirming, running.stopped}

@@ -7,10 +7,9 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from orchestrator import clock
+from orchestrator import clock, tracing
 from orchestrator.agents.agent_run import AgentRun
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
@@ -19,14 +18,14 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import AgentProcessLost, UnreadableState
 from orchestrator.process_metrics import catalog
 from orchestrator.tasks import cancel_and_wait
-from orchestrator.turns import bounds, turn_log
+from orchestrator.turns import bounds, turn_log, turn_trace
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.commit_attempt import CommitAttempt
 from orchestrator.turns.isolation import MOST_ATTEMPTS, placement_of
 from orchestrator.turns.messages import Arrival
 from orchestrator.turns.reply_streamer import ReplyStreamer
 from orchestrator.turns.retrying_store import RetryingStore
-from orchestrator.turns.running_turn import RunningTurn, Stop
+from orchestrator.turns.running_turn import Left, RunningTurn, Stop
 from orchestrator.turns.store import Claim, TurnStore
 from orchestrator.turns.turn_plan import (
     DeadLetter,
@@ -49,19 +48,6 @@ ENDED_DEADLINE_SECONDS = 5.0
 """How long an agent may take for the turn that says that the call has ended: nobody hears its reply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    """A turn that this process has not answered and returns to the store.
-
-    - `lost`: another worker was granted its lease;
-    - `released`: this process drains;
-    - `process_lost`: the process that ran the agent has ended, and another attempt is allowed;
-    - `unreadable`: this version cannot read the state of the call.
-    """
-
-    reason: Literal["lost", "released", "process_lost", "unreadable"]
-
-
 class TurnRunner:
     """Runs claimed turns with one agent. `running` holds the turns that run at the moment, by call SID."""
 
@@ -75,12 +61,16 @@ class TurnRunner:
         self._timeout = agent_timeout_seconds
         self._early: OrderedDict[str, Arrival] = OrderedDict()
 
-    async def run(self, claim: Claim | None) -> None:
-        """Run the claimed turn and those that follow it in the inbox, for as long as this process has the lease."""
+    async def run(self, claim: Claim | None, claim_began: int = 0) -> None:
+        """Run the claimed turn and those that follow it in the inbox, for as long as this process has the lease.
+
+        `claim_began` is `tracing.now()` before the claim.
+        """
         while claim is not None:
             running = self._begin(claim)
             try:
-                claim = await self._settle(running)
+                with turn_trace.run_span(running, claim_began):
+                    claim, claim_began = await self._settle(running), 0
             finally:
                 if self.running.get(running.claim.lease.call_sid) is running:
                     del self.running[running.claim.lease.call_sid]
@@ -139,15 +129,15 @@ class TurnRunner:
 
         The next turn is claimed under the same lease. None: the lease is released.
         """
-        claim, began = running.claim, time.perf_counter()
-        result = await self._carry_out(plan(claim, self.agent), running)
+        began = time.perf_counter()
+        result = await self._carry_out(plan(running.claim, self.agent), running)
         if isinstance(result, Left):
-            await self._leave(claim, result)
+            await self._leave(running, result)
             return None
         try:
             return await self._commit(running, result, began)
         except UnreadableState:
-            await self._leave(claim, Left("unreadable"))
+            await self._leave(running, Left("unreadable"))
             return None
 
     async def _carry_out(self, planned: Plan, running: RunningTurn) -> CommitAttempt | Left:
@@ -179,7 +169,9 @@ class TurnRunner:
         def keep() -> bool:  # a process that can read the state should run the turns that follow
             return not (self.draining or claim.unreadable)
 
-        commit = await self._retrying_store.commit(claim, attempt, keep=keep)
+        with tracing.span("commit"):
+            commit = await self._retrying_store.commit(claim, attempt, keep=keep)
+        turn_trace.settled(running, attempt.record, commit)
         turn_log.settled(claim, attempt.record, commit, time.perf_counter() - began)
         if commit.status == "lost":
             catalog.LEASES_LOST.inc()
@@ -194,7 +186,9 @@ class TurnRunner:
         turn, placement = outcomes.with_merged_words(claim.turn, state), placement_of(claim.attempt)
         agent_run, began = self._host.run(self.agent, turn, state, placement), time.perf_counter()
         try:
-            outcome = await self._run_agent(running, agent_run)
+            with tracing.agent_run(self.agent.name, turn) as span:
+                outcome = await self._run_agent(running, agent_run)
+                turn_trace.agent_ended(span, running, outcome)
             catalog.observe_run(self.agent.name, began, outcome.reason if isinstance(outcome, Stop) else outcome)
         except AgentProcessLost as lost:
             catalog.observe_run(self.agent.name, began, "process_lost")
@@ -219,7 +213,7 @@ class TurnRunner:
         return self._to_commit(running, state, after, outcomes.record_of_run(running, "interrupted", stop))
 
     async def _dead_letter(self, running: RunningTurn, state: ConversationState | None, reason: str) -> CommitAttempt:
-        running.reason = reason
+        running.reason, running.error_type = reason, "dead_letter"
         await self._retrying_store.dead_letter(running.claim, reason)
         return self._to_commit(running, state, None, outcomes.record_of_run(running, "failed"))
 
@@ -278,8 +272,10 @@ class TurnRunner:
             if streamer is not None:
                 streamer.grown()
 
-    async def _leave(self, claim: Claim, left: Left) -> None:
+    async def _leave(self, running: RunningTurn, left: Left) -> None:
         """Return a turn to the store without a result."""
+        claim = running.claim
+        running.span.left(left.reason)
         about = {"call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id}
         match left.reason:
             case "unreadable":

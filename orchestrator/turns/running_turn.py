@@ -8,6 +8,7 @@ from typing import Literal
 from orchestrator import clock
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.timings import CLAIMED, COMMITTED, FINISHED, FIRST_TOKEN, Timings, timings_of
+from orchestrator.tracing.spans import NO_SPAN, RunSpan
 from orchestrator.turns.store import Claim
 
 StopReason = Literal["interrupted", "ended", "merged", "lost", "released"]
@@ -28,12 +29,25 @@ class Stop:
     heard: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A turn that this process has not answered and returns to the store.
+
+    - `lost`: another worker was granted its lease;
+    - `released`: this process drains;
+    - `process_lost`: the process that ran the agent has ended, and another attempt is allowed;
+    - `unreadable`: this version cannot read the state of the call.
+    """
+
+    reason: Literal["lost", "released", "process_lost", "unreadable"]
+
+
 @dataclass(slots=True)
 class RunningTurn:
     """A claimed turn and its reply so far. `stopped` is set by the first call of `stop`.
 
     `first_word_at`, `reason` and `timings` go into its record. `first_token_at` is when the agent's first part came,
-    `finished_at` when the agent ended (Unix seconds).
+    `finished_at` when the agent ended (Unix seconds). `error_type` is the class of the error that made it fail.
     """
 
     claim: Claim
@@ -42,6 +56,8 @@ class RunningTurn:
     first_token_at: float | None = None
     finished_at: float | None = None
     reason: str = ""
+    error_type: str = ""
+    span: RunSpan = NO_SPAN
     stopped: "asyncio.Future[Stop]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def speak(self, words: str) -> None:

@@ -17,6 +17,7 @@ def agent_failed(running: RunningTurn, agent: str, what: str, error: BaseExcepti
         "turn_id": running.claim.turn.turn_id, "agent": agent,
     }  # fmt: skip
     raised = "" if error is None else f" {error_logging.kind_of(error)} ({error_logging.where_raised(error)})"
+    running.error_type = "timeout" if error is None else error_logging.kind_of(error)
     running.reason = f"the agent {what}{raised}"
     if error is None:
         logger.error("The agent %s; the caller hears an apology", what, extra=about)

@@ -10,6 +10,7 @@ from pydantic import AliasChoices
 from support.logged_actions import logged_actions
 
 from orchestrator.settings import Settings, load_settings
+from orchestrator.settings.otel import OtelSettings, load_otel_settings
 
 REPOSITORY = Path(__file__).parents[2]
 LONGEST_README = 150
@@ -28,15 +29,17 @@ def logged_by_the_product() -> dict[str, set[str]]:
 
 
 def variables() -> set[str]:
-    """Every environment variable that `Settings` reads."""
+    """Every environment variable that the product reads."""
+
+    fields = {**Settings.model_fields, **OtelSettings.model_fields}
 
     def names(field: str) -> list[str]:
-        alias = Settings.model_fields[field].validation_alias
+        alias = fields[field].validation_alias
         if isinstance(alias, AliasChoices):
             return [str(choice) for choice in alias.choices]
         return [alias if isinstance(alias, str) else field]
 
-    return {name.upper() for name in chain.from_iterable(names(field) for field in Settings.model_fields)}
+    return {name.upper() for name in chain.from_iterable(names(field) for field in fields)}
 
 
 def pages(texts: dict[str, str]) -> dict[str, str]:
@@ -69,6 +72,7 @@ def test_the_example_environment_shows_the_defaults(texts: dict[str, str], tmp_p
     uncommented = tmp_path / "env"
     uncommented.write_text(VARIABLE.sub(r"\1=", texts[".env.example"]))
     assert load_settings(_env_file=uncommented) == load_settings(_env_file=None)
+    assert load_otel_settings(_env_file=uncommented) == load_otel_settings(_env_file=None)
 
 
 def test_the_readme_fits_on_three_screens(texts: dict[str, str]) -> None:

@@ -15,13 +15,15 @@ from support.servers import die_with_parent
 from support.waiting import wait_until_sync
 
 from orchestrator.settings import Settings
+from orchestrator.settings.otel import OtelSettings
 
 Start = Callable[..., "Program"]
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
     """This process's environment without the product's variables, the tests' interpreter first in PATH."""
-    ours = {name.upper() for name in Settings.model_fields} | {"RENDER_EXTERNAL_URL"}
+    fields = [*Settings.model_fields, *OtelSettings.model_fields]
+    ours = {name.upper() for name in fields} | {"RENDER_EXTERNAL_URL"}
     kept = {name: value for name, value in os.environ.items() if name.upper() not in ours}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     return {**kept, "PATH": path, "PYTHONUNBUFFERED": "1", **variables}

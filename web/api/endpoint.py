@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from orchestrator import tracing
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.errors import (
     ArchiveUnavailable,
@@ -47,6 +48,7 @@ def guarded(call: ApiCall) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         ingress = ingress_of(request)
         check_key(request, ingress.settings)
+        tracing.trust_entry()
         try:
             return await call(ingress, request)
         except VoiceAgentError as error:

@@ -6,6 +6,7 @@ All that it knows of a call is in the state, so any process can take the next tu
     message_history  the state as messages for a model
     prompt           the system prompt
     hedging          asks the fallback model too when the first one is late or fails
+    instrumentation  pydantic-ai's own spans, while traces are on
     models           a client for each model name, one set per event loop
     toolset          runs the tools that a model calls, each call once
     tools            the built-in tools, and finding yours

@@ -23,6 +23,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import Model, ModelRequestParameters
 
+from orchestrator.agents.llm.instrumentation import instrumentation
 from orchestrator.agents.llm.unicode import Surrogates
 from orchestrator.agents.spoken_text import SpeechFilter, UntaggedThoughts
 from orchestrator.errors import ModelFailed
@@ -83,7 +84,7 @@ class ModelAttempt:
     ) -> ModelResponse:
         surrogates = Surrogates()
         async with model_request_stream(
-            model, messages, model_request_parameters=parameters, instrument=False
+            model, messages, model_request_parameters=parameters, instrument=instrumentation()
         ) as stream:
             async for event in stream:
                 if isinstance(event, PartStartEvent) and isinstance(event.part, ToolCallPart):

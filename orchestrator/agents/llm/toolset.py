@@ -15,7 +15,7 @@ from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.tools import ToolDefinition
 from pydantic_core import to_json, to_jsonable_python
 
-from orchestrator import error_logging
+from orchestrator import error_logging, tracing
 from orchestrator.agents.llm.tools import ToolFunction
 from orchestrator.agents.llm.unicode import as_unicode
 from orchestrator.conversation.actions import ACTION_TYPES, INLINE_ACTIONS, Action, InlineAction
@@ -121,7 +121,8 @@ class TurnToolCalls:
         self.is_used = True
         injected = {"idempotency_key": key, "turn": self.turn, "state": self.state}
         try:
-            returned = await self.toolset.run(tool, arguments, injected)
+            with tracing.tool(tool):
+                returned = await self.toolset.run(tool, arguments, injected)
             return _as_bounded_json(self._action_taken(returned))
         except ModelRetry:
             raise

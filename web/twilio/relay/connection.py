@@ -38,6 +38,11 @@ class RelayConnection:
         self.close_reason = ""
         self._closing: asyncio.Task[None] | None = None
 
+    @property
+    def provider(self) -> str:
+        """The provider by the route of its socket: `twilio`, …"""
+        return str(self._websocket.scope["path"]).strip("/").partition("/")[0]
+
     async def send(self, *frames: str) -> None:
         """Send frames in order. Raises `ConnectionLost`."""
         try:

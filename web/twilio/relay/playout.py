@@ -152,8 +152,13 @@ class Playout:
 
     async def close(self) -> None:
         """Stop speaking, and drop the replies that wait."""
-        self._queue.clear()
+        self._drop_waiting()
         await cancel_and_wait(self._task, seconds=1)
+
+    def _drop_waiting(self) -> None:
+        for reply in self._queue:
+            reply.end_trace()
+        self._queue.clear()
 
     @property
     def _unfinished(self) -> list[SpokenReply]:
@@ -166,13 +171,15 @@ class Playout:
         self._task.add_done_callback(self._on_task_done)
 
     def _on_task_done(self, task: "asyncio.Task[None]") -> None:
+        if self._current is not None:
+            self._current.end_trace()
         self._task = self._current = None
         error = None if task.cancelled() else task.exception()
         if error is not None:
             if not isinstance(error, ConnectionLost):
                 extra = {"action": "relay.failed"}
                 error_logging.log(logging.ERROR, logger, "A reply could not be spoken: %s", error=error, extra=extra)
-            self._queue.clear()
+            self._drop_waiting()
             self._on_error()
         elif self._queue:
             self._start_next()
@@ -255,6 +262,7 @@ class Playout:
             reply.utterances.append(len(reply.said))
             self.clock.utterance_begun(reply)
         self.clock.sent(text)
+        reply.note_first_words()
         reply.said += text
         await self._connection.send(*outbound_frames.tokens(text, options=reply.speech_options))
         self._metrics.words_sent(reply)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from orchestrator import error_logging
@@ -17,6 +18,7 @@ from orchestrator.process_metrics import catalog
 from orchestrator.tasks import cancel_and_wait
 from web.call_log import log_hold_timed_out
 from web.ingress import Ingress
+from web.request_trace import frame_entry
 from web.twilio import twiml
 from web.twilio.relay.call_reader import CallReader, Unanswered
 from web.twilio.relay.connection import ConnectionLost, RelayConnection
@@ -201,12 +203,16 @@ class SessionTurns:
                 turn = turn.model_copy(update={"unfinished": unfinished})
             turn = self._ingress.late_timings.sent_with(turn)
             pending, has_ended, self._storing = None, False, turn
+            entry = frame_entry(turn.kind, self._connection.provider, turn.received_at.timestamp())
             try:
-                pending = await self._submitted(turn)
+                with nullcontext() if entry is None else entry.current():
+                    pending = await self._submitted(turn)
             except CallEnded:
                 has_ended = True
             finally:
                 self._storing = None
+                if entry is not None and pending is None:
+                    entry.end()
             if turn.has_words:
                 self.playout.resume()
             if has_ended:
@@ -215,7 +221,9 @@ class SessionTurns:
                 self._metrics.submitted(turn)
                 self._ingress.late_timings.stored(turn)
             if pending is not None and not self._is_closing:
-                self.playout.enqueue(SpokenReply(turn.turn_id, pending, turn))
+                self.playout.enqueue(SpokenReply(turn.turn_id, pending, turn, entry=entry))
+            elif entry is not None:
+                entry.end()
             # A dispatcher in this process begins the turn before the next one can interrupt it: words that come before
             # the setup do not suppress the greeting.
             await asyncio.sleep(0)

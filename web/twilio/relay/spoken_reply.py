@@ -4,12 +4,16 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from orchestrator.conversation.actions import Action, InlineAction, SetSpeech
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply
 from orchestrator.tasks import cancel_and_wait
 from web.twilio.relay import outbound_frames
+
+if TYPE_CHECKING:
+    from orchestrator.tracing.turn_entry import Entry
 
 Part = str | InlineAction
 """A piece of a reply: words, or an action that is carried out between them."""
@@ -28,6 +32,7 @@ class SpokenReply:
     - `is_gated` is true once the caller has spoken before the end of the reply.
     - `first_sent_ms` and `first_heard_ms` are after how many milliseconds its first words were sent, and the provider
       began to speak them.
+    - `entry` is the traced frame that brought the turn, while traces are on.
     - `last_part_at` is when something was sent last, on the monotonic clock.
     """
 
@@ -45,7 +50,18 @@ class SpokenReply:
     is_gated: bool = False
     first_sent_ms: float | None = None
     first_heard_ms: float | None = None
+    entry: "Entry | None" = None
     last_part_at: float = field(default_factory=time.monotonic)
+
+    def note_first_words(self) -> None:
+        """Note in the trace that the first words are sent."""
+        if self.entry is not None and not self.said:
+            self.entry.event("first words sent")
+
+    def end_trace(self) -> None:
+        """End the frame's span: all is sent that will be."""
+        if self.entry is not None:
+            self.entry.end()
 
     @property
     def is_talked_over(self) -> bool:
