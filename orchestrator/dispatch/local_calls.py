@@ -134,7 +134,9 @@ class LocalCalls:
             if state is not None and written is not None and state.version == written.version:
                 break
             if self._events is not None:
-                await self._events.write_back(call_sid)
+                with self._breaker.guard():
+                    theirs = await self._states.get_confirmed_state(call_sid)
+                await self._events.write_back(call_sid, state, theirs)
             if state is None:
                 break
             with self._breaker.guard():

@@ -51,6 +51,7 @@ def three_way_merge(base: ConversationState, ours: ConversationState, theirs: Co
     | `ended` | theirs, if the call has ended there; else ours |
     | `status` | theirs, if the call has ended there; else ours |
     | `version` | theirs, which a write compares |
+    | `created_at` | theirs: it says which life of its SID the call is, and what was told of it names that |
     | all others | ours |
 
     Theirs is superseded in two cases: all turns that ran there ran here as well, so their effect would count twice; or
@@ -60,6 +61,7 @@ def three_way_merge(base: ConversationState, ours: ConversationState, theirs: Co
     return ours.model_copy(
         update={
             "version": theirs.version,
+            "created_at": theirs.created_at,
             "turns": _merge_turns(base.turns, ours.turns, theirs.turns),
             "slots": _merge_values(effects.slots, ours.slots, theirs.slots),
             "phase": _merge_values(effects.phase, ours.phase, theirs.phase),

@@ -8,13 +8,13 @@ import pytest
 from support.waiting import wait_until
 
 from orchestrator.conversation.reply import Reply
-from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.state import ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.local_calls import LocalCalls
 from orchestrator.dispatch.local_events import LocalEvents
 from orchestrator.errors import StoreUnavailable
 from orchestrator.events.memory_outbox import MemoryOutbox
-from orchestrator.events.outbox import Announcement
+from orchestrator.events.outbox import Announcement, Unended
 from orchestrator.redis.breaker import Breaker
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.testing.example_events import an_event, announcement, deliver_all, head_of, queue_of
@@ -171,6 +171,30 @@ async def test_events_whose_write_back_is_repeated_are_written_once(store, memor
     assert await deliver_all(shared, CALL) == ["b"]
     written = await store.get_state(CALL)
     assert head_of(written).life == head_of(state).life
+    await calls.close()
+
+
+async def test_a_call_that_began_here_and_there_is_told_as_one(store, memory, breaker, shared, waiting) -> None:
+    calls = calls_of(store, memory, breaker, events=LocalEvents(waiting, shared), return_seconds=60)
+    theirs = await store.create_state(CALL, created_at="2026-01-01T00:00:00Z")
+    shared.announce(announcement(head_of(theirs), an_event("begins there", kind="call.started")))
+    await calls.add(CALL)
+    ours = await memory.create_state(CALL)
+    turn = an_event("a")
+    turn.event.data["started_at"] = head_of(ours).life
+    events = (an_event("begins here", kind="call.started"), turn, an_event("bye", kind="call.ended"))
+    waiting.announce(announcement(head_of(ours), *events))
+    ended = EndRecord(status="completed")
+    await memory.update_state(ours.model_copy(update={"status": "completed", "ended": ended}))
+    assert await calls.write_back(CALL) is True
+    told = queue_of(await shared.claim(CALL, "anna")).entries
+    assert told[-1].event.data["started_at"] == head_of(theirs).life
+    assert await deliver_all(shared, CALL) == ["begins there", "a"]
+    written = await store.get_state(CALL)
+    assert head_of(written).life == head_of(theirs).life
+    assert await shared.unended(CALL) is None, "its end is told in a moment"
+    shared.is_over(CALL)
+    assert await shared.unended(CALL) == Unended(head_of(theirs), written)
     await calls.close()
 
 
