@@ -9,7 +9,7 @@ from arq.cron import CronJob, cron
 from orchestrator import clock
 from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
-from orchestrator.events.sinks.factory import sink_names
+from orchestrator.events.sinks.factory import sink_fingerprints, sink_names
 from orchestrator.events.survey import survey_outbox
 from orchestrator.redis import keys
 from orchestrator.redis.damage import with_sound_keys
@@ -49,11 +49,17 @@ async def end_abandoned(ctx: dict[Any, Any]) -> int:
 async def survey_events(ctx: dict[Any, Any]) -> None:
     """Count the events that are not delivered, bound them, and write what was found for health and metrics."""
     runtime: WorkerRuntime = ctx["runtime"]
+    settings: Settings = ctx["settings"]
     outbox = runtime.store.outbox
     if not outbox.sinks:
         return
     with suppress(StoreUnavailable):
-        report = await survey_outbox(outbox, at=clock.now(), max_bytes=ctx["settings"].events_max_bytes)
+        report = await survey_outbox(
+            outbox,
+            at=clock.now(),
+            max_bytes=settings.events_max_bytes,
+            fingerprints=sink_fingerprints(settings),
+        )
         with store_errors():
             await runtime.store.redis.set(keys.OUTBOX_REPORT, report.model_dump_json(), ex=keys.OUTBOX_REPORT_SECONDS)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from orchestrator.doctor.facts import SinkFacts
+from orchestrator.errors import VoiceAgentError
 from orchestrator.events.sinks.factory import sink_names
 from orchestrator.events.sinks.public_addresses import public_addresses
 from orchestrator.events.sinks.sink import EventRefused
@@ -29,6 +30,8 @@ async def _inspected(name: str, url: str | None, settings: Settings) -> SinkFact
         return await _webhook(name, url, allow_private=settings.events_allow_private)
     if name == "file" and settings.events_file is not None:
         return _file(name, Path(settings.events_file))
+    if name == "database" and settings.events_database_url is not None:
+        return await _database(name, settings)
     return SinkFacts(name, "a class of yours")
 
 
@@ -65,3 +68,22 @@ def _file(name: str, path: Path) -> SinkFacts:
     if free < LEAST_FREE_BYTES:
         return SinkFacts(name, str(path), f"{free // 1_000_000} MB are free where {path} is.", "Make room, or move it.")
     return SinkFacts(name, str(path))
+
+
+async def _database(name: str, settings: Settings) -> SinkFacts:
+    """Connect, and see whether its tables are there."""
+    from orchestrator.records.opening import open_database
+
+    place = "PostgreSQL"
+    try:
+        database = open_database(settings, connections=1)
+        assert database is not None
+        try:
+            async with database.transaction():
+                pass
+        finally:
+            await database.close()
+    except VoiceAgentError as error:
+        said, _, advice = str(error).partition(". ")
+        return SinkFacts(name, place, said if said.endswith(".") else f"{said}.", advice or REPAIR)
+    return SinkFacts(name, place)

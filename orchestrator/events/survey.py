@@ -1,10 +1,12 @@
 """The survey of all outboxes: counts what is not delivered, forgets what was dead for long, and bounds its size."""
 
 import logging
+from collections.abc import Mapping
 
 from orchestrator.events.dead_deliveries import DeadDeliveries
 from orchestrator.events.outbox import Outbox
 from orchestrator.events.outbox_report import OutboxReport, ReportBuilder, SinkReport
+from orchestrator.process_metrics import catalog
 
 logger = logging.getLogger(__name__)
 
@@ -13,11 +15,14 @@ CHUNK = 100
 DEAD_KEPT_SECONDS = 7 * 24 * 3600.0
 
 
-async def survey_outbox(outbox: Outbox, *, at: float, max_bytes: int, chunk: int = CHUNK) -> OutboxReport:
+async def survey_outbox(
+    outbox: Outbox, *, at: float, max_bytes: int, fingerprints: Mapping[str, str] | None = None, chunk: int = CHUNK
+) -> OutboxReport:
     """Walk through all calls of the outbox. Return what was found, `at` the time given in Unix seconds.
 
     Dead deliveries are dropped seven days after they were given up. If the events take more than `max_bytes`, the
-    oldest dead ones are dropped first, before their time; pending ones never. Raise `StoreUnavailable`.
+    oldest dead ones are dropped first, before their time; pending ones never. `fingerprints` are of the addresses that
+    sinks have now: one that was stopped at another address is not stopped any more. Raise `StoreUnavailable`.
     """
     builder = ReportBuilder(at, {name: SinkReport() for name in outbox.sinks})
     dead = DeadDeliveries(outbox)
@@ -35,7 +40,9 @@ async def survey_outbox(outbox: Outbox, *, at: float, max_bytes: int, chunk: int
             "%d dead deliveries were forgotten after seven days", forgotten, extra={"action": "events.forgotten"}
         )
     await _make_room(dead, builder.bytes, max_bytes)
-    return builder.build(max_bytes=max_bytes, stopped=await outbox.stopped_sinks())
+    known = fingerprints or {}
+    stopped = [it for it in await outbox.stopped_sinks() if known.get(it.sink, it.fingerprint) == it.fingerprint]
+    return builder.build(max_bytes=max_bytes, stopped=stopped)
 
 
 async def _make_room(dead: DeadDeliveries, used: int, max_bytes: int) -> None:
@@ -44,6 +51,7 @@ async def _make_room(dead: DeadDeliveries, used: int, max_bytes: int) -> None:
         return
     dropped = await dead.drop_bytes(used - max_bytes)
     if dropped:
+        catalog.DELIVERIES_DROPPED.inc(by=dropped)
         logger.error(
             "The outbox held %d bytes, more than EVENTS_MAX_BYTES (%d): the oldest %d dead deliveries were dropped",
             used, max_bytes, dropped, extra={"action": "events.dropped", "count": dropped},

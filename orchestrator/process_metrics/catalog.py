@@ -43,6 +43,9 @@ LEASES_LOST = Counter(
     "voiceagent_leases_lost_total", "Turns that a process had to leave: another was granted the call."
 )
 TURNS_DEAD_LETTERED = Counter("voiceagent_turns_dead_lettered_total", "Turns put among the dead letters.")
+DELIVERIES_DROPPED = Counter(
+    "voiceagent_event_deliveries_dropped_total", "Dead deliveries dropped as events took more than EVENTS_MAX_BYTES."
+)
 
 # Counted by workers alone.
 CALLS_RESCUED = Counter(
@@ -78,6 +81,7 @@ OF_EVERY_PROCESS: tuple[Family, ...] = (EVENT_LOOP_LAG,)
 OF_MODELS: tuple[Family, ...] = (MODEL_REQUEST_SECONDS, MODEL_FIRST_TOKEN_SECONDS, MODEL_TOKENS)
 OF_RUNS: tuple[Family, ...] = (
     AGENT_RUN_SECONDS, AGENT_FIRST_TOKEN_SECONDS, *OF_MODELS, LEASES_LOST, TURNS_DEAD_LETTERED,
+    DELIVERIES_DROPPED,
 )  # fmt: skip
 OF_WORKERS: tuple[Family, ...] = (CALLS_RESCUED, PUSHED_GRANTS)
 OF_INGRESSES: tuple[Family, ...] = (

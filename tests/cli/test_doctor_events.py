@@ -90,6 +90,25 @@ async def test_each_sink_is_looked_at(tmp_path: Path) -> None:
     assert not (tmp_path / "e.jsonl").exists(), "the doctor only reads"
 
 
+async def test_a_database_without_its_tables_is_told(postgres_url: str) -> None:
+    (facts,) = await inspect_sinks(Settings(events_database_url=postgres_url, _env_file=None))
+    assert (facts.name, facts.place) == ("database", "PostgreSQL")
+    assert "tables of the records are missing" in facts.trouble
+    assert "voiceagent records migrate" in facts.advice
+
+
+async def test_a_database_with_its_tables_is_fine(records_url: str) -> None:
+    (facts,) = await inspect_sinks(Settings(events_database_url=records_url, _env_file=None))
+    assert facts.trouble == ""
+
+
+async def test_a_database_that_does_not_answer_is_told_without_its_password() -> None:
+    url = f"postgresql://user:hush@127.0.0.1:{free_port()}/x"
+    (facts,) = await inspect_sinks(Settings(events_database_url=url, _env_file=None))
+    assert "PostgreSQL does not answer" in facts.trouble
+    assert "hush" not in repr(facts)
+
+
 # What is not delivered.
 
 

@@ -16,6 +16,7 @@ from orchestrator.events.outbox_watch import OutboxWatch
 from orchestrator.events.redis.outbox import RedisOutbox
 from orchestrator.events.redis.scripts import accept_call
 from orchestrator.events.survey import DEAD_KEPT_SECONDS, survey_outbox
+from orchestrator.process_metrics import catalog
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.store_connection import StoreConnection
@@ -99,6 +100,13 @@ async def test_a_stopped_sink_is_stopped_and_not_late(outbox, pass_time) -> None
     assert (hook.stopped, hook.overdue_seconds, hook.pending) == (True, 0.0, 1)
 
 
+async def test_a_sink_that_was_stopped_at_another_address_is_not_stopped(outbox) -> None:
+    await outbox.stop_sink(StoppedSink("hook", "old", "It is gone.", clock.now()))
+    for fingerprint, is_stopped in (("new", False), ("old", True)):
+        report = await survey_outbox(outbox, at=clock.now(), max_bytes=MUCH, fingerprints={"hook": fingerprint})
+        assert report.sinks["hook"].stopped == is_stopped
+
+
 async def test_the_dead_are_forgotten_after_seven_days_and_no_sooner(outbox, pass_time, caplog) -> None:
     await given_up(outbox, "CA1", "hook")
     pass_time(1000)
@@ -116,7 +124,9 @@ async def test_without_room_the_oldest_dead_go_first_and_no_more_than_needed(out
         pass_time(10)
         await given_up(outbox, call_sid, "hook", text="x" * 10_000)
     await told(outbox, "CA4", an_event("x" * 10_000))
+    before = sum(catalog.DELIVERIES_DROPPED.counts().values())
     await surveyed(outbox, max_bytes=35_000)
+    assert sum(catalog.DELIVERIES_DROPPED.counts().values()) == before + 1
     assert await dead_calls(outbox) == ["CA1", "CA2"], "the call whose delivery was given up first has lost it"
     assert [record.action for record in caplog.records] == ["events.dropped"]
     assert caplog.records[0].levelname == "ERROR"
