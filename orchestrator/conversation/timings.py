@@ -50,7 +50,7 @@ def timings_of(received_at: float, submitted: float | None, *moments: tuple[str,
 
 def with_late(timings: Timings, late: Mapping[str, float]) -> Timings:
     """Return `timings` with what has become known since the commit. What is known already stays."""
-    return {**late, **timings}
+    return {**timings, **{stage: ms for stage, ms in late.items() if stage not in timings}}
 
 
 def stage_seconds(timings: Mapping[str, float], answered: float | None = None) -> dict[str, float]:

@@ -9,6 +9,7 @@ import logging
 from orchestrator.conversation.actions import Gather, HangUp, Transfer
 from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.timings import Timings
 from orchestrator.turns.store import Claim
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def fitted(
 
     What does not fit is left out, and the call ends, unless it ends anyway.
     """
-    size = _size(claim, state) + LATE_TIMINGS_BYTES * len(claim.turn.late_timings)
+    size = _size(claim, state) + LATE_TIMINGS_BYTES * len(late_timings(claim, state))
     spare = 0 if record.kind == "ended" or state.ended is not None else RESERVED_BYTES
     if size + _growth(state, after, record) + spare <= MOST_BYTES:
         return record, after
@@ -59,6 +60,14 @@ def fitted(
         if size + _growth(state, changed, last) <= MOST_BYTES:
             return last, changed
     return _cut(last), None
+
+
+def late_timings(claim: Claim, state: ConversationState | None) -> dict[str, Timings]:
+    """Return the timings of earlier turns that the turn brings; none if they would need what is reserved."""
+    late = claim.turn.late_timings
+    if not late or state is None:
+        return {}
+    return late if _size(claim, state) + LATE_TIMINGS_BYTES * len(late) + RESERVED_BYTES <= MOST_BYTES else {}
 
 
 def is_refusal(result: TurnResult) -> bool:

@@ -164,7 +164,7 @@ class TurnRunner:
             record.timings.update(running.timings())
             if base is not None:
                 record, after = bounds.fitted(claim, base, after, record)
-        attempt = CommitAttempt(base, after, record, claim.turn.late_timings)
+        attempt = CommitAttempt(base, after, record, bounds.late_timings(claim, base))
 
         def keep() -> bool:  # a process that can read the state should run the turns that follow
             return not (self.draining or claim.unreadable)

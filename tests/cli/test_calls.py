@@ -57,6 +57,21 @@ async def test_a_call_is_shown_as_it_was_spoken(tmp_path: Path) -> None:
     ]
 
 
+async def test_when_each_turn_reached_its_stages_is_shown_on_demand(tmp_path: Path) -> None:
+    turns = [record("started", Reply(text="Good day.")), record("speech", Reply(text="Yes."), text="Hello")]
+    turns[0].timings.update(submitted=0.4, first_token=812.0)
+    answer = Response(ConversationState(call_sid="CA1", turns=turns).model_dump_json(), media_type="application/json")
+    async with serve_twiml({"/calls/CA1": answer}) as server:
+        code, output, errors = await run_script("calls", "CA1", "--timings", "--url", server.url, cwd=tmp_path)
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[2:6] == [
+        "agent › Good day.",
+        "        (ms: submitted 0.4 · first token 812)",
+        "you   › Hello",
+        "agent › Yes.",
+    ]
+
+
 async def test_where_there_are_no_calls_it_says_how_to_make_one(tmp_path: Path) -> None:
     async with serve_twiml({"/calls": JSONResponse({"calls": [], "count": 0})}) as server:
         _, output, _ = await run_script("calls", server.url, cwd=tmp_path)

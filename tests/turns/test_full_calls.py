@@ -146,3 +146,18 @@ async def test_the_end_of_a_full_call_is_recorded(talk):
     state = await talk.state()
     assert (len(state.turns), state.ended.status) == (MOST_TURNS, "completed")
     assert not any(isinstance(action, Gather | HangUp) for action in state.turns[-1].reply.actions)
+
+
+@pytest.mark.parametrize("room", [700, 2000, 5000, 5600])
+async def test_timings_of_earlier_turns_do_not_make_it_longer(talk, room):
+    await talk.states.create_state("CA1", channel="api", turns=records(16))
+    state = await talk.states.update_state(await talk.state())
+    state.slots["much"] = "x" * (MOST_BYTES - await talk.size() - room)
+    await talk.states.update_state(state)
+    late = {f"t{n}": {"first_sent": 12345.6, "first_heard": 23456.7} for n in range(16)}
+    turn = Turn(turn_id="ended", call_sid="CA1", kind="ended", text="completed", late_timings=late)
+    await talk.store.submit(turn)
+    await talk.work()
+    state = await talk.state()
+    assert (state.turns[-1].turn_id, await talk.size() <= MOST_BYTES) == ("ended", True)
+    assert ("first_heard" in state.turns[0].timings) == (room > 5300)

@@ -268,3 +268,30 @@ async def test_a_killed_ingress_may_come_back_itself(start, start_redis):
         await call
     assert robot.said[-1] == "You said: hello"
     assert await kinds_of(port, line.call_sid) == ["started", "speech", "ended"]
+
+
+async def test_each_record_says_when_its_turn_reached_its_stages(start, start_redis):
+    redis, port = start_redis(), free_port()
+    start("web", REDIS_URL=redis.url, PORT=str(port))
+    start("workers", REDIS_URL=redis.url)
+    url = f"http://127.0.0.1:{port}"
+    await ready(url)
+    async with relay_socket(url, token=None) as caller, httpx.AsyncClient(base_url=url, timeout=60) as client:
+        await caller.setup("CA1")
+        assert await caller.reply() == GREETING
+        await caller.send("info", name="agentSpeaking", value="on")
+        await caller.prompt("hello")
+        await caller.reply()
+        form = {"CallSid": "CA1", "SessionStatus": "completed", "SessionDuration": "3"}
+        assert (await client.post("/twilio/relay/ended", data=form)).status_code == 200
+        assert await kinds_of(port, "CA1") == ["started", "speech", "ended"]
+        stages = ["submitted", "claimed", "first_token", "finished", "committed"]
+        for turn in (await call_of(port, "CA1"))["turns"]:
+            reached = [turn["timings"].get(stage) for stage in stages]
+            if turn["kind"] == "ended":  # the agent has said nothing
+                reached.remove(None)
+            assert reached == sorted(reached)
+            assert ("first_sent" in turn["timings"]) == (turn["kind"] != "ended")
+            assert ("first_heard" in turn["timings"]) == (turn["kind"] == "started")
+        counted = (await client.get("/metrics")).text
+        assert 'voiceagent_turn_stage_seconds_count{stage="queue"} 2' in counted
