@@ -11,6 +11,7 @@ from orchestrator.events.outbox import Delivery, DeliveryLease, Entry, Outbox, S
 from orchestrator.events.sink_access import SinkAccess
 from orchestrator.events.sinks.sink import DELIVERY_SECONDS, EventRefused, SinkGone, TryLater
 from orchestrator.events.stopped_sinks import StoppedSinks
+from orchestrator.process_metrics import catalog
 from orchestrator.retrying import until_deadline
 from orchestrator.tasks import cancel_and_wait
 
@@ -106,6 +107,7 @@ class CallDelivery:
 
     async def _settlement(self, access: SinkAccess, entry: Entry, failures: Failures) -> Settlement:
         if await self._stopped.is_stopped(access):
+            catalog.EVENT_DELIVERIES.inc(access.name, "dead")
             return Settlement("dead", f"The sink is stopped: {access.stopped}", failures.count, failures.first_at)
         if not await access.enter():
             return retry_unattempted(access.next_attempt_at(), failures)
@@ -115,7 +117,9 @@ class CallDelivery:
             error = await attempt(access.sink, entry.event, self._timings.attempt)
         finally:
             access.leave(clock() - began)
+        catalog.EVENT_DELIVERY_SECONDS.observe(clock() - began, access.name)
         settlement = settlement_of(error, failures)
+        catalog.EVENT_DELIVERIES.inc(access.name, settlement.result)
         await self._note(access, entry, error, settlement)
         return settlement
 

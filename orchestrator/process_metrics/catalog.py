@@ -39,6 +39,14 @@ MODEL_TOKENS = Counter(
     "voiceagent_model_tokens_total", "Tokens that language models read (input) and wrote (output).",
     ("model", "direction"),
 )  # fmt: skip
+EVENT_DELIVERIES = Counter(
+    "voiceagent_event_deliveries_total", "Attempts to deliver an event to a sink, and what became of it.",
+    ("sink", "result"),
+)  # fmt: skip
+EVENT_DELIVERY_SECONDS = Histogram(
+    "voiceagent_event_delivery_seconds", "How long a sink took for an attempt to deliver an event.", ("sink",),
+    limits=RUN_LIMITS,
+)  # fmt: skip
 LEASES_LOST = Counter(
     "voiceagent_leases_lost_total", "Turns that a process had to leave: another was granted the call."
 )
@@ -80,8 +88,8 @@ REDIS_OUTAGES = Counter(
 OF_EVERY_PROCESS: tuple[Family, ...] = (EVENT_LOOP_LAG,)
 OF_MODELS: tuple[Family, ...] = (MODEL_REQUEST_SECONDS, MODEL_FIRST_TOKEN_SECONDS, MODEL_TOKENS)
 OF_RUNS: tuple[Family, ...] = (
-    AGENT_RUN_SECONDS, AGENT_FIRST_TOKEN_SECONDS, *OF_MODELS, LEASES_LOST, TURNS_DEAD_LETTERED,
-    DELIVERIES_DROPPED,
+    AGENT_RUN_SECONDS, AGENT_FIRST_TOKEN_SECONDS, *OF_MODELS, EVENT_DELIVERIES, EVENT_DELIVERY_SECONDS,
+    DELIVERIES_DROPPED, LEASES_LOST, TURNS_DEAD_LETTERED,
 )  # fmt: skip
 OF_WORKERS: tuple[Family, ...] = (CALLS_RESCUED, PUSHED_GRANTS)
 OF_INGRESSES: tuple[Family, ...] = (

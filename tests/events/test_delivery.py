@@ -17,6 +17,7 @@ from orchestrator.events.event import Event
 from orchestrator.events.memory_outbox import MemoryOutbox
 from orchestrator.events.outbox import NewEvent, StoppedSink, Unended
 from orchestrator.events.sinks.sink import EventRefused, SinkGone, TryLater
+from orchestrator.process_metrics import catalog
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.tasks import cancel_and_wait
 from orchestrator.testing.example_events import an_event, announcement, head_of
@@ -300,6 +301,27 @@ async def test_a_streak_of_failures_is_logged_once(outbox, deliver, caplog) -> N
         await look(deliverer, f"CA{number}")
     failed = [record for record in caplog.records if record.action == "event.delivery_failed"]
     assert [(record.sink, record.levelno) for record in failed] == [("hook", logging.WARNING)]
+
+
+async def test_attempts_are_counted_by_sink_and_result(outbox, deliver) -> None:
+    before = {result: _count("hook", result) for result in ("delivered", "failed", "dead")}
+    await announce(outbox, "a", "b", "c", sinks=("hook",))
+
+    async def behave(event: Event) -> None:
+        if event.data["text"] == "b":
+            raise EventRefused("It is nonsense.")
+        if event.data["text"] == "c":
+            raise TryLater("Not now.")
+
+    await look(await deliver(hook=FakeSink(behave)))
+    assert {result: _count("hook", result) - before[result] for result in before} == {
+        "delivered": 1, "dead": 1, "failed": 1
+    }  # fmt: skip
+
+
+def _count(sink: str, result: str) -> float:
+    counts = catalog.EVENT_DELIVERIES.counts()
+    return next((number for key, number in counts.items() if key.labels == (sink, result)), 0.0)
 
 
 # Sinks that are gone.
