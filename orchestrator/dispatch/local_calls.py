@@ -140,7 +140,9 @@ class LocalCalls:
             if state is None:
                 break
             with self._breaker.guard():
-                await write_back(self._states, state, self._bases.get(call_sid))
+                merged = await write_back(self._states, state, self._bases.get(call_sid))
+            if self._events is not None:
+                await self._events.write_end(state, merged)
             self._bases[call_sid] = written = state  # only a turn that ran meanwhile is left to write
         await self._memory.delete_state(call_sid)
         self._bases.pop(call_sid, None)
