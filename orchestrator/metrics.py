@@ -53,6 +53,8 @@ class Metrics:
         self._turns = Counter(
             "voiceagent_turns", "Turns answered here, by outcome.", ("outcome", "channel"), registry=registry
         )
+        for channel in ("gather", "relay"):  # `increase()` does not see a first count that nothing was before
+            self._turns.labels("unanswered", channel)
         self._requests = Counter(
             "voiceagent_http_requests", "HTTP requests answered here.", ("route", "status"), registry=registry
         )

@@ -24,22 +24,25 @@ async def metrics(request: Request) -> Response:
     check_key(request, ingress.settings)
     await _refresh(ingress.metrics, health_checks_of(request))
     limits: ConnectionLimits | None = getattr(request.app.state, "connection_limits", None)
-    ingress.metrics.known = {**process_gauges(ingress), **({} if limits is None else connection_gauges(limits))}
+    known = {**process_gauges(ingress), **({} if limits is None else connection_gauges(limits))}
     link: SupervisorLink | None = getattr(request.app.state, "link", None)
-    content = ingress.metrics.exposition() if link is None else await _exposition_of_all(ingress.metrics, link)
+    if link is not None:
+        content = await _exposition_of_all(ingress.metrics, known, link)
+    else:
+        ingress.metrics.known = known
+        content = ingress.metrics.exposition()
     return Response(content, headers={"Content-Type": CONTENT_TYPE})
 
 
-async def _exposition_of_all(metrics: Metrics, link: SupervisorLink) -> bytes:
+async def _exposition_of_all(metrics: Metrics, known: dict[gauges.Gauge, float], link: SupervisorLink) -> bytes:
     """Return the metrics of all processes on the port. Raise HTTPException 503: a part would look like a reset."""
     try:
-        others = await link.gather(additive_samples(metrics), summed_gauges(metrics.known))
+        others = await link.gather(additive_samples(metrics), summed_gauges(known))
     except TimeoutError:
         raise HTTPException(503, "The supervisor does not answer: the other processes' metrics are unknown.") from None
     metrics.web_processes(running=others.running, answered=others.answered)
-    for gauge in gauges.SUMMED:
-        if gauge in metrics.known:
-            metrics.known[gauge] += others.gauges.get(gauge.name, 0)
+    elsewhere = {gauge: others.gauges.get(gauge.name, 0) for gauge in gauges.SUMMED if gauge in known}
+    metrics.known = {gauge: value + elsewhere.get(gauge, 0) for gauge, value in known.items()}
     return summed_exposition(metrics, others.samples)
 
 

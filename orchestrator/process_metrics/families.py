@@ -46,7 +46,8 @@ class Family(ABC):
         self.labels = tuple(labels)
         self.first_labels = list(product(*values)) if len(values) == len(self.labels) else []
         self._lock = threading.Lock()  # agents count in threads of their own
-        self._counts: Counts = {}
+        self._cells: dict[tuple[str, ...], list[float]] = {}
+        """Labels → a number for each of `parts`."""
 
     @property
     @abstractmethod
@@ -56,13 +57,27 @@ class Family(ABC):
     def counts(self) -> Counts:
         """Return what was counted."""
         with self._lock:
-            return dict(self._counts)
+            cells = [(labels, list(numbers)) for labels, numbers in self._cells.items()]
+        return {
+            CountKey(self.name, labels, part): number
+            for labels, numbers in cells
+            for part, number in zip(self.parts, numbers, strict=True)
+            if number
+        }
 
     def add(self, counts: Mapping[CountKey, float]) -> None:
         """Add what another process has counted with this metric."""
+        places = {part: place for place, part in enumerate(self.parts)}
         with self._lock:
             for key, amount in counts.items():
-                self._counts[key] = self._counts.get(key, 0) + amount
+                if (place := places.get(key.part)) is not None:
+                    self._numbers(key.labels)[place] += amount
+
+    def _numbers(self, labels: tuple[str, ...]) -> list[float]:
+        numbers = self._cells.get(labels)
+        if numbers is None:
+            numbers = self._cells[labels] = [0.0] * len(self.parts)
+        return numbers
 
 
 class Counter(Family):
@@ -73,9 +88,8 @@ class Counter(Family):
 
     def inc(self, *labels: str, by: float = 1) -> None:
         """Count once, or `by`."""
-        key = CountKey(self.name, labels, "")
         with self._lock:
-            self._counts[key] = self._counts.get(key, 0) + by
+            self._numbers(labels)[0] += by
 
 
 class Histogram(Family):
@@ -94,19 +108,19 @@ class Histogram(Family):
     ) -> None:
         super().__init__(name, help_text, labels, values)
         self._limits = tuple(limits)
-        self._names = (*(f"{limit:g}" for limit in limits), NO_LIMIT)
+        self._parts = (*(f"{limit:g}" for limit in limits), NO_LIMIT, SUM)
 
     @property
     def parts(self) -> tuple[str, ...]:
-        return (*self._names, SUM)
+        return self._parts
 
     def observe(self, seconds: float, *labels: str) -> None:
         """Count one thing that took `seconds`."""
-        bucket = CountKey(self.name, labels, self._names[bisect_left(self._limits, seconds)])
-        total = CountKey(self.name, labels, SUM)
+        bucket = bisect_left(self._limits, seconds)
         with self._lock:
-            self._counts[bucket] = self._counts.get(bucket, 0) + 1
-            self._counts[total] = self._counts.get(total, 0) + seconds
+            numbers = self._numbers(labels)
+            numbers[bucket] += 1
+            numbers[-1] += seconds
 
 
 def first_counts(family: Family) -> Counts:

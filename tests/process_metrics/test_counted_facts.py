@@ -1,45 +1,27 @@
 """Each fact is counted where it happens, once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from support.counting import counting, totals
 from support.ingress import CALL, QUICK, redirect_of, started_ingress
 from support.relay import relay_socket
 from support.waiting import wait_until
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.local_calls import LocalCalls
 from orchestrator.errors import StoreUnavailable
 from orchestrator.process_metrics import catalog
 from orchestrator.process_metrics.event_loop_lag import event_loop_lag_measured
-from orchestrator.process_metrics.families import Family
 from orchestrator.redis.breaker import TRIPS_AFTER, Breaker
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.testing.turn_store_contract import a_turn
 from orchestrator.turns.memory_store import InMemoryTurnStore
 from orchestrator.turns.retrying_store import RetryingStore
-
-Added = dict[tuple[str, ...], float]
-
-
-def totals(family: Family) -> Added:
-    """Labels → how much was counted: of a histogram how many observations."""
-    found: Added = {}
-    for key, value in family.counts().items():
-        if key.part != "sum":
-            found[key.labels] = found.get(key.labels, 0) + value
-    return found
-
-
-@contextmanager
-def counting(family: Family) -> Iterator[Added]:
-    """What the block adds to `family`, by labels, when it has ended."""
-    before, added = totals(family), Added()
-    yield added
-    added.update({key: value - before.get(key, 0) for key, value in totals(family).items() if value != before.get(key)})
 
 
 async def chatty(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
@@ -185,3 +167,38 @@ async def test_the_lag_of_an_event_loop_that_is_blocked() -> None:
             before = totals(catalog.EVENT_LOOP_LAG)
             await wait_until(lambda: totals(catalog.EVENT_LOOP_LAG) != before, "it is measured")
     assert added[()] >= 1
+
+
+async def test_a_call_that_is_written_back_and_one_that_cannot_be_yet() -> None:
+    is_down = True
+
+    class Store(InMemoryStateManager):
+        """The shared store."""
+
+        async def get_confirmed_state(self, call_sid: str) -> ConversationState | None:
+            if is_down:
+                raise StoreUnavailable("down")
+            return await super().get_confirmed_state(call_sid)
+
+    async def well() -> None:
+        """Redis passes the probe."""
+
+    async def idle(call_sid: str, seconds: float) -> None:
+        """No turn runs."""
+
+    states, memory = Store(), InMemoryStateManager()
+    base = await states.create_state("CA1")
+    async with Breaker(well) as breaker:
+        calls = LocalCalls(states=states, memory=memory, breaker=breaker, idle=idle, return_seconds=3600)
+        await calls.add("CA1", base)
+        state = await memory.get_state("CA1")
+        assert state is not None
+        await memory.update_state(state.model_copy(update={"slots": {"name": "Ann"}}))
+        with counting(catalog.CALLS_WRITTEN_BACK) as added:
+            assert not await calls.write_back("CA1")
+        assert added == {("failed",): 1}
+        is_down = False
+        with counting(catalog.CALLS_WRITTEN_BACK) as added:
+            assert await calls.write_back("CA1")
+        assert added == {("written",): 1}
+        await calls.close()
