@@ -8,7 +8,7 @@ one comparison, and nothing of opentelemetry is imported.
     turn_spans   the spans of a turn that runs
     active_span  a span that is current while a block runs
     ids          trace and span ids that follow from the turn
-    export       what is exported, and what the log says of it
+    export       the export, and what the log says of it
     provider     the SDK, from the settings
 
 All spans of a turn are in one trace, whose id follows from the call SID and the turn id: webhooks that come again,
@@ -54,7 +54,7 @@ def start(settings: Settings, program: str) -> None:
         return
     try:
         from orchestrator.tracing.provider import open_provider
-    except ModuleNotFoundError:
+    except ImportError:
         raise BadSetting(f"{otel.cause} {HOW_TO_INSTALL}") from None
     _provider = open_provider(otel, settings, program)
 

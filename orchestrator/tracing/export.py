@@ -1,19 +1,12 @@
-"""What leaves the process: spans without the messages of errors. And one log line when the collector goes or comes."""
+"""Exports spans, and says once in the log when the collector goes, and when it is back."""
 
 import logging
 from collections.abc import Sequence
 
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.trace import Status
-
-from orchestrator.tracing.turn_spans import SCOPE
 
 logger = logging.getLogger(__name__)
-
-WITHOUT_MESSAGES = (SCOPE, "pydantic-ai")
-"""The scopes whose errors are exported by their type alone: a message may quote what the caller said."""
-MESSAGES = frozenset({"exception.message", "exception.stacktrace"})
 
 
 class CollectorExporter(SpanExporter):
@@ -26,7 +19,7 @@ class CollectorExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send `spans`. What the collector does not take is lost."""
-        result = self._exporter.export([without_messages(span) for span in spans])
+        result = self._exporter.export(spans)
         if result is SpanExportResult.SUCCESS:
             self._note_success()
         else:
@@ -50,21 +43,3 @@ class CollectorExporter(SpanExporter):
                 extra={"action": "traces.lost"},
             )  # fmt: skip
         self._lost += count
-
-
-def without_messages(span: ReadableSpan) -> ReadableSpan:
-    """Return the span without the messages of errors, if it is of one of our scopes."""
-    scope = span.instrumentation_scope
-    if scope is None or scope.name not in WITHOUT_MESSAGES or not (span.events or span.status.description):
-        return span
-    return ReadableSpan(
-        name=span.name, context=span.context, parent=span.parent, resource=span.resource, attributes=span.attributes,
-        events=[_without_message(event) for event in span.events], links=span.links, kind=span.kind,
-        status=Status(span.status.status_code), start_time=span.start_time, end_time=span.end_time,
-        instrumentation_scope=scope,
-    )  # fmt: skip
-
-
-def _without_message(event: Event) -> Event:
-    kept = {name: value for name, value in (event.attributes or {}).items() if name not in MESSAGES}
-    return Event(event.name, kept, event.timestamp)

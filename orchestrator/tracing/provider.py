@@ -5,6 +5,7 @@ lost. Closing is bounded too.
 """
 
 import logging
+import math
 import threading
 from uuid import uuid4
 
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 2.0
 """How long a process that ends waits until its last spans are exported: its platform may kill it soon."""
+MOST_DELAY_MS = {"agents": 500}
+"""A process of agents is killed in the end, not told to leave: its spans must not wait for long."""
 REPLACED_LOGS = ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal")
 """Loggers that say of every batch that it was lost; `CollectorExporter` says it once."""
 
@@ -61,7 +64,7 @@ def open_provider(otel: OtelSettings, settings: Settings, program: str) -> Provi
         BatchSpanProcessor(
             CollectorExporter(_exporter(otel), shown),
             max_queue_size=otel.otel_bsp_max_queue_size,
-            schedule_delay_millis=otel.otel_bsp_schedule_delay,
+            schedule_delay_millis=min(otel.otel_bsp_schedule_delay, MOST_DELAY_MS.get(program, math.inf)),
             max_export_batch_size=otel.otel_bsp_max_export_batch_size,
         )
     )
