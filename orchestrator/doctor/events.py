@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.doctor.facts import SinkFacts, SystemFacts
 from orchestrator.doctor.finding import Finding, Level
 from orchestrator.events.outbox_report import OutboxReport
-from orchestrator.health.events import concerns
+from orchestrator.health.events import all_well, concerns
 
 SAME_SETTINGS = "Give web and workers the same EVENTS settings, and run the doctor with web's."
 CRON_FRESH_SECONDS = 90.0
@@ -56,8 +56,7 @@ def _undelivered(report: OutboxReport) -> Iterator[Finding]:
             "`voiceagent events --dead` says why, `voiceagent events replay` delivers them again.",
         )  # fmt: skip
     if not found:
-        waiting = "No delivery waits" if not report.pending else f"{report.pending} wait for their next attempt"
-        yield Finding("events", "ok", f"{waiting}, in {report.calls} calls.")
+        yield Finding("events", "ok", f"{all_well(report)}.")
 
 
 def _listed(names: Sequence[str]) -> str:

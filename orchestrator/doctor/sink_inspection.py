@@ -1,7 +1,9 @@
 """Looks whether the sinks of events can be reached. Nothing is sent to them."""
 
 import asyncio
+import os
 import shutil
+import socket
 import ssl
 from contextlib import suppress
 from pathlib import Path
@@ -59,8 +61,15 @@ async def _webhook(name: str, url: str, *, allow_private: bool) -> SinkFacts:
     except ssl.SSLCertVerificationError as error:
         return SinkFacts(name, place, f"The certificate of {place} is not valid: {error.verify_message}.", REPAIR)
     except OSError as error:
-        return SinkFacts(name, place, f"{place} cannot be reached: {error.strerror or type(error).__name__}.", REPAIR)
+        return SinkFacts(name, place, f"{place} cannot be reached: {_reason(error)}.", REPAIR)
     return SinkFacts(name, place)
+
+
+def _reason(error: OSError) -> str:
+    """Return what is wrong, without the address that asyncio adds."""
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or type(error).__name__
+    return os.strerror(error.errno)
 
 
 def _file(name: str, path: Path) -> SinkFacts:

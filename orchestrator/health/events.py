@@ -38,7 +38,7 @@ def judge_events(status: EventsStatus) -> dict[str, Any]:
     found = [*concerns(report)]
     return {
         "status": "degraded" if found else "healthy",
-        "message": " ".join(found) or _all_well(report),
+        "message": " ".join(found) or all_well(report),
         "pending": report.pending,
         "dead": report.dead,
         "oldest_seconds": round(report.oldest_seconds),
@@ -67,7 +67,8 @@ def concerns(report: OutboxReport) -> Iterator[str]:
         )
 
 
-def _all_well(report: OutboxReport) -> str:
+def all_well(report: OutboxReport) -> str:
+    """Return what there is to say if nobody has to look at anything."""
     if not report.pending:
         return "Every event is delivered, or dead" if report.dead else "Every event is delivered"
     events = "1 delivery waits" if report.pending == 1 else f"{report.pending} deliveries wait"
