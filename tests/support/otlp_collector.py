@@ -136,7 +136,7 @@ class OtlpCollector:
             there = [span.name for span in self.trace(call_sid, turn_id)]
             return all(there.count(name) >= names.count(name) for name in names)
 
-        wait_until_sync(has_all, f"{names} of {turn_id} are collected; there are {sorted(self._names())}", 30)
+        wait_until_sync(has_all, f"{names} of {turn_id} are collected; there are {sorted(self._names())}", 60)
         return self.trace(call_sid, turn_id)
 
     def _names(self) -> set[str]:

@@ -37,7 +37,7 @@ def test_turns_are_answered_and_processes_drain(start: Start, call: Call, how: s
         caller = call(web, "CA1")
         caller.ring()
         for number in range(1, 11):
-            assert f"You said word {number}." in caller.say(number, f"word {number}").text
+            assert f"You said word {number}." in caller.hear(caller.say(number, f"word {number}"))
         for process in (web, worker):
             process.send(signal.SIGTERM)
         assert [process.wait_exit() for process in (web, worker)] == [0, 0]
@@ -75,7 +75,7 @@ def test_a_sampler_that_is_off_exports_nothing(start: Start, collector: OtlpColl
     web, worker = (start(kind, OTEL_TRACES_SAMPLER="parentbased_always_off") for kind in (WebProcess, WorkerProcess))
     caller = call(web, "CA1")
     caller.ring()
-    assert "blue" in caller.say(1, "blue").text
+    assert "blue" in caller.hear(caller.say(1, "blue"))
     for process in (web, worker):
         process.terminate()
     assert [process.wait_exit() for process in (web, worker)] == [0, 0]
