@@ -1,19 +1,25 @@
 """Each way in which a call ends, step by step in Redis: it has one `call.ended`, which says how it ended."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from orchestrator.clock import utc_now
 from orchestrator.errors import CallEnded, UnknownCall
 from orchestrator.event_types import EVENT_TYPES
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.event import Event
 from orchestrator.events.outbox import Settlement
 from orchestrator.redis import keys
+from orchestrator.redis.connections import connect
+from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.example_turns import a_turn, claimed, commit
+from orchestrator.turns.abandoned_calls import end_abandoned_calls
 from orchestrator.turns.redis.store import RedisTurnStore
 
 TTL = 3600
@@ -26,14 +32,19 @@ STATUSES = ("completed", "busy", "no-answer", "failed", "canceled", "abandoned")
 class Deployment:
     """A store as an ingress and a worker of one version have it, and what their sink has got."""
 
-    def __init__(self, redis: Redis, *, sharded: bool, version: str | None = "v1") -> None:
+    def __init__(
+        self, redis: Redis, shards: tuple[keys.ShardKeys, ...] | None = None, *, version: str | None = "v1"
+    ) -> None:
         self.redis = redis
+        self.shards = shards
         self.states = RedisStateManager(redis, TTL)
         self.events = CallEvents(ALL, ("file",), agent="echo", worker_version=version) if version else None
-        self.store = RedisTurnStore(
-            redis, ttl_seconds=TTL, shards=keys.SHARDS if sharded else None, events=self.events, sinks=("file",)
-        )
+        self.store = RedisTurnStore(redis, ttl_seconds=TTL, shards=shards, events=self.events, sinks=("file",))
         self.outbox = self.store.outbox
+
+    def before_events(self) -> "Deployment":
+        """The same as processes have it that know no events."""
+        return Deployment(self.redis, self.shards, version=None)
 
     async def begin(self, call_sid: str = "CA1", **opening: Any) -> None:
         """A call comes in, and its first turn is answered."""
@@ -97,9 +108,14 @@ class Deployment:
         return events
 
 
-@pytest.fixture(params=["one server", "shards elsewhere"])
-def deployment(request: pytest.FixtureRequest, redis_client: Redis) -> Deployment:
-    return Deployment(redis_client, sharded=request.param == "shards elsewhere")
+@pytest.fixture(params=["one server", "shards elsewhere", pytest.param("cluster", marks=pytest.mark.processes)])
+async def deployment(request: pytest.FixtureRequest, redis_client: Redis) -> AsyncIterator[Deployment]:
+    if request.param == "cluster":
+        cluster = request.getfixturevalue("replicated_cluster")
+        async with connect(Settings(_env_file=None, redis_url=cluster.url)) as client:
+            yield Deployment(client)
+    else:
+        yield Deployment(redis_client, keys.SHARDS if request.param == "shards elsewhere" else None)
 
 
 def types(events: list[Event]) -> list[str]:
@@ -299,12 +315,9 @@ async def test_a_full_call_is_told_whole(deployment: Deployment) -> None:
     assert len(record_of(await deployment.told())["turns"]) == 1000
 
 
-async def test_an_old_ingress_began_the_call_and_an_old_worker_ended_it(
-    deployment: Deployment, request: pytest.FixtureRequest, redis_client: Redis
-) -> None:
+async def test_an_old_ingress_began_the_call_and_an_old_worker_ended_it(deployment: Deployment) -> None:
     """In between a new worker had a turn; what old processes write tells nothing."""
-    sharded = "shards" in request.node.name
-    old = Deployment(redis_client, sharded=sharded, version=None)
+    old = deployment.before_events()
     await old.ring()
     await commit(deployment.store, await claimed(deployment.store), "Hello.")
     await deployment.look()
@@ -314,24 +327,34 @@ async def test_an_old_ingress_began_the_call_and_an_old_worker_ended_it(
     assert len(record_of(events)["turns"]) == 2
 
 
-async def test_an_old_worker_commits_the_hang_up(
-    deployment: Deployment, request: pytest.FixtureRequest, redis_client: Redis
-) -> None:
+async def test_an_old_worker_commits_the_hang_up(deployment: Deployment) -> None:
     await deployment.begin()
-    old = Deployment(redis_client, sharded="shards" in request.node.name, version=None)
+    old = deployment.before_events()
     await old.say("t1", hang_up=True)
     assert record_of(await deployment.told())["reason"] == "agent hung up"
 
 
-async def test_only_the_last_turns_are_old(
-    deployment: Deployment, request: pytest.FixtureRequest, redis_client: Redis
-) -> None:
+async def test_only_the_last_turns_are_old(deployment: Deployment) -> None:
     """All but the end was committed by old processes: the new worker's commit brings the head as well."""
-    old = Deployment(redis_client, sharded="shards" in request.node.name, version=None)
+    old = deployment.before_events()
     await old.begin()
     await old.say("t1")
     await deployment.report_end("completed")
     assert len(record_of(await deployment.told())["turns"]) == 3
+
+
+async def test_nobody_says_anything_until_the_call_is_abandoned(deployment: Deployment) -> None:
+    await deployment.begin()
+    state = await deployment.states.get_state("CA1")
+    assert state is not None
+    long_ago = utc_now() - timedelta(seconds=TTL)
+    turns = [state.turns[0].model_copy(update={"committed_at": long_ago, "received_at": long_ago})]
+    await deployment.states.update_state(state.model_copy(update={"turns": turns}))
+    ended = await end_abandoned_calls(deployment.store, deployment.states, [("CA1", 1.0)], life=TTL)
+    assert ended == 1
+    await commit(deployment.store, await claimed(deployment.store), "")
+    record = record_of(await deployment.told())
+    assert (record["status"], len(record["turns"])) == ("abandoned", 2)
 
 
 async def test_many_find_the_end_at_once(deployment: Deployment) -> None:

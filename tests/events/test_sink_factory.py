@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.program import clean_environment
+from support.servers import free_port
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import BadSetting
@@ -14,6 +16,7 @@ from orchestrator.events.sinks.json_lines import JsonLinesSink
 from orchestrator.events.sinks.webhook import WebhookSink
 from orchestrator.settings import Settings, load_settings
 
+REPOSITORY = Path(__file__).parents[2]
 SECRET = "whsec_" + "QUJD" * 8
 SINKS = """
 class Crm:
@@ -136,3 +139,16 @@ print(*sorted(name for name in {HEAVY.split()!r} if name in set(sys.modules)))
         env={"PYTHONPATH": ":".join(sys.path), "PATH": ""},
     )  # fmt: skip
     assert set(shown.stdout.split()) == loaded
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("module", ["web", "workers"])
+def test_a_bad_sink_stops_the_process_at_start_with_one_sentence(module: str, tmp_path: Path) -> None:
+    redis = {"USE_REDIS": "true", "REDIS_PORT": str(free_port())} if module == "workers" else {"PORT": "0"}
+    ended = subprocess.run(
+        [sys.executable, "-m", module], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env=clean_environment(PYTHONPATH=str(REPOSITORY), EVENTS_SINK="users_sinks:Deaf", **redis),
+    )  # fmt: skip
+    assert ended.returncode == 2
+    said = [line for line in ended.stderr.splitlines() if "WARNING" not in line]
+    assert said == ["EVENTS_SINK=users_sinks:Deaf: Deaf lacks async def deliver(self, event)."]
