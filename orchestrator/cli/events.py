@@ -122,7 +122,8 @@ async def _show(args: argparse.Namespace, outbox: Outbox) -> int:
 async def _resume(outbox: Outbox, sink: str | None) -> int:
     stopped = [it.sink for it in await outbox.stopped_sinks()]
     if sink and await outbox.resume_sink(sink):
-        print(f"{printable(sink)} gets events again, those that wait first.")
+        name = printable(sink)
+        print(f"{name} gets events again. For what died meanwhile: voiceagent events replay --sink {name}")
         return 0
     named = f"Stopped: {', '.join(map(printable, stopped))}." if stopped else "No sink is stopped."
     raise NoSuchEvent(f"{printable(sink)} is not stopped. {named}" if sink else f"Say which sink. {named}")

@@ -3,7 +3,7 @@
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -55,7 +55,9 @@ class Page:
 
 
 async def find_page(outbox: Outbox, wanted: Wanted, cursor: str = "", most: int = 100) -> Page:
-    """Return at most `most` deliveries, those of a call together. Raise `BadCursor` or `StoreUnavailable`.
+    """Return at most `most` deliveries, those of a call together, without what their events tell.
+
+    Raise `BadCursor` or `StoreUnavailable`.
 
     Deliveries that are made, or fail, while somebody turns the pages may be left out or come twice.
     """
@@ -68,7 +70,7 @@ async def find_page(outbox: Outbox, wanted: Wanted, cursor: str = "", most: int 
                     continue
                 if len(found) == most:
                     return Page(found, _Place(place.calls, *key_of(found[-1])).cursor())
-                found.append(delivery)
+                found.append(_without_data(delivery))
         if not following:
             return Page(found)
         place = _Place(following)
@@ -84,6 +86,13 @@ async def find_all(outbox: Outbox, wanted: Wanted) -> AsyncIterator[Undelivered]
             yield delivery
         if not (cursor := page.next_cursor):
             return
+
+
+def _without_data(delivery: Undelivered) -> Undelivered:
+    """Return the delivery without what the event tells: a record may have a megabyte, and a page many of them."""
+    entry = delivery.entry
+    event = entry.event.model_copy(update={"data": {"call_sid": entry.event.call_sid, "seq": entry.event.seq}})
+    return replace(delivery, entry=replace(entry, event=event))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ A delivery is one event for one sink. Its event is named by the call and its `po
 done to one sink.
 """
 
+import asyncio
 from typing import cast, get_args
 
 from starlette.exceptions import HTTPException
@@ -72,7 +73,7 @@ async def retry_sink(ingress: Ingress, request: Request) -> Response:
     while True:
         tallies, cursor = await outbox.survey(cursor)
         waiting = [it.call_sid for it in tallies if sink in it.sinks and it.sinks[sink].pending]
-        retried += sum([await outbox.retry(call_sid, sink) for call_sid in waiting])
+        retried += sum(await asyncio.gather(*(outbox.retry(call_sid, sink) for call_sid in waiting)))
         if not cursor:
             return JSONResponse({"calls": retried})
 
