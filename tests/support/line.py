@@ -17,7 +17,7 @@ MOST_REDIRECTS = 20
 
 
 async def lost(asked: Awaitable[httpx.Response]) -> None:
-    """Wait for the end of a webhook whose ingress is killed: no answer, or a filler that came first on a slow machine."""
+    """Wait for the end of a webhook whose ingress is killed: no answer, or a filler first, on a slow machine."""
     with suppress(httpx.TransportError):
         answer = await asked
         assert "<Redirect" in answer.text, answer.text
