@@ -1,10 +1,15 @@
 """`/events`: what is not delivered, and what is done about it, with either outbox."""
 
+import base64
+import json
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from support.ingress import Ingress
+from support.waiting import wait_until
+from support.webhook_receiver import WebhookReceiver, status
 
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
@@ -175,3 +180,33 @@ async def test_a_store_that_is_down_is_answered_with_503(ingress) -> None:
     ingress.runtime.outbox = Down(InMemoryStateManager(100), SINKS)
     response = await ingress.client.get("/events")
     assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+
+
+async def test_a_process_without_redis_answers_for_its_own_outbox(start_ingress) -> None:
+    async with WebhookReceiver(status(500)) as receiver:
+        settings = {
+            "events_webhook_url": receiver.url, "events_webhook_secret": base64.b64encode(bytes(24)).decode(),
+            "events_allow_private": True,
+        }  # fmt: skip
+        async with start_ingress(**settings) as ingress:
+            await ingress.client.post("/calls/demo/turns", json={"turn_id": "t1", "text": "hello"})
+
+            async def first_of_demo() -> dict[str, Any]:
+                found = (await ingress.client.get("/events/demo")).json()["events"]
+                return found[0] if found else {}
+
+            async def has_failed() -> bool:
+                return (await first_of_demo()).get("error") == "The webhook answered with HTTP status 500."
+
+            async def is_delivered() -> bool:
+                return await first_of_demo() == {}
+
+            async def is_surveyed() -> bool:
+                checks = (await ingress.client.get("/health/detailed")).json()["checks"]
+                return checks["events"]["status"] == "healthy"
+
+            await wait_until(has_failed, "the receiver has refused it once")
+            await wait_until(is_surveyed, "the outbox was surveyed")
+            assert (await ingress.client.post("/sinks/webhook/retry")).json() == {"calls": 1}
+            await wait_until(is_delivered, "the receiver has it")
+            assert [json.loads(request.body)["type"] for request in receiver.received] == ["call.started"] * 2
