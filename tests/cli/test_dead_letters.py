@@ -83,7 +83,7 @@ def worker(redis_url: str, tmp_path: Path) -> Iterator[Callable[[], None]]:
     yield start
     for process in started:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 async def a_failed_turn(client, **letter) -> DeadLetter:

@@ -32,7 +32,7 @@ class Stage:
         return await self.dispatcher.submit(a_turn(turn_id, kind=kind, text=text), opening=opening, **options)
 
     async def result(self, pending: Any) -> Any:
-        result = await pending.wait(10)
+        result = await pending.wait(60)
         assert result is not None, "no result came"
         return result
 

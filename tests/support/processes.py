@@ -102,7 +102,7 @@ class ProductProcess:
         """Its exit status."""
         return self.process.wait(timeout)
 
-    def wait_for_event(self, action: str, timeout: float = 30) -> dict[str, Any]:
+    def wait_for_event(self, action: str, timeout: float = 60) -> dict[str, Any]:
         """The first event of `action`."""
         return wait_until_sync(lambda: self.events(action), f"{self.module} logs {action}:\n{self.log}", timeout)[0]
 

@@ -112,7 +112,7 @@ async def test_what_was_sealed_while_redis_was_away_is_opened_by_all_once_it_is_
                 await started.knows(theirs)
             assert read_held_turn(started, own) == TURN
             server.start()
-            await wait_until(lambda: read_held_turn(started, theirs) == TURN, "the key of the others is known", 30)
+            await wait_until(lambda: read_held_turn(started, theirs) == TURN, "the key of the others is known")
             await wait_until(lambda: started.keys.current == before.keys.current, "they seal with the same key")
 
             async def knows_its_own() -> bool:
@@ -121,7 +121,7 @@ async def test_what_was_sealed_while_redis_was_away_is_opened_by_all_once_it_is_
                 except StoreUnavailable:  # it has not noticed yet that Redis is back
                     return False
 
-            await wait_until(knows_its_own, "the others open what it has sealed meanwhile", 30)
+            await wait_until(knows_its_own, "the others open what it has sealed meanwhile")
             assert shared.is_upgrading
 
 

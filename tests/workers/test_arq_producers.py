@@ -34,7 +34,7 @@ async def test_a_job_of_a_stock_producer_is_executed(start_worker, dispatcher, r
     async with aclosing(pool):
         assert await arq.enqueue_job("run_turns", "CA1", _job_id="mine")
         start_worker()
-        result = await pending.wait(20)
+        result = await pending.wait(60)
         assert result is not None
         assert result.reply.text == "you said hello"
         await wait_until(lambda: _is_gone(redis_client), "arq's record of the job is gone")

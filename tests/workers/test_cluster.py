@@ -73,8 +73,8 @@ async def dispatcher(cluster: ClusterTopology) -> AsyncIterator[QueuedDispatcher
 
 async def say(dispatcher: QueuedDispatcher, number: int, turn_id: str) -> Any:
     turn = a_turn(turn_id, call_sid=f"CA{number}", text=turn_id)
-    pending = await submit_by(dispatcher, turn, opening={"channel": "api"}, deadline_seconds=20)
-    return await pending.wait(30)
+    pending = await submit_by(dispatcher, turn, opening={"channel": "api"}, deadline_seconds=60)
+    return await pending.wait(60)
 
 
 async def say_all(dispatcher: QueuedDispatcher, turn_id: str) -> None:
@@ -120,7 +120,7 @@ async def test_a_worker_killed_between_queue_and_call_costs_no_turn(start_worker
     await wait_until(lambda: len(runs()) > 3, "some are being run")
     killed.kill()
     other = start_worker("echo")
-    results = await asyncio.gather(*(each.wait(30) for each in pending))
+    results = await asyncio.gather(*(each.wait(60) for each in pending))
     assert [result and result.outcome for result in results] == ["replied"] * 20, other.log
 
 
@@ -134,7 +134,7 @@ async def test_a_full_worker_passes_wake_ups_to_one_that_has_room(start_worker, 
     start_worker("echo")
     await say_all(dispatcher, "t1")
     (tmp_path / "go").touch()
-    results = await asyncio.gather(*(each.wait(20) for each in held))
+    results = await asyncio.gather(*(each.wait(60) for each in held))
     assert [result and result.reply.text.split()[-1] for result in results] == [str(full.pid)] * 4
 
 

@@ -81,7 +81,7 @@ def began(tmp_path):
 
 async def speak(dispatcher, call_sid: str, text: str, turn_id: str = "t1", **options):
     turn = a_turn(turn_id, call_sid=call_sid, text=text)
-    return await submit_by(dispatcher, turn, opening={"channel": "api"}, deadline_seconds=10, **options)
+    return await submit_by(dispatcher, turn, opening={"channel": "api"}, deadline_seconds=60, **options)
 
 
 async def outcomes(pendings) -> list[str]:
@@ -192,7 +192,7 @@ async def test_an_interruption_stops_a_process_agent_and_keeps_what_it_had_chang
         async for _ in pending.tokens():
             break
         interruption = a_turn("t2", call_sid=call_sid, kind="interrupted", text="Well.")
-        await submit_by(dispatcher, interruption, deadline_seconds=10)
+        await submit_by(dispatcher, interruption, deadline_seconds=60)
         assert await outcomes([pending]) == ["interrupted"]
         if len(worker.events("agent.process_killed")) == killed:
             break  # else the machine took longer to tell it than it has

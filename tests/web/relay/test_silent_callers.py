@@ -45,7 +45,7 @@ async def test_a_call_in_memory_outlives_its_time_as_long_as_its_line_is_open(st
             return dict(await states.expiring(3600))[CALL] > 340
 
         for _ in range(10):
-            await wait_until(is_kept, "it is kept alive", 30)
+            await wait_until(is_kept, "it is kept alive")
             states.pass_time(60)
         await caller.prompt("still here")
         assert await caller.reply() == "You said still here."
@@ -76,7 +76,7 @@ async def test_a_call_in_redis_is_neither_forgotten_nor_taken_for_abandoned(tmp_
                 return min(await client.ttl(keys.state("CA1")) + aged - 100, await client.zscore(*entry)) > aged + 60
 
             entry = (keys.ACTIVE_CALLS, "CA1")
-            await wait_until(is_kept, "it is kept alive", 30)
+            await wait_until(is_kept, "it is kept alive")
             assert await end_abandoned({"runtime": runtime}) == 0
             await caller.prompt("still here")
             assert await caller.reply() == "You said: still here"
@@ -116,7 +116,7 @@ async def test_whose_call_was_ended_meanwhile_is_told_goodbye(ingress, speaks_fi
         await caller.setup(CALL)
         await caller.reply()
         ended = Turn(turn_id="ended", call_sid=CALL, kind="ended", text="abandoned")
-        await (await ingress.runtime.dispatcher.submit(ended)).wait(10)
+        await (await ingress.runtime.dispatcher.submit(ended)).wait(60)
         if speaks_first:
             await caller.send("info", name="agentSpeaking", value="off")
             await caller.prompt("are you there?")

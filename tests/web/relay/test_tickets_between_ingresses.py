@@ -50,7 +50,7 @@ async def fleet(start: Start, start_redis) -> Fleet:
     for web in webs:
         web.send_signal(signal.SIGTERM)
     for web in webs:
-        assert web.wait(30) == 0
+        assert web.wait(60) == 0
     webs = [start("web", REDIS_URL=redis.url, PORT=str(port)) for port in ports]
     for url in urls:
         await ready(url)
