@@ -58,10 +58,12 @@ def _postgres_url(value: SecretStr) -> SecretStr:
 
 
 def is_postgres_url(text: str) -> bool:
-    """Return whether `text` is a URL of PostgreSQL that names a database, with a valid port, if any."""
+    """Return whether `text` is a URL of PostgreSQL that names a database. It may name several hosts, with ports."""
     try:
         parts = urlsplit(text)
-        return parts.scheme in ("postgres", "postgresql") and len(parts.path) > 1 and parts.port != 0
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        are_ports_valid = all(urlsplit(f"//{host}").port != 0 for host in hosts)
+        return parts.scheme in ("postgres", "postgresql") and len(parts.path) > 1 and are_ports_valid
     except ValueError:  # an invalid port or address
         return False
 

@@ -160,7 +160,14 @@ def test_no_secret_shows() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://u:hush@h/d", "postgresql://u:hush@h", "postgresql://u:hush@h:port/d", "postgresql://[hush/d"]
+    "url",
+    [
+        "mysql://u:hush@h/d",
+        "postgresql://u:hush@h",
+        "postgresql://u:hush@h:port/d",
+        "postgresql://a:1,b:0/hush",
+        "postgresql://[hush/d",
+    ],
 )
 def test_the_url_of_a_database_is_checked_and_not_shown(url: str) -> None:
     assert complaint(events_database_url=url) == (
@@ -168,7 +175,9 @@ def test_the_url_of_a_database_is_checked_and_not_shown(url: str) -> None:
     )
 
 
-@pytest.mark.parametrize("url", ["postgres://h/d", "postgresql://u:p@h:5433/d?sslmode=require", "postgresql:///d"])
+@pytest.mark.parametrize(
+    "url", ["postgres://h/d", "postgresql://u:p@h:5433/d?sslmode=require", "postgresql:///d", "postgresql://a:1,b:2/d"]
+)
 def test_the_url_of_a_database_may_have_any_of_its_forms(url: str) -> None:
     assert load_settings(events_database_url=url).events_database_url.get_secret_value() == url
 

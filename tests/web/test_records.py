@@ -186,3 +186,28 @@ def test_without_the_extra_a_process_stops_with_a_sentence() -> None:
     sentence = "BadSetting EVENTS_DATABASE_URL is set, and the package asyncpg is not installed: pip install"
     assert [line.startswith(sentence) for line in done.stdout.splitlines()] == [True, True]
     assert "hunter2" not in done.stdout + done.stderr
+
+
+async def test_a_call_that_ends_is_in_the_archive(records_url: str, start_ingress: StartIngress) -> None:
+    async with start_ingress(
+        events_database_url=records_url, events="call.started,call.ended,turn.completed"
+    ) as ingress:
+        await ingress.begin()
+        await ingress.twiml("/twilio/turn/1", SpeechResult="my knee")
+
+        async def statuses() -> list[str]:
+            return [record["status"] for record in (await ingress.client.get("/records")).json()["records"]]
+
+        async def is_open() -> bool:
+            return await statuses() == ["active"]
+
+        async def is_over() -> bool:
+            return await statuses() == ["completed"]
+
+        await wait_until(is_open, "the call is in the archive while it lives")
+        await ingress.post("/twilio/status", CallStatus="completed")
+        await wait_until(is_over, "the call's end is in the archive")
+        record = (await ingress.client.get(f"/records/{ingress.call_sid}")).json()
+        assert [each["text"] for each in record["turns"]] == ["", "my knee", "completed"]
+        assert record["turns"][1]["reply"]["text"] == "You said my knee."
+        assert (await ingress.client.get("/records?text=knee")).json()["records"][0]["turns"] == 3
