@@ -45,15 +45,16 @@ class Page:
 class Archive:
     """Reads what `PostgresSink` writes. Every method may raise `ArchiveUnavailable`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._database = database
+        self._answer_seconds = answer_seconds
         self._exports = asyncio.Semaphore(MOST_EXPORTS)
 
     async def page(self, query: RecordQuery) -> Page:
         """Return the records that the query finds, without their turns."""
         limit = query.limit or DEFAULT_LIMIT
         where, values = conditions(query)
-        async with self._database.transaction(READING, seconds=ANSWER_SECONDS) as connection:
+        async with self._database.transaction(READING, seconds=self._answer_seconds) as connection:
             rows = await connection.fetch(f"{SUMMARY} {where} {NEWEST_FIRST} LIMIT {limit + 1}", *values)
         found = rows[:limit]
         last = Place(found[-1]["started_at"], found[-1]["call_sid"]) if len(rows) > limit else None
@@ -62,7 +63,7 @@ class Archive:
     async def record(self, call_sid: str, started_at: datetime | None = None) -> dict[str, Any]:
         """Return the record of a call: of the life that began then, or of its latest. Raise `UnknownRecord`."""
         since, values = ("", [call_sid]) if started_at is None else ("AND started_at = $2", [call_sid, started_at])
-        async with self._database.transaction(READING, seconds=ANSWER_SECONDS) as connection:
+        async with self._database.transaction(READING, seconds=self._answer_seconds) as connection:
             row = await connection.fetchrow(f"{RECORD} WHERE call_sid = $1 {since} {NEWEST_FIRST} LIMIT 1", *values)
         if row is None:
             raise UnknownRecord

@@ -44,15 +44,11 @@ class Database:
         Raise `ArchiveUnavailable`, `ArchiveNotMigrated` or `ValueRefused`; then nothing was written.
         """
         with database_errors():
-            try:
-                async with self._connection() as connection:
-                    await connection.execute(f"{begin}; {_limits(seconds or self._answer_seconds)}")
-                    await self._require_tables(connection)
-                    yield connection
-                    await connection.execute("COMMIT")
-            except asyncpg.UndefinedTableError:
-                self._is_migrated = False
-                raise
+            async with self._connection() as connection:
+                await connection.execute(f"{begin}; {_limits(seconds or self._answer_seconds)}")
+                await self._require_tables(connection)
+                yield connection
+                await connection.execute("COMMIT")
 
     async def close(self) -> None:
         """Close the connections."""

@@ -211,9 +211,10 @@ async def test_a_search_that_is_cancelled_ends_in_the_database(
     await wait_until(is_waiting, "the search waits for the lock")
     search.cancel()
     await asyncio.gather(search, return_exceptions=True)
-    await wait_until(is_over, "the search has ended in the database", 4)
+    await wait_until(is_over, "the search has ended in the database")
     await blocker.rollback()
     assert await found(archive) == ["CA1"]
+    await archive.close()
 
 
 async def test_without_tables_it_says_what_to_run(postgres_url: str) -> None:

@@ -125,7 +125,12 @@ async def test_a_database_without_tables_is_told(postgres_url: str, start_ingres
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/jsonl"])
-async def test_a_client_that_goes_away_ends_its_query(archive: Ingress, records: Any, accept: str) -> None:
+async def test_a_client_that_goes_away_ends_its_query(archive: Ingress, records: Any, records_url: str, accept) -> None:
+    from orchestrator.records.archive import Archive
+    from orchestrator.records.database import Database
+
+    patient = Archive(Database(records_url, connections=1, answer_seconds=600), answer_seconds=600)
+    archive.app.state.archive = patient
     blocker = records.transaction()
     await blocker.start()
     await records.execute("LOCK TABLE voiceagent_calls IN ACCESS EXCLUSIVE MODE")
@@ -143,8 +148,9 @@ async def test_a_client_that_goes_away_ends_its_query(archive: Ingress, records:
     await wait_until(is_waiting, "the query waits for the lock")
     request.cancel()
     await asyncio.gather(request, return_exceptions=True)
-    await wait_until(is_over, "the query has ended in the database", 4)
+    await wait_until(is_over, "the query has ended in the database")
     await blocker.rollback()
+    await patient.close()
 
 
 async def test_an_export_that_the_database_breaks_off_is_seen_to_be_broken_off(
