@@ -61,6 +61,14 @@ async def test_a_worker_reports_what_it_has_counted_since_it_began(redis_client:
     assert 0 < await redis_client.pttl(keys.FLEET_COUNTS) <= LIFE_MS
 
 
+async def test_in_a_cluster_the_counts_are_where_the_script_finds_them(cluster_client: Redis) -> None:
+    report = CountsReport(cluster_client, "w1")
+    catalog.CALLS_RESCUED.inc(by=4)
+    await report.send(everything=False)
+    assert await counted(cluster_client, 4)
+    await cluster_client.delete(keys.FLEET_COUNTS)
+
+
 async def test_an_idle_worker_sends_its_lag_when_everything_is_due_and_not_before(redis_client: Redis) -> None:
     report = CountsReport(redis_client, "w1")
     catalog.EVENT_LOOP_LAG.observe(0.002)

@@ -118,7 +118,7 @@ class Damage:
 _OF_CALL = ("state", "inbox", "turns", "lease", "listeners")
 _OF_ALL = (
     "calls", "due", "queue", "wake", "rounds", "job", "foreign_job", "write_mark", "dead_letters", "workers",
-    "last_cron_run", "worker_room", "worker_status", "idempotency_record", "seal_keys",
+    "last_cron_run", "worker_room", "worker_status", "idempotency_record", "seal_keys", "fleet_counts",
 )  # fmt: skip
 
 DAMAGES = [
