@@ -9,6 +9,8 @@ from orchestrator.events.outbox import CallHead
 
 EXPIRED = "expired"
 """The status of a call whose state is gone: it was deleted, or nobody had written its end when it expired."""
+DEEPEST = 5
+"""How far into a value that JSON cannot say is looked for what it can."""
 GONE_REASON = "the state of the call was deleted or has expired"
 
 
@@ -33,7 +35,7 @@ def record_of_call(state: ConversationState) -> dict[str, Any]:
         "reason": "" if end is None else _text(end.reason),
         "phase": _text(state.phase),
         "slots": _jsonable_items(state.slots),
-        "turns": [told_turn(record) for record in state.turns],
+        "turns": told_turns(state.turns),
     }
 
 
@@ -59,24 +61,42 @@ def partial_record(head: CallHead) -> dict[str, Any]:
 def told_turn(record: TurnRecord) -> dict[str, Any]:
     """Return a turn as events tell it: all of its record, and in `heard` what the caller heard of the reply."""
     try:
-        told = from_json(to_json(record, inf_nan_mode="null", serialize_unknown=True))
+        return _told(from_json(to_json(record, inf_nan_mode="null", serialize_unknown=True)))
     except (ValueError, RecursionError):  # an agent in this process may have left anything in it
-        told = _jsonable_items(record.model_dump(warnings=False))
-    told.pop("epoch", None)
-    told["heard"] = _text(record.heard_text)
-    return dict(told)
+        return _told(_jsonable_items(record.model_dump(warnings=False)))
+
+
+def told_turns(records: list[TurnRecord]) -> list[dict[str, Any]]:
+    """Return the turns as events tell them: all at once, since a call may have a thousand."""
+    try:
+        return [_told(told) for told in from_json(to_json(records, inf_nan_mode="null", serialize_unknown=True))]
+    except (ValueError, RecursionError):
+        return [told_turn(record) for record in records]
+
+
+def _told(record: dict[str, Any]) -> dict[str, Any]:
+    record.pop("epoch", None)
+    if record["heard"] is None:
+        record["heard"] = record["reply"]["text"]
+    return record
 
 
 def _jsonable_items(values: dict[str, Any]) -> dict[str, Any]:
     return {_text(str(name)): _jsonable(value) for name, value in values.items()}
 
 
-def _jsonable(value: object) -> Any:
+def _jsonable(value: object, depth: int = 0) -> Any:
     """Return `value` as JSON can say it. What it cannot say at all is replaced by the name of its type."""
     try:
         return from_json(to_json(value, inf_nan_mode="null", serialize_unknown=True))
     except (ValueError, RecursionError):
-        return _text(value) if isinstance(value, str) else f"<{type(value).__name__}>"
+        if isinstance(value, str):
+            return _text(value)
+        if isinstance(value, dict) and depth < DEEPEST:
+            return {_text(str(name)): _jsonable(it, depth + 1) for name, it in value.items()}
+        if isinstance(value, list) and depth < DEEPEST:
+            return [_jsonable(it, depth + 1) for it in value]
+        return f"<{type(value).__name__}>"
 
 
 def _text(value: str) -> str:

@@ -262,11 +262,14 @@ def test_a_record_is_json_whatever_the_slots_hold() -> None:
     }  # fmt: skip
     state = greeted().model_copy(update={"slots": slots, "ended": EndRecord(status="completed")})
     state.turns[0].__pydantic_extra__ = {"note": "a\ud800b", "circle": circle, "timings": {"claimed": 3}}
+    state.turns[0].reply = Reply(text="c\ud800d", actions=[HangUp(reason="e\ud800f")])
     head = events_of().accepted(state)
     assert head is not None
     new = events_of().ended(Unended(head.head, state))
     assert new is not None
     data = json.loads(new.event.model_dump_json())["data"]
+    told = data["turns"][0]
+    assert (told["heard"], told["reply"]["text"], told["reply"]["actions"][0]["reason"]) == ("c?d", "c?d", "e?f")
     assert data["slots"]["plain"] == {"deep": [1, None]}
     assert (data["slots"]["half"], data["slots"]["nan"]) == ("a?b", None)
     assert data["turns"][0]["timings"] == {"claimed": 3}
