@@ -57,6 +57,14 @@ def settings_of(**given: str) -> Settings:
     return load_settings(_env_file=None, **given)
 
 
+async def test_the_database_is_a_sink_of_its_own() -> None:
+    settings = settings_of(events_database_url="postgresql://h/d", events_sink="users_sinks:Crm")
+    assert tuple(sink_names(settings)) == ("database", "Crm")
+    sinks = sinks_of(settings)
+    assert type(sinks["database"]).__name__ == "PostgresSink"
+    await sinks["database"].close()
+
+
 async def test_each_sink_has_a_name_that_stays(tmp_path: Path) -> None:
     settings = settings_of(
         events_webhook_url="https://a.example https://b.example https://c.example", events_webhook_secret=SECRET,
@@ -121,7 +129,11 @@ HEAVY = "httpx standardwebhooks asyncpg orchestrator.events.sinks.webhook orches
 @pytest.mark.processes
 @pytest.mark.parametrize(
     ("given", "loaded"),
-    [({}, set()), ({"events_file": "events.jsonl"}, {"orchestrator.events.sinks.json_lines"})],
+    [
+        ({}, set()),
+        ({"events_file": "events.jsonl"}, {"orchestrator.events.sinks.json_lines"}),
+        ({"events_database_url": "postgresql://h/d"}, {"asyncpg"}),
+    ],
 )
 def test_nothing_is_imported_for_a_sink_that_is_not_set(given: dict[str, str], loaded: set[str]) -> None:
     program = f"""
