@@ -61,6 +61,14 @@ class Fleet:
 
         await wait_until(is_there, f"{name} {labels} is {wanted}", 60)
 
+    async def until_at_least(self, wanted: float, name: str, **labels: str) -> None:
+        """Wait until it is counted so often; a turn may be run twice on a machine that is short of time."""
+
+        async def is_counted() -> bool:
+            return (await self.value(name, **labels) or 0) >= wanted
+
+        await wait_until(is_counted, f"{name} {labels} is at least {wanted}", 60)
+
     async def say(self, call_sid: str, turn_id: str, text: str = "hello") -> httpx.Response:
         return await self.client.post(f"{self.web.url}/calls/{call_sid}/turns", json={"turn_id": turn_id, "text": text})
 
@@ -93,10 +101,10 @@ async def test_it_has_what_all_workers_have_counted_and_what_each_does(fleet: Fl
     assert await fleet.value("voiceagent_calls_rescued_total") == 0, "before the first"
     for number in range(6):
         assert (await fleet.say(f"CA{number}", "t1")).status_code == 200
-    await fleet.until(6, RUNS, agent="support.puppet:reply", outcome="replied")
-    await fleet.until(6, "voiceagent_agent_first_token_seconds_count")
-    assert (await fleet.value("voiceagent_pushed_grants_total") or 0) >= 1
-    assert (await fleet.value("voiceagent_event_loop_lag_seconds_count") or 0) > 0
+    await fleet.until_at_least(6, RUNS, agent="support.puppet:reply", outcome="replied")
+    await fleet.until_at_least(6, "voiceagent_agent_first_token_seconds_count")
+    await fleet.until_at_least(1, "voiceagent_pushed_grants_total")
+    await fleet.until_at_least(1, "voiceagent_event_loop_lag_seconds_count")
     assert await fleet.value(RUNS, "/metrics") is None, "none ran in the ingress"
     asking = asyncio.create_task(fleet.say("CA7", "t1", "wait for it"))
     await fleet.until(1, "voiceagent_worker_slots_busy")
@@ -108,15 +116,15 @@ async def test_it_has_what_all_workers_have_counted_and_what_each_does(fleet: Fl
 
 async def test_what_a_worker_has_counted_outlives_it(fleet: Fleet) -> None:
     await fleet.say("CA1", "t1")
-    await fleet.until(1, RUNS)
+    await fleet.until_at_least(1, RUNS)
     asking = asyncio.create_task(fleet.say("CA2", "t1", "wait for it"))
     await fleet.until(1, "voiceagent_worker_slots_busy")
     killed = await asyncio.to_thread(running, fleet)
     await asyncio.to_thread(killed.kill)
     fleet.strings.go("it")
     assert (await asking).json()["outcome"] == "replied"
-    await fleet.until(2, RUNS)
-    assert (await fleet.value("voiceagent_calls_rescued_total") or 0) >= 1
+    await fleet.until_at_least(2, RUNS)
+    await fleet.until_at_least(1, "voiceagent_calls_rescued_total")
     await fleet.until(1, "voiceagent_fleet_workers", state="lost")
     assert await fleet.value("voiceagent_worker_slots") == SLOTS
 
@@ -129,7 +137,7 @@ async def test_a_worker_that_leaves_reports_last_what_it_has_counted(fleet: Flee
     for worker in fleet.workers:
         assert await asyncio.to_thread(worker.wait_exit) == 0
     page = await fleet.page()
-    assert figure(page, RUNS) == 3
+    assert (figure(page, RUNS) or 0) >= 3
     assert figure(page, "voiceagent_redis_up") == 1
     gone = ("voiceagent_worker_utilization", "voiceagent_worker_slots", "voiceagent_fleet_workers")
     assert [name for name in gone if figure(page, name) is not None] == [], "absent, not 0"
@@ -143,14 +151,14 @@ async def test_a_worker_that_lost_a_lease_says_so(fleet: Fleet) -> None:
     runs = fleet.strings.directory / "runs"
     await wait_until(lambda: len(runs.read_text().splitlines()) == 2, "another worker runs the turn")
     frozen.thaw()
-    await fleet.until(1, "voiceagent_leases_lost_total")
+    await fleet.until_at_least(1, "voiceagent_leases_lost_total")
     fleet.strings.go("it")
     assert (await asking).json()["outcome"] == "replied"
 
 
 async def test_while_redis_is_down_it_says_that_and_nothing_else(fleet: Fleet) -> None:
     await fleet.say("CA1", "t1")
-    await fleet.until(1, RUNS)
+    await fleet.until_at_least(1, RUNS)
     assert await fleet.value("voiceagent_redis_breaker_open", "/metrics") == 0
     fleet.redis.kill()
     await fleet.until(0, "voiceagent_redis_up")
