@@ -21,15 +21,16 @@ LEAST_FREE_BYTES = 100_000_000
 REPAIR = "Repair it. Meanwhile its events wait, and are tried again for three days."
 
 
-async def inspect_sinks(settings: Settings) -> tuple[SinkFacts, ...]:
-    """Return what is known of each sink that these settings name."""
+async def inspect_sinks(settings: Settings, connect_seconds: float = CONNECT_SECONDS) -> tuple[SinkFacts, ...]:
+    """Return what is known of each sink that these settings name. A webhook has `connect_seconds` to answer."""
     urls = dict(zip(sink_names(settings), settings.webhook_urls, strict=False))  # webhooks come first
-    return tuple(await asyncio.gather(*(_inspected(name, urls.get(name), settings) for name in sink_names(settings))))
+    looks = [_inspected(name, urls.get(name), settings, connect_seconds) for name in sink_names(settings)]
+    return tuple(await asyncio.gather(*looks))
 
 
-async def _inspected(name: str, url: str | None, settings: Settings) -> SinkFacts:
+async def _inspected(name: str, url: str | None, settings: Settings, connect_seconds: float) -> SinkFacts:
     if url is not None:
-        return await _webhook(name, url, allow_private=settings.events_allow_private)
+        return await _webhook(name, url, connect_seconds, allow_private=settings.events_allow_private)
     if name == "file" and settings.events_file is not None:
         return _file(name, Path(settings.events_file))
     if name == "database" and settings.events_database_url is not None:
@@ -37,14 +38,14 @@ async def _inspected(name: str, url: str | None, settings: Settings) -> SinkFact
     return SinkFacts(name, "a class of yours")
 
 
-async def _webhook(name: str, url: str, *, allow_private: bool) -> SinkFacts:
+async def _webhook(name: str, url: str, seconds: float, *, allow_private: bool) -> SinkFacts:
     """Resolve the host, connect to it and, with TLS, check its certificate."""
     parts = urlsplit(url)
     host, is_tls = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if is_tls else 80)
     place = f"{host}:{port}"
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(seconds):
             address = host if allow_private else (await public_addresses(host, port))[0]
             context = ssl.create_default_context() if is_tls else None
             _, writer = await asyncio.open_connection(
@@ -57,7 +58,7 @@ async def _webhook(name: str, url: str, *, allow_private: bool) -> SinkFacts:
         said, _, advice = str(error).partition(". ")
         return SinkFacts(name, place, f"{said}: every event is refused.", advice, loses_events=True)
     except TimeoutError:
-        return SinkFacts(name, place, f"{place} does not answer within {CONNECT_SECONDS:g} s.", REPAIR)
+        return SinkFacts(name, place, f"{place} does not answer within {seconds:g} s.", REPAIR)
     except ssl.SSLCertVerificationError as error:
         return SinkFacts(name, place, f"The certificate of {place} is not valid: {error.verify_message}.", REPAIR)
     except OSError as error:

@@ -35,6 +35,11 @@ def a_report(at: float = 1.0, **sinks: SinkReport) -> OutboxReport:
     return OutboxReport(at=at, calls=2, max_bytes=1000, dead=sum(it.dead for it in sinks.values()), sinks=sinks)
 
 
+async def look_at_sinks(settings: Settings) -> tuple[SinkFacts, ...]:
+    """What the doctor sees of the sinks, however slow the machine is."""
+    return await inspect_sinks(settings, connect_seconds=60)
+
+
 def judged(*sinks: SinkFacts, **system: Any) -> list[Finding]:
     return list(judge_events(sinks, SystemFacts(**system)))
 
@@ -44,14 +49,14 @@ def judged(*sinks: SinkFacts, **system: Any) -> list[Finding]:
 
 async def test_a_webhook_that_answers_is_fine_and_gets_nothing() -> None:
     async with WebhookReceiver() as receiver:
-        (facts,) = await inspect_sinks(with_webhook(receiver.url))
+        (facts,) = await look_at_sinks(with_webhook(receiver.url))
         assert (facts.name, facts.trouble) == ("webhook", "")
         assert receiver.received == []
 
 
 async def test_a_webhook_that_cannot_be_reached_is_named_without_its_path() -> None:
     port = free_port()
-    (facts,) = await inspect_sinks(with_webhook(f"http://127.0.0.1:{port}/secret-token"))
+    (facts,) = await look_at_sinks(with_webhook(f"http://127.0.0.1:{port}/secret-token"))
     assert facts.trouble.startswith(f"127.0.0.1:{port} cannot be reached: Connection refused.")
     assert "three days" in facts.advice
     assert not facts.loses_events
@@ -63,13 +68,13 @@ async def test_a_webhook_with_an_invalid_certificate_is_told(tmp_path: Path) -> 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(identity.certificate, identity.key)
     async with WebhookReceiver(tls=context) as receiver:
-        (facts,) = await inspect_sinks(with_webhook(receiver.url))
+        (facts,) = await look_at_sinks(with_webhook(receiver.url))
     assert "certificate of 127.0.0.1" in facts.trouble
 
 
 async def test_a_webhook_in_a_private_network_refuses_every_event() -> None:
     settings = with_webhook("https://127.0.0.1/hook").model_copy(update={"events_allow_private": False})
-    (facts,) = await inspect_sinks(settings)
+    (facts,) = await look_at_sinks(settings)
     assert facts.loses_events
     assert "not a public one: every event is refused" in facts.trouble
     assert "EVENTS_ALLOW_PRIVATE=true" in facts.advice
@@ -78,35 +83,41 @@ async def test_a_webhook_in_a_private_network_refuses_every_event() -> None:
 
 
 async def test_a_name_that_nobody_knows_is_told() -> None:
-    (facts,) = await inspect_sinks(with_webhook("https://hooks.invalid/x"))
+    (facts,) = await look_at_sinks(with_webhook("https://hooks.invalid/x"))
     assert "hooks.invalid:443 cannot be reached" in facts.trouble
 
 
 async def test_each_sink_is_looked_at(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     settings = with_webhook(f"{url}/a {url}/b", events_file=str(tmp_path / "e.jsonl"), events_sink="crm:Crm")
-    found = {facts.name: bool(facts.trouble) for facts in await inspect_sinks(settings)}
+    found = {facts.name: bool(facts.trouble) for facts in await look_at_sinks(settings)}
     assert found == {"webhook": True, "webhook-2": True, "file": False, "Crm": False}
     assert not (tmp_path / "e.jsonl").exists(), "the doctor only reads"
 
 
 async def test_a_database_without_its_tables_is_told(postgres_url: str) -> None:
-    (facts,) = await inspect_sinks(Settings(events_database_url=postgres_url, _env_file=None))
+    (facts,) = await look_at_sinks(Settings(events_database_url=postgres_url, _env_file=None))
     assert (facts.name, facts.place) == ("database", "PostgreSQL")
     assert "tables of the records are missing" in facts.trouble
     assert "voiceagent records migrate" in facts.advice
 
 
 async def test_a_database_with_its_tables_is_fine(records_url: str) -> None:
-    (facts,) = await inspect_sinks(Settings(events_database_url=records_url, _env_file=None))
+    (facts,) = await look_at_sinks(Settings(events_database_url=records_url, _env_file=None))
     assert facts.trouble == ""
 
 
 async def test_a_database_that_does_not_answer_is_told_without_its_password() -> None:
     url = f"postgresql://user:hush@127.0.0.1:{free_port()}/x"
-    (facts,) = await inspect_sinks(Settings(events_database_url=url, _env_file=None))
+    (facts,) = await look_at_sinks(Settings(events_database_url=url, _env_file=None))
     assert "PostgreSQL does not answer" in facts.trouble
     assert "hush" not in repr(facts)
+
+
+async def test_a_webhook_that_says_nothing_is_given_up_in_time() -> None:
+    async with WebhookReceiver() as receiver:  # no TLS, and waits for a request
+        (facts,) = await inspect_sinks(with_webhook(receiver.url.replace("http:", "https:")), connect_seconds=0.1)
+    assert "does not answer within 0.1 s" in facts.trouble
 
 
 # What is not delivered.

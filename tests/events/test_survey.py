@@ -80,10 +80,10 @@ async def test_the_report_sums_up_what_the_sinks_have_not_got(outbox, pass_time)
     assert (report.calls, report.events, report.dead, report.pending) == (2, 3, 1, 3)
     left = [it for call_sid in ("CA1", "CA2") for it in await outbox.undelivered(call_sid)]
     assert report.bytes == sum({it.entry.event.id: it.bytes for it in left}.values())
-    assert report.oldest_seconds == pytest.approx(100, abs=5)
+    assert 100 <= report.oldest_seconds < 160
     file, hook = report.sinks["file"], report.sinks["hook"]
     assert (file.pending, file.dead, hook.pending, hook.dead) == (2, 0, 1, 1)
-    assert hook.overdue_seconds == pytest.approx(70, abs=5)
+    assert 70 <= hook.overdue_seconds < 130
 
 
 async def test_a_sink_that_has_got_everything_is_in_the_report(outbox) -> None:
