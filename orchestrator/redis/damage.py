@@ -55,13 +55,14 @@ async def set_aside(command: Callable[..., Awaitable[Any]], names: Iterable[str]
 
 
 async def with_sound_keys(redis: Redis, names: Iterable[str], do: Callable[[], Awaitable[T]]) -> T:
-    """Return what `do` returns. If keys have the wrong type, rename those of `names` and call `do` once more.
+    """Return what `do` returns. If a key has the wrong type, rename those of `names` and call `do` once more.
 
     Raise what `do` raises.
     """
     try:
         return await do()
     except RedisError as error:
-        if not is_wrong_type(error) or not await set_aside(redis.execute_command, names):
+        if not is_wrong_type(error):
             raise
+        await set_aside(redis.execute_command, names)  # perhaps another one was faster: call it again in any case
         return await do()

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -80,14 +80,19 @@ class Replicas:
         Raises `StoreUnconfirmed` although the master has written it: repeat it, as after a lost answer.
         """
         async with self._redis.pipeline(transaction=False) as pipe:
-            try:
-                return call.decode(await self._confirmed(pipe, call, call.by_hash()))
-            except NoScriptError:  # the server was restarted, or has just become the master
-                pass
-            except ResponseError as error:
-                if not is_wrong_type(error) or not await set_aside(self._redis.execute_command, call.keys):
-                    raise
-            return call.decode(await self._confirmed(pipe, call, call.by_text()))
+            with suppress(NoScriptError):  # the server was restarted, or has just become the master
+                return await self._on_sound_keys(pipe, call, call.by_hash())
+            return await self._on_sound_keys(pipe, call, call.by_text())
+
+    async def _on_sound_keys(self, pipe: Pipeline, call: ScriptCall[T], command: Sequence[Any]) -> T:
+        """Run the script. If a key has the wrong type, rename it, unless another one was faster, and run it again."""
+        try:
+            return call.decode(await self._confirmed(pipe, call, command))
+        except ResponseError as error:
+            if not is_wrong_type(error):
+                raise
+        await set_aside(self._redis.execute_command, call.keys)
+        return call.decode(await self._confirmed(pipe, call, command))
 
     async def _confirmed(self, pipe: Pipeline, call: ScriptCall[T], command: Sequence[Any]) -> Any:
         pipe.execute_command(*command)

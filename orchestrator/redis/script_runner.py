@@ -37,6 +37,7 @@ class ScriptRunner:
                 return await self._send(*call.by_text())
             except RedisError as second:
                 error = second
-        if not is_wrong_type(error) or not await set_aside(self._send, call.keys):
+        if not is_wrong_type(error):
             raise error
+        await set_aside(self._send, call.keys)  # perhaps another one was faster: run it again in any case
         return await self._send(*call.by_text())
