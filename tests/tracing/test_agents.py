@@ -64,8 +64,10 @@ def test_a_turn_that_fails_says_so_with_the_class_of_the_error(
     caller = call(web, "CA1")
     caller.ring()
     caller.hear(caller.say(1, "hang"))
-    for turn_id, error, outcome in (("start", "KeyError", "failed"), ("turn-1", "timeout", "timed_out")):
-        trace = collector.wait_for("CA1", turn_id, "run turn", "await reply", f"invoke_agent {AGENT}")
+    for turn_id, path, error, outcome in (
+        ("start", "voice", "KeyError", "failed"), ("turn-1", "turn/{n}", "timeout", "timed_out"),
+    ):  # fmt: skip
+        trace = collector.wait_for("CA1", turn_id, "run turn", f"POST /twilio/{path}")
         spans = {span.name: span for span in trace}
         for name in ("run turn", f"invoke_agent {AGENT}"):
             span = spans[name]

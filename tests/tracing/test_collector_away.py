@@ -9,6 +9,7 @@ import pytest
 from support.otlp_collector import OtlpCollector
 from support.processes import WebProcess, WorkerProcess
 from support.servers import free_port
+from support.waiting import wait_until_sync
 
 pytestmark = pytest.mark.processes
 
@@ -52,9 +53,12 @@ def test_a_collector_that_is_back_gets_spans_again(start: Start, collector: Otlp
     caller = call(web, "CA1")
     caller.ring()
     web.wait_for_event("traces.lost")
+    refused = len(collector.paths)
+    caller.say(1, "red")
+    wait_until_sync(lambda: len(collector.paths) > refused, "another export is refused")
     collector.mode = "take"
-    caller.say(1, "blue")
-    collector.wait_for("CA1", "turn-1", "run turn", "POST /twilio/turn/{n}")
+    caller.say(2, "blue")
+    collector.wait_for("CA1", "turn-2", "run turn", "POST /twilio/turn/{n}")
     assert web.wait_for_event("traces.exported")["lost"] > 0
     assert len(web.events("traces.lost")) == 1
 

@@ -103,7 +103,7 @@ async def test_a_relay_turn_is_traced_from_the_frame_to_the_last_word(start: Sta
     assert sorted(tree(trace)) == sorted(expected)
     spans = grouped(trace)
     (entry,), (agent,) = spans["relay speech"], spans["invoke_agent support.puppet:reply"]
-    assert entry.attributes["voiceagent.channel"], entry.attributes["voiceagent.provider"] == ("relay", "twilio")
+    assert [entry.attributes[f"voiceagent.{name}"] for name in ("channel", "provider")] == ["relay", "twilio"]
     assert [event.name for event in entry.proto.events] == ["first words sent"]
     assert [event.name for event in agent.proto.events] == ["first word"]
     assert agent.proto.start_time_unix_nano <= agent.proto.events[0].time_unix_nano <= agent.proto.end_time_unix_nano
