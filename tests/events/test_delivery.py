@@ -23,7 +23,7 @@ from orchestrator.tasks import cancel_and_wait
 from orchestrator.testing.example_events import an_event, announcement, head_of
 
 BOTH = ("file", "hook")
-QUICK = DeliveryTimings(settle=0.2, again=0.02, drain=0.1, release=1.0)
+QUICK = DeliveryTimings(attempt=300, settle=0.2, again=0.02, drain=0.1, release=1.0)
 
 Behaviour = Callable[[Event], Awaitable[None]]
 
