@@ -97,12 +97,13 @@ class CallEvents:
 
     def _add_turn(self, events: list[NewEvent], state: ConversationState, record: TurnRecord) -> None:
         """Add what a new turn did."""
+        life = {"started_at": life_of(state)}  # a SID may be used again
         if self._tells_turns:
-            events.append(self._event("turn.completed", state.call_sid, told_turn(record)))
+            events.append(self._event("turn.completed", state.call_sid, life | told_turn(record)))
         if record.outcome in FAILURES and "turn.failed" in self._wanted:
-            events.append(self._event("turn.failed", state.call_sid, _failure(record)))
+            events.append(self._event("turn.failed", state.call_sid, life | _failure(record)))
         if (transfer := _transfer(record)) is not None and "call.transferred" in self._wanted:
-            data = {"turn_id": record.turn_id, "to": transfer.to, "reason": transfer.reason}
+            data = life | {"turn_id": record.turn_id, "to": transfer.to, "reason": transfer.reason}
             events.append(self._event("call.transferred", state.call_sid, data))
 
     def _event(
