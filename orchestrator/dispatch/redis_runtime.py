@@ -23,6 +23,7 @@ from orchestrator.dispatch.takeover import Takeover
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.local_delivery import local_delivery
 from orchestrator.events.memory_outbox import MemoryOutbox
+from orchestrator.events.outbox_watch import OutboxWatch
 from orchestrator.events.sinks.factory import sink_names
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
@@ -119,7 +120,9 @@ async def _local_outbox(
         return None
     if settings.redis_rollout_percent >= 100:
         return MemoryOutbox(memory, sink_names(settings), elsewhere=lambda call_sid: True)
-    return await stack.enter_async_context(local_delivery(memory, settings, call_events, elsewhere=waits_for_redis))
+    outbox = await stack.enter_async_context(local_delivery(memory, settings, call_events, elsewhere=waits_for_redis))
+    await stack.enter_async_context(OutboxWatch(outbox, settings.events_max_bytes))
+    return outbox
 
 
 def _turn_store(

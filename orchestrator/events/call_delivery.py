@@ -106,11 +106,18 @@ class CallDelivery:
             failures = Failures()
 
     async def _settlement(self, access: SinkAccess, entry: Entry, failures: Failures) -> Settlement:
-        if await self._stopped.is_stopped(access):
+        if await self._stopped.is_stopped(access):  # which was logged once
             catalog.EVENT_DELIVERIES.inc(access.name, "dead")
             return Settlement("dead", f"The sink is stopped: {access.stopped}", failures.count, failures.first_at)
-        if not await access.enter():
-            return retry_unattempted(access.next_attempt_at(), failures)
+        if await access.enter():
+            return await self._attempt(access, entry, failures)
+        settlement = retry_unattempted(access.next_attempt_at(), failures)
+        if settlement.result == "dead":
+            catalog.EVENT_DELIVERIES.inc(access.name, "dead")
+            self._note_death(access, entry, settlement)
+        return settlement
+
+    async def _attempt(self, access: SinkAccess, entry: Entry, failures: Failures) -> Settlement:
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
@@ -124,20 +131,22 @@ class CallDelivery:
         return settlement
 
     async def _note(self, access: SinkAccess, entry: Entry, error: Exception | None, settlement: Settlement) -> None:
-        event = entry.event
-        extra = {"call_sid": event.call_sid, "sink": access.name, "event_id": event.id, "event_type": event.type}
         if error is None or isinstance(error, EventRefused):
             access.worked()
         else:
             seconds = error.seconds if isinstance(error, TryLater) else None
-            access.failed(settlement.error, event.call_sid, seconds)
+            access.failed(settlement.error, entry.event.call_sid, seconds)
         if isinstance(error, SinkGone):
             await self._stopped.stop(access, settlement.error)
         if settlement.result == "dead":
-            message = "An event is given up: %s It can be replayed."
-            logger.error(message, settlement.error, extra={"action": "event.dead", **extra})
+            self._note_death(access, entry, settlement)
         elif settlement.result == "delivered":
-            logger.debug("An event was delivered", extra={"action": "event.delivered", **extra})
+            logger.debug("An event was delivered", extra={"action": "event.delivered", **_about(access, entry)})
+
+    @staticmethod
+    def _note_death(access: SinkAccess, entry: Entry, settlement: Settlement) -> None:
+        message = "An event is given up: %s It can be replayed."
+        logger.error(message, settlement.error, extra={"action": "event.dead", **_about(access, entry)})
 
     async def _settle(self, lease: DeliveryLease, access: SinkAccess, entry: Entry, settlement: Settlement) -> None:
         async def settle() -> bool:
@@ -145,3 +154,8 @@ class CallDelivery:
 
         if not await until_deadline(settle, self._timings.settle):
             raise LeaseLost
+
+
+def _about(access: SinkAccess, entry: Entry) -> dict[str, str]:
+    event = entry.event
+    return {"call_sid": event.call_sid, "sink": access.name, "event_id": event.id, "event_type": event.type}

@@ -45,7 +45,7 @@ class Database:
         """
         with database_errors():
             async with self._connection() as connection:
-                await connection.execute(f"{begin}; {_limits(seconds or self._answer_seconds)}")
+                await connection.execute(f"{begin}; {_limits(connection, seconds or self._answer_seconds)}")
                 await self._require_tables(connection)
                 yield connection
                 await connection.execute("COMMIT")
@@ -108,10 +108,15 @@ async def _roll_back(connection: Any) -> None:
             connection.terminate()
 
 
-def _limits(seconds: float) -> str:
-    """Return the statement that bounds what the server does for this transaction."""
+def _limits(connection: Any, seconds: float) -> str:
+    """Return the statement that bounds what the server does for this transaction.
+
+    A server of version 14 or later also looks each second whether we are still there: it ends the statement of a
+    connection that was given up.
+    """
     milliseconds = round(seconds * 1000)
+    looks = "; SET LOCAL client_connection_check_interval = 1000" if connection.get_server_version().major >= 14 else ""
     return (
         f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = {milliseconds}; "
-        f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds + 60_000}"
+        f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds + 60_000}{looks}"
     )

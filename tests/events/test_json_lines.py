@@ -140,15 +140,15 @@ async def test_a_full_disk_leaves_no_half_line(
     path: Path, sink: JsonLinesSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await sink.deliver(event(1))
-    real = os.pwrite
+    real = os.write
 
-    def fills_up(file: int, data: bytes, at: int) -> int:
+    def fills_up(file: int, data: bytes) -> int:
         if len(data) < 60:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(file, data[:50], at)
+        return real(file, data[:50])
 
     with monkeypatch.context() as full:
-        full.setattr(json_lines.os, "pwrite", fills_up)
+        full.setattr(json_lines.os, "write", fills_up)
         with pytest.raises(OSError, match="No space"):
             await sink.deliver(event(2))
     assert len(ids(path)) == 1
@@ -177,3 +177,26 @@ def test_processes_write_to_one_file_and_each_id_is_there_once(path: Path) -> No
         writer.join(60)
         assert writer.exitcode == 0
     assert sorted(ids(path)) == sorted(json.loads(text)["id"] for text in texts)
+
+
+async def test_a_line_of_somebody_elses_without_an_end_is_kept(sink: JsonLinesSink, path: Path) -> None:
+    path.write_text("a note\nanother, without an end")
+    await sink.deliver(event(1))
+    lines = path.read_text().split("\n")
+    assert lines[:2] == ["a note", "another, without an end"]
+    assert (json.loads(lines[2])["data"]["call_sid"], lines[3:]) == ("CA1", [""])
+
+
+async def test_a_file_that_is_emptied_just_before_a_line_is_written_begins_with_that_line(
+    sink: JsonLinesSink, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sink.deliver(event(1))
+    second, as_json = event(2), json_lines.json_of
+
+    def emptying(told: Event) -> str:
+        os.truncate(path, 0)
+        return as_json(told)
+
+    monkeypatch.setattr(json_lines, "json_of", emptying)
+    await sink.deliver(second)
+    assert ids(path) == [second.id]

@@ -164,3 +164,10 @@ def test_a_bad_sink_stops_the_process_at_start_with_one_sentence(module: str, tm
     assert ended.returncode == 2
     said = [line for line in ended.stderr.splitlines() if "WARNING" not in line]
     assert said == ["EVENTS_SINK=users_sinks:Deaf: Deaf lacks async def deliver(self, event)."]
+
+
+def test_a_url_that_no_request_can_be_sent_to_is_a_bad_setting() -> None:
+    given = settings_of(events_webhook_url="https://xn--a.com/?token=secret", events_webhook_secret=SECRET)
+    with pytest.raises(BadSetting, match="EVENTS_WEBHOOK_URL") as caught:
+        sinks_of(given)
+    assert "secret" not in str(caught.value)

@@ -89,8 +89,11 @@ async def test_a_turn_takes_one_submit_one_wake_one_claim_one_commit(redis_with_
 
 async def test_a_turn_that_is_pushed_takes_one_submit_and_one_commit(redis_with_a_worker: RedisServer) -> None:
     counted, polls = await counts_of_turns(redis_with_a_worker)
-    assert counted["claim_jobs"] <= polls
-    assert counted["BLPOP"] <= polls
+    queued = (
+        TURNS / 4
+    )  # so many a machine that stops for seconds may keep from a push: nobody knows whether the worker lives
+    assert counted["claim_jobs"] <= polls + queued
+    assert counted["BLPOP"] <= polls + queued
 
 
 async def counts_of_turns(server: RedisServer) -> tuple[Counter[str], float]:

@@ -96,7 +96,12 @@ class ClusterTopology:
         return found
 
     def begin_move(self, slot: int, target: RedisServer) -> RedisServer:
-        """Declare that the slot is on its way to `target`; who has it still."""
+        """Declare that the slot is on its way to `target`; who has it still.
+
+        First all masters know of the latest move: else `target` might take the slot under an epoch that is older than
+        what the source has, lose it again by gossip, and delete its keys.
+        """
+        wait_until_sync(lambda: len(self._epochs()) == 1, "all masters know the latest epoch")
         source = self.owner(slot)
         self.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", self._id(source))
         self.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", self._id(target))
@@ -119,12 +124,19 @@ class ClusterTopology:
         masters = [target, source, *others]
         wait_until_sync(lambda: self._agree(masters, slot, target), f"all masters know who has slot {slot}")
 
+    def _epochs(self) -> set[str]:
+        infos = (str(self.ask(node, "CLUSTER", "INFO")) for node in self.master_nodes() if node.is_running)
+        return {line for info in infos for line in info.splitlines() if line.startswith("cluster_current_epoch:")}
+
     def _agree(self, masters: list[RedisServer], slot: int, owner: RedisServer) -> bool:
         """Whether they say that the slot is the owner's. Gossip that was under way may have told one otherwise: it is
         told again, under a new epoch."""
         try:
-            if {self._owner_port(node, slot) for node in masters if node.is_running} == {owner.port}:
+            misled = [node for node in masters if node.is_running and self._owner_port(node, slot) != owner.port]
+            if not misled:
                 return True
+            for node in misled:
+                self.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", self._id(owner))
             self.ask(owner, "CLUSTER", "BUMPEPOCH")
         except (RedisError, OSError, LookupError):
             return not owner.is_running

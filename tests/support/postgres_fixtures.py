@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from support.postgres import PostgresServer, installed
 
-EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+EMPTY = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();
+SET lock_timeout = '60s';
+DROP SCHEMA public CASCADE;
+CREATE SCHEMA public
+"""
+"""What a test has left running would hold the next one up."""
 
 
 @pytest.fixture(scope="session")

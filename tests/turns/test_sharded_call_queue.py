@@ -24,7 +24,7 @@ def store(redis_client: Redis) -> RedisTurnStore:
     return RedisTurnStore(redis_client, ttl_seconds=TTL, lease_seconds=60, listener="here", shards=keys.SHARDS)
 
 
-async def _gone(*_: Any) -> None:
+async def _gone(*_: Any, **options: object) -> None:
     raise StoreUnavailable("the process died here")
 
 

@@ -29,6 +29,8 @@ from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.reading import read_state
 
+BEFORE_MS = 2000
+"""In a cluster, somebody looks at a call so long after it was to begin: whoever begins it may die before saying so."""
 STOPPED_SECONDS = 30 * 86_400
 
 
@@ -92,6 +94,7 @@ class RedisOutbox:
         """Write what is told of a call that is accepted without a turn, once for each life of it."""
         call_sid = announcement.head.call_sid
         shard = self.agenda.shard_with(call_sid)
+        await self.agenda.mark(call_sid, BEFORE_MS)
         await self._connection.run_confirmed(
             scripts.accept_call(call_sid=call_sid, announcement=announcement, shard=shard)
         )
@@ -100,6 +103,7 @@ class RedisOutbox:
     async def take_over(self, announcement: Announcement) -> None:
         call_sid = announcement.head.call_sid
         shard = self.agenda.shard_with(call_sid)
+        await self.agenda.mark(call_sid, BEFORE_MS)
         await self._connection.run_confirmed(
             scripts.take_over_outbox(call_sid=call_sid, announcement=announcement, shard=shard)
         )
@@ -195,14 +199,15 @@ class RedisOutbox:
     async def drop(self, call_sid: str, position: int, sink: str) -> bool:
         dropped = await self._connection.run(scripts.drop_event(call_sid=call_sid, position=position, sink=sink))
         if dropped:
-            await self.settle_look(call_sid)
+            await self.agenda.look_within(call_sid, 0)  # who drops may know none of the sinks
         return dropped
 
 
 def _head_of(stored: bytes) -> CallHead | None:
-    """Return the head, or None if somebody has damaged it. Fields of a newer version are left out."""
+    """Return the head, or None if somebody has damaged it. What an older or newer version has more is left out."""
     try:
         fields = json.loads(stored)
-        return CallHead(**{name: str(fields[name]) for name in CallHead.__dataclass_fields__})
-    except (ValueError, KeyError, TypeError):
+        head = CallHead(**{name: str(fields.get(name, "")) for name in CallHead.__dataclass_fields__})
+    except (ValueError, AttributeError):
         return None
+    return head if head.call_sid and head.life else None

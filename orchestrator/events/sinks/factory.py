@@ -57,9 +57,15 @@ def _builders(settings: Settings) -> dict[str, tuple[str, Callable[[], Sink]]]:
 
 
 def _webhook(url: str, settings: Settings) -> Sink:
+    import httpx
+
     from orchestrator.events.sinks.webhook import WebhookSink
 
-    return WebhookSink(url, settings.webhook_secrets, allow_private=settings.events_allow_private)
+    try:
+        httpx.URL(url).host.encode("idna")
+        return WebhookSink(url, settings.webhook_secrets, allow_private=settings.events_allow_private)
+    except (httpx.InvalidURL, ValueError):  # the URL may hold a token: it is not shown
+        raise BadSetting("EVENTS_WEBHOOK_URL holds a URL that no request can be sent to. Correct its host.") from None
 
 
 def _file(path: str) -> Sink:

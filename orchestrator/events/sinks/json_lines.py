@@ -16,6 +16,8 @@ REMEMBERED = 100_000
 LOCK_SECONDS = 5.0
 """For another writer to be done with its line. One that is frozen in the middle of it delays the others."""
 LOCK_POLL_SECONDS = 0.01
+BEGINNING = b'{"id":"'
+"""How the line of an event begins."""
 PART_BYTES = 1 << 20
 """What is read of the file at once when it is opened."""
 
@@ -24,7 +26,8 @@ class JsonLinesSink:
     """Appends each event to a file as one line. Several processes may write to it, and it may be rotated.
 
     One process at a time writes, and a line is on the disk before its event counts as delivered. An id is in the file
-    once: what others have added is read first. What a writer that died left of a line is cut off. A file that was
+    once: what others have added is read first. What a writer that died left of an event's line is cut off; a line of
+    somebody else's without an end gets one. A file that was
     moved away is left alone, and a new one begun; a file that was copied and emptied goes on from its beginning.
     """
 
@@ -76,7 +79,7 @@ class JsonLinesSink:
         until = time.monotonic() + self._lock_seconds
         while time.monotonic() < until:
             if self._file is None:
-                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
             if not _try_lock(self._file):
                 time.sleep(LOCK_POLL_SECONDS)
             elif _is_at(self._path, self._file):
@@ -96,19 +99,23 @@ class JsonLinesSink:
             for line in lines:
                 self._end += len(line) + 1
                 self._remember(_id_of(line))
-        if rest:
+        if rest and not _is_begun_event(rest):
+            self._write(file, b"\n")
+        elif rest:
             os.ftruncate(file, self._end)
 
     def _write(self, file: int, line: bytes) -> None:
+        """Append `line` at the end of the file, wherever that is: somebody may empty the file at any moment."""
+        before = os.fstat(file).st_size
         try:
             written = 0
             while written < len(line):
-                written += os.pwrite(file, line[written:], self._end + written)
+                written += os.write(file, line[written:])
             os.fsync(file)
         except OSError:
-            os.ftruncate(file, self._end)
+            os.ftruncate(file, min(before, os.fstat(file).st_size))
             raise
-        self._end += len(line)
+        self._end = os.fstat(file).st_size
 
     def _remember(self, event_id: str) -> None:
         if not event_id:
@@ -136,6 +143,11 @@ def _is_at(path: Path, file: int) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(file))
     except FileNotFoundError:
         return False
+
+
+def _is_begun_event(line: bytes) -> bool:
+    """Return whether `line`, which has no end, is what a writer of events has left of one."""
+    return line.startswith(BEGINNING[: len(line)]) and not _id_of(line)
 
 
 def _id_of(line: bytes) -> str:

@@ -89,6 +89,8 @@ class WebhookSink:
                 raise TryLater(
                     f"The webhook's host cannot be resolved: {error.strerror or type(error).__name__}."
                 ) from None
+            except UnicodeError:
+                raise EventRefused("The webhook's host is no name that can be resolved. Correct its URL.") from None
             headers = {**headers, "host": url.netloc.decode("ascii")}
             extensions = {"sni_hostname": url.host}  # by which the certificate is checked, too
             url = url.copy_with(host=addresses[0])

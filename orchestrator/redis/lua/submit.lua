@@ -12,7 +12,8 @@
 -- With `room`, a turn that waits for nobody is granted to a worker that has room, and pushed to it.
 -- Without the shard's keys, which lie in another slot in a cluster, the call's job is still to be queued there; and
 -- with a limit no call begins, as nobody can say here how many there are: it is submitted again without one.
--- Returns {"recorded", result} | {"waiting"} | {"queued", "created" or ""} | {"unknown"} | {"ended"} | {"refused"} | {"crowded"}
+-- Returns {"recorded", result} | {"waiting", "", look} | {"queued", "created" or "", look} | {"unknown"} | {"ended"} | {"refused"}
+--         | {"crowded"}; look is "1" if somebody is to look at the call, and '' otherwise
 -- include: call_clock
 -- include: call_numbers
 -- include: call_wake
@@ -45,7 +46,9 @@ local function hear_of_end()
 end
 
 -- Tell that the call begins. Somebody looks at it if its first turn's worker does not.
+local look = ''
 local function tell_beginning()
+  look = '1'
   mark_announced(outbox, agenda, call_sid, announce(outbox, 23, now), now + tonumber(ARGV[12]), now)
 end
 
@@ -85,6 +88,7 @@ end
 if known and string.sub(known, 1, 1) == 'R' then return {'recorded', string.sub(known, 2)} end
 -- The entry is a waiting turn and its id is in the inbox; or somebody else has changed either, and it is added again.
 if known and (string.sub(known, 1, 1) ~= 'P' or not redis.call('LPOS', inbox, turn_id)) then known = false end
+if known and ARGV[23] then look = '1' end -- a repetition: whoever submitted it first may have died before saying so
 local noted, is_there = {}, 0 -- what is to be written into the lease's record, and whether there is one
 local function note(field, value)
   noted[#noted + 1] = field
@@ -124,7 +128,7 @@ redis.call('ZADD', listeners, now + 120000, ARGV[4])
 redis.call('PEXPIRE', listeners, 180000)
 if held[1] and held[1] ~= '' and number_of(held[2]) > now then
   if not known then redis.call('PUBLISH', ARGV[14] .. held[1], ARGV[15]) end
-  return {'waiting'}
+  return {'waiting', '', look}
 end
 -- Only once for each turn, and only what nobody held before: whatever is granted again is claimed from the queue.
 if room and is_first and (held[1] or '') == '' then
@@ -133,10 +137,10 @@ if room and is_first and (held[1] or '') == '' then
     room = room, channel_prefix = ARGV[14], least_life = tonumber(ARGV[20]), most_bytes = tonumber(ARGV[21]),
   }
   local sound, pushed = pcall(push_call, keys, queue, to, call_sid, tonumber(ARGV[19]), life + 60000, now)
-  if sound and pushed then return {'queued', created} end
+  if sound and pushed then return {'queued', created, look} end
 end
 if calls then
   mark_due(due, now + tonumber(ARGV[12]), call_sid, 'NX')
   enqueue(queue, wake, job, ARGV[10], ARGV[11], call_sid, now)
 end
-return {'queued', created}
+return {'queued', created, look}

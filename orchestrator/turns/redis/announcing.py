@@ -16,11 +16,9 @@ from orchestrator.events.redis.scripts import (
     outbox_keys,
 )
 from orchestrator.redis.keys import ShardKeys
+from orchestrator.turns.redis.scripts import Submitted
 from orchestrator.turns.redis.state_writer import Opening
 from orchestrator.turns.store import Claim
-
-FIRST_LOOK_MS = 1000
-"""When somebody looks at a call that begins, if the worker of its first turn has not delivered its first event."""
 
 
 class Announcing:
@@ -60,10 +58,13 @@ class Announcing:
             outbox_keys(state.call_sid, shard), delivery_args(announcement, self._outbox.sinks, wanted=wanted)
         )
 
-    async def after_submit(self, announced: Announced, call_sid: str) -> None:
-        """In a cluster, note that somebody is to look at the call."""
-        if announced is not NOTHING:
-            await self._outbox.agenda.mark(call_sid, FIRST_LOOK_MS if announced.args else 0)
+    async def after_submit(self, announced: Announced, submitted: Submitted, turn: Turn) -> None:
+        """In a cluster, note that somebody is to look at the call, unless its job is queued, which says so, too."""
+        if announced is NOTHING or submitted.status == "queued":
+            return
+        is_over = turn.kind == "ended" and submitted.status in ("ended", "unknown")
+        if is_over or submitted.is_to_be_looked_at:
+            await self._outbox.agenda.mark(turn.call_sid)
 
     async def after_commit(self, announced: Announced, call_sid: str, delivery: Delivery | None) -> None:
         """Deliver what was granted. In a cluster, note first that somebody is to look at the call."""

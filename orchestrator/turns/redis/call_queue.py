@@ -35,8 +35,8 @@ class CallQueue(Protocol):
     def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
         """Return the shard that a script which changes the call changes as well; None in a cluster."""
 
-    async def enqueue(self, call_sid: str) -> None:
-        """Queue a job for the call, whose inbox has a turn, and wake a worker."""
+    async def enqueue(self, call_sid: str, *, look: bool = False) -> None:
+        """Queue a job for the call, whose inbox has a turn, and wake a worker. `look`: also at the call's outbox."""
 
     async def call_ended(self, call_sid: str) -> None:
         """Take the call, which is over, off the active ones."""
@@ -70,7 +70,7 @@ class AtomicCallQueue:
     def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
         return self.shards[0]
 
-    async def enqueue(self, call_sid: str) -> None:
+    async def enqueue(self, call_sid: str, *, look: bool = False) -> None:
         pass
 
     async def call_ended(self, call_sid: str) -> None:
@@ -108,9 +108,9 @@ class ShardedCallQueue:
     def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
         return None
 
-    async def enqueue(self, call_sid: str) -> None:
+    async def enqueue(self, call_sid: str, *, look: bool = False) -> None:
         await self._connection.run(
-            queue_scripts.queue_call(shard=self._shard(call_sid), call_sid=call_sid, life_ms=self._life_ms)
+            queue_scripts.queue_call(shard=self._shard(call_sid), call_sid=call_sid, life_ms=self._life_ms, look=look)
         )
 
     async def call_ended(self, call_sid: str) -> None:

@@ -40,11 +40,14 @@ def rescue_calls(*, shard: ShardKeys, most: int, again_ms: int, grace_ms: int, s
     )
 
 
-def queue_call(*, shard: ShardKeys, call_sid: str, life_ms: int) -> ScriptCall[None]:
-    """Cluster: queue the job of a call whose inbox has a turn. The call counts as active for `life_ms`."""
+def queue_call(*, shard: ShardKeys, call_sid: str, life_ms: int, look: bool = False) -> ScriptCall[None]:
+    """Cluster: queue the job of a call whose inbox has a turn. The call counts as active for `life_ms`.
+
+    With `look`, somebody is to look at its outbox.
+    """
     return ScriptCall(
         lua_script("queue_call"),
-        queue_keys(shard, call_sid),
+        [*queue_keys(shard, call_sid), *([shard.agenda] if look else [])],
         [call_sid, life_ms, GRACE_MS, JOB_ID_PREFIX + call_sid, JOB_FUNCTION],
         ignored,
     )

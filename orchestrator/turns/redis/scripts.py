@@ -35,11 +35,15 @@ ExpectedVersion = int | Literal["elsewhere", "gone"]
 
 @dataclass(slots=True)
 class Submitted:
-    """What became of a turn. `result` is the JSON of a `recorded` one; `created` says that its call began with it."""
+    """What became of a turn. `result` is the JSON of a `recorded` one; `created` says that its call began with it.
+
+    `is_to_be_looked_at`: the call's outbox has news, of which its shard may not know yet.
+    """
 
     status: Literal["recorded", "waiting", "queued", "unknown", "ended", "refused", "crowded"]
     result: bytes = b""
     created: bool = False
+    is_to_be_looked_at: bool = False
 
 
 def submit(
@@ -85,7 +89,9 @@ def submit(
 
 def _submitted(reply: Sequence[bytes]) -> Submitted:
     status = cast(Any, reply[0].decode())
-    return Submitted(status, reply[1] if status == "recorded" else b"", reply[-1] == b"created")
+    if status not in ("queued", "waiting"):
+        return Submitted(status, reply[1] if status == "recorded" else b"")
+    return Submitted(status, created=reply[1] == b"created", is_to_be_looked_at=reply[2] == b"1")
 
 
 def ended_early(*, call_sid: str, note: bool) -> ScriptCall[bool]:

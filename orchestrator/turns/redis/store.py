@@ -147,7 +147,7 @@ class RedisTurnStore:
         if submitted.created:
             logger.info("Created conversation state in Redis", extra={"action": "state.created", "call_sid": call_sid})
         if submitted.status == "queued":
-            await self.call_queue.enqueue(call_sid)
+            await self.call_queue.enqueue(call_sid, look=submitted.is_to_be_looked_at)
         return None
 
     async def _open(self, turn: Turn, opening: Mapping[str, Any] | None, limit: int | None) -> Opening:
@@ -178,7 +178,7 @@ class RedisTurnStore:
                 announced=announced,
             )
         )
-        await self.announcing.after_submit(announced, turn.call_sid)
+        await self.announcing.after_submit(announced, submitted, turn)
         return submitted
 
     async def accept(self, state: ConversationState) -> None:
