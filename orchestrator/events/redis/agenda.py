@@ -8,7 +8,6 @@ corrected by the survey of the outboxes.
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from orchestrator import clock
 from orchestrator.conversation.call_sid import call_sid_of
@@ -41,14 +40,20 @@ class Agenda:
         return min(self._first.values()) / 1000 if self._first else None
 
     async def due(self, most: int) -> list[str]:
-        """Return calls that are to be looked at now. Raise `StoreUnavailable` if no shard answers."""
+        """Return calls that are to be looked at now. Raise `StoreUnavailable` if no shard answers, or none gives
+        what is due there."""
         errors = await asyncio.gather(*(self._read_first(shard) for shard in self._shards), return_exceptions=True)
         _raise_unless_some_answer(errors)
         found: list[str] = []
+        refused: StoreUnavailable | None = None
         for shard in self._shards:
             if len(found) < most and self._first.get(shard.agenda, math.inf) <= clock.now() * 1000:
-                with suppress(StoreUnavailable):
+                try:
                     found += await self._take(shard, most - len(found))
+                except StoreUnavailable as error:  # the other shards' calls must not wait for this one
+                    refused = error
+        if refused is not None and not found:
+            raise refused
         return found
 
     async def _read_first(self, shard: keys.ShardKeys) -> None:

@@ -4,7 +4,9 @@
 -- Returns {epoch, {position, entry, …}, {{sink, its failures' JSON or '', position, …}, …}} or false
 -- include: call_clock
 -- include: call_numbers
+-- include: full_server
 -- include: outbox_claim
+go_on_with_outbox(KEYS[1])
 local sinks = {}
 for place = 5, #ARGV do sinks[#sinks + 1] = ARGV[place] end
 local lease_ms, most, most_bytes = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])

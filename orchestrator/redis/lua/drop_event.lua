@@ -3,9 +3,11 @@
 -- ARGV: 1 position  2 sink
 -- Returns 1, or 0 if there is no such delivery
 -- include: call_numbers
+-- include: full_server
 -- include: outbox_claim
 -- include: outbox_look
 local outbox, position, sink = KEYS[1], tonumber(ARGV[1]), ARGV[2]
+go_on_with_outbox(outbox)
 local entry = entry_at(outbox, position)
 if not entry or not is_for(entry, sink) then return 0 end
 local was_dead = redis.call('HDEL', outbox, 'd:' .. ARGV[1] .. ':' .. sink) == 1

@@ -4,6 +4,7 @@
 -- Returns 1, or 0 if it was written before
 -- include: call_clock
 -- include: call_numbers
+-- include: full_server
 -- include: outbox_write
 local outbox, now = KEYS[1], now_ms()
 
@@ -19,6 +20,7 @@ local function end_earlier()
   return true
 end
 
+go_on_with_outbox(outbox)
 if redis.call('HGET', outbox, 'life') == ARGV[2] then
   if not redis.call('HGET', outbox, 'open') then return 0 end
   write_event(outbox, 'call.ended', ARGV[3], ARGV[4], now)

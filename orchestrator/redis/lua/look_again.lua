@@ -5,10 +5,12 @@
 -- Returns when (ms), or false: never. Without the agenda, which lies in another slot in a cluster, the caller notes it there.
 -- include: call_clock
 -- include: call_numbers
+-- include: full_server
 -- include: outbox_write
 -- include: outbox_claim
 -- include: outbox_look
 local outbox, known, now = KEYS[1], {}, now_ms()
+go_on_with_outbox(outbox)
 for place = 5, #ARGV do known[ARGV[place]] = true end
 local held = redis.call('HMGET', outbox, 'holder', 'epoch')
 if ARGV[2] ~= '' and held[1] == ARGV[2] and held[2] == ARGV[3] then redis.call('HDEL', outbox, 'holder', 'until') end

@@ -4,6 +4,8 @@
 -- Returns 1
 -- include: call_clock
 -- include: call_numbers
+-- include: full_server
 -- include: outbox_write
+go_on_with_agenda(KEYS[1])
 mark_agenda(KEYS[1], ARGV[1], now_ms() + tonumber(ARGV[2]))
 return 1

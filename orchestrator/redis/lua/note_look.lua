@@ -2,6 +2,8 @@
 -- KEYS: agenda
 -- ARGV: 1 call_sid  2 its entry's score when that was read, or ''  3 when (ms), or '' for never
 -- Returns 1, or 0 if the entry has changed
+-- include: full_server
+go_on_with_agenda(KEYS[1])
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1]) or ''
 if score ~= ARGV[2] then return 0 end
 if ARGV[3] == '' then

@@ -4,9 +4,11 @@
 -- Returns 1, or 0 if nothing is pending, or the next attempt is due already
 -- include: call_clock
 -- include: call_numbers
+-- include: full_server
 -- include: outbox_write
 -- include: outbox_claim
 local outbox, sink, now = KEYS[1], ARGV[2], now_ms()
+go_on_with_outbox(outbox)
 local next_at, failed = tried_again_at(outbox, sink)
 if next_at <= now then return 0 end
 local failure = cjson.decode(failed)

@@ -5,10 +5,12 @@
 -- Returns 1, or 0 if the lease is another's
 -- include: call_clock
 -- include: call_numbers
+-- include: full_server
 -- include: outbox_write
 -- include: outbox_claim
 -- include: outbox_look
 local outbox, sink, position = KEYS[1], ARGV[3], tonumber(ARGV[4])
+go_on_with_outbox(outbox)
 local held = redis.call('HMGET', outbox, 'holder', 'epoch')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return 0 end
 redis.call('HSET', outbox, 'until', now_ms() + tonumber(ARGV[7]))

@@ -6,10 +6,12 @@
 --   are '' if there is none. Without the agenda, which lies in another slot in a cluster, the caller corrects it there.
 -- include: call_clock
 -- include: call_numbers
+-- include: full_server
 -- include: outbox_write
 -- include: outbox_claim
 -- include: outbox_look
 local outbox, known, now = KEYS[1], {}, now_ms()
+go_on_with_outbox(outbox)
 for place = 3, #ARGV do known[ARGV[place]] = true end
 local fields = redis.call('HMGET', outbox, 'first', 'last', 'bytes', 'open', 'holder', 'until')
 local is_held = fields[5] and fields[5] ~= '' and number_of(fields[6]) > now
