@@ -37,7 +37,13 @@ async def local_delivery(
     async with AsyncExitStack() as stack:
         for sink in sinks.values():
             stack.push_async_callback(sink.close)
-        outbox = MemoryOutbox(states, tuple(sinks), wake=lambda call_sid: deliverer.look(call_sid), elsewhere=elsewhere)
+        outbox = MemoryOutbox(
+            states,
+            tuple(sinks),
+            wake=lambda call_sid: deliverer.look(call_sid),
+            elsewhere=elsewhere,
+            ended_seconds=settings.ended_ttl,
+        )
         deliverer = Deliverer(outbox, sinks, call_events, HOLDER, fingerprints=sink_fingerprints(settings))
         await stack.enter_async_context(deliverer)
         watching = asyncio.create_task(watch_agenda(outbox, deliverer), name="watch the agenda of events")

@@ -1,6 +1,7 @@
 """The outbox of a single process: events are promised for as long as the process lives."""
 
 import heapq
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -39,6 +40,7 @@ def _never(_: str) -> bool:
 class MemoryOutbox:
     """Keeps events in this process. `states` has the states of its calls; nothing else is asked of it.
 
+    `ended_seconds` is how long the state of a call is kept that has ended: the end is told before that expires.
     `wake` is called with the SID of a call that has something to deliver and is held by nobody. Calls that are
     `elsewhere` are not delivered from here: another outbox is to take them over (`announced`, then `forget`).
     """
@@ -51,10 +53,12 @@ class MemoryOutbox:
         wake: Callable[[str], None] = _ignore,
         elsewhere: Callable[[str], bool] = _never,
         lease_seconds: float = LEASE_SECONDS,
+        ended_seconds: float = math.inf,
     ) -> None:
         self.sinks = tuple(sinks)
         self.lease_seconds = lease_seconds
         self.states = states
+        self._closing_seconds = min(CLOSING_SECONDS, max(ended_seconds - 2.0, 0.0))
         self._wake = wake
         self._elsewhere = elsewhere
         self._calls: dict[str, CallOutbox] = {}
@@ -68,7 +72,7 @@ class MemoryOutbox:
         """Write what a step of a call announces, in that very step."""
         call_sid = announcement.head.call_sid
         call = self._calls.setdefault(call_sid, CallOutbox())
-        call.write(announcement, now=clock.now(), closing_seconds=CLOSING_SECONDS)
+        call.write(announcement, now=clock.now(), closing_seconds=self._closing_seconds)
         self._written(call_sid, call)
 
     def accept(self, announcement: Announcement) -> None:
@@ -93,7 +97,8 @@ class MemoryOutbox:
         life.counts_as_gone_from = now + TAKE_OVER_SECONDS
         new = tuple(event for event in announcement.events if event.event.id not in life.taken_over)
         life.taken_over.update(event.event.id for event in new)
-        call.write(Announcement(head, new, announcement.closes_later), now=now, closing_seconds=CLOSING_SECONDS)
+        new_ones = Announcement(head, new, announcement.closes_later)
+        call.write(new_ones, now=now, closing_seconds=self._closing_seconds)
         self._written(head.call_sid, call)
 
     def announced(self, call_sid: str) -> list[Announcement]:
@@ -137,7 +142,7 @@ class MemoryOutbox:
                     return Unended(life.head, None)
             elif state.ended is not None:
                 if life.closes_at is None:  # its last turn is being committed, or another process has ended it
-                    life.closes_at = state.ended.at.timestamp() + CLOSING_SECONDS
+                    life.closes_at = state.ended.at.timestamp() + self._closing_seconds
                 if life.closes_at <= now:
                     return Unended(life.head, state)
         return None

@@ -76,7 +76,7 @@ end
 
 -- Write what is told of this turn. Returns what the holder is to deliver at once, or false.
 local function tell()
-  local written, rest = announce(outbox, 20, now)
+  local written, rest = announce(outbox, 20, now, life)
   local sinks, delivery = {}, false
   for place = rest, #ARGV do sinks[#sinks + 1] = ARGV[place] end
   if ARGV[17] ~= '' then

@@ -16,6 +16,7 @@ local function end_earlier()
   end
   if not ended then return false end
   if kept[1] then redis.call('HSET', outbox, 'unended', cjson.encode(kept)) else redis.call('HDEL', outbox, 'unended') end
+  note_ended(outbox, ARGV[2])
   if ARGV[3] ~= '[]' then append(outbox, number_of(ended.seq) + 1, ARGV[3], ARGV[4], now) end
   return true
 end

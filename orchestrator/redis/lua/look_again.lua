@@ -18,13 +18,15 @@ if ARGV[2] ~= '' and held[1] == ARGV[2] and held[2] == ARGV[3] then redis.call('
 local end_at = ARGV[2] == '' and number_of(redis.call('HGET', outbox, 'end_at')) or 0
 if end_at > 0 and end_at < now - LOOKED_MS then redis.call('HDEL', outbox, 'end_at') end
 local at = next_look(outbox, KEYS[2], ARGV[4] == '1', known, now)
+local left = math.max(redis.call('PTTL', KEYS[2]), 0)
 if not at then
   -- What remains says for a while that this life of the call has been told.
-  local left = redis.call('PTTL', KEYS[2])
-  if redis.call('EXISTS', outbox) == 1 then redis.call('PEXPIRE', outbox, math.max(left, 0) + 86400000) end
+  if redis.call('EXISTS', outbox) == 1 then redis.call('PEXPIRE', outbox, left + 86400000) end
   if KEYS[3] then redis.call('ZREM', KEYS[3], ARGV[1]) end
   return false
 end
+-- As long as nobody has told the end of the call, whatever its state lives.
+if redis.call('HEXISTS', outbox, 'open') == 1 then redis.call('PEXPIRE', outbox, left + OUTBOX_MS) end
 if KEYS[3] then
   redis.call('ZADD', KEYS[3], at, ARGV[1])
   redis.call('PEXPIRE', KEYS[3], 2 * OUTBOX_MS)

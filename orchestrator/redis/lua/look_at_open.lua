@@ -12,6 +12,8 @@ if type(earlier) == 'table' then
 end
 local fields = redis.call('HMGET', KEYS[1], 'open', 'life', 'head', 'end_at', 'state_by')
 if not fields[1] then return false end
+local left, end_at = redis.call('PTTL', KEYS[2]), fields[4] or ''
+if left >= 0 and end_at ~= '' then end_at = string.format('%.0f', before_expiry(number_of(end_at), left, tonumber(now))) end
 local readable, state = pcall(redis.call, 'GET', KEYS[2])
 local found = readable and state or not readable and '?'
-return {fields[2] or '', fields[3] or '', fields[4] or '', fields[5] or '', now, found, ''}
+return {fields[2] or '', fields[3] or '', end_at, fields[5] or '', now, found, ''}

@@ -9,4 +9,6 @@ local outbox, now = KEYS[1], now_ms()
 local written = announce(outbox, 3, now)
 redis.call('HSET', outbox, 'state_by', now + tonumber(ARGV[2]))
 mark_announced(outbox, KEYS[2], ARGV[1], written, now, now)
+-- However soon the state expires that follows.
+if KEYS[2] and ARGV[5] == '1' then mark_agenda(KEYS[2], ARGV[1], now) end
 return 1

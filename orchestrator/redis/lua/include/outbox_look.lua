@@ -3,9 +3,11 @@ local DEAD_MS, OPEN_MS, UNKNOWN_SINK_MS, LOOKED_MS = 604800000, 300000, 60000, 2
 
 -- An open call is looked at now and then, and shortly before and after its state expires.
 local function next_look_at_open(state, elsewhere, end_at, held_until, now)
-  if end_at > 0 then return math.max(end_at, now) end
+  local left = elsewhere and -1 or redis.call('PTTL', state)
+  -- The state of a call that was taken over is on its way, and may live shorter than until then.
+  if end_at > 0 and left == -2 and held_until > now then return math.min(math.max(end_at, now), now + 1000) end
+  if end_at > 0 then return math.max(before_expiry(end_at, left >= 0 and left or nil, now), now) end
   if elsewhere then return math.max(now + OPEN_MS, held_until) end
-  local left = redis.call('PTTL', state)
   if left == -2 then return math.max(now, held_until) end
   if left > 10000 then return now + math.min(left - 5000, OPEN_MS) end
   return now + math.max(left, 0) + 1000
