@@ -1,5 +1,6 @@
 """The webhook sink, against a receiver on loopback and the library of the Standard Webhooks project."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from email.utils import format_datetime
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
-from support.webhook_receiver import Answer, WebhookReceiver, babbles, breaks_off, hangs, status
+from support.webhook_receiver import Answer, WebhookReceiver, babbles, breaks_off, hangs, status, trickles
 
 from orchestrator.events.event import Event, new_event
 from orchestrator.events.sinks.sink import EventRefused, SinkGone, TryLater
@@ -104,6 +105,16 @@ async def test_a_receiver_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
     await delivered(EVENT, babbles)
+
+
+async def test_a_success_counts_though_its_body_trickles_and_costs_its_connection() -> None:
+    async with WebhookReceiver(trickles) as receiver:
+        sink = WebhookSink(receiver.url, (SECRET,), allow_private=True, body_seconds=0.05)
+        for _ in range(2):
+            async with asyncio.timeout(60):
+                await sink.deliver(EVENT)
+        await sink.close()
+        assert (len(receiver.received), receiver.connections) == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,15 @@ async def babbles(writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
+async def trickles(writer: asyncio.StreamWriter) -> None:
+    """A success whose body comes byte by byte and never ends."""
+    writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        writer.write(b"1\r\nx\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
 class WebhookReceiver:
     """Keeps what it receives, and gives `answers` in order; after them 204."""
 

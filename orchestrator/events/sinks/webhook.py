@@ -1,6 +1,8 @@
 """A webhook as a sink: signed POST requests, as the Standard Webhooks specification describes them."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
@@ -19,6 +21,8 @@ LONGEST_BODY = 16 * 1024
 """Bytes of an answer that are read, so that its connection can be used again. No longer one is of interest."""
 TRY_AGAIN = frozenset({408, 425, 429})
 """Client errors that say nothing about the event itself."""
+BODY_SECONDS = 2.0
+"""For such a body to end. One that has not ended then costs its connection, which is closed."""
 MOST_CONNECTIONS = 20
 LONGEST_RETRY_AFTER = 8 * 3600.0
 USER_AGENT = "VoiceAgent-Events/1"
@@ -38,10 +42,12 @@ class WebhookSink:
         *,
         allow_private: bool = False,
         answer_seconds: float = ANSWER_SECONDS,
+        body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._url = httpx.URL(url)
         self._signers = [Webhook(secret) for secret in secrets]
         self._allow_private = allow_private
+        self._body_seconds = body_seconds
         # Not the proxies of the environment: behind a proxy nobody knows what address is connected to.
         transport = httpx.AsyncHTTPTransport(
             verify=httpx.create_ssl_context(),
@@ -60,7 +66,7 @@ class WebhookSink:
         except httpx.HTTPError as error:
             raise TryLater(f"The webhook does not answer: {type(error).__name__}.") from None
         try:
-            await _read_some(response)
+            await _read_some(response, self._body_seconds)
         finally:
             await response.aclose()
         _check(response)
@@ -97,15 +103,15 @@ class WebhookSink:
         return self._client.build_request("POST", url, content=body, headers=headers, extensions=extensions)
 
 
-async def _read_some(response: httpx.Response) -> None:
+async def _read_some(response: httpx.Response, seconds: float) -> None:
+    """Read the body, if it is short and soon over: the status has come, which is all that counts."""
     size = 0
-    try:
-        async for chunk in response.aiter_raw():
-            size += len(chunk)
-            if size > LONGEST_BODY:
-                return
-    except httpx.HTTPError:
-        return  # the status has come, which is all that counts
+    with suppress(httpx.HTTPError, TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for chunk in response.aiter_raw():
+                size += len(chunk)
+                if size > LONGEST_BODY:
+                    return
 
 
 def _check(response: httpx.Response) -> None:
