@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from orchestrator.events.agenda_watch import watch_agenda
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.delivery import Deliverer
+from orchestrator.events.sinks.closing import closing_sinks
 from orchestrator.events.sinks.factory import sink_fingerprints, sinks_of
 from orchestrator.settings import Settings
 from orchestrator.tasks import cancel_and_wait
@@ -22,8 +23,7 @@ async def start_delivery(
     sinks = sinks_of(settings)
     if not sinks:
         return None
-    for sink in sinks.values():
-        stack.push_async_callback(sink.close)
+    await stack.enter_async_context(closing_sinks(sinks))
     deliverer = await stack.enter_async_context(
         Deliverer(store.outbox, sinks, events, holder, fingerprints=sink_fingerprints(settings))
     )

@@ -9,6 +9,7 @@ from orchestrator.events.agenda_watch import watch_agenda
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.delivery import Deliverer
 from orchestrator.events.memory_outbox import MemoryOutbox
+from orchestrator.events.sinks.closing import closing_sinks
 from orchestrator.events.sinks.factory import sink_fingerprints, sinks_of
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
@@ -35,8 +36,7 @@ async def local_delivery(
     """
     sinks = sinks_of(settings)
     async with AsyncExitStack() as stack:
-        for sink in sinks.values():
-            stack.push_async_callback(sink.close)
+        await stack.enter_async_context(closing_sinks(sinks))
         outbox = MemoryOutbox(
             states,
             tuple(sinks),

@@ -1,5 +1,6 @@
 """The events of a process without Redis: written by its turns, and delivered to a file."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from support.waiting import wait_until
 from orchestrator.dispatch.opening import open_runtime
 from orchestrator.errors import CallEnded, UnknownCall
 from orchestrator.events.call_events import CallEvents
+from orchestrator.events.sinks.json_lines import JsonLinesSink
 from orchestrator.runtime import Runtime
 from orchestrator.settings import load_settings
 from orchestrator.testing.example_turns import OPENING, a_turn, answered, claimed, commit
@@ -140,6 +142,17 @@ async def test_a_process_that_ends_delivers_what_it_has(path) -> None:
         await say(runtime, "t1")
         await hang_up(runtime)
     assert types(path)[-1] == "call.ended"
+
+
+async def test_a_process_ends_though_its_sink_cannot_be_closed(path, monkeypatch) -> None:
+    async def hangs(sink: JsonLinesSink) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(JsonLinesSink, "close", hangs)
+    async with asyncio.timeout(60):
+        async with process(path) as runtime:
+            await say(runtime, "t1")
+    assert "turn.completed" in types(path)
 
 
 async def test_an_end_of_a_call_that_nobody_knows_is_not_told(path) -> None:
