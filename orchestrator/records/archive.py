@@ -1,8 +1,7 @@
 """The archive: reads the records of calls."""
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from orchestrator.errors import ArchiveUnavailable, UnknownRecord
 from orchestrator.records.database import READING, Database
 from orchestrator.records.record_query import DEFAULT_LIMIT, Place, RecordQuery
-from orchestrator.records.record_shape import summary, whole_record
+from orchestrator.records.record_shape import RECORD_TEXT, summary
 
 ANSWER_SECONDS = 5.0
 """For a page, or one record."""
@@ -18,19 +17,16 @@ EXPORT_STATEMENT_SECONDS = 60.0
 """For the first part of an export, which may have to sort all of it, and for each further one."""
 MOST_EXPORTS = 2
 """At a time in one process. The other connections are for pages."""
-PART = 20
+MOST_IN_HAND = 20
 """Records that an export holds at a time: each has 1 MB at most, and mostly some 10 kB."""
+PART_CHARACTERS = 256 * 1024
+"""Of lines that an export gives out at once, unless one alone is longer: between two parts others have their turn."""
 
 SUMMARY = """
 SELECT call_sid, started_at, ended_at, duration_seconds, status, reason, channel, direction, from_number, to_number,
        agent, tenant, worker_version, phase, partial, turns FROM voiceagent_calls AS call
 """
-RECORD = """
-SELECT call_sid, started_at, status, data::text AS data, (
-    SELECT coalesce(json_agg(turn.data ORDER BY turn.position), '[]')::text FROM voiceagent_turns AS turn
-    WHERE turn.call_sid = call.call_sid AND turn.started_at = call.started_at
-) AS turns FROM voiceagent_calls AS call
-"""
+RECORD = f"SELECT {RECORD_TEXT} AS record FROM voiceagent_calls AS call"
 NEWEST_FIRST = "ORDER BY started_at DESC, call_sid DESC"
 
 
@@ -60,14 +56,14 @@ class Archive:
         last = Place(found[-1]["started_at"], found[-1]["call_sid"]) if len(rows) > limit else None
         return Page([summary(row) for row in found], last.cursor() if last else None)
 
-    async def record(self, call_sid: str, started_at: datetime | None = None) -> dict[str, Any]:
-        """Return the record of a call: of the life that began then, or of its latest. Raise `UnknownRecord`."""
+    async def record(self, call_sid: str, started_at: datetime | None = None) -> str:
+        """Return the record of a call as JSON: of the life that began then, or of its latest. Raise `UnknownRecord`."""
         since, values = ("", [call_sid]) if started_at is None else ("AND started_at = $2", [call_sid, started_at])
         async with self._database.transaction(READING, seconds=self._answer_seconds) as connection:
-            row = await connection.fetchrow(f"{RECORD} WHERE call_sid = $1 {since} {NEWEST_FIRST} LIMIT 1", *values)
-        if row is None:
+            record = await connection.fetchval(f"{RECORD} WHERE call_sid = $1 {since} {NEWEST_FIRST} LIMIT 1", *values)
+        if record is None:
             raise UnknownRecord
-        return whole_record(row)
+        return str(record)
 
     async def export(self, query: RecordQuery) -> AsyncGenerator[list[str], None]:
         """Yield all records that the query finds, whole, each as a line of JSON, some at a time.
@@ -83,12 +79,28 @@ class Archive:
             self._database.transaction(READING, seconds=EXPORT_STATEMENT_SECONDS) as connection,
         ):
             cursor = await connection.cursor(f"{RECORD} {where} {NEWEST_FIRST} {limit}", *values)
-            while rows := await cursor.fetch(PART, timeout=EXPORT_STATEMENT_SECONDS):
-                yield [json.dumps(whole_record(row), ensure_ascii=False) + "\n" for row in rows]
+            while rows := await cursor.fetch(MOST_IN_HAND, timeout=EXPORT_STATEMENT_SECONDS):
+                for part in _parts([row["record"] for row in rows]):
+                    yield part
+                    await asyncio.sleep(0)  # a client that reads fast leaves nothing to wait for
 
     async def close(self) -> None:
         """Close the connections."""
         await self._database.close()
+
+
+def _parts(records: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the records as lines, so many at a time as `PART_CHARACTERS` says."""
+    part: list[str] = []
+    size = 0
+    for record in records:
+        if part and size + len(record) > PART_CHARACTERS:
+            yield part
+            part, size = [], 0
+        part.append(record + "\n")
+        size += len(record)
+    if part:
+        yield part
 
 
 def conditions(query: RecordQuery) -> tuple[str, list[Any]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -15,9 +16,11 @@ from support.waiting import wait_until
 pytest.importorskip("asyncpg", reason="wants the extra `postgres`")
 
 from orchestrator.errors import ArchiveNotMigrated, ArchiveUnavailable, UnknownRecord
-from orchestrator.records.archive import NEWEST_FIRST, Archive, conditions
+from orchestrator.records.archive import NEWEST_FIRST, PART_CHARACTERS, Archive, conditions
 from orchestrator.records.database import Database
 from orchestrator.records.record_query import record_query
+from orchestrator.records.record_shape import FIRST_FIELDS
+from orchestrator.tasks import cancel_and_wait
 
 
 @pytest.fixture
@@ -138,17 +141,53 @@ async def test_a_summary_has_the_columns_and_how_many_turns(archive: Archive, re
 async def test_a_record_is_what_its_event_told(archive: Archive, records_url: str) -> None:
     record = ended(turn("t1", timings={"claimed": 3}), turn("t2"), mood={"merry": [1.5, None]})
     await keep(records_url, [record])
-    found = await archive.record("CA1")
+    found = json.loads(await archive.record("CA1"))
     assert found == record.data
     assert [next(iter(found)), list(found)[-1]] == ["call_sid", "turns"]
+
+
+async def test_a_record_has_the_fields_of_its_columns_first_and_any_text(archive: Archive, records_url: str) -> None:
+    odd = {'"quoted"\n\\': "é🎉\u2028\n\t\x7f", "Z": 10**20, "a": [1e-9, "x: {}"], "ä": None}
+    await keep(records_url, [ended(turn("t1", "line\nline"), **odd)])
+    await keep(records_url, [event("turn.completed", "CA2", **turn("t1"), started_at="2026-09-21T14:13:20Z")])
+    found = json.loads(await archive.record("CA1"))
+    assert list(found)[:3] == [name for name in FIRST_FIELDS if name in found][:3]
+    rest = [name for name in found if name not in FIRST_FIELDS]
+    assert rest == [*sorted(name for name in rest if name != "turns"), "turns"]
+    assert {name: found[name] for name in odd} == odd
+    bare = json.loads(await archive.record("CA2"))
+    assert (bare["call_sid"], bare["started_at"], bare["status"]) == ("CA2", "2026-09-21T14:13:20Z", "active")
+
+
+async def test_an_export_gives_out_large_records_one_at_a_time_and_lets_others_go_on(
+    archive: Archive, records_url: str
+) -> None:
+    text = "x" * (PART_CHARACTERS // 2)
+    await keep(records_url, [ended(turn("t1", text), turn("t2", text), call_sid=f"CA{number}") for number in range(5)])
+    others = 0
+
+    async def other_work() -> None:
+        nonlocal others
+        while True:
+            others += 1
+            await asyncio.sleep(0)
+
+    working = asyncio.create_task(other_work())
+    seen: list[tuple[int, int]] = []
+    async with contextlib.aclosing(archive.export(record_query({}))) as parts:
+        async for part in parts:
+            seen.append((len(part), others))
+    await cancel_and_wait(working)
+    assert [count for count, _ in seen] == [1] * 5
+    assert all(before < after for (_, before), (_, after) in itertools.pairwise(seen)), "nothing else ran between"
 
 
 async def test_of_several_lives_the_latest_is_shown_or_the_one_that_is_named(
     archive: Archive, records_url: str
 ) -> None:
     await keep(records_url, [ended(turn("t1", "first")), ended(turn("t1", "second"), hours=1)])
-    assert (await archive.record("CA1"))["turns"][0]["text"] == "second"
-    assert (await archive.record("CA1", BEGUN))["turns"][0]["text"] == "first"
+    assert json.loads(await archive.record("CA1"))["turns"][0]["text"] == "second"
+    assert json.loads(await archive.record("CA1", BEGUN))["turns"][0]["text"] == "first"
     for life in (None, BEGUN + timedelta(hours=5)):
         with pytest.raises(UnknownRecord):
             await archive.record("CA2" if life is None else "CA1", life)
@@ -156,7 +195,7 @@ async def test_of_several_lives_the_latest_is_shown_or_the_one_that_is_named(
 
 async def test_a_call_that_is_open_is_shown_as_far_as_it_got(archive: Archive, records_url: str) -> None:
     await keep(records_url, [event("call.started", started_at=written(BEGUN)), event("turn.completed", **turn("t1"))])
-    record = await archive.record("CA1")
+    record = json.loads(await archive.record("CA1"))
     assert (record["status"], record["turns"]) == ("active", [turn("t1")])
 
 

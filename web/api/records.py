@@ -32,7 +32,8 @@ async def show_record(ingress: Ingress, request: Request) -> Response:
     """Answer with the whole record of a call: of its latest life, or of the one that began at `started_at`."""
     archive, call_sid = _archive(request), call_sid_in(request)
     life = life_in(request.query_params)
-    return JSONResponse(await while_connected(request.receive, archive.record(call_sid, life)))
+    record = await while_connected(request.receive, archive.record(call_sid, life))
+    return Response(record, media_type="application/json")
 
 
 def _archive(request: Request) -> "Archive":
