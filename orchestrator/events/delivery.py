@@ -38,7 +38,8 @@ class Deliverer:
     leases, leaving finishes the attempts that run, within `timings.drain`, and gives the leases back.
 
     `holder` is a name that no other process has. At most `most_calls` calls are delivered at once, and each sink gets
-    at most a fair part of that number at once, so that one which hangs leaves room for the others.
+    at most a fair part of that number at once, so that one which hangs leaves room for the others; one with a number
+    `most_at_once` gets no more than that.
     """
 
     def __init__(
@@ -55,7 +56,10 @@ class Deliverer:
         most = max(1, min(MOST_PER_SINK, most_calls // (len(sinks) + 1)))
         known = fingerprints or {}
         accesses = {
-            name: SinkAccess(name, sink, most=most, fingerprint=known.get(name, "")) for name, sink in sinks.items()
+            name: SinkAccess(
+                name, sink, most=min(most, getattr(sink, "most_at_once", most)), fingerprint=known.get(name, "")
+            )
+            for name, sink in sinks.items()
         }
         self._outbox = outbox
         self._call_events = call_events

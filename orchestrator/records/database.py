@@ -29,10 +29,18 @@ class Database:
     Nothing is kept in a session, and nothing runs outside of a transaction: a pooler may be between.
     """
 
-    def __init__(self, url: str, *, connections: int, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int,
+        answer_seconds: float = ANSWER_SECONDS,
+        connect_seconds: float = CONNECT_SECONDS,
+    ) -> None:
         self._url = url
         self._connections = connections
         self._answer_seconds = answer_seconds
+        self._connect_seconds = connect_seconds
         self._opening = asyncio.Lock()
         self._pool: Any = None
         self._is_migrated = False
@@ -63,7 +71,7 @@ class Database:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
         pool = await self._opened()
-        connection = await pool.acquire(timeout=CONNECT_SECONDS)
+        connection = await pool.acquire(timeout=self._connect_seconds)
         try:
             yield connection
         except BaseException:
@@ -79,7 +87,7 @@ class Database:
                     self._url,
                     min_size=0,
                     max_size=self._connections,
-                    timeout=CONNECT_SECONDS,
+                    timeout=self._connect_seconds,
                     command_timeout=self._answer_seconds + 2,
                     max_inactive_connection_lifetime=IDLE_SECONDS,
                     statement_cache_size=0,  # a pooler may give each transaction another session

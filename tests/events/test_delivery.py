@@ -493,6 +493,16 @@ async def test_a_sink_that_hangs_on_every_call_does_not_hold_up_the_other_sink(o
     assert deliverer.has_room
 
 
+async def test_a_sink_gets_no_more_at_once_than_it_says(outbox, deliver, watching) -> None:
+    file = FakeSink()
+    file.most_at_once = 3
+    for number in range(50):
+        await announce(outbox, str(number), call_sid=f"CA{number}", sinks=("file",))
+    watching(await deliver(file=file))
+    await wait_until(lambda: len(file.got) == 50, "the file has the events of all calls")
+    assert file.most_running == 3
+
+
 async def test_a_sink_that_takes_nothing_is_asked_by_few_calls(outbox, deliver, watching) -> None:
     file, hook = FakeSink(), FakeSink(raising(TryLater("Not now.")))
     for number in range(200):

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import multiprocessing
+import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -310,6 +312,39 @@ async def test_a_cancelled_delivery_ends_its_statement(records_url, records) -> 
     await records.execute("DROP TRIGGER waiting ON voiceagent_calls")
     await sink.deliver(ended())
     await sink.close()
+
+
+async def test_waiting_for_a_connection_is_no_failure_of_the_database(records_url, records) -> None:
+    sink = PostgresSink(records_url, connections=1, connect_seconds=0.1)
+    while not await rows(records, "calls"):
+        with suppress(TryLater):
+            await sink.deliver(ended())
+    blocker = records.transaction()
+    await blocker.start()
+    await records.execute("LOCK TABLE voiceagent_calls IN ACCESS EXCLUSIVE MODE")
+    deliveries = [asyncio.ensure_future(sink.deliver(ended(call_sid=f"CB{number}"))) for number in range(3)]
+    done, _ = await asyncio.wait(deliveries, timeout=0.3, return_when=asyncio.FIRST_COMPLETED)
+    await blocker.rollback()
+    await asyncio.gather(*deliveries)
+    assert not done
+    assert len(await rows(records, "calls")) == 4
+    await sink.close()
+
+
+async def test_a_long_record_is_prepared_while_other_work_goes_on(sink, records) -> None:
+    begun, others = threading.Event(), threading.Event()
+
+    class Slots(dict[str, Any]):
+        def items(self) -> Any:
+            begun.set()
+            assert others.wait(20), "nothing else runs meanwhile"
+            return super().items()
+
+    delivery = asyncio.ensure_future(sink.deliver(ended(turn("t1"), slots=Slots(name="Ada"))))
+    await wait_until(begun.is_set, "the record is being prepared")
+    others.set()
+    await delivery
+    assert len(await rows(records, "turns")) == 1
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """PostgreSQL as a sink: the records of calls, their turns, and the events themselves."""
 
+import asyncio
 import logging
 
 from orchestrator.errors import ArchiveNotMigrated, ArchiveUnavailable, ValueRefused
 from orchestrator.events.event import Event
-from orchestrator.events.sinks.record_writer import write_event
+from orchestrator.events.sinks.record_writer import prepare_event, write_event
 from orchestrator.events.sinks.sink import EventRefused, TryLater
-from orchestrator.records.database import ANSWER_SECONDS, Database
+from orchestrator.records.database import ANSWER_SECONDS, CONNECT_SECONDS, Database
 
 logger = logging.getLogger(__name__)
 
@@ -22,15 +23,28 @@ class PostgresSink:
     by `voiceagent records migrate`, and until then events wait.
     """
 
-    def __init__(self, url: str, *, connections: int = WRITERS, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self._database = Database(url, connections=connections, answer_seconds=answer_seconds)
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = WRITERS,
+        answer_seconds: float = ANSWER_SECONDS,
+        connect_seconds: float = CONNECT_SECONDS,
+    ) -> None:
+        self.most_at_once = connections
+        self._room = asyncio.Semaphore(connections)
+        self._database = Database(
+            url, connections=connections, answer_seconds=answer_seconds, connect_seconds=connect_seconds
+        )
         self._has_warned = False
 
     async def deliver(self, event: Event) -> None:
         """Write the event in one transaction. Raise `EventRefused` or `TryLater`."""
         try:
-            async with self._database.transaction() as connection:
-                await write_event(connection, event)
+            prepared = await prepare_event(event)
+            # A connection is waited for here: in the pool, that wait would count as a database that does not answer.
+            async with self._room, self._database.transaction() as connection:
+                await write_event(connection, prepared)
         except ValueRefused as error:
             raise EventRefused(str(error)) from None
         except ArchiveNotMigrated as error:

@@ -1,5 +1,6 @@
 """Writes one event, and what follows from it for its call, in a transaction."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,59 +67,72 @@ class CallIsErased(ValueRefused):
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """An event that can be written. `life` is when its call's state was created, None if nobody knows."""
+class PreparedEvent:
+    """An event that can be written. `turns` and `words` are those of a `call.ended`."""
 
     event: Event
     data: dict[str, Any]
     call_sid: str
     occurred_at: datetime
-    life: datetime | None
+    turns: list[TurnRow]
+    words: str
 
 
-async def write_event(connection: Any, event: Event) -> None:
-    """Write an event, once for its id. The connection is in a transaction.
+async def prepare_event(event: Event) -> PreparedEvent:
+    """Return what is to be written of an event. Raise `ValueRefused`.
 
-    Events of one call wait for each other, whichever process writes them.
+    A whole record may have 1 MB: it is prepared in a thread.
     """
+    return await asyncio.to_thread(_prepare, event) if event.type == "call.ended" else _prepare(event)
+
+
+def _prepare(event: Event) -> PreparedEvent:
     data = storable(event.data)
     call_sid, occurred_at = data.get("call_sid"), moment(event.timestamp)
     if not isinstance(call_sid, str) or occurred_at is None:
         raise ValueRefused("An event needs a call_sid and a timestamp.")
-    await connection.execute(LOCK, _lock_of(call_sid))
-    told = _Told(event, data, call_sid, occurred_at, await _life(connection, event, data, call_sid, occurred_at))
-    if event.type == "call.erased":
-        await _erase(connection, told)
+    turns = turn_rows(data.get("turns")) if event.type == "call.ended" else []
+    return PreparedEvent(event, data, call_sid, occurred_at, turns, words_of(turns))
+
+
+async def write_event(connection: Any, told: PreparedEvent) -> None:
+    """Write an event, once for its id. The connection is in a transaction.
+
+    Events of one call wait for each other, whichever process writes them.
+    """
+    await connection.execute(LOCK, _lock_of(told.call_sid))
+    life = await _life(connection, told)
+    if told.event.type == "call.erased":
+        await _erase(connection, told, life)
         return
-    if told.life is not None and await connection.fetchval(IS_ERASED, _life_hash(call_sid, told.life)):
+    if life is not None and await connection.fetchval(IS_ERASED, _life_hash(told.call_sid, life)):
         raise CallIsErased
-    if await _keep(connection, told) and told.life is not None:
-        await _derive(connection, told, told.life)
+    if await _keep(connection, told, life) and life is not None:
+        await _derive(connection, told, life)
 
 
-async def _life(
-    connection: Any, event: Event, data: dict[str, Any], call_sid: str, occurred_at: datetime
-) -> datetime | None:
-    if (found := moment(data.get("started_at"))) is not None:
+async def _life(connection: Any, told: PreparedEvent) -> datetime | None:
+    """Return when the state of the event's call was created, None if nobody knows."""
+    if (found := moment(told.data.get("started_at"))) is not None:
         return found
-    latest: datetime | None = await connection.fetchval(LATEST_LIFE, call_sid)
-    if latest is None and event.type in ("call.started", "call.ended"):
-        return occurred_at
+    latest: datetime | None = await connection.fetchval(LATEST_LIFE, told.call_sid)
+    if latest is None and told.event.type in ("call.started", "call.ended"):
+        return told.occurred_at
     return latest
 
 
-async def _keep(connection: Any, told: _Told) -> bool:
+async def _keep(connection: Any, told: PreparedEvent, life: datetime | None) -> bool:
     """Write the event's row. Return False if its id is there."""
     event, seq = told.event, told.data.get("seq")
-    has_rows = event.type in IN_ROWS and told.life is not None
+    has_rows = event.type in IN_ROWS and life is not None
     values = (
-        str(storable(event.id)), str(storable(event.type)), told.call_sid, told.life,
+        str(storable(event.id)), str(storable(event.type)), told.call_sid, life,
         seq if isinstance(seq, int) else None, told.occurred_at, None if has_rows else as_json(told.data),
     )  # fmt: skip
     return bool(await connection.fetchval(KEEP_EVENT, *values))
 
 
-async def _derive(connection: Any, told: _Told, life: datetime) -> None:
+async def _derive(connection: Any, told: PreparedEvent, life: datetime) -> None:
     match told.event.type:
         case "call.started":
             await connection.execute(OPEN_CALL, *call_row(told.data, told.call_sid, life).values())
@@ -128,7 +142,7 @@ async def _derive(connection: Any, told: _Told, life: datetime) -> None:
             await _end(connection, told, life)
 
 
-async def _add_turn(connection: Any, told: _Told, life: datetime) -> None:
+async def _add_turn(connection: Any, told: PreparedEvent, life: datetime) -> None:
     """Add a turn to its call. What the record of a call that is over has is left as it is."""
     row = turn_row({name: value for name, value in told.data.items() if name not in (*HEAD, "seq")})
     head = {
@@ -141,22 +155,23 @@ async def _add_turn(connection: Any, told: _Told, life: datetime) -> None:
         await connection.execute(COUNT_TURNS, told.call_sid, life, len(there) + 1)
 
 
-async def _end(connection: Any, told: _Told, life: datetime) -> None:
+async def _end(connection: Any, told: PreparedEvent, life: datetime) -> None:
     """Write the record. Turns that a partial one has lost, and that were told before, are kept."""
-    data, rows = told.data, turn_rows(told.data.get("turns"))
+    data, rows, words = told.data, told.turns, told.words
     if data.get("partial") is True:
         known = {row.turn_id for row in rows}
         rows = [row for row in await _turns(connection, told.call_sid, life) if row.turn_id not in known] + rows
+        words = await asyncio.to_thread(words_of, rows)
     ended_at = moment(data.get("ended_at")) or told.occurred_at
     call = call_row(data, told.call_sid, life, ended_at=ended_at, turns=len(rows))
-    if await connection.fetchval(END_CALL, *call.values(), words_of(rows)):
+    if await connection.fetchval(END_CALL, *call.values(), words):
         await connection.execute(DELETE_TURNS, told.call_sid, life)
         await _write_turns(connection, told.call_sid, life, rows)
 
 
-async def _erase(connection: Any, told: _Told) -> None:
+async def _erase(connection: Any, told: PreparedEvent, its_life: datetime | None) -> None:
     """Delete what is kept of this life of the call, or of all earlier ones if the event does not say which."""
-    lives = [told.life]
+    lives = [its_life]
     if told.data.get("started_at") is None:
         lives = [row["started_at"] for row in await connection.fetch(LIVES, told.call_sid, told.occurred_at)]
     for life in lives:
