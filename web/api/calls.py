@@ -1,5 +1,7 @@
 """`GET /calls`, `GET /calls/{call_sid}` and `DELETE /calls/{call_sid}`."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -18,6 +20,7 @@ from web.outbound.provider_api import ProviderApi, ProviderError
 from web.states import read_states
 
 END_SECONDS = 5.0
+LOOK_SECONDS = 0.1
 NOT_KNOWN = 422
 """The status of a `ProviderError` where the provider does not know the call, or says that it has ended."""
 
@@ -89,9 +92,26 @@ async def _end(ingress: Ingress, call_sid: str, status: str) -> None:
         pending = await submit_by(
             ingress.runtime.dispatcher, turn, deadline_seconds=min(END_SECONDS, ingress.timeouts.store)
         )
-    except (CallEnded, UnknownCall, TurnRejected):
+    except CallEnded:
+        await _wait_until_told(ingress, call_sid)
+        return
+    except (UnknownCall, TurnRejected):
         return
     await pending.wait(END_SECONDS)
+
+
+async def _wait_until_told(ingress: Ingress, call_sid: str) -> None:
+    """Wait a moment until the end of a call that its agent has ended is written for its sinks.
+
+    The `ended` turn has made it due, and whoever delivers events writes it from the state, which must still be there.
+    """
+    outbox = ingress.runtime.outbox
+    if outbox is None:
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(min(END_SECONDS, ingress.timeouts.store)):
+            while await outbox.unended(call_sid) is not None:
+                await asyncio.sleep(LOOK_SECONDS)
 
 
 def _summary(state: ConversationState) -> dict[str, Any]:
