@@ -4,7 +4,9 @@ from contextlib import nullcontext
 
 import pytest
 
+from orchestrator.events.outbox import StoppedSink
 from orchestrator.events.redis.outbox import RedisOutbox
+from orchestrator.events.survey import survey_outbox
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.store_connection import StoreConnection
@@ -48,6 +50,12 @@ class OfRedis:
         await redis.zadd(agenda, {"CA1": before - 1000})
         await surveyed(outbox)
         assert await redis.zscore(agenda, "CA1") == before - 1000
+
+    async def test_a_survey_keeps_a_stopped_sink_from_expiring(self, outbox, redis):
+        await outbox.stop_sink(StoppedSink("hook", "here", "410.", 1.0))
+        assert await redis.expire(keys.STOPPED_SINKS, 60)
+        await survey_outbox(outbox, at=0.0, max_bytes=1)
+        assert await redis.ttl(keys.STOPPED_SINKS) > 29 * 86_400
 
     async def test_an_outbox_that_somebody_has_damaged_stops_no_survey(self, outbox, states, redis):
         for call_sid in ("CA1", "CA2", "CA3"):

@@ -147,7 +147,10 @@ class RedisOutbox:
         await self._connection.command("EXPIRE", keys.STOPPED_SINKS, STOPPED_SECONDS)
 
     async def stopped_sinks(self) -> list[StoppedSink]:
+        """Return the stopped sinks. They are kept for as long as somebody asks: each survey does."""
         found = await self._connection.command("HGETALL", keys.STOPPED_SINKS)
+        if found:
+            await self._connection.command("EXPIRE", keys.STOPPED_SINKS, STOPPED_SECONDS)
         values = found.values() if isinstance(found, dict) else found[1::2]
         stopped = (scripts.failures_of(value) for value in values)
         return [StoppedSink(**fields) for fields in stopped if fields.keys() == StoppedSink.__dataclass_fields__.keys()]
