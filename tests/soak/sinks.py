@@ -107,7 +107,7 @@ class Sinks:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            with suppress(ConnectionError, asyncio.IncompleteReadError, RuntimeError):  # uvloop: it was aborted
                 while await self._serve(reader, writer):
                     pass
         finally:
