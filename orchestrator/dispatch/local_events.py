@@ -23,6 +23,16 @@ def without_end(announcement: Announcement, theirs: ConversationState | None) ->
     return Announcement(head, tuple(kept), closes_later)
 
 
+def without_told(announcement: Announcement, theirs: ConversationState | None) -> Announcement:
+    """Return the announcement without the turns that ran there as well: who recorded them there has told them."""
+    if theirs is None:
+        return announcement
+    there = {record.turn_id for record in theirs.turns if record.outcome != "dropped"}
+    return replace(
+        announcement, events=tuple(new for new in announcement.events if new.event.data.get("turn_id") not in there)
+    )
+
+
 def _started_at(life: str, new: NewEvent) -> NewEvent:
     data = new.event.data
     if "started_at" not in data:
@@ -49,7 +59,7 @@ class LocalEvents:
         """
         for announcement in self._waiting.announced(call_sid):
             if ours is not None and announcement.head.life == life_of(ours):
-                announcement = without_end(announcement, theirs)
+                announcement = without_told(without_end(announcement, theirs), theirs)
             await self._shared.take_over(announcement)
 
     async def write_end(self, ours: ConversationState, merged: ConversationState) -> None:

@@ -21,6 +21,11 @@ class CommitAttempt:
     record: TurnRecord
     late_timings: Mapping[str, Timings] = field(default_factory=dict)
 
+    @property
+    def is_recorded(self) -> bool:
+        """True if `base` has a record of the turn already."""
+        return self.base is not None and self.base.record_of(self.record.turn_id) is not None
+
     def state(self) -> ConversationState | None:
         """Return the state to write: `base` with the record, what the agent changed and the late timings."""
         state = outcomes.with_record(self.base, self.after, self.record)

@@ -22,7 +22,14 @@ class MemoryAnnouncing:
             self._outbox.accept(announcement)
 
     def committed(
-        self, claim: Claim, state: ConversationState, written: ConversationState, record: TurnRecord, call: CallRecord
+        self,
+        claim: Claim,
+        state: ConversationState,
+        written: ConversationState,
+        record: TurnRecord,
+        call: CallRecord,
+        *,
+        is_recorded: bool = False,
     ) -> None:
         """Write what the commit of `state` tells, which holds `record`; `written` is the state as it is stored now.
 
@@ -31,7 +38,7 @@ class MemoryAnnouncing:
         if self._outbox is None or self._events is None:
             return
         base = claim.state if claim.state is not None and claim.state.version == state.version else None
-        before = written if call.announced == record.turn_id else base
+        before = written if is_recorded or call.announced == record.turn_id else base
         call.announced = record.turn_id
         if (announcement := self._events.committed(before, written, record)) is not None:
             self._outbox.announce(announcement)

@@ -172,7 +172,13 @@ class InMemoryTurnStore:
         return held
 
     async def commit(
-        self, claim: Claim, state: ConversationState | None, record: TurnRecord, *, keep: bool = True
+        self,
+        claim: Claim,
+        state: ConversationState | None,
+        record: TurnRecord,
+        *,
+        keep: bool = True,
+        is_recorded: bool = False,
     ) -> Commit:
         lease = claim.lease
         call = self._held_call(lease)
@@ -183,7 +189,7 @@ class InMemoryTurnStore:
         if state is not None:
             try:
                 written = await self.states.update_state(state)
-                self._announcing.committed(claim, state, written, record, call)
+                self._announcing.committed(claim, state, written, record, call, is_recorded=is_recorded)
                 if open_for := seconds_open(written):
                     await self.states.keep_alive([lease.call_sid], open_for)
             except StateConflict:

@@ -79,7 +79,8 @@ class RetryingStore:
     async def _commit(self, claim: Claim, attempt: CommitAttempt, keep: Callable[[], bool]) -> Commit:
         state = attempt.state()
         return await until_deadline(
-            lambda: self._store.commit(claim, state, attempt.record, keep=keep()), DEADLINE_SECONDS
+            lambda: self._store.commit(claim, state, attempt.record, keep=keep(), is_recorded=attempt.is_recorded),
+            DEADLINE_SECONDS,
         )
 
     @staticmethod

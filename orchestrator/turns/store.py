@@ -141,9 +141,18 @@ class TurnStore(Protocol):
         """Send a piece of the reply to the listeners. Return False if the lease is lost."""
 
     async def commit(
-        self, claim: Claim, state: ConversationState | None, record: TurnRecord, *, keep: bool = True
+        self,
+        claim: Claim,
+        state: ConversationState | None,
+        record: TurnRecord,
+        *,
+        keep: bool = True,
+        is_recorded: bool = False,
     ) -> Commit:
-        """Write `state`, which holds `record`, and settle the turn. `keep=False` always releases the lease."""
+        """Write `state`, which holds `record`, and settle the turn. `keep=False` always releases the lease.
+
+        `is_recorded`: the store's state had this record already, and whoever wrote it has told what the turn did.
+        """
 
     async def reject(self, call_sid: str, turn_id: str) -> bool:
         """Settle a waiting turn with the outcome `dropped`. Return False if it no longer waits."""

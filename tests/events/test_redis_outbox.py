@@ -5,6 +5,8 @@ from contextlib import nullcontext
 import pytest
 from redis.asyncio import Redis
 
+from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.state import TurnRecord
 from orchestrator.errors import CallEnded
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.event import EVENT_TYPES
@@ -20,7 +22,10 @@ from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.example_events import settle_all
 from orchestrator.testing.outbox_contract import OutboxContract
 from orchestrator.testing.turn_store_contract import a_turn, claimed, commit
+from orchestrator.turns.commit_attempt import CommitAttempt
+from orchestrator.turns.outcome import with_record
 from orchestrator.turns.redis.store import RedisTurnStore
+from orchestrator.turns.retrying_store import RetryingStore
 
 SINKS = ("file", "hook")
 TTL = 3600
@@ -116,3 +121,17 @@ async def test_the_end_that_comes_while_events_are_delivered_is_told_at_once(red
     await store.outbox.release(granted[0].lease)
     assert await store.outbox.due() == ["CA1"]
     assert await store.outbox.unended("CA1") is not None
+
+
+async def test_a_turn_that_another_has_recorded_meanwhile_is_not_told_again(redis_client) -> None:
+    store = RedisTurnStore(redis_client, ttl_seconds=TTL, sinks=SINKS, events=EVENTS)
+    states = RedisStateManager(redis_client, TTL)
+    await store.submit(a_turn("t1"), opening={"channel": "relay"})
+    claim = await claimed(store)
+    record = TurnRecord.of(claim.turn, "replied", Reply(text="from memory"))
+    await states.update_state(with_record(claim.state, None, record))  # as a write-back does, which has told it
+    ours = TurnRecord.of(claim.turn, "replied", Reply(text="from a worker"), epoch=1)
+    attempt = CommitAttempt(claim.state, None, ours)
+    assert (await RetryingStore(store).commit(claim, attempt, keep=lambda: True)).status == "committed"
+    told = [left.entry.event.type for left in await store.outbox.undelivered("CA1") if left.sink == "file"]
+    assert told == ["call.started"]

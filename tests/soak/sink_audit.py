@@ -1,17 +1,17 @@
 """The audit of the sinks: what they were told, against what the product says of the calls."""
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from soak.sinks import Sinks
 from soak.verdict import Verdict
-from support.waiting import wait_until
 
-TOLD_SECONDS = 120.0
-HURRY_SECONDS = 5.0
+QUIET_SECONDS = 120.0
+"""A sink that lacks events and was told none for so long is told no more."""
+LOOK_SECONDS = 2.0
+HURRY_SECONDS = 15.0
 """How often what waits for its next attempt is tried at once, after all faults."""
 
 Events = list[dict[str, Any]]
@@ -21,8 +21,7 @@ async def audit_sinks(sinks: Sinks, verdict: Verdict, hurry: Callable[[], Awaita
     """Wait until every sink was told all, then compare. `hurry` has what is pending tried at once."""
     hurrying = asyncio.create_task(_keep_hurrying(hurry))
     try:
-        with contextlib.suppress(AssertionError):  # what is missing is found below
-            await wait_until(lambda: _is_complete(sinks, verdict), "every sink was told all", TOLD_SECONDS)
+        await _told_all(sinks, verdict)
     finally:
         hurrying.cancel()
         await asyncio.wait({hurrying})
@@ -37,12 +36,23 @@ async def _keep_hurrying(hurry: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(HURRY_SECONDS)
 
 
-async def _is_complete(sinks: Sinks, verdict: Verdict) -> bool:
+async def _told_all(sinks: Sinks, verdict: Verdict) -> None:
+    """Wait until every sink was told the end of each call, or nothing more for a while."""
     ended = {call_sid for call_sid, state in verdict.states.items() if state["ended"] is not None}
-    return all(
-        ended <= {event["data"]["call_sid"] for event in events if event["type"] == "call.ended"}
-        for events in (await sinks.told()).values()
-    )
+    clock = asyncio.get_running_loop().time
+    before, since = 0, clock()
+    while clock() - since < QUIET_SECONDS:
+        told = await sinks.told()
+        if all(ended <= _ended_in(events) for events in told.values()):
+            return
+        count = sum(map(len, told.values()))
+        if count > before:
+            before, since = count, clock()
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _ended_in(events: Events) -> set[str]:
+    return {event["data"]["call_sid"] for event in events if event["type"] == "call.ended"}
 
 
 def _compare(sink: str, events: Events, verdict: Verdict) -> None:

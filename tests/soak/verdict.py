@@ -27,4 +27,4 @@ class Verdict:
     @property
     def findings(self) -> list[str]:
         """All of them."""
-        return [*self.lost, *self.doubled, *self.reordered, *self.wrong, *self.dead, *self.left_behind]
+        return [*self.doubled, *self.reordered, *self.wrong, *self.dead, *self.left_behind, *self.lost]

@@ -44,13 +44,20 @@ class Announcing:
         return Announced(outbox_keys(turn.call_sid, shard)) if turn.kind == "ended" else NOTHING
 
     def of_commit(
-        self, claim: Claim, state: ConversationState | None, record: TurnRecord, shard: ShardKeys | None
+        self,
+        claim: Claim,
+        state: ConversationState | None,
+        record: TurnRecord,
+        shard: ShardKeys | None,
+        *,
+        is_recorded: bool = False,
     ) -> Announced:
         """Return what the commit of `state`, which holds `record`, writes."""
         if self._events is None or state is None:
             return NOTHING
         is_base = claim.state is not None and claim.state.version == state.version - 1
-        announcement = self._events.committed(claim.state if is_base else None, state, record)
+        before = state if is_recorded else claim.state if is_base else None
+        announcement = self._events.committed(before, state, record)
         if announcement is None:
             return NOTHING
         wanted = self.deliver is not None and self.has_room()

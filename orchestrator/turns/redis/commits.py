@@ -58,23 +58,31 @@ class Commits:
         self._room = room
 
     async def commit(
-        self, claim: Claim, state: ConversationState | None, record: TurnRecord, *, keep: bool = True
+        self,
+        claim: Claim,
+        state: ConversationState | None,
+        record: TurnRecord,
+        *,
+        keep: bool = True,
+        is_recorded: bool = False,
     ) -> Commit:
         prepared = await self._writer.prepare(claim, state, record)
         if isinstance(prepared, Conflict):
             return Commit("conflict", state=prepared.stored)
-        committed = await self._settle(claim, prepared, keep_lease=keep)
+        committed = await self._settle(claim, prepared, keep_lease=keep, is_recorded=is_recorded)
         if committed.left_turns or prepared.is_over:
             await self._index(claim.lease.call_sid, committed, prepared)
         return await self._commit(claim.lease.call_sid, committed, prepared)
 
-    async def _settle(self, claim: Claim, prepared: Prepared, *, keep_lease: bool) -> scripts.Committed:
+    async def _settle(
+        self, claim: Claim, prepared: Prepared, *, keep_lease: bool, is_recorded: bool
+    ) -> scripts.Committed:
         """Run the commit's script, and publish the result: in the script, or once replicas have confirmed it."""
         lease, record, written = claim.lease, prepared.record, prepared.state
         result_json = record.result(lease.call_sid).model_dump_json()
         message = settled_message(lease.call_sid, record.turn_id, lease.epoch, result_json)
         shard = self._call_queue.shard_with(lease.call_sid)
-        announced = self._announcing.of_commit(claim, written, record, shard)
+        announced = self._announcing.of_commit(claim, written, record, shard, is_recorded=is_recorded)
         committed = await self._connection.run_confirmed(
             scripts.commit(
                 lease=lease,

@@ -223,9 +223,15 @@ class RedisTurnStore:
         return await self.connection.run(scripts.publish(lease=lease, message=message))
 
     async def commit(
-        self, claim: Claim, state: ConversationState | None, record: TurnRecord, *, keep: bool = True
+        self,
+        claim: Claim,
+        state: ConversationState | None,
+        record: TurnRecord,
+        *,
+        keep: bool = True,
+        is_recorded: bool = False,
     ) -> Commit:
-        return await self._commits.commit(claim, state, record, keep=keep)
+        return await self._commits.commit(claim, state, record, keep=keep, is_recorded=is_recorded)
 
     async def reject(self, call_sid: str, turn_id: str) -> bool:
         result_json = TurnResult(call_sid=call_sid, turn_id=turn_id, outcome="dropped").model_dump_json()
