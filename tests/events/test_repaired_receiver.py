@@ -30,19 +30,19 @@ async def first(deployment: Deployment) -> dict[str, Any]:
 
 
 async def test_what_failed_is_seen_and_tried_again_at_once() -> None:
-    down = status(503)
-    async with ToldEvents(down, down) as told, Deployment(webs=1, workers=1, AGENT="echo", **told.settings) as running:
+    down = [status(503)] * 1000
+    async with ToldEvents(*down) as told, Deployment(webs=1, workers=1, AGENT="echo", **told.settings) as running:
         await Line(running).ring()
 
         async def has_failed_twice() -> bool:
             if (await first(running)).get("attempts", 0) < 2:
                 await events(running, "retry")
-            return (await first(running)).get("attempts", 0) == 2
+            return (await first(running)).get("attempts", 0) >= 2
 
-        await wait_until(has_failed_twice, "the second attempt fails; the third one is a minute away")
+        await wait_until(has_failed_twice, "the second attempt fails")
         assert "The webhook answered with HTTP status 503." in await events(running)
+        told.receiver.answers.clear()
         assert await events(running, "retry") == "1 delivery will be tried at once.\n"
-        await wait_until(lambda: len(told.requests) == 3, "the receiver gets it again")
 
         async def is_delivered() -> bool:
             return await events(running) == "Every event is delivered.\n"

@@ -26,7 +26,7 @@ if not at then
   return false
 end
 -- As long as nobody has told the end of the call, whatever its state lives.
-if redis.call('HEXISTS', outbox, 'open') == 1 then redis.call('PEXPIRE', outbox, left + OUTBOX_MS) end
+if redis.call('HGET', outbox, 'open') then redis.call('PEXPIRE', outbox, left + OUTBOX_MS) end
 if KEYS[3] then
   redis.call('ZADD', KEYS[3], at, ARGV[1])
   redis.call('PEXPIRE', KEYS[3], 2 * OUTBOX_MS)
