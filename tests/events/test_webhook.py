@@ -165,3 +165,10 @@ async def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: 
         await sink.deliver(EVENT)
         await sink.close()
         assert receiver.received[0].headers["host"] == f"hooks.example:{port}"
+
+
+async def test_a_receivers_cookies_are_not_sent_back() -> None:
+    async with WebhookReceiver(status(204, "set-cookie: a=b")) as receiver, sink_to(receiver) as sink:
+        await sink.deliver(EVENT)
+        await sink.deliver(EVENT)
+        assert [request.headers.get("cookie") for request in receiver.received] == [None, None]

@@ -69,6 +69,7 @@ class WebhookSink:
             await _read_some(response, self._body_seconds)
         finally:
             await response.aclose()
+            self._client.cookies.clear()  # each request stands alone
         _check(response)
 
     async def close(self) -> None:
@@ -132,7 +133,7 @@ def _retry_after(value: str) -> float | None:
         return min(float(value), LONGEST_RETRY_AFTER)
     try:
         until = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year that no clock has
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return min(max((until - utc_now()).total_seconds(), 0.0), LONGEST_RETRY_AFTER)
