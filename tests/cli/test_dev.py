@@ -43,7 +43,7 @@ async def test_everything_starts_survives_a_death_and_stops(tmp_path: Path) -> N
     async with in_the_background(*dev, cwd=tmp_path, settings=ECHO) as running:
         await running.shows("VoiceAgent answers calls.", START_SECONDS)
         assert "starting valkey, worker.1, worker.2, web" in running.text
-        assert f"voiceagent call {url}" in running.text
+        await running.shows(f"voiceagent call {url}", START_SECONDS)
         kept = children(running)
         assert [sum(what in command for command in kept.values()) for what in ("valkey", "workers", "web")] == [
             1,
