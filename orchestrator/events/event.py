@@ -41,8 +41,12 @@ class Event(BaseModel):
 
 def new_event(kind: EventType, at: float, data: dict[str, Any]) -> Event:
     """Return an event that happened `at`, in seconds since 1970 by the server's clock."""
-    timestamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return Event(id=str(event_id(at)), type=kind, timestamp=timestamp, data=data)
+    return Event(id=str(event_id(at)), type=kind, timestamp=timestamp_of(at), data=data)
+
+
+def timestamp_of(at: float) -> str:
+    """Return the moment `at` (Unix seconds) as events have it: RFC 3339, UTC, milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def event_id(at: float) -> UUID:

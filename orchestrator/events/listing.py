@@ -4,11 +4,10 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from orchestrator.errors import VoiceAgentError
-from orchestrator.events.event import happened_at
+from orchestrator.events.event import happened_at, timestamp_of
 from orchestrator.events.outbox import CallTally, Outbox, Undelivered
 
 CHUNK = 100
@@ -171,6 +170,4 @@ def described(delivery: Undelivered) -> dict[str, Any]:
 
 
 def _timestamp(moment: float | None) -> str | None:
-    if moment is None:
-        return None
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if moment is None else timestamp_of(moment)

@@ -86,8 +86,7 @@ class MemoryOutbox:
         if (call := self._calls.get(call_sid)) is not None and call.is_open:
             for life in call.lives.values():
                 life.closes_at = clock.now()
-            if not call.is_held(clock.now()):
-                self._schedule(call_sid, call)
+            self._schedule_unless_held(call_sid, call)
 
     async def take_over(self, announcement: Announcement) -> None:
         """Write what was announced elsewhere, each event once; see `Outbox`."""
@@ -236,8 +235,7 @@ class MemoryOutbox:
         if call is None or call.dead.pop((position, sink), None) is None:
             return False
         call.sinks[sink].pending.append(position)
-        if not call.is_held(clock.now()):
-            self._schedule(call_sid, call)
+        self._schedule_unless_held(call_sid, call)
         return True
 
     async def retry(self, call_sid: str, sink: str) -> bool:
@@ -245,8 +243,7 @@ class MemoryOutbox:
         call = self._calls.get(call_sid)
         if call is None or not call.retry_now(sink, clock.now()):
             return False
-        if not call.is_held(clock.now()):
-            self._schedule(call_sid, call)
+        self._schedule_unless_held(call_sid, call)
         return True
 
     async def drop(self, call_sid: str, position: int, sink: str) -> bool:
@@ -256,8 +253,7 @@ class MemoryOutbox:
             return False
         call.drop(position, sink)
         call.forget_settled(position)
-        if not call.is_held(clock.now()):
-            self._schedule(call_sid, call)
+        self._schedule_unless_held(call_sid, call)
         return True
 
     # Bookkeeping.
@@ -269,6 +265,10 @@ class MemoryOutbox:
 
     def _written(self, call_sid: str, call: CallOutbox) -> None:
         self._done.pop(call_sid, None)
+        self._schedule_unless_held(call_sid, call)
+
+    def _schedule_unless_held(self, call_sid: str, call: CallOutbox) -> None:
+        """Whoever holds the call schedules it when they release it."""
         if not call.is_held(clock.now()):
             self._schedule(call_sid, call)
 

@@ -73,9 +73,7 @@ class Agenda:
     async def mark(self, call_sid: str, within_ms: int = 0) -> None:
         """Have somebody look at the call within so many milliseconds, where the outbox's script could not say so."""
         if not self.is_one_step:
-            await self._connection.run(
-                scripts.mark_agenda(shard=self._shard(call_sid), call_sid=call_sid, within_ms=within_ms)
-            )
+            await self.look_within(call_sid, within_ms)
 
     async def look_within(self, call_sid: str, within_ms: int) -> None:
         """Have somebody look at the call within so many milliseconds."""

@@ -1,21 +1,20 @@
 """What a person is shown of an outbox: what is pending or dead, for each sink."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from orchestrator.events.outbox import Undelivered
+from orchestrator.events.outbox import Entry, Undelivered
 from orchestrator.events.redis.scripts import entry_or_damaged, failures_of
-from orchestrator.redis.script_call import text
 
 
 def undelivered_in(call_sid: str, found: Mapping[bytes, bytes] | Sequence[bytes]) -> list[Undelivered]:
     """Return what is pending or dead in an outbox, as Redis returns the hash, by position and sink."""
     fields = dict(found) if isinstance(found, Mapping) else dict(zip(found[::2], found[1::2], strict=True))
     positions = sorted(int(name[2:]) for name in fields if name.startswith(b"e:") and name[2:].isdigit())
-    return [entry for position in positions for entry in _of_entry(call_sid, position, fields)]
+    waiting: set[str] = set()  # sinks of which an earlier event is pending
+    return [entry for position in positions for entry in _of_entry(call_sid, position, fields, waiting)]
 
 
-def _of_entry(call_sid: str, position: int, fields: Mapping[bytes, bytes]) -> list[Undelivered]:
+def _of_entry(call_sid: str, position: int, fields: Mapping[bytes, bytes], waiting: set[str]) -> list[Undelivered]:
     stored = fields[f"e:{position}".encode()]
     entry = entry_or_damaged(call_sid, str(position), stored)
     found = []
@@ -30,19 +29,16 @@ def _of_entry(call_sid: str, position: int, fields: Mapping[bytes, bytes]) -> li
                 )
             )  # fmt: skip
         elif _position(fields.get(f"p:{sink}".encode())) < position:
-            found.append(_pending(entry, sink, fields, len(stored)))
+            found.append(_pending(entry, sink, fields, len(stored), is_first=sink not in waiting))
+            waiting.add(sink)
     return found
 
 
-def _pending(entry: Any, sink: str, fields: Mapping[bytes, bytes], size: int) -> Undelivered:
+def _pending(entry: Entry, sink: str, fields: Mapping[bytes, bytes], size: int, *, is_first: bool) -> Undelivered:
     """Return a pending event. The failures of a sink are those of the first event that waits for it."""
-    waiting = failures_of(fields.get(f"f:{sink}".encode()))
-    next_at = float(waiting["next"]) / 1000 if "next" in waiting else None
-    is_first = not any(
-        _position(fields.get(f"p:{sink}".encode())) < earlier < entry.position
-        for earlier in (int(text(name)[2:]) for name in fields if name.startswith(b"e:") and name[2:].isdigit())
-    )
-    failures, error = (int(waiting.get("failures", 0)), str(waiting.get("error", ""))) if is_first else (0, "")
+    failed = failures_of(fields.get(f"f:{sink}".encode()))
+    next_at = float(failed["next"]) / 1000 if "next" in failed else None
+    failures, error = (int(failed.get("failures", 0)), str(failed.get("error", ""))) if is_first else (0, "")
     return Undelivered(entry, sink, failures, error, next_at, None, size)
 
 

@@ -92,21 +92,16 @@ class RedisOutbox:
 
     async def accept(self, announcement: Announcement) -> None:
         """Write what is told of a call that is accepted without a turn, once for each life of it."""
-        call_sid = announcement.head.call_sid
-        shard = self.agenda.shard_with(call_sid)
-        await self.agenda.mark(call_sid, BEFORE_MS)
-        await self._connection.run_confirmed(
-            scripts.accept_call(call_sid=call_sid, announcement=announcement, shard=shard)
-        )
-        await self.agenda.mark(call_sid)
+        await self._begin(scripts.accept_call, announcement)
 
     async def take_over(self, announcement: Announcement) -> None:
+        await self._begin(scripts.take_over_outbox, announcement)
+
+    async def _begin(self, script: scripts.Beginning, announcement: Announcement) -> None:
         call_sid = announcement.head.call_sid
         shard = self.agenda.shard_with(call_sid)
         await self.agenda.mark(call_sid, BEFORE_MS)
-        await self._connection.run_confirmed(
-            scripts.take_over_outbox(call_sid=call_sid, announcement=announcement, shard=shard)
-        )
+        await self._connection.run_confirmed(script(call_sid=call_sid, announcement=announcement, shard=shard))
         await self.agenda.mark(call_sid)
 
     async def claim(self, call_sid: str, holder: str) -> Delivery | None:

@@ -7,7 +7,7 @@ another slot.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from orchestrator.events.event import Event
 from orchestrator.events.outbox import (
@@ -217,6 +217,12 @@ def end_life(*, call_sid: str, life: str, new: NewEvent | None, shard: ShardKeys
     """Write the end of a life of the call; None closes it without an event. False: that was done before."""
     told = ["[]", ""] if new is None else [json.dumps(new.sinks), body_of(new)]
     return ScriptCall(lua_script("end_life"), list(outbox_keys(call_sid, shard)), [call_sid, life, *told], bool)
+
+
+class Beginning(Protocol):
+    """Makes the call of a script that begins a life of a call."""
+
+    def __call__(self, *, call_sid: str, announcement: Announcement, shard: ShardKeys | None) -> ScriptCall[bool]: ...
 
 
 def accept_call(*, call_sid: str, announcement: Announcement, shard: ShardKeys | None) -> ScriptCall[bool]:

@@ -11,11 +11,7 @@ local outbox, position, sink, now = KEYS[1], tonumber(ARGV[2]), ARGV[3], now_ms(
 local entry = entry_at(outbox, position)
 if not entry or redis.call('HDEL', outbox, 'd:' .. ARGV[2] .. ':' .. sink) == 0 then return 0 end
 local header, body = string.match(entry, '^([^\n]*)\n(.*)$')
-local before = redis.call('HMGET', outbox, 'last', 'bytes')
-local last = number_of(before[1]) + 1
-local again = string.format('{"n":%.0f,"t":%.0f,"s":[%s]}\n', number_of(cjson.decode(header).n), now, cjson.encode(sink)) .. body
-redis.call('HSET', outbox, 'last', string.format('%.0f', last), string.format('e:%.0f', last), again,
-  'bytes', string.format('%.0f', number_of(before[2]) + #again))
+append(outbox, number_of(cjson.decode(header).n), '[' .. cjson.encode(sink) .. ']', body, now)
 drop_settled(outbox, position)
 redis.call('PEXPIRE', outbox, OUTBOX_MS)
 if KEYS[2] then mark_agenda(KEYS[2], ARGV[1], now) end

@@ -30,13 +30,11 @@ for position = first, last do
     events = events + 1
     local sinks, written = sinks_of(entry)
     for _, sink in ipairs(sinks) do
-      local dead = redis.call('HGET', outbox, string.format('d:%.0f:', position) .. sink)
+      local dead = died_at(outbox, position, sink, now)
       if dead then
         local tally = tally_of(sink)
-        local readable, death = pcall(cjson.decode, dead)
-        local at = readable and type(death) == 'table' and number_of(death.at) or now
         tally.dead = tally.dead + 1
-        tally.died = math.min(tally.died or at, at)
+        tally.died = math.min(tally.died or dead, dead)
       elseif number_of(redis.call('HGET', outbox, 'p:' .. sink)) < position then
         local tally = tally_of(sink)
         if tally.pending == 0 then

@@ -23,6 +23,14 @@ local function is_for(entry, sink)
   return false
 end
 
+-- When the event at this position was given up for the sink (ms), or nil: it was not.
+local function died_at(outbox, position, sink, now)
+  local dead = redis.call('HGET', outbox, string.format('d:%.0f:', position) .. sink)
+  if not dead then return nil end
+  local readable, death = pcall(cjson.decode, dead)
+  return readable and type(death) == 'table' and number_of(death.at) or now
+end
+
 -- When the first event that waits for the sink is tried again (ms); 0 if it was not tried yet.
 local function tried_again_at(outbox, sink)
   local failed = redis.call('HGET', outbox, 'f:' .. sink)

@@ -25,10 +25,9 @@ local function next_look(outbox, state, elsewhere, known, now)
   for position = first, last do
     local entry = entry_at(outbox, position)
     for _, sink in ipairs(entry and (sinks_of(entry)) or {}) do
-      local dead = redis.call('HGET', outbox, string.format('d:%.0f:', position) .. sink)
+      local dead = died_at(outbox, position, sink, now)
       if dead then
-        local readable, death = pcall(cjson.decode, dead)
-        by((readable and type(death) == 'table' and number_of(death.at) or now) + DEAD_MS)
+        by(dead + DEAD_MS)
       elseif number_of(redis.call('HGET', outbox, 'p:' .. sink)) < position then
         local next_at = tried_again_at(outbox, sink)
         if not known[sink] then by(now + UNKNOWN_SINK_MS) else by(math.max(next_at, now)) end
