@@ -8,7 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.conversation.actions import Gather, HangUp, Play, SendDigits, SetLanguage, SetSpeech, Transfer
+    from orchestrator.conversation.actions import (
+        Gather,
+        HandOff,
+        HangUp,
+        Play,
+        SendDigits,
+        SetLanguage,
+        SetSpeech,
+        SetVoice,
+        Transfer,
+    )
     from orchestrator.conversation.state import ConversationState, TurnRecord
     from orchestrator.conversation.turn import Turn
     from orchestrator.events.event import Event
@@ -20,11 +30,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Gather": "conversation.actions",
+    "HandOff": "conversation.actions",
     "HangUp": "conversation.actions",
     "Play": "conversation.actions",
     "SendDigits": "conversation.actions",
     "SetLanguage": "conversation.actions",
     "SetSpeech": "conversation.actions",
+    "SetVoice": "conversation.actions",
     "Transfer": "conversation.actions",
     "ConversationState": "conversation.state",
     "TurnRecord": "conversation.state",
@@ -43,7 +55,7 @@ _HOMES = {
 
 __all__ = [  # noqa: RUF022 (by what they are for)
     "Turn", "ConversationState", "TurnRecord",
-    "HangUp", "Transfer", "Play", "SendDigits", "Gather", "SetLanguage", "SetSpeech",
+    "HangUp", "Transfer", "Play", "SendDigits", "Gather", "SetLanguage", "SetSpeech", "SetVoice", "HandOff",
     "Event", "Sink", "EventRefused", "SinkGone", "TryLater",
     "StateManagerBase", "InMemoryStateManager", "RedisStateManager", "StateManagerFactory", "get_state_manager",
 ]  # fmt: skip

@@ -105,17 +105,44 @@ class SetSpeech(_InlineAction):
     language: str | None = None
 
 
+class SetVoice(_InlineAction):
+    """Speak with another voice from here on. `tts_provider` is whose voice it is, if that changes too."""
+
+    type: Literal["set_voice"] = "set_voice"
+    voice: str = Field(min_length=1, max_length=200)
+    tts_provider: str | None = None
+
+    def __init__(self, voice: str, **fields: object) -> None:
+        super().__init__(voice=voice, **fields)
+
+
+class HandOff(_InlineAction):
+    """Give the call to another agent of the routes, which goes on in the same turn: the caller hears one reply.
+
+    `note` tells it what it needs to know: it is the `text` of its turn of kind `handed_off`. With `history="none"` it
+    does not see the turns before.
+    """
+
+    type: Literal["hand_off"] = "hand_off"
+    agent: str = Field(min_length=1, max_length=100)
+    note: str = Field(default="", max_length=4000)
+    history: Literal["all", "none"] = "all"
+
+    def __init__(self, agent: str, **fields: object) -> None:
+        super().__init__(agent=agent, **fields)
+
+
 class UnknownAction(_Action):
     """An action that a newer version of the program wrote. This version keeps it as it is and does not carry it out."""
 
     type: str
 
 
-InlineAction = Play | SendDigits | SetLanguage | SetSpeech
+InlineAction = Play | SendDigits | SetLanguage | SetSpeech | SetVoice | HandOff
 _KnownAction = Annotated[HangUp | Transfer | Gather | InlineAction, Field(discriminator="type")]
 Action = Annotated[_KnownAction | UnknownAction, Field(union_mode="left_to_right")]
-INLINE_ACTIONS = (Play, SendDigits, SetLanguage, SetSpeech)
-ACTION_TYPES = (HangUp, Transfer, Play, SendDigits, Gather, SetLanguage, SetSpeech)
+INLINE_ACTIONS = (Play, SendDigits, SetLanguage, SetSpeech, SetVoice, HandOff)
+ACTION_TYPES = (HangUp, Transfer, Gather, *INLINE_ACTIONS)
 
 
 def inline_actions(actions: Iterable[Action]) -> list[InlineAction]:

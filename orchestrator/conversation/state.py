@@ -89,6 +89,10 @@ class ConversationState(BaseModel):
     `version` counts commits. It is the first field on purpose: Redis scripts read it off the front of the JSON without
     parsing the rest. Fields that a newer version of the program added survive being read and written by this one. An
     ingress that has an open connection sets `open_until` if the store keeps a call alive only by a write.
+
+    `agent` is the name, in the routes, of the agent that has the call; "" is the one that `AGENT` names. `tenant` is
+    whose call it is. `worker_version` is the version of the workers that the call is pinned to. `settings` are those of
+    its agent: looked up whenever an agent runs, and never stored.
     """
 
     model_config = ConfigDict(extra="allow", validate_assignment=False, hide_input_in_errors=True)
@@ -107,6 +111,10 @@ class ConversationState(BaseModel):
     updated_at: datetime = Field(default_factory=utc_now)
     ended: EndRecord | None = None
     open_until: datetime | None = Field(default=None, exclude_if=lambda until: until is None)
+    agent: str = Field(default="", exclude_if=lambda name: not name)
+    tenant: str = Field(default="", exclude_if=lambda tenant: not tenant)
+    worker_version: str = Field(default="", exclude_if=lambda version: not version)
+    settings: dict[str, Any] = Field(default_factory=dict, exclude=True)
 
     @property
     def is_active(self) -> bool:

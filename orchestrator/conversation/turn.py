@@ -9,7 +9,7 @@ from orchestrator.clock import utc_now
 from orchestrator.conversation.open_values import OpenToNewer
 from orchestrator.conversation.timings import Timings, milliseconds_since
 
-TurnKind = Literal["started", "speech", "keys", "silence", "interrupted", "ended"]
+TurnKind = Literal["started", "speech", "keys", "silence", "interrupted", "ended", "handed_off"]
 
 
 class Turn(BaseModel):
@@ -17,7 +17,8 @@ class Turn(BaseModel):
 
     - `turn_id` is unique in the call, and the same when the provider sends the turn again.
     - `text` is what the caller said. For `keys` it is the keys, so that an agent may treat both alike; for
-      `interrupted` what the caller had heard of the last reply; for `ended` why the call ended (`completed`, …).
+      `interrupted` what the caller had heard of the last reply; for `ended` why the call ended (`completed`, …); for
+      `handed_off` the note of the agent that hands the call over.
     - `confidence` is the recogniser's, from 0 to 1, if it gave one.
     - `interrupts`, for `interrupted`, is the id of the turn whose reply the caller cut off, if that is known.
     - `unfinished` has the replies that were still being spoken when the caller spoke: the id of the turn that each

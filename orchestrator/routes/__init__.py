@@ -1,0 +1,1 @@
+"""Which agent answers a call, with which voice, and whose call it is."""
