@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from orchestrator.conversation.actions import InlineAction
@@ -9,6 +10,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.retrying import until_deadline
+from orchestrator.turns.admission import Admission
 
 SUBMIT_DEADLINE_SECONDS = 2.0
 
@@ -63,14 +65,20 @@ class Dispatcher(Protocol):
     """Submits turns and finds their replies. One per process; safe to use from many tasks."""
 
     async def submit(
-        self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
+        self,
+        turn: Turn,
+        *,
+        opening: Mapping[str, Any] | None = None,
+        stream: bool = False,
+        admission: Admission | None = None,
     ) -> PendingReply:
         """Store `turn`; once this returns, it will get exactly one outcome.
 
         Submitting the same `turn_id` again is the same turn. `opening` holds the fields of a new
-        `ConversationState` (`channel`, `direction`, `from_number`, `to_number`, `slots`), used if the
-        call has no state yet; without it an unknown call raises `UnknownCall`. `stream` asks for tokens
-        while the reply is produced; without it the whole text may arrive with the result.
+        `ConversationState` (`channel`, `direction`, `from_number`, `to_number`, `slots`, `agent`, `tenant`), used if
+        the call has no state yet; without it an unknown call raises `UnknownCall`. `admission` limits how many such
+        calls there may be; None: any number. `stream` asks for tokens while the reply is produced; without it the
+        whole text may arrive with the result.
 
         Raises `UnknownCall`, `CallEnded`, `CallRefused` (no room for a new call), `TurnRejected`, `StoreFull` or
         `StoreUnavailable` (the turn may or may not be stored: submit it again).
@@ -118,6 +126,8 @@ async def submit_by(
     deadline_seconds: float = SUBMIT_DEADLINE_SECONDS,
     opening: Mapping[str, Any] | None = None,
     stream: bool = False,
+    admission: Admission | None = None,
 ) -> PendingReply:
     """`Dispatcher.submit`, repeated over `StoreUnavailable` until the deadline."""
-    return await until_deadline(lambda: dispatcher.submit(turn, opening=opening, stream=stream), deadline_seconds)
+    submit = partial(dispatcher.submit, turn, opening=opening, stream=stream, admission=admission)
+    return await until_deadline(submit, deadline_seconds)

@@ -20,6 +20,7 @@ from orchestrator.dispatch.on_demand import OnDemandDispatcher
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.redis.breaker import Breaker
 from orchestrator.state.rollout import uses_redis
+from orchestrator.turns.admission import Admission
 
 logger = logging.getLogger(__name__)
 
@@ -55,10 +56,17 @@ class SplitDispatcher:
             "A live call continues in memory", extra={"action": "call.local_fallback", "call_sid": state.call_sid}
         )
 
-    async def submit(self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False) -> Pending:
+    async def submit(
+        self,
+        turn: Turn,
+        *,
+        opening: Mapping[str, Any] | None = None,
+        stream: bool = False,
+        admission: Admission | None = None,
+    ) -> Pending:
         """Store `turn` where its call runs; see `Dispatcher`."""
         dispatcher = await self._dispatcher_of(turn.call_sid, begins=opening is not None)
-        return await dispatcher.submit(turn, opening=opening, stream=stream)
+        return await dispatcher.submit(turn, opening=opening, stream=stream, admission=admission)
 
     async def accept(self, state: ConversationState) -> None:
         """Tell that a call is accepted whose state was created without a turn; see `Dispatcher`."""

@@ -9,6 +9,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.hub import Pending, ReplyHub
+from orchestrator.turns.admission import Admission
 from orchestrator.turns.store import TurnStore
 
 
@@ -19,7 +20,14 @@ class StoreDispatcher:
         self.store = store
         self.hub = hub
 
-    async def submit(self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False) -> Pending:
+    async def submit(
+        self,
+        turn: Turn,
+        *,
+        opening: Mapping[str, Any] | None = None,
+        stream: bool = False,
+        admission: Admission | None = None,
+    ) -> Pending:
         """Store `turn`; see `Dispatcher`."""
         # Registered before it is stored: the reply may arrive before the answer of the store.
         pending = self.hub.pending(turn.call_sid, turn.turn_id)
@@ -27,7 +35,7 @@ class StoreDispatcher:
         if pending.result is None:
             submission = tracing.submission(turn)
             stored = turn if submission is None else submission.turn
-            submit = partial(self.store.submit, stored, opening=opening, stream=stream)
+            submit = partial(self.store.submit, stored, opening=opening, stream=stream, admission=admission)
             recorded = await (submit() if submission is None else submission.store(submit, pending))
             if recorded is not None:
                 pending.record(recorded)

@@ -19,6 +19,7 @@ from orchestrator.errors import (
     UnknownCall,
 )
 from orchestrator.state.base import StateManagerBase
+from orchestrator.turns.admission import Admission
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.call_record import CallRecord, interruption_of
 from orchestrator.turns.dead_letter import DeadLetter
@@ -65,7 +66,12 @@ class InMemoryTurnStore:
         self._erased = Tombstones()
 
     async def submit(
-        self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
+        self,
+        turn: Turn,
+        *,
+        opening: Mapping[str, Any] | None = None,
+        stream: bool = False,
+        admission: Admission | None = None,
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
         if opening is not None and is_of_a_provider(opening) and call_sid in self._erased:

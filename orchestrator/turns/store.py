@@ -20,6 +20,7 @@ from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
+from orchestrator.turns.admission import Admission
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.messages import Piece
 
@@ -108,12 +109,17 @@ class TurnStore(Protocol):
     """Keeps waiting turns and settles them. Every method may raise `StoreUnavailable`, and may be repeated."""
 
     async def submit(
-        self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
+        self,
+        turn: Turn,
+        *,
+        opening: Mapping[str, Any] | None = None,
+        stream: bool = False,
+        admission: Admission | None = None,
     ) -> TurnResult | None:
         """Put `turn` into its call's inbox and wake a worker. Return the result if the turn has one already.
 
-        Raise `UnknownCall`, `CallEnded`, `CallErased`, `CallRefused`, `StoreFull`, or `TurnRejected` if a hundred turns
-        wait.
+        A call begins only if its `admission` allows it; None: it does. Raise `UnknownCall`, `CallEnded`, `CallErased`,
+        `CallRefused`, `StoreFull`, or `TurnRejected` if a hundred turns wait.
         """
 
     async def accept(self, state: ConversationState) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator import clock
-from orchestrator.conversation.actions import SetLanguage, Transfer
+from orchestrator.conversation.actions import HandOff, SetLanguage, Transfer
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from web.ingress import Ingress
@@ -76,12 +76,16 @@ class KnownCall:
         return record is not None and any(isinstance(action, Transfer) for action in record.reply.actions)
 
     def languages_before(self, record: TurnRecord | None, languages: Languages) -> Languages:
-        """Return the languages before the reply of `record` (None: after all replies), starting from `languages`."""
+        """Return the languages before the reply of `record` (None: after all replies), starting from `languages`.
+
+        Who had the call first is not in its state: an agent without a hand-off, or the one in the URL.
+        """
+        languages = languages if languages.agent else languages.of_agent(self.state.agent)
         for earlier in self.state.turns:
             if earlier is record:
                 break
             for action in earlier.reply.actions:
-                if isinstance(action, SetLanguage):
+                if isinstance(action, SetLanguage | HandOff):
                     languages = languages.changed_by(action)
         return languages
 

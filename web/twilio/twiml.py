@@ -12,6 +12,7 @@ from twilio.twiml.voice_response import Gather as GatherVerb
 from orchestrator.conversation.actions import (
     Action,
     Gather,
+    HandOff,
     HangUp,
     Play,
     SendDigits,
@@ -174,7 +175,7 @@ def _script(result: TurnResult, text: str, languages: Languages) -> tuple[list[_
                 ]
             case SetSpeech():
                 speech = part
-            case SetLanguage():
+            case SetLanguage() | HandOff():
                 languages = languages.changed_by(part)
             case Play():
                 steps.append(_Step(partial(_play, action=part), not part.interruptible))

@@ -31,6 +31,7 @@ from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.redis.script_call import ScriptCall
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.base import StateManagerBase
+from orchestrator.turns.admission import Admission
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.messages import Piece, Token, settled_message, token_message
@@ -130,7 +131,12 @@ class RedisTurnStore:
         self._erasure = Erasure(connection, self.call_queue, self._dead_letters, secret)
 
     async def submit(
-        self, turn: Turn, *, opening: Mapping[str, Any] | None = None, stream: bool = False
+        self,
+        turn: Turn,
+        *,
+        opening: Mapping[str, Any] | None = None,
+        stream: bool = False,
+        admission: Admission | None = None,
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
         limit = self._limits.for_opening(opening) if opening is not None else None
