@@ -11,6 +11,8 @@
     ├── AgentProcessLost       the process that ran the agent died; the turn is run again, or fails
     ├── AgentsStuck            too many agents block their threads; no more turns are run here
     ├── NoDeadLetter           there is no dead letter of that name
+    ├── BadRollout             what is asked of the rollout plan makes no sense as things are
+    ├── RolloutChanged         somebody else changed the rollout plan; nothing was written
     ├── StateConflict          a stale version was written; nothing was changed
     ├── UnreadableState        what is stored for a call is no state that this version knows
     ├── NoArchive              no database is set that keeps the records of calls
@@ -91,6 +93,14 @@ class AgentProcessLost(VoiceAgentError):
 
 class NoDeadLetter(VoiceAgentError):
     """There is no dead letter of that name. `voiceagent dead` lists those there are."""
+
+
+class BadRollout(VoiceAgentError):
+    """The rollout plan cannot be changed like that. `voiceagent rollout` shows it."""
+
+
+class RolloutChanged(VoiceAgentError):
+    """Somebody else has changed the rollout plan meanwhile. Look at `voiceagent rollout`, then decide again."""
 
 
 class StateConflict(VoiceAgentError):

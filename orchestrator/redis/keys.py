@@ -24,6 +24,8 @@ WORKERS = "voiceagent:workers"
 WATCHED = "voiceagent:watched"
 """String: somebody watches a dashboard, so that workers report what is being said. For `WATCHED_SECONDS`."""
 WATCHED_SECONDS = 15
+ROLLOUT_MARK = "{voiceagent:watched}:rollout-mark"
+"""String: there is a rollout plan. In the slot of `WATCHED`, so that a heartbeat looks for both in one command."""
 WRITE_MARK = "voiceagent:write-mark"
 """String: written before a WAIT, which covers what was written before it, and to see whether a server takes writes."""
 MARK_SECONDS = 60
@@ -115,6 +117,16 @@ class ShardKeys:
     def agenda(self) -> str:
         """Sorted set: call SID of every call that is open or has events to deliver → when to look at it next (ms)."""
         return f"{self.tag or 'voiceagent:'}agenda"
+
+    @property
+    def rollout(self) -> str:
+        """Hash: the rollout plan; in a cluster a copy of it, and that of the first shard is the one that is changed."""
+        return f"{self.tag or 'voiceagent:'}rollout"
+
+    @property
+    def rollout_outcomes(self) -> str:
+        """Hash: version → how the last turns of its workers ended, while a version is ramped. Of the first shard."""
+        return f"{self.tag or 'voiceagent:'}rollout-outcomes"
 
     def job(self, job_id: str) -> str:
         """String: the job, in arq's form."""
@@ -212,6 +224,7 @@ _TYPES = {
     "heartbeat": "string", "relay-documents": "hash", "seal-keys": "hash", "queue": "zset", "wake": "list",
     "room": "zset", "presence": "hash", "agenda": "zset", "outbox": "hash",
     "counts": "hash", "stopped-sinks": "hash", "outbox-report": "string",
+    "rollout": "hash", "rollout-outcomes": "hash", "rollout-mark": "string",
 }  # fmt: skip
 _STRINGS = (STATE_PREFIX, worker_status(""), "voiceagent:receipt:", "voiceagent:erased:", "batch:", "arq:")
 

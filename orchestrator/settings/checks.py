@@ -1,5 +1,6 @@
 """The checks of single settings. Each returns the value, normalised, or raises ValueError with what it must be."""
 
+import string
 from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from orchestrator.dial_allow import dial_prefixes
 
 LONGEST_EMERGENCY_NUMBER = 6
+LONGEST_VERSION = 64
+VERSION_CHARACTERS = frozenset(string.ascii_letters + string.digits + "._+-")
+"""What a version's name may consist of: it is part of Redis keys and of what operators type."""
 MOST_PROCESSES = 64
 
 
@@ -112,6 +116,18 @@ def _process_count(value: object) -> int | str:
     return int(text)
 
 
+def is_version_name(text: str) -> bool:
+    """Return whether workers may run under this version."""
+    return 1 <= len(text) <= LONGEST_VERSION and VERSION_CHARACTERS.issuperset(text)
+
+
+def _version_name(value: str) -> str:
+    if not is_version_name(value):
+        raise ValueError(f"must have 1 to {LONGEST_VERSION} characters: letters, digits, and any of . _ + -")
+    return value
+
+
+VersionName = Annotated[str, AfterValidator(_version_name)]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 EmergencyNumber = Annotated[str, AfterValidator(_short_number)]
 ProcessCount = Annotated[int | Literal["auto"], BeforeValidator(_process_count)]

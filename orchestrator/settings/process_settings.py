@@ -5,7 +5,7 @@ from typing import Literal, get_args
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
-from orchestrator.settings.checks import ProcessCount
+from orchestrator.settings.checks import ProcessCount, VersionName
 
 
 class ProcessSettings(BaseSettings):
@@ -22,7 +22,8 @@ class ProcessSettings(BaseSettings):
     keep_alive_seconds: int = Field(default=75, ge=1, le=3600)
     max_connections: int = Field(default=10_000, ge=1)
     max_connections_per_peer: int | None = Field(default=None, ge=1)
-    worker_version: str | None = Field(default=None, max_length=100)
+    worker_version: VersionName | None = None
+    worker_versioning: Literal["pinned", "auto"] = "pinned"
     render_git_commit: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
@@ -32,7 +33,9 @@ class ProcessSettings(BaseSettings):
         """True in production: unsigned webhooks and an API without a key are refused."""
         return self.environment == "production"
 
-    @field_validator("log_level", "environment", "voice_channel", "log_format", mode="before", check_fields=False)
+    @field_validator(
+        "log_level", "environment", "voice_channel", "log_format", "worker_versioning", mode="before", check_fields=False
+    )
     @classmethod
     def _any_case(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str):

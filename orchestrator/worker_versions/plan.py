@@ -1,0 +1,135 @@
+"""The rollout plan: which versions of the workers get new calls. No I/O.
+
+It is a hash in Redis. Scripts that queue new calls read its first four fields; the others are for people.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+MOST_REMEMBERED = 20
+"""How many versions a plan remembers to have given calls to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many turns were `seen`, and how many of them failed."""
+
+    seen: int = 0
+    failed: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Return the part that failed, 0 to 1; 0 if none was seen."""
+        return self.failed / self.seen if self.seen else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.failed} of {self.seen}"
+
+
+@dataclass(frozen=True, slots=True)
+class AutomaticRollback:
+    """Why a ramp was ended by the workers: what failed of the ramping version, and of the current one."""
+
+    version: str
+    ramping: Tally
+    current: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutPlan:
+    """A plan. `revision` counts its changes; 0: there was never one.
+
+    `percent` of the new calls go to the version `ramping`, the others to `current`; "" is none. With neither, new calls
+    are anyone's. `previous` was current before the last promotion. `ramp_revision` is the revision at which the ramp
+    began. `used` are the versions that plans have given calls to, the latest first. `rollback` says why the last ramp
+    was ended, if workers ended it; a later change forgets it. `changed_at` in Unix seconds.
+    """
+
+    revision: int = 0
+    current: str = ""
+    ramping: str = ""
+    percent: float = 0.0
+    previous: str = ""
+    ramp_revision: int = 0
+    used: tuple[str, ...] = ()
+    rollback: AutomaticRollback | None = None
+    changed_at: float = 0.0
+    change: str = field(default="", compare=False)
+    """Names the change that made this revision, so that a repeated write is known."""
+
+    @property
+    def is_active(self) -> bool:
+        """True if the plan says where new calls go."""
+        return bool(self.current or self.ramping)
+
+    def next(self, **changes: object) -> "RolloutPlan":
+        """Return the revision after this one."""
+        plan = replace(self, **{"rollback": None, **changes, "revision": self.revision + 1})  # type: ignore[arg-type]
+        named = [version for version in (plan.ramping, plan.current) if version]
+        used = tuple(dict.fromkeys((*named, *self.used)))[:MOST_REMEMBERED]
+        begins = plan.ramping and plan.ramping != self.ramping
+        return replace(plan, used=used, ramp_revision=plan.revision if begins else plan.ramp_revision)
+
+    def fields(self) -> dict[str, str]:
+        """Return the fields of the hash, but `revision` and `change`."""
+        found = {
+            "current": self.current,
+            "ramping": self.ramping,
+            "percent": percent_text(self.percent),
+            "previous": self.previous,
+            "ramp_revision": str(self.ramp_revision),
+            "used": " ".join(self.used),
+            "changed_at": f"{self.changed_at:.3f}",
+        }
+        if (undone := self.rollback) is not None:
+            found |= {
+                "rolled_back": undone.version,
+                "rolled_back_turns": f"{undone.ramping.seen} {undone.ramping.failed}",
+                "current_turns": f"{undone.current.seen} {undone.current.failed}",
+            }
+        return found
+
+
+def plan_of(fields: Mapping[str, str]) -> RolloutPlan:
+    """Return the plan in the fields of a hash. What cannot be read counts as not set."""
+    revision = _whole(fields.get("revision", ""))
+    undone = fields.get("rolled_back", "")
+    return RolloutPlan(
+        revision=revision,
+        current=fields.get("current", ""),
+        ramping=fields.get("ramping", ""),
+        percent=min(_number(fields.get("percent", "")), 100.0),
+        previous=fields.get("previous", ""),
+        ramp_revision=_whole(fields.get("ramp_revision", "")),
+        used=tuple(fields.get("used", "").split()),
+        rollback=AutomaticRollback(
+            undone, _tally(fields.get("rolled_back_turns", "")), _tally(fields.get("current_turns", ""))
+        )
+        if undone
+        else None,
+        changed_at=_number(fields.get("changed_at", "")),
+        change=fields.get("change", ""),
+    )
+
+
+def percent_text(percent: float) -> str:
+    """Return a percentage as people and scripts read it: 5, 0.5."""
+    return f"{percent:.2f}".rstrip("0").rstrip(".")
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) and number > 0 else 0.0
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
+
+
+def _tally(text: str) -> Tally:
+    seen, _, failed = text.partition(" ")
+    return Tally(_whole(seen), _whole(failed))
