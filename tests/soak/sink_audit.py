@@ -9,7 +9,7 @@ from soak.sinks import Sinks
 from soak.verdict import Verdict
 
 QUIET_SECONDS = 120.0
-"""A sink that lacks events and was told none for so long is told no more."""
+"""A sink that lacks the ends of calls and was told of none for so long is told of no more."""
 LOOK_SECONDS = 2.0
 HURRY_SECONDS = 15.0
 """How often what waits for its next attempt is tried at once, after all faults."""
@@ -42,17 +42,13 @@ async def _told_all(sinks: Sinks, verdict: Verdict) -> None:
     clock = asyncio.get_running_loop().time
     before, since = 0, clock()
     while clock() - since < QUIET_SECONDS:
-        told = await sinks.told()
-        if all(ended <= _ended_in(events) for events in told.values()):
+        told = await sinks.told_ends()
+        if all(ended <= calls for calls in told.values()):
             return
         count = sum(map(len, told.values()))
         if count > before:
             before, since = count, clock()
         await asyncio.sleep(LOOK_SECONDS)
-
-
-def _ended_in(events: Events) -> set[str]:
-    return {event["data"]["call_sid"] for event in events if event["type"] == "call.ended"}
 
 
 def _compare(sink: str, events: Events, verdict: Verdict) -> None:
