@@ -26,6 +26,7 @@
     │   ├── CallErased         it was erased, and a provider's webhook must not begin it again
     │   └── CallFull           it holds as many turns, or bytes, as a call may
     ├── CallRefused            no room for a new call
+    ├── CallDeclined           the hook of a route refuses a new call
     ├── TurnRejected           the agent's overlap policy is `reject` and a turn is running
     └── StoreUnavailable       Redis does not answer; the caller may try again
         ├── StoreFull          Redis answers, and refuses writes: it has no memory left
@@ -153,6 +154,15 @@ class CallFull(CallEnded):
 
 class CallRefused(VoiceAgentError):
     """All lines are busy: the limit of active calls is reached. Try again later."""
+
+
+class CallDeclined(VoiceAgentError):
+    """This call is not taken: the hook of its route refuses it. Look at what the hook answers."""
+
+    def __init__(self, words: str = "") -> None:
+        super().__init__(words or None)
+        self.words = words
+        """What the caller is to hear; "" leaves that to the channel."""
 
 
 class TurnRejected(VoiceAgentError):

@@ -10,6 +10,7 @@ from orchestrator.fleet_metrics.fleet import RisingCounts
 from orchestrator.metrics import Metrics
 from orchestrator.process_metrics.event_loop_lag import event_loop_lag_measured
 from orchestrator.records.opening import open_archive
+from orchestrator.routes.table import RouteTable, load_routes
 from orchestrator.settings import Settings
 from orchestrator.version import code_version
 from web import fleet_metrics, health, metrics
@@ -41,11 +42,13 @@ def create_app(
     """
     app_metrics, signatures, access = Metrics(), TwilioSignatures(settings), LocalAccess(settings)
     app_metrics.runs(code_version(settings))
-    opening, archive = open_runtime or _real_runtime(), open_archive(settings)
+    opening, archive, table = open_runtime or _real_runtime(), open_archive(settings), load_routes(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with _opened_ingress(settings, opening, app_metrics, timeouts or Timeouts(), signatures) as ingress:
+        async with _opened_ingress(
+            settings, opening, app_metrics, timeouts or Timeouts(), signatures, table
+        ) as ingress:
             with ProviderApi(settings) as provider_api:
                 app.state.ingress = ingress
                 app.state.health_checks = HealthChecks(ingress)
@@ -83,6 +86,7 @@ async def _opened_ingress(
     app_metrics: Metrics,
     timeouts: Timeouts,
     signatures: TwilioSignatures,
+    table: RouteTable,
 ) -> AsyncIterator[Ingress]:
     seal, sessions = Seal.of(settings), SessionRegistry(ping_seconds=timeouts.relay.ping)
     async with (
@@ -91,7 +95,7 @@ async def _opened_ingress(
         KeepAlive(sessions, runtime.states, settings.state_ttl_seconds),
         event_loop_lag_measured(),
     ):
-        yield Ingress(settings, runtime, app_metrics, timeouts, signatures, seal, shared_seal, sessions)
+        yield Ingress(settings, runtime, app_metrics, timeouts, signatures, seal, shared_seal, sessions, table)
 
 
 def _real_runtime() -> OpenRuntime:

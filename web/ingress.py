@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.websockets import WebSocket
 
 from orchestrator.metrics import Metrics
+from orchestrator.routes.table import RouteTable
 from orchestrator.settings import Settings
 from web.deliveries import Deliveries
 from web.late_timings import LateTimings
@@ -115,6 +116,7 @@ class Ingress:
     seal: Seal
     shared_seal: SharedSeal
     sessions: SessionRegistry
+    routes: RouteTable = field(default_factory=RouteTable)
     drain_status: DrainStatus = field(default_factory=DrainStatus)
     warnings: RateLimit = field(default_factory=RateLimit)
     late_timings: LateTimings = field(default_factory=LateTimings)

@@ -41,7 +41,8 @@ class Transcript:
         state = self._state
         parties = f"{state.from_number or '?'} → {state.to_number or '?'}"
         begun = f"{state.created_at.astimezone():%Y-%m-%d %H:%M:%S}"
-        head = f"Call {state.call_sid} · {state.channel} · {parties} · {begun}"
+        whose = [text for text in (state.agent, state.tenant, state.worker_version) if text]
+        head = " · ".join([f"Call {state.call_sid}", state.channel, parties, begun, *whose])
         turns = [line for record in state.turns for line in self._turn(record)]
         return [self._colors(printable(head), "dim"), "", *turns, "", *self._foot()]
 

@@ -21,8 +21,8 @@ AGENT_RAISED = "the agent raised"
 class CallEvents:
     """Makes the events of calls, of the types that are `wanted`, for `sinks`.
 
-    `agent`, `worker_version` and `tenant` are those of what this process runs. Without sinks, or with nothing wanted,
-    there is never anything to write.
+    `agent`, `worker_version` and `tenant` are told of calls whose state names none. Without sinks, or with nothing
+    wanted, there is never anything to write.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class CallEvents:
             "channel": head.channel, "direction": head.direction,
             "from_number": head.from_number, "to_number": head.to_number, "started_at": head.life,
         }  # fmt: skip
-        return Announcement(head, (self._event("call.started", state.call_sid, data),))
+        return Announcement(head, (self._event("call.started", state, data),))
 
     def committed(
         self, before: ConversationState | None, after: ConversationState, record: TurnRecord
@@ -75,7 +75,7 @@ class CallEvents:
         ends_now = record.kind == "ended" or (after.channel == "api" and not was_over)
         is_over = after.ended is not None and self._tells_ends
         if is_over and ends_now:
-            events.append(self._event("call.ended", after.call_sid, record_of_call(after)))
+            events.append(self._event("call.ended", after, record_of_call(after)))
         closes_later = is_over and not ends_now and not was_over
         is_first = before is not None and not before.turns and self._tells_ends
         if not (events or closes_later or is_first):
@@ -90,28 +90,31 @@ class CallEvents:
         if not self._tells_ends:
             return None
         head, state = unended.head, unended.state
-        is_gone = state is None or life_of(state) != head.life
-        record = partial_record(head) if state is None or is_gone else record_of_call(state)
         whose = {"agent": head.agent, "tenant": head.tenant, "worker_version": head.worker_version}
-        return self._event("call.ended", head.call_sid, record, whose)
+        if state is None or life_of(state) != head.life:
+            return self._new("call.ended", head.call_sid, whose, partial_record(head))
+        return self._new("call.ended", head.call_sid, whose | _named(state), record_of_call(state))
 
     def _add_turn(self, events: list[NewEvent], state: ConversationState, record: TurnRecord) -> None:
         """Add what a new turn did."""
         life = {"started_at": life_of(state)}  # a SID may be used again
         if self._tells_turns:
-            events.append(self._event("turn.completed", state.call_sid, life | told_turn(record)))
+            events.append(self._event("turn.completed", state, life | told_turn(record)))
         if record.outcome in FAILURES and "turn.failed" in self._wanted:
-            events.append(self._event("turn.failed", state.call_sid, life | _failure(record)))
+            events.append(self._event("turn.failed", state, life | _failure(record)))
         if (transfer := _transfer(record)) is not None and "call.transferred" in self._wanted:
             data = life | {"turn_id": record.turn_id, "to": transfer.to, "reason": transfer.reason}
-            events.append(self._event("call.transferred", state.call_sid, data))
+            events.append(self._event("call.transferred", state, data))
 
-    def _event(
-        self, kind: EventType, call_sid: str, about: dict[str, Any], whose: dict[str, Any] | None = None
-    ) -> NewEvent:
+    def _event(self, kind: EventType, state: ConversationState, about: dict[str, Any]) -> NewEvent:
+        return self._new(kind, state.call_sid, self._whose(state), about)
+
+    def _new(self, kind: EventType, call_sid: str, whose: dict[str, str], about: dict[str, Any]) -> NewEvent:
+        return NewEvent(new_event(kind, clock.now(), {"call_sid": call_sid, **whose, **about}), self._sinks)
+
+    def _whose(self, state: ConversationState) -> dict[str, str]:
         ours = {"agent": self._agent, "tenant": self._tenant, "worker_version": self._worker_version}
-        data = {"call_sid": call_sid, **(whose or ours), **about}
-        return NewEvent(new_event(kind, clock.now(), data), self._sinks)
+        return ours | _named(state)
 
     def _head(self, state: ConversationState) -> CallHead:
         return CallHead(
@@ -121,10 +124,14 @@ class CallEvents:
             direction=state.direction,
             from_number=state.from_number,
             to_number=state.to_number,
-            agent=self._agent,
-            tenant=self._tenant,
-            worker_version=self._worker_version,
+            **self._whose(state),
         )
+
+
+def _named(state: ConversationState) -> dict[str, str]:
+    """Return what the state says of its agent, its tenant and the version of its workers."""
+    named = {"agent": state.agent, "tenant": state.tenant, "worker_version": state.worker_version}
+    return {name: value for name, value in named.items() if value}
 
 
 def failure_class(record: TurnRecord) -> str:

@@ -77,6 +77,10 @@ SIGNATURE_FAILURES = Counter(
     "voiceagent_signature_failures_total", "Webhooks and upgrades refused because of their signature.", ("provider",),
     (("twilio", "telnyx", "signalwire"),),
 )  # fmt: skip
+CALLS_REFUSED = Counter(
+    "voiceagent_calls_refused_total", "New calls that were not taken: a limit is reached, or a route's hook says so.",
+    ("reason",), (("limit", "hook"),),
+)  # fmt: skip
 CALLS_WRITTEN_BACK = Counter(
     "voiceagent_calls_written_back_total", "Attempts to write calls back to Redis that continued in memory.",
     ("result",), (("written", "failed"),),
@@ -93,7 +97,7 @@ OF_RUNS: tuple[Family, ...] = (
 )  # fmt: skip
 OF_WORKERS: tuple[Family, ...] = (CALLS_RESCUED, PUSHED_GRANTS)
 OF_INGRESSES: tuple[Family, ...] = (
-    CALLERS_HELD, FILLERS, DUPLICATES_ABSORBED, SIGNATURE_FAILURES, CALLS_WRITTEN_BACK, REDIS_OUTAGES,
+    CALLERS_HELD, FILLERS, DUPLICATES_ABSORBED, SIGNATURE_FAILURES, CALLS_REFUSED, CALLS_WRITTEN_BACK, REDIS_OUTAGES,
 )  # fmt: skip
 
 IN_AN_INGRESS = (*OF_EVERY_PROCESS, *OF_RUNS, *OF_INGRESSES)

@@ -115,5 +115,8 @@ async def _wait_until_told(ingress: Ingress, call_sid: str) -> None:
 
 
 def _summary(state: ConversationState) -> dict[str, Any]:
-    fields = {"call_sid", "status", "channel", "direction", "phase", "created_at", "updated_at"}
+    fields = {
+        "call_sid", "status", "channel", "direction", "phase", "created_at", "updated_at", "agent", "tenant",
+        "worker_version",
+    }  # fmt: skip
     return {**state.model_dump(mode="json", include=fields), "turns": len(state.turns)}

@@ -13,6 +13,7 @@ from orchestrator.errors import (
     ArchiveUnavailable,
     BadCallSid,
     BadRecordQuery,
+    CallDeclined,
     CallEnded,
     CallRefused,
     StoreUnavailable,
@@ -36,6 +37,7 @@ _STATUS: tuple[tuple[type[VoiceAgentError], int], ...] = (
     (ArchiveUnavailable, 503),
     (TurnRejected, 409),
     (CallEnded, 410),
+    (CallDeclined, 403),
     (CallRefused, 503),
     (StoreUnavailable, 503),
 )

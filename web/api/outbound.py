@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from web.api.agent_name import check_agent
 from web.api.json_body import json_object
 from web.api.text_turn import complaints
 from web.ingress import Ingress
@@ -23,6 +24,7 @@ RETRY_SECONDS = 5
 async def place_call(ingress: Ingress, request: Request) -> Response:
     """Answer 201 with the call SID. With an `Idempotency-Key`, equal requests get the same call for a day."""
     call = await _outbound_call(request)
+    check_agent(ingress, call.agent)
     key = _key(request)
     placer: CallPlacer = request.app.state.call_placer
     try:

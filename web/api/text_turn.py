@@ -12,6 +12,8 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import Turn
 from web.api.json_body import json_object
 
+LONGEST_AGENT = 100
+"""Characters of an agent's name."""
 RESERVED_TURN_IDS = frozenset({"ended"})
 
 
@@ -20,7 +22,10 @@ def _new_turn_id() -> str:
 
 
 class TextTurn(BaseModel):
-    """A turn as a client sends it. Without a `turn_id` it gets a random one, and cannot be retried safely."""
+    """A turn as a client sends it. Without a `turn_id` it gets a random one, and cannot be retried safely.
+
+    `agent` is the name, in the routes, of the agent that answers, should the call begin with this turn.
+    """
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
 
@@ -30,6 +35,7 @@ class TextTurn(BaseModel):
     digits: Annotated[str, Field(pattern=r"^[0-9*#A-Da-d]*$")] = ""
     from_number: str = Field(default="", alias="from")
     to_number: str = Field(default="", alias="to")
+    agent: Annotated[str, Field(min_length=1, max_length=LONGEST_AGENT)] | None = None
 
     @field_validator("turn_id", "text", "from_number", "to_number")
     @classmethod

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -9,13 +10,17 @@ from starlette.responses import JSONResponse, Response
 
 from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply, submit_by
-from orchestrator.errors import CallEnded, CallFull, StoreUnavailable, UnreadableState
+from orchestrator.errors import CallEnded, CallFull, StoreUnavailable, UnknownCall, UnreadableState
 from orchestrator.process_metrics import catalog
+from orchestrator.routes.table import IncomingCall
 from orchestrator.turns.bounds import TOO_LONG_REASON, is_refusal
+from web.agent_choice import has_hook, hooked_choice, without_hook
+from web.api.agent_name import check_agent
 from web.api.endpoint import call_sid_in
 from web.api.stream import EVENT_STREAM, TurnStream
-from web.api.text_turn import answer_of, read_text_turn
+from web.api.text_turn import TextTurn, answer_of, read_text_turn
 from web.deliveries import Deliveries
 from web.ingress import Ingress
 
@@ -52,11 +57,9 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
     text_turn = await read_text_turn(request)
     turn = text_turn.turn(call_sid, received_at)
     streams = EVENT_STREAM in request.headers.get("accept", "")
+    check_agent(ingress, text_turn.agent)
     try:
-        within = min(SUBMIT_SECONDS, ingress.timeouts.store)
-        pending = await submit_by(
-            ingress.runtime.dispatcher, turn, deadline_seconds=within, opening=text_turn.opening, stream=streams
-        )
+        pending = await _submit(ingress, turn, text_turn, streams)
     except CallEnded:
         raise await _why_ended(ingress, call_sid) from None
     if pending.was_recorded or ingress.deliveries.is_awaited(call_sid, turn.turn_id):
@@ -71,6 +74,23 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
         raise HTTPException(504, STILL_RUNNING)
     delivery.on_result(result)
     return JSONResponse(answer_of(result))
+
+
+async def _submit(ingress: Ingress, turn: Turn, text_turn: TextTurn, streams: bool) -> PendingReply:
+    """Submit the turn, which may begin the call. The hook of a route is asked only if it does. Raise `CallDeclined`."""
+    submit = partial(
+        submit_by, ingress.runtime.dispatcher, turn, stream=streams,
+        deadline_seconds=min(SUBMIT_SECONDS, ingress.timeouts.store),
+    )  # fmt: skip
+    number, agent = text_turn.to_number, text_turn.agent
+    if agent is None and has_hook(ingress, number, turn.call_sid):
+        try:
+            return await submit()
+        except UnknownCall:
+            choice = await hooked_choice(ingress, IncomingCall(turn.call_sid, text_turn.from_number, number))
+    else:
+        choice = without_hook(ingress.routes, number, turn.call_sid, agent=agent)
+    return await submit(opening={**text_turn.opening, **choice.opening}, admission=choice.admission)
 
 
 def _stream(ingress: Ingress, pending: PendingReply, delivery: _Delivery) -> TurnStream:

@@ -216,7 +216,7 @@ function fill(row, call) {
   put(row.said, last ? `${last.by === "agent" ? "Agent" : "Caller"}: ${last.text}` : "");
   row.said.hidden = !last;
   const turns = many(call.turns, "turn");
-  put(row.tags, [call.ended ? call.status : "", words(call.phase), call.channel === "gather" ? "phone" : call.channel, turns].filter(Boolean).join(" · "));
+  put(row.tags, [call.ended ? call.status : "", call.agent, words(call.phase), call.channel === "gather" ? "phone" : call.channel, turns].filter(Boolean).join(" · "));
   row.item.setAttribute("aria-current", String(call.call_sid === board.selected));
 }
 
@@ -308,7 +308,7 @@ function showFacts() {
   const way = call.direction.startsWith("outbound") ? "we called from" : "called";
   const other = call.direction.startsWith("outbound") ? call.from_number : call.to_number;
   const status = call.ended ? `${call.status} after ${stopwatch(end - began)}` : `live for ${stopwatch(end - began)}`;
-  setText("facts", [other ? `${way} ${other}` : "", `began ${clock(call.created_at)}`, status, words(call.phase)].filter(Boolean).join(" · "));
+  setText("facts", [other ? `${way} ${other}` : "", `began ${clock(call.created_at)}`, status, ...whose(call), words(call.phase)].filter(Boolean).join(" · "));
 }
 
 function showSlots(slots) {
@@ -560,6 +560,7 @@ function span(ms) {
 
 const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 const many = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
+const whose = (call) => [call.agent, call.tenant ? `of ${call.tenant}` : "", call.worker_version ? `version ${call.worker_version.slice(0, 12)}` : ""];
 const words = (name) => String(name ?? "").replaceAll("_", " ");
 const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 

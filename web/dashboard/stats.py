@@ -9,6 +9,7 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 LATEST_TURNS = 60
 _SUMMARY = {
     "call_sid", "status", "channel", "direction", "phase", "from_number", "to_number", "created_at", "updated_at",
+    "agent", "tenant", "worker_version",
 }  # fmt: skip
 
 

@@ -6,13 +6,17 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 from orchestrator.dial_allow import dial_prefixes, objection
 from orchestrator.errors import StoreUnavailable, VoiceAgentError
 from orchestrator.idempotency.store import IdempotencyRecord, IdempotencyStore
+from orchestrator.routes.choice import Choice
+from orchestrator.routes.table import RouteTable
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.call_limits import CallLimits
+from web.agent_choice import channel_of, without_hook
 from web.ingress import Ingress
 from web.outbound.call_state import Accept, create_placed_state
 from web.outbound.capacity import Capacity
@@ -41,6 +45,7 @@ class CallPlacer:
     states: StateManagerBase
     accept: Accept
     capacity: Capacity
+    routes: RouteTable = field(default_factory=RouteTable)
 
     def check_ready(self) -> None:
         """Raise `ProviderError` 501 when calls cannot be placed with these settings."""
@@ -95,12 +100,14 @@ class CallPlacer:
             return await self._place_at_provider(call, caller)
 
     async def _place_at_provider(self, call: OutboundCall, caller: str) -> PlacedCall:
+        choice = self._choice(call, caller)
         options = {"machine_detection": DETECTION[call.machine_detection]} if call.machine_detection != "off" else {}
         base = self.settings.public_base_url
+        context = OutboundContext.of(call, choice if self.routes.agents else None)
         placed = await self.api.place(
             to=call.to,
             from_=caller,
-            url=f"{base}/twilio/voice?{urlencode({'errand': OutboundContext.of(call).sealed(self.seal)})}",
+            url=f"{base}/twilio/voice?{urlencode({'errand': context.sealed(self.seal)})}",
             method="POST",
             status_callback=f"{base}/twilio/status",
             status_callback_event=EVENTS,
@@ -109,16 +116,21 @@ class CallPlacer:
             **options,
         )
         logger.info("Call placed", extra={"action": "outbound.placed", "call_sid": placed.call_sid})
-        await create_placed_state(self.states, self.accept, placed.call_sid, self._opening(call, caller))
+        await create_placed_state(self.states, self.accept, placed.call_sid, self._opening(call, caller, choice))
         return placed
 
-    def _opening(self, call: OutboundCall, caller: str) -> dict[str, Any]:
+    def _choice(self, call: OutboundCall, caller: str) -> Choice:
+        """Return who talks. A split of its route is drawn by chance: the call has no SID yet."""
+        return without_hook(self.routes, caller, uuid4().hex, agent=call.agent)
+
+    def _opening(self, call: OutboundCall, caller: str, choice: Choice) -> dict[str, Any]:
         return {
-            "channel": self.settings.voice_channel,
+            "channel": channel_of(self.routes, self.settings, choice),
             "direction": "outbound-api",
             "from_number": caller,
             "to_number": call.to,
-            "slots": call.slots,
+            **choice.opening,
+            "slots": {**choice.slots, **call.slots},
         }
 
 
@@ -136,5 +148,6 @@ def call_placer(ingress: Ingress, api: ProviderApi) -> CallPlacer:
     settings, runtime = ingress.settings, ingress.runtime
     capacity = Capacity(runtime.states, CallLimits.of(settings).for_api)
     return CallPlacer(
-        settings, api, runtime.idempotency_store(), ingress.seal, runtime.states, runtime.dispatcher.accept, capacity
-    )
+        settings, api, runtime.idempotency_store(), ingress.seal, runtime.states, runtime.dispatcher.accept, capacity,
+        ingress.routes,
+    )  # fmt: skip

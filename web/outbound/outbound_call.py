@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from orchestrator.conversation.silence import RINGING_SECONDS
+from orchestrator.routes.choice import Choice
 from web.seal import Seal
 
 PARTY = r"^(\+[1-9][0-9]{4,14}|sips?:[^\s<>\"]{1,250}|client:[A-Za-z0-9_.@+-]{1,120})$"
@@ -19,7 +20,8 @@ MACHINES = ("machine", "fax")
 
 
 class OutboundCall(BaseModel):
-    """The body of `POST /calls`. `slots` are the slots of the new call's state.
+    """The body of `POST /calls`. `slots` are the slots of the new call's state. `agent` is the name, in the routes, of
+    who talks; without it the route of the number decides that the call is placed from.
 
     `machine_detection`: `off`, or what to do when a machine answers: `hang_up`, or `leave_message` (the agent starts
     after the beep, and finds `answered_by` in the slots).
@@ -32,6 +34,9 @@ class OutboundCall(BaseModel):
     slots: dict[str, Any] = Field(default_factory=dict)
     machine_detection: Machine = "off"
     ring_seconds: Annotated[int, Field(ge=5, le=RINGING_SECONDS)] = 60
+    agent: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        default=None, exclude_if=lambda agent: agent is None
+    )
 
     @field_validator("slots")
     @classmethod
@@ -51,15 +56,20 @@ class OutboundCall(BaseModel):
 
 
 class OutboundContext(BaseModel):
-    """What the webhook of the answered call needs to know of the `OutboundCall`. Sealed in that webhook's URL."""
+    """What the webhook of the answered call needs to know of the `OutboundCall`. Sealed in that webhook's URL.
+
+    `choice` is who talks (`Choice.packed`); None if an older version placed the call, or where there are no routes.
+    """
 
     slots: dict[str, Any] = Field(default_factory=dict)
     machine_detection: Machine = "off"
+    choice: dict[str, Any] | None = Field(default=None, exclude_if=lambda choice: choice is None)
 
     @classmethod
-    def of(cls, call: OutboundCall) -> "OutboundContext":
+    def of(cls, call: OutboundCall, choice: Choice | None = None) -> "OutboundContext":
         """Return the context of `call`."""
-        return cls(slots=call.slots, machine_detection=call.machine_detection)
+        packed = None if choice is None else choice.packed()
+        return cls(slots=call.slots, machine_detection=call.machine_detection, choice=packed)
 
     def sealed(self, seal: Seal) -> str:
         """Return the context as text that is safe in a URL."""

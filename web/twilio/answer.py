@@ -20,6 +20,7 @@ from orchestrator.errors import (
 )
 from orchestrator.process_metrics import catalog
 from orchestrator.retrying import until_deadline
+from web.agent_choice import without_hook
 from web.call_log import log_hold_timed_out, log_restarted
 from web.deliveries import UNANSWERED
 from web.ingress import Ingress
@@ -47,7 +48,7 @@ async def answer(ingress: Ingress, request: VoiceRequest, awaited: AwaitedTurn, 
         except UnknownCall:
             # Memory was restarted, or a TTL ran out. The greeting is recorded under this turn's own id, so that a
             # retry of the webhook gets it and does not run the lost words in the new call.
-            awaited = _restart_call(request, awaited)
+            awaited = _restart_call(ingress, request, awaited)
             pending = await _submit_or_find(ingress, awaited, max(deadline - time.monotonic(), 0.5))
     except VoiceAgentError as error:
         return _answer_to_error(ingress, awaited, error)
@@ -99,7 +100,10 @@ async def _submit_or_find(ingress: Ingress, awaited: AwaitedTurn, within: float)
     if awaited.held is None:
         access = _find(ingress, awaited, within)
     else:
-        access = submit_by(dispatcher, awaited.held.turn, deadline_seconds=within, opening=awaited.held.opening)
+        held = awaited.held
+        access = submit_by(
+            dispatcher, held.turn, deadline_seconds=within, opening=held.opening, admission=held.admission
+        )
     return await store_call(access, within + 0.5)
 
 
@@ -124,10 +128,17 @@ async def _wait_for_reply(ingress: Ingress, awaited: AwaitedTurn, pending: Pendi
     return TwimlResponse(xml)
 
 
-def _restart_call(request: VoiceRequest, awaited: AwaitedTurn) -> AwaitedTurn:
+def _restart_call(ingress: Ingress, request: VoiceRequest, awaited: AwaitedTurn) -> AwaitedTurn:
+    """Begin the call again, with the agent that had it."""
     log_restarted(awaited.call_sid, awaited.turn_id)
-    held = HeldTurn(turn=request.started(awaited.turn_id), opening=request.opening, since=awaited.since)
-    return replace(awaited, held=held)
+    choice = without_hook(ingress.routes, request.our_number, request.call_sid, agent=awaited.languages.agent)
+    held = HeldTurn(
+        turn=request.started(awaited.turn_id),
+        opening={**request.opening, **choice.opening},
+        admission=choice.admission,
+        since=awaited.since,
+    )
+    return replace(awaited, held=held, languages=awaited.languages.of_agent(choice.agent))
 
 
 def _filler(ingress: Ingress, awaited: AwaitedTurn) -> Response:
@@ -172,6 +183,7 @@ def _ask_again(awaited: AwaitedTurn) -> Response:
 
 
 def _refuse(awaited: AwaitedTurn) -> Response:
+    catalog.CALLS_REFUSED.inc("limit")
     logger.warning("A call was refused", extra={"action": "call.refused", "call_sid": awaited.call_sid})
     return TwimlResponse(twiml.farewell(twiml.BUSY, awaited.languages))
 

@@ -18,15 +18,12 @@ from web.twilio.voice_request import VoiceRequest
 
 logger = logging.getLogger(__name__)
 
-OUTBOUND = "outbound"
-
 
 def caller_id(request: VoiceRequest, settings: Settings) -> str | None:
     """Return the number to show; None where the caller's own can be shown, or no other is known."""
-    is_placed = request.direction.startswith(OUTBOUND)
-    if not is_placed and number(request.from_number) is not None:
+    if not request.is_placed and number(request.from_number) is not None:
         return None
-    found = number(request.from_number if is_placed else request.to_number)
+    found = number(request.our_number)
     if found is None and request.provider == "twilio" and settings.twilio_from_number:
         found = number(settings.twilio_from_number)
     if found is None:

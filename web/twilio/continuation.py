@@ -40,23 +40,26 @@ Step = AwaitedTurn | TwimlAnswer
 """The turn whose reply to wait for, or the answer itself."""
 
 
-async def call_to_continue(ingress: Ingress, request: VoiceRequest) -> KnownCall | None:
-    """Return what is known of a call that requests `/voice` after its beginning; None for a call that begins, or whose
-    first webhook is retried.
+async def known_before(ingress: Ingress, request: VoiceRequest) -> KnownCall | None:
+    """Return what is known of a call that requests `/voice`; None for one that begins.
 
     A call that rings has heard nothing yet. While the store is down, a call is held like one that begins.
     """
     if request.call_status == "ringing" and not request.error_code:
         return None
     try:
-        known = await KnownCall.read(ingress, request.call_sid)
+        return await KnownCall.read(ingress, request.call_sid)
     except (StoreUnavailable, UnreadableState):
         return None
-    if known is None or not (known.has_progressed or known.state.ended):
-        return None
+
+
+def is_to_continue(request: VoiceRequest, known: KnownCall) -> bool:
+    """True if the call requests `/voice` after its beginning; False if its first webhook is retried."""
+    if not (known.has_progressed or known.state.ended):
+        return False
     extra = {"action": "call.returned", "call_sid": request.call_sid, "error": request.error_code}
     logger.info("A call has returned; it continues from its state", extra=extra)
-    return known
+    return True
 
 
 async def step_after_recorded(

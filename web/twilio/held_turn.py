@@ -5,10 +5,11 @@ So any ingress that the provider asks next can submit the turn, and nobody on th
 
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from orchestrator import clock
 from orchestrator.conversation.turn import Turn
+from orchestrator.turns.admission import Admission
 from web.seal import Seal
 
 MAX_AGE_SECONDS = 300.0
@@ -19,10 +20,14 @@ MAX_SEAL_CHARACTERS = 6000
 
 
 class HeldTurn(BaseModel):
-    """A turn whose caller has waited since `since` (Unix seconds). `opening` if it begins the call."""
+    """A turn whose caller has waited since `since` (Unix seconds).
+
+    `opening` if it begins the call; `admission` if there may be no room for it.
+    """
 
     turn: Turn
     opening: dict[str, Any] | None = None
+    admission: Admission | None = Field(default=None, exclude_if=lambda admission: admission is None)
     since: float
 
     def sealed(self, seal: Seal) -> str | None:

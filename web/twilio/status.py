@@ -13,6 +13,7 @@ from starlette.responses import Response
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.errors import CallEnded, StoreUnavailable, TurnRejected, UnknownCall
+from web.agent_choice import without_hook
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.turn_ids import turn_id_of
@@ -31,7 +32,7 @@ SUBMIT_SECONDS = 5.0
 async def status(ingress: Ingress, request: VoiceRequest) -> Response:
     """End the call when its status is terminal. Answer 503 while the store is down, so that the provider retries."""
     if request.call_status in TERMINAL:
-        await end_call(ingress, request.call_sid, request.call_status, _opening_of(request))
+        await end_call(ingress, request.call_sid, request.call_status, _opening_of(ingress, request))
     return Response(status_code=204)
 
 
@@ -42,7 +43,7 @@ def unless_ended(webhook: Webhook) -> Webhook:
         if request.call_status not in TERMINAL:
             return await webhook(ingress, request)
         await _store_last_words(ingress, request)
-        await end_call(ingress, request.call_sid, request.call_status, _opening_of(request))
+        await end_call(ingress, request.call_sid, request.call_status, _opening_of(ingress, request))
         return TwimlResponse(twiml.empty())
 
     return for_live_calls
@@ -60,12 +61,14 @@ async def _store_last_words(ingress: Ingress, request: VoiceRequest) -> None:
         )
 
 
-def _opening_of(request: VoiceRequest) -> dict[str, Any] | None:
+def _opening_of(ingress: Ingress, request: VoiceRequest) -> dict[str, Any] | None:
     """Return the fields of the state of an ended call that is not known yet; None if it needs no state.
 
     A placed call is known, unless its end was reported before the provider answered our request: then it gets a state.
     """
-    return request.opening if request.direction == PLACED_BY_API else None
+    if request.direction != PLACED_BY_API:
+        return None
+    return {**request.opening, **without_hook(ingress.routes, request.our_number, request.call_sid).opening}
 
 
 async def end_call(ingress: Ingress, call_sid: str, status: str, opening: dict[str, Any] | None = None) -> None:

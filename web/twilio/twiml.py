@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 MAX_TWIML_BYTES = 64_000
 GOODBYE = "Goodbye."
 APOLOGY = "I am sorry, something went wrong."
+DECLINED = "We cannot take your call. Goodbye."
 BUSY = "All lines are busy. Please call again later."
 REPEAT = "I am sorry, I did not get that. Please say it again."
 BACK = "You are back with us. Please go on."

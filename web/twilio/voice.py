@@ -6,7 +6,10 @@ from contextlib import suppress
 from starlette.responses import Response
 
 from orchestrator import clock
-from orchestrator.errors import StoreUnavailable
+from orchestrator.errors import CallDeclined, StoreUnavailable
+from orchestrator.routes.choice import Choice
+from orchestrator.routes.table import IncomingCall
+from web.agent_choice import channel_of, choice_in, choice_of, without_hook
 from web.ingress import Ingress
 from web.outbound.call_state import add_slots, create_placed_state
 from web.outbound.outbound_call import OutboundContext
@@ -14,7 +17,7 @@ from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.answer import answer, deliver
 from web.twilio.awaited_turn import AwaitedTurn
-from web.twilio.continuation import TwimlAnswer, call_to_continue, step_from_state
+from web.twilio.continuation import TwimlAnswer, is_to_continue, known_before, step_from_state
 from web.twilio.held_turn import HeldTurn
 from web.twilio.known_call import READ_SECONDS, KnownCall
 from web.twilio.language import Languages
@@ -26,6 +29,8 @@ from web.twilio.twiml_response import TwimlResponse
 from web.twilio.voice_request import VoiceRequest
 
 logger = logging.getLogger(__name__)
+
+LEAST_WAIT_SECONDS = 0.5
 
 
 async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
@@ -43,29 +48,60 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     context = await outbound_context(request, ingress.seal)
     if context is not None and context.hangs_up_on(request.answered_by):
         return TwimlResponse(hang_up_on_machine(request))
-    known = await call_to_continue(ingress, request)
-    if known is not None:
+    known = await known_before(ingress, request)
+    if known is not None and is_to_continue(request, known):
         return await _continue(ingress, request, known, since)
-    return await _begin(ingress, request, context, since)
+    try:
+        choice = choice_in(known.state) if known is not None else await _choice(ingress, request, context)
+    except CallDeclined as error:
+        return TwimlResponse(twiml.farewell(error.words or twiml.DECLINED, Languages.of(request.query)))
+    return await _begin(ingress, request, context, choice, since)
 
 
-async def _begin(ingress: Ingress, request: VoiceRequest, context: OutboundContext | None, since: float) -> Response:
-    channel = ingress.settings.voice_channel
+async def _choice(ingress: Ingress, request: VoiceRequest, context: OutboundContext | None) -> Choice:
+    """Return who answers: what was chosen when we placed the call, else what the routes say. Raise `CallDeclined`."""
+    if context is not None and context.choice is not None:
+        return Choice.unpacked(context.choice)
+    if request.is_placed:
+        return without_hook(ingress.routes, request.our_number, request.call_sid)
+    return await choice_of(
+        ingress,
+        IncomingCall(
+            call_sid=request.call_sid,
+            from_number=request.from_number,
+            to_number=request.to_number,
+            direction=request.direction,
+            provider=request.provider,
+        ),
+    )
+
+
+async def _begin(
+    ingress: Ingress, request: VoiceRequest, context: OutboundContext | None, choice: Choice, since: float
+) -> Response:
+    channel = channel_of(ingress.routes, ingress.settings, choice)
     if channel == "relay" and await _is_erased(ingress, request):
         return TwimlResponse(twiml.farewell(twiml.GOODBYE, Languages.of(request.query)))
-    opening = {**request.opening, "channel": channel}
+    opening = {**request.opening, "channel": channel, **choice.opening}
     if context is not None:
-        opening["slots"] = context.initial_slots(request.answered_by)
+        opening["slots"] = {**choice.slots, **context.initial_slots(request.answered_by)}
         await add_slots(ingress.runtime.states, request.call_sid, opening["slots"])
     if channel == "relay":  # the call begins with its socket's first frame
         if context is not None:  # that frame does not carry the context
             runtime = ingress.runtime
             await create_placed_state(runtime.states, runtime.dispatcher.accept, request.call_sid, opening)
-        ticket = await next_ticket(ingress, request)
-        return TwimlResponse(connect(request.base_url(ingress.settings), ticket=ticket, now=since))
-    held = HeldTurn(turn=request.started(START), opening=opening, since=since)
-    awaited = AwaitedTurn(request.call_sid, START, 0, Languages.of(request.query), held, since)
-    return await answer(ingress, request, awaited, within=ingress.timeouts.filler_after)
+        ticket = await next_ticket(ingress, request, choice if ingress.routes.agents else None)
+        sealed = ticket.sealed(ingress.seal)
+        return TwimlResponse(connect(request.base_url(ingress.settings), ticket=sealed, now=since))
+    held = HeldTurn(turn=request.started(START), opening=opening, admission=choice.admission, since=since)
+    languages = Languages.of(request.query).of_agent(choice.agent)
+    awaited = AwaitedTurn(request.call_sid, START, 0, languages, held, since)
+    return await answer(ingress, request, awaited, within=_left(ingress, since))
+
+
+def _left(ingress: Ingress, since: float) -> float:
+    """Return how long the caller may still wait in silence: the hook of a route may have taken a part of that time."""
+    return max(ingress.timeouts.filler_after - (clock.now() - since), LEAST_WAIT_SECONDS)
 
 
 async def _is_erased(ingress: Ingress, request: VoiceRequest) -> bool:
@@ -77,12 +113,13 @@ async def _is_erased(ingress: Ingress, request: VoiceRequest) -> bool:
 
 async def _continue(ingress: Ingress, request: VoiceRequest, known: KnownCall, since: float) -> Response:
     languages = Languages.of(request.query)
-    if ingress.settings.voice_channel == "relay":
+    if (known.state.channel if known.state.channel != "api" else ingress.settings.voice_channel) == "relay":
         if known.state.ended is not None:
             return TwimlResponse(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
         returned = known.was_transferred and not request.error_code
-        ticket = await next_ticket(ingress, request)
-        return TwimlResponse(connect(request.base_url(ingress.settings), ticket=ticket, now=since, returned=returned))
+        ticket = await next_ticket(ingress, request, choice_in(known.state) if ingress.routes.agents else None)
+        sealed = ticket.sealed(ingress.seal)
+        return TwimlResponse(connect(request.base_url(ingress.settings), ticket=sealed, now=since, returned=returned))
     step = step_from_state(request, known, languages)
     if isinstance(step, TwimlAnswer):
         return deliver(ingress, request.call_sid, step)

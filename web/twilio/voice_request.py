@@ -15,6 +15,7 @@ from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.turn import Turn, TurnKind
 from orchestrator.errors import BadCallSid
 from orchestrator.settings import Settings
+from orchestrator.turns.call_limits import PLACED
 
 MAX_TURN_NUMBER = 99_999
 _NO_QUERY: Mapping[str, str] = {}
@@ -83,6 +84,16 @@ class VoiceRequest:
             "to_number": self.to_number,
             **({"provider": self.provider} if self.provider != "twilio" else {}),
         }
+
+    @property
+    def is_placed(self) -> bool:
+        """True for a call that was placed from our side."""
+        return self.direction.startswith(PLACED)
+
+    @property
+    def our_number(self) -> str:
+        """The number whose route the call has: the one that was called, or that placed the call."""
+        return self.from_number if self.is_placed else self.to_number
 
     def base_url(self, settings: Settings) -> str:
         """Return the URL at which the provider reaches this deployment, without a path of ours."""

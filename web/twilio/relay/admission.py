@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import time
+from dataclasses import dataclass
 from uuid import uuid4
 
 from orchestrator import clock
@@ -26,12 +27,21 @@ MAX_TRIES = 3
 FORMER_TICKET_SECONDS = 300.0
 
 
-async def refusal_reason(ingress: Ingress, setup: Setup, provider: str, shown: str | None = None) -> str:
-    """Return why the session must not begin; "" if it may. `shown` is the ticket in the socket's address, if any.
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a session may begin: `why_not` is "" then. `ticket` is the one it showed, if that is ours."""
+
+    why_not: str = ""
+    ticket: Ticket | None = None
+
+
+async def verdict_on(ingress: Ingress, setup: Setup, provider: str, shown: str | None = None) -> Verdict:
+    """Return whether the session may begin. `shown` is the ticket in the socket's address, if any.
 
     Call this, and add the session to the registry, while you hold `SessionRegistry.lock`.
     """
-    why = await _check(ingress, setup, provider, shown or setup.parameters.get(TICKET_PARAMETER, ""))
+    verdict = await _verdict(ingress, setup, provider, shown or setup.parameters.get(TICKET_PARAMETER, ""))
+    why = verdict.why_not
     if why and (left_out := ingress.warnings.due(("relay", why))) is not None:
         logger.warning(
             "Refused a relay session: %s (%d more since the last such line)",
@@ -39,7 +49,7 @@ async def refusal_reason(ingress: Ingress, setup: Setup, provider: str, shown: s
             left_out,
             extra={"action": "relay.refused", "call_sid": setup.call_sid},
         )
-    return why
+    return verdict
 
 
 async def may_connect(ingress: Ingress, provider: str, shown: str) -> bool:
@@ -50,15 +60,15 @@ async def may_connect(ingress: Ingress, provider: str, shown: str) -> bool:
     return ticket.provider == provider if ticket is not None else _is_former_ticket(ingress, shown)
 
 
-async def _check(ingress: Ingress, setup: Setup, provider: str, shown: str) -> str:
+async def _verdict(ingress: Ingress, setup: Setup, provider: str, shown: str) -> Verdict:
     if not shown or _is_former_ticket(ingress, shown):
-        return await _without_ticket(ingress, setup.call_sid)
+        return Verdict(await _without_ticket(ingress, setup.call_sid))
     if not await _is_ours(ingress, shown):
-        return "its ticket is not ours"
+        return Verdict("its ticket is not ours")
     ticket = read_ticket(ingress.seal, shown)
     if ticket is None or (ticket.call_sid, ticket.provider) != (setup.call_sid, provider):
-        return "its ticket is another call's"
-    return await _enter(ingress, ticket)
+        return Verdict("its ticket is another call's")
+    return Verdict(await _enter(ingress, ticket), ticket)
 
 
 async def _is_ours(ingress: Ingress, shown: str) -> bool:

@@ -86,7 +86,7 @@ async def _reconnect(ingress: Ingress, request: VoiceRequest) -> str:
     after_pause = now - failing > RETRY_AT_ONCE_SECONDS and is_early
     return connect(
         base_url,
-        ticket=await next_ticket(ingress, request),
+        ticket=(await next_ticket(ingress, request)).sealed(ingress.seal),
         now=now,
         history=history,
         failing_since=failing if is_early else None,

@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestrator.conversation.actions import Gather
 from orchestrator.conversation.turn import Turn
+from orchestrator.routes.choice import Choice
 from web.ingress import Ingress
 from web.twilio.relay.connection import RelayConnection
 from web.twilio.relay.inbound_frames import (
@@ -31,9 +32,12 @@ MAX_MALFORMED_FRAMES = 100
 
 
 class RelaySession:
-    """Reads nothing from the socket itself: `on_frame` gets each frame and returns at once."""
+    """Reads nothing from the socket itself: `on_frame` gets each frame and returns at once.
 
-    def __init__(self, ingress: Ingress, connection: RelayConnection, setup: Setup) -> None:
+    `choice` says who answers the call, should it begin here.
+    """
+
+    def __init__(self, ingress: Ingress, connection: RelayConnection, setup: Setup, choice: Choice) -> None:
         self.call_sid = setup.call_sid
         self._connection = connection
         self._session_id = setup.session_id
@@ -47,7 +51,7 @@ class RelaySession:
         self._key_timer: asyncio.TimerHandle | None = None
         self._silence_timer: asyncio.TimerHandle | None = None
         self._turns = SessionTurns(
-            ingress, connection, setup, on_gather=self._set_gather, on_silent_in=self._expect_silence
+            ingress, connection, setup, choice, on_gather=self._set_gather, on_silent_in=self._expect_silence
         )
 
     @property

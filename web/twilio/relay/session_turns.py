@@ -15,6 +15,7 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply
 from orchestrator.errors import CallEnded, CallRefused, StoreFull, StoreUnavailable, TurnRejected, UnknownCall
 from orchestrator.process_metrics import catalog
+from orchestrator.routes.choice import Choice
 from orchestrator.tasks import cancel_and_wait
 from web.call_log import log_hold_timed_out
 from web.ingress import Ingress
@@ -32,7 +33,7 @@ from web.twilio.relay.resume_point import last_gather
 from web.twilio.relay.resumption import Resumption
 from web.twilio.relay.spoken_reply import SpokenReply
 from web.twilio.relay.turn_queue import TurnQueue
-from web.twilio.relay.turn_submitter import TurnSubmitter
+from web.twilio.relay.turn_submitter import Opening, TurnSubmitter
 from web.twilio.turn_ids import START
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ LAST_WORDS_SECONDS = 30.0
 
 
 class SessionTurns:
-    """Begins the call at once, and submits its turns in the background, one after the other.
+    """Begins the call at once, by `choice`, and submits its turns in the background, one after the other.
 
     `on_gather` gets how the next answer is collected. `on_silent_in` gets in how many seconds a caller who has come
     back will hear nothing more unless they speak.
@@ -55,6 +56,7 @@ class SessionTurns:
         ingress: Ingress,
         connection: RelayConnection,
         setup: Setup,
+        choice: Choice,
         *,
         on_gather: Callable[[Gather], None],
         on_silent_in: Callable[[float], None],
@@ -72,7 +74,8 @@ class SessionTurns:
         self._storing: Turn | None = None
         reader = CallReader(ingress, setup.call_sid)
         self._last_known = LastKnownState(reader.current_state, is_shared=ingress.settings.use_redis)
-        self._submitter = TurnSubmitter(ingress, setup.call_sid, _opening(setup), reader, self._last_known)
+        opening = Opening.of(setup, choice)
+        self._submitter = TurnSubmitter(ingress, setup.call_sid, opening, reader, self._last_known)
         self._metrics = ReplyMetrics(ingress.deliveries, setup.call_sid, ingress.late_timings)
         self.playout = Playout(
             connection,
@@ -233,6 +236,7 @@ class SessionTurns:
         try:
             return await self._with_fillers(self._submitter.submit(turn), "redis", lambda: self.playout.is_idle)
         except (CallRefused, StoreFull) as error:
+            catalog.CALLS_REFUSED.inc("limit")
             self._log(logging.WARNING, "A call was refused: %s", error, action="call.refused")
             await self.playout.say(twiml.BUSY)
             await self.playout.end_session(HangUp(reason="refused"))
@@ -285,12 +289,3 @@ class SessionTurns:
 
     def _log(self, level: int, message: str, *args: object, action: str, **extra: object) -> None:
         logger.log(level, message, *args, extra={"action": action, "call_sid": self.call_sid, **extra})
-
-
-def _opening(setup: Setup) -> dict[str, Any]:
-    return {
-        "channel": CHANNEL,
-        "direction": setup.direction,
-        "from_number": setup.from_number,
-        "to_number": setup.to_number,
-    }

@@ -3,6 +3,9 @@
 The provider's signature of a WebSocket upgrade covers only the address, which is the same for all calls: a person who
 has seen one signature could open a session of any call. A ticket is sealed, and bound to the call, the provider and the
 document that carries it.
+
+A ticket also carries who was chosen to answer the call, which begins with its socket's first frame. Tickets of an older
+version carry no choice, and that version ignores the one of ours.
 """
 
 import json
@@ -11,27 +14,30 @@ from dataclasses import dataclass
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.relay_documents.store import Document
+from orchestrator.routes.choice import Choice
 from web.ingress import Ingress
 from web.seal import Seal
 from web.twilio.voice_request import VoiceRequest
 
 TICKET_PARAMETER = "ticket"
 """The `<Parameter>`, and the field of the action's query, that carries the ticket."""
-MAX_CHARACTERS = 2000
+MAX_CHARACTERS = 6000
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """The ticket of one document of one call."""
+    """The ticket of one document of one call. `choice` is who answers it; None: the ticket does not say."""
 
     call_sid: str
     provider: str
     document: Document
+    choice: Choice | None = None
 
     def sealed(self, seal: Seal) -> str:
         """Return the ticket as text that is safe in a URL's path."""
         fields = [self.call_sid, self.provider, self.document.number, self.document.at]
-        return seal.wrap(json.dumps({"relay": fields}).encode())
+        chosen = {"choice": self.choice.packed()} if self.choice is not None else {}
+        return seal.wrap(json.dumps({"relay": fields, **chosen}).encode())
 
 
 def read_ticket(seal: Seal, text: str) -> Ticket | None:
@@ -39,27 +45,35 @@ def read_ticket(seal: Seal, text: str) -> Ticket | None:
     content = seal.unwrap(text) if 0 < len(text) <= MAX_CHARACTERS else None
     try:
         match json.loads(content or b"{}"):
-            case {"relay": [str(call_sid), str(provider), int(number), int(at) | float(at)]} if math.isfinite(at):
-                return Ticket(call_sid, provider, Document(number, at))
+            case {"relay": [str(sid), str(provider), int(number), int(at) | float(at)], **more} if math.isfinite(at):
+                chosen = more.get("choice")
+                choice = Choice.unpacked(chosen) if isinstance(chosen, dict) else None
+                return Ticket(sid, provider, Document(number, at), choice)
     except ValueError:
         pass
     return None
 
 
-async def next_ticket(ingress: Ingress, request: VoiceRequest) -> str:
-    """Return the ticket of the document that answers this webhook."""
-    document = await ingress.runtime.documents.next(request.call_sid, over=await _document_over(ingress, request))
-    return Ticket(request.call_sid, request.provider, document).sealed(ingress.seal)
+async def next_ticket(ingress: Ingress, request: VoiceRequest, choice: Choice | None = None) -> Ticket:
+    """Return the ticket of the document that answers this webhook.
+
+    It carries `choice`, else that of the ticket whose session is over.
+    """
+    over = await _ticket_over(ingress, request)
+    document = await ingress.runtime.documents.next(request.call_sid, over=over.document.number if over else 0)
+    if choice is None and over is not None:
+        choice = over.choice
+    return Ticket(request.call_sid, request.provider, document, choice)
 
 
 async def retire_ticket(ingress: Ingress, request: VoiceRequest) -> None:
     """Make the ticket in this action's query invalid: the provider says that its session is over."""
-    if over := await _document_over(ingress, request):
-        await ingress.runtime.documents.next(request.call_sid, over=over)
+    if (over := await _ticket_over(ingress, request)) is not None:
+        await ingress.runtime.documents.next(request.call_sid, over=over.document.number)
 
 
-async def _document_over(ingress: Ingress, request: VoiceRequest) -> int:
-    """Return the number of the document whose session is over; 0 if the query has no valid ticket."""
+async def _ticket_over(ingress: Ingress, request: VoiceRequest) -> Ticket | None:
+    """Return the ticket of the session that is over; None if the query has no valid one."""
     text = request.query.get(TICKET_PARAMETER, "")
     try:
         is_ours = bool(text) and await ingress.seal.knows(text)
@@ -67,5 +81,5 @@ async def _document_over(ingress: Ingress, request: VoiceRequest) -> int:
         is_ours = False
     ticket = read_ticket(ingress.seal, text) if is_ours else None
     if ticket is None or (ticket.call_sid, ticket.provider) != (request.call_sid, request.provider):
-        return 0
-    return ticket.document.number
+        return None
+    return ticket

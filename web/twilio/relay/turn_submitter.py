@@ -9,6 +9,7 @@ runs it; the caller is held, as callers of webhooks are.
 
 import asyncio
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,22 +17,46 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import Dispatcher, PendingReply
 from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed, TurnRejected, UnknownCall
 from orchestrator.retrying import while_down
+from orchestrator.routes.choice import Choice
+from orchestrator.turns.admission import Admission
 from web.call_log import log_restarted
 from web.ingress import Ingress
 from web.store_call import store_call
 from web.twilio.relay.call_reader import CallReader
+from web.twilio.relay.inbound_frames import Setup
 from web.twilio.relay.last_known_state import LastKnownState
+from web.twilio.relay.reply_metrics import CHANNEL
 
 CROWDED_SECONDS = 120.0
 """How long a turn waits for those before it while the call has as many waiting turns as it may."""
 CROWDED_PAUSE_SECONDS = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a call begins: the fields of its state, and whether there is room for it."""
+
+    fields: dict[str, Any]
+    admission: Admission | None = None
+
+    @classmethod
+    def of(cls, setup: Setup, choice: Choice) -> "Opening":
+        """Return how the call of this session begins, if it is new."""
+        fields = {
+            "channel": CHANNEL,
+            "direction": setup.direction,
+            "from_number": setup.from_number,
+            "to_number": setup.to_number,
+            **choice.opening,
+        }
+        return cls(fields, choice.admission)
+
+
 class TurnSubmitter:
-    """Submits the turns of one call. `opening` has the fields of its state, in case the call is new."""
+    """Submits the turns of one call. `opening` is used if the call is new."""
 
     def __init__(
-        self, ingress: Ingress, call_sid: str, opening: dict[str, Any], reader: CallReader, last_known: LastKnownState
+        self, ingress: Ingress, call_sid: str, opening: Opening, reader: CallReader, last_known: LastKnownState
     ) -> None:
         self._ingress = ingress
         self._timeouts = ingress.timeouts.relay
@@ -99,15 +124,16 @@ class TurnSubmitter:
             raise
         except StoreUnavailable as error:
             if opening is not None:
-                self._last_known.begin(self._call_sid, opening)
+                self._last_known.begin(self._call_sid, opening.fields)
             await self._run_locally(error)
         return await self._submit(turn, opening)
 
-    async def _submit(self, turn: Turn, opening: dict[str, Any] | None) -> PendingReply:
+    async def _submit(self, turn: Turn, opening: Opening | None) -> PendingReply:
         # A call that begins is known nowhere else, so it need not wait out an outage.
         down_seconds = self._timeouts.store if opening else self._timeouts.outage
+        begun = {"opening": opening.fields, "admission": opening.admission} if opening else {}
         return await while_down(
-            lambda: store_call(self._dispatcher.submit(turn, opening=opening, stream=True), self._timeouts.store),
+            lambda: store_call(self._dispatcher.submit(turn, stream=True, **begun), self._timeouts.store),
             down_seconds=down_seconds,
             unconfirmed_seconds=self._ingress.timeouts.hold,
         )
