@@ -34,7 +34,13 @@ class ProcessSettings(BaseSettings):
         return self.environment == "production"
 
     @field_validator(
-        "log_level", "environment", "voice_channel", "log_format", "worker_versioning", mode="before", check_fields=False
+        "log_level",
+        "environment",
+        "voice_channel",
+        "log_format",
+        "worker_versioning",
+        mode="before",
+        check_fields=False,
     )
     @classmethod
     def _any_case(cls, value: object, info: ValidationInfo) -> object:

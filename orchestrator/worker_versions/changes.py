@@ -92,8 +92,7 @@ def _require_running(version: str, running: Collection[str]) -> None:
         )
     if version not in running:
         raise BadRollout(
-            f"No worker runs {version}. {_those_running(running)} "
-            f"Start workers with WORKER_VERSION={version} first."
+            f"No worker runs {version}. {_those_running(running)} Start workers with WORKER_VERSION={version} first."
         )
 
 

@@ -285,3 +285,22 @@ def test_a_record_of_a_thousand_turns_holds_all_of_them() -> None:
     assert new is not None
     told_turns = json.loads(new.event.model_dump_json())["data"]["turns"]
     assert [turn["turn_id"] for turn in told_turns] == [str(number) for number in range(1000)]
+
+
+def test_events_say_what_the_state_says_of_agent_tenant_and_version():
+    events = events_of(*EVENT_TYPES)
+    begun = state_of(agent="reception", tenant="south")
+    accepted = events.accepted(begun)
+    assert whose(data_of(accepted, "call.started")) == ("reception", "south", "v7")
+    assert accepted is not None
+    assert (accepted.head.agent, accepted.head.tenant, accepted.head.worker_version) == ("reception", "south", "v7")
+    handed = begun.model_copy(update={"agent": "billing", "worker_version": "v8"})
+    assert whose(data_of(commit(events, handed, record_of()), "turn.completed")) == ("billing", "south", "v8")
+    ended = handed.model_copy(update={"ended": EndRecord(status="completed")})
+    new = events.ended(Unended(accepted.head, ended))
+    assert new is not None
+    assert whose(new.event.data) == ("billing", "south", "v8")
+
+
+def whose(data: dict[str, Any]) -> tuple[str, str, str]:
+    return data["agent"], data["tenant"], data["worker_version"]

@@ -37,7 +37,11 @@ class RolloutPlans:
             raise found[0]
         plans = [None if isinstance(plan, BaseException) else plan for plan in found]
         latest = max((plan for plan in plans if plan is not None), key=lambda plan: plan.revision)
-        behind = [shard for shard, plan in zip(self._shards, plans, strict=True) if plan is not None and plan.revision < latest.revision]
+        behind = [
+            shard
+            for shard, plan in zip(self._shards, plans, strict=True)
+            if plan is not None and plan.revision < latest.revision
+        ]
         if latest.revision:
             await self._copy(latest, behind)
         return latest

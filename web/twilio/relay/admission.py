@@ -28,20 +28,20 @@ FORMER_TICKET_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """Whether a session may begin: `why_not` is "" then. `ticket` is the one it showed, if that is ours."""
 
     why_not: str = ""
     ticket: Ticket | None = None
 
 
-async def verdict_on(ingress: Ingress, setup: Setup, provider: str, shown: str | None = None) -> Verdict:
+async def decision_on(ingress: Ingress, setup: Setup, provider: str, shown: str | None = None) -> Decision:
     """Return whether the session may begin. `shown` is the ticket in the socket's address, if any.
 
     Call this, and add the session to the registry, while you hold `SessionRegistry.lock`.
     """
-    verdict = await _verdict(ingress, setup, provider, shown or setup.parameters.get(TICKET_PARAMETER, ""))
-    why = verdict.why_not
+    decision = await _decision(ingress, setup, provider, shown or setup.parameters.get(TICKET_PARAMETER, ""))
+    why = decision.why_not
     if why and (left_out := ingress.warnings.due(("relay", why))) is not None:
         logger.warning(
             "Refused a relay session: %s (%d more since the last such line)",
@@ -49,7 +49,7 @@ async def verdict_on(ingress: Ingress, setup: Setup, provider: str, shown: str |
             left_out,
             extra={"action": "relay.refused", "call_sid": setup.call_sid},
         )
-    return verdict
+    return decision
 
 
 async def may_connect(ingress: Ingress, provider: str, shown: str) -> bool:
@@ -60,15 +60,15 @@ async def may_connect(ingress: Ingress, provider: str, shown: str) -> bool:
     return ticket.provider == provider if ticket is not None else _is_former_ticket(ingress, shown)
 
 
-async def _verdict(ingress: Ingress, setup: Setup, provider: str, shown: str) -> Verdict:
+async def _decision(ingress: Ingress, setup: Setup, provider: str, shown: str) -> Decision:
     if not shown or _is_former_ticket(ingress, shown):
-        return Verdict(await _without_ticket(ingress, setup.call_sid))
+        return Decision(await _without_ticket(ingress, setup.call_sid))
     if not await _is_ours(ingress, shown):
-        return Verdict("its ticket is not ours")
+        return Decision("its ticket is not ours")
     ticket = read_ticket(ingress.seal, shown)
     if ticket is None or (ticket.call_sid, ticket.provider) != (setup.call_sid, provider):
-        return Verdict("its ticket is another call's")
-    return Verdict(await _enter(ingress, ticket), ticket)
+        return Decision("its ticket is another call's")
+    return Decision(await _enter(ingress, ticket), ticket)
 
 
 async def _is_ours(ingress: Ingress, shown: str) -> bool:

@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from web.agent_choice import without_hook
 from web.ingress import Ingress, ingress_of
-from web.twilio.relay.admission import verdict_on
+from web.twilio.relay.admission import decision_on
 from web.twilio.relay.connection import RelayConnection
 from web.twilio.relay.inbound_frames import Dtmf, InboundFrame, Malformed, Prompt, Setup, read_frame
 from web.twilio.relay.session import RelaySession
@@ -92,11 +92,11 @@ async def _admit(
 ) -> RelaySession | None:
     """Return the session, which the registry knows then; None if it must not begin."""
     async with ingress.sessions.lock(setup.call_sid):
-        verdict = await verdict_on(ingress, setup, provider, ticket)
-        if verdict.why_not:
-            connection.close_code, connection.close_reason = POLICY_VIOLATION, verdict.why_not
+        decision = await decision_on(ingress, setup, provider, ticket)
+        if decision.why_not:
+            connection.close_code, connection.close_reason = POLICY_VIOLATION, decision.why_not
             return None
-        choice = verdict.ticket.choice if verdict.ticket is not None else None
+        choice = decision.ticket.choice if decision.ticket is not None else None
         if choice is None:  # an ingress of an older version answered the call
             choice = without_hook(ingress.routes, setup.to_number, setup.call_sid)
         session = RelaySession(ingress, connection, setup, choice)

@@ -131,9 +131,10 @@ class TurnSubmitter:
     async def _submit(self, turn: Turn, opening: Opening | None) -> PendingReply:
         # A call that begins is known nowhere else, so it need not wait out an outage.
         down_seconds = self._timeouts.store if opening else self._timeouts.outage
-        begun = {"opening": opening.fields, "admission": opening.admission} if opening else {}
+        fields, admission = (opening.fields, opening.admission) if opening else (None, None)
+        submit = partial(self._dispatcher.submit, turn, opening=fields, stream=True, admission=admission)
         return await while_down(
-            lambda: store_call(self._dispatcher.submit(turn, stream=True, **begun), self._timeouts.store),
+            lambda: store_call(submit(), self._timeouts.store),
             down_seconds=down_seconds,
             unconfirmed_seconds=self._ingress.timeouts.hold,
         )
