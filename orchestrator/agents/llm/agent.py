@@ -9,14 +9,16 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Tool
 from pydantic_ai.models import ModelRequestParameters
 
 from orchestrator.agents.appointments.office_clock import OfficeClock, office_clock
+from orchestrator.agents.call_history import silences_before
 from orchestrator.agents.llm.hedging import HedgedRequest
-from orchestrator.agents.llm.message_history import messages_for, silences_before
+from orchestrator.agents.llm.message_history import messages_for
 from orchestrator.agents.llm.models import Models
 from orchestrator.agents.llm.prompt import system_prompt
 from orchestrator.agents.llm.toolset import Toolset, TurnToolCalls
 from orchestrator.agents.protocol import Part
+from orchestrator.agents.reply_text import BROKE_OFF, GOODBYE, MOST_SILENCES, ReplyText, final_actions
 from orchestrator.agents.spoken_text import UntaggedThoughts
-from orchestrator.conversation.actions import INLINE_ACTIONS, Action, HangUp, SetLanguage, SetSpeech, Transfer
+from orchestrator.conversation.actions import HangUp, SetLanguage, SetSpeech
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import ModelFailed
@@ -24,10 +26,7 @@ from orchestrator.errors import ModelFailed
 logger = logging.getLogger(__name__)
 
 FILLER = "One moment, please."
-BROKE_OFF = "I'm sorry, I lost my thread. Could you say that again?"
-GOODBYE = "I can't hear you, so I will hang up now. Please call again. Goodbye!"
 LATE = "No model answered in time. Try a faster one, or raise AGENT_TIMEOUT_SECONDS."
-MOST_SILENCES = 3
 MOST_REQUESTS = 6
 """The most requests to a model in one turn: the first, and one after each round of tool calls."""
 
@@ -81,11 +80,11 @@ class ModelAgent:
                 raise failure from None
             _log_failure(turn, failure)
             yield text.sentence(BROKE_OFF)
-        for action in (*tool_calls.new_inline_actions(), *_final_actions(tool_calls.actions)):
+        for action in (*tool_calls.new_inline_actions(), *final_actions(tool_calls.actions)):
             yield action
 
     async def _answer(
-        self, turn: Turn, state: ConversationState, tool_calls: TurnToolCalls, text: "ReplyText"
+        self, turn: Turn, state: ConversationState, tool_calls: TurnToolCalls, text: ReplyText
     ) -> AsyncGenerator[Part]:
         """Ask the model and run the tools that it calls, again and again, until an answer calls none."""
         system = system_prompt(self._prompt, self._clock(), state.from_number)
@@ -116,7 +115,7 @@ class ModelAgent:
             messages += [response, ModelRequest(parts=results)]
         raise ModelFailed(f"The model called tools {MOST_REQUESTS} times in one turn, and was stopped.")
 
-    async def _ask(self, messages: list[ModelMessage], text: "ReplyText") -> AsyncGenerator[str | ModelResponse]:
+    async def _ask(self, messages: list[ModelMessage], text: ReplyText) -> AsyncGenerator[str | ModelResponse]:
         """Send one request: yield its text, after a filler if the first token is late, and last the whole response."""
         time, parameters = asyncio.get_running_loop().time, self._parameters
         models = await self._models.for_running_loop()
@@ -128,7 +127,7 @@ class ModelAgent:
                 if text.deadline <= filler_at:
                     raise TimeoutError
                 request.ask_next()
-                if filler := text.filler():
+                if filler := text.once(FILLER):
                     yield filler
                 if not await request.has_begun(text.deadline):
                     raise TimeoutError
@@ -138,59 +137,6 @@ class ModelAgent:
                     yield text.words(piece)
             if request.response is not None:
                 yield request.response
-
-
-class ReplyText:
-    """The text of one turn's reply so far. Its sentences come from several sources, and are joined with spaces.
-
-    `deadline` is when the reply must end, in the event loop's time.
-    """
-
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
-        self.has_words = False  # of the model's own
-        self._text = ""
-        self._begins_sentence = False
-
-    @property
-    def has_begun(self) -> bool:
-        """True if anything was said, even if only a filler."""
-        return bool(self._text)
-
-    def begin_sentence(self) -> None:
-        """Separate what comes next from what was said before."""
-        self._begins_sentence = True
-
-    def words(self, piece: str) -> str:
-        """Add a piece of the model's answer, and return it as it is to be said."""
-        self.has_words = True
-        return self._add(piece)
-
-    def filler(self) -> str:
-        """Add the filler, and return it as it is to be said; "" if this turn has had one."""
-        return "" if FILLER in self._text else self.sentence(FILLER)
-
-    def sentence(self, text: str) -> str:
-        """Add a sentence of the agent's own, and return it as it is to be said."""
-        self.begin_sentence()
-        return self._add(text)
-
-    def _add(self, piece: str) -> str:
-        if self._begins_sentence and self._text and not self._text[-1].isspace() and not piece[:1].isspace():
-            piece = f" {piece}"
-        self._begins_sentence = False
-        self._text += piece
-        return piece
-
-
-def _final_actions(actions: list[Action]) -> list[Action]:
-    """Return the actions that come after the text: of those that end the call one, and rather a transfer.
-
-    A caller who is connected with a person must not be hung up on.
-    """
-    transfers = [action for action in actions if isinstance(action, Transfer)]
-    others = [action for action in actions if not isinstance(action, (Transfer, HangUp, *INLINE_ACTIONS))]
-    return [*others, *(transfers[:1] or [action for action in actions if isinstance(action, HangUp)][:1])]
 
 
 def _log_failure(turn: Turn, error: Exception) -> None:

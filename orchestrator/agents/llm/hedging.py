@@ -24,8 +24,8 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import Model, ModelRequestParameters
 
 from orchestrator.agents.llm.instrumentation import instrumentation
-from orchestrator.agents.llm.unicode import Surrogates
 from orchestrator.agents.spoken_text import SpeechFilter, UntaggedThoughts
+from orchestrator.agents.unicode import Surrogates
 from orchestrator.errors import ModelFailed
 from orchestrator.process_metrics import catalog
 from orchestrator.tasks import cancel_and_wait

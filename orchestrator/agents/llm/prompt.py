@@ -2,16 +2,12 @@
 
 from datetime import datetime
 
+from orchestrator.agents.telephone_rules import TELEPHONE_RULES
+
 DEFAULT_PROMPT = """\
 You answer the telephone of a small practice, and book appointments. Look up free times before you offer any, and \
 offer two or three at most. Before you book, have the caller's name and the reason, read all of it back, and wait \
 for a yes. When the caller has what they need, say goodbye and hang up."""
-
-TELEPHONE_RULES = """\
-You are on the telephone: what you write is spoken to the caller as it is. Write short, plain sentences, without \
-lists, symbols or markup, and ask one thing at a time. Callers are heard by a speech recogniser: expect wrong \
-words, and ask when something makes no sense. Lines in [square brackets] tell you what happens on the line; the \
-caller did not say them, and you never write any. What the caller interrupted is shown as far as they heard it."""
 
 
 def system_prompt(prompt: str, now: datetime, from_number: str) -> str:

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial, wraps
-from hashlib import sha256
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -13,11 +12,12 @@ from pydantic_ai import RunContext, Tool
 from pydantic_ai.exceptions import ModelRetry, UserError
 from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.tools import ToolDefinition
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
 from orchestrator import error_logging, tracing
 from orchestrator.agents.llm.tools import ToolFunction
-from orchestrator.agents.llm.unicode import as_unicode
+from orchestrator.agents.tool_records import CALLS_SLOT, as_bounded_json, record_of
+from orchestrator.agents.unicode import as_unicode
 from orchestrator.conversation.actions import ACTION_TYPES, INLINE_ACTIONS, Action, InlineAction
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -25,10 +25,6 @@ from orchestrator.errors import BadAgent
 
 logger = logging.getLogger(__name__)
 
-CALLS_SLOT = "tool_calls"
-"""The slot that records every call: `{"turn", "key", "tool", "arguments", "result"}`; no result while it runs."""
-MOST_RECORDS = 50
-MOST_RESULT_CHARACTERS = 4000
 INJECTED = ("idempotency_key", "turn", "state")
 FAILED = "The tool failed. Whether anything was done is not known. Tell the caller, and do not try it again."
 
@@ -96,7 +92,7 @@ class TurnToolCalls:
             arguments = self.toolset.arguments_of(call)
         except ModelRetry as retry:
             return retry.message
-        record = self._record_of(call.tool_name, to_jsonable_python(arguments))
+        record = record_of(self.turn, self.state, call.tool_name, to_jsonable_python(arguments))
         if "result" not in record:
             try:
                 record["result"] = await self._run(call.tool_name, arguments, record["key"])
@@ -105,25 +101,13 @@ class TurnToolCalls:
                 return retry.message
         return record["result"]
 
-    def _record_of(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Return the record of this call: that of an earlier run, whether it ended or was cancelled, or a new one."""
-        records: list[dict[str, Any]] = self.state.slots.setdefault(CALLS_SLOT, [])
-        key = f"{self.turn.idempotency_key}/{tool}/{_fingerprint(arguments)}"
-        for record in records:
-            was_cancelled = "result" not in record and (record["tool"], record["arguments"]) == (tool, arguments)
-            if record["key"] == key or was_cancelled:
-                return record
-        records.append({"turn": self.turn.turn_id, "key": key, "tool": tool, "arguments": arguments})
-        del records[:-MOST_RECORDS]
-        return records[-1]
-
     async def _run(self, tool: str, arguments: dict[str, Any], key: str) -> Any:
         self.is_used = True
         injected = {"idempotency_key": key, "turn": self.turn, "state": self.state}
         try:
             with tracing.tool(tool):
                 returned = await self.toolset.run(tool, arguments, injected)
-            return _as_bounded_json(self._action_taken(returned))
+            return as_bounded_json(self._action_taken(returned))
         except ModelRetry:
             raise
         except Exception as error:  # whatever a user's function raises
@@ -166,17 +150,6 @@ def _as_model_sees(function: ToolFunction) -> ToolFunction:
     return shown
 
 
-def _fingerprint(arguments: dict[str, Any]) -> str:
-    """Return a hash that is the same for the same arguments in any order."""
-    return sha256(to_json(_sorted(arguments))).hexdigest()[:16]
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
-
-
 def _as_unicode(value: Any) -> Any:
     """Return JSON from a model with every str made valid Unicode."""
     if isinstance(value, str):
@@ -184,10 +157,3 @@ def _as_unicode(value: Any) -> Any:
     if isinstance(value, dict):
         return {as_unicode(key): _as_unicode(item) for key, item in value.items()}
     return [_as_unicode(item) for item in value] if isinstance(value, list) else value
-
-
-def _as_bounded_json(returned: Any) -> Any:
-    """Return the result as JSON for the state, cut off after `MOST_RESULT_CHARACTERS`."""
-    result = to_jsonable_python(returned, fallback=str)
-    text = to_json(result).decode()
-    return result if len(text) <= MOST_RESULT_CHARACTERS else f"{text[:MOST_RESULT_CHARACTERS]}… (cut)"

@@ -19,7 +19,8 @@ from support.model_server import (
 from support.waiting import wait_until
 
 from orchestrator.agents.host import AgentHost
-from orchestrator.agents.llm.agent import BROKE_OFF, FILLER, GOODBYE, MOST_REQUESTS
+from orchestrator.agents.llm.agent import FILLER, MOST_REQUESTS
+from orchestrator.agents.reply_text import BROKE_OFF, GOODBYE
 from orchestrator.conversation.actions import HangUp
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import ModelFailed

@@ -5,7 +5,7 @@ from typing import Any
 
 from support.model_server import ModelServer, calls, says
 
-from orchestrator.agents.llm.message_history import LEFT_OUT
+from orchestrator.agents.call_history import LEFT_OUT
 from orchestrator.conversation.reply import Outcome
 from orchestrator.conversation.turn import Turn, TurnKind
 

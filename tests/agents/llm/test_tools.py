@@ -12,10 +12,12 @@ import pytest
 from support.model_server import Connection, ModelServer, breaks_off, calls, hangs, says
 
 from orchestrator.agents.appointments.calendar import free_slots
-from orchestrator.agents.llm.agent import BROKE_OFF, FILLER
-from orchestrator.agents.llm.message_history import NO_RESULT
+from orchestrator.agents.call_history import NO_RESULT
+from orchestrator.agents.llm.agent import FILLER
 from orchestrator.agents.llm.tools import APPOINTMENTS_SLOT
-from orchestrator.agents.llm.toolset import CALLS_SLOT, FAILED
+from orchestrator.agents.llm.toolset import FAILED
+from orchestrator.agents.reply_text import BROKE_OFF
+from orchestrator.agents.tool_records import CALLS_SLOT
 from orchestrator.conversation.actions import HangUp, Transfer
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadAgent
