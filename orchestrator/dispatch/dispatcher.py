@@ -84,8 +84,12 @@ class Dispatcher(Protocol):
         `StoreUnavailable` (the turn may or may not be stored: submit it again).
         """
 
-    async def accept(self, state: ConversationState) -> None:
-        """Tell that a call is accepted whose state was created without a turn. Raises `StoreUnavailable`."""
+    async def accept(self, state: ConversationState, admission: Admission | None = None) -> None:
+        """Tell that a call is accepted whose state was created without a turn. It counts for the limit of its
+        `admission`. Raises `StoreUnavailable`."""
+
+    async def has_room(self, admission: Admission) -> bool:
+        """Return whether another call may begin with this `admission`. Raises `StoreUnavailable`."""
 
     async def find(self, call_sid: str, turn_id: str) -> PendingReply | None:
         """Return a turn that was submitted earlier, perhaps to another ingress; None if there is none.

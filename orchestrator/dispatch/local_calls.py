@@ -21,6 +21,8 @@ RETURN_SECONDS = 1.0
 CONCURRENT_WRITES = 16
 """How many calls are written back at the same time."""
 
+Count = Callable[[str], Awaitable[None]]
+"""Count a call, which was written back, for the limit of its tenant or route. Argument: the call SID."""
 Idle = Callable[[str, float], Awaitable[None]]
 """Wait until no turn of the call runs here. Arguments: the call SID and a timeout in seconds. Raise TimeoutError."""
 
@@ -29,7 +31,7 @@ class LocalCalls:
     """Calls that run in this process while Redis is down.
 
     `memory` holds their states; `states` is the shared store they are written back to. `events` has what happened in
-    them meanwhile.
+    them meanwhile. `count` counts each where the calls of all processes are counted.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class LocalCalls:
         breaker: Breaker,
         idle: Idle,
         events: LocalEvents | None = None,
+        count: Count | None = None,
         return_seconds: float = RETURN_SECONDS,
     ) -> None:
         self._states = states
@@ -47,6 +50,7 @@ class LocalCalls:
         self._breaker = breaker
         self._idle = idle
         self._events = events
+        self._count = count
         self._return_seconds = return_seconds
         self._bases: dict[str, ConversationState | None] = {}
         self._returning: dict[str, asyncio.Task[bool]] = {}
@@ -144,6 +148,8 @@ class LocalCalls:
             if self._events is not None:
                 await self._events.write_end(state, merged)
             self._bases[call_sid] = written = state  # only a turn that ran meanwhile is left to write
+        if self._count is not None:
+            await self._count(call_sid)
         await self._memory.delete_state(call_sid)
         self._bases.pop(call_sid, None)
         if self._events is not None:

@@ -36,6 +36,10 @@ class OnDemandDispatcher:
                 self.opened = await self._stack.enter_async_context(self._make())
             return self.opened
 
+    def limited_as(self, call_sid: str) -> str | None:
+        """Return as what a call that began here is limited; None: it is not."""
+        return None if self.opened is None else self.opened.memory.admissions.limited_as(call_sid)
+
     async def idle(self, call_sid: str, timeout_seconds: float) -> None:
         """Wait until no turn of the call runs or waits here. Raise TimeoutError."""
         if self.opened is not None:

@@ -79,7 +79,15 @@ async def redis_runtime(
     announcing = MemoryAnnouncing(waiting, call_events)
     local = OnDemandDispatcher(lambda: local_dispatcher(settings, memory, host, agent, announcing))
     local_events = LocalEvents(waiting, store.outbox) if waiting is not None else None
-    local_calls = LocalCalls(states=shared, memory=memory, breaker=breaker, idle=local.idle, events=local_events)
+
+    async def count(call_sid: str) -> None:
+        limited_as = local.limited_as(call_sid)
+        if limited_as is not None:
+            await store.admissions.count(call_sid, limited_as)
+
+    local_calls = LocalCalls(
+        states=shared, memory=memory, breaker=breaker, idle=local.idle, events=local_events, count=count
+    )
 
     async def release(call_sid: str) -> bool:
         await events.taken_over(call_sid)

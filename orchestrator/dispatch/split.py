@@ -68,9 +68,13 @@ class SplitDispatcher:
         dispatcher = await self._dispatcher_of(turn.call_sid, begins=opening is not None)
         return await dispatcher.submit(turn, opening=opening, stream=stream, admission=admission)
 
-    async def accept(self, state: ConversationState) -> None:
+    async def accept(self, state: ConversationState, admission: Admission | None = None) -> None:
         """Tell that a call is accepted whose state was created without a turn; see `Dispatcher`."""
-        await (await self._dispatcher_of(state.call_sid, begins=False)).accept(state)
+        await (await self._dispatcher_of(state.call_sid, begins=False)).accept(state, admission)
+
+    async def has_room(self, admission: Admission) -> bool:
+        """Return whether another call may begin with this `admission`; see `Dispatcher`."""
+        return await self._remote.has_room(admission)
 
     async def waiting(self, call_sid: str) -> list[str]:
         """Return the ids of the call's turns that have no result yet; see `Dispatcher`."""

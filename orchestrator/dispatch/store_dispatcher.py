@@ -42,9 +42,13 @@ class StoreDispatcher:
             pending.submit_again = submit
         return pending
 
-    async def accept(self, state: ConversationState) -> None:
-        """Tell that a call is accepted whose state was created without a turn."""
-        await self.store.accept(state)
+    async def accept(self, state: ConversationState, admission: Admission | None = None) -> None:
+        """Tell that a call is accepted whose state was created without a turn; see `Dispatcher`."""
+        await self.store.accept(state, admission)
+
+    async def has_room(self, admission: Admission) -> bool:
+        """Return whether another call may begin with this `admission`."""
+        return await self.store.has_room(admission)
 
     async def waiting(self, call_sid: str) -> list[str]:
         """Return the ids of the call's turns that have no result yet, in order."""

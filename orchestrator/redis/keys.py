@@ -7,6 +7,7 @@ of the plain state key, whose name the product guide fixes.
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from urllib.parse import quote
 from zlib import crc32
 
 STATE_PREFIX = "voiceagent:state:"
@@ -188,6 +189,14 @@ def last_batch(worker_id: str) -> str:
 def idempotency_record(key: str) -> str:
     """String: what became of the order with this idempotency key, as JSON. The key is a client's: it is hashed."""
     return f"voiceagent:receipt:{sha256(key.encode()).hexdigest()}"
+
+
+def limited_calls(limited_as: str) -> str:
+    """Sorted set: call SID of every call that counts for a limit of this name → when it began (ms).
+
+    Calls that are over are in it, too, until all lines seem taken. The name is the user's.
+    """
+    return "{voiceagent:limit:" + quote(limited_as, safe="+*") + "}:calls"
 
 
 def tombstone(fingerprint: str) -> str:

@@ -30,6 +30,7 @@ from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.timings import milliseconds_since
 from orchestrator.errors import BadCallSid, CallEnded, CallRefused, TurnRejected, UnknownCall
 from orchestrator.state.base import StateManagerBase
+from orchestrator.testing.admission_contract import AdmissionContract
 from orchestrator.testing.erasure_contract import ErasureContract
 from orchestrator.testing.example_turns import OPENING, a_turn, answered, claimed, commit, held
 from orchestrator.testing.lease_contract import LeaseContract
@@ -39,7 +40,7 @@ from orchestrator.turns.store import TurnStore
 __all__ = ["TurnStoreContract", "a_turn", "answered", "claimed", "commit", "held"]
 
 
-class TurnStoreContract(LeaseContract, ErasureContract):
+class TurnStoreContract(LeaseContract, ErasureContract, AdmissionContract):
     """Subclass it with a name that begins with `Test`, and override `store` and `states`."""
 
     @pytest.fixture

@@ -1,6 +1,10 @@
 """`Admission`: how many calls a tenant, or a route without one, may have at once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.turns.call_limits import PLACED
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +16,26 @@ class Admission:
 
     limited_as: str
     max_calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What limits a call that is to begin: how many calls there may be in `all`, and `most` that are `limited_as` it.
+
+    None: any number. "": no limit of its own.
+    """
+
+    all: int | None = None
+    limited_as: str = ""
+    most: int | None = None
+
+    @classmethod
+    def of(cls, all_calls: int | None, admission: Admission | None, opening: Mapping[str, Any] | None) -> "Limits":
+        """Return the limits of a turn that brings `opening`, with the limit of all calls and its own.
+
+        A call that we placed counts and is not refused: that was decided before a person was rung up.
+        """
+        if opening is None or admission is None:
+            return cls(all_calls)
+        is_placed = str(opening.get("direction", "")).startswith(PLACED)
+        return cls(all_calls, admission.limited_as, None if is_placed else admission.max_calls)

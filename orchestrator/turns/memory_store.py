@@ -19,11 +19,12 @@ from orchestrator.errors import (
     UnknownCall,
 )
 from orchestrator.state.base import StateManagerBase
-from orchestrator.turns.admission import Admission
+from orchestrator.turns.admission import Admission, Limits
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.call_record import CallRecord, interruption_of
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.ended_early import EndedEarly
+from orchestrator.turns.memory_admissions import MemoryAdmissions
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
 from orchestrator.turns.messages import Arrival, Piece, Settled, Token
 from orchestrator.turns.store import Claim, Commit, Found, Lease, Waiting
@@ -64,6 +65,7 @@ class InMemoryTurnStore:
         self._calls: dict[str, CallRecord] = {}
         self._over = EndedEarly()
         self._erased = Tombstones()
+        self.admissions = MemoryAdmissions(states)
 
     async def submit(
         self,
@@ -77,7 +79,7 @@ class InMemoryTurnStore:
         if opening is not None and is_of_a_provider(opening) and call_sid in self._erased:
             raise CallErased
         try:
-            call = self._call_of(await self._admit(call_sid, opening))
+            call = self._call_of(await self._admit(call_sid, opening, admission))
         except UnknownCall:
             if turn.kind == "ended":
                 self._over.note(call_sid)
@@ -101,7 +103,9 @@ class InMemoryTurnStore:
             self.wake(call_sid)
         return None
 
-    async def _admit(self, call_sid: str, opening: Mapping[str, Any] | None) -> ConversationState:
+    async def _admit(
+        self, call_sid: str, opening: Mapping[str, Any] | None, admission: Admission | None
+    ) -> ConversationState:
         """Return the call's state; begin an unknown call if it may begin."""
         state = await self.states.get_state(call_sid)
         if state is not None:
@@ -113,7 +117,8 @@ class InMemoryTurnStore:
         limit = self._limits.for_opening(opening)
         if limit is not None and await self.states.get_active_calls_count() >= limit:
             raise CallRefused
-        state = await self.states.create_state(call_sid, **opening)
+        async with self.admissions.line(call_sid, Limits.of(limit, admission, opening)):
+            state = await self.states.create_state(call_sid, **opening)
         self._announcing.accepted(state)
         return state
 
@@ -125,8 +130,13 @@ class InMemoryTurnStore:
             call = self._calls[state.call_sid] = CallRecord.of(state, epoch)
         return call
 
-    async def accept(self, state: ConversationState) -> None:
+    async def accept(self, state: ConversationState, admission: Admission | None = None) -> None:
+        if admission is not None:
+            self.admissions.count(state.call_sid, admission)
         self._announcing.accepted(state)
+
+    async def has_room(self, admission: Admission) -> bool:
+        return await self.admissions.has_room(admission)
 
     async def find(self, call_sid: str, turn_id: str) -> Found:
         call = self._calls.get(checked_call_sid(call_sid))
@@ -255,6 +265,7 @@ class InMemoryTurnStore:
     async def erase(self, call_sid: str) -> None:
         self._erased.lay(checked_call_sid(call_sid))
         self._announcing.is_over(call_sid)
+        self.admissions.forget(call_sid)
         if (call := self._calls.get(call_sid)) is not None:
             self._calls[call_sid] = CallRecord(epoch=call.epoch)
         kept = [letter for letter in self._dead_letters if letter.turn.call_sid != call_sid]

@@ -122,8 +122,14 @@ class TurnStore(Protocol):
         `CallRefused`, `StoreFull`, or `TurnRejected` if a hundred turns wait.
         """
 
-    async def accept(self, state: ConversationState) -> None:
-        """Tell that a call is accepted whose state was created without a turn, once for each life of it."""
+    async def accept(self, state: ConversationState, admission: Admission | None = None) -> None:
+        """Tell that a call is accepted whose state was created without a turn, once for each life of it.
+
+        It counts for the limit of its `admission`.
+        """
+
+    async def has_room(self, admission: Admission) -> bool:
+        """Return whether another call may begin with this `admission`."""
 
     async def find(self, call_sid: str, turn_id: str) -> Found:
         """Return the result of the turn, "waiting", or None if it was never submitted."""

@@ -4,7 +4,7 @@
 -- Returns 1 if there was a state, else 0.
 local existed = redis.call('DEL', KEYS[1])
 redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
-if not pcall(redis.call, 'HDEL', KEYS[5], 'holder', 'until', 'turn', 'attempts', 'ended', 'ending', 'streamed') then
+if not pcall(redis.call, 'HDEL', KEYS[5], 'holder', 'until', 'turn', 'attempts', 'ended', 'ending', 'streamed', 'limited_as') then
   redis.call('DEL', KEYS[5])
 end
 for place = 6, #KEYS do redis.call('ZREM', KEYS[place], ARGV[1]) end

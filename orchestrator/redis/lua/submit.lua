@@ -1,5 +1,5 @@
 -- Put a turn into its call's inbox, once, and see to it that somebody runs it.
--- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]][, outbox[, agenda]]
+-- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]][, outbox[, agenda]][, limited]
 -- ARGV: 1 call_sid  2 turn id  3 turn JSON  4 listener channel  5 "1" if tokens are wanted  6 "1" if the call ends
 --       7 opening state JSON or ''  8 state's life (ms)  9 limit of active calls or ''  10 job id  11 job function
 --       12 grace (ms): when somebody must have taken the call  13 "1" if the state lies elsewhere
@@ -8,7 +8,8 @@
 --       18 for how long at least the state of a call lives whose turn waits (ms)
 --       19 lease of a pushed grant (ms)  20 least life of the presence of a worker that surely lives (ms)
 --       21 most bytes of a state that is pushed  22 number of keys of the outbox
---       23… an announcement (outbox_write) for a call that begins, or nothing
+--       23 as what the call is limited, or ''  24 most calls of that limit, or '' for any number  25 "1" with `limited`
+--       ANNOUNCEMENT… an announcement (outbox_write) for a call that begins, or nothing
 -- With `room`, a turn that waits for nobody is granted to a worker that has room, and pushed to it.
 -- Without the shard's keys, which lie in another slot in a cluster, the call's job is still to be queued there; and
 -- with a limit no call begins, as nobody can say here how many there are: it is submitted again without one.
@@ -25,12 +26,16 @@
 -- include: call_claim
 -- include: call_push
 -- include: outbox_write
+-- include: call_limit
+local ANNOUNCEMENT = 26
 local call_sid, turn_id, life = ARGV[1], ARGV[2], tonumber(ARGV[8])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local others = #KEYS - tonumber(ARGV[22])
+local limited = ARGV[25] == '1' and KEYS[#KEYS] or nil
+local outbox_keys = tonumber(ARGV[22])
+local others = #KEYS - outbox_keys - (limited and 1 or 0)
 local function key(place) return place <= others and KEYS[place] or nil end
 local calls, due, queue, wake, job, room = key(6), key(7), key(8), key(9), key(10), key(11)
-local outbox, agenda = KEYS[others + 1], KEYS[others + 2]
+local outbox, agenda = outbox_keys > 0 and KEYS[others + 1] or nil, outbox_keys > 1 and KEYS[others + 2] or nil
 local now = now_ms()
 
 -- A call that was deleted or expired may begin again under its SID: nothing of its earlier life counts any more,
@@ -49,7 +54,7 @@ end
 local look = ''
 local function tell_beginning()
   look = '1'
-  mark_announced(outbox, agenda, call_sid, announce(outbox, 23, now), now + tonumber(ARGV[12]), now)
+  mark_announced(outbox, agenda, call_sid, announce(outbox, ANNOUNCEMENT, now), now + tonumber(ARGV[12]), now)
 end
 
 local created = ''
@@ -77,10 +82,14 @@ if begins then
     if ARGV[9] ~= '' and (not calls or redis.call('ZCOUNT', calls, now / 1000, '+inf') >= tonumber(ARGV[9])) then
       return {'refused'}
     end
+    if limited and ARGV[24] ~= '' and not has_line(limited, calls, call_sid, tonumber(ARGV[24]), now) then
+      return {'refused'}
+    end
     redis.call('SET', state, ARGV[7], 'PX', life)  -- the first write: a full server refuses it, and so the call
     created = 'created'
     index_call(calls, call_sid, true, now, life)
-    if ARGV[23] then tell_beginning() end
+    if limited then take_line(limited, call_sid, now, life) end
+    if ARGV[ANNOUNCEMENT] then tell_beginning() end
   end
   forget_earlier_life()
   known, held = false, {}
@@ -88,7 +97,7 @@ end
 if known and string.sub(known, 1, 1) == 'R' then return {'recorded', string.sub(known, 2)} end
 -- The entry is a waiting turn and its id is in the inbox; or somebody else has changed either, and it is added again.
 if known and (string.sub(known, 1, 1) ~= 'P' or not redis.call('LPOS', inbox, turn_id)) then known = false end
-if known and ARGV[23] then look = '1' end -- a repetition: whoever submitted it first may have died before saying so
+if known and ARGV[ANNOUNCEMENT] then look = '1' end -- a repetition: whoever submitted it first may have died before saying so
 local noted, is_there = {}, 0 -- what is to be written into the lease's record, and whether there is one
 local function note(field, value)
   noted[#noted + 1] = field
@@ -96,6 +105,7 @@ local function note(field, value)
 end
 
 if ARGV[5] == '1' and held[5] ~= '1' then note('streamed', '1') end
+if ARGV[23] ~= '' and not known then note('limited_as', ARGV[23]) end
 if not known then
   if held[3] == '1' then
     hear_of_end()
@@ -113,7 +123,7 @@ if not known then
   redis.call('HSET', turns, turn_id, 'P' .. ARGV[3])
   redis.call('PEXPIRE', turns, life + 60000)
   if ARGV[6] == '1' then note('ending', '1') end
-  if ARGV[23] and elsewhere and told ~= ARGV[23] then tell_beginning() end
+  if ARGV[ANNOUNCEMENT] and elsewhere and told ~= ARGV[ANNOUNCEMENT] then tell_beginning() end
   if elsewhere and held[4] ~= ARGV[16] then note('life', ARGV[16]) end
   if not elsewhere and created == '' and left < tonumber(ARGV[18]) then
     redis.call('PEXPIRE', state, ARGV[18])

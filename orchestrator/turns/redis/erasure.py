@@ -3,6 +3,7 @@
 from orchestrator.redis import keys
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.redis.scripts import delete_state
+from orchestrator.turns.redis.admissions import Admissions
 from orchestrator.turns.redis.call_queue import CallQueue
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from orchestrator.turns.tombstone import TOMBSTONE_SECONDS, fingerprint
@@ -12,11 +13,17 @@ class Erasure:
     """Erases calls, and remembers for a day which. `secret` is what all ingresses of a deployment have in common."""
 
     def __init__(
-        self, connection: StoreConnection, call_queue: CallQueue, dead_letters: RedisDeadLetters, secret: bytes
+        self,
+        connection: StoreConnection,
+        call_queue: CallQueue,
+        dead_letters: RedisDeadLetters,
+        admissions: Admissions,
+        secret: bytes,
     ) -> None:
         self._connection = connection
         self._call_queue = call_queue
         self._dead_letters = dead_letters
+        self._admissions = admissions
         self._secret = secret
 
     async def erase(self, call_sid: str) -> None:
@@ -26,6 +33,7 @@ class Erasure:
         that a worker that still runs the call cannot write into one that begins under its SID.
         """
         await self._connection.command("SET", self._tombstone(call_sid), "1", "EX", TOMBSTONE_SECONDS)
+        await self._admissions.give_back(call_sid)
         await self._connection.run(delete_state(call_sid=call_sid, shard=self._call_queue.shard_with(call_sid)))
         await self._call_queue.call_ended(call_sid)
         await self._dead_letters.erase(call_sid)

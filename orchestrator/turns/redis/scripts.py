@@ -14,6 +14,7 @@ from orchestrator.events.redis.scripts import NOTHING, Announced, delivery_of
 from orchestrator.redis import keys
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.script_call import ScriptCall, flag, ignored, lua_script, optional
+from orchestrator.turns.admission import Limits
 from orchestrator.turns.ended_early import ENDED_EARLY_MS
 from orchestrator.turns.messages import arrival_message
 from orchestrator.turns.redis.lease_scripts import Grant, grant_of
@@ -54,34 +55,40 @@ def submit(
     listener: str,
     wants_tokens: bool,
     opening_json: str,
-    limit: int | None,
+    limits: Limits,
     elsewhere_since: str | None,
     keep_ms: int,
     running_ms: int,
     room: str | None = None,
     pushed_lease_ms: int = 0,
     announced: Announced = NOTHING,
+    is_admitted: bool = False,
 ) -> ScriptCall[Submitted]:
     """Put a turn into its call's inbox, once, and queue the call's job.
 
     `now` (Unix seconds) is noted as the time of the submit. `opening_json` is a state to begin an unknown call with, or
-    ""; `limit` of active calls holds for that alone. In a cluster a call with a limit is `refused`: count the calls,
-    and submit again without one. `elsewhere_since` is when a state was created that another store keeps; None: the
+    ""; `limits` hold for that alone. In a cluster a call with one is `refused`: see whether it may begin, and submit it
+    again as one that `is_admitted`. `elsewhere_since` is when a state was created that another store keeps; None: the
     state is in this Redis. The call lives for `keep_ms` from now if it begins, and for `running_ms` at least while the
     turn waits. With `room`, the key of the workers that have some, a worker is granted the call for `pushed_lease_ms`
     if that can be done at once. What is `announced` is written if the call begins; with the keys of the outbox alone,
     the provider's word that the call is over is noted there.
     """
     call_sid = turn.call_sid
+    is_here = shard is not None and elsewhere_since is None
+    limited = [keys.limited_calls(limits.limited_as)] if limits.limited_as and is_here else []
+    # Nobody can say here how many calls there are: any limit refuses one that begins.
+    limit = 0 if limits.all is None and limits.limited_as and shard is None and not is_admitted else limits.all
     return ScriptCall(
         lua_script("submit"),
-        [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room), *announced.keys],
+        [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room), *announced.keys, *limited],
         [
             call_sid, turn.turn_id, turn.submitted_json_at(now), listener, flag(wants_tokens),
             flag(turn.kind == "ended"), opening_json, keep_ms, optional(limit), JOB_ID_PREFIX + call_sid,
             JOB_FUNCTION, GRACE_MS, flag(elsewhere_since is not None), keys.control_channel(""), arrival_message(turn),
             elsewhere_since or "", ENDED_EARLY_MS, running_ms, pushed_lease_ms,
-            keys.PRESENCE_MS - FRESH_MS, MOST_PUSHED_BYTES, len(announced.keys), *announced.args,
+            keys.PRESENCE_MS - FRESH_MS, MOST_PUSHED_BYTES, len(announced.keys),
+            limits.limited_as, optional(limits.most), flag(bool(limited)), *announced.args,
         ],
         _submitted,
     )  # fmt: skip

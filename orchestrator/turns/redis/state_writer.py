@@ -7,7 +7,7 @@
 | what the script gets | version and JSON, or `GONE` | `ELSEWHERE`, or `GONE` |
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,6 +24,8 @@ from orchestrator.turns.redis.scripts import ELSEWHERE, GONE, ExpectedVersion, e
 from orchestrator.turns.state_json_cache import StateJsonCache
 from orchestrator.turns.store import Claim
 
+Admit = Callable[[], Awaitable[bool]]
+"""Takes a line of the call's limit. False: there is none."""
 MISSING_VERSION = 0
 """No state has it: whatever is stored now conflicts with a claim that found none."""
 
@@ -77,7 +79,7 @@ class StateWriter(Protocol):
 
     in_same_redis: bool
 
-    async def open(self, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None) -> Opening:
+    async def open(self, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None, admit: Admit) -> Opening:
         """Prepare a submit. Raise `UnknownCall`, `CallEnded` or `CallRefused` if the call is not to begin."""
 
     async def read(self, call_sid: str, stored: bytes | None) -> ConversationState | None:
@@ -99,7 +101,7 @@ class SameRedisStates:
         self._connection = connection
         self._cache = StateJsonCache(read_state)
 
-    async def open(self, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None) -> Opening:
+    async def open(self, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None, admit: Admit) -> Opening:
         if opening is None:
             return Opening()
         state = ConversationState(call_sid=call_sid, version=1, **opening)
@@ -130,22 +132,26 @@ class ElsewhereStates:
         self._manager = manager
         self._connection = connection
 
-    async def open(self, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None) -> Opening:
+    async def open(self, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None, admit: Admit) -> Opening:
         state = await self._manager.get_state(call_sid)
         if state is None:
-            state = await self._created(call_sid, opening, limit)
+            state = await self._created(call_sid, opening, limit, admit)
         since = state.created_at.isoformat()
         if opening is None:
             return Opening(elsewhere_since=since)
         ringing = _ringing(ConversationState(call_sid=call_sid, **opening))
         return Opening(elsewhere_since=since, ringing=ringing, state=state if state.ended is None else None)
 
-    async def _created(self, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None) -> ConversationState:
+    async def _created(
+        self, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None, admit: Admit
+    ) -> ConversationState:
         if opening is None:
             raise UnknownCall
         if await self._connection.run(ended_early(call_sid=call_sid, note=False)):
             raise CallEnded
         if limit is not None and await self._manager.get_active_calls_count() >= limit:
+            raise CallRefused
+        if not await admit():
             raise CallRefused
         return await self._manager.create_state(call_sid, **opening)
 

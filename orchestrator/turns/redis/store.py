@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
@@ -31,11 +32,12 @@ from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.redis.script_call import ScriptCall
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.base import StateManagerBase
-from orchestrator.turns.admission import Admission
+from orchestrator.turns.admission import Admission, Limits
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.messages import Piece, Token, settled_message, token_message
 from orchestrator.turns.redis import lease_scripts, scripts
+from orchestrator.turns.redis.admissions import Admissions
 from orchestrator.turns.redis.announcing import Announcing
 from orchestrator.turns.redis.call_queue import call_queue_of
 from orchestrator.turns.redis.claims import ClaimReader
@@ -128,7 +130,8 @@ class RedisTurnStore:
             connection, self.call_queue, self._writer, self.claims, self.announcing, self._lives,
             lease_ms=self.lease_ms, room=self._room,
         )  # fmt: skip
-        self._erasure = Erasure(connection, self.call_queue, self._dead_letters, secret)
+        self.admissions = Admissions(connection, self.call_queue, states, self.life_ms)
+        self._erasure = Erasure(connection, self.call_queue, self._dead_letters, self.admissions, secret)
 
     async def submit(
         self,
@@ -139,13 +142,13 @@ class RedisTurnStore:
         admission: Admission | None = None,
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
-        limit = self._limits.for_opening(opening) if opening is not None else None
+        limits = Limits.of(self._limits.for_opening(opening) if opening is not None else None, admission, opening)
         if opening is not None and is_of_a_provider(opening) and await self.is_erased(call_sid):
             raise CallErased
-        opened = await self._open(turn, opening, limit)
-        submitted = await self._submit(turn, stream, opened, limit)
-        if submitted.status == "refused" and limit is not None and await self.call_queue.has_room(limit):
-            submitted = await self._submit(turn, stream, opened, None)
+        opened = await self._open(turn, opening, limits)
+        submitted = await self._submit(turn, stream, opened, limits)
+        if submitted.status == "refused" and await self.admissions.may_begin(call_sid, limits):
+            submitted = await self._submit(turn, stream, opened, Limits(limited_as=limits.limited_as), is_admitted=True)
         if submitted.status in _REFUSALS:
             raise _REFUSALS[submitted.status]
         if submitted.status == "recorded":
@@ -156,15 +159,18 @@ class RedisTurnStore:
             await self.call_queue.enqueue(call_sid, look=submitted.is_to_be_looked_at)
         return None
 
-    async def _open(self, turn: Turn, opening: Mapping[str, Any] | None, limit: int | None) -> Opening:
+    async def _open(self, turn: Turn, opening: Mapping[str, Any] | None, limits: Limits) -> Opening:
         try:
-            return await self._writer.open(turn.call_sid, opening, limit)
+            admit = partial(self.admissions.take, turn.call_sid, limits)
+            return await self._writer.open(turn.call_sid, opening, limits.all, admit)
         except UnknownCall:
             if turn.kind == "ended":
                 await self.connection.run(scripts.ended_early(call_sid=turn.call_sid, note=True))
             raise
 
-    async def _submit(self, turn: Turn, stream: bool, opened: Opening, limit: int | None) -> scripts.Submitted:
+    async def _submit(
+        self, turn: Turn, stream: bool, opened: Opening, limits: Limits, *, is_admitted: bool = False
+    ) -> scripts.Submitted:
         shard = self.call_queue.shard_with(turn.call_sid)
         announced = self.announcing.of_submit(turn, opened, shard)
         submitted = await self.connection.run_confirmed(
@@ -175,7 +181,8 @@ class RedisTurnStore:
                 listener=self._listener,
                 wants_tokens=stream,
                 opening_json=opened.json,
-                limit=limit,
+                limits=limits,
+                is_admitted=is_admitted,
                 elsewhere_since=opened.elsewhere_since,
                 keep_ms=max(self._lives.kept_ms(opened.ringing), RUNNING_MS),
                 running_ms=RUNNING_MS,
@@ -187,8 +194,13 @@ class RedisTurnStore:
         await self.announcing.after_submit(announced, submitted, turn)
         return submitted
 
-    async def accept(self, state: ConversationState) -> None:
+    async def accept(self, state: ConversationState, admission: Admission | None = None) -> None:
+        if admission is not None:
+            await self.admissions.count(state.call_sid, admission.limited_as)
         await self.announcing.accepted(state)
+
+    async def has_room(self, admission: Admission) -> bool:
+        return await self.admissions.has_room(admission)
 
     async def find(self, call_sid: str, turn_id: str) -> Found:
         return await self.reader.find(checked_call_sid(call_sid), turn_id)

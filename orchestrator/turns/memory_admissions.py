@@ -1,0 +1,62 @@
+"""The limits of tenants and routes where one process has all calls."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from orchestrator.errors import CallRefused
+from orchestrator.state.base import StateManagerBase
+from orchestrator.turns.admission import Admission, Limits
+
+
+class MemoryAdmissions:
+    """Counts the calls of each limit. Which of them are active, `states` say, once all lines seem taken."""
+
+    def __init__(self, states: StateManagerBase) -> None:
+        self._states = states
+        self._calls: defaultdict[str, set[str]] = defaultdict(set)
+        self._beginning: set[str] = set()
+
+    @asynccontextmanager
+    async def line(self, call_sid: str, limits: Limits) -> AsyncIterator[None]:
+        """Count a call whose state is created in this block. Raise `CallRefused` if there are too many."""
+        if not limits.limited_as:
+            yield
+            return
+        if limits.most is not None and not await self._has_line(limits.limited_as, limits.most):
+            raise CallRefused
+        # Nothing was awaited since the calls were counted.
+        calls = self._calls[limits.limited_as]
+        calls.add(call_sid)
+        self._beginning.add(call_sid)
+        try:
+            yield
+        except BaseException:
+            calls.discard(call_sid)
+            raise
+        finally:
+            self._beginning.discard(call_sid)
+
+    async def has_room(self, admission: Admission) -> bool:
+        """True if another call may begin."""
+        return await self._has_line(admission.limited_as, admission.max_calls)
+
+    def count(self, call_sid: str, admission: Admission) -> None:
+        """Count a call that has begun."""
+        self._calls[admission.limited_as].add(call_sid)
+
+    def limited_as(self, call_sid: str) -> str | None:
+        """Return as what the call is limited; None: it is not."""
+        return next((name for name, calls in self._calls.items() if call_sid in calls), None)
+
+    def forget(self, call_sid: str) -> None:
+        """Count the call no more."""
+        for calls in self._calls.values():
+            calls.discard(call_sid)
+
+    async def _has_line(self, limited_as: str, most: int) -> bool:
+        calls = self._calls[limited_as]
+        if len(calls) >= most:
+            settled = calls - self._beginning  # a call that begins meanwhile is not looked at
+            calls -= settled.difference(await self._states.get_all_call_sids())
+        return len(calls) < most
