@@ -42,11 +42,13 @@ async def send_heartbeats(
     version: str,
     slots: int,
     cannot_claim: Callable[[], bool],
+    on_rollout: Callable[[bool], None],
 ) -> None:
     """Send heartbeats until cancelled, then remove the worker from the list of workers.
 
     `slots` is how many turns it runs at most. `cannot_claim` returns True if Redis answers and refuses the worker's
-    claims. What the process counts is reported along with the heartbeat.
+    claims. `on_rollout` is told each time whether there is a rollout plan. What the process counts is reported along
+    with the heartbeat.
     """
     counts = CountsReport(redis, holder)
     began, is_watched, was_unable = clock.now(), False, False
@@ -56,13 +58,14 @@ async def send_heartbeats(
             status = {
                 "pid": os.getpid(), "agent": agent, "version": version, "started_at": began,
                 "running": len(runner.running), "slots": slots, "draining": runner.draining,
-                "stuck_threads": host.stuck_threads,
+                "stuck_threads": host.stuck_threads, "outcomes": runner.outcomes.status(),
             }  # fmt: skip
             if is_watched:
                 status["turns"] = progress_of(runner)
             try:
                 tidies = was_unable or is_unable or number % TIDY_EVERY == 0
-                is_watched = await _send(redis, holder, status, is_unable=is_unable, tidies=tidies)
+                is_watched, has_plan = await _send(redis, holder, status, is_unable=is_unable, tidies=tidies)
+                on_rollout(has_plan)
                 was_unable = is_unable
                 await counts.send(everything=number % TIDY_EVERY == 0)
             except StoreUnavailable:
@@ -79,13 +82,15 @@ async def send_heartbeats(
                 await counts.send(everything=True)
 
 
-async def _send(redis: Redis, holder: str, status: dict[str, object], *, is_unable: bool, tidies: bool) -> bool:
-    """Send one heartbeat. Return whether a dashboard is open.
+async def _send(
+    redis: Redis, holder: str, status: dict[str, object], *, is_unable: bool, tidies: bool
+) -> tuple[bool, bool]:
+    """Send one heartbeat. Return whether a dashboard is open, and whether there is a rollout plan.
 
     With `tidies`, also say whether the worker can claim, and remove workers that are gone from the list.
     """
 
-    async def send() -> bool:
+    async def send() -> tuple[bool, bool]:
         async with redis.pipeline(transaction=False) as pipe:
             pipe.zadd(keys.WORKERS, {holder: clock.now()})
             if tidies:
@@ -93,11 +98,11 @@ async def _send(redis: Redis, holder: str, status: dict[str, object], *, is_unab
                 pipe.zremrangebyscore(keys.WORKERS, "-inf", clock.now() - 60)
                 _note_unable(pipe, holder, is_unable)
             pipe.set(keys.worker_status(holder), json.dumps(status), ex=STATUS_TTL_SECONDS)
-            pipe.exists(keys.WATCHED)
-            is_new, *_, is_watched = await pipe.execute()
+            pipe.exists(keys.WATCHED, keys.WATCHED, keys.ROLLOUT_MARK)  # a key that is named twice counts twice
+            is_new, *_, found = await pipe.execute()
         if is_new and not tidies:  # the list was lost, so this is a new one
             await redis.expire(keys.WORKERS, LIST_TTL_SECONDS)
-        return bool(is_watched)
+        return found >= 2, found % 2 == 1
 
     with store_errors():
         return await with_sound_keys(redis, [keys.WORKERS, keys.UNABLE_WORKERS], send)

@@ -32,6 +32,7 @@ from orchestrator.turns.redis.pushed_grant import is_pushed_grant
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.runner import TurnRunner
 from orchestrator.version import code_version
+from orchestrator.worker_versions.redis.plan_store import RolloutPlans
 from workers.claim_health import ClaimHealth
 from workers.event_delivery import start_delivery
 from workers.heartbeat import send_heartbeats
@@ -39,6 +40,7 @@ from workers.lease_renewal import renew_leases
 from workers.orphans import release_orphans
 from workers.pushed_grants import PushedGrants
 from workers.rescue import rescue_calls
+from workers.rollout_watch import RolloutWatch
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ class WorkerRuntime:
         self.pushed = PushedGrants(self.store, self.holder)
         self.has_missed_messages = False
         """True after a gap in the subscription: a grant that was pushed meanwhile was lost."""
+        self.rollouts = RolloutPlans(self.store.connection, self.store.call_queue.shards)
         self._settings = settings
         self._claim_health = claim_health
         self._redis = redis
@@ -96,7 +99,9 @@ class WorkerRuntime:
         await stack.enter_async_context(ClockSync(self._redis))
         await start_delivery(settings, self.store, self._events, self.holder, stack)
         await stack.enter_async_context(event_loop_lag_measured())
+        rollout = RolloutWatch(self.rollouts, self.runner.outcomes, self.holder, self.version)
         for watch in (
+            rollout.run(),
             renew_leases(self.store, self.runner),
             rescue_calls(self.store),
             send_heartbeats(
@@ -108,6 +113,7 @@ class WorkerRuntime:
                 version=self.version,
                 slots=settings.worker_max_turns,
                 cannot_claim=lambda: self._claim_health.cannot_claim,
+                on_rollout=rollout.noticed,
             ),
         ):
             stack.push_async_callback(cancel_and_wait, asyncio.create_task(watch))

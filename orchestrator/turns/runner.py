@@ -39,6 +39,7 @@ from orchestrator.turns.turn_plan import (
     overlap_policy,
     plan,
 )
+from orchestrator.worker_versions.outcomes import TurnOutcomes
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ ENDED_DEADLINE_SECONDS = 5.0
 
 
 class TurnRunner:
-    """Runs claimed turns with one agent. `running` holds the turns that run at the moment, by call SID."""
+    """Runs claimed turns with one agent. `running` holds those that run, by call SID; `outcomes` how the last ended."""
 
     def __init__(self, store: TurnStore, agent: Agent, host: AgentHost, *, agent_timeout_seconds: float) -> None:
         self.store = store
@@ -59,6 +60,7 @@ class TurnRunner:
         self.draining = False
         self._host = host
         self._timeout = agent_timeout_seconds
+        self.outcomes = TurnOutcomes()
         self._early: OrderedDict[str, Arrival] = OrderedDict()
 
     async def run(self, claim: Claim | None, claim_began: int = 0) -> None:
@@ -154,6 +156,7 @@ class TurnRunner:
             case Drop():
                 return CommitAttempt(claim.state, None, outcomes.dropped_record(claim.turn, epoch=claim.lease.epoch))
             case DeadLetter(state, reason):
+                self.outcomes.ended("dead_letter")
                 return await self._dead_letter(running, state, reason)
             case Unreadable():
                 return Left("unreadable")
@@ -189,9 +192,12 @@ class TurnRunner:
             with tracing.agent_run(self.agent.name, turn) as span:
                 outcome = await self._run_agent(running, agent_run)
                 turn_trace.agent_ended(span, running, outcome)
-            catalog.observe_run(self.agent.name, began, outcome.reason if isinstance(outcome, Stop) else outcome)
+            how = outcome.reason if isinstance(outcome, Stop) else outcome
+            catalog.observe_run(self.agent.name, began, how)
+            self.outcomes.ended(how)
         except AgentProcessLost as lost:
             catalog.observe_run(self.agent.name, began, "process_lost")
+            self.outcomes.ended("process_lost")
             if lost.with_others or claim.attempt < MOST_ATTEMPTS:
                 return Left("process_lost")
             reason = f"it ended the process that it ran in alone, at attempt {claim.attempt}"

@@ -38,12 +38,12 @@ class AutomaticRollback:
 
 @dataclass(frozen=True, slots=True)
 class RolloutPlan:
-    """A plan. `revision` counts its changes; 0: there was never one.
+    """A plan. `revision` counts its changes; 0: there was never one. Times are the server's, in Unix seconds.
 
     `percent` of the new calls go to the version `ramping`, the others to `current`; "" is none. With neither, new calls
-    are anyone's. `previous` was current before the last promotion. `ramp_revision` is the revision at which the ramp
-    began. `used` are the versions that plans have given calls to, the latest first. `rollback` says why the last ramp
-    was ended, if workers ended it; a later change forgets it. `changed_at` in Unix seconds.
+    are anyone's. `previous` was current before the last promotion. `ramp_began` tells a ramp from another one of the
+    same version. `used` are the versions that plans have given calls to, the latest first. `rollback` says why the last
+    ramp was ended, if workers ended it; a later change forgets it.
     """
 
     revision: int = 0
@@ -51,7 +51,7 @@ class RolloutPlan:
     ramping: str = ""
     percent: float = 0.0
     previous: str = ""
-    ramp_revision: int = 0
+    ramp_began: float = 0.0
     used: tuple[str, ...] = ()
     rollback: AutomaticRollback | None = None
     changed_at: float = 0.0
@@ -67,9 +67,12 @@ class RolloutPlan:
         """Return the revision after this one."""
         plan = replace(self, **{"rollback": None, **changes, "revision": self.revision + 1})  # type: ignore[arg-type]
         named = [version for version in (plan.ramping, plan.current) if version]
-        used = tuple(dict.fromkeys((*named, *self.used)))[:MOST_REMEMBERED]
-        begins = plan.ramping and plan.ramping != self.ramping
-        return replace(plan, used=used, ramp_revision=plan.revision if begins else plan.ramp_revision)
+        return replace(plan, used=tuple(dict.fromkeys((*named, *plan.used)))[:MOST_REMEMBERED])
+
+    def changed(self, before: "RolloutPlan", at: float, change: str) -> "RolloutPlan":
+        """Return the plan as it is written in the place of `before`."""
+        begins = self.ramping and self.ramping != before.ramping
+        return replace(self, changed_at=at, ramp_began=at if begins else self.ramp_began, change=change)
 
     def fields(self) -> dict[str, str]:
         """Return the fields of the hash, but `revision` and `change`."""
@@ -78,9 +81,9 @@ class RolloutPlan:
             "ramping": self.ramping,
             "percent": percent_text(self.percent),
             "previous": self.previous,
-            "ramp_revision": str(self.ramp_revision),
+            "ramp_began": time_text(self.ramp_began),
             "used": " ".join(self.used),
-            "changed_at": f"{self.changed_at:.3f}",
+            "changed_at": time_text(self.changed_at),
         }
         if (undone := self.rollback) is not None:
             found |= {
@@ -101,7 +104,7 @@ def plan_of(fields: Mapping[str, str]) -> RolloutPlan:
         ramping=fields.get("ramping", ""),
         percent=min(_number(fields.get("percent", "")), 100.0),
         previous=fields.get("previous", ""),
-        ramp_revision=_whole(fields.get("ramp_revision", "")),
+        ramp_began=_number(fields.get("ramp_began", "")),
         used=tuple(fields.get("used", "").split()),
         rollback=AutomaticRollback(
             undone, _tally(fields.get("rolled_back_turns", "")), _tally(fields.get("current_turns", ""))
@@ -116,6 +119,11 @@ def plan_of(fields: Mapping[str, str]) -> RolloutPlan:
 def percent_text(percent: float) -> str:
     """Return a percentage as people and scripts read it: 5, 0.5."""
     return f"{percent:.2f}".rstrip("0").rstrip(".")
+
+
+def time_text(seconds: float) -> str:
+    """Return a time as it is stored: equal times have equal texts."""
+    return f"{seconds:.3f}"
 
 
 def _number(text: str) -> float:

@@ -1,22 +1,18 @@
 """The rollout plan in Redis: one hash, in a cluster a copy in each shard. The first shard's is the one that counts."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 from uuid import uuid4
 
-from orchestrator import clock
 from orchestrator.errors import RolloutChanged, StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.keys import ShardKeys
+from orchestrator.redis.scripts import server_time
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.worker_versions.plan import RolloutPlan, plan_of
-from orchestrator.worker_versions.redis.scripts import LIFE_MS, write_rollout
-
-logger = logging.getLogger(__name__)
+from orchestrator.worker_versions.redis.scripts import LIFE_MS, Reported, report_outcomes, write_rollout
 
 
 class RolloutPlans:
@@ -37,24 +33,43 @@ class RolloutPlans:
             raise found[0]
         plans = [None if isinstance(plan, BaseException) else plan for plan in found]
         latest = max((plan for plan in plans if plan is not None), key=lambda plan: plan.revision)
-        behind = [
-            shard
-            for shard, plan in zip(self._shards, plans, strict=True)
-            if plan is not None and plan.revision < latest.revision
-        ]
+        placed = zip(self._shards, plans, strict=True)
+        behind = [shard for shard, plan in placed if plan is not None and plan.revision < latest.revision]
         if latest.revision:
             await self._copy(latest, behind)
         return latest
+
+    async def latest(self) -> RolloutPlan:
+        """Return the plan of the first shard."""
+        return await self._read_one(self._shards[0])
 
     async def change(self, before: RolloutPlan, after: RolloutPlan) -> int:
         """Write `after` in the place of `before`. Return how many shards did not take their copy.
 
         They get it from the next `read`. Raise `RolloutChanged` if the plan was changed meanwhile.
         """
-        after = replace(after, changed_at=clock.now(), change=uuid4().hex)
+        at = await self._connection.run(server_time(key=self._shards[0].rollout))
+        after = after.changed(before, at, uuid4().hex)
         if not await self._connection.run_confirmed(write_rollout(shard=self._shards[0], plan=after, is_change=True)):
             raise RolloutChanged
         return await self._copy(after, self._shards[1:])
+
+    async def report(
+        self, plan: RolloutPlan, holder: str, version: str, number: int, failures: Sequence[bool]
+    ) -> Reported:
+        """Add whether each of a version's last turns failed, in the worker's batch of this `number`.
+
+        Return the revision of the plan, and whether these turns have ended its ramp.
+        """
+        call = report_outcomes(
+            shard=self._shards[0],
+            version=version,
+            holder=holder,
+            number=number,
+            failures=failures,
+            ramp_began=plan.ramp_began,
+        )
+        return await self._connection.run(call)
 
     async def renew(self, plan: RolloutPlan) -> None:
         """Keep the plan, and each copy that is like it, for another `LIFE_MS`; write it where it is missing."""
