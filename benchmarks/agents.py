@@ -11,6 +11,7 @@ from orchestrator.conversation.turn import Turn
 TELL_TIME = "tell the time"
 HOLD_ON = "hold on"
 TELL_STOP = "tell when you were stopped"
+TAKE_FIVE_SECONDS = "take five seconds"
 
 _stopped_ns = 0
 
@@ -27,6 +28,8 @@ async def _empty(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
             await asyncio.sleep(3600)
         finally:
             _stopped_ns = time.monotonic_ns()
+    elif turn.text == TAKE_FIVE_SECONDS:
+        await asyncio.sleep(5)
     elif turn.text == TELL_STOP:
         yield str(_stopped_ns)
 

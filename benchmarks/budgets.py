@@ -103,6 +103,10 @@ BUDGETS = (
         "calls at once, a webhook turn every 8 s each, as many as take 70 % of the processors: p99",
         "steady.p99_ms_now", 50, "ms", detail="steady.calls_now", detail_words="{:,.0f} calls",
     ),
+    Budget(
+        "tenants beside one with 100 × its load and agents that take 5 s: p99 over what is allowed, 1.5 × alone + 5 ms",
+        "tenants.over_allowed", 1, detail="tenants.beside_p99_ms", detail_words="{:.1f} ms",
+    ),
     Budget("commands a second of an idle worker", "idle.commands_per_second_now", 6, "/s"),
     Budget("what an agent in a thread of its own adds to an inline one, p50", "isolation.thread_adds_ms", 0.1, "ms"),
     Budget("first token: added to one hop of bare pub/sub, p50", "token.added_ms", 1, "ms"),

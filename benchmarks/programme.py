@@ -3,7 +3,19 @@
 from collections.abc import Awaitable, Callable
 
 from benchmarks.bench import Bench
-from benchmarks.measurements import breakdown, cpu, growth, latency, relay, rest, states, steady, streaming, throughput
+from benchmarks.measurements import (
+    breakdown,
+    cpu,
+    growth,
+    latency,
+    relay,
+    rest,
+    states,
+    steady,
+    streaming,
+    tenants,
+    throughput,
+)
 
 Measurement = Callable[[Bench], Awaitable[None]]
 
@@ -17,6 +29,7 @@ PROGRAMME: dict[str, Measurement] = {
     "workers": throughput.workers,
     "web": throughput.web,
     "steady": steady.steady,
+    "tenants": tenants.noise,
     "streaming": streaming.streaming,
     "relay": relay.relay,
     "states": states.managers,

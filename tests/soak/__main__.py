@@ -23,7 +23,7 @@ def main() -> int:
             soak(
                 seed=options.seed, seconds=options.seconds, callers=options.calls, every=options.every,
                 topology=options.topology, relay_share=options.relay_share, interpreters=True,
-                with_sinks=options.sinks,
+                with_sinks=options.sinks, with_routes=options.routes,
             )
         )  # fmt: skip
     except SoakFailed:
@@ -42,6 +42,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--relay-share", type=float, default=0.3, help="the share of callers on relays, 0 to 1")
     parser.add_argument("--topology", choices=list(TOPOLOGIES), default="standalone", help="how Redis is set up")
     parser.add_argument("--sinks", action="store_true", help="with sinks of events, which fail, hang and die as well")
+    parser.add_argument("--routes", action="store_true", help="with routes, agents that hand off, and two versions")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     return parser.parse_args()
 

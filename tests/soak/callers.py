@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any
 from urllib.parse import quote
 
 from soak.journal import CallJournal, Exchange
 from soak.provider import PATIENCE_SECONDS, NoAnswer, Provider, Refused
-from soak.script import GOODBYE, GREETING, answer_to
+from soak.script import GOODBYE
+from soak.speech import Speech
 from support.waiting import wait_until
 
 from orchestrator.provider_simulator.identity import CallIdentity
@@ -22,7 +23,7 @@ COPIES_SHARE = 0.15
 LATE_COPIES_SHARE = 0.05
 UNREADABLE = (BadTwiml, ValueError, KeyError)
 """What reading an answer raises that is none."""
-WORDS = ("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "islet", "knoll")
+BUSY = "All lines are busy. Please call again later."
 
 
 class Caller:
@@ -30,8 +31,12 @@ class Caller:
 
     channel = "gather"
 
-    def __init__(self, provider: Provider, rng: Random, stop: asyncio.Event) -> None:
+    def __init__(
+        self, provider: Provider, rng: Random, stop: asyncio.Event, new_speech: Callable[[Random], Speech] = Speech
+    ) -> None:
         self.provider = provider
+        self.speech = new_speech(rng)
+        self._new_speech = new_speech
         self.rng = rng
         self.journals: list[CallJournal] = []
         self._stop = stop
@@ -42,7 +47,9 @@ class Caller:
         """Calls, one after the other; the one at hand is brought to its end."""
         await asyncio.sleep(self.rng.uniform(0, 2))
         while not self._stop.is_set():
-            journal = CallJournal(f"CA{self.rng.getrandbits(128):032x}", self.channel)  # type: ignore[arg-type]
+            self.speech = self._new_speech(self.rng)
+            call_sid = f"CA{self.rng.getrandbits(128):032x}"
+            journal = CallJournal(call_sid, self.channel, desk=self.speech.desk)  # type: ignore[arg-type]
             self.journals.append(journal)
             try:
                 await self._call(journal)
@@ -65,26 +72,28 @@ class Caller:
     async def _think(self) -> None:
         await asyncio.sleep(min(self.rng.expovariate(1 / THINKING_SECONDS), 5 * THINKING_SECONDS))
 
-    def _utterance(self, number: int, more: str = "") -> str:
-        return f"number {number} {self.rng.choice(WORDS)} {self.rng.choice(WORDS)}{more}"
-
     def _begin(self, journal: CallJournal, turn_id: str, text: str) -> Exchange:
         exchange = Exchange(turn_id, text, self._clock())
         journal.exchanges.append(exchange)
         return exchange
 
-    def _settle(self, journal: CallJournal, exchange: Exchange, answer: str, expected: str) -> None:
+    def _settle(self, journal: CallJournal, exchange: Exchange, answer: str) -> None:
         """Note what was heard, and whether it was right."""
+        answer, expected = " ".join(answer.split()), self.speech.expected(exchange.text)
         exchange.answered_at = self._clock()
         exchange.sound_at = exchange.sound_at or exchange.answered_at
         exchange.answer = answer
-        if answer == expected:
+        if answer in expected:
             exchange.heard = "reply"
         elif answer.endswith(APOLOGY):
             exchange.heard = "apology"
+        elif answer == BUSY and journal.is_limited and not exchange.text:
+            exchange.heard = "refused"
+            return
         else:
             exchange.heard = "something else"
             journal.complain(f"{exchange.turn_id} was answered {answer!r} in place of {expected!r}")
+        self.speech.settled(exchange.text, answer)
 
     def _own(self, copy: "asyncio.Task[None]") -> None:
         self._copies.add(copy)
@@ -97,9 +106,9 @@ class PhoneCaller(Caller):
     channel = "gather"
 
     async def _call(self, journal: CallJournal) -> None:
-        identity = CallIdentity(journal.call_sid)
+        identity = self.speech.identity(journal.call_sid)
         form = identity.fields("ringing")
-        action: str | None = await self._exchange(journal, "start", "", "/twilio/voice", form, GREETING)
+        action: str | None = await self._exchange(journal, "start", "", "/twilio/voice", form)
         length, number = self.rng.randint(3, LONGEST_CALL_TURNS), 0
         while action is not None and number < length and not self._stop.is_set():
             await self._think()
@@ -110,24 +119,24 @@ class PhoneCaller(Caller):
         journal.over = True
 
     async def _say(self, journal: CallJournal, identity: CallIdentity, number: int, action: str) -> str | None:
-        text = self._utterance(number)
+        text = self.speech.utterance(number)
         form = identity.fields("in-progress", {"SpeechResult": text, "Confidence": "0.9"})
-        return await self._exchange(journal, f"turn-{number}", text, action, form, answer_to(text))
+        return await self._exchange(journal, f"turn-{number}", text, action, form)
 
     async def _leave(self, journal: CallJournal, identity: CallIdentity, number: int, action: str) -> None:
         """By saying goodbye, by hanging up, or by hanging up in the middle of a turn."""
         way = self.rng.random()
         if way < 0.5:
-            text = self._utterance(number, " " + GOODBYE)
+            text = self.speech.utterance(number, " " + GOODBYE)
             form = identity.fields("in-progress", {"SpeechResult": text})
-            await self._exchange(journal, f"turn-{number}", text, action, form, answer_to(text))
+            await self._exchange(journal, f"turn-{number}", text, action, form)
         elif way < 0.65:
             await self._hang_up_on(journal, identity, number, action)
             return
         await self.provider.webhook("/twilio/status", identity.ended("completed", 60), self.rng)
 
     async def _hang_up_on(self, journal: CallJournal, identity: CallIdentity, number: int, action: str) -> None:
-        text = self._utterance(number)
+        text = self.speech.utterance(number)
         exchange = self._begin(journal, f"turn-{number}", text)
         exchange.heard = "abandoned"
         form = identity.fields("in-progress", {"SpeechResult": text})
@@ -137,12 +146,13 @@ class PhoneCaller(Caller):
         await asyncio.gather(turn, return_exceptions=True)
 
     async def _exchange(
-        self, journal: CallJournal, turn_id: str, text: str, path: str, form: dict[str, str], expected: str
+        self, journal: CallJournal, turn_id: str, text: str, path: str, form: dict[str, str]
     ) -> str | None:
         """Send, listen until the answer is there; where the next turn goes, or None when the call is over."""
         exchange = self._begin(journal, turn_id, text)
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        if self.rng.random() < COPIES_SHARE:
+        may_repeat = not (journal.is_limited and not text)  # a copy might find a line where the first found none
+        if may_repeat and self.rng.random() < COPIES_SHARE:
             for _ in range(self.rng.randint(1, 2)):
                 self._copy(journal, exchange, path, form, answered, self.rng.uniform(0, 0.3))
         try:
@@ -151,8 +161,8 @@ class PhoneCaller(Caller):
             answered.cancel()
             raise
         answered.set_result(document)
-        self._settle(journal, exchange, exchange.answer, expected)
-        if self.rng.random() < LATE_COPIES_SHARE:
+        self._settle(journal, exchange, exchange.answer)
+        if may_repeat and self.rng.random() < LATE_COPIES_SHARE:
             self._copy(journal, exchange, path, form, answered, self.rng.uniform(0, 3))
         return action
 
@@ -211,11 +221,11 @@ class ApiCaller(Caller):
         length, number = self.rng.randint(3, LONGEST_CALL_TURNS), 0
         while number < length and not self._stop.is_set():
             number += 1
-            await self._exchange(journal, f"t{number}", self._utterance(number))
+            await self._exchange(journal, f"t{number}", self.speech.utterance(number))
             await self._think()
         while True:  # an apology is no goodbye
             number += 1
-            await self._exchange(journal, f"t{number}", self._utterance(number, " " + GOODBYE))
+            await self._exchange(journal, f"t{number}", self.speech.utterance(number, " " + GOODBYE))
             if journal.exchanges[-1].heard != "apology":
                 break
         journal.over = True
@@ -224,6 +234,8 @@ class ApiCaller(Caller):
         exchange = self._begin(journal, turn_id, text)
         path = f"/calls/{quote(journal.call_sid)}/turns"
         body = {"turn_id": turn_id, "text": text}
+        if self.speech.desk is not None:
+            body["to"] = self.speech.desk.number
         if self.rng.random() < COPIES_SHARE:
             exchange.copies += 1
             rng = Random(self.rng.random())
@@ -233,7 +245,7 @@ class ApiCaller(Caller):
         else:
             got = await self.provider.api("POST", path, self.rng, json_body=body)
             answer, outcome = got.response.json()["reply"]["text"], got.response.json()["outcome"]
-        self._settle(journal, exchange, answer, answer_to(text))
+        self._settle(journal, exchange, answer)
         if (outcome == "replied") != (exchange.heard == "reply"):
             journal.complain(f"{turn_id} was {outcome}, with the words {answer!r}")
 
@@ -244,7 +256,8 @@ class ApiCaller(Caller):
         got = await self.provider.api("POST", path, rng, json_body=body)
         while exchange.answered_at is None and not journal.complaints:
             await asyncio.sleep(0.05)
-        if exchange.answered_at is not None and got.response.json()["reply"]["text"] != exchange.answer:
+        again = " ".join(got.response.json()["reply"]["text"].split())
+        if exchange.answered_at is not None and again != exchange.answer:
             journal.complain(f"a copy of {exchange.turn_id} was answered otherwise: {got.response.text}")
 
     async def _streamed(

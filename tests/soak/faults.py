@@ -5,9 +5,11 @@ import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from soak.sinks import Sinks
+from soak.versions import VERSIONS, Versions, command_of
 from support.deployment import Deployment, Member
 from support.proxy import script
 
@@ -47,6 +49,7 @@ class Injected:
     kind: str
     began: float
     ended: float
+    is_of_network: bool = False
 
 
 def plan(rng: Random, *, seconds: float, every: float, weights: Mapping[str, int] = WEIGHTS) -> list[Planned]:
@@ -71,6 +74,8 @@ class Faults:
         self.bad_leavings: list[str] = []
         self._deployment = deployment
         self._sinks = sinks
+        self.versions = Versions(deployment)
+        self._version_trouble = asyncio.Lock()
         self._sink_trouble = asyncio.Lock()
         self._network = asyncio.Lock()
         self._clock = asyncio.get_running_loop().time
@@ -98,15 +103,24 @@ class Faults:
 
     async def _one(self, fault: Planned) -> None:
         member = self._member(fault)
-        befalls_sinks = fault.kind.startswith("sink ")
-        async with self._sink_trouble if befalls_sinks else self._network if member is None else member.busy:
+        lock, harm = self._network, self._to_network
+        if member is not None:
+            lock, harm = member.busy, partial(self._to_member, member)
+        elif (special := self._special.get(fault.kind.split()[0])) is not None:
+            lock, harm = special
+        async with lock:
             began = self._clock()
-            if befalls_sinks:
-                harm = self._to_sinks(fault)
-            else:
-                harm = self._to_network(fault) if member is None else self._to_member(member, fault)
-            await self._in_time(fault, harm)
-            self.injected.append(Injected(fault.kind, began, self._clock()))
+            await self._in_time(fault, harm(fault))
+            self.injected.append(Injected(fault.kind, began, self._clock(), harm == self._to_network))
+
+    @property
+    def _special(self) -> dict[str, tuple[asyncio.Lock, Callable[[Planned], Awaitable[None]]]]:
+        """First word of a kind of faults → what must not befall at the same time, and who does it."""
+        return {
+            "sink": (self._sink_trouble, self._to_sinks),
+            "version": (self._version_trouble, self._to_version),
+            "plan": (self._network, self._to_plan),
+        }
 
     async def _in_time(self, fault: Planned, harm: Awaitable[None]) -> None:
         try:
@@ -123,6 +137,9 @@ class Faults:
         return None if members is None else members[int(fault.whom * len(members))]
 
     async def _to_member(self, member: Member, fault: Planned) -> None:
+        await self.versions.disturb(member, lambda: self._harm(member, fault))
+
+    async def _harm(self, member: Member, fault: Planned) -> None:
         match fault.kind.split()[1]:
             case "killed":
                 await member.kill()
@@ -134,6 +151,17 @@ class Faults:
                 member.signal(signal.SIGSTOP)
                 await asyncio.sleep(2.2 + 2 * fault.seconds)  # longer than a lease
                 member.signal(signal.SIGCONT)
+
+    async def _to_version(self, fault: Planned) -> None:
+        version = VERSIONS[int(fault.whom * len(VERSIONS))]
+        if fault.kind == "version gone":
+            await self.versions.be_gone(version, fault.seconds)
+        else:
+            self.bad_leavings += await self.versions.roll(version)
+
+    async def _to_plan(self, fault: Planned) -> None:
+        version = VERSIONS[int(fault.whom * len(VERSIONS))]
+        await self.versions.plan(*command_of(fault.kind, version, fault.seconds))
 
     async def _to_sinks(self, fault: Planned) -> None:
         sinks, seconds = self._sinks, 1 + 4 * fault.seconds

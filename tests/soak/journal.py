@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from soak.desks import Desk
 from soak.script import Word
 
-Heard = Literal["reply", "apology", "farewell", "abandoned", "cut off", "nothing", "something else"]
-"""How a turn came out to the caller: `apology` where the agent failed or overran its time, `abandoned` where the
-caller hung up on it, `cut off` where they spoke over it, `nothing` where no answer ever came."""
+Heard = Literal["reply", "apology", "farewell", "refused", "abandoned", "cut off", "nothing", "something else"]
+"""How a turn came out to the caller: `apology` where the agent failed or overran its time, `refused` where all lines of
+a number were taken, `abandoned` where the caller hung up on it, `cut off` where they spoke over it, `nothing` where no
+answer ever came."""
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class CallJournal:
 
     call_sid: str
     channel: Literal["gather", "api", "relay"]
+    desk: Desk | None = None
     exchanges: list[Exchange] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     over: bool = False
@@ -63,6 +66,16 @@ class CallJournal:
     words: list[HeardWord] = field(default_factory=list)
     sessions: int = 1
     drops: int = 0
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the number that was called takes so many calls at once."""
+        return self.desk is not None and self.desk.max_calls is not None
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether there was no line for it: then there was no call."""
+        return any(exchange.heard == "refused" for exchange in self.exchanges)
 
     def complain(self, what: str) -> None:
         """Note what was wrong."""

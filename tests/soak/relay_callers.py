@@ -10,10 +10,10 @@ from soak.callers import LONGEST_CALL_TURNS, Caller
 from soak.journal import CallJournal, Exchange, HeardWord
 from soak.provider import Provider
 from soak.script import GOODBYE, WORDS, words_in
+from soak.speech import DeskSpeech, Speech
 from support.deployment import PUBLIC_URL, TOKEN
 
 from orchestrator.provider_simulator import (
-    CallIdentity,
     Event,
     HungUp,
     Interrupted,
@@ -46,8 +46,15 @@ class RelayCaller(Caller):
 
     channel = "relay"
 
-    def __init__(self, provider: Provider, rng: Random, stop: asyncio.Event, ingresses: list[str]) -> None:
-        super().__init__(provider, rng, stop)
+    def __init__(
+        self,
+        provider: Provider,
+        rng: Random,
+        stop: asyncio.Event,
+        ingresses: list[str],
+        new_speech: Callable[[Random], Speech] = Speech,
+    ) -> None:
+        super().__init__(provider, rng, stop, new_speech)
         self._ingresses = ingresses
         self._client: httpx.AsyncClient | None = None
 
@@ -58,8 +65,9 @@ class RelayCaller(Caller):
 
     async def _call(self, journal: CallJournal) -> None:
         line = PhoneLine(
-            self.rng.choice(self._ingresses), TOKEN, identity=CallIdentity(journal.call_sid), public_url=PUBLIC_URL,
-            retry=RETRY, speed=PlaybackSpeed(characters_per_second=CHARACTERS_PER_SECOND), client=self._client,
+            self.rng.choice(self._ingresses), TOKEN, identity=self.speech.identity(journal.call_sid),
+            public_url=PUBLIC_URL, retry=RETRY, speed=PlaybackSpeed(characters_per_second=CHARACTERS_PER_SECOND),
+            client=self._client,
         )  # fmt: skip
         ear = SpokenLog(journal, line, self._clock, lambda: self.rng.choice(self._ingresses))
         listening = asyncio.create_task(ear.listen())
@@ -73,7 +81,7 @@ class RelayCaller(Caller):
             self.journals.remove(journal)  # the provider's first request met a dying ingress: there was no call
             return
         # The line tells it once; a provider that finds nobody tells it again.
-        ended = CallIdentity(journal.call_sid).ended("completed", 60)
+        ended = self.speech.identity(journal.call_sid).ended("completed", 60)
         await self.provider.webhook("/twilio/status", ended, self.rng)
         journal.over = True
 
@@ -92,7 +100,9 @@ class RelayCaller(Caller):
         line.hang_up()
 
     async def _say(self, journal: CallJournal, line: PhoneLine, ear: "SpokenLog", number: int, more: str = "") -> None:
-        exchange = await ear.speak(self._utterance(number, more), number)
+        if isinstance(self.speech, DeskSpeech) and journal.words:
+            self.speech.spoke_last(journal.words[-1].word.speaker)
+        exchange = await ear.speak(self.speech.utterance(number, more), number)
         if exchange is None:
             line.hang_up()
             return

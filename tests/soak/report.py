@@ -55,6 +55,8 @@ class Report:
     dead: int
     relay: dict[str, int]
     sinks: dict[str, int]
+    desks: dict[str, int]
+    versions: dict[str, int]
     left_behind: int
     exits: int
     bad_leavings: int
@@ -87,13 +89,13 @@ class Report:
             *((f"heard: {kind}", count) for kind, count in sorted(self.heard.items())),
             *((f"recorded: {kind}", count) for kind, count in sorted(self.outcomes.items())),
             *((f"relay: {kind}", count) for kind, count in sorted(self.relay.items())),
-            *((what, count) for what, count in sorted(self.sinks.items())),
+            *((what, count) for what, count in sorted((self.sinks | self.desks | self.versions).items())),
             ("lost", self.lost), ("doubled", self.doubled), ("reordered", self.reordered),
             ("wrong answers", self.wrong), ("words of a dead run heard", self.dead),
             ("left behind in Redis", self.left_behind),
             ("processes that exited by themselves", self.exits), ("processes that left badly", self.bad_leavings),
         ]  # fmt: skip
-        lines = [f"{name:<38}{value:>10}" for name, value in rows]
+        lines = [f"{name:<52}{value:>10}" for name, value in rows]
         lines += ["", f"{'seconds':<28}{'n':>8}{'p50':>8}{'p95':>8}{'p99':>8}{'longest':>9}"]
         for name, waits in (
             ("silence, calm", self.silence_calm),

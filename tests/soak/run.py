@@ -4,15 +4,19 @@ import asyncio
 import contextlib
 import logging
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
 from random import Random
 
 from soak.audit import audit
 from soak.callers import ApiCaller, Caller, PhoneCaller, all_answered
 from soak.cluster_faults import WEIGHTS as CLUSTER_WEIGHTS
 from soak.cluster_faults import ClusterFaults
+from soak.desks import NORTH, SOUTH, WEST, routes
 from soak.faults import SINK_WEIGHTS, WEIGHTS, Faults, Planned, SoakFailed, plan
 from soak.journal import CallJournal
 from soak.provider import Provider
@@ -22,6 +26,10 @@ from soak.sentinel_faults import WEIGHTS as SENTINEL_WEIGHTS
 from soak.sentinel_faults import SentinelFaults
 from soak.sink_audit import audit_sinks
 from soak.sinks import Sinks
+from soak.speech import DeskSpeech, Speech
+from soak.version_audit import audit_versions
+from soak.versions import VERSIONS
+from soak.versions import WEIGHTS as VERSION_WEIGHTS
 from support.cluster_deployment import ClusterDeployment
 from support.deployment import Deployment
 from support.sentinel_deployment import SentinelDeployment
@@ -35,6 +43,7 @@ TOPOLOGIES: dict[str, tuple[type[Deployment], type[Faults], Mapping[str, int]]] 
     "cluster": (ClusterDeployment, ClusterFaults, CLUSTER_WEIGHTS),
 }
 """Name → how Redis is set up, what befalls it, and how often each."""
+WORKERS = 3
 RELAYS = 2
 """Ingresses that answer on a relay, beside those that speak TwiML."""
 CALM_SHARE = 0.1
@@ -56,6 +65,7 @@ async def soak(
     relay_share: float = 0.3,
     interpreters: bool = False,
     with_sinks: bool = False,
+    with_routes: bool = False,
 ) -> Report:
     """Run it all; the report. The directory with the logs is kept when something was found. Raises `SoakFailed`."""
     began = time.monotonic()
@@ -64,14 +74,20 @@ async def soak(
         sinks = await stack.enter_async_context(Sinks(Random(f"{seed}/sinks"))) if with_sinks else None
         if sinks is not None:
             weights = {**weights, **SINK_WEIGHTS}
+        if with_routes:
+            weights = {**weights, **VERSION_WEIGHTS}
+        settings = _routed(stack) if with_routes else {}
         deployment = await stack.enter_async_context(
             make(
                 relays=RELAYS if relay_share else 0,
+                workers=2 * len(VERSIONS) if with_routes else WORKERS,
+                versions=VERSIONS if with_routes else (),
                 AGENT="soak.script:reply",
                 STATE_TTL_SECONDS=STATE_TTL_SECONDS,
                 ENDED_CALL_TTL_SECONDS=STATE_TTL_SECONDS,
                 interpreters=interpreters,
                 **(sinks.settings if sinks is not None else {}),
+                **settings,
             )
         )
         provider = Provider(deployment.ingresses)
@@ -82,11 +98,16 @@ async def soak(
         def caller(number: int, stop: asyncio.Event) -> Caller:
             chance = Random(f"{seed}/{number}")
             if number < on_relays:
-                return RelayCaller(provider, chance, stop, deployment.relay_ingresses)
-            return (PhoneCaller if number % 3 else ApiCaller)(provider, chance, stop)
+                speech = _speech(number, may_be_refused=False) if with_routes else Speech
+                return RelayCaller(provider, chance, stop, deployment.relay_ingresses, speech)
+            kind = PhoneCaller if number % 3 else ApiCaller
+            speech = _speech(number, may_be_refused=kind is PhoneCaller) if with_routes else Speech
+            return kind(provider, chance, stop, speech)
 
         journals = await _load(caller, faults, planned, seconds=seconds, callers=callers)
         verdict = await audit(journals, provider, *deployment.masters)
+        if with_routes:
+            audit_versions(deployment, journals, faults.versions, faults.injected, verdict)
         if sinks is not None:
             await audit_sinks(sinks, verdict, lambda: _retry_events(deployment))
         runs = deployment.runs
@@ -101,7 +122,8 @@ async def soak(
         retries=provider.retries, overlong=provider.overlong,
         ran_again=sum(count - 1 for count in runs.values()),
         faults=dict(faults.by_kind), heard=dict(heard_of(journals)), outcomes=dict(verdict.outcomes),
-        sinks=dict(verdict.sinks), **counts(verdict), exits=len(exits), bad_leavings=len(faults.bad_leavings),
+        sinks=dict(verdict.sinks), desks=dict(verdict.desks), versions=dict(verdict.versions),
+        **counts(verdict), exits=len(exits), bad_leavings=len(faults.bad_leavings),
         silence_calm=silence[0], silence_under_fault=silence[1],
         relay=dict(verdict.relay), relay_calm=relay[0], relay_under_fault=relay[1],
         answer_calm=answers[0], answer_under_fault=answers[1],
@@ -112,6 +134,21 @@ async def soak(
     else:
         logger.error("The logs of all processes are in %s", deployment.directory)
     return report
+
+
+def _speech(number: int, *, may_be_refused: bool) -> Callable[[Random], Speech]:
+    """Whom the caller of this number calls: nobody's number, or a desk."""
+    desks = (None, NORTH, SOUTH, NORTH, WEST if may_be_refused else SOUTH)
+    desk = desks[number % len(desks)]
+    return Speech if desk is None else partial(DeskSpeech, desk=desk)
+
+
+def _routed(stack: AsyncExitStack) -> dict[str, str]:
+    """The settings of processes that route calls."""
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="va-routes-")))
+    file = directory / "routes.toml"
+    file.write_text(routes())
+    return {"ROUTES": str(file)}
 
 
 async def _retry_events(deployment: Deployment) -> None:

@@ -1,12 +1,13 @@
 """The agent under test: what it says follows from the turn's text alone, so that a caller can check it.
 
 On a relay each word also tells which turn it answers, which run of the agent has said it, and its place in the reply:
-`07-3fa9-02` is the third word to the caller's number 7.
+`07-3fa9-02` is the third word to the caller's number 7. With several agents a letter tells who says it: `07-3fa9-02b`.
 """
 
 import asyncio
 import os
 import re
+import time
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ WORDS = 16
 SENTENCE = 4
 
 _NUMBER = re.compile(r"number (\d+)")
-_WORD = re.compile(r"(\d\d)-([0-9a-f]{4})-(\d\d)")
+_WORD = re.compile(r"(\d\d)-([0-9a-f]{4})-(\d\d)([a-z]?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Word:
     number: int
     run: str
     place: int
+    speaker: str = ""
 
     @property
     def is_last(self) -> bool:
@@ -44,7 +46,7 @@ class Word:
 
 def words_in(text: str) -> list[Word]:
     """All of them, in their order."""
-    return [Word(int(number), run, int(place)) for number, run, place in _WORD.findall(text)]
+    return [Word(int(number), run, int(place), speaker) for number, run, place, speaker in _WORD.findall(text)]
 
 
 def answer_to(text: str) -> str:
@@ -59,7 +61,7 @@ def thinking_seconds(text: str) -> float:
 
 async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
     """Repeat what was said, in several tokens; the effect on the state is one entry in `seen`."""
-    _note_run(turn)
+    note_run(turn)
     if state.channel == "relay":
         async for part in _marked(turn, state):
             yield part
@@ -80,17 +82,32 @@ async def _marked(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
         return
     if turn.kind == "speech":
         state.slots.setdefault("seen", []).append(turn.text)
-    said = _NUMBER.search(turn.text)
-    number, run = int(said[1]) if said else 0, os.urandom(2).hex()
-    for place in range(WORDS):
-        stop = "." if place % SENTENCE == SENTENCE - 1 else ""
-        yield f"{'' if place == 0 else ' '}{number:02}-{run}-{place:02}{stop}"
-        await asyncio.sleep(2 * thinking_seconds(turn.text) / WORDS)
+    number, run = number_in(turn.text), os.urandom(2).hex()
+    async for part in spoken_words(number, run, range(WORDS), thinking_seconds(turn.text)):
+        yield part
     if turn.text.endswith(GOODBYE):
         yield HangUp()
 
 
-def _note_run(turn: Turn) -> None:
-    """One short line in one write: whole, whoever else writes, and there even if this process is killed next."""
+def number_in(text: str) -> int:
+    """The caller's number of these words; 0 for none."""
+    said = _NUMBER.search(text)
+    return int(said[1]) if said else 0
+
+
+async def spoken_words(number: int, run: str, places: range, thinking: float, speaker: str = "") -> AsyncIterator[str]:
+    """The words of a reply on a relay, at these places of it."""
+    for place in places:
+        stop = "." if place % SENTENCE == SENTENCE - 1 else ""
+        yield f"{'' if place == 0 else ' '}{number:02}-{run}-{place:02}{speaker}{stop}"
+        await asyncio.sleep(2 * thinking / WORDS)
+
+
+def note_run(turn: Turn) -> None:
+    """Which turn runs, in a worker of which version, when (by the clock of the machine).
+
+    One short line in one write: whole, whoever else writes, and there even if this process is killed next.
+    """
     with open(os.environ[RUNS_FILE], "ab", buffering=0) as runs:
-        runs.write(f"{turn.idempotency_key}\n".encode())
+        version = os.environ.get("WORKER_VERSION", "")
+        runs.write(f"{turn.idempotency_key}\t{version}\t{time.monotonic():.3f}\n".encode())

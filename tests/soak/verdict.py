@@ -10,7 +10,8 @@ class Verdict:
     """What was found. The lists hold a sentence for each finding, and must stay empty.
 
     `dead`: words heard on a relay of a run that was over, or of a reply that had been cut off. `relay` counts what
-    happened on relays, `sinks` what sinks were told. `states` are those of the calls, as the API shows them.
+    happened on relays, `sinks` what sinks were told, `desks` what agents and tenants did, `versions` who ran what.
+    `states` are those of the calls, as the API shows them.
     """
 
     lost: list[str] = field(default_factory=list)
@@ -22,6 +23,8 @@ class Verdict:
     outcomes: Counter[str] = field(default_factory=Counter)
     relay: Counter[str] = field(default_factory=Counter)
     sinks: Counter[str] = field(default_factory=Counter)
+    desks: Counter[str] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property

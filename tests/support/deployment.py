@@ -38,6 +38,7 @@ class Member:
     command: list[str] | str
     environment: dict[str, str]
     directory: Path
+    version: str = ""
     program: Program | None = None
     lives: int = 0
     expected: bool = False
@@ -62,10 +63,14 @@ class Member:
 
     async def kill(self) -> None:
         """SIGKILL, and a new life at once, as a platform gives it."""
+        await self.die()
+        self.start()
+
+    async def die(self) -> None:
+        """SIGKILL, and no new life until `start`."""
         self.expected = True
         self.signal(signal.SIGKILL)
         await self._gone(START_SECONDS)
-        self.start()
 
     async def roll(self) -> str | None:
         """SIGTERM, wait for its end, and a new life; what was wrong with its end."""
@@ -103,9 +108,9 @@ class Member:
 class Deployment:
     """Everything that runs. A context manager; entering waits until it is ready.
 
-    `relays` is how many further ingresses answer calls on a relay. `settings` are environment variables of all
-    processes, `redis` options of the server. With `interpreters`, each process imports the product itself, as outside
-    of tests. Processes that end by themselves are started again, and noted in `exits`.
+    `relays` is how many further ingresses answer calls on a relay. The workers have the `versions` in turn. `settings`
+    are environment variables of all processes, `redis` options of the server. With `interpreters`, each process imports
+    the product itself, as outside of tests. Processes that end by themselves are started again, and noted in `exits`.
     """
 
     def __init__(
@@ -114,6 +119,7 @@ class Deployment:
         webs: int = 2,
         relays: int = 0,
         workers: int = 3,
+        versions: tuple[str, ...] = (),
         redis: tuple[str, ...] = DURABLE,
         interpreters: bool = False,
         **settings: str,
@@ -122,6 +128,7 @@ class Deployment:
         self._server = RedisServer(*redis)
         self.exits: list[str] = []
         self._counts = (webs, relays, workers)
+        self._versions = versions
         self._interpreters = interpreters
         self._settings = settings
         self._runs_file = self.directory / "runs"
@@ -139,7 +146,7 @@ class Deployment:
             self._member(f"web{i}", "web", PORT=str(port), VOICE_CHANNEL=channel)
             for i, (port, channel) in enumerate(zip(ports, channels, strict=True))
         ]
-        self.workers = [self._member(f"worker{i}", "workers") for i in range(workers)]
+        self.workers = [self._worker(i) for i in range(workers)]
         for member in self.members:
             member.start()
         for member, url in zip(self.webs, urls, strict=True):
@@ -177,12 +184,26 @@ class Deployment:
     @property
     def runs(self) -> Counter[str]:
         """How often the agent ran each turn, by idempotency key."""
-        return Counter(self._runs_file.read_text().splitlines())
+        return Counter(key for key, *_ in self.run_notes)
+
+    @property
+    def run_notes(self) -> list[list[str]]:
+        """What the agent noted of each run, in their order: the idempotency key, then what it adds."""
+        return [line.split("\t") for line in self._runs_file.read_text().splitlines()]
 
     @property
     def members(self) -> list[Member]:
         """The product's processes."""
         return [*self.webs, *self.workers]
+
+    def _worker(self, number: int) -> Member:
+        name = f"worker{number}"
+        if not self._versions:
+            return self._member(name, "workers")
+        version = self._versions[number % len(self._versions)]
+        member = self._member(name, "workers", WORKER_VERSION=version)
+        member.version = version
+        return member
 
     def _member(self, name: str, module: str, **more: str) -> Member:
         environment = clean_environment(
