@@ -26,7 +26,9 @@ async def write_back(
     for _ in range(TRIES):
         theirs = await states.get_confirmed_state(call_sid)
         if theirs is None:
-            theirs = await states.create_state(call_sid, created_at=ours.created_at, channel=ours.channel)
+            theirs = await states.create_state(
+                call_sid, created_at=ours.created_at, channel=ours.channel, agent=ours.agent, tenant=ours.tenant
+            )
         elif _is_written(base, ours, theirs):
             return theirs
         try:
@@ -47,7 +49,7 @@ def three_way_merge(base: ConversationState, ours: ConversationState, theirs: Co
     | field | merged |
     |---|---|
     | `turns` | all turns, in the order of their arrival; see `_merge_turns` |
-    | `slots`, `phase` | value by value, see `_merge_values`; ours if theirs is superseded |
+    | `slots`, `phase`, `agent`, `worker_version` | value by value, see `_merge_values`; ours if theirs is superseded |
     | `ended` | theirs, if the call has ended there; else ours |
     | `status` | theirs, if the call has ended there; else ours |
     | `version` | theirs, which a write compares |
@@ -65,6 +67,8 @@ def three_way_merge(base: ConversationState, ours: ConversationState, theirs: Co
             "turns": _merge_turns(base.turns, ours.turns, theirs.turns),
             "slots": _merge_values(effects.slots, ours.slots, theirs.slots),
             "phase": _merge_values(effects.phase, ours.phase, theirs.phase),
+            "agent": _merge_values(effects.agent, ours.agent, theirs.agent),
+            "worker_version": _merge_values(effects.worker_version, ours.worker_version, theirs.worker_version),
             "ended": theirs.ended or ours.ended,
             "status": theirs.status if theirs.ended else ours.status,
         }

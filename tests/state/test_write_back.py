@@ -168,3 +168,15 @@ async def test_of_a_turn_that_both_sides_ran_the_timings_of_our_run_count() -> N
     here = a_record(1, "here").model_copy(update={"timings": {"claimed": 5.0}})
     joined = await write_back(states, ConversationState(call_sid="CA1", turns=[here]))
     assert (joined.turns[0].reply.text, joined.turns[0].timings) == ("here", {"claimed": 5.0})
+
+
+async def test_whose_call_it_is_is_written_with_it_and_the_later_agent_stands() -> None:
+    states = InMemoryStateManager()
+    base = ConversationState(call_sid="CA1", agent="reception", tenant="north", turns=[a_record(1)], version=4)
+    joined = await write_back(states, base)
+    assert (joined.agent, joined.tenant) == ("reception", "north")
+    handed = joined.model_copy(update={"agent": "billing", "worker_version": "v2", "turns": [*base.turns, a_record(2)]})
+    await states.update_state(handed)
+    ours = base.model_copy(update={"turns": [a_record(1), a_record(3)]})
+    joined = await write_back(states, ours, base)
+    assert (joined.agent, joined.worker_version) == ("billing", "v2")

@@ -4,12 +4,14 @@ import contextlib
 import json
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
 from orchestrator.dial_allow import dial_prefixes, objection
-from orchestrator.errors import StoreUnavailable, VoiceAgentError
+from orchestrator.dispatch.dispatcher import Dispatcher
+from orchestrator.errors import CallRefused, StoreUnavailable, VoiceAgentError
 from orchestrator.idempotency.store import IdempotencyRecord, IdempotencyStore
 from orchestrator.routes.choice import Choice
 from orchestrator.routes.table import RouteTable
@@ -18,7 +20,7 @@ from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.call_limits import CallLimits
 from web.agent_choice import channel_of, without_hook
 from web.ingress import Ingress
-from web.outbound.call_state import Accept, create_placed_state
+from web.outbound.call_state import create_placed_state
 from web.outbound.capacity import Capacity
 from web.outbound.outbound_call import OutboundCall, OutboundContext
 from web.outbound.provider_api import PlacedCall, ProviderApi, ProviderError
@@ -43,7 +45,7 @@ class CallPlacer:
     idempotency: IdempotencyStore
     seal: Seal = field(repr=False)
     states: StateManagerBase
-    accept: Accept
+    dispatcher: Dispatcher
     capacity: Capacity
     routes: RouteTable = field(default_factory=RouteTable)
 
@@ -96,11 +98,13 @@ class CallPlacer:
         allowed = dial_prefixes(self.settings.dial_allow) if self.settings.dial_allow else None
         if (why_not := objection(call.to, caller, allowed)) is not None:
             raise ProviderError(f"to: This may not be dialled. {why_not}", 422)
-        async with self.capacity.reserve():
-            return await self._place_at_provider(call, caller)
-
-    async def _place_at_provider(self, call: OutboundCall, caller: str) -> PlacedCall:
         choice = self._choice(call, caller)
+        async with self.capacity.reserve():
+            if choice.admission is not None and not await self.dispatcher.has_room(choice.admission):
+                raise CallRefused
+            return await self._place_at_provider(call, caller, choice)
+
+    async def _place_at_provider(self, call: OutboundCall, caller: str, choice: Choice) -> PlacedCall:
         options = {"machine_detection": DETECTION[call.machine_detection]} if call.machine_detection != "off" else {}
         base = self.settings.public_base_url
         context = OutboundContext.of(call, choice if self.routes.agents else None)
@@ -116,7 +120,8 @@ class CallPlacer:
             **options,
         )
         logger.info("Call placed", extra={"action": "outbound.placed", "call_sid": placed.call_sid})
-        await create_placed_state(self.states, self.accept, placed.call_sid, self._opening(call, caller, choice))
+        accept = partial(self.dispatcher.accept, admission=choice.admission)
+        await create_placed_state(self.states, accept, placed.call_sid, self._opening(call, caller, choice))
         return placed
 
     def _choice(self, call: OutboundCall, caller: str) -> Choice:
@@ -148,6 +153,6 @@ def call_placer(ingress: Ingress, api: ProviderApi) -> CallPlacer:
     settings, runtime = ingress.settings, ingress.runtime
     capacity = Capacity(runtime.states, CallLimits.of(settings).for_api)
     return CallPlacer(
-        settings, api, runtime.idempotency_store(), ingress.seal, runtime.states, runtime.dispatcher.accept, capacity,
+        settings, api, runtime.idempotency_store(), ingress.seal, runtime.states, runtime.dispatcher, capacity,
         ingress.routes,
     )  # fmt: skip

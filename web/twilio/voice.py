@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import suppress
+from functools import partial
 
 from starlette.responses import Response
 
@@ -88,8 +89,8 @@ async def _begin(
         await add_slots(ingress.runtime.states, request.call_sid, opening["slots"])
     if channel == "relay":  # the call begins with its socket's first frame
         if context is not None:  # that frame does not carry the context
-            runtime = ingress.runtime
-            await create_placed_state(runtime.states, runtime.dispatcher.accept, request.call_sid, opening)
+            accept = partial(ingress.runtime.dispatcher.accept, admission=choice.admission)
+            await create_placed_state(ingress.runtime.states, accept, request.call_sid, opening)
         ticket = await next_ticket(ingress, request, choice if ingress.routes.agents else None)
         sealed = ticket.sealed(ingress.seal)
         return TwimlResponse(connect(request.base_url(ingress.settings), ticket=sealed, now=since))
