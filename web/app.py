@@ -31,6 +31,7 @@ from web.shared_seal import SharedSeal
 from web.twilio import routes as twilio
 from web.twilio.relay.keep_alive import KeepAlive
 from web.twilio.signature import TwilioSignatures
+from web.voices.voices import Voices
 
 
 def create_app(
@@ -89,13 +90,17 @@ async def _opened_ingress(
     table: RouteTable,
 ) -> AsyncIterator[Ingress]:
     seal, sessions = Seal.of(settings), SessionRegistry(ping_seconds=timeouts.relay.ping)
+    voices = Voices.of(settings, table)
+    voices.warn(settings, table)
     async with (
         open_runtime(settings, sessions) as runtime,
         SharedSeal(settings, seal, runtime.seal_keys()).sharing() as shared_seal,
         KeepAlive(sessions, runtime.states, settings.state_ttl_seconds),
         event_loop_lag_measured(),
     ):
-        yield Ingress(settings, runtime, app_metrics, timeouts, signatures, seal, shared_seal, sessions, table)
+        yield Ingress(
+            settings, runtime, app_metrics, timeouts, signatures, seal, shared_seal, sessions, table, voices=voices
+        )
 
 
 def _real_runtime() -> OpenRuntime:

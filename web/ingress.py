@@ -18,6 +18,7 @@ from web.rate_limit import RateLimit
 from web.seal import Seal
 from web.session_registry import SessionRegistry
 from web.shared_seal import SharedSeal
+from web.voices.voices import Voices
 
 if TYPE_CHECKING:
     from orchestrator.runtime import Runtime  # its import would import redis and arq
@@ -120,6 +121,7 @@ class Ingress:
     drain_status: DrainStatus = field(default_factory=DrainStatus)
     warnings: RateLimit = field(default_factory=RateLimit)
     late_timings: LateTimings = field(default_factory=LateTimings)
+    voices: Voices = field(default_factory=Voices)
     deliveries: Deliveries = field(init=False)
 
     def __post_init__(self) -> None:

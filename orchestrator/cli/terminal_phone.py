@@ -19,6 +19,7 @@ from orchestrator.provider_simulator import (
     Played,
     Problem,
     Said,
+    SpeakerChanged,
     Speaking,
     Waiting,
 )
@@ -69,6 +70,8 @@ class TerminalPhone:
         match event:
             case Speaking(text):
                 self._speak(text)
+            case SpeakerChanged():
+                self._show_speaker(event)
             case Said(spoken=True):
                 self._utterance.end()
             case Interrupted():
@@ -96,6 +99,11 @@ class TerminalPhone:
         if self._prompting:
             self._break_prompt()
         self._utterance.add(text)
+
+    def _show_speaker(self, speaker: SpeakerChanged) -> None:
+        """Say who speaks from here on, and with which voice."""
+        known = [speaker.agent, speaker.voice or "the provider's voice", speaker.language]
+        self._note(f"({' · '.join(filter(None, known))})")
 
     async def _talk_freely(self) -> None:
         while (line := await self._keyboard.line()) is not None:

@@ -23,6 +23,7 @@ from orchestrator.provider_simulator.events import (
     Played,
     Problem,
     Said,
+    SpeakerChanged,
     Speaking,
     Waiting,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "Problem",
     "RetryPolicy",
     "Said",
+    "SpeakerChanged",
     "Speaking",
     "Waiting",
 ]

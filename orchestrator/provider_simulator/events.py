@@ -22,6 +22,15 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakerChanged:
+    """From here on this agent speaks, with this voice in this language. "" stands for what is not known."""
+
+    agent: str = ""
+    voice: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Speaking:
     """The agent is saying this right now (on a relay); `Said` follows when it has finished or was interrupted.
 
@@ -98,4 +107,4 @@ class HungUp:
     duration_seconds: float = 0.0
 
 
-Event = Said | Speaking | Interrupted | Asked | Played | Dialled | Waiting | Problem | HungUp
+Event = Said | SpeakerChanged | Speaking | Interrupted | Asked | Played | Dialled | Waiting | Problem | HungUp

@@ -12,6 +12,7 @@ from orchestrator.provider_simulator.events import (
     Played,
     Problem,
     Said,
+    SpeakerChanged,
     Waiting,
 )
 from orchestrator.provider_simulator.identity import CallIdentity
@@ -19,6 +20,7 @@ from orchestrator.provider_simulator.listener import Answer, AnswerListener
 from orchestrator.provider_simulator.playback import HURRIED, PlaybackSpeed
 from orchestrator.provider_simulator.relay import RelaySession
 from orchestrator.provider_simulator.retries import PROVIDER_DEFAULT, RetryPolicy
+from orchestrator.provider_simulator.speakers import agent_after, with_speakers
 from orchestrator.provider_simulator.twiml import (
     BadTwiml,
     Connect,
@@ -78,6 +80,8 @@ class Player:
         self._tell = tell
         self._webhook = Webhook(webhooks.url_of("/twilio/voice"), {})
         self._unanswered_documents = 0
+        self._agent = ""
+        self._speaker = SpeakerChanged()
         self.connected = False
         """True if the server has answered at all."""
         self.relay: RelaySession | None = None
@@ -129,12 +133,19 @@ class Player:
     async def _prompt(self, prompt: Prompt) -> None:
         match prompt:
             case Say(text) if text:
+                await self._tell_speaker(SpeakerChanged(prompt.agent, prompt.voice, prompt.language))
                 await self._tell(Said(text, interruptible=self._listener.is_listening))
                 await self._listener.spend(self._quirks.speed.speaking_seconds(text))
             case Play(url, digits):
                 await self._tell(Played(self._webhook.at(url, {}, "GET").url if url else "", digits))
             case Pause(seconds):
                 await self._listener.spend(self._quirks.speed.pause_seconds(seconds))
+
+    async def _tell_speaker(self, speaker: SpeakerChanged) -> None:
+        """Tell who speaks from here on, if a voice or a name is known and another one spoke before."""
+        if speaker != self._speaker and (speaker.agent or speaker.voice or self._speaker.voice):
+            await self._tell(speaker)
+        self._speaker = speaker
 
     async def _gather(self, gather: Gather) -> list[Verb] | None:
         with self._listener.listening(gather):
@@ -190,7 +201,8 @@ class Player:
         verbs = parse(document)
         if not verbs:
             raise Over("agent")
-        return verbs
+        before, self._agent = self._agent, agent_after(verbs) or self._agent
+        return with_speakers(verbs, before, self._agent)
 
     def _count_document(self) -> None:
         self._unanswered_documents += 1

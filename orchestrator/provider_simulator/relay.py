@@ -22,6 +22,7 @@ from orchestrator.provider_simulator.listener import Answer, AnswerListener
 from orchestrator.provider_simulator.playback import PlaybackSpeed
 from orchestrator.provider_simulator.relay_frames import setup, taken
 from orchestrator.provider_simulator.relay_speech import RelaySpeech, Tell
+from orchestrator.provider_simulator.speakers import AGENT
 from orchestrator.provider_simulator.twiml import Connect
 from orchestrator.provider_simulator.webhooks import Webhooks
 
@@ -62,7 +63,7 @@ class RelaySession:
         self._unreceived = 0
         self._unsent: deque[str] = deque()
         self._outgoing: asyncio.Queue[dict[str, Any] | int] = asyncio.Queue()
-        self._speech = RelaySpeech(speed, self._outgoing.put_nowait, tell)
+        self._speech = RelaySpeech(speed, self._outgoing.put_nowait, tell, verb.voices, verb.parameters.get(AGENT, ""))
 
     @property
     def was_heard(self) -> bool:

@@ -35,7 +35,15 @@ def taken(message: str | bytes) -> dict[str, Any] | None:
     if not isinstance(frame, dict) or frame.get("type") not in _NEEDED:
         return None
     needed: Mapping[str, type] = _NEEDED[frame["type"]]
+    if frame["type"] == "language" and not _is_language(frame):
+        return None
     return frame if all(isinstance(frame.get(name), kind) for name, kind in needed.items()) else None
+
+
+def _is_language(frame: Mapping[str, Any]) -> bool:
+    """True if the frame has at least one language and no field that the provider does not know."""
+    fields = {name: value for name, value in frame.items() if name != "type"}
+    return bool(fields) and fields.keys() <= _LANGUAGE_FIELDS and all(v and isinstance(v, str) for v in fields.values())
 
 
 _NEEDED: Mapping[str, Mapping[str, type]] = {
@@ -45,3 +53,4 @@ _NEEDED: Mapping[str, Mapping[str, type]] = {
     "language": {},
     "end": {},
 }
+_LANGUAGE_FIELDS = frozenset({"ttsLanguage", "transcriptionLanguage"})

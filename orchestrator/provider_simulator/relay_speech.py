@@ -12,12 +12,14 @@ from typing import Any
 
 from orchestrator.provider_simulator import events
 from orchestrator.provider_simulator.playback import PlaybackSpeed
+from orchestrator.provider_simulator.speech_attributes import RelayVoices
 from orchestrator.provider_simulator.twiml import Gather
 
 AFTER_WORDS_SECONDS = 0.05
 """How long a caller waits after the last word before they answer."""
 LISTENING = Gather(inputs=frozenset({"dtmf", "speech"}), action_on_empty_result=True)
 """How a relay listens: always, to words and keys."""
+NO_VOICES = RelayVoices()
 UNAWARE = " unaware"
 """The key of our own note in a frame; no field of the server has this name."""
 
@@ -27,10 +29,19 @@ Tell = Callable[[events.Event], Awaitable[None]]
 class RelaySpeech:
     """Speaks the frames of one session. `send` sends a frame to the server, `tell` reports an event to the caller.
 
+    `voices` are those of the session's document, and `agent` is who speaks first, if that is known.
+
     `handoff` is None until the server's `end` frame was carried out; `has_spoken` is true from the first word on.
     """
 
-    def __init__(self, speed: PlaybackSpeed, send: Callable[[dict[str, Any]], None], tell: Tell) -> None:
+    def __init__(
+        self,
+        speed: PlaybackSpeed,
+        send: Callable[[dict[str, Any]], None],
+        tell: Tell,
+        voices: RelayVoices = NO_VOICES,
+        agent: str = "",
+    ) -> None:
         self.handoff: str | None = None
         self.has_spoken = False
         self._speed = speed
@@ -45,6 +56,9 @@ class RelaySpeech:
         self._asks_later = False
         self._was_cut = False
         self._may_interrupt = True
+        self._voices = voices
+        self._speaker = events.SpeakerChanged(agent, voices.voice(voices.language), voices.language)
+        self._is_speaker_new = bool(agent or self._speaker.voice)
 
     def add(self, frame: dict[str, Any], *, unaware: bool) -> None:
         """Queue a frame; `unaware`: it was sent before the server had received all that the caller said."""
@@ -75,12 +89,21 @@ class RelaySpeech:
                         await self._finish_reply()
                 case "play":
                     await self._tell(events.Played(url=str(frame.get("source", ""))))
+                case "language":
+                    self._speak_language(str(frame.get("ttsLanguage", "")))
                 case "sendDigits":
                     await self._tell(events.Played(digits=str(frame.get("digits", ""))))
                 case "end":
                     await self.finish_utterance()
                     self.handoff = str(frame.get("handoffData", ""))
                     return
+
+    def _speak_language(self, language: str) -> None:
+        """Speak another language from here on. The frame does not say whether another agent has the call."""
+        speaker = events.SpeakerChanged("", self._voices.voice(language), language)
+        if language and speaker.language != self._speaker.language:
+            self._is_speaker_new = bool(speaker.voice or self._speaker.voice)
+            self._speaker = speaker
 
     async def finish_utterance(self) -> None:
         """Report what was spoken since the last utterance ended."""
@@ -107,6 +130,9 @@ class RelaySpeech:
         for piece in self._speed.pieces(text):
             if self._cut.is_set():
                 return
+            if self._is_speaker_new:
+                self._is_speaker_new = False
+                await self._tell(self._speaker)
             self._begin_speaking()
             self._is_speaking = self.has_spoken = True
             self._spoken += piece

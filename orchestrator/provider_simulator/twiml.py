@@ -9,22 +9,29 @@ from dataclasses import dataclass, field
 from typing import Literal
 from xml.etree import ElementTree
 
+from orchestrator.provider_simulator.bad_twiml import BadTwiml as BadTwiml
+from orchestrator.provider_simulator.speech_attributes import (
+    Recogniser,
+    RelayVoices,
+    recogniser,
+    relay_voices,
+    say_voice,
+)
+
 MAX_DOCUMENT_BYTES = 64 * 1024
 """The provider's limit for one response."""
 
 Method = Literal["GET", "POST"]
 
 
-class BadTwiml(ValueError):
-    """A document that the provider would not carry out. The message says what is wrong."""
-
-
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Speak `text`."""
+    """Speak `text`. `agent` is who says it, if that is known."""
 
     text: str
     language: str = ""
+    voice: str = ""
+    agent: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ class Gather:
     finish_on_key: str = "#"
     action_on_empty_result: bool = False
     prompts: tuple[Prompt, ...] = ()
+    recogniser: Recogniser = field(default_factory=Recogniser)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,7 @@ class Connect:
     action: str | None = None
     method: Method = "POST"
     parameters: Mapping[str, str] = field(default_factory=dict)
+    voices: RelayVoices = field(default_factory=RelayVoices, compare=False)
 
 
 Verb = Say | Play | Pause | Gather | Redirect | Dial | Hangup | Reject | Connect
@@ -162,7 +171,7 @@ def _needed(element: ElementTree.Element, value: str, what: str) -> str:
 
 
 def _say(element: ElementTree.Element) -> Say:
-    return Say(_text(element), element.get("language", ""))
+    return Say(_text(element), element.get("language", ""), say_voice(element))
 
 
 def _play(element: ElementTree.Element) -> Play:
@@ -199,6 +208,7 @@ def _gather(element: ElementTree.Element) -> Gather:
         finish_on_key=element.get("finishOnKey", "#"),
         action_on_empty_result=element.get("actionOnEmptyResult", "false").lower() == "true",
         prompts=tuple(_prompts(element)),
+        recogniser=recogniser(element),
     )
 
 
@@ -216,7 +226,8 @@ def _connect(element: ElementTree.Element) -> Connect:
     if child is None:
         raise BadTwiml("<Connect> names nothing to connect to.")
     parameters = {p.get("name", ""): p.get("value", "") for p in child.findall("Parameter")}
-    return Connect(child.tag, child.get("url", ""), element.get("action"), _method(element), parameters)
+    voices = relay_voices(child) if child.tag == "ConversationRelay" else RelayVoices()
+    return Connect(child.tag, child.get("url", ""), element.get("action"), _method(element), parameters, voices)
 
 
 _PROMPT_READERS: Mapping[str, Callable[[ElementTree.Element], Prompt]] = {

@@ -5,16 +5,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from orchestrator.routes.choice import ANY_AGENT, Choice
+from orchestrator.routes.voice_profile import VoiceProfile
 from orchestrator.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class AgentEntry:
-    """An agent as the routes name it. `channel` is `gather` or `relay`; None: what VOICE_CHANNEL says."""
+    """An agent as the routes name it. `channel` is `gather` or `relay`; None: what VOICE_CHANNEL says.
+
+    What `voice` leaves open is as the settings say.
+    """
 
     name: str
     agent: str
     channel: str | None = None
+    voice: VoiceProfile = field(default_factory=VoiceProfile)
 
 
 @dataclass(frozen=True, slots=True)

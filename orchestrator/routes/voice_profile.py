@@ -3,6 +3,8 @@
 from dataclasses import dataclass, fields
 from typing import Self
 
+from orchestrator.settings import Settings
+
 
 @dataclass(frozen=True, slots=True)
 class VoiceProfile:
@@ -24,3 +26,17 @@ class VoiceProfile:
         """Return this profile; what it leaves open is as in `other`."""
         mine = {field.name: getattr(self, field.name) for field in fields(self)}
         return VoiceProfile(**{name: getattr(other, name) if v in (None, ()) else v for name, v in mine.items()})
+
+
+def environment_profile(settings: Settings) -> VoiceProfile:
+    """Return the profile that the settings make: that of every agent, as far as the routes leave it open."""
+    hints = [hint.strip() for hint in (settings.hints or "").split(",")]
+    return VoiceProfile(
+        language=settings.language,
+        voice=settings.voice,
+        tts_provider=settings.tts_provider,
+        transcription_provider=settings.transcription_provider,
+        speech_model=settings.speech_model,
+        hints=tuple(filter(None, hints)),
+        profanity_filter=settings.profanity_filter,
+    )

@@ -7,8 +7,13 @@ from twilio.twiml.voice_response import VoiceResponse
 
 from orchestrator.conversation.actions import Gather, UnknownAction
 from orchestrator.conversation.reply import Reply, TurnResult
+from orchestrator.routes.voice_profile import VoiceProfile
 from web.twilio import twiml
 from web.twilio.language import Languages
+from web.voices.provider_voices import NO_VOICES, ProviderVoices
+from web.voices.signalwire import SignalWireSpeech
+from web.voices.telnyx import TelnyxSpeech
+from web.voices.twilio import TwilioSpeech
 
 FOR_THE_LIBRARY = UnknownAction(type="hologram")
 """No document shows it, but the library writes that of a reply with it."""
@@ -32,14 +37,44 @@ gathers = st.builds(
 )
 
 
+VOICED = ProviderVoices(
+    TwilioSpeech(),
+    {
+        "reception": VoiceProfile(
+            language="en-US", voice="Polly.Joanna-Neural", speech_model="phone_call", hints=("a&b", "<c>"),
+            profanity_filter=False,
+        ),
+        "billing": VoiceProfile(language="sv-SE", voice="woman", transcription_provider="Google", speech_model="long"),
+    },
+)  # fmt: skip
+TELNYX = ProviderVoices(
+    TelnyxSpeech(),
+    {"": VoiceProfile(transcription_provider="Deepgram", hints=("word",), profanity_filter=True)},
+)
+SIGNALWIRE = ProviderVoices(SignalWireSpeech(), {"": VoiceProfile(speech_model="phone_call", voice="gcloud.x")})
+spoken = st.builds(
+    Languages,
+    tags,
+    tags,
+    agent=st.sampled_from([None, "reception", "billing", "a name"]),
+    voice=st.sampled_from([None, "Polly.Amy", "a b"]),
+    tts_provider=st.sampled_from([None, "Google"]),
+    voices=st.sampled_from([NO_VOICES, VOICED, TELNYX, SIGNALWIRE]),
+)
+
+
 def document(text: str, gathers: list[Gather], languages: Languages, *actions: UnknownAction, turn: int = 2) -> str:
     reply = Reply(text=text, actions=[*gathers, *actions])
     result = TurnResult(call_sid="CA1", turn_id="turn-1", outcome="replied", reply=reply)
     return twiml.reply(result, next_turn=turn, languages=languages)
 
 
-@given(texts, st.lists(gathers, max_size=2), st.builds(Languages, tags, tags), st.integers(1, 99_999))
+@given(texts, st.lists(gathers, max_size=2), spoken, st.integers(1, 99_999))
 @example("", [], Languages(), 1)
+@example("Hi.", [], Languages(agent="reception", voices=VOICED), 2)
+@example("Hi.", [Gather(input="keys")], Languages("sv-SE", "sv-SE", agent="reception", voices=VOICED), 2)
+@example("Hi.", [Gather(hints=("x",))], Languages(voices=TELNYX), 2)
+@example("Hi.", [], Languages(voices=SIGNALWIRE), 2)
 @example("Hello.", [], Languages(), 2)
 @example("A&B <c> \"d\" 'e'\r\n\t", [], Languages("sv-SE", "en-US"), 3)
 @example("a" * 9000, [], Languages(), 4)
@@ -72,3 +107,13 @@ def test_an_ordinary_reply_is_written_without_the_library(monkeypatch):
     assert "Hello." in document("Hello.", [Gather(num_digits=1)], Languages())
     with pytest.raises(AssertionError, match="the library was called"):
         document("Hello.", [], Languages(), FOR_THE_LIBRARY)
+
+
+def test_without_voices_a_document_is_as_it_was_before_there_were_any():
+    query = "speech=sv-SE&amp;recognition=en-US"
+    assert document("Hi.", [Gather(hints=("a",))], Languages("sv-SE", "en-US")) == (
+        f'<?xml version="1.0" encoding="UTF-8"?><Response><Gather action="/twilio/turn/2?{query}"'
+        ' actionOnEmptyResult="true" finishOnKey="#" hints="a" input="dtmf speech" language="en-US" method="POST"'
+        ' speechTimeout="auto" timeout="5"><Say language="sv-SE">Hi.</Say></Gather>'
+        f'<Redirect method="POST">/twilio/turn/2?{query}</Redirect></Response>'
+    )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator import clock
-from orchestrator.conversation.actions import HandOff, SetLanguage, Transfer
+from orchestrator.conversation.actions import Transfer
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from web.ingress import Ingress
@@ -84,9 +84,7 @@ class KnownCall:
         for earlier in self.state.turns:
             if earlier is record:
                 break
-            for action in earlier.reply.actions:
-                if isinstance(action, SetLanguage | HandOff):
-                    languages = languages.changed_by(action)
+            languages = languages.after(earlier.reply.actions)
         return languages
 
     def may_repeat(self, awaited: AwaitedTurn) -> bool:

@@ -22,9 +22,10 @@ def ask_plainly(said: Iterable[str], options: Gather, next_turn: int, languages:
 
     The texts hold no character that XML forbids. The caller can interrupt all of them.
     """
-    path = languages.turn_path(next_turn)
-    spoken = f' language="{_attribute(languages.speech)}"' if languages.speech else ""
-    says = "".join([f"<Say{spoken}>{escape(text)}</Say>" for text in said])
+    path, spoken = languages.turn_path(next_turn), languages.spoken
+    language = f' language="{_attribute(spoken.language)}"' if spoken.language else ""
+    voice = f' voice="{_attribute(spoken.voice)}"' if spoken.voice else ""
+    says = "".join([f"<Say{language}{voice}>{escape(text)}</Say>" for text in said])
     content = f">{says}</Gather>" if says else " />"
     return (
         f'<?xml version="1.0" encoding="UTF-8"?><Response><Gather{_attributes(options, path, languages)}{content}'
@@ -34,21 +35,23 @@ def ask_plainly(said: Iterable[str], options: Gather, next_turn: int, languages:
 
 def _attributes(options: Gather, path: str, languages: Languages) -> str:
     """Return the attributes of the Gather, sorted by name."""
-    keys, speech = options.input != "speech", options.input != "keys"
-    key, hints, language = options.finish_on_key, ", ".join(options.hints), options.language or languages.recognition
-    return "".join(
-        [
-            f' action="{_attribute(path)}" actionOnEmptyResult="true"',
-            f' finishOnKey="{_attribute(printable(key))}"' if keys else "",
-            f' hints="{_attribute(shown)}"' if speech and (shown := printable(hints)) else "",
-            f' input="{INPUT[options.input]}"',
-            f' language="{_attribute(printable(language))}"' if speech and language else "",
-            ' method="POST"',
-            f' numDigits="{options.num_digits}"' if keys and options.num_digits is not None else "",
-            ' speechTimeout="auto"' if speech else "",
-            f' timeout="{options.timeout_seconds}"',
-        ]
-    )
+    keys, speech, heard = options.input != "speech", options.input != "keys", languages.heard(options.language)
+    key, language = options.finish_on_key, options.language or languages.recognised
+    hints = printable(", ".join(options.hints) or heard.hints)
+    written = [
+        f' action="{_attribute(path)}" actionOnEmptyResult="true"',
+        f' finishOnKey="{_attribute(printable(key))}"' if keys else "",
+        f' {heard.hints_name}="{_attribute(hints)}"' if speech and hints else "",
+        f' input="{INPUT[options.input]}"',
+        f' language="{_attribute(printable(language))}"' if speech and language else "",
+        ' method="POST"',
+        f' numDigits="{options.num_digits}"' if keys and options.num_digits is not None else "",
+        f' speechTimeout="{heard.speech_timeout}"' if speech else "",
+        f' timeout="{options.timeout_seconds}"',
+    ]
+    if speech and heard.attributes:
+        written = sorted(written + [f' {name}="{_attribute(value)}"' for name, value in heard.attributes.items()])
+    return "".join(written)
 
 
 def _attribute(text: str) -> str:

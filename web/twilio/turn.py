@@ -7,7 +7,6 @@ from web.ingress import Ingress
 from web.twilio.answer import answer
 from web.twilio.awaited_turn import AwaitedTurn
 from web.twilio.held_turn import HeldTurn
-from web.twilio.language import Languages
 from web.twilio.turn_ids import turn_id_of
 from web.twilio.voice_request import VoiceRequest
 
@@ -18,5 +17,5 @@ async def turn(ingress: Ingress, request: VoiceRequest) -> Response:
     turn_id = turn_id_of(number)
     since = clock.now()
     held = HeldTurn(turn=request.turn(turn_id), since=since)
-    awaited = AwaitedTurn(request.call_sid, turn_id, number, Languages.of(request.query), held, since)
+    awaited = AwaitedTurn(request.call_sid, turn_id, number, request.languages(ingress.voices), held, since)
     return await answer(ingress, request, awaited, within=ingress.timeouts.filler_after)

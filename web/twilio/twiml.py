@@ -18,6 +18,7 @@ from orchestrator.conversation.actions import (
     SendDigits,
     SetLanguage,
     SetSpeech,
+    SetVoice,
     Transfer,
     inline_actions,
 )
@@ -176,7 +177,7 @@ def _script(result: TurnResult, text: str, languages: Languages) -> tuple[list[_
                 ]
             case SetSpeech():
                 speech = part
-            case SetLanguage() | HandOff():
+            case SetLanguage() | SetVoice() | HandOff():
                 languages = languages.changed_by(part)
             case Play():
                 steps.append(_Step(partial(_play, action=part), not part.interruptible))
@@ -219,19 +220,20 @@ def _end(response: VoiceResponse, action: Action, languages: Languages) -> None:
 
 
 def _gather(response: VoiceResponse, options: Gather, number: int, languages: Languages) -> GatherVerb:
-    hears_speech = options.input != "keys"
-    language = options.language or languages.recognition
+    hears_speech, heard = options.input != "keys", languages.heard(options.language)
+    language = options.language or languages.recognised
+    hints = printable(", ".join(options.hints) or heard.hints) or None
     gather = GatherVerb(
         input=INPUT[options.input],
         action=languages.turn_path(number),
         method="POST",
         action_on_empty_result=True,
         timeout=options.timeout_seconds,
-        speech_timeout="auto" if hears_speech else None,
+        speech_timeout=heard.speech_timeout if hears_speech else None,
         num_digits=options.num_digits if options.input != "speech" else None,
         finish_on_key=printable(options.finish_on_key) if options.input != "speech" else None,
-        hints=printable(", ".join(options.hints)) or None if hears_speech else None,
         language=printable(language) if language and hears_speech else None,
+        **({heard.hints_name: hints, **heard.attributes} if hears_speech else {}),
     )
     response.append(gather)
     return gather
@@ -258,7 +260,8 @@ def _dial(response: VoiceResponse, to: str, languages: Languages) -> None:
 
 
 def _say(verb: TwiML, text: str, languages: Languages) -> None:
-    verb.say(text, language=languages.speech)
+    spoken = languages.spoken
+    verb.say(text, language=spoken.language, voice=spoken.voice)
 
 
 def _log_truncated(result: TurnResult, what: str) -> None:

@@ -21,7 +21,6 @@ from web.twilio.awaited_turn import AwaitedTurn
 from web.twilio.continuation import TwimlAnswer, is_to_continue, known_before, step_from_state
 from web.twilio.held_turn import HeldTurn
 from web.twilio.known_call import READ_SECONDS, KnownCall
-from web.twilio.language import Languages
 from web.twilio.outbound_context import hang_up_on_machine, outbound_context
 from web.twilio.relay.connect import connect
 from web.twilio.relay.tickets import next_ticket
@@ -55,7 +54,7 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     try:
         choice = choice_in(known.state) if known is not None else await _choice(ingress, request, context)
     except CallDeclined as error:
-        return TwimlResponse(twiml.farewell(error.words or twiml.DECLINED, Languages.of(request.query)))
+        return TwimlResponse(twiml.farewell(error.words or twiml.DECLINED, request.languages(ingress.voices)))
     return await _begin(ingress, request, context, choice, since)
 
 
@@ -82,7 +81,7 @@ async def _begin(
 ) -> Response:
     channel = channel_of(ingress.routes, ingress.settings, choice)
     if channel == "relay" and await _is_erased(ingress, request):
-        return TwimlResponse(twiml.farewell(twiml.GOODBYE, Languages.of(request.query)))
+        return TwimlResponse(twiml.farewell(twiml.GOODBYE, request.languages(ingress.voices)))
     opening = {**request.opening, "channel": channel, **choice.opening}
     if context is not None:
         opening["slots"] = {**choice.slots, **context.initial_slots(request.answered_by)}
@@ -92,10 +91,16 @@ async def _begin(
             accept = partial(ingress.runtime.dispatcher.accept, admission=choice.admission)
             await create_placed_state(ingress.runtime.states, accept, request.call_sid, opening)
         ticket = await next_ticket(ingress, request, choice if ingress.routes.agents else None)
-        sealed = ticket.sealed(ingress.seal)
-        return TwimlResponse(connect(request.base_url(ingress.settings), ticket=sealed, now=since))
+        xml = connect(
+            request.base_url(ingress.settings),
+            ticket=ticket.sealed(ingress.seal),
+            now=since,
+            agent=choice.agent,
+            voices=ingress.voices.at(request.provider),
+        )
+        return TwimlResponse(xml)
     held = HeldTurn(turn=request.started(START), opening=opening, admission=choice.admission, since=since)
-    languages = Languages.of(request.query).of_agent(choice.agent)
+    languages = request.languages(ingress.voices).of_agent(choice.agent)
     awaited = AwaitedTurn(request.call_sid, START, 0, languages, held, since)
     return await answer(ingress, request, awaited, within=_left(ingress, since))
 
@@ -113,14 +118,21 @@ async def _is_erased(ingress: Ingress, request: VoiceRequest) -> bool:
 
 
 async def _continue(ingress: Ingress, request: VoiceRequest, known: KnownCall, since: float) -> Response:
-    languages = Languages.of(request.query)
+    languages = request.languages(ingress.voices)
     if (known.state.channel if known.state.channel != "api" else ingress.settings.voice_channel) == "relay":
         if known.state.ended is not None:
             return TwimlResponse(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
         returned = known.was_transferred and not request.error_code
         ticket = await next_ticket(ingress, request, choice_in(known.state) if ingress.routes.agents else None)
-        sealed = ticket.sealed(ingress.seal)
-        return TwimlResponse(connect(request.base_url(ingress.settings), ticket=sealed, now=since, returned=returned))
+        xml = connect(
+            request.base_url(ingress.settings),
+            ticket=ticket.sealed(ingress.seal),
+            now=since,
+            returned=returned,
+            agent=known.state.agent,
+            voices=ingress.voices.at(request.provider),
+        )
+        return TwimlResponse(xml)
     step = step_from_state(request, known, languages)
     if isinstance(step, TwimlAnswer):
         return deliver(ingress, request.call_sid, step)

@@ -16,6 +16,8 @@ from orchestrator.conversation.turn import Turn, TurnKind
 from orchestrator.errors import BadCallSid
 from orchestrator.settings import Settings
 from orchestrator.turns.call_limits import PLACED
+from web.twilio.language import Languages
+from web.voices.voices import Voices
 
 MAX_TURN_NUMBER = 99_999
 _NO_QUERY: Mapping[str, str] = {}
@@ -98,6 +100,10 @@ class VoiceRequest:
     def base_url(self, settings: Settings) -> str:
         """Return the URL at which the provider reaches this deployment, without a path of ours."""
         return settings.public_base_url or self.host_url
+
+    def languages(self, voices: Voices) -> Languages:
+        """Return who has the call, and how it sounds and hears, by the URL of an earlier answer."""
+        return Languages.of(self.query, voices.at(self.provider))
 
     @property
     def numbered(self) -> int | None:

@@ -10,7 +10,6 @@ from web.ingress import Ingress
 from web.twilio.answer import answer, hold_sealed
 from web.twilio.awaited_turn import AwaitedTurn
 from web.twilio.held_turn import HeldTurn, read_held_turn
-from web.twilio.language import Languages
 from web.twilio.turn_ids import turn_id_of
 from web.twilio.voice_request import VoiceRequest
 
@@ -30,14 +29,14 @@ async def wait(ingress: Ingress, request: VoiceRequest) -> Response:
     except StoreUnavailable as error:  # perhaps another ingress's seal, whose key cannot be read now
         since = _since(request.query.get("since", ""))
         awaited = AwaitedTurn(
-            request.call_sid, turn_id, number, Languages.of(request.query), None, since, _attempt_of(request)
+            request.call_sid, turn_id, number, request.languages(ingress.voices), None, since, _attempt_of(request)
         )
         return hold_sealed(ingress, awaited, sealed, error)
     awaited = AwaitedTurn(
         call_sid=request.call_sid,
         turn_id=turn_id,
         number=number,
-        languages=Languages.of(request.query),
+        languages=request.languages(ingress.voices),
         held=held,
         since=held.since if held else _since(request.query.get("since", "")),
         attempt=_attempt_of(request),

@@ -5,8 +5,10 @@ from urllib.parse import urlencode, urlsplit
 from twilio.twiml.voice_response import Connect, VoiceResponse
 
 from web.twilio.relay.connection_history import ConnectionHistory
+from web.twilio.relay.relay_voice import AGENT_PARAMETER
 from web.twilio.relay.resumption import HISTORY_PARAMETER, RETURNED_PARAMETER
 from web.twilio.relay.tickets import TICKET_PARAMETER
+from web.voices.provider_voices import NO_VOICES, ProviderVoices
 
 SOCKET_PATH = "/twilio/relay"
 ENDED_PATH = "/twilio/relay/ended"
@@ -23,6 +25,8 @@ def connect(
     failing_since: float | None = None,
     after_pause: bool = False,
     returned: bool = False,
+    agent: str = "",
+    voices: ProviderVoices = NO_VOICES,
 ) -> str:
     """Return the TwiML that opens a session.
 
@@ -30,7 +34,7 @@ def connect(
     so that we know how long this session has lasted when it ends, and `failing_since` is the time from which sessions
     have failed early (both Unix seconds). `history` has the call's earlier connections. With `after_pause` the
     provider waits `PAUSE_SECONDS` first. `returned` says that the call comes back from the person to whom it was
-    transferred.
+    transferred. The session begins with the voice that `agent` has among `voices`.
 
     The socket's URL carries no query, so what the session needs travels as `<Parameter>`s.
     """
@@ -43,14 +47,23 @@ def connect(
     if after_pause:
         response.pause(length=PAUSE_SECONDS)
     verb = Connect(action=f"{ENDED_PATH}?{urlencode(query)}", method="POST")
+    speech = voices.relay(agent)
     relay = verb.conversation_relay(
-        url=_socket_url(base_url), dtmf_detection=True, interruptible="any", events="speaker-events"
+        url=_socket_url(base_url),
+        dtmf_detection=True,
+        interruptible="any",
+        events="speaker-events",
+        **speech.attributes,
     )
+    for code, attributes in speech.languages.items():
+        relay.language(code=code, **attributes)
     if history.any:
         relay.parameter(name=HISTORY_PARAMETER, value=str(history))
     relay.parameter(name=TICKET_PARAMETER, value=ticket)
     if returned:
         relay.parameter(name=RETURNED_PARAMETER, value="1")
+    if agent:
+        relay.parameter(name=AGENT_PARAMETER, value=agent)
     response.append(verb)
     return str(response.to_xml())
 

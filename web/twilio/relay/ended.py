@@ -7,14 +7,18 @@
 import json
 import logging
 import math
+from contextlib import suppress
 
 from starlette.responses import Response
 
 from orchestrator import clock
+from orchestrator.errors import StoreUnavailable, UnreadableState
+from orchestrator.routes.choice import Choice
 from web.call_log import log_hold_timed_out
 from web.ingress import Ingress
+from web.store_call import store_call
 from web.twilio import twiml
-from web.twilio.language import Languages
+from web.twilio.known_call import READ_SECONDS
 from web.twilio.relay.connect import connect
 from web.twilio.relay.connection_history import read_history
 from web.twilio.relay.resumption import HISTORY_PARAMETER
@@ -81,17 +85,31 @@ async def _reconnect(ingress: Ingress, request: VoiceRequest) -> str:
     logger.warning("A relay socket was lost; reconnecting the call", extra=extra)
     if now - failing > ingress.timeouts.hold:
         log_hold_timed_out("relay sockets keep failing", call_sid=request.call_sid, error=request.error_code)
-        return twiml.apology(ingress.settings.transfer_to, Languages())
+        languages = request.languages(ingress.voices).of_agent(await _agent_now(ingress, request, None))
+        return twiml.apology(ingress.settings.transfer_to, languages)
     base_url = ingress.settings.public_base_url or request.host_url
     after_pause = now - failing > RETRY_AT_ONCE_SECONDS and is_early
+    ticket = await next_ticket(ingress, request)
     return connect(
         base_url,
-        ticket=(await next_ticket(ingress, request)).sealed(ingress.seal),
+        ticket=ticket.sealed(ingress.seal),
         now=now,
         history=history,
         failing_since=failing if is_early else None,
         after_pause=after_pause,
+        agent=await _agent_now(ingress, request, ticket.choice),
+        voices=ingress.voices.at(request.provider),
     )
+
+
+async def _agent_now(ingress: Ingress, request: VoiceRequest, choice: Choice | None) -> str:
+    """Return who has the call: another agent may have it since `choice` was made. "" is the agent of `AGENT`."""
+    if ingress.routes.agents:
+        with suppress(StoreUnavailable, UnreadableState):
+            state = await store_call(ingress.runtime.states.get_state(request.call_sid), READ_SECONDS)
+            if state is not None:
+                return state.agent
+    return choice.agent if choice is not None else ""
 
 
 def _seconds(text: str) -> float | None:

@@ -42,9 +42,9 @@ def action_frame(action: Action) -> str | None:
         case SetLanguage(speech=None, recognition=None) | Gather(language=None):
             return None
         case SetLanguage():
-            return _language(action.speech, action.recognition)
+            return language(action.speech, action.recognition)
         case Gather():
-            return _language(None, action.language)
+            return language(None, action.language)
     return None
 
 
@@ -59,7 +59,8 @@ def _end(handoff: dict[str, str]) -> str:
     return _frame("end", handoffData=json.dumps(handoff, ensure_ascii=False))
 
 
-def _language(speech: str | None, recognition: str | None) -> str:
+def language(speech: str | None, recognition: str | None) -> str:
+    """Return the frame that sets the languages of speech and of recognition; None leaves one as it is."""
     chosen = {"ttsLanguage": speech, "transcriptionLanguage": recognition}
     return _frame("language", **{name: tag for name, tag in chosen.items() if tag})
 

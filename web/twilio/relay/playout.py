@@ -16,6 +16,7 @@ from web.twilio.relay import outbound_frames
 from web.twilio.relay.connection import ConnectionLost, RelayConnection
 from web.twilio.relay.output_gate import OutputGate
 from web.twilio.relay.playout_clock import PlayoutClock
+from web.twilio.relay.relay_voice import RelayVoice
 from web.twilio.relay.reply_metrics import ReplyMetrics
 from web.twilio.relay.spoken_reply import Part, SpokenReply
 
@@ -35,7 +36,7 @@ class Playout:
     - `replace` is awaited for a reply that has stalled for `stall_seconds`. It returns the one to take instead, if any.
     - `on_result` gets the result of each reply whose text was sent.
     - `on_error` is called when the connection is lost, or after an unforeseen error.
-    - `metrics` counts the replies, `gate` pauses the output.
+    - `voice` is what the provider speaks with. `metrics` counts the replies, `gate` pauses the output.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class Playout:
         on_result: Callable[[TurnResult], None],
         on_error: Callable[[], None],
         stall_seconds: float,
+        voice: RelayVoice | None = None,
         metrics: ReplyMetrics | None = None,
         gate: OutputGate | None = None,
     ) -> None:
         self.clock = PlayoutClock()
         self.has_ended_session = False
         """True once the frame that ends the session was sent, or is about to be."""
+        self.voice = voice or RelayVoice()
         self._connection = connection
         self._replace = replace
         self._on_result = on_result
@@ -105,6 +108,7 @@ class Playout:
         self.clock.all_spoken()
         if reply is not None and not reply.heard:
             reply.heard = reply.heard_text(heard, open_utterances)
+            self.voice.cut_off(reply)
         if reply is not None and reply is self._current and reply.ending is None and self._task is not None:
             self._task.cancel()
             self._metrics.answered(reply)
@@ -193,6 +197,7 @@ class Playout:
         assert result is not None, "parts end with the result"
         self._overlap = result.overlap or self._overlap
         self._on_result(result)
+        self.voice.finished(reply, result.reply.actions)
         self._metrics.answered(reply)
         await self._end_utterance(reply)
         if result.outcome in ("interrupted", "dropped") or self._was_interrupted(reply):
@@ -252,11 +257,13 @@ class Playout:
         await self._end_utterance(reply)  # so that the action follows all that was said before it
         if isinstance(part, SetSpeech):
             reply.speech_options = part
-        elif (frame := outbound_frames.action_frame(part)) is not None:
+        elif (frame := self.voice.frame(part, reply)) is not None:
             await self._connection.send(frame)
 
     async def _send_text(self, reply: SpokenReply, text: str) -> None:
         self._latest = reply
+        if (frame := self.voice.take_due()) is not None:
+            await self._connection.send(frame)
         if not reply.is_open:
             reply.is_open = True
             reply.utterances.append(len(reply.said))

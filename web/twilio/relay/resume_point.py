@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from orchestrator.conversation.actions import (
     Action,
     Gather,
+    HandOff,
     HangUp,
     InlineAction,
     SendDigits,
     SetLanguage,
     SetSpeech,
+    SetVoice,
     Transfer,
     inline_actions,
 )
@@ -68,16 +70,14 @@ def _is_due(action: InlineAction, since: int) -> bool:
     )
 
 
-def chosen_languages(state: ConversationState, rest: UnheardRest | None = None) -> SetLanguage | None:
-    """Return the languages chosen so far, without those that `rest` sets; None for the provider's defaults.
+def voice_changes(state: ConversationState, rest: UnheardRest | None = None) -> list[SetLanguage | SetVoice | HandOff]:
+    """Return what has changed the language, the voice and the agent so far, without what `rest` repeats.
 
-    A new session begins with the defaults.
+    A new session begins as its document says.
     """
     later = [id(part) for part in rest.parts] if rest is not None else []
-    chosen = [a for a in _actions(state.turns) if isinstance(a, SetLanguage) and id(a) not in later]
-    speech = next((action.speech for action in reversed(chosen) if action.speech), None)
-    recognition = next((action.recognition for action in reversed(chosen) if action.recognition), None)
-    return SetLanguage(speech=speech, recognition=recognition) if speech or recognition else None
+    changes = [a for a in _actions(state.turns) if isinstance(a, SetLanguage | SetVoice | HandOff)]
+    return [change for change in changes if id(change) not in later]
 
 
 def last_gather(state: ConversationState) -> Gather:

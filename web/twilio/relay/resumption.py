@@ -12,14 +12,13 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.process_metrics import catalog
 from web.ingress import Ingress
 from web.twilio import twiml
-from web.twilio.relay import outbound_frames
 from web.twilio.relay.call_reader import CallReader, Unanswered
 from web.twilio.relay.connection import RelayConnection
 from web.twilio.relay.connection_history import read_history
 from web.twilio.relay.inbound_frames import Setup
 from web.twilio.relay.playout import Playout
 from web.twilio.relay.reply_metrics import CHANNEL
-from web.twilio.relay.resume_point import UnheardRest, chosen_languages, unheard_rest
+from web.twilio.relay.resume_point import UnheardRest, unheard_rest, voice_changes
 from web.twilio.relay.spoken_reply import SpokenReply
 
 HISTORY_PARAMETER = "lines"
@@ -88,8 +87,7 @@ class Resumption:
         if self._has_returned and rest is not None and rest.ending:  # the transfer was heard and carried out
             rest = None
             await self._playout.say(twiml.BACK)
-        languages = chosen_languages(state, rest)
-        if languages is not None and (frame := outbound_frames.action_frame(languages)) is not None:
+        if (frame := self._playout.voice.resume(voice_changes(state, rest))) is not None:
             await self._connection.send(frame)
         for turn_id, pending in unanswered:
             self._playout.enqueue(SpokenReply(turn_id, pending))

@@ -28,6 +28,7 @@ from web.twilio.relay.inbound_frames import Setup
 from web.twilio.relay.last_known_state import LastKnownState
 from web.twilio.relay.playout import Playout
 from web.twilio.relay.redelivery import EarlierWords, TurnIds
+from web.twilio.relay.relay_voice import RelayVoice
 from web.twilio.relay.reply_metrics import CHANNEL, ReplyMetrics
 from web.twilio.relay.resume_point import last_gather
 from web.twilio.relay.resumption import Resumption
@@ -83,6 +84,7 @@ class SessionTurns:
             on_result=self._on_result,
             on_error=self._on_error,
             stall_seconds=ingress.timeouts.relay.stall,
+            voice=RelayVoice.of(ingress, connection.provider, setup),
             metrics=self._metrics,
         )
         self._resumption = Resumption(ingress, setup, connection, self.playout, reader)

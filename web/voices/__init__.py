@@ -1,0 +1,1 @@
+"""How agents sound and hear, in the attributes that each provider documents."""
