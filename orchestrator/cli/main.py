@@ -16,6 +16,7 @@ COMMANDS = {
     "load": "be many callers: load a server, and audit that no turn was lost or doubled",
     "dead": "list the dead letters (turns that failed for good), show one, or run it again",
     "events": "list the events that no sink has got yet, deliver dead ones again, or drop them",
+    "rollout": "show the versions of the workers, and say which of them gets new calls",
     "doctor": "examine Redis, the workers and the settings, and say what to change",
 }
 """Name → summary. Its module has `add_arguments(parser)` and `run(args) -> exit code`."""

@@ -11,6 +11,11 @@ def count(text: str) -> int:
     return _whole(text, 1, None, "a whole number, 1 or more")
 
 
+def revision(text: str) -> int:
+    """Return the revision of a plan; 0 is that of none."""
+    return _whole(text, 0, None, "a whole number, 0 or more")
+
+
 def port(text: str) -> int:
     """Return a TCP port; 0 is any that is free."""
     return _whole(text, 0, MOST_PORT, f"a port, 0 to {MOST_PORT}")
