@@ -1,0 +1,25 @@
+"""Workers that only report: what heartbeats leave in Redis, without the processes."""
+
+import json
+from typing import Any
+
+from redis.asyncio import Redis
+
+from orchestrator import clock
+from orchestrator.redis import keys
+
+KEPT_SECONDS = 100
+
+
+async def report_worker(redis: Redis, holder: str, version: str, **status: Any) -> None:
+    """Leave the heartbeat of a worker of `version`."""
+    await redis.zadd(keys.WORKERS, {holder: clock.now()})
+    await redis.expire(keys.WORKERS, KEPT_SECONDS)
+    await redis.set(keys.worker_status(holder), json.dumps({"version": version, **status}), ex=KEPT_SECONDS)
+
+
+async def pin_call(redis: Redis, call_sid: str, version: str) -> None:
+    """Leave the lease of a call that is pinned to `version`; "" is none."""
+    lease = keys.call(call_sid).lease
+    await redis.hset(lease, mapping={"epoch": 1, "version": version})  # type: ignore[misc]
+    await redis.expire(lease, KEPT_SECONDS)
