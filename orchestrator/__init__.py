@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.conversation.turn import Turn
     from orchestrator.events.event import Event
     from orchestrator.events.sinks.sink import EventRefused, Sink, SinkGone, TryLater
+    from orchestrator.routes.hook import IncomingCall
     from orchestrator.state.base import StateManagerBase
     from orchestrator.state.factory import StateManagerFactory, get_state_manager
     from orchestrator.state.memory import InMemoryStateManager
@@ -41,6 +42,7 @@ _HOMES = {
     "ConversationState": "conversation.state",
     "TurnRecord": "conversation.state",
     "Turn": "conversation.turn",
+    "IncomingCall": "routes.hook",
     "Event": "events.event",
     "EventRefused": "events.sinks.sink",
     "Sink": "events.sinks.sink",
@@ -56,6 +58,7 @@ _HOMES = {
 __all__ = [  # noqa: RUF022 (by what they are for)
     "Turn", "ConversationState", "TurnRecord",
     "HangUp", "Transfer", "Play", "SendDigits", "Gather", "SetLanguage", "SetSpeech", "SetVoice", "HandOff",
+    "IncomingCall",
     "Event", "Sink", "EventRefused", "SinkGone", "TryLater",
     "StateManagerBase", "InMemoryStateManager", "RedisStateManager", "StateManagerFactory", "get_state_manager",
 ]  # fmt: skip

@@ -37,7 +37,7 @@ async def choice_of(ingress: Ingress, call: IncomingCall) -> Choice:
 
 async def hooked_choice(ingress: Ingress, call: IncomingCall) -> Choice:
     """Return what the hook of the route says. Raise `CallDeclined` if it refuses the call."""
-    choice = await ingress.routes.choice(call)
+    choice = await ingress.routes.choice(call, clock.utc_now())
     if choice.refused is None:
         return choice
     catalog.CALLS_REFUSED.inc("hook")
@@ -51,10 +51,18 @@ def has_hook(ingress: Ingress, number: str, call_sid: str) -> bool:
     return isinstance(ingress.routes.choose(number, call_sid, clock.utc_now()), HookedChoice)
 
 
-def without_hook(routes: RouteTable, number: str, call_sid: str, *, agent: str | None = None) -> Choice:
-    """Return what the route of our `number` says without its hook; with `agent`, that one answers."""
-    found = routes.choose(number, call_sid, clock.utc_now())
-    choice = found.fallback if isinstance(found, HookedChoice) else found
+def without_hook(
+    routes: RouteTable, number: str, call_sid: str, *, agent: str | None = None, is_placed: bool = False
+) -> Choice:
+    """Return what the route of our `number` says without its hook; with `agent`, that one answers.
+
+    Hours do not matter to a call that `is_placed`: whoever places it has chosen the time.
+    """
+    if is_placed:
+        choice = routes.placed(number, call_sid)
+    else:
+        found = routes.choose(number, call_sid, clock.utc_now())
+        choice = found.fallback if isinstance(found, HookedChoice) else found
     return choice if agent is None else replace(choice, agent=agent)
 
 

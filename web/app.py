@@ -59,6 +59,7 @@ def create_app(
                 try:
                     yield
                 finally:
+                    await table.close()
                     if archive is not None:
                         await archive.close()
 

@@ -1,36 +1,33 @@
 """`RouteTable`: which agent answers a call, by the number that is called."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from orchestrator.routes.called_number import REST, spelled
 from orchestrator.routes.choice import ANY_AGENT, Choice
+from orchestrator.routes.hook import Hook, IncomingCall
+from orchestrator.routes.route import Route
 from orchestrator.routes.voice_profile import VoiceProfile
 from orchestrator.settings import Settings
+
+__all__ = ["AgentEntry", "HookedChoice", "IncomingCall", "Route", "RouteTable", "load_routes"]
 
 
 @dataclass(frozen=True, slots=True)
 class AgentEntry:
-    """An agent as the routes name it. `channel` is `gather` or `relay`; None: what VOICE_CHANNEL says.
+    """An agent as the routes name it. `agent` is a built-in's name or `package.module:object`.
 
-    What `voice` leaves open is as the settings say.
+    `channel` is `gather` or `relay`; None: what VOICE_CHANNEL says. What `voice` leaves open is as the settings say.
+    `settings` are what the agent finds in `state.settings`.
     """
 
     name: str
     agent: str
     channel: str | None = None
     voice: VoiceProfile = field(default_factory=VoiceProfile)
-
-
-@dataclass(frozen=True, slots=True)
-class IncomingCall:
-    """A call that begins, as a hook gets it."""
-
-    call_sid: str
-    from_number: str
-    to_number: str
-    direction: str = "inbound"
-    provider: str = "twilio"
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +35,73 @@ class HookedChoice:
     """A route whose `hook` is asked. `fallback` holds without it, and where it is late or fails."""
 
     fallback: Choice
-    hook: Callable[[IncomingCall], Awaitable[Choice]]
+    hook: Hook
 
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """The agents by their names, and the routes by their numbers."""
+    """The agents by their names, and the routes by their numbers, in the spelling of `called_number.spelled`."""
 
     agents: Mapping[str, AgentEntry] = field(default_factory=dict)
-    routes: Mapping[str, Choice | HookedChoice] = field(default_factory=dict)
+    routes: Mapping[str, Route] = field(default_factory=dict)
+
+    def route_of(self, number: str) -> Route | None:
+        """Return the route of a number: that of the longest match; None if there is none."""
+        if not self.routes:
+            return None
+        called = spelled(number)
+        if (exact := self.routes.get(called)) is not None and called != REST:
+            return exact
+        prefixes = (called[:length] + "*" for length in range(len(called), -1, -1))
+        return next((self.routes[prefix] for prefix in prefixes if prefix in self.routes), None)
 
     def choose(self, to_number: str, call_sid: str, at: datetime) -> Choice | HookedChoice:
-        """Return who answers a call to this number, as far as that is known without asking a hook."""
-        return self.routes.get(to_number, ANY_AGENT)
+        """Return who answers a call to this number at this time, as far as that is known without asking a hook."""
+        route = self.route_of(to_number)
+        if route is None:
+            return ANY_AGENT
+        choice = route.choice(call_sid, at)
+        return HookedChoice(choice, route.hook) if route.hook is not None and route.is_open(at) else choice
 
-    async def choice(self, call: IncomingCall) -> Choice:
+    def placed(self, from_number: str, key: str) -> Choice:
+        """Return who talks in a call that is placed from this number: its hours and its hook do not matter then."""
+        route = self.route_of(from_number)
+        return ANY_AGENT if route is None else route.choice(key)
+
+    async def choice(self, call: IncomingCall, at: datetime) -> Choice:
         """Return who answers the call: ask the hook of its route, if it has one."""
-        found = self.routes.get(call.to_number, ANY_AGENT)
-        return await found.hook(call) if isinstance(found, HookedChoice) else found
+        found = self.choose(call.to_number, call.call_sid, at)
+        return await found.hook.choice(call, found.fallback) if isinstance(found, HookedChoice) else found
 
     def entry(self, name: str) -> AgentEntry | None:
         """Return the agent of this name; None if the table has none."""
         return self.agents.get(name)
 
+    @property
+    def tenants(self) -> frozenset[str]:
+        """Whose calls there may be: "" for those of nobody in particular."""
+        found = {route.tenant for route in self.routes.values()}
+        return frozenset(found if REST in self.routes else {*found, ""})
 
-def load_routes(settings: Settings) -> RouteTable:
-    """Return the routes that ROUTES names; an empty table without it. Raise `BadSetting`."""
-    return RouteTable()
+    @property
+    def has_several_tenants(self) -> bool:
+        """True if there are calls of more than one tenant."""
+        return len(self.tenants) > 1
+
+    async def close(self) -> None:
+        """Give back what the hooks hold."""
+        for route in self.routes.values():
+            if route.hook is not None:
+                await route.hook.close()
+
+
+def load_routes(settings: Settings, *, with_hooks: bool = True) -> RouteTable:
+    """Return the routes that ROUTES names; an empty table without it. Raise `BadSetting` with all complaints.
+
+    Without `with_hooks` no hook is loaded: for processes that answer no calls.
+    """
+    if settings.routes is None:
+        return RouteTable()
+    from orchestrator.routes.routes_file import read_routes  # what is not used is not imported
+
+    return read_routes(settings, with_hooks=with_hooks)

@@ -31,6 +31,12 @@ def _existing_file(value: str) -> str:
     return value
 
 
+def _routes_file(value: str) -> str:
+    if not Path(value).is_file():
+        raise ValueError("must be the path of a TOML file with routes; no such file exists")
+    return value
+
+
 def _ed25519_key(value: str) -> str:
     try:
         size = len(b64decode(value, validate=True))
@@ -83,6 +89,7 @@ def is_http_url(text: str) -> bool:
 
 BareHost = Annotated[str, AfterValidator(_bare_host)]
 ExistingFile = Annotated[str, AfterValidator(_existing_file)]
+RoutesFile = Annotated[str, AfterValidator(_routes_file)]
 Ed25519Key = Annotated[str, AfterValidator(_ed25519_key)]
 ServerUrl = Annotated[str, AfterValidator(_server_url)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
@@ -90,7 +97,8 @@ DottedName = Annotated[str, AfterValidator(dotted_name)]
 DialPrefixes = Annotated[str, AfterValidator(lambda value: ",".join(dial_prefixes(value)))]
 
 
-def _known_zone(name: str) -> str:
+def known_zone(name: str) -> str:
+    """Return `name` if it is a time zone. Raise ValueError."""
     try:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError):  # KeyError: ZoneInfoNotFoundError; ValueError: "../x"
@@ -128,6 +136,6 @@ def _version_name(value: str) -> str:
 
 
 VersionName = Annotated[str, AfterValidator(_version_name)]
-TimeZone = Annotated[str, AfterValidator(_known_zone)]
+TimeZone = Annotated[str, AfterValidator(known_zone)]
 EmergencyNumber = Annotated[str, AfterValidator(_short_number)]
 ProcessCount = Annotated[int | Literal["auto"], BeforeValidator(_process_count)]

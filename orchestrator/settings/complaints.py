@@ -6,7 +6,7 @@ SECRETS = frozenset(
     {
         "redis_password", "redis_url", "events_database_url", "events_webhook_url", "events_webhook_secret",
         "twilio_auth_token", "signalwire_signing_key", "api_key", "seal_key", "llm_api_key",
-        "otel_exporter_otlp_headers", "otel_exporter_otlp_traces_headers",
+        "routes_hook_secret", "otel_exporter_otlp_headers", "otel_exporter_otlp_traces_headers",
     }
 )  # fmt: skip
 

@@ -109,16 +109,22 @@ class EventSettings(BaseSettings):
     @field_validator("events_webhook_secret")
     @classmethod
     def _usable_secrets(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        secrets = [] if value is None else listed(value.get_secret_value())
-        if len(secrets) > MOST_SECRETS or not all(map(_is_secret, secrets)):
-            raise ValueError(
-                f"must be {SHORTEST_SECRET} random bytes or more as base64, or two such secrets with a comma between "
-                'them while one replaces the other: echo "whsec_$(openssl rand -base64 32)"'
-            )
+        secrets = checked_secrets(value)
         has_url = info.data.get("events_webhook_url", "bad")
         if has_url != "bad" and bool(has_url) != bool(secrets):
             raise ValueError("must be set together with EVENTS_WEBHOOK_URL")
         return value
+
+
+def checked_secrets(value: SecretStr | None) -> list[str]:
+    """Return the secrets for signing that `value` lists. Raise ValueError."""
+    secrets = [] if value is None else listed(value.get_secret_value())
+    if len(secrets) > MOST_SECRETS or not all(map(_is_secret, secrets)):
+        raise ValueError(
+            f"must be {SHORTEST_SECRET} random bytes or more as base64, or two such secrets with a comma between "
+            'them while one replaces the other: echo "whsec_$(openssl rand -base64 32)"'
+        )
+    return secrets
 
 
 def listed(text: str) -> list[str]:

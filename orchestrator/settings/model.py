@@ -35,6 +35,7 @@ from orchestrator.settings.event_settings import EventSettings
 from orchestrator.settings.process_settings import ProcessSettings
 from orchestrator.settings.public_url import public_base_url
 from orchestrator.settings.redis_url import parse_redis_url
+from orchestrator.settings.route_settings import RouteSettings
 from orchestrator.settings.sources import SERVICE_LINK, Environment, linked_port
 from orchestrator.settings.voice_settings import VoiceSettings
 
@@ -44,7 +45,7 @@ LONGEST_TTL_SECONDS = 10 * 365 * 24 * 3600
 """Redis counts milliseconds in 64 bits; ten years are enough."""
 
 
-class Settings(EventSettings, VoiceSettings, ProcessSettings):
+class Settings(EventSettings, VoiceSettings, RouteSettings, ProcessSettings):
     """All settings; each is the environment variable of the same name in upper case. Immutable."""
 
     model_config = SettingsConfigDict(

@@ -126,7 +126,7 @@ class CallPlacer:
 
     def _choice(self, call: OutboundCall, caller: str) -> Choice:
         """Return who talks. A split of its route is drawn by chance: the call has no SID yet."""
-        return without_hook(self.routes, caller, uuid4().hex, agent=call.agent)
+        return without_hook(self.routes, caller, uuid4().hex, agent=call.agent, is_placed=True)
 
     def _opening(self, call: OutboundCall, caller: str, choice: Choice) -> dict[str, Any]:
         return {

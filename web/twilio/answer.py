@@ -131,7 +131,10 @@ async def _wait_for_reply(ingress: Ingress, awaited: AwaitedTurn, pending: Pendi
 def _restart_call(ingress: Ingress, request: VoiceRequest, awaited: AwaitedTurn) -> AwaitedTurn:
     """Begin the call again, with the agent that had it."""
     log_restarted(awaited.call_sid, awaited.turn_id)
-    choice = without_hook(ingress.routes, request.our_number, request.call_sid, agent=awaited.languages.agent)
+    choice = without_hook(
+        ingress.routes, request.our_number, request.call_sid,
+        agent=awaited.languages.agent or None, is_placed=request.is_placed,
+    )  # fmt: skip
     held = HeldTurn(
         turn=request.started(awaited.turn_id),
         opening={**request.opening, **choice.opening},

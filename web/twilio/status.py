@@ -68,7 +68,8 @@ def _opening_of(ingress: Ingress, request: VoiceRequest) -> dict[str, Any] | Non
     """
     if request.direction != PLACED_BY_API:
         return None
-    return {**request.opening, **without_hook(ingress.routes, request.our_number, request.call_sid).opening}
+    choice = without_hook(ingress.routes, request.our_number, request.call_sid, is_placed=True)
+    return {**request.opening, **choice.opening}
 
 
 async def end_call(ingress: Ingress, call_sid: str, status: str, opening: dict[str, Any] | None = None) -> None:

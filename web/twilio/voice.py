@@ -63,7 +63,7 @@ async def _choice(ingress: Ingress, request: VoiceRequest, context: OutboundCont
     if context is not None and context.choice is not None:
         return Choice.unpacked(context.choice)
     if request.is_placed:
-        return without_hook(ingress.routes, request.our_number, request.call_sid)
+        return without_hook(ingress.routes, request.our_number, request.call_sid, is_placed=True)
     return await choice_of(
         ingress,
         IncomingCall(

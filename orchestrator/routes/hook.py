@@ -1,0 +1,210 @@
+"""The hook of a route: asked who answers a call that comes in, for two seconds at most.
+
+It is a function of the user's, or an HTTPS address that gets a request signed as Standard Webhooks describes. Where it
+is late, fails or answers nonsense, the route's own agent answers, and one log line says so.
+"""
+
+import asyncio
+import inspect
+import json
+import logging
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orchestrator.clock import utc_now
+from orchestrator.error_location import described
+from orchestrator.routes.choice import Choice
+
+if TYPE_CHECKING:
+    import httpx
+
+logger = logging.getLogger(__name__)
+
+DEADLINE_SECONDS = 2.0
+THREADS = 16
+MOST_SLOTS_BYTES = 2048
+"""Slots travel with a call until it has a state."""
+LONGEST_WORDS = 500
+LONGEST_ANSWER = 16 * 1024
+FIELDS = frozenset({"agent", "slots", "refuse"})
+USER_AGENT = "VoiceAgent-Routes/1"
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCall:
+    """A call that begins, as a hook gets it."""
+
+    call_sid: str
+    from_number: str
+    to_number: str
+    direction: str = "inbound"
+    provider: str = "twilio"
+
+
+class Asked(Protocol):
+    """Whom a hook asks."""
+
+    async def ask(self, call: IncomingCall) -> Any:
+        """Return the answer, not checked yet. Raise what goes wrong."""
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+
+
+class Hook:
+    """The hook `name` of a route. It may choose among `agents`."""
+
+    def __init__(
+        self, name: str, asked: Asked, agents: Collection[str], *, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> None:
+        self.name = name
+        self._asked = asked
+        self._agents = agents
+        self._deadline_seconds = deadline_seconds
+
+    async def choice(self, call: IncomingCall, fallback: Choice) -> Choice:
+        """Return what the hook says of the call; `fallback` without a usable answer in time."""
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                answer = await self._asked.ask(call)
+            return checked_answer(answer, fallback, self._agents)
+        except TimeoutError:
+            why = f"no answer within {self._deadline_seconds:g} s"
+        except BadAnswer as error:
+            why = str(error)
+        except Exception as error:  # whatever the user's function raises
+            why = described(error)
+        extra = {"action": "route.hook_failed", "call_sid": call.call_sid, "hook": self.name}
+        logger.warning("The hook of a route failed; the route's own agent answers: %s", why, extra=extra)
+        return fallback
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+        await self._asked.close()
+
+
+class BadAnswer(Exception):
+    """A hook answered what means nothing."""
+
+
+def checked_answer(answer: Any, fallback: Choice, agents: Collection[str]) -> Choice:
+    """Return the choice that a hook's answer means: an agent's name, or `{"agent", "slots", "refuse"}`. Raise
+    `BadAnswer`.
+
+    None, and what the answer leaves out, is as in `fallback`. `refuse` is what the caller hears, or true.
+    """
+    if answer is None:
+        return fallback
+    fields = {"agent": answer} if isinstance(answer, str) else answer
+    if not isinstance(fields, dict) or not fields.keys() <= FIELDS:
+        raise BadAnswer(f"it answered neither the name of an agent nor an object with {', '.join(sorted(FIELDS))}")
+    agent, slots, refuse = fields.get("agent"), fields.get("slots"), fields.get("refuse")
+    if agent is not None and agent not in agents:
+        raise BadAnswer("it named an agent that the routes do not have")
+    if isinstance(refuse, bool) or refuse is None:
+        refused = "" if refuse else None
+    elif isinstance(refuse, str) and len(refuse) <= LONGEST_WORDS:
+        refused = refuse.strip()
+    else:
+        raise BadAnswer(f"its refuse is neither true nor at most {LONGEST_WORDS} characters")
+    return replace(fallback, agent=agent or fallback.agent, slots=_checked_slots(slots), refused=refused)
+
+
+def _checked_slots(slots: Any) -> dict[str, Any]:
+    if slots is None:
+        return {}
+    try:
+        text = json.dumps(slots, allow_nan=False)
+        size = len(text.encode())
+    except (ValueError, TypeError, RecursionError):
+        raise BadAnswer("its slots are not JSON") from None
+    if not isinstance(slots, dict) or size > MOST_SLOTS_BYTES:
+        raise BadAnswer(f"its slots are no object of at most {MOST_SLOTS_BYTES} bytes")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+class AskedFunction:
+    """A function of the user's. One that is not `async` runs in a thread."""
+
+    def __init__(self, function: Callable[[IncomingCall], Any]) -> None:
+        self._function = function
+        self._threads: ThreadPoolExecutor | None = None
+
+    async def ask(self, call: IncomingCall) -> Any:
+        """See `Asked`."""
+        if inspect.iscoroutinefunction(self._function):
+            return await self._function(call)
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="route hook")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._function, call)
+
+    async def close(self) -> None:
+        """See `Asked`. A function that still runs is not waited for."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class AskedUrl:
+    """An HTTPS address, which is sent each call as JSON, signed with `secrets`."""
+
+    def __init__(self, url: str, secrets: tuple[str, ...]) -> None:
+        self._url = url
+        self._secrets = secrets
+        self._client: httpx.AsyncClient | None = None
+
+    async def ask(self, call: IncomingCall) -> Any:
+        """See `Asked`. The id of the request is the same whenever it asks about the same call."""
+        import httpx
+
+        if self._client is None:
+            self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=DEADLINE_SECONDS)
+        body = json.dumps({
+            "call_sid": call.call_sid, "from": call.from_number, "to": call.to_number,
+            "direction": call.direction, "provider": call.provider,
+        })  # fmt: skip
+        request = self._client.build_request("POST", self._url, content=body, headers=self._headers(call, body))
+        response = await self._client.send(request, stream=True)
+        try:
+            content = await _read(response)
+        finally:
+            await response.aclose()
+            self._client.cookies.clear()  # each request stands alone
+        if response.status_code == 204:
+            return None
+        if response.status_code != 200:
+            raise BadAnswer(f"it answered {response.status_code}")
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            raise BadAnswer("its answer is not JSON") from None
+
+    async def close(self) -> None:
+        """See `Asked`."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    def _headers(self, call: IncomingCall, body: str) -> dict[str, str]:
+        from standardwebhooks import Webhook
+
+        now, asked_of = utc_now(), f"call_{sha256(call.call_sid.encode()).hexdigest()[:32]}"
+        signatures = (Webhook(secret).sign(asked_of, now, body) for secret in self._secrets)
+        return {
+            "content-type": "application/json",
+            "user-agent": USER_AGENT,
+            "webhook-id": asked_of,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": " ".join(signatures),
+        }
+
+
+async def _read(response: "httpx.Response") -> bytes:
+    content = b""
+    async for part in response.aiter_bytes():
+        content += part
+        if len(content) > LONGEST_ANSWER:
+            raise BadAnswer(f"its answer is longer than {LONGEST_ANSWER} bytes")
+    return content
