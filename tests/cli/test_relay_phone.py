@@ -22,6 +22,15 @@ async def test_a_script_is_said_line_by_line(tmp_path: Path):
                      "agent › You said 12."]  # fmt: skip
 
 
+async def test_the_voice_of_a_session_is_shown_before_its_first_words(tmp_path: Path):
+    voice = {"voice": "Joanna", "tts_provider": "Amazon", "language": "en-GB"}
+    async with started_ingress(voice_channel="relay", **voice) as ingress:
+        _, output, _ = await run_script("call", ingress.url, cwd=tmp_path, script="good day\n", settings=SETTINGS)
+    lines = [line.strip() for line in output.splitlines()[2:] if line.strip()]
+    assert lines[:2] == ["(Joanna · en-GB)", "agent › Hello!"]
+    assert output.count("Joanna") == 1
+
+
 async def test_typing_while_the_agent_speaks_interrupts_it(tmp_path: Path):
     async with (
         started_ingress(voice_channel="relay") as ingress,

@@ -56,6 +56,32 @@ async def test_a_script_holds_a_call(server: TwimlServer, tmp_path: Path) -> Non
     assert [form["CallStatus"] for form in server.status_callbacks()] == ["completed"]
 
 
+async def test_who_speaks_and_with_which_voice_is_shown_when_it_changes(tmp_path: Path) -> None:
+    def asked(agent: str, *says: str) -> str:
+        return (
+            f'<Gather input="speech" action="/turn?agent={agent}" actionOnEmptyResult="true">{"".join(says)}</Gather>'
+        )
+
+    joanna = '<Say voice="Polly.Joanna" language="en-US">One moment.</Say>'
+    documents = {
+        "/twilio/voice": asked("reception", joanna),
+        "/turn": [asked("billing", joanna, "<Say>Your bill?</Say>"), "<Say>Goodbye.</Say><Hangup/>"],
+    }
+    async with serve_twiml(documents) as server:
+        code, output, _ = await run_script("call", server.url, cwd=tmp_path, script="the bill\n4711\n")
+    assert code == 0
+    assert [line.strip() for line in output.splitlines()[2:-2]] == [
+        "(reception · Polly.Joanna · en-US)",
+        "agent › One moment.",
+        "you   › the bill",
+        "agent › One moment.",
+        "(billing · the provider's voice)",
+        "agent › Your bill?",
+        "you   › 4711",
+        "agent › Goodbye.",
+    ]
+
+
 async def test_a_script_that_ends_before_the_call_hangs_up(server: TwimlServer, tmp_path: Path) -> None:
     code, output, _ = await run_script("call", server.url, cwd=tmp_path, script="hello")
     assert code == 0

@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+from xml.sax.saxutils import escape
 
 from orchestrator.routes.voice_profile import VoiceProfile
 
 MOST_HINTS = 500
 LONGEST_HINT = 100
 """The limits that Twilio documents for a `<Gather>`; SignalWire documents the second one."""
-HINT_CHARACTERS = 4000
-"""For the hints of a profile together, so that a reply of any length still fits the document."""
+HINT_BYTES = 4000
+"""For the hints of a profile together, as they are escaped in XML, so that a reply of any length fits the document."""
 INTEGER_SPEECH_TIMEOUT = "2"
 """Seconds of silence that end the caller's words, where `speechTimeout` must be a number."""
 
@@ -69,9 +70,9 @@ def hint_list(hints: Iterable[str], left_out: LeftOut) -> str:
     taken: list[str] = []
     size = 0
     for hint in (" ".join(hint.split()) for hint in hints):
-        size += len(hint) + 2
-        if len(hint) > LONGEST_HINT or len(taken) >= MOST_HINTS or size > HINT_CHARACTERS:
-            limits = f"at most {MOST_HINTS} of {LONGEST_HINT} characters each and {HINT_CHARACTERS} in all"
+        size += len(f"{escape(hint)}, ".encode())
+        if len(hint) > LONGEST_HINT or len(taken) >= MOST_HINTS or size > HINT_BYTES:
+            limits = f"at most {MOST_HINTS} of {LONGEST_HINT} characters each and {HINT_BYTES} bytes in all"
             left_out.note("some hints", limits)
             break
         taken.append(hint)

@@ -4,7 +4,7 @@ import pytest
 from twilio.twiml.voice_response import Gather, Say
 
 from orchestrator.routes.voice_profile import VoiceProfile
-from web.voices.dialect import HINT_CHARACTERS, LONGEST_HINT, MOST_HINTS, LeftOut, hint_list
+from web.voices.dialect import HINT_BYTES, LONGEST_HINT, MOST_HINTS, LeftOut, hint_list
 from web.voices.signalwire import SignalWireSpeech
 from web.voices.telnyx import TelnyxSpeech
 from web.voices.twilio import TwilioSpeech
@@ -146,7 +146,7 @@ def test_hints_stay_within_the_limits_that_are_documented():
     for hints in [("x" * (LONGEST_HINT + 1),), ["word"] * (MOST_HINTS + 1), ["w" * LONGEST_HINT] * 60]:
         left_out = LeftOut()
         written = hint_list(hints, left_out)
-        assert len(written) <= HINT_CHARACTERS
+        assert len(written) <= HINT_BYTES
         assert written.count(",") < MOST_HINTS
         assert left_out.notes
     assert hint_list(("a  b\n", "", "c"), LeftOut()) == "a b, c"

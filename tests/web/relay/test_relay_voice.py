@@ -1,0 +1,125 @@
+"""What a relay is told when the language, the voice or the agent changes during a call."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from support.ingress import CALL
+from support.relay import relay_socket
+
+from orchestrator.conversation.actions import HandOff, Play, SetLanguage, SetVoice
+from orchestrator.dispatch.hub import Pending
+from orchestrator.routes.voice_profile import VoiceProfile
+from web.twilio.language import Languages
+from web.twilio.relay.connect import connect
+from web.twilio.relay.relay_voice import RelayVoice
+from web.twilio.relay.spoken_reply import SpokenReply
+from web.voices.provider_voices import ProviderVoices
+from web.voices.twilio import TwilioSpeech
+
+VOICES = ProviderVoices(
+    TwilioSpeech(),
+    {
+        "": VoiceProfile(),
+        "reception": VoiceProfile(language="en-US", voice="Polly.Joanna"),
+        "billing": VoiceProfile(language="sv-SE", voice="Polly.Elin"),
+        "sales": VoiceProfile(language="en-US", voice="Polly.Amy"),
+    },
+)
+TO_SWEDISH = {"type": "language", "ttsLanguage": "sv-SE", "transcriptionLanguage": "sv-SE"}
+TO_ENGLISH = {"type": "language", "ttsLanguage": "en-US", "transcriptionLanguage": "en-US"}
+
+
+@pytest.fixture
+def voice() -> RelayVoice:
+    return RelayVoice(Languages(agent="reception", voices=VOICES), "CA1")
+
+
+def reply(said: str = "", heard: str = "") -> SpokenReply:
+    return SpokenReply("t1", Pending("CA1", "t1"), said=said, heard=heard)
+
+
+def parsed(frame: str | None) -> Any:
+    return json.loads(frame) if frame else None
+
+
+async def test_a_hand_off_changes_the_language_with_the_frame_that_is_known(voice):
+    assert parsed(voice.frame(HandOff("billing"), reply())) == TO_SWEDISH
+    assert parsed(voice.frame(HandOff("reception"), reply())) == TO_ENGLISH
+
+
+async def test_a_hand_off_in_the_same_language_needs_no_frame_but_a_word_in_the_log(voice, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert voice.frame(HandOff("sales"), reply()) is None
+        assert voice.frame(SetVoice("Polly.Amy"), reply()) is None
+    (record,) = caplog.records
+    assert (record.action, record.call_sid) == ("voice.not_changed", "CA1")
+    assert "the voice of the agent sales" in record.getMessage()
+
+
+async def test_a_voice_alone_is_left_out_with_one_warning(voice, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert [voice.frame(SetVoice(name), reply()) for name in ("Polly.Amy", "Polly.Brian")] == [None, None]
+    assert [record.action for record in caplog.records] == ["voice.not_changed"]
+
+
+async def test_other_actions_are_carried_out_as_ever(voice):
+    assert parsed(voice.frame(SetLanguage(speech="fi-FI"), reply())) == {"type": "language", "ttsLanguage": "fi-FI"}
+    assert parsed(voice.frame(Play("https://example.com/a.mp3"), reply()))["type"] == "play"
+
+
+@pytest.mark.parametrize(
+    ("heard", "due"), [("One", TO_ENGLISH), ("One moment. ", TO_ENGLISH), ("One moment. Hej", None)]
+)
+async def test_a_hand_off_of_which_the_caller_heard_no_word_is_taken_back(voice, heard, due):
+    spoken = reply("One moment. ")
+    voice.frame(HandOff("billing"), spoken)
+    spoken.said, spoken.heard = "One moment. Hej!", heard
+    voice.cut_off(spoken)
+    assert parsed(voice.take_due()) == due
+    assert voice.take_due() is None
+
+
+async def test_a_hand_off_that_failed_is_taken_back(voice):
+    spoken = reply("One moment. ")
+    voice.frame(HandOff("billing"), spoken)
+    voice.finished(spoken, [])
+    assert parsed(voice.take_due()) == TO_ENGLISH
+    voice.frame(HandOff("billing"), spoken)
+    voice.finished(spoken, [HandOff("billing")])
+    assert voice.take_due() is None
+
+
+async def test_a_session_of_a_known_call_continues_in_its_language(voice):
+    assert parsed(voice.resume([HandOff("billing")])) == TO_SWEDISH
+    begun = RelayVoice(Languages(agent="billing", voices=VOICES), "CA1")
+    assert begun.resume([SetLanguage(speech="fi-FI"), HandOff("billing")]) is None, "its document says so already"
+    plain = RelayVoice()
+    assert plain.resume([]) is None
+    assert parsed(plain.resume([SetLanguage(speech="sv-SE"), SetLanguage(speech="multi")])) == {
+        "type": "language", "ttsLanguage": "multi"
+    }  # fmt: skip
+
+
+def test_the_document_names_the_agent_for_the_session():
+    plain = connect("https://h", ticket="t", now=1)
+    assert 'name="agent"' not in plain
+    named = connect("https://h", ticket="t", now=1, agent="billing", voices=VOICES)
+    assert '<Parameter name="agent" value="billing" />' in named
+    assert '<Language code="sv-SE" ttsProvider="Amazon" voice="Elin" />' in named
+    assert named.replace('<Parameter name="agent" value="billing" />', "") != plain
+
+
+async def test_a_voice_that_is_chosen_during_a_session_sends_no_frame(start_ingress, caplog):
+    async def agent(turn, state):
+        yield SetVoice("Polly.Amy")
+        yield "Hello."
+
+    async with start_ingress(agent=agent) as ingress, relay_socket(ingress.url) as caller:
+        with caplog.at_level(logging.WARNING):
+            await caller.setup(CALL)
+            assert await caller.reply() == "Hello."
+            await caller.prompt("again")
+            assert await caller.reply() == "Hello."
+    assert [r.action for r in caplog.records if getattr(r, "action", "").startswith("voice")] == ["voice.not_changed"]
