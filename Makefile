@@ -66,8 +66,8 @@ bench: $(READY) $(PEERS)/.ready ## Measure the budgets, beside other queues
 lock: $(READY) ## Renew requirements*.txt from pyproject.toml (the only target that wants uv)
 	@$(PIP) install uv
 	@$(LOCK) pyproject.toml --output-file requirements.txt
-	@$(LOCK) pyproject.toml --constraint requirements.txt --extra llm --output-file requirements-llm.txt
-	@$(LOCK) pyproject.toml --constraint requirements.txt --extra llm --group dev --output-file requirements-dev.txt
+	@$(LOCK) pyproject.toml --constraint requirements.txt --extra llm --extra mcp --output-file requirements-llm.txt
+	@$(LOCK) pyproject.toml --constraint requirements.txt --extra llm --extra mcp --group dev --output-file requirements-dev.txt
 	@$(LOCK) --group bench --output-file requirements-bench.txt
 	@git --no-pager diff --stat -- 'requirements*.txt'
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from orchestrator.agents.call_context import CallContext, current_call
     from orchestrator.conversation.actions import (
         Gather,
         HandOff,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from orchestrator.state.redis import RedisStateManager
 
 _HOMES = {
+    "CallContext": "agents.call_context",
+    "current_call": "agents.call_context",
     "Gather": "conversation.actions",
     "HandOff": "conversation.actions",
     "HangUp": "conversation.actions",
@@ -58,7 +61,7 @@ _HOMES = {
 __all__ = [  # noqa: RUF022 (by what they are for)
     "Turn", "ConversationState", "TurnRecord",
     "HangUp", "Transfer", "Play", "SendDigits", "Gather", "SetLanguage", "SetSpeech", "SetVoice", "HandOff",
-    "IncomingCall",
+    "IncomingCall", "CallContext", "current_call",
     "Event", "Sink", "EventRefused", "SinkGone", "TryLater",
     "StateManagerBase", "InMemoryStateManager", "RedisStateManager", "StateManagerFactory", "get_state_manager",
 ]  # fmt: skip

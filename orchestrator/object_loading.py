@@ -10,6 +10,13 @@ from typing import Any
 from orchestrator.error_location import described
 from orchestrator.errors import BadSetting, VoiceAgentError
 
+REQUIREMENTS = {
+    "pydantic_ai": "pydantic-ai-slim[openai]>=2.68,<3",
+    "langgraph": "langgraph>=1.2,<2",
+    "agents": "openai-agents>=0.24,<0.25",
+}
+"""What to install for a module of a framework that is missing: an extra of ours, as pyproject.toml has it."""
+
 
 def load_object(name: str, variable: str, error: type[VoiceAgentError] = BadSetting) -> Any:
     """Return the object that `name` names: `package.module:object`, or the module itself for `package.module`.
@@ -52,9 +59,14 @@ def _import(given: str, module_name: str, error: type[VoiceAgentError]) -> Modul
     except ModuleNotFoundError as missing:
         if missing.name is None or not f"{module_name}.".startswith(f"{missing.name}."):
             needs = f"{module_name} needs the module {missing.name!r}"
-            raise error(f"{given}: {needs}. Install it. {described(missing)}") from missing
+            raise error(f"{given}: {needs}. {_how_to_install(missing.name)} {described(missing)}") from missing
         raise error(
             f"{given}: there is no module {missing.name!r} here. Start from the directory that holds it, or install it."
         ) from None
     except (Exception, SystemExit) as failure:  # whatever the user's module raises while it is imported
         raise error(f"{given}: importing {module_name} failed: {described(failure)}") from failure
+
+
+def _how_to_install(module: str | None) -> str:
+    requirement = REQUIREMENTS.get((module or "").partition(".")[0])
+    return f"Install it: pip install '{requirement}'." if requirement else "Install it."

@@ -83,8 +83,9 @@ def set_up(directory: Path, requirements: "list[Path]", *, project: bool, lock: 
             return 1
     (directory / UNFINISHED).touch()
     (directory / READY).unlink(missing_ok=True)
-    # One by one: pip checks hashes for all that it is given or for nothing, and the project itself has none.
-    steps = [["--requirement", str(path)] for path in requirements]
+    # One by one: pip checks hashes for all that it is given or for nothing, and the project itself has none. The files
+    # are complete, and may override what a package asks for, as pyproject.toml says.
+    steps = [["--requirement", str(path), "--no-deps"] for path in requirements]
     steps += [["--no-deps", "--no-build-isolation", "--editable", "."]] if project else []
     for step in steps:
         if code := install(directory, step, lock):

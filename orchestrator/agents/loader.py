@@ -4,11 +4,16 @@ import inspect
 from functools import partial
 from typing import Any, get_args
 
+from orchestrator.agents.frameworks.options import FrameworkOptions
+from orchestrator.agents.frameworks.recognition import framework_agent
 from orchestrator.agents.protocol import Agent, AgentFunction, Isolation, Overlap
+from orchestrator.agents.reply_text import ANSWER_SHARE
 from orchestrator.error_location import described
 from orchestrator.errors import BadAgent
 from orchestrator.object_loading import description_of, is_object_name, load_object
 from orchestrator.settings import Settings
+
+NO_OPTIONS = FrameworkOptions()
 
 
 def configured_agent(settings: Settings) -> Agent:
@@ -17,19 +22,24 @@ def configured_agent(settings: Settings) -> Agent:
         from orchestrator.agents.llm import load_model_agent
 
         return load_model_agent(settings)
-    return load_agent(settings.agent, settings.transfer_to, settings.time_zone, settings.emergency_number)
+    options = FrameworkOptions(settings.llm_history_characters, settings.agent_timeout_seconds * ANSWER_SHARE)
+    return load_agent(settings.agent, settings.transfer_to, settings.time_zone, settings.emergency_number, options)
 
 
 def load_agent(
-    name: str, transfer_to: str | None = None, time_zone: str | None = None, emergency_number: str = "911"
+    name: str,
+    transfer_to: str | None = None,
+    time_zone: str | None = None,
+    emergency_number: str = "911",
+    options: FrameworkOptions = NO_OPTIONS,
 ) -> Agent:
     """Return the agent that `name` means. `llm` takes more settings: see `configured_agent`.
 
     `echo` and `receptionist` are built in. `transfer_to` is where the receptionist connects callers who ask for a
     person, `time_zone` its office's (by default this machine's), `emergency_number` what it tells callers in danger to
     call. `package.module:object` is yours: an async generator function of `(turn, state)`, an object with such a method
-    named `reply`, or a class of such objects whose constructor takes no arguments. The current directory is importable.
-    Raise `BadAgent`, which says what is wrong.
+    named `reply`, a class of such objects whose constructor takes no arguments, or an agent of a framework, which gets
+    `options`. The current directory is importable. Raise `BadAgent`, which says what is wrong.
     """
     if name == "echo":
         from orchestrator.agents.echo import echo
@@ -43,14 +53,18 @@ def load_agent(
         return Agent(name, receptionist.reply, isolation="inline", speech_filter=False)
     if not is_object_name(name) or ":" not in name:
         raise BadAgent(f"AGENT={name!r} is not an agent. Use echo, receptionist, llm, or package.module:object.")
-    return agent_of(name, load_object(name, "AGENT", BadAgent))
+    return agent_of(name, load_object(name, "AGENT", BadAgent), options)
 
 
-def agent_of(name: str, found: Any) -> Agent:
-    """Return the agent that `found` is: a function, an object, a class or an `Agent`. Raise `BadAgent`."""
+def agent_of(name: str, found: Any, options: FrameworkOptions = NO_OPTIONS) -> Agent:
+    """Return the agent that `found` is: a function, an object, a class, an `Agent`, or an agent of a framework.
+
+    Raise `BadAgent`.
+    """
     if isinstance(found, Agent):
         return found
-    carrier = _make(name, found) if inspect.isclass(found) else found
+    made = _make(name, found) if inspect.isclass(found) else found
+    carrier = framework_agent(name, made, options) or made
     reply: AgentFunction = _checked_reply(name, getattr(carrier, "reply", carrier))
     return Agent(
         name,

@@ -68,6 +68,12 @@ class ActiveSpan(Attached):
         """Set the status to error."""
         mark_failed(self.span, error_type)
 
+    def end(self, error_type: str = "") -> None:
+        """End the span where no block does: begin and end are told in different tasks."""
+        if error_type:
+            self.failed(error_type)
+        self.span.end()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

@@ -18,6 +18,9 @@ class Span(Protocol):
     def failed(self, error_type: str) -> None:
         """Set the status to error. `error_type` names a class of errors."""
 
+    def end(self, error_type: str = "") -> None:
+        """End a span that no block is the span of. With `error_type` it has failed."""
+
 
 class RunSpan(Span, Protocol):
     """The span of one run of a turn."""
@@ -51,6 +54,9 @@ class NoSpan:
         """Do nothing."""
 
     def failed(self, error_type: str) -> None:
+        """Do nothing."""
+
+    def end(self, error_type: str = "") -> None:
         """Do nothing."""
 
     def ended(self, outcome: str, error_type: str, first_word_at: datetime | None) -> None:

@@ -81,7 +81,17 @@ def test_the_readme_fits_on_three_screens(texts: dict[str, str]) -> None:
 
 def test_pages_name_only_variables_that_exist(texts: dict[str, str]) -> None:
     of_make = {"PYTHON", "ARGS", "VENV", "SEED", "DURATION", "CALLS", "TOPOLOGY"}
-    elsewhere = {"DATABASE_URL", "EXTRA", "SITE_ADDRESS", "REDIS_SERVER", "PYTHONPATH", "PYTHON_VERSION", *of_make}
+    of_frameworks = {"MODEL", "OPENAI_API_KEY", "OPENAI_AGENTS_DISABLE_TRACING"}
+    elsewhere = {
+        "DATABASE_URL",
+        "EXTRA",
+        "SITE_ADDRESS",
+        "REDIS_SERVER",
+        "PYTHONPATH",
+        "PYTHON_VERSION",
+        *of_make,
+        *of_frameworks,
+    }
     named = {
         (page, name)
         for page, text in pages(texts).items()

@@ -16,13 +16,14 @@ REASONS = {200: "OK", 401: "Unauthorized", 429: "Too Many Requests", 500: "Inter
 class Connection:
     """One request of a client, while it is answered: in chunks of an event stream."""
 
-    def __init__(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+    def __init__(self, request: dict[str, Any], writer: asyncio.StreamWriter, ends: bool = False) -> None:
         self.request = request
         self._writer = writer
+        self._more = "connection: close\r\n" if ends else ""
 
     async def open(self, status: int = 200, kind: str = "text/event-stream") -> None:
-        head = f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n"
-        await self.write(head.encode())
+        head = f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n"
+        await self.write(f"{head}{self._more}\r\n".encode())
 
     async def send(self, data: bytes) -> None:
         """One chunk of the body; any bytes, whether or not they make whole events or characters."""
@@ -121,9 +122,11 @@ async def hangs(connection: Connection) -> None:
 
 class ModelServer:
     """Answers each model's requests with its `answers`, in order. `requests` holds what was asked; `left` counts the
-    clients that went before they had their whole answer."""
+    clients that went before they had their whole answer. With `keeps_connections=False` a client has no connection left
+    that it would have to close: those of frameworks live as long as the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_connections: bool = True) -> None:
+        self._keeps_connections = keeps_connections
         self.answers: defaultdict[str, list[Answer]] = defaultdict(list)
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str] = []
@@ -165,12 +168,13 @@ class ModelServer:
         self.requests.append(request)
         self.keys.append(fields.get("authorization", ""))
         answers = self.answers[request["model"]]
-        answer = asyncio.ensure_future((answers.pop(0) if answers else refuses(500))(Connection(request, writer)))
+        connection = Connection(request, writer, ends=not self._keeps_connections)
+        answer = asyncio.ensure_future((answers.pop(0) if answers else refuses(500))(connection))
         gone = asyncio.ensure_future(reader.read(1))  # the client sends nothing more until it has its answer
         await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
         self.left += not answer.done()
         await cancel_and_wait(answer, gone)
         if not answer.cancelled() and (error := answer.exception()) is not None:
             raise error
-        if not gone.cancelled():
+        if not gone.cancelled() or not self._keeps_connections:
             raise ConnectionError
