@@ -64,6 +64,10 @@ class ModelFailed(VoiceAgentError):
     """No language model answered. Check LLM_MODEL, LLM_BASE_URL and LLM_API_KEY."""
 
 
+class McpServerAway(VoiceAgentError):
+    """A server of LLM_MCP_SERVERS does not answer. The model goes on without its tools."""
+
+
 class AgentsStuck(VoiceAgentError):
     """Every agent thread is blocked. In the agent, await what takes long, or use asyncio.to_thread."""
 

@@ -32,6 +32,7 @@ from orchestrator.settings.checks import (
 )
 from orchestrator.settings.complaints import complaint, without_credentials
 from orchestrator.settings.event_settings import EventSettings
+from orchestrator.settings.mcp_servers import mcp_servers
 from orchestrator.settings.process_settings import ProcessSettings
 from orchestrator.settings.public_url import public_base_url
 from orchestrator.settings.redis_url import parse_redis_url
@@ -93,6 +94,7 @@ class Settings(EventSettings, VoiceSettings, RouteSettings, ProcessSettings):
     llm_first_token_seconds: float = Field(default=1.5, gt=0)
     llm_history_characters: int = Field(default=24_000, ge=1000)
     llm_tools: str | None = None
+    llm_mcp_servers: str | None = None
 
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
@@ -186,6 +188,13 @@ class Settings(EventSettings, VoiceSettings, RouteSettings, ProcessSettings):
     def _one_prompt(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and info.data.get("llm_prompt") is not None:
             raise ValueError("cannot be set together with LLM_PROMPT: use one of them")
+        return value
+
+    @field_validator("llm_mcp_servers")
+    @classmethod
+    def _known_servers(cls, value: str | None) -> str | None:
+        if value is not None:
+            mcp_servers(value, given_variables())
         return value
 
     @field_validator("twilio_from_number", "transfer_to")

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart, ToolReturnPart
 from pydantic_ai.models import ModelRequestParameters
@@ -22,6 +23,9 @@ from orchestrator.conversation.actions import HangUp, SetLanguage, SetSpeech
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import ModelFailed
+
+if TYPE_CHECKING:
+    from orchestrator.agents.mcp.servers import McpServers
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +53,11 @@ class ModelAgent:
         answer_seconds: float,
         history_characters: int,
         clock: OfficeClock = office_clock,
+        servers: "McpServers | None" = None,
     ) -> None:
         self._models = models
         self._toolset = toolset
-        self._parameters = ModelRequestParameters(function_tools=toolset.definitions)
+        self._servers = servers
         self._prompt = prompt
         self._first_token_seconds = first_token_seconds
         self._answer_seconds = answer_seconds
@@ -68,7 +73,7 @@ class ModelAgent:
             yield GOODBYE
             yield HangUp(reason="silence")
             return
-        tool_calls = TurnToolCalls(self._toolset, turn, state)
+        tool_calls = TurnToolCalls(await self._tools(), turn, state)
         text = ReplyText(asyncio.get_running_loop().time() + self._answer_seconds)
         try:
             async with aclosing(self._answer(turn, state, tool_calls, text)) as answer:
@@ -83,15 +88,21 @@ class ModelAgent:
         for action in (*tool_calls.new_inline_actions(), *final_actions(tool_calls.actions)):
             yield action
 
+    async def _tools(self) -> Toolset:
+        if self._servers is None:
+            return self._toolset
+        return self._toolset.with_remote(await self._servers.tools(self._toolset.names))
+
     async def _answer(
         self, turn: Turn, state: ConversationState, tool_calls: TurnToolCalls, text: ReplyText
     ) -> AsyncGenerator[Part]:
         """Ask the model and run the tools that it calls, again and again, until an answer calls none."""
         system = system_prompt(self._prompt, self._clock(), state.from_number)
         messages = messages_for(turn, state, system, self._history_characters)
+        parameters = ModelRequestParameters(function_tools=tool_calls.toolset.definitions)
         for _ in range(MOST_REQUESTS):
             response: ModelResponse | None = None
-            async with aclosing(self._ask(messages, text)) as pieces:
+            async with aclosing(self._ask(messages, parameters, text)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, ModelResponse):
                         response = piece
@@ -115,9 +126,11 @@ class ModelAgent:
             messages += [response, ModelRequest(parts=results)]
         raise ModelFailed(f"The model called tools {MOST_REQUESTS} times in one turn, and was stopped.")
 
-    async def _ask(self, messages: list[ModelMessage], text: ReplyText) -> AsyncGenerator[str | ModelResponse]:
+    async def _ask(
+        self, messages: list[ModelMessage], parameters: ModelRequestParameters, text: ReplyText
+    ) -> AsyncGenerator[str | ModelResponse]:
         """Send one request: yield its text, after a filler if the first token is late, and last the whole response."""
-        time, parameters = asyncio.get_running_loop().time, self._parameters
+        time = asyncio.get_running_loop().time
         models = await self._models.for_running_loop()
         async with HedgedRequest(
             models, messages, parameters, may_be_silent=text.has_words, thoughts=self._thoughts

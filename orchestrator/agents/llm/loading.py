@@ -2,17 +2,25 @@
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.agents.protocol import Agent
+from orchestrator.agents.reply_text import ANSWER_SHARE
 from orchestrator.errors import BadAgent
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, given_variables
+from orchestrator.settings.mcp_servers import mcp_servers
+
+if TYPE_CHECKING:
+    from orchestrator.agents.mcp.servers import McpServers
 
 HOW_TO_INSTALL = (
     "AGENT=llm needs pydantic-ai, which is not installed. Install the extra `llm`: "
     "pip install 'pydantic-ai-slim[openai]>=2.68,<3'"
 )
-ANSWER_SHARE = 0.9
-"""The share of AGENT_TIMEOUT_SECONDS after which the agent ends its turn, so that the state keeps what tools did."""
+
+HOW_TO_INSTALL_MCP = (
+    "LLM_MCP_SERVERS needs the package mcp, which is not installed. Install the extra `mcp`: pip install 'mcp>=2.3,<3'"
+)
 
 
 def load_model_agent(settings: Settings) -> Agent:
@@ -43,8 +51,21 @@ def load_model_agent(settings: Settings) -> Agent:
         answer_seconds=settings.agent_timeout_seconds * ANSWER_SHARE,
         history_characters=settings.llm_history_characters,
         clock=clock,
+        servers=_servers(settings),
     )
     return Agent("llm", agent.reply, speech_filter=False)  # it filters by itself, before it decides which model answers
+
+
+def _servers(settings: Settings) -> "McpServers | None":
+    if settings.llm_mcp_servers is None:
+        return None
+    try:
+        import mcp  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise BadAgent(HOW_TO_INSTALL_MCP) from error
+    from orchestrator.agents.mcp.servers import McpServers
+
+    return McpServers(mcp_servers(settings.llm_mcp_servers, given_variables()))
 
 
 def _prompt(settings: Settings) -> str | None:

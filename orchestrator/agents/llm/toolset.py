@@ -3,9 +3,10 @@
 import inspect
 import logging
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial, wraps
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 from pydantic_ai import RunContext, Tool
@@ -23,6 +24,9 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadAgent
 
+if TYPE_CHECKING:
+    from orchestrator.agents.mcp.servers import McpTool
+
 logger = logging.getLogger(__name__)
 
 INJECTED = ("idempotency_key", "turn", "state")
@@ -30,16 +34,34 @@ FAILED = "The tool failed. Whether anything was done is not known. Tell the call
 
 
 class Toolset:
-    """The tools of an agent. Of two with the same name the later one counts: yours replace built-in ones."""
+    """The tools of an agent. Of two with the same name the later one counts: yours replace built-in ones.
+
+    `remote` are tools of servers; their names are those of no function.
+    """
 
     def __init__(self, functions: Sequence[ToolFunction]) -> None:
+        self._remote: dict[str, McpTool] = {}
         self._tools = {tool.name: tool for tool in map(_tool, functions)}
         self._functions = {function.__name__: function for function in functions}
 
     @property
+    def names(self) -> set[str]:
+        """The names of the functions."""
+        return set(self._tools)
+
+    def with_remote(self, remote: "Sequence[McpTool]") -> "Toolset":
+        """Return this set and the tools of servers."""
+        whole = copy(self)
+        whole._remote = {tool.name: tool for tool in remote}
+        return whole
+
+    @property
     def definitions(self) -> list[ToolDefinition]:
         """The tools as a model sees them."""
-        return [tool.tool_def for tool in self._tools.values()]
+        return [tool.tool_def for tool in self._tools.values()] + [
+            ToolDefinition(name=name, description=tool.tool.description, parameters_json_schema=tool.tool.schema)
+            for name, tool in self._remote.items()
+        ]
 
     def arguments_of(self, call: ToolCallPart) -> dict[str, Any]:
         """Return the arguments of `call`, converted to the types of the function's parameters.
@@ -47,11 +69,15 @@ class Toolset:
         Raise `ModelRetry`, which says what is wrong.
         """
         tool = self._tools.get(call.tool_name)
-        if tool is None:
-            raise ModelRetry(f"There is no tool {call.tool_name}. There are: {', '.join(self._tools)}.")
+        if tool is None and call.tool_name not in self._remote:
+            raise ModelRetry(
+                f"There is no tool {call.tool_name}. There are: {', '.join([*self._tools, *self._remote])}."
+            )
         try:
-            arguments = call.args_as_dict(raise_if_invalid=True)
-            return cast(dict[str, Any], tool.function_schema.validator.validate_python(_as_unicode(arguments)))
+            arguments = _as_unicode(call.args_as_dict(raise_if_invalid=True))
+            if tool is None:
+                return cast(dict[str, Any], arguments)  # its server checks them
+            return cast(dict[str, Any], tool.function_schema.validator.validate_python(arguments))
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
             raise ModelRetry(f"The arguments do not fit: {wrong}. Call it again with others.") from None
@@ -63,6 +89,8 @@ class Toolset:
 
         Of the `injected` arguments the function gets those that it has parameters for.
         """
+        if (remote := self._remote.get(name)) is not None:
+            return await remote.call(arguments, injected["idempotency_key"])
         function = self._functions[name]
         accepted = {k: v for k, v in injected.items() if k in inspect.signature(function).parameters}
         is_async = inspect.iscoroutinefunction(function)
