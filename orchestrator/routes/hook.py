@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
+from orchestrator import error_logging
 from orchestrator.clock import utc_now
-from orchestrator.error_location import described
 from orchestrator.routes.choice import Choice
 
 if TYPE_CHECKING:
@@ -67,18 +67,18 @@ class Hook:
 
     async def choice(self, call: IncomingCall, fallback: Choice) -> Choice:
         """Return what the hook says of the call; `fallback` without a usable answer in time."""
+        failed = "The hook of a route failed; the route's own agent answers: %s"
+        extra = {"action": "route.hook_failed", "call_sid": call.call_sid, "hook": self.name}
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 answer = await self._asked.ask(call)
             return checked_answer(answer, fallback, self._agents)
         except TimeoutError:
-            why = f"no answer within {self._deadline_seconds:g} s"
+            logger.warning(failed, f"no answer within {self._deadline_seconds:g} s", extra=extra)
         except BadAnswer as error:
-            why = str(error)
-        except Exception as error:  # whatever the user's function raises
-            why = described(error)
-        extra = {"action": "route.hook_failed", "call_sid": call.call_sid, "hook": self.name}
-        logger.warning("The hook of a route failed; the route's own agent answers: %s", why, extra=extra)
+            logger.warning(failed, error, extra=extra)
+        except Exception as error:  # whatever the user's function raises; its text may quote the caller
+            error_logging.log(logging.WARNING, logger, failed, error=error, extra=extra)
         return fallback
 
     async def close(self) -> None:

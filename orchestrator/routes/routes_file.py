@@ -98,7 +98,7 @@ class _RouteReader:
         table.check_keys(KEYS)
         number, tenant, split = self._number(table), self._tenant(table), self._split(table)
         agent = table.one_of("agent", self._agents, "agent")
-        if agent is None and "agent" not in table.fields and not split:
+        if agent is None and not {"agent", "split"} & table.fields.keys():
             table.complaints.add(table, "agent", "is missing: who answers this number?")
         agent = agent or next(iter(split), "")
         most = self._limits.get(tenant) if tenant else self._max_calls(table)

@@ -1,9 +1,8 @@
 """In which line of a TOML file a table or a key is: the parser does not tell."""
 
-import re
+import string
 
-_HEADER = re.compile(r"[ \t]*(\[{1,2})([^\[\]#\n]{1,300})\]{1,2}[ \t]*(?:#.*)?")
-_KEY = re.compile(r"[ \t]*([A-Za-z0-9_\"'.-]{1,300})[ \t]*=")
+_OF_KEYS = frozenset(string.ascii_letters + string.digits + "_-.\"' ")
 
 
 class TomlLines:
@@ -17,13 +16,16 @@ class TomlLines:
         counts: dict[str, int] = {}
         table, index = "", 0
         for number, line in enumerate(text.splitlines(), 1):
-            if header := _HEADER.fullmatch(line):
-                table, index = _plain(header[2]), 0
-                if header[1] == "[[":
+            line = line.strip()
+            if line.startswith("["):
+                table, index = _plain(line.lstrip("[").partition("]")[0]), 0
+                if line.startswith("[["):
                     index = counts[table] = counts.get(table, -1) + 1
                 self._lines.setdefault((table, index, ""), number)
-            elif key := _KEY.match(line):
-                self._lines.setdefault((table, index, _plain(key[1])), number)
+                continue
+            key, equals, _ = line.partition("=")
+            if equals and _OF_KEYS.issuperset(key):
+                self._lines.setdefault((table, index, _plain(key)), number)
 
     def of(self, table: str, key: str = "", index: int = 0) -> int:
         """Return the line of a key, else that of its table (the `index`-th of its name), else 1."""

@@ -1,0 +1,115 @@
+"""The hook of a route: a function, or a signed request; what it may answer; and what holds when it does not."""
+
+import asyncio
+import json
+import logging
+import threading
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+from support.webhook_receiver import WebhookReceiver, breaks_off, hangs, status, trickles
+
+from orchestrator.routes.choice import Choice
+from orchestrator.routes.hook import Asked, AskedFunction, AskedUrl, Hook, IncomingCall
+
+SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OLD_SECRET = "whsec_" + "b2xkLXNlY3JldC1vZi10aGUtdGVzdHM="
+AGENTS = ("reception", "spanish")
+CALL = IncomingCall("CA1", "+15557654321", "+15551230001")
+ROUTES_OWN = Choice("reception", "north", 20, "north")
+
+
+async def asked(of: Any, *, seconds: float = 60) -> Choice:
+    """What holds after this function, or whom else, was asked."""
+    source: Asked = AskedFunction(of) if callable(of) else of
+    hook = Hook("router:choose", source, AGENTS, deadline_seconds=seconds)
+    try:
+        return await hook.choice(CALL, ROUTES_OWN)
+    finally:
+        await hook.close()
+
+
+@pytest.mark.parametrize(("answer", "expected"), [
+    (None, ROUTES_OWN),
+    ("spanish", Choice("spanish", "north", 20, "north")),
+    ({"agent": "spanish", "slots": {"vip": True}}, Choice("spanish", "north", 20, "north", {"vip": True})),
+    ({"slots": {"vip": True}}, Choice("reception", "north", 20, "north", {"vip": True})),
+    ({"refuse": "We are closed. "}, Choice("reception", "north", 20, "north", refused="We are closed.")),
+    ({"refuse": True}, Choice("reception", "north", 20, "north", refused="")),
+    ({"refuse": False}, ROUTES_OWN),
+    ({}, ROUTES_OWN),
+])  # fmt: skip
+async def test_a_hook_chooses_an_agent_adds_slots_or_refuses(answer: Any, expected: Choice) -> None:
+    assert await asked(lambda call: answer) == expected
+
+
+@pytest.mark.parametrize("nonsense", [
+    "sales", 3, [], {"agent": "sales"}, {"agent": 3}, {"agents": "spanish"}, {"slots": 3},
+    {"slots": {"a": float("nan")}},
+    {"slots": {"a": "x" * 2048}}, {"slots": {"a": object()}}, {"refuse": "x" * 501}, {"refuse": 3},
+])  # fmt: skip
+async def test_nonsense_leaves_the_call_to_the_routes_own_agent_and_is_logged(nonsense: Any, caplog: Any) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert await asked(lambda call: nonsense) == ROUTES_OWN
+    (record,) = caplog.records
+    assert (record.action, record.call_sid, record.hook) == ("route.hook_failed", "CA1", "router:choose")
+
+
+async def test_a_function_gets_the_call_and_may_be_async() -> None:
+    async def choose(call: IncomingCall) -> str:
+        return "spanish" if call == CALL else "reception"
+
+    assert (await asked(choose)).agent == "spanish"
+
+
+async def test_a_function_that_blocks_or_hangs_holds_the_call_no_longer_than_its_deadline() -> None:
+    free = threading.Event()
+
+    async def hang(call: IncomingCall) -> None:
+        await asyncio.Event().wait()
+
+    try:
+        assert await asked(lambda call: free.wait(60), seconds=0.05) == ROUTES_OWN
+        assert await asked(hang, seconds=0.05) == ROUTES_OWN
+    finally:
+        free.set()
+
+
+async def test_what_a_function_raises_is_logged_without_what_it_says(caplog: Any) -> None:
+    def choose(call: IncomingCall) -> None:
+        raise ValueError("a caller's secret")
+
+    with caplog.at_level(logging.WARNING):
+        assert await asked(choose) == ROUTES_OWN
+    assert "ValueError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_an_address_gets_each_call_signed_and_under_the_same_id_when_it_comes_again() -> None:
+    answer = json.dumps({"agent": "spanish"}).encode()
+    async with WebhookReceiver(status(200, body=answer), status(200, body=answer)) as receiver:
+        for _ in range(2):
+            assert (await asked(AskedUrl(receiver.url, (SECRET, OLD_SECRET)))).agent == "spanish"
+        first, second = receiver.received
+        for secret in (SECRET, OLD_SECRET):
+            told = Webhook(secret).verify(first.body, first.headers)
+            assert told == {
+                "call_sid": "CA1", "from": "+15557654321", "to": "+15551230001", "direction": "inbound",
+                "provider": "twilio",
+            }  # fmt: skip
+        assert first.headers["webhook-id"] == second.headers["webhook-id"]
+
+
+@pytest.mark.parametrize("answer", [
+    status(500), status(302, "location: /elsewhere"), status(200, body=b"no JSON"), status(200, body=b"x" * 20_000),
+    breaks_off, hangs, trickles,
+])  # fmt: skip
+async def test_an_address_that_fails_leaves_the_call_to_the_routes_own_agent(answer: Any) -> None:
+    async with WebhookReceiver(answer) as receiver:
+        assert await asked(AskedUrl(receiver.url, (SECRET,)), seconds=0.3) == ROUTES_OWN
+
+
+async def test_an_address_may_have_no_opinion() -> None:
+    async with WebhookReceiver(status(204)) as receiver:
+        assert await asked(AskedUrl(receiver.url, (SECRET,))) == ROUTES_OWN
