@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from orchestrator.object_loading import is_object_name
+from orchestrator.routes.agent_entry import AgentEntry
 from orchestrator.routes.complaints import Complaints, Table
-from orchestrator.routes.table import AgentEntry
 from orchestrator.routes.voice_profile import VoiceProfile
 from orchestrator.settings import Settings
 from orchestrator.settings.voice_settings import hint_text, language_tag, model_name, provider_name, voice_name

@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 from orchestrator.errors import BadSetting
 from orchestrator.object_loading import load_object
+from orchestrator.routes.agent_entry import AgentEntry
 from orchestrator.routes.agents_section import NAME, SAY_NAME, read_agents
 from orchestrator.routes.called_number import pattern_of
 from orchestrator.routes.complaints import Complaints, Table
 from orchestrator.routes.hook import Asked, AskedFunction, AskedUrl, Hook
 from orchestrator.routes.opening_hours import OpeningHours, opening_hours
 from orchestrator.routes.route import Route
-from orchestrator.routes.table import AgentEntry, RouteTable
 from orchestrator.routes.toml_lines import TomlLines
 from orchestrator.settings import Settings
 from orchestrator.settings.checks import is_http_url, known_zone
@@ -29,8 +29,8 @@ SAY_NUMBER = (
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
-def read_routes(settings: Settings, *, with_hooks: bool = True) -> RouteTable:
-    """Return the routes of the file that ROUTES names. Raise `BadSetting` with all complaints, a line for each.
+def read_routes(settings: Settings, *, with_hooks: bool = True) -> tuple[dict[str, AgentEntry], dict[str, Route]]:
+    """Return the agents and the routes of the file that ROUTES names. Raise `BadSetting`, a line for each complaint.
 
     Without `with_hooks` no hook is loaded: for processes that answer no calls.
     """
@@ -52,7 +52,7 @@ def read_routes(settings: Settings, *, with_hooks: bool = True) -> RouteTable:
     reader = _RouteReader(agents, complaints, settings, with_hooks=with_hooks)
     routes = reader.read(content.get("routes", []))
     complaints.raise_any()
-    return RouteTable(agents, routes)
+    return agents, routes
 
 
 class _RouteReader:

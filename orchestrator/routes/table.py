@@ -3,31 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
+from orchestrator.routes.agent_entry import AgentEntry
 from orchestrator.routes.called_number import REST, spelled
 from orchestrator.routes.choice import ANY_AGENT, Choice
 from orchestrator.routes.hook import Hook, IncomingCall
 from orchestrator.routes.route import Route
-from orchestrator.routes.voice_profile import VoiceProfile
 from orchestrator.settings import Settings
 
 __all__ = ["AgentEntry", "HookedChoice", "IncomingCall", "Route", "RouteTable", "load_routes"]
-
-
-@dataclass(frozen=True, slots=True)
-class AgentEntry:
-    """An agent as the routes name it. `agent` is a built-in's name or `package.module:object`.
-
-    `channel` is `gather` or `relay`; None: what VOICE_CHANNEL says. What `voice` leaves open is as the settings say.
-    `settings` are what the agent finds in `state.settings`.
-    """
-
-    name: str
-    agent: str
-    channel: str | None = None
-    voice: VoiceProfile = field(default_factory=VoiceProfile)
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +88,4 @@ def load_routes(settings: Settings, *, with_hooks: bool = True) -> RouteTable:
         return RouteTable()
     from orchestrator.routes.routes_file import read_routes  # what is not used is not imported
 
-    return read_routes(settings, with_hooks=with_hooks)
+    return RouteTable(*read_routes(settings, with_hooks=with_hooks))
