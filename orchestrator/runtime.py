@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.dispatch.dispatcher import Dispatcher
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # memory mode runs without the client library
     from orchestrator.health.events import EventsStatus
     from orchestrator.health.report import SystemStatus
     from orchestrator.redis.breaker import Breaker
+    from orchestrator.worker_versions.redis.rollouts import Rollouts
 
 SETTLED_SECONDS = 150.0
 """A process that has run for longer misses what no worker has reported: a deployment starts within this time."""
@@ -104,6 +106,18 @@ class Runtime:
         from orchestrator.seal_keys.redis import RedisSealKeys
 
         return RedisSealKeys(self.redis, self.breaker.guard)
+
+    def rollouts(self) -> "Rollouts | None":
+        """Return what shows the versions of the workers and changes their plan; None without workers."""
+        if self.redis is None or self.breaker is None:
+            return None
+        from orchestrator.health.workers import list_workers
+        from orchestrator.redis.replicas import replica_wait
+        from orchestrator.redis.store_connection import StoreConnection
+        from orchestrator.worker_versions.redis.rollouts import Rollouts
+
+        connection = StoreConnection(self.redis, self.breaker.guard, replica_wait(self.settings))
+        return Rollouts(connection, self.states, partial(list_workers, self.redis))
 
     async def watch(self) -> None:
         """Have the workers report for a while which turns they run and what is being said. Raise `StoreUnavailable`."""

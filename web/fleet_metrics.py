@@ -20,6 +20,7 @@ from orchestrator.metrics import CONTENT_TYPE
 from orchestrator.process_metrics import catalog, gauges
 from orchestrator.process_metrics.exposition import metric_families
 from orchestrator.process_metrics.gauges import Values, gauge_families
+from orchestrator.worker_versions.plan import RolloutPlan
 from web.api.key import check_key
 from web.health_checks import HealthChecks, health_checks_of
 from web.ingress import Ingress, ingress_of
@@ -53,6 +54,7 @@ async def _read(ingress: Ingress, checks: HealthChecks, rising: RisingCounts) ->
         gauges.OLDEST_WAIT: {(): status.oldest_wait_seconds},
         gauges.DEAD_LETTERS: {(): status.dead_letters},
         **worker_gauges(fleet.workers),
+        **rollout_gauges(status.rollout),
         **({} if outbox is None else outbox_gauges(outbox)),
     }
     return _FleetMetrics(values, Fleet(rising.of(fleet), fleet.began, fleet.workers))
@@ -92,6 +94,15 @@ def worker_gauges(workers: list[dict[str, Any]]) -> Values:
         values[gauges.WORKER_SLOTS] = {(): slots}
         values[gauges.WORKER_SLOTS_BUSY] = {(): busy}
         values[gauges.WORKER_UTILIZATION] = {(): busy / slots}
+    return values
+
+
+def rollout_gauges(plan: RolloutPlan) -> Values:
+    """Return which versions get new calls, and which was rolled back; nothing without a plan."""
+    shares = {plan.current: 100 - plan.percent, plan.ramping: plan.percent}
+    values: Values = {gauges.ROLLOUT_RATIO: {(version,): share / 100 for version, share in shares.items() if version}}
+    if plan.rollback is not None:
+        values[gauges.ROLLED_BACK] = {(plan.rollback.version,): 1}
     return values
 
 

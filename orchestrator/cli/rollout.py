@@ -15,7 +15,9 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 
 from orchestrator import clock
 from orchestrator.cli.colors import Colors
@@ -24,11 +26,16 @@ from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.table import table_lines
 from orchestrator.cli.units import duration
 from orchestrator.errors import BadRollout, BadSetting, StoreUnavailable
+from orchestrator.health.workers import list_workers
+from orchestrator.redis.connections import connect
+from orchestrator.redis.replicas import replica_wait
+from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.settings import Settings, load_settings
+from orchestrator.state.redis.opening import open_states
 from orchestrator.worker_versions.changes import cleared, percent_in, promoted, ramped, rolled_back, told
 from orchestrator.worker_versions.overview import Overview, VersionStatus, described
 from orchestrator.worker_versions.plan import percent_text
-from orchestrator.worker_versions.redis.rollouts import MOST_CALLS, Change, Rollouts, open_rollouts
+from orchestrator.worker_versions.redis.rollouts import MOST_CALLS, Change, Rollouts
 
 COMMANDS = ("show", "ramp", "promote", "roll-back", "clear")
 WATCH_SECONDS = 1.0
@@ -85,8 +92,23 @@ def _change(args: argparse.Namespace) -> Change | None:
     return None
 
 
+@asynccontextmanager
+async def _open_rollouts(settings: Settings) -> AsyncIterator[Rollouts]:
+    """Yield the rollouts in the Redis of `settings`."""
+    redis = connect(settings, max_connections=4)
+    try:
+        states = open_states(settings, redis)
+        try:
+            connection = StoreConnection(redis, nullcontext, replica_wait(settings))
+            yield Rollouts(connection, states, partial(list_workers, redis))
+        finally:
+            await states.close()
+    finally:
+        await redis.aclose()
+
+
 async def _run(args: argparse.Namespace, change: Change | None, settings: Settings) -> int:
-    async with open_rollouts(settings) as rollouts:
+    async with _open_rollouts(settings) as rollouts:
         missed = await rollouts.change(change, args.revision) if change is not None else 0
         if missed:
             print(f"{missed} shards of the cluster do not answer; workers write the plan there when they do.")

@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from orchestrator.events.outbox_report import OutboxReport
+from orchestrator.worker_versions.plan import RolloutPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class SystemFacts:
     dead_letters: int = 0
     heartbeat_age_seconds: float | None = None
     outbox: OutboxReport | None = None
+    rollout: RolloutPlan = field(default_factory=RolloutPlan)
 
 
 @dataclass(frozen=True, slots=True)

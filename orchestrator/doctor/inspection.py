@@ -140,6 +140,7 @@ async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
         dead_letters=status.dead_letters,
         heartbeat_age_seconds=None if heartbeat is None else clock.now() - float(heartbeat),
         outbox=None if status.events is None else status.events.report,
+        rollout=status.rollout,
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from orchestrator.doctor.facts import SystemFacts
 from orchestrator.doctor.finding import Finding
 from orchestrator.health.report import SLOW_QUEUE_SECONDS
+from orchestrator.worker_versions.changes import told
+from orchestrator.worker_versions.overview import concerns_of, running_versions
 
 HEARTBEAT_OLD_SECONDS = 90
 MOST_NAMED = 3
@@ -14,6 +16,7 @@ def judge_system(system: SystemFacts) -> Iterator[Finding]:
     """Yield the findings about calls, workers and queue."""
     yield _keys(system)
     yield from _workers(system)
+    yield from _rollout(system)
     yield _queue(system)
     if system.dead_letters:
         yield Finding(
@@ -73,6 +76,19 @@ def _workers(system: SystemFacts) -> Iterator[Finding]:
             f"The workers' cron jobs have {last}.",
             "Look again in a minute; if it stays so, restart them.",
         )
+
+
+def _rollout(system: SystemFacts) -> Iterator[Finding]:
+    plan = system.rollout
+    if not plan.is_active:
+        return
+    concerns = concerns_of(plan, running_versions(system.workers))
+    if concerns:
+        yield Finding(
+            "rollout", "warning", " ".join([told(plan), *concerns]), "`voiceagent rollout` shows the versions."
+        )
+    else:
+        yield Finding("rollout", "ok", told(plan))
 
 
 def _queue(system: SystemFacts) -> Finding:

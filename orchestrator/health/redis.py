@@ -18,6 +18,7 @@ from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.replicas import Replicas, ReplicaWait
+from orchestrator.worker_versions.redis.plan_store import plan_of_hash
 
 MAX_REPLICA_WAIT_MS = 1000
 """A health page waits no longer than this for replicas, even where turns wait longer."""
@@ -54,15 +55,16 @@ async def _read(redis: Redis) -> SystemStatus:
             pipe.zcount(keys.UNABLE_WORKERS, since, "+inf")
             pipe.hlen(keys.DEAD_LETTERS)
             pipe.get(keys.OUTBOX_REPORT)
+            pipe.hgetall(shards[0].rollout)
             for shard in shards:
                 pipe.zcard(shard.queue)
                 pipe.zrangebyscore(shard.due, 1, "+inf", start=0, num=1, withscores=True)
             return await pipe.execute()
 
-    names = [keys.WORKERS, keys.UNABLE_WORKERS, keys.DEAD_LETTERS, keys.OUTBOX_REPORT]
+    names = [keys.WORKERS, keys.UNABLE_WORKERS, keys.DEAD_LETTERS, keys.OUTBOX_REPORT, shards[0].rollout]
     names += [name for shard in shards for name in (shard.queue, shard.due)]
     with store_errors():
-        now, workers, unable, dead, events, *found = await with_sound_keys(redis, names, read)
+        now, workers, unable, dead, events, rollout, *found = await with_sound_keys(redis, names, read)
     overdue = [now[0] - due[0][1] / 1000 for due in found[1::2] if due and math.isfinite(due[0][1])]
     return SystemStatus(
         redis_ok=True,
@@ -73,4 +75,5 @@ async def _read(redis: Redis) -> SystemStatus:
         oldest_wait_seconds=max(0.0, *overdue, 0.0),
         dead_letters=dead,
         events=None if (outbox := read_report(events)) is None else EventsStatus(outbox),
+        rollout=plan_of_hash(rollout),
     )

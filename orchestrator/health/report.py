@@ -1,10 +1,13 @@
 """Judges what was measured of Redis, the workers and the queue: healthy, degraded or unhealthy, and why. No I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from orchestrator.health.events import EventsStatus, judge_events
+from orchestrator.worker_versions.changes import told
+from orchestrator.worker_versions.overview import rollback_told
+from orchestrator.worker_versions.plan import RolloutPlan
 
 Health = Literal["healthy", "degraded", "unhealthy"]
 
@@ -36,6 +39,8 @@ class SystemStatus:
     """True while calls are held, or run in this process without Redis; `redis_message` says why."""
     events: EventsStatus | None = None
     """What is known of undelivered events; None without sinks."""
+    rollout: RolloutPlan = field(default_factory=RolloutPlan)
+    """The rollout plan of the workers' versions."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,10 @@ def unmeasured_report(message: str) -> HealthReport:
 
 def report(status: SystemStatus) -> HealthReport:
     """Return the report of a process in Redis mode."""
-    checks = {"redis": _redis(status), "workers": _workers(status), "queue": _queue(status), **_events(status.events)}
+    checks = {
+        "redis": _redis(status), "workers": _workers(status), "queue": _queue(status),
+        **_events(status.events), **_rollout(status.rollout),
+    }  # fmt: skip
     return HealthReport(_worst(checks), checks, is_ready=_is_ready(status))
 
 
@@ -122,6 +130,22 @@ def _queue(status: SystemStatus) -> dict[str, Any]:
 
 def _events(status: EventsStatus | None) -> dict[str, dict[str, Any]]:
     return {} if status is None else {"events": judge_events(status)}
+
+
+def _rollout(plan: RolloutPlan) -> dict[str, dict[str, Any]]:
+    """Return the check `rollout` where there is a plan. It is never unhealthy: calls are answered, by whoever lives."""
+    if not plan.is_active:
+        return {}
+    undone = rollback_told(plan)
+    return {
+        "rollout": {
+            "status": "degraded" if undone else "healthy",
+            "message": " ".join([told(plan), *undone]),
+            "current": plan.current,
+            "ramping": plan.ramping or None,
+            "percent": plan.percent,
+        }
+    }
 
 
 def _unknown_without_redis() -> dict[str, Any]:

@@ -55,13 +55,21 @@ SINK_DEAD = Gauge("voiceagent_sink_dead_deliveries", "Deliveries to a sink that 
 SINK_OLDEST = Gauge("voiceagent_sink_oldest_age_seconds", "The age of the oldest pending delivery.", ("sink",))
 SINK_OVERDUE = Gauge("voiceagent_sink_overdue_seconds", "How late the next attempt at a delivery is.", ("sink",))
 SINK_STOPPED = Gauge("voiceagent_sink_stopped", "1 while a sink gets nothing, because it answered 410.", ("sink",))
+ROLLOUT_RATIO = Gauge(
+    "voiceagent_rollout_new_calls_ratio", "The part of the new calls that a version gets by the rollout plan, 0 to 1.",
+    ("version",),
+)  # fmt: skip
+ROLLED_BACK = Gauge(
+    "voiceagent_rollout_rolled_back", "1 if workers have rolled the version back, until the rollout plan is changed.",
+    ("version",),
+)  # fmt: skip
 OF_OUTBOXES = (
     OUTBOX_CALLS, OUTBOX_EVENTS, OUTBOX_BYTES, OUTBOX_LIMIT, OUTBOX_OLDEST, OUTBOX_DEAD, OUTBOX_SURVEYED,
     SINK_PENDING, SINK_DEAD, SINK_OLDEST, SINK_OVERDUE, SINK_STOPPED,
 )  # fmt: skip
 OF_THE_FLEET = (
     REDIS_UP, FLEET_WORKERS, WORKER_SLOTS, WORKER_SLOTS_BUSY, WORKER_UTILIZATION, STUCK_THREADS, OLDEST_WAIT,
-    DEAD_LETTERS, *OF_OUTBOXES,
+    DEAD_LETTERS, ROLLOUT_RATIO, ROLLED_BACK, *OF_OUTBOXES,
 )  # fmt: skip
 
 

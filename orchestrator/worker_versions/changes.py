@@ -43,12 +43,15 @@ def ramped(plan: RolloutPlan, version: str, percent: float, running: Collection[
 
 
 def promoted(plan: RolloutPlan, version: str, running: Collection[str]) -> RolloutPlan:
-    """Make `version` the current one, "" the ramping one. No version ramps afterwards."""
+    """Make `version` the current one, "" the ramping one. No version ramps afterwards.
+
+    To promote the current one again says that a person knows of the roll-back that the workers have made.
+    """
     if not version and not plan.ramping:
         raise BadRollout("No version is ramping, so say which one to promote: voiceagent rollout promote VERSION")
     version = version or plan.ramping
     _require_running(version, running)
-    if version == plan.current and not plan.ramping:
+    if version == plan.current and not plan.ramping and plan.rollback is None:
         raise BadRollout(f"{version} is the current version already.")
     previous = plan.previous if version == plan.current else plan.current
     return plan.next(current=version, ramping="", percent=0.0, previous=previous)

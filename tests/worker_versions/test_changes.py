@@ -127,6 +127,7 @@ def test_after_the_workers_have_rolled_back_the_command_says_so() -> None:
     with pytest.raises(BadRollout, match=r"The workers have rolled b back themselves\."):
         rolled_back(undone, {"a", "b"})
     assert ramped(undone, "b", 5, {"a", "b"}).rollback is None, "a person has decided again"
+    assert promoted(undone, "a", {"a", "b"}) == RolloutPlan(5, "a", used=("a",)), "or knows of it"
 
 
 def test_a_plan_can_be_cleared_once() -> None:

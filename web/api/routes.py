@@ -7,9 +7,10 @@ from web.api.endpoint import guarded
 from web.api.events import drop_event, list_call_events, list_events, replay_event, resume_sink, retry_sink, show_event
 from web.api.outbound import place_call
 from web.api.records import list_records, show_record
+from web.api.rollout import change_rollout, show_rollout
 from web.api.turns import post_turn
 
-PREFIXES = ("/calls", "/events", "/records", "/sinks")
+PREFIXES = ("/calls", "/events", "/records", "/rollout", "/sinks")
 """What begins the paths of the API: its errors are JSON."""
 
 routes = [
@@ -25,6 +26,8 @@ routes = [
     Route("/events/{call_sid}/{position}/replay", guarded(replay_event), methods=["POST"]),
     Route("/sinks/{sink}/retry", guarded(retry_sink), methods=["POST"]),
     Route("/sinks/{sink}/resume", guarded(resume_sink), methods=["POST"]),
+    Route("/rollout", guarded(show_rollout), methods=["GET"]),
+    Route("/rollout/{command}", guarded(change_rollout), methods=["POST"]),
     Route("/records", guarded(list_records), methods=["GET"]),
     Route("/records/{call_sid}", guarded(show_record), methods=["GET"]),
 ]

@@ -98,4 +98,9 @@ class RolloutPlans:
 
         with self._connection.guarded():
             found = await with_sound_keys(redis, [shard.rollout], read)
-        return plan_of({text_of(name): text_of(value) for name, value in found.items()})
+        return plan_of_hash(found)
+
+
+def plan_of_hash(found: Mapping[Any, Any]) -> RolloutPlan:
+    """Return the plan in what a client has read of `ShardKeys.rollout`."""
+    return plan_of({text_of(name): text_of(value) for name, value in found.items()})

@@ -1,22 +1,16 @@
 """What an operator does with rollouts over Redis: look at the versions, and change the plan."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from orchestrator.errors import RolloutChanged
-from orchestrator.health.workers import list_workers
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import shards_of
-from orchestrator.redis.connections import connect
 from orchestrator.redis.damage import text_of
-from orchestrator.redis.replicas import replica_wait
 from orchestrator.redis.store_connection import StoreConnection
-from orchestrator.settings import Settings
 from orchestrator.settings.checks import is_version_name
 from orchestrator.state.base import StateManagerBase
-from orchestrator.state.redis.opening import open_states
 from orchestrator.worker_versions.overview import Overview, PinnedCalls, overview_of, running_versions
 from orchestrator.worker_versions.plan import RolloutPlan
 from orchestrator.worker_versions.redis.plan_store import RolloutPlans
@@ -27,20 +21,26 @@ MOST_CALLS = 20_000
 
 Change = Callable[[RolloutPlan, Collection[str]], RolloutPlan]
 """Makes the next plan of the one there is and the versions that run. Raises `BadRollout`."""
+Workers = Callable[[], Awaitable[list[dict[str, Any]]]]
+"""Returns what each worker reports of itself (`orchestrator.health.workers`)."""
 
 
 class Rollouts:
-    """Looks at versions and changes the plan. `states` know which calls are active. Raises `StoreUnavailable`."""
+    """Looks at versions and changes the plan. `states` know which calls are active.
 
-    def __init__(self, connection: StoreConnection, states: StateManagerBase) -> None:
+    `plans` reads and writes it. Every method raises `StoreUnavailable`.
+    """
+
+    def __init__(self, connection: StoreConnection, states: StateManagerBase, workers: Workers) -> None:
         self._connection = connection
+        self._workers = workers
         self._states = states
-        self._plans = RolloutPlans(connection, shards_of(connection.redis))
+        self.plans = RolloutPlans(connection, shards_of(connection.redis))
 
     async def overview(self) -> Overview:
         """Return the plan and what is known of each version."""
-        plan = await self._plans.read()
-        workers = await list_workers(self._connection.redis)
+        plan = await self.plans.read()
+        workers = await self._workers()
         return overview_of(plan, workers, await self._count_calls())
 
     async def change(self, change: Change, revision: int | None = None) -> int:
@@ -49,14 +49,14 @@ class Rollouts:
         `revision` is that of the plan on which the operator has decided; None: whichever there is. Raise `BadRollout`,
         or `RolloutChanged` if somebody else has changed it.
         """
-        plan = await self._plans.read()
+        plan = await self.plans.read()
         if revision is not None and revision != plan.revision:
             raise RolloutChanged(
                 f"The rollout plan has revision {plan.revision}, and you have seen {revision}: somebody else has "
                 "changed it. Look at `voiceagent rollout`, then decide again."
             )
-        running = running_versions(await list_workers(self._connection.redis))
-        return await self._plans.change(plan, change(plan, running))
+        running = running_versions(await self._workers())
+        return await self.plans.change(plan, change(plan, running))
 
     async def watch(self) -> None:
         """Have workers report each second for a while, as for a dashboard."""
@@ -82,17 +82,3 @@ def _version_in(value: Any) -> str:
     """Return the version in a lease; "" if it has none, or holds what somebody else wrote."""
     text = text_of(value) if isinstance(value, bytes | str) else ""
     return text if is_version_name(text) else ""
-
-
-@asynccontextmanager
-async def open_rollouts(settings: Settings) -> AsyncIterator[Rollouts]:
-    """Yield the rollouts in the Redis of `settings`, for a command."""
-    redis = connect(settings, max_connections=4)
-    try:
-        states = open_states(settings, redis)
-        try:
-            yield Rollouts(StoreConnection(redis, nullcontext, replica_wait(settings)), states)
-        finally:
-            await states.close()
-    finally:
-        await redis.aclose()
