@@ -8,6 +8,7 @@ from statistics import median
 from benchmarks.bench import Bench
 from benchmarks.contenders.tenants import routes
 from benchmarks.deployment import Deployment
+from benchmarks.processes import BenchmarkFailed
 from benchmarks.samples import Run, in_turns, percentile
 from benchmarks.trees import PRESENT
 from orchestrator.tasks import cancel_and_wait
@@ -22,6 +23,7 @@ TENANTS = 10
 """How many others there are."""
 FILL_SECONDS = 7.0
 """After so long the noisy tenant has all the turn slots that it gets: its agents take five seconds."""
+NOISE_SECONDS = 250.0
 ALLOWED_TIMES, ALLOWED_MORE_MS = 1.5, 5.0
 
 
@@ -56,19 +58,24 @@ async def _round(bench: Bench, file: Path, seconds: int, *, noise: int) -> Run:
     """One round on a deployment of its own: what the noisy tenant has left over must not be there in the next one."""
     settings = {"ROUTES": str(file)}
     async with bench.deployment(PRESENT) as deployment, deployment.workers(WORKERS, **settings):
-        making = asyncio.create_task(_make_noise(deployment, settings, noise * RATE, FILL_SECONDS + seconds))
+        making = asyncio.create_task(_make_noise(deployment, settings, noise * RATE))
         try:
             await asyncio.sleep(FILL_SECONDS if noise else 1.0)
             async with bench.stage.driver("tenants", deployment.environment | settings) as driver:
                 rate = RATE * TENANTS
-                await driver.run("quiet", 10, 1)  # connections, and what a first turn brings in
-                return await driver.run("quiet", int(rate * seconds), TENANTS, rate=rate)
+                await driver.run("quiet", 10, 10)  # connections, and what a first turn brings in
+                run = await driver.run("quiet", int(rate * seconds), TENANTS, rate=rate)
+            if noise and making.done():
+                await making  # it failed, or fell silent too soon
+                raise BenchmarkFailed("the noisy tenant was silent before the others were measured")
+            return run
         finally:
             await cancel_and_wait(making)
 
 
-async def _make_noise(deployment: Deployment, settings: dict[str, str], rate: float, seconds: float) -> None:
+async def _make_noise(deployment: Deployment, settings: dict[str, str], rate: float) -> None:
+    """Until it is cancelled: longer than any round takes."""
     if rate:
         environment = deployment.environment | settings
         async with deployment.stage.driver("tenants", environment) as driver:
-            await driver.run("noisy", int(rate * (seconds + FILL_SECONDS)), 1, rate=rate)
+            await driver.run("noisy", int(rate * NOISE_SECONDS), 1, rate=rate)
