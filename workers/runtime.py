@@ -11,8 +11,8 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from orchestrator import tracing
+from orchestrator.agents.agent_table import load_agents
 from orchestrator.agents.host import AgentHost
-from orchestrator.agents.loader import configured_agent
 from orchestrator.errors import StoreUnavailable
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.sinks.factory import sink_names
@@ -86,9 +86,9 @@ class WorkerRuntime:
         settings, stack = self._settings, self._stack
         stack.push_async_callback(self._rejections.close)
         host = await stack.enter_async_context(AgentHost(settings, program="worker"))
-        agent = configured_agent(settings)
-        host.warm_up(agent)
-        self.runner = TurnRunner(self.store, agent, host, agent_timeout_seconds=settings.agent_timeout_seconds)
+        agents = load_agents(settings)
+        host.warm_up(*agents.all)
+        self.runner = TurnRunner(self.store, agents, host, agent_timeout_seconds=settings.agent_timeout_seconds)
         listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
         stack.push_async_callback(listening.aclose)
         stack.push_async_callback(self.pushed.close)
@@ -109,7 +109,7 @@ class WorkerRuntime:
                 self.holder,
                 self.runner,
                 host,
-                agent=agent.name,
+                agent=agents.default.name,
                 version=self.version,
                 slots=settings.worker_max_turns,
                 cannot_claim=lambda: self._claim_health.cannot_claim,

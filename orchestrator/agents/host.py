@@ -88,9 +88,10 @@ class AgentHost:
         """The number of processes that run agents, or wait for one."""
         return 0 if self._pool is None else self._pool.size
 
-    def warm_up(self, agent: Agent) -> None:
-        """Start a process for an agent that requires one, before the first caller waits for it."""
-        if agent.isolation == "process" and self._pool is not None and self._warming is None:
+    def warm_up(self, *agents: Agent) -> None:
+        """Start a process if any of the agents requires one, before the first caller waits for it."""
+        is_needed = any(agent.isolation == "process" for agent in agents)
+        if is_needed and self._pool is not None and self._warming is None:
             self._warming = asyncio.create_task(self._warm_up(self._pool), name="first agent process")
 
     @staticmethod

@@ -20,8 +20,8 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from orchestrator import tracing
+from orchestrator.agents.agent_table import AgentTable, load_agents
 from orchestrator.agents.host import AgentHost
-from orchestrator.agents.loader import configured_agent
 from orchestrator.agents.process_frames import WINDOW, Frame, packed, read_frame
 from orchestrator.agents.protocol import Agent, Part
 from orchestrator.conversation.state import ConversationState
@@ -63,32 +63,38 @@ async def _serve(channel: socket.socket) -> None:
     if hello is None:
         return
     try:
-        agent = _agent(hello)
+        agents = _agents(hello)
     except BadAgent as error:
         writer.write(packed({"unable": str(error)}))
         await writer.drain()
         return
     writer.write(packed({"ready": True}))
     async with AgentHost() as host:
-        await _Runs(agent, host, writer).serve(reader)
+        await _Runs(agents, host, writer).serve(reader)
 
 
-def _agent(hello: Frame) -> Agent:
-    """Return the agent of the settings. Unpickling is safe: they come from our parent, over a socket that it made."""
+def _agents(hello: Frame) -> AgentTable:
+    """Return the agents of the settings. Unpickling is safe: they come from our parent, over a socket that it made."""
     sys.path[:] = hello["path"]
     settings = pickle.loads(base64.b64decode(hello["settings"]))
     configure_logging(settings, hello["process"])
     tracing.start(settings, "agents")
-    agent = configured_agent(settings)
-    # In a thread, an agent that blocks delays neither the frames from the parent nor the other runs.
+    agents = load_agents(settings)
+    named = {name: _in_a_thread(agent) for name, agent in agents.named.items()}
+    return replace(agents, default=_in_a_thread(agents.default), named=named)
+
+
+def _in_a_thread(agent: Agent) -> Agent:
+    """Return the agent as it runs here: in a thread, one that blocks delays neither the frames from the parent nor the
+    other runs."""
     return replace(agent, isolation="thread") if agent.isolation == "process" else agent
 
 
 class _Runs:
     """The runs in this process, by the numbers that the parent gave them."""
 
-    def __init__(self, agent: Agent, host: AgentHost, writer: asyncio.StreamWriter) -> None:
-        self._agent = agent
+    def __init__(self, agents: AgentTable, host: AgentHost, writer: asyncio.StreamWriter) -> None:
+        self._agents = agents
         self._host = host
         self._writer = writer
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -125,7 +131,10 @@ class _Runs:
 
     async def _run_agent(self, run: int, frame: Frame) -> None:
         state = ConversationState.model_validate(frame["state"])
-        agent_run = self._host.run(self._agent, Turn.model_validate(frame["turn"]), state)
+        if state.agent:
+            state.settings = self._agents.settings_of(state.agent)
+        agent = self._agents.agent_of(state) or self._agents.default
+        agent_run = self._host.run(agent, Turn.model_validate(frame["turn"]), state)
         window = self._windows[run]
         try:
             async for part in agent_run:

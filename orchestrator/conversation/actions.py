@@ -145,6 +145,11 @@ INLINE_ACTIONS = (Play, SendDigits, SetLanguage, SetSpeech, SetVoice, HandOff)
 ACTION_TYPES = (HangUp, Transfer, Gather, *INLINE_ACTIONS)
 
 
+def hand_offs(actions: Iterable[Action]) -> list[HandOff]:
+    """Return where the call was handed on."""
+    return [action for action in actions if isinstance(action, HandOff)]
+
+
 def inline_actions(actions: Iterable[Action]) -> list[InlineAction]:
     """Return the inline actions that take effect: those before the reply hangs up or transfers."""
     staying = takewhile(lambda action: not isinstance(action, HangUp | Transfer), actions)

@@ -20,7 +20,8 @@ class TurnRecord(BaseModel):
 
     `first_word_at` is when the agent's first word was sent, on a channel that streams. `reason` is why a turn failed:
     the type and place of the error, never its message. `timings` says when the turn reached its stages
-    (`orchestrator.conversation.timings`). `overlap` is sent with the result and not stored.
+    (`orchestrator.conversation.timings`). `agent` is the name of the agent
+    that got the turn, if it handed the call on. `overlap` is sent with the result and not stored.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -39,6 +40,7 @@ class TurnRecord(BaseModel):
     first_word_at: datetime | None = Field(default=None, exclude_if=lambda at: at is None)
     reason: str = Field(default="", exclude_if=lambda reason: not reason)
     timings: Timings = Field(default_factory=dict, exclude_if=lambda timings: not timings)
+    agent: str = Field(default="", exclude_if=lambda name: not name)
     overlap: str | None = Field(default=None, exclude=True)
 
     @property

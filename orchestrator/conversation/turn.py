@@ -27,6 +27,7 @@ class Turn(BaseModel):
       `submitted_ms` is after how many milliseconds this one was submitted (`orchestrator.conversation.timings`). Only
       the JSON in its inbox has that.
     - `replay_of` is the id of the turn that a person replays with this one.
+    - `hop`, for `handed_off`, says how many times the call was handed on in this turn.
     - `traceparent` is the span that submitted the turn, as W3C Trace Context writes it, while traces are on.
     """
 
@@ -45,6 +46,7 @@ class Turn(BaseModel):
     replay_of: str | None = None
     submitted_ms: float | None = Field(default=None, exclude=True)
     late_timings: dict[str, Timings] = Field(default_factory=dict, exclude_if=lambda late: not late)
+    hop: int = Field(default=0, exclude_if=lambda hop: not hop)
     traceparent: str | None = Field(default=None, exclude_if=lambda traceparent: traceparent is None)
 
     @property
@@ -54,8 +56,12 @@ class Turn(BaseModel):
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt at this turn, also for a replay. Pass it to what must not happen twice."""
-        return f"{self.call_sid}/{self.replay_of or self.turn_id}"
+        """The same for every attempt at this turn, also for a replay. Pass it to what must not happen twice.
+
+        Each agent that the call is handed to in this turn has a key of its own.
+        """
+        key = f"{self.call_sid}/{self.replay_of or self.turn_id}"
+        return f"{key}/h{self.hop}" if self.hop else key
 
     def submitted_at(self, at: float) -> "Turn":
         """Return the turn as it is submitted at this moment (Unix seconds)."""

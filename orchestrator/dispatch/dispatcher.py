@@ -10,7 +10,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.retrying import until_deadline
-from orchestrator.turns.admission import Admission
+from orchestrator.routes.admission import Admission
 
 SUBMIT_DEADLINE_SECONDS = 2.0
 

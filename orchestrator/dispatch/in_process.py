@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 from orchestrator import error_logging, tracing
+from orchestrator.agents.agent_table import AgentTable
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.silence import LAST_CHANCE_SECONDS
@@ -40,7 +41,7 @@ class InProcessDispatcher(StoreDispatcher):
     def __init__(
         self,
         states: StateManagerBase,
-        agent: Agent,
+        agents: AgentTable | Agent,
         host: AgentHost,
         *,
         agent_timeout_seconds: float,
@@ -61,7 +62,7 @@ class InProcessDispatcher(StoreDispatcher):
             announcing=announcing,
         )
         super().__init__(self.memory, hub)
-        self.runner = TurnRunner(self.memory, agent, host, agent_timeout_seconds=agent_timeout_seconds)
+        self.runner = TurnRunner(self.memory, agents, host, agent_timeout_seconds=agent_timeout_seconds)
         self._drain_seconds = drain_seconds
         self._ttl_seconds = ttl_seconds
         self._tasks = BackgroundTasks()

@@ -2,8 +2,8 @@
 
 from contextlib import AsyncExitStack
 
+from orchestrator.agents.agent_table import AgentTable, load_agents
 from orchestrator.agents.host import AgentHost
-from orchestrator.agents.loader import configured_agent
 from orchestrator.agents.protocol import Agent
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.events.call_events import CallEvents
@@ -36,18 +36,18 @@ def local_dispatcher(
     settings: Settings,
     states: StateManagerBase,
     host: AgentHost,
-    agent: Agent | None = None,
+    agents: AgentTable | Agent | None = None,
     announcing: MemoryAnnouncing | None = None,
 ) -> InProcessDispatcher:
-    """Return a dispatcher that runs turns in this process, with `agent` or that of the settings. Raise `BadAgent`.
+    """Return a dispatcher that runs turns in this process, with `agents` or those of the settings. Raise `BadAgent`.
 
     `announcing` writes the events of the calls.
     """
-    agent = agent or configured_agent(settings)
-    host.warm_up(agent)
+    agents = agents if isinstance(agents, AgentTable) else load_agents(settings, agents)
+    host.warm_up(*agents.all)
     return InProcessDispatcher(
         states,
-        agent,
+        agents,
         host,
         agent_timeout_seconds=settings.agent_timeout_seconds,
         drain_seconds=settings.drain_timeout_seconds,

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 
+from orchestrator.agents.agent_table import load_agents
 from orchestrator.agents.host import AgentHost
-from orchestrator.agents.loader import configured_agent
 from orchestrator.agents.protocol import Agent
 from orchestrator.dispatch.ingress_events import IngressEvents
 from orchestrator.dispatch.local_calls import LocalCalls
@@ -56,7 +56,7 @@ async def redis_runtime(
     What happens while Redis is down is up to `SplitDispatcher`. The agent is loaded at the start, since workers would
     refuse a bad one, too: a deployment that answers no call must not look as if it did.
     """
-    agent = agent or await asyncio.to_thread(configured_agent, settings)  # an agent's imports may take seconds
+    agents = await asyncio.to_thread(load_agents, settings, agent)  # an agent's imports may take seconds
     logger.info("Initializing Redis-backed state manager", extra={"action": "state.connecting"})
     redis: Redis = connect(settings)
     stack.push_async_callback(redis.aclose)
@@ -77,7 +77,7 @@ async def redis_runtime(
     call_events = CallEvents.of(settings)
     waiting = await _local_outbox(settings, stack, memory, call_events, lambda call_sid: call_sid in local_calls)
     announcing = MemoryAnnouncing(waiting, call_events)
-    local = OnDemandDispatcher(lambda: local_dispatcher(settings, memory, host, agent, announcing))
+    local = OnDemandDispatcher(lambda: local_dispatcher(settings, memory, host, agents, announcing))
     local_events = LocalEvents(waiting, store.outbox) if waiting is not None else None
 
     async def count(call_sid: str) -> None:

@@ -19,8 +19,8 @@ from orchestrator.dispatch.local_calls import LocalCalls
 from orchestrator.dispatch.on_demand import OnDemandDispatcher
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.redis.breaker import Breaker
+from orchestrator.routes.admission import Admission
 from orchestrator.state.rollout import uses_redis
-from orchestrator.turns.admission import Admission
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.hub import Pending, ReplyHub
-from orchestrator.turns.admission import Admission
+from orchestrator.routes.admission import Admission
 from orchestrator.turns.store import TurnStore
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from orchestrator.turns.admission import Admission
+from orchestrator.routes.admission import Admission
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import pytest
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import CallRefused, UnknownCall
+from orchestrator.routes.admission import Admission
 from orchestrator.state.base import StateManagerBase
 from orchestrator.testing.example_turns import OPENING, a_turn, claimed, commit
-from orchestrator.turns.admission import Admission
 from orchestrator.turns.store import TurnStore
 
 NORTH = Admission("north", 2)

@@ -1,21 +1,11 @@
-"""`Admission`: how many calls a tenant, or a route without one, may have at once."""
+"""`Limits`: how many calls there may be when another one begins."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.routes.admission import Admission
 from orchestrator.turns.call_limits import PLACED
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """A call begins only while fewer than `max_calls` calls of `limited_as` are active.
-
-    `limited_as` is a tenant's name, or the number of a route that has none.
-    """
-
-    limited_as: str
-    max_calls: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from orchestrator.errors import CallRefused
+from orchestrator.routes.admission import Admission
 from orchestrator.state.base import StateManagerBase
-from orchestrator.turns.admission import Admission, Limits
+from orchestrator.turns.admission import Limits
 
 
 class MemoryAdmissions:

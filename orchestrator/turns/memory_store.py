@@ -18,8 +18,9 @@ from orchestrator.errors import (
     TurnRejected,
     UnknownCall,
 )
+from orchestrator.routes.admission import Admission
 from orchestrator.state.base import StateManagerBase
-from orchestrator.turns.admission import Admission, Limits
+from orchestrator.turns.admission import Limits
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.call_record import CallRecord, interruption_of
 from orchestrator.turns.dead_letter import DeadLetter

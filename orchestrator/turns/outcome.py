@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from orchestrator.conversation.actions import Action, HangUp, SetLanguage
+from orchestrator.conversation.actions import Action, HandOff, HangUp, SetLanguage, hand_offs
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import CallStatus, ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.timings import Timings, with_late
@@ -48,7 +48,7 @@ def _keep_what_was_heard(record: TurnRecord, stop: Stop, *, streamed: bool) -> N
         heard = ""  # the reply would have been sent as a whole, so the caller heard nothing of it
     if heard is not None:
         record.reply.text = record.heard = heard
-    record.reply.actions = _languages(record.reply.actions) if streamed else []
+    record.reply.actions = _heard_actions(record.reply) if streamed else []
     if stop.reason == "merged":
         record.__pydantic_extra__ = {**(record.__pydantic_extra__ or {}), "merged": True}
 
@@ -56,6 +56,16 @@ def _keep_what_was_heard(record: TurnRecord, stop: Stop, *, streamed: bool) -> N
 def _languages(actions: list[Action]) -> list[Action]:
     """Return the actions of an unfinished reply that stay in effect: the provider received them at once."""
     return [action for action in actions if isinstance(action, SetLanguage)]
+
+
+def _heard_actions(reply: Reply) -> list[Action]:
+    """Return the actions of a reply that was cut off which stay in effect: languages, and hand-offs to agents of whom
+    something was heard."""
+    return [action for action in reply.actions if isinstance(action, SetLanguage) or _is_heard(action, reply.text)]
+
+
+def _is_heard(action: Action, heard: str) -> bool:
+    return isinstance(action, HandOff) and action.at is not None and bool(heard[action.at :].strip())
 
 
 def with_merged_words(turn: Turn, state: ConversationState) -> Turn:
@@ -81,12 +91,25 @@ def note_what_was_heard(state: ConversationState, heard: str, turn_id: str | Non
             return state
         # A second run of the turn may have been stopped before its first word.
         if record.reply.text or (turn_id is not None and heard):
-            reply = record.reply.model_copy(update={"text": heard})
+            kept = [
+                action for action in record.reply.actions if not isinstance(action, HandOff) or _is_heard(action, heard)
+            ]
+            reply = record.reply.model_copy(update={"text": heard, "actions": kept})
             outcome = "interrupted" if record.outcome == "replied" else record.outcome
             turns = list(state.turns)
             turns[index] = record.model_copy(update={"heard": heard, "reply": reply, "outcome": outcome})
-            return state.model_copy(update={"turns": turns})
+            return state.model_copy(update={"turns": turns, **_given_back(state, record, kept)})
     return state
+
+
+def _given_back(state: ConversationState, record: TurnRecord, kept: list[Action]) -> dict[str, object]:
+    """Return what changes in the state if the call was handed on in `record` to agents of whom nothing was heard, and
+    only `kept` is left of its actions: whoever was heard last has the call."""
+    given = hand_offs(record.reply.actions)
+    if len(hand_offs(kept)) == len(given) or given[-1].agent != state.agent:
+        return {}
+    heard = hand_offs(kept)
+    return {"agent": heard[-1].agent if heard else record.agent, "phase": ""}
 
 
 def note_unfinished(state: ConversationState, unfinished: Mapping[str, str]) -> ConversationState:
@@ -119,7 +142,7 @@ def committed_state(
     """Return `before` with the record, what the agent changed (`after`) and, if this turn ends the call, its end."""
     changes: dict[str, object] = {"turns": [*before.turns, record]}
     if after is not None:
-        changes.update(slots=after.slots, phase=after.phase)
+        changes.update(slots=after.slots, phase=after.phase, agent=after.agent)
     state = before.model_copy(update=changes)
     return with_end(state, record) if state.ended is None else state
 
@@ -162,4 +185,5 @@ def rebased(
     slots = {k: v for k, v in fresh.slots.items() if k in after.slots or k not in before.slots}
     slots.update({k: v for k, v in after.slots.items() if k not in before.slots or before.slots[k] != v})
     phase = after.phase if after.phase != before.phase else fresh.phase
-    return fresh.model_copy(update={"slots": slots, "phase": phase})
+    agent = after.agent if after.agent != before.agent else fresh.agent
+    return fresh.model_copy(update={"slots": slots, "phase": phase, "agent": agent})

@@ -3,27 +3,26 @@
 The same code serves a worker and an ingress that runs its calls itself.
 """
 
-import asyncio
 import logging
 import time
 from collections import OrderedDict
-from typing import Any
+from dataclasses import replace
 
-from orchestrator import clock, tracing
-from orchestrator.agents.agent_run import AgentRun
+from orchestrator import tracing
+from orchestrator.agents.agent_table import AgentTable
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
-from orchestrator.conversation.reply import Outcome
+from orchestrator.agents.reply_run import ReplyRun
+from orchestrator.conversation.actions import hand_offs
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import AgentProcessLost, UnreadableState
 from orchestrator.process_metrics import catalog
-from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns import bounds, turn_log, turn_trace
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.commit_attempt import CommitAttempt
 from orchestrator.turns.isolation import MOST_ATTEMPTS, placement_of
 from orchestrator.turns.messages import Arrival
-from orchestrator.turns.reply_streamer import ReplyStreamer
+from orchestrator.turns.reply_collection import collect_reply
 from orchestrator.turns.retrying_store import RetryingStore
 from orchestrator.turns.running_turn import Left, RunningTurn, Stop
 from orchestrator.turns.store import Claim, TurnStore
@@ -45,23 +44,43 @@ logger = logging.getLogger(__name__)
 
 MOST_EARLY_ARRIVALS = 256
 """How many arrivals are kept for calls of which no turn runs here yet."""
+UNKNOWN_AGENT_SECONDS = 0.3
+"""How long a turn waits for a worker that knows its agent."""
 ENDED_DEADLINE_SECONDS = 5.0
 """How long an agent may take for the turn that says that the call has ended: nobody hears its reply."""
 
 
 class TurnRunner:
-    """Runs claimed turns with one agent. `running` holds those that run, by call SID; `outcomes` how the last ended."""
+    """Runs claimed turns with the agents that have their calls.
 
-    def __init__(self, store: TurnStore, agent: Agent, host: AgentHost, *, agent_timeout_seconds: float) -> None:
+    `running` holds those that run, by call SID; `outcomes` how the last ended.
+    """
+
+    def __init__(
+        self, store: TurnStore, agents: AgentTable | Agent, host: AgentHost, *, agent_timeout_seconds: float
+    ) -> None:
         self.store = store
         self._retrying_store = RetryingStore(store)
-        self.agent = agent
+        self.agents = agents if isinstance(agents, AgentTable) else AgentTable(agents)
         self.running: dict[str, RunningTurn] = {}
         self.draining = False
         self._host = host
         self._timeout = agent_timeout_seconds
         self.outcomes = TurnOutcomes()
         self._early: OrderedDict[str, Arrival] = OrderedDict()
+
+    @property
+    def agent(self) -> Agent:
+        """The agent that answers where none is named."""
+        return self.agents.default
+
+    @agent.setter
+    def agent(self, agent: Agent) -> None:
+        self.agents = replace(self.agents, default=agent)
+
+    def _agent_of(self, claim: Claim) -> Agent:
+        """Return the agent that has the call; the default one if this process does not know its name."""
+        return self.agents.agent_of(claim.state) or self.agents.default
 
     async def run(self, claim: Claim | None, claim_began: int = 0) -> None:
         """Run the claimed turn and those that follow it in the inbox, for as long as this process has the lease.
@@ -114,7 +133,7 @@ class TurnRunner:
             if arrival.interrupts in ("", claim.turn.turn_id):
                 running.stop("interrupted", arrival.text)
             return False
-        policy = overlap_policy(claim, self.agent)
+        policy = overlap_policy(claim, self._agent_of(claim))
         if policy == "interrupt":
             running.stop("interrupted")
         elif policy == "merge" and not running.reply.text and not running.reply.actions:
@@ -132,7 +151,7 @@ class TurnRunner:
         The next turn is claimed under the same lease. None: the lease is released.
         """
         began = time.perf_counter()
-        result = await self._carry_out(plan(running.claim, self.agent), running)
+        result = await self._carry_out(plan(running.claim, self._agent_of(running.claim)), running)
         if isinstance(result, Left):
             await self._leave(running, result)
             return None
@@ -183,40 +202,48 @@ class TurnRunner:
 
     async def _run(self, running: RunningTurn, state: ConversationState) -> CommitAttempt | Left:
         claim = running.claim
+        if (agent := self.agents.agent_of(state)) is None:
+            turn_log.agent_unknown(claim, state.agent, is_last=claim.attempt >= MOST_ATTEMPTS)
+            if claim.attempt < MOST_ATTEMPTS:
+                return Left("unknown_agent")
+            agent = self.agents.default
         stop = await self._retrying_store.confirmed(running)
         if stop is not None or running.stopped.done():
             return self._stopped(running, state, stop or running.stopped.result(), None)
         turn, placement = outcomes.with_merged_words(claim.turn, state), placement_of(claim.attempt)
-        agent_run, began = self._host.run(self.agent, turn, state, placement), time.perf_counter()
+        reply_run = ReplyRun(self.agents, self._host, agent, turn, state, placement)
+        began, deadline = time.perf_counter(), ENDED_DEADLINE_SECONDS if turn.kind == "ended" else self._timeout
         try:
-            with tracing.agent_run(self.agent.name, turn) as span:
-                outcome = await self._run_agent(running, agent_run)
+            with tracing.agent_run(agent.name, turn) as span:
+                outcome = await collect_reply(self.store, running, reply_run, agent.name, deadline)
                 turn_trace.agent_ended(span, running, outcome)
             how = outcome.reason if isinstance(outcome, Stop) else outcome
-            catalog.observe_run(self.agent.name, began, how)
+            catalog.observe_run(agent.name, began, how)
             self.outcomes.ended(how)
         except AgentProcessLost as lost:
-            catalog.observe_run(self.agent.name, began, "process_lost")
+            catalog.observe_run(agent.name, began, "process_lost")
             self.outcomes.ended("process_lost")
             if lost.with_others or claim.attempt < MOST_ATTEMPTS:
                 return Left("process_lost")
             reason = f"it ended the process that it ran in alone, at attempt {claim.attempt}"
             return await self._dead_letter(running, state, reason)
         if isinstance(outcome, Stop):
-            # What the agent did until then holds, but words that were merged into the next turn are run again there.
-            after = None if outcome.reason == "merged" else agent_run.state_when_stopped
-            return self._stopped(running, state, outcome, after)
-        if outcome == "timed_out" and agent_run.was_killed and placement != "configured":
+            return self._stopped(running, state, outcome, reply_run)
+        if outcome == "timed_out" and reply_run.was_killed and placement != "configured":
             await self._retrying_store.dead_letter(claim, "it froze the process that it ran in, until that was killed")
-        after = agent_run.state if outcome == "replied" else None
+        after = reply_run.state if outcome == "replied" else None
         return self._to_commit(running, state, after, outcomes.record_of_run(running, outcome))
 
     def _stopped(
-        self, running: RunningTurn, state: ConversationState, stop: Stop, after: ConversationState | None
+        self, running: RunningTurn, state: ConversationState, stop: Stop, reply_run: ReplyRun | None
     ) -> CommitAttempt | Left:
         if stop.reason == "lost" or stop.reason == "released":
             return Left(stop.reason)
-        return self._to_commit(running, state, after, outcomes.record_of_run(running, "interrupted", stop))
+        record, after = outcomes.record_of_run(running, "interrupted", stop), None
+        # What the agents did until then holds, but words that were merged into the next turn are run again there.
+        if reply_run is not None and stop.reason != "merged":
+            after = reply_run.state_when_stopped(len(hand_offs(record.reply.actions)))
+        return self._to_commit(running, state, after, record)
 
     async def _dead_letter(self, running: RunningTurn, state: ConversationState | None, reason: str) -> CommitAttempt:
         running.reason, running.error_type = reason, "dead_letter"
@@ -231,52 +258,10 @@ class TurnRunner:
         record: TurnRecord,
     ) -> CommitAttempt:
         if state is not None:
-            record.overlap = overlap_policy(running.claim, self.agent)
+            record.overlap = overlap_policy(running.claim, self._agent_of(running.claim))
+            if hand_offs(record.reply.actions):
+                record.agent = state.agent
         return CommitAttempt(state, after, record)
-
-    async def _run_agent(self, running: RunningTurn, agent_run: AgentRun) -> Outcome | Stop:
-        """Run the agent until it has finished, failed, exceeded its deadline or been stopped."""
-        streamer = ReplyStreamer(self.store, running) if running.claim.streamed else None
-        deadline = ENDED_DEADLINE_SECONDS if running.claim.turn.kind == "ended" else self._timeout
-        collecting = asyncio.ensure_future(self._collect(running, agent_run, streamer))
-        try:
-            waited: set[asyncio.Future[Any]] = {collecting, running.stopped}
-            await asyncio.wait(waited, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
-            if running.stopped.done():
-                return running.stopped.result()
-            if not collecting.done():
-                turn_log.agent_failed(running, self.agent.name, f"had not answered after {deadline:g} s")
-                return "timed_out"
-            error = collecting.exception()
-            if isinstance(error, AgentProcessLost):
-                raise error
-            if error is not None:
-                turn_log.agent_failed(running, self.agent.name, "raised", error)
-                return "failed"
-            return "replied"
-        finally:
-            await cancel_and_wait(collecting)
-            await agent_run.aclose()
-            running.finished_at = clock.now()
-            if streamer is not None:
-                await streamer.close()
-
-    async def _collect(self, running: RunningTurn, agent_run: AgentRun, streamer: ReplyStreamer | None) -> None:
-        reply, began = running.reply, time.perf_counter()
-        async for part in agent_run:
-            if running.first_token_at is None and part:
-                running.first_token_at = clock.now()
-                catalog.AGENT_FIRST_TOKEN_SECONDS.observe(time.perf_counter() - began, self.agent.name)
-            if isinstance(part, str):
-                running.speak(part)
-                if len(reply.text) > outcomes.MOST_REPLY_CHARACTERS:
-                    raise ValueError(f"the reply is longer than {outcomes.MOST_REPLY_CHARACTERS} characters")
-            else:
-                reply.add(part)
-                if len(reply.actions) > 100:
-                    raise ValueError("the reply has more than 100 actions")
-            if streamer is not None:
-                streamer.grown()
 
     async def _leave(self, running: RunningTurn, left: Left) -> None:
         """Return a turn to the store without a result."""
@@ -286,6 +271,8 @@ class TurnRunner:
         match left.reason:
             case "unreadable":
                 await self._retrying_store.retry_later(claim)
+            case "unknown_agent":
+                await self._retrying_store.retry_later(claim, UNKNOWN_AGENT_SECONDS)
             case "process_lost":  # perhaps by the fault of another turn, but that was an attempt
                 logger.warning(
                     "The process that ran a turn was lost; the turn is tried again, apart from the others",

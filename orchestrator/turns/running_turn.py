@@ -36,10 +36,11 @@ class Left:
     - `lost`: another worker was granted its lease;
     - `released`: this process drains;
     - `process_lost`: the process that ran the agent has ended, and another attempt is allowed;
-    - `unreadable`: this version cannot read the state of the call.
+    - `unreadable`: this version cannot read the state of the call;
+    - `unknown_agent`: this process does not know the agent that has the call.
     """
 
-    reason: Literal["lost", "released", "process_lost", "unreadable"]
+    reason: Literal["lost", "released", "process_lost", "unreadable", "unknown_agent"]
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.turns.admission import Admission
+from orchestrator.routes.admission import Admission
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.messages import Piece
 

@@ -26,6 +26,17 @@ def agent_failed(running: RunningTurn, agent: str, what: str, error: BaseExcepti
         error_logging.log(logging.ERROR, logger, said, error=error, extra=about)
 
 
+def agent_unknown(claim: Claim, name: str, *, is_last: bool) -> None:
+    """Log that this process does not know the agent that has the call; if this attempt `is_last`, `AGENT` answers."""
+    about = {"call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id, "agent": name}
+    if is_last:
+        said = "No worker knows the agent %r that has the call, so AGENT answers. Give all processes the same ROUTES."
+        logger.error(said, name, extra={"action": "agent.unknown"} | about)
+    else:
+        said = "This worker does not know the agent %r that has the call; another worker tries"
+        logger.warning(said, name, extra={"action": "turn.agent_unknown", "attempt": claim.attempt} | about)
+
+
 def settled(claim: Claim, record: TurnRecord, commit: Commit, seconds: float) -> None:
     """Log the outcome of a turn, which took `seconds`, and the end of its call if this was it."""
     extra = {

@@ -15,8 +15,8 @@ from support.waiting import wait_until
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.process_metrics import catalog
+from orchestrator.routes.admission import Admission
 from orchestrator.routes.choice import Choice
-from orchestrator.turns.admission import Admission
 
 NORTH, SOUTH, BILLING, ASKED, PLAIN = (f"+1555000000{digit}" for digit in range(1, 6))
 ROUTES = f"""

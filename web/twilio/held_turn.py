@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from orchestrator import clock
 from orchestrator.conversation.turn import Turn
-from orchestrator.turns.admission import Admission
+from orchestrator.routes.admission import Admission
 from web.seal import Seal
 
 MAX_AGE_SECONDS = 300.0

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of
 from orchestrator.redis.store_connection import StoreConnection
+from orchestrator.routes.admission import Admission
 from orchestrator.state.base import StateManagerBase
-from orchestrator.turns.admission import Admission, Limits
+from orchestrator.turns.admission import Limits
 from orchestrator.turns.redis.admission_scripts import Line, admit_call, is_over
 from orchestrator.turns.redis.call_queue import CallQueue
 

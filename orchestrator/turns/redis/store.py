@@ -31,8 +31,9 @@ from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.redis.script_call import ScriptCall
 from orchestrator.redis.store_connection import StoreConnection
+from orchestrator.routes.admission import Admission
 from orchestrator.state.base import StateManagerBase
-from orchestrator.turns.admission import Admission, Limits
+from orchestrator.turns.admission import Limits
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.messages import Piece, Token, settled_message, token_message

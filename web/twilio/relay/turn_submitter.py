@@ -17,8 +17,8 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import Dispatcher, PendingReply
 from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed, TurnRejected, UnknownCall
 from orchestrator.retrying import while_down
+from orchestrator.routes.admission import Admission
 from orchestrator.routes.choice import Choice
-from orchestrator.turns.admission import Admission
 from web.call_log import log_restarted
 from web.ingress import Ingress
 from web.store_call import store_call

@@ -1,0 +1,135 @@
+"""`ReplyRun`: the agents that answer one turn, one after the other, as each hands the call on to the next."""
+
+import logging
+
+from orchestrator.agents.agent_run import AgentRun
+from orchestrator.agents.agent_table import AgentTable
+from orchestrator.agents.host import AgentHost
+from orchestrator.agents.protocol import Agent, Part, Placement
+from orchestrator.conversation.actions import HandOff
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.turn import Turn
+from orchestrator.errors import BadReply
+
+logger = logging.getLogger(__name__)
+
+MOST_HAND_OFFS = 5
+"""How many times the call may be handed on in one turn."""
+
+
+class ReplyRun:
+    """The parts of all agents that answer `turn`, as an async iterator; used like the `AgentRun` of one.
+
+    An agent that yields a `HandOff` is run to its end, without a word more. Then the next one gets a turn of kind
+    `handed_off` and its slots; `phase` begins anew. Asking for a part raises `BadReply` for an agent that nobody knows.
+    """
+
+    def __init__(
+        self,
+        agents: AgentTable,
+        host: AgentHost,
+        agent: Agent,
+        turn: Turn,
+        state: ConversationState,
+        placement: Placement,
+    ) -> None:
+        self._agents = agents
+        self._host = host
+        self._turn = turn
+        self._given = state
+        self._placement = placement
+        self._names = [state.agent]
+        self._phases: list[str] = []
+        self._hand_off: HandOff | None = None
+        self._run = self._begin(agent, turn, state)
+
+    def __aiter__(self) -> "ReplyRun":
+        return self
+
+    async def __anext__(self) -> Part:
+        while True:
+            try:
+                part = await self._run.__anext__()
+            except StopAsyncIteration:
+                if self._hand_off is None:
+                    raise
+                await self._hand_over(self._hand_off)
+                continue
+            if self._hand_off is not None:
+                continue
+            if isinstance(part, HandOff):
+                self._hand_off = self._checked(part)
+            return part
+
+    async def aclose(self) -> None:
+        """End the agent that runs. May be called twice."""
+        await self._run.aclose()
+
+    @property
+    def was_killed(self) -> bool:
+        """True if the agent could only be ended by killing its process."""
+        return self._run.was_killed
+
+    @property
+    def state(self) -> ConversationState:
+        """The state as the last agent left it: the given one with its `slots`, `phase` and `agent`."""
+        return self._changed(self._run.state, len(self._phases))
+
+    def state_when_stopped(self, hand_offs: int) -> ConversationState:
+        """The state as it was when the reply was stopped, of which the caller has heard so many hand-offs: who was not
+        heard does not have the call. To be read after closing."""
+        return self._changed(self._run.state_when_stopped, min(hand_offs, len(self._phases)))
+
+    def _changed(self, left: ConversationState, hand_offs: int) -> ConversationState:
+        phase = left.phase if hand_offs == len(self._phases) else self._phases[hand_offs]
+        return self._given.model_copy(update={"slots": left.slots, "phase": phase, "agent": self._names[hand_offs]})
+
+    def _begin(self, agent: Agent, turn: Turn, state: ConversationState) -> AgentRun:
+        name = state.agent
+        if name:  # without routes nobody has settings, or hands a call over
+            update = {"settings": self._agents.settings_of(name), "turns": seen_turns(state.turns)}
+            if self._hand_off is not None and self._hand_off.history == "none":
+                update["turns"] = []
+            state = state.model_copy(update=update)
+        return self._host.run(agent, turn, state, self._placement)
+
+    def _checked(self, hand_off: HandOff) -> HandOff:
+        if self._agents.named.get(hand_off.agent) is None:
+            raise BadReply(f"The agent handed the call to {hand_off.agent!r}, which the routes do not name.")
+        if len(self._phases) >= MOST_HAND_OFFS:
+            raise BadReply(f"The agents handed the call on more than {MOST_HAND_OFFS} times in one turn.")
+        return hand_off
+
+    async def _hand_over(self, hand_off: HandOff) -> None:
+        await self._run.aclose()
+        left = self._run.state
+        self._phases.append(left.phase)
+        self._names.append(hand_off.agent)
+        turn = self._turn.model_copy(
+            update={"kind": "handed_off", "text": hand_off.note, "digits": "", "hop": len(self._phases)}
+        )
+        state = self._given.model_copy(update={"slots": left.slots, "phase": "", "agent": hand_off.agent})
+        self._run = self._begin(self._agents.named[hand_off.agent], turn, state)
+        self._hand_off = None
+
+
+def seen_turns(turns: list[TurnRecord]) -> list[TurnRecord]:
+    """Return the turns that the agent sees which has the call: since it was handed over with `history="none"`."""
+    for place in range(len(turns) - 1, -1, -1):
+        record = turns[place]
+        actions = record.reply.actions
+        for index in range(len(actions) - 1, -1, -1):
+            action = actions[index]
+            if isinstance(action, HandOff) and action.history == "none":
+                return [_since(record, index, action), *turns[place + 1 :]]
+    return list(turns)
+
+
+def _since(record: TurnRecord, index: int, hand_off: HandOff) -> TurnRecord:
+    """Return the record as the second agent may see it: the note, and what was said from then on."""
+    begin = len(record.reply.text) if hand_off.at is None else hand_off.at
+    reply = record.reply.model_copy(
+        update={"text": record.reply.text[begin:], "actions": record.reply.actions[index + 1 :]}
+    )
+    heard = None if record.heard is None else record.heard[begin:]
+    return record.model_copy(update={"kind": "handed_off", "text": hand_off.note, "reply": reply, "heard": heard})
