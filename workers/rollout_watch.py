@@ -44,6 +44,16 @@ class RolloutWatch:
         if has_plan:
             self._has_plan.set()
 
+    @property
+    def is_watching(self) -> bool:
+        """True while there is a plan, as far as is known."""
+        return self._has_plan.is_set()
+
+    @property
+    def revision(self) -> int:
+        """Return the revision of the plan that is known."""
+        return self._plan.revision
+
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
