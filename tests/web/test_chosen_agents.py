@@ -181,7 +181,7 @@ async def test_a_hook_is_asked_once_however_often_the_webhook_comes(start, route
         for fields in ({}, {"CallStatus": "in-progress", "ErrorCode": "11200"}):
             assert action_of(await called(ingress, ASKED, **fields)) == {"agent": ["spanish"]}
         state = await ingress.state()
-            assert (state.agent, state.tenant, state.slots["vip"]) == ("spanish", "south", True)
+        assert (state.agent, state.tenant, state.slots["vip"]) == ("spanish", "south", True)
         assert router.asked == [ingress.call_sid]
 
 
