@@ -3,6 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from orchestrator.settings import Settings
+from orchestrator.settings.checks import is_version_name
 
 SHORT_COMMIT = 12
 
@@ -11,8 +12,9 @@ def code_version(settings: Settings) -> str:
     """Return `WORKER_VERSION`, else the commit that Render deployed (shortened), else the package's version."""
     if settings.worker_version:
         return settings.worker_version
-    if settings.render_git_commit:
-        return settings.render_git_commit[:SHORT_COMMIT]
+    commit = (settings.render_git_commit or "")[:SHORT_COMMIT]
+    if is_version_name(commit):
+        return commit
     try:
         return version("voiceagent")
     except PackageNotFoundError:  # run from a checkout that was never installed
