@@ -1,9 +1,12 @@
 """Answers to errors: one sentence, in the content type of the route."""
 
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Scope
 
 from web.api.routes import PREFIXES as API
+from web.ingress import Ingress
 from web.providers.routes import PREFIXES as OTHERS
 from web.twilio import twiml
 from web.twilio.language import Languages
@@ -20,10 +23,19 @@ def http_error(path: str, error: HTTPException) -> Response:
     return PlainTextResponse(f"{error.detail}\n", error.status_code, headers=error.headers)
 
 
-def apology(path: str) -> Response:
+def apology(scope: Scope) -> Response:
     """Return the answer to a request that failed unexpectedly: a caller hears an apology."""
+    path = scope["path"]
     if path.startswith(PROVIDERS) and path.endswith("/status"):  # the caller does not hear it: ask for a retry
         return PlainTextResponse("Something went wrong here. Send it again.\n", 503)
     if path.startswith(PROVIDERS):
-        return TwimlResponse(twiml.apology(None, Languages()))
+        return TwimlResponse(twiml.apology(None, _languages(scope)))
     return JSONResponse({"error": "Something went wrong here; the log says what."}, 500)
+
+
+def _languages(scope: Scope) -> Languages:
+    ingress = getattr(scope["app"].state, "ingress", None)
+    if not isinstance(ingress, Ingress):
+        return Languages()
+    provider = scope["path"].split("/")[1]
+    return Languages.of(QueryParams(scope["query_string"]), ingress.voices.at(provider))

@@ -116,7 +116,7 @@ async def _respond(found: FoundRoute | None, scope: Scope, receive: Receive, ans
         )
         if answer.has_begun:
             raise
-        await apology(scope["path"])(scope, receive, answer.send)
+        await apology(scope)(scope, receive, answer.send)
 
 
 async def _response(found: FoundRoute | None, scope: Scope, receive: Receive, answer: _Answer) -> Response:

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the call. Return 0 when it ended well, 1 when it failed."""
+    from orchestrator.cli.speaker_names import SpeakerNames
     from orchestrator.cli.terminal_phone import TerminalPhone
     from orchestrator.provider_simulator import PATIENT, CallIdentity, PhoneLine, PlaybackSpeed
 
@@ -66,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
             timeouts=args.timeouts and sys.stdin.isatty(),
         ),
     )
-    return asyncio.run(TerminalPhone(line, url, channel=args.channel).talk())
+    names = SpeakerNames(settings) if urlsplit(url).hostname in LOOPBACK else None
+    return asyncio.run(TerminalPhone(line, url, channel=args.channel, names=names).talk())
 
 
 def _characters_per_second(given: float | None) -> float:

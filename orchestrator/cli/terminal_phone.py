@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 from orchestrator.cli.colors import Colors
 from orchestrator.cli.keyboard import Keyboard
+from orchestrator.cli.speaker_names import SpeakerNames
 from orchestrator.cli.transcript import AGENT, CALLER, INDENT, wrapped
 from orchestrator.cli.utterance import Utterance
 from orchestrator.provider_simulator import (
@@ -34,10 +35,13 @@ ENDINGS = {"caller": "You hung up.", "agent": "The agent hung up.", "problem": "
 class TerminalPhone:
     """Holds one call on a line. Standard input is a person (a terminal) or a script (anything else)."""
 
-    def __init__(self, line: PhoneLine, url: str, *, channel: str | None = None) -> None:
+    def __init__(
+        self, line: PhoneLine, url: str, *, channel: str | None = None, names: SpeakerNames | None = None
+    ) -> None:
         self._line = line
         self._url = url
         self._channel = channel
+        self._names = names
         self._colors = Colors(sys.stdout)
         self._utterance = Utterance(self._colors)
         self._typing: asyncio.Task[None] | None = None
@@ -102,7 +106,8 @@ class TerminalPhone:
 
     def _show_speaker(self, speaker: SpeakerChanged) -> None:
         """Say who speaks from here on, and with which voice."""
-        known = [speaker.agent, speaker.voice or "the provider's voice", speaker.language]
+        name = self._names.name_of(speaker) if self._names is not None else speaker.agent
+        known = [name, speaker.voice or "the provider's voice", speaker.language]
         self._note(f"({' · '.join(filter(None, known))})")
 
     async def _talk_freely(self) -> None:

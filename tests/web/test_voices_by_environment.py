@@ -14,6 +14,7 @@ from twilio.request_validator import RequestValidator
 from orchestrator.conversation.actions import SetVoice
 from orchestrator.errors import StoreUnavailable
 from orchestrator.provider_simulator.twiml import Connect, parse
+from web.twilio import twiml
 
 KEY = "PSK_signing_key"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -126,3 +127,10 @@ async def test_what_a_provider_in_use_does_not_know_is_said_once_at_start(start_
             pass
     (record,) = (record for record in caplog.records if getattr(record, "action", "") == "voice.left_out")
     assert record.getMessage().count("voice Rachel") == 3
+
+
+async def test_an_apology_for_what_nobody_foresaw_is_said_with_the_voice_of_the_call(start_ingress):
+    async with start_ingress(**VOICE) as ingress:
+        ingress.trouble(RuntimeError("unforeseen"))
+        apology = await ingress.twiml("/twilio/turn/1?voice=Polly.Amy", SpeechResult="hi")
+        assert (said(apology), apology.find("Say").get("voice")) == (twiml.APOLOGY, "Polly.Amy")

@@ -95,10 +95,10 @@ def empty() -> str:
     return _xml(VoiceResponse())
 
 
-def dial(to: str) -> str:
+def dial(to: str, languages: Languages) -> str:
     """Return TwiML that connects the caller with `to`, and hangs up afterwards."""
     response = VoiceResponse()
-    _dial(response, to, Languages())
+    _dial(response, to, languages)
     response.hangup()
     return _xml(response)
 

@@ -19,6 +19,7 @@ from web.ingress import Ingress
 from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.known_call import READ_SECONDS
+from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
 from web.twilio.relay.connection_history import read_history
 from web.twilio.relay.resumption import HISTORY_PARAMETER
@@ -43,7 +44,7 @@ async def ended(ingress: Ingress, request: VoiceRequest) -> Response:
         await end_call(ingress, request.call_sid, "completed")
         return TwimlResponse(twiml.empty())
     if status == "ended":
-        return TwimlResponse(_after_end(request))
+        return TwimlResponse(_after_end(request, request.languages(ingress.voices)))
     return TwimlResponse(await _reconnect(ingress, request))
 
 
@@ -57,9 +58,9 @@ def retiring_ticket(webhook: Webhook) -> Webhook:
     return retire_first
 
 
-def _after_end(request: VoiceRequest) -> str:
+def _after_end(request: VoiceRequest, languages: Languages) -> str:
     to = _transfer_target(request.handoff_data)
-    return twiml.dial(to) if to else twiml.hang_up()
+    return twiml.dial(to, languages) if to else twiml.hang_up()
 
 
 def _transfer_target(text: str) -> str:
