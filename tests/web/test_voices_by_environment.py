@@ -109,7 +109,8 @@ async def test_a_caller_who_is_held_hears_the_chosen_voice_and_keeps_it(start_in
 
 async def test_a_call_that_returns_finds_the_voice_in_its_state(start_ingress):
     async def agent(turn, state):
-        yield SetVoice("Polly.Amy")
+        if turn.kind == "started":
+            yield SetVoice("Polly.Amy")
         yield "Hello."
 
     async with start_ingress(agent=agent, **VOICE) as ingress:

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 from support.ingress import CALL
 from support.relay import relay_socket
+from support.waiting import wait_until
 
 from orchestrator.conversation.actions import HandOff, Play, SetLanguage, SetVoice
+from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.dispatch.hub import Pending
 from orchestrator.routes.voice_profile import VoiceProfile
 from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
+from web.twilio.relay.playout import Playout
 from web.twilio.relay.relay_voice import RelayVoice
 from web.twilio.relay.spoken_reply import SpokenReply
 from web.voices.provider_voices import ProviderVoices
@@ -84,11 +87,19 @@ async def test_a_hand_off_of_which_the_caller_heard_no_word_is_taken_back(voice,
 async def test_a_hand_off_that_failed_is_taken_back(voice):
     spoken = reply("One moment. ")
     voice.frame(HandOff("billing"), spoken)
-    voice.finished(spoken, [])
+    voice.finished(spoken, Reply(text="One moment. Sorry."))
     assert parsed(voice.take_due()) == TO_ENGLISH
     voice.frame(HandOff("billing"), spoken)
-    voice.finished(spoken, [HandOff("billing")])
-    assert voice.take_due() is None
+    spoken.said = "One moment. "
+    voice.finished(spoken, Reply(text="One moment. ", actions=[HandOff("billing")]))
+    assert voice.take_due() is None, "the second agent has the call, and said nothing"
+
+
+async def test_a_hand_off_whose_words_were_not_sent_any_more_is_taken_back(voice):
+    spoken = reply("One moment. ")
+    voice.frame(HandOff("billing"), spoken)
+    voice.finished(spoken, Reply(text="One moment. Hej!", actions=[HandOff("billing", at=12)]))
+    assert parsed(voice.take_due()) == TO_ENGLISH
 
 
 async def test_a_session_of_a_known_call_continues_in_its_language(voice):
@@ -109,6 +120,54 @@ def test_the_document_names_the_agent_for_the_session():
     assert '<Parameter name="agent" value="billing" />' in named
     assert '<Language code="sv-SE" ttsProvider="Amazon" voice="Elin" />' in named
     assert named.replace('<Parameter name="agent" value="billing" />', "") != plain
+
+
+class Line:
+    """Records what is sent: the language, or the words."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    async def send(self, *frames: str) -> None:
+        for frame in map(json.loads, frames):
+            if said := frame.get("ttsLanguage") or frame.get("token"):
+                self.sent.append(said)
+
+
+def settled(turn_id: str, text: str, *actions: Any, outcome: Any = "replied") -> SpokenReply:
+    pending = Pending("CA1", turn_id)
+    reply = Reply(text=text, actions=list(actions))
+    pending.settle(TurnResult(call_sid="CA1", turn_id=turn_id, outcome=outcome, reply=reply))
+    return SpokenReply(turn_id, pending)
+
+
+@pytest.mark.parametrize(("heard", "then"), [("One.", ["en-US", "Yes?"]), ("Hej", ["Yes?"])])
+async def test_after_an_interruption_the_agent_that_keeps_the_call_is_heard(voice, heard, then):
+    line, ignore = Line(), lambda *_: None
+    playout = Playout(line, replace=ignore, on_result=ignore, on_error=ignore, stall_seconds=60, voice=voice)
+    playout.enqueue(settled("t1", "One. Hej då.", HandOff("billing", at=5)))
+    await wait_until(lambda: not playout.is_speaking, "the reply was sent")
+    assert line.sent == ["One. ", "sv-SE", "Hej då."]
+    if heard == "Hej":
+        playout.speech_begun()
+        playout.clock.utterance_spoken()
+    playout.interrupt(heard)
+    playout.enqueue(settled("t2", "Yes?"))
+    await wait_until(lambda: not playout.is_speaking, "the next reply was sent")
+    assert line.sent[3:] == then
+    await playout.close()
+
+
+async def test_a_hand_off_that_the_result_does_not_have_is_taken_back_before_the_next_words(voice):
+    line, ignore = Line(), lambda *_: None
+    playout = Playout(line, replace=ignore, on_result=ignore, on_error=ignore, stall_seconds=60, voice=voice)
+    failed = settled("t1", "One. Sorry.", outcome="failed")
+    voice.frame(HandOff("billing"), failed)
+    playout.enqueue(failed)
+    playout.enqueue(settled("t2", "Yes?"))
+    await wait_until(lambda: not playout.is_speaking, "both were sent")
+    assert line.sent == ["One. Sorry.", "en-US", "Yes?"]
+    await playout.close()
 
 
 async def test_a_voice_that_is_chosen_during_a_session_sends_no_frame(start_ingress, caplog):

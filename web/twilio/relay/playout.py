@@ -197,7 +197,7 @@ class Playout:
         assert result is not None, "parts end with the result"
         self._overlap = result.overlap or self._overlap
         self._on_result(result)
-        self.voice.finished(reply, result.reply.actions)
+        self.voice.finished(reply, result.reply)
         self._metrics.answered(reply)
         await self._end_utterance(reply)
         if result.outcome in ("interrupted", "dropped") or self._was_interrupted(reply):

@@ -5,9 +5,10 @@ changes only with the language, to the voice that the session's document declare
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from orchestrator.conversation.actions import Action, HandOff, InlineAction, SetLanguage, SetVoice
+from orchestrator.conversation.actions import HandOff, InlineAction, SetLanguage, SetVoice
+from orchestrator.conversation.reply import Reply
 from web.ingress import Ingress
 from web.twilio.language import Languages
 from web.twilio.relay import outbound_frames
@@ -50,7 +51,9 @@ class RelayVoice:
             case SetVoice(voice=voice):
                 self._warn(f"the voice {voice}")
                 return None
-        self._hand_offs.append((reply.turn_id, len(reply.prefix) + len(reply.said), before))
+        at = len(reply.prefix) + len(reply.said)
+        self._hand_offs = [earlier for earlier in self._hand_offs if earlier[0] == reply.turn_id]
+        self._hand_offs.append((reply.turn_id, at, before))
         if not self._told.voices.is_heard_on_relay(self._document.agent, self._told.agent, self._told.language):
             self._warn(f"the voice of the agent {action.agent}")
         return _difference(before, self._told)
@@ -67,26 +70,31 @@ class RelayVoice:
 
     def cut_off(self, reply: SpokenReply) -> None:
         """Note that the caller interrupted `reply`: a hand-off of which they heard no word did not take place."""
-        self._take_back(reply.turn_id, len(reply.heard))
+        self._take_back(reply, reply.heard)
 
-    def finished(self, reply: SpokenReply, actions: Iterable[Action]) -> None:
-        """Note the `actions` of the finished `reply`: a hand-off that is not among them did not take place."""
-        if self._hand_offs and not any(isinstance(action, HandOff) for action in actions):
-            self._take_back(reply.turn_id, 0)
-        self._hand_offs.clear()
+    def finished(self, reply: SpokenReply, result: Reply) -> None:
+        """Note the `result` of `reply`, all of which was sent that will be.
+
+        A hand-off that is not in it did not take place, nor did one of whose words none was sent.
+        """
+        if not any(isinstance(action, HandOff) for action in result.actions):
+            self._take_back(reply, "")
+        elif len(result.text.strip()) > len(said := (reply.prefix + reply.said).strip()):
+            self._take_back(reply, said)
 
     def take_due(self) -> str | None:
         """Return the frame to send before anything else is said; None if there is none."""
         due, self._due = self._due, None
         return due
 
-    def _take_back(self, turn_id: str, heard: int) -> None:
-        for of_turn, at, before in self._hand_offs:
-            if of_turn == turn_id and at >= heard:
+    def _take_back(self, reply: SpokenReply, heard: str) -> None:
+        """Return to the languages before the first hand-off in `reply` of whose words none are in `heard`."""
+        for index, (turn_id, at, before) in enumerate(self._hand_offs):
+            if turn_id == reply.turn_id and not heard[at:].strip():
                 self._due = _difference(self._told, before)
                 self._told = before
-                break
-        self._hand_offs.clear()
+                del self._hand_offs[index:]
+                return
 
     def _warn(self, what: str) -> None:
         if not self._has_warned:
