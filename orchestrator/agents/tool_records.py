@@ -34,7 +34,7 @@ def key_of(turn: Turn, tool: str, arguments: dict[str, Any]) -> str:
 
 def call_id_of(record: dict[str, Any]) -> str:
     """Return the id by which a model tells calls and results apart."""
-    return f"call_{record['key'].rpartition('/')[2]}"
+    return f"call_{sha256(record['key'].encode()).hexdigest()[:16]}"
 
 
 def as_bounded_json(returned: Any) -> Any:

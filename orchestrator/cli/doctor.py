@@ -21,6 +21,7 @@ from orchestrator.cli.web_status import asked_web
 from orchestrator.doctor.diagnosis import diagnose
 from orchestrator.doctor.finding import Finding, exit_code
 from orchestrator.doctor.inspection import inspect_redis
+from orchestrator.doctor.mcp import inspect_mcp_servers, judge_mcp_servers
 from orchestrator.doctor.sink_inspection import inspect_sinks
 from orchestrator.doctor.web import judge_web
 from orchestrator.settings import Settings, given_variables, load_settings
@@ -54,7 +55,12 @@ async def _examined(settings: Settings, url: str) -> list[Finding]:
     web = await asked_web(url, settings)
     facts = await inspect_redis(settings, web.listener) if settings.use_redis else None
     sinks = await inspect_sinks(settings)
-    return [*diagnose(settings, facts, given_variables(), sinks), *judge_web(web, settings, facts)]
+    servers = await inspect_mcp_servers(settings)
+    return [
+        *diagnose(settings, facts, given_variables(), sinks),
+        *judge_mcp_servers(settings, servers),
+        *judge_web(web, settings, facts),
+    ]
 
 
 def page(findings: Sequence[Finding], colors: Colors) -> list[str]:

@@ -1,6 +1,7 @@
 """A server on loopback that speaks the OpenAI chat-completions protocol, streaming, and misbehaves as it is told."""
 
 import asyncio
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
@@ -48,6 +49,7 @@ class Connection:
         await self._writer.drain()
 
 
+_calls = itertools.count(1)
 Answer = Callable[[Connection], Awaitable[None]]
 
 
@@ -81,7 +83,12 @@ def calls(tool: str, arguments: dict[str, Any] | str, *, first: Iterable[str] = 
         await connection.open()
         for piece in first:
             await connection.delta(content=piece)
-        begin = {"index": 0, "id": "call_x", "type": "function", "function": {"name": tool, "arguments": ""}}
+        begin = {
+            "index": 0,
+            "id": f"call_{next(_calls)}",
+            "type": "function",
+            "function": {"name": tool, "arguments": ""},
+        }
         await connection.delta(tool_calls=[begin])
         for at in range(0, len(written), split):
             await connection.delta(tool_calls=[{"index": 0, "function": {"arguments": written[at : at + split]}}])

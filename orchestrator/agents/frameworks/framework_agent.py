@@ -116,7 +116,7 @@ class FrameworkAgent(ABC):
                     yield action
                     if isinstance(action, HandOff):
                         return
-                if text.has_words and tools.round_was_all_actions:
+                if text.has_words and tools.round_ends_reply:
                     return  # it said goodbye and hung up: there is nothing left to ask the model for
         if rest := surrogates.rest():
             yield text.words(rest)

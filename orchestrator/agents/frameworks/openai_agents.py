@@ -18,7 +18,10 @@ from orchestrator.agents.call_history import AgentText, CallerText, Entry, ToolC
 from orchestrator.agents.frameworks.events import Event, NewMessage, ToolEnded, ToolStarted, arguments_of
 from orchestrator.agents.frameworks.framework_agent import MOST_REQUESTS, FrameworkAgent
 from orchestrator.errors import BadAgent
+from orchestrator.tasks import cancel_and_wait
 
+CLOSE_SECONDS = 0.4
+"""How long a run that was cancelled may take to end."""
 LAST_AGENT = "agent"
 """The key of the saved state that names the agent that answered last."""
 
@@ -57,12 +60,14 @@ class OpenAIAgent(FrameworkAgent):
         try:
             async for event in run.stream_events():
                 if isinstance(event, AgentUpdatedStreamEvent):
-                    is_first = event.new_agent is self._agent
-                    self.save_state(call, {} if is_first else {LAST_AGENT: event.new_agent.name})
+                    self._note_agent(call, event.new_agent)
                 elif (told := _event_of(event)) is not None:
                     yield told
         finally:
             await _end(run)
+
+    def _note_agent(self, call: CallContext, agent: "SdkAgent[Any]") -> None:
+        self.save_state(call, {} if agent is self._agent else {LAST_AGENT: agent.name})
 
     def _last_agent(self, call: CallContext) -> "SdkAgent[Any]":
         """Return the agent that answered last in this call, or the first one."""
@@ -114,11 +119,18 @@ def _reachable(first: "SdkAgent[Any]") -> Iterator["SdkAgent[Any]"]:
     seen: list[Any] = [first]
     for agent in seen:
         yield agent
-        for to in agent.handoffs:
-            if isinstance(to, SdkAgent) and to not in seen:
+        for to in map(_target, agent.handoffs):
+            if isinstance(to, SdkAgent) and not any(to is known for known in seen):
                 seen.append(to)
+
+
+def _target(handoff: Any) -> Any:
+    """Return the agent that `agents.handoff()` was made for. The SDK keeps it under a private name alone."""
+    reference = getattr(handoff, "_agent_ref", None)
+    return handoff if reference is None else reference()
 
 
 async def _end(run: RunResultStreaming) -> None:
     """End the run and its request to the model."""
     run.cancel()
+    await cancel_and_wait(run.run_loop_task, seconds=CLOSE_SECONDS)

@@ -8,7 +8,7 @@ from orchestrator import tracing
 from orchestrator.agents.call_context import CallContext
 from orchestrator.agents.frameworks.events import ToolEnded, ToolStarted
 from orchestrator.agents.tool_records import as_bounded_json, record_of
-from orchestrator.conversation.actions import SetLanguage, SetSpeech
+from orchestrator.conversation.actions import HangUp, Transfer
 from orchestrator.tracing import Span
 
 
@@ -30,11 +30,11 @@ class ToolLog:
         return not self._running
 
     @property
-    def round_was_all_actions(self) -> bool:
-        """True if each call of the round that has ended led to an action, and none that prepares for more words."""
+    def round_ends_reply(self) -> bool:
+        """True if each call of the round that has ended led to an action, and one of them ends the reply."""
         actions = self._call.actions[self._actions_before_round :]
         is_all = self.is_idle and 0 < self._calls_of_round <= len(actions)
-        return is_all and not any(isinstance(action, SetLanguage | SetSpeech) for action in actions)
+        return is_all and any(isinstance(action, HangUp | Transfer) for action in actions)
 
     def started(self, event: ToolStarted) -> None:
         """Note a call, once."""

@@ -11,7 +11,8 @@ from support.model_server import ModelServer
 
 from orchestrator.agents.frameworks.options import FrameworkOptions
 from orchestrator.agents.host import AgentHost
-from orchestrator.agents.loader import load_agent
+from orchestrator.agents.loader import agent_of, load_agent
+from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn, TurnKind
@@ -27,9 +28,9 @@ NAMES = {
 class Call:
     """A call as the runner would lead it: each turn's state goes through JSON, and its record is kept."""
 
-    def __init__(self, host: AgentHost, name: str, options: FrameworkOptions, settings: dict[str, Any]) -> None:
+    def __init__(self, host: AgentHost, agent: Agent, settings: dict[str, Any]) -> None:
         self.host = host
-        self.agent = load_agent(name, options=options)
+        self.agent = agent
         self.settings = settings
         self.state = ConversationState(call_sid="CA1", from_number="+15550001111")
         self.actions: list[Any] = []
@@ -100,6 +101,13 @@ def begin(examples: Path, host: AgentHost, framework: str) -> Callable[..., Call
     """Begin a call with the framework's example."""
 
     def begin(options: FrameworkOptions | None = None, name: str = "", **settings: Any) -> Call:
-        return Call(host, name or NAMES[framework], options or FrameworkOptions(), settings)
+        agent = load_agent(name or NAMES[framework], options=options or FrameworkOptions())
+        return Call(host, agent, settings)
 
     return begin
+
+
+@pytest.fixture
+def begin_with(examples: Path, host: AgentHost) -> Callable[..., Call]:
+    """Begin a call with an object that a framework made."""
+    return lambda found: Call(host, agent_of("shop:agent", found), {})
