@@ -15,10 +15,14 @@ from support.twilio_api import ACCOUNT, TwilioApi, twilio_api
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 
+from orchestrator.clock import utc_now
+from orchestrator.routes.opening_hours import DAYS
+
 PUBLIC = "https://calls.example.com"
 KEY = "sesame"
 TO, NORTH, PLAIN = "+15558675310", "+15550000001", "+15550000002"
-LIMITED = "+15550000003"
+LIMITED, SHUT = "+15550000003", "+15550000004"
+IN_THREE_DAYS = DAYS[(utc_now().weekday() + 3) % 7]
 ROUTES = f"""
 [agents.reception]
 agent = "echo"
@@ -37,6 +41,13 @@ number = "{LIMITED}"
 agent = "reception"
 tenant = "south"
 max_calls = 1
+
+[[routes]]
+number = "{SHUT}"
+agent = "reception"
+hours = "{IN_THREE_DAYS} 08:00-18:00"
+time_zone = "UTC"
+closed = "reminder"
 
 [[routes]]
 number = "{TO}"
@@ -94,6 +105,7 @@ async def state_of(ingress: Any, call_sid: str) -> Any:
 @pytest.mark.parametrize(("fields", "agent", "tenant"), [
     ({}, "reception", "north"),
     ({"from": PLAIN}, "", ""),
+    ({"from": SHUT}, "reception", ""),
     ({"agent": "reminder"}, "reminder", "north"),
     ({"agent": "reminder", "from": PLAIN}, "reminder", ""),
 ])  # fmt: skip

@@ -1,17 +1,21 @@
 """Who answers a call is chosen once, at the edge, and stays chosen: whoever asks next, and whatever happens between."""
 
+import base64
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.counting import counting
 from support.ingress import said, started_ingress, verbs
 from support.relay import relay_socket, ticket_in
 from support.waiting import wait_until
+from twilio.request_validator import RequestValidator
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.process_metrics import catalog
@@ -51,6 +55,7 @@ agent = "reception"
 tenant = "south"
 hook = "a_router_of_a_test:choose"
 """
+FORM = {"CallSid": "c7", "From": "+15557654321", "To": ASKED, "CallStatus": "ringing"}
 HOOK = """
 import json, pathlib
 
@@ -230,6 +235,13 @@ async def test_a_call_that_comes_back_stays_with_its_agent(start):
         assert action_of(document) == {"agent": ["reception"]}
 
 
+async def test_a_fallback_keeps_who_has_answered_whatever_the_routes_say_by_now(start):
+    async with start() as ingress:
+        await called(ingress, NORTH)
+        document = await called(ingress, SOUTH, CallStatus="in-progress", ErrorCode="11200")
+        assert action_of(document) == {"agent": ["reception"]}
+
+
 async def test_how_many_calls_there_may_be_is_told_to_the_store(start):
     async with start() as ingress:
         submit, admissions = ingress.store.submit, []
@@ -314,3 +326,32 @@ async def test_the_api_shows_whose_call_it_is(start):
 
         board = await wait_until(on_the_board, "the dashboard shows the call")
         assert (board["agent"], board["tenant"]) == ("reception", "north")
+
+
+async def test_the_calls_of_telnyx_are_routed(start, router):
+    key = Ed25519PrivateKey.generate()
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    async with start(telnyx_public_key=public) as ingress:
+        body, at = urlencode(FORM), str(int(time.time()))
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded", "telnyx-timestamp": at,
+            "telnyx-signature-ed25519": base64.b64encode(key.sign(f"{at}|{body}".encode())).decode(),
+        }  # fmt: skip
+        response = await ingress.client.post("/telnyx/voice", content=body, headers=headers)
+        assert "agent=spanish" in response.text
+        assert ((await state_of(ingress, "c7")).tenant, router.asked) == ("south", ["c7"])
+
+
+async def test_the_calls_of_signalwire_are_routed(start, router):
+    async with start(signalwire_signing_key="PSK_1") as ingress:
+        signature = RequestValidator("PSK_1").compute_signature(ingress.url + "/signalwire/voice", FORM)
+        headers = {"X-SignalWire-Signature": signature}
+        response = await ingress.client.post("/signalwire/voice", data=FORM, headers=headers)
+        assert "agent=spanish" in response.text
+        assert ((await state_of(ingress, "c7")).tenant, router.asked) == ("south", ["c7"])
+
+
+async def test_a_call_that_stays_in_memory_has_its_agent_too(start):
+    async with start(redis_rollout_percent=0) as ingress:
+        await called(ingress, NORTH)
+        assert (await ingress.state()).agent == "reception"

@@ -14,6 +14,7 @@ from support.ingress import redirect_of
 from support.programs import Start, programs, ready
 from support.relay import relay_socket, ticket_in
 from support.servers import RedisServer, free_port
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
@@ -145,3 +146,29 @@ async def test_the_socket_of_a_relay_call_begins_it_at_another_ingress_with_the_
     state = await deployment.state("CA2")
     assert (state["agent"], state["tenant"], state["channel"]) == ("relayed", "north", "relay")
     assert deployment.asked == []
+
+
+async def test_a_call_that_began_in_memory_as_redis_was_away_is_written_back_with_its_agent(
+    start, start_redis, tmp_path
+):
+    redis: RedisServer = start_redis("--appendonly", "yes", "--appendfsync", "always")
+    redis.kill()
+    port = free_port()
+    web = start("web", REDIS_URL=redis.url, PORT=str(port))
+    deployment = Deployment(redis, tmp_path, [f"http://127.0.0.1:{port}"])
+    deployment.answers("two")
+
+    async def is_up() -> bool:
+        try:
+            async with httpx.AsyncClient(base_url=deployment.urls[0]) as client:
+                return (await client.get("/livez")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    await wait_until(is_up, "the ingress serves from memory", 60)
+    assert agent_in(await deployment.hear(0, "/twilio/voice", CallStatus="ringing")) == ["two"]
+    redis.start()
+    with redis.client() as client:
+        stored = await wait_until(lambda: client.get("voiceagent:state:CA1"), "the call is in Redis", 60)
+    assert (json.loads(stored)["agent"], json.loads(stored)["tenant"]) == ("two", "north")
+    assert web.poll() is None
