@@ -24,6 +24,7 @@ from orchestrator.cli.colors import Colors
 from orchestrator.cli.numbers import revision
 from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.table import table_lines
+from orchestrator.cli.transcript import printable
 from orchestrator.cli.units import duration
 from orchestrator.errors import BadRollout, BadSetting, StoreUnavailable
 from orchestrator.health.workers import list_workers
@@ -162,4 +163,4 @@ def _row(status: VersionStatus) -> tuple[str, ...]:
     workers = str(status.workers) + (f" + {status.leaving} draining" if status.leaving else "")
     failed = f"{100 * status.tally.rate:.0f} % of {status.tally.seen}" if status.tally.seen else "-"
     share = "any" if status.share is None else f"{percent_text(status.share) or '0'} %" if status.share else "-"
-    return (status.version, status.state, share, workers, str(status.calls), str(status.turns), failed)
+    return (printable(status.version), status.state, share, workers, str(status.calls), str(status.turns), failed)

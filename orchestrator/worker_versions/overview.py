@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from orchestrator.settings.checks import is_version_name
 from orchestrator.worker_versions.changes import told
 from orchestrator.worker_versions.plan import RolloutPlan, Tally, percent_text
 
@@ -59,11 +60,11 @@ class Overview:
 
 
 def running_versions(workers: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the versions that living workers run which take new turns."""
+    """Return the versions that living workers run which take new turns, those with a name that a key can hold."""
     return {
         str(worker["version"])
         for worker in workers
-        if worker.get("version") and not worker.get("lost") and not worker.get("draining")
+        if is_version_name(str(worker.get("version", ""))) and not worker.get("lost") and not worker.get("draining")
     }
 
 

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from orchestrator.settings.checks import is_version_name
+
 MOST_REMEMBERED = 20
 """How many versions a plan remembers to have given calls to."""
 
@@ -97,15 +99,15 @@ class RolloutPlan:
 def plan_of(fields: Mapping[str, str]) -> RolloutPlan:
     """Return the plan in the fields of a hash. What cannot be read counts as not set."""
     revision = _whole(fields.get("revision", ""))
-    undone = fields.get("rolled_back", "")
+    undone = _version(fields.get("rolled_back", ""))
     return RolloutPlan(
         revision=revision,
-        current=fields.get("current", ""),
-        ramping=fields.get("ramping", ""),
+        current=_version(fields.get("current", "")),
+        ramping=_version(fields.get("ramping", "")),
         percent=min(_number(fields.get("percent", "")), 100.0),
-        previous=fields.get("previous", ""),
+        previous=_version(fields.get("previous", "")),
         ramp_began=_number(fields.get("ramp_began", "")),
-        used=tuple(fields.get("used", "").split()),
+        used=tuple(filter(is_version_name, fields.get("used", "").split()))[:MOST_REMEMBERED],
         rollback=AutomaticRollback(
             undone, _tally(fields.get("rolled_back_turns", "")), _tally(fields.get("current_turns", ""))
         )
@@ -132,6 +134,10 @@ def _number(text: str) -> float:
     except ValueError:
         return 0.0
     return number if math.isfinite(number) and number > 0 else 0.0
+
+
+def _version(text: str) -> str:
+    return text if is_version_name(text) else ""
 
 
 def _whole(text: str) -> int:

@@ -22,6 +22,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.connections import connect
 from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
+from orchestrator.worker_versions.plan import AutomaticRollback, RolloutPlan, Tally
 
 Told = dict[str, tuple[str, str, str]]
 
@@ -279,6 +280,21 @@ def test_a_queue_that_stands_and_blocked_threads_are_told() -> None:
     assert found["queue"].message == "3 calls wait; the longest is 9 s late."
     assert found["workers"].message == "2 threads are blocked by an agent."
     assert found["cron"].level == "note"
+
+
+def test_a_rollout_is_told_and_a_warning_if_nobody_runs_it_or_it_was_undone() -> None:
+    workers = ({"agent": "echo", "version": "a"}, {"agent": "echo", "version": "b"})
+    plan = RolloutPlan(2, "a", "b", 5)
+    assert "rollout" not in told(judge_system(SystemFacts(workers=workers)))
+    found = told(judge_system(SystemFacts(workers=workers, rollout=plan)))["rollout"]
+    assert (found.level, found.message) == ("ok", "5 % of the new calls begin at b, the others at a.")
+    found = told(judge_system(SystemFacts(workers=workers[1:], rollout=plan)))["rollout"]
+    assert found.level == "warning"
+    assert "No worker runs a, so any worker takes its calls." in found.message
+    undone = RolloutPlan(3, "a", rollback=AutomaticRollback("b", Tally(20, 9), Tally(50, 1)))
+    found = told(judge_system(SystemFacts(workers=workers, rollout=undone)))["rollout"]
+    assert found.level == "warning"
+    assert "b was rolled back by the workers: 9 of 20 of its last turns failed, and 1 of 50" in found.message
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,20 @@ async def test_without_a_plan_each_version_that_runs_gets_new_calls(rollout, red
     assert "\x1b" not in output
 
 
+async def test_what_somebody_else_wrote_does_not_control_the_terminal(rollout, redis_client, plans) -> None:
+    await report_worker(redis_client, "w1", "\x1b[31ma", outcomes={"turns": "many", "seen": -1, "failed": True})
+    for shard in shards_of(redis_client):
+        await redis_client.hset(shard.rollout, mapping={"current": "\x1b[31m", "revision": "x"})
+        await redis_client.expire(shard.rollout, 100)
+    code, output, errors = await rollout()
+    assert (code, errors) == (0, "")
+    assert rows(output)[1:] == [
+        "\\x1b[31ma current any 1 0 0 -",
+        "New calls begin at any version: there is no rollout plan.",
+    ]
+    assert "\x1b" not in (await rollout("promote", "b"))[2]
+
+
 async def test_where_nobody_runs_it_says_so(rollout) -> None:
     code, output, _ = await rollout()
     assert code == 0

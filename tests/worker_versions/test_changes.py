@@ -155,3 +155,5 @@ def test_what_cannot_be_read_of_a_stored_plan_counts_as_not_set() -> None:
     damaged = {"revision": "x", "percent": "much", "ramp_began": "nan", "rolled_back": "b", "current_turns": "1"}
     assert plan_of(damaged) == RolloutPlan(rollback=AutomaticRollback("b", Tally(), Tally(1, 0)))
     assert plan_of({"revision": "9", "percent": "900"}).percent == 100
+    names = dict.fromkeys(("current", "ramping", "previous", "rolled_back", "used"), "\x1b[31m{a}")
+    assert plan_of(names) == RolloutPlan()
