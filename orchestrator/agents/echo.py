@@ -15,7 +15,7 @@ async def echo(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
     """Repeat what was said or keyed; hang up on "bye", and after three silences in a row."""
     silences = state.slots.get("silences", 0) + 1 if turn.kind == "silence" else 0
     state.slots["silences"] = silences
-    if turn.kind == "started":
+    if turn.kind in ("started", "handed_off"):
         yield "Hello! "
         yield "Say something, and I will repeat it."
     elif turn.kind == "keys":

@@ -19,7 +19,7 @@ from orchestrator.agents.llm.toolset import Toolset, TurnToolCalls
 from orchestrator.agents.protocol import Part
 from orchestrator.agents.reply_text import BROKE_OFF, GOODBYE, MOST_SILENCES, ReplyText, final_actions
 from orchestrator.agents.spoken_text import UntaggedThoughts
-from orchestrator.conversation.actions import HangUp, SetLanguage, SetSpeech
+from orchestrator.conversation.actions import HangUp, SetLanguage, SetSpeech, hand_offs
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import ModelFailed
@@ -119,6 +119,8 @@ class ModelAgent:
             inline_actions = tool_calls.new_inline_actions()
             for action in inline_actions:
                 yield action
+            if hand_offs(inline_actions):
+                return  # another agent has the call: what the model would say is not said
             is_all_actions = len(tool_calls.actions) - actions_before == len(calls)
             speaks_on = any(isinstance(action, SetLanguage | SetSpeech) for action in inline_actions)
             if text.has_words and is_all_actions and not speaks_on:

@@ -28,7 +28,7 @@ MODULE = '''
 import asyncio, threading
 from dataclasses import dataclass
 from pydantic_ai import ModelRetry
-from orchestrator.conversation.actions import Play
+from orchestrator.conversation.actions import HandOff, Play
 
 orders, threads = [], []
 let_go = threading.Event()
@@ -54,6 +54,10 @@ async def slow(pizza: str, *, idempotency_key: str) -> str:
 def deliver(address: dict[str, str], *, idempotency_key: str) -> str:
     orders.append((idempotency_key, address, 1))
     return "on its way"
+
+async def to_billing() -> HandOff:
+    """Hand the call to billing."""
+    return HandOff("billing", note="an invoice")
 
 async def play() -> Play:
     """Play a song."""
@@ -271,6 +275,14 @@ async def test_what_tools_return_is_bounded_and_may_be_an_action(server: ModelSe
     assert [len(answer) < 5000 for answer in told(server)] == [True, True, True]
     assert told(server)[-1] == "sing from +15550001111"
     assert [action.type for action in call.actions] == ["play"]
+
+
+async def test_a_model_that_hands_the_call_over_is_asked_no_more(server: ModelServer, begin: Begin, shop: Any) -> None:
+    server.answers["big"] = [calls("to_billing", {}), says("Not said.")]
+    call = begin(llm_tools="shop")
+    assert await call.say("my invoice") == ""
+    assert [action.type for action in call.actions] == ["hand_off"]
+    assert len(server.requests) == 1
 
 
 async def test_a_tool_of_ones_own_takes_the_place_of_a_built_in_one(
