@@ -22,7 +22,7 @@ from orchestrator.process_metrics import catalog
 from orchestrator.routes.admission import Admission
 from orchestrator.routes.choice import Choice
 
-NORTH, SOUTH, BILLING, ASKED, PLAIN = (f"+1555000000{digit}" for digit in range(1, 6))
+NORTH, SOUTH, BILLING, ASKED, DESK, PLAIN = (f"+1555000000{digit}" for digit in range(1, 7))
 ROUTES = f"""
 [agents.reception]
 agent = "echo"
@@ -33,6 +33,13 @@ agent = "echo"
 [agents.billing]
 agent = "echo"
 channel = "relay"
+
+[agents.desk]
+agent = "a_router_of_a_test:answer"
+
+[[routes]]
+number = "{DESK}"
+agent = "desk"
 
 [[routes]]
 number = "{NORTH}"
@@ -58,8 +65,14 @@ hook = "a_router_of_a_test:choose"
 FORM = {"CallSid": "c7", "From": "+15557654321", "To": ASKED, "CallStatus": "ringing"}
 HOOK = """
 import json, pathlib
+from orchestrator import HandOff
 
 FOLDER = pathlib.Path(__file__).parent
+
+async def answer(turn, state):
+    yield "The desk. "
+    if turn.kind == "speech":
+        yield HandOff("spanish")
 
 def choose(call):
     with (FOLDER / "asked").open("a") as asked:
@@ -235,6 +248,17 @@ async def test_a_call_that_comes_back_stays_with_its_agent(start):
         assert action_of(document) == {"agent": ["reception"]}
 
 
+async def test_the_agent_that_got_the_call_has_it_in_the_next_url_and_when_the_call_comes_back(start):
+    async with start() as ingress:
+        gather = (await called(ingress, DESK)).find("Gather")
+        assert parse_qs(urlsplit(gather.attrib["action"]).query) == {"agent": ["desk"]}
+        answer = await ingress.twiml(gather.attrib["action"], SpeechResult="hello")
+        assert (said(answer).startswith("The desk."), action_of(answer)) == (True, {"agent": ["spanish"]})
+        assert (await ingress.state()).agent == "spanish"
+        lost = await ingress.twiml("/twilio/voice", CallStatus="in-progress", ErrorCode="11200")
+        assert (said(lost).startswith("The desk."), action_of(lost)) == (True, {"agent": ["spanish"]})
+
+
 async def test_a_fallback_keeps_who_has_answered_whatever_the_routes_say_by_now(start):
     async with start() as ingress:
         await called(ingress, NORTH)
@@ -307,7 +331,7 @@ async def test_an_agent_that_nobody_knows_is_refused_with_the_names_there_are(st
     async with start() as ingress:
         response = await ask(ingress, agent="sales")
         assert response.status_code == 422
-        assert "There are: billing, reception, spanish." in response.text
+        assert "There are: billing, desk, reception, spanish." in response.text
     async with started_ingress() as ingress:
         assert "set ROUTES" in (await ask(ingress, agent="sales")).text
 

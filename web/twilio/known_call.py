@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator import clock
-from orchestrator.conversation.actions import Transfer
+from orchestrator.conversation.actions import HandOff, Transfer
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from web.ingress import Ingress
@@ -76,16 +76,19 @@ class KnownCall:
         return record is not None and any(isinstance(action, Transfer) for action in record.reply.actions)
 
     def languages_before(self, record: TurnRecord | None, languages: Languages) -> Languages:
-        """Return the languages before the reply of `record` (None: after all replies), starting from `languages`.
-
-        Who had the call first is not in its state: an agent without a hand-off, or the one in the URL.
-        """
-        languages = languages if languages.agent else languages.of_agent(self.state.agent)
+        """Return the languages before the reply of `record` (None: after all replies), starting from `languages` and
+        the agent that had the call first."""
+        languages = languages.of_agent(self._first_agent)
         for earlier in self.state.turns:
             if earlier is record:
                 break
             languages = languages.after(earlier.reply.actions)
         return languages
+
+    @property
+    def _first_agent(self) -> str:
+        handed_on = (r for r in self.state.turns if any(isinstance(it, HandOff) for it in r.reply.actions))
+        return next((record.agent for record in handed_on), self.state.agent)
 
     def may_repeat(self, awaited: AwaitedTurn) -> bool:
         """True if the webhook is a retry, and its recorded reply may be given again."""
