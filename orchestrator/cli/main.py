@@ -17,6 +17,7 @@ COMMANDS = {
     "dead": "list the dead letters (turns that failed for good), show one, or run it again",
     "events": "list the events that no sink has got yet, deliver dead ones again, or drop them",
     "rollout": "show the versions of the workers, and say which of them gets new calls",
+    "routes": "show which agent answers which number, now or at another time",
     "doctor": "examine Redis, the workers and the settings, and say what to change",
 }
 """Name → summary. Its module has `add_arguments(parser)` and `run(args) -> exit code`."""
