@@ -55,7 +55,7 @@ def load_agents(settings: Settings, default: Agent | None = None) -> AgentTable:
         try:
             named[name] = replace(configured_agent(_settings_for(settings, entry)), name=name)
         except BadAgent as error:
-            complaints.append(f"agents.{name}: {error}")
+            complaints.append(f"{settings.routes}:{entry.line}: agent: {str(error).removeprefix('AGENT=')}")
     if complaints or default is None:
         raise BadAgent("\n".join(complaints))
     return AgentTable(default, named, {name: entry.settings for name, entry in table.agents.items()})

@@ -11,7 +11,8 @@ class AgentEntry:
     """An agent as the routes name it. `agent` is a built-in's name or `package.module:object`.
 
     `channel` is `gather` or `relay`; None: what VOICE_CHANNEL says. What `voice` leaves open is as the settings say.
-    `settings` are what the agent finds in `state.settings`.
+    `settings` are what the agent finds in `state.settings`. `line` is where the file names the
+    `agent`.
     """
 
     name: str
@@ -19,3 +20,4 @@ class AgentEntry:
     channel: str | None = None
     voice: VoiceProfile = field(default_factory=VoiceProfile)
     settings: dict[str, Any] = field(default_factory=dict)
+    line: int = 1

@@ -49,6 +49,7 @@ def _entry(name: str, tables: dict[str, Table]) -> AgentEntry:
         channel=table.one_of("channel", CHANNELS, "channel"),
         voice=_voice(table),
         settings=_settings(table),
+        line=own.complaints.line_of(own, "agent"),
     )
 
 

@@ -17,7 +17,11 @@ class Complaints:
 
     def add(self, table: "Table", key: str, why: str) -> None:
         """Note that a value is wrong: `why` goes on after the key's name."""
-        self._found.append((self._lines.of(table.path, key, table.index), f"{key}: {why}" if key else why))
+        self._found.append((self.line_of(table, key), f"{key}: {why}" if key else why))
+
+    def line_of(self, table: "Table", key: str) -> int:
+        """Return the line of a key, or of its table."""
+        return self._lines.of(table.path, key, table.index)
 
     def raise_any(self) -> None:
         """Raise `BadSetting` with a line for each complaint, if there are any."""
