@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from orchestrator.doctor.finding import Finding, Level
+from orchestrator.doctor.routes import judge_routes
 from orchestrator.settings import Settings
 from orchestrator.settings.redis_url import parse_redis_url
 
@@ -13,7 +14,7 @@ SHORT_TTL_SECONDS = 300
 
 def judge_settings(settings: Settings) -> Iterator[Finding]:
     """Yield the findings about the settings, independent of Redis."""
-    found = [*_redis(settings), *_safety(settings), *_calls(settings)]
+    found = [*_redis(settings), *_safety(settings), *_calls(settings), *judge_routes(settings)]
     yield from found or [Finding("settings", "ok", "The settings go together.")]
 
 
