@@ -123,11 +123,18 @@ def silences_before(state: ConversationState) -> int:
 def _entries(record: TurnRecord, tool_calls: list[dict[str, Any]]) -> Iterator[Entry]:
     if text := caller_text(record):
         yield CallerText(text)
-    yield from _tool_entries([call for call in tool_calls if call["turn"] == record.turn_id])
+    yield from _tool_entries([call for call in tool_calls if _is_of(call, record)])
     if said := record.heard_text.strip():
         yield AgentText(said)
     if record.outcome == "interrupted" and not (record.__pydantic_extra__ or {}).get("merged"):
         yield CallerText(CUT_OFF if said else UNHEARD)
+
+
+def _is_of(call: dict[str, Any], record: TurnRecord) -> bool:
+    """True if the call belongs to the turn, as this agent sees it: not if the agent before it has made the call, and
+    handed over without its history."""
+    is_shown = record.kind != "handed_off" or f"/{record.turn_id}/h" in call["key"]
+    return call["turn"] == record.turn_id and is_shown
 
 
 def _tool_entries(calls: list[dict[str, Any]]) -> Iterator[Entry]:

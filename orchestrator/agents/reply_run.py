@@ -41,6 +41,8 @@ class ReplyRun:
         self._names = [state.agent]
         self._phases: list[str] = []
         self._hand_off: HandOff | None = None
+        self._last_text = ""
+        self._is_joint = False
         self._run = self._begin(agent, turn, state)
 
     def __aiter__(self) -> "ReplyRun":
@@ -59,7 +61,16 @@ class ReplyRun:
                 continue
             if isinstance(part, HandOff):
                 self._hand_off = self._checked(part)
-            return part
+            return self._spaced(part) if isinstance(part, str) else part
+
+    def _spaced(self, text: str) -> str:
+        """Return the text with a blank before it if it is the first of an agent, and the one before it left none."""
+        if text and self._is_joint:
+            self._is_joint = False
+            if self._last_text and not self._last_text[-1].isspace() and not text[0].isspace():
+                text = f" {text}"
+        self._last_text = text or self._last_text
+        return text
 
     async def aclose(self) -> None:
         """End the agent that runs. May be called twice."""
@@ -110,7 +121,7 @@ class ReplyRun:
         )
         state = self._given.model_copy(update={"slots": left.slots, "phase": "", "agent": hand_off.agent})
         self._run = self._begin(self._agents.named[hand_off.agent], turn, state)
-        self._hand_off = None
+        self._hand_off, self._is_joint = None, True
 
 
 def seen_turns(turns: list[TurnRecord]) -> list[TurnRecord]:
