@@ -1,6 +1,6 @@
 """Builds the agent `llm` from the settings."""
 
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,9 +63,15 @@ def _servers(settings: Settings) -> "McpServers | None":
         import mcp  # noqa: F401
     except ModuleNotFoundError as error:
         raise BadAgent(HOW_TO_INSTALL_MCP) from error
+    return _shared_servers(settings.llm_mcp_servers)
+
+
+@cache
+def _shared_servers(value: str) -> "McpServers":
+    """Return the servers; the agents of several routes share their connections."""
     from orchestrator.agents.mcp.servers import McpServers
 
-    return McpServers(mcp_servers(settings.llm_mcp_servers, given_variables()))
+    return McpServers(mcp_servers(value, given_variables()))
 
 
 def _prompt(settings: Settings) -> str | None:
