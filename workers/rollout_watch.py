@@ -103,9 +103,9 @@ class RolloutWatch:
             await self._follow(report.revision)
 
     def _log_end(self, plan: RolloutPlan, after: RolloutPlan) -> None:
-        undone = after.rollback
+        counts = after.rollback.counts() if after.rollback else "it failed more often than the last turns"
         logger.warning(
-            "Rolled %s back, which was ramped to %g %%: %s of its turns failed, and %s of those of %s. %s",
-            plan.ramping, plan.percent, undone and undone.ramping, undone and undone.current, plan.current,
-            told(after), extra={"action": "rollout.rolled_back", "version": plan.ramping},
+            "Rolled %s back, which was ramped to %g %%: %s of %s. %s",
+            plan.ramping, plan.percent, counts, plan.current, told(after),
+            extra={"action": "rollout.rolled_back", "version": plan.ramping},
         )  # fmt: skip

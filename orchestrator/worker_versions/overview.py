@@ -98,8 +98,8 @@ def rollback_told(plan: RolloutPlan) -> list[str]:
     if (undone := plan.rollback) is None:
         return []
     return [
-        f"{undone.version} was rolled back by the workers: {undone.ramping} of its last turns failed, and "
-        f"{undone.current} of those of {plan.current}. Its log has the errors (agent.failed)."
+        f"{undone.version} was rolled back by the workers: {undone.counts()} of {plan.current}. "
+        "The log of its workers has the errors (agent.failed)."
     ]
 
 

@@ -25,9 +25,6 @@ class Tally:
         """Return the part that failed, 0 to 1; 0 if none was seen."""
         return self.failed / self.seen if self.seen else 0.0
 
-    def __str__(self) -> str:
-        return f"{self.failed} of {self.seen}"
-
 
 @dataclass(frozen=True, slots=True)
 class AutomaticRollback:
@@ -36,6 +33,11 @@ class AutomaticRollback:
     version: str
     ramping: Tally
     current: Tally
+
+    def counts(self) -> str:
+        """Return the counts as the middle of a sentence: the name of the current version follows."""
+        ours, others = self.ramping, self.current
+        return f"{ours.failed} of its last {ours.seen} turns failed, and {others.failed} of the last {others.seen}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,7 +294,7 @@ def test_a_rollout_is_told_and_a_warning_if_nobody_runs_it_or_it_was_undone() ->
     undone = RolloutPlan(3, "a", rollback=AutomaticRollback("b", Tally(20, 9), Tally(50, 1)))
     found = told(judge_system(SystemFacts(workers=workers, rollout=undone)))["rollout"]
     assert found.level == "warning"
-    assert "b was rolled back by the workers: 9 of 20 of its last turns failed, and 1 of 50" in found.message
+    assert "b was rolled back by the workers: 9 of its last 20 turns failed, and 1 of the last 50 of a" in found.message
 
 
 @pytest.mark.parametrize(

@@ -168,8 +168,8 @@ async def test_what_the_workers_have_rolled_back_is_told(rollout, redis_client, 
     assert (await plans.report(await plans.read(), "w3", "b", 1, [True] * 20)).ends_ramp
     _, output, _ = await rollout()
     assert (
-        "b was rolled back by the workers: 20 of 20 of its last turns failed, and 1 of 50 of those of a. "
-        "Its log has the errors (agent.failed)."
+        "b was rolled back by the workers: 20 of its last 20 turns failed, and 1 of the last 50 of a. "
+        "The log of its workers has the errors (agent.failed)."
     ) in output
     assert json.loads((await rollout("--json"))[1])["rolled_back"] == {
         "version": "b", "turns": {"seen": 20, "failed": 20}, "current_turns": {"seen": 50, "failed": 1},

@@ -101,7 +101,7 @@ async def test_health_and_metrics_say_when_the_workers_have_rolled_back_until_a_
     assert (await rollouts.plans.report(plan, "w2", "b", 1, [True] * 20)).ends_ramp
     check = (await ingress.client.get("/health/detailed")).json()["checks"]["rollout"]
     assert (check["status"], check["current"], check["ramping"]) == ("degraded", "a", None)
-    assert "b was rolled back by the workers: 20 of 20 of its last turns failed" in check["message"]
+    assert "b was rolled back by the workers: 20 of its last 20 turns failed" in check["message"]
     assert figure((await ingress.client.get("/metrics/fleet")).text, "voiceagent_rollout_rolled_back", version="b") == 1
     assert (await change(ingress, "promote", version="a"))[0] == 200
     assert (await ingress.client.get("/health/detailed")).json()["checks"]["rollout"]["status"] == "healthy"

@@ -70,7 +70,7 @@ async def test_a_ramp_whose_version_fails_ends_and_one_worker_logs_it(plans, red
     (record,) = logged(caplog)
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
-        "Rolled b back, which was ramped to 20 %: 20 of 20 of its turns failed, and 0 of 30 of those of a. "
+        "Rolled b back, which was ramped to 20 %: 20 of its last 20 turns failed, and 0 of the last 30 of a. "
         "New calls begin at a."
     )
 
