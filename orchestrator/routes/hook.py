@@ -5,11 +5,12 @@ is late, fails or answers nonsense, the route's own agent answers, and one log l
 """
 
 import asyncio
+import contextlib
 import inspect
 import json
 import logging
+import threading
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 2.0
-THREADS = 16
+MOST_THREADS = 16
 MOST_SLOTS_BYTES = 2048
 """Slots travel with a call until it has a state."""
 LONGEST_WORDS = 500
@@ -61,7 +62,7 @@ class Hook:
         self, name: str, asked: Asked, agents: Collection[str], *, deadline_seconds: float = DEADLINE_SECONDS
     ) -> None:
         self.name = name
-        self._asked = asked
+        self.asked = asked
         self._agents = agents
         self._deadline_seconds = deadline_seconds
 
@@ -71,7 +72,7 @@ class Hook:
         extra = {"action": "route.hook_failed", "call_sid": call.call_sid, "hook": self.name}
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                answer = await self._asked.ask(call)
+                answer = await self.asked.ask(call)
             return checked_answer(answer, fallback, self._agents)
         except TimeoutError:
             logger.warning(failed, f"no answer within {self._deadline_seconds:g} s", extra=extra)
@@ -83,7 +84,7 @@ class Hook:
 
     async def close(self) -> None:
         """Give back what it holds."""
-        await self._asked.close()
+        await self.asked.close()
 
 
 class BadAnswer(Exception):
@@ -128,24 +129,43 @@ def _checked_slots(slots: Any) -> dict[str, Any]:
 
 
 class AskedFunction:
-    """A function of the user's. One that is not `async` runs in a thread."""
+    """A function of the user's. One that is not `async` runs in a thread, which nobody waits for when it hangs."""
 
     def __init__(self, function: Callable[[IncomingCall], Any]) -> None:
         self._function = function
-        self._threads: ThreadPoolExecutor | None = None
+        self._running = 0
 
     async def ask(self, call: IncomingCall) -> Any:
         """See `Asked`."""
         if inspect.iscoroutinefunction(self._function):
             return await self._function(call)
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="route hook")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._function, call)
+        if self._running >= MOST_THREADS:
+            raise BadAnswer(f"{MOST_THREADS} calls of it have not returned yet")
+        answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._running += 1
+        threading.Thread(target=self._run, args=(call, answered), name="route hook", daemon=True).start()
+        return await answered
 
     async def close(self) -> None:
-        """See `Asked`. A function that still runs is not waited for."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        """See `Asked`."""
+
+    def _run(self, call: IncomingCall, answered: "asyncio.Future[Any]") -> None:
+        answer, error = None, None
+        try:
+            answer = self._function(call)
+        except BaseException as raised:  # also a SystemExit: it would end the thread in silence
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the event loop has ended meanwhile
+            answered.get_loop().call_soon_threadsafe(self._returned, answered, answer, error)
+
+    def _returned(self, answered: "asyncio.Future[Any]", answer: Any, error: BaseException | None) -> None:
+        self._running -= 1
+        if answered.done():  # too late
+            return
+        if error is None:
+            answered.set_result(answer)
+        else:
+            answered.set_exception(error if isinstance(error, Exception) else RuntimeError(type(error).__name__))
 
 
 class AskedUrl:

@@ -3,15 +3,17 @@
 import asyncio
 import json
 import logging
+import sys
 import threading
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
+from support.waiting import wait_until
 from support.webhook_receiver import WebhookReceiver, breaks_off, hangs, status, trickles
 
 from orchestrator.routes.choice import Choice
-from orchestrator.routes.hook import Asked, AskedFunction, AskedUrl, Hook, IncomingCall
+from orchestrator.routes.hook import MOST_THREADS, Asked, AskedFunction, AskedUrl, Hook, IncomingCall
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OLD_SECRET = "whsec_" + "b2xkLXNlY3JldC1vZi10aGUtdGVzdHM="
@@ -113,3 +115,23 @@ async def test_an_address_that_fails_leaves_the_call_to_the_routes_own_agent(ans
 async def test_an_address_may_have_no_opinion() -> None:
     async with WebhookReceiver(status(204)) as receiver:
         assert await asked(AskedUrl(receiver.url, (SECRET,))) == ROUTES_OWN
+
+
+async def test_functions_that_hang_are_not_asked_without_end_and_are_asked_again_once_they_return() -> None:
+    free = threading.Event()
+    hook = Hook("router:choose", AskedFunction(lambda call: "spanish" if free.wait(60) else None), AGENTS)
+    impatient = Hook("router:choose", hook.asked, AGENTS, deadline_seconds=0.01)
+    try:
+        for _ in range(MOST_THREADS + 1):
+            assert await impatient.choice(CALL, ROUTES_OWN) == ROUTES_OWN
+    finally:
+        free.set()
+
+    async def is_asked_again() -> bool:
+        return (await hook.choice(CALL, ROUTES_OWN)).agent == "spanish"
+
+    await wait_until(is_asked_again, "the function is asked again")
+
+
+async def test_a_function_that_would_end_the_process_only_fails() -> None:
+    assert await asked(lambda call: sys.exit(3)) == ROUTES_OWN

@@ -25,6 +25,7 @@ from orchestrator.errors import (
     ValueRefused,
     VoiceAgentError,
 )
+from orchestrator.process_metrics import catalog
 from web.api.key import check_key
 from web.ingress import Ingress, ingress_of
 
@@ -58,6 +59,8 @@ def guarded(call: ApiCall) -> Callable[[Request], Awaitable[Response]]:
         try:
             return await call(ingress, request)
         except VoiceAgentError as error:
+            if isinstance(error, CallRefused):
+                catalog.CALLS_REFUSED.inc("limit")
             raise as_http(error) from error
 
     return endpoint
