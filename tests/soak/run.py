@@ -132,7 +132,8 @@ async def soak(
     if report.is_clean:
         shutil.rmtree(deployment.directory, ignore_errors=True)
     else:
-        logger.error("The logs of all processes are in %s", deployment.directory)
+        (deployment.directory / "findings").write_text("\n".join(report.findings))
+        logger.error("The logs of all processes, and all findings, are in %s", deployment.directory)
     return report
 
 

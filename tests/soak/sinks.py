@@ -180,11 +180,16 @@ async def _read_ends(dsn: str) -> set[str]:
 
 
 async def _read_events(dsn: str) -> list[dict[str, Any]]:
-    """Return what the database was told, as it arrived. A turn's event gets the id of the turn at its place."""
+    """Return what the database was told, as it arrived. A turn's event gets the id of the turn at its place.
+
+    A turn that was dropped has no event, but is in the record of the call.
+    """
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch("SELECT id, type, call_sid, seq FROM voiceagent_events ORDER BY kept_at, seq")
-        turns = await connection.fetch("SELECT call_sid, turn_id FROM voiceagent_turns ORDER BY call_sid, position")
+        turns = await connection.fetch(
+            "SELECT call_sid, turn_id FROM voiceagent_turns WHERE outcome <> 'dropped' ORDER BY call_sid, position"
+        )
     finally:
         await connection.close()
     left: dict[str, deque[str]] = defaultdict(deque)

@@ -30,4 +30,4 @@ class Verdict:
     @property
     def findings(self) -> list[str]:
         """All of them."""
-        return [*self.doubled, *self.reordered, *self.wrong, *self.dead, *self.left_behind, *self.lost]
+        return [*self.wrong, *self.dead, *self.reordered, *self.left_behind, *self.lost, *self.doubled]
