@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 
 from orchestrator.cli.colors import Colors
-from orchestrator.conversation.actions import Action, HangUp, Play, SendDigits, Transfer
+from orchestrator.conversation.actions import Action, HandOff, HangUp, Play, SendDigits, Transfer
 from orchestrator.conversation.state import ConversationState, TurnRecord
 
 AGENT = "agent › "
@@ -85,6 +85,8 @@ def _inline_action(action: Action) -> str:
     match action:
         case Transfer(to=to):
             return f"(connected with {to})"
+        case HandOff(agent=agent):
+            return f"(handed to {agent})"
         case Play(url=url):
             return f"(audio: {url})"
         case SendDigits(digits=digits):

@@ -8,7 +8,7 @@ from support.ingress import started_ingress
 from support.terminal import run_script
 from support.twiml_server import serve_twiml
 
-from orchestrator.conversation.actions import HangUp, Transfer
+from orchestrator.conversation.actions import HandOff, HangUp, Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.turn import Turn, TurnKind
@@ -55,6 +55,20 @@ async def test_a_call_is_shown_as_it_was_spoken(tmp_path: Path) -> None:
         "name: Ada",
         "The call ended: completed.",
     ]
+
+
+async def test_whose_call_it_is_and_who_gave_it_to_whom_are_shown(tmp_path: Path) -> None:
+    state = ConversationState(
+        call_sid="CA1", agent="billing", tenant="north", worker_version="v2",
+        turns=[record("speech", Reply(text="One moment. Billing here.", actions=[HandOff("billing")]), text="A bill")],
+    )  # fmt: skip
+    answer = Response(state.model_dump_json(), media_type="application/json")
+    async with serve_twiml({"/calls/CA1": answer}) as server:
+        code, output, errors = await run_script("calls", "CA1", "--url", server.url, cwd=tmp_path)
+    assert (code, errors) == (0, "")
+    head, _, *lines = output.splitlines()
+    assert head.endswith(" · billing · north · v2")
+    assert lines[:3] == ["you   › A bill", "agent › One moment. Billing here.", "        (handed to billing)"]
 
 
 async def test_when_each_turn_reached_its_stages_is_shown_on_demand(tmp_path: Path) -> None:

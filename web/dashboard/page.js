@@ -413,6 +413,8 @@ function actionText(action) {
     case "hang_up": return "hangs up";
     case "transfer": return `transfers to ${action.to}`;
     case "play": return `plays ${action.url}`;
+    case "hand_off": return `hands the call to ${action.agent}`;
+    case "set_voice": return `speaks as ${action.voice}`;
     case "send_digits": return `sends ${action.digits}`;
     case "gather": return action.input === "keys" ? "asks for keys" : "";
     case "set_language": return `speaks ${action.speech ?? action.recognition ?? ""}`;
