@@ -167,6 +167,9 @@ async def test_a_call_that_began_in_memory_as_redis_was_away_is_written_back_wit
 
     await wait_until(is_up, "the ingress serves from memory", 60)
     assert agent_in(await deployment.hear(0, "/twilio/voice", CallStatus="ringing")) == ["two"]
+    async with httpx.AsyncClient(base_url=deployment.urls[0], timeout=60) as client:
+        answer = await client.post("/calls/text-1/turns", json={"text": "hello", "to": ASKED})
+        assert (answer.status_code, deployment.asked) == (200, ["CA1", "text-1"])
     redis.start()
     with redis.client() as client:
         stored = await wait_until(lambda: client.get("voiceagent:state:CA1"), "the call is in Redis", 60)

@@ -84,10 +84,11 @@ async def _submit(ingress: Ingress, turn: Turn, text_turn: TextTurn, streams: bo
     )  # fmt: skip
     number, agent = text_turn.to_number, text_turn.agent
     if agent is None and has_hook(ingress, number, turn.call_sid):
-        try:
-            return await submit()
-        except UnknownCall:
-            choice = await hooked_choice(ingress, IncomingCall(turn.call_sid, text_turn.from_number, number))
+        breaker = ingress.runtime.breaker
+        with suppress(UnknownCall):
+            if breaker is None or not breaker.is_open:  # else a new call may begin in this process
+                return await submit()
+        choice = await hooked_choice(ingress, IncomingCall(turn.call_sid, text_turn.from_number, number))
     else:
         choice = without_hook(ingress.routes, number, turn.call_sid, agent=agent)
     return await submit(opening={**text_turn.opening, **choice.opening}, admission=choice.admission)
