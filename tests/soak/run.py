@@ -52,6 +52,9 @@ FINISH_SECONDS = 150.0
 LEAVE_SECONDS = 20.0
 """How long a caller that was cancelled may take to let go."""
 PROGRESS_SECONDS = 10.0
+SEAL_KEY = "as the deployments that we describe"
+"""Without it an ingress that starts while Redis is down, and is killed before it is up, takes the key with it by which
+it has sealed what held callers said: they are asked to say it again."""
 STATE_TTL_SECONDS = "14400"
 
 
@@ -83,6 +86,7 @@ async def soak(
                 workers=2 * len(VERSIONS) if with_routes else WORKERS,
                 versions=VERSIONS if with_routes else (),
                 AGENT="soak.script:reply",
+                SEAL_KEY=SEAL_KEY,
                 STATE_TTL_SECONDS=STATE_TTL_SECONDS,
                 ENDED_CALL_TTL_SECONDS=STATE_TTL_SECONDS,
                 interpreters=interpreters,
