@@ -77,6 +77,7 @@ async def answer(turn, state):
 def choose(call):
     with (FOLDER / "asked").open("a") as asked:
         asked.write(call.call_sid + "\\n")
+    (FOLDER / "provider").write_text(call.provider)
     return json.loads((FOLDER / "answer").read_text())
 """
 
@@ -317,6 +318,7 @@ async def test_the_hook_of_a_route_is_asked_about_a_text_conversation_once(start
         for _ in range(3):
             assert (await ask(ingress, to=ASKED)).status_code == 200
         assert ((await state_of(ingress)).agent, router.asked) == ("spanish", ["text-1"])
+        assert (router.folder / "provider").read_text() == "api"
 
 
 async def test_a_text_conversation_that_is_refused_gets_a_403_with_the_words_of_the_hook(start, router):

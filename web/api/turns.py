@@ -88,7 +88,8 @@ async def _submit(ingress: Ingress, turn: Turn, text_turn: TextTurn, streams: bo
         with suppress(UnknownCall):
             if breaker is None or not breaker.is_open:  # else a new call may begin in this process
                 return await submit()
-        choice = await hooked_choice(ingress, IncomingCall(turn.call_sid, text_turn.from_number, number))
+        call = IncomingCall(turn.call_sid, text_turn.from_number, number, provider=CHANNEL)
+        choice = await hooked_choice(ingress, call)
     else:
         choice = without_hook(ingress.routes, number, turn.call_sid, agent=agent)
     return await submit(opening={**text_turn.opening, **choice.opening}, admission=choice.admission)
