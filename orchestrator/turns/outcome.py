@@ -13,6 +13,8 @@ from orchestrator.turns.running_turn import RunningTurn, Stop
 
 APOLOGY = "I'm sorry, something went wrong on my side. Could you please say that again?"
 MOST_REPLY_CHARACTERS = 32_000
+_KNOWN_BY = 12
+"""By so many characters the beginning of a reply is found in what was heard."""
 
 
 def record_of_run(running: RunningTurn, outcome: Outcome, stop: Stop | None = None) -> TurnRecord:
@@ -46,9 +48,12 @@ def _keep_what_was_heard(record: TurnRecord, stop: Stop, *, streamed: bool) -> N
     heard = stop.heard
     if heard is None and not streamed:
         heard = ""  # the reply would have been sent as a whole, so the caller heard nothing of it
+    said, actions = record.reply.text, record.reply.actions
     if heard is not None:
         record.reply.text = record.heard = heard
-    record.reply.actions = _heard_actions(record.reply) if streamed else []
+    record.reply.actions = (
+        [*_languages(actions), *_heard_hand_offs(actions, said, record.reply.text)] if streamed else []
+    )
     if stop.reason == "merged":
         record.__pydantic_extra__ = {**(record.__pydantic_extra__ or {}), "merged": True}
 
@@ -58,14 +63,18 @@ def _languages(actions: list[Action]) -> list[Action]:
     return [action for action in actions if isinstance(action, SetLanguage)]
 
 
-def _heard_actions(reply: Reply) -> list[Action]:
-    """Return the actions of a reply that was cut off which stay in effect: languages, and hand-offs to agents of whom
-    something was heard."""
-    return [action for action in reply.actions if isinstance(action, SetLanguage) or _is_heard(action, reply.text)]
+def _heard_hand_offs(actions: list[Action], said: str, heard: str) -> list[Action]:
+    """Return the hand-offs of a reply, which was `said`, to agents of whom something was `heard`; `at` is a place there.
 
-
-def _is_heard(action: Action, heard: str) -> bool:
-    return isinstance(action, HandOff) and action.at is not None and bool(heard[action.at :].strip())
+    The caller may also have heard the beginning of an earlier run of the turn, whose worker was lost.
+    """
+    begin = said[:_KNOWN_BY]
+    before = 0 if heard.startswith(begin[: len(heard)]) else max(heard.rfind(begin), 0)
+    return [
+        hand_off.model_copy(update={"at": hand_off.at + before})
+        for hand_off in hand_offs(actions)
+        if hand_off.at is not None and heard[hand_off.at + before :].strip()
+    ]
 
 
 def with_merged_words(turn: Turn, state: ConversationState) -> Turn:
@@ -91,9 +100,8 @@ def note_what_was_heard(state: ConversationState, heard: str, turn_id: str | Non
             return state
         # A second run of the turn may have been stopped before its first word.
         if record.reply.text or (turn_id is not None and heard):
-            kept = [
-                action for action in record.reply.actions if not isinstance(action, HandOff) or _is_heard(action, heard)
-            ]
+            others = [action for action in record.reply.actions if not isinstance(action, HandOff)]
+            kept = [*_heard_hand_offs(record.reply.actions, record.reply.text, heard), *others]
             reply = record.reply.model_copy(update={"text": heard, "actions": kept})
             outcome = "interrupted" if record.outcome == "replied" else record.outcome
             turns = list(state.turns)

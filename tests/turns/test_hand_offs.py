@@ -189,6 +189,16 @@ async def test_what_is_heard_to_have_been_cut_off_later_counts_as_well(host: Age
     assert note_what_was_heard(later, heard, "t1").agent == "sales", "it was handed on since"
 
 
+async def test_what_was_heard_of_a_lost_run_before_does_not_count(host: AgentHost) -> None:
+    desk = Desk(host, reception=reception, billing=billing)
+    await desk.turn()
+    lost = "Just a second, please. "
+    state = note_what_was_heard(await desk.state(), lost + "One moment. ", "t1")
+    assert (state.agent, state.turns[0].reply.actions) == ("reception", [])
+    state = note_what_was_heard(await desk.state(), lost + "One moment. Bil", "t1")
+    assert (state.agent, state.turns[0].reply.actions[0].at) == ("billing", len(lost + "One moment. "))  # type: ignore[union-attr]
+
+
 async def test_what_was_before_a_hand_off_without_history_is_not_seen(host: AgentHost) -> None:
     counts: list[list[str]] = []
 

@@ -2,6 +2,7 @@
 
 from orchestrator.conversation.turn import Turn
 from orchestrator.redis import keys
+from orchestrator.turns.admission import Limits
 from orchestrator.turns.redis import lease_scripts, queue_scripts, scripts
 from orchestrator.turns.redis.lease_scripts import Grant, NoCall, QueuedCall, QueuedJob
 from orchestrator.turns.store import Lease
@@ -23,7 +24,7 @@ def test_a_step_in_a_cluster_takes_the_keys_of_its_call_alone() -> None:
     turn = Turn(turn_id="t1", call_sid="CA1", kind="speech", text="hello")
     for shard, count in ((SHARD, 10), (None, 5)):
         call = scripts.submit(
-            turn=turn, now=1.0, shard=shard, listener="", wants_tokens=False, opening_json="", limit=None,
+            turn=turn, now=1.0, shard=shard, listener="", wants_tokens=False, opening_json="", limits=Limits(),
             elsewhere_since=None, keep_ms=1, running_ms=1,
         )  # fmt: skip
         assert len(call.keys) == count
