@@ -64,7 +64,7 @@ def _languages(actions: list[Action]) -> list[Action]:
 
 
 def _heard_hand_offs(actions: list[Action], said: str, heard: str) -> list[Action]:
-    """Return the hand-offs of a reply, which was `said`, to agents of whom something was `heard`; `at` is a place there.
+    """Return the hand-offs of what was `said` to agents of whom something was `heard`; `at` is a place in that.
 
     The caller may also have heard the beginning of an earlier run of the turn, whose worker was lost.
     """
