@@ -120,7 +120,9 @@ class RelaySpeech:
                 return self._frames.popleft()
             if self._asks_later:
                 self._asks_later = False
-                await self._tell(events.Asked(LISTENING))
+                await self._more_soon()
+                if not self._frames and not self._cut.is_set():
+                    await self._tell(events.Asked(LISTENING))
                 continue
             self._come.clear()
             await self._come.wait()
@@ -155,17 +157,18 @@ class RelaySpeech:
         if self._was_cut:  # this is the end of the reply that the caller cut off
             return
         if not self._frames:  # a reply may end with more than words
-            with suppress(TimeoutError):
-                async with asyncio.timeout(AFTER_WORDS_SECONDS):
-                    await self._more()
+            await self._more_soon()
         if not self._frames:
             await self._tell(events.Asked(LISTENING))
         else:
             self._asks_later = True
 
-    async def _more(self) -> None:
+    async def _more_soon(self) -> None:
+        """Return when a frame has come, or the caller may answer."""
         self._come.clear()
-        await self._come.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(AFTER_WORDS_SECONDS):
+                await self._come.wait()
 
     async def _cut_short(self) -> None:
         self._cut.clear()

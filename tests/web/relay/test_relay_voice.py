@@ -3,6 +3,7 @@
 import json
 import logging
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from support.ingress import CALL
@@ -182,3 +183,58 @@ async def test_a_voice_that_is_chosen_during_a_session_sends_no_frame(start_ingr
             await caller.prompt("again")
             assert await caller.reply() == "Hello."
     assert [r.action for r in caplog.records if getattr(r, "action", "").startswith("voice")] == ["voice.not_changed"]
+
+
+ROUTES = """
+[agents.reception]
+agent = "hand_off_agents:reception"
+language = "en-US"
+voice = "Polly.Joanna"
+[agents.billing]
+agent = "hand_off_agents:billing"
+language = "sv-SE"
+voice = "Polly.Elin"
+[[routes]]
+number = "+15551234567"
+agent = "reception"
+"""
+AGENTS = """
+from orchestrator import HandOff
+
+async def reception(turn, state):
+    if turn.kind == "handed_off":
+        return
+    yield "Hello. " if turn.kind == "started" else "One moment. "
+    if turn.kind == "speech":
+        yield HandOff("billing")
+
+async def billing(turn, state):
+    if turn.text == "back":
+        yield HandOff("reception")
+    else:
+        yield "Hej!"
+"""
+
+
+async def test_a_call_is_handed_to_another_language_and_back(start_ingress, tmp_path, monkeypatch):
+    (tmp_path / "hand_off_agents.py").write_text(AGENTS)
+    (tmp_path / "routes.toml").write_text(ROUTES)
+    monkeypatch.syspath_prepend(tmp_path)
+    async with (
+        start_ingress(voice_channel="relay", routes=str(tmp_path / "routes.toml")) as ingress,
+        relay_socket(ingress.url) as caller,
+    ):
+        begun = await ingress.post("/twilio/voice", CallStatus="ringing", To="+15551234567")
+        document = ElementTree.fromstring(begun.text)
+        parameters = {p.get("name"): p.get("value") for p in document.iter("Parameter")}
+        assert parameters["agent"] == "reception"
+        await caller.setup(CALL, ticket=parameters["ticket"], customParameters=parameters, to="+15551234567")
+        assert await caller.reply() == "Hello. "
+        await caller.prompt("my bill")
+        assert await caller.reply() == "One moment. "
+        assert await caller.frame() == TO_SWEDISH
+        assert await caller.reply() == "Hej!"
+        await caller.prompt("back")
+        assert await caller.frame() == TO_ENGLISH
+        assert await caller.reply() == "", "nobody said a word, and the caller may speak"
+        assert (await ingress.state()).agent == "reception"

@@ -16,7 +16,7 @@ from web.twilio.relay import outbound_frames
 from web.twilio.relay.connection import ConnectionLost, RelayConnection
 from web.twilio.relay.output_gate import OutputGate
 from web.twilio.relay.playout_clock import PlayoutClock
-from web.twilio.relay.relay_voice import RelayVoice
+from web.twilio.relay.relay_voice import RelayVoice, hands_over_only
 from web.twilio.relay.reply_metrics import ReplyMetrics
 from web.twilio.relay.spoken_reply import Part, SpokenReply
 
@@ -202,7 +202,8 @@ class Playout:
         await self._end_utterance(reply)
         if result.outcome in ("interrupted", "dropped") or self._was_interrupted(reply):
             return
-        if not reply.said and not reply.actions_done and reply.turn is not None and reply.turn.kind != "interrupted":
+        is_empty = not reply.said and (not reply.actions_done or hands_over_only(result.reply.actions))
+        if is_empty and reply.turn is not None and reply.turn.kind != "interrupted":
             await self._connection.send(outbound_frames.text("", is_last=True))
         await self._carry_out(reply, result.reply.actions)
 

@@ -5,9 +5,9 @@ changes only with the language, to the voice that the session's document declare
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from orchestrator.conversation.actions import HandOff, InlineAction, SetLanguage, SetVoice
+from orchestrator.conversation.actions import Action, HandOff, InlineAction, SetLanguage, SetVoice
 from orchestrator.conversation.reply import Reply
 from web.ingress import Ingress
 from web.twilio.language import Languages
@@ -114,3 +114,8 @@ def _difference(before: Languages, after: Languages) -> str | None:
 
 def _pair(languages: Languages) -> tuple[str, str]:
     return languages.language, languages.recognised or DEFAULT_LANGUAGE
+
+
+def hands_over_only(actions: Iterable[Action]) -> bool:
+    """True if nothing is done but to hand the call over: the caller may speak as after an empty reply."""
+    return all(isinstance(action, HandOff) for action in actions)
