@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 
 from orchestrator.cli.colors import Colors
-from orchestrator.conversation.actions import Action, HandOff, HangUp, Play, SendDigits, Transfer
+from orchestrator.conversation.actions import Action, HandOff, HangUp, Play, SendDigits, SetVoice, Transfer
 from orchestrator.conversation.state import ConversationState, TurnRecord
 
 AGENT = "agent › "
@@ -87,6 +87,8 @@ def _inline_action(action: Action) -> str:
             return f"(connected with {to})"
         case HandOff(agent=agent):
             return f"(handed to {agent})"
+        case SetVoice(voice=voice):
+            return f"(voice: {voice})"
         case Play(url=url):
             return f"(audio: {url})"
         case SendDigits(digits=digits):
