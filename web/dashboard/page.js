@@ -417,7 +417,6 @@ function actionText(action) {
     case "set_voice": return `speaks as ${action.voice}`;
     case "send_digits": return `sends ${action.digits}`;
     case "gather": return action.input === "keys" ? "asks for keys" : "";
-    case "set_voice": return `speaks with the voice ${action.voice}`;
     case "set_language": return `speaks ${action.speech ?? action.recognition ?? ""}`;
     default: return words(action.type);
   }
