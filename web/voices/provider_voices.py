@@ -93,7 +93,7 @@ class ProviderVoices:
     ) -> dict[str, dict[str, str]]:
         own_code = own.language or DEFAULT_LANGUAGE
         languages = {own_code: self._dialect.relay_language(own, left_out)}
-        for profile in self._profiles.values():
+        for profile in sorted(self._profiles.values(), key=lambda profile: profile.language is None):
             code = profile.language or DEFAULT_LANGUAGE
             if not any(_is_same(code, known) for known in languages):
                 languages[code] = self._dialect.relay_language(profile, left_out)

@@ -238,3 +238,33 @@ async def test_a_call_is_handed_to_another_language_and_back(start_ingress, tmp_
         assert await caller.frame() == TO_ENGLISH
         assert await caller.reply() == "", "nobody said a word, and the caller may speak"
         assert (await ingress.state()).agent == "reception"
+
+
+async def test_a_session_that_is_opened_again_begins_with_the_voice_of_who_has_the_call(
+    start_ingress, tmp_path, monkeypatch
+):
+    (tmp_path / "hand_off_agents.py").write_text(AGENTS)
+    (tmp_path / "routes.toml").write_text(ROUTES)
+    monkeypatch.syspath_prepend(tmp_path)
+    async with start_ingress(voice_channel="relay", routes=str(tmp_path / "routes.toml")) as ingress:
+        begun = await ingress.twiml("/twilio/voice", CallStatus="ringing", To="+15551234567")
+        async with relay_socket(ingress.url) as caller:
+            parameters = {p.get("name"): p.get("value") for p in begun.iter("Parameter")}
+            await caller.setup(CALL, ticket=parameters["ticket"], customParameters=parameters, to="+15551234567")
+            assert await caller.reply() == "Hello. "
+            await caller.prompt("my bill")
+            assert await caller.reply() == "One moment. "
+            assert await caller.frame() == TO_SWEDISH
+            assert await caller.reply() == "Hej!"
+            await caller.send("info", name="agentSpeaking", value="on")
+        lost = {"SessionStatus": "failed", "SessionDuration": "60", "To": "+15551234567"}
+        again = await ingress.twiml(begun.find("Connect").get("action"), **lost)
+        relay = again.find("Connect/ConversationRelay")
+        assert (relay.get("language"), relay.get("voice")) == ("sv-SE", "Elin")
+        parameters = {p.get("name"): p.get("value") for p in again.iter("Parameter")}
+        assert parameters["agent"] == "billing"
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL, "VX2", ticket=parameters["ticket"], customParameters=parameters, to="+15551234567")
+            await caller.prompt("tack")
+            while (frame := await caller.frame())["type"] != "text" or frame["token"] != "Hej!":
+                assert frame["type"] == "text", "its document says the language"

@@ -60,8 +60,8 @@ def test_a_relay_declares_each_language_that_an_agent_speaks(voices):
     assert relay.attributes["language"] == "sv-SE"
     assert relay.languages == {
         "sv-SE": {"ttsProvider": "Amazon", "voice": "Elin"},
-        "en-US": {},
-    }, "the agent of AGENT speaks the provider's default"
+        "en-US": {"ttsProvider": "Amazon", "voice": "Joanna"},
+    }, "the agent of AGENT, which names no language, comes last"
 
 
 def test_a_language_without_a_voice_does_not_get_one_from_the_relay():
