@@ -1,6 +1,7 @@
 """`AgentTable`: the agents that a process can run, by their names in the routes."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,8 +33,8 @@ class AgentTable:
         return self.default if state is None else self.agent(state.agent)
 
     def settings_of(self, name: str) -> dict[str, Any]:
-        """Return what the agent of this name finds in `state.settings`."""
-        return self.settings.get(name, {})
+        """Return what the agent of this name finds in `state.settings`: a copy, which it may change."""
+        return deepcopy(self.settings.get(name, {}))
 
     @property
     def all(self) -> list[Agent]:

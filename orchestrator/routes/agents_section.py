@@ -1,5 +1,6 @@
 """The agents of a file of routes: `[agents.NAME]`."""
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any, get_args
@@ -124,7 +125,11 @@ def _hints(table: Table) -> tuple[str, ...]:
 
 def _settings(table: Table) -> dict[str, Any]:
     value = table.fields.get("settings", {})
-    if isinstance(value, dict):
-        return value
-    table.complaints.add(table, "settings", 'must be a table: { clinic = "north" }')
-    return {}
+    if not isinstance(value, dict):
+        table.complaints.add(table, "settings", 'must be a table: { clinic = "north" }')
+        return {}
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        table.complaints.add(table, "settings", "must hold texts, numbers, lists and tables: write dates as texts")
+    return value

@@ -11,13 +11,16 @@ _ADDRESSES = ("sip:", "sips:", "client:")
 _SEPARATORS = frozenset(" \t\u00a0\u202f()-./\u2010\u2011\u2013")
 
 
-@lru_cache(maxsize=10_000)
 def spelled(called: str) -> str:
     """Return what was called in the spelling of the routes: E.164, `sip:user@host` or `client:name`.
 
     What is none of them is returned without blanks around it.
     """
-    text = called.strip()[:LONGEST]
+    return _spelled(called.strip()[:LONGEST])
+
+
+@lru_cache(maxsize=10_000)
+def _spelled(text: str) -> str:
     if text.startswith("+") and text[1:].isascii() and text[1:].isdecimal():  # as nearly all providers send it
         return text
     scheme, colon, rest = text.partition(":")
@@ -28,7 +31,8 @@ def spelled(called: str) -> str:
             return f"client:{rest}"
         case "tel":
             text = rest
-    return number(text) or text
+    bare = _without_separators(text)
+    return number(text) or (bare if bare.isascii() and bare.isdecimal() else text)
 
 
 def pattern_of(text: str) -> str | None:
@@ -41,13 +45,17 @@ def pattern_of(text: str) -> str | None:
         return None
     if prefix.lower().startswith(_ADDRESSES):
         return _prefix_of_address(prefix) + star if star else _address(prefix)
-    digits = "".join(char for char in prefix if char not in _SEPARATORS)
+    digits = _without_separators(prefix)
     bare = digits.removeprefix("+")
     if not (bare.isascii() and bare.isdecimal() and 1 <= len(bare) <= 15):
         return None
     if star:
         return digits + star
     return number(digits) if digits.startswith("+") else digits
+
+
+def _without_separators(text: str) -> str:
+    return "".join(char for char in text if char not in _SEPARATORS)
 
 
 def _address(text: str) -> str | None:

@@ -1,7 +1,7 @@
 """The hook of a route: asked who answers a call that comes in, for two seconds at most.
 
-It is a function of the user's, or an HTTPS address that gets a request signed as Standard Webhooks describes. Where it
-is late, fails or answers nonsense, the route's own agent answers, and one log line says so.
+It is a function of the user's, or an HTTPS address (`hook_request`). Where it is late, fails or answers nonsense, the
+route's own agent answers, and one log line says so.
 """
 
 import asyncio
@@ -12,15 +12,10 @@ import logging
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from orchestrator import error_logging
-from orchestrator.clock import utc_now
 from orchestrator.routes.choice import Choice
-
-if TYPE_CHECKING:
-    import httpx
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +23,9 @@ DEADLINE_SECONDS = 2.0
 MOST_THREADS = 16
 MOST_SLOTS_BYTES = 2048
 """Slots travel with a call until it has a state."""
+DEEPEST_SLOTS = 20
 LONGEST_WORDS = 500
-LONGEST_ANSWER = 16 * 1024
 FIELDS = frozenset({"agent", "slots", "refuse"})
-USER_AGENT = "VoiceAgent-Routes/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +101,7 @@ def checked_answer(answer: Any, fallback: Choice, agents: Collection[str]) -> Ch
         raise BadAnswer("it named an agent that the routes do not have")
     if isinstance(refuse, bool) or refuse is None:
         refused = "" if refuse else None
-    elif isinstance(refuse, str) and len(refuse) <= LONGEST_WORDS:
+    elif isinstance(refuse, str) and _is_words(refuse):
         refused = refuse.strip()
     else:
         raise BadAnswer(f"its refuse is neither true nor at most {LONGEST_WORDS} characters")
@@ -118,14 +112,29 @@ def _checked_slots(slots: Any) -> dict[str, Any]:
     if slots is None:
         return {}
     try:
-        text = json.dumps(slots, allow_nan=False)
-        size = len(text.encode())
+        text = json.dumps(slots, allow_nan=False, ensure_ascii=False)
+        size = len(text.encode())  # UnicodeEncodeError, which is a ValueError: half a surrogate pair
     except (ValueError, TypeError, RecursionError):
         raise BadAnswer("its slots are not JSON") from None
     if not isinstance(slots, dict) or size > MOST_SLOTS_BYTES:
         raise BadAnswer(f"its slots are no object of at most {MOST_SLOTS_BYTES} bytes")
     found: dict[str, Any] = json.loads(text)
+    if not _fits(found, DEEPEST_SLOTS):
+        raise BadAnswer(f"its slots are nested more than {DEEPEST_SLOTS} deep")
     return found
+
+
+def _fits(value: Any, depth: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is None or (depth > 0 and all(_fits(it, depth - 1) for it in inner))
+
+
+def _is_words(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return len(text) <= LONGEST_WORDS
 
 
 class AskedFunction:
@@ -133,11 +142,12 @@ class AskedFunction:
 
     def __init__(self, function: Callable[[IncomingCall], Any]) -> None:
         self._function = function
+        self._is_async = any(map(inspect.iscoroutinefunction, (function, type(function).__call__)))
         self._running = 0
 
     async def ask(self, call: IncomingCall) -> Any:
         """See `Asked`."""
-        if inspect.iscoroutinefunction(self._function):
+        if self._is_async:
             return await self._function(call)
         if self._running >= MOST_THREADS:
             raise BadAnswer(f"{MOST_THREADS} calls of it have not returned yet")
@@ -166,65 +176,3 @@ class AskedFunction:
             answered.set_result(answer)
         else:
             answered.set_exception(error if isinstance(error, Exception) else RuntimeError(type(error).__name__))
-
-
-class AskedUrl:
-    """An HTTPS address, which is sent each call as JSON, signed with `secrets`."""
-
-    def __init__(self, url: str, secrets: tuple[str, ...]) -> None:
-        self._url = url
-        self._secrets = secrets
-        self._client: httpx.AsyncClient | None = None
-
-    async def ask(self, call: IncomingCall) -> Any:
-        """See `Asked`. The id of the request is the same whenever it asks about the same call."""
-        import httpx
-
-        if self._client is None:
-            self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=DEADLINE_SECONDS)
-        body = json.dumps({
-            "call_sid": call.call_sid, "from": call.from_number, "to": call.to_number,
-            "direction": call.direction, "provider": call.provider,
-        })  # fmt: skip
-        request = self._client.build_request("POST", self._url, content=body, headers=self._headers(call, body))
-        response = await self._client.send(request, stream=True)
-        try:
-            content = await _read(response)
-        finally:
-            await response.aclose()
-            self._client.cookies.clear()  # each request stands alone
-        if response.status_code == 204:
-            return None
-        if response.status_code != 200:
-            raise BadAnswer(f"it answered {response.status_code}")
-        try:
-            return json.loads(content)
-        except (ValueError, RecursionError):
-            raise BadAnswer("its answer is not JSON") from None
-
-    async def close(self) -> None:
-        """See `Asked`."""
-        if self._client is not None:
-            await self._client.aclose()
-
-    def _headers(self, call: IncomingCall, body: str) -> dict[str, str]:
-        from standardwebhooks import Webhook
-
-        now, asked_of = utc_now(), f"call_{sha256(call.call_sid.encode()).hexdigest()[:32]}"
-        signatures = (Webhook(secret).sign(asked_of, now, body) for secret in self._secrets)
-        return {
-            "content-type": "application/json",
-            "user-agent": USER_AGENT,
-            "webhook-id": asked_of,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": " ".join(signatures),
-        }
-
-
-async def _read(response: "httpx.Response") -> bytes:
-    content = b""
-    async for part in response.aiter_bytes():
-        content += part
-        if len(content) > LONGEST_ANSWER:
-            raise BadAnswer(f"its answer is longer than {LONGEST_ANSWER} bytes")
-    return content

@@ -47,4 +47,4 @@ class Route:
             left -= weight
             if left < 0:
                 return agent
-        return next(reversed(self.split))
+        return next(agent for agent in reversed(self.split) if self.split[agent])  # what rounding has left over

@@ -1,7 +1,8 @@
 """Reads a file of routes. All that is wrong with it is said at once, each with its line."""
 
+import inspect
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
@@ -12,21 +13,21 @@ from orchestrator.routes.agent_entry import AgentEntry
 from orchestrator.routes.agents_section import NAME, SAY_NAME, read_agents
 from orchestrator.routes.called_number import pattern_of
 from orchestrator.routes.complaints import Complaints, Table
-from orchestrator.routes.hook import Asked, AskedFunction, AskedUrl, Hook
+from orchestrator.routes.hook import Asked, AskedFunction, Hook
 from orchestrator.routes.opening_hours import OpeningHours, opening_hours
 from orchestrator.routes.route import Route
 from orchestrator.routes.toml_lines import TomlLines
 from orchestrator.settings import Settings
-from orchestrator.settings.checks import is_http_url, known_zone
+from orchestrator.settings.checks import known_zone
 
 KEYS = frozenset(
     {"number", "agent", "split", "tenant", "max_calls", "hours", "time_zone", "closed", "hook"}
 )  # fmt: skip
+LONGEST_FILE = 1024 * 1024
 SAY_NUMBER = (
     'must be a number with its country such as "+15551230001", a beginning such as "+1555*", "sip:desk@example.com", '
     '"client:anna", or "*" for the rest'
 )
-LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
 def read_routes(settings: Settings, *, with_hooks: bool = True) -> tuple[dict[str, AgentEntry], dict[str, Route]]:
@@ -35,17 +36,13 @@ def read_routes(settings: Settings, *, with_hooks: bool = True) -> tuple[dict[st
     Without `with_hooks` no hook is loaded: for processes that answer no calls.
     """
     name = settings.routes or ""
+    text = _text_of(name)
     try:
-        text = Path(name).read_text("utf-8")
         content = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSetting(
-            f"{name}: the routes cannot be read: {error.strerror or error}"
-            if isinstance(error, OSError)
-            else f"{name}: the routes are not UTF-8"
-        ) from None
     except tomllib.TOMLDecodeError as error:
         raise BadSetting(f"{name}: {error}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits; brackets a thousand deep
+        raise BadSetting(f"{name}: holds a number that is too long, or brackets that are too deep") from None
     complaints = Complaints(name, TomlLines(text))
     Table("", content, complaints).check_keys({"agents", "routes"})
     agents = read_agents(content.get("agents", {}), complaints)
@@ -53,6 +50,19 @@ def read_routes(settings: Settings, *, with_hooks: bool = True) -> tuple[dict[st
     routes = reader.read(content.get("routes", []))
     complaints.raise_any()
     return agents, routes
+
+
+def _text_of(name: str) -> str:
+    try:
+        with Path(name).open("rb") as file:
+            content = file.read(LONGEST_FILE + 1)
+        if len(content) > LONGEST_FILE:
+            raise BadSetting(f"{name}: the routes take more than {LONGEST_FILE} bytes")
+        return content.decode()
+    except OSError as error:
+        raise BadSetting(f"{name}: the routes cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise BadSetting(f"{name}: the routes are not UTF-8") from None
 
 
 class _RouteReader:
@@ -181,17 +191,20 @@ class _RouteReader:
         if name is None or not self._with_hooks:
             return None
         asked = self._asked_url(table, name) if "://" in name else self._asked_function(table, name)
-        return None if asked is None else Hook(name, asked, self._agents)
+        return None if asked is None else Hook(_shown(name), asked, self._agents)
 
     def _asked_url(self, table: Table, url: str) -> Asked | None:
-        secrets = self._settings.hook_secrets
-        if not is_http_url(url) or not (url.startswith("https://") or url.startswith(LOOPBACK)):
-            table.complaints.add(table, "hook", "must be package.module:function or begin with https://")
-        elif not secrets:
-            table.complaints.add(table, "hook", "needs ROUTES_HOOK_SECRET, which signs what the hook is asked")
-        else:
-            return AskedUrl(url, secrets)
-        return None
+        from orchestrator.routes.hook_request import AskedUrl, checked_url  # httpx is not imported where none is asked
+
+        secrets, allow_private = self._settings.hook_secrets, self._settings.routes_hook_allow_private
+        try:
+            checked_url(url, allow_private=allow_private)
+            if not secrets:
+                raise ValueError("needs ROUTES_HOOK_SECRET, which signs what the hook is asked")
+        except ValueError as error:
+            table.complaints.add(table, "hook", str(error))
+            return None
+        return AskedUrl(url, secrets, allow_private=allow_private)
 
     def _asked_function(self, table: Table, name: str) -> Asked | None:
         try:
@@ -202,7 +215,28 @@ class _RouteReader:
         if not callable(function):
             table.complaints.add(table, "hook", f"{name!r} is no function")
             return None
+        if not _takes_a_call(function):
+            table.complaints.add(table, "hook", f"{name!r} must take one argument, the call")
+            return None
         return AskedFunction(function)
+
+
+def _shown(name: str) -> str:
+    """Return the name of a hook for logs and people: a URL without what may be secret in it."""
+    scheme, separator, rest = name.partition("://")
+    return f"{scheme}{separator}{rest.partition('?')[0].rpartition('@')[2]}" if separator else name
+
+
+def _takes_a_call(function: Callable[..., Any]) -> bool:
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):  # written in C: nobody knows
+        return True
+    try:
+        signature.bind(None)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_count(value: Any) -> TypeGuard[int]:

@@ -15,12 +15,13 @@ class TomlLines:
         self._lines: dict[tuple[str, int, str], int] = {}
         counts: dict[str, int] = {}
         table, index = "", 0
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(text.split("\n"), 1):  # not splitlines: TOML ends no line at U+2028
             line = line.strip()
             if line.startswith("["):
-                table, index = _plain(line.lstrip("[").partition("]")[0]), 0
+                table = _plain(line.lstrip("[").partition("]")[0])
                 if line.startswith("[["):
-                    index = counts[table] = counts.get(table, -1) + 1
+                    counts[table] = counts.get(table, -1) + 1
+                index = counts.get(table, counts.get(table.partition(".")[0], 0))  # [routes.split] is of its [[routes]]
                 self._lines.setdefault((table, index, ""), number)
                 continue
             key, equals, _ = line.partition("=")
@@ -31,7 +32,7 @@ class TomlLines:
         """Return the line of a key, else that of its table (the `index`-th of its name), else 1."""
         outer, _, name = table.rpartition(".")
         inner = f"{table}.{key}" if table else key
-        for wanted in ((table, index, key), (inner, 0, ""), (table, index, ""), (outer, 0, name)):
+        for wanted in ((table, index, key), (inner, index, ""), (table, index, ""), (outer, 0, name)):
             if wanted in self._lines:
                 return self._lines[wanted]
         return 1

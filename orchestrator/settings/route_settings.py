@@ -12,6 +12,7 @@ class RouteSettings(BaseSettings):
 
     routes: RoutesFile | None = None
     routes_hook_secret: SecretStr | None = Field(default=None, validate_default=True)
+    routes_hook_allow_private: bool = False
 
     @property
     def hook_secrets(self) -> tuple[str, ...]:

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import logging
+import socket
 import sys
 import threading
+from functools import partial, reduce
 from typing import Any
 
 import pytest
@@ -13,7 +15,8 @@ from support.waiting import wait_until
 from support.webhook_receiver import WebhookReceiver, breaks_off, hangs, status, trickles
 
 from orchestrator.routes.choice import Choice
-from orchestrator.routes.hook import MOST_THREADS, Asked, AskedFunction, AskedUrl, Hook, IncomingCall
+from orchestrator.routes.hook import MOST_THREADS, Asked, AskedFunction, Hook, IncomingCall
+from orchestrator.routes.hook_request import AskedUrl
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OLD_SECRET = "whsec_" + "b2xkLXNlY3JldC1vZi10aGUtdGVzdHM="
@@ -30,6 +33,12 @@ async def asked(of: Any, *, seconds: float = 60) -> Choice:
         return await hook.choice(CALL, ROUTES_OWN)
     finally:
         await hook.close()
+
+
+def resolver_of(address: str) -> Any:
+    """A `socket.getaddrinfo` to which every name has this address."""
+    real = socket.getaddrinfo
+    return lambda host, *rest, **options: real(address, *rest, **options)
 
 
 @pytest.mark.parametrize(("answer", "expected"), [
@@ -49,7 +58,9 @@ async def test_a_hook_chooses_an_agent_adds_slots_or_refuses(answer: Any, expect
 @pytest.mark.parametrize("nonsense", [
     "sales", 3, [], {"agent": "sales"}, {"agent": 3}, {"agents": "spanish"}, {"slots": 3},
     {"slots": {"a": float("nan")}},
-    {"slots": {"a": "x" * 2048}}, {"slots": {"a": object()}}, {"refuse": "x" * 501}, {"refuse": 3},
+    {"slots": {"a": "x" * 2048}}, {"slots": {"a": object()}}, {"slots": {"a": "\ud800"}}, {"slots": {"\udc00": 1}},
+    {"slots": reduce(lambda inner, _: {"a": inner}, range(30), {})}, {"refuse": "\ud800"},
+    {"refuse": "x" * 501}, {"refuse": 3},
 ])  # fmt: skip
 async def test_nonsense_leaves_the_call_to_the_routes_own_agent_and_is_logged(nonsense: Any, caplog: Any) -> None:
     with caplog.at_level(logging.WARNING):
@@ -63,6 +74,18 @@ async def test_a_function_gets_the_call_and_may_be_async() -> None:
         return "spanish" if call == CALL else "reception"
 
     assert (await asked(choose)).agent == "spanish"
+
+
+async def test_an_object_or_a_partial_may_be_async_too() -> None:
+    class Router:
+        async def __call__(self, call: IncomingCall) -> str:
+            return await self.choose("spanish", call)
+
+        async def choose(self, agent: str, call: IncomingCall) -> str:
+            return agent
+
+    assert (await asked(Router())).agent == "spanish"
+    assert (await asked(partial(Router().choose, "spanish"))).agent == "spanish"
 
 
 async def test_a_function_that_blocks_or_hangs_holds_the_call_no_longer_than_its_deadline() -> None:
@@ -110,6 +133,35 @@ async def test_an_address_gets_each_call_signed_and_under_the_same_id_when_it_co
 async def test_an_address_that_fails_leaves_the_call_to_the_routes_own_agent(answer: Any) -> None:
     async with WebhookReceiver(answer) as receiver:
         assert await asked(AskedUrl(receiver.url, (SECRET,)), seconds=0.3) == ROUTES_OWN
+
+
+async def test_an_address_in_a_private_network_is_not_asked_unless_it_is_allowed(monkeypatch: Any, caplog: Any) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", resolver_of("127.0.0.1"))
+    async with WebhookReceiver(status(200, body=b'"spanish"')) as receiver:
+        url = receiver.url.replace("127.0.0.1", "router.example")
+        assert await asked(AskedUrl(url, (SECRET,))) == ROUTES_OWN
+        assert receiver.connections == 0
+        assert (await asked(AskedUrl(url, (SECRET,), allow_private=True))).agent == "spanish"
+    assert "ROUTES_HOOK_ALLOW_PRIVATE=true" in caplog.text
+
+
+async def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch: Any) -> None:
+    """A name that is resolved once more to connect may have another address by then."""
+
+    async def resolved(host: str, port: int) -> list[str]:
+        assert host == "router.example"
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr("orchestrator.routes.hook_request.public_addresses", resolved)
+    async with WebhookReceiver(status(200, body=b'"spanish"')) as receiver:
+        url = receiver.url.replace("127.0.0.1", "router.example")
+        assert (await asked(AskedUrl(url, (SECRET,)))).agent == "spanish"
+        assert receiver.received[0].headers["host"].startswith("router.example:")
+
+
+async def test_a_host_that_cannot_be_resolved_leaves_the_call_to_the_routes_own_agent(caplog: Any) -> None:
+    assert await asked(AskedUrl(f"https://{'a' * 64}.example/", (SECRET,))) == ROUTES_OWN
+    assert "cannot be resolved" in caplog.text
 
 
 async def test_an_address_may_have_no_opinion() -> None:

@@ -236,9 +236,38 @@ language = "english"
     ('[[routes]]\nnumber = "*"\nagent = "night"\nhook = "https://example.com/x"', AGENTS, "needs ROUTES_HOOK_SECRET"),
     ('[[routes]]\nnumber = "*"\nagent = "night"\nhook = "http://example.com/x"', AGENTS, "or begin with https://"),
     ('[[routes]]\nnumber = "*"\nagent = "night"\nhook = "os:sep"', AGENTS, "'os:sep' is no function"),
+    ('[[routes]]\nnumber = "*"\nagent = "night"\nhook = "shutil:move"', AGENTS, "must take one argument, the call"),
+    ('[[routes]]\nnumber = "*"\nagent = "night"\nhook = "http://localhost.example.com/"', AGENTS, "begin with https://"),
+    ('[[routes]]\nnumber = "*"\nagent = "night"\nhook = "http://127.0.0.1@example.com/"', AGENTS, "begin with https://"),
+    ('[[routes]]\nnumber = "*"\nagent = "night"\nhook = "https://10.0.0.1/x"', AGENTS, "HOOK_ALLOW_PRIVATE=true"),
+    ("", '[agents.a]\nagent = "echo"\nsettings = { since = 2026-01-01 }\n', "routes.toml:3: settings: must hold texts"),
+    ("", '[agents.a]\nagent = "echo"\nsettings = { part = nan }\n', "routes.toml:3: settings: must hold texts"),
+    ("", "a = " + "[" * 100_000, "routes.toml: holds a number that is too long, or brackets that are too deep"),
+    ("", "a = " + "1" * 5000, "routes.toml: holds a number that is too long, or brackets that are too deep"),
+    ("#" * 1024 * 1024, AGENTS, "routes.toml: the routes take more than 1048576 bytes"),
 ])  # fmt: skip
 def test_each_mistake_has_a_sentence(load: Load, routes: str, agents: str, said: str) -> None:
     assert said in "\n".join(complaints(load, routes, agents))
+
+
+def test_a_split_written_as_a_table_has_its_own_line(load: Load) -> None:
+    route = '[[routes]]\nnumber = "{}"\n[routes.split]\n{} = 1\n'
+    said = complaints(
+        load, route.format("+15551230001", "a") + route.format("+15551230002", "b"), '[agents.a]\nagent = "echo"\n'
+    )
+    assert said == ["routes.toml:9: split: there is no agent 'b'; there are a"]
+
+
+def test_lines_are_those_of_the_file_whatever_its_texts_hold(load: Load) -> None:
+    agents = '[agents.a]\nagent = "echo"\nsettings = { said = "one\u2028two\x85three" }\nlanguage = "english"\n'
+    assert [line.partition(": ")[0] for line in complaints(load, "", agents)] == ["routes.toml:4"]
+
+
+def test_a_hook_is_shown_without_what_may_be_secret_in_its_url(load: Load) -> None:
+    route = '[[routes]]\nnumber = "*"\nagent = "night"\nhook = "https://me:word@router.example.com/x?key=word"'
+    found = load(route, routes_hook_secret="whsec_" + "c2VjcmV0" * 4).routes["*"].hook
+    assert found is not None
+    assert found.name == "https://router.example.com/x"
 
 
 def test_an_agent_is_blamed_for_its_own_mistakes_alone(load: Load) -> None:
