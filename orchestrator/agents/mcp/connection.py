@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextvars import Context
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.agents.mcp.session import Session, open_session, trouble_of
@@ -13,12 +14,17 @@ from orchestrator.tasks import cancel_and_wait
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0
-CALL_SECONDS = 10.0
-"""The longest that a tool may take; the turn's deadline may be sooner."""
-REFRESH_SECONDS = 30.0
-"""How often the server is asked for its tools, which also shows that it is there."""
 CLOSE_SECONDS = 5.0
-RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
+
+
+@dataclass(frozen=True)
+class ConnectionTimes:
+    """In seconds: the longest that a tool may take (the turn's deadline may be sooner); how often the server is asked
+    for its tools, which also shows that it is there; how long to wait after the first failure, the second, …"""
+
+    call: float = 10.0
+    refresh: float = 30.0
+    retry: tuple[float, ...] = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
 class McpConnection:
@@ -27,14 +33,15 @@ class McpConnection:
     `tools` are those that the server had last, also while it is away.
     """
 
-    def __init__(self, server: McpServer, *, call_seconds: float = CALL_SECONDS) -> None:
+    def __init__(self, server: McpServer, times: ConnectionTimes) -> None:
         self.server = server
-        self._call_seconds = call_seconds
+        self.failures = 0
+        """How often in a row it could not be reached."""
+        self._times = times
         self.tools: list[Any] = []
         self._session: Session | None = None
         self._tried = asyncio.Event()
         self._lost = asyncio.Event()
-        self._failures = 0
         # In a context of its own: the task outlives the turn that made it.
         self._task = Context().run(asyncio.create_task, self._keep_open(), name=f"MCP server {server.name}")
 
@@ -50,13 +57,13 @@ class McpConnection:
     async def call(self, tool: str, arguments: dict[str, Any], key: str) -> Any:
         """Return what the tool returned. The server gets `key`, which is the same in every attempt.
 
-        Raise `McpServerAway`, or TimeoutError after `call_seconds`.
+        Raise `McpServerAway`, or TimeoutError.
         """
         session = self._session
         if session is None:
             raise McpServerAway(f"The MCP server {self.server.name} is away.")
         try:
-            async with asyncio.timeout(self._call_seconds):
+            async with asyncio.timeout(self._times.call):
                 return await session.call(tool, arguments, key)
         except McpServerAway:
             self._lost.set()
@@ -75,7 +82,7 @@ class McpConnection:
             finally:
                 self._session = None
                 self._tried.set()
-            await asyncio.sleep(RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1])
+            await asyncio.sleep(self._times.retry[min(self.failures, len(self._times.retry)) - 1])
 
     async def _hold(self) -> None:
         """Connect, and return or raise once the session is lost."""
@@ -86,7 +93,7 @@ class McpConnection:
             self._session = session
             self._tried.set()
             self._note_success()
-            while not await self._is_lost_within(REFRESH_SECONDS):
+            while not await self._is_lost_within(self._times.refresh):
                 async with asyncio.timeout(CONNECT_SECONDS):
                     self.tools = await session.tools()
         raise McpServerAway("its session was lost")
@@ -99,14 +106,14 @@ class McpConnection:
             return False
 
     def _note_failure(self, error: Exception) -> None:
-        self._failures += 1
-        if self._failures == 1:
+        self.failures += 1
+        if self.failures == 1:
             logger.warning(
                 "The MCP server %s is away (%s); the model goes on without its tools", self.server.name,
                 trouble_of(error), extra={"action": "llm.mcp_away", "server": self.server.name},
             )  # fmt: skip
 
     def _note_success(self) -> None:
-        was_away, self._failures = self._failures > 0, 0
+        was_away, self.failures = self.failures > 0, 0
         if was_away:
             logger.info("The MCP server %s is back", self.server.name, extra={"action": "llm.mcp_back"})

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.agents.mcp.connection import CALL_SECONDS, McpConnection
+from orchestrator.agents.mcp.connection import ConnectionTimes, McpConnection
 from orchestrator.agents.mcp.session import ServerTool
 from orchestrator.settings.mcp_servers import McpServer
 
@@ -35,11 +35,15 @@ class McpServers:
     """Keeps a connection to each server in each event loop that agents run in; they end with the loop."""
 
     def __init__(
-        self, servers: Sequence[McpServer], *, first_seconds: float = FIRST_SECONDS, call_seconds: float = CALL_SECONDS
+        self,
+        servers: Sequence[McpServer],
+        *,
+        first_seconds: float = FIRST_SECONDS,
+        times: ConnectionTimes = ConnectionTimes(),  # noqa: B008 (it is frozen)
     ) -> None:
         self._servers = servers
         self._first_seconds = first_seconds
-        self._call_seconds = call_seconds
+        self._times = times
         self._connections: dict[asyncio.AbstractEventLoop, list[McpConnection]] = {}
 
     async def tools(self, taken: Collection[str]) -> list[McpTool]:
@@ -68,9 +72,7 @@ class McpServers:
         loop = asyncio.get_running_loop()
         if (connections := self._connections.get(loop)) is None:
             self._connections = {known: kept for known, kept in self._connections.items() if not known.is_closed()}
-            connections = self._connections[loop] = [
-                McpConnection(server, call_seconds=self._call_seconds) for server in self._servers
-            ]
+            connections = self._connections[loop] = [McpConnection(server, self._times) for server in self._servers]
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._first_seconds):
                     for connection in connections:

@@ -89,6 +89,16 @@ async def test_a_tool_is_run_and_later_turns_know_of_it(server: ModelServer, beg
     assert tool_call[0]["function"]["name"] == "order"
 
 
+async def test_the_same_call_in_two_turns_is_two_calls_to_the_model(server: ModelServer, begin: Begin) -> None:
+    server.answers["big"] = [calls("order", ORDER), says("Yes."), calls("order", ORDER), says("Yes."), says("Two.")]
+    call = begin()
+    for words in ("two Funghi", "the same again", "how many orders is that?"):
+        await call.say(words)
+    ids = [it["id"] for m in server.requests[-1]["messages"] for it in m.get("tool_calls") or ()]
+    assert len(ids) == len(set(ids)) == 2
+    assert len(module_of(call).ORDERS) == 2
+
+
 async def test_a_turn_that_is_run_again_orders_once(server: ModelServer, begin: Begin) -> None:
     server.answers["big"] = [calls("order", ORDER), says("Ordered."), calls("order", ORDER), says("Ordered.")]
     call = begin()

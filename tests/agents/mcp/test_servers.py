@@ -5,11 +5,13 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.mcp_shop import McpShop
 from support.waiting import wait_until
 
+from orchestrator.agents.mcp.connection import ConnectionTimes
 from orchestrator.agents.mcp.servers import McpServers, McpTool
 from orchestrator.errors import McpServerAway
 from orchestrator.settings.mcp_servers import McpServer
@@ -20,9 +22,9 @@ TESTS = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def opened(*servers: McpServer, **seconds: float) -> AsyncIterator[McpServers]:
-    """The servers, as the agents' event loop would have them."""
-    found = McpServers(servers, **{"first_seconds": LONG, **seconds})
+async def opened(*servers: McpServer, **times: Any) -> AsyncIterator[McpServers]:
+    """The servers, as the agents' event loop would have them. Nobody looks whether they are there."""
+    found = McpServers(servers, first_seconds=LONG, times=ConnectionTimes(**{"refresh": LONG, **times}))
     try:
         yield found
     finally:
@@ -77,7 +79,7 @@ async def test_what_a_tool_says_of_its_failure_reaches_the_model_and_results_are
 
 
 async def test_a_tool_that_hangs_is_left_and_its_server_goes_on() -> None:
-    async with McpShop() as shop, opened(McpServer("shop", shop.url), call_seconds=0.3) as servers:
+    async with McpShop() as shop, opened(McpServer("shop", shop.url), call=0.3) as servers:
         with pytest.raises(TimeoutError):
             await (await named(servers, "hang")).call({}, "k")
     assert ("hang", None) in shop.log
@@ -87,12 +89,13 @@ async def test_a_server_that_is_away_is_told_of_once_and_comes_back(caplog: pyte
     caplog.set_level(logging.INFO)
     async with McpShop(words="old") as shop:
         port = shop.port
-        async with opened(McpServer("shop", shop.url)) as servers:
+        async with opened(McpServer("shop", shop.url), retry=(0.01,)) as servers:
             stock = await named(servers, "stock")
             await shop.__aexit__(None, None, None)
             with pytest.raises((McpServerAway, TimeoutError)):
                 await stock.call({"item": "tea"}, "k")
-            await wait_until(lambda: _is_away(servers), "its tools are gone")
+            await wait_until(lambda: _is_away(servers), "its tools are gone", timeout=LONG / 2)
+            await wait_until(lambda: stock.connection.failures > 2, "it was tried again")
             async with McpShop(words="new", port=port):
                 await wait_until(lambda: _is_open(servers), "its tools are back", timeout=60)
                 assert await (await named(servers, "stock")).call({"item": "tea"}, "k") == "new: 3 tea"
