@@ -38,7 +38,7 @@ class Desk:
 
 NORTH = Desk("+15551230001", "north", ("reception", "reception_next"))
 SOUTH = Desk("+15551230002", "south", ("billing",))
-WEST = Desk("+15551230003", "west", ("sales",), max_calls=3)
+WEST = Desk("+15551230003", "west", ("sales",), max_calls=2)
 DESKS = (NORTH, SOUTH, WEST)
 
 

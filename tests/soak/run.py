@@ -143,7 +143,7 @@ async def soak(
 
 def _speech(number: int, *, may_be_refused: bool) -> Callable[[Random], Speech]:
     """Whom the caller of this number calls: nobody's number, or a desk."""
-    desks = (None, NORTH, SOUTH, NORTH, WEST if may_be_refused else SOUTH)
+    desks = (None, NORTH, SOUTH, *(2 * [WEST if may_be_refused else NORTH]))
     desk = desks[number % len(desks)]
     return Speech if desk is None else partial(DeskSpeech, desk=desk)
 

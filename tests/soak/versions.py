@@ -10,12 +10,12 @@ from support.terminal import run_script
 
 VERSIONS = ("a", "b")
 WEIGHTS = {
-    "version rolled": 1, "version gone": 2, "plan ramped": 2, "plan promoted": 2, "plan rolled back": 1,
+    "version rolled": 3, "version gone": 5, "plan ramped": 2, "plan promoted": 2, "plan rolled back": 1,
 }  # fmt: skip
 GONE_SECONDS = 5.0
 READY_SECONDS = 4.0
 """A worker that has begun to run is known to everybody by then: it imports, connects, and says that it lives."""
-REFUSALS = ("nobody runs", "no worker", "no plan", "not ramping", "nothing")
+REFUSALS = ("nobody runs", "no worker", "no plan", "not ramping", "nothing", "is the current version")
 """Words of an answer to a command that was refused with good reason."""
 
 
