@@ -70,7 +70,8 @@ async def test_what_a_server_returns_is_bounded(server: ModelServer, begin: Begi
 
 
 async def test_a_server_that_hangs_ends_with_the_turns_time(server: ModelServer, begin: Begin, shop: McpShop) -> None:
-    call = begin(llm_mcp_servers=shop.url, agent_timeout_seconds=5)
+    await answered(server, begin(llm_mcp_servers=shop.url))
+    call = begin(llm_mcp_servers=shop.url, agent_timeout_seconds=6)  # the same connection
     await answered(server, call)
     server.answers["big"] = [calls("hang", {})]
     assert await call.say("wait") == BROKE_OFF
