@@ -57,6 +57,8 @@ class Caller:
                 journal.complain(str(error))
             except UNREADABLE as error:
                 journal.complain(f"an answer could not be read: {error!r}")
+            if journal.was_refused:
+                await self._think()
             if self._copies:
                 await asyncio.wait(self._copies)
         await asyncio.sleep(0)
