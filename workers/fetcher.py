@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from orchestrator import clock
 from orchestrator.redis import keys
 from orchestrator.redis.commands import blocking_sender_for, lost_answers, sender_for
-from orchestrator.redis.damage import with_sound_keys
+from orchestrator.redis.damage import text_of, with_sound_keys
 from workers.claimer import Claimer
 from workers.job_slots import JobSlots
 from workers.redis_outage import RedisOutage
@@ -57,6 +57,7 @@ class QueueFetcher:
         self._outage = outage
         queue = worker.queue_name
         self._shard = replace(keys.SINGLE_SHARD, queue=queue, wake=keys.wake_list(queue))
+        self._wake_lists = claimer.wake_lists(self._shard)
         self._queue_watch = QueueWatch(worker, self._shard)
         self._blocking_command, self._longest_block = blocking_sender_for(worker.pool)
         self._has_more = True  # for all that this worker knows
@@ -114,14 +115,16 @@ class QueueFetcher:
             await self._wait_for_token(min(poll_delay, longest, due))
 
     async def _wait_for_token(self, seconds: float) -> None:
-        wake = self._shard.wake
+        lists = self._wake_lists
         timeout = max(seconds - LATE_SECONDS, LEAST_SLEEP_SECONDS)
         self._has_more = True  # a wait that fails may have taken a token
-        token = await with_sound_keys(self._worker.pool, [wake], lambda: self._blocking_command("BLPOP", wake, timeout))
+        token = await with_sound_keys(
+            self._worker.pool, lists, lambda: self._blocking_command("BLPOP", *lists, timeout)
+        )
         self._has_more = token is not None
         self._outage.succeeded(wrote=True)
         if token and not self._slots.are_open:  # SIGTERM came meanwhile: wake a worker that can take the job
-            await wake_worker(self._worker.pool, wake)
+            await wake_worker(self._worker.pool, text_of(token[0]))
 
     async def close(self) -> None:
         """Nothing to do: it has no task of its own."""

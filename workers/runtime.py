@@ -22,11 +22,13 @@ from orchestrator.redis.clock_sync import ClockSync
 from orchestrator.redis.connections import connect
 from orchestrator.redis.replicas import replica_wait
 from orchestrator.redis.subscription import Subscription
+from orchestrator.routes.table import load_routes
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.redis.opening import kept_elsewhere
 from orchestrator.tasks import BackgroundTasks, cancel_and_wait
 from orchestrator.turns.messages import read_arrival
+from orchestrator.turns.redis.lane import Taker
 from orchestrator.turns.redis.lease_scripts import Grant, Pushed
 from orchestrator.turns.redis.pushed_grant import is_pushed_grant
 from orchestrator.turns.redis.store import RedisTurnStore
@@ -41,6 +43,7 @@ from workers.orphans import release_orphans
 from workers.pushed_grants import PushedGrants
 from workers.rescue import rescue_calls
 from workers.rollout_watch import RolloutWatch
+from workers.version_presence import VersionPresence
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +73,9 @@ class WorkerRuntime:
             push=True,
             events=self._events,
             sinks=sink_names(settings),
+            taker=_taker(settings, self.version),
         )
+        self._presence = VersionPresence(self.store, self.holder, self.version)
         self.pushed = PushedGrants(self.store, self.holder)
         self.has_missed_messages = False
         """True after a gap in the subscription: a grant that was pushed meanwhile was lost."""
@@ -99,9 +104,11 @@ class WorkerRuntime:
         await stack.enter_async_context(ClockSync(self._redis))
         await start_delivery(settings, self.store, self._events, self.holder, stack)
         await stack.enter_async_context(event_loop_lag_measured())
+        await self._presence.say()
         rollout = RolloutWatch(self.rollouts, self.runner.outcomes, self.holder, self.version)
         for watch in (
             rollout.run(),
+            self._presence.keep(),
             renew_leases(self.store, self.runner),
             rescue_calls(self.store),
             send_heartbeats(
@@ -178,6 +185,7 @@ class WorkerRuntime:
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self.store.job_claims.leave(self.holder)
+                await self._presence.leave()
 
     async def release_rest(self) -> None:
         """Release what was pushed to this worker and has not begun. If Redis does not answer, the leases end soon."""
@@ -203,3 +211,11 @@ class WorkerRuntime:
             await self.store.reject(call_sid, turn_id)
         except StoreUnavailable:
             logger.warning("A turn could not be rejected, so it will be run", extra={"call_sid": call_sid})
+
+
+def _taker(settings: Settings, version: str) -> Taker:
+    """Return which calls this worker takes. Where calls have several tenants, each may have half of its slots."""
+    most = (
+        max(1, settings.worker_max_turns // 2) if load_routes(settings, with_hooks=False).has_several_tenants else None
+    )
+    return Taker(version, pins=settings.worker_versioning == "pinned", most_of_tenant=most)

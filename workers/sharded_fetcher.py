@@ -10,7 +10,7 @@ from arq.worker import Worker
 
 from orchestrator.redis import keys
 from orchestrator.redis.commands import blocking_sender_for, lost_answers
-from orchestrator.redis.damage import with_sound_keys
+from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import explain
 from orchestrator.tasks import cancel_and_wait
 from workers.claim_health import ClaimHealth
@@ -121,6 +121,7 @@ class ShardFetcher:
         self._claimer = claimer
         self._health = health
         self._shard = shard
+        self._wake_lists = claimer.wake_lists(shard)
         self._poll_every = POLL_EVERY_SECONDS if shard is keys.SHARDS[0] else CALL_POLL_EVERY_SECONDS
         self._blocking_command, self._longest_block = blocking_sender_for(worker.pool)
         self._failures = 0
@@ -152,7 +153,7 @@ class ShardFetcher:
         elif not await self._claim():
             token = await self._token(time.monotonic() + self._poll_every)
             if token and self._room.free <= 0:  # wake a worker that can take the job
-                await wake_worker(self._pool, self._shard.wake)
+                await wake_worker(self._pool, token)
 
     async def _claim(self) -> bool:
         """Claim without the calls' leases, which are on other nodes. Return whether the shard may have more."""
@@ -160,19 +161,20 @@ class ShardFetcher:
             claimed = await self._claimer.claim(self._shard, share)
         return claimed == share
 
-    async def _token(self, until: float) -> bytes | None:
-        """Wait for a wake-up `until` then. None: there was none, or no slot is free any more.
+    async def _token(self, until: float) -> str | None:
+        """Wait for a wake-up `until` then. Return the list that it was on.
+
+        None: there was none, or no slot is free any more.
 
         Waits several times, each time for less than a connection waits for a response.
         """
-        wake = self._shard.wake
+        lists = self._wake_lists
         while self._room.free > 0:
             popped = await with_sound_keys(
-                self._pool, [wake], lambda: self._blocking_command("BLPOP", wake, self._longest_block)
+                self._pool, lists, lambda: self._blocking_command("BLPOP", *lists, self._longest_block)
             )
             if popped:
-                token: bytes = popped[1]
-                return token
+                return text_of(popped[0])
             if time.monotonic() >= until:
                 break
         return None

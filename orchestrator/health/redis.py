@@ -18,6 +18,7 @@ from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.replicas import Replicas, ReplicaWait
+from orchestrator.turns.redis.queue_scripts import count_queued
 from orchestrator.worker_versions.redis.plan_store import plan_of_hash
 
 MAX_REPLICA_WAIT_MS = 1000
@@ -57,7 +58,7 @@ async def _read(redis: Redis) -> SystemStatus:
             pipe.get(keys.OUTBOX_REPORT)
             pipe.hgetall(shards[0].rollout)
             for shard in shards:
-                pipe.zcard(shard.queue)
+                pipe.execute_command(*count_queued(shard=shard).by_text())
                 pipe.zrangebyscore(shard.due, 1, "+inf", start=0, num=1, withscores=True)
             return await pipe.execute()
 

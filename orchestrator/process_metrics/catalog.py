@@ -59,6 +59,9 @@ DELIVERIES_DROPPED = Counter(
 CALLS_RESCUED = Counter(
     "voiceagent_calls_rescued_total", "Calls whose turns waited without a lease holder, and for which one was woken."
 )
+MOVED_CALLS = Counter(
+    "voiceagent_unpinned_calls_total", "Calls that went on at another version, as no worker of their own lived."
+)
 PUSHED_GRANTS = Counter("voiceagent_pushed_grants_total", "Calls that were granted to a worker along with the wake-up.")
 
 # Counted by ingresses alone.
@@ -95,7 +98,7 @@ OF_RUNS: tuple[Family, ...] = (
     AGENT_RUN_SECONDS, AGENT_FIRST_TOKEN_SECONDS, *OF_MODELS, EVENT_DELIVERIES, EVENT_DELIVERY_SECONDS,
     DELIVERIES_DROPPED, LEASES_LOST, TURNS_DEAD_LETTERED,
 )  # fmt: skip
-OF_WORKERS: tuple[Family, ...] = (CALLS_RESCUED, PUSHED_GRANTS)
+OF_WORKERS: tuple[Family, ...] = (CALLS_RESCUED, MOVED_CALLS, PUSHED_GRANTS)
 OF_INGRESSES: tuple[Family, ...] = (
     CALLERS_HELD, FILLERS, DUPLICATES_ABSORBED, SIGNATURE_FAILURES, CALLS_REFUSED, CALLS_WRITTEN_BACK, REDIS_OUTAGES,
 )  # fmt: skip

@@ -129,6 +129,19 @@ class ShardKeys:
         """Hash: version → how the last turns of its workers ended, while a version is ramped. Of the first shard."""
         return f"{self.tag or 'voiceagent:'}rollout-outcomes"
 
+    def version_queue(self, version: str) -> str:
+        """Sorted set like `queue`: the jobs of calls that are pinned to workers of this version (call_lane.lua)."""
+        return f"{self.queue}:version:{version}"
+
+    def version_workers(self, version: str) -> str:
+        """Sorted set: worker id of that version → until when it lives for sure (ms)."""
+        return f"{self.version_queue(version)}:workers"
+
+    @property
+    def versions(self) -> str:
+        """Sorted set: version that has, or had, workers → when one of them said so last (ms)."""
+        return f"{self.queue}:versions"
+
     def job(self, job_id: str) -> str:
         """String: the job, in arq's form."""
         return f"{self.tag}arq:job:{job_id}"
@@ -159,20 +172,24 @@ def control_channel(holder: str) -> str:
     return f"voiceagent:worker:{holder}"
 
 
-ANY_VERSION = "any"
-"""Stands for the version of a worker that runs turns of calls which may be run by any version."""
+def worker_room() -> str:
+    """Sorted set: worker id → how many more turns it has room for."""
+    return "voiceagent:workers:any:room"
 
 
-def worker_room(version: str = ANY_VERSION) -> str:
-    """Sorted set: worker id → how many more turns it has room for. Of the workers for calls of that `version`."""
-    return f"voiceagent:workers:{version}:room"
+def tenant_tag(tenant: str) -> str:
+    """Return the tenant as it stands in the names of lanes, in leases and in grants. The name is the user's."""
+    return quote(tenant, safe="")
 
 
 PRESENCE_MS = 60_000
 
 
 def worker_presence(holder: str) -> str:
-    """Hash: how many grants were pushed to the worker, and when (ms). Kept for `PRESENCE_MS` after its word."""
+    """Hash: how many grants were pushed to the worker, and when (ms); its version, and what its calls are pinned to.
+
+    Kept for `PRESENCE_MS` after its word.
+    """
     return f"{control_channel(holder)}:presence"
 
 
@@ -241,6 +258,10 @@ _STRINGS = (STATE_PREFIX, worker_status(""), "voiceagent:receipt:", "voiceagent:
 def type_of(key: str) -> str | None:
     """Return the type that Redis must report for the key; None if the key is not ours."""
     bare = key.rpartition("}:")[2] if key.startswith("{") else key
+    if bare.startswith(QUEUE + ":"):  # a lane, or what belongs to one; arq keeps a record of its own there
+        if ":tenant:" in bare or bare.rpartition(":")[0] == f"{QUEUE}:version":
+            return "zset"
+        return {"wake": "list", "health-check": "string"}.get(bare.rpartition(":")[2], "zset")
     if bare.startswith(_STRINGS) and bare not in (QUEUE, wake_list()):
         return "string"
     return _TYPES.get(bare.rpartition(":")[2])

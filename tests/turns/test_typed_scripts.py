@@ -35,7 +35,7 @@ def test_a_claim_is_decoded_with_its_flags() -> None:
     call = lease_scripts.claim(
         call_sid="CA1", holder="anna", lease_ms=1, lease_record_ms=2, on_approval=True, shard=SHARD
     )
-    assert call.args[-1] == "1"
+    assert list(call.args[-2:]) == ["1", ""]
     assert call.decode(None) is None
     assert call.decode(GRANTED) == Grant(LEASE, 2, True, False, b"t1", b"{turn}", b"", b"{state}")
 
@@ -45,17 +45,19 @@ def test_claimed_jobs_are_told_apart() -> None:
         shard=SHARD, has_calls=True, most=10, look_at=10, in_progress_ms=1, holder="anna", lease_ms=1
     )
     reply = [
-        [b"job", b"cron:1", b"7"], [b"turns", b"CA1", GRANTED], [b"call", b"CA2"], [b"bad", b"CA3"],
-        [b"turns", b"\xff", GRANTED],
+        [b"job", b"cron:1", b"7"], [b"turns", b"CA1", GRANTED, b"north"], [b"call", b"CA2", b"", b"north"],
+        [b"bad", b"CA3"], [b"turns", b"\xff", GRANTED],
     ]  # fmt: skip
-    assert call.decode([[]]).pushed is None
-    claimed = call.decode([reply, 7, 20])
+    assert call.decode([[], 0]).pushed is None
+    claimed = call.decode([reply, 1, 7, 20])
+    assert claimed.is_capped
     assert claimed.pushed == lease_scripts.Pushed(count=7, quiet_ms=20)
     job, grant, elsewhere, damaged, nothing = claimed.jobs
     assert job == QueuedJob(b"cron:1", b"7")
     assert isinstance(grant, Grant)
     assert (grant.lease, grant.job_id) == (LEASE, "turns:CA1")
-    assert elsewhere == QueuedCall("CA2")
+    assert grant.tenant == "north"
+    assert elsewhere == QueuedCall("CA2", "north")
     assert damaged == QueuedCall("CA3")
     assert nothing == NoCall(b"turns:\xff")
 

@@ -14,8 +14,9 @@ pytestmark = pytest.mark.processes
 
 WATCHED_SECONDS = 60.0
 """A whole minute: every cron job and every other thing that is done from time to time is in it."""
-MOST = {"worker": 8.0, "web": 2.0, "worker of a cluster": 48.0, "web of a cluster": 2.0}
-"""Commands a second. A worker of a cluster waits for the wake-ups of sixteen shards and looks after each."""
+MOST = {"worker": 9.0, "web": 2.0, "worker of a cluster": 56.0, "web of a cluster": 2.0}
+"""Commands a second. A worker of a cluster waits for the wake-ups of sixteen shards and looks after each, and says in
+each that its version lives."""
 
 Rates = dict[str, float]
 
@@ -53,4 +54,4 @@ def rates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rates]:
 
 @pytest.mark.parametrize("kind", MOST)
 def test_an_idle_process_leaves_redis_alone(rates: Rates, kind: str) -> None:
-    assert rates[kind] <= MOST[kind]
+    assert rates[kind] <= MOST[kind], rates

@@ -11,6 +11,7 @@
 --         instead of the next turn 'left' if turns wait and no worker was woken, as the queue lies in another slot;
 --         the delivery is as `claim_outbox` returns it
 -- include: call_clock
+-- include: call_lane
 -- include: call_wake
 -- include: call_next
 -- include: call_due
@@ -23,7 +24,7 @@ local call_sid, life = ARGV[1], tonumber(ARGV[7])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local others = #KEYS - tonumber(ARGV[16])
 local function key(place) return place <= others and KEYS[place] or nil end
-local calls, due, queue, wake, job, room = key(6), key(7), key(8), key(9), key(10), key(11)
+local calls, due, queue, job, room = key(6), key(7), key(8), key(10), key(11)
 local outbox, agenda = KEYS[others + 1], KEYS[others + 2]
 local now = now_ms()
 
@@ -69,7 +70,8 @@ local function next_or_release(kept)
     redis.call('ZREM', due, call_sid)
   else
     mark_due(due, now, call_sid)
-    enqueue(queue, wake, job, ARGV[13], ARGV[14], call_sid, now)
+    local of = redis.call('HMGET', lease, 'version', 'tenant')
+    enqueue(lane_of(queue, due, call_sid, of[1], of[2], now), job, ARGV[13], ARGV[14], call_sid, now)
   end
   return false
 end

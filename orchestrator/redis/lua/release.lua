@@ -6,11 +6,12 @@
 -- Returns 1, or 0 when the lease was lost; 2 if a turn waits and no worker was woken, as the queue lies in another slot
 -- include: call_clock
 -- include: call_numbers
+-- include: call_lane
 -- include: call_wake
 -- include: call_next
 -- include: call_due
 -- include: worker_room
-local held = redis.call('HMGET', KEYS[3], 'holder', 'epoch', 'turn', 'attempts', 'forgiven')
+local held = redis.call('HMGET', KEYS[3], 'holder', 'epoch', 'turn', 'attempts', 'forgiven', 'version', 'tenant')
 local holder, pause = held[1] or '', tonumber(ARGV[7])
 
 -- Each epoch once, however often its answer gets lost.
@@ -32,7 +33,9 @@ local waits = next_turn(KEYS[1], KEYS[2])
 if not KEYS[4] then return waits and not pause and 2 or 1 end
 if waits then
   mark_due(KEYS[4], now + (pause or 0), ARGV[1])
-  if not pause then enqueue(KEYS[5], KEYS[6], KEYS[7], ARGV[4], ARGV[5], ARGV[1], now) end
+  if not pause then
+    enqueue(lane_of(KEYS[5], KEYS[4], ARGV[1], held[6], held[7], now), KEYS[7], ARGV[4], ARGV[5], ARGV[1], now)
+  end
 else
   redis.call('ZREM', KEYS[4], ARGV[1])
 end

@@ -9,14 +9,18 @@
 --       19 lease of a pushed grant (ms)  20 least life of the presence of a worker that surely lives (ms)
 --       21 most bytes of a state that is pushed  22 number of keys of the outbox
 --       23 as what the call is limited, or ''  24 most calls of that limit, or '' for any number  25 "1" with `limited`
+--       26 the tenant of a call that begins, or ''
 --       ANNOUNCEMENT… an announcement (outbox_write) for a call that begins, or nothing
 -- With `room`, a turn that waits for nobody is granted to a worker that has room, and pushed to it.
 -- Without the shard's keys, which lie in another slot in a cluster, the call's job is still to be queued there; and
 -- with a limit no call begins, as nobody can say here how many there are: it is submitted again without one.
--- Returns {"recorded", result} | {"waiting", "", look} | {"queued", "created" or "", look} | {"unknown"} | {"ended"} | {"refused"}
---         | {"crowded"}; look is "1" if somebody is to look at the call, and '' otherwise
+-- Returns {"recorded", result} | {"waiting", "", look} | {"queued", "created" or "", look[, version, tenant]} | {"unknown"}
+--         | {"ended"} | {"refused"}
+--         | {"crowded"}; look is "1" if somebody is to look at the call, and '' otherwise; version and tenant decide the call's
+--         lane, if that lies in another slot
 -- include: call_clock
 -- include: call_numbers
+-- include: call_lane
 -- include: call_wake
 -- include: call_due
 -- include: call_over
@@ -27,14 +31,14 @@
 -- include: call_push
 -- include: outbox_write
 -- include: call_limit
-local ANNOUNCEMENT = 26
+local ANNOUNCEMENT = 27
 local call_sid, turn_id, life = ARGV[1], ARGV[2], tonumber(ARGV[8])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local limited = ARGV[25] == '1' and KEYS[#KEYS] or nil
 local outbox_keys = tonumber(ARGV[22])
 local others = #KEYS - outbox_keys - (limited and 1 or 0)
 local function key(place) return place <= others and KEYS[place] or nil end
-local calls, due, queue, wake, job, room = key(6), key(7), key(8), key(9), key(10), key(11)
+local calls, due, queue, job, room = key(6), key(7), key(8), key(10), key(11)
 local outbox, agenda = outbox_keys > 0 and KEYS[others + 1] or nil, outbox_keys > 1 and KEYS[others + 2] or nil
 local now = now_ms()
 
@@ -42,7 +46,7 @@ local now = now_ms()
 -- except the epoch, which keeps a worker that still runs that life from writing into this one.
 local function forget_earlier_life()
   redis.call('DEL', inbox, turns)
-  redis.call('HDEL', lease, 'holder', 'until', 'ended', 'ending', 'streamed', 'turn', 'attempts')
+  redis.call('HDEL', lease, 'holder', 'until', 'ended', 'ending', 'streamed', 'turn', 'attempts', 'version', 'tenant')
 end
 
 -- The provider says that the call is over: if it had ended before, or is not there any more, its end can be told.
@@ -59,7 +63,7 @@ end
 
 local created = ''
 local known = redis.call('HGET', turns, turn_id)
-local held = redis.call('HMGET', lease, 'holder', 'until', 'ended', 'life', 'streamed')
+local held = redis.call('HMGET', lease, 'holder', 'until', 'ended', 'life', 'streamed', 'version', 'tenant')
 local elsewhere = ARGV[13] == '1'
 local begins, is_first = false, false
 local left = elsewhere and 0 or redis.call('PTTL', state)
@@ -106,6 +110,11 @@ end
 
 if ARGV[5] == '1' and held[5] ~= '1' then note('streamed', '1') end
 if ARGV[23] ~= '' and not known then note('limited_as', ARGV[23]) end
+local tenant = held[7] or ''
+if ARGV[26] ~= '' and tenant == '' then
+  tenant = ARGV[26]
+  note('tenant', tenant)
+end
 if not known then
   if held[3] == '1' then
     hear_of_end()
@@ -140,17 +149,17 @@ if held[1] and held[1] ~= '' and number_of(held[2]) > now then
   if not known then redis.call('PUBLISH', ARGV[14] .. held[1], ARGV[15]) end
   return {'waiting', '', look}
 end
+if not calls then return {'queued', created, look, held[6] or '', tenant} end
+local lane = lane_of(queue, due, call_sid, held[6], tenant, now)
 -- Only once for each turn, and only what nobody held before: whatever is granted again is claimed from the queue.
 if room and is_first and (held[1] or '') == '' then
   local keys = {state = state, inbox = inbox, turns = turns, lease = lease, due = due}
   local to = {
     room = room, channel_prefix = ARGV[14], least_life = tonumber(ARGV[20]), most_bytes = tonumber(ARGV[21]),
   }
-  local sound, pushed = pcall(push_call, keys, queue, to, call_sid, tonumber(ARGV[19]), life + 60000, now)
+  local sound, pushed = pcall(push_call, keys, lane, to, call_sid, tonumber(ARGV[19]), life + 60000, now)
   if sound and pushed then return {'queued', created, look} end
 end
-if calls then
-  mark_due(due, now + tonumber(ARGV[12]), call_sid, 'NX')
-  enqueue(queue, wake, job, ARGV[10], ARGV[11], call_sid, now)
-end
+mark_due(due, now + tonumber(ARGV[12]), call_sid, 'NX')
+enqueue(lane, job, ARGV[10], ARGV[11], call_sid, now)
 return {'queued', created, look}

@@ -15,9 +15,11 @@ from typing import Any, Protocol
 from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.damage import text_of
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.redis.scripts import count_calls
 from orchestrator.turns.redis import queue_scripts
+from orchestrator.turns.redis.lane import Lane
 
 NEVER_MS = 86_400_000
 
@@ -35,8 +37,11 @@ class CallQueue(Protocol):
     def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
         """Return the shard that a script which changes the call changes as well; None in a cluster."""
 
-    async def enqueue(self, call_sid: str, *, look: bool = False) -> None:
-        """Queue a job for the call, whose inbox has a turn, and wake a worker. `look`: also at the call's outbox."""
+    async def enqueue(self, call_sid: str, *, look: bool = False, lane: Lane | None = None) -> None:
+        """Queue a job for the call, whose inbox has a turn, and wake a worker. `look`: also at the call's outbox.
+
+        Without its `lane`, which the call's own keys say, that is read.
+        """
 
     async def call_ended(self, call_sid: str) -> None:
         """Take the call, which is over, off the active ones."""
@@ -70,7 +75,7 @@ class AtomicCallQueue:
     def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
         return self.shards[0]
 
-    async def enqueue(self, call_sid: str, *, look: bool = False) -> None:
+    async def enqueue(self, call_sid: str, *, look: bool = False, lane: Lane | None = None) -> None:
         pass
 
     async def call_ended(self, call_sid: str) -> None:
@@ -108,10 +113,17 @@ class ShardedCallQueue:
     def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
         return None
 
-    async def enqueue(self, call_sid: str, *, look: bool = False) -> None:
+    async def enqueue(self, call_sid: str, *, look: bool = False, lane: Lane | None = None) -> None:
+        if lane is None:
+            lane = await self._lane(call_sid)
+        shard = self._shard(call_sid)
         await self._connection.run(
-            queue_scripts.queue_call(shard=self._shard(call_sid), call_sid=call_sid, life_ms=self._life_ms, look=look)
+            queue_scripts.queue_call(shard=shard, call_sid=call_sid, life_ms=self._life_ms, look=look, lane=lane)
         )
+
+    async def _lane(self, call_sid: str) -> Lane:
+        found = await self._connection.command("HMGET", keys.call(call_sid).lease, "version", "tenant")
+        return Lane(*(text_of(part) if part else "" for part in found))
 
     async def call_ended(self, call_sid: str) -> None:
         await self._connection.command("ZREM", self._shard(call_sid).calls, call_sid)

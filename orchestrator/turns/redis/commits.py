@@ -34,7 +34,10 @@ class CallLives:
 
 
 class Commits:
-    """Settles turns. `room` is the key of the workers that have some; None: nothing is pushed to them."""
+    """Settles turns. `room` is the key of the workers that have some; None: nothing is pushed to them.
+
+    `version` is that of this worker, which the states that it writes name; "" leaves them.
+    """
 
     def __init__(
         self,
@@ -47,7 +50,9 @@ class Commits:
         *,
         lease_ms: int,
         room: str | None,
+        version: str = "",
     ) -> None:
+        self._version = version
         self._connection = connection
         self._call_queue = call_queue
         self._writer = writer
@@ -66,6 +71,8 @@ class Commits:
         keep: bool = True,
         is_recorded: bool = False,
     ) -> Commit:
+        if state is not None and self._version and state.worker_version != self._version:
+            state = state.model_copy(update={"worker_version": self._version})
         prepared = await self._writer.prepare(claim, state, record)
         if isinstance(prepared, Conflict):
             return Commit("conflict", state=prepared.stored)

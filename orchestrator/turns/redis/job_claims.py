@@ -5,6 +5,7 @@ from orchestrator.redis.commands import sender_for
 from orchestrator.redis.damage import set_aside
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.store_connection import StoreConnection
+from orchestrator.turns.redis.lane import NO_TAKER, NOTHING_RUNS, Running, Taker
 from orchestrator.turns.redis.lease_scripts import ClaimedJobs, RoomReport, claim_jobs, report_room
 
 
@@ -12,12 +13,20 @@ class JobClaims:
     """Claims under leases of `lease_ms`, whose records are kept for `lease_record_ms`.
 
     `has_calls` says that the calls lie on the server of their queue. `room` is the sorted set of the workers to which
-    submits push grants; None: they push none.
+    submits push grants; None: they push none. `taker` says which lanes this worker takes from.
     """
 
     def __init__(
-        self, connection: StoreConnection, *, lease_ms: int, lease_record_ms: int, has_calls: bool, room: str | None
+        self,
+        connection: StoreConnection,
+        *,
+        lease_ms: int,
+        lease_record_ms: int,
+        has_calls: bool,
+        room: str | None,
+        taker: Taker = NO_TAKER,
     ) -> None:
+        self.taker = taker
         self.room = room
         self._connection = connection
         self._send = sender_for(connection.redis)
@@ -34,13 +43,14 @@ class JobClaims:
         look_at: int,
         in_progress_ms: int,
         received: int | None = None,
+        running: Running = NOTHING_RUNS,
     ) -> ClaimedJobs:
         """Claim up to `most` of the first `look_at` jobs of a queue; a job of arq's own for `in_progress_ms`.
 
         Open each grant by `claims.open`. In a cluster the calls are only named: `claim` each. Raise what Redis raises.
 
         A worker that can be pushed grants says how many it has `received`: what is left of `most` is its room for
-        more, until it says something else or has been silent for a while.
+        more, until it says something else or has been silent for a while. `running` are the turns that it runs.
         """
         room = self.room if received is not None else None
         reply = await self._connection.scripts.run(
@@ -56,6 +66,8 @@ class JobClaims:
                 on_approval=self._connection.is_confirmed,
                 room=room,
                 received=received or 0,
+                taker=self.taker,
+                running=running,
             )
         )
         if room is not None and reply.pushed is None:
@@ -68,7 +80,7 @@ class JobClaims:
         Only where there is `room`. Raise what Redis raises.
         """
         assert self.room is not None
-        call = report_room(shard=shard, room=self.room, holder=holder, free=free, received=received)
+        call = report_room(shard=shard, room=self.room, holder=holder, free=free, received=received, taker=self.taker)
         reply = await self._connection.scripts.run(call)
         if reply.pushed is None:
             await self._set_aside(self.room, holder)

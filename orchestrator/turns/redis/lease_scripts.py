@@ -4,13 +4,14 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.redis import keys
 from orchestrator.redis.keys import ShardKeys
-from orchestrator.redis.script_call import ScriptCall, flag, ignored, lua_script, optional
+from orchestrator.redis.script_call import ScriptCall, flag, ignored, lua_script, optional, text
+from orchestrator.turns.redis.lane import NO_TAKER, NOTHING_RUNS, Running, Taker
 from orchestrator.turns.redis.queue_scripts import JOB_FUNCTION, JOB_ID_PREFIX, queue_keys
 from orchestrator.turns.store import Lease
 
@@ -21,6 +22,8 @@ class Grant:
 
     `state_json` is None where Redis has no state; `interruption_json` is b"" where nothing may interrupt the turn.
     `pushed_at` is when the grant was pushed (ms, by the server's clock), under a short lease; None: it was claimed.
+    `tenant` is whose call it is, as far as its lane says that. `moved_from` is the version that the call was pinned to
+    before; "" if it was this worker's, or new.
     """
 
     lease: Lease
@@ -32,6 +35,8 @@ class Grant:
     interruption_json: bytes
     state_json: bytes | None
     pushed_at: int | None = None
+    tenant: str = ""
+    moved_from: str = ""
 
     @property
     def job_id(self) -> str:
@@ -40,27 +45,36 @@ class Grant:
 
 
 def claim(
-    *, call_sid: str, holder: str, lease_ms: int, lease_record_ms: int, on_approval: bool, shard: ShardKeys | None
+    *,
+    call_sid: str,
+    holder: str,
+    lease_ms: int,
+    lease_record_ms: int,
+    on_approval: bool,
+    shard: ShardKeys | None,
+    pin: str = "",
 ) -> ScriptCall[Grant | None]:
     """Grant the call's lease for `lease_ms`, if it is free and a turn waits. `lease_record_ms` keeps its epoch.
 
-    A claim `on_approval` is no attempt at the turn until `count_attempt`.
+    A claim `on_approval` is no attempt at the turn until `count_attempt`. The call is pinned to the version `pin`.
     """
     call = keys.call(call_sid)
     return ScriptCall(
         lua_script("claim"),
         [call.state, call.inbox, call.turns, call.lease, *queue_keys(shard, call_sid)[1:2]],
-        [call_sid, holder, lease_ms, lease_record_ms, flag(on_approval)],
+        [call_sid, holder, lease_ms, lease_record_ms, flag(on_approval), pin],
         lambda reply: None if reply is None else grant_of(call_sid, holder, reply),
     )
 
 
 def grant_of(call_sid: str, holder: str, reply: Sequence[Any]) -> Grant:
-    """Decode a claim as scripts reply it: epoch, attempt, ending, streamed, turn, interruption, state, turn id."""
-    epoch, attempt, ending, streamed, turn_json, interruption_json, state_json, turn_id = reply
+    """Decode a claim as scripts reply it: epoch, attempt, ending, streamed, turn, interruption, state, turn id, and the
+    version that the call was pinned to.
+    """
+    epoch, attempt, ending, streamed, turn_json, interruption_json, state_json, turn_id, *moved_from = reply
     return Grant(
         Lease(call_sid, holder, int(epoch)), int(attempt), ending == b"1", streamed == b"1", turn_id, turn_json,
-        interruption_json, state_json,
+        interruption_json, state_json, moved_from=text(moved_from[0]) if moved_from else "",
     )  # fmt: skip
 
 
@@ -77,6 +91,7 @@ class QueuedCall:
     """A call whose job has left the queue and whose lease is still to be claimed, where its keys lie."""
 
     call_sid: str
+    tenant: str = ""
 
     @property
     def job_id(self) -> str:
@@ -104,10 +119,14 @@ class Pushed:
 
 @dataclass(slots=True)
 class ClaimedJobs:
-    """What was claimed. `pushed` is None where nothing is pushed, and if the worker's room could not be noted."""
+    """What was claimed. `pushed` is None where nothing is pushed, and if the worker's room could not be noted.
+
+    `is_capped`: a tenant has more waiting than the worker may run.
+    """
 
     jobs: list[ClaimedJob]
     pushed: Pushed | None
+    is_capped: bool = False
 
 
 def claim_jobs(
@@ -123,12 +142,14 @@ def claim_jobs(
     on_approval: bool = False,
     room: str | None = None,
     received: int = 0,
+    taker: Taker = NO_TAKER,
+    running: Running = NOTHING_RUNS,
 ) -> ScriptCall[ClaimedJobs]:
     """Claim up to `most` of the first `look_at` due jobs. A job of a call's turns takes the call's lease in this step.
 
     `has_calls` says that the calls lie on the shard's server; else each is still to be claimed. With `holder` None
     every job counts as one of arq's own. With `room`, the key of the workers that have some, grants may be pushed to
-    the holder, who has `received` so many.
+    the holder, who has `received` so many. `taker` says which lanes are looked at, `running` what runs already.
     """
     reported = [room, keys.worker_presence(holder or "")] if room is not None else []
     return ScriptCall(
@@ -137,14 +158,16 @@ def claim_jobs(
         [
             most, shard.in_progress(""), in_progress_ms, "" if holder is None else JOB_ID_PREFIX, shard.job(""),
             holder or "", lease_ms, lease_record_ms, keys.STATE_PREFIX, look_at, flag(on_approval), received,
-            keys.PRESENCE_MS,
+            keys.PRESENCE_MS, taker.version, taker.pin, optional(taker.most_of_tenant), *running.args,
         ],
-        lambda reply: ClaimedJobs([_claimed_job(holder or "", *entry) for entry in reply[0]], _pushed(reply)),
+        lambda reply: ClaimedJobs(
+            [_claimed_job(holder or "", *entry) for entry in reply[0]], _pushed(reply[2:]), bool(reply[1])
+        ),
     )  # fmt: skip
 
 
 def _pushed(reply: Sequence[Any]) -> Pushed | None:
-    return Pushed(reply[1], reply[2]) if len(reply) == 3 else None
+    return Pushed(reply[0], reply[1]) if len(reply) == 2 else None
 
 
 @dataclass(slots=True)
@@ -155,23 +178,27 @@ class RoomReport:
     pushed: Pushed | None
 
 
-def report_room(*, shard: ShardKeys, room: str, holder: str, free: int, received: int) -> ScriptCall[RoomReport]:
+def report_room(
+    *, shard: ShardKeys, room: str, holder: str, free: int, received: int, taker: Taker = NO_TAKER
+) -> ScriptCall[RoomReport]:
     """Say that `holder` has `free` slots for turns, and has received so many pushed grants. Look for a due job."""
     return ScriptCall(
         lua_script("report_room"),
         [shard.queue, room, keys.worker_presence(holder)],
-        [holder, free, received, keys.control_channel(""), keys.PRESENCE_MS],
-        lambda reply: RoomReport(bool(reply[0]), _pushed(reply)),
+        [holder, free, received, keys.control_channel(""), keys.PRESENCE_MS, taker.version, taker.pin],
+        lambda reply: RoomReport(bool(reply[0]), _pushed(reply[1:])),
     )
 
 
-def _claimed_job(holder: str, kind: bytes, name: bytes, more: Any = None) -> ClaimedJob:
+def _claimed_job(holder: str, kind: bytes, name: bytes, more: Any = None, tenant: bytes = b"") -> ClaimedJob:
     if kind == b"job":
         return QueuedJob(name, more)
     call_sid = call_sid_of(name)
     if call_sid is None:
         return NoCall(JOB_ID_PREFIX.encode() + name)
-    return grant_of(call_sid, holder, more) if kind == b"turns" else QueuedCall(call_sid)
+    if kind != b"turns":
+        return QueuedCall(call_sid, text(tenant))
+    return replace(grant_of(call_sid, holder, more), tenant=text(tenant))
 
 
 def renew(*, lease: Lease, lease_ms: int, shard: ShardKeys | None) -> ScriptCall[bool]:
@@ -182,6 +209,11 @@ def renew(*, lease: Lease, lease_ms: int, shard: ShardKeys | None) -> ScriptCall
         [lease.call_sid, lease.holder, lease.epoch, lease_ms],
         bool,
     )
+
+
+def note_tenant(*, call_sid: str, tenant: str, keep_ms: int) -> ScriptCall[None]:
+    """Note whose call it is, which a submit notes with the state that it creates."""
+    return ScriptCall(lua_script("note_tenant"), [keys.call(call_sid).lease], [tenant, keep_ms], ignored)
 
 
 def count_attempt(*, lease: Lease, attempt: int) -> ScriptCall[bool]:

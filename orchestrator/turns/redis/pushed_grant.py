@@ -5,6 +5,8 @@ A message is one line of JSON, the turn as JSON, and the state as JSON:
 `{"g": epoch, "n": attempt, "o": 1 if the call ends, "s": 1 if tokens are wanted, "at": when it was granted (ms, by the
 server's clock), "l": bytes of the turn, "c": call_sid, "t": turn_id}`
 
+If there is one, "w" is the tenant, and "v" the version that the call was pinned to before.
+
 Unknown fields are ignored. Nothing waited behind the turn, so nothing interrupts it yet.
 """
 
@@ -36,4 +38,6 @@ def read_pushed_grant(message: bytes, holder: str) -> Grant:
         b"",
         rest[length:],
         pushed_at=int(fields["at"]),
+        tenant=str(fields.get("w", "")),
+        moved_from=str(fields.get("v", "")),
     )

@@ -8,6 +8,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.script_call import ScriptCall, ignored, lua_script
+from orchestrator.turns.redis.lane import ANYONES, Lane
 
 JOB_FUNCTION = "run_turns"
 JOB_ID_PREFIX = "turns:"
@@ -35,20 +36,40 @@ def rescue_calls(*, shard: ShardKeys, most: int, again_ms: int, grace_ms: int, s
     return ScriptCall(
         lua_script("rescue_calls"),
         [shard.due, shard.queue, shard.wake, shard.rounds],
-        [most, again_ms, JOB_ID_PREFIX, shard.job(""), JOB_FUNCTION, grace_ms, seen_ms],
+        [most, again_ms, JOB_ID_PREFIX, shard.job(""), JOB_FUNCTION, grace_ms, seen_ms, keys.STATE_PREFIX],
         lambda reply: [text_of(call_sid) for call_sid in reply],
     )
 
 
-def queue_call(*, shard: ShardKeys, call_sid: str, life_ms: int, look: bool = False) -> ScriptCall[None]:
-    """Cluster: queue the job of a call whose inbox has a turn. The call counts as active for `life_ms`.
+def count_queued(*, shard: ShardKeys) -> ScriptCall[int]:
+    """How many jobs are on the shard's queue, in all of its lanes."""
+    return ScriptCall(lua_script("count_queued"), [shard.queue, shard.versions], [], int)
+
+
+def keep_version(*, shard: ShardKeys, holder: str, version: str, life_ms: int) -> ScriptCall[int]:
+    """Say that the worker takes calls that are pinned to its version, for `life_ms` from now."""
+    workers = shard.version_workers(version)
+    return ScriptCall(lua_script("keep_version"), [workers, shard.versions], [holder, life_ms, version], int)
+
+
+def leave_version(*, shard: ShardKeys, holder: str, version: str) -> ScriptCall[int]:
+    """Say that the worker takes no more calls. How many jobs are anyone's now: if it was the last of its version."""
+    return ScriptCall(
+        lua_script("leave_version"), [shard.queue, shard.version_workers(version)], [holder, version], int
+    )
+
+
+def queue_call(
+    *, shard: ShardKeys, call_sid: str, life_ms: int, look: bool = False, lane: Lane = ANYONES
+) -> ScriptCall[None]:
+    """Cluster: queue the job of a call whose inbox has a turn into its `lane`. The call counts as active for `life_ms`.
 
     With `look`, somebody is to look at its outbox.
     """
     return ScriptCall(
         lua_script("queue_call"),
         [*queue_keys(shard, call_sid), *([shard.agenda] if look else [])],
-        [call_sid, life_ms, GRACE_MS, JOB_ID_PREFIX + call_sid, JOB_FUNCTION],
+        [call_sid, life_ms, GRACE_MS, JOB_ID_PREFIX + call_sid, JOB_FUNCTION, lane.version, lane.tenant],
         ignored,
     )
 
@@ -85,6 +106,7 @@ class CallStanding:
 
     name: Literal["held", "waits", "idle"]
     milliseconds: int
+    lane: Lane = ANYONES
 
 
 def inspect_call(*, call_sid: str) -> ScriptCall[CallStanding]:
@@ -94,8 +116,8 @@ def inspect_call(*, call_sid: str) -> ScriptCall[CallStanding]:
 
 
 def _standing(reply: Sequence[Any]) -> CallStanding:
-    name, milliseconds = reply
-    return CallStanding(cast(Any, name.decode()), int(milliseconds))
+    name, milliseconds, *lane = reply
+    return CallStanding(cast(Any, name.decode()), int(milliseconds), Lane(*map(text_of, lane)))
 
 
 def settle_due_call(*, shard: ShardKeys, call_sid: str, score: bytes, standing: CallStanding) -> ScriptCall[bool]:
@@ -106,6 +128,9 @@ def settle_due_call(*, shard: ShardKeys, call_sid: str, score: bytes, standing: 
     return ScriptCall(
         lua_script("settle_due_call"),
         queue_keys(shard, call_sid),
-        [call_sid, score, standing.name, standing.milliseconds, JOB_ID_PREFIX + call_sid, JOB_FUNCTION],
+        [
+            call_sid, score, standing.name, standing.milliseconds, JOB_ID_PREFIX + call_sid, JOB_FUNCTION,
+            standing.lane.version, standing.lane.tenant,
+        ],
         bool,
-    )
+    )  # fmt: skip

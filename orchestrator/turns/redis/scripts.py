@@ -17,6 +17,7 @@ from orchestrator.redis.script_call import ScriptCall, flag, ignored, lua_script
 from orchestrator.turns.admission import Limits
 from orchestrator.turns.ended_early import ENDED_EARLY_MS
 from orchestrator.turns.messages import arrival_message
+from orchestrator.turns.redis.lane import ANYONES, Lane
 from orchestrator.turns.redis.lease_scripts import Grant, grant_of
 from orchestrator.turns.redis.queue_scripts import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, queue_keys
 from orchestrator.turns.store import Lease
@@ -38,13 +39,15 @@ ExpectedVersion = int | Literal["elsewhere", "gone"]
 class Submitted:
     """What became of a turn. `result` is the JSON of a `recorded` one; `created` says that its call began with it.
 
-    `is_to_be_looked_at`: the call's outbox has news, of which its shard may not know yet.
+    `is_to_be_looked_at`: the call's outbox has news, of which its shard may not know yet. `lane` is where the call's
+    job is to be queued, in a cluster.
     """
 
     status: Literal["recorded", "waiting", "queued", "unknown", "ended", "refused", "crowded"]
     result: bytes = b""
     created: bool = False
     is_to_be_looked_at: bool = False
+    lane: Lane = ANYONES
 
 
 def submit(
@@ -63,6 +66,7 @@ def submit(
     pushed_lease_ms: int = 0,
     announced: Announced = NOTHING,
     is_admitted: bool = False,
+    tenant: str = "",
 ) -> ScriptCall[Submitted]:
     """Put a turn into its call's inbox, once, and queue the call's job.
 
@@ -72,7 +76,7 @@ def submit(
     state is in this Redis. The call lives for `keep_ms` from now if it begins, and for `running_ms` at least while the
     turn waits. With `room`, the key of the workers that have some, a worker is granted the call for `pushed_lease_ms`
     if that can be done at once. What is `announced` is written if the call begins; with the keys of the outbox alone,
-    the provider's word that the call is over is noted there.
+    the provider's word that the call is over is noted there. `tenant` is whose call it is that begins.
     """
     call_sid = turn.call_sid
     is_here = shard is not None and elsewhere_since is None
@@ -88,7 +92,7 @@ def submit(
             JOB_FUNCTION, GRACE_MS, flag(elsewhere_since is not None), keys.control_channel(""), arrival_message(turn),
             elsewhere_since or "", ENDED_EARLY_MS, running_ms, pushed_lease_ms,
             keys.PRESENCE_MS - FRESH_MS, MOST_PUSHED_BYTES, len(announced.keys),
-            limits.limited_as, optional(limits.most), flag(bool(limited)), *announced.args,
+            limits.limited_as, optional(limits.most), flag(bool(limited)), tenant, *announced.args,
         ],
         _submitted,
     )  # fmt: skip
@@ -98,7 +102,8 @@ def _submitted(reply: Sequence[bytes]) -> Submitted:
     status = cast(Any, reply[0].decode())
     if status not in ("queued", "waiting"):
         return Submitted(status, reply[1] if status == "recorded" else b"")
-    return Submitted(status, created=reply[1] == b"created", is_to_be_looked_at=reply[2] == b"1")
+    lane = Lane(*(part.decode() for part in reply[3:5]))
+    return Submitted(status, created=reply[1] == b"created", is_to_be_looked_at=reply[2] == b"1", lane=lane)
 
 
 def ended_early(*, call_sid: str, note: bool) -> ScriptCall[bool]:

@@ -34,15 +34,16 @@ MISSING_VERSION = 0
 class Opening:
     """What a submit needs to know of the call's state.
 
-    `json` is a state to begin the call with, or "". `elsewhere_since` is when a state was created that is kept
-    elsewhere: a SID may be used again. `ringing` is the state of a phone call that may begin. `state` is that of any
-    call that may begin.
+    `json` is a state to begin the call with, or "", `tenant` whose call it is. `elsewhere_since` is when a state was
+    created that is kept elsewhere: a SID may be used again. `ringing` is the state of a phone call that may begin.
+    `state` is that of any call that may begin.
     """
 
     json: str = ""
     elsewhere_since: str | None = None
     ringing: ConversationState | None = None
     state: ConversationState | None = None
+    tenant: str = ""
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ class SameRedisStates:
         if opening is None:
             return Opening()
         state = ConversationState(call_sid=call_sid, version=1, **opening)
-        return Opening(state.model_dump_json(), ringing=_ringing(state), state=state)
+        return Opening(state.model_dump_json(), ringing=_ringing(state), state=state, tenant=state.tenant)
 
     async def read(self, call_sid: str, stored: bytes | None) -> ConversationState | None:
         return self._cache.read(call_sid, stored) if stored else None
@@ -140,7 +141,8 @@ class ElsewhereStates:
         if opening is None:
             return Opening(elsewhere_since=since)
         ringing = _ringing(ConversationState(call_sid=call_sid, **opening))
-        return Opening(elsewhere_since=since, ringing=ringing, state=state if state.ended is None else None)
+        begins = state if state.ended is None else None
+        return Opening(elsewhere_since=since, ringing=ringing, state=begins, tenant=state.tenant)
 
     async def _created(
         self, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None, admit: Admit

@@ -46,6 +46,7 @@ from orchestrator.turns.redis.commits import CallLives, Commits
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from orchestrator.turns.redis.erasure import Erasure
 from orchestrator.turns.redis.job_claims import JobClaims
+from orchestrator.turns.redis.lane import NO_TAKER, Taker
 from orchestrator.turns.redis.state_writer import Opening, state_writer
 from orchestrator.turns.redis.turn_reader import TurnReader
 from orchestrator.turns.store import Claim, Commit, Found, Lease
@@ -74,6 +75,8 @@ class RedisTurnStore:
     kept of erased calls: the same in every process that begins calls. With `push`, a submit grants the call to a worker
     that has room, and sends the grant along, if the server has all keys, and nothing need be confirmed or read first.
 
+    `taker` says which calls this worker takes, and what they are pinned to.
+
     With `events`, what happens in calls is written into their `outbox`; this process delivers to `sinks`.
 
     `job_claims` claims jobs, `claims` opens what was granted, `reader` finds many turns at once, `call_queue` rescues
@@ -98,6 +101,7 @@ class RedisTurnStore:
         push: bool = False,
         events: CallEvents | None = None,
         sinks: tuple[str, ...] = (),
+        taker: Taker = NO_TAKER,
     ) -> None:
         self.redis = redis
         self.states = states
@@ -125,11 +129,12 @@ class RedisTurnStore:
         )  # fmt: skip
         self.job_claims = JobClaims(
             connection, lease_ms=self.lease_ms, lease_record_ms=self._lease_record_ms, has_calls=has_calls,
-            room=self._room,
+            room=self._room, taker=taker,
         )  # fmt: skip
+        self._taker = taker
         self._commits = Commits(
             connection, self.call_queue, self._writer, self.claims, self.announcing, self._lives,
-            lease_ms=self.lease_ms, room=self._room,
+            lease_ms=self.lease_ms, room=self._room, version=taker.version,
         )  # fmt: skip
         self.admissions = Admissions(connection, self.call_queue, states, self.life_ms)
         self._erasure = Erasure(connection, self.call_queue, self._dead_letters, self.admissions, secret)
@@ -157,7 +162,7 @@ class RedisTurnStore:
         if submitted.created:
             logger.info("Created conversation state in Redis", extra={"action": "state.created", "call_sid": call_sid})
         if submitted.status == "queued":
-            await self.call_queue.enqueue(call_sid, look=submitted.is_to_be_looked_at)
+            await self.call_queue.enqueue(call_sid, look=submitted.is_to_be_looked_at, lane=submitted.lane)
         return None
 
     async def _open(self, turn: Turn, opening: Mapping[str, Any] | None, limits: Limits) -> Opening:
@@ -190,6 +195,7 @@ class RedisTurnStore:
                 room=self._room,
                 pushed_lease_ms=self._pushed_lease_ms,
                 announced=announced,
+                tenant=keys.tenant_tag(opened.tenant),
             )
         )
         await self.announcing.after_submit(announced, submitted, turn)
@@ -198,6 +204,11 @@ class RedisTurnStore:
     async def accept(self, state: ConversationState, admission: Admission | None = None) -> None:
         if admission is not None:
             await self.admissions.count(state.call_sid, admission.limited_as)
+        if state.tenant:
+            tenant = keys.tenant_tag(state.tenant)
+            await self.connection.run(
+                lease_scripts.note_tenant(call_sid=state.call_sid, tenant=tenant, keep_ms=self._lease_record_ms)
+            )
         await self.announcing.accepted(state)
 
     async def has_room(self, admission: Admission) -> bool:
@@ -218,6 +229,7 @@ class RedisTurnStore:
                 lease_record_ms=self._lease_record_ms,
                 on_approval=self.connection.is_confirmed,
                 shard=self.call_queue.shard_with(call_sid),
+                pin=self._taker.pin,
             )
         )
         return None if grant is None else await self.claims.open(grant)

@@ -1,11 +1,12 @@
 -- Included: grant the call's lease to `holder` if it is free and a turn waits.
 -- keys: state, inbox, turns, lease, due (false where it lies in another slot).
--- Returns {epoch, attempt, ending, streamed, turn, interruption, state, turn's id} or nil; the state is '?' where its key
--- holds no string. Running the same turn again counts an attempt,
--- but not when `holder` takes over from itself: it lives, and had merely been cut off. A claim `on_approval` is
--- counted when it is confirmed.
-local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now, on_approval)
-  local lease = redis.call('HMGET', keys.lease, 'holder', 'until', 'turn', 'attempts', 'ending', 'streamed', 'epoch')
+-- The call is pinned to the version `pin` of the holder from now on, unless that is ''.
+-- Returns {epoch, attempt, ending, streamed, turn, interruption, state, turn's id, version} or nil; the state is '?' where its
+-- key holds no string; the version is the other one that the call was pinned to before, or ''. Running the same turn again
+-- counts an attempt, but not when `holder` takes over from itself: it lives, and had merely been cut off. A claim
+-- `on_approval` is counted when it is confirmed.
+local function claim_call(keys, call_sid, holder, pin, lease_ms, keep_ms, now, on_approval)
+  local lease = redis.call('HMGET', keys.lease, 'holder', 'until', 'turn', 'attempts', 'ending', 'streamed', 'epoch', 'version')
   if lease[1] and lease[1] ~= '' and number_of(lease[2]) > now then return nil end
   local id, body, ids = next_turn(keys.inbox, keys.turns)
   if not id then
@@ -26,9 +27,15 @@ local function claim_call(keys, call_sid, holder, lease_ms, keep_ms, now, on_app
   redis.call('HSET', keys.lease, 'holder', holder, 'until', now + lease_ms, 'turn', id, 'epoch', epoch,
     'attempts', on_approval and attempt - 1 or attempt)
   if on_approval then redis.call('HSET', keys.lease, 'forgiven', epoch) end
+  local version, moved_from = lease[8] or '', ''
+  if pin ~= '' and version ~= pin then
+    redis.call('HSET', keys.lease, 'version', pin)
+    moved_from = version
+  end
   -- An older record has a life, which the turn's submit has renewed.
   if epoch == 1 then redis.call('PEXPIRE', keys.lease, keep_ms) end
   local interruption = cut_off(keys.turns, ids, lease[3] == id)
   local readable, state = pcall(redis.call, 'GET', keys.state)
-  return {epoch, attempt, lease[5] or '', lease[6] or '', body, interruption, readable and state or not readable and '?', id}
+  return {epoch, attempt, lease[5] or '', lease[6] or '', body, interruption, readable and state or not readable and '?', id,
+    moved_from}
 end

@@ -6,13 +6,14 @@ local function give_room_back(room, holder)
   if room then pcall(redis.call, 'ZADD', room, 'XX', 'INCR', 1, holder) end -- workers see to a key of the wrong type
 end
 
--- The worker has `free` slots and has received so many pushed grants: those on their way need slots, too.
+-- The worker, of `version`, has `free` slots and has received so many pushed grants: those on their way need slots, too.
+-- Calls that it takes are pinned to the version `pin`, unless that is ''.
 -- Returns how many were pushed to it, and how long ago the last one was (ms).
-local function report_room(room, presence, holder, free, received, now, presence_ms)
+local function report_room(room, presence, holder, free, received, now, presence_ms, version, pin)
   local before = redis.call('HMGET', presence, 'pushed', 'last')
   local pushed = math.max(received, number_of(before[1]))
   if redis.call('PEXPIRE', presence, presence_ms) == 0 or pushed ~= number_of(before[1]) then
-    redis.call('HSET', presence, 'pushed', pushed)
+    redis.call('HSET', presence, 'pushed', pushed, 'version', version, 'pin', pin)
     redis.call('PEXPIRE', presence, presence_ms)
   end
   redis.call('ZADD', room, math.max(0, free - (pushed - received)), holder)
