@@ -50,7 +50,7 @@ class RolloutPlans:
         """
         at = await self._connection.run(server_time(key=self._shards[0].rollout))
         after = after.changed(before, at, uuid4().hex)
-        if not await self._connection.run_confirmed(write_rollout(shard=self._shards[0], plan=after, is_change=True)):
+        if not await self._connection.run_confirmed(write_rollout(shard=self._shards[0], plan=after)):
             raise RolloutChanged
         return await self._copy(after, self._shards[1:])
 
@@ -77,7 +77,7 @@ class RolloutPlans:
 
     async def _copy(self, plan: RolloutPlan, shards: Sequence[ShardKeys]) -> int:
         """Write the plan to `shards`, and the mark by which workers know that there is one."""
-        calls = [self._connection.run(write_rollout(shard=shard, plan=plan, is_change=False)) for shard in shards]
+        calls = [self._connection.run(write_rollout(shard=shard, plan=plan)) for shard in shards]
         written = await asyncio.gather(self._mark(plan), *calls, return_exceptions=True)
         for error in written:
             if isinstance(error, BaseException) and not isinstance(error, StoreUnavailable):

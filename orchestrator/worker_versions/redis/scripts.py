@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.redis.keys import ShardKeys
-from orchestrator.redis.script_call import ScriptCall, flag, lua_script
+from orchestrator.redis.script_call import ScriptCall, lua_script
 from orchestrator.worker_versions.outcomes import WINDOW
 from orchestrator.worker_versions.plan import RolloutPlan, time_text
 
@@ -13,16 +13,16 @@ LIFE_MS = 30 * 24 * 3600 * 1000
 """How long a plan is kept after a worker that knows it has last renewed it."""
 
 
-def write_rollout(*, shard: ShardKeys, plan: RolloutPlan, is_change: bool) -> ScriptCall[bool]:
-    """Write `plan` in the place of the revision before it (`is_change`), or of any older one: a copy.
+def write_rollout(*, shard: ShardKeys, plan: RolloutPlan) -> ScriptCall[bool]:
+    """Write `plan` in the place of an older one, or renew its life.
 
-    False, and nothing is written, if another plan is there. Else its life is renewed.
+    False, and nothing is written, if another plan with this revision or a later one is there.
     """
     pairs = [text for pair in plan.fields().items() for text in pair]
     return ScriptCall(
         lua_script("write_rollout"),
         [shard.rollout],
-        [plan.revision, LIFE_MS, flag(is_change), plan.change, *pairs],
+        [plan.revision, LIFE_MS, plan.change, *pairs],
         bool,
     )
 
