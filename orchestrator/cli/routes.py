@@ -21,7 +21,8 @@ from orchestrator.routes.table import RouteTable, load_routes
 from orchestrator.routes.voice_profile import environment_profile
 from orchestrator.settings import Settings, load_settings
 
-HEADINGS = ("number", "agent", "tenant", "calls", "now", "hook")
+HEADINGS = ("number", "agent", "tenant", "calls", "hours", "now", "hook")
+AGENT_HEADINGS = ("agent", "code", "channel", "language", "voice")
 NONE = "ROUTES is not set: {agent} (AGENT) answers every number."
 
 
@@ -48,28 +49,47 @@ def run(args: argparse.Namespace) -> int:
     at = args.at or datetime.fromtimestamp(clock.now(), UTC)
     if args.number is not None:
         found = _answer(table, settings, args.number, at)
-        lines = [json.dumps(found)] if args.json else list(_sentences(found))
+        lines = [json.dumps(found)] if args.json else [printable(line) for line in _sentences(found)]
     elif args.json:
         lines = [json.dumps([_described(table, settings, route, at) for route in table.routes.values()])]
     else:
         lines = _listed(table, settings, at)
-    print("\n".join(printable(line) for line in lines))
+    print("\n".join(lines))
     return 0
 
 
 def _listed(table: RouteTable, settings: Settings, at: datetime) -> list[str]:
     if settings.routes is None:
         return [NONE.format(agent=settings.agent)]
-    rows = [_row(route, at) for route in table.routes.values()]
-    return table_lines(HEADINGS, rows, Colors(sys.stdout))
+    colors = Colors(sys.stdout)
+    routes = [_row(route, at) for route in table.routes.values()]
+    agents = [_agent_row(name, _entry(table, settings, name)) for name in table.agents]
+    return [*_shown(HEADINGS, routes, colors), "", *_shown(AGENT_HEADINGS, agents, colors)]
+
+
+def _shown(headings: Sequence[str], rows: Sequence[Sequence[str]], colors: Colors) -> list[str]:
+    """Return the rows as a table, without the columns that are empty and without what a terminal would obey."""
+    filled = [index for index in range(len(headings)) if index == 0 or any(row[index] for row in rows)]
+    cells = [[printable(row[index]) for index in filled] for row in rows]
+    return table_lines([headings[index] for index in filled], cells, colors)
 
 
 def _row(route: Route, at: datetime) -> Sequence[str]:
     state = "" if route.hours is None else "open" if route.is_open(at) else f"closed: {route.closed}"
     return (
         route.number, _agents_of(route), route.tenant, "" if route.max_calls is None else f"≤ {route.max_calls}",
-        state, "" if route.hook is None else route.hook.name,
+        _hours_of(route), state, "" if route.hook is None else route.hook.name,
     )  # fmt: skip
+
+
+def _agent_row(name: str, entry: dict[str, Any]) -> Sequence[str]:
+    return name, *(entry[field] or "" for field in ("agent", "channel", "language", "voice"))
+
+
+def _hours_of(route: Route) -> str:
+    if route.hours is None:
+        return ""
+    return route.hours.text if route.zone is None else f"{route.hours.text} {route.zone}"
 
 
 def _agents_of(route: Route) -> str:
@@ -93,6 +113,7 @@ def _described(table: RouteTable, settings: Settings, route: Route, at: datetime
     whole = sum(agents.values())
     return {
         "number": route.number,
+        "hours": _hours_of(route) or None,
         "is_open": is_open,
         "agents": [
             {"name": name, "share": part / whole, **_entry(table, settings, name)} for name, part in agents.items()
@@ -119,7 +140,9 @@ def _sentences(found: dict[str, Any]) -> list[str]:
     """Return what a person reads of one number."""
     if found["route"] is None:
         return [f"{found['number']}: no route matches; {found['agent']} (AGENT) answers."]
-    lines = [f"{found['number']}: route {found['route']}, {'open' if found['is_open'] else 'closed'}"]
+    lines = [f"{found['number']}: route {found['route']}"]
+    if found["hours"]:
+        lines.append(f"  hours         {found['hours']}: {'open' if found['is_open'] else 'closed'}")
     if found["hook"]:
         lines.append(f"  asked first   {found['hook']}")
     for agent in found["agents"]:

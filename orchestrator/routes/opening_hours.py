@@ -1,7 +1,7 @@
 """When a number's agent answers: `Mo-Fr 08:00-18:00`, several parts separated by semicolons."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 DAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
@@ -15,10 +15,11 @@ _TIME = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])")
 class OpeningHours:
     """The minutes of a week that are open: for each span its day (0 is Monday), its first minute and its end.
 
-    A span that ends before it begins goes on until the next day.
+    A span that ends before it begins goes on until the next day. `text` is how people wrote it.
     """
 
     spans: tuple[tuple[int, int, int], ...]
+    text: str = field(default="", compare=False)
 
     def is_open(self, local: datetime) -> bool:
         """Return whether it is open at this local time."""
@@ -39,7 +40,7 @@ def opening_hours(text: str) -> OpeningHours:
             spans += _spans(part.split())
     if not spans or len(text) > LONGEST:
         raise ValueError(f"must be days and times such as {EXAMPLE}")
-    return OpeningHours(tuple(spans))
+    return OpeningHours(tuple(spans), " ".join(text.split()))
 
 
 def _spans(words: list[str]) -> list[tuple[int, int, int]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.terminal import run_script
+from support.terminal import at_a_terminal, run_script
 
 pytestmark = pytest.mark.processes
 
@@ -51,9 +51,24 @@ async def routes(directory: Path, *arguments: str, text: str | None = ROUTES) ->
 async def test_all_routes_are_listed(tmp_path: Path) -> None:
     code, output, _ = await routes(tmp_path, "--at", CLOSED)
     lines = [line.split() for line in output.splitlines()]
-    assert (code, lines[0]) == (0, ["number", "agent", "tenant", "calls", "now", "hook"])
-    assert " ".join(lines[1]) == "+15551230001 day 90 %, trial 10 % north ≤ 20 closed: night"
+    assert (code, lines[0]) == (0, ["number", "agent", "tenant", "calls", "hours", "now", "hook"])
+    assert (
+        " ".join(lines[1])
+        == "+15551230001 day 90 %, trial 10 % north ≤ 20 Mo-Fr 08:00-18:00 Europe/Stockholm closed: night"
+    )
     assert " ".join(lines[2]) == "+1555* day json:dumps"
+    assert [" ".join(line) for line in lines[3:]] == [
+        "", "agent code channel language voice", "day receptionist gather sv-SE Polly.Astrid", "trial echo relay",
+        "night echo gather",
+    ]  # fmt: skip
+
+
+async def test_a_person_sees_colours_and_no_escape_sequences(tmp_path: Path) -> None:
+    (tmp_path / "routes.toml").write_text(ROUTES)
+    async with at_a_terminal("routes", cwd=tmp_path, settings={"ROUTES": "routes.toml"}) as terminal:
+        await terminal.shows("\x1b[2mnumber")
+        await terminal.shows("Polly.Astrid")
+        assert await terminal.exit_code() == 0
 
 
 @pytest.mark.parametrize(("number", "at", "said"), [
@@ -61,6 +76,7 @@ async def test_all_routes_are_listed(tmp_path: Path) -> None:
     ("+15551230001", OPEN, "day (90 %): receptionist, gather, sv-SE, Polly.Astrid"),
     ("+15551230001", OPEN, "trial (10 %): echo, relay"),
     ("+15551230001", OPEN, "at most 20 at once, counted for north"),
+    ("+15551230001", CLOSED, "hours         Mo-Fr 08:00-18:00 Europe/Stockholm: closed"),
     ("+15551230001", CLOSED, "answered by   night: echo, gather"),
     ("+15559999999", CLOSED, "asked first   json:dumps"),
     ("+4670123", OPEN, "no route matches; echo (AGENT) answers"),
