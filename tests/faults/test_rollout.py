@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -49,12 +49,12 @@ class Fleet:
         """Make a call in which the caller speaks once. Return which version greeted, and what was said."""
         self.calls += 1
         sid = f"CA{self.calls:032}"
-        greeting = await self._post("/twilio/voice", sid, CallStatus="ringing")
-        answer = await self._post("/twilio/turn/1", sid, SpeechResult="good morning")
-        await self._post("/twilio/status", sid, CallStatus="completed")
+        greeting = await self.post("/twilio/voice", sid, CallStatus="ringing")
+        answer = await self.post("/twilio/turn/1", sid, SpeechResult="good morning")
+        await self.post("/twilio/status", sid, CallStatus="completed")
         return greeting.removesuffix(".").rpartition(" ")[2], [greeting, answer]
 
-    async def _post(self, path: str, sid: str, **fields: str) -> str:
+    async def post(self, path: str, sid: str, **fields: str) -> str:
         form = {"CallSid": sid, "From": "+15558675310", "To": "+15551234567", "CallStatus": "in-progress", **fields}
         response = await self.client.post(path, data=form)
         assert response.status_code in (200, 204), response.text
@@ -94,17 +94,25 @@ def redis_url(request: pytest.FixtureRequest, redis_server: RedisServer) -> str:
     return cluster.url
 
 
-@pytest.fixture
-async def fleet(agents, tmp_path: Path, redis_url: str) -> AsyncIterator[Fleet]:
-    options = {"redis_url": redis_url, "AGENT": "desk:answer"}
+@asynccontextmanager
+async def a_fleet(
+    directory: Path, redis_url: str, agents: dict[str, Path], versioning: str = "pinned"
+) -> AsyncIterator[Fleet]:
+    options = {"redis_url": redis_url, "AGENT": "desk:answer", "WORKER_VERSIONING": versioning}
     with ExitStack() as stack:
-        web = stack.enter_context(WebProcess(tmp_path, agents=agents["sound"], **options))
-        a = stack.enter_context(WorkerProcess(tmp_path, agents=agents["sound"], WORKER_VERSION="a", **options))
-        b = stack.enter_context(WorkerProcess(tmp_path, agents=agents["broken"], WORKER_VERSION="b", **options))
+        web = stack.enter_context(WebProcess(directory, agents=agents["sound"], **options))
+        a = stack.enter_context(WorkerProcess(directory, agents=agents["sound"], WORKER_VERSION="a", **options))
+        b = stack.enter_context(WorkerProcess(directory, agents=agents["broken"], WORKER_VERSION="b", **options))
         async with httpx.AsyncClient(base_url=web.url, timeout=60) as client:
             fleet = Fleet(web, a, b, client)
             await wait_until(lambda: both_are_known(fleet), "both versions are known")
             yield fleet
+
+
+@pytest.fixture
+async def fleet(agents, tmp_path: Path, redis_url: str) -> AsyncIterator[Fleet]:
+    async with a_fleet(tmp_path, redis_url, agents) as fleet:
+        yield fleet
 
 
 async def both_are_known(fleet: Fleet) -> bool:
@@ -139,6 +147,20 @@ async def test_a_promotion_and_its_roll_back_hold_for_the_very_next_call(fleet: 
     await fleet.change("ramp", version="b", percent=100)
     assert (await fleet.call())[0] == "b"
     assert (await fleet.client.get(f"/calls/CA{fleet.calls:032}")).json()["worker_version"] == "b"
+
+
+@pytest.mark.parametrize(("versioning", "answers"), [("pinned", "aaa"), ("auto", "aba")])
+async def test_a_call_that_runs_stays_with_its_version_or_follows_the_plan(
+    agents, tmp_path, redis_url, versioning, answers
+) -> None:
+    async with a_fleet(tmp_path, redis_url, agents, versioning) as fleet:
+        await fleet.change("promote", version="a")
+        assert await fleet.post("/twilio/voice", "CA1", CallStatus="ringing") == "Hello from a."
+        for number, (current, answer) in enumerate(zip("aba", answers, strict=True), 1):
+            if number > 1:
+                await fleet.change("promote", version=current)
+            said = await fleet.post(f"/twilio/turn/{number}", "CA1", SpeechResult="hello")
+            assert said == ("a heard hello." if answer == "a" else APOLOGY)
 
 
 async def calls(fleet: Fleet, number: int) -> list[tuple[str, list[str]]]:
