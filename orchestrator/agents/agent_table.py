@@ -9,11 +9,9 @@ from orchestrator.agents.loader import configured_agent
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import BadAgent
-from orchestrator.routes.table import AgentEntry, load_routes
+from orchestrator.routes.agent_entry import OWN_SETTINGS, AgentEntry
+from orchestrator.routes.table import load_routes
 from orchestrator.settings import Settings
-
-OWN_SETTINGS = ("transfer_to", "time_zone", "emergency_number", "llm_prompt", "llm_model")
-"""Settings of the environment that a built-in agent of the routes may have for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +63,5 @@ def load_agents(settings: Settings, default: Agent | None = None) -> AgentTable:
 def _settings_for(settings: Settings, entry: AgentEntry) -> Settings:
     """Return the settings with which the agent of an entry is made: what it has for itself goes first."""
     own = {name: value for name, value in entry.settings.items() if name in OWN_SETTINGS and isinstance(value, str)}
-    return settings.model_copy(update={**own, "agent": entry.agent})
+    prompt_file = None if "llm_prompt" in own else settings.llm_prompt_file  # the file would win
+    return settings.model_copy(update={**own, "llm_prompt_file": prompt_file, "agent": entry.agent})

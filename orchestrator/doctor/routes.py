@@ -8,6 +8,9 @@ from orchestrator.routes.called_number import REST
 from orchestrator.routes.table import load_routes
 from orchestrator.settings import Settings
 
+LONGEST_SHORT_NUMBER = 8
+"""How many digits a short code may have, or an extension behind a trunk."""
+
 
 def judge_routes(settings: Settings) -> Iterator[Finding]:
     """Yield the findings about the file that ROUTES names; nothing without one. Its hooks are imported."""
@@ -28,6 +31,12 @@ def judge_routes(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "routes", "note", f"Numbers without a route are answered by {settings.agent} (AGENT).",
             'Add a route with number = "*" if another agent is to answer them.',
+        )  # fmt: skip
+    bare = [number for number in table.routes if number[0].isdecimal() and len(number) > LONGEST_SHORT_NUMBER]
+    if bare:
+        yield Finding(
+            "routes", "warning", f"A route is for {bare[0]}, a number without its country.",
+            f"Providers send the whole number. Write +{bare[0]}, if it begins with the country's digits.",
         )  # fmt: skip
     used = {name for route in table.routes.values() for name in (route.agent, route.closed, *route.split)}
     hooked = any(route.hook is not None for route in table.routes.values())

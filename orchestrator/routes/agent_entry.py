@@ -5,6 +5,9 @@ from typing import Any
 
 from orchestrator.routes.voice_profile import VoiceProfile
 
+OWN_SETTINGS = ("transfer_to", "time_zone", "emergency_number", "llm_prompt", "llm_model")
+"""Settings of the environment that a built-in agent of the routes may have for itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgentEntry:

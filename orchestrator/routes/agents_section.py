@@ -5,8 +5,10 @@ import re
 from collections.abc import Callable
 from typing import Any, get_args
 
+from pydantic import ValidationError
+
 from orchestrator.object_loading import is_object_name
-from orchestrator.routes.agent_entry import AgentEntry
+from orchestrator.routes.agent_entry import OWN_SETTINGS, AgentEntry
 from orchestrator.routes.complaints import Complaints, Table
 from orchestrator.routes.voice_profile import VoiceProfile
 from orchestrator.settings import Settings
@@ -132,4 +134,17 @@ def _settings(table: Table) -> dict[str, Any]:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
         table.complaints.add(table, "settings", "must hold texts, numbers, lists and tables: write dates as texts")
+    if table.fields.get("agent") in BUILT_IN:
+        _check_own(table, value)
     return value
+
+
+def _check_own(table: Table, settings: dict[str, Any]) -> None:
+    """Complain of what a built-in agent cannot take in the place of the environment's."""
+    for name in OWN_SETTINGS:
+        if name in settings:
+            try:
+                Settings.__pydantic_validator__.validate_assignment(Settings.model_construct(), name, settings[name])
+            except ValidationError as error:
+                why = error.errors()[0]["msg"].removeprefix("Value error, ")
+                table.complaints.add(table, "settings", f"{name}: {why}")

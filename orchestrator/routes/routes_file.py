@@ -19,6 +19,7 @@ from orchestrator.routes.route import Route
 from orchestrator.routes.toml_lines import TomlLines
 from orchestrator.settings import Settings
 from orchestrator.settings.checks import known_zone
+from orchestrator.settings.complaints import without_credentials
 
 KEYS = frozenset(
     {"number", "agent", "split", "tenant", "max_calls", "hours", "time_zone", "closed", "hook"}
@@ -191,7 +192,7 @@ class _RouteReader:
         if name is None or not self._with_hooks:
             return None
         asked = self._asked_url(table, name) if "://" in name else self._asked_function(table, name)
-        return None if asked is None else Hook(_shown(name), asked, self._agents)
+        return None if asked is None else Hook(without_credentials(name), asked, self._agents)
 
     def _asked_url(self, table: Table, url: str) -> Asked | None:
         from orchestrator.routes.hook_request import AskedUrl, checked_url  # httpx is not imported where none is asked
@@ -219,12 +220,6 @@ class _RouteReader:
             table.complaints.add(table, "hook", f"{name!r} must take one argument, the call")
             return None
         return AskedFunction(function)
-
-
-def _shown(name: str) -> str:
-    """Return the name of a hook for logs and people: a URL without what may be secret in it."""
-    scheme, separator, rest = name.partition("://")
-    return f"{scheme}{separator}{rest.partition('?')[0].rpartition('@')[2]}" if separator else name
 
 
 def _takes_a_call(function: Callable[..., Any]) -> bool:

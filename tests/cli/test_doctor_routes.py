@@ -38,6 +38,12 @@ def test_what_the_routes_leave_out_is_noted(tmp_path: Path) -> None:
     assert (level, message) == ("warning", "ROUTES names a file without a route.")
 
 
+def test_a_number_without_its_country_is_warned_of(tmp_path: Path) -> None:
+    (warning,) = [message for level, message in findings(tmp_path, ROUTES.replace("+1", "1")) if level == "warning"]
+    assert warning == "A route is for 15551230001, a number without its country."
+    assert "warning" not in dict(findings(tmp_path, ROUTES.replace("+15551230001", "72404")))
+
+
 def test_each_fault_of_the_file_is_a_problem(tmp_path: Path) -> None:
     found = findings(tmp_path, ROUTES.replace('agent = "day"', 'agent = "dya"\nmax_calls = 0'))
     assert {level for level, _ in found} == {"problem"}

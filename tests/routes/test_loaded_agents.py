@@ -26,6 +26,13 @@ def test_each_agent_has_its_name_and_its_settings(tmp_path: Path, monkeypatch: p
     assert of == [agents.default, agents.named["desk"], None]
 
 
+def test_a_call_that_changes_its_settings_changes_nobody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    agents = load_agents(settings_with(tmp_path, '[agents.desk]\nagent = "echo"\nsettings = { said = { no = [] } }\n'))
+    agents.settings_of("desk")["said"]["no"].append(1)
+    assert agents.settings_of("desk") == {"said": {"no": []}}
+
+
 def test_all_agents_that_cannot_be_had_are_named_with_their_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -242,6 +242,9 @@ language = "english"
     ('[[routes]]\nnumber = "*"\nagent = "night"\nhook = "https://10.0.0.1/x"', AGENTS, "HOOK_ALLOW_PRIVATE=true"),
     ("", '[agents.a]\nagent = "echo"\nsettings = { since = 2026-01-01 }\n', "routes.toml:3: settings: must hold texts"),
     ("", '[agents.a]\nagent = "echo"\nsettings = { part = nan }\n', "routes.toml:3: settings: must hold texts"),
+    ("", '[agents.a]\nagent = "receptionist"\nsettings = { time_zone = "No/Where" }\n', "3: settings: time_zone: must"),
+    ("", '[agents.a]\nagent = "receptionist"\nsettings = { transfer_to = "x" }\n', "3: settings: transfer_to: must be"),
+    ("", '[agents.a]\nagent = "llm"\nsettings = { llm_model = 3 }\n', "3: settings: llm_model: Input should be"),
     ("", "a = " + "[" * 100_000, "routes.toml: holds a number that is too long, or brackets that are too deep"),
     ("", "a = " + "1" * 5000, "routes.toml: holds a number that is too long, or brackets that are too deep"),
     ("#" * 1024 * 1024, AGENTS, "routes.toml: the routes take more than 1048576 bytes"),
@@ -267,7 +270,7 @@ def test_a_hook_is_shown_without_what_may_be_secret_in_its_url(load: Load) -> No
     route = '[[routes]]\nnumber = "*"\nagent = "night"\nhook = "https://me:word@router.example.com/x?key=word"'
     found = load(route, routes_hook_secret="whsec_" + "c2VjcmV0" * 4).routes["*"].hook
     assert found is not None
-    assert found.name == "https://router.example.com/x"
+    assert found.name == "https://***@router.example.com/x?***"
 
 
 def test_an_agent_is_blamed_for_its_own_mistakes_alone(load: Load) -> None:
