@@ -20,7 +20,7 @@ from orchestrator.turns.redis.lane import NO_TAKER, NOTHING_RUNS
 from orchestrator.turns.redis.lease_scripts import ClaimedJob, ClaimedJobs, Grant, NoCall, Pushed, QueuedJob, claim_jobs
 from workers.claim_health import ClaimHealth
 from workers.job_slots import JobSlots
-from workers.jobs import remove_job, run_call, run_job, run_turns
+from workers.jobs import queue_again, remove_job, run_call, run_job, run_turns
 from workers.running_tenants import RunningTenants
 from workers.runtime import WorkerRuntime
 from workers.wake_up import wake_worker
@@ -119,15 +119,20 @@ class Claimer:
         elif isinstance(job, Grant):
             _note_moved(job, self._taker.version)
             start(f"{name}:{job.lease.epoch}", self._counted(run_turns(runtime, job), job.tenant))
+        elif self._is_full_for(job.tenant):  # claims in other shards took calls of the tenant meanwhile
+            self._capped[shard.queue] = self.wake_lists(shard)
+            start(f"{name}:{next(self._numbers)}", queue_again(runtime, job.call_sid))
         else:
             start(f"{name}:{next(self._numbers)}", self._counted(run_call(runtime, job.call_sid), job.tenant))
 
+    def _is_full_for(self, tenant: str) -> bool:
+        """True if no more turns of the tenant may run here."""
+        most = self._taker.most_of_tenant
+        return most is not None and self._tenants.number(tenant) >= most
+
     def _start_pushed(self, grant: Grant) -> bool:
         """Start the turn of a grant that was pushed to this worker. Return False if no slot is free for its tenant."""
-        if self._runtime is None or self._slots.free <= 0:
-            return False
-        most = self._taker.most_of_tenant
-        if most is not None and self._tenants.number(grant.tenant) >= most:
+        if self._runtime is None or self._slots.free <= 0 or self._is_full_for(grant.tenant):
             return False
         _note_moved(grant, self._taker.version)
         turns = self._counted(run_turns(self._runtime, grant), grant.tenant)

@@ -31,11 +31,15 @@ class JobSlots:
         return self._worker.max_jobs - self._worker.job_counter if self.are_open else 0
 
     async def wait_until_freed(self, seconds: float) -> None:
-        """Wait until a job has ended, for at most `seconds`."""
+        """Wait until a job has ended, or a slot that was reserved is free, for at most `seconds`."""
         self._freed.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._freed.wait()
+
+    def wake_waiting(self) -> None:
+        """End the waits for a free slot: one that was reserved is free again."""
+        self._freed.set()
 
     def start(self, name: str, job: Coroutine[Any, Any, None]) -> None:
         """Run `job` in a task called `name`. A claim asks for no more jobs than slots are free."""

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from contextlib import suppress
 
 from arq.worker import Worker
 from redis.asyncio import Redis
@@ -36,6 +37,12 @@ async def run_call(runtime: WorkerRuntime, call_sid: str) -> None:
             "A call could not be claimed (%s); a worker claims it when it is due again", error,
             extra={"action": "call.claim_failed", "call_sid": call_sid},
         )  # fmt: skip
+
+
+async def queue_again(runtime: WorkerRuntime, call_sid: str) -> None:
+    """Put a call back on its queue that was taken off and not claimed. If Redis does not answer, the rescue does it."""
+    with suppress(StoreUnavailable):
+        await runtime.store.call_queue.enqueue(call_sid)
 
 
 async def run_job(worker: Worker, shard: keys.ShardKeys, name: bytes, score: bytes) -> None:

@@ -108,6 +108,7 @@ class SharedRoom:
             yield share
         finally:
             self._reserved -= share
+            self._slots.wake_waiting()  # with fewer slots than shards, other shards wait for what was reserved here
 
 
 class ShardFetcher:
