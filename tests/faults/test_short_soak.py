@@ -8,10 +8,12 @@ pytestmark = pytest.mark.processes
 
 async def test_random_faults_under_load_lose_double_and_reorder_nothing():
     callers = 15
-    report = await soak(seed=3, seconds=40, callers=callers, every=1.2, with_sinks=True)
+    report = await soak(seed=3, seconds=40, callers=callers, every=1.2, with_sinks=True, with_routes=True)
     assert report.is_clean, report.table()
     assert sum(report.faults.values()) >= 15
     assert report.calls >= callers
     assert report.heard["reply"] >= callers
     assert report.relay["calls"] >= 4
     assert report.sinks["webhook: events"] == report.sinks["file: events"] > report.calls
+    assert report.desks["hand-offs"] >= callers
+    assert report.versions["runs on the version of their call"] >= report.calls

@@ -44,7 +44,7 @@ def audit_versions(
 ) -> None:
     """Compare who ran what with who lived."""
     runs = runs_by_call(deployment)
-    witness = _Witness(versions, [fault for fault in faults if fault.is_of_network])
+    witness = _Witness(versions, faults)
     for call_sid, of_call in runs.items():
         _compare_pin(of_call, witness, verdict)
         state = verdict.states.get(call_sid)
@@ -53,12 +53,13 @@ def audit_versions(
             verdict.wrong.append(f"{call_sid} has the version {state.get('worker_version')!r}; it ran on {known}")
     for journal in journals:
         if of_call := runs.get(journal.call_sid, []):
-            _compare_wait(journal, of_call[0].version, witness, verdict)
+            _compare_wait(journal, of_call, witness, verdict)
             _compare_plan(journal, of_call[0], versions.plans, witness, verdict)
     verdict.wrong += versions.wrong
 
 
 def _compare_pin(runs: list[Run], witness: "_Witness", verdict: Verdict) -> None:
+    """A call that had to go on at another version stays there."""
     pinned = runs[0].version
     for run in runs[1:]:
         if run.version == pinned:
@@ -66,15 +67,17 @@ def _compare_pin(runs: list[Run], witness: "_Witness", verdict: Verdict) -> None
         elif living := witness.living(pinned, run.at - LOOK_BACK_SECONDS, run.at):
             verdict.wrong.append(
                 f"{run.call_sid} began on version {pinned} and ran on {run.version} at {run.at:.1f}, though "
-                f"{living} lived"
+                f"{living} lived; before: {witness.before(run.at)}"
             )
         else:
-            verdict.versions["runs on another version, when none of theirs lived"] += 1
+            verdict.versions["calls that went on at another version, when none of theirs lived"] += 1
+            pinned = run.version
 
 
-def _compare_wait(journal: CallJournal, pinned: str, witness: "_Witness", verdict: Verdict) -> None:
+def _compare_wait(journal: CallJournal, runs: list[Run], witness: "_Witness", verdict: Verdict) -> None:
     """A turn that was said while no worker of the call's version ran was not answered only once one ran again."""
     for exchange in journal.exchanges:
+        pinned = next((run.version for run in reversed(runs) if run.at <= exchange.sent_at), runs[0].version)
         absence = next(
             (a for a in witness.absences if a.version == pinned and a.began + 2 <= exchange.sent_at <= a.ended - 1),
             None,
@@ -113,11 +116,23 @@ def _compare_plan(journal: CallJournal, first: Run, plans: list[Plan], witness: 
 class _Witness:
     """Knows which workers were themselves all the time."""
 
-    def __init__(self, versions: Versions, network_faults: list[Injected]) -> None:
+    def __init__(self, versions: Versions, faults: list[Injected]) -> None:
         self.absences = versions.absences
         self.versions = {worker.version for worker in versions.workers}
         self._all = versions
+        self._faults = faults
+        network_faults = [fault for fault in faults if fault.is_of_network]
         self._network = [(fault.began, fault.ended + AFTERMATH_SECONDS) for fault in network_faults]
+
+    def before(self, at: float) -> list[tuple[str, float, float]]:
+        """What befell whom shortly before a moment, in seconds before it."""
+        faults = [(fault.kind, fault.began, fault.ended) for fault in self._faults]
+        harmed = [(harm.worker, harm.began, harm.ended) for harm in self._all.disturbances]
+        return [
+            (what, round(at - began, 1), round(at - ended, 1))
+            for what, began, ended in [*faults, *harmed]
+            if began <= at and at - ended < 3 * LOOK_BACK_SECONDS
+        ]
 
     def living(self, version: str, began: float, ended: float) -> list[str]:
         """The workers of the version that nothing befell meanwhile; none if something befell Redis."""
