@@ -1,6 +1,7 @@
 """What holds of whatever number is called, of whatever split, and at whatever time."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -42,6 +43,10 @@ def test_the_longest_match_answers_every_number(found: set[str], number: str) ->
     assert matching or choice == ANY_AGENT
 
 
+def test_what_is_called_is_looked_at_up_to_a_length() -> None:
+    assert spelled("client:" + "x" * 100_000) == "client:" + "x" * (LONGEST - len("client:"))
+
+
 @given(st.text(max_size=2 * LONGEST))
 def test_what_is_called_has_one_spelling(number: str) -> None:
     once = spelled(number)
@@ -72,6 +77,11 @@ def test_a_split_draws_the_same_agent_each_time_and_never_one_without_a_part(spl
     drawn = route.choice(sid).agent
     assert split[drawn] > 0
     assert route.choice(sid, NOW + timedelta(days=1)).agent == drawn
+
+
+def test_what_rounding_leaves_over_goes_to_an_agent_with_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.routes.route.sha256", lambda _: SimpleNamespace(digest=lambda: b"\xff" * 32))
+    assert Route(REST, "", split={"some": 0.1, "none": 0.0}).choice("CA1").agent == "some"
 
 
 @pytest.mark.parametrize("split", [{"a": 95, "b": 5}, {"a": 1, "b": 1, "c": 1}, {"a": 0.5, "b": 99.5}])
