@@ -11,6 +11,7 @@ from orchestrator.turns.redis.lane import Running, Taker
 from orchestrator.turns.redis.lease_scripts import ClaimedJobs, Grant, QueuedJob
 from orchestrator.turns.redis.queue_scripts import keep_version, leave_version
 from orchestrator.turns.redis.store import RedisTurnStore
+from workers.version_presence import VersionPresence
 
 SHARD = keys.SINGLE_SHARD
 ALIVE_MS = 3_600_000
@@ -287,3 +288,19 @@ async def test_a_version_that_comes_back_gets_no_call_that_has_gone_on_elsewhere
     await fleet.redis.zadd(SHARD.version_queue("1"), dict(left))
     assert await taken(fleet.worker("1"), most=5) == []
     assert await taken(fleet.worker("2"), most=5) == ["CA1"]
+
+
+async def test_on_a_full_server_a_version_goes_on_living(start_redis) -> None:
+    server = start_redis()
+    async with Redis.from_url(server.url) as redis:
+        fleet = Fleet(redis)
+        store = fleet.worker("1")
+        presence = VersionPresence(store, "anna", "1")
+        await presence.say()
+        await fleet.pin("CA1", "1")
+        before = await redis.zscore(SHARD.version_workers("1"), "anna")
+        await redis.config_set("maxmemory", 1)
+        for _ in range(2):
+            await presence.say()
+        after = await redis.zscore(SHARD.version_workers("1"), "anna")
+        assert after > before
