@@ -111,12 +111,20 @@ async def plan_halves(url: str) -> None:
             await redis.expire(shard.rollout, 600)
 
 
+async def forget_the_plan(url: str) -> None:
+    """From now on only what a call is pinned to says where it goes."""
+    async with connect(Settings(_env_file=None, use_redis=True, redis_url=url)) as redis:
+        for shard in (keys.SINGLE_SHARD, *keys.SHARDS):
+            await redis.delete(shard.rollout)
+
+
 async def test_a_call_stays_with_its_version_while_one_of_its_workers_lives(callers, start, url: str) -> None:
     random = Random(7)
     workers = {version: [await start_in(start, version) for _ in range(2)] for version in "12"}
     await plan_halves(url)
     async with callers.talking():
         await callers.all_answered()
+        await forget_the_plan(url)
         for _ in range(KILLS):
             version = random.choice("12")
             victim = workers[version].pop(random.randrange(2))
