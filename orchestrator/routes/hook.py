@@ -16,11 +16,13 @@ from typing import Any, Protocol
 
 from orchestrator import error_logging
 from orchestrator.routes.choice import Choice
+from orchestrator.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 2.0
 MOST_THREADS = 16
+MOST_TASKS = 1000
 MOST_SLOTS_BYTES = 2048
 """Slots travel with a call until it has a state."""
 DEEPEST_SLOTS = 20
@@ -144,11 +146,12 @@ class AskedFunction:
         self._function = function
         self._is_async = any(map(inspect.iscoroutinefunction, (function, type(function).__call__)))
         self._running = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def ask(self, call: IncomingCall) -> Any:
         """See `Asked`."""
         if self._is_async:
-            return await self._function(call)
+            return await self._ask_in_a_task(call)
         if self._running >= MOST_THREADS:
             raise BadAnswer(f"{MOST_THREADS} calls of it have not returned yet")
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -158,6 +161,28 @@ class AskedFunction:
 
     async def close(self) -> None:
         """See `Asked`."""
+        await cancel_and_wait(*self._tasks)
+
+    async def _ask_in_a_task(self, call: IncomingCall) -> Any:
+        """Await the function in a task of its own: one that does not let itself be cancelled would hold the call."""
+        if len(self._tasks) >= MOST_TASKS:
+            raise BadAnswer(f"{MOST_TASKS} calls of it have not returned yet")
+        task = asyncio.create_task(self._awaited(call), name="route hook")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()  # if it is too late
+        if task.cancelled():
+            raise BadAnswer("it was cancelled")
+        return task.result()
+
+    async def _awaited(self, call: IncomingCall) -> Any:
+        try:
+            return await self._function(call)
+        except SystemExit:  # it would end the process
+            raise RuntimeError("SystemExit") from None
 
     def _run(self, call: IncomingCall, answered: "asyncio.Future[Any]") -> None:
         answer, error = None, None

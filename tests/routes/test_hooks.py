@@ -1,6 +1,7 @@
 """The hook of a route: a function, or a signed request; what it may answer; and what holds when it does not."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import socket
@@ -99,6 +100,32 @@ async def test_a_function_that_blocks_or_hangs_holds_the_call_no_longer_than_its
         assert await asked(hang, seconds=0.05) == ROUTES_OWN
     finally:
         free.set()
+
+
+async def test_an_async_function_that_does_not_let_itself_be_cancelled_holds_no_call() -> None:
+    may_end, ended = asyncio.Event(), asyncio.Event()
+
+    async def stubborn(call: IncomingCall) -> str:
+        while not may_end.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await may_end.wait()
+        ended.set()
+        raise ValueError("too late for anybody")
+
+    hook = Hook("router:choose", AskedFunction(stubborn), AGENTS, deadline_seconds=0.05)
+    async with asyncio.timeout(60):
+        assert await hook.choice(CALL, ROUTES_OWN) == ROUTES_OWN
+        may_end.set()
+        await ended.wait()
+    await hook.close()
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), asyncio.CancelledError(), ValueError()])
+async def test_whatever_an_async_function_raises_only_fails_the_hook(raised: BaseException) -> None:
+    async def choose(call: IncomingCall) -> None:
+        raise raised
+
+    assert await asked(choose) == ROUTES_OWN
 
 
 async def test_what_a_function_raises_is_logged_without_what_it_says(caplog: Any) -> None:
