@@ -5,6 +5,7 @@
     ├── BadCallSid             a call SID that cannot be stored safely
     ├── BadAgent               AGENT names no object that can answer a turn
     ├── BadReply               the agent yielded something that is not a reply; the turn fails
+    │   └── BadHandOff         it handed the call to an agent that nobody knows, or did so too often
     ├── ModelFailed            no language model answered; the turn fails
     ├── AgentRaised            the agent raised in a process of its own; the turn fails
     ├── AgentProcessFailed     no process could be started for an agent; the turn fails
@@ -58,6 +59,10 @@ class BadAgent(VoiceAgentError):
 
 class BadReply(VoiceAgentError):
     """The agent yielded something that is not a reply. Yield text (str) and actions, and keep JSON in the slots."""
+
+
+class BadHandOff(BadReply):
+    """The agent handed the call to an agent that the routes do not name."""
 
 
 class ModelFailed(VoiceAgentError):

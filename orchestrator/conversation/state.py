@@ -20,8 +20,9 @@ class TurnRecord(BaseModel):
 
     `first_word_at` is when the agent's first word was sent, on a channel that streams. `reason` is why a turn failed:
     the type and place of the error, never its message. `timings` says when the turn reached its stages
-    (`orchestrator.conversation.timings`). `agent` is the name of the agent
-    that got the turn, if it handed the call on. `overlap` is sent with the result and not stored.
+    (`orchestrator.conversation.timings`). `agent` is the name of the agent that got the turn, if it handed the call on;
+    `phases` are those in which each agent left the call that it handed on. `overlap` is sent with the result and not
+    stored.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -41,6 +42,7 @@ class TurnRecord(BaseModel):
     reason: str = Field(default="", exclude_if=lambda reason: not reason)
     timings: Timings = Field(default_factory=dict, exclude_if=lambda timings: not timings)
     agent: str = Field(default="", exclude_if=lambda name: not name)
+    phases: list[str] = Field(default_factory=list, exclude_if=lambda phases: not phases)
     overlap: str | None = Field(default=None, exclude=True)
 
     @property

@@ -51,9 +51,8 @@ def _keep_what_was_heard(record: TurnRecord, stop: Stop, *, streamed: bool) -> N
     said, actions = record.reply.text, record.reply.actions
     if heard is not None:
         record.reply.text = record.heard = heard
-    record.reply.actions = (
-        [*_languages(actions), *_heard_hand_offs(actions, said, record.reply.text)] if streamed else []
-    )
+    kept: list[Action] = [a for a in actions if isinstance(a, SetLanguage | HandOff)] if streamed else []
+    record.reply.actions = _heard_actions(kept, said, record.reply.text)
     if stop.reason == "merged":
         record.__pydantic_extra__ = {**(record.__pydantic_extra__ or {}), "merged": True}
 
@@ -63,18 +62,22 @@ def _languages(actions: list[Action]) -> list[Action]:
     return [action for action in actions if isinstance(action, SetLanguage)]
 
 
-def _heard_hand_offs(actions: list[Action], said: str, heard: str) -> list[Action]:
-    """Return the hand-offs of what was `said` to agents of whom something was `heard`; `at` is a place in that.
+def _heard_actions(actions: list[Action], said: str, heard: str) -> list[Action]:
+    """Return the actions without hand-offs of what was `said` to agents of whom nothing was `heard`.
+
+    In those that stay, `at` is a place in what was heard.
 
     The caller may also have heard the beginning of an earlier run of the turn, whose worker was lost.
     """
     begin = said[:_KNOWN_BY]
     before = 0 if heard.startswith(begin[: len(heard)]) else max(heard.rfind(begin), 0)
-    return [
-        hand_off.model_copy(update={"at": hand_off.at + before})
-        for hand_off in hand_offs(actions)
-        if hand_off.at is not None and heard[hand_off.at + before :].strip()
-    ]
+    kept: list[Action] = []
+    for action in actions:
+        if not isinstance(action, HandOff):
+            kept.append(action)
+        elif action.at is not None and heard[action.at + before :].strip():
+            kept.append(action.model_copy(update={"at": action.at + before}))
+    return kept
 
 
 def with_merged_words(turn: Turn, state: ConversationState) -> Turn:
@@ -100,8 +103,7 @@ def note_what_was_heard(state: ConversationState, heard: str, turn_id: str | Non
             return state
         # A second run of the turn may have been stopped before its first word.
         if record.reply.text or (turn_id is not None and heard):
-            others = [action for action in record.reply.actions if not isinstance(action, HandOff)]
-            kept = [*_heard_hand_offs(record.reply.actions, record.reply.text, heard), *others]
+            kept = _heard_actions(record.reply.actions, record.reply.text, heard)
             reply = record.reply.model_copy(update={"text": heard, "actions": kept})
             outcome = "interrupted" if record.outcome == "replied" else record.outcome
             turns = list(state.turns)
@@ -117,7 +119,8 @@ def _given_back(state: ConversationState, record: TurnRecord, kept: list[Action]
     if len(hand_offs(kept)) == len(given) or given[-1].agent != state.agent:
         return {}
     heard = hand_offs(kept)
-    return {"agent": heard[-1].agent if heard else record.agent, "phase": ""}
+    phase = record.phases[len(heard)] if len(heard) < len(record.phases) else ""
+    return {"agent": heard[-1].agent if heard else record.agent, "phase": phase}
 
 
 def note_unfinished(state: ConversationState, unfinished: Mapping[str, str]) -> ConversationState:

@@ -21,24 +21,24 @@ MOST_ACTIONS = 100
 
 
 async def collect_reply(
-    store: TurnStore, running: RunningTurn, reply_run: ReplyRun, name: str, deadline_seconds: float
+    store: TurnStore, running: RunningTurn, reply_run: ReplyRun, deadline_seconds: float
 ) -> Outcome | Stop:
-    """Run the agents, of which the first has this `name`, and add what they yield to the reply of `running`."""
+    """Run the agents, and add what they yield to the reply of `running`."""
     streamer = ReplyStreamer(store, running) if running.claim.streamed else None
-    collecting = asyncio.ensure_future(_collect(running, reply_run, name, streamer))
+    collecting = asyncio.ensure_future(_collect(running, reply_run, streamer))
     try:
         waited: set[asyncio.Future[Any]] = {collecting, running.stopped}
         await asyncio.wait(waited, timeout=deadline_seconds, return_when=asyncio.FIRST_COMPLETED)
         if running.stopped.done():
             return running.stopped.result()
         if not collecting.done():
-            turn_log.agent_failed(running, name, f"had not answered after {deadline_seconds:g} s")
+            turn_log.agent_failed(running, reply_run.agent.name, f"had not answered after {deadline_seconds:g} s")
             return "timed_out"
         error = collecting.exception()
         if isinstance(error, AgentProcessLost):
             raise error
         if error is not None:
-            turn_log.agent_failed(running, name, "raised", error)
+            turn_log.agent_failed(running, reply_run.agent.name, "raised", error)
             return "failed"
         return "replied"
     finally:
@@ -49,12 +49,12 @@ async def collect_reply(
             await streamer.close()
 
 
-async def _collect(running: RunningTurn, reply_run: ReplyRun, name: str, streamer: ReplyStreamer | None) -> None:
+async def _collect(running: RunningTurn, reply_run: ReplyRun, streamer: ReplyStreamer | None) -> None:
     reply, began = running.reply, time.perf_counter()
     async for part in reply_run:
         if running.first_token_at is None and part:
             running.first_token_at = clock.now()
-            catalog.AGENT_FIRST_TOKEN_SECONDS.observe(time.perf_counter() - began, name)
+            catalog.AGENT_FIRST_TOKEN_SECONDS.observe(time.perf_counter() - began, reply_run.agent.name)
         if isinstance(part, str):
             running.speak(part)
             if len(reply.text) > outcomes.MOST_REPLY_CHARACTERS:

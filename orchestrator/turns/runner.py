@@ -82,6 +82,10 @@ class TurnRunner:
         """Return the agent that has the call; the default one if this process does not know its name."""
         return self.agents.agent_of(claim.state) or self.agents.default
 
+    def _speaker(self, running: RunningTurn) -> Agent:
+        """Return the agent that speaks: of several in a turn the one that was handed the call last."""
+        return self._agent_of(running.claim) if running.reply_run is None else running.reply_run.agent
+
     async def run(self, claim: Claim | None, claim_began: int = 0) -> None:
         """Run the claimed turn and those that follow it in the inbox, for as long as this process has the lease.
 
@@ -133,7 +137,7 @@ class TurnRunner:
             if arrival.interrupts in ("", claim.turn.turn_id):
                 running.stop("interrupted", arrival.text)
             return False
-        policy = overlap_policy(claim, self._agent_of(claim))
+        policy = overlap_policy(claim, self._speaker(running))
         if policy == "interrupt":
             running.stop("interrupted")
         elif policy == "merge" and not running.reply.text and not running.reply.actions:
@@ -211,17 +215,18 @@ class TurnRunner:
         if stop is not None or running.stopped.done():
             return self._stopped(running, state, stop or running.stopped.result(), None)
         turn, placement = outcomes.with_merged_words(claim.turn, state), placement_of(claim.attempt)
-        reply_run = ReplyRun(self.agents, self._host, agent, turn, state, placement)
-        began, deadline = time.perf_counter(), ENDED_DEADLINE_SECONDS if turn.kind == "ended" else self._timeout
+        reply_run = ReplyRun(self.agents, self._host, agent, turn, state, placement, running.reply)
+        running.reply_run = reply_run
+        deadline = ENDED_DEADLINE_SECONDS if turn.kind == "ended" else self._timeout
         try:
             with tracing.agent_run(agent.name, turn) as span:
-                outcome = await collect_reply(self.store, running, reply_run, agent.name, deadline)
+                outcome = await collect_reply(self.store, running, reply_run, deadline)
                 turn_trace.agent_ended(span, running, outcome)
             how = outcome.reason if isinstance(outcome, Stop) else outcome
-            catalog.observe_run(agent.name, began, how)
+            catalog.observe_run(reply_run.agent.name, reply_run.began, how)
             self.outcomes.ended(how)
         except AgentProcessLost as lost:
-            catalog.observe_run(agent.name, began, "process_lost")
+            catalog.observe_run(reply_run.agent.name, reply_run.began, "process_lost")
             self.outcomes.ended("process_lost")
             if lost.with_others or claim.attempt < MOST_ATTEMPTS:
                 return Left("process_lost")
@@ -258,9 +263,11 @@ class TurnRunner:
         record: TurnRecord,
     ) -> CommitAttempt:
         if state is not None:
-            record.overlap = overlap_policy(running.claim, self._agent_of(running.claim))
-            if hand_offs(record.reply.actions):
-                record.agent = state.agent
+            speaker = self._agent_of(running.claim)
+            if running.reply_run is not None and hand_offs(record.reply.actions):
+                record.agent, record.phases = state.agent, running.reply_run.phases
+                speaker = running.reply_run.agent
+            record.overlap = overlap_policy(running.claim, speaker)
         return CommitAttempt(state, after, record)
 
     async def _leave(self, running: RunningTurn, left: Left) -> None:

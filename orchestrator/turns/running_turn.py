@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from orchestrator import clock
+from orchestrator.agents.reply_run import ReplyRun
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.timings import CLAIMED, COMMITTED, FINISHED, FIRST_TOKEN, Timings, timings_of
 from orchestrator.tracing.spans import NO_SPAN, RunSpan
@@ -48,7 +49,8 @@ class RunningTurn:
     """A claimed turn and its reply so far. `stopped` is set by the first call of `stop`.
 
     `first_word_at`, `reason` and `timings` go into its record. `first_token_at` is when the agent's first part came,
-    `finished_at` when the agent ended (Unix seconds). `error_type` is the class of the error that made it fail.
+    `finished_at` when the agent ended (Unix seconds). `reply_run` runs the agents. `error_type` is the class of the
+    error that made it fail.
     """
 
     claim: Claim
@@ -56,6 +58,7 @@ class RunningTurn:
     first_word_at: datetime | None = None
     first_token_at: float | None = None
     finished_at: float | None = None
+    reply_run: ReplyRun | None = None
     reason: str = ""
     error_type: str = ""
     span: RunSpan = NO_SPAN

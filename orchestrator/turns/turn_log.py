@@ -4,6 +4,7 @@ import logging
 
 from orchestrator import error_logging, event_log
 from orchestrator.conversation.state import TurnRecord
+from orchestrator.errors import BadHandOff
 from orchestrator.turns.running_turn import RunningTurn
 from orchestrator.turns.store import Claim, Commit
 
@@ -21,6 +22,8 @@ def agent_failed(running: RunningTurn, agent: str, what: str, error: BaseExcepti
     running.reason = f"the agent {what}{raised}"
     if error is None:
         logger.error("The agent %s; the caller hears an apology", what, extra=about)
+    elif isinstance(error, BadHandOff):
+        logger.error("%s; the caller hears an apology", error, extra=about)
     else:
         said = "The agent raised %s; the caller hears an apology"
         error_logging.log(logging.ERROR, logger, said, error=error, extra=about)

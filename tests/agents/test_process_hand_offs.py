@@ -10,6 +10,7 @@ from orchestrator.agents.agent_table import load_agents
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.reply_run import ReplyRun
 from orchestrator.conversation.actions import HandOff
+from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadAgent
@@ -65,11 +66,11 @@ async def test_a_call_is_handed_over_between_processes(settings: Settings, place
     async with AgentHost(settings) as host:
         first = agents.agent_of(state)
         assert first is not None
-        run = ReplyRun(agents, host, first, turn, state, placement)
+        run = ReplyRun(agents, host, first, turn, state, placement, Reply())
         parts = [part async for part in run]
         await run.aclose()
     words = "".join(part for part in parts if isinstance(part, str))
-    assert words.split() == ["One", "moment.", "two:", "handed_off,", "a", "note,", "CA1/t1/h1,", "0"]
+    assert words.split() == ["One", "moment.", "two:", "handed_off,", "a", "note,", "CA1/t1/h1,", "1"]
     assert [part.agent for part in parts if isinstance(part, HandOff)] == ["second"]
     assert (run.state.agent, run.state.phase) == ("second", "there")
     assert run.state.slots["from"][1:] == ["one", "speech"]

@@ -3,24 +3,31 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from orchestrator.agents.agent_table import AgentTable
 from orchestrator.agents.host import AgentHost
-from orchestrator.agents.protocol import Agent, Isolation, Part
+from orchestrator.agents.protocol import Agent, Isolation, Overlap, Part
 from orchestrator.agents.reply_run import MOST_HAND_OFFS, seen_turns
-from orchestrator.conversation.actions import HandOff, HangUp
+from orchestrator.conversation.actions import HandOff, HangUp, SetLanguage
+from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
+from orchestrator.process_metrics import catalog
+from orchestrator.process_metrics.catalog import counts_of
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.testing.example_turns import a_turn, claimed
 from orchestrator.turns.memory_store import InMemoryTurnStore
+from orchestrator.turns.messages import Arrival, Settled
 from orchestrator.turns.outcome import APOLOGY, note_what_was_heard
 from orchestrator.turns.runner import TurnRunner
 
 Reply = Callable[[Turn, ConversationState], AsyncIterator[Part]]
+
+OVERLAPS: dict[str, Overlap] = {"reception": "enqueue", "billing": "reject"}
 
 
 class Desk:
@@ -30,20 +37,25 @@ class Desk:
         self, host: AgentHost, first: str = "reception", isolation: Isolation = "inline", **agents: Reply
     ) -> None:
         self.states = InMemoryStateManager()
-        self.store = InMemoryTurnStore(self.states)
+        self.results: dict[str, TurnResult] = {}
+        self.store = InMemoryTurnStore(self.states, deliver=self._deliver)
         made = {name: Agent(name, reply, isolation=isolation, speech_filter=False) for name, reply in agents.items()}
         settings = {name: {"name": name} for name in agents}
         agents = AgentTable(Agent("default", nobody, isolation="inline"), made, settings)
         self.runner = TurnRunner(self.store, agents, host, agent_timeout_seconds=60)
-        self._opening = {"agent": first, "channel": "relay", "phase": "old"}
+        self.opening = {"agent": first, "channel": "relay", "phase": "old"}
 
     async def turn(self, turn_id: str = "t1", text: str = "hello", *, stream: bool = False) -> TurnRecord:
         """Submit words and run them; the record."""
-        await self.store.submit(a_turn(turn_id, text=text), opening=self._opening, stream=stream)
+        await self.store.submit(a_turn(turn_id, text=text), opening=self.opening, stream=stream)
         await self.runner.run(await claimed(self.store))
         record = (await self.state()).record_of(turn_id)
         assert record is not None
         return record
+
+    def _deliver(self, message: object) -> None:
+        if isinstance(message, Settled):
+            self.results[message.result.turn_id] = message.result
 
     async def state(self) -> ConversationState:
         state = await self.states.get_state("CA1")
@@ -146,6 +158,11 @@ async def test_if_the_second_agent_fails_the_first_keeps_the_call(
     assert record.reply.text.endswith(APOLOGY)
     [line] = [line for line in caplog.records if line.levelno == logging.ERROR]
     assert line.__dict__["action"] == "agent.failed"
+    if second == "raises":
+        assert line.__dict__["agent"] == "raises"
+    else:
+        unknown = "The agent handed the call to 'nobody', which the routes do not name"
+        assert line.getMessage() == f"{unknown}; the caller hears an apology"
 
 
 @pytest.mark.parametrize(("heard", "agent", "phase"), [
@@ -183,7 +200,8 @@ async def test_what_is_heard_to_have_been_cut_off_later_counts_as_well(host: Age
     desk = Desk(host, reception=reception, billing=billing)
     await desk.turn()
     state = note_what_was_heard(await desk.state(), heard, "t1")
-    assert (state.agent, state.turns[0].outcome) == (agent, "interrupted")
+    phase = "paying" if agent == "billing" else "asking"
+    assert (state.agent, state.phase, state.turns[0].outcome) == (agent, phase, "interrupted")
     assert len(state.turns[0].reply.actions) == (agent == "billing")
     later = (await desk.state()).model_copy(update={"agent": "sales"})
     assert note_what_was_heard(later, heard, "t1").agent == "sales", "it was handed on since"
@@ -219,6 +237,83 @@ async def test_what_was_before_a_hand_off_without_history_is_not_seen(host: Agen
     state = await desk.state()
     assert [record.text for record in state.turns] == ["secret", "go", "more"], "the state keeps all"
     assert [record.text for record in seen_turns(state.turns)] == ["fresh", "more"]
+
+
+async def test_the_second_agent_sees_what_was_said_in_this_turn(host: AgentHost) -> None:
+    seen: list[tuple[str, str, str]] = []
+
+    async def second(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
+        seen.extend((record.kind, record.text, record.reply.text) for record in state.turns)
+        yield "Billing."
+
+    desk = Desk(host, reception=reception, billing=second)
+    record = await desk.turn(text="my invoice is wrong")
+    assert seen == [("speech", "my invoice is wrong", "One moment. ")]
+    assert record.reply.text == "One moment. Billing."
+    assert len((await desk.state()).turns) == 1
+
+
+async def test_what_the_second_agent_sets_stays_behind_its_hand_off_when_it_is_cut_off(host: AgentHost) -> None:
+    speaks, never = asyncio.Event(), asyncio.Event()
+
+    async def swedish(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
+        yield SetLanguage(speech="sv-SE")
+        yield "Hej. "
+        speaks.set()
+        await never.wait()
+        yield "More."
+
+    desk = Desk(host, reception=reception, billing=swedish)
+    turning = asyncio.create_task(desk.turn(stream=True))
+    async with asyncio.timeout(60):
+        await speaks.wait()
+        desk.runner.running["CA1"].stop("interrupted")
+        record = await turning
+    assert [action.type for action in record.reply.actions] == ["hand_off", "set_language"]
+    noted = note_what_was_heard(await desk.state(), "One moment. Hej", "t1")
+    assert [action.type for action in noted.turns[0].reply.actions] == ["hand_off", "set_language"]
+
+
+async def test_while_the_second_agent_speaks_its_own_overlap_counts(host: AgentHost) -> None:
+    speaks, never = asyncio.Event(), asyncio.Event()
+
+    async def slow(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
+        yield "Billing here. "
+        speaks.set()
+        await never.wait()
+        yield "More."
+
+    desk = Desk(host, reception=reception, billing=slow)
+    named = desk.runner.agents.named
+    patient, strict = (replace(named[name], overlap=overlap) for name, overlap in OVERLAPS.items())
+    desk.runner.agents = replace(desk.runner.agents, named={"reception": patient, "billing": strict})
+    turning = asyncio.create_task(desk.turn(stream=True))
+    async with asyncio.timeout(60):
+        await speaks.wait()
+        assert desk.runner.arrived(Arrival("CA1", "t2", "speech", "and now")), "the second one rejects what comes"
+        desk.runner.running["CA1"].stop("interrupted", "One moment. Bil")
+        assert (await turning).overlap is None
+    assert desk.results["t1"].overlap == "reject"
+
+
+async def test_a_call_that_is_over_is_not_handed_on(host: AgentHost) -> None:
+    desk = Desk(host, reception=reception, billing=billing)
+    await desk.store.submit(a_turn("t1", kind="ended", text="completed"), opening=desk.opening)
+    await desk.runner.run(await claimed(desk.store))
+    state = await desk.state()
+    assert (state.agent, state.slots) == ("reception", {"asked": "completed", "after": True})
+    assert state.turns[0].reply.actions == []
+    assert state.ended is not None
+
+
+async def test_each_agent_of_a_turn_counts_as_a_run_of_its_own(host: AgentHost) -> None:
+    desk = Desk(host, reception=reception, billing=billing)
+    before = counts_of([catalog.AGENT_RUN_SECONDS])
+    await desk.turn()
+    after = counts_of([catalog.AGENT_RUN_SECONDS])
+    changed = {key for key, amount in after.items() if before.get(key) != amount}
+    assert any("reception" in str(key) and "handed_off" in str(key) for key in changed)
+    assert any("billing" in str(key) and "replied" in str(key) for key in changed)
 
 
 async def test_an_agent_that_nobody_knows_is_answered_for_by_the_default_one(
