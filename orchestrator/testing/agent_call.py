@@ -7,6 +7,7 @@ from typing import Any, Self
 from orchestrator.agents.agent_run import own_copy, parts_of
 from orchestrator.agents.loader import agent_of
 from orchestrator.agents.protocol import Part
+from orchestrator.conversation.actions import HandOff
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn, TurnKind
@@ -22,7 +23,10 @@ class AgentCall:
     Each turn gives what the agent yielded for it, in order, and `state` is as the next turn finds it: written as JSON
     and read again, with the turn recorded. What the agent raises comes out, and then nothing of the turn is kept.
     All turns run in one event loop; in a test that is a coroutine, `await call.take(…)` instead. `fields` are those of
-    the state: `from_number`, `slots`, `channel`, …
+    the state: `from_number`, `slots`, `channel`, `settings`, …
+
+    A `HandOff` is the last part that counts: no other agent is run. `await call.take("handed_off", "the note")` tests
+    the one that gets the call.
     """
 
     def __init__(self, agent: Any, *, call_sid: str = "CA1", **fields: Any) -> None:
@@ -62,7 +66,7 @@ class AgentCall:
         turn_id = f"turn-{len(self.state.turns)}"
         turn = Turn(**{"turn_id": turn_id, "call_sid": self.state.call_sid, "kind": kind, "text": text, **fields})
         state = own_copy(self.state)
-        parts = [part async for part in parts_of(self._agent, turn, state)]
+        parts = _up_to_a_hand_off([part async for part in parts_of(self._agent, turn, state)])
         reply = Reply()
         for part in parts:
             if isinstance(part, str):
@@ -71,6 +75,7 @@ class AgentCall:
                 reply.add(part)
         state.turns.append(TurnRecord.of(turn, "replied", reply.completed()))
         self.state = ConversationState.model_validate_json(state.model_dump_json())
+        self.state.settings = state.settings  # which no JSON has
         return parts
 
     def close(self) -> None:
@@ -91,3 +96,9 @@ class AgentCall:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _up_to_a_hand_off(parts: list[Part]) -> list[Part]:
+    """Return what the caller gets of an agent: nothing after a `HandOff`."""
+    ends = [index for index, part in enumerate(parts, 1) if isinstance(part, HandOff)]
+    return parts[: ends[0]] if ends else parts

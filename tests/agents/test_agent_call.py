@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from orchestrator.conversation.actions import HangUp
+from orchestrator.conversation.actions import HandOff, HangUp
 from orchestrator.errors import BadAgent, BadReply
 
 
@@ -95,3 +95,24 @@ def test_all_turns_run_in_one_event_loop(agent_call) -> None:
 
 async def test_in_a_coroutine_a_turn_is_awaited(agent_call) -> None:
     assert await agent_call(clerk).take("speech", "hello") == ["speech: ", "hello"]
+
+
+async def desk(turn, state):
+    yield f"{state.settings['clinic']}. "
+    if turn.kind == "speech":
+        yield HandOff("billing", note=turn.text)
+        yield "This is not said."
+        state.slots["after"] = True
+
+
+def test_after_a_hand_off_the_agent_says_nothing(agent_call):
+    call = agent_call(desk, settings={"clinic": "north"})
+    assert call.begin() == ["north. "]
+    assert call.say("invoice") == ["north. ", HandOff("billing", note="invoice")]
+    assert call.state.slots == {"after": True}
+    assert call.stay_silent() == ["north. "], "settings are there in each turn"
+
+
+async def test_an_agent_that_gets_the_call_is_tested_by_its_note(agent_call):
+    call = agent_call(clerk)
+    assert await call.take("handed_off", "an invoice") == ["handed_off: ", "an invoice"]
