@@ -207,6 +207,21 @@ async def test_what_is_heard_to_have_been_cut_off_later_counts_as_well(host: Age
     assert note_what_was_heard(later, heard, "t1").agent == "sales", "it was handed on since"
 
 
+@pytest.mark.parametrize(("heard", "speaks", "phase"), [
+    ("One mo", "One moment. Billing here.", "asking"),
+    ("One moment. Bil", "Billing here.", "paying"),
+])  # fmt: skip
+async def test_after_an_interruption_that_comes_late_whoever_was_heard_last_gets_the_next_turn(
+    host: AgentHost, heard: str, speaks: str, phase: str
+) -> None:
+    desk = Desk(host, reception=reception, billing=billing)
+    await desk.turn("t1")
+    await desk.store.submit(a_turn("i1", kind="interrupted", text=heard))
+    await desk.runner.run(await claimed(desk.store))
+    assert (await desk.state()).phase == phase
+    assert (await desk.turn("t2")).reply.text == speaks
+
+
 async def test_what_was_heard_of_a_lost_run_before_does_not_count(host: AgentHost) -> None:
     desk = Desk(host, reception=reception, billing=billing)
     await desk.turn()
