@@ -41,7 +41,7 @@ WORKER: Parts = {
     ),
     "grant and state parsed": ("orchestrator.turns.redis.claims:ClaimReader.open",),
     "turn planned and run": ("orchestrator.turns.runner:TurnRunner.run",),
-    "agent": ("orchestrator.turns.runner:TurnRunner._run_agent", "orchestrator.turns.runner:TurnRunner._collect"),
+    "agent": ("orchestrator.turns.reply_collection:collect_reply", "orchestrator.turns.reply_collection:_collect"),
     "commit": ("orchestrator.turns.redis.store:RedisTurnStore.commit",),
     "Redis: answers parsed": ("orchestrator.redis.multiplexed:_Pipeline.data_received",),
     "Redis: commands written": ("orchestrator.redis.multiplexed:_Pipeline._write_unsent",),
