@@ -116,12 +116,15 @@ class Claimer:
             start(name, run_job(self._worker, shard, job.job_id, job.score))
         elif isinstance(job, NoCall) or runtime is None:
             start(name, remove_job(self._worker.pool, shard, job.job_id, "no call can be named so"))
+        elif self._is_full_for(job.tenant):  # meanwhile others of the tenant were pushed, or came from other shards
+            self._capped[shard.queue] = self.wake_lists(shard)
+            if isinstance(job, Grant):
+                runtime.pushed.give_back(job)
+            else:
+                start(f"{name}:{next(self._numbers)}", queue_again(runtime, job.call_sid))
         elif isinstance(job, Grant):
             _note_moved(job, self._taker.version)
             start(f"{name}:{job.lease.epoch}", self._counted(run_turns(runtime, job), job.tenant))
-        elif self._is_full_for(job.tenant):  # claims in other shards took calls of the tenant meanwhile
-            self._capped[shard.queue] = self.wake_lists(shard)
-            start(f"{name}:{next(self._numbers)}", queue_again(runtime, job.call_sid))
         else:
             start(f"{name}:{next(self._numbers)}", self._counted(run_call(runtime, job.call_sid), job.tenant))
 

@@ -46,7 +46,11 @@ class PushedGrants:
         catalog.PUSHED_GRANTS.inc()
         grant = read_pushed_grant(message, self._holder)
         if self.decide(grant.lease) and not self.start(grant):
-            self._given_back.start(self._give_back(grant), f"give back {grant.job_id}")
+            self.give_back(grant)
+
+    def give_back(self, grant: Grant) -> None:
+        """Release the lease of a grant whose turn cannot begin here: that is no attempt at it."""
+        self._given_back.start(self._give_back(grant), f"give back {grant.job_id}")
 
     def decide(self, lease: Lease) -> bool:
         """Return True for the first who asks: they begin the turn or release the lease, and nobody does the other."""
