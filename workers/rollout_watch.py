@@ -5,6 +5,7 @@ Without a plan it does nothing, and asks Redis nothing: heartbeats tell whether 
 
 import asyncio
 import logging
+from dataclasses import dataclass, replace
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.worker_versions.changes import told
@@ -19,6 +20,15 @@ READ_EVERY = 5
 """The plan is read once in so many rounds: with the heartbeats."""
 RENEW_EVERY = 60
 """Its copies are read, repaired and renewed once in so many rounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is reported in one go: whether turns failed, up to that `number`, of the ramp that began then."""
+
+    ramp_began: float
+    number: int
+    failures: list[bool]
 
 
 class RolloutWatch:
@@ -38,6 +48,7 @@ class RolloutWatch:
         self._reported = 0
         """How many turns had ended when they were last reported."""
         self._batch = 0
+        self._unanswered: Batch | None = None
 
     def noticed(self, has_plan: bool) -> None:
         """Take note of whether there is a plan, as a heartbeat has found."""
@@ -68,7 +79,10 @@ class RolloutWatch:
 
     async def _watch(self) -> None:
         if self._round % READ_EVERY == 0:
-            await self._follow((await self._plans.latest()).revision)
+            latest = await self._plans.latest()
+            if latest.revision == self._plan.revision and latest.change != self._plan.change:
+                self._plan = replace(self._plan, revision=0)  # a failover lost ours, and another change got its number
+            await self._follow(latest.revision)
         if self._round % RENEW_EVERY == RENEW_EVERY - 1:
             await self._plans.renew(await self._plans.read())
         self._round += 1
@@ -92,12 +106,17 @@ class RolloutWatch:
 
     async def _report(self, plan: RolloutPlan) -> None:
         """Report the turns that have ended since the last report; those of the ramping version since the ramp began."""
-        since = plan.ramp_began if self._version == plan.ramping else 0.0
-        number, failures = self._outcomes.total, self._outcomes.after(self._reported, since)
-        if failures:
-            report = await self._plans.report(plan, self._holder, self._version, self._batch + 1, failures)
+        batch = self._unanswered
+        if batch is None or batch.ramp_began != plan.ramp_began:
+            since = plan.ramp_began if self._version == plan.ramping else 0.0
+            failures = self._outcomes.after(self._reported, since)
+            batch = Batch(plan.ramp_began, self._outcomes.total, failures)
+        if batch.failures:
+            self._unanswered = batch  # which is repeated as it is: under its number it counts once
+            report = await self._plans.report(plan, self._holder, self._version, self._batch + 1, batch.failures)
+            self._unanswered = None
             self._batch += 1
-            self._reported = number
+            self._reported = batch.number
             if report.ends_ramp:
                 self._log_end(plan, await self._plans.latest())
             await self._follow(report.revision)

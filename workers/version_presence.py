@@ -59,7 +59,7 @@ class VersionPresence:
                 return True
         except StoreFull:  # the script writes first what needs no memory
             pass
-        return await self._write(shard)
+        return self._has_left or await self._write(shard)  # a worker that has left meanwhile is not put back
 
     async def _write(self, shard: ShardKeys) -> bool:
         await self._store.connection.run(

@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestrator import clock
@@ -21,6 +21,7 @@ from orchestrator.routes.table import RouteTable, load_routes
 from orchestrator.routes.voice_profile import environment_profile
 from orchestrator.settings import Settings, load_settings
 
+DAY = timedelta(days=2)
 HEADINGS = ("number", "agent", "tenant", "calls", "hours", "now", "hook")
 AGENT_HEADINGS = ("agent", "code", "channel", "language", "voice")
 NONE = "ROUTES is not set: {agent} (AGENT) answers every number."
@@ -37,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _time(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text.strip()).astimezone()
+        found = datetime.fromisoformat(text.strip()).astimezone()
+        _ = found - DAY, found + DAY  # in every zone, and with the day before, it is a time that can be named
+        return found
     except (ValueError, OverflowError, OSError):
         raise argparse.ArgumentTypeError(f"{text!r} will not do: give a time such as 2026-11-26T20:00.") from None
 

@@ -132,7 +132,7 @@ def _settings(table: Table) -> dict[str, Any]:
         return {}
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         table.complaints.add(table, "settings", "must hold texts, numbers, lists and tables: write dates as texts")
     if table.fields.get("agent") in BUILT_IN:
         _check_own(table, value)

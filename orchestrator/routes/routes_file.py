@@ -59,7 +59,7 @@ def _text_of(name: str) -> str:
             content = file.read(LONGEST_FILE + 1)
         if len(content) > LONGEST_FILE:
             raise BadSetting(f"{name}: the routes take more than {LONGEST_FILE} bytes")
-        return content.decode()
+        return content.decode("utf-8-sig")  # some editors begin a file with U+FEFF
     except OSError as error:
         raise BadSetting(f"{name}: the routes cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:

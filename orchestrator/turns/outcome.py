@@ -67,15 +67,16 @@ def _heard_actions(actions: list[Action], said: str, heard: str) -> list[Action]
 
     In those that stay, `at` is a place in what was heard.
 
-    The caller may also have heard the beginning of an earlier run of the turn, whose worker was lost.
+    The caller may also have heard the beginning of an earlier run of the turn, whose worker was lost; or only that.
     """
     begin = said[:_KNOWN_BY]
-    before = 0 if heard.startswith(begin[: len(heard)]) else max(heard.rfind(begin), 0)
+    before = 0 if heard.startswith(begin[: len(heard)]) else heard.rfind(begin)
+    is_known = bool(begin) and before >= 0
     kept: list[Action] = []
     for action in actions:
         if not isinstance(action, HandOff):
             kept.append(action)
-        elif action.at is not None and heard[action.at + before :].strip():
+        elif is_known and action.at is not None and heard[action.at + before :].strip():
             kept.append(action.model_copy(update={"at": action.at + before}))
     return kept
 

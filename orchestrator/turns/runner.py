@@ -206,15 +206,16 @@ class TurnRunner:
 
     async def _run(self, running: RunningTurn, state: ConversationState) -> CommitAttempt | Left:
         claim = running.claim
+        placement = placement_of(claim.attempt)
         if (agent := self.agents.agent_of(state)) is None:
             turn_log.agent_unknown(claim, state.agent, is_last=claim.attempt >= MOST_ATTEMPTS)
             if claim.attempt < MOST_ATTEMPTS:
                 return Left("unknown_agent")
-            agent = self.agents.default
+            agent, placement = self.agents.default, "configured"  # the attempts before were none of its own
         stop = await self._retrying_store.confirmed(running)
         if stop is not None or running.stopped.done():
             return self._stopped(running, state, stop or running.stopped.result(), None)
-        turn, placement = outcomes.with_merged_words(claim.turn, state), placement_of(claim.attempt)
+        turn = outcomes.with_merged_words(claim.turn, state)
         reply_run = ReplyRun(self.agents, self._host, agent, turn, state, placement, running.reply)
         running.reply_run = reply_run
         deadline = ENDED_DEADLINE_SECONDS if turn.kind == "ended" else self._timeout

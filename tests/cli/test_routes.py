@@ -95,10 +95,11 @@ async def test_a_machine_gets_the_same(tmp_path: Path) -> None:
     assert [route["number"] for route in json.loads(output)] == ["+15551230001", "+1555*"]
 
 
-async def test_without_routes_it_says_so_and_bad_ones_are_complained_of(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at", ["noon", "9999-12-31T23:59", "0001-01-01T00:00"])
+async def test_without_routes_it_says_so_and_bad_ones_are_complained_of(tmp_path: Path, at: str) -> None:
     code, output, _ = await routes(tmp_path, text=None)
     assert (code, output.strip()) == (0, "ROUTES is not set: echo (AGENT) answers every number.")
     code, _, errors = await routes(tmp_path, text=ROUTES.replace('agent = "day"', 'agent = "dya"'))
     assert (code, errors.count("dya")) == (2, 2), errors
-    code, _, errors = await routes(tmp_path, "+1", "--at", "noon")
+    code, _, errors = await routes(tmp_path, "+1", "--at", at)
     assert (code, "give a time such as" in errors) == (2, True)

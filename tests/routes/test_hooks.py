@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 import logging
 import socket
@@ -151,11 +152,12 @@ async def test_an_address_gets_each_call_signed_and_under_the_same_id_when_it_co
                 "provider": "twilio",
             }  # fmt: skip
         assert first.headers["webhook-id"] == second.headers["webhook-id"]
+        assert first.headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize("answer", [
     status(500), status(302, "location: /elsewhere"), status(200, body=b"no JSON"), status(200, body=b"x" * 20_000),
-    breaks_off, hangs, trickles,
+    status(200, "content-encoding: gzip", body=gzip.compress(b'"spanish"')), breaks_off, hangs, trickles,
 ])  # fmt: skip
 async def test_an_address_that_fails_leaves_the_call_to_the_routes_own_agent(answer: Any) -> None:
     async with WebhookReceiver(answer) as receiver:

@@ -291,3 +291,14 @@ def test_a_file_that_is_not_there_or_no_text_is_a_bad_setting(tmp_path: Path) ->
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(BadSetting, match="not UTF-8"):
         load_routes(Settings(_env_file=None, routes=str(file)))
+
+
+def test_a_file_that_an_editor_has_begun_with_a_byte_order_mark_is_read(load: Load) -> None:
+    table = load("", agents="\ufeff" + AGENTS)
+    assert set(table.agents) == {"reception", "next", "night"}
+
+
+def test_settings_that_are_nested_without_end_are_a_complaint(load: Load) -> None:
+    deep = "[agents.deep]\nagent = 'echo'\nsettings." + ".".join(["a"] * 3000) + " = 1\n"
+    [complaint] = complaints(load, "", agents=deep)
+    assert "settings" in complaint

@@ -232,6 +232,20 @@ async def test_what_was_heard_of_a_lost_run_before_does_not_count(host: AgentHos
     assert (state.agent, state.turns[0].reply.actions[0].at) == ("billing", len(lost + "One moment. "))  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("at", [0, len("One moment. ")])
+async def test_who_heard_nothing_but_a_lost_run_was_handed_to_nobody(host: AgentHost, at: int) -> None:
+    async def first(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
+        if at:
+            yield "One moment. "
+        yield HandOff("billing")
+
+    desk = Desk(host, reception=first, billing=billing)
+    await desk.turn()
+    heard = "Just a second, please. I am looking for somebody"
+    state = note_what_was_heard(await desk.state(), heard, "t1")
+    assert (state.agent, state.turns[0].reply.actions) == ("reception", [])
+
+
 async def test_what_was_before_a_hand_off_without_history_is_not_seen(host: AgentHost) -> None:
     counts: list[list[str]] = []
 

@@ -4,11 +4,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from support.waiting import wait_until
 
+from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.tasks import cancel_and_wait
@@ -16,6 +18,7 @@ from orchestrator.worker_versions.changes import cleared, ramped, rolled_back
 from orchestrator.worker_versions.outcomes import TurnOutcomes
 from orchestrator.worker_versions.plan import RolloutPlan
 from orchestrator.worker_versions.redis.plan_store import RolloutPlans
+from orchestrator.worker_versions.redis.scripts import Reported
 from workers.rollout_watch import RolloutWatch
 
 Watching = Callable[..., object]
@@ -128,3 +131,50 @@ async def test_a_plan_that_redis_has_lost_is_written_again(plans, redis_client) 
         assert await plans.latest() == known
         await plans.change(known, rolled_back(known, {"a"}))
         await wait_until(lambda: watch.revision == 2, "a later change is known")
+
+
+class LosesAnswers(RolloutPlans):
+    """Loses the answer to the first report, and has more turns end meanwhile."""
+
+    lost = 0
+    outcomes: TurnOutcomes
+
+    async def report(self, *args: Any) -> Reported:
+        answer = await super().report(*args)
+        if not self.lost:
+            self.lost += 1
+            for _ in range(15):
+                self.outcomes.ended("replied")
+            raise StoreUnavailable("the answer was lost")
+        return answer
+
+
+async def test_what_ends_while_an_answer_is_lost_counts_once_as_well(redis_client) -> None:
+    plans = LosesAnswers(StoreConnection(redis_client, nullcontext), (keys.SINGLE_SHARD,))
+    await ramp(plans)
+    plans.outcomes = failing(5)
+    async with watching(plans, "a", plans.outcomes) as watch:
+        watch.noticed(True)
+        await wait_until(lambda: has_reported(redis_client, "a", 20), "all turns are reported")
+    assert await reported(redis_client, "a") == "1" * 5 + "0" * 15
+
+
+async def has_reported(redis: Redis, version: str, turns: int) -> bool:
+    return len(await reported(redis, version)) >= turns
+
+
+async def test_another_plan_with_the_same_number_is_followed_after_a_failover(plans, redis_client) -> None:
+    await ramp(plans)
+    outcomes = TurnOutcomes()
+    async with watching(plans, "c", outcomes) as watch:
+        watch.noticed(True)
+        await wait_until(lambda: watch.revision == 1, "the plan is known")
+        other = RolloutPlan().next(current="a", ramping="c", percent=5.0)
+        fields = other.fields() | {"revision": "1", "change": "of another", "ramp_began": "1.000"}
+        async with redis_client.pipeline() as pipe:
+            pipe.delete(keys.SINGLE_SHARD.rollout)
+            pipe.hset(keys.SINGLE_SHARD.rollout, mapping=fields)
+            pipe.expire(keys.SINGLE_SHARD.rollout, 100)
+            await pipe.execute()
+        outcomes.ended("replied")
+        await wait_until(lambda: reported(redis_client, "c"), "it reports for the other plan")
