@@ -6,6 +6,7 @@ from typing import Protocol
 from xml.sax.saxutils import escape
 
 from orchestrator.routes.voice_profile import VoiceProfile
+from web.voices.names import BASIC, voice_of
 
 MOST_HINTS = 500
 LONGEST_HINT = 100
@@ -63,6 +64,23 @@ class SpeechDialect(Protocol):
 
     def relay_language(self, profile: VoiceProfile, left_out: LeftOut) -> dict[str, str]:
         """Return the attributes of a `<Language>` besides its code."""
+
+
+def prefixed_voice(
+    voice: str, tts_provider: str | None, prefixes: Mapping[str, str], left_out: LeftOut, why_not: str, where: str = ""
+) -> str | None:
+    """Return the `voice` of a `<Say>` at a provider that tells whose voice it is by one of `prefixes`.
+
+    Else None, and what is left out is noted: `why_not`, in which `{provider}` stands for whose voice it is.
+    """
+    if voice in BASIC:
+        return voice
+    name, provider = voice_of(voice, tts_provider)
+    if provider in prefixes:
+        return prefixes[provider] + name
+    why = why_not.format(provider=provider) if provider else "it needs TTS_PROVIDER"
+    left_out.note(f"voice {voice}{where}", why)
+    return None
 
 
 def hint_list(hints: Iterable[str], left_out: LeftOut) -> str:

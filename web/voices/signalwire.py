@@ -5,8 +5,7 @@ A model of `<Gather>` has an effect only with `enhanced`, which SignalWire charg
 """
 
 from orchestrator.routes.voice_profile import VoiceProfile
-from web.voices.dialect import INTEGER_SPEECH_TIMEOUT, GatherSpeech, LeftOut, as_boolean, hint_list
-from web.voices.names import BASIC, voice_of
+from web.voices.dialect import INTEGER_SPEECH_TIMEOUT, GatherSpeech, LeftOut, as_boolean, hint_list, prefixed_voice
 
 _SAY_PREFIXES = {"amazon": "Polly.", "google": "gcloud."}
 _MODELS = ("default", "phone_call", "video")
@@ -20,14 +19,8 @@ class SignalWireSpeech:
 
     def say_voice(self, voice: str, tts_provider: str | None, left_out: LeftOut) -> str | None:
         """See `SpeechDialect`."""
-        if voice in BASIC:
-            return voice
-        name, provider = voice_of(voice, tts_provider)
-        if provider in _SAY_PREFIXES:
-            return _SAY_PREFIXES[provider] + name
-        why = "it needs TTS_PROVIDER" if not provider else "SignalWire has voices of Amazon and Google"
-        left_out.note(f"voice {voice}", why)
-        return None
+        why_not = "SignalWire has voices of Amazon and Google"
+        return prefixed_voice(voice, tts_provider, _SAY_PREFIXES, left_out, why_not)
 
     def gather(self, profile: VoiceProfile, left_out: LeftOut) -> GatherSpeech:
         """See `SpeechDialect`."""

@@ -6,8 +6,8 @@ A voice carries its provider's name in front (`Azure.en-US-AvaNeural`). `<Gather
 """
 
 from orchestrator.routes.voice_profile import VoiceProfile
-from web.voices.dialect import GatherSpeech, LeftOut, as_boolean, hint_list
-from web.voices.names import BASIC, provider_key, voice_of
+from web.voices.dialect import GatherSpeech, LeftOut, as_boolean, hint_list, prefixed_voice
+from web.voices.names import provider_key, voice_of
 
 _SAY_PREFIXES = {
     "amazon": "Polly.", "azure": "Azure.", "telnyx": "Telnyx.", "resemble": "Resemble.",
@@ -30,14 +30,8 @@ class TelnyxSpeech:
 
     def say_voice(self, voice: str, tts_provider: str | None, left_out: LeftOut) -> str | None:
         """See `SpeechDialect`."""
-        if voice in BASIC:
-            return voice
-        name, provider = voice_of(voice, tts_provider)
-        if provider in _SAY_PREFIXES:
-            return _SAY_PREFIXES[provider] + name
-        why = "it needs TTS_PROVIDER" if not provider else f"Telnyx documents no voices of {provider} that need no key"
-        left_out.note(f"voice {voice}", why)
-        return None
+        why_not = "Telnyx documents no voices of {provider} that need no key"
+        return prefixed_voice(voice, tts_provider, _SAY_PREFIXES, left_out, why_not)
 
     def gather(self, profile: VoiceProfile, left_out: LeftOut) -> GatherSpeech:
         """See `SpeechDialect`."""

@@ -5,7 +5,7 @@ model `speechTimeout` must be a number (warning 13335).
 """
 
 from orchestrator.routes.voice_profile import VoiceProfile
-from web.voices.dialect import INTEGER_SPEECH_TIMEOUT, GatherSpeech, LeftOut, as_boolean, hint_list
+from web.voices.dialect import INTEGER_SPEECH_TIMEOUT, GatherSpeech, LeftOut, as_boolean, hint_list, prefixed_voice
 from web.voices.names import BASIC, provider_key, voice_of
 
 _SAY_PREFIXES = {"amazon": "Polly.", "google": "Google."}
@@ -29,14 +29,8 @@ class TwilioSpeech:
 
     def say_voice(self, voice: str, tts_provider: str | None, left_out: LeftOut) -> str | None:
         """See `SpeechDialect`."""
-        if voice in BASIC:
-            return voice
-        name, provider = voice_of(voice, tts_provider)
-        if provider in _SAY_PREFIXES:
-            return _SAY_PREFIXES[provider] + name
-        why = "it needs TTS_PROVIDER" if not provider else "<Say> has voices of Amazon and Google"
-        left_out.note(f"voice {voice} in <Say>", why)
-        return None
+        why_not = "<Say> has voices of Amazon and Google"
+        return prefixed_voice(voice, tts_provider, _SAY_PREFIXES, left_out, why_not, " in <Say>")
 
     def gather(self, profile: VoiceProfile, left_out: LeftOut) -> GatherSpeech:
         """See `SpeechDialect`."""
