@@ -24,18 +24,15 @@ local function claim_call(keys, call_sid, holder, pin, lease_ms, keep_ms, now, o
   epoch = epoch + 1
   -- Before the lease is granted, so that a key of the wrong type grants nothing that nobody hears of.
   if keys.due then mark_due(keys.due, now + lease_ms, call_sid) end
+  local before = lease[8] or ''
+  local version = pin ~= '' and pin or before
   redis.call('HSET', keys.lease, 'holder', holder, 'until', now + lease_ms, 'turn', id, 'epoch', epoch,
-    'attempts', on_approval and attempt - 1 or attempt)
+    'attempts', on_approval and attempt - 1 or attempt, 'version', version)
   if on_approval then redis.call('HSET', keys.lease, 'forgiven', epoch) end
-  local version, moved_from = lease[8] or '', ''
-  if pin ~= '' and version ~= pin then
-    redis.call('HSET', keys.lease, 'version', pin)
-    moved_from = version
-  end
   -- An older record has a life, which the turn's submit has renewed.
   if epoch == 1 then redis.call('PEXPIRE', keys.lease, keep_ms) end
   local interruption = cut_off(keys.turns, ids, lease[3] == id)
   local readable, state = pcall(redis.call, 'GET', keys.state)
   return {epoch, attempt, lease[5] or '', lease[6] or '', body, interruption, readable and state or not readable and '?', id,
-    moved_from}
+    before ~= version and before or ''}
 end
