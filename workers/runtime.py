@@ -22,7 +22,7 @@ from orchestrator.redis.clock_sync import ClockSync
 from orchestrator.redis.connections import connect
 from orchestrator.redis.replicas import replica_wait
 from orchestrator.redis.subscription import Subscription
-from orchestrator.routes.table import load_routes
+from orchestrator.routes.table import RouteTable, load_routes
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.redis.opening import kept_elsewhere
@@ -64,6 +64,7 @@ class WorkerRuntime:
         self.version = code_version(settings)
         self.states = states
         self._events = CallEvents.of(settings)
+        self._routes = load_routes(settings, with_hooks=False)
         self.store = RedisTurnStore(
             redis,
             ttl_seconds=settings.state_ttl_seconds,
@@ -73,7 +74,7 @@ class WorkerRuntime:
             push=True,
             events=self._events,
             sinks=sink_names(settings),
-            taker=_taker(settings, self.version),
+            taker=_taker(settings, self.version, self._routes),
         )
         self._presence = VersionPresence(self.store, self.holder, self.version)
         self.pushed = PushedGrants(self.store, self.holder)
@@ -91,7 +92,7 @@ class WorkerRuntime:
         settings, stack = self._settings, self._stack
         stack.push_async_callback(self._rejections.close)
         host = await stack.enter_async_context(AgentHost(settings, program="worker"))
-        agents = load_agents(settings)
+        agents = load_agents(settings, routes=self._routes)
         host.warm_up(*agents.all)
         self.runner = TurnRunner(self.store, agents, host, agent_timeout_seconds=settings.agent_timeout_seconds)
         listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
@@ -213,9 +214,7 @@ class WorkerRuntime:
             logger.warning("A turn could not be rejected, so it will be run", extra={"call_sid": call_sid})
 
 
-def _taker(settings: Settings, version: str) -> Taker:
+def _taker(settings: Settings, version: str, routes: RouteTable) -> Taker:
     """Return which calls this worker takes. Where calls have several tenants, each may have half of its slots."""
-    most = (
-        max(1, settings.worker_max_turns // 2) if load_routes(settings, with_hooks=False).has_several_tenants else None
-    )
+    most = max(1, settings.worker_max_turns // 2) if routes.has_several_tenants else None
     return Taker(version, pins=settings.worker_versioning == "pinned", most_of_tenant=most)

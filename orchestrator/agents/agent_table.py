@@ -10,7 +10,7 @@ from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import BadAgent
 from orchestrator.routes.agent_entry import OWN_SETTINGS, AgentEntry
-from orchestrator.routes.table import load_routes
+from orchestrator.routes.table import RouteTable, load_routes
 from orchestrator.settings import Settings
 
 
@@ -40,10 +40,10 @@ class AgentTable:
         return [self.default, *self.named.values()]
 
 
-def load_agents(settings: Settings, default: Agent | None = None) -> AgentTable:
+def load_agents(settings: Settings, default: Agent | None = None, routes: RouteTable | None = None) -> AgentTable:
     """Return the agents of the routes and of `AGENT`, or `default` in its place. Raise `BadAgent` with all complaints,
-    `BadSetting` for bad routes."""
-    table = load_routes(settings, with_hooks=False)
+    `BadSetting` for bad routes, which are read unless they are given."""
+    table = load_routes(settings, with_hooks=False) if routes is None else routes
     complaints: list[str] = []
     named: dict[str, Agent] = {}
     try:
