@@ -6,7 +6,6 @@ The same code serves a worker and an ingress that runs its calls itself.
 import logging
 import time
 from collections import OrderedDict
-from dataclasses import replace
 
 from orchestrator import tracing
 from orchestrator.agents.agent_table import AgentTable
@@ -68,15 +67,6 @@ class TurnRunner:
         self._timeout = agent_timeout_seconds
         self.outcomes = TurnOutcomes()
         self._early: OrderedDict[str, Arrival] = OrderedDict()
-
-    @property
-    def agent(self) -> Agent:
-        """The agent that answers where none is named."""
-        return self.agents.default
-
-    @agent.setter
-    def agent(self, agent: Agent) -> None:
-        self.agents = replace(self.agents, default=agent)
 
     def _agent_of(self, claim: Claim) -> Agent:
         """Return the agent that has the call; the default one if this process does not know its name."""

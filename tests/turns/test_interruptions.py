@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.waiting import wait_until
 
+from orchestrator.agents.agent_table import AgentTable
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.reply import Reply
@@ -156,7 +157,9 @@ async def test_words_say_what_was_heard_of_the_replies_that_they_cut_off(dispatc
     assert [(r.turn_id, r.outcome, r.heard) for r in state.turns] == [
         ("start", "replied", None), ("a", "interrupted", "speech "), ("b", "replied", None),
     ]  # fmt: skip
-    dispatcher.runner.agent = Agent("test", dispatcher.runner.agent.reply, overlap="enqueue", isolation="inline")
+    dispatcher.runner.agents = AgentTable(
+        Agent("test", dispatcher.runner.agents.default.reply, overlap="enqueue", isolation="inline")
+    )
     await (await dispatcher.submit(turn("c", unfinished={"b": ""}))).wait(60)
     assert (await dispatcher.memory.states.get_state(CALL)).record_of("b").heard is None
 

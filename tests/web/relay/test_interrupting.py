@@ -9,6 +9,7 @@ from support.ingress import CALL
 from support.relay import relay_socket
 from support.waiting import wait_until
 
+from orchestrator.agents.agent_table import AgentTable
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -132,7 +133,7 @@ async def test_new_words_cut_off_a_reply_that_still_grows(start_ingress, talker)
 async def test_an_agent_that_finishes_first_is_heard_to_its_end(start_ingress, talker):
     async with start_ingress(agent=talker.reply) as ingress, relay_socket(ingress.url) as caller:
         runner = ingress.dispatcher.runner
-        runner.agent = Agent("patient", talker.reply, overlap="enqueue", isolation="inline")
+        runner.agents = AgentTable(Agent("patient", talker.reply, overlap="enqueue", isolation="inline"))
         await asked_about_life(caller)
         await caller.prompt("never mind")
         await wait_until(lambda: len(ingress.turns) == 3, "the second prompt is in the inbox")
@@ -144,7 +145,7 @@ async def test_an_agent_that_finishes_first_is_heard_to_its_end(start_ingress, t
 async def test_an_agent_with_interruptions_answers_an_interruption(start_ingress, talker):
     async with start_ingress(agent=talker.reply) as ingress, relay_socket(ingress.url) as caller:
         runner = ingress.dispatcher.runner
-        runner.agent = Agent("keen", talker.reply, interruptions=True, isolation="inline")
+        runner.agents = AgentTable(Agent("keen", talker.reply, interruptions=True, isolation="inline"))
         await asked_about_life(caller)
         await caller.send("interrupt", utteranceUntilInterrupt=HEARD, durationUntilInterruptMs=460)
         assert await caller.reply() == f"interrupted {HEARD}."

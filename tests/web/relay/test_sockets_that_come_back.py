@@ -12,6 +12,7 @@ from support.relay import RelaySocket, relay_socket
 from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
+from orchestrator.agents.agent_table import AgentTable
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
@@ -174,7 +175,7 @@ async def test_a_burst_of_words_is_kept_whole_and_in_order(start_ingress, count,
 
     async with start_ingress(agent=brief) as ingress:
         runner = ingress.dispatcher.runner
-        runner.agent = Agent("brief", brief, overlap=overlap, isolation="inline")
+        runner.agents = AgentTable(Agent("brief", brief, overlap=overlap, isolation="inline"))
         async with relay_socket(ingress.url) as caller:
             reading = asyncio.create_task(_read(caller))
             await caller.setup(CALL)
@@ -199,7 +200,7 @@ async def test_words_wait_while_too_many_of_the_call_wait_already(start_ingress,
 
     async with start_ingress(agent=slow) as ingress:
         runner = ingress.dispatcher.runner
-        runner.agent = Agent("slow", slow, overlap="enqueue", isolation="inline")
+        runner.agents = AgentTable(Agent("slow", slow, overlap="enqueue", isolation="inline"))
         async with relay_socket(ingress.url) as caller:
             reading = asyncio.create_task(_read(caller))
             await caller.setup(CALL)

@@ -9,6 +9,7 @@ from support.ingress import CALL
 from support.relay import relay_socket
 from support.waiting import wait_until
 
+from orchestrator.agents.agent_table import AgentTable
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.actions import HangUp, SetLanguage
 from orchestrator.conversation.reply import Position, Reply, TurnResult
@@ -156,7 +157,7 @@ async def test_a_reply_that_is_ready_after_the_caller_came_back_and_spoke(start_
 
     async with start_ingress(agent=slow) as ingress:
         runner = ingress.dispatcher.runner
-        runner.agent = Agent("slow", slow, overlap=overlap, isolation="inline")
+        runner.agents = AgentTable(Agent("slow", slow, overlap=overlap, isolation="inline"))
         async with relay_socket(ingress.url) as caller:
             await caller.setup(CALL)
             await caller.reply()
