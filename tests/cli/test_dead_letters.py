@@ -1,15 +1,13 @@
 """`voiceagent dead`: dead letters are listed, shown, replayed and discarded."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 from support import module_process
-from support.cluster import ClusterTopology
 from support.module_process import Process
-from support.servers import RedisServer
 from support.terminal import environment, run_script
 
 from orchestrator.conversation.actions import HangUp
@@ -17,8 +15,6 @@ from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.redis import keys
-from orchestrator.redis.connections import connect
-from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
@@ -38,19 +34,14 @@ async def answer(turn, state):
 """
 
 
-@pytest.fixture(params=["one server", "cluster"])
-def redis_url(request: pytest.FixtureRequest, redis_server: RedisServer) -> str:
-    if request.param == "one server":
-        redis_server.client().flushall()
-        return redis_server.url
-    cluster: ClusterTopology = request.getfixturevalue("cluster")
-    return cluster.url
+@pytest.fixture
+def redis_url(each_redis_url: str) -> str:
+    return each_redis_url
 
 
 @pytest.fixture
-async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
-    async with connect(Settings(redis_url=redis_url)) as client:
-        yield client
+def redis_client(each_redis_client: Redis) -> Redis:
+    return each_redis_client
 
 
 @pytest.fixture

@@ -2,14 +2,11 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from support.cluster import ClusterTopology
-from support.servers import RedisServer
 from support.terminal import CTRL_D, at_a_terminal, run_script
 
 from orchestrator import clock
@@ -17,9 +14,7 @@ from orchestrator.events.event import new_event
 from orchestrator.events.outbox import NewEvent, Settlement, StoppedSink
 from orchestrator.events.redis.outbox import RedisOutbox
 from orchestrator.redis.cluster import shards_of
-from orchestrator.redis.connections import connect
 from orchestrator.redis.store_connection import StoreConnection
-from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.example_events import announcement, head_of
 
@@ -29,19 +24,14 @@ HOUR = 3600.0
 NOT_FOUND = "The webhook answered with HTTP status 404."
 
 
-@pytest.fixture(params=["one server", "cluster"])
-def redis_url(request: pytest.FixtureRequest, redis_server: RedisServer) -> str:
-    if request.param == "one server":
-        redis_server.client().flushall()
-        return redis_server.url
-    cluster: ClusterTopology = request.getfixturevalue("cluster")
-    return cluster.url
+@pytest.fixture
+def redis_url(each_redis_url: str) -> str:
+    return each_redis_url
 
 
 @pytest.fixture
-async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
-    async with connect(Settings(redis_url=redis_url)) as client:
-        yield client
+def redis_client(each_redis_client: Redis) -> Redis:
+    return each_redis_client
 
 
 @pytest.fixture

@@ -1,22 +1,17 @@
 """`voiceagent rollout`: the versions of the workers as a table, and what an operator changes."""
 
 import json
-from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from support.cluster import ClusterTopology
 from support.reported_workers import pin_call, report_worker
-from support.servers import RedisServer
 from support.terminal import at_a_terminal, run_script
 
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import shards_of
-from orchestrator.redis.connections import connect
 from orchestrator.redis.store_connection import StoreConnection
-from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.worker_versions.changes import promoted
 from orchestrator.worker_versions.redis.plan_store import RolloutPlans
@@ -26,19 +21,14 @@ pytestmark = pytest.mark.processes
 HEADINGS = "VERSION STATE NEW CALLS WORKERS CALLS TURNS FAILED"
 
 
-@pytest.fixture(params=["one server", "cluster"])
-def redis_url(request: pytest.FixtureRequest, redis_server: RedisServer) -> str:
-    if request.param == "one server":
-        redis_server.client().flushall()
-        return redis_server.url
-    cluster: ClusterTopology = request.getfixturevalue("cluster")
-    return cluster.url
+@pytest.fixture
+def redis_url(each_redis_url: str) -> str:
+    return each_redis_url
 
 
 @pytest.fixture
-async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
-    async with connect(Settings(redis_url=redis_url)) as client:
-        yield client
+def redis_client(each_redis_client: Redis) -> Redis:
+    return each_redis_client
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ from xml.etree import ElementTree
 
 import httpx
 import pytest
-from support.cluster import ClusterTopology
 from support.exposition import figure
 from support.ingress import said
 from support.processes import WebProcess, WorkerProcess
-from support.servers import RedisServer
 from support.waiting import wait_until
 
 from orchestrator.turns.outcome import APOLOGY
@@ -85,13 +83,9 @@ def agents(tmp_path: Path) -> dict[str, Path]:
     return directories
 
 
-@pytest.fixture(params=["one server", "cluster"])
-def redis_url(request: pytest.FixtureRequest, redis_server: RedisServer) -> str:
-    if request.param == "one server":
-        redis_server.client().flushall()
-        return redis_server.url
-    cluster: ClusterTopology = request.getfixturevalue("cluster")
-    return cluster.url
+@pytest.fixture
+def redis_url(each_redis_url: str) -> str:
+    return each_redis_url
 
 
 @asynccontextmanager

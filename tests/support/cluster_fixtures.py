@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from redis.asyncio import Redis
 from support.cluster import ClusterTopology
+from support.servers import RedisServer
 
 from orchestrator.redis.connections import connect
 from orchestrator.settings import Settings
@@ -45,4 +46,21 @@ def replicated_cluster(shared_replicated_cluster: ClusterTopology) -> ClusterTop
 async def cluster_client(cluster: ClusterTopology) -> AsyncIterator[Redis]:
     """A client of `cluster` as the product makes it."""
     async with connect(Settings(redis_url=cluster.url)) as client:
+        yield client
+
+
+@pytest.fixture(params=["one server", "cluster"])
+def each_redis_url(request: pytest.FixtureRequest, redis_server: RedisServer) -> str:
+    """The URL of the shared server, then that of a shared cluster, emptied: for a test that is to run on both."""
+    if request.param == "one server":
+        redis_server.client().flushall()
+        return redis_server.url
+    cluster: ClusterTopology = request.getfixturevalue("cluster")
+    return cluster.url
+
+
+@pytest.fixture
+async def each_redis_client(each_redis_url: str) -> AsyncIterator[Redis]:
+    """A client of the server, or of the cluster, that `each_redis_url` names."""
+    async with connect(Settings(redis_url=each_redis_url)) as client:
         yield client
