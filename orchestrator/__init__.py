@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.agents.call_context import CallContext, current_call
     from orchestrator.conversation.actions import (
+        CancelActivity,
+        CancelTimer,
         Gather,
         HandOff,
         HangUp,
         Play,
+        Record,
         SendDigits,
+        SendMessage,
         SetLanguage,
         SetSpeech,
+        SetTimer,
         SetVoice,
+        StartActivity,
         Transfer,
     )
     from orchestrator.conversation.state import ConversationState, TurnRecord
@@ -33,14 +39,20 @@ if TYPE_CHECKING:
 _HOMES = {
     "CallContext": "agents.call_context",
     "current_call": "agents.call_context",
+    "CancelActivity": "conversation.actions",
+    "CancelTimer": "conversation.actions",
     "Gather": "conversation.actions",
     "HandOff": "conversation.actions",
     "HangUp": "conversation.actions",
     "Play": "conversation.actions",
+    "Record": "conversation.actions",
     "SendDigits": "conversation.actions",
+    "SendMessage": "conversation.actions",
     "SetLanguage": "conversation.actions",
     "SetSpeech": "conversation.actions",
+    "SetTimer": "conversation.actions",
     "SetVoice": "conversation.actions",
+    "StartActivity": "conversation.actions",
     "Transfer": "conversation.actions",
     "ConversationState": "conversation.state",
     "TurnRecord": "conversation.state",
@@ -61,6 +73,7 @@ _HOMES = {
 __all__ = [  # noqa: RUF022 (by what they are for)
     "Turn", "ConversationState", "TurnRecord",
     "HangUp", "Transfer", "Play", "SendDigits", "Gather", "SetLanguage", "SetSpeech", "SetVoice", "HandOff",
+    "Record", "SetTimer", "CancelTimer", "StartActivity", "CancelActivity", "SendMessage",
     "IncomingCall", "CallContext", "current_call",
     "Event", "Sink", "EventRefused", "SinkGone", "TryLater",
     "StateManagerBase", "InMemoryStateManager", "RedisStateManager", "StateManagerFactory", "get_state_manager",

@@ -83,8 +83,8 @@ class Transcript:
 
 def _inline_action(action: Action) -> str:
     match action:
-        case Transfer(to=to):
-            return f"(connected with {to})"
+        case Transfer():
+            return f"(connected with {', '.join(action.targets)})"
         case HandOff(agent=agent):
             return f"(handed to {agent})"
         case SetVoice(voice=voice):

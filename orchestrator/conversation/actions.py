@@ -1,27 +1,56 @@
-"""What an agent can do besides speaking. An agent yields actions among its text; the channel carries them out.
+"""What an agent can do besides speaking. An agent yields actions among its text.
 
-Inline actions (`INLINE_ACTIONS`) take effect where they were yielded in the text, the others after the whole reply was
-spoken.
+Inline actions (`INLINE_ACTIONS`) take effect where they were yielded in the text; those of the schedule
+(`SCHEDULE_ACTIONS`) with the commit of the turn; the others after the whole reply was spoken.
 """
 
 from collections.abc import Iterable
 from itertools import takewhile
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from orchestrator.conversation.action_base import BaseAction as _Action
+from orchestrator.conversation.action_base import InlineAction as _InlineAction
+from orchestrator.conversation.leaving import Record, Transfer
+from orchestrator.conversation.schedule_actions import (
+    SCHEDULE_ACTIONS,
+    CancelActivity,
+    CancelTimer,
+    ScheduleAction,
+    SendMessage,
+    SetTimer,
+    StartActivity,
+)
 
-class _Action(BaseModel):
-    # An older process must be able to read, keep and pass on what a newer one wrote.
-    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
-
-
-class _InlineAction(_Action):
-    """Takes effect within the text. The program sets `at`: the number of characters of the reply's text before the
-    action, or None for after the whole text.
-    """
-
-    at: int | None = Field(default=None, ge=0, exclude_if=lambda at: at is None)
+__all__ = [
+    "ACTION_TYPES",
+    "INLINE_ACTIONS",
+    "LEAVING_ACTIONS",
+    "SCHEDULE_ACTIONS",
+    "Action",
+    "CancelActivity",
+    "CancelTimer",
+    "Gather",
+    "HandOff",
+    "HangUp",
+    "InlineAction",
+    "Play",
+    "Record",
+    "ScheduleAction",
+    "SendDigits",
+    "SendMessage",
+    "SetLanguage",
+    "SetSpeech",
+    "SetTimer",
+    "SetVoice",
+    "StartActivity",
+    "Transfer",
+    "UnknownAction",
+    "hand_offs",
+    "inline_actions",
+    "schedule_actions",
+]
 
 
 class HangUp(_Action):
@@ -29,17 +58,6 @@ class HangUp(_Action):
 
     type: Literal["hang_up"] = "hang_up"
     reason: str = ""
-
-
-class Transfer(_Action):
-    """Connect the caller with a person. `to` is an E.164 number, a `sip:` address or `client:name`."""
-
-    type: Literal["transfer"] = "transfer"
-    to: str = Field(min_length=1)
-    reason: str = ""
-
-    def __init__(self, to: str, **fields: object) -> None:  # Transfer("+15551234567") reads better
-        super().__init__(to=to, **fields)
 
 
 class Play(_InlineAction):
@@ -139,10 +157,14 @@ class UnknownAction(_Action):
 
 
 InlineAction = Play | SendDigits | SetLanguage | SetSpeech | SetVoice | HandOff
-_KnownAction = Annotated[HangUp | Transfer | Gather | InlineAction, Field(discriminator="type")]
+_KnownAction = Annotated[
+    HangUp | Transfer | Record | Gather | InlineAction | ScheduleAction, Field(discriminator="type")
+]
 Action = Annotated[_KnownAction | UnknownAction, Field(union_mode="left_to_right")]
 INLINE_ACTIONS = (Play, SendDigits, SetLanguage, SetSpeech, SetVoice, HandOff)
-ACTION_TYPES = (HangUp, Transfer, Gather, *INLINE_ACTIONS)
+LEAVING_ACTIONS = (HangUp, Transfer, Record)
+"""Those with which a reply ends. Of several in one reply, the first is carried out."""
+ACTION_TYPES = (HangUp, Transfer, Record, Gather, *INLINE_ACTIONS, *SCHEDULE_ACTIONS)
 
 
 def hand_offs(actions: Iterable[Action]) -> list[HandOff]:
@@ -151,6 +173,11 @@ def hand_offs(actions: Iterable[Action]) -> list[HandOff]:
 
 
 def inline_actions(actions: Iterable[Action]) -> list[InlineAction]:
-    """Return the inline actions that take effect: those before the reply hangs up or transfers."""
-    staying = takewhile(lambda action: not isinstance(action, HangUp | Transfer), actions)
+    """Return the inline actions that take effect: those before the reply hangs up, transfers or records."""
+    staying = takewhile(lambda action: not isinstance(action, LEAVING_ACTIONS), actions)
     return [action for action in staying if isinstance(action, INLINE_ACTIONS)]
+
+
+def schedule_actions(actions: Iterable[Action]) -> list[ScheduleAction]:
+    """Return what is to happen later or elsewhere."""
+    return [action for action in actions if isinstance(action, SCHEDULE_ACTIONS)]

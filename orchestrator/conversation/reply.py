@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.conversation.actions import INLINE_ACTIONS, Action, HangUp, InlineAction, Transfer
+from orchestrator.conversation.actions import INLINE_ACTIONS, LEAVING_ACTIONS, Action, InlineAction
 from orchestrator.conversation.open_values import OpenToNewer
 from orchestrator.conversation.timings import Timings
 
@@ -25,8 +25,8 @@ class Reply(BaseModel):
 
     @property
     def leaves(self) -> bool:
-        """True if the reply ends the session with its caller: it hangs up or transfers them."""
-        return any(isinstance(action, HangUp | Transfer) for action in self.actions)
+        """True if the reply ends the session with its caller: it hangs up, transfers or records them."""
+        return any(isinstance(action, LEAVING_ACTIONS) for action in self.actions)
 
     def add(self, action: Action) -> None:
         """Add `action` after the text so far."""
@@ -75,7 +75,8 @@ class TurnResult(BaseModel):
     """What the ingress gets for a turn, and again for each retry of it.
 
     `overlap` is the agent's policy for turns that arrive while another one runs, or None if it is not known. `timings`
-    says when the turn reached its stages (`orchestrator.conversation.timings`).
+    says when the turn reached its stages (`orchestrator.conversation.timings`). `preceding` are replies that the caller
+    is to hear before this one: those to own turns, which no webhook has fetched yet.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -86,3 +87,4 @@ class TurnResult(BaseModel):
     reply: Reply = Field(default_factory=Reply)
     overlap: str | None = Field(default=None, exclude_if=lambda overlap: overlap is None)
     timings: Timings = Field(default_factory=dict, exclude_if=lambda timings: not timings)
+    preceding: list[Reply] = Field(default_factory=list, exclude_if=lambda replies: not replies)

@@ -4,7 +4,7 @@ With webhooks, the provider sends nothing between a reply and the caller's answe
 of a conversation with a person is not known. But a provider ends every call at some time.
 """
 
-from orchestrator.conversation.actions import Gather, Play, Transfer
+from orchestrator.conversation.actions import Gather, Play, Record, Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState
 
@@ -51,5 +51,6 @@ def _seconds_taken(reply: Reply) -> float:
     """Return the seconds that a reply and the wait for the caller's first word take."""
     if any(isinstance(action, Play | Transfer) for action in reply.actions):
         return LONGEST_CALL_SECONDS
+    recorded = max((action.max_seconds for action in reply.actions if isinstance(action, Record)), default=0)
     waits = [action.timeout_seconds for action in reply.actions if isinstance(action, Gather)]
-    return len(reply.text) / CHARACTERS_PER_SECOND + (waits[-1] if waits else Gather().timeout_seconds)
+    return recorded + len(reply.text) / CHARACTERS_PER_SECOND + (waits[-1] if waits else Gather().timeout_seconds)

@@ -21,8 +21,9 @@ class TurnRecord(BaseModel):
     `first_word_at` is when the agent's first word was sent, on a channel that streams. `reason` is why a turn failed:
     the type and place of the error, never its message. `timings` says when the turn reached its stages
     (`orchestrator.conversation.timings`). `agent` is the name of the agent that got the turn, if it handed the call on;
-    `phases` are those in which each agent left the call that it handed on. `overlap` is sent with the result and not
-    stored.
+    `phases` are those in which each agent left the call that it handed on. `data` is the turn's. `preceding`, over
+    webhooks, are the replies to own turns that the caller hears before this one. `overlap` is sent with the result and
+    not stored.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -43,6 +44,8 @@ class TurnRecord(BaseModel):
     timings: Timings = Field(default_factory=dict, exclude_if=lambda timings: not timings)
     agent: str = Field(default="", exclude_if=lambda name: not name)
     phases: list[str] = Field(default_factory=list, exclude_if=lambda phases: not phases)
+    data: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda data: not data)
+    preceding: list[Reply] = Field(default_factory=list, exclude_if=lambda replies: not replies)
     overlap: str | None = Field(default=None, exclude=True)
 
     @property
@@ -63,6 +66,7 @@ class TurnRecord(BaseModel):
             outcome=outcome,
             reply=reply,
             epoch=epoch,
+            data=turn.data,
         )
 
     def result(self, call_sid: str) -> TurnResult:
@@ -74,7 +78,28 @@ class TurnRecord(BaseModel):
             reply=self.reply,
             overlap=self.overlap,
             timings=self.timings,
+            preceding=self.preceding,
         )
+
+
+class Timer(BaseModel):
+    """A timer that is set: `turn_id` is that of the turn that it brings, at `due_at` (the server's clock)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    turn_id: str
+    due_at: datetime
+    data: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda data: not data)
+
+
+class Activity(BaseModel):
+    """An activity whose result has not come yet: `turn_id` is that of the turn that brings it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    turn_id: str
+    function: str
+    started_at: datetime
 
 
 class EndRecord(BaseModel):
@@ -95,8 +120,9 @@ class ConversationState(BaseModel):
     ingress that has an open connection sets `open_until` if the store keeps a call alive only by a write.
 
     `agent` is the name, in the routes, of the agent that has the call; "" is the one that `AGENT` names. `tenant` is
-    whose call it is. `worker_version` is the version of the workers that the call is pinned to. `settings` are those of
-    its agent: looked up whenever an agent runs, and never stored.
+    whose call it is. `timers` and `activities` are those that are set and running, by name: they change by actions and
+    by the turns that they bring, not by what an agent writes there. `worker_version` is the version of the workers that
+    the call is pinned to. `settings` are those of its agent: looked up whenever an agent runs, and never stored.
     """
 
     model_config = ConfigDict(extra="allow", validate_assignment=False, hide_input_in_errors=True)
@@ -118,6 +144,8 @@ class ConversationState(BaseModel):
     agent: str = Field(default="", exclude_if=lambda name: not name)
     tenant: str = Field(default="", exclude_if=lambda tenant: not tenant)
     worker_version: str = Field(default="", exclude_if=lambda version: not version)
+    timers: dict[str, Timer] = Field(default_factory=dict, exclude_if=lambda timers: not timers)
+    activities: dict[str, Activity] = Field(default_factory=dict, exclude_if=lambda activities: not activities)
     settings: dict[str, Any] = Field(default_factory=dict, exclude=True)
 
     @property

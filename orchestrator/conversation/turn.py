@@ -1,15 +1,24 @@
 """A turn: one thing that the caller did and that requires an answer."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.clock import utc_now
 from orchestrator.conversation.open_values import OpenToNewer
+from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.timings import Timings, milliseconds_since
 
-TurnKind = Literal["started", "speech", "keys", "silence", "interrupted", "ended", "handed_off"]
+OwnKind = Literal["signal", "timer", "activity", "transferred", "recorded"]
+"""What a turn is about that no caller's words began. An agent that does not know a kind treats it as silence."""
+TurnKind = Literal[
+    "started", "speech", "keys", "silence", "interrupted", "ended", "handed_off",
+    "signal", "timer", "activity", "transferred", "recorded",
+]  # fmt: skip
+OWN_KINDS: tuple[str, ...] = get_args(OwnKind)
+OWN_PREFIX = "~"
+"""How the ids of signals, timers and activities begin; a client cannot name a turn so."""
 
 
 class Turn(BaseModel):
@@ -18,7 +27,13 @@ class Turn(BaseModel):
     - `turn_id` is unique in the call, and the same when the provider sends the turn again.
     - `text` is what the caller said. For `keys` it is the keys, so that an agent may treat both alike; for
       `interrupted` what the caller had heard of the last reply; for `ended` why the call ended (`completed`, …); for
-      `handed_off` the note of the agent that hands the call over.
+      `handed_off` the note of the agent that hands the call over; for `signal`, `timer` and `activity` the name; for
+      `transferred` what became of it (`no-answer`, `declined`, …).
+    - `data` is what else the turn brings: that of a signal or timer as it was given; `result` or `error` of an
+      activity; `to` and `seconds` of a transfer; `url` and `seconds` of a recording.
+    - `interrupt`, for `signal`: it cuts off what is being said.
+    - `given_reply` is the reply of a person, who answers in place of the agent.
+    - `spoken_until`, over webhooks, is the id of the last own turn whose reply the provider has fetched already.
     - `confidence` is the recogniser's, from 0 to 1, if it gave one.
     - `interrupts`, for `interrupted`, is the id of the turn whose reply the caller cut off, if that is known.
     - `unfinished` has the replies that were still being spoken when the caller spoke: the id of the turn that each
@@ -42,6 +57,10 @@ class Turn(BaseModel):
     language: str | None = None
     interrupts: str | None = None
     unfinished: dict[str, str] = Field(default_factory=dict, exclude_if=lambda unfinished: not unfinished)
+    data: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda data: not data)
+    interrupt: bool = Field(default=False, exclude_if=lambda interrupt: not interrupt)
+    given_reply: Reply | None = Field(default=None, exclude_if=lambda reply: reply is None)
+    spoken_until: str = Field(default="", exclude_if=lambda turn_id: not turn_id)
     received_at: datetime = Field(default_factory=utc_now)
     replay_of: str | None = None
     submitted_ms: float | None = Field(default=None, exclude=True)
@@ -53,6 +72,12 @@ class Turn(BaseModel):
     def has_words(self) -> bool:
         """True if the caller has said something or pressed keys."""
         return self.kind in ("speech", "keys")
+
+    @property
+    def is_own(self) -> bool:
+        """True if no caller's words, keys or silence began it: a signal, a timer, an activity, or the return of a
+        transfer or recording."""
+        return self.kind in OWN_KINDS
 
     @property
     def idempotency_key(self) -> str:

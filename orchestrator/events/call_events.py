@@ -103,7 +103,7 @@ class CallEvents:
         if record.outcome in FAILURES and "turn.failed" in self._wanted:
             events.append(self._event("turn.failed", state, life | _failure(record)))
         if (transfer := _transfer(record)) is not None and "call.transferred" in self._wanted:
-            data = life | {"turn_id": record.turn_id, "to": transfer.to, "reason": transfer.reason}
+            data = life | {"turn_id": record.turn_id, "to": ", ".join(transfer.targets), "reason": transfer.reason}
             events.append(self._event("call.transferred", state, data))
 
     def _event(self, kind: EventType, state: ConversationState, about: dict[str, Any]) -> NewEvent:

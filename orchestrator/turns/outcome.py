@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from orchestrator.conversation.actions import Action, HandOff, HangUp, SetLanguage, hand_offs
+from orchestrator.conversation.actions import SCHEDULE_ACTIONS, Action, HandOff, HangUp, SetLanguage, hand_offs
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import CallStatus, ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.timings import Timings, with_late
 from orchestrator.conversation.turn import Turn
+from orchestrator.schedule.effects import with_schedule
 from orchestrator.turns.bounds import MOST_TURNS, TOO_LONG_REASON
 from orchestrator.turns.running_turn import RunningTurn, Stop
 
@@ -51,7 +52,10 @@ def _keep_what_was_heard(record: TurnRecord, stop: Stop, *, streamed: bool) -> N
     said, actions = record.reply.text, record.reply.actions
     if heard is not None:
         record.reply.text = record.heard = heard
-    kept: list[Action] = [a for a in actions if isinstance(a, SetLanguage | HandOff)] if streamed else []
+    # What was asked for later or elsewhere holds, unless the words are run again with the next ones.
+    holds: tuple[type, ...] = () if stop.reason == "merged" else SCHEDULE_ACTIONS
+    holds += (SetLanguage, HandOff) if streamed else ()
+    kept: list[Action] = [action for action in actions if isinstance(action, holds)]
     record.reply.actions = _heard_actions(kept, said, record.reply.text)
     if stop.reason == "merged":
         record.__pydantic_extra__ = {**(record.__pydantic_extra__ or {}), "merged": True}
@@ -156,7 +160,7 @@ def committed_state(
     if after is not None:
         changes.update(slots=after.slots, phase=after.phase, agent=after.agent)
     state = before.model_copy(update=changes)
-    return with_end(state, record) if state.ended is None else state
+    return with_schedule(with_end(state, record) if state.ended is None else state, record)
 
 
 def with_record(

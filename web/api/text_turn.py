@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.conversation.turn import Turn
+from orchestrator.conversation.turn import OWN_PREFIX, Turn
 from web.api.json_body import json_object
 
 LONGEST_AGENT = 100
@@ -48,8 +48,9 @@ class TextTurn(BaseModel):
 
     @model_validator(mode="after")
     def _says_something(self) -> "TextTurn":
-        if self.turn_id in RESERVED_TURN_IDS or not self.turn_id.isprintable():
-            raise ValueError("turn_id must be printable, and not 'ended'")
+        is_reserved = self.turn_id in RESERVED_TURN_IDS or self.turn_id.startswith(OWN_PREFIX)
+        if is_reserved or not self.turn_id.isprintable():
+            raise ValueError(f"turn_id must be printable, not 'ended', and not begin with {OWN_PREFIX!r}")
         if self.kind == "speech" and not self.text.strip():
             raise ValueError("text is missing: a turn of kind speech wants words")
         if self.kind == "keys" and not self.digits:

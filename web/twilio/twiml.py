@@ -215,7 +215,7 @@ def _send_digits(verb: TwiML, digits: str) -> None:
 
 def _end(response: VoiceResponse, action: Action, languages: Languages) -> None:
     if isinstance(action, Transfer):
-        _dial(response, action.to, languages)
+        _dial(response, action.targets[0], languages)
     response.hangup()
 
 

@@ -51,7 +51,7 @@ def action_frame(action: Action) -> str | None:
 def end(action: Action) -> str:
     """Return the frame that ends the session: `Transfer` connects the caller with a person, all else hangs up."""
     if isinstance(action, Transfer):
-        return _end({"reasonCode": HANDOFF, "reason": action.reason, "to": action.to})
+        return _end({"reasonCode": HANDOFF, "reason": action.reason, "to": action.targets[0]})
     return _end({"reasonCode": HUNG_UP, "reason": action.reason if isinstance(action, HangUp) else ""})
 
 
