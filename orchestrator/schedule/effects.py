@@ -101,7 +101,8 @@ def _item(state: ConversationState, record: TurnRecord, place: int, action: Sche
             fields = action.model_dump(include={"name", "function", "args", "timeout_seconds", "retries"})
             return ActivityItem(**about, due_at=now, **fields)
         case SendMessage():
-            return MessageItem(**about, due_at=now, to=action.to, text=action.text)
+            whose = {"agent": state.agent, "tenant": state.tenant, "worker_version": state.worker_version}
+            return MessageItem(**about, due_at=now, to=action.to, text=action.text, **whose)
     return None
 
 

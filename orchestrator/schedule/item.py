@@ -53,11 +53,17 @@ class ActivityItem(_Item):
 
 
 class MessageItem(_Item):
-    """A text message: see `SendMessage`. It is sent although the call has ended meanwhile."""
+    """A text message: see `SendMessage`. It is sent although the call has ended meanwhile, and its state is gone.
+
+    So it has what is told of it: `agent`, `tenant` and `worker_version` are those of the call.
+    """
 
     kind: Literal["message"] = "message"
     to: str
     text: str
+    agent: str = ""
+    tenant: str = ""
+    worker_version: str = ""
 
 
 ScheduledItem = Annotated[TimerItem | ActivityItem | MessageItem, Field(discriminator="kind")]
