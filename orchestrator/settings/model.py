@@ -28,12 +28,11 @@ from orchestrator.settings.checks import (
     ExistingFile,
     ServerUrl,
     TimeZone,
-    is_http_url,
 )
 from orchestrator.settings.complaints import complaint, without_credentials
 from orchestrator.settings.event_settings import EventSettings
 from orchestrator.settings.mcp_servers import mcp_servers
-from orchestrator.settings.process_settings import ProcessSettings
+from orchestrator.settings.provider_settings import ProviderSettings
 from orchestrator.settings.public_url import public_base_url
 from orchestrator.settings.redis_url import parse_redis_url
 from orchestrator.settings.route_settings import RouteSettings
@@ -46,7 +45,7 @@ LONGEST_TTL_SECONDS = 10 * 365 * 24 * 3600
 """Redis counts milliseconds in 64 bits; ten years are enough."""
 
 
-class Settings(EventSettings, VoiceSettings, RouteSettings, ProcessSettings):
+class Settings(EventSettings, VoiceSettings, RouteSettings, ProviderSettings):
     """All settings; each is the environment variable of the same name in upper case. Immutable."""
 
     model_config = SettingsConfigDict(
@@ -96,9 +95,6 @@ class Settings(EventSettings, VoiceSettings, RouteSettings, ProcessSettings):
     llm_tools: str | None = None
     llm_mcp_servers: str | None = None
 
-    twilio_account_sid: str | None = None
-    twilio_auth_token: SecretStr | None = None
-    twilio_api_base_url: str | None = None
     telnyx_public_key: Ed25519Key | None = None
     signalwire_signing_key: SecretStr | None = None
     public_base_url: str | None = None
@@ -167,15 +163,6 @@ class Settings(EventSettings, VoiceSettings, RouteSettings, ProcessSettings):
     def _public_url(cls, value: str | None) -> str | None:
         return None if value is None else public_base_url(value)
 
-    @field_validator("twilio_api_base_url")
-    @classmethod
-    def _base_url(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if not is_http_url(value) or set(value) & set("?#@"):
-            raise ValueError("must be the URL of an API, such as https://api.twilio.com")
-        return value.rstrip("/")
-
     @field_validator("seal_key")
     @classmethod
     def _long_seal_key(cls, value: SecretStr | None) -> SecretStr | None:
@@ -229,6 +216,16 @@ class Settings(EventSettings, VoiceSettings, RouteSettings, ProcessSettings):
         """True if `PUBLIC_BASE_URL` names another host than this machine: others can reach the server."""
         host = urlsplit(self.public_base_url or "").hostname or "localhost"
         return host not in ("localhost", "::1") and not host.startswith("127.")
+
+    @property
+    def callback_base_url(self) -> str | None:
+        """Return the URL at which the provider's REST API is told to fetch documents, or None if there is none.
+
+        That is `PUBLIC_BASE_URL`; a simulated provider finds web on this machine without it.
+        """
+        if self.public_base_url is None and self.has_simulated_provider:
+            return f"http://127.0.0.1:{self.port}"
+        return self.public_base_url
 
     def effective_redis_url(self) -> str:
         """Return `REDIS_URL`, or the URL made of its parts. It holds the password: never log it."""
