@@ -1,16 +1,25 @@
 """A call to an agent without a telephone, a server or Redis: for tests of agents."""
 
 import asyncio
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.agents.agent_run import own_copy, parts_of
 from orchestrator.agents.loader import agent_of
 from orchestrator.agents.protocol import Part
-from orchestrator.conversation.actions import HandOff
+from orchestrator.clock import utc_now
+from orchestrator.conversation.actions import HandOff, Record, SendMessage, Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn, TurnKind
+from orchestrator.schedule.effects import changes_of
+from orchestrator.schedule.item import ActivityItem
+from orchestrator.testing.activity_result import activity_result, check_activities
+from orchestrator.turns.outcome import committed_state
+
+MOST_TIMERS = 200
+"""More timers that go off in one `advance` are a loop."""
 
 
 class AgentCall:
@@ -25,14 +34,21 @@ class AgentCall:
     All turns run in one event loop; in a test that is a coroutine, `await call.take(…)` instead. `fields` are those of
     the state: `from_number`, `slots`, `channel`, `settings`, …
 
+    Nothing happens by itself. Timers go off when the test lets time pass (`advance`), an activity runs or ends when the
+    test says so, and a transfer comes back with what the test says. `state.timers` and `state.activities` are those
+    that are set and started, `messages` the text messages that were sent.
+
     A `HandOff` is the last part that counts: no other agent is run. `await call.take("handed_off", "the note")` tests
     the one that gets the call.
     """
 
     def __init__(self, agent: Any, *, call_sid: str = "CA1", **fields: Any) -> None:
         self.state = ConversationState(call_sid=call_sid, **fields)
+        self.messages: list[SendMessage] = []
         self._agent = agent_of(getattr(agent, "__name__", type(agent).__name__), agent)
         self._runner: asyncio.Runner | None = None
+        self._now = utc_now()
+        self._activities: dict[str, ActivityItem] = {}
 
     def begin(self) -> list[Part]:
         """Begin the call: the agent greets."""
@@ -61,10 +77,59 @@ class AgentCall:
         """End the call. Nobody hears what the agent says then."""
         return self._run("ended", status)
 
+    def signal(self, name: str, data: dict[str, Any] | None = None) -> list[Part]:
+        """Send a signal into the call."""
+        return self._run("signal", name, data=data or {})
+
+    def advance(self, seconds: float) -> list[Part]:
+        """Let time pass: the timers that are due by then go off, one after the other."""
+        end, parts = self._now + timedelta(seconds=seconds), list[Part]()
+        for _ in range(MOST_TIMERS):
+            due = [(timer.due_at, name) for name, timer in self.state.timers.items() if timer.due_at <= end]
+            if not due:
+                self._now = end
+                return parts
+            due_at, name = min(due)
+            self._now = max(self._now, due_at)
+            parts += self._run("timer", name)
+        raise AssertionError(f"{MOST_TIMERS} timers went off within {seconds:g} s: one sets itself again and again.")
+
+    def run_activity(self, name: str) -> list[Part]:
+        """Run the function of a started activity, once, and bring its result, or its error, into the call."""
+        return self._in_loop(self._run_activity(name))
+
+    def end_activity(self, name: str, result: Any = None) -> list[Part]:
+        """Bring this result of a started activity into the call, without running its function."""
+        self._check_started(name)
+        return self._run("activity", name, data={"result": result})
+
+    def fail_activity(self, name: str, error: str = "TimeoutError") -> list[Part]:
+        """Let a started activity fail with an error of this class, without running its function."""
+        self._check_started(name)
+        return self._run("activity", name, data={"error": error})
+
+    def return_from_transfer(self, status: str = "no-answer", *, seconds: int = 0) -> list[Part]:
+        """Let the caller come back from the last transfer: `no-answer`, `busy`, `failed`, `declined`, `completed`."""
+        transfer = next((it for it in self._last_actions() if isinstance(it, Transfer)), None)
+        if transfer is None:
+            raise AssertionError("The last reply did not transfer the caller.")
+        return self._run("transferred", status, data={"to": transfer.targets[-1], "seconds": seconds})
+
+    def record(self, seconds: int, url: str = "https://example.com/recording") -> list[Part]:
+        """Let the caller leave a message that the last reply asked for; 0 `seconds` for none."""
+        if not any(isinstance(action, Record) for action in self._last_actions()):
+            raise AssertionError("The last reply did not record the caller.")
+        return self._run("recorded", data={"url": url if seconds else "", "seconds": seconds})
+
     async def take(self, kind: TurnKind, text: str = "", **fields: Any) -> list[Part]:
-        """Let the agent answer a turn of this kind. `fields` are those of the turn."""
-        turn_id = f"turn-{len(self.state.turns)}"
-        turn = Turn(**{"turn_id": turn_id, "call_sid": self.state.call_sid, "kind": kind, "text": text, **fields})
+        """Let the agent answer a turn of this kind. `fields` are those of the turn. A timer or activity of the name
+        `text` is settled by it."""
+        turn = Turn(
+            **{
+                "turn_id": f"turn-{len(self.state.turns)}", "call_sid": self.state.call_sid, "kind": kind,
+                "text": text, "received_at": self._now, **self._brought_by(kind, text), **fields,
+            }
+        )  # fmt: skip
         state = own_copy(self.state)
         parts = _up_to_a_hand_off([part async for part in parts_of(self._agent, turn, state)])
         reply = Reply()
@@ -73,9 +138,10 @@ class AgentCall:
                 reply.text += part
             else:
                 reply.add(part)
-        state.turns.append(TurnRecord.of(turn, "replied", reply.completed()))
-        self.state = ConversationState.model_validate_json(state.model_dump_json())
-        self.state.settings = state.settings  # which no JSON has
+        record = TurnRecord.of(turn, "replied", reply.completed())
+        record.committed_at = self._now
+        check_activities(self.state, record)
+        self._commit(committed_state(self.state, state, record), record)
         return parts
 
     def close(self) -> None:
@@ -84,10 +150,41 @@ class AgentCall:
             self._runner.close()
             self._runner = None
 
+    def _commit(self, after: ConversationState, record: TurnRecord) -> None:
+        items = changes_of(self.state, after, record).added
+        self._activities |= {item.name: item for item in items if isinstance(item, ActivityItem)}
+        self.messages += [action for action in record.reply.actions if isinstance(action, SendMessage)]
+        settings = self.state.settings  # which no JSON has
+        self.state = ConversationState.model_validate_json(after.model_dump_json())
+        self.state.settings = settings
+
+    def _brought_by(self, kind: TurnKind, name: str) -> dict[str, Any]:
+        """Return the fields of a turn that a timer or activity of this name brings."""
+        if kind == "timer" and (timer := self.state.timers.get(name)) is not None:
+            return {"turn_id": timer.turn_id, "data": timer.data}
+        if kind == "activity" and (activity := self.state.activities.get(name)) is not None:
+            return {"turn_id": activity.turn_id}
+        return {}
+
+    def _check_started(self, name: str) -> None:
+        if name not in self.state.activities:
+            raise AssertionError(f"No activity {name!r} is running. There are: {sorted(self.state.activities)}.")
+
+    async def _run_activity(self, name: str) -> list[Part]:
+        self._check_started(name)
+        return await self.take("activity", name, data=await activity_result(self._activities[name]))
+
+    def _last_actions(self) -> list[Any]:
+        return list(self.state.turns[-1].reply.actions) if self.state.turns else []
+
     def _run(self, kind: TurnKind, text: str = "", **fields: Any) -> list[Part]:
+        return self._in_loop(self.take(kind, text, **fields))
+
+    def _in_loop(self, work: Any) -> list[Part]:
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return self._runner.run(self.take(kind, text, **fields))
+        parts: list[Part] = self._runner.run(work)
+        return parts
 
     def __enter__(self) -> Self:
         return self

@@ -4,20 +4,26 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import orchestrator
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.llm.tools import found_tools
 from orchestrator.agents.llm.toolset import Toolset
 from orchestrator.agents.loader import load_agent
+from orchestrator.agents.protocol import Part
 from orchestrator.conversation.actions import ACTION_TYPES, Gather, HangUp, Play
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn, TurnKind
+from orchestrator.testing.agent_call import AgentCall
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "agents.md").read_text()
 FILES = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", GUIDE, flags=re.DOTALL))
+_IMPORTS = re.compile(r"^from orchestrator import (.+)$", re.MULTILINE)
 
 
 @pytest.fixture
@@ -26,7 +32,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, code in FILES.items():
         (tmp_path / name).write_text(code)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     for name in FILES:
         monkeypatch.delitem(sys.modules, name.removesuffix(".py"), raising=False)
     return tmp_path
@@ -47,14 +53,31 @@ async def test_the_example_is_loaded_and_plays_its_quiz(written: Path) -> None:
 
 
 @pytest.mark.processes
-def test_the_examples_own_test_passes_in_a_project_of_ones_own(written: Path) -> None:
+def test_the_examples_own_tests_pass_in_a_project_of_ones_own(written: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON"))}
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_quiz.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(name for name in FILES if "test_" in name)],
         cwd=written, env=environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "1 passed" in ran.stdout
+    assert "5 passed" in ran.stdout
+
+
+def test_each_action_is_yielded_in_an_example_by_its_name_from_orchestrator(
+    written: Path, agent_call: Callable[..., AgentCall]
+) -> None:
+    yielded: list[Part] = []
+    for name in ("quiz", "tour", "front_desk", "kitchen", "library", "workshop"):
+        module = import_module(name)
+        call = agent_call(getattr(module, {"front_desk": "reception"}.get(name, name)), from_number="+15550001111")
+        yielded += call.begin()
+        for said in ("an invoice", "7", "1", "2", "3", "4", "never mind"):
+            yielded += call.say(said)
+        if name == "workshop":
+            yielded += [*call.begin(), *call.return_from_transfer("busy"), *call.record(seconds=3)]
+    assert {type(part) for part in yielded} == {str, *ACTION_TYPES}
+    names = {name for code in FILES.values() for found in _IMPORTS.findall(code) for name in found.split(", ")}
+    assert {action.__name__ for action in ACTION_TYPES} <= names <= set(orchestrator.__all__)
 
 
 async def test_the_example_of_tools_orders_once_for_a_key(written: Path) -> None:
