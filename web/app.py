@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from orchestrator.fleet_metrics.fleet import RisingCounts
 from orchestrator.metrics import Metrics
 from orchestrator.process_metrics.event_loop_lag import event_loop_lag_measured
+from orchestrator.provider_api.client import ProviderApi
 from orchestrator.records.opening import open_archive
 from orchestrator.routes.table import RouteTable, load_routes
 from orchestrator.settings import Settings
@@ -23,7 +24,6 @@ from web.http_entry import HttpEntry
 from web.ingress import Ingress, OpenRuntime, Timeouts
 from web.local_access import LocalAccess
 from web.outbound.call_placer import call_placer
-from web.outbound.provider_api import ProviderApi
 from web.providers import routes as providers
 from web.seal import Seal
 from web.session_registry import SessionRegistry

@@ -12,11 +12,12 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.errors import CallEnded, TurnRejected, UnknownCall, UnreadableState
+from orchestrator.provider_api.client import ProviderApi
+from orchestrator.provider_api.errors import ProviderError
 from orchestrator.turns.call_limits import PLACED
 from web.api.endpoint import call_sid_in
 from web.api.page_limit import limit_in
 from web.ingress import Ingress
-from web.outbound.provider_api import ProviderApi, ProviderError
 from web.states import read_states
 
 END_SECONDS = 5.0

@@ -7,13 +7,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from orchestrator.provider_api.errors import ProviderError
 from web.api.agent_name import check_agent
 from web.api.json_body import json_object
 from web.api.text_turn import complaints
 from web.ingress import Ingress
 from web.outbound.call_placer import CallPlacer
 from web.outbound.outbound_call import OutboundCall
-from web.outbound.provider_api import ProviderError
 
 logger = logging.getLogger(__name__)
 

@@ -13,6 +13,8 @@ from orchestrator.dial_allow import dial_prefixes, objection
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.errors import CallRefused, StoreUnavailable, VoiceAgentError
 from orchestrator.idempotency.store import IdempotencyRecord, IdempotencyStore
+from orchestrator.provider_api.client import PlacedCall, ProviderApi
+from orchestrator.provider_api.errors import ProviderError
 from orchestrator.routes.choice import Choice
 from orchestrator.routes.table import RouteTable
 from orchestrator.settings import Settings
@@ -23,7 +25,6 @@ from web.ingress import Ingress
 from web.outbound.call_state import create_placed_state
 from web.outbound.capacity import Capacity
 from web.outbound.outbound_call import OutboundCall, OutboundContext
-from web.outbound.provider_api import PlacedCall, ProviderApi, ProviderError
 from web.seal import Seal
 
 logger = logging.getLogger(__name__)

@@ -1,17 +1,21 @@
-"""The provider's REST API: places calls and hangs up, in a few threads outside of the event loop."""
+"""The provider's REST API: calls and text messages, in a few threads outside of the event loop."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.state import ConversationState
-from orchestrator.errors import BadCallSid, VoiceAgentError
+from orchestrator.errors import BadCallSid
+from orchestrator.provider_api.errors import BAD_ANSWER, ProviderError, translated
+from orchestrator.provider_api.provider_message import ProviderMessage, message_of
 from orchestrator.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,19 +31,8 @@ DEADLINE_SECONDS = 25.0
 """For one request, and those before it in the queue of threads."""
 CONNECT_SECONDS = 5.0
 QUEUED = "queued"
-BAD_ANSWER = "The provider's answer makes no sense."
-
-
-class ProviderError(VoiceAgentError):
-    """The provider did not do what it was asked. `status` is the HTTP status that our client gets.
-
-    `is_unknown`: it may have done it all the same, for example when its answer was lost.
-    """
-
-    def __init__(self, message: str, status: int, *, is_unknown: bool = False) -> None:
-        super().__init__(message)
-        self.status = status
-        self.is_unknown = is_unknown
+MOST_FOUND = 200
+"""How many messages one search returns."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +71,13 @@ class ProviderApi:
 
         return await self._request(create)
 
+    def can_control(self, state: ConversationState) -> bool:
+        """True if there are credentials and the call is Twilio's."""
+        return self.has_credentials and getattr(state, "provider", "twilio") == "twilio"
+
     async def hang_up(self, state: ConversationState) -> None:
         """End the call at the provider, if there are credentials and the call is Twilio's. Raise `ProviderError`."""
-        if not self.has_credentials or getattr(state, "provider", "twilio") != "twilio":
+        if not self.can_control(state):
             return
         try:
             await self._request(lambda: self._client.calls(state.call_sid).update(status="completed"))
@@ -89,9 +86,34 @@ class ProviderApi:
             logger.warning("The provider did not hang up", extra=extra)
             raise
 
+    async def redirect(self, call_sid: str, url: str) -> None:
+        """Have the provider fetch the call's next document from `url`, whatever it is doing. Raise `ProviderError`."""
+        await self._request(lambda: self._client.calls(call_sid).update(url=url, method="POST"))
+
+    async def send_message(self, sender: str, to: str, text: str) -> str:
+        """Post a text message and return its SID. Raise `ProviderError`. It is not posted after the deadline."""
+        asked_at = time.monotonic()
+
+        def create() -> str:
+            client = self._client
+            if time.monotonic() > asked_at + DEADLINE_SECONDS:  # nobody waits for this thread any more
+                raise ProviderError("The message waited for too long.", 504, is_temporary=True)
+            return message_of(client.messages.create(from_=sender, to=to, body=text)).message_sid
+
+        return await self._request(create, "message")
+
+    async def find_messages(self, to: str, since: datetime) -> list[ProviderMessage]:
+        """Return the messages to this number since then, newest first. Raise `ProviderError`."""
+
+        def find() -> list[ProviderMessage]:
+            found = self._client.messages.list(to=to, date_sent_after=since, limit=MOST_FOUND)
+            return [message_of(message) for message in found]
+
+        return await self._request(find, "message")
+
     @cached_property
     def _client(self) -> "Client":
-        from web.outbound.rest_client import rest_client  # imported in a thread: it takes a fifth of a second
+        from orchestrator.provider_api.rest_client import rest_client  # in a thread: it takes a fifth of a second
 
         assert self._settings.twilio_account_sid is not None
         assert self._settings.twilio_auth_token is not None
@@ -102,9 +124,9 @@ class ProviderApi:
             (CONNECT_SECONDS, REQUEST_SECONDS),
         )
 
-    async def _request(self, request: Callable[[], T]) -> T:
-        with self._queue_slot():
-            running = asyncio.get_running_loop().run_in_executor(self._threads, _translated, request)
+    async def _request(self, request: Callable[[], T], what: str = "call") -> T:
+        with self._queue_slot(what):
+            running = asyncio.get_running_loop().run_in_executor(self._threads, translated, request, what)
             try:
                 async with asyncio.timeout(DEADLINE_SECONDS):
                     return await running
@@ -112,37 +134,16 @@ class ProviderApi:
                 raise ProviderError("The provider does not answer.", 504, is_unknown=True) from None
 
     @contextlib.contextmanager
-    def _queue_slot(self) -> Any:
+    def _queue_slot(self, what: str) -> Iterator[None]:
         if self._waiting >= MOST_WAITING:
-            raise ProviderError("Too many calls are being placed at the moment. Try again.", 503)
+            doing = "sent" if what == "message" else "placed"
+            message = f"Too many {what}s are being {doing} at the moment. Try again."
+            raise ProviderError(message, 503, is_temporary=True)
         self._waiting += 1
         try:
             yield
         finally:
             self._waiting -= 1
-
-
-def _translated(request: Callable[[], T]) -> T:
-    """Run in a thread: the library's errors as ours, without its account, its address and its secrets."""
-    from requests.exceptions import ConnectionError as RequestsConnectionError
-    from requests.exceptions import ConnectTimeout, RequestException
-    from twilio.base.exceptions import TwilioRestException
-
-    try:
-        return request()
-    except TwilioRestException as error:
-        raise _refusal(error.status, error.code, str(error.msg)) from None
-    except ConnectTimeout:
-        raise ProviderError("The provider cannot be reached.", 504) from None
-    except RequestsConnectionError as error:
-        sent = "NewConnectionError" not in repr(error)  # else the request was never sent
-        raise ProviderError("The connection to the provider failed.", 502, is_unknown=sent) from None
-    except RequestException:
-        raise ProviderError("The provider does not answer.", 504, is_unknown=True) from None
-    except ProviderError:
-        raise
-    except Exception:  # the library does not check what it gets: any exception may follow
-        raise ProviderError(BAD_ANSWER, 502, is_unknown=True) from None
 
 
 def _sid_of(found: object) -> str:
@@ -151,16 +152,3 @@ def _sid_of(found: object) -> str:
         return checked_call_sid(found) if isinstance(found, str) else checked_call_sid("")
     except BadCallSid:
         raise ProviderError(BAD_ANSWER, 502, is_unknown=True) from None
-
-
-def _refusal(status: int, code: int | None, message: str) -> ProviderError:
-    if status in (401, 403):
-        return ProviderError(
-            "The provider refuses the credentials. Check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN.", 502
-        )
-    if status == 429:
-        return ProviderError("The provider takes no more calls at the moment. Try again.", 503)
-    if 400 <= status < 500:
-        said = message.removeprefix("Unable to create record: ").strip()[:300]
-        return ProviderError(f"The provider refuses the call: {said} ({code or status})", 422)
-    return ProviderError(f"The provider failed ({status}).", 502, is_unknown=True)

@@ -3,10 +3,14 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.provider_api.errors import Throttled
+
 if TYPE_CHECKING:
     from twilio.rest import Client
 
 OFFICIAL = "https://api.twilio.com"
+THROTTLING = (429, 503)
+LONGEST_RETRY_AFTER = 3600.0
 
 _silent = logging.Logger("silent", logging.CRITICAL + 1)  # the library logs numbers and addresses
 
@@ -33,5 +37,14 @@ class _Transport:
         self._base_url = base_url
 
     def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
-        """Send one request and return the library's response object."""
-        return self._client.request(method, self._base_url + url.removeprefix(OFFICIAL), *args, **options)
+        """Send one request and return the library's response object. Raise `Throttled`."""
+        answer = self._client.request(method, self._base_url + url.removeprefix(OFFICIAL), *args, **options)
+        if answer.status_code in THROTTLING:
+            raise Throttled(answer.status_code, _seconds(answer.headers))
+        return answer
+
+
+def _seconds(headers: Any) -> float | None:
+    """Return how long the provider asks to wait, in seconds; None if it does not say that as a number."""
+    said = str((headers or {}).get("Retry-After", "")).strip()
+    return min(float(said), LONGEST_RETRY_AFTER) if said.isascii() and said.isdecimal() and len(said) < 10 else None
