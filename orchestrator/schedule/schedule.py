@@ -77,12 +77,19 @@ class Schedule(Protocol):
     async def renew(self, leases: Sequence[ItemLease]) -> list[LostLease]:
         """Renew the leases. Return those that are lost."""
 
-    async def settle(self, run: ScheduledRun, announcement: Announcement | None = None) -> bool:
+    async def settle(self, run: ScheduledRun, announcement: Announcement | None = None, *, name: str = "") -> bool:
         """The item is carried out: take it off, and write the announcement into the outbox of its call in the same
-        step. Return False if the lease is lost: then nothing was written."""
+        step. Return False if the lease is lost: then nothing was written.
 
-    async def fail(self, run: ScheduledRun, retry_at: float) -> bool:
-        """Give the lease back; the item is due again at `retry_at` (Unix seconds). Return False if it was lost."""
+        `name` is what came of the item, such as the SID of a message. Each name is given to one item of a call: if
+        another was settled with it, return False, too.
+        """
+
+    async def fail(self, run: ScheduledRun, retry_at: float, *, is_undone: bool = False) -> bool:
+        """Give the lease back; the item is due again at `retry_at` (Unix seconds). Return False if it was lost.
+
+        `is_undone`: what `mark_posting` noted has surely not happened. The mark is taken off.
+        """
 
     async def release(self, runs: Sequence[ScheduledRun]) -> None:
         """Give the leases back; the items are due at once, for others."""
