@@ -31,7 +31,7 @@ MOST_SINKS = 100
 async def fleet_metrics(request: Request) -> Response:
     """Answer with the metrics of all workers. While Redis is down they say that, and nothing else."""
     ingress = ingress_of(request)
-    check_key(request, ingress.settings)
+    check_key(request, ingress.settings, "read")
     if ingress.runtime.redis is None:
         raise HTTPException(404, "There are no workers: USE_REDIS is false, and /metrics has everything.")
     rising: RisingCounts = request.app.state.fleet_counts

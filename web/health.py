@@ -38,7 +38,7 @@ async def health(request: Request) -> Response:
 async def detailed(request: Request) -> Response:
     """Answer with the health, its checks, and the versions of the code in this process and in the workers."""
     settings = ingress_of(request).settings
-    check_key(request, settings)
+    check_key(request, settings, "read")
     checks = health_checks_of(request)
     found = await checks.report()
     content: dict[str, object] = {

@@ -149,7 +149,7 @@ class Development:
 
 def _key_for(settings: Settings) -> str | None:
     """Return a new key if others can reach this server and none is set, else None."""
-    needs_one = settings.has_public_url and settings.api_key is None and not settings.is_production
+    needs_one = settings.has_public_url and not settings.has_api_key and not settings.is_production
     return secrets.token_urlsafe(32) if needs_one else None
 
 

@@ -18,10 +18,11 @@ COMMANDS = {
     "events": "list the events that no sink has got yet, deliver dead ones again, or drop them",
     "rollout": "show the versions of the workers, and say which of them gets new calls",
     "routes": "show which agent answers which number, now or at another time",
+    "api-keys": "make a key of the API, or list those that are set",
     "doctor": "examine Redis, the workers and the settings, and say what to change",
 }
 """Name → summary. Its module has `add_arguments(parser)` and `run(args) -> exit code`."""
-MODULES = {"dead": "dead_letters"}
+MODULES = {"dead": "dead_letters", "api-keys": "api_keys"}
 """Name → module in `orchestrator.cli`, where that has another name."""
 ALIASES = {"dead": ["dead-letters"]}
 

@@ -84,7 +84,7 @@ def _safety(settings: Settings) -> Iterator[Finding]:
             "settings", "note", "PUBLIC_BASE_URL is not set: signatures are checked against the Host of each request.",
             "Behind a proxy or on another port, set it to the URL that Twilio calls.",
         )  # fmt: skip
-    if settings.has_public_url and settings.api_key is None and not settings.is_production:
+    if settings.has_public_url and not settings.has_api_key and not settings.is_production:
         yield Finding(
             "settings", "note", "PUBLIC_BASE_URL is set and API_KEY is not: the API and the dashboard are closed.",
             "Set API_KEY. voiceagent dev makes one for each run.",
@@ -94,7 +94,7 @@ def _safety(settings: Settings) -> Iterator[Finding]:
             "settings", "note", "SEAL_KEY is not set: one is made, and shared through Redis.",
             "Set it in every web process: one that starts while Redis is away then opens what the others have sealed.",
         )  # fmt: skip
-    if settings.is_production and settings.api_key is None:
+    if settings.is_production and not settings.has_api_key:
         yield Finding("settings", "note", "API_KEY is not set: the API under /calls is off.", "Set one if you want it.")
 
 

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from orchestrator.destinations import destination, region_of
 from orchestrator.errors import BadSetting
+from orchestrator.settings.api_key_settings import ApiKeySettings
 from orchestrator.settings.checks import (
     BareHost,
     DialPrefixes,
@@ -45,7 +46,7 @@ LONGEST_TTL_SECONDS = 10 * 365 * 24 * 3600
 """Redis counts milliseconds in 64 bits; ten years are enough."""
 
 
-class Settings(EventSettings, VoiceSettings, RouteSettings, ProviderSettings):
+class Settings(EventSettings, VoiceSettings, RouteSettings, ApiKeySettings, ProviderSettings):
     """All settings; each is the environment variable of the same name in upper case. Immutable."""
 
     model_config = SettingsConfigDict(
@@ -100,7 +101,6 @@ class Settings(EventSettings, VoiceSettings, RouteSettings, ProviderSettings):
     public_base_url: str | None = None
     render_external_url: str | None = None
     voice_channel: Literal["gather", "relay"] = "gather"
-    api_key: SecretStr | None = None
     seal_key: SecretStr | None = None
     max_active_calls: int | None = Field(default=None, ge=1)
     api_max_active_calls: int | None = Field(default=None, ge=1)

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator import tracing
+from orchestrator.api_keys.key import Scope
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.errors import (
     ArchiveUnavailable,
@@ -26,6 +27,7 @@ from orchestrator.errors import (
     VoiceAgentError,
 )
 from orchestrator.process_metrics import catalog
+from web.api.audit import log_change
 from web.api.key import check_key
 from web.ingress import Ingress, ingress_of
 
@@ -49,21 +51,34 @@ _STATUS: tuple[tuple[type[VoiceAgentError], int], ...] = (
 RETRY_SECONDS = 5
 
 
-def guarded(call: ApiCall) -> Callable[[Request], Awaitable[Response]]:
-    """Return an endpoint that calls `call` if the request has the key."""
+def guarded(call: ApiCall, scope: Scope) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that calls `call` if the request has a key that allows what needs `scope`."""
 
     async def endpoint(request: Request) -> Response:
         ingress = ingress_of(request)
-        check_key(request, ingress.settings)
+        caller = check_key(request, ingress.settings, scope)
         tracing.trust_entry()
+        status = 500
         try:
-            return await call(ingress, request)
-        except VoiceAgentError as error:
-            if isinstance(error, CallRefused):
-                catalog.CALLS_REFUSED.inc("limit")
-            raise as_http(error) from error
+            response = await _answer(call, ingress, request)
+            status = response.status_code
+            return response
+        except HTTPException as error:
+            status = error.status_code
+            raise
+        finally:
+            log_change(request, scope, caller.name, status)
 
     return endpoint
+
+
+async def _answer(call: ApiCall, ingress: Ingress, request: Request) -> Response:
+    try:
+        return await call(ingress, request)
+    except VoiceAgentError as error:
+        if isinstance(error, CallRefused):
+            catalog.CALLS_REFUSED.inc("limit")
+        raise as_http(error) from error
 
 
 def as_http(error: VoiceAgentError) -> HTTPException:

@@ -1,34 +1,62 @@
-"""Checks `API_KEY`, which opens the API."""
+"""Checks the key of a request to the API, and what that key may do."""
 
-import hmac
+from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
+from orchestrator.api_keys.key import ApiKey, Scope, digest_of, find_key
 from orchestrator.settings import Settings
 from web.local_access import local_access_of
 
+ALL: frozenset[Scope] = frozenset({"admin"})
 
-def check_key(connection: HTTPConnection, settings: Settings) -> None:
-    """Return if the request is allowed; else answer 401, or 403 where no key is set.
 
-    Without a key the API is off in production. In development it is open to this machine alone, and to nobody once
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request: the name of its key, `API_KEY`, or `local` for one from this machine that needs none."""
+
+    name: str
+
+
+LOCAL = Caller("local")
+
+
+def check_key(connection: HTTPConnection, settings: Settings, scope: Scope) -> Caller:
+    """Return who sent the request if its key allows what needs `scope`; else answer 401 or 403.
+
+    Without any key the API is off in production. In development it is open to this machine alone, and to nobody once
     others can reach the server (`LocalAccess`).
     """
-    if settings.api_key is not None and settings.api_key.get_secret_value():
-        _check_bearer(connection, settings.api_key.get_secret_value())
-    elif settings.is_production:
-        raise HTTPException(403, "The API is off. Set API_KEY to turn it on.")
-    elif (access := local_access_of(connection)).why_not:
+    if settings.has_api_key:
+        return _bearer(connection, settings, scope)
+    if settings.is_production:
+        raise HTTPException(403, "The API is off. Set API_KEY or API_KEYS to turn it on.")
+    access = local_access_of(connection)
+    if access.why_not:
         raise HTTPException(403, f"Set API_KEY: {access.why_not}, so the API is closed without one.")
-    elif not access.allows(connection):
+    if not access.allows(connection):
         raise HTTPException(403, "Set API_KEY: without it only this machine may use the API, at localhost.")
+    return LOCAL
 
 
-def _check_bearer(connection: HTTPConnection, key: str) -> None:
+def _bearer(connection: HTTPConnection, settings: Settings, scope: Scope) -> Caller:
     scheme, _, given = connection.headers.get("authorization", "").partition(" ")
-    is_right = hmac.compare_digest(given.strip().encode("latin-1"), key.encode())
     if scheme.lower() != "bearer":
         raise HTTPException(401, "Send the header Authorization: Bearer API_KEY.", {"WWW-Authenticate": "Bearer"})
-    if not is_right:
-        raise HTTPException(401, "The key that was sent is not this server's API_KEY.", {"WWW-Authenticate": "Bearer"})
+    key = find_key(_keys(settings), given.strip().encode("latin-1"))
+    if key is None:
+        raise HTTPException(401, "The key that was sent is none of this server's.", {"WWW-Authenticate": "Bearer"})
+    if not key.may(scope):
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'  # RFC 6750, section 3.1
+        sentence = f"The key {key.name} may not do that: it needs the scope {scope}."
+        raise HTTPException(403, sentence, {"WWW-Authenticate": challenge})
+    return Caller(key.name)
+
+
+def _keys(settings: Settings) -> tuple[ApiKey, ...]:
+    """Return all keys. That of `API_KEY` may do everything."""
+    if settings.api_key is None:
+        return settings.keys_of_api
+    whole = ApiKey("API_KEY", ALL, digest_of(settings.api_key.get_secret_value().encode()))
+    return (whole, *settings.keys_of_api)

@@ -31,7 +31,7 @@ SAFETY = {
 def page_file(name: str) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that serves the file `name`.
 
-    The files hold nothing about calls. So with an `API_KEY` anybody may request them: the page asks for the key, and
+    The files hold nothing about calls. So with a key anybody may request them: the page asks for the key, and
     only its requests for data carry it. Without a key the files are as closed as the API.
     """
     content = (files(__package__ or "") / name).read_bytes()
@@ -41,8 +41,8 @@ def page_file(name: str) -> Callable[[Request], Awaitable[Response]]:
 
     async def endpoint(request: Request) -> Response:
         settings = ingress_of(request).settings
-        if settings.api_key is None:
-            check_key(request, settings)
+        if not settings.has_api_key:
+            check_key(request, settings, "read")
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         return Response(content, headers={**headers, "Content-Type": kind})

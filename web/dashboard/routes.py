@@ -21,5 +21,5 @@ routes = [
     Route("/dashboard/page.css", page_file("page.css"), methods=["GET"]),
     Route("/dashboard/page.js", page_file("page.js"), methods=["GET"]),
     Route("/dashboard/icon.svg", page_file("icon.svg"), methods=["GET"]),
-    Route("/dashboard/data", guarded(data), methods=["GET"]),
+    Route("/dashboard/data", guarded(data, "read"), methods=["GET"]),
 ]

@@ -1,0 +1,1 @@
+"""The keys of the API: who may do what."""
