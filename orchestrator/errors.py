@@ -5,7 +5,8 @@
     ├── BadCallSid             a call SID that cannot be stored safely
     ├── BadAgent               AGENT names no object that can answer a turn
     ├── BadReply               the agent yielded something that is not a reply; the turn fails
-    │   └── BadHandOff         it handed the call to an agent that nobody knows, or did so too often
+    │   ├── BadHandOff         it handed the call to an agent that nobody knows, or did so too often
+    │   └── ScheduleRefused    it asked for more timers, activities or messages than a call may have, or a name twice
     ├── ModelFailed            no language model answered; the turn fails
     ├── AgentRaised            the agent raised in a process of its own; the turn fails
     ├── AgentProcessFailed     no process could be started for an agent; the turn fails
@@ -123,6 +124,10 @@ class UnreadableState(VoiceAgentError):
 
 class NoArchive(VoiceAgentError):
     """There is no archive of records here. Set EVENTS_DATABASE_URL to a PostgreSQL, then: voiceagent records migrate"""
+
+
+class ScheduleRefused(BadReply):
+    """An agent asked for more timers, activities or messages than a call may have, or for a name twice."""
 
 
 class UnknownRecord(VoiceAgentError):

@@ -97,7 +97,7 @@ class InMemoryTurnStore:
             call.inbox.append(turn.submitted_at(clock.now()))
             call.ending = call.ending or turn.kind == "ended"
             if call.holder:
-                self.notify(Arrival(call_sid, turn.turn_id, turn.kind, turn.text, turn.interrupts or ""))
+                self.notify(Arrival.of(turn))
         call.streamed = call.streamed or stream
         await self.states.keep_alive([call_sid], RUNNING_SECONDS)
         if not call.holder:

@@ -10,7 +10,7 @@ A message is one JSON object.
 - To an ingress from another one: `{"c"}` with `"q"` (the channel of the one that asks whether the call has a socket
   there that answers) or `"w"` (of the one that replies) and `"a"` (whether it has).
 - To a worker: `{"c", "t", "k": kind}`: a turn has come while you hold the call; of an interruption also `"x"`, what was
-  heard, and `"a"`, the turn it is about.
+  heard, and `"a"`, the turn it is about; of a signal that interrupts, `"b": true`.
 
 Unknown fields are ignored.
 """
@@ -63,6 +63,7 @@ class Arrival:
     """A turn has come for a call that the worker holds.
 
     `text` is what an `interrupted` caller had heard, `interrupts` the turn that was being answered ("": not known).
+    `is_interrupting`: it is an own turn that cuts off what is being said.
     """
 
     call_sid: str
@@ -70,6 +71,12 @@ class Arrival:
     kind: str
     text: str
     interrupts: str = ""
+    is_interrupting: bool = False
+
+    @classmethod
+    def of(cls, turn: Turn) -> "Arrival":
+        """Return the arrival of `turn`."""
+        return cls(turn.call_sid, turn.turn_id, turn.kind, turn.text, turn.interrupts or "", turn.interrupt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +160,9 @@ def socket_answer_message(answer: SocketAnswer) -> str:
 
 def arrival_message(turn: Turn) -> str:
     """Return the message to the worker that holds the call of `turn`."""
-    about = {"a": turn.interrupts} if turn.interrupts else {}
+    about: dict[str, str | bool] = {"a": turn.interrupts} if turn.interrupts else {}
+    if turn.interrupt:
+        about["b"] = True
     return json.dumps({"c": turn.call_sid, "t": turn.turn_id, "k": turn.kind, "x": turn.text, **about})
 
 
@@ -178,4 +187,6 @@ def read_to_ingress(message: bytes | str) -> ToIngress:
 def read_arrival(message: bytes | str) -> Arrival:
     """Decode a message to a worker. Raise ValueError or KeyError on anything else."""
     fields = json.loads(message)
-    return Arrival(fields["c"], fields["t"], fields["k"], fields.get("x", ""), fields.get("a", ""))
+    return Arrival(
+        fields["c"], fields["t"], fields["k"], fields.get("x", ""), fields.get("a", ""), bool(fields.get("b"))
+    )

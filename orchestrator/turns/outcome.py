@@ -11,6 +11,7 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.schedule.effects import with_schedule
 from orchestrator.turns.bounds import MOST_TURNS, TOO_LONG_REASON
 from orchestrator.turns.running_turn import RunningTurn, Stop
+from orchestrator.turns.unsaid import note_preceding
 
 APOLOGY = "I'm sorry, something went wrong on my side. Could you please say that again?"
 MOST_REPLY_CHARACTERS = 32_000
@@ -37,8 +38,8 @@ def dropped_record(turn: Turn, *, epoch: int) -> TurnRecord:
 
 
 def noted_record(turn: Turn, *, epoch: int) -> TurnRecord:
-    """Return the record of an interruption that the agent is not asked to reply to."""
-    return TurnRecord.of(turn, "replied", Reply(), epoch=epoch)
+    """Return the record of a turn that the agent is not asked to reply to: a person has, or nobody need."""
+    return TurnRecord.of(turn, "replied", turn.given_reply or Reply(), epoch=epoch)
 
 
 def _joined(said: str, more: str) -> str:
@@ -155,7 +156,11 @@ def note_late_timings(state: ConversationState, late: Mapping[str, Timings]) -> 
 def committed_state(
     before: ConversationState, after: ConversationState | None, record: TurnRecord
 ) -> ConversationState:
-    """Return `before` with the record, what the agent changed (`after`) and, if this turn ends the call, its end."""
+    """Return `before` with the record, what the agent changed (`after`) and, if this turn ends the call, its end.
+
+    The record gets the replies that precede its own.
+    """
+    note_preceding(before, record)
     changes: dict[str, object] = {"turns": [*before.turns, record]}
     if after is not None:
         changes.update(slots=after.slots, phase=after.phase, agent=after.agent)

@@ -7,9 +7,11 @@ from typing import Any
 
 from orchestrator import clock
 from orchestrator.agents.reply_run import ReplyRun
+from orchestrator.conversation.actions import SCHEDULE_ACTIONS
 from orchestrator.conversation.reply import Outcome
 from orchestrator.errors import AgentProcessLost
 from orchestrator.process_metrics import catalog
+from orchestrator.schedule.limits import check_schedule
 from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns import turn_log
@@ -63,5 +65,7 @@ async def _collect(running: RunningTurn, reply_run: ReplyRun, streamer: ReplyStr
             reply.add(part)
             if len(reply.actions) > MOST_ACTIONS:
                 raise ValueError(f"the reply has more than {MOST_ACTIONS} actions")
+            if isinstance(part, SCHEDULE_ACTIONS):
+                check_schedule(running.claim.state, running.claim.turn.turn_id, reply.actions)
         if streamer is not None:
             streamer.grown()

@@ -14,6 +14,7 @@ from orchestrator.agents.protocol import Agent
 from orchestrator.agents.reply_run import ReplyRun
 from orchestrator.conversation.actions import hand_offs
 from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.turn import OWN_KINDS
 from orchestrator.errors import AgentProcessLost, UnreadableState
 from orchestrator.process_metrics import catalog
 from orchestrator.turns import bounds, turn_log, turn_trace
@@ -37,6 +38,7 @@ from orchestrator.turns.turn_plan import (
     overlap_policy,
     plan,
 )
+from orchestrator.turns.unsaid import note_preceding
 from orchestrator.worker_versions.outcomes import TurnOutcomes
 
 logger = logging.getLogger(__name__)
@@ -99,7 +101,7 @@ class TurnRunner:
         if (early := self._early.pop(call_sid, None)) is not None:
             self._stop_for(running, early)
         if (later := claim.interruption) is not None:
-            self._stop_for(running, Arrival(call_sid, later.turn_id, later.kind, later.text, later.interrupts or ""))
+            self._stop_for(running, Arrival.of(later))
         return running
 
     def arrived(self, arrival: Arrival) -> bool:
@@ -127,10 +129,14 @@ class TurnRunner:
             if arrival.interrupts in ("", claim.turn.turn_id):
                 running.stop("interrupted", arrival.text)
             return False
+        if arrival.kind in OWN_KINDS:
+            if arrival.is_interrupting:
+                running.stop("interrupted")
+            return False
         policy = overlap_policy(claim, self._speaker(running))
         if policy == "interrupt":
             running.stop("interrupted")
-        elif policy == "merge" and not running.reply.text and not running.reply.actions:
+        elif policy == "merge" and claim.turn.has_words and not running.reply.text and not running.reply.actions:
             running.stop("merged")
         return policy == "reject"
 
@@ -179,6 +185,7 @@ class TurnRunner:
         if base is None or base.record_of(record.turn_id) is None:
             record.timings.update(running.timings())
             if base is not None:
+                note_preceding(base, record)
                 record, after = bounds.fitted(claim, base, after, record)
         attempt = CommitAttempt(base, after, record, bounds.late_timings(claim, base))
 

@@ -1,13 +1,16 @@
 """Decides what to do with a claimed turn, from the claim and the agent alone: without I/O."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.agents.protocol import Agent, Overlap
-from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.state import Activity, ConversationState, Timer, TurnRecord
+from orchestrator.conversation.turn import Turn
 from orchestrator.turns import bounds
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.isolation import MOST_ATTEMPTS, MOST_ATTEMPTS_ALONE
 from orchestrator.turns.store import Claim
+from orchestrator.turns.unsaid import unsaid_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The call is over, or its state is gone: record the turn as dropped."""
+    """The call is over, its state is gone, or what the turn brings was taken back: record the turn as dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,11 @@ class Full:
 
 @dataclass(frozen=True, slots=True)
 class NoteOnly:
-    """An interruption, for which the agent is not run: commit `state`, which says what the caller heard."""
+    """A turn for which the agent is not run: commit `state`, which says what the caller heard.
+
+    It is an interruption; or a person has given the reply; or a silence over webhooks, which is answered by what the
+    caller has not heard yet.
+    """
 
     state: ConversationState
 
@@ -69,14 +76,24 @@ def plan(claim: Claim, agent: Agent) -> Plan:
         return Drop()
     if (record := state.record_of(turn.turn_id)) is not None:
         return Recorded(record)
+    if _was_taken_back(turn, state):
+        return Drop()
     if bounds.is_full(claim, state):
         return Full(_with_what_was_heard(claim, agent, state))
-    if turn.kind == "interrupted" and not agent.interruptions:
-        return NoteOnly(_with_what_was_heard(claim, agent, state))
     state = _with_what_was_heard(claim, agent, state)
+    if turn.given_reply is not None or (turn.kind == "interrupted" and not agent.interruptions):
+        return NoteOnly(state)
+    if turn.kind == "silence" and unsaid_records(state, turn.spoken_until):
+        return NoteOnly(state)
     if claim.attempt > MOST_ATTEMPTS_ALONE:
         return DeadLetter(state, f"its worker was lost {claim.attempt - 1} times while it ran")
     return Run(state)
+
+
+def _was_taken_back(turn: Turn, state: ConversationState) -> bool:
+    """True if the turn brings a timer or an activity that the call does not have any more."""
+    has: Mapping[str, Timer | Activity] = state.timers if turn.kind == "timer" else state.activities
+    return turn.kind in ("timer", "activity") and all(turn.turn_id != one.turn_id for one in has.values())
 
 
 def overlap_policy(claim: Claim, agent: Agent) -> Overlap:

@@ -10,11 +10,16 @@ local function next_turn(inbox, turns)
   end
 end
 
--- Whether a waiting turn, as it is stored, is the interruption of the turn `id`, or of whichever.
-local function interrupts(entry, id)
+-- A waiting turn, as it is stored, if it is of one of these kinds, else nil: also what it brings may name a kind.
+local function of_kind(entry, kinds)
+  local is_likely = false
+  for kind in pairs(kinds) do is_likely = is_likely or string.find(entry, '"kind":"' .. kind .. '"', 1, true) end
+  if not is_likely then return nil end
   local readable, turn = pcall(cjson.decode, string.sub(entry, 2))
-  return readable and type(turn) == 'table' and (type(turn.interrupts) ~= 'string' or turn.interrupts == id)
+  return readable and type(turn) == 'table' and kinds[turn.kind] and turn or nil
 end
+
+local INTERRUPTED, WORDS = {interrupted = true}, {speech = true, keys = true}
 
 -- What waits behind the first turn of `ids`, as `next_turn` returns them, and may cut it off: an interruption of it;
 -- else, if it `was_begun` by somebody before, the first words; else an interruption of another turn; or ''.
@@ -22,11 +27,11 @@ local function cut_off(turns, ids, was_begun)
   local interruption, words = nil, nil
   for place = 2, #ids do
     local entry = redis.call('HGET', turns, ids[place]) or ''
-    if string.find(entry, '"kind":"interrupted"', 1, true) then
-      if interrupts(entry, ids[1]) then return string.sub(entry, 2) end
+    local turn = of_kind(entry, INTERRUPTED)
+    if turn then
+      if type(turn.interrupts) ~= 'string' or turn.interrupts == ids[1] then return string.sub(entry, 2) end
       interruption = interruption or string.sub(entry, 2)
-    elseif was_begun and not words and (string.find(entry, '"kind":"speech"', 1, true)
-        or string.find(entry, '"kind":"keys"', 1, true)) then
+    elseif was_begun and not words and of_kind(entry, WORDS) then
       words = string.sub(entry, 2)
     end
   end
