@@ -11,7 +11,7 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.schedule.effects import with_schedule
 from orchestrator.turns.bounds import MOST_TURNS, TOO_LONG_REASON
 from orchestrator.turns.running_turn import RunningTurn, Stop
-from orchestrator.turns.unsaid import note_preceding
+from orchestrator.turns.unheard import note_preceding
 
 APOLOGY = "I'm sorry, something went wrong on my side. Could you please say that again?"
 MOST_REPLY_CHARACTERS = 32_000

@@ -38,7 +38,7 @@ from orchestrator.turns.turn_plan import (
     overlap_policy,
     plan,
 )
-from orchestrator.turns.unsaid import note_preceding
+from orchestrator.turns.unheard import note_preceding
 from orchestrator.worker_versions.outcomes import TurnOutcomes
 
 logger = logging.getLogger(__name__)

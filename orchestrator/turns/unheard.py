@@ -17,15 +17,15 @@ def is_unfetched(record: TurnRecord) -> bool:
     return record.kind in _UNFETCHED
 
 
-def unsaid(state: ConversationState, spoken_until: str = "") -> list[Reply]:
+def unheard(state: ConversationState, spoken_until: str = "") -> list[Reply]:
     """Return the replies that the caller has not heard at the end of `state`, in order; none on other channels.
 
     The provider has fetched those up to the turn `spoken_until` by itself (`Turn.spoken_until`).
     """
-    return [_as_said(record.reply) for record in unsaid_records(state, spoken_until)]
+    return [_as_said(record.reply) for record in unheard_records(state, spoken_until)]
 
 
-def unsaid_records(state: ConversationState, spoken_until: str = "") -> list[TurnRecord]:
+def unheard_records(state: ConversationState, spoken_until: str = "") -> list[TurnRecord]:
     """Return the records of these replies."""
     found: list[TurnRecord] = []
     if state.channel != "gather":
@@ -44,7 +44,7 @@ def unsaid_records(state: ConversationState, spoken_until: str = "") -> list[Tur
 def note_preceding(before: ConversationState, record: TurnRecord) -> None:
     """Note in `record`, which is to be committed on top of `before`, what the caller hears before its reply."""
     waits = not is_unfetched(record) and record.kind not in _PASSED_OVER and record.outcome != "dropped"
-    record.preceding = unsaid(before, record.spoken_until) if waits else []
+    record.preceding = unheard(before, record.spoken_until) if waits else []
 
 
 def _says_something(reply: Reply) -> bool:
