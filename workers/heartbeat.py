@@ -15,6 +15,7 @@ from orchestrator import clock
 from orchestrator.agents.host import AgentHost
 from orchestrator.errors import StoreUnavailable
 from orchestrator.fleet_metrics.redis.report import CountsReport
+from orchestrator.health.features import FEATURES
 from orchestrator.redis import keys
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
@@ -59,6 +60,7 @@ async def send_heartbeats(
                 "pid": os.getpid(), "agent": agent, "version": version, "started_at": began,
                 "running": len(runner.running), "slots": slots, "draining": runner.draining,
                 "stuck_threads": host.stuck_threads, "outcomes": runner.outcomes.status(),
+                "features": FEATURES,
             }  # fmt: skip
             if is_watched:
                 status["turns"] = progress_of(runner)

@@ -11,6 +11,7 @@ from orchestrator.process_metrics.families import Counter, Counts, Family, Histo
 
 RUN_LIMITS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40)
 MODEL_LIMITS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 20, 40)
+LATE_LIMITS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60)
 LAG_LIMITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 EVENT_LOOP_LAG = Histogram(
@@ -63,6 +64,13 @@ MOVED_CALLS = Counter(
     "voiceagent_unpinned_calls_total", "Calls that went on at another version, as no worker of their own lived."
 )
 PUSHED_GRANTS = Counter("voiceagent_pushed_grants_total", "Calls that were granted to a worker along with the wake-up.")
+TIMERS = Counter(
+    "voiceagent_timers_total", "Timers that were due: their turn was submitted, or dropped with their call.",
+    ("result",), (("fired", "dropped"),),
+)  # fmt: skip
+TIMER_LATE_SECONDS = Histogram(
+    "voiceagent_timer_late_seconds", "How much later than due the turn of a timer was submitted.", limits=LATE_LIMITS
+)
 
 # Counted by ingresses alone.
 CALLERS_HELD = Counter(
@@ -98,7 +106,7 @@ OF_RUNS: tuple[Family, ...] = (
     AGENT_RUN_SECONDS, AGENT_FIRST_TOKEN_SECONDS, *OF_MODELS, EVENT_DELIVERIES, EVENT_DELIVERY_SECONDS,
     DELIVERIES_DROPPED, LEASES_LOST, TURNS_DEAD_LETTERED,
 )  # fmt: skip
-OF_WORKERS: tuple[Family, ...] = (CALLS_RESCUED, MOVED_CALLS, PUSHED_GRANTS)
+OF_WORKERS: tuple[Family, ...] = (CALLS_RESCUED, MOVED_CALLS, PUSHED_GRANTS, TIMERS, TIMER_LATE_SECONDS)
 OF_INGRESSES: tuple[Family, ...] = (
     CALLERS_HELD, FILLERS, DUPLICATES_ABSORBED, SIGNATURE_FAILURES, CALLS_REFUSED, CALLS_WRITTEN_BACK, REDIS_OUTAGES,
 )  # fmt: skip

@@ -92,6 +92,11 @@ def outbox(call_sid: str) -> str:
     return "{" + state(call_sid) + "}:outbox"
 
 
+def schedule(call_sid: str) -> str:
+    """Hash: what the call has scheduled, and who carries it out (lua/include/schedule_write.lua)."""
+    return "{" + state(call_sid) + "}:schedule"
+
+
 def turns_beside(inbox: str) -> str:
     """Return `CallKeys.turns` of the call with that `inbox`."""
     return inbox.removesuffix(INBOX) + "turns"
@@ -118,6 +123,11 @@ class ShardKeys:
     def agenda(self) -> str:
         """Sorted set: call SID of every call that is open or has events to deliver → when to look at it next (ms)."""
         return f"{self.tag or 'voiceagent:'}agenda"
+
+    @property
+    def schedules(self) -> str:
+        """Sorted set: call SID of every call that has something scheduled → when to look at its schedule next (ms)."""
+        return f"{self.tag or 'voiceagent:'}schedules"
 
     @property
     def rollout(self) -> str:
@@ -249,6 +259,7 @@ _TYPES = {
     "rounds": "hash", "write-mark": "string", "dead": "hash", "workers": "zset", "unable-workers": "zset",
     "heartbeat": "string", "relay-documents": "hash", "seal-keys": "hash", "queue": "zset", "wake": "list",
     "room": "zset", "presence": "hash", "agenda": "zset", "outbox": "hash",
+    "schedules": "zset", "schedule": "hash",
     "counts": "hash", "stopped-sinks": "hash", "outbox-report": "string",
     "rollout": "hash", "rollout-outcomes": "hash", "rollout-mark": "string",
 }  # fmt: skip

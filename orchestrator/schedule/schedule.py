@@ -38,8 +38,9 @@ class ItemLease:
 class ScheduledRun:
     """An item that is to be carried out now, under a lease.
 
-    `attempt` counts the claims, from 1; `failures` those that ended with `fail`: the others were lost with their
-    process, or released. `posting_since` is when `mark_posting` was called first for it (Unix seconds), or None.
+    `attempt` counts the claims, from 1, without those that ended with `release`; `failures` those that ended with
+    `fail`: the others before this one were lost with their process. `posting_since` is when `mark_posting` was called
+    first for it (Unix seconds), or None.
     """
 
     item: ScheduledItem
@@ -63,6 +64,9 @@ class Schedule(Protocol):
     @property
     def first_due(self) -> float | None:
         """When the first call is to be looked at, as was last read (Unix seconds); None if there is none."""
+
+    async def wait_until_due(self) -> None:
+        """Return when a call is to be looked at, as far as this process knows: at once, if one is."""
 
     async def due(self, most: int = 100) -> list[str]:
         """Return the SIDs of calls that have something due. Each is due again a second later, unless it is claimed."""
@@ -92,7 +96,7 @@ class Schedule(Protocol):
         """
 
     async def release(self, runs: Sequence[ScheduledRun]) -> None:
-        """Give the leases back; the items are due at once, for others."""
+        """Give the leases back; the items are due at once, for others, and these were no attempts."""
 
     async def mark_posting(self, run: ScheduledRun) -> bool:
         """Note, so that no failover takes it back, that something is about to happen which must not happen twice.

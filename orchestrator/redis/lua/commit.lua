@@ -1,12 +1,13 @@
 -- Settle a turn: write the state, record the result, publish it, and keep or release the lease.
--- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]][, outbox[, agenda]]
+-- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]][, schedule[, index]][, outbox[, agenda]]
 -- ARGV: 1 call_sid  2 holder  3 epoch  4 turn id  5 expected version; '' or 'gone' if the state lies elsewhere,
 --       'gone' if it cannot be read
 --       6 state JSON  7 state's life (ms)  8 result JSON  9 message for listeners  10 "1" if the call is over
 --       11 "1" to go on with the next turn  12 lease (ms)  13 job id  14 job function
---       15 how long the results are kept once no turn waits (ms)  16 number of keys of the outbox; with any:
---       17 lease of a delivery (ms), or '' if the holder has no room for one  18 most entries  19 most bytes
---       20… an announcement (outbox_write), then the sinks to which the holder delivers
+--       15 how long the results are kept once no turn waits (ms)  16 number of keys of the outbox  17 of the schedule
+--       18 number of arguments of the schedule's changes; then these (schedule_write); then, with keys of the outbox:
+--       lease of a delivery (ms), or '' if the holder has no room for one; most entries; most bytes; an announcement
+--       (outbox_write); the sinks to which the holder delivers
 -- Returns {status, next turn's {attempt, ending, streamed, turn, interruption, its id} or false, state or false[, delivery or false]};
 --         instead of the next turn 'left' if turns wait and no worker was woken, as the queue lies in another slot;
 --         the delivery is as `claim_outbox` returns it
@@ -20,12 +21,17 @@
 -- include: worker_room
 -- include: outbox_write
 -- include: outbox_claim
+-- include: schedule_write
 local call_sid, life = ARGV[1], tonumber(ARGV[7])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local others = #KEYS - tonumber(ARGV[16])
+local CHANGES, OUTBOX = 19, 19 + tonumber(ARGV[18])
+local scheduled = #KEYS - tonumber(ARGV[16])
+local others = scheduled - tonumber(ARGV[17])
 local function key(place) return place <= others and KEYS[place] or nil end
 local calls, due, queue, job, room = key(6), key(7), key(8), key(10), key(11)
-local outbox, agenda = KEYS[others + 1], KEYS[others + 2]
+local schedule, index = KEYS[others + 1], others + 2 <= scheduled and KEYS[others + 2] or nil
+if others == scheduled then schedule = nil end
+local outbox, agenda = KEYS[scheduled + 1], KEYS[scheduled + 2]
 local now = now_ms()
 
 local function stored_version()
@@ -78,18 +84,27 @@ end
 
 -- Write what is told of this turn. Returns what the holder is to deliver at once, or false.
 local function tell()
-  local written, rest = announce(outbox, 20, now, life)
+  local lease_ms = tonumber(ARGV[OUTBOX])
+  local written, rest = announce(outbox, OUTBOX + 3, now, life)
   local sinks, delivery = {}, false
   for place = rest, #ARGV do sinks[#sinks + 1] = ARGV[place] end
-  if ARGV[17] ~= '' then
-    local most, most_bytes = tonumber(ARGV[18]), tonumber(ARGV[19])
-    delivery = claim_outbox(outbox, ARGV[2], tonumber(ARGV[17]), sinks, most, most_bytes, now) or false
+  if lease_ms then
+    local most, most_bytes = tonumber(ARGV[OUTBOX + 1]), tonumber(ARGV[OUTBOX + 2])
+    delivery = claim_outbox(outbox, ARGV[2], lease_ms, sinks, most, most_bytes, now) or false
   end
-  mark_announced(outbox, agenda, call_sid, written, delivery and now + tonumber(ARGV[17]) or now, now)
+  mark_announced(outbox, agenda, call_sid, written, delivery and now + lease_ms or now, now)
   return delivery
 end
 
+-- Write what the turn changes in the call's schedule.
+local function change()
+  local first = change_schedule(schedule, CHANGES, OUTBOX - 1, now)
+  if first and index then mark_scheduled(index, call_sid, first) end
+end
+
 -- Before anything is written, so that a key of the wrong type is found.
+if schedule then redis.call('HGET', schedule, '') end
+if index then redis.call('ZSCORE', index, call_sid) end
 if outbox then redis.call('HGET', outbox, 'life') end
 if agenda then redis.call('ZSCORE', agenda, call_sid) end
 local held = redis.call('HMGET', lease, 'holder', 'epoch')
@@ -121,6 +136,7 @@ redis.call('LREM', inbox, 1, ARGV[4])
 if status == 'committed' then
   redis.call('HSET', turns, ARGV[4], 'R' .. ARGV[8])
   kept = life + 60000
+  if schedule then change() end
   if ARGV[10] == '1' then
     redis.call('HSET', lease, 'ended', '1')
     index_call(calls, call_sid, false, now, life)

@@ -1,6 +1,6 @@
 -- Put a turn into its call's inbox, once, and see to it that somebody runs it.
 -- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]][, outbox[, agenda]][, limited]
--- ARGV: 1 call_sid  2 turn id  3 turn JSON  4 listener channel  5 "1" if tokens are wanted  6 "1" if the call ends
+-- ARGV: 1 call_sid  2 turn id  3 turn JSON  4 listener channel or ''  5 "1" if tokens are wanted  6 "1" if the call ends
 --       7 opening state JSON or ''  8 state's life (ms)  9 limit of active calls or ''  10 job id  11 job function
 --       12 grace (ms): when somebody must have taken the call  13 "1" if the state lies elsewhere
 --       14 prefix of workers' control channels  15 notice for the holder  16 the call's life, if its state lies elsewhere
@@ -31,6 +31,7 @@
 -- include: call_push
 -- include: outbox_write
 -- include: call_limit
+-- include: schedule_drop
 local ANNOUNCEMENT = 27
 local call_sid, turn_id, life = ARGV[1], ARGV[2], tonumber(ARGV[8])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -95,6 +96,7 @@ if begins then
     if limited then take_line(limited, call_sid, now, life) end
     if ARGV[ANNOUNCEMENT] then tell_beginning() end
   end
+  if held[1] then drop_earlier_schedule('{' .. state .. '}:schedule') end
   forget_earlier_life()
   known, held = false, {}
 end
@@ -143,8 +145,10 @@ if noted[1] then
   redis.call('HSET', lease, unpack(noted))
   if is_there == 0 then redis.call('PEXPIRE', lease, life + 60000) end
 end
-redis.call('ZADD', listeners, now + 120000, ARGV[4])
-redis.call('PEXPIRE', listeners, 180000)
+if ARGV[4] ~= '' then
+  redis.call('ZADD', listeners, now + 120000, ARGV[4])
+  redis.call('PEXPIRE', listeners, 180000)
+end
 if held[1] and held[1] ~= '' and number_of(held[2]) > now then
   if not known then redis.call('PUBLISH', ARGV[14] .. held[1], ARGV[15]) end
   return {'waiting', '', look}

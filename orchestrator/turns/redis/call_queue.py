@@ -9,7 +9,7 @@ rescuer removes that, after it has found the call's inbox empty.
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from orchestrator.conversation.call_sid import call_sid_of
@@ -24,9 +24,26 @@ from orchestrator.turns.redis.lane import Lane
 NEVER_MS = 86_400_000
 
 
-def call_queue_of(shards: tuple[keys.ShardKeys, ...], connection: StoreConnection, life_ms: int) -> "CallQueue":
+OnScheduled = Callable[[keys.ShardKeys], None]
+"""Is told of a shard that has calls with schedules, whenever a rescue finds some."""
+
+
+def _ignore(_: keys.ShardKeys) -> None: ...
+
+
+def call_queue_of(
+    shards: tuple[keys.ShardKeys, ...],
+    connection: StoreConnection,
+    life_ms: int,
+    on_scheduled: OnScheduled = _ignore,
+) -> "CallQueue":
     """Return the call queue that fits the shards: one, or several in a cluster."""
-    return AtomicCallQueue(shards, connection) if len(shards) == 1 else ShardedCallQueue(shards, connection, life_ms)
+    due = DueWatch(connection, on_scheduled)
+    return (
+        AtomicCallQueue(shards, connection, due)
+        if len(shards) == 1
+        else ShardedCallQueue(shards, connection, due, life_ms)
+    )
 
 
 class CallQueue(Protocol):
@@ -67,10 +84,10 @@ class CallQueue(Protocol):
 class AtomicCallQueue:
     """The queue of a single server: the scripts of the turn store have changed it already."""
 
-    def __init__(self, shards: tuple[keys.ShardKeys, ...], connection: StoreConnection) -> None:
+    def __init__(self, shards: tuple[keys.ShardKeys, ...], connection: StoreConnection, due: "DueWatch") -> None:
         self.shards = shards
         self._connection = connection
-        self._due = DueWatch(connection)
+        self._due = due
 
     def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
         return self.shards[0]
@@ -104,11 +121,13 @@ class AtomicCallQueue:
 class ShardedCallQueue:
     """The queue of a cluster. Each script touches one slot; a call's SID decides its shard."""
 
-    def __init__(self, shards: tuple[keys.ShardKeys, ...], connection: StoreConnection, life_ms: int) -> None:
+    def __init__(
+        self, shards: tuple[keys.ShardKeys, ...], connection: StoreConnection, due: "DueWatch", life_ms: int
+    ) -> None:
         self.shards = shards
         self._connection = connection
+        self._due = due
         self._life_ms = life_ms
-        self._due = DueWatch(connection)
 
     def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
         return None
@@ -176,10 +195,15 @@ class ShardedCallQueue:
 
 
 class DueWatch:
-    """Reads by one cheap command when the first call is due, and remembers when Redis last answered that."""
+    """Reads by cheap commands when the first call is due, and remembers when Redis last answered that.
 
-    def __init__(self, connection: StoreConnection) -> None:
+    While nothing is due and nothing scheduled, that is one command for both. `on_scheduled` is told of a shard that has
+    schedules.
+    """
+
+    def __init__(self, connection: StoreConnection, on_scheduled: OnScheduled = _ignore) -> None:
         self._connection = connection
+        self._on_scheduled = on_scheduled
         self._seen_at: dict[str, float] = {}
         self._first: dict[str, float] = {}
 
@@ -191,7 +215,10 @@ class DueWatch:
     async def seen_ms(self, shard: keys.ShardKeys) -> int | None:
         """Return how long ago (ms) Redis last answered; None if `due` is empty. Raise `StoreUnavailable`."""
         before = self._seen_at.get(shard.due, -math.inf)
-        first = await self._connection.command("ZRANGE", shard.due, 0, 0, "WITHSCORES")
+        found = await self._connection.command("EXISTS", shard.due, shard.due, shard.schedules)
+        first = await self._connection.command("ZRANGE", shard.due, 0, 0, "WITHSCORES") if found >= 2 else None
+        if found % 2:
+            self._on_scheduled(shard)
         now = self._seen_at[shard.due] = time.monotonic()
         if not first:
             self._first.pop(shard.due, None)

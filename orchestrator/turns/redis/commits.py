@@ -11,6 +11,7 @@ from orchestrator.turns.redis import scripts
 from orchestrator.turns.redis.announcing import Announcing
 from orchestrator.turns.redis.call_queue import CallQueue
 from orchestrator.turns.redis.claims import ClaimReader
+from orchestrator.turns.redis.scheduling import Scheduling
 from orchestrator.turns.redis.state_writer import Conflict, Prepared, StateWriter
 from orchestrator.turns.store import Claim, Commit
 
@@ -46,6 +47,7 @@ class Commits:
         writer: StateWriter,
         claims: ClaimReader,
         announcing: Announcing,
+        scheduling: Scheduling,
         lives: CallLives,
         *,
         lease_ms: int,
@@ -58,6 +60,7 @@ class Commits:
         self._writer = writer
         self._claims = claims
         self._announcing = announcing
+        self._scheduling = scheduling
         self._lives = lives
         self._lease_ms = lease_ms
         self._room = room
@@ -90,13 +93,16 @@ class Commits:
         message = settled_message(lease.call_sid, record.turn_id, lease.epoch, result_json)
         shard = self._call_queue.shard_with(lease.call_sid)
         announced = self._announcing.of_commit(claim, written, record, shard, is_recorded=is_recorded)
+        keep_ms = self._lives.kept_ms(written)
+        changes = self._scheduling.changes(claim, written, record, is_recorded=is_recorded)
+        scheduled = await self._scheduling.before_commit(lease.call_sid, changes, keep_ms, shard)
         committed = await self._connection.run_confirmed(
             scripts.commit(
                 lease=lease,
                 turn_id=record.turn_id,
                 expected=prepared.expected,
                 state_json=prepared.json,
-                keep_ms=self._lives.kept_ms(written),
+                keep_ms=keep_ms,
                 result_json=result_json,
                 message="" if self._connection.is_confirmed else message,
                 is_over=prepared.is_over,
@@ -105,12 +111,15 @@ class Commits:
                 results_ms=RESULTS_MS,
                 shard=shard,
                 room=self._room,
+                scheduled=scheduled,
                 announced=announced,
             )
         )
         if self._connection.is_confirmed and committed.status in ("committed", "gone"):
             await self._connection.run(scripts.publish_result(call_sid=lease.call_sid, message=message))
         await self._announcing.after_commit(announced, lease.call_sid, committed.delivery)
+        if committed.status == "committed":
+            await self._scheduling.after_commit(lease.call_sid, changes)
         return committed
 
     async def _index(self, call_sid: str, committed: scripts.Committed, prepared: Prepared) -> None:

@@ -14,6 +14,7 @@ from orchestrator.events.redis.scripts import NOTHING, Announced, delivery_of
 from orchestrator.redis import keys
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.script_call import ScriptCall, flag, ignored, lua_script, optional
+from orchestrator.schedule.redis.scripts import UNCHANGED, Scheduled
 from orchestrator.turns.admission import Limits
 from orchestrator.turns.ended_early import ENDED_EARLY_MS
 from orchestrator.turns.messages import arrival_message
@@ -168,22 +169,24 @@ def commit(
     results_ms: int,
     shard: ShardKeys | None,
     room: str | None = None,
+    scheduled: Scheduled = UNCHANGED,
     announced: Announced = NOTHING,
 ) -> ScriptCall[Committed]:
     """Settle a turn: write its state if the stored version is the expected one, record its result, publish `message`.
 
     Without a message it is published later. `keep_lease` goes on with the next waiting turn. The call lives for
     `keep_ms`; its results for `results_ms` once no turn waits. With `room`, a holder that releases the lease has room
-    for one more. What is `announced` is written if the turn is.
+    for one more. What is `scheduled` and `announced` is written if the turn is.
     """
     call_sid = lease.call_sid
     return ScriptCall(
         lua_script("commit"),
-        [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room), *announced.keys],
+        [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room), *scheduled.keys, *announced.keys],
         [
             call_sid, lease.holder, lease.epoch, turn_id, "" if expected == ELSEWHERE else expected, state_json,
             keep_ms, result_json, message, flag(is_over), flag(keep_lease), lease_ms, JOB_ID_PREFIX + call_sid,
-            JOB_FUNCTION, results_ms, len(announced.keys), *announced.args,
+            JOB_FUNCTION, results_ms, len(announced.keys), len(scheduled.keys), len(scheduled.args),
+            *scheduled.args, *announced.args,
         ],
         lambda reply: _committed(lease, state_json or None, reply),
     )  # fmt: skip

@@ -32,6 +32,7 @@ from orchestrator.redis.replicas import ReplicaWait
 from orchestrator.redis.script_call import ScriptCall
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.routes.admission import Admission
+from orchestrator.schedule.redis.schedule import RedisSchedule
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.admission import Limits
 from orchestrator.turns.call_limits import CallLimits
@@ -47,6 +48,7 @@ from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from orchestrator.turns.redis.erasure import Erasure
 from orchestrator.turns.redis.job_claims import JobClaims
 from orchestrator.turns.redis.lane import NO_TAKER, Taker
+from orchestrator.turns.redis.scheduling import Scheduling
 from orchestrator.turns.redis.state_writer import Opening, state_writer
 from orchestrator.turns.redis.turn_reader import TurnReader
 from orchestrator.turns.store import Claim, Commit, Found, Lease
@@ -113,8 +115,12 @@ class RedisTurnStore:
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
         guard = nullcontext if breaker is None else breaker.guard
         self.connection = connection = StoreConnection(redis, guard, wait)
-        self.call_queue = call_queue_of(shards or shards_of(redis), connection, max(self.life_ms, RUNNING_MS))
-        self.outbox = RedisOutbox(connection, self.call_queue.shards, sinks=sinks, states=states)
+        shards = shards or shards_of(redis)
+        self.outbox = RedisOutbox(connection, shards, sinks=sinks, states=states)
+        self.schedule = RedisSchedule(connection, shards, self.outbox.agenda, life_ms=self.life_ms)
+        self.scheduling = Scheduling(self.schedule)
+        life_ms = max(self.life_ms, RUNNING_MS)
+        self.call_queue = call_queue_of(shards, connection, life_ms, on_scheduled=self.schedule.index.noticed)
         self.announcing = Announcing(self.outbox, events)
         self._writer = state_writer(states, connection)
         self.reader = TurnReader(connection, self._writer, listener)
@@ -133,7 +139,7 @@ class RedisTurnStore:
         )  # fmt: skip
         self._taker = taker
         self._commits = Commits(
-            connection, self.call_queue, self._writer, self.claims, self.announcing, self._lives,
+            connection, self.call_queue, self._writer, self.claims, self.announcing, self.scheduling, self._lives,
             lease_ms=self.lease_ms, room=self._room, version=taker.version,
         )  # fmt: skip
         self.admissions = Admissions(connection, self.call_queue, states, self.life_ms)

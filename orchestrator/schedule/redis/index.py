@@ -1,0 +1,134 @@
+"""The index of schedules: when somebody must look at each call that has something scheduled.
+
+On a single server the scripts that change a schedule change the index in the same step. In a cluster it lies in another
+slot: a call is put on it before its schedule is written, and its time is corrected after that. So whatever is written
+is looked at, though the process dies between the two.
+
+It is not the agenda of the outboxes: a process of an older version takes calls without events off that.
+"""
+
+import asyncio
+import math
+from contextlib import suppress
+
+from orchestrator import clock
+from orchestrator.conversation.call_sid import call_sid_of
+from orchestrator.errors import StoreUnavailable
+from orchestrator.redis import keys
+from orchestrator.redis.script_call import text
+from orchestrator.redis.store_connection import StoreConnection
+from orchestrator.schedule.redis import scripts
+
+BEFORE = "+2000"
+"""In a cluster, somebody looks at a call so long after its schedule was to be written."""
+
+
+class ScheduleIndex:
+    """The indexes of all shards. Those that are known to be empty are not read: `noticed` says that one may not be."""
+
+    def __init__(self, connection: StoreConnection, shards: tuple[keys.ShardKeys, ...]) -> None:
+        self._connection = connection
+        self._shards = shards
+        self._first: dict[str, float] = {}
+        self._news = asyncio.Event()
+
+    @property
+    def is_one_step(self) -> bool:
+        """True if the scripts that change a schedule change its index, too."""
+        return len(self._shards) == 1
+
+    def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
+        """Return the shard whose index the scripts change; None in a cluster."""
+        return self._shards[0] if self.is_one_step else None
+
+    @property
+    def first_due(self) -> float | None:
+        """When the first call is due, as is known here (Unix seconds); None if there is none."""
+        return min(self._first.values()) / 1000 if self._first else None
+
+    def noticed(self, shard: keys.ShardKeys, at_ms: float = 0) -> None:
+        """Take note that the shard has a call that is due at `at_ms`, or sooner; 0: read when."""
+        if at_ms < self._first.get(shard.schedules, math.inf):
+            self._first[shard.schedules] = at_ms
+            self._news.set()
+
+    def noticed_call(self, call_sid: str, at_ms: float) -> None:
+        """Take note that the call is due at `at_ms`."""
+        self.noticed(self._shard(call_sid), at_ms)
+
+    async def wait_until_due(self) -> None:
+        """Return when the first call is due that is known here."""
+        while self.first_due is None or self.first_due > clock.now():
+            self._news.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if self.first_due is None else self.first_due - clock.now()):
+                    await self._news.wait()
+
+    async def due(self, most: int) -> list[str]:
+        """Return calls that are to be looked at now. Raise `StoreUnavailable` if no shard that has some answers."""
+        found: list[str] = []
+        refused: StoreUnavailable | None = None
+        for shard in self._shards:
+            if len(found) < most and self._first.get(shard.schedules, math.inf) <= clock.now() * 1000:
+                try:
+                    found += await self._due_of(shard, most - len(found))
+                except StoreUnavailable as error:  # the other shards' calls must not wait for this one
+                    refused = error
+        if refused is not None and not found:
+            raise refused
+        return found
+
+    async def _due_of(self, shard: keys.ShardKeys, most: int) -> list[str]:
+        first = await self._read_first(shard)
+        if first is None or first > clock.now() * 1000:
+            return []
+        names = await self._connection.run(scripts.take_scheduled(shard=shard, most=most))
+        strange = [name for name in names if call_sid_of(_bytes(name)) is None]
+        if strange:  # no call is named so
+            await self._connection.command("ZREM", shard.schedules, *strange)
+        if len(names) < most:
+            await self._read_first(shard)
+        return [text(name) for name in names if name not in strange]
+
+    async def _read_first(self, shard: keys.ShardKeys) -> float | None:
+        found = await self._connection.command("ZRANGE", shard.schedules, 0, 0, "WITHSCORES")
+        if not found:
+            self._first.pop(shard.schedules, None)
+            return None
+        self._first[shard.schedules] = first = float(found[1])
+        return first
+
+    async def mark_before(self, call_sid: str) -> None:
+        """Cluster: have somebody look at the call though this process dies before it says more."""
+        if not self.is_one_step:
+            await self._mark(call_sid, BEFORE)
+
+    async def mark(self, call_sid: str, at_ms: int) -> None:
+        """Cluster: have somebody look at the call at this time, where the schedule's script could not say so."""
+        if not self.is_one_step:
+            await self._mark(call_sid, at_ms)
+
+    async def _mark(self, call_sid: str, at: str | int) -> None:
+        await self._connection.run(scripts.mark_scheduled(shard=self._shard(call_sid), call_sid=call_sid, at=at))
+
+    async def entry(self, call_sid: str) -> bytes | None:
+        """Cluster: return the call's entry, to be passed to `note`."""
+        if self.is_one_step:
+            return None
+        found: bytes | float | None = await self._connection.command(
+            "ZSCORE", self._shard(call_sid).schedules, call_sid
+        )
+        return f"{found:.0f}".encode() if isinstance(found, float) else found  # as the client parses
+
+    async def note(self, call_sid: str, before: bytes | None, at: int | None) -> None:
+        """Cluster: note when the call is to be looked at next (ms; None: never)."""
+        if not self.is_one_step:
+            shard = self._shard(call_sid)
+            await self._connection.run(scripts.note_scheduled(shard=shard, call_sid=call_sid, before=before, at=at))
+
+    def _shard(self, call_sid: str) -> keys.ShardKeys:
+        return keys.shard_of(self._shards, call_sid)
+
+
+def _bytes(name: bytes | str) -> bytes:
+    return name if isinstance(name, bytes) else name.encode()

@@ -1,0 +1,134 @@
+"""Schedules in Redis. The commits of turns write them; this claims what is due, and settles it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from orchestrator import clock
+from orchestrator.events.outbox import Announcement
+from orchestrator.events.redis.agenda import Agenda
+from orchestrator.redis import keys
+from orchestrator.redis.store_connection import StoreConnection
+from orchestrator.schedule.effects import ScheduleChanges
+from orchestrator.schedule.item import read_item
+from orchestrator.schedule.redis import scripts
+from orchestrator.schedule.redis.index import ScheduleIndex
+from orchestrator.schedule.schedule import ItemLease, LostLease, ScheduledRun
+
+logger = logging.getLogger(__name__)
+
+UNREADABLE_MS = 60_000
+"""How long an item is left to others that this process cannot read: it may be of a newer version."""
+
+
+class RedisSchedule:
+    """A `Schedule`. Calls are kept for `life_ms`. `agenda` is that of the outboxes."""
+
+    def __init__(
+        self, connection: StoreConnection, shards: tuple[keys.ShardKeys, ...], agenda: Agenda, *, life_ms: int
+    ) -> None:
+        self.index = ScheduleIndex(connection, shards)
+        self._connection = connection
+        self._agenda = agenda
+        self._life_ms = life_ms
+
+    @property
+    def first_due(self) -> float | None:
+        return self.index.first_due
+
+    async def wait_until_due(self) -> None:
+        await self.index.wait_until_due()
+
+    async def due(self, most: int = 100) -> list[str]:
+        return await self.index.due(most)
+
+    async def claim(self, call_sid: str, holder: str, room: Mapping[str, int]) -> list[ScheduledRun]:
+        before = await self.index.entry(call_sid)
+        granted = await self._connection.run(
+            scripts.claim_schedule(call_sid=call_sid, holder=holder, room=room, shard=self.index.shard_with(call_sid))
+        )
+        await self.index.note(call_sid, before, granted.next_look_ms)
+        runs = [self._run(call_sid, holder, item) for item in granted.items]
+        for item, run in zip(granted.items, runs, strict=True):
+            if run is None:
+                await self._leave_unread(ItemLease(call_sid, item.item_id, holder, item.epoch))
+        return [run for run in runs if run is not None]
+
+    def _run(self, call_sid: str, holder: str, granted: scripts.GrantedItem) -> ScheduledRun | None:
+        """Return what was granted; None if this process cannot read it."""
+        try:
+            item = read_item(granted.json)
+        except ValueError:
+            return None
+        lease = ItemLease(call_sid, granted.item_id, holder, granted.epoch)
+        since = None if granted.posting_since_ms is None else granted.posting_since_ms / 1000
+        return ScheduledRun(item, lease, granted.attempt, granted.failures, since)
+
+    async def _leave_unread(self, lease: ItemLease) -> None:
+        logger.error(
+            "What a call has scheduled cannot be read; it is left to others: %s",
+            lease.item_id,
+            extra={"action": "schedule.unreadable", "call_sid": lease.call_sid},
+        )
+        await self._give_back(lease, clock.now() * 1000 + UNREADABLE_MS, has_failed=False)
+
+    async def renew(self, leases: Sequence[ItemLease]) -> list[LostLease]:
+        if not leases:
+            return []
+        held = await self._connection.run_all([scripts.renew_scheduled(lease=lease) for lease in leases])
+        return [LostLease(lease, how < 0) for lease, how in zip(leases, held, strict=True) if how != 1]
+
+    async def settle(self, run: ScheduledRun, announcement: Announcement | None = None, *, name: str = "") -> bool:
+        call_sid, shard = run.lease.call_sid, self.index.shard_with(run.lease.call_sid)
+        settled = await self._connection.run(
+            scripts.settle_scheduled(
+                lease=run.lease,
+                is_kept=run.item.kind == "message",
+                name=name,
+                announcement=announcement,
+                shard=shard,
+            )
+        )
+        if settled and announcement is not None:
+            await self._agenda.mark(call_sid)
+        return settled
+
+    async def fail(self, run: ScheduledRun, retry_at: float, *, is_undone: bool = False) -> bool:
+        return await self._give_back(run.lease, retry_at * 1000, has_failed=True, is_undone=is_undone)
+
+    async def release(self, runs: Sequence[ScheduledRun]) -> None:
+        for run in runs:
+            await self._give_back(run.lease, 0, has_failed=False)
+
+    async def _give_back(self, lease: ItemLease, at_ms: float, *, has_failed: bool, is_undone: bool = False) -> bool:
+        shard = self.index.shard_with(lease.call_sid)
+        given = await self._connection.run(
+            scripts.retry_scheduled(
+                lease=lease, at_ms=int(at_ms), has_failed=has_failed, is_undone=is_undone, shard=shard
+            )
+        )
+        if given:
+            await self.index.mark(lease.call_sid, int(at_ms))
+            self.index.noticed_call(lease.call_sid, at_ms)
+        return given
+
+    async def mark_posting(self, run: ScheduledRun) -> bool:
+        return await self._connection.run_confirmed(scripts.mark_posting(lease=run.lease))
+
+    async def write(self, call_sid: str, changes: ScheduleChanges) -> None:
+        if not changes:
+            return
+        if changes.added:
+            await self.index.mark_before(call_sid)
+        await self._connection.run_confirmed(
+            scripts.write_schedule(
+                call_sid=call_sid, changes=changes, keep_ms=self._life_ms, shard=self.index.shard_with(call_sid)
+            )
+        )
+        await self.written(call_sid, changes)
+
+    async def written(self, call_sid: str, changes: ScheduleChanges) -> None:
+        """Note when the call is to be looked at, after its schedule was changed."""
+        if changes.added:
+            first_ms = min(int(item.due_at.timestamp() * 1000) for item in changes.added)
+            self.index.noticed_call(call_sid, first_ms)
+            await self.index.mark(call_sid, first_ms)

@@ -1,0 +1,1 @@
+"""Timers of calls: what fires them."""
