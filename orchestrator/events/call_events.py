@@ -1,5 +1,6 @@
 """Which events the steps of a call have: pure functions from what is written to what is told."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from orchestrator import clock
@@ -95,6 +96,20 @@ class CallEvents:
             return self._new("call.ended", head.call_sid, whose, partial_record(head))
         return self._new("call.ended", head.call_sid, whose | _named(state), record_of_call(state))
 
+    def told_later(
+        self, kind: EventType, call_sid: str, life: str, whose: Mapping[str, str], about: dict[str, Any]
+    ) -> Announcement | None:
+        """Return what is told of a life of a call whose state may be gone, or None if nobody wants it.
+
+        `whose` has `agent`, `tenant` and `worker_version`, as far as the state named them.
+        """
+        if kind not in self._wanted:
+            return None
+        named = self._ours | {name: value for name, value in whose.items() if value}
+        life = life.replace("+00:00", "Z")
+        head = CallHead(call_sid, life, channel="", direction="", from_number="", to_number="", **named)
+        return Announcement(head, (self._new(kind, call_sid, named, {"started_at": life, **about}),))
+
     def _add_turn(self, events: list[NewEvent], state: ConversationState, record: TurnRecord) -> None:
         """Add what a new turn did."""
         life = {"started_at": life_of(state)}  # a SID may be used again
@@ -113,8 +128,11 @@ class CallEvents:
         return NewEvent(new_event(kind, clock.now(), {"call_sid": call_sid, **whose, **about}), self._sinks)
 
     def _whose(self, state: ConversationState) -> dict[str, str]:
-        ours = {"agent": self._agent, "tenant": self._tenant, "worker_version": self._worker_version}
-        return ours | _named(state)
+        return self._ours | _named(state)
+
+    @property
+    def _ours(self) -> dict[str, str]:
+        return {"agent": self._agent, "tenant": self._tenant, "worker_version": self._worker_version}
 
     def _head(self, state: ConversationState) -> CallHead:
         return CallHead(

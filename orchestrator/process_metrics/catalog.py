@@ -40,6 +40,9 @@ MODEL_TOKENS = Counter(
     "voiceagent_model_tokens_total", "Tokens that language models read (input) and wrote (output).",
     ("model", "direction"),
 )  # fmt: skip
+TEXT_MESSAGES = Counter(
+    "voiceagent_text_messages_total", "Text messages that agents sent, and what became of them.", ("status",)
+)
 EVENT_DELIVERIES = Counter(
     "voiceagent_event_deliveries_total", "Attempts to deliver an event to a sink, and what became of it.",
     ("sink", "result"),
@@ -103,7 +106,7 @@ REDIS_OUTAGES = Counter(
 OF_EVERY_PROCESS: tuple[Family, ...] = (EVENT_LOOP_LAG,)
 OF_MODELS: tuple[Family, ...] = (MODEL_REQUEST_SECONDS, MODEL_FIRST_TOKEN_SECONDS, MODEL_TOKENS)
 OF_RUNS: tuple[Family, ...] = (
-    AGENT_RUN_SECONDS, AGENT_FIRST_TOKEN_SECONDS, *OF_MODELS, EVENT_DELIVERIES, EVENT_DELIVERY_SECONDS,
+    AGENT_RUN_SECONDS, AGENT_FIRST_TOKEN_SECONDS, *OF_MODELS, TEXT_MESSAGES, EVENT_DELIVERIES, EVENT_DELIVERY_SECONDS,
     DELIVERIES_DROPPED, LEASES_LOST, TURNS_DEAD_LETTERED,
 )  # fmt: skip
 OF_WORKERS: tuple[Family, ...] = (CALLS_RESCUED, MOVED_CALLS, PUSHED_GRANTS, TIMERS, TIMER_LATE_SECONDS)

@@ -102,7 +102,8 @@ def _item(state: ConversationState, record: TurnRecord, place: int, action: Sche
             return ActivityItem(**about, due_at=now, **fields)
         case SendMessage():
             whose = {"agent": state.agent, "tenant": state.tenant, "worker_version": state.worker_version}
-            return MessageItem(**about, due_at=now, to=action.to, text=action.text, **whose)
+            in_order = now + timedelta(microseconds=place)
+            return MessageItem(**about, due_at=in_order, to=action.to, text=action.text, **whose)
     return None
 
 

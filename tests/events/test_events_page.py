@@ -17,7 +17,9 @@ from orchestrator.event_types import EVENT_TYPES
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.event import Event
 from orchestrator.events.outbox import Announcement
+from orchestrator.schedule.item import MessageItem
 from orchestrator.settings.event_settings import EventSettings
+from orchestrator.text_messages.status_event import status_event
 from orchestrator.turns.outcome import committed_state
 
 PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
@@ -57,7 +59,14 @@ def written() -> dict[str, dict[str, Any]]:
         ConversationState(call_sid="CA1")
     )
     assert accepted is not None
-    announcements = [accepted, *map(committed, (failed, away, ending))]
+    item = MessageItem(
+        item_id="message-1", call_sid="CA1", life="2026-11-27T01:00:00+00:00", asked_by="t", due_at=utc_now(),
+        to="+15551234567", text="See you.",
+    )  # fmt: skip
+    events = CallEvents(frozenset(EVENT_TYPES), ("file",), agent="a", worker_version="v")
+    sent = status_event(events, item, "sent", "SM1")
+    assert sent is not None
+    announcements = [accepted, *map(committed, (failed, away, ending)), sent]
     return {new.event.type: new.event.data for announcement in announcements for new in announcement.events}
 
 

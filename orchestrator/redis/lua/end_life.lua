@@ -17,7 +17,9 @@ local function end_earlier()
   if not ended then return false end
   if kept[1] then redis.call('HSET', outbox, 'unended', cjson.encode(kept)) else redis.call('HDEL', outbox, 'unended') end
   note_ended(outbox, ARGV[2])
-  if ARGV[3] ~= '[]' then append(outbox, number_of(ended.seq) + 1, ARGV[3], ARGV[4], now) end
+  local seq = number_of(ended.seq) + (ARGV[3] ~= '[]' and 1 or 0)
+  if ARGV[3] ~= '[]' then append(outbox, seq, ARGV[3], ARGV[4], now) end
+  redis.call('HSET', outbox, 's:' .. ARGV[2], string.format('%.0f', seq))
   return true
 end
 

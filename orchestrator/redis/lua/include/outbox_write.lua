@@ -4,7 +4,8 @@
 -- "s": [sink, …]}, and the event's JSON; p:SINK: up to which position it is settled; f:SINK: JSON of its failures;
 -- d:POSITION:SINK: JSON of a delivery that is dead; holder, until (ms), epoch: the delivery's lease; state_by (ms): until then
 -- the state of a call that was taken over may not be there yet; t:ID: an event that was taken over; unended: JSON of earlier
--- lives whose end was not told, [{life, head, seq}, …]; ended: JSON of the latest lives whose end was told.
+-- lives whose end was not told, [{life, head, seq}, …]; ended: JSON of the latest lives whose end was told; s:LIFE: the seq of
+-- one of these that is not the latest life any more.
 local OUTBOX_MS, MOST_ENDED = 864000000, 20
 
 -- Somebody is to look at the call at `at` (ms), or sooner.
@@ -24,7 +25,7 @@ local function earlier_lives(outbox) return list_in(outbox, 'unended') end
 local function note_ended(outbox, life)
   local lives = list_in(outbox, 'ended')
   lives[#lives + 1] = life
-  while #lives > MOST_ENDED do table.remove(lives, 1) end
+  while #lives > MOST_ENDED do redis.call('HDEL', outbox, 's:' .. tostring(table.remove(lives, 1))) end
   redis.call('HSET', outbox, 'ended', cjson.encode(lives))
 end
 
@@ -40,6 +41,8 @@ local function begin_life(outbox, life, head)
     local lives = earlier_lives(outbox)
     lives[#lives + 1] = {life = before[1], head = before[3], seq = number_of(before[4])}
     redis.call('HSET', outbox, 'unended', cjson.encode(lives))
+  elseif before[1] then
+    redis.call('HSET', outbox, 's:' .. before[1], number_of(before[4]))
   end
   redis.call('HSET', outbox, 'life', life, 'head', head, 'seq', 0, 'open', '1')
   redis.call('HDEL', outbox, 'end_at', 'state_by')
