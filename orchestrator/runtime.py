@@ -12,6 +12,7 @@ from orchestrator.relay_documents.store import MemoryRelayDocuments, RelayDocume
 from orchestrator.seal_keys.exchange import SealKeyExchange
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
+from orchestrator.transfers.answers import MemoryTransferAnswers, TransferAnswers
 from orchestrator.turns.progress import progress_of
 from orchestrator.turns.runner import TurnRunner
 
@@ -53,6 +54,8 @@ class Runtime:
     """What surveys the outbox of this process; None where there is none, and where workers do."""
     local_calls: "LocalCalls | None" = None
     """The calls that run in this process while Redis is down; None where there is no Redis."""
+    transfer_answers: TransferAnswers = field(default_factory=MemoryTransferAnswers)
+    """Who took a call that was transferred."""
     began_at: float = field(default_factory=time.monotonic)
 
     async def system_status(self) -> "SystemStatus | None":

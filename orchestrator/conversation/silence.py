@@ -4,6 +4,7 @@ With webhooks, the provider sends nothing between a reply and the caller's answe
 of a conversation with a person is not known. But a provider ends every call at some time.
 """
 
+from orchestrator.conversation.absence import left_by
 from orchestrator.conversation.actions import Gather, Play, Record, Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState
@@ -31,7 +32,8 @@ def seconds_silent(state: ConversationState) -> float:
         return 0.0
     if not state.turns and state.direction.startswith("outbound"):
         return RINGING_SECONDS + LISTENING_SECONDS
-    replies = [record.reply for record in state.turns[-1:]]
+    latest = [*state.turns[-1:], *filter(None, [left_by(state)])]
+    replies = [reply for record in latest for reply in (*record.preceding, record.reply)]
     return max((_seconds_taken(reply) for reply in replies), default=0.0) + LISTENING_SECONDS
 
 

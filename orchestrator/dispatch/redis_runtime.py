@@ -38,6 +38,7 @@ from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis.opening import kept_elsewhere, open_states
 from orchestrator.state.rollout import RolloutStateManager
+from orchestrator.transfers.redis import RedisTransferAnswers
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
 from orchestrator.turns.redis.store import RedisTurnStore
@@ -99,6 +100,8 @@ async def redis_runtime(
     queued = await stack.enter_async_context(QueuedDispatcher(store, listening, channel, takeover, socket_check))
     documents = RedisRelayDocuments(redis, breaker.guard)
     stack.push_async_callback(documents.close)
+    answers = RedisTransferAnswers(redis, breaker.guard)
+    stack.push_async_callback(answers.close)
     # Closed in reverse: calls that run here are written back first, then the turns of this process finish.
     await stack.enter_async_context(host)
     await stack.enter_async_context(local)
@@ -108,7 +111,7 @@ async def redis_runtime(
     states = RolloutStateManager(shared, memory, percent, in_memory=dispatcher.is_local)
     return Runtime(
         settings, states, dispatcher, redis, breaker, documents, socket_check, channel, outbox=store.outbox,
-        local_calls=local_calls,
+        local_calls=local_calls, transfer_answers=answers,
     )  # fmt: skip
 
 

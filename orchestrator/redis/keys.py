@@ -108,6 +108,11 @@ def relay_documents(call_sid: str) -> str:
     return "{" + state(call_sid) + "}:relay-documents"
 
 
+def transfer_answers(call_sid: str) -> str:
+    """Hash: id of a turn that transferred the caller, and the place of a target → the leg of who takes the call."""
+    return "{" + state(call_sid) + "}:transfer-answers"
+
+
 @dataclass(frozen=True, slots=True)
 class ShardKeys:
     """What calls share: in a cluster they are spread over several of these, each in one slot."""
@@ -261,7 +266,7 @@ _TYPES = {
     "room": "zset", "presence": "hash", "agenda": "zset", "outbox": "hash",
     "schedules": "zset", "schedule": "hash",
     "counts": "hash", "stopped-sinks": "hash", "outbox-report": "string",
-    "rollout": "hash", "rollout-outcomes": "hash", "rollout-mark": "string",
+    "transfer-answers": "hash", "rollout": "hash", "rollout-outcomes": "hash", "rollout-mark": "string",
 }  # fmt: skip
 _STRINGS = (STATE_PREFIX, worker_status(""), "voiceagent:receipt:", "voiceagent:erased:", "batch:", "arq:")
 

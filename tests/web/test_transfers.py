@@ -105,10 +105,9 @@ async def test_whom_an_agent_names_is_dialled_in_the_form_that_can_be(start_ingr
 
 
 @pytest.mark.parametrize("nobody", ["hello world", "sip:", "client:", "+", "the front desk", "https://example.com"])
-async def test_whom_nobody_can_dial_is_not_dialled(start_ingress, nobody, caplog):
+async def test_whom_nobody_can_dial_has_failed_to_answer(start_ingress, nobody, caplog):
     async with start_ingress(agent=handing_to(nobody)) as ingress:
         document = await ingress.begin()
-        assert (verbs(document), said(document)) == (
-            ["Say", "Say", "Hangup"], "One moment. I am sorry, something went wrong.",
-        )  # fmt: skip
+        assert (verbs(document), said(document)) == (["Say", "Redirect"], "One moment.")
+        assert "status=failed" in document.findtext("Redirect")
         assert [entry.action for entry in caplog.records if entry.levelno == logging.ERROR] == ["transfer.impossible"]

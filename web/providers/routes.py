@@ -11,6 +11,7 @@ from web.providers.telnyx import TELNYX
 from web.providers.webhook import relay_socket, signed_by
 from web.twilio.relay.ended import ended, retiring_ticket
 from web.twilio.status import status, unless_ended
+from web.twilio.transfer.announcement import accept, announce
 from web.twilio.turn import turn
 from web.twilio.voice import voice
 from web.twilio.wait import wait
@@ -23,6 +24,8 @@ _WEBHOOKS = {
     "turn/{n}": unless_ended(turn),
     "turn/{n}/wait": unless_ended(wait),
     "relay/ended": retiring_ticket(unless_ended(ended)),
+    "transfer/announce": announce,
+    "transfer/accept": accept,
     "status": status,
 }
 

@@ -7,6 +7,7 @@ cases `callerId` is the number that was called, or that placed the call: it belo
 
 import logging
 from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from starlette.responses import Response
 
@@ -39,10 +40,15 @@ def with_caller_id(response: Response, request: VoiceRequest, settings: Settings
     if not isinstance(response, TwimlResponse) or b"<Dial" not in bytes(response.body):
         return response
     root = ElementTree.fromstring(bytes(response.body))  # our own document
-    dials = [dial for dial in root.iter("Dial") if dial.find("Client") is None]
+    dials = [dial for dial in root.iter("Dial") if _needs_number(dial)]
     shown = caller_id(request, settings) if dials else None
     if shown is None:
         return response
     for dial in dials:
         dial.set("callerId", shown)
     return TwimlResponse(xml_of(root))
+
+
+def _needs_number(dial: Element) -> bool:
+    """True if the agent has chosen no number, and somebody is rung who must see one."""
+    return dial.get("callerId") is None and any(person.tag != "Client" for person in dial)

@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from orchestrator import clock
-from orchestrator.conversation.actions import HangUp, SendDigits, Transfer
+from orchestrator.conversation.actions import LEAVING_ACTIONS, SendDigits
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.errors import StoreUnavailable, UnreadableState
 from web.ingress import Ingress
@@ -23,7 +23,7 @@ from web.twilio.voice_request import VoiceRequest
 
 logger = logging.getLogger(__name__)
 
-_CARRIED_OUT = (HangUp, Transfer, SendDigits)
+_CARRIED_OUT = (*LEAVING_ACTIONS, SendDigits)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def step_from_state(request: VoiceRequest, known: KnownCall, languages: Language
         return _wait_for(running, request, known.languages_before(None, languages))
     record, number = known.last_reply, known.next_number
     was_lost = bool(request.error_code)
-    if record is None or not is_fresh(record) or (known.was_transferred and not was_lost):
+    if record is None or not is_fresh(record) or (known.has_left and not was_lost):
         languages = known.languages_before(None, languages)
         return TwimlAnswer(twiml.ask(twiml.BACK, next_turn=number, languages=languages))
     result = record.result(request.call_sid)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from orchestrator import clock
-from orchestrator.conversation.actions import HandOff, Transfer
+from orchestrator.conversation.absence import left_by
+from orchestrator.conversation.actions import HandOff
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from web.ingress import Ingress
@@ -70,10 +71,9 @@ class KnownCall:
         return next((r for r in answered if r.reply.text or r.reply.actions), None)
 
     @property
-    def was_transferred(self) -> bool:
-        """True if the last reply connected the caller with a person."""
-        record = self.last_reply
-        return record is not None and any(isinstance(action, Transfer) for action in record.reply.actions)
+    def has_left(self) -> bool:
+        """True if the last reply connected the caller with a person, or recorded a message."""
+        return left_by(self.state) is not None
 
     def languages_before(self, record: TurnRecord | None, languages: Languages) -> Languages:
         """Return the languages before the reply of `record` (None: after all replies), starting from `languages` and

@@ -97,15 +97,16 @@ class Languages:
         given = replace(self, agent=_name(name), voice=None, tts_provider=None)
         return replace(given, speech=None, recognition=None) if self.voices.profile(name).language else given
 
-    def turn_path(self, number: int) -> str:
+    def turn_path(self, number: int, **query: Any) -> str:
         """Return the path to which the provider posts the turn with this number."""
-        return self._path(f"/twilio/turn/{number}")
+        return self.path(f"/twilio/turn/{number}", **query)
 
     def wait_path(self, number: int, **query: Any) -> str:
         """Return the path at which the provider waits for the reply to that turn."""
-        return self._path(f"/twilio/turn/{number}/wait", **query)
+        return self.path(f"/twilio/turn/{number}/wait", **query)
 
-    def _path(self, path: str, **query: Any) -> str:
+    def path(self, path: str, **query: Any) -> str:
+        """Return `path` with `query`, and with what `of` reads."""
         fields = {
             **query,
             "speech": self.speech,

@@ -16,6 +16,8 @@ from orchestrator.errors import CallEnded, StoreUnavailable, TurnRejected, Unkno
 from web.agent_choice import without_hook
 from web.ingress import Ingress
 from web.twilio import twiml
+from web.twilio.transfer.outcome import recorded_turn
+from web.twilio.transfer.way_back import returned_turn_id, way_back_of
 from web.twilio.turn_ids import turn_id_of
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.voice_request import VoiceRequest
@@ -51,14 +53,22 @@ def unless_ended(webhook: Webhook) -> Webhook:
 
 async def _store_last_words(ingress: Ingress, request: VoiceRequest) -> None:
     """Submit what the caller said before they hung up: it belongs to the transcript, though nobody hears the reply."""
-    number = request.numbered
-    if not number or request.kind == "silence":
+    turn = _last_words(request)
+    if turn is None:
         return
-    turn = request.turn(turn_id_of(number))
     with suppress(UnknownCall, CallEnded, TurnRejected, StoreUnavailable):
         await submit_by(
             ingress.runtime.dispatcher, turn, deadline_seconds=min(SUBMIT_SECONDS / 2, ingress.timeouts.store)
         )
+
+
+def _last_words(request: VoiceRequest) -> Turn | None:
+    """Return what the caller has said, keyed or recorded before they hung up; None for nothing."""
+    number, way = request.numbered, way_back_of(request.query)
+    if way is not None:
+        turn_id = turn_id_of(number) if number else returned_turn_id(way.by)
+        return recorded_turn(request, turn_id) if way.leave == "record" and "RecordingUrl" in request.form else None
+    return request.turn(turn_id_of(number)) if number and request.kind != "silence" else None
 
 
 def _opening_of(ingress: Ingress, request: VoiceRequest) -> dict[str, Any] | None:

@@ -6,27 +6,25 @@ from dataclasses import dataclass
 from functools import partial
 
 from twilio.twiml import TwiML
-from twilio.twiml.voice_response import Dial, VoiceResponse
 from twilio.twiml.voice_response import Gather as GatherVerb
+from twilio.twiml.voice_response import VoiceResponse
 
 from orchestrator.conversation.actions import (
-    Action,
+    LEAVING_ACTIONS,
     Gather,
     HandOff,
-    HangUp,
     Play,
     SendDigits,
     SetLanguage,
     SetSpeech,
     SetVoice,
-    Transfer,
     inline_actions,
 )
 from orchestrator.conversation.reply import TurnResult, in_order
-from orchestrator.destinations import destination, national
 from web.twilio.language import Languages
 from web.twilio.plain_twiml import INPUT, ask_plainly
 from web.twilio.sentences import pieces, printable
+from web.twilio.transfer.leaving import Exit, add_fallback_dial, add_leaving, say
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +41,6 @@ FILLERS = (
     "Thank you for your patience.",
     "It takes a little longer than usual. Please stay on the line.",
 )
-RING_SECONDS = 30
 MAX_PLAYS = 1000  # the provider's limit
 _ANY_ANSWER = Gather()
 
@@ -68,7 +65,7 @@ def reply(result: TurnResult, *, next_turn: int, languages: Languages) -> str:
 def farewell(text: str, languages: Languages) -> str:
     """Return TwiML that says `text` and hangs up."""
     response = VoiceResponse()
-    _say(response, text, languages)
+    say(response, text, languages)
     response.hangup()
     return _xml(response)
 
@@ -76,10 +73,11 @@ def farewell(text: str, languages: Languages) -> str:
 def apology(transfer_to: str | None, languages: Languages) -> str:
     """Return TwiML that apologises, then connects the caller with `transfer_to`, or hangs up."""
     response = VoiceResponse()
-    _say(response, APOLOGY, languages)
+    say(response, APOLOGY, languages)
     if transfer_to:
-        _dial(response, transfer_to, languages)
-    response.hangup()
+        add_fallback_dial(response, transfer_to, languages)
+    else:
+        response.hangup()
     return _xml(response)
 
 
@@ -95,18 +93,10 @@ def empty() -> str:
     return _xml(VoiceResponse())
 
 
-def dial(to: str, languages: Languages) -> str:
-    """Return TwiML that connects the caller with `to`, and hangs up afterwards."""
-    response = VoiceResponse()
-    _dial(response, to, languages)
-    response.hangup()
-    return _xml(response)
-
-
 def filler(attempt: int, *, then: str, languages: Languages) -> str:
     """Return TwiML that asks for a moment, and redirects to the path `then`."""
     response = VoiceResponse()
-    _say(response, filler_text(attempt), languages)
+    say(response, filler_text(attempt), languages)
     response.redirect(then, method="POST")
     return _xml(response)
 
@@ -120,7 +110,7 @@ def ask(text: str, *, next_turn: int, languages: Languages) -> str:
     """Return TwiML that says `text`, and gathers the caller's answer as the turn `next_turn`."""
     response = VoiceResponse()
     gather = _gather(response, _ANY_ANSWER, next_turn, languages)
-    _say(gather, text, languages)
+    say(gather, text, languages)
     response.redirect(languages.turn_path(next_turn), method="POST")
     return _xml(response)
 
@@ -144,11 +134,11 @@ def _library_document(result: TurnResult, text: str, next_turn: int, languages: 
     response = VoiceResponse()
     actions = result.reply.actions
     script, after = _script(result, text, languages)
-    end = next((action for action in actions if isinstance(action, HangUp | Transfer)), None)
+    end = next((action for action in actions if isinstance(action, LEAVING_ACTIONS)), None)
     if end is not None:
         for step in script:
             step.perform(response)
-        _end(response, end, after)
+        add_leaving(response, end, Exit.at(next_turn, result.call_sid, result.turn_id, after))
     else:
         options = next((action for action in reversed(actions) if isinstance(action, Gather)), _ANY_ANSWER)
         _ask(response, script, options, next_turn, after)
@@ -172,7 +162,7 @@ def _script(result: TurnResult, text: str, languages: Languages) -> tuple[list[_
             case str():
                 spoken = languages.changed_by(SetLanguage(speech=speech.language))
                 steps += [
-                    _Step(partial(_say, text=piece, languages=spoken), not speech.interruptible)
+                    _Step(partial(say, text=piece, languages=spoken), not speech.interruptible)
                     for piece in _pieces(result, part)
                 ]
             case SetSpeech():
@@ -213,12 +203,6 @@ def _send_digits(verb: TwiML, digits: str) -> None:
     verb.play(digits=digits)
 
 
-def _end(response: VoiceResponse, action: Action, languages: Languages) -> None:
-    if isinstance(action, Transfer):
-        _dial(response, action.targets[0], languages)
-    response.hangup()
-
-
 def _gather(response: VoiceResponse, options: Gather, number: int, languages: Languages) -> GatherVerb:
     hears_speech, heard = options.input != "keys", languages.heard(options.language)
     language = options.language or languages.recognised
@@ -237,31 +221,6 @@ def _gather(response: VoiceResponse, options: Gather, number: int, languages: La
     )
     response.append(gather)
     return gather
-
-
-def _dial(response: VoiceResponse, to: str, languages: Languages) -> None:
-    """Dial `to`; the caller's identity is added once it is known who calls (`web.twilio.caller_id`)."""
-    found = destination(printable(to)) or national(to)
-    if found is None:
-        logger.error(
-            "A caller cannot be connected: the agent named neither a number with its country, nor sip:, nor client:",
-            extra={"action": "transfer.impossible"},
-        )
-        _say(response, APOLOGY, languages)
-        return
-    dial = Dial(timeout=RING_SECONDS, answer_on_bridge=True)
-    if found.startswith(("sip:", "sips:")):
-        dial.sip(found)
-    elif found.startswith("client:"):
-        dial.client(found.removeprefix("client:"))
-    else:
-        dial.number(found)
-    response.append(dial)
-
-
-def _say(verb: TwiML, text: str, languages: Languages) -> None:
-    spoken = languages.spoken
-    verb.say(text, language=spoken.language, voice=spoken.voice)
 
 
 def _log_truncated(result: TurnResult, what: str) -> None:

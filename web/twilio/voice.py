@@ -24,6 +24,10 @@ from web.twilio.known_call import READ_SECONDS, KnownCall
 from web.twilio.outbound_context import hang_up_on_machine, outbound_context
 from web.twilio.relay.connect import connect
 from web.twilio.relay.tickets import next_ticket
+from web.twilio.transfer.leaving import UNREACHABLE
+from web.twilio.transfer.outcome import TALKED, with_result
+from web.twilio.transfer.relay import returned_to_relay
+from web.twilio.transfer.way_back import WayBack, way_back_of
 from web.twilio.turn_ids import START
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.voice_request import VoiceRequest
@@ -45,6 +49,8 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
         },
     )
     since = clock.now()
+    if (way := way_back_of(request.query)) is not None:
+        return await _returned(ingress, request, way, since)
     context = await outbound_context(request, ingress.seal)
     if context is not None and context.hangs_up_on(request.answered_by):
         return TwimlResponse(hang_up_on_machine(request))
@@ -56,6 +62,18 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     except CallDeclined as error:
         return TwimlResponse(twiml.farewell(error.words or twiml.DECLINED, request.languages(ingress.voices)))
     return await _begin(ingress, request, context, choice, since)
+
+
+async def _returned(ingress: Ingress, request: VoiceRequest, way: WayBack, since: float) -> Response:
+    """Answer a caller who had left a relay session, or who was to be connected after an apology."""
+    if way.leave != "apology":
+        return await returned_to_relay(ingress, request, way)
+    if with_result(way, request).status in TALKED:
+        return TwimlResponse(twiml.hang_up())
+    known = await known_before(ingress, request)
+    if known is None:
+        return TwimlResponse(twiml.farewell(UNREACHABLE, request.languages(ingress.voices)))
+    return await _continue(ingress, request, known, since)
 
 
 async def _choice(ingress: Ingress, request: VoiceRequest, context: OutboundContext | None) -> Choice:
@@ -122,7 +140,7 @@ async def _continue(ingress: Ingress, request: VoiceRequest, known: KnownCall, s
     if (known.state.channel if known.state.channel != "api" else ingress.settings.voice_channel) == "relay":
         if known.state.ended is not None:
             return TwimlResponse(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
-        returned = known.was_transferred and not request.error_code
+        returned = known.has_left and not request.error_code
         ticket = await next_ticket(ingress, request, choice_in(known.state) if ingress.routes.agents else None)
         xml = connect(
             request.base_url(ingress.settings),

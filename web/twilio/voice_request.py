@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,7 +28,7 @@ _PLAIN_HOST = re.compile(r"https?://[A-Za-z0-9.-]+(?::[1-9][0-9]{0,3})?")
 @dataclass(frozen=True)
 class VoiceRequest:
     """One voice webhook. Fields that the provider left out are empty. `host_url` is the scheme and host of the request,
-    as this process sees them."""
+    as this process sees them. `form` has all fields of the form, for those that only some webhooks have."""
 
     call_sid: str
     call_status: str
@@ -47,6 +47,7 @@ class VoiceRequest:
     error_code: str = ""
     answered_by: str = ""
     provider: str = "twilio"
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, request: Request, form: FormData) -> "VoiceRequest":
@@ -69,6 +70,7 @@ class VoiceRequest:
             handoff_data=texts.get("HandoffData", ""),
             error_code=texts.get("ErrorCode", "")[:20],
             answered_by=texts.get("AnsweredBy", "")[:40],
+            form=texts,
         )
 
     @property

@@ -1,10 +1,9 @@
 """`POST /twilio/relay/ended`: the action of `<Connect>`, requested when a session is over. The call may continue.
 
-`SessionStatus` is `ended` (we sent `end`: transfer or hang up), `failed` (the socket was lost: open a new one) or
-`completed` (the caller hung up).
+`SessionStatus` is `ended` (we sent `end`: transfer, record or hang up), `failed` (the socket was lost: open a new one)
+or `completed` (the caller hung up).
 """
 
-import json
 import logging
 import math
 from contextlib import suppress
@@ -19,12 +18,12 @@ from web.ingress import Ingress
 from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.known_call import READ_SECONDS
-from web.twilio.language import Languages
 from web.twilio.relay.connect import connect
 from web.twilio.relay.connection_history import read_history
 from web.twilio.relay.resumption import HISTORY_PARAMETER
 from web.twilio.relay.tickets import next_ticket, retire_ticket
 from web.twilio.status import end_call
+from web.twilio.transfer.relay import document_after_session
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.voice_request import VoiceRequest
 from web.twilio.webhook import Webhook
@@ -38,13 +37,13 @@ RETRY_AT_ONCE_SECONDS = 2.0
 
 
 async def ended(ingress: Ingress, request: VoiceRequest) -> Response:
-    """Answer with TwiML that transfers the caller, hangs up or reconnects; or record that the call is over."""
+    """Answer with TwiML that transfers, records, hangs up or reconnects; or record that the call is over."""
     status = request.session_status
     if status == "completed":
         await end_call(ingress, request.call_sid, "completed")
         return TwimlResponse(twiml.empty())
     if status == "ended":
-        return TwimlResponse(_after_end(request, request.languages(ingress.voices)))
+        return TwimlResponse(document_after_session(request, request.languages(ingress.voices)))
     return TwimlResponse(await _reconnect(ingress, request))
 
 
@@ -56,21 +55,6 @@ def retiring_ticket(webhook: Webhook) -> Webhook:
         return await webhook(ingress, request)
 
     return retire_first
-
-
-def _after_end(request: VoiceRequest, languages: Languages) -> str:
-    to = _transfer_target(request.handoff_data)
-    return twiml.dial(to, languages) if to else twiml.hang_up()
-
-
-def _transfer_target(text: str) -> str:
-    """Return whom the caller is transferred to; "" for nobody."""
-    try:
-        handoff = json.loads(text)
-    except (ValueError, RecursionError):
-        return ""
-    to = handoff.get("to") if isinstance(handoff, dict) else None
-    return to.strip() if isinstance(to, str) else ""
 
 
 async def _reconnect(ingress: Ingress, request: VoiceRequest) -> str:

@@ -4,11 +4,22 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.conversation.actions import Action, Gather, HangUp, Play, SendDigits, SetLanguage, SetSpeech, Transfer
+from orchestrator.conversation.actions import (
+    Action,
+    Gather,
+    HangUp,
+    Play,
+    Record,
+    SendDigits,
+    SetLanguage,
+    SetSpeech,
+    Transfer,
+)
 
 MAX_TOKEN_CHARACTERS = 4000
 HANDOFF = "live-agent-handoff"
 HUNG_UP = "hang-up"
+RECORDING = "recording"
 PLAIN = SetSpeech()
 _DEFAULTS: Mapping[str, object] = {"interruptible": True, "preemptible": False, "lang": None}
 """The provider's defaults of a text frame, which are left out."""
@@ -48,14 +59,19 @@ def action_frame(action: Action) -> str | None:
     return None
 
 
-def end(action: Action) -> str:
-    """Return the frame that ends the session: `Transfer` connects the caller with a person, all else hangs up."""
-    if isinstance(action, Transfer):
-        return _end({"reasonCode": HANDOFF, "reason": action.reason, "to": action.targets[0]})
+def end(action: Action, turn_id: str = "") -> str:
+    """Return the frame that ends the session: `Transfer` connects the caller with a person, `Record` records them, all
+    else hangs up. `turn_id` is the turn by whose reply the caller leaves; "" if it is none's.
+    """
+    if isinstance(action, Transfer | Record):
+        left = {"turn_id": turn_id, "action": action.model_dump(mode="json")} if turn_id else {}
+        if isinstance(action, Record):
+            return _end({"reasonCode": RECORDING, **left})
+        return _end({"reasonCode": HANDOFF, "reason": action.reason, "to": action.targets[0], **left})
     return _end({"reasonCode": HUNG_UP, "reason": action.reason if isinstance(action, HangUp) else ""})
 
 
-def _end(handoff: dict[str, str]) -> str:
+def _end(handoff: Mapping[str, Any]) -> str:
     return _frame("end", handoffData=json.dumps(handoff, ensure_ascii=False))
 
 

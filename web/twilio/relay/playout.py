@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 
 from orchestrator import error_logging
-from orchestrator.conversation.actions import Action, Gather, HangUp, SetLanguage, SetSpeech, Transfer
+from orchestrator.conversation.actions import LEAVING_ACTIONS, Action, Gather, HangUp, SetLanguage, SetSpeech
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import PendingReply
 from orchestrator.tasks import cancel_and_wait
@@ -119,14 +119,17 @@ class Playout:
         if (reply := self.clock.utterance_heard()) is not None:
             self._metrics.speech_begun(reply)
 
-    async def end_session(self, action: Action) -> None:
-        """End the session, with `action`, when everything before has been spoken. Raises `ConnectionLost`."""
+    async def end_session(self, action: Action, turn_id: str = "") -> None:
+        """End the session, with `action` of the reply to that turn, when everything before has been spoken.
+
+        Raises `ConnectionLost`.
+        """
         if self.has_ended_session:
             return
         self.has_ended_session = True
         while left := self.clock.seconds_left:
             await asyncio.sleep(min(left, 0.05))
-        await self._connection.send(outbound_frames.end(action))
+        await self._connection.send(outbound_frames.end(action, turn_id))
         self._connection.close_after(CLOSE_GRACE_SECONDS)
 
     async def hang_up(self, text: str) -> None:
@@ -283,9 +286,9 @@ class Playout:
     async def _carry_out(self, reply: SpokenReply, actions: Iterable[Action]) -> None:
         """Carry out those of a reply's actions that wait for the end of its text."""
         for action in actions:
-            if isinstance(action, HangUp | Transfer):
+            if isinstance(action, LEAVING_ACTIONS):
                 reply.ending = action
-                await self.end_session(action)
+                await self.end_session(action, reply.turn_id)
                 return
             if isinstance(action, Gather) and (frame := outbound_frames.action_frame(action)) is not None:
                 await self._connection.send(frame)

@@ -4,11 +4,13 @@ import math
 from dataclasses import dataclass
 
 from orchestrator.conversation.actions import (
+    LEAVING_ACTIONS,
     Action,
     Gather,
     HandOff,
     HangUp,
     InlineAction,
+    Record,
     SendDigits,
     SetLanguage,
     SetSpeech,
@@ -26,14 +28,14 @@ from web.twilio.relay.playout_clock import text_to_repeat
 class UnheardRest:
     """The rest of a reply that the caller may not have heard.
 
-    `heard` is the text before it, `parts` are the words and inline actions to repeat, and `ending` has the action that
-    ends the call, if there is one.
+    `heard` is the text before it, `parts` are the words and inline actions to repeat, and `ending` has the action by
+    which the caller leaves, if there is one.
     """
 
     turn_id: str
     heard: str
     parts: tuple[str | InlineAction, ...] = ()
-    ending: tuple[HangUp | Transfer, ...] = ()
+    ending: tuple[HangUp | Transfer | Record, ...] = ()
 
 
 def unheard_rest(
@@ -51,7 +53,7 @@ def unheard_rest(
     spoken_seconds = history.spoken_seconds(record.committed_at.timestamp() + delay, certain_from)
     text = record.reply.text
     rest = text_to_repeat(text, spoken_seconds)
-    ending = tuple(action for action in record.reply.actions if isinstance(action, HangUp | Transfer))
+    ending = tuple(action for action in record.reply.actions if isinstance(action, LEAVING_ACTIONS))
     if not rest and not ending:  # the call did not end, so no end was carried out
         return None
     since = len(text) - len(rest)

@@ -33,16 +33,26 @@ RETRY_SECONDS = 0.1
 
 
 class Resumption:
-    """Resumes the call of one session. A session without earlier connections may belong to a known call, too."""
+    """Resumes the call of one session. A session without earlier connections may belong to a known call, too.
+
+    It begins with `first_turn` if the caller is back from a person, or has left a message.
+    """
 
     def __init__(
-        self, ingress: Ingress, setup: Setup, connection: RelayConnection, playout: Playout, reader: CallReader
+        self,
+        ingress: Ingress,
+        setup: Setup,
+        connection: RelayConnection,
+        playout: Playout,
+        reader: CallReader,
+        first_turn: Turn | None = None,
     ) -> None:
         self._ingress = ingress
         self._call_sid = setup.call_sid
         self._session_id = setup.session_id
         self.history = read_history(setup.parameters.get(HISTORY_PARAMETER, ""))
         self._has_returned = RETURNED_PARAMETER in setup.parameters
+        self._first_turn = first_turn
         self.is_blind = False
         """True if nothing could be read about the call, which counts as new."""
         self._connection = connection
@@ -55,7 +65,7 @@ class Resumption:
         The caller of a known call is held until they can be read. The caller of a new call does not wait: the session
         `is_blind` then. Raises `StoreUnavailable` when the caller was held for too long.
         """
-        if not self.history.any:
+        if not self.history.any and self._first_turn is None:
             try:
                 state = await self._reader.state()
             except StoreUnavailable:
@@ -81,9 +91,11 @@ class Resumption:
         """Speak the replies that the caller waits for; without any, repeat what they may not have heard.
 
         A caller who `has_spoken` already does not hear the repetition. Then return the turn that tells the agent how
-        far its reply was heard. Raises `ConnectionLost`.
+        far its reply was heard. Return the session's first turn instead if the call has not had it. Raises
+        `ConnectionLost`.
         """
-        rest = None if unanswered else self._unheard_rest(state)
+        first = self._first_turn if self._is_due(self._first_turn, state, unanswered) else None
+        rest = None if unanswered or first is not None else self._unheard_rest(state)
         if self._has_returned and rest is not None and rest.ending:  # the transfer was heard and carried out
             rest = None
             await self._playout.say(twiml.BACK)
@@ -92,11 +104,17 @@ class Resumption:
         for turn_id, pending in unanswered:
             self._playout.enqueue(SpokenReply(turn_id, pending))
         if rest is None:
-            return None
+            return first
         if has_spoken and not rest.ending:
             return self._interruption(rest)
         await self._say_rest(state, rest)
         return None
+
+    @staticmethod
+    def _is_due(turn: Turn | None, state: ConversationState, unanswered: Unanswered) -> bool:
+        if turn is None or state.record_of(turn.turn_id) is not None:
+            return False
+        return all(turn_id != turn.turn_id for turn_id, _ in unanswered)
 
     def _unheard_rest(self, state: ConversationState) -> UnheardRest | None:
         delay = CONFIRM_SECONDS if self._ingress.settings.redis_wait_replicas else 0.0

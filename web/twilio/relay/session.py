@@ -34,10 +34,17 @@ MAX_MALFORMED_FRAMES = 100
 class RelaySession:
     """Reads nothing from the socket itself: `on_frame` gets each frame and returns at once.
 
-    `choice` says who answers the call, should it begin here.
+    `choice` says who answers the call, should it begin here; `first_turn` is what a known call goes on with.
     """
 
-    def __init__(self, ingress: Ingress, connection: RelayConnection, setup: Setup, choice: Choice) -> None:
+    def __init__(
+        self,
+        ingress: Ingress,
+        connection: RelayConnection,
+        setup: Setup,
+        choice: Choice,
+        first_turn: Turn | None = None,
+    ) -> None:
         self.call_sid = setup.call_sid
         self._connection = connection
         self._session_id = setup.session_id
@@ -51,8 +58,9 @@ class RelaySession:
         self._key_timer: asyncio.TimerHandle | None = None
         self._silence_timer: asyncio.TimerHandle | None = None
         self._turns = SessionTurns(
-            ingress, connection, setup, choice, on_gather=self._set_gather, on_silent_in=self._expect_silence
-        )
+            ingress, connection, setup, choice,
+            on_gather=self._set_gather, on_silent_in=self._expect_silence, first_turn=first_turn,
+        )  # fmt: skip
 
     @property
     def is_idle(self) -> bool:

@@ -61,6 +61,7 @@ class SessionTurns:
         *,
         on_gather: Callable[[Gather], None],
         on_silent_in: Callable[[float], None],
+        first_turn: Turn | None = None,
     ) -> None:
         self.call_sid = setup.call_sid
         self._ingress = ingress
@@ -87,7 +88,7 @@ class SessionTurns:
             voice=RelayVoice.of(ingress, connection.provider, setup),
             metrics=self._metrics,
         )
-        self._resumption = Resumption(ingress, setup, connection, self.playout, reader)
+        self._resumption = Resumption(ingress, setup, connection, self.playout, reader, first_turn)
         self._task: asyncio.Task[None] | None = None
         self._start(self._begin(), "begin")
 
@@ -179,12 +180,12 @@ class SessionTurns:
         self._earlier_words.set_turns(self._session_id, self._resumption.history, state, unanswered)
         self._drop_repeated()
         self._has_begun = True
-        interruption = await self._resumption.resume(state, unanswered, has_spoken=self._waiting.has_words)
-        if interruption is not None:
-            self._waiting.insert_first(interruption)
+        first = await self._resumption.resume(state, unanswered, has_spoken=self._waiting.has_words)
+        if first is not None:
+            self._waiting.insert_first(first)
         if state.ended is not None:
             await self.playout.hang_up(twiml.GOODBYE)
-        elif not unanswered:
+        elif not unanswered and first is None:
             self._on_silent_in(self.playout.clock.seconds_left)
 
     def _drop_repeated(self) -> None:

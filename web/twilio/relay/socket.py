@@ -99,7 +99,8 @@ async def _admit(
         choice = decision.ticket.choice if decision.ticket is not None else None
         if choice is None:  # an ingress of an older version answered the call
             choice = without_hook(ingress.routes, setup.to_number, setup.call_sid)
-        session = RelaySession(ingress, connection, setup, choice)
+        first_turn = decision.ticket.first_turn if decision.ticket is not None else None
+        session = RelaySession(ingress, connection, setup, choice, first_turn)
         ingress.sessions.add(session, connection)
         return session
 

@@ -11,7 +11,11 @@ version carry no choice, and that version ignores the one of ours.
 import json
 import math
 from dataclasses import dataclass
+from typing import Any
 
+from pydantic import ValidationError
+
+from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable
 from orchestrator.relay_documents.store import Document
 from orchestrator.routes.choice import Choice
@@ -26,18 +30,24 @@ MAX_CHARACTERS = 6000
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """The ticket of one document of one call. `choice` is who answers it; None: the ticket does not say."""
+    """The ticket of one document of one call. `choice` is who answers it; None: the ticket does not say.
+
+    `first_turn` is the turn with which the session begins: the caller is back from a person, or has left a message.
+    """
 
     call_sid: str
     provider: str
     document: Document
     choice: Choice | None = None
+    first_turn: Turn | None = None
 
     def sealed(self, seal: Seal) -> str:
         """Return the ticket as text that is safe in a URL's path."""
         fields = [self.call_sid, self.provider, self.document.number, self.document.at]
-        chosen = {"choice": self.choice.packed()} if self.choice is not None else {}
-        return seal.wrap(json.dumps({"relay": fields, **chosen}).encode())
+        more: dict[str, Any] = {"choice": self.choice.packed()} if self.choice is not None else {}
+        if self.first_turn is not None:
+            more["first_turn"] = self.first_turn.model_dump(mode="json", exclude_defaults=True)
+        return seal.wrap(json.dumps({"relay": fields, **more}).encode())
 
 
 def read_ticket(seal: Seal, text: str) -> Ticket | None:
@@ -48,22 +58,35 @@ def read_ticket(seal: Seal, text: str) -> Ticket | None:
             case {"relay": [str(sid), str(provider), int(number), int(at) | float(at)], **more} if math.isfinite(at):
                 chosen = more.get("choice")
                 choice = Choice.unpacked(chosen) if isinstance(chosen, dict) else None
-                return Ticket(sid, provider, Document(number, at), choice)
+                return Ticket(sid, provider, Document(number, at), choice, _first_turn(more.get("first_turn"), sid))
     except ValueError:
         pass
     return None
 
 
-async def next_ticket(ingress: Ingress, request: VoiceRequest, choice: Choice | None = None) -> Ticket:
+def _first_turn(fields: object, call_sid: str) -> Turn | None:
+    """Return the turn in a ticket; None if there is none that this version can read."""
+    try:
+        turn = Turn.model_validate(fields) if isinstance(fields, dict) else None
+    except ValidationError:
+        return None
+    return turn if turn is not None and turn.call_sid == call_sid else None
+
+
+async def next_ticket(
+    ingress: Ingress, request: VoiceRequest, choice: Choice | None = None, first_turn: Turn | None = None
+) -> Ticket:
     """Return the ticket of the document that answers this webhook.
 
-    It carries `choice`, else that of the ticket whose session is over.
+    It carries `choice` and `first_turn`, else those of the ticket whose session is over.
     """
     over = await _ticket_over(ingress, request)
     document = await ingress.runtime.documents.next(request.call_sid, over=over.document.number if over else 0)
     if choice is None and over is not None:
         choice = over.choice
-    return Ticket(request.call_sid, request.provider, document, choice)
+    if first_turn is None and over is not None:
+        first_turn = over.first_turn
+    return Ticket(request.call_sid, request.provider, document, choice, first_turn)
 
 
 async def retire_ticket(ingress: Ingress, request: VoiceRequest) -> None:

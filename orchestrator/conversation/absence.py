@@ -1,0 +1,27 @@
+"""Whether a caller is away from the conversation: connected with a person, or leaving a message.
+
+Nothing of the caller's arrives meanwhile, and what is to be said waits until they are back.
+"""
+
+from orchestrator.conversation.actions import LEAVING_ACTIONS, HangUp, Record, Transfer
+from orchestrator.conversation.state import ConversationState, TurnRecord
+
+_UNPROMPTED = ("signal", "timer", "activity")
+"""Kinds of turns that also come while the caller is away."""
+
+
+def leaving_of(record: TurnRecord) -> HangUp | Transfer | Record | None:
+    """Return the action with which the reply ends, counting the replies that the caller hears before it."""
+    actions = (action for reply in (*record.preceding, record.reply) for action in reply.actions)
+    return next((action for action in actions if isinstance(action, LEAVING_ACTIONS)), None)
+
+
+def left_by(state: ConversationState) -> TurnRecord | None:
+    """Return the turn whose reply transfers or records a caller who is not back yet; None if there is none."""
+    for record in reversed(state.turns):
+        leaving = leaving_of(record)
+        if leaving is not None:
+            return record if isinstance(leaving, Transfer | Record) else None
+        if record.kind not in _UNPROMPTED:
+            return None
+    return None
