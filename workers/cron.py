@@ -32,7 +32,19 @@ async def clean_up(ctx: dict[Any, Any]) -> int:
     dropped = await runtime.states.cleanup_expired()
     if dropped:
         logger.info("Cleaned up after %d expired calls", dropped, extra={"action": "cron.clean_up"})
+    await survey_schedules(runtime)
     return dropped
+
+
+async def survey_schedules(runtime: WorkerRuntime) -> None:
+    """Cluster: see that the indexes have all active calls that have something scheduled."""
+    schedule = runtime.store.schedule
+    if schedule.index.is_one_step:
+        return
+    with suppress(StoreUnavailable):
+        calls = await runtime.states.get_all_call_sids()
+        for first in range(0, len(calls), MOST_CALLS):
+            await schedule.survey(calls[first : first + MOST_CALLS])
 
 
 async def end_abandoned(ctx: dict[Any, Any]) -> int:

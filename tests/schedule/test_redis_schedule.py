@@ -3,11 +3,14 @@
 import pytest
 from support.cluster import ClusterTopology
 
+from orchestrator import clock
 from orchestrator.events.redis.listing import undelivered_in
 from orchestrator.redis import keys
 from orchestrator.redis.connections import connect
 from orchestrator.settings import Settings
-from orchestrator.testing.schedule_contract import ScheduleContract
+from orchestrator.testing.example_turns import OPENING, a_turn, commit
+from orchestrator.testing.example_turns import claimed as claimed_turn
+from orchestrator.testing.schedule_contract import ScheduleContract, a_message, a_timer, written
 from orchestrator.turns.redis.store import RedisTurnStore
 
 TTL = 3600
@@ -50,3 +53,71 @@ class TestScheduleInACluster(RedisScheduleContract):
     async def redis(self, replicated_cluster: ClusterTopology):
         async with connect(Settings(redis_url=replicated_cluster.url)) as client:
             yield client
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3600.0])
+async def test_a_survey_finds_what_the_index_of_a_cluster_has_lost(redis_client, seconds: float) -> None:
+    schedule = RedisTurnStore(redis_client, ttl_seconds=TTL, shards=keys.SHARDS).schedule
+    await written(schedule, a_timer(in_seconds=seconds))
+    index = keys.shard_of(keys.SHARDS, "CA1").schedules
+    await redis_client.delete(index)
+    await schedule.survey(["CA1", "CA2"])
+    assert await redis_client.zrange(index, 0, -1) == [b"CA1"]
+    assert await redis_client.zscore(index, "CA1") / 1000 == pytest.approx(clock.now() + seconds, abs=60)
+    assert len(await schedule.claim("CA1", "anna", {"timer": 1})) == (seconds == 0.0), "the survey has claimed nothing"
+
+
+async def test_a_later_life_of_a_sid_has_nothing_of_the_earlier_one_but_its_messages(redis_client) -> None:
+    store = RedisTurnStore(redis_client, ttl_seconds=TTL)
+    await store.submit(a_turn("t1"), opening=OPENING)
+    await commit(store, await claimed_turn(store), "hello")
+    await written(store.schedule, a_timer("timer-1"), a_message("message-1"))
+    await redis_client.delete(keys.state("CA1"))  # as if it had expired
+    await store.submit(a_turn("t1"), opening=OPENING)
+    (run,) = await store.schedule.claim("CA1", "anna", {"timer": 1, "message": 1})
+    assert run.item.item_id == "message-1"
+
+
+async def test_an_item_that_cannot_be_read_is_left_to_others(redis_client, caplog) -> None:
+    schedule = RedisTurnStore(redis_client, ttl_seconds=TTL).schedule
+    await written(schedule, a_timer("timer-1"), a_timer("timer-2"))
+    await redis_client.hset(keys.schedule("CA1"), "i:timer-1", b'1 timer\n{"kind": "of a newer version"}')
+    (run,) = await schedule.claim("CA1", "anna", {"timer": 5})
+    assert run.item.item_id == "timer-2"
+    assert await schedule.claim("CA1", "ben", {"timer": 5}) == []
+    assert await redis_client.hget(keys.schedule("CA1"), "i:timer-1") is not None
+    assert "schedule.unreadable" in [record.__dict__.get("action") for record in caplog.records]
+
+
+async def test_what_is_no_item_is_taken_off(redis_client) -> None:
+    schedule = RedisTurnStore(redis_client, ttl_seconds=TTL).schedule
+    await written(schedule, a_timer("timer-1"))
+    await redis_client.hset(keys.schedule("CA1"), mapping={"i:broken": "\xff", "l:timer-1": "nonsense"})
+    (run,) = await schedule.claim("CA1", "anna", {"timer": 5})
+    assert run.attempt == 1
+    assert await redis_client.hget(keys.schedule("CA1"), "i:broken") is None
+
+
+async def test_a_schedule_expires_some_time_after_what_is_due_last(redis_client) -> None:
+    schedule = RedisTurnStore(redis_client, ttl_seconds=60).schedule
+    await written(schedule, a_timer(in_seconds=7200))
+    assert 7200 < await redis_client.ttl(keys.schedule("CA1")) < 7200 + 2 * 3600
+    await written(schedule, a_message())
+    assert await redis_client.ttl(keys.schedule("CA1")) > 7 * 86_400
+
+
+async def test_a_full_redis_carries_out_what_is_scheduled(start_redis) -> None:
+    server = start_redis("--maxmemory-policy", "noeviction")
+    async with connect(Settings(_env_file=None, redis_url=server.url)) as redis:
+        schedule = RedisTurnStore(redis, ttl_seconds=TTL).schedule
+        await written(schedule, a_timer("timer-1"), a_timer("timer-2"), a_timer("timer-3"))
+        await redis.config_set("maxmemory", 1)
+        assert await schedule.due() == ["CA1"]
+        one, two, three = await schedule.claim("CA1", "anna", {"timer": 5})
+        assert await schedule.renew([one.lease, two.lease, three.lease]) == []
+        assert await schedule.settle(one)
+        assert await schedule.fail(two, clock.now())
+        await schedule.release([three])
+        for run in await schedule.claim("CA1", "ben", {"timer": 5}):
+            assert await schedule.settle(run)
+        assert not await redis.exists(keys.schedule("CA1"), keys.SINGLE_SHARD.schedules)

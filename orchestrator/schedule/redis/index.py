@@ -1,8 +1,8 @@
 """The index of schedules: when somebody must look at each call that has something scheduled.
 
 On a single server the scripts that change a schedule change the index in the same step. In a cluster it lies in another
-slot: a call is put on it before its schedule is written, and its time is corrected after that. So whatever is written
-is looked at, though the process dies between the two.
+slot: before its schedule is written a call is put on it for a look soon, and after that for when it is due. So whatever
+is written is looked at, though the process dies between the two.
 
 It is not the agenda of the outboxes: a process of an older version takes calls without events off that.
 """

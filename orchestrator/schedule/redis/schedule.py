@@ -132,3 +132,17 @@ class RedisSchedule:
             first_ms = min(int(item.due_at.timestamp() * 1000) for item in changes.added)
             self.index.noticed_call(call_sid, first_ms)
             await self.index.mark(call_sid, first_ms)
+
+    async def survey(self, call_sids: Sequence[str]) -> None:
+        """Cluster: have somebody look in time at those of these calls that have something scheduled.
+
+        Their index, which another master has, may have lost what it was told.
+        """
+        if self.index.is_one_step or not call_sids:
+            return
+        looks = await self._connection.run_all(
+            [scripts.claim_schedule(call_sid=call_sid, holder="", room={}, shard=None) for call_sid in call_sids]
+        )
+        for call_sid, granted in zip(call_sids, looks, strict=True):
+            if granted.next_look_ms is not None:
+                await self.index.mark(call_sid, granted.next_look_ms)
