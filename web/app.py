@@ -22,6 +22,7 @@ from web.dashboard.snapshot import Snapshot
 from web.health_checks import HealthChecks
 from web.http_entry import HttpEntry
 from web.ingress import Ingress, OpenRuntime, Timeouts
+from web.live_update import LiveUpdates
 from web.local_access import LocalAccess
 from web.outbound.call_placer import call_placer
 from web.providers import routes as providers
@@ -55,10 +56,12 @@ def create_app(
                 app.state.health_checks = HealthChecks(ingress)
                 app.state.dashboard = Snapshot(ingress)
                 app.state.call_placer = call_placer(ingress, provider_api)
+                app.state.live_updates = live_updates = LiveUpdates(ingress, provider_api)
                 app.state.archive = archive
                 try:
                     yield
                 finally:
+                    await live_updates.close()
                     await table.close()
                     if archive is not None:
                         await archive.close()

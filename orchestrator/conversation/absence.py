@@ -19,6 +19,8 @@ def leaving_of(record: TurnRecord) -> HangUp | Transfer | Record | None:
 def left_by(state: ConversationState) -> TurnRecord | None:
     """Return the turn whose reply transfers or records a caller who is not back yet; None if there is none."""
     for record in reversed(state.turns):
+        if state.channel == "gather" and record.kind in _UNPROMPTED:  # carried out with the reply that it precedes
+            continue
         leaving = leaving_of(record)
         if leaving is not None:
             return record if isinstance(leaving, Transfer | Record) else None

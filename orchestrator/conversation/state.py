@@ -21,9 +21,9 @@ class TurnRecord(BaseModel):
     `first_word_at` is when the agent's first word was sent, on a channel that streams. `reason` is why a turn failed:
     the type and place of the error, never its message. `timings` says when the turn reached its stages
     (`orchestrator.conversation.timings`). `agent` is the name of the agent that got the turn, if it handed the call on;
-    `phases` are those in which each agent left the call that it handed on. `data` and `spoken_until` are the turn's.
-    `preceding`, over webhooks, are the replies to own turns that the caller hears before this one. `overlap` is sent
-    with the result and not stored.
+    `phases` are those in which each agent left the call that it handed on. `data` is the turn's. `preceding`, over
+    webhooks, are the replies to own turns that the caller hears before this one. `overlap` is sent with the result and
+    not stored.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -46,7 +46,6 @@ class TurnRecord(BaseModel):
     phases: list[str] = Field(default_factory=list, exclude_if=lambda phases: not phases)
     data: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda data: not data)
     preceding: list[Reply] = Field(default_factory=list, exclude_if=lambda replies: not replies)
-    spoken_until: str = Field(default="", exclude_if=lambda turn_id: not turn_id)
     overlap: str | None = Field(default=None, exclude=True)
 
     @property
@@ -68,7 +67,6 @@ class TurnRecord(BaseModel):
             reply=reply,
             epoch=epoch,
             data=turn.data,
-            spoken_until=turn.spoken_until,
         )
 
     def result(self, call_sid: str) -> TurnResult:

@@ -33,7 +33,6 @@ class Turn(BaseModel):
       activity; `to` and `seconds` of a transfer; `url` and `seconds` of a recording.
     - `interrupt`, for `signal`: it cuts off what is being said.
     - `given_reply` is the reply of a person, who answers in place of the agent.
-    - `spoken_until`, over webhooks, is the id of the last own turn whose reply the provider has fetched already.
     - `confidence` is the recogniser's, from 0 to 1, if it gave one.
     - `interrupts`, for `interrupted`, is the id of the turn whose reply the caller cut off, if that is known.
     - `unfinished` has the replies that were still being spoken when the caller spoke: the id of the turn that each
@@ -60,7 +59,6 @@ class Turn(BaseModel):
     data: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda data: not data)
     interrupt: bool = Field(default=False, exclude_if=lambda interrupt: not interrupt)
     given_reply: Reply | None = Field(default=None, exclude_if=lambda reply: reply is None)
-    spoken_until: str = Field(default="", exclude_if=lambda turn_id: not turn_id)
     received_at: datetime = Field(default_factory=utc_now)
     replay_of: str | None = None
     submitted_ms: float | None = Field(default=None, exclude=True)

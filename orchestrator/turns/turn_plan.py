@@ -10,7 +10,7 @@ from orchestrator.turns import bounds
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.isolation import MOST_ATTEMPTS, MOST_ATTEMPTS_ALONE
 from orchestrator.turns.store import Claim
-from orchestrator.turns.unheard import unheard_records
+from orchestrator.turns.unheard import unheard
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def plan(claim: Claim, agent: Agent) -> Plan:
     state = _with_what_was_heard(claim, agent, state)
     if turn.given_reply is not None or (turn.kind == "interrupted" and not agent.interruptions):
         return NoteOnly(state)
-    if turn.kind == "silence" and unheard_records(state, turn.spoken_until):
+    if turn.kind == "silence" and unheard(state):
         return NoteOnly(state)
     if claim.attempt > MOST_ATTEMPTS_ALONE:
         return DeadLetter(state, f"its worker was lost {claim.attempt - 1} times while it ran")

@@ -17,25 +17,15 @@ def is_unfetched(record: TurnRecord) -> bool:
     return record.kind in _UNFETCHED
 
 
-def unheard(state: ConversationState, spoken_until: str = "") -> list[Reply]:
-    """Return the replies that the caller has not heard at the end of `state`, in order; none on other channels.
-
-    The provider has fetched those up to the turn `spoken_until` by itself (`Turn.spoken_until`).
-    """
-    return [_as_said(record.reply) for record in unheard_records(state, spoken_until)]
-
-
-def unheard_records(state: ConversationState, spoken_until: str = "") -> list[TurnRecord]:
-    """Return the records of these replies."""
-    found: list[TurnRecord] = []
+def unheard(state: ConversationState) -> list[Reply]:
+    """Return the replies that the caller has not heard at the end of `state`, in order; none on other channels."""
+    found: list[Reply] = []
     if state.channel != "gather":
         return found
     for record in reversed(state.turns):
-        if record.turn_id == spoken_until:
-            break
         if is_unfetched(record):
             if record.outcome != "dropped" and _says_something(record.reply):
-                found.append(record)
+                found.append(_as_said(record.reply))
         elif record.kind not in _PASSED_OVER and record.outcome != "dropped":
             break
     return found[::-1]
@@ -44,7 +34,7 @@ def unheard_records(state: ConversationState, spoken_until: str = "") -> list[Tu
 def note_preceding(before: ConversationState, record: TurnRecord) -> None:
     """Note in `record`, which is to be committed on top of `before`, what the caller hears before its reply."""
     waits = not is_unfetched(record) and record.kind not in _PASSED_OVER and record.outcome != "dropped"
-    record.preceding = unheard(before, record.spoken_until) if waits else []
+    record.preceding = unheard(before) if waits else []
 
 
 def _says_something(reply: Reply) -> bool:

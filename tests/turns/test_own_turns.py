@@ -86,13 +86,16 @@ async def test_the_replies_to_own_turns_go_before_the_next_webhooks(host: AgentH
     assert (await call.turn("turn-2", text="more")).preceding == []
 
 
-async def test_what_the_provider_has_fetched_by_itself_is_not_said_again(host: AgentHost) -> None:
+async def test_a_silence_that_needs_no_answer_takes_what_is_unheard_and_asks_nobody(host: AgentHost) -> None:
     call = Call(host, echo)
     await call.turn("start", "started")
     await call.turn("~signal-a", "signal", text="a")
-    await call.turn("~signal-b", "signal", text="b")
-    record = await call.turn("turn-1", text="hello", spoken_until="~signal-a")
-    assert said(record.preceding) == ["signal b"]
+    fetched = await call.turn("turn-1", "silence", given_reply=Reply())
+    again = await call.turn("turn-2", "silence", given_reply=Reply())
+    assert [(said(record.preceding), record.reply.text) for record in (fetched, again)] == [
+        (["signal a"], ""),
+        ([], ""),
+    ]
 
 
 async def test_a_silence_is_answered_by_what_is_unsaid_and_the_agent_does_not_see_it(host: AgentHost) -> None:

@@ -8,6 +8,7 @@ from web.api.events import drop_event, list_call_events, list_events, replay_eve
 from web.api.outbound import place_call
 from web.api.records import list_records, show_record
 from web.api.rollout import change_rollout, show_rollout
+from web.api.signals import hang_up, say, send_signal, transfer
 from web.api.turns import post_turn
 
 PREFIXES = ("/calls", "/events", "/records", "/rollout", "/sinks")
@@ -19,6 +20,10 @@ routes = [
     Route("/calls/{call_sid}", guarded(show_call, "read"), methods=["GET"]),
     Route("/calls/{call_sid}", guarded(delete_call, "control"), methods=["DELETE"]),
     Route("/calls/{call_sid}/turns", guarded(post_turn, "converse"), methods=["POST"]),
+    Route("/calls/{call_sid}/signals", guarded(send_signal, "control"), methods=["POST"]),
+    Route("/calls/{call_sid}/say", guarded(say, "control"), methods=["POST"]),
+    Route("/calls/{call_sid}/transfer", guarded(transfer, "control"), methods=["POST"]),
+    Route("/calls/{call_sid}/hang-up", guarded(hang_up, "control"), methods=["POST"]),
     Route("/events", guarded(list_events, "read"), methods=["GET"]),
     Route("/events/{call_sid}", guarded(list_call_events, "read"), methods=["GET"]),
     Route("/events/{call_sid}/{position}", guarded(show_event, "read"), methods=["GET"]),

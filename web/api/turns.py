@@ -61,7 +61,7 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
     try:
         pending = await _submit(ingress, turn, text_turn, streams)
     except CallEnded:
-        raise await _why_ended(ingress, call_sid) from None
+        raise await why_ended(ingress, call_sid) from None
     if pending.was_recorded or ingress.deliveries.is_awaited(call_sid, turn.turn_id):
         catalog.DUPLICATES_ABSORBED.inc(CHANNEL)
     if not pending.was_recorded:
@@ -69,7 +69,7 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
     delivery = _Delivery(ingress.deliveries, call_sid, turn.turn_id, is_new=not pending.was_recorded)
     if streams:
         return _stream(ingress, pending, delivery)
-    result = await pending.wait(_reply_seconds(ingress))
+    result = await pending.wait(reply_seconds(ingress))
     if result is None:
         raise HTTPException(504, STILL_RUNNING)
     delivery.on_result(result)
@@ -98,7 +98,7 @@ async def _submit(ingress: Ingress, turn: Turn, text_turn: TextTurn, streams: bo
 def _stream(ingress: Ingress, pending: PendingReply, delivery: _Delivery) -> TurnStream:
     return TurnStream(
         pending,
-        seconds=_reply_seconds(ingress),
+        seconds=reply_seconds(ingress),
         timeouts=ingress.timeouts,
         on_token=delivery.on_token,
         on_result=delivery.on_result,
@@ -106,11 +106,11 @@ def _stream(ingress: Ingress, pending: PendingReply, delivery: _Delivery) -> Tur
     )
 
 
-def _reply_seconds(ingress: Ingress) -> float:
+def reply_seconds(ingress: Ingress) -> float:
     return ingress.settings.agent_timeout_seconds + ingress.timeouts.reply_grace
 
 
-async def _why_ended(ingress: Ingress, call_sid: str) -> CallEnded:
+async def why_ended(ingress: Ingress, call_sid: str) -> CallEnded:
     """Return the error that says why an ended call takes no more turns."""
     with suppress(StoreUnavailable, UnreadableState):
         state = await ingress.runtime.states.get_state(call_sid)

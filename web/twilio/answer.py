@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from orchestrator.errors import (
     StoreUnavailable,
     TurnRejected,
     UnknownCall,
+    UnreadableState,
     VoiceAgentError,
 )
 from orchestrator.process_metrics import catalog
@@ -27,8 +29,9 @@ from web.ingress import Ingress
 from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.awaited_turn import AwaitedTurn
-from web.twilio.continuation import TwimlAnswer, step_after_recorded
+from web.twilio.continuation import TwimlAnswer, last_words, step_after_recorded
 from web.twilio.held_turn import HeldTurn
+from web.twilio.known_call import KnownCall
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.voice_request import MAX_TURN_NUMBER, VoiceRequest
 
@@ -50,6 +53,8 @@ async def answer(ingress: Ingress, request: VoiceRequest, awaited: AwaitedTurn, 
             # retry of the webhook gets it and does not run the lost words in the new call.
             awaited = _restart_call(ingress, request, awaited)
             pending = await _submit_or_find(ingress, awaited, max(deadline - time.monotonic(), 0.5))
+    except CallEnded:
+        return await _last_words(ingress, awaited)
     except VoiceAgentError as error:
         return _answer_to_error(ingress, awaited, error)
     if pending is None:
@@ -70,13 +75,23 @@ def _answer_to_error(ingress: Ingress, awaited: AwaitedTurn, error: VoiceAgentEr
             return _hold(ingress, awaited, error, limit=ingress.timeouts.hold_full)
         case StoreUnavailable():
             return _hold(ingress, awaited, error, limit=ingress.timeouts.hold)
-        case UnknownCall() | CallEnded():
+        case UnknownCall():
             return TwimlResponse(twiml.farewell(twiml.GOODBYE, awaited.languages))
         case CallRefused():
             return _refuse(awaited)
         case TurnRejected():
             return _ask_again(awaited)
     raise error
+
+
+async def _last_words(ingress: Ingress, awaited: AwaitedTurn) -> Response:
+    """Answer for a call that is over: its agent may have ended it while nobody asked what it says."""
+    known = None
+    with suppress(StoreUnavailable, UnreadableState):
+        known = await KnownCall.read(ingress, awaited.call_sid)
+    if known is None or known.is_long_over:
+        return TwimlResponse(twiml.farewell(twiml.GOODBYE, awaited.languages))
+    return TwimlResponse(last_words(known, awaited.languages).xml)
 
 
 async def _answer_recorded(

@@ -9,9 +9,11 @@ import logging
 from dataclasses import dataclass, replace
 
 from orchestrator import clock
-from orchestrator.conversation.actions import LEAVING_ACTIONS, SendDigits
-from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.actions import LEAVING_ACTIONS, HangUp, SendDigits
+from orchestrator.conversation.reply import Reply, TurnResult
+from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable, UnreadableState
+from orchestrator.turns.unheard import unheard
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.awaited_turn import AwaitedTurn
@@ -102,9 +104,11 @@ def step_from_state(request: VoiceRequest, known: KnownCall, languages: Language
     be repeated.
     """
     if known.state.ended is not None:
-        return TwimlAnswer(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
+        return last_words(known, languages)
     if (running := known.running_turn_id) is not None:
         return _wait_for(running, request, known.languages_before(None, languages))
+    if unheard(known.state):
+        return _continued(request, known, languages)
     record, number = known.last_reply, known.next_number
     was_lost = bool(request.error_code)
     if record is None or not is_fresh(record) or (known.has_left and not was_lost):
@@ -117,6 +121,26 @@ def step_from_state(request: VoiceRequest, known: KnownCall, languages: Language
     return TwimlAnswer(
         twiml.reply(result, next_turn=number, languages=known.languages_before(record, languages)), result
     )
+
+
+def last_words(known: KnownCall, languages: Languages) -> TwimlAnswer:
+    """Return what a caller hears whose call is over already: what was said to them meanwhile, else a farewell."""
+    replies = unheard(known.state)
+    if not replies:
+        return TwimlAnswer(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
+    result = TurnResult(call_sid=known.state.call_sid, turn_id="", outcome="replied", preceding=replies)
+    ending = result.model_copy(update={"reply": Reply(actions=[HangUp()])})
+    return TwimlAnswer(twiml.reply(ending, next_turn=known.next_number, languages=languages))
+
+
+def _continued(request: VoiceRequest, known: KnownCall, languages: Languages) -> AwaitedTurn:
+    """Return the next turn, in which the caller does nothing and hears what is unheard."""
+    number = known.next_number
+    turn_id = turn_id_of(number)
+    turn = Turn(turn_id=turn_id, call_sid=request.call_sid, kind="silence", given_reply=Reply())
+    since = clock.now()
+    languages = known.languages_before(None, languages)
+    return AwaitedTurn(request.call_sid, turn_id, number, languages, HeldTurn(turn=turn, since=since), since)
 
 
 def _again(awaited: AwaitedTurn, recorded: TurnResult, *, due: bool) -> TwimlAnswer:

@@ -6,7 +6,8 @@ from orchestrator import clock
 from orchestrator.conversation.absence import left_by
 from orchestrator.conversation.actions import HandOff
 from orchestrator.conversation.state import ConversationState, TurnRecord
-from orchestrator.conversation.turn import Turn
+from orchestrator.conversation.turn import OWN_PREFIX, Turn
+from orchestrator.turns.unheard import is_unfetched
 from web.ingress import Ingress
 from web.store_call import store_call
 from web.twilio.awaited_turn import AwaitedTurn
@@ -42,9 +43,9 @@ class KnownCall:
 
     @property
     def has_progressed(self) -> bool:
-        """True if the call had a turn after its beginning."""
+        """True if the caller has done something after the call's beginning."""
         turn_ids = [*(record.turn_id for record in self.state.turns), *self.waiting]
-        return any(turn_id != START for turn_id in turn_ids)
+        return any(turn_id != START and not turn_id.startswith(OWN_PREFIX) for turn_id in turn_ids)
 
     @property
     def running_turn_id(self) -> str | None:
@@ -66,9 +67,12 @@ class KnownCall:
 
     @property
     def last_reply(self) -> TurnRecord | None:
-        """The last turn whose reply has text or actions."""
-        answered = (r for r in reversed(self.state.turns) if r.outcome != "dropped" and r.kind != "ended")
-        return next((r for r in answered if r.reply.text or r.reply.actions), None)
+        """The last turn that a webhook has brought, and whose reply has text or actions."""
+        answered = (
+            r for r in reversed(self.state.turns)
+            if r.outcome != "dropped" and r.kind != "ended" and not is_unfetched(r)
+        )  # fmt: skip
+        return next((r for r in answered if r.reply.text or r.reply.actions or r.preceding), None)
 
     @property
     def has_left(self) -> bool:

@@ -23,6 +23,7 @@ from orchestrator.conversation.actions import (
 from orchestrator.conversation.reply import TurnResult, in_order
 from web.twilio.language import Languages
 from web.twilio.plain_twiml import INPUT, ask_plainly
+from web.twilio.preceding import with_preceding
 from web.twilio.sentences import pieces, printable
 from web.twilio.transfer.leaving import Exit, add_fallback_dial, add_leaving, say
 
@@ -54,6 +55,7 @@ def reply(result: TurnResult, *, next_turn: int, languages: Languages) -> str:
     """Return the agent's reply, followed by a `<Gather>` for the turn `next_turn` unless the reply ends the call."""
     if result.outcome == "dropped":
         return farewell(GOODBYE, languages)
+    result = with_preceding(result)
     xml = _document(result, next_turn, languages)
     if len(xml.encode()) <= MAX_TWIML_BYTES:
         return xml

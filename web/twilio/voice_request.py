@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from orchestrator.conversation.call_sid import checked_call_sid
+from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.turn import Turn, TurnKind
 from orchestrator.errors import BadCallSid
 from orchestrator.settings import Settings
@@ -20,6 +21,9 @@ from web.twilio.language import Languages
 from web.voices.voices import Voices
 
 MAX_TURN_NUMBER = 99_999
+CONTINUE = "continue"
+"""In the query of a turn's URL: the provider comes because we asked it to (`web.live_update`), not because the caller
+was silent."""
 _NO_QUERY: Mapping[str, str] = {}
 # What `_is_url` nearly always gets, and finds to be a URL.
 _PLAIN_HOST = re.compile(r"https?://[A-Za-z0-9.-]+(?::[1-9][0-9]{0,3})?")
@@ -125,8 +129,10 @@ class VoiceRequest:
         raise HTTPException(404, f"No turn has that number: turns are numbered from {at_least}.")
 
     def turn(self, turn_id: str) -> Turn:
-        """Return what the caller did, as a turn."""
+        """Return what the caller did, as a turn; or that we asked the provider to come, which needs no answer."""
         kind = self.kind
+        if kind == "silence" and self.query.get(CONTINUE):
+            return Turn(turn_id=turn_id, call_sid=self.call_sid, kind=kind, given_reply=Reply())
         return Turn(
             turn_id=turn_id,
             call_sid=self.call_sid,

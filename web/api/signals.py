@@ -1,0 +1,93 @@
+"""What enters a live call from outside: signals, and what a person says and does in the agent's place.
+
+Each is a turn of the call, once for each `signal_id`, and is answered as a text turn is.
+"""
+
+from contextlib import suppress
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from orchestrator import clock
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.dispatcher import PendingReply, submit_by
+from orchestrator.errors import CallEnded, StoreUnavailable, UnreadableState
+from orchestrator.turns.bounds import is_refusal
+from web.api.endpoint import call_sid_in
+from web.api.signal_body import HangUpByHand, Say, Signal, TransferByHand, read_body_as
+from web.api.stream import EVENT_STREAM, TurnStream
+from web.api.text_turn import answer_of
+from web.api.turns import STILL_RUNNING, SUBMIT_SECONDS, reply_seconds, why_ended
+from web.ingress import Ingress
+from web.live_update import LiveUpdates
+
+
+async def send_signal(ingress: Ingress, request: Request) -> Response:
+    """Give the agent a turn of kind `signal`, and answer with its reply."""
+    return await _enter(ingress, request, await read_body_as(Signal, request))
+
+
+async def say(ingress: Ingress, request: Request) -> Response:
+    """Say something to the caller in the agent's place."""
+    return await _enter(ingress, request, await read_body_as(Say, request))
+
+
+async def transfer(ingress: Ingress, request: Request) -> Response:
+    """Connect the caller with somebody."""
+    body = await read_body_as(TransferByHand, request)
+    body.check_allowed(ingress.settings)
+    return await _enter(ingress, request, body)
+
+
+async def hang_up(ingress: Ingress, request: Request) -> Response:
+    """End the call."""
+    return await _enter(ingress, request, await read_body_as(HangUpByHand, request))
+
+
+async def _enter(ingress: Ingress, request: Request, body: Signal | Say | TransferByHand | HangUpByHand) -> Response:
+    turn = body.turn(call_sid_in(request), clock.utc_now())
+    streams = EVENT_STREAM in request.headers.get("accept", "")
+    updates: LiveUpdates = request.app.state.live_updates
+
+    def on_result(result: TurnResult) -> None:
+        if is_refusal(result):
+            raise CallEnded
+        if turn.interrupt and result.outcome != "dropped":
+            updates.start(turn.call_sid)
+
+    pending = await _submit(ingress, turn, streams)
+    if streams:
+        return TurnStream(
+            pending,
+            seconds=reply_seconds(ingress),
+            timeouts=ingress.timeouts,
+            on_token=lambda: None,
+            on_result=on_result,
+            still_running=STILL_RUNNING,
+        )
+    result = await pending.wait(reply_seconds(ingress))
+    if result is None:
+        raise HTTPException(504, STILL_RUNNING)
+    on_result(result)
+    return JSONResponse(answer_of(result) | await _delivery(ingress, updates, turn))
+
+
+async def _submit(ingress: Ingress, turn: Turn, streams: bool) -> PendingReply:
+    try:
+        return await submit_by(
+            ingress.runtime.dispatcher, turn, stream=streams,
+            deadline_seconds=min(SUBMIT_SECONDS, ingress.timeouts.store),
+        )  # fmt: skip
+    except CallEnded:
+        raise await why_ended(ingress, turn.call_sid) from None
+
+
+async def _delivery(ingress: Ingress, updates: LiveUpdates, turn: Turn) -> dict[str, str]:
+    """Return how the caller hears the reply, if that is known."""
+    with suppress(StoreUnavailable, UnreadableState):
+        state = await ingress.runtime.states.get_state(turn.call_sid)
+        if state is not None:
+            return {"delivery": updates.delivery(state, interrupts=turn.interrupt)}
+    return {}
