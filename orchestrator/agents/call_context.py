@@ -5,8 +5,9 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
+from orchestrator.agents.reply_text import AT_ONCE
 from orchestrator.agents.tool_records import key_of
-from orchestrator.conversation.actions import ACTION_TYPES, INLINE_ACTIONS, Action, InlineAction
+from orchestrator.conversation.actions import ACTION_TYPES, Action
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 
@@ -22,7 +23,7 @@ class CallContext:
         self.state = state
         self.actions: list[Action] = []
         """What `act` was given so far."""
-        self._inline_taken = 0
+        self._early_taken = 0
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -39,7 +40,8 @@ class CallContext:
         return key_of(self.turn, tool, arguments)
 
     def act(self, action: Action) -> None:
-        """Carry out an action: an inline action before the agent speaks on, any other at the end of the reply.
+        """Carry out an action: an inline action before the agent speaks on, what is for later when the turn is saved,
+        any other at the end of the reply.
 
         The same action twice is one. Raise TypeError if it is not an action.
         """
@@ -48,10 +50,10 @@ class CallContext:
         if action not in self.actions:
             self.actions.append(action)
 
-    def take_inline_actions(self) -> list[InlineAction]:
-        """Return the inline actions since the last call of this method."""
-        new, self._inline_taken = self.actions[self._inline_taken :], len(self.actions)
-        return [action for action in new if isinstance(action, INLINE_ACTIONS)]
+    def take_early_actions(self) -> list[Action]:
+        """Return the actions that do not wait for the end of the reply, since the last call of this method."""
+        new, self._early_taken = self.actions[self._early_taken :], len(self.actions)
+        return [action for action in new if isinstance(action, AT_ONCE)]
 
 
 def current_call() -> CallContext:

@@ -5,13 +5,15 @@ Entries are of no framework; each framework has its own messages for them.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from pydantic_core import to_json
 
+from orchestrator.agents.own_turn_text import own_turn_text
 from orchestrator.agents.tool_records import CALLS_SLOT, call_id_of
 from orchestrator.conversation.state import ConversationState, TurnRecord
-from orchestrator.conversation.turn import Turn
+from orchestrator.conversation.turn import OWN_KINDS, Turn
 
 BEGUN = "[The call begins. Greet the caller.]"
 SILENCE = "[The caller says nothing.]"
@@ -108,16 +110,17 @@ def caller_text(turn: Turn | TurnRecord) -> str:
             return f"{HANDED_OFF[:-1]} Its note: {turn.text}]" if turn.text else HANDED_OFF
         case "interrupted" | "ended":
             return ""
+        case kind if kind in OWN_KINDS:
+            return own_turn_text(turn)
         case _:
             return SILENCE
 
 
 def silences_before(state: ConversationState) -> int:
-    """Return the number of turns in a row, up to the last one, in which the caller said nothing."""
-    count = 0
-    while count < len(state.turns) and state.turns[-1 - count].kind == "silence":
-        count += 1
-    return count
+    """Return the number of turns in a row, up to the last one, in which the caller said nothing. Those that no words of
+    the caller begin are passed over."""
+    kinds = [record.kind for record in state.turns if record.kind not in OWN_KINDS]
+    return len(list(takewhile(lambda kind: kind == "silence", reversed(kinds))))
 
 
 def _entries(record: TurnRecord, tool_calls: list[dict[str, Any]]) -> Iterator[Entry]:

@@ -13,6 +13,9 @@ MAX_SILENCES = 3
 
 async def echo(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
     """Repeat what was said or keyed; hang up on "bye", and after three silences in a row."""
+    if turn.is_own:
+        yield _told(turn)
+        return
     silences = state.slots.get("silences", 0) + 1 if turn.kind == "silence" else 0
     state.slots["silences"] = silences
     if turn.kind in ("started", "handed_off"):
@@ -30,6 +33,17 @@ async def echo(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
         yield turn.text or "nothing that I could make out."
     elif turn.kind == "interrupted":
         yield "Go on, I am listening."
+
+
+def _told(turn: Turn) -> str:
+    """Return what echo says to a turn that no words of the caller began."""
+    match turn.kind:
+        case "transferred":
+            return f"You are back. The transfer ended with {turn.text}."
+        case "recorded":
+            return f"I have a message of {turn.data.get('seconds', 0)} seconds."
+        case kind:
+            return f"There is a {kind}: {turn.text}." if kind != "activity" else f"{turn.text} has ended."
 
 
 def _is_farewell(text: str) -> bool:

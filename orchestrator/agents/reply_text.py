@@ -1,13 +1,17 @@
 """What agents with a language model share: the text of a reply from several sources, and the actions at its end."""
 
 from collections.abc import Sequence
+from itertools import islice
 
-from orchestrator.conversation.actions import INLINE_ACTIONS, Action, HangUp, Transfer
+from orchestrator.conversation.actions import INLINE_ACTIONS, SCHEDULE_ACTIONS, Action, HangUp, Record, Transfer
 
 ANSWER_SHARE = 0.9
 """The share of AGENT_TIMEOUT_SECONDS after which such an agent ends its turn: the state keeps what tools did."""
 BROKE_OFF = "I'm sorry, I lost my thread. Could you say that again?"
 GOODBYE = "I can't hear you, so I will hang up now. Please call again. Goodbye!"
+AT_ONCE = (*INLINE_ACTIONS, *SCHEDULE_ACTIONS)
+"""Actions that are yielded as soon as a tool has returned them: they have their place in the text, or hold although the
+caller cuts off what follows."""
 MOST_SILENCES = 3
 """A call ends at this many turns of silence in a row."""
 
@@ -56,10 +60,10 @@ class ReplyText:
 
 
 def final_actions(actions: Sequence[Action]) -> list[Action]:
-    """Return the actions that come after the text: of those that end the call one, and rather a transfer.
+    """Return the actions that come after the text: of those that leave the caller one, and rather a transfer.
 
-    A caller who is connected with a person must not be hung up on.
+    A caller who is connected with a person, or leaves a message, must not be hung up on.
     """
-    transfers = [action for action in actions if isinstance(action, Transfer)]
-    others = [action for action in actions if not isinstance(action, (Transfer, HangUp, *INLINE_ACTIONS))]
-    return [*others, *(transfers[:1] or [action for action in actions if isinstance(action, HangUp)][:1])]
+    others = [action for action in actions if not isinstance(action, (Transfer, Record, HangUp, *AT_ONCE))]
+    leaving = (action for kind in (Transfer, Record, HangUp) for action in actions if isinstance(action, kind))
+    return [*others, *islice(leaving, 1)]

@@ -38,5 +38,21 @@ async def test_the_third_silence_in_a_row_ends_the_call(state: ConversationState
     assert [(await told(state, "silence"))[1] for _ in range(3)] == [False, False, True]
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        ("signal", "paid", "There is a signal: paid."),
+        ("timer", "late", "There is a timer: late."),
+        ("activity", "find", "find has ended."),
+        ("transferred", "no-answer", "You are back. The transfer ended with no-answer."),
+        ("recorded", "", "I have a message of 0 seconds."),
+    ],
+)
+async def test_it_tells_what_no_words_began(state: ConversationState, kind: TurnKind, text: str, said: str) -> None:
+    state.slots["silences"] = 2
+    assert await told(state, kind, text) == (said, False)
+    assert state.slots["silences"] == 2
+
+
 async def test_a_call_that_ended_gets_no_words(state: ConversationState) -> None:
     assert await told(state, "ended", "completed") == ("", False)

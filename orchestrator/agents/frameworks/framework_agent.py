@@ -68,7 +68,7 @@ class FrameworkAgent(ABC):
         """
 
     async def reply(self, turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
-        """Answer one turn: yield the text and the inline actions of tools as they come, then other actions."""
+        """Answer one turn: yield the text and the early actions of tools as they come, then other actions."""
         if turn.kind in ("ended", "interrupted"):  # nobody listens; or the caller speaks, and their words follow
             return
         if turn.kind == "silence" and silences_before(state) + 1 >= MOST_SILENCES:
@@ -89,7 +89,7 @@ class FrameworkAgent(ABC):
                 yield text.sentence(self.broke_off)
             finally:
                 tools.close()
-        for action in (*call.take_inline_actions(), *final_actions(call.actions)):
+        for action in (*call.take_early_actions(), *final_actions(call.actions)):
             yield action
 
     async def _answer(self, call: CallContext, text: ReplyText, tools: ToolLog) -> AsyncGenerator[Part]:
@@ -112,7 +112,7 @@ class FrameworkAgent(ABC):
                         tools.ended(event)
                 if not tools.is_idle:
                     continue
-                for action in call.take_inline_actions():
+                for action in call.take_early_actions():
                     yield action
                     if isinstance(action, HandOff):
                         return

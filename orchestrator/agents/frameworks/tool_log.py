@@ -8,7 +8,7 @@ from orchestrator import tracing
 from orchestrator.agents.call_context import CallContext
 from orchestrator.agents.frameworks.events import ToolEnded, ToolStarted
 from orchestrator.agents.tool_records import as_bounded_json, record_of
-from orchestrator.conversation.actions import HangUp, Transfer
+from orchestrator.conversation.actions import LEAVING_ACTIONS
 from orchestrator.tracing import Span
 
 
@@ -34,7 +34,7 @@ class ToolLog:
         """True if each call of the round that has ended led to an action, and one of them ends the reply."""
         actions = self._call.actions[self._actions_before_round :]
         is_all = self.is_idle and 0 < self._calls_of_round <= len(actions)
-        return is_all and any(isinstance(action, HangUp | Transfer) for action in actions)
+        return is_all and any(isinstance(action, LEAVING_ACTIONS) for action in actions)
 
     def started(self, event: ToolStarted) -> None:
         """Note a call, once."""

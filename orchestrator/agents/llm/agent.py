@@ -66,7 +66,7 @@ class ModelAgent:
         self._thoughts: dict[str, UntaggedThoughts] = {}
 
     async def reply(self, turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
-        """Answer one turn: yield the model's text and its tools' inline actions as they come, then other actions."""
+        """Answer one turn: yield the model's text and its tools' early actions as they come, then other actions."""
         if turn.kind in ("ended", "interrupted"):  # nobody listens; or the caller speaks, and their words follow
             return
         if turn.kind == "silence" and silences_before(state) + 1 >= MOST_SILENCES:
@@ -85,7 +85,7 @@ class ModelAgent:
                 raise failure from None
             _log_failure(turn, failure)
             yield text.sentence(BROKE_OFF)
-        for action in (*tool_calls.new_inline_actions(), *final_actions(tool_calls.actions)):
+        for action in (*tool_calls.new_early_actions(), *final_actions(tool_calls.actions)):
             yield action
 
     async def _tools(self) -> Toolset:
@@ -102,7 +102,7 @@ class ModelAgent:
         parameters = ModelRequestParameters(function_tools=tool_calls.toolset.definitions)
         for _ in range(MOST_REQUESTS):
             response: ModelResponse | None = None
-            async with aclosing(self._ask(messages, parameters, text)) as pieces:
+            async with aclosing(self._ask(messages, parameters, text, is_own=turn.is_own)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, ModelResponse):
                         response = piece
@@ -116,33 +116,36 @@ class ModelAgent:
                 results = [
                     ToolReturnPart(call.tool_name, await tool_calls.run(call), call.tool_call_id) for call in calls
                 ]
-            inline_actions = tool_calls.new_inline_actions()
-            for action in inline_actions:
+            early_actions = tool_calls.new_early_actions()
+            for action in early_actions:
                 yield action
-            if hand_offs(inline_actions):
+            if hand_offs(early_actions):
                 return  # another agent has the call: what the model would say is not said
             is_all_actions = len(tool_calls.actions) - actions_before == len(calls)
-            speaks_on = any(isinstance(action, SetLanguage | SetSpeech) for action in inline_actions)
+            speaks_on = any(isinstance(action, SetLanguage | SetSpeech) for action in early_actions)
             if text.has_words and is_all_actions and not speaks_on:
                 return  # it said goodbye and hung up: there is nothing left to ask the model for
             messages += [response, ModelRequest(parts=results)]
         raise ModelFailed(f"The model called tools {MOST_REQUESTS} times in one turn, and was stopped.")
 
     async def _ask(
-        self, messages: list[ModelMessage], parameters: ModelRequestParameters, text: ReplyText
+        self, messages: list[ModelMessage], parameters: ModelRequestParameters, text: ReplyText, *, is_own: bool
     ) -> AsyncGenerator[str | ModelResponse]:
-        """Send one request: yield its text, after a filler if the first token is late, and last the whole response."""
+        """Send one request: yield its text, after a filler if the first token is late, and last the whole response.
+
+        In an own turn nobody waits for an answer: the model may say nothing, and there is no filler.
+        """
         time = asyncio.get_running_loop().time
         models = await self._models.for_running_loop()
         async with HedgedRequest(
-            models, messages, parameters, may_be_silent=text.has_words, thoughts=self._thoughts
+            models, messages, parameters, may_be_silent=text.has_words or is_own, thoughts=self._thoughts
         ) as request:
             filler_at = time() + self._first_token_seconds
             if not await request.has_begun(min(text.deadline, filler_at)):
                 if text.deadline <= filler_at:
                     raise TimeoutError
                 request.ask_next()
-                if filler := text.once(FILLER):
+                if not is_own and (filler := text.once(FILLER)):
                     yield filler
                 if not await request.has_begun(text.deadline):
                     raise TimeoutError

@@ -17,9 +17,10 @@ from pydantic_core import to_jsonable_python
 
 from orchestrator import error_logging, tracing
 from orchestrator.agents.llm.tools import ToolFunction
+from orchestrator.agents.reply_text import AT_ONCE
 from orchestrator.agents.tool_records import CALLS_SLOT, as_bounded_json, record_of
 from orchestrator.agents.unicode import as_unicode
-from orchestrator.conversation.actions import ACTION_TYPES, INLINE_ACTIONS, Action, InlineAction
+from orchestrator.conversation.actions import ACTION_TYPES, Action, StartActivity
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadAgent
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INJECTED = ("idempotency_key", "turn", "state")
+ACCEPTED = "It is done as soon as what you have said was spoken."
+ACCEPTED_ACTIVITY = "It has begun. Talk on with the caller meanwhile; you will be told its result."
 FAILED = "The tool failed. Whether anything was done is not known. Tell the caller, and do not try it again."
 
 
@@ -109,10 +112,11 @@ class TurnToolCalls:
     is_used: bool = False
     _actions_given: int = 0
 
-    def new_inline_actions(self) -> list[InlineAction]:
-        """Return the inline actions that tools returned since the last call of this method."""
+    def new_early_actions(self) -> list[Action]:
+        """Return the actions that tools returned since the last call of this method, and that do not wait for the end
+        of the reply."""
         new, self._actions_given = self.actions[self._actions_given :], len(self.actions)
-        return [action for action in new if isinstance(action, INLINE_ACTIONS)]
+        return [action for action in new if isinstance(action, AT_ONCE)]
 
     async def run(self, call: ToolCallPart) -> Any:
         """Run one call, unless this turn has run the same one. Return its result for the model, as JSON."""
@@ -149,7 +153,7 @@ class TurnToolCalls:
             return returned
         if returned not in self.actions:
             self.actions.append(returned)
-        return "It is done as soon as what you have said was spoken."
+        return ACCEPTED_ACTIVITY if isinstance(returned, StartActivity) else ACCEPTED
 
 
 def _tool(function: ToolFunction) -> Tool[None]:
