@@ -2,19 +2,31 @@
 
 What you type is said to the agent. #123 presses the keys 1, 2 and 3; an empty line is silence. Ctrl-C or
 Ctrl-D hangs up. Lines from a script on standard input are said one after the other. Where the server talks over a
-relay, you see words as they are spoken, and what you type while the agent speaks interrupts it.
+relay, you see words as they are spoken, and what you type while the agent speaks interrupts it. A transfer rings people
+who do what --transfer says. Against `voiceagent dev` on this machine, signals reach the call while it waits for you,
+and text messages are shown.
 """
 
 import argparse
 import asyncio
+import math
 import sys
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orchestrator.cli.numbers import pace
+from orchestrator.cli.transfer_argument import OUTCOMES, colleagues, transfer_outcome
 from orchestrator.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from orchestrator.provider_simulator import PlaybackSpeed
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SPEECH_CHARACTERS_PER_SECOND = 15.0
+TYPING_SECONDS = 10.0
+"""Added to the time that a question waits: a person types slower than they speak."""
+RINGING_SECONDS = 4.0
+TALKING_SECONDS = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +35,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="from_number", metavar="NUMBER", help="call from this number")
     parser.add_argument("--to", dest="to_number", metavar="NUMBER", help="call this number")
     parser.add_argument("--call-sid", metavar="SID", help="continue this call instead of making a new one")
-    parser.add_argument("--timeouts", action="store_true", help="a question not answered in time is silence")
+    parser.add_argument(
+        "--timeouts",
+        action=argparse.BooleanOptionalAction,
+        help="a question not answered in its own time is silence, and telephones ring for as long as they would "
+        f"(default: at a terminal you have {TYPING_SECONDS:g} s more to type; --no-timeouts: a question waits for you)",
+    )
+    parser.add_argument(
+        "--transfer",
+        type=transfer_outcome,
+        action="append",
+        default=[],
+        metavar="[NUMBER=]OUTCOME",
+        help=f"what somebody does who is rung: {', '.join(OUTCOMES)} (default: answered)",
+    )
     parser.add_argument("--token", help="sign with this (default: TWILIO_AUTH_TOKEN)")
     parser.add_argument(
         "--public-url",
@@ -49,9 +74,9 @@ def run(args: argparse.Namespace) -> int:
     """Make the call. Return 0 when it ended well, 1 when it failed."""
     from orchestrator.cli.speaker_names import SpeakerNames
     from orchestrator.cli.terminal_phone import TerminalPhone
-    from orchestrator.provider_simulator import PATIENT, CallIdentity, PhoneLine, PlaybackSpeed
+    from orchestrator.provider_simulator import PATIENT, CallIdentity, PhoneLine
 
-    settings = load_settings()
+    settings, is_person = load_settings(), sys.stdin.isatty()
     url = server_url(args.url, settings)
     given = {name: getattr(args, name) for name in ("call_sid", "from_number", "to_number")}
     account = {"account_sid": settings.twilio_account_sid}
@@ -62,19 +87,35 @@ def run(args: argparse.Namespace) -> int:
         identity=identity,
         public_url=args.public_url or public_url_of(url, settings),
         retry=PATIENT,
-        speed=PlaybackSpeed(
-            characters_per_second=_characters_per_second(args.pace) or None,
-            timeouts=args.timeouts and sys.stdin.isatty(),
-        ),
+        speed=playback_speed(args.pace, args.timeouts, is_person=is_person),
+        colleagues=colleagues(args.transfer, TALKING_SECONDS if is_person else 0),
     )
     names = SpeakerNames(settings) if urlsplit(url).hostname in LOOPBACK else None
-    return asyncio.run(TerminalPhone(line, url, channel=args.channel, names=names).talk())
+    phone = TerminalPhone(line, url, channel=args.channel, names=names)
+    return asyncio.run(phone.talk(_exchange_of(url, settings)))
 
 
-def _characters_per_second(given: float | None) -> float:
-    if given is not None:
-        return given
-    return SPEECH_CHARACTERS_PER_SECOND if sys.stdin.isatty() else 0
+def playback_speed(pace: float | None, timeouts: bool | None, *, is_person: bool) -> "PlaybackSpeed":
+    """Return how fast the call runs; a script waits for nothing."""
+    from orchestrator.provider_simulator import PlaybackSpeed
+
+    if not is_person:
+        return PlaybackSpeed(characters_per_second=pace or None)
+    return PlaybackSpeed(
+        characters_per_second=(SPEECH_CHARACTERS_PER_SECOND if pace is None else pace) or None,
+        timeouts=timeouts is not False,
+        typing_seconds=0 if timeouts else TYPING_SECONDS,
+        longest_ring_seconds=math.inf if timeouts else RINGING_SECONDS,
+    )
+
+
+def _exchange_of(url: str, settings: Settings) -> str | None:
+    """Return where the simulated provider of a development server may be, which can change this call."""
+    from orchestrator.provider_simulator.exchange import exchange_url
+
+    if urlsplit(url).hostname not in LOOPBACK:
+        return None
+    return settings.twilio_api_base_url if settings.has_simulated_provider else exchange_url(url)
 
 
 def server_url(given: str | None, settings: Settings) -> str:

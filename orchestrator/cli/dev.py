@@ -1,7 +1,9 @@
 """Answer calls here: web, workers and an embedded Redis in one terminal, with one log.
 
 Without settings it starts a Redis of its own, whose data stay in .voiceagent. REDIS_URL or REDIS_HOST names
-another one; USE_REDIS=false uses no Redis and no workers. Ctrl-C stops everything.
+another one; USE_REDIS=false uses no Redis and no workers. Without a provider in the settings it simulates one's REST
+API, on loopback: text messages are shown instead of sent, and signals reach calls of `voiceagent call` at once. Ctrl-C
+stops everything.
 """
 
 import argparse
@@ -10,8 +12,9 @@ import os
 import secrets
 import socket
 import sys
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
+from orchestrator.cli import simulated_provider
 from orchestrator.cli.colors import Colors
 from orchestrator.cli.embedded import EmbeddedServer, readable
 from orchestrator.cli.numbers import count, port
@@ -22,7 +25,7 @@ from orchestrator.errors import VoiceAgentError
 from orchestrator.settings import Settings, load_settings
 
 NAME_WIDTH = 8
-COLOURS = {"web": "cyan", "worker": "green", "valkey": "magenta", "dev": "yellow"}
+COLOURS = {"web": "cyan", "worker": "green", "valkey": "magenta", "provider": "blue", "dev": "yellow"}
 READY_SECONDS = 20
 POLL_SECONDS = 0.1
 
@@ -56,6 +59,7 @@ class Development:
         self._in_memory = "use_redis" in given and not settings.use_redis
         self._embedded = not (self._in_memory or given & {"redis_url", "redis_host"})
         self._made_key = _key_for(settings)
+        self._provider_url: str | None = None
 
     async def run(self) -> int:
         """Start everything, print how to call, and run until a signal."""
@@ -75,6 +79,16 @@ class Development:
         }
         if self._made_key is not None:
             environment["API_KEY"] = self._made_key
+        async with AsyncExitStack() as stack:
+            if simulated_provider.is_wanted(self._settings):
+                self._provider_url = await simulated_provider.start(
+                    stack, self._port, lambda text: self._log("provider", text)
+                )
+            if self._provider_url is not None:
+                environment |= simulated_provider.environment(self._provider_url, self._settings)
+            return await self._run_with(environment)
+
+    async def _run_with(self, environment: dict[str, str]) -> int:
         if not self._embedded:
             return await self._supervise([], environment)
 
@@ -120,6 +134,7 @@ class Development:
         lines = [
             ("Talk to it", f".venv/bin/voiceagent call{other_port}   (in a second terminal)"),
             *self._by_phone(),
+            *self._by_simulation(),
             ("Watch", f"{url}/dashboard   {url}/health/detailed"),
             *self._by_key(),
             ("State", self._where_the_state_is()),
@@ -133,6 +148,11 @@ class Development:
         tunnel = f"open port {self._port} to the internet with a tunnel, and set TWILIO_AUTH_TOKEN and"
         exposing = [] if public else [("", tunnel), ("", "PUBLIC_BASE_URL=https://YOUR-HOST")]
         return [("By phone", f"your Twilio number's webhook is  POST {webhook}"), *exposing]
+
+    def _by_simulation(self) -> list[tuple[str, str]]:
+        if self._provider_url is None:
+            return []
+        return [("Provider", f"simulated at {self._provider_url}: text messages are shown here, and not sent")]
 
     def _by_key(self) -> list[tuple[str, str]]:
         """Others can reach this server, so the dashboard and the API require a key: print the generated one, if none is

@@ -3,8 +3,9 @@
 import asyncio
 import signal
 import sys
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
+from orchestrator.cli.call_notes import note_of, note_of_message
 from orchestrator.cli.colors import Colors
 from orchestrator.cli.keyboard import Keyboard
 from orchestrator.cli.speaker_names import SpeakerNames
@@ -12,23 +13,26 @@ from orchestrator.cli.transcript import AGENT, CALLER, INDENT, wrapped
 from orchestrator.cli.utterance import Utterance
 from orchestrator.provider_simulator import (
     Asked,
-    Dialled,
     Event,
     HungUp,
     Interrupted,
     PhoneLine,
-    Played,
     Problem,
+    Recording,
     Said,
     SpeakerChanged,
     Speaking,
     Waiting,
 )
+from orchestrator.provider_simulator.attachment import attached
 from orchestrator.provider_simulator.listener import KEYS
 from orchestrator.provider_simulator.relay_speech import LISTENING
+from orchestrator.provider_simulator.rest_api import SentMessage
 from orchestrator.provider_simulator.twiml import Gather
 from orchestrator.tasks import cancel_and_wait
 
+LAST_MESSAGE_SECONDS = 1.0
+"""After the call, for a text message that it has ordered."""
 ENDINGS = {"caller": "You hung up.", "agent": "The agent hung up.", "problem": "The call broke off."}
 
 
@@ -50,8 +54,11 @@ class TerminalPhone:
         self._waiting = False
         self._failed = False
 
-    async def talk(self) -> int:
-        """Run the call to its end. Return 0 when it ended well, 1 when it failed."""
+    async def talk(self, exchange: str | None = None) -> int:
+        """Run the call to its end. Return 0 when it ended well, 1 when it failed.
+
+        `exchange` is where the server's simulated provider may be (`orchestrator.provider_simulator.exchange`).
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._line.hang_up)
@@ -60,13 +67,27 @@ class TerminalPhone:
             self._hint("Type what you say · #123 presses keys · empty line: silence · Ctrl-C: hang up")
         print(flush=True)
         self._keyboard = Keyboard()
-        try:
-            async with aclosing(self._line.call()) as events:
-                async for event in events:
-                    await self._on_event(event)
-        finally:
-            await cancel_and_wait(self._typing)
+        async with AsyncExitStack() as stack:
+            attachment = attached(self._line, exchange, self._show_message) if exchange is not None else None
+            is_attached = attachment is not None and await stack.enter_async_context(attachment)
+            try:
+                await self._follow()
+            finally:
+                await cancel_and_wait(self._typing)
+            if is_attached:
+                await asyncio.sleep(LAST_MESSAGE_SECONDS)
         return 1 if self._failed else 0
+
+    async def _follow(self) -> None:
+        async with aclosing(self._line.call()) as events:
+            async for event in events:
+                await self._on_event(event)
+
+    def _show_message(self, message: SentMessage) -> None:
+        was_prompting = self._prompting
+        self._note(note_of_message(message))
+        if was_prompting:
+            self._show_prompt()
 
     async def _on_event(self, event: Event) -> None:
         if not isinstance(event, Waiting):
@@ -84,18 +105,17 @@ class TerminalPhone:
                 self._print(self._colors(AGENT, "bold", "cyan"), text)
             case Asked(gather):
                 await self._answer(gather)
-            case Played(url, digits):
-                self._note(f"(keys: {digits})" if digits else f"(audio: {url})")
-            case Dialled(to, status):
-                self._note(f"(connecting you to {to} …)")
-                if status != "completed":
-                    self._note(f"({to}: {status})")
+            case Recording():
+                self._note(note_of(event) or "")
+                await self._answer_question(LISTENING)
             case Waiting():
                 self._wait()
             case Problem(text, unreachable):
                 self._complain(text, unreachable)
             case HungUp():
                 self._end(event)
+            case _ if (note := note_of(event)) is not None:
+                self._note(note)
 
     def _speak(self, text: str) -> None:
         if self._person and self._typing is None:  # at a relay, a person may speak at any time

@@ -13,8 +13,12 @@ also reports what is being said right now (`Speaking`), and accepts answers at a
 and the load tools all make their calls with it.
 """
 
+from orchestrator.provider_simulator.colleagues import Colleague, Colleagues
 from orchestrator.provider_simulator.events import (
     Asked,
+    ColleagueHeard,
+    ColleaguePressed,
+    Connected,
     Dialled,
     Event,
     HungUp,
@@ -22,6 +26,9 @@ from orchestrator.provider_simulator.events import (
     LostLine,
     Played,
     Problem,
+    Recorded,
+    Recording,
+    Ringing,
     Said,
     SpeakerChanged,
     Speaking,
@@ -37,6 +44,11 @@ __all__ = [
     "PROVIDER_DEFAULT",
     "Asked",
     "CallIdentity",
+    "Colleague",
+    "ColleagueHeard",
+    "ColleaguePressed",
+    "Colleagues",
+    "Connected",
     "Dialled",
     "Event",
     "HungUp",
@@ -46,7 +58,10 @@ __all__ = [
     "PlaybackSpeed",
     "Played",
     "Problem",
+    "Recorded",
+    "Recording",
     "RetryPolicy",
+    "Ringing",
     "Said",
     "SpeakerChanged",
     "Speaking",

@@ -64,11 +64,64 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
+class Ringing:
+    """Somebody is being rung for the caller, and sees `caller_id`."""
+
+    to: str
+    caller_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ColleagueHeard:
+    """Somebody who was rung has answered and hears this, before the caller is connected."""
+
+    to: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ColleaguePressed:
+    """They pressed these keys."""
+
+    to: str
+    keys: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The caller and this person talk with each other from here on."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Dialled:
-    """The caller was connected with somebody; `status` is how that went (`completed`, `no-answer`, …)."""
+    """A transfer is over. `to` is who answered, else everybody who was rung; `status` is how it went (`completed`,
+    `no-answer`, …).
+    """
 
     to: str
     status: str = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What the caller says is recorded until one of the line's `answer_…` methods is called, or the time is over.
+
+    `finish_on_key` are the keys that end it. `beeps`: it began with a tone.
+    """
+
+    finish_on_key: str
+    beeps: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """This was recorded; the server finds it at `url`."""
+
+    text: str
+    url: str
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +160,8 @@ class HungUp:
     duration_seconds: float = 0.0
 
 
-Event = Said | SpeakerChanged | Speaking | Interrupted | Asked | Played | Dialled | Waiting | Problem | HungUp
+Transferring = Ringing | ColleagueHeard | ColleaguePressed | Connected | Dialled
+Event = (
+    Said | SpeakerChanged | Speaking | Interrupted | Asked | Played | Transferring | Recording | Recorded | Waiting
+    | Problem | HungUp
+)  # fmt: skip

@@ -6,12 +6,15 @@ from contextlib import AsyncExitStack, suppress
 
 import httpx
 
-from orchestrator.provider_simulator.events import Asked, Event, HungUp, Problem
+from orchestrator.provider_simulator.colleagues import Colleagues
+from orchestrator.provider_simulator.events import Asked, Event, HungUp, Problem, Recording
 from orchestrator.provider_simulator.identity import CallIdentity
 from orchestrator.provider_simulator.listener import KEYS, Answer, AnswerListener
 from orchestrator.provider_simulator.playback import HURRIED, PlaybackSpeed
-from orchestrator.provider_simulator.player import Over, Player, ProviderQuirks
+from orchestrator.provider_simulator.player import Player
+from orchestrator.provider_simulator.rest_api.calls import CallStatus, CallUpdate
 from orchestrator.provider_simulator.retries import PROVIDER_DEFAULT, RetryPolicy
+from orchestrator.provider_simulator.verb_player import Over, ProviderQuirks
 from orchestrator.provider_simulator.webhooks import Origin, Webhook, WebhookFailed, Webhooks, new_client
 
 STATUS_CALLBACK_SECONDS = 5
@@ -22,8 +25,9 @@ class PhoneLine:
 
     `base_url` is where the server is reached, `public_url` its own `PUBLIC_BASE_URL` (its signatures cover that).
     Without `auth_token` nothing is signed. `retry` applies from the second webhook on: a server that does not answer
-    the first one is not running. `dial_status` is the result of a transfer. Many lines may share a `client` (see
-    `webhooks.new_client`); without one, the line has its own.
+    the first one is not running. `colleagues` are the people whom a transfer rings. Many lines may share a `client`
+    (see `webhooks.new_client`); without one, the line has its own. A line is a `LiveCall`: add it to a `RestApi`, and
+    the server can change the call.
     """
 
     def __init__(
@@ -35,25 +39,39 @@ class PhoneLine:
         public_url: str | None = None,
         retry: RetryPolicy = PROVIDER_DEFAULT,
         speed: PlaybackSpeed = HURRIED,
-        dial_status: str = "completed",
+        colleagues: Colleagues | None = None,
         client: httpx.AsyncClient | None = None,
     ) -> None:
         self.identity = identity or CallIdentity()
         self._origin = Origin.of(base_url, public_url)
         self._auth_token = auth_token
-        self._quirks = ProviderQuirks(retry, speed, dial_status)
+        self._quirks = ProviderQuirks(retry, speed, colleagues or Colleagues())
         self._client = client
         self._listener = AnswerListener()
         self._hung_up = asyncio.Event()
+        self._last_words = ""
         self._events: asyncio.Queue[tuple[Event, asyncio.Event] | None] = asyncio.Queue()
         self._begun: float | None = None
         self._webhooks: Webhooks | None = None
         self._player: Player | None = None
+        self._final: CallStatus | None = None
 
     @property
     def call_sid(self) -> str:
         """The SID of this call."""
         return self.identity.call_sid
+
+    @property
+    def status(self) -> CallStatus:
+        """How the call stands at the provider."""
+        if self._final is not None:
+            return self._final
+        return "in-progress" if self._player is not None and self._player.connected else "ringing"
+
+    def update(self, update: CallUpdate) -> None:
+        """Replace what the call does, as the REST API was asked to: a waiting question gets no answer any more."""
+        if self._player is not None and self._final is None:
+            self._player.update(update)
 
     async def call(self) -> AsyncGenerator[Event, None]:
         """Make the call. It continues once the yielded event was handled; only the time of a question runs while the
@@ -90,8 +108,12 @@ class PhoneLine:
         """Let the question's time run out at once. Return whether there was a question."""
         return self._listener.accept(Answer())
 
-    def hang_up(self) -> None:
-        """End the call as the caller; `HungUp` follows. May be called twice."""
+    def hang_up(self, last_words: str = "") -> None:
+        """End the call as the caller; `HungUp` follows. May be called twice.
+
+        `last_words` are what the caller says first where a message is being recorded.
+        """
+        self._last_words = last_words
         self._hung_up.set()
 
     @property
@@ -122,6 +144,7 @@ class PhoneLine:
                 webhooks = self._webhooks = Webhooks(client, self._origin, self._auth_token)
                 player = self._player = Player(webhooks, self.identity, self._listener, self._quirks, self._tell)
                 over = await self._until_over(player)
+                self._final = over.status
                 if over.by != "problem" or player.connected:  # else nobody waits for a callback
                     await self._report(webhooks, player, over)
                 await self._tell(HungUp(over.by, over.status, self._duration()))
@@ -143,7 +166,7 @@ class PhoneLine:
         form = self.identity.ended(over.status, self._duration())
         status = Webhook(webhooks.url_of("/twilio/status"), form)
         try:
-            for webhook in filter(None, (player.farewell(), status)):
+            for webhook in filter(None, (await player.farewell(self._last_words), status)):
                 await webhooks.notify(webhook, STATUS_CALLBACK_SECONDS)
         except WebhookFailed as failure:
             await self._tell(Problem(f"The status callback was lost: {failure}"))
@@ -154,5 +177,5 @@ class PhoneLine:
     async def _tell(self, event: Event) -> None:
         dealt_with = asyncio.Event()
         self._events.put_nowait((event, dealt_with))
-        if not isinstance(event, Asked):
+        if not isinstance(event, Asked | Recording):  # the caller thinks while the time runs
             await dealt_with.wait()

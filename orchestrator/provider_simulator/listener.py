@@ -42,32 +42,35 @@ def as_taken(gather: Gather, answer: Answer) -> Answer | None:
     return Answer(keys=keys[:finish])
 
 
+Taken = Callable[[Answer], Answer | None]
+
+
 class AnswerListener:
     """Accepts one answer to one question at a time."""
 
     def __init__(self) -> None:
-        self._gather: Gather | None = None
+        self._taken: Taken | None = None
         self._heard: asyncio.Future[Answer] | None = None
         self.direct: Callable[[Answer], bool] | None = None
         """Receives every answer while it is set: a relay listens all the time."""
 
     @contextmanager
-    def listening(self, gather: Gather) -> Iterator[None]:
-        """Accept an answer to `gather` inside this context, and none outside."""
-        self._gather, self._heard = gather, asyncio.get_running_loop().create_future()
+    def listening(self, taken: Taken) -> Iterator[None]:
+        """Accept an answer inside this context, and none outside. `taken` returns it as the question takes it."""
+        self._taken, self._heard = taken, asyncio.get_running_loop().create_future()
         try:
             yield
         finally:
             self._heard.cancel()
-            self._gather = self._heard = None
+            self._taken = self._heard = None
 
     def accept(self, answer: Answer) -> bool:
         """Give an answer. Return whether a question accepted it."""
         if self.direct is not None:
             return self.direct(answer)
-        if self._gather is None or self._heard is None or self._heard.done():
+        if self._taken is None or self._heard is None or self._heard.done():
             return False
-        taken = as_taken(self._gather, answer)
+        taken = self._taken(answer)
         if taken is None:
             return False
         self._heard.set_result(taken)
@@ -76,7 +79,7 @@ class AnswerListener:
     @property
     def is_listening(self) -> bool:
         """True while a question is asked."""
-        return self._gather is not None
+        return self._taken is not None
 
     @property
     def has_heard(self) -> bool:

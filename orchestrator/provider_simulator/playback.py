@@ -11,13 +11,16 @@ class PlaybackSpeed:
     """How closely the line keeps to the time of a real call. The default is fast, but obeys pauses.
 
     `words_per_second` None means that speech takes no time; on a relay, `characters_per_second` says so. With
-    `timeouts`, a question that nobody answers ends after its own timeout; without, it waits indefinitely.
+    `timeouts`, a question that nobody answers ends after its own timeout and `typing_seconds`; without, it waits
+    indefinitely. Telephones ring as long as the document says, but at most `longest_ring_seconds`.
     """
 
     words_per_second: float | None = None
     characters_per_second: float | None = None
     pauses: bool = True
     timeouts: bool = False
+    typing_seconds: float = 0
+    longest_ring_seconds: float = 0
 
     def speaking_seconds(self, text: str) -> float:
         """Return how long it takes to say `text` (seconds)."""
@@ -39,7 +42,11 @@ class PlaybackSpeed:
 
     def answer_seconds(self, seconds: float) -> float | None:
         """Return how long a question with a timeout of `seconds` waits for its answer; None is without a limit."""
-        return seconds if self.timeouts else None
+        return seconds + self.typing_seconds if self.timeouts else None
+
+    def ringing_seconds(self, seconds: float) -> float:
+        """Return how long a telephone rings that nobody answers within `seconds`."""
+        return min(seconds, self.longest_ring_seconds)
 
 
 HURRIED = PlaybackSpeed()

@@ -5,110 +5,51 @@ providers of the same dialect do, so that a test notices it before a caller does
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
 from xml.etree import ElementTree
 
 from orchestrator.provider_simulator.bad_twiml import BadTwiml as BadTwiml
-from orchestrator.provider_simulator.speech_attributes import (
-    Recogniser,
-    RelayVoices,
-    recogniser,
-    relay_voices,
-    say_voice,
+from orchestrator.provider_simulator.speech_attributes import RelayVoices, recogniser, relay_voices, say_voice
+from orchestrator.provider_simulator.verbs import (
+    Connect,
+    Dial,
+    Gather,
+    Hangup,
+    Method,
+    Pause,
+    Play,
+    Prompt,
+    Record,
+    Redirect,
+    Reject,
+    Say,
+    Target,
+    Verb,
 )
+
+__all__ = [
+    "MAX_DOCUMENT_BYTES",
+    "BadTwiml",
+    "Connect",
+    "Dial",
+    "Gather",
+    "Hangup",
+    "Method",
+    "Pause",
+    "Play",
+    "Prompt",
+    "Record",
+    "Redirect",
+    "Reject",
+    "Say",
+    "Target",
+    "Verb",
+    "parse",
+]
 
 MAX_DOCUMENT_BYTES = 64 * 1024
 """The provider's limit for one response."""
-
-Method = Literal["GET", "POST"]
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Speak `text`. `agent` is who says it, if that is known."""
-
-    text: str
-    language: str = ""
-    voice: str = ""
-    agent: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Play:
-    """Play a file, or press keys when `digits` is set."""
-
-    url: str = ""
-    digits: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Stay silent."""
-
-    seconds: float = 1
-
-
-Prompt = Say | Play | Pause
-
-
-@dataclass(frozen=True, slots=True)
-class Gather:
-    """Ask. `inputs` holds `speech`, `dtmf` or both; `action` None means the document's own address."""
-
-    action: str | None = None
-    method: Method = "POST"
-    inputs: frozenset[str] = frozenset({"dtmf"})
-    timeout_seconds: float = 5
-    num_digits: int | None = None
-    finish_on_key: str = "#"
-    action_on_empty_result: bool = False
-    prompts: tuple[Prompt, ...] = ()
-    recogniser: Recogniser = field(default_factory=Recogniser)
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    """Continue with another document."""
-
-    url: str
-    method: Method = "POST"
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """Connect the caller with `to`. With an `action`, that document follows when they have hung up."""
-
-    to: str
-    action: str | None = None
-    method: Method = "POST"
-
-
-@dataclass(frozen=True, slots=True)
-class Hangup:
-    """End the call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """Reject the call: it is not answered and costs nothing."""
-
-    reason: str = "rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    """Connect the call to a socket: `<ConversationRelay>` or `<Stream>`, named by `kind`."""
-
-    kind: str
-    url: str
-    action: str | None = None
-    method: Method = "POST"
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    voices: RelayVoices = field(default_factory=RelayVoices, compare=False)
-
-
-Verb = Say | Play | Pause | Gather | Redirect | Dial | Hangup | Reject | Connect
+MOST_TARGETS = 10
+"""How many people the provider rings at once."""
 
 
 def parse(document: str | bytes) -> list[Verb]:
@@ -206,7 +147,7 @@ def _gather(element: ElementTree.Element) -> Gather:
         timeout_seconds=_number(element, "timeout", 5),
         num_digits=digits or None,
         finish_on_key=element.get("finishOnKey", "#"),
-        action_on_empty_result=element.get("actionOnEmptyResult", "false").lower() == "true",
+        action_on_empty_result=_boolean(element, "actionOnEmptyResult", default=False),
         prompts=tuple(_prompts(element)),
         recogniser=recogniser(element),
     )
@@ -217,8 +158,42 @@ def _redirect(element: ElementTree.Element) -> Redirect:
 
 
 def _dial(element: ElementTree.Element) -> Dial:
-    to = _needed(element, _text(element), "number")
-    return Dial(to, element.get("action"), _method(element))
+    targets = tuple(_target(child) for child in element) or (Target(_needed(element, _text(element), "number")),)
+    if len(targets) > MOST_TARGETS:
+        raise BadTwiml(f"<Dial> rings {len(targets)} people; the provider takes at most {MOST_TARGETS}.")
+    return Dial(
+        targets=targets,
+        action=element.get("action"),
+        method=_method(element),
+        timeout_seconds=_number(element, "timeout", 30),
+        caller_id=element.get("callerId"),
+        is_sequential=_boolean(element, "sequential", default=False),
+    )
+
+
+def _target(element: ElementTree.Element) -> Target:
+    if element.tag not in _PREFIXES:
+        raise BadTwiml(f"<{element.tag}> may not stand in a <Dial> here: only Number, Sip and Client may.")
+    named = _PREFIXES[element.tag] + _needed(element, _text(element), "number")
+    return Target(named, element.get("url"), _method(element))
+
+
+def _record(element: ElementTree.Element) -> Record:
+    return Record(
+        action=element.get("action"),
+        method=_method(element),
+        timeout_seconds=_number(element, "timeout", 5),
+        max_seconds=_number(element, "maxLength", 3600),
+        finish_on_key=element.get("finishOnKey", "1234567890*#"),
+        beeps=_boolean(element, "playBeep", default=True),
+    )
+
+
+def _boolean(element: ElementTree.Element, name: str, *, default: bool) -> bool:
+    value = element.get(name, str(default)).lower()
+    if value not in ("true", "false"):
+        raise BadTwiml(f'<{element.tag} {name}="{value}">: {name} must be true or false.')
+    return value == "true"
 
 
 def _connect(element: ElementTree.Element) -> Connect:
@@ -227,9 +202,13 @@ def _connect(element: ElementTree.Element) -> Connect:
         raise BadTwiml("<Connect> names nothing to connect to.")
     parameters = {p.get("name", ""): p.get("value", "") for p in child.findall("Parameter")}
     voices = relay_voices(child) if child.tag == "ConversationRelay" else RelayVoices()
-    return Connect(child.tag, child.get("url", ""), element.get("action"), _method(element), parameters, voices)
+    return Connect(
+        child.tag, child.get("url", ""), element.get("action"), _method(element), parameters, voices,
+        reconnects=_boolean(child, "applicationReconnect", default=False),
+    )  # fmt: skip
 
 
+_PREFIXES = {"Number": "", "Sip": "", "Client": "client:"}
 _PROMPT_READERS: Mapping[str, Callable[[ElementTree.Element], Prompt]] = {
     "Say": _say,
     "Play": _play,
@@ -240,6 +219,7 @@ _READERS: Mapping[str, Callable[[ElementTree.Element], Verb]] = {
     "Gather": _gather,
     "Redirect": _redirect,
     "Dial": _dial,
+    "Record": _record,
     "Connect": _connect,
     "Hangup": lambda _: Hangup(),
     "Reject": lambda element: Reject(element.get("reason", "rejected")),

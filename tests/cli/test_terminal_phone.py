@@ -15,6 +15,8 @@ from support.twiml_server import TwimlServer, Webhook, serve_twiml
 from support.waiting import wait_until
 from twilio.request_validator import RequestValidator
 
+from orchestrator.cli.call import RINGING_SECONDS, TYPING_SECONDS, playback_speed
+
 pytestmark = pytest.mark.processes
 
 LONG = "word " * 40
@@ -130,7 +132,59 @@ async def test_transfers_and_audio_are_shown(tmp_path: Path) -> None:
     async with serve_twiml({"/twilio/voice": verbs}) as server:
         _, output, _ = await run_script("call", server.url, cwd=tmp_path)
     assert "        (audio: https://example.com/a.mp3)" in output
-    assert "        (connecting you to +15550003333 …)" in output
+    assert "        (ringing +15550003333 …)" in output
+    assert "        (you are connected with +15550003333)" in output
+
+
+@pytest.mark.parametrize(
+    ("outcome", "shown"),
+    [("no-answer", "no-answer"), ("busy", "busy"), ("failed", "failed"), ("declined", "no-answer")],
+)
+async def test_a_transfer_goes_as_the_caller_wants_it(tmp_path: Path, outcome: str, shown: str) -> None:
+    dial = '<Dial><Number url="/announce">+15550003333</Number></Dial><Say>Nobody is there.</Say>'
+    announce = '<Gather numDigits="1"><Say>A caller. Press 1.</Say></Gather><Hangup/>'
+    async with serve_twiml({"/twilio/voice": dial, "/announce": announce}) as server:
+        _, output, _ = await run_script("call", server.url, "--transfer", outcome, cwd=tmp_path)
+    assert f"        (+15550003333: {shown})" in output
+    assert ("(+15550003333 hears: A caller. Press 1.)" in output) == (outcome == "declined")
+    assert "agent › Nobody is there." in output
+
+
+async def test_each_number_may_have_its_own_outcome(tmp_path: Path) -> None:
+    dial = '<Dial sequential="true"><Number>+15550003333</Number><Number>+15550004444</Number></Dial>'
+    options = ("--transfer", "busy", "--transfer", "+15550004444=answered")
+    async with serve_twiml({"/twilio/voice": dial}) as server:
+        _, output, _ = await run_script("call", server.url, *options, cwd=tmp_path)
+    assert "(you are connected with +15550004444)" in output
+
+
+async def test_an_unknown_outcome_is_refused(tmp_path: Path) -> None:
+    code, _, errors = await run_script("call", "--transfer", "maybe", cwd=tmp_path)
+    assert code == 2
+    assert "'maybe' is none of answered, declined, no-answer, busy, failed" in errors
+
+
+async def test_the_next_line_is_the_message_that_is_recorded(tmp_path: Path) -> None:
+    record = '<Say>Leave a message.</Say><Record action="/recorded" finishOnKey="#"/>'
+    async with serve_twiml({"/twilio/voice": record, "/recorded": "<Say>Thank you.</Say>"}) as server:
+        _, output, _ = await run_script("call", server.url, cwd=tmp_path, script="Please call back tomorrow.\n")
+    lines = [line.strip() for line in output.splitlines()]
+    at = lines.index("agent › Leave a message.")
+    assert lines[at + 1 : at + 5] == [
+        "(beep: what you say now is recorded; # ends it)",
+        "you   › Please call back tomorrow.",
+        "(recorded: 2 s)",
+        "agent › Thank you.",
+    ]
+
+
+def test_a_person_has_more_time_than_at_a_telephone_to_type() -> None:
+    by_default = playback_speed(None, None, is_person=True)
+    assert (by_default.answer_seconds(5), by_default.ringing_seconds(30)) == (5 + TYPING_SECONDS, RINGING_SECONDS)
+    as_a_telephone = playback_speed(None, True, is_person=True)
+    assert (as_a_telephone.answer_seconds(5), as_a_telephone.ringing_seconds(30)) == (5, 30)
+    assert playback_speed(None, False, is_person=True).answer_seconds(5) is None
+    assert playback_speed(None, None, is_person=False).answer_seconds(5) is None
 
 
 async def test_long_speech_is_wrapped_under_its_first_word(tmp_path: Path) -> None:
@@ -195,7 +249,7 @@ async def test_ctrl_c_hangs_up_while_the_server_thinks(tmp_path: Path) -> None:
 async def test_a_person_may_be_slow_unless_timeouts_are_wanted(tmp_path: Path) -> None:
     slow = ask("Well?", 'input="speech" timeout="0"') + "<Say>Too late.</Say>"
     async with serve_twiml({"/twilio/voice": slow, "/turn": echo}) as server:
-        async with at_a_terminal("call", server.url, cwd=tmp_path) as terminal:
+        async with at_a_terminal("call", server.url, "--no-timeouts", cwd=tmp_path) as terminal:
             await terminal.shows("you   › ")
             terminal.type("bye\n")
             await terminal.shows("Goodbye.")

@@ -12,6 +12,8 @@ from twilio.request_validator import RequestValidator
 from orchestrator.provider_simulator import (
     Asked,
     CallIdentity,
+    Colleague,
+    Colleagues,
     Dialled,
     Event,
     HungUp,
@@ -161,7 +163,8 @@ async def test_a_transfer_is_told_and_its_action_learns_how_it_went(serve) -> No
     server = await serve(
         {"/twilio/voice": '<Dial action="/dialled"><Number>+15550003333</Number></Dial>', "/dialled": BYE}
     )
-    events = await hold(PhoneLine(server.url, dial_status="no-answer"))
+    nobody = Colleagues(rest=Colleague("does-not-answer"))
+    events = await hold(PhoneLine(server.url, colleagues=nobody))
     assert Dialled("+15550003333", "no-answer") in events
     assert server.webhooks[1].form["DialCallStatus"] == "no-answer"
     assert said(events) == ["Goodbye."]

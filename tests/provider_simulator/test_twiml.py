@@ -20,6 +20,7 @@ from orchestrator.provider_simulator.twiml import (
     Redirect,
     Reject,
     Say,
+    Target,
     parse,
 )
 
@@ -55,7 +56,7 @@ def test_a_document_of_the_providers_own_library_is_read_as_it_was_meant() -> No
         ),
         Play("https://example.com/a.mp3"),
         Play(digits="ww12"),
-        Dial("+15550001111", "/twilio/turn/3"),
+        Dial((Target("+15550001111"),), "/twilio/turn/3"),
         Redirect("/twilio/turn/2/wait", "GET"),
         Reject("busy"),
         Hangup(),

@@ -2,17 +2,17 @@
 
 from contextlib import aclosing
 
-from orchestrator.provider_simulator import Asked, Event, PhoneLine
+from orchestrator.provider_simulator import Asked, Event, PhoneLine, Recording
 
 
 async def hold(line: PhoneLine, *answers: str) -> list[Event]:
-    """Make the call, giving one of `answers` to each question; `#1` is a key, `` silence; then hang up."""
+    """Make the call, giving one of `answers` to each question or recording; `#1` is a key, `` silence; then hang up."""
     waiting = list(answers)
     events: list[Event] = []
     async with aclosing(line.call()) as call:
         async for event in call:
             events.append(event)
-            if isinstance(event, Asked):
+            if isinstance(event, Asked | Recording):
                 give(line, waiting.pop(0) if waiting else None)
     return events
 

@@ -30,11 +30,15 @@ class Webhook:
 
 @dataclass
 class TwimlServer:
-    """Answers each path with its document; a list of answers is used up one by one, the last one stays."""
+    """Answers each path with its document; a list of answers is used up one by one, the last one stays.
+
+    A path's answer waits for its gate, if it has one.
+    """
 
     url: str
     documents: dict[str, Answer | list[Answer]] = field(default_factory=dict)
     webhooks: list[Webhook] = field(default_factory=list)
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def paths(self) -> list[str]:
         """The paths asked for, in order, without the status callbacks."""
@@ -48,6 +52,8 @@ class TwimlServer:
         form = dict(parse_qsl(body, keep_blank_values=True))
         webhook = Webhook(request.method, request.url.path, str(request.url), form, request.headers)
         self.webhooks.append(webhook)
+        if webhook.path in self.gates:
+            await self.gates[webhook.path].wait()
         if webhook.path == "/twilio/status" and webhook.path not in self.documents:
             return Response(status_code=204)
         return self._document(webhook)

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 from requests.exceptions import ConnectionError as Lost
+from support.library_client import library_client
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from orchestrator.provider_simulator import CallIdentity
 from orchestrator.provider_simulator.rest_api import CallUpdate, Fault, RestApi, serve_rest_api
 from orchestrator.provider_simulator.rest_api.calls import CallStatus
-from web.outbound.rest_client import rest_client
 
 ACCOUNT, TOKEN = "AC" + "7" * 32, "the token"
 OURS, THEIRS = "+15551230000", "+15551239999"
@@ -41,7 +41,7 @@ async def api() -> AsyncIterator[RestApi]:
 
 
 def client_of(api: RestApi, token: str = TOKEN) -> Client:
-    return rest_client(ACCOUNT, token, api.url, (5, 5))
+    return library_client(ACCOUNT, token, api.url)
 
 
 async def ask(request: Callable[[], Any]) -> Any:
