@@ -105,7 +105,7 @@ class WorkerRuntime:
         await stack.enter_async_context(self._subscription)
         await stack.enter_async_context(ClockSync(self._redis))
         await start_delivery(settings, self.store, self._events, self.holder, stack)
-        await start_carrying(self.store, self.holder, stack)
+        await start_carrying(settings, self.store, self._events, self.holder, stack)
         await stack.enter_async_context(event_loop_lag_measured())
         await self._presence.say()
         rollout = RolloutWatch(self.rollouts, self.runner.outcomes, self.holder, self.version)

@@ -20,22 +20,18 @@ from orchestrator.schedule.schedule import Schedule, ScheduledRun
 from orchestrator.settings import Settings
 from orchestrator.text_messages.addressing import Addresses, NotSendable, addresses_of
 from orchestrator.text_messages.posted_messages import CLOCK_SKEW, candidates
-from orchestrator.text_messages.retry_times import (
-    ASK_AFTER_SECONDS,
-    ASK_FOR_SECONDS,
-    GIVE_UP_SECONDS,
-    next_ask,
-    retry_pause,
-)
+from orchestrator.text_messages.retry_times import RetryTimes
 from orchestrator.text_messages.status_event import Status, status_event
 
 logger = logging.getLogger(__name__)
 
 
 MOST_AT_ONCE = THREADS
-"""More would wait for a thread of the provider's client, marked as being posted."""
+"""More would wait for a thread of the provider's client, already marked as being posted."""
 FRESH_SECONDS = 5.0
-"""How old a message may be that nobody has tried before."""
+"""A message that is older may have been tried, though nothing says so. A failover takes longer than that."""
+REFUSED = 422
+"""The status of a `ProviderError` where the provider takes neither this message nor the same one later."""
 UNANSWERED = "The provider did not answer, and does not list the message."
 
 
@@ -45,12 +41,22 @@ class MessageSender:
     Messages of one call are sent one after the other, in the order in which they were claimed.
     """
 
-    def __init__(self, schedule: Schedule, settings: Settings, api: ProviderApi, events: CallEvents) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        settings: Settings,
+        api: ProviderApi,
+        events: CallEvents,
+        *,
+        times: RetryTimes | None = None,
+    ) -> None:
         self._schedule = schedule
         self._settings = settings
         self._api = api
         self._events = events
+        self._times = times or RetryTimes()
         self._running = 0
+        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._calls: dict[str, _CallQueue] = {}
 
     @property
@@ -64,7 +70,7 @@ class MessageSender:
         assert isinstance(item, MessageItem)
         self._running += 1
         try:
-            async with self._in_order(item.call_sid):
+            async with self._in_order(item.call_sid), self._slots:
                 await self._carry_out(run, item)
         finally:
             self._running -= 1
@@ -94,15 +100,17 @@ class MessageSender:
     async def _not_sent(self, run: ScheduledRun, item: MessageItem, error: ProviderError) -> None:
         now = clock.now()
         if error.is_unknown:
-            await self._schedule.fail(run, now + ASK_AFTER_SECONDS[0])
-        elif error.is_temporary and now < item.due_at.timestamp() + GIVE_UP_SECONDS:
-            await self._schedule.fail(run, now + retry_pause(run.failures, error.retry_after), is_undone=True)
+            retried = await self._schedule.fail(run, now + self._times.ask_after[0])
+        elif error.is_temporary and now < item.due_at.timestamp() + self._times.give_up:
+            retry_at = now + self._times.retry_pause(run.failures, error.retry_after)
+            retried = await self._schedule.fail(run, retry_at, is_undone=True)
         else:
-            await self._settle(run, item, "failed", reason="The provider refuses it.", code=error.code or error.status)
+            await self._settle(run, item, "failed", reason=_sentence_of(error), code=error.code)
             return
-        extra = {"action": "message.retried", "call_sid": item.call_sid, "turn_id": item.asked_by, "code": error.code}
-        sentence = "it is asked for it" if error.is_unknown else "it is tried again"
-        logger.info("The provider did not say that it takes a text message; %s", sentence, extra=extra)
+        if retried:
+            extra = {"action": "message.retried", **_about(item), "code": error.code}
+            sentence = "it is asked for it" if error.is_unknown else "it is tried again"
+            logger.info("The provider did not say that it takes a text message; %s", sentence, extra=extra)
 
     async def _ask(self, run: ScheduledRun, item: MessageItem, addresses: Addresses, posting_since: float) -> None:
         """Find out whether a message was sent whose answer was lost."""
@@ -110,22 +118,30 @@ class MessageSender:
             if await self._find(run, item, addresses, posting_since):
                 return
         except ProviderError:
-            may_go_on = clock.now() < posting_since + ASK_FOR_SECONDS
-            ask_at = clock.now() + retry_pause(run.failures, None) if may_go_on else None
-        else:
-            ask_at = next_ask(posting_since, clock.now())
+            await self._ask_later(run, item, "unknown", posting_since + self._times.ask_for)
+            return
+        ask_at = self._times.next_ask(posting_since, clock.now())
         if ask_at is None:
             await self._settle(run, item, "unknown", reason=UNANSWERED)
         else:
             await self._schedule.fail(run, ask_at)
 
     async def _was_posted(self, run: ScheduledRun, item: MessageItem, addresses: Addresses) -> bool:
-        """Return True if there is nothing to post: the provider has the message, or does not answer."""
+        """Return True if there is nothing to post now: the provider has the message, or does not say."""
+        posted_at = item.due_at.timestamp()
         try:
-            return await self._find(run, item, addresses, item.due_at.timestamp())
-        except ProviderError as error:
-            await self._not_sent(run, item, ProviderError(str(error), error.status, is_temporary=True, code=error.code))
+            return await self._find(run, item, addresses, posted_at)
+        except ProviderError:
+            status: Status = "unknown" if _was_lost(run) else "failed"
+            await self._ask_later(run, item, status, posted_at + self._times.give_up)
             return True
+
+    async def _ask_later(self, run: ScheduledRun, item: MessageItem, status: Status, until: float) -> None:
+        """The provider does not say whether it has the message. After `until` its status is that."""
+        if (now := clock.now()) < until:
+            await self._schedule.fail(run, now + self._times.retry_pause(run.failures))
+        else:
+            await self._settle(run, item, status, reason="The provider does not answer.")
 
     async def _find(self, run: ScheduledRun, item: MessageItem, addresses: Addresses, since: float) -> bool:
         """Settle the message if the provider has it. Return whether it has. Raise `ProviderError`."""
@@ -153,7 +169,7 @@ class MessageSender:
         if not await self._schedule.settle(run, announcement, name=message_sid if is_own else ""):
             return False
         catalog.TEXT_MESSAGES.inc(status)
-        extra = {"call_sid": item.call_sid, "turn_id": item.asked_by, "message_sid": message_sid}
+        extra = {**_about(item), "message_sid": message_sid}
         if status == "sent":
             logger.info("Text message sent", extra={"action": "message.sent", **extra})
         elif status == "failed":
@@ -186,7 +202,20 @@ class _CallQueue:
         self.length = 0
 
 
+def _about(item: MessageItem) -> dict[str, str]:
+    return {"call_sid": item.call_sid, "turn_id": item.asked_by}
+
+
+def _sentence_of(error: ProviderError) -> str:
+    """Return why the provider does not send a message, without its own words: they quote the number."""
+    return "The provider refuses it." if error.status == REFUSED else str(error)
+
+
 def _may_be_posted(run: ScheduledRun, item: MessageItem) -> bool:
     """True if somebody may have posted the message although no mark says so: a failover may have taken that back."""
-    is_old = not run.failures and clock.now() > item.due_at.timestamp() + FRESH_SECONDS
-    return is_old or run.attempt > run.failures + 1
+    return _was_lost(run) or clock.now() > item.due_at.timestamp() + FRESH_SECONDS
+
+
+def _was_lost(run: ScheduledRun) -> bool:
+    """True if a process that had the message died, or lost its lease."""
+    return run.attempt > run.failures + 1

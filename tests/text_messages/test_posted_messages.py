@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from orchestrator.provider_api.provider_message import ProviderMessage
 from orchestrator.text_messages.addressing import Addresses
 from orchestrator.text_messages.posted_messages import candidates
-from orchestrator.text_messages.retry_times import ASK_AFTER_SECONDS, LONGEST_RETRY_SECONDS, next_ask, retry_pause
+from orchestrator.text_messages.retry_times import RetryTimes
 
+TIMES = RetryTimes()
 NOW = datetime(2026, 11, 27, 1, 0, tzinfo=UTC)
 OURS = Addresses("+15551230000", "+15558675310")
 
@@ -41,14 +42,14 @@ def test_the_oldest_comes_first() -> None:
 def test_the_provider_is_asked_less_and_less_often_and_then_no_more() -> None:
     since = 1000.0
     asked, now = [], since
-    while (at := next_ask(since, now)) is not None:
+    while (at := TIMES.next_ask(since, now)) is not None:
         asked.append(at - since)
         now = at
-    assert asked == list(ASK_AFTER_SECONDS)
-    assert next_ask(since, since + 3600) is None
+    assert asked == list(TIMES.ask_after)
+    assert TIMES.next_ask(since, since + 3600) is None
 
 
 def test_a_retry_waits_longer_each_time_and_at_least_as_long_as_the_provider_asks() -> None:
-    assert retry_pause(0, None) < retry_pause(3, None) < retry_pause(6, None)
-    assert retry_pause(10**6, None) <= LONGEST_RETRY_SECONDS * 1.2
-    assert retry_pause(0, 90.0) >= 90
+    assert TIMES.retry_pause(0) < TIMES.retry_pause(3) < TIMES.retry_pause(6)
+    assert TIMES.retry_pause(10**6) <= TIMES.longest_retry * 1.2
+    assert TIMES.retry_pause(0, 90.0) >= 90

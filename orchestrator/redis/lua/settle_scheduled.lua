@@ -6,6 +6,7 @@
 -- include: call_clock
 -- include: call_numbers
 -- include: outbox_write
+-- include: outbox_late
 -- include: schedule_write
 -- include: schedule_look
 local schedule, outbox_keys = KEYS[1], tonumber(ARGV[6])
@@ -27,6 +28,6 @@ end
 if index and redis.call('EXISTS', schedule) == 0 then redis.call('ZREM', index, ARGV[1]) end
 if outbox then
   local now = now_ms()
-  mark_announced(outbox, agenda, ARGV[1], announce(outbox, 8, now), now, now)
+  mark_announced(outbox, agenda, ARGV[1], announce_late(outbox, 8, now), now, now)
 end
 return 1

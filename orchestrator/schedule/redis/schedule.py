@@ -51,7 +51,7 @@ class RedisSchedule:
         for item, run in zip(granted.items, runs, strict=True):
             if run is None:
                 await self._leave_unread(ItemLease(call_sid, item.item_id, holder, item.epoch))
-        return [run for run in runs if run is not None]
+        return sorted((run for run in runs if run is not None), key=lambda run: run.item.due_at)
 
     def _run(self, call_sid: str, holder: str, granted: scripts.GrantedItem) -> ScheduledRun | None:
         """Return what was granted; None if this process cannot read it."""
