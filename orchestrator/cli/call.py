@@ -96,11 +96,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def playback_speed(pace: float | None, timeouts: bool | None, *, is_person: bool) -> "PlaybackSpeed":
-    """Return how fast the call runs; a script waits for nothing."""
+    """Return how fast the call runs. A script waits for nothing, unless with `--timeouts` its next line is late."""
     from orchestrator.provider_simulator import PlaybackSpeed
 
     if not is_person:
-        return PlaybackSpeed(characters_per_second=pace or None)
+        return PlaybackSpeed(characters_per_second=pace or None, timeouts=timeouts is True)
     return PlaybackSpeed(
         characters_per_second=(SPEECH_CHARACTERS_PER_SECOND if pace is None else pace) or None,
         timeouts=timeouts is not False,

@@ -185,6 +185,7 @@ def test_a_person_has_more_time_than_at_a_telephone_to_type() -> None:
     assert (as_a_telephone.answer_seconds(5), as_a_telephone.ringing_seconds(30)) == (5, 30)
     assert playback_speed(None, False, is_person=True).answer_seconds(5) is None
     assert playback_speed(None, None, is_person=False).answer_seconds(5) is None
+    assert playback_speed(None, True, is_person=False).answer_seconds(5) == 5
 
 
 async def test_long_speech_is_wrapped_under_its_first_word(tmp_path: Path) -> None:
