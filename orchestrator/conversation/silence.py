@@ -4,9 +4,12 @@ With webhooks, the provider sends nothing between a reply and the caller's answe
 of a conversation with a person is not known. But a provider ends every call at some time.
 """
 
+from datetime import datetime, timedelta
+
 from orchestrator.conversation.absence import left_by
 from orchestrator.conversation.actions import Gather, Play, Record, Transfer
 from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.schedule_actions import LONGEST_TIMER_SECONDS
 from orchestrator.conversation.state import ConversationState
 
 CHARACTERS_PER_SECOND = 10.0
@@ -22,14 +25,40 @@ LAST_CHANCE_SECONDS = 180.0
 SPARE_SECONDS = 60.0
 """How much longer than the caller may be silent any other call is kept, so that its end can be written."""
 
+LONGEST_ACTIVITY = timedelta(hours=1)
+"""After this time a call waits no longer for what an activity brings."""
 RUNNING_SECONDS = 90.0
 """How long a turn may wait and run, if need be with several workers one after the other."""
 
 
+BROUGHT_KINDS = ("signal", "timer", "activity")
+"""Turns that come by themselves: they do not say that anybody is there."""
+
+
+def last_sign(state: ConversationState) -> datetime:
+    """Return when the caller, their provider or a client was last heard of."""
+    heard = (record.committed_at for record in reversed(state.turns) if record.kind not in BROUGHT_KINDS)
+    return next(heard, state.created_at)
+
+
+def seconds_quiet(state: ConversationState) -> float:
+    """Return for how long, before the last turn, nobody was heard of; 0 unless that turn came by itself."""
+    return (state.turns[-1].committed_at - last_sign(state)).total_seconds() if _came_by_itself(state) else 0.0
+
+
+def _came_by_itself(state: ConversationState) -> bool:
+    return bool(state.turns) and state.turns[-1].kind in BROUGHT_KINDS
+
+
 def seconds_silent(state: ConversationState) -> float:
-    """Return how long this live call may send nothing after its last turn, in seconds; 0 without a telephone."""
-    if state.channel == "api" or not state.is_active:
+    """Return how long this live call may send nothing after its last sign of life, in seconds.
+
+    Without a telephone: until its timers are due and its activities have ended.
+    """
+    if not state.is_active:
         return 0.0
+    if state.channel == "api":
+        return _seconds_scheduled(state)
     if not state.turns and state.direction.startswith("outbound"):
         return RINGING_SECONDS + LISTENING_SECONDS
     latest = [*state.turns[-1:], *filter(None, [left_by(state)])]
@@ -37,11 +66,24 @@ def seconds_silent(state: ConversationState) -> float:
     return max((_seconds_taken(reply) for reply in replies), default=0.0) + LISTENING_SECONDS
 
 
+def _seconds_scheduled(state: ConversationState) -> float:
+    """Return how long after its last sign of life all timers and activities of the call have brought their turns."""
+    ends = [timer.due_at for timer in state.timers.values()]
+    ends += [activity.started_at + LONGEST_ACTIVITY for activity in state.activities.values()]
+    if not ends:
+        return 0.0
+    seconds = (max(ends) - last_sign(state)).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_TIMER_SECONDS) + RUNNING_SECONDS
+
+
 def seconds_open(state: ConversationState) -> float:
-    """Return how long the state of this live call must be kept at least, in seconds, whatever its TTL is."""
-    silent = seconds_silent(state)
-    spare = LAST_CHANCE_SECONDS if is_occupied(state) else SPARE_SECONDS
-    return silent + spare if silent else 0.0
+    """Return how long the state of this live call must be kept at least after its last turn, in seconds, whatever its
+    TTL is."""
+    if not state.is_active:
+        return 0.0
+    quiet, silent = seconds_quiet(state), max(seconds_silent(state), _seconds_scheduled(state))
+    least = LAST_CHANCE_SECONDS if is_occupied(state) or quiet else SPARE_SECONDS
+    return max(silent - quiet, 0.0) + least if silent else 0.0
 
 
 def is_occupied(state: ConversationState) -> bool:

@@ -5,7 +5,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from orchestrator.clock import utc_now
-from orchestrator.conversation.silence import LAST_CHANCE_SECONDS, is_occupied, seconds_open, seconds_silent
+from orchestrator.conversation.silence import (
+    LAST_CHANCE_SECONDS,
+    is_occupied,
+    last_sign,
+    seconds_open,
+    seconds_quiet,
+    seconds_silent,
+)
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import CallEnded, StateConflict, TurnRejected, UnknownCall, UnreadableState
@@ -36,7 +43,7 @@ def is_abandoned(state: ConversationState, life: float, left: TimeLeft) -> bool:
     is_open = left is None and state.open_until is not None and state.open_until > utc_now()
     if is_open or not state.is_active:
         return False
-    kept = max(life, seconds_open(state))
+    kept = max(life, seconds_open(state) + seconds_quiet(state))
     silent = _silent_for(state) if left is None else kept - left
     if is_occupied(state):
         return silent >= kept - LAST_CHANCE_SECONDS
@@ -68,9 +75,9 @@ async def end_abandoned_calls(
 
 
 def _silent_for(state: ConversationState) -> float:
-    """Return the seconds since the last turn. A later write of the state may only have renewed its time to live."""
-    since = state.turns[-1].committed_at if state.turns else state.created_at
-    return (utc_now() - since).total_seconds()
+    """Return the seconds since the last sign of life. A later write of the state may only have renewed its time to
+    live."""
+    return (utc_now() - last_sign(state)).total_seconds()
 
 
 def _age(state: ConversationState) -> float:

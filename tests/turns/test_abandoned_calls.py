@@ -1,17 +1,19 @@
 """Calls of which nothing is heard, in a store that tells nothing of how long they live."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from orchestrator.clock import utc_now
 from orchestrator.conversation.actions import Play
 from orchestrator.conversation.reply import Reply
-from orchestrator.conversation.state import TurnRecord
+from orchestrator.conversation.silence import seconds_open
+from orchestrator.conversation.state import Activity, ConversationState, Timer, TurnRecord
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.testing.example_turns import a_turn
-from orchestrator.turns.abandoned_calls import end_abandoned_calls
+from orchestrator.turns.abandoned_calls import end_abandoned_calls, is_abandoned
 from orchestrator.turns.memory_store import InMemoryTurnStore
+from orchestrator.turns.redis.commits import CallLives
 
 LIFE = 300.0
 MUSIC = Play("https://example.com/waiting.mp3", loop=0)
@@ -70,3 +72,45 @@ async def test_a_young_call_is_left_alone() -> None:
     states = Plain(LIFE)
     await a_call(states, 50)
     assert await look_after(states) == (0, [], 1)
+
+
+def after(since: datetime, *, channel: str = "api", set_for: float | None = None, own_after: float = 0.0) -> Any:
+    """A call whose caller was heard of `since`, perhaps with a timer set then for so many seconds, and a turn that came
+    by itself so many seconds later."""
+    said = TurnRecord.of(a_turn("t1"), "replied", Reply())
+    said.committed_at = since
+    state = ConversationState(call_sid="CA1", channel=channel, created_at=since, turns=[said])
+    if own_after:
+        own = TurnRecord.of(a_turn("~timer-1", kind="timer"), "replied", Reply())
+        own.committed_at = since + timedelta(seconds=own_after)
+        state.turns.append(own)
+    if set_for is not None:
+        state.timers["late"] = Timer(turn_id="~timer-2", due_at=since + timedelta(seconds=set_for))
+    return state
+
+
+def test_a_call_is_kept_until_its_timer_has_brought_its_turn() -> None:
+    for channel in ("api", "gather"):
+        assert seconds_open(after(utc_now(), channel=channel, set_for=7200)) > 7200
+    assert seconds_open(after(utc_now(), set_for=7200, own_after=7000)) < 1000, "it is due in 200 seconds"
+    assert seconds_open(after(utc_now())) == 0.0
+
+
+def test_a_conversation_with_a_timer_ahead_is_not_abandoned() -> None:
+    since = utc_now() - timedelta(seconds=2000)
+    assert is_abandoned(after(since), 3600.0, None)
+    assert not is_abandoned(after(since, set_for=2100), 3600.0, None)
+    assert is_abandoned(after(since, set_for=1000), 3600.0, None)
+    started = after(since)
+    started.activities["search"] = Activity(turn_id="~activity-1", function="shop:find", started_at=since)
+    assert not is_abandoned(started, 3600.0, None)
+
+
+def test_turns_that_come_by_themselves_keep_no_call() -> None:
+    state = after(utc_now() - timedelta(seconds=2000), channel="gather", set_for=2050, own_after=1990)
+    lives = CallLives(3600_000, 3600_000)
+    assert lives.kept_ms(state) < 1700_000
+    assert is_abandoned(state, 3600.0, lives.kept_ms(state) / 1000 - 10)
+    state.turns[1].kind = "speech"
+    assert lives.kept_ms(state) == 3600_000
+    assert not is_abandoned(state, 3600.0, 3590.0)

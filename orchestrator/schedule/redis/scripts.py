@@ -104,7 +104,7 @@ def settle_scheduled(
 ) -> ScriptCall[bool]:
     """Take the item off. With `is_kept`, it is remembered. False: the lease is lost, or another item has the `name`."""
     told = () if announcement is None else outbox_keys(lease.call_sid, shard)
-    args = () if announcement is None else announcement_args(announcement, remembers_ids=True)
+    args = () if announcement is None else announcement_args(announcement)
     return ScriptCall(
         lua_script("settle_scheduled"),
         [*schedule_keys(lease.call_sid, shard), *told],

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from orchestrator.conversation.silence import seconds_open
+from orchestrator.conversation.silence import seconds_open, seconds_quiet
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis.store_connection import StoreConnection
@@ -28,10 +28,15 @@ class CallLives:
         self._ended_ms = ended_ms
 
     def kept_ms(self, state: ConversationState | None) -> int:
-        """Return how long a call is kept from now: an open one for as long as its caller may be silent."""
-        if state is not None and state.ended is not None:
+        """Return how long a call is kept from now: an open one for as long as its caller may be silent.
+
+        A turn that came by itself, such as a timer's, lets it live no longer: nobody may be there any more.
+        """
+        if state is None:
+            return self._life_ms
+        if state.ended is not None:
             return self._ended_ms
-        return max(self._life_ms, int(seconds_open(state) * 1000) if state is not None else 0)
+        return int(max(self._life_ms - seconds_quiet(state) * 1000, seconds_open(state) * 1000))
 
 
 class Commits:
