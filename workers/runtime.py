@@ -105,7 +105,7 @@ class WorkerRuntime:
         await stack.enter_async_context(self._subscription)
         await stack.enter_async_context(ClockSync(self._redis))
         await start_delivery(settings, self.store, self._events, self.holder, stack)
-        await start_carrying(settings, self.store, self._events, self.holder, stack)
+        self._carrier = await start_carrying(settings, self.store, self._events, self.holder, stack)
         await stack.enter_async_context(event_loop_lag_measured())
         await self._presence.say()
         rollout = RolloutWatch(self.rollouts, self.runner.outcomes, self.holder, self.version)
@@ -185,6 +185,7 @@ class WorkerRuntime:
 
     async def leave(self) -> None:
         """Let no more grants be pushed to this worker: it drains. If Redis does not answer, they end by themselves."""
+        self._carrier.leave()
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self.store.job_claims.leave(self.holder)

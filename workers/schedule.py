@@ -16,9 +16,6 @@ from orchestrator.text_messages.message_sender import MessageSender
 from orchestrator.timers.timer_handler import TimerHandler
 from orchestrator.turns.redis.store import RedisTurnStore
 
-DRAIN_SECONDS = 5.0
-"""How long what runs may take to end when the worker has drained."""
-
 
 async def start_carrying(
     settings: Settings, store: RedisTurnStore, events: CallEvents, holder: str, stack: AsyncExitStack
@@ -32,7 +29,7 @@ async def start_carrying(
     carrier = Carrier(store.schedule, handlers, holder)
     features = WorkerFeatures(partial(list_workers, store.redis))
     watch = ScheduleWatch(carrier, partial(features.lack, SCHEDULE))
-    stack.push_async_callback(carrier.close, DRAIN_SECONDS)
+    stack.push_async_callback(carrier.close, settings.drain_timeout_seconds)
     stack.push_async_callback(watch.close)
     store.scheduling.look_now = watch.look_now
     stack.push_async_callback(cancel_and_wait, asyncio.create_task(watch.run(), name="watch the schedules"))

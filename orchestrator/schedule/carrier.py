@@ -49,13 +49,18 @@ class Carrier:
         self._handlers = handlers
         self._holder = holder
         self._running: dict[ItemLease, _Running] = {}
-        self._is_closing = False
+        self._left_at = 0.0
         self._renewing: asyncio.Task[None] | None = None
 
     @property
     def room(self) -> dict[str, int]:
         """How many more items of each kind can be begun now."""
-        return {} if self._is_closing else {kind: handler.room for kind, handler in self._handlers.items()}
+        return {} if self._left_at else {kind: handler.room for kind, handler in self._handlers.items()}
+
+    @property
+    def is_idle(self) -> bool:
+        """True if nothing is carried out here."""
+        return not self._running
 
     async def look(self, call_sid: str) -> None:
         """Claim what the call has due and begin to carry it out. Raise `StoreUnavailable`."""
@@ -70,12 +75,17 @@ class Carrier:
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._renew_leases(), name="renew the leases of scheduled items")
 
+    def leave(self) -> None:
+        """Begin nothing more: the process drains."""
+        self._left_at = self._left_at or asyncio.get_running_loop().time()
+
     async def close(self, drain_seconds: float) -> None:
-        """Begin nothing more, let what runs finish for so long, then cancel the rest and give its leases back."""
-        self._is_closing = True
+        """Let what runs finish until `drain_seconds` after `leave`, cancel the rest, and give its leases back."""
+        self.leave()
+        drain_seconds -= asyncio.get_running_loop().time() - self._left_at
         tasks = [running.task for running in self._running.values() if running.task is not None]
         if tasks:
-            await asyncio.wait(tasks, timeout=drain_seconds)
+            await asyncio.wait(tasks, timeout=max(0.0, drain_seconds))
         left = list(self._running.values())
         for running in left:
             running.stop(DRAINED)
