@@ -20,6 +20,7 @@ from web.refused_webhooks import RefusedWebhooks
 from web.twilio.caller_id import with_caller_id
 from web.twilio.relay.admission import may_connect
 from web.twilio.relay.socket import serve
+from web.twilio.transfer.dial_guard import with_allowed_dial
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.voice_request import VoiceRequest
 from web.twilio.webhook import Webhook
@@ -34,7 +35,8 @@ def signed_by(dialect: Dialect, webhook: Webhook) -> Callable[[Request], Awaitab
         signatures: SignatureCheck = request.app.state.signature_checks[dialect.name]
         signatures.check(request, form, body)
         voice_request = replace(VoiceRequest.of(request, form), provider=dialect.name)
-        response = with_caller_id(await webhook(ingress, voice_request), voice_request, ingress.settings)
+        response = with_allowed_dial(await webhook(ingress, voice_request), voice_request, ingress.settings)
+        response = with_caller_id(response, voice_request, ingress.settings)
         if not isinstance(response, TwimlResponse):
             return response
         base_url = voice_request.base_url(ingress.settings)

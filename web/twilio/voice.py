@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from starlette.responses import Response
@@ -24,10 +25,12 @@ from web.twilio.known_call import READ_SECONDS, KnownCall
 from web.twilio.outbound_context import hang_up_on_machine, outbound_context
 from web.twilio.relay.connect import connect
 from web.twilio.relay.tickets import next_ticket
+from web.twilio.transfer.fallback import failed_return, says_outcome
 from web.twilio.transfer.leaving import UNREACHABLE
 from web.twilio.transfer.outcome import TALKED, with_result
 from web.twilio.transfer.relay import returned_to_relay
 from web.twilio.transfer.way_back import WayBack, way_back_of
+from web.twilio.turn import turn
 from web.twilio.turn_ids import START
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.voice_request import VoiceRequest
@@ -51,6 +54,10 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     since = clock.now()
     if (way := way_back_of(request.query)) is not None:
         return await _returned(ingress, request, way, since)
+    if (failed := failed_return(request)) is not None:
+        if says_outcome(failed):
+            return await (voice if failed.number == "0" else turn)(ingress, failed)
+        request = replace(request, error_code="")
     context = await outbound_context(request, ingress.seal)
     if context is not None and context.hangs_up_on(request.answered_by):
         return TwimlResponse(hang_up_on_machine(request))

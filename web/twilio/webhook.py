@@ -8,6 +8,7 @@ from starlette.responses import Response
 from web.form import read_form
 from web.ingress import Ingress, ingress_of
 from web.twilio.caller_id import with_caller_id
+from web.twilio.transfer.dial_guard import with_allowed_dial
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.twiml_urls import with_base_path
 from web.twilio.voice_request import VoiceRequest
@@ -23,7 +24,8 @@ def signed(webhook: Webhook) -> Callable[[Request], Awaitable[Response]]:
         form = await read_form(request)
         ingress.signatures.check(request, form)
         voice_request = VoiceRequest.of(request, form)
-        response = with_caller_id(await webhook(ingress, voice_request), voice_request, ingress.settings)
+        response = with_allowed_dial(await webhook(ingress, voice_request), voice_request, ingress.settings)
+        response = with_caller_id(response, voice_request, ingress.settings)
         base_path = ingress.settings.base_path
         if not base_path or not isinstance(response, TwimlResponse):
             return response

@@ -52,7 +52,7 @@ class RungPerson:
             call_sid = checked_call_sid(query.get("call", ""))
         except BadCallSid:
             return None
-        if key and key not in _KEYS:
+        if not call_sid or (key and key not in _KEYS):
             return None
         return cls(call_sid, query.get("by", "")[:LONGEST_ID], whole(query.get("place"), MOST_TARGETS - 1), key)
 

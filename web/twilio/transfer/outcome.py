@@ -49,7 +49,7 @@ def with_result(way: WayBack, request: VoiceRequest) -> WayBack:
     return replace(
         way,
         status=status if status.isprintable() and status else FAILED,
-        seconds=whole(form.get("DialCallDuration"), MOST_SECONDS),
+        seconds=whole(form.get("DialCallDuration"), MOST_SECONDS) if status in TALKED else 0,
         leg=form.get("DialCallSid", "").strip()[:LONGEST_ID],
     )
 
