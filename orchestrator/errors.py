@@ -7,6 +7,7 @@
     ├── BadReply               the agent yielded something that is not a reply; the turn fails
     │   ├── BadHandOff         it handed the call to an agent that nobody knows, or did so too often
     │   └── ScheduleRefused    it asked for more timers, activities or messages than a call may have, or a name twice
+    ├── BadActivity            what an agent started is no function here, or its result is not JSON
     ├── ModelFailed            no language model answered; the turn fails
     ├── AgentRaised            the agent raised in a process of its own; the turn fails
     ├── AgentProcessFailed     no process could be started for an agent; the turn fails
@@ -64,6 +65,10 @@ class BadReply(VoiceAgentError):
 
 class BadHandOff(BadReply):
     """The agent handed the call to an agent that the routes do not name."""
+
+
+class BadActivity(VoiceAgentError):
+    """What an agent started is no function here, or its result is not JSON."""
 
 
 class ModelFailed(VoiceAgentError):

@@ -10,11 +10,14 @@ from orchestrator.events.event import EventType, new_event
 from orchestrator.events.outbox import Announcement, CallHead, NewEvent, Unended
 from orchestrator.events.record import life_of, partial_record, record_of_call, told_turn
 from orchestrator.events.sinks.factory import sink_names
+from orchestrator.schedule.item import ActivityItem
 from orchestrator.settings import Settings
 from orchestrator.version import code_version
 
 FAILURES = ("failed", "timed_out")
 """Outcomes that `turn.failed` tells."""
+CALL_ENDED = "call_ended"
+"""The class of the failure of an activity whose call ended before it did."""
 AGENT_RAISED = "the agent raised"
 """How the reason of a turn begins whose agent raised an error."""
 
@@ -72,6 +75,9 @@ class CallEvents:
         is_new = before is None or len(after.turns) > len(before.turns)
         if is_new and record.outcome != "dropped":
             self._add_turn(events, after, record)
+        if is_new and before is not None and after.ended is not None and "activity.failed" in self._wanted:
+            dropped = dropped_activities(before, record)
+            events += [self._event("activity.failed", after, about) for about in dropped]
         was_over = before is not None and before.ended is not None
         ends_now = record.kind == "ended" or (after.channel == "api" and not was_over)
         is_over = after.ended is not None and self._tells_ends
@@ -110,6 +116,11 @@ class CallEvents:
         head = CallHead(call_sid, life, channel="", direction="", from_number="", to_number="", **named)
         return Announcement(head, (self._new(kind, call_sid, named, {"started_at": life, **about}),))
 
+    def activity_dropped(self, item: ActivityItem) -> Announcement | None:
+        """Return what is told of an activity whose call is over; None if nobody wants it."""
+        about = activity_failure(item.turn_id, item.name, CALL_ENDED)
+        return self.told_later("activity.failed", item.call_sid, item.life, item.whose, about)
+
     def _add_turn(self, events: list[NewEvent], state: ConversationState, record: TurnRecord) -> None:
         """Add what a new turn did."""
         life = {"started_at": life_of(state)}  # a SID may be used again
@@ -117,6 +128,9 @@ class CallEvents:
             events.append(self._event("turn.completed", state, life | told_turn(record)))
         if record.outcome in FAILURES and "turn.failed" in self._wanted:
             events.append(self._event("turn.failed", state, life | _failure(record)))
+        if record.kind == "activity" and "error" in record.data and "activity.failed" in self._wanted:
+            about = activity_failure(record.turn_id, record.text, str(record.data["error"]))
+            events.append(self._event("activity.failed", state, life | about))
         if (transfer := _transfer(record)) is not None and "call.transferred" in self._wanted:
             data = life | {"turn_id": record.turn_id, "to": ", ".join(transfer.targets), "reason": transfer.reason}
             events.append(self._event("call.transferred", state, data))
@@ -150,6 +164,21 @@ def _named(state: ConversationState) -> dict[str, str]:
     """Return what the state says of its agent, its tenant and the version of its workers."""
     named = {"agent": state.agent, "tenant": state.tenant, "worker_version": state.worker_version}
     return {name: value for name, value in named.items() if value}
+
+
+def activity_failure(turn_id: str, name: str, failure: str) -> dict[str, Any]:
+    """Return what is told of an activity that has no result: why, in one word."""
+    return {"turn_id": turn_id, "activity": name, "class": failure}
+
+
+def dropped_activities(before: ConversationState, record: TurnRecord) -> list[dict[str, Any]]:
+    """Return what is told of the activities that ran in `before` when `record` ended its call."""
+    life = {"started_at": life_of(before)}
+    return [
+        life | activity_failure(activity.turn_id, name, CALL_ENDED)
+        for name, activity in before.activities.items()
+        if activity.turn_id != record.turn_id
+    ]
 
 
 def failure_class(record: TurnRecord) -> str:

@@ -75,6 +75,13 @@ TIMER_LATE_SECONDS = Histogram(
     "voiceagent_timer_late_seconds", "How much later than due the turn of a timer was submitted.", limits=LATE_LIMITS
 )
 
+ACTIVITIES = Counter(
+    "voiceagent_activities_total",
+    "Runs of activities: completed, failed for good, to be retried, cancelled here, or dropped with their call.",
+    ("result",), (("completed", "failed", "retried", "cancelled", "dropped"),),
+)  # fmt: skip
+ACTIVITY_SECONDS = Histogram("voiceagent_activity_seconds", "How long a run of an activity took.", limits=RUN_LIMITS)
+
 # Counted by ingresses alone.
 CALLERS_HELD = Counter(
     "voiceagent_callers_held_total", "Callers who heard a filler because no reply had come: how often they were held.",
@@ -109,7 +116,15 @@ OF_RUNS: tuple[Family, ...] = (
     AGENT_RUN_SECONDS, AGENT_FIRST_TOKEN_SECONDS, *OF_MODELS, TEXT_MESSAGES, EVENT_DELIVERIES, EVENT_DELIVERY_SECONDS,
     DELIVERIES_DROPPED, LEASES_LOST, TURNS_DEAD_LETTERED,
 )  # fmt: skip
-OF_WORKERS: tuple[Family, ...] = (CALLS_RESCUED, MOVED_CALLS, PUSHED_GRANTS, TIMERS, TIMER_LATE_SECONDS)
+OF_WORKERS: tuple[Family, ...] = (
+    CALLS_RESCUED,
+    MOVED_CALLS,
+    PUSHED_GRANTS,
+    TIMERS,
+    TIMER_LATE_SECONDS,
+    ACTIVITIES,
+    ACTIVITY_SECONDS,
+)
 OF_INGRESSES: tuple[Family, ...] = (
     CALLERS_HELD, FILLERS, DUPLICATES_ABSORBED, SIGNATURE_FAILURES, CALLS_REFUSED, CALLS_WRITTEN_BACK, REDIS_OUTAGES,
 )  # fmt: skip

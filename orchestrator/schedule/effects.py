@@ -92,6 +92,7 @@ def _item(state: ConversationState, record: TurnRecord, place: int, action: Sche
         "item_id": _item_id(state, record, place, action), "call_sid": state.call_sid,
         "life": state.created_at.isoformat(), "asked_by": record.turn_id,
     }  # fmt: skip
+    whose = {"agent": state.agent, "tenant": state.tenant, "worker_version": state.worker_version}
     now = record.committed_at
     match action:
         case SetTimer():
@@ -99,7 +100,7 @@ def _item(state: ConversationState, record: TurnRecord, place: int, action: Sche
             return TimerItem(**about, due_at=due_at, name=action.name, data=action.data)
         case StartActivity():
             fields = action.model_dump(include={"name", "function", "args", "timeout_seconds", "retries"})
-            return ActivityItem(**about, due_at=now, **fields)
+            return ActivityItem(**about, due_at=now, **fields, **whose)
         case SendMessage():
             whose = {"agent": state.agent, "tenant": state.tenant, "worker_version": state.worker_version}
             in_order = now + timedelta(microseconds=place)

@@ -50,6 +50,14 @@ class ActivityItem(_Item):
     args: dict[str, Any] = Field(default_factory=dict)
     timeout_seconds: float
     retries: int
+    agent: str = ""
+    tenant: str = ""
+    worker_version: str = ""
+
+    @property
+    def whose(self) -> dict[str, str]:
+        """Return whose call it is of: it is told of when that is gone, too."""
+        return {"agent": self.agent, "tenant": self.tenant, "worker_version": self.worker_version}
 
 
 class MessageItem(_Item):

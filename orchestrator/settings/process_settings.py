@@ -17,6 +17,7 @@ class ProcessSettings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     web_processes: ProcessCount = 1
     worker_max_turns: int = Field(default=100, ge=1)
+    worker_max_activities: int = Field(default=20, ge=1, le=1000)
     drain_timeout_seconds: float = Field(default=25, gt=0)
     drain_delay_seconds: float = Field(default=0, ge=0, le=600)
     keep_alive_seconds: int = Field(default=75, ge=1, le=3600)

@@ -1,0 +1,146 @@
+"""Carries out activities: runs the function, again if it fails, and submits the turn that brings its result.
+
+It runs at least once: a worker that dies under it leaves it to another. The first result wins, by the turn's id.
+"""
+
+import asyncio
+import logging
+import time
+from random import uniform
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from orchestrator import clock, error_logging
+from orchestrator.activities.activity_threads import ActivityThreads, Ended
+from orchestrator.conversation.schedule_actions import MOST_JSON_BYTES
+from orchestrator.conversation.turn import Turn
+from orchestrator.errors import BadActivity, TurnRejected
+from orchestrator.events.call_events import CallEvents
+from orchestrator.process_metrics import catalog
+from orchestrator.schedule.item import ActivityItem
+from orchestrator.schedule.schedule import Schedule, ScheduledRun
+from orchestrator.turns.own_turns import submit_own
+from orchestrator.turns.store import TurnStore
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS = 0.5
+"""Before the first repetition; doubled for each later one, at most to `LONGEST_PAUSE_SECONDS`."""
+LONGEST_PAUSE_SECONDS = 60.0
+CROWDED_SECONDS = 1.0
+"""How long a result waits whose call has no room for one more turn."""
+MOST_LOST = 5
+"""How often an activity is begun again after it was lost with its worker: it may be what ends the workers."""
+WORKER_LOST = "WorkerLost"
+
+
+class ActivityHandler:
+    """An `ItemHandler` for activities; at most `most_at_once` run in this process."""
+
+    def __init__(
+        self, schedule: Schedule, store: TurnStore, threads: ActivityThreads, events: CallEvents, *, most_at_once: int
+    ) -> None:
+        self._schedule = schedule
+        self._store = store
+        self._threads = threads
+        self._events = events
+        self._most_at_once = most_at_once
+        self._running = 0
+
+    @property
+    def room(self) -> int:
+        """How many more activities may be begun now. What is stuck takes room."""
+        return max(0, self._most_at_once - self._running - self._threads.stuck)
+
+    async def carry_out(self, run: ScheduledRun) -> None:
+        """Run the activity, then submit its result or have it tried again. Raise `StoreUnavailable`."""
+        item = run.item
+        assert isinstance(item, ActivityItem)
+        self._running += 1
+        try:
+            if run.attempt - 1 - run.failures > MOST_LOST:
+                await self._finish(run, item, {"error": WORKER_LOST})
+            else:
+                await self._run(run, item)
+        finally:
+            self._running -= 1
+
+    async def _run(self, run: ScheduledRun, item: ActivityItem) -> None:
+        began = time.perf_counter()
+        extra = {"action": "activity.started", "attempt": run.attempt, **_about(item)}
+        logger.debug("The activity %s runs", item.name, extra=extra)
+        try:
+            async with asyncio.timeout(item.timeout_seconds):
+                ended = await self._threads.run(item)
+        except TimeoutError as error:
+            ended = Ended(error=error)
+        except asyncio.CancelledError as cancelled:
+            catalog.ACTIVITIES.inc("cancelled")
+            extra = {"action": "activity.cancelled", "reason": str(cancelled), **_about(item)}
+            logger.info("The activity %s was cancelled here", item.name, extra=extra)
+            raise
+        catalog.ACTIVITY_SECONDS.observe(time.perf_counter() - began)
+        result = _result_of(ended)
+        if "error" not in result:
+            await self._finish(run, item, result)
+        elif run.failures < item.retries:
+            await self._try_again(run, item, ended)
+        else:
+            self._note_failure(item, ended, "The activity %s failed for good: %s")
+            await self._finish(run, item, result)
+
+    async def _finish(self, run: ScheduledRun, item: ActivityItem, data: dict[str, Any]) -> None:
+        """Submit the turn with the result, and settle the activity. Its call may be over."""
+        turn = Turn(turn_id=item.turn_id, call_sid=item.call_sid, kind="activity", text=item.name, data=data)
+        is_heard = await self._submit(turn)
+        dropped = None if is_heard else self._events.activity_dropped(item)
+        if await self._schedule.settle(run, dropped):
+            catalog.ACTIVITIES.inc("dropped" if not is_heard else "failed" if "error" in data else "completed")
+            if not is_heard:
+                extra = {"action": "activity.dropped", **_about(item)}
+                logger.info("The result of the activity %s is dropped: its call is over", item.name, extra=extra)
+
+    async def _submit(self, turn: Turn) -> bool:
+        """Submit the turn, as soon as its call has room for one more. Return False if the call is over."""
+        while True:
+            try:
+                return await submit_own(self._store, turn)
+            except TurnRejected:  # the function is not run again for that, if this process lives
+                await asyncio.sleep(CROWDED_SECONDS)
+
+    async def _try_again(self, run: ScheduledRun, item: ActivityItem, ended: Ended) -> None:
+        pause = min(FIRST_PAUSE_SECONDS * 2**run.failures, LONGEST_PAUSE_SECONDS) * uniform(0.8, 1.2)
+        catalog.ACTIVITIES.inc("retried")
+        self._note_failure(item, ended, "The activity %s failed and is tried again: %s")
+        await self._schedule.fail(run, clock.now() + pause)
+
+    @staticmethod
+    def _note_failure(item: ActivityItem, ended: Ended, message: str) -> None:
+        assert ended.error is not None
+        extra = {"action": "activity.failed", **_about(item)}
+        if isinstance(ended.error, BadActivity):  # which names a function, and nothing of the call
+            logger.warning(message, item.name, ended.error, extra=extra)
+        else:
+            error_logging.log(logging.WARNING, logger, message, item.name, error=ended.error, extra=extra)
+
+
+def _about(item: ActivityItem) -> dict[str, str]:
+    return {"call_sid": item.call_sid, "turn_id": item.turn_id, "activity": item.name}
+
+
+def _result_of(ended: Ended) -> dict[str, Any]:
+    """Return what the turn brings: the result as JSON has it, or the class of what went wrong."""
+    if ended.error is None:
+        try:
+            written = to_json(ended.value, inf_nan_mode="constants")
+            if len(written) > MOST_JSON_BYTES:
+                raise BadActivity(f"Its result is longer than {MOST_JSON_BYTES} bytes of JSON.")
+            return {"result": from_json(written, allow_inf_nan=False)}
+        except (ValueError, RecursionError):
+            ended.error = BadActivity(
+                "Its result is not what JSON can hold: texts, finite numbers, lists, dictionaries."
+            )
+        except BadActivity as error:
+            ended.error = error
+    return {"error": type(ended.error).__name__}
