@@ -16,7 +16,8 @@ from orchestrator.activities.activity_threads import ActivityThreads, Ended
 from orchestrator.conversation.schedule_actions import MOST_JSON_BYTES
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadActivity, TurnRejected
-from orchestrator.events.call_events import CallEvents
+from orchestrator.events.call_events import CALL_ENDED, CallEvents, activity_failure
+from orchestrator.events.outbox import Announcement
 from orchestrator.process_metrics import catalog
 from orchestrator.schedule.item import ActivityItem
 from orchestrator.schedule.schedule import Schedule, ScheduledRun
@@ -36,11 +37,22 @@ WORKER_LOST = "WorkerLost"
 
 
 class ActivityHandler:
-    """An `ItemHandler` for activities; at most `most_at_once` run in this process."""
+    """An `ItemHandler` for activities; at most `most_at_once` run in this process.
+
+    A result whose call has no room for one more turn is submitted again after `crowded_seconds`.
+    """
 
     def __init__(
-        self, schedule: Schedule, store: TurnStore, threads: ActivityThreads, events: CallEvents, *, most_at_once: int
+        self,
+        schedule: Schedule,
+        store: TurnStore,
+        threads: ActivityThreads,
+        events: CallEvents,
+        *,
+        most_at_once: int,
+        crowded_seconds: float = CROWDED_SECONDS,
     ) -> None:
+        self._crowded_seconds = crowded_seconds
         self._schedule = schedule
         self._store = store
         self._threads = threads
@@ -94,7 +106,7 @@ class ActivityHandler:
         """Submit the turn with the result, and settle the activity. Its call may be over."""
         turn = Turn(turn_id=item.turn_id, call_sid=item.call_sid, kind="activity", text=item.name, data=data)
         is_heard = await self._submit(turn)
-        dropped = None if is_heard else self._events.activity_dropped(item)
+        dropped = None if is_heard else _dropped(self._events, item)
         if await self._schedule.settle(run, dropped):
             catalog.ACTIVITIES.inc("dropped" if not is_heard else "failed" if "error" in data else "completed")
             if not is_heard:
@@ -107,7 +119,7 @@ class ActivityHandler:
             try:
                 return await submit_own(self._store, turn)
             except TurnRejected:  # the function is not run again for that, if this process lives
-                await asyncio.sleep(CROWDED_SECONDS)
+                await asyncio.sleep(self._crowded_seconds)
 
     async def _try_again(self, run: ScheduledRun, item: ActivityItem, ended: Ended) -> None:
         pause = min(FIRST_PAUSE_SECONDS * 2**run.failures, LONGEST_PAUSE_SECONDS) * uniform(0.8, 1.2)
@@ -123,6 +135,12 @@ class ActivityHandler:
             logger.warning(message, item.name, ended.error, extra=extra)
         else:
             error_logging.log(logging.WARNING, logger, message, item.name, error=ended.error, extra=extra)
+
+
+def _dropped(events: CallEvents, item: ActivityItem) -> Announcement | None:
+    """Return what is told of an activity whose call is over; None if nobody wants it."""
+    about = activity_failure(item.turn_id, item.name, CALL_ENDED)
+    return events.told_later("activity.failed", item.call_sid, item.life, item.whose, about)
 
 
 def _about(item: ActivityItem) -> dict[str, str]:

@@ -33,9 +33,13 @@ class Ended:
 
 
 class ActivityThreads:
-    """Runs functions in threads. Only the event loop that made it calls its methods."""
+    """Runs functions in threads. Only the event loop that made it calls its methods.
 
-    def __init__(self) -> None:
+    What was cancelled counts as stuck if it has not ended after `end_seconds`.
+    """
+
+    def __init__(self, *, end_seconds: float = END_SECONDS) -> None:
+        self._end_seconds = end_seconds
         self._loop: _LoopThread | None = None
         self._numbers = count(1)
         self._stuck: set[asyncio.Future[Ended]] = set()
@@ -97,7 +101,7 @@ class ActivityThreads:
     async def _is_stuck(self, running: "asyncio.Future[Ended]") -> bool:
         """Wait a moment for a run that was cancelled. Return whether it goes on."""
         with suppress(asyncio.CancelledError):
-            await asyncio.wait({running}, timeout=END_SECONDS)
+            await asyncio.wait({running}, timeout=self._end_seconds)
         self._note_stuck(running)
         return not running.done()
 

@@ -10,7 +10,6 @@ from orchestrator.events.event import EventType, new_event
 from orchestrator.events.outbox import Announcement, CallHead, NewEvent, Unended
 from orchestrator.events.record import life_of, partial_record, record_of_call, told_turn
 from orchestrator.events.sinks.factory import sink_names
-from orchestrator.schedule.item import ActivityItem
 from orchestrator.settings import Settings
 from orchestrator.version import code_version
 
@@ -115,11 +114,6 @@ class CallEvents:
         life = life.replace("+00:00", "Z")
         head = CallHead(call_sid, life, channel="", direction="", from_number="", to_number="", **named)
         return Announcement(head, (self._new(kind, call_sid, named, {"started_at": life, **about}),))
-
-    def activity_dropped(self, item: ActivityItem) -> Announcement | None:
-        """Return what is told of an activity whose call is over; None if nobody wants it."""
-        about = activity_failure(item.turn_id, item.name, CALL_ENDED)
-        return self.told_later("activity.failed", item.call_sid, item.life, item.whose, about)
 
     def _add_turn(self, events: list[NewEvent], state: ConversationState, record: TurnRecord) -> None:
         """Add what a new turn did."""

@@ -65,7 +65,7 @@ async def handler(seen: Seen) -> AsyncIterator[ActivityHandler]:
     functions.BLOCKED.clear()
     threads = ActivityThreads()
     events = CallEvents(frozenset({"activity.failed"}), ("file",), "agent", "1")
-    yield ActivityHandler(seen, seen, threads, events, most_at_once=2)  # type: ignore[arg-type]
+    yield ActivityHandler(seen, seen, threads, events, most_at_once=2, crowded_seconds=0.01)  # type: ignore[arg-type]
     functions.BLOCKED.set()
     await wait_until(lambda: not threads.stuck, "what was stuck has ended")
     threads.close()
@@ -138,9 +138,8 @@ async def test_a_call_that_is_over_drops_the_result_and_says_so(handler: Activit
 
 
 async def test_a_call_without_room_gets_the_result_later_and_the_function_runs_once(
-    handler: ActivityHandler, seen: Seen, monkeypatch: pytest.MonkeyPatch
+    handler: ActivityHandler, seen: Seen
 ) -> None:
-    monkeypatch.setattr("orchestrator.activities.activity_handler.CROWDED_SECONDS", 0.01)
     seen.errors += [TurnRejected(), TurnRejected()]
     await handler.carry_out(run_of("now"))
     assert len(seen.turns) == 1

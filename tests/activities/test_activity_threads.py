@@ -10,7 +10,6 @@ import pytest
 from support.waiting import wait_until
 
 from orchestrator import clock
-from orchestrator.activities import activity_threads
 from orchestrator.activities.activity_threads import ActivityThreads, Ended
 from orchestrator.schedule.item import ActivityItem
 
@@ -29,7 +28,7 @@ def item(function: str, **args: object) -> ActivityItem:
 async def threads() -> AsyncIterator[ActivityThreads]:
     functions.BLOCKED.clear()
     functions.SEEN.clear()
-    threads = ActivityThreads()
+    threads = ActivityThreads(end_seconds=0.05)
     yield threads
     functions.BLOCKED.set()
     await wait_until(lambda: not threads.stuck, "what was stuck has ended")
@@ -97,10 +96,7 @@ async def test_a_function_that_blocks_counts_as_stuck_until_it_returns(threads: 
     assert await threads.run(item("add", a=1, b=1)) == Ended(2)
 
 
-async def test_a_blocked_loop_is_left_and_the_next_ones_get_a_fresh_one(
-    threads: ActivityThreads, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(activity_threads, "END_SECONDS", 0.05)
+async def test_a_blocked_loop_is_left_and_the_next_ones_get_a_fresh_one(threads: ActivityThreads) -> None:
     running = asyncio.create_task(threads.run(item("blocking_loop")))
     await wait_until(lambda: any(t.name.startswith("activities-") for t in threading.enumerate()), "the loop runs")
     await asyncio.sleep(0.05)
