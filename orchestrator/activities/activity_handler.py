@@ -80,8 +80,8 @@ class ActivityHandler:
 
     async def _run(self, run: ScheduledRun, item: ActivityItem) -> None:
         began = time.perf_counter()
-        extra = {"action": "activity.started", "attempt": run.attempt, **_about(item)}
-        logger.debug("The activity %s runs", item.name, extra=extra)
+        started = {"action": "activity.started", "attempt": run.attempt, **_about(item)}
+        logger.debug("The activity %s runs", item.name, extra=started)
         try:
             async with asyncio.timeout(item.timeout_seconds):
                 ended = await self._threads.run(item)
@@ -89,8 +89,8 @@ class ActivityHandler:
             ended = Ended(error=error)
         except asyncio.CancelledError as cancelled:
             catalog.ACTIVITIES.inc("cancelled")
-            extra = {"action": "activity.cancelled", "reason": str(cancelled), **_about(item)}
-            logger.info("The activity %s was cancelled here", item.name, extra=extra)
+            here = {"action": "activity.cancelled", "reason": str(cancelled), **_about(item)}
+            logger.info("The activity %s was cancelled here", item.name, extra=here)
             raise
         catalog.ACTIVITY_SECONDS.observe(time.perf_counter() - began)
         result = _result_of(ended)
@@ -110,8 +110,8 @@ class ActivityHandler:
         if await self._schedule.settle(run, dropped):
             catalog.ACTIVITIES.inc("dropped" if not is_heard else "failed" if "error" in data else "completed")
             if not is_heard:
-                extra = {"action": "activity.dropped", **_about(item)}
-                logger.info("The result of the activity %s is dropped: its call is over", item.name, extra=extra)
+                unheard = {"action": "activity.dropped", **_about(item)}
+                logger.info("The result of the activity %s is dropped: its call is over", item.name, extra=unheard)
 
     async def _submit(self, turn: Turn) -> bool:
         """Submit the turn, as soon as its call has room for one more. Return False if the call is over."""
