@@ -37,6 +37,7 @@ from orchestrator.provider_simulator.events import (
 from orchestrator.provider_simulator.identity import CallIdentity
 from orchestrator.provider_simulator.line import PhoneLine
 from orchestrator.provider_simulator.playback import PlaybackSpeed
+from orchestrator.provider_simulator.relay_reconnect import RelayReconnect
 from orchestrator.provider_simulator.retries import PATIENT, PROVIDER_DEFAULT, RetryPolicy
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "Problem",
     "Recorded",
     "Recording",
+    "RelayReconnect",
     "RetryPolicy",
     "Ringing",
     "Said",

@@ -12,6 +12,7 @@ from orchestrator.provider_simulator.identity import CallIdentity
 from orchestrator.provider_simulator.listener import KEYS, Answer, AnswerListener
 from orchestrator.provider_simulator.playback import HURRIED, PlaybackSpeed
 from orchestrator.provider_simulator.player import Player
+from orchestrator.provider_simulator.relay_reconnect import RelayReconnect
 from orchestrator.provider_simulator.rest_api.calls import CallStatus, CallUpdate
 from orchestrator.provider_simulator.retries import PROVIDER_DEFAULT, RetryPolicy
 from orchestrator.provider_simulator.verb_player import Over, ProviderQuirks
@@ -25,9 +26,10 @@ class PhoneLine:
 
     `base_url` is where the server is reached, `public_url` its own `PUBLIC_BASE_URL` (its signatures cover that).
     Without `auth_token` nothing is signed. `retry` applies from the second webhook on: a server that does not answer
-    the first one is not running. `colleagues` are the people whom a transfer rings. Many lines may share a `client`
-    (see `webhooks.new_client`); without one, the line has its own. A line is a `LiveCall`: add it to a `RestApi`, and
-    the server can change the call.
+    the first one is not running. `colleagues` are the people whom a transfer rings, and `relay_reconnect` is how a
+    relay's lost socket comes back where the document asks for it. Many lines may share a `client` (see
+    `webhooks.new_client`); without one, the line has its own. A line is a `LiveCall`: add it to a `RestApi`, and the
+    server can change the call.
     """
 
     def __init__(
@@ -40,12 +42,13 @@ class PhoneLine:
         retry: RetryPolicy = PROVIDER_DEFAULT,
         speed: PlaybackSpeed = HURRIED,
         colleagues: Colleagues | None = None,
+        relay_reconnect: RelayReconnect | None = None,
         client: httpx.AsyncClient | None = None,
     ) -> None:
         self.identity = identity or CallIdentity()
         self._origin = Origin.of(base_url, public_url)
         self._auth_token = auth_token
-        self._quirks = ProviderQuirks(retry, speed, colleagues or Colleagues())
+        self._quirks = ProviderQuirks(retry, speed, colleagues or Colleagues(), relay_reconnect or RelayReconnect())
         self._client = client
         self._listener = AnswerListener()
         self._hung_up = asyncio.Event()

@@ -1,15 +1,13 @@
 """The provider's side of ConversationRelay: speaks what the server sends, at a speed, and sends what the caller does.
 
 Facts of the protocol: the first frame is `setup`; a caller who speaks while something is spoken interrupts it; a lost
-socket is not opened again, but reported to the `action` of `<Connect>`.
+socket is reported to the `action` of `<Connect>`, or opened again if the document asks for that.
 """
 
 import asyncio
-import json
-from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -20,18 +18,17 @@ from orchestrator.provider_simulator import events
 from orchestrator.provider_simulator.identity import CallIdentity
 from orchestrator.provider_simulator.listener import Answer, AnswerListener
 from orchestrator.provider_simulator.playback import PlaybackSpeed
+from orchestrator.provider_simulator.relay_events import RelayEvents
 from orchestrator.provider_simulator.relay_frames import setup, taken
+from orchestrator.provider_simulator.relay_reconnect import NORMAL_CLOSE, Frame, RelayReconnect
 from orchestrator.provider_simulator.relay_speech import RelaySpeech, Tell
 from orchestrator.provider_simulator.speakers import AGENT
-from orchestrator.provider_simulator.twiml import Connect
+from orchestrator.provider_simulator.verbs import Connect
 from orchestrator.provider_simulator.webhooks import Webhooks
+from orchestrator.tasks import cancel_and_wait
 
 OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
-PINGS_FOR_RECEIPT = 2
-"""A pong follows everything that the server sent before it received the ping, and so before it received what the caller
-said before the ping (RFC 6455, 5.5.3: frames keep their order). The server's socket answers the first ping possibly
-before the server has read the words; by the second, it has read them."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SOCKET_LOST = "39001"
 OUR_FAULT = (1007, 1008, 1009)
@@ -41,7 +38,10 @@ SessionStatus = Literal["ended", "failed"]
 
 
 class RelaySession:
-    """One session: opens the socket and keeps it open until the server ends the session or the socket is lost."""
+    """One session: keeps a socket open until the server ends the session or the socket is lost for good.
+
+    `kept` are events of a session before, whose socket was lost.
+    """
 
     def __init__(
         self,
@@ -51,19 +51,23 @@ class RelaySession:
         listener: AnswerListener,
         speed: PlaybackSpeed,
         tell: Tell,
+        reconnect: RelayReconnect | None = None,
+        kept: Sequence[Frame] = (),
     ) -> None:
         self.verb = verb
-        self.session_id = "VX" + uuid4().hex
+        self.session_id = _new_session_id()
+        self.unsent: list[Frame] = []
+        """What happened and was not sent, once the socket was lost."""
         self._webhooks = webhooks
         self._identity = identity
         self._listener = listener
         self._tell = tell
+        self._reconnect = reconnect or RelayReconnect()
+        self._events = RelayEvents()
         self._socket: ClientConnection | None = None
         self._begun = asyncio.get_running_loop().time()
-        self._unreceived = 0
-        self._unsent: deque[str] = deque()
-        self._outgoing: asyncio.Queue[dict[str, Any] | int] = asyncio.Queue()
-        self._speech = RelaySpeech(speed, self._outgoing.put_nowait, tell, verb.voices, verb.parameters.get(AGENT, ""))
+        self._speech = RelaySpeech(speed, self._events.put, tell, verb.voices, verb.parameters.get(AGENT, ""))
+        self._events.begin(self._setup(), kept)
 
     @property
     def was_heard(self) -> bool:
@@ -85,6 +89,33 @@ class RelaySession:
 
     async def hold(self) -> SessionStatus:
         """Run the session to its end. Return how it ended."""
+        socket = await self._open()
+        if socket is None:
+            return "failed"
+        self._listener.direct = self._on_answer
+        speaking = asyncio.create_task(self._speech.speak(), name=f"speech of {self.session_id}")
+        try:
+            while socket is not None:
+                await self._use(socket, speaking)
+                await socket.close()
+                if speaking.done():
+                    return "ended"
+                lost, socket = socket, await self._open_again(socket)
+            await self._speech.finish_utterance()
+        finally:
+            self._listener.direct = None
+            await cancel_and_wait(speaking)
+        await self._tell(events.Waiting("The socket was lost.", self._lost(lost)))
+        return "failed"
+
+    async def drop(self) -> None:
+        """Lose the socket, as networks do: without a close frame."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
+    # The socket.
+
+    async def _open(self) -> ClientConnection | None:
         url, headers = self._webhooks.upgrade(self.verb.url)
         try:
             self._socket = await connect(
@@ -97,37 +128,44 @@ class RelaySession:
             )
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
             await self._tell(events.Waiting(f"{self.verb.url} was not opened: {error or type(error).__name__}"))
-            return "failed"
+            return None
+        return self._socket
+
+    async def _open_again(self, lost: ClientConnection) -> ClientConnection | None:
+        """Return a new socket for the same session, if the document asks for that and the loss was unexpected."""
+        policy = self._reconnect
+        code = _close_code(lost)
+        if not self.verb.reconnects or policy.fires_action or code == NORMAL_CLOSE or code in OUR_FAULT:
+            return None
+        await self._tell(events.Waiting("The socket was lost, and is opened again."))
+        for _ in range(policy.attempts):
+            await policy.wait()
+            if (socket := await self._open()) is not None:
+                if not policy.keeps_session:
+                    self.session_id = _new_session_id()
+                self._events.begin(self._setup(), self._events.replayed(self._events.taken_back(), policy))
+                return socket
+        return None
+
+    async def _use(self, socket: ClientConnection, speaking: "asyncio.Task[None]") -> None:
+        """Read and write until the socket is lost, or the server has ended the session."""
+        tasks = [asyncio.create_task(step) for step in (self._read(socket), self._events.write(socket))]
         try:
-            status = await self._talk(self._socket)
+            await asyncio.wait([*tasks, speaking], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await socket.close()
+            raise
         finally:
-            await self._socket.close()
-        if status == "failed":
-            await self._tell(events.Waiting("The socket was lost.", self._lost(self._socket)))
-        return status
+            await cancel_and_wait(*tasks)
+
+    def _setup(self) -> Frame:
+        return setup(self.session_id, self._identity, self.verb.parameters)
 
     def _lost(self, socket: ClientConnection) -> events.LostLine:
-        closed = socket.protocol.close_rcvd
-        return events.LostLine(tuple(self._unsent), closed is not None and closed.code not in OUR_FAULT)
-
-    async def drop(self) -> None:
-        """Lose the socket, as networks do: without a close frame."""
-        if self._socket is not None:
-            self._socket.transport.abort()
-
-    async def _talk(self, socket: ClientConnection) -> SessionStatus:
-        self._listener.direct = self._on_answer
-        self._outgoing.put_nowait(setup(self.session_id, self._identity, self.verb.parameters))
-        tasks = [asyncio.create_task(step) for step in (self._read(socket), self._speech.speak(), self._write(socket))]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            await self._speech.finish_utterance()
-            return "failed" if self._speech.handoff is None else "ended"
-        finally:
-            self._listener.direct = None
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        unsent = self._events.taken_back()
+        self.unsent = self._events.replayed(unsent, self._reconnect)
+        words = tuple(frame["voicePrompt"] for frame in unsent if frame["type"] == "prompt")
+        return events.LostLine(words, _close_code(socket) not in (None, *OUR_FAULT))
 
     # What the caller does.
 
@@ -135,13 +173,9 @@ class RelaySession:
         if answer.is_silence:
             return True
         self._speech.interrupt()
-        if answer.speech:
-            self._unsent.append(answer.speech)
-            self._outgoing.put_nowait({"type": "prompt", "voicePrompt": answer.speech, "lang": "en-US", "last": True})
-        for key in answer.keys:
-            self._outgoing.put_nowait({"type": "dtmf", "digit": key})
-        self._unreceived += 1
-        self._outgoing.put_nowait(PINGS_FOR_RECEIPT)
+        keys = [{"type": "dtmf", "digit": key} for key in answer.keys]
+        words = [{"type": "prompt", "voicePrompt": answer.speech, "lang": "en-US", "last": True}]
+        self._events.put_last(*(words if answer.speech else []), *keys)
         return True
 
     # What the server sends.
@@ -154,29 +188,19 @@ class RelaySession:
                 if frame is None:
                     await self._complain(message)
                     continue
-                self._speech.add(frame, unaware=self._unreceived > 0)
+                self._speech.add(frame, unaware=not self._events.are_received)
 
     async def _complain(self, message: str | bytes) -> None:
         shown = message[:200] if isinstance(message, str) else "binary"
-        self._outgoing.put_nowait({"type": "error", "description": f"Invalid message received: {shown}"})
+        self._events.put({"type": "error", "description": f"Invalid message received: {shown}"})
         await self._tell(events.Problem(f"The server sent an invalid frame: {shown}"))
 
-    async def _write(self, socket: ClientConnection) -> None:
-        with suppress(ConnectionClosed):
-            while True:
-                match await self._outgoing.get():
-                    case int(pings):
-                        pong = asyncio.ensure_future(await socket.ping())
-                        pong.add_done_callback(partial(self._ponged, pings - 1))
-                    case frame:
-                        await socket.send(json.dumps(frame))
-                        if frame["type"] == "prompt":
-                            self._unsent.popleft()
 
-    def _ponged(self, pings_left: int, pong: "asyncio.Future[float]") -> None:
-        if pong.cancelled() or pong.exception() is not None:  # the socket is closed
-            return
-        if pings_left:
-            self._outgoing.put_nowait(pings_left)
-        else:
-            self._unreceived -= 1
+def _new_session_id() -> str:
+    return "VX" + uuid4().hex
+
+
+def _close_code(socket: ClientConnection) -> int | None:
+    """Return the code with which the server closed the socket; None if it was lost without one."""
+    closed = socket.protocol.close_rcvd
+    return None if closed is None else int(closed.code)

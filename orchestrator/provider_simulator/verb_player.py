@@ -1,6 +1,6 @@
 """Carries out the verbs of a call's documents, one after the other."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.provider_simulator.bad_twiml import BadTwiml
@@ -13,6 +13,7 @@ from orchestrator.provider_simulator.listener import Answer, AnswerListener, as_
 from orchestrator.provider_simulator.playback import HURRIED, PlaybackSpeed
 from orchestrator.provider_simulator.recording import RecordingVerb
 from orchestrator.provider_simulator.relay import RelaySession
+from orchestrator.provider_simulator.relay_reconnect import Frame, RelayReconnect
 from orchestrator.provider_simulator.retries import PROVIDER_DEFAULT, RetryPolicy
 from orchestrator.provider_simulator.verbs import (
     Connect,
@@ -49,6 +50,7 @@ class ProviderQuirks:
     retry: RetryPolicy = PROVIDER_DEFAULT
     speed: PlaybackSpeed = HURRIED
     colleagues: Colleagues = field(default_factory=Colleagues)
+    relay_reconnect: RelayReconnect = field(default_factory=RelayReconnect)
 
 
 class VerbPlayer:
@@ -71,6 +73,7 @@ class VerbPlayer:
         self._tell = tell
         self._speaker = SpeakerChanged()
         self._recording: RecordingVerb | None = None
+        self._kept_events: Sequence[Frame] = ()
         self.relay: RelaySession | None = None
         """The relay session that is open now."""
 
@@ -146,10 +149,12 @@ class VerbPlayer:
 
     async def _relay(self, verb: Connect) -> list[Verb] | None:
         session = self.relay = RelaySession(
-            verb, self._webhooks, self._identity, self._listener, self._quirks.speed, self._tell
-        )
+            verb, self._webhooks, self._identity, self._listener, self._quirks.speed, self._tell,
+            self._quirks.relay_reconnect, self._kept_events,
+        )  # fmt: skip
         status = await session.hold()
         self.relay = None
+        self._kept_events = session.unsent if verb.reconnects else []
         if session.was_heard:
             self._documents.note_answer()
         if verb.action is None:
