@@ -13,12 +13,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from support.ingress import TOKEN, said, started_ingress, verbs
+from support.transferring import OTHER, PERSON, leaving_by
 from support.waiting import wait_until
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from orchestrator.conversation.actions import Play, Transfer
+from orchestrator.conversation.actions import Play, Record, Transfer
 from orchestrator.errors import StoreUnavailable
 from orchestrator.relay_documents.store import Document
 from web.twilio.relay.tickets import Ticket
@@ -144,7 +145,40 @@ async def test_a_caller_without_a_number_is_connected_under_the_one_they_called(
         assert found.find("Dial").get("callerId") is None
 
 
-@pytest.mark.parametrize("path", ["voice", "turn/1", "turn/1/wait", "relay/ended", "status"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_transfer_is_announced_and_comes_back_on_the_providers_own_routes(start_ingress, provider):
+    transfer = Transfer((PERSON, OTHER), announce="A patient.", accept_key="1", then="return", ring_seconds=600)
+    async with start_ingress(agent=leaving_by(transfer), **SETTINGS) as ingress:
+        await document(ingress, provider, "voice", CallStatus="ringing")
+        first = await document(ingress, provider, "turn/1", SpeechResult="a person")
+        second = await document(ingress, provider, first.find("Dial").get("action"), DialCallStatus="busy")
+        assert second.find("Dial/Number").text == OTHER
+        assert second.find("Dial").get("timeout") == ("120" if provider == "telnyx" else "600")
+        heard = await document(ingress, provider, second.find("Dial/Number").get("url"), CallSid="leg")
+        assert said(heard) == "A patient. Press 1 to take it."
+        taken = await document(ingress, provider, heard.find("Gather").get("action"), CallSid="leg", Digits="1")
+        assert verbs(taken) == []
+        talked = {"DialCallStatus": "completed", "DialCallDuration": "5", "DialCallSid": "leg"}
+        back = await document(ingress, provider, second.find("Dial").get("action"), **talked)
+        assert said(back) == f"Back: completed, {OTHER}, 5."
+        assert "/twilio/" not in (await post(ingress, provider, "turn/1", SpeechResult="a person")).text
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_message_is_recorded_on_the_providers_own_routes(start_ingress, provider):
+    async with start_ingress(agent=leaving_by(Record()), **SETTINGS) as ingress:
+        await document(ingress, provider, "voice", CallStatus="ringing")
+        found = await document(ingress, provider, "turn/1", SpeechResult="a message")
+        for path in (found.find("Record").get("action"), found.findtext("Redirect")):
+            assert f"/{provider}/turn/2?" in path
+        fields = {"RecordingUrl": "https://cdn.example/RE0", "RecordingDuration": "3"}
+        back = await document(ingress, provider, found.find("Record").get("action"), **fields)
+        assert said(back) == "Recorded: RE0, 3."
+
+
+@pytest.mark.parametrize("path", [
+    "voice", "turn/1", "turn/1/wait", "relay/ended", "status", "transfer/announce", "transfer/accept",
+])  # fmt: skip
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_what_the_provider_has_not_signed_is_refused(ingress, provider, path):
     form = {"CallSid": TELNYX_CALL}

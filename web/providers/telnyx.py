@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TOLERANCE_SECONDS = 300
 SPEECH_TIMEOUT_SECONDS = "2"
 """Telnyx does not support `auto`."""
+LONGEST_RINGING_SECONDS = 120
 
 
 class TelnyxSignatures:
@@ -76,7 +77,12 @@ def _is_signed(key: "Ed25519PublicKey", signature: str, timestamp: str, body: by
 
 
 def _adapt(element: Element) -> None:
-    """Remove `actionOnEmptyResult`, which Telnyx lacks: after silence it executes the Redirect behind the Gather."""
+    """Remove `actionOnEmptyResult`, which Telnyx lacks: after silence it executes the Redirect behind the Gather.
+
+    A telephone rings for two minutes at the most.
+    """
+    if element.tag == "Dial" and int(element.get("timeout", "0")) > LONGEST_RINGING_SECONDS:
+        element.set("timeout", str(LONGEST_RINGING_SECONDS))
     if element.tag == "Gather":
         element.attrib.pop("actionOnEmptyResult", None)
         if element.get("speechTimeout") == "auto":
