@@ -188,6 +188,10 @@ class TurnRejected(VoiceAgentError):
     """The agent is still answering the turn before this one. Send this turn again later."""
 
 
+class WorkersTooOld(VoiceAgentError):
+    """A worker of an older version, which knows no signals, still runs. Send this again when the deploy is over."""
+
+
 class StoreUnavailable(VoiceAgentError):
     """Redis does not answer. Check that it runs and that REDIS_URL is right; calls are held until then."""
 

@@ -1,12 +1,14 @@
 """`Runtime`: the parts that an ingress works with. `orchestrator.dispatch.opening` makes one."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.dispatch.dispatcher import Dispatcher
-from orchestrator.errors import StoreUnavailable
+from orchestrator.errors import StoreUnavailable, WorkersTooOld
+from orchestrator.health.features import WorkerFeatures
 from orchestrator.idempotency.store import IdempotencyStore, MemoryIdempotencyStore
 from orchestrator.relay_documents.store import MemoryRelayDocuments, RelayDocuments
 from orchestrator.seal_keys.exchange import SealKeyExchange
@@ -56,7 +58,10 @@ class Runtime:
     """The calls that run in this process while Redis is down; None where there is no Redis."""
     transfer_answers: TransferAnswers = field(default_factory=MemoryTransferAnswers)
     """Who took a call that was transferred."""
+    runs_here: Callable[[str], bool] = lambda call_sid: True
+    """True for the SID of a call whose turns run in this process."""
     began_at: float = field(default_factory=time.monotonic)
+    _worker_features: WorkerFeatures | None = None
 
     async def system_status(self) -> "SystemStatus | None":
         """Return the status of Redis, the workers and the queue; None where there are none. Never raises."""
@@ -146,6 +151,17 @@ class Runtime:
         from orchestrator.health.workers import list_workers
 
         return await list_workers(self.redis)
+
+    async def check_workers_know(self, feature: str, call_sid: str) -> None:
+        """Raise `WorkersTooOld` if a worker that may run this call's turns lacks `feature`; or `StoreUnavailable`."""
+        if self.redis is None or self.runs_here(call_sid):
+            return
+        if self._worker_features is None:
+            from orchestrator.health.workers import list_workers
+
+            self._worker_features = WorkerFeatures(partial(list_workers, self.redis))
+        if await self._worker_features.lack(feature):
+            raise WorkersTooOld
 
     async def fleet(self) -> "Fleet | None":
         """Return what the workers report and have counted; None without Redis. Raise `StoreUnavailable`."""

@@ -5,9 +5,7 @@ Nothing of the caller's arrives meanwhile, and what is to be said waits until th
 
 from orchestrator.conversation.actions import LEAVING_ACTIONS, HangUp, Record, Transfer
 from orchestrator.conversation.state import ConversationState, TurnRecord
-
-_UNPROMPTED = ("signal", "timer", "activity")
-"""Kinds of turns that also come while the caller is away."""
+from orchestrator.conversation.turn import UNPROMPTED_KINDS
 
 
 def leaving_of(record: TurnRecord) -> HangUp | Transfer | Record | None:
@@ -19,11 +17,11 @@ def leaving_of(record: TurnRecord) -> HangUp | Transfer | Record | None:
 def left_by(state: ConversationState) -> TurnRecord | None:
     """Return the turn whose reply transfers or records a caller who is not back yet; None if there is none."""
     for record in reversed(state.turns):
-        if state.channel == "gather" and record.kind in _UNPROMPTED:  # carried out with the reply that it precedes
+        if state.channel == "gather" and record.kind in UNPROMPTED_KINDS:  # carried out with the reply that it precedes
             continue
         leaving = leaving_of(record)
         if leaving is not None:
             return record if isinstance(leaving, Transfer | Record) else None
-        if record.kind not in _UNPROMPTED:
+        if record.kind not in UNPROMPTED_KINDS:
             return None
     return None

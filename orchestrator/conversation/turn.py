@@ -17,6 +17,8 @@ TurnKind = Literal[
     "signal", "timer", "activity", "transferred", "recorded",
 ]  # fmt: skip
 OWN_KINDS: tuple[str, ...] = get_args(OwnKind)
+UNPROMPTED_KINDS = ("signal", "timer", "activity")
+"""Those that come whatever the caller is doing: nobody waits for their replies."""
 OWN_PREFIX = "~"
 """How the ids of signals, timers and activities begin; a client cannot name a turn so."""
 

@@ -111,7 +111,7 @@ async def redis_runtime(
     states = RolloutStateManager(shared, memory, percent, in_memory=dispatcher.is_local)
     return Runtime(
         settings, states, dispatcher, redis, breaker, documents, socket_check, channel, outbox=store.outbox,
-        local_calls=local_calls, transfer_answers=answers,
+        local_calls=local_calls, transfer_answers=answers, runs_here=dispatcher.is_local,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.timings import Timings
 from orchestrator.turns.store import Claim
+from orchestrator.turns.unheard import is_unfetched, unheard_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ def is_full(claim: Claim, state: ConversationState) -> bool:
         return False
     if len(state.turns) >= MOST_TURNS - 1:
         return True
-    return _size(claim, state) + len(claim.turn.model_dump_json()) + RESERVED_BYTES > MOST_BYTES
+    size = _size(claim, state) + unheard_bytes(state)
+    return size + len(claim.turn.model_dump_json()) + RESERVED_BYTES > MOST_BYTES
 
 
 def last_record(claim: Claim, state: ConversationState) -> TurnRecord:
@@ -51,6 +53,8 @@ def fitted(
     """
     size = _size(claim, state) + LATE_TIMINGS_BYTES * len(late_timings(claim, state))
     spare = 0 if record.kind == "ended" or state.ended is not None else RESERVED_BYTES
+    if is_unfetched(record) and state.channel == "gather":  # the record of the webhook that fetches it holds it again
+        spare += unheard_bytes(state) + _length(record)
     if size + _growth(state, after, record) + spare <= MOST_BYTES:
         return record, after
     ends = state.ended is not None or record.kind == "ended" or record.outcome == "dropped" or _hangs_up(record)

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from orchestrator.conversation.actions import SCHEDULE_ACTIONS, Action, HandOff, HangUp, SetLanguage, hand_offs
+from orchestrator.conversation.actions import SCHEDULE_ACTIONS, Action, Gather, HandOff, HangUp, SetLanguage, hand_offs
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import CallStatus, ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.timings import Timings, with_late
-from orchestrator.conversation.turn import Turn
+from orchestrator.conversation.turn import UNPROMPTED_KINDS, Turn
 from orchestrator.schedule.effects import with_schedule
 from orchestrator.turns.bounds import MOST_TURNS, TOO_LONG_REASON
 from orchestrator.turns.running_turn import RunningTurn, Stop
-from orchestrator.turns.unheard import note_preceding
+from orchestrator.turns.unheard import note_preceding, open_question
 
 APOLOGY = "I'm sorry, something went wrong on my side. Could you please say that again?"
 MOST_REPLY_CHARACTERS = 32_000
@@ -20,11 +20,15 @@ _KNOWN_BY = 12
 
 
 def record_of_run(running: RunningTurn, outcome: Outcome, stop: Stop | None = None) -> TurnRecord:
-    """Return the record of a turn that was run. The reply of one that failed ends with an apology."""
+    """Return the record of a turn that was run. The reply of one that failed ends with an apology, if
+    the caller waits for it."""
     claim, reply = running.claim, running.reply
     if outcome in ("failed", "timed_out") and claim.turn.kind != "ended":
         kept = _languages(reply.actions) if claim.streamed else []
-        reply = Reply(text=_joined(reply.text, APOLOGY), actions=kept)
+        if claim.turn.kind in UNPROMPTED_KINDS:  # the caller has not said anything that they could say again
+            reply = Reply(text=reply.text if claim.streamed else "", actions=kept)
+        else:
+            reply = Reply(text=_joined(reply.text, APOLOGY), actions=kept)
     record = TurnRecord.of(claim.turn, outcome, reply.completed(), epoch=claim.lease.epoch)
     record.first_word_at, record.reason = running.first_word_at, running.reason
     if stop is not None:
@@ -37,9 +41,19 @@ def dropped_record(turn: Turn, *, epoch: int) -> TurnRecord:
     return TurnRecord.of(turn, "dropped", Reply(), epoch=epoch)
 
 
-def noted_record(turn: Turn, *, epoch: int) -> TurnRecord:
-    """Return the record of a turn that the agent is not asked to reply to: a person has, or nobody need."""
-    return TurnRecord.of(turn, "replied", turn.given_reply or Reply(), epoch=epoch)
+def noted_record(turn: Turn, state: ConversationState, *, epoch: int) -> TurnRecord:
+    """Return the record of a turn that the agent is not asked to reply to: a person has, or nobody need.
+
+    If the caller hears something else than an answer meanwhile, the last question stays open.
+    """
+    reply = turn.given_reply or Reply()
+    if turn.kind == "silence" and (question := open_question(state)) is not None and not _asks(reply):
+        reply = reply.model_copy(update={"actions": [question, *reply.actions]})
+    return TurnRecord.of(turn, "replied", reply, epoch=epoch)
+
+
+def _asks(reply: Reply) -> bool:
+    return reply.leaves or any(isinstance(action, Gather) for action in reply.actions)
 
 
 def _joined(said: str, more: str) -> str:

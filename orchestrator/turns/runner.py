@@ -169,7 +169,7 @@ class TurnRunner:
             case Recorded(record):
                 return CommitAttempt(claim.state, None, record)
             case NoteOnly(state):
-                return CommitAttempt(state, None, outcomes.noted_record(claim.turn, epoch=claim.lease.epoch))
+                return CommitAttempt(state, None, outcomes.noted_record(claim.turn, state, epoch=claim.lease.epoch))
             case Full(state):
                 return CommitAttempt(state, None, bounds.last_record(claim, state))
             case Drop():

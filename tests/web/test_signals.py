@@ -11,8 +11,9 @@ import pytest
 from support.ingress import redirect_of, said, verbs
 from support.waiting import wait_until
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.actions import HangUp, Transfer
-from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable
 from orchestrator.provider_simulator.identity import CallIdentity
@@ -238,7 +239,8 @@ async def test_an_interrupting_signal_has_the_provider_come_and_say_it(with_prov
     async with with_provider(public_base_url="https://calls.example", api_key="secret") as ingress:
         ingress.client.headers["Authorization"] = "Bearer secret"
         call = live(provider, ingress.call_sid)
-        await ingress.runtime.states.create_state(ingress.call_sid, channel="gather")
+        start = TurnRecord(turn_id="start", kind="started", received_at=utc_now(), outcome="replied")
+        await ingress.runtime.states.create_state(ingress.call_sid, channel="gather", turns=[start])
         assert (await signal(ingress, interrupt=True)).json()["delivery"] == "live_update"
         path = await asked_for(call)
         assert (call.updates[0].url, call.updates[0].method) == (f"https://calls.example{path}", "POST")

@@ -25,6 +25,7 @@ from orchestrator.errors import (
     UnknownRecord,
     ValueRefused,
     VoiceAgentError,
+    WorkersTooOld,
 )
 from orchestrator.process_metrics import catalog
 from web.api.audit import log_change
@@ -47,6 +48,7 @@ _STATUS: tuple[tuple[type[VoiceAgentError], int], ...] = (
     (CallDeclined, 403),
     (CallRefused, 503),
     (StoreUnavailable, 503),
+    (WorkersTooOld, 503),
 )
 RETRY_SECONDS = 5
 

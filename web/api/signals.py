@@ -4,6 +4,7 @@ Each is a turn of the call, once for each `signal_id`, and is answered as a text
 """
 
 from contextlib import suppress
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,15 +14,20 @@ from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import PendingReply, submit_by
-from orchestrator.errors import CallEnded, StoreUnavailable, UnreadableState
+from orchestrator.errors import CallEnded, CallFull, StoreUnavailable, UnreadableState
+from orchestrator.health.features import SCHEDULE
+from orchestrator.process_metrics import catalog
 from orchestrator.turns.bounds import is_refusal
 from web.api.endpoint import call_sid_in
 from web.api.signal_body import HangUpByHand, Say, Signal, TransferByHand, read_body_as
 from web.api.stream import EVENT_STREAM, TurnStream
 from web.api.text_turn import answer_of
-from web.api.turns import STILL_RUNNING, SUBMIT_SECONDS, reply_seconds, why_ended
+from web.api.turns import CHANNEL, STILL_RUNNING, SUBMIT_SECONDS, reply_seconds, why_ended
 from web.ingress import Ingress
 from web.live_update import LiveUpdates
+from web.store_call import store_call
+
+READ_SECONDS = 2.0
 
 
 async def send_signal(ingress: Ingress, request: Request) -> Response:
@@ -51,35 +57,35 @@ async def _enter(ingress: Ingress, request: Request, body: Signal | Say | Transf
     streams = EVENT_STREAM in request.headers.get("accept", "")
     updates: LiveUpdates = request.app.state.live_updates
 
-    def on_result(result: TurnResult) -> None:
+    async def answer(result: TurnResult) -> dict[str, Any]:
         if is_refusal(result):
-            raise CallEnded
+            raise CallFull
         if turn.interrupt and result.outcome != "dropped":
-            updates.start(turn.call_sid)
+            updates.start(turn)
+        return answer_of(result) | await _delivery(ingress, updates, turn)
 
     pending = await _submit(ingress, turn, streams)
+    if pending.was_recorded:
+        catalog.DUPLICATES_ABSORBED.inc(CHANNEL)
     if streams:
         return TurnStream(
             pending,
             seconds=reply_seconds(ingress),
             timeouts=ingress.timeouts,
-            on_token=lambda: None,
-            on_result=on_result,
+            answer=answer,
             still_running=STILL_RUNNING,
         )
     result = await pending.wait(reply_seconds(ingress))
     if result is None:
         raise HTTPException(504, STILL_RUNNING)
-    on_result(result)
-    return JSONResponse(answer_of(result) | await _delivery(ingress, updates, turn))
+    return JSONResponse(await answer(result))
 
 
 async def _submit(ingress: Ingress, turn: Turn, streams: bool) -> PendingReply:
+    within = min(SUBMIT_SECONDS, ingress.timeouts.store)
+    await store_call(ingress.runtime.check_workers_know(SCHEDULE, turn.call_sid), within)
     try:
-        return await submit_by(
-            ingress.runtime.dispatcher, turn, stream=streams,
-            deadline_seconds=min(SUBMIT_SECONDS, ingress.timeouts.store),
-        )  # fmt: skip
+        return await submit_by(ingress.runtime.dispatcher, turn, stream=streams, deadline_seconds=within)
     except CallEnded:
         raise await why_ended(ingress, turn.call_sid) from None
 
@@ -87,7 +93,7 @@ async def _submit(ingress: Ingress, turn: Turn, streams: bool) -> PendingReply:
 async def _delivery(ingress: Ingress, updates: LiveUpdates, turn: Turn) -> dict[str, str]:
     """Return how the caller hears the reply, if that is known."""
     with suppress(StoreUnavailable, UnreadableState):
-        state = await ingress.runtime.states.get_state(turn.call_sid)
+        state = await store_call(ingress.runtime.states.get_state(turn.call_sid), READ_SECONDS)
         if state is not None:
-            return {"delivery": updates.delivery(state, interrupts=turn.interrupt)}
+            return {"delivery": updates.delivery(state, turn)}
     return {}

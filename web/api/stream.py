@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from starlette.responses import StreamingResponse
@@ -16,7 +16,6 @@ from starlette.types import Receive, Scope, Send
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.dispatcher import PendingReply
 from orchestrator.errors import VoiceAgentError
-from web.api.text_turn import answer_of
 from web.ingress import Timeouts
 
 EVENT_STREAM = "text/event-stream"
@@ -27,7 +26,7 @@ SLOW_READER_SECONDS = 30.0
 class TurnStream(StreamingResponse):
     """The stream of one turn. `seconds` bounds the wait for its last token.
 
-    Calls `on_token` before each token that it sends, and `on_result` before the reply.
+    Calls `on_token` before each token that it sends. The reply is what `answer` returns for the result.
     """
 
     def __init__(
@@ -36,15 +35,15 @@ class TurnStream(StreamingResponse):
         *,
         seconds: float,
         timeouts: Timeouts,
-        on_token: Callable[[], None],
-        on_result: Callable[[TurnResult], None],
+        answer: Callable[[TurnResult], Awaitable[dict[str, Any]]],
         still_running: str,
+        on_token: Callable[[], None] | None = None,
     ) -> None:
         self._pending = pending
         self._deadline = time.monotonic() + seconds
         self._timeouts = timeouts
         self._on_token = on_token
-        self._on_result = on_result
+        self._answer = answer
         self._still_running = still_running
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         self._stream = self._events()
@@ -61,7 +60,7 @@ class TurnStream(StreamingResponse):
         try:
             async with contextlib.aclosing(self._tokens()) as tokens:
                 async for token in tokens:
-                    if token is not None:
+                    if token is not None and self._on_token is not None:
                         self._on_token()
                     yield HEARTBEAT if token is None else _event("token", token)
             yield await self._end()
@@ -91,8 +90,7 @@ class TurnStream(StreamingResponse):
         result = await self._pending.wait(min(left, self._timeouts.result))
         if result is None:
             return _event("error", {"error": self._still_running})
-        self._on_result(result)
-        return _event("reply", answer_of(result))
+        return _event("reply", await self._answer(result))
 
 
 class _Ended(Exception):

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -41,13 +42,14 @@ class _Delivery:
     def on_token(self) -> None:
         self.deliveries.first_word(CHANNEL, self.call_sid, self.turn_id)
 
-    def on_result(self, result: TurnResult) -> None:
+    async def answer(self, result: TurnResult) -> dict[str, Any]:
         if is_refusal(result):
             raise CallFull
         if self.is_new or self.deliveries.is_awaited(self.call_sid, self.turn_id):
             self.deliveries.answered(
                 CHANNEL, self.call_sid, self.turn_id, result.outcome, at_once=True, timings=result.timings
             )
+        return answer_of(result)
 
 
 async def post_turn(ingress: Ingress, request: Request) -> Response:
@@ -72,8 +74,7 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
     result = await pending.wait(reply_seconds(ingress))
     if result is None:
         raise HTTPException(504, STILL_RUNNING)
-    delivery.on_result(result)
-    return JSONResponse(answer_of(result))
+    return JSONResponse(await delivery.answer(result))
 
 
 async def _submit(ingress: Ingress, turn: Turn, text_turn: TextTurn, streams: bool) -> PendingReply:
@@ -101,7 +102,7 @@ def _stream(ingress: Ingress, pending: PendingReply, delivery: _Delivery) -> Tur
         seconds=reply_seconds(ingress),
         timeouts=ingress.timeouts,
         on_token=delivery.on_token,
-        on_result=delivery.on_result,
+        answer=delivery.answer,
         still_running=STILL_RUNNING,
     )
 

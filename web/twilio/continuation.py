@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from orchestrator import clock
 from orchestrator.conversation.actions import LEAVING_ACTIONS, HangUp, SendDigits
 from orchestrator.conversation.reply import Reply, TurnResult
+from orchestrator.conversation.state import TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable, UnreadableState
 from orchestrator.turns.unheard import unheard
@@ -20,6 +21,7 @@ from web.twilio.awaited_turn import AwaitedTurn
 from web.twilio.held_turn import HeldTurn
 from web.twilio.known_call import KnownCall, is_fresh, is_same
 from web.twilio.language import Languages
+from web.twilio.preceding import joined
 from web.twilio.turn_ids import number_of, turn_id_of
 from web.twilio.voice_request import VoiceRequest
 
@@ -100,24 +102,24 @@ async def step_after_recorded(
 def step_from_state(request: VoiceRequest, known: KnownCall, languages: Languages) -> Step:
     """Continue the call from its state, at the next unused number.
 
-    With an `ErrorCode` the caller may not have heard the last reply: they get all of it. Without one they get what can
-    be repeated.
+    If the last reply may be lost (`VoiceRequest.is_lost`), the caller gets all of it; else what can be repeated. What
+    is unheard goes before it.
     """
     if known.state.ended is not None:
         return last_words(known, languages)
+    languages = known.languages_before(None, languages)
     if (running := known.running_turn_id) is not None:
-        return _wait_for(running, request, known.languages_before(None, languages))
-    if unheard(known.state):
-        return _continued(request, known, languages)
+        return _wait_for(running, request, languages)
     record, number = known.last_reply, known.next_number
-    was_lost = bool(request.error_code)
-    if record is None or not is_fresh(record) or (known.has_left and not was_lost):
-        languages = known.languages_before(None, languages)
+    is_again = record is not None and is_fresh(record) and (request.is_lost or not known.has_left)
+    if unheard(known.state):
+        lost = record if request.is_lost and is_again else None
+        return _continued(request.call_sid, number, languages, lost)
+    if record is None or not is_again:
         return TwimlAnswer(twiml.ask(twiml.BACK, next_turn=number, languages=languages))
     result = record.result(request.call_sid)
-    if not was_lost:
-        actions = [action for action in result.reply.actions if not isinstance(action, _CARRIED_OUT)]
-        result = result.model_copy(update={"reply": result.reply.model_copy(update={"actions": actions})})
+    if not request.is_lost:
+        result = _without(_CARRIED_OUT, result)
     return TwimlAnswer(
         twiml.reply(result, next_turn=number, languages=known.languages_before(record, languages)), result
     )
@@ -125,22 +127,30 @@ def step_from_state(request: VoiceRequest, known: KnownCall, languages: Language
 
 def last_words(known: KnownCall, languages: Languages) -> TwimlAnswer:
     """Return what a caller hears whose call is over already: what was said to them meanwhile, else a farewell."""
-    replies = unheard(known.state)
+    replies = [] if known.is_long_over else unheard(known.state)
+    languages = known.languages_before(None, languages)
     if not replies:
-        return TwimlAnswer(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
-    result = TurnResult(call_sid=known.state.call_sid, turn_id="", outcome="replied", preceding=replies)
-    ending = result.model_copy(update={"reply": Reply(actions=[HangUp()])})
+        return TwimlAnswer(twiml.farewell(twiml.GOODBYE, languages))
+    said = TurnResult(call_sid=known.state.call_sid, turn_id="", outcome="replied", preceding=replies)
+    ending = _without(LEAVING_ACTIONS, said).model_copy(update={"reply": Reply(actions=[HangUp()])})
     return TwimlAnswer(twiml.reply(ending, next_turn=known.next_number, languages=languages))
 
 
-def _continued(request: VoiceRequest, known: KnownCall, languages: Languages) -> AwaitedTurn:
-    """Return the next turn, in which the caller does nothing and hears what is unheard."""
-    number = known.next_number
-    turn_id = turn_id_of(number)
-    turn = Turn(turn_id=turn_id, call_sid=request.call_sid, kind="silence", given_reply=Reply())
+def _without(actions: tuple[type, ...], result: TurnResult) -> TurnResult:
+    """Return the result without the actions of these types."""
+
+    def rest(reply: Reply) -> Reply:
+        return reply.model_copy(update={"actions": [it for it in reply.actions if not isinstance(it, actions)]})
+
+    return result.model_copy(update={"reply": rest(result.reply), "preceding": list(map(rest, result.preceding))})
+
+
+def _continued(call_sid: str, number: int, languages: Languages, lost: TurnRecord | None) -> AwaitedTurn:
+    """Return the next turn, in which the caller does nothing, and hears what is unheard; then the reply of `lost`."""
+    again = joined([*lost.preceding, lost.reply]) if lost is not None else Reply()
+    turn = Turn(turn_id=turn_id_of(number), call_sid=call_sid, kind="silence", given_reply=again)
     since = clock.now()
-    languages = known.languages_before(None, languages)
-    return AwaitedTurn(request.call_sid, turn_id, number, languages, HeldTurn(turn=turn, since=since), since)
+    return AwaitedTurn(call_sid, turn.turn_id, number, languages, HeldTurn(turn=turn, since=since), since)
 
 
 def _again(awaited: AwaitedTurn, recorded: TurnResult, *, due: bool) -> TwimlAnswer:

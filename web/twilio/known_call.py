@@ -7,7 +7,7 @@ from orchestrator.conversation.absence import left_by
 from orchestrator.conversation.actions import HandOff
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import OWN_PREFIX, Turn
-from orchestrator.turns.unheard import is_unfetched
+from orchestrator.turns.unheard import is_unfetched, unheard_records
 from web.ingress import Ingress
 from web.store_call import store_call
 from web.twilio.awaited_turn import AwaitedTurn
@@ -80,14 +80,22 @@ class KnownCall:
         return left_by(self.state) is not None
 
     def languages_before(self, record: TurnRecord | None, languages: Languages) -> Languages:
-        """Return the languages before the reply of `record` (None: after all replies), starting from `languages` and
-        the agent that had the call first."""
+        """Return the languages before the caller hears the reply of `record` and what precedes it, starting from
+        `languages` and the agent that had the call first. None stands for the next reply."""
         languages = languages.of_agent(self._first_agent)
+        first = self._first_heard_with(record)
         for earlier in self.state.turns:
-            if earlier is record:
+            if earlier is first:
                 break
             languages = languages.after(earlier.reply.actions)
         return languages
+
+    def _first_heard_with(self, record: TurnRecord | None) -> TurnRecord | None:
+        """Return the first record whose reply the caller hears together with that of `record`, or hears next."""
+        turns = self.state.turns
+        place = next((i for i, it in enumerate(turns) if it is record), len(turns))
+        earlier = self.state.model_copy(update={"turns": turns[:place]})
+        return next(iter(unheard_records(earlier)), record)
 
     @property
     def _first_agent(self) -> str:

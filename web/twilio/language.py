@@ -11,6 +11,8 @@ from web.voices.dialect import GatherSpeech
 from web.voices.provider_voices import NO_VOICES, ProviderVoices, Spoken
 
 LONGEST_AGENT = 100
+CONTINUE = "continue"
+"""In the query of a turn's URL: the provider comes because it was sent here, not because the caller was silent."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,10 @@ class Languages:
     def turn_path(self, number: int, **query: Any) -> str:
         """Return the path to which the provider posts the turn with this number."""
         return self.path(f"/twilio/turn/{number}", **query)
+
+    def continue_path(self, number: int) -> str:
+        """Return the path at which the provider gets what the caller has not heard, as the turn with this number."""
+        return self.turn_path(number, **{CONTINUE: 1})
 
     def wait_path(self, number: int, **query: Any) -> str:
         """Return the path at which the provider waits for the reply to that turn."""

@@ -2,7 +2,13 @@
 
 from collections.abc import Sequence
 
-from orchestrator.conversation.actions import INLINE_ACTIONS, LEAVING_ACTIONS, Action, SetSpeech
+from orchestrator.conversation.actions import (
+    INLINE_ACTIONS,
+    LEAVING_ACTIONS,
+    SCHEDULE_ACTIONS,
+    Action,
+    SetSpeech,
+)
 from orchestrator.conversation.reply import Reply, TurnResult
 
 _DEFAULT_SPEECH = SetSpeech()
@@ -18,7 +24,8 @@ def with_preceding(result: TurnResult) -> TurnResult:
 def joined(replies: Sequence[Reply]) -> Reply:
     """Return the replies as one: all words, in order; then what does not take effect among them.
 
-    How a reply is spoken (`SetSpeech`) ends with it. No word is lost to a reply before it that leaves.
+    How a reply is spoken (`SetSpeech`) ends with it. No word is lost to a reply before it that leaves. What a reply has
+    asked for later or elsewhere is left out.
     """
     text, inline, last = "", list[Action](), list[Action]()
     for reply in replies:
@@ -32,7 +39,7 @@ def joined(replies: Sequence[Reply]) -> Reply:
                 at = len(text) if action.at is None else min(begin + action.at, len(text))
                 inline.append(action.model_copy(update={"at": at}))
                 changes_speech = changes_speech or isinstance(action, SetSpeech)
-            else:
+            elif not isinstance(action, SCHEDULE_ACTIONS):
                 last.append(action)
         if changes_speech:
             inline.append(_DEFAULT_SPEECH.model_copy(update={"at": len(text)}))

@@ -56,12 +56,20 @@ def reply(result: TurnResult, *, next_turn: int, languages: Languages) -> str:
     if result.outcome == "dropped":
         return farewell(GOODBYE, languages)
     result = with_preceding(result)
+    if result.outcome == "interrupted" and not (result.reply.text or result.reply.actions):
+        return _redirect(languages.continue_path(next_turn))  # what has cut it off is to be said at once
     xml = _document(result, next_turn, languages)
     if len(xml.encode()) <= MAX_TWIML_BYTES:
         return xml
     _log_truncated(result, "actions")
     bare = result.model_copy(update={"reply": result.reply.model_copy(update={"actions": []})})
     return _document(bare, next_turn, languages)
+
+
+def _redirect(path: str) -> str:
+    response = VoiceResponse()
+    response.redirect(path, method="POST")
+    return _xml(response)
 
 
 def farewell(text: str, languages: Languages) -> str:

@@ -17,13 +17,10 @@ from orchestrator.conversation.turn import Turn, TurnKind
 from orchestrator.errors import BadCallSid
 from orchestrator.settings import Settings
 from orchestrator.turns.call_limits import PLACED
-from web.twilio.language import Languages
+from web.twilio.language import CONTINUE, Languages
 from web.voices.voices import Voices
 
 MAX_TURN_NUMBER = 99_999
-CONTINUE = "continue"
-"""In the query of a turn's URL: the provider comes because we asked it to (`web.live_update`), not because the caller
-was silent."""
 _NO_QUERY: Mapping[str, str] = {}
 # What `_is_url` nearly always gets, and finds to be a URL.
 _PLAIN_HOST = re.compile(r"https?://[A-Za-z0-9.-]+(?::[1-9][0-9]{0,3})?")
@@ -81,6 +78,12 @@ class VoiceRequest:
     def kind(self) -> TurnKind:
         """What the caller did: keys win over speech."""
         return "keys" if self.digits else "speech" if self.speech else "silence"
+
+    @property
+    def is_lost(self) -> bool:
+        """True if the caller may not have heard the last reply: an earlier webhook failed, or we have asked the
+        provider to come, which ends what it was doing."""
+        return bool(self.error_code or self.query.get(CONTINUE))
 
     @property
     def opening(self) -> dict[str, Any]:
