@@ -11,6 +11,7 @@ from orchestrator.conversation.actions import Gather, Play, Record, Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.schedule_actions import LONGEST_TIMER_SECONDS
 from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import UNPROMPTED_KINDS
 
 CHARACTERS_PER_SECOND = 10.0
 """The pace of a slow voice."""
@@ -31,13 +32,9 @@ RUNNING_SECONDS = 90.0
 """How long a turn may wait and run, if need be with several workers one after the other."""
 
 
-BROUGHT_KINDS = ("signal", "timer", "activity")
-"""Turns that come by themselves: they do not say that anybody is there."""
-
-
 def last_sign(state: ConversationState) -> datetime:
     """Return when the caller, their provider or a client was last heard of."""
-    heard = (record.committed_at for record in reversed(state.turns) if record.kind not in BROUGHT_KINDS)
+    heard = (record.committed_at for record in reversed(state.turns) if record.kind not in UNPROMPTED_KINDS)
     return next(heard, state.created_at)
 
 
@@ -47,7 +44,7 @@ def seconds_quiet(state: ConversationState) -> float:
 
 
 def _came_by_itself(state: ConversationState) -> bool:
-    return bool(state.turns) and state.turns[-1].kind in BROUGHT_KINDS
+    return bool(state.turns) and state.turns[-1].kind in UNPROMPTED_KINDS
 
 
 def seconds_silent(state: ConversationState) -> float:

@@ -92,10 +92,13 @@ async def test_an_item_that_cannot_be_read_is_left_to_others(redis_client, caplo
 async def test_what_is_no_item_is_taken_off(redis_client) -> None:
     schedule = RedisTurnStore(redis_client, ttl_seconds=TTL).schedule
     await written(schedule, a_timer("timer-1"))
-    await redis_client.hset(keys.schedule("CA1"), mapping={"i:broken": "\xff", "l:timer-1": "nonsense"})
+    await redis_client.hset(
+        keys.schedule("CA1"),
+        mapping={"i:broken": "\xff", "i:late": f"{10**30} timer\n", "l:timer-1": "nonsense", "p:timer-1": "nan"},
+    )
     (run,) = await schedule.claim("CA1", "anna", {"timer": 5})
-    assert run.attempt == 1
-    assert await redis_client.hget(keys.schedule("CA1"), "i:broken") is None
+    assert (run.attempt, run.posting_since) == (1, 0.0)
+    assert await redis_client.hmget(keys.schedule("CA1"), ["i:broken", "i:late"]) == [None, None]
 
 
 async def test_a_schedule_expires_some_time_after_what_is_due_last(redis_client) -> None:

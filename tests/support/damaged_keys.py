@@ -91,7 +91,7 @@ class Damage:
     def key(self, call_sid: str, shards: tuple[keys.ShardKeys, ...]) -> str:
         """The key's name, as for the call with that SID."""
         if self.of_call:
-            return str(getattr(keys.call(call_sid), self.name))
+            return keys.schedule(call_sid) if self.name == "schedule" else str(getattr(keys.call(call_sid), self.name))
         shard = keys.shard_of(shards, call_sid)
         if self.name == "job":
             return shard.job(f"turns:{call_sid}")
@@ -115,10 +115,11 @@ class Damage:
         redis.rename(aside, key)
 
 
-_OF_CALL = ("state", "inbox", "turns", "lease", "listeners")
+_OF_CALL = ("state", "inbox", "turns", "lease", "listeners", "schedule")
 _OF_ALL = (
     "calls", "due", "queue", "wake", "rounds", "job", "foreign_job", "write_mark", "dead_letters", "workers",
     "last_cron_run", "worker_room", "worker_status", "idempotency_record", "seal_keys", "fleet_counts",
+    "schedules",
 )  # fmt: skip
 
 DAMAGES = [

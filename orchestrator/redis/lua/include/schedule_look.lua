@@ -1,9 +1,11 @@
 -- Included: what a schedule has, and when it is to be looked at next. Needs call_numbers and schedule_write.
+-- A number that we wrote; what others did counts as 0.
+local function whole(text) return text and #text < 16 and number_of(string.match(text, '^%d+$')) or 0 end
+
 local function lease_of(text)
   local holder, till, attempts, failures, epoch = string.match(text or '', '^(%S*) (%d+) (%d+) (%d+) (%d+)$')
   return {
-    holder = holder or '', till = number_of(till), attempts = number_of(attempts), failures = number_of(failures),
-    epoch = number_of(epoch),
+    holder = holder or '', till = whole(till), attempts = whole(attempts), failures = whole(failures), epoch = whole(epoch),
   }
 end
 
@@ -30,13 +32,13 @@ local function items_in(schedule)
     local id = string.match(name, '^i:(.+)$')
     if id then
       local due, kind, json = string.match(value, '^(%d+) (%w+)\n(.*)$')
-      if not due then
+      if not due or #due > 15 then
         remove_item(schedule, id)
       else
         local lease = lease_of(fields['l:' .. id])
         items[#items + 1] = {
           id = id, due = tonumber(due), at = math.max(tonumber(due), lease.till), kind = kind, json = json, lease = lease,
-          posting = fields['p:' .. id],
+          posting = fields['p:' .. id] and string.format('%.0f', whole(fields['p:' .. id])),
         }
       end
     end
