@@ -15,6 +15,7 @@ from soak.verdict import Verdict
 from support.servers import RedisServer
 from support.waiting import wait_until
 
+from orchestrator.conversation.turn import OWN_PREFIX
 from orchestrator.redis import keys
 from orchestrator.turns.redis.queue_scripts import JOB_ID_PREFIX
 
@@ -79,7 +80,8 @@ def _compare_order(journal: CallJournal, recorded: list[str], verdict: Verdict) 
         if count > 1:
             verdict.doubled.append(f"{journal.call_sid}: {turn_id} is in the state {count} times")
     sent = [exchange.turn_id for exchange in journal.exchanges]
-    known = [turn_id for turn_id in dict.fromkeys(recorded) if turn_id != "ended"]
+    others = ("ended", OWN_PREFIX)
+    known = [turn_id for turn_id in dict.fromkeys(recorded) if not turn_id.startswith(others)]
     if [turn_id for turn_id in sent if turn_id in set(known)] != known:
         verdict.reordered.append(f"{journal.call_sid}: sent {sent}, recorded {recorded}")
 

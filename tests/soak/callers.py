@@ -74,12 +74,12 @@ class Caller:
     async def _think(self) -> None:
         await asyncio.sleep(min(self.rng.expovariate(1 / THINKING_SECONDS), 5 * THINKING_SECONDS))
 
-    def _begin(self, journal: CallJournal, turn_id: str, text: str) -> Exchange:
+    def begin(self, journal: CallJournal, turn_id: str, text: str) -> Exchange:
         exchange = Exchange(turn_id, text, self._clock())
         journal.exchanges.append(exchange)
         return exchange
 
-    def _settle(self, journal: CallJournal, exchange: Exchange, answer: str) -> None:
+    def settle(self, journal: CallJournal, exchange: Exchange, answer: str) -> None:
         """Note what was heard, and whether it was right."""
         answer, expected = " ".join(answer.split()), self.speech.expected(exchange.text)
         exchange.answered_at = self._clock()
@@ -139,7 +139,7 @@ class PhoneCaller(Caller):
 
     async def _hang_up_on(self, journal: CallJournal, identity: CallIdentity, number: int, action: str) -> None:
         text = self.speech.utterance(number)
-        exchange = self._begin(journal, f"turn-{number}", text)
+        exchange = self.begin(journal, f"turn-{number}", text)
         exchange.heard = "abandoned"
         form = identity.fields("in-progress", {"SpeechResult": text})
         turn = asyncio.create_task(self.provider.webhook(action, form, Random(self.rng.random())))
@@ -151,7 +151,7 @@ class PhoneCaller(Caller):
         self, journal: CallJournal, turn_id: str, text: str, path: str, form: dict[str, str]
     ) -> str | None:
         """Send, listen until the answer is there; where the next turn goes, or None when the call is over."""
-        exchange = self._begin(journal, turn_id, text)
+        exchange = self.begin(journal, turn_id, text)
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         may_repeat = not (journal.is_limited and not text)  # a copy might find a line where the first found none
         if may_repeat and self.rng.random() < COPIES_SHARE:
@@ -163,7 +163,7 @@ class PhoneCaller(Caller):
             answered.cancel()
             raise
         answered.set_result(document)
-        self._settle(journal, exchange, exchange.answer)
+        self.settle(journal, exchange, exchange.answer)
         if may_repeat and self.rng.random() < LATE_COPIES_SHARE:
             self._copy(journal, exchange, path, form, answered, self.rng.uniform(0, 3))
         return action
@@ -233,7 +233,7 @@ class ApiCaller(Caller):
         journal.over = True
 
     async def _exchange(self, journal: CallJournal, turn_id: str, text: str) -> None:
-        exchange = self._begin(journal, turn_id, text)
+        exchange = self.begin(journal, turn_id, text)
         path = f"/calls/{quote(journal.call_sid)}/turns"
         body = {"turn_id": turn_id, "text": text}
         if self.speech.desk is not None:
@@ -247,7 +247,7 @@ class ApiCaller(Caller):
         else:
             got = await self.provider.api("POST", path, self.rng, json_body=body)
             answer, outcome = got.response.json()["reply"]["text"], got.response.json()["outcome"]
-        self._settle(journal, exchange, answer)
+        self.settle(journal, exchange, answer)
         if (outcome == "replied") != (exchange.heard == "reply"):
             journal.complain(f"{turn_id} was {outcome}, with the words {answer!r}")
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from soak.desks import Desk
+from soak.living import Told
 from soak.script import Word
 
 Heard = Literal["reply", "apology", "farewell", "refused", "abandoned", "cut off", "nothing", "something else"]
@@ -18,7 +19,8 @@ class Exchange:
 
     On a relay: `number` is that of the caller's words, `session` the one they were said in (from 1), `cut_at` and
     `cut_in` when and in which session the caller spoke over the reply, and `utterance` what had been spoken by then,
-    as the provider says.
+    as the provider says. In a call that lives: `told` was said by itself before the answer; with `is_return` the caller
+    was away.
     """
 
     turn_id: str
@@ -35,6 +37,8 @@ class Exchange:
     cut_at: float | None = None
     cut_in: int = 0
     utterance: str | None = None
+    told: list[Told] = field(default_factory=list)
+    is_return: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ class CallJournal:
     """One call, as the caller saw it. `complaints` are sentences about what no caller may notice.
 
     On a relay: `words` are all that were heard, `sessions` counts those it took, `drops` the sockets that the caller
-    lost on purpose.
+    lost on purpose. With `lives`, the caller asks for what happens later; `signals` has what became of each: `taken`,
+    `over` (the call was), `lost`.
     """
 
     call_sid: str
@@ -66,6 +71,8 @@ class CallJournal:
     words: list[HeardWord] = field(default_factory=list)
     sessions: int = 1
     drops: int = 0
+    lives: bool = False
+    signals: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_limited(self) -> bool:

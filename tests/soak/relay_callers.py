@@ -86,7 +86,7 @@ class RelayCaller(Caller):
         journal.over = True
 
     async def _converse(self, journal: CallJournal, line: PhoneLine, ear: "SpokenLog") -> None:
-        greeting = self._begin(journal, "start", "")
+        greeting = self.begin(journal, "start", "")
         await ear.until_heard(greeting, WORDS)
         length, number = self.rng.randint(3, min(MOST_TURNS, LONGEST_CALL_TURNS)), 0
         while not ear.is_over and number < length and not self._stop.is_set():

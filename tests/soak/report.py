@@ -53,10 +53,12 @@ class Report:
     reordered: int
     wrong: int
     dead: int
+    late: int
     relay: dict[str, int]
     sinks: dict[str, int]
     desks: dict[str, int]
     versions: dict[str, int]
+    living: dict[str, int]
     left_behind: int
     exits: int
     bad_leavings: int
@@ -66,6 +68,8 @@ class Report:
     relay_under_fault: Waits
     answer_calm: Waits
     answer_under_fault: Waits
+    timers_late: Waits
+    timers_late_excused: Waits
     findings: tuple[str, ...]
 
     @property
@@ -89,10 +93,10 @@ class Report:
             *((f"heard: {kind}", count) for kind, count in sorted(self.heard.items())),
             *((f"recorded: {kind}", count) for kind, count in sorted(self.outcomes.items())),
             *((f"relay: {kind}", count) for kind, count in sorted(self.relay.items())),
-            *((what, count) for what, count in sorted((self.sinks | self.desks | self.versions).items())),
+            *((what, count) for what, count in sorted((self.sinks | self.desks | self.versions | self.living).items())),
             ("lost", self.lost), ("doubled", self.doubled), ("reordered", self.reordered),
             ("wrong answers", self.wrong), ("words of a dead run heard", self.dead),
-            ("left behind in Redis", self.left_behind),
+            ("timers too late", self.late), ("left behind in Redis", self.left_behind),
             ("processes that exited by themselves", self.exits), ("processes that left badly", self.bad_leavings),
         ]  # fmt: skip
         lines = [f"{name:<52}{value:>10}" for name, value in rows]
@@ -104,6 +108,8 @@ class Report:
             ("the same, under a fault", self.relay_under_fault),
             ("answer, calm", self.answer_calm),
             ("answer, under a fault", self.answer_under_fault),
+            ("timers late", self.timers_late),
+            ("the same, without outages", self.timers_late_excused),
         ):
             lines.append(
                 f"{name:<28}{waits.count:>8}{waits.p50:>8.3f}{waits.p95:>8.3f}{waits.p99:>8.3f}{waits.longest:>9.3f}"
@@ -138,6 +144,5 @@ def heard_of(journals: list[CallJournal]) -> Counter[str]:
 
 def counts(verdict: Verdict) -> dict[str, int]:
     """How many findings of each kind."""
-    return {
-        name: len(getattr(verdict, name)) for name in ("lost", "doubled", "reordered", "wrong", "dead", "left_behind")
-    }
+    kinds = ("lost", "doubled", "reordered", "wrong", "dead", "late", "left_behind")
+    return {name: len(getattr(verdict, name)) for name in kinds}

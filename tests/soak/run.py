@@ -17,11 +17,15 @@ from soak.callers import ApiCaller, Caller, PhoneCaller, all_answered
 from soak.cluster_faults import WEIGHTS as CLUSTER_WEIGHTS
 from soak.cluster_faults import ClusterFaults
 from soak.desks import NORTH, SOUTH, WEST, routes
-from soak.faults import SINK_WEIGHTS, WEIGHTS, Faults, Planned, SoakFailed, plan
+from soak.faults import SINK_WEIGHTS, WEIGHTS, Faults, Injected, Planned, SoakFailed, plan
 from soak.journal import CallJournal
+from soak.living import EFFECTS_FILE
+from soak.living_audit import Lateness, Outage, audit_living
+from soak.living_callers import LivingCaller, LivingSpeech
+from soak.message_audit import Told, audit_messages, text_provider
 from soak.provider import Provider
 from soak.relay_callers import RelayCaller
-from soak.report import Report, counts, heard_of, waits_of
+from soak.report import AFTERMATH_SECONDS, Report, Waits, counts, heard_of, waits_of
 from soak.sentinel_faults import WEIGHTS as SENTINEL_WEIGHTS
 from soak.sentinel_faults import SentinelFaults
 from soak.sink_audit import audit_sinks
@@ -46,6 +50,8 @@ TOPOLOGIES: dict[str, tuple[type[Deployment], type[Faults], Mapping[str, int]]] 
 WORKERS = 3
 RELAYS = 2
 """Ingresses that answer on a relay, beside those that speak TwiML."""
+LIVING_SHARE = 2
+"""One of so many callers over webhooks and the API makes calls that live, if any does."""
 CALM_SHARE = 0.1
 """The share of the time, at its beginning, without faults: to compare with."""
 FINISH_SECONDS = 150.0
@@ -69,6 +75,7 @@ async def soak(
     interpreters: bool = False,
     with_sinks: bool = False,
     with_routes: bool = False,
+    with_living: bool = False,
 ) -> Report:
     """Run it all; the report. The directory with the logs is kept when something was found. Raises `SoakFailed`."""
     began = time.monotonic()
@@ -80,6 +87,9 @@ async def soak(
         if with_routes:
             weights = {**weights, **VERSION_WEIGHTS}
         settings = _routed(stack) if with_routes else {}
+        texts = await stack.enter_async_context(text_provider(Random(f"{seed}/texts"))) if with_living else None
+        if texts is not None:
+            settings |= texts.settings | {EFFECTS_FILE: _effects_file(stack)}
         deployment = await stack.enter_async_context(
             make(
                 relays=RELAYS if relay_share else 0,
@@ -104,6 +114,8 @@ async def soak(
             if number < on_relays:
                 speech = _speech(number, may_be_refused=False) if with_routes else Speech
                 return RelayCaller(provider, chance, stop, deployment.relay_ingresses, speech)
+            if with_living and number % LIVING_SHARE == 0:
+                return LivingCaller(provider, chance, stop, LivingSpeech)
             kind = PhoneCaller if number % 3 else ApiCaller
             speech = _speech(number, may_be_refused=kind is PhoneCaller) if with_routes else Speech
             return kind(provider, chance, stop, speech)
@@ -114,6 +126,11 @@ async def soak(
             audit_versions(deployment, journals, faults.versions, faults.injected, verdict)
         if sinks is not None:
             await audit_sinks(sinks, verdict, lambda: _retry_events(deployment))
+        lateness = Lateness()
+        if texts is not None:
+            effects = [line.split("\t") for line in Path(settings[EFFECTS_FILE]).read_text().splitlines()]
+            lateness = audit_living(journals, verdict, _outages(faults.injected), effects)
+            await audit_messages(texts, sinks.told if sinks is not None else _told_nobody, verdict)
         runs = deployment.runs
         exits = list(deployment.exits)
     silence = waits_of(journals, faults.injected, "sound_at", {"gather"})
@@ -127,6 +144,8 @@ async def soak(
         ran_again=sum(count - 1 for count in runs.values()),
         faults=dict(faults.by_kind), heard=dict(heard_of(journals)), outcomes=dict(verdict.outcomes),
         sinks=dict(verdict.sinks), desks=dict(verdict.desks), versions=dict(verdict.versions),
+        living=dict(verdict.living), timers_late=Waits.of(lateness.seconds),
+        timers_late_excused=Waits.of(lateness.excused),
         **counts(verdict), exits=len(exits), bad_leavings=len(faults.bad_leavings),
         silence_calm=silence[0], silence_under_fault=silence[1],
         relay=dict(verdict.relay), relay_calm=relay[0], relay_under_fault=relay[1],
@@ -146,6 +165,27 @@ def _speech(number: int, *, may_be_refused: bool) -> Callable[[Random], Speech]:
     desks = (None, NORTH, SOUTH, *(2 * [WEST if may_be_refused else NORTH]))
     desk = desks[number % len(desks)]
     return Speech if desk is None else partial(DeskSpeech, desk=desk)
+
+
+def _effects_file(stack: AsyncExitStack) -> str:
+    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="va-effects-"))
+    file = Path(directory) / "effects"
+    file.touch()
+    return str(file)
+
+
+def _outages(faults: list[Injected]) -> list[Outage]:
+    """What befell the network, or Redis itself, by the clock of the world, with its aftermath."""
+    offset = time.time() - asyncio.get_running_loop().time()
+    return [
+        Outage(fault.began + offset, fault.ended + offset + AFTERMATH_SECONDS)
+        for fault in faults
+        if fault.is_of_network
+    ]
+
+
+async def _told_nobody() -> Told:
+    return {}
 
 
 def _routed(stack: AsyncExitStack) -> dict[str, str]:

@@ -12,6 +12,8 @@ import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from soak.living import actions_for, said_by_itself
+
 from orchestrator.agents.protocol import Part
 from orchestrator.conversation.actions import HangUp
 from orchestrator.conversation.state import ConversationState
@@ -67,8 +69,13 @@ async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
             yield part
     elif turn.kind == "started":
         yield GREETING
+    elif turn.is_own:
+        state.slots.setdefault("own", []).append(f"{turn.kind} {turn.text}")
+        yield said_by_itself(turn)
     elif turn.kind == "speech":
         state.slots.setdefault("seen", []).append(turn.text)
+        for action in actions_for(turn):
+            yield action
         words = answer_to(turn.text).split(" ")
         for index, word in enumerate(words):
             yield word if index == 0 else f" {word}"

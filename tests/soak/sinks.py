@@ -25,7 +25,7 @@ logger = logging.getLogger("soak")
 
 Mood = Literal["well", "failing", "hanging", "breaking"]
 SECRET = "whsec_" + base64.b64encode(b"the secret of the soak's sinks..").decode()
-EVENTS = "call.started,call.ended,turn.completed,turn.failed,call.transferred"
+EVENTS = "call.started,call.ended,turn.completed,turn.failed,call.transferred,message.sent,activity.failed"
 
 Told = dict[str, list[dict[str, Any]]]
 """What each sink was told, in the order of arrival: name of the sink → events."""
@@ -170,6 +170,12 @@ class Sinks:
             self._ended["webhook"].add(event["data"]["call_sid"])
 
 
+_EVENTS = """
+SELECT id, type, call_sid, seq, CASE WHEN type = 'message.sent' THEN data END AS data
+FROM voiceagent_events ORDER BY kept_at, seq
+"""
+
+
 async def _read_ends(dsn: str) -> set[str]:
     connection = await asyncpg.connect(dsn)
     try:
@@ -186,7 +192,7 @@ async def _read_events(dsn: str) -> list[dict[str, Any]]:
     """
     connection = await asyncpg.connect(dsn)
     try:
-        rows = await connection.fetch("SELECT id, type, call_sid, seq FROM voiceagent_events ORDER BY kept_at, seq")
+        rows = await connection.fetch(_EVENTS)
         turns = await connection.fetch(
             "SELECT call_sid, turn_id FROM voiceagent_turns WHERE outcome <> 'dropped' ORDER BY call_sid, position"
         )
@@ -195,7 +201,10 @@ async def _read_events(dsn: str) -> list[dict[str, Any]]:
     left: dict[str, deque[str]] = defaultdict(deque)
     for turn in turns:
         left[turn["call_sid"]].append(turn["turn_id"])
-    events = [{"id": row["id"], "type": row["type"], "data": dict(row)} for row in rows]
+    events = [
+        {"id": row["id"], "type": row["type"], "data": json.loads(row["data"] or "{}") | dict(row) | {"data": None}}
+        for row in rows
+    ]
     for event in events:
         waiting = left[event["data"]["call_sid"]]
         if event["type"] == "turn.completed":

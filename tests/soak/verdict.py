@@ -9,9 +9,10 @@ from typing import Any
 class Verdict:
     """What was found. The lists hold a sentence for each finding, and must stay empty.
 
-    `dead`: words heard on a relay of a run that was over, or of a reply that had been cut off. `relay` counts what
-    happened on relays, `sinks` what sinks were told, `desks` what agents and tenants did, `versions` who ran what.
-    `states` are those of the calls, as the API shows them.
+    `late`: timers that went off too late. `dead`: words heard on a relay of a run that was over, or of a reply that had
+    been cut off. `relay` counts what happened on relays, `sinks` what sinks were told, `desks` what agents and tenants
+    did, `versions` who ran what, `living` what happened by itself. `states` are those of the calls, as the API shows
+    them.
     """
 
     lost: list[str] = field(default_factory=list)
@@ -20,14 +21,16 @@ class Verdict:
     wrong: list[str] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
     left_behind: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     relay: Counter[str] = field(default_factory=Counter)
     sinks: Counter[str] = field(default_factory=Counter)
     desks: Counter[str] = field(default_factory=Counter)
     versions: Counter[str] = field(default_factory=Counter)
+    living: Counter[str] = field(default_factory=Counter)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def findings(self) -> list[str]:
         """All of them."""
-        return [*self.wrong, *self.dead, *self.reordered, *self.left_behind, *self.lost, *self.doubled]
+        return [*self.wrong, *self.late, *self.dead, *self.reordered, *self.left_behind, *self.lost, *self.doubled]
