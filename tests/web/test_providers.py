@@ -96,6 +96,17 @@ async def test_a_call_is_held_from_greeting_to_end_on_the_providers_own_routes(i
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_signal_comes_with_the_next_webhook(ingress, provider):
+    await document(ingress, provider, "voice")
+    body = {"text": "The doctor is late.", "interrupt": True}
+    answer = await ingress.client.post(f"/calls/{TELNYX_CALL}/say", json=body)
+    assert answer.json()["delivery"] == "next_webhook"
+    heard = await document(ingress, provider, "turn/1", SpeechResult="hello")
+    assert said(heard) == "The doctor is late. You said hello."
+    assert f"/{provider}/turn/2" in heard.find("Gather").get("action")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
 async def test_every_address_in_a_document_stays_with_the_provider(ingress, provider):
     text = (await post(ingress, provider, "voice")).text
     assert "/twilio/" not in text
