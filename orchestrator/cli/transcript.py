@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 
 from orchestrator.cli.colors import Colors
-from orchestrator.conversation.actions import Action, HandOff, HangUp, Play, SendDigits, SetVoice, Transfer
+from orchestrator.conversation.actions import Action, HandOff, HangUp, Play, Record, SendDigits, SetVoice, Transfer
 from orchestrator.conversation.state import ConversationState, TurnRecord
 
 AGENT = "agent › "
@@ -56,6 +56,8 @@ class Transcript:
                 yield from self._said(CALLER, "(silence)", "bold", "green")
             case "interrupted":
                 yield self._note("(interrupted)")
+            case "transferred" | "recorded":
+                yield self._note(_return(record))
         if record.heard_text:
             yield from self._said(AGENT, record.heard_text, "bold", "cyan")
         if record.heard is not None and record.heard != record.reply.text:
@@ -81,10 +83,20 @@ class Transcript:
         return [self._colors(printable(line), "dim") for line in (*details, stands)]
 
 
+def _return(record: TurnRecord) -> str:
+    """Return how a caller came back from a person, or what message they have left."""
+    seconds = record.data.get("seconds", 0)
+    if record.kind == "recorded":
+        return f"(message of {seconds} s: {record.data.get('url') or 'none'})"
+    return f"(back from {record.data.get('to', '')}: {record.text}, {seconds} s)"
+
+
 def _inline_action(action: Action) -> str:
     match action:
         case Transfer():
             return f"(connected with {', '.join(action.targets)})"
+        case Record():
+            return "(a message is recorded)"
         case HandOff(agent=agent):
             return f"(handed to {agent})"
         case SetVoice(voice=voice):

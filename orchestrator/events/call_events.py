@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator import clock
-from orchestrator.conversation.actions import HangUp, Transfer
+from orchestrator.conversation.actions import LEAVING_ACTIONS, Transfer
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.events.event import EventType, new_event
 from orchestrator.events.outbox import Announcement, CallHead, NewEvent, Unended
@@ -196,5 +196,5 @@ def _transfer(record: TurnRecord) -> Transfer | None:
     """Return the transfer that the reply ends with: of what ends a reply, only the first is carried out."""
     if record.kind == "ended":
         return None
-    first = next((action for action in record.reply.actions if isinstance(action, HangUp | Transfer)), None)
+    first = next((action for action in record.reply.actions if isinstance(action, LEAVING_ACTIONS)), None)
     return first if isinstance(first, Transfer) else None

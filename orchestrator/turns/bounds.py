@@ -6,7 +6,7 @@ caller who never stops fills Redis.
 
 import logging
 
-from orchestrator.conversation.actions import Gather, HangUp, Transfer
+from orchestrator.conversation.actions import LEAVING_ACTIONS, Gather, HangUp
 from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.timings import Timings
@@ -24,7 +24,7 @@ LATE_TIMINGS_BYTES = 80
 TOO_LONG = "We have talked for as long as one call can hold, so I have to end it here. Please call again. Goodbye."
 TOO_LONG_REASON = "the call holds as much as a call may"
 
-_ENDINGS = (HangUp, Transfer, Gather)
+_ENDINGS = (*LEAVING_ACTIONS, Gather)
 
 
 def is_full(claim: Claim, state: ConversationState) -> bool:

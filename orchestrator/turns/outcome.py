@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from orchestrator.conversation.actions import SCHEDULE_ACTIONS, Action, Gather, HandOff, HangUp, SetLanguage, hand_offs
+from orchestrator.conversation.actions import (
+    LEAVING_ACTIONS,
+    SCHEDULE_ACTIONS,
+    Action,
+    Gather,
+    HandOff,
+    HangUp,
+    SetLanguage,
+    hand_offs,
+)
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.state import CallStatus, ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.timings import Timings, with_late
@@ -201,13 +210,12 @@ def with_end(state: ConversationState, record: TurnRecord) -> ConversationState:
     if record.kind == "ended":
         status: CallStatus = record.text if record.text in get_args(CallStatus) else "completed"  # type: ignore[assignment]
         end = EndRecord(status=status, reason="caller or provider ended the call")
-    elif any(isinstance(action, HangUp) for action in record.reply.actions):
-        hung_up = [action.reason for action in record.reply.actions if isinstance(action, HangUp)]
-        end = EndRecord(status="completed", reason="agent hung up")
-        if TOO_LONG_REASON in hung_up:
-            end.reason = TOO_LONG_REASON
-    else:
-        return state
+    else:  # of what a reply ends with, only the first is carried out
+        leaving = next((action for action in record.reply.actions if isinstance(action, LEAVING_ACTIONS)), None)
+        if not isinstance(leaving, HangUp):
+            return state
+        is_full = leaving.reason == TOO_LONG_REASON
+        end = EndRecord(status="completed", reason=TOO_LONG_REASON if is_full else "agent hung up")
     return state.model_copy(update={"status": end.status, "ended": end})
 
 

@@ -411,7 +411,8 @@ function spokenWords(full, heard) {
 function actionText(action) {
   switch (action.type) {
     case "hang_up": return "hangs up";
-    case "transfer": return `transfers to ${action.to}`;
+    case "transfer": return `transfers to ${[action.to].flat().join(", ")}`;
+    case "record": return "records a message";
     case "play": return `plays ${action.url}`;
     case "hand_off": return `hands the call to ${action.agent}`;
     case "set_voice": return `speaks as ${action.voice}`;

@@ -16,6 +16,7 @@ from orchestrator.errors import CallEnded, StoreUnavailable, TurnRejected, Unkno
 from web.agent_choice import without_hook
 from web.ingress import Ingress
 from web.twilio import twiml
+from web.twilio.transfer.last_message import wait_for_message
 from web.twilio.transfer.outcome import recorded_turn
 from web.twilio.transfer.way_back import returned_turn_id, way_back_of
 from web.twilio.turn_ids import turn_id_of
@@ -34,6 +35,7 @@ SUBMIT_SECONDS = 5.0
 async def status(ingress: Ingress, request: VoiceRequest) -> Response:
     """End the call when its status is terminal. Answer 503 while the store is down, so that the provider retries."""
     if request.call_status in TERMINAL:
+        await wait_for_message(ingress, request.call_sid)
         await end_call(ingress, request.call_sid, request.call_status, _opening_of(ingress, request))
     return Response(status_code=204)
 

@@ -1,5 +1,7 @@
 """A caller leaves a message: the recording is the agent's next turn, whatever its webhook says."""
 
+import asyncio
+
 import pytest
 from support.ingress import said, verbs
 from support.transferring import action_of, leaving_by, verb
@@ -14,6 +16,13 @@ async def recording(ingress, **fields):
     """Let the caller be recorded; the document that does it."""
     await ingress.begin()
     return await ingress.twiml("/twilio/turn/1", SpeechResult="a message")
+
+
+async def over(ingress):
+    async def ended():
+        return (await ingress.state()).ended
+
+    await wait_until(ended, "the call has ended")
 
 
 async def records(ingress):
@@ -71,11 +80,7 @@ async def test_who_hangs_up_after_their_message_has_left_it(start_ingress):
             path, CallStatus="completed", Digits="hangup", RecordingUrl=URL, RecordingDuration="5"
         )
         assert verbs(answer) == []
-
-        async def ended():
-            return (await ingress.state()).ended
-
-        await wait_until(ended, "the call has ended")
+        await over(ingress)
         assert [kind for kind, _, _ in await records(ingress)] == ["recorded", "ended"]
         assert (await records(ingress))[0][2] == {"url": URL, "seconds": 5}
 
@@ -84,11 +89,7 @@ async def test_who_hangs_up_without_a_word_has_left_none(start_ingress):
     async with start_ingress(agent=leaving_by(Record())) as ingress:
         path = action_of(await recording(ingress), "Record")
         assert verbs(await ingress.twiml(path, CallStatus="completed")) == []
-
-        async def ended():
-            return (await ingress.state()).ended
-
-        await wait_until(ended, "the call has ended")
+        await over(ingress)
         assert [kind for kind, _, _ in await records(ingress)] == ["ended"]
 
 
@@ -106,3 +107,21 @@ async def test_a_caller_who_returns_otherwise_is_not_recorded_again(start_ingres
         await recording(ingress)
         document = await ingress.twiml("/twilio/voice")
         assert verbs(document) == ["Gather", "Redirect"]
+
+
+async def test_a_message_whose_webhook_comes_after_the_end_of_the_call_is_not_lost(start_ingress):
+    async with start_ingress(agent=leaving_by(Record()), timeouts={"message": 60}) as ingress:
+        path = action_of(await recording(ingress), "Record")
+        status = asyncio.create_task(ingress.post("/twilio/status", CallStatus="completed"))
+        await ingress.twiml(path, CallStatus="completed", RecordingUrl=URL, RecordingDuration="5")
+        assert (await status).status_code == 204
+        await over(ingress)
+        assert [kind for kind, _, _ in await records(ingress)] == ["recorded", "ended"]
+
+
+async def test_a_message_that_never_comes_delays_the_end_of_the_call_only(start_ingress):
+    async with start_ingress(agent=leaving_by(Record()), timeouts={"message": 0.0}) as ingress:
+        await recording(ingress)
+        assert (await ingress.post("/twilio/status", CallStatus="completed")).status_code == 204
+        await over(ingress)
+        assert [kind for kind, _, _ in await records(ingress)] == ["ended"]

@@ -20,6 +20,8 @@ LONGEST_TO = 1000
 LONGEST_STATUS = 40
 MOST_SECONDS = 999_999
 MOST_ATTEMPTS = 9999
+RETURNED = f"{OWN_PREFIX}returned-"
+"""How the id of a turn begins with which a caller returns to a relay session."""
 _LONGEST_PLAIN_ID = 100
 
 
@@ -126,7 +128,7 @@ def way_back_of(query: Mapping[str, str]) -> WayBack | None:
 def returned_turn_id(by: str) -> str:
     """Return the id of the turn with which a caller returns who left by the reply to the turn `by`."""
     plain = by if len(by) <= _LONGEST_PLAIN_ID else hashlib.sha256(by.encode()).hexdigest()
-    return f"{OWN_PREFIX}returned-{plain}"
+    return RETURNED + plain
 
 
 def whole(text: str | None, most: int) -> int:
