@@ -21,6 +21,7 @@ from orchestrator.tasks import BackgroundTasks, cancel_and_wait
 from orchestrator.turns.abandoned_calls import TimeLeft, end_abandoned_calls, longest_silence
 from orchestrator.turns.call_limits import api_share
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
+from orchestrator.turns.memory_scheduling import MemoryScheduling
 from orchestrator.turns.memory_store import InMemoryTurnStore
 from orchestrator.turns.messages import Arrival
 from orchestrator.turns.runner import TurnRunner
@@ -35,7 +36,8 @@ LEAST_PAUSE_SECONDS = 0.25
 class InProcessDispatcher(StoreDispatcher):
     """Stores turns in memory and runs them. A context manager: on exit, running turns may finish.
 
-    `ttl_seconds` is how long states live in `states`. `announcing` writes the events of the calls.
+    `ttl_seconds` is how long states live in `states`. `announcing` writes the events of the calls,
+    `scheduling` what they do later.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class InProcessDispatcher(StoreDispatcher):
         api_max_active_calls: int | None = None,
         ttl_seconds: float = 3600,
         announcing: MemoryAnnouncing | None = None,
+        scheduling: MemoryScheduling | None = None,
     ) -> None:
         hub = ReplyHub()
         self.memory = InMemoryTurnStore(
@@ -60,6 +63,7 @@ class InProcessDispatcher(StoreDispatcher):
             notify=self._arrived,
             wake=self._wake,
             announcing=announcing,
+            scheduling=scheduling,
         )
         super().__init__(self.memory, hub)
         self.runner = TurnRunner(self.memory, agents, host, agent_timeout_seconds=agent_timeout_seconds)

@@ -6,15 +6,19 @@ from orchestrator.agents.agent_table import AgentTable, load_agents
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
 from orchestrator.dispatch.in_process import InProcessDispatcher
+from orchestrator.dispatch.local_carrying import start_local_carrying
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.local_delivery import local_delivery
+from orchestrator.events.outbox import Announcement
 from orchestrator.events.outbox_watch import OutboxWatch
 from orchestrator.runtime import Runtime
+from orchestrator.schedule.memory_schedule import MemorySchedule
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.factory import StateManagerFactory
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
+from orchestrator.turns.memory_scheduling import MemoryScheduling
 
 
 async def local_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent | None = None) -> Runtime:
@@ -28,7 +32,11 @@ async def local_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent 
         outbox = await stack.enter_async_context(local_delivery(states, settings, events))
         watch = await stack.enter_async_context(OutboxWatch(outbox, settings.events_max_bytes))
     announcing = MemoryAnnouncing(outbox, events)
-    dispatcher = await stack.enter_async_context(local_dispatcher(settings, states, host, agent, announcing))
+    scheduling = MemoryScheduling(MemorySchedule(outbox.announce_late if outbox is not None else _tell_nobody))
+    dispatcher = await stack.enter_async_context(
+        local_dispatcher(settings, states, host, agent, announcing, scheduling)
+    )
+    await start_local_carrying(settings, dispatcher.memory, events, stack)
     return Runtime(settings, states, dispatcher, runner=dispatcher.runner, outbox=outbox, outbox_watch=watch)
 
 
@@ -38,10 +46,11 @@ def local_dispatcher(
     host: AgentHost,
     agents: AgentTable | Agent | None = None,
     announcing: MemoryAnnouncing | None = None,
+    scheduling: MemoryScheduling | None = None,
 ) -> InProcessDispatcher:
     """Return a dispatcher that runs turns in this process, with `agents` or those of the settings. Raise `BadAgent`.
 
-    `announcing` writes the events of the calls.
+    `announcing` writes the events of the calls, `scheduling` what they do later.
     """
     agents = agents if isinstance(agents, AgentTable) else load_agents(settings, agents)
     host.warm_up(*agents.all)
@@ -55,4 +64,8 @@ def local_dispatcher(
         api_max_active_calls=CallLimits.of(settings).api,
         ttl_seconds=settings.state_ttl_seconds,
         announcing=announcing,
+        scheduling=scheduling,
     )
+
+
+def _tell_nobody(_: Announcement) -> None: ...

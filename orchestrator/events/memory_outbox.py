@@ -75,6 +75,12 @@ class MemoryOutbox:
         call.write(announcement, now=clock.now(), closing_seconds=self._closing_seconds)
         self._written(call_sid, call)
 
+    def announce_late(self, announcement: Announcement) -> None:
+        """Write what is told of a life that may be over: it opens none."""
+        call_sid, head = announcement.head.call_sid, announcement.head
+        self._calls.setdefault(call_sid, CallOutbox()).lives.setdefault(head.life, Life(head, is_open=False))
+        self.announce(announcement)
+
     def accept(self, announcement: Announcement) -> None:
         """Write what is told of a call that is accepted, once for each life of it."""
         call = self._calls.get(announcement.head.call_sid)

@@ -27,6 +27,7 @@ from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.ended_early import EndedEarly
 from orchestrator.turns.memory_admissions import MemoryAdmissions
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
+from orchestrator.turns.memory_scheduling import MemoryScheduling
 from orchestrator.turns.messages import Arrival, Piece, Settled, Token
 from orchestrator.turns.store import Claim, Commit, Found, Lease, Waiting
 from orchestrator.turns.tombstone import Tombstones, is_of_a_provider
@@ -42,7 +43,7 @@ class InMemoryTurnStore:
     """Inboxes and leases in this process. A lease ends with its holder's task, so it has no time limit.
 
     `deliver` gets what an ingress would receive over pub/sub, `notify` what a worker would. `wake` is called with the
-    SID of a call that has a turn and no lease holder. `announcing` writes the events of the calls.
+    SID of a call that has a turn and no lease holder. `announcing` writes the events of the calls,
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class InMemoryTurnStore:
         notify: Callable[[Arrival], None] = _ignore,
         wake: Callable[[str], None] = _ignore,
         announcing: MemoryAnnouncing | None = None,
+        scheduling: MemoryScheduling | None = None,
     ) -> None:
         self.states = states
         self.deliver = deliver
         self.notify = notify
         self.wake = wake
         self._announcing = announcing or MemoryAnnouncing()
+        self.scheduling = scheduling or MemoryScheduling()
         self._dead_letters: deque[DeadLetter] = deque(maxlen=MOST_DEAD_LETTERS)
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
         self._calls: dict[str, CallRecord] = {}
@@ -207,6 +210,7 @@ class InMemoryTurnStore:
             try:
                 written = await self.states.update_state(state)
                 self._announcing.committed(claim, state, written, record, call, is_recorded=is_recorded)
+                self.scheduling.committed(claim, state, written, record, is_recorded=is_recorded)
                 if open_for := seconds_open(written):
                     await self.states.keep_alive([lease.call_sid], open_for)
             except StateConflict:
@@ -266,6 +270,7 @@ class InMemoryTurnStore:
     async def erase(self, call_sid: str) -> None:
         self._erased.lay(checked_call_sid(call_sid))
         self._announcing.is_over(call_sid)
+        self.scheduling.forget(call_sid, erased=True)
         self.admissions.forget(call_sid)
         if (call := self._calls.get(call_sid)) is not None:
             self._calls[call_sid] = CallRecord(epoch=call.epoch)
@@ -287,6 +292,7 @@ class InMemoryTurnStore:
         for call_sid in gone:
             self._calls.pop(call_sid, None)
             self._announcing.is_over(call_sid)
+            self.scheduling.forget(call_sid)
         return len(gone)
 
     def _held_call(self, lease: Lease) -> CallRecord:
