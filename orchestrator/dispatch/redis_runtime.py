@@ -100,7 +100,7 @@ async def redis_runtime(
     queued = await stack.enter_async_context(QueuedDispatcher(store, listening, channel, takeover, socket_check))
     documents = RedisRelayDocuments(redis, breaker.guard)
     stack.push_async_callback(documents.close)
-    answers = RedisTransferAnswers(redis, breaker.guard)
+    answers = RedisTransferAnswers(redis, breaker.guard, lambda: breaker.seconds_since_failure)
     stack.push_async_callback(answers.close)
     # Closed in reverse: calls that run here are written back first, then the turns of this process finish.
     await stack.enter_async_context(host)

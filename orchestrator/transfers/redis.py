@@ -1,6 +1,7 @@
 """The answers to transfers that all ingresses share."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
@@ -20,15 +21,27 @@ from orchestrator.transfers.answers import LIFE_SECONDS, MemoryTransferAnswers
 ANSWER_SECONDS = 1.0
 """How long a webhook may wait for Redis here."""
 SHARE_RETRY_SECONDS = 0.5
+SHARED_SECONDS = 5.0
+"""How long after an outage, at the latest, every ingress has shared what it got meanwhile."""
 MOST_SHARING = 1000
 """How many answers may wait for Redis at a time; each is kept in this process in any case."""
 
 
 class RedisTransferAnswers:
-    """See `TransferAnswers`. `guard` is around each access to Redis. The owner calls `close`."""
+    """See `TransferAnswers`. `guard` is around each access to Redis. The owner calls `close`.
 
-    def __init__(self, redis: Redis, guard: Callable[[], AbstractContextManager[None]]) -> None:
+    `seconds_up` returns for how long Redis has not failed. Soon after an outage an answer may still be on its way from
+    another ingress: until then it is not known that there is none.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        guard: Callable[[], AbstractContextManager[None]],
+        seconds_up: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         self._guard = guard
+        self._seconds_up = seconds_up
         self._scripts = ScriptRunner(redis)
         self._command = sender_for(redis)
         self._memory = MemoryTransferAnswers()
@@ -57,7 +70,10 @@ class RedisTransferAnswers:
             if here:
                 return here
             raise StoreUnavailable from error
-        return {**here, **{target: text(leg) for target, leg in enumerate(legs) if leg is not None}}
+        known = {**here, **{target: text(leg) for target, leg in enumerate(legs) if leg is not None}}
+        if not known and self._seconds_up() < SHARED_SECONDS:
+            raise StoreUnavailable
+        return known
 
     async def close(self) -> None:
         """Stop sharing."""

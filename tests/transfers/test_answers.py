@@ -99,3 +99,14 @@ async def test_a_value_of_another_type_is_a_store_that_fails(redis_client, guard
     answers = RedisTransferAnswers(redis_client, guard)
     with pytest.raises(StoreUnavailable):
         await answers.of(CALL, "turn-1")
+
+
+async def test_soon_after_an_outage_nobody_says_that_there_is_no_answer(redis_client, guard):
+    up = [1.0]
+    answers = RedisTransferAnswers(redis_client, guard, lambda: up[0])
+    with pytest.raises(StoreUnavailable):
+        await answers.of(CALL, "turn-1")
+    await RedisTransferAnswers(redis_client, guard).note(CALL, "turn-1", 0, "CA-leg")
+    assert await answers.of(CALL, "turn-1") == {0: "CA-leg"}
+    up[0] = 60.0
+    assert await answers.of(CALL, "turn-2") == {}
