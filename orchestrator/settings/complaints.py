@@ -5,7 +5,8 @@ from typing import Any
 SECRETS = frozenset(
     {
         "redis_password", "redis_url", "events_database_url", "events_webhook_url", "events_webhook_secret",
-        "twilio_auth_token", "signalwire_signing_key", "api_key", "seal_key", "llm_api_key",
+        "twilio_auth_token", "twilio_auth_token_secondary", "signalwire_signing_key", "api_key", "api_keys",
+        "seal_key", "llm_api_key",
         "routes_hook_secret", "otel_exporter_otlp_headers", "otel_exporter_otlp_traces_headers",
     }
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from orchestrator.settings.checks import is_http_url
 from orchestrator.settings.process_settings import ProcessSettings
@@ -17,6 +17,7 @@ class ProviderSettings(ProcessSettings):
 
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
+    twilio_auth_token_secondary: SecretStr | None = Field(default=None, validate_default=True)
     twilio_api_base_url: str | None = None
 
     @property
@@ -36,6 +37,13 @@ class ProviderSettings(ProcessSettings):
         if self.has_simulated_provider:
             return self.twilio_account_sid or SIMULATED_ACCOUNT, SIMULATED_TOKEN
         return None
+
+    @field_validator("twilio_auth_token_secondary")
+    @classmethod
+    def _beside_the_first(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and info.data.get("twilio_auth_token") is None:
+            raise ValueError("is set without TWILIO_AUTH_TOKEN: set that to the token in use")
+        return value
 
     @field_validator("twilio_api_base_url")
     @classmethod

@@ -1,12 +1,16 @@
 """Webhooks with a wrong signature are refused."""
 
 import logging
+from contextlib import nullcontext
 
 import httpx
 import pytest
+from pydantic import ValidationError
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from support.ingress import CALL, TOKEN, settings_with
+from starlette.websockets import WebSocket
+from support.ingress import CALL, TOKEN, said, settings_with
 from twilio.request_validator import RequestValidator
 
 from orchestrator.errors import BadSetting
@@ -38,6 +42,33 @@ def test_the_providers_own_example_is_accepted():
     )  # fmt: skip
     request = request_to("https://example.com/myapp.php?foo=1&bar=2", "L/OH5YylLD5NRKLltdqwSvS0BnU=")
     TwilioSignatures(settings_with(twilio_auth_token="12345")).check(request, fields)
+
+
+@pytest.mark.parametrize("token", [TOKEN, "the next one"])
+async def test_while_tokens_rotate_both_are_taken(start_ingress, token):
+    async with start_ingress(twilio_auth_token_secondary="the next one") as ingress:
+        ingress.token = token
+        assert said(await ingress.begin()) == "Hello!"
+        ingress.token = "another one"
+        assert (await ingress.post("/twilio/turn/1", SpeechResult="hello")).status_code == 403
+
+
+@pytest.mark.parametrize("token", [TOKEN, "the next one"])
+def test_while_tokens_rotate_upgrades_signed_with_either_are_taken(token):
+    signatures = TwilioSignatures(settings_with(twilio_auth_token_secondary="the next one"))
+    url = "wss://calls.example/twilio/relay"
+    for given, is_right in ((RequestValidator(token).compute_signature(url, {}), True), ("wrong", False)):
+        scope = {
+            "type": "websocket", "scheme": "wss", "path": "/twilio/relay", "query_string": b"", "client": ("::1", 1),
+            "headers": [(b"host", b"calls.example"), (b"x-twilio-signature", given.encode())],
+        }  # fmt: skip
+        with nullcontext() if is_right else pytest.raises(HTTPException):
+            signatures.check_upgrade(WebSocket(scope, receive=None, send=None))
+
+
+def test_a_second_token_needs_a_first():
+    with pytest.raises(ValidationError, match="TWILIO_AUTH_TOKEN"):
+        settings_with(twilio_auth_token=None, twilio_auth_token_secondary="the next one")
 
 
 def test_behind_a_proxy_the_public_url_is_what_was_signed():

@@ -23,24 +23,24 @@ _PORTS = {"wss": 443, "ws": 80}
 
 
 class TwilioSignatures:
-    """Checks the signature of every webhook.
+    """Checks the signature of every webhook: `TWILIO_AUTH_TOKEN` or, while tokens rotate, the secondary one.
 
     Without `TWILIO_AUTH_TOKEN` nothing can be checked: development then accepts webhooks from this machine alone, and
     production none (403). Production without the key of any provider refuses to start (`BadSetting`).
     """
 
     def __init__(self, settings: Settings) -> None:
-        token = settings.twilio_auth_token.get_secret_value() if settings.twilio_auth_token else ""
+        tokens = (settings.twilio_auth_token, settings.twilio_auth_token_secondary)
         if not settings.knows_a_provider and settings.is_production:
             raise BadSetting("TWILIO_AUTH_TOKEN is not set. Production requires it, to detect forged webhooks.")
-        self._signer = Signer(token) if token else None
+        self._signers = tuple(Signer(token.get_secret_value()) for token in tokens if token is not None)
         self._public_base_url = (settings.public_base_url or "").rstrip("/")
         self._refused = RefusedWebhooks("twilio")
         self._unsigned = UnsignedWebhooks("twilio", "TWILIO_AUTH_TOKEN", settings, for_trying=True)
 
     def check(self, request: Request, form: FormData) -> None:
         """Return if the signature of the webhook is right, else answer 403."""
-        if self._signer is None:
+        if not self._signers:
             self._unsigned.check(request)
         elif not self._is_valid(self.public_url(request), request, form):
             self._refuse(
@@ -54,7 +54,7 @@ class TwilioSignatures:
 
         Twilio signs the `wss` URL and no fields; some senders append a `/` to it, some insert the port.
         """
-        if self._signer is None:
+        if not self._signers:
             self._unsigned.check(websocket)
         elif not self._is_valid_upgrade(self.public_url(websocket), websocket):
             self._refuse(
@@ -73,11 +73,10 @@ class TwilioSignatures:
         return self._public_base_url or f"{request.scope['scheme']}://{request.headers.get('host', '')}"
 
     def _is_valid(self, url: str, request: Request, form: FormData) -> bool:
-        assert self._signer is not None
         given = request.headers.get(HEADER, "")
         fields = cast("list[tuple[str, str]]", form.multi_items())
         try:
-            return bool(given) and self._signer.has_signed(url, fields, given)
+            return bool(given) and any(signer.has_signed(url, fields, given) for signer in self._signers)
         except ValueError:  # the Host header makes no valid URL
             return False
 
@@ -87,8 +86,8 @@ class TwilioSignatures:
             spellings = list(_spellings(url))
         except ValueError:  # the Host header makes no valid URL
             return False
-        assert self._signer is not None
-        return any(hmac.compare_digest(self._signer.signature(spelling), given) for spelling in spellings)
+        signatures = (signer.signature(spelling) for signer in self._signers for spelling in spellings)
+        return any(hmac.compare_digest(signature, given) for signature in signatures)
 
     def _refuse(self, connection: HTTPConnection, reason: str, is_valid: Callable[[str], bool]) -> NoReturn:
         url = self.public_url(connection)
