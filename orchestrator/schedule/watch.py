@@ -30,6 +30,7 @@ class ScheduleWatch:
         self._must_wait = must_wait
         self._is_waiting = False
         self._looks = BackgroundTasks()
+        self._looking = 0
 
     async def run(self) -> None:
         """Watch until cancelled, and sleep until a call is due."""
@@ -46,7 +47,7 @@ class ScheduleWatch:
 
     def look_now(self, call_sid: str) -> None:
         """Look at a call that has something due: a commit of this process has just written it."""
-        self._looks.start(self._look_unless_waiting(call_sid), f"look at the schedule of {call_sid}")
+        self._start_look(call_sid)
 
     async def close(self) -> None:
         """End the looks that still run."""
@@ -56,20 +57,26 @@ class ScheduleWatch:
         """Look at the calls that are due. Return False if nothing may be carried out here. Raise `StoreUnavailable`."""
         if await self._waits() or not any(self._carrier.room.values()):
             return False
-        due = await self._carrier.schedule.due(MOST_CALLS)
-        for found in await asyncio.gather(*map(self._carrier.look, due), return_exceptions=True):
-            if isinstance(found, BaseException) and not isinstance(found, StoreUnavailable):
-                raise found
+        if (room := MOST_CALLS - self._looking) > 0:
+            for call_sid in await self._carrier.schedule.due(room):
+                self._start_look(call_sid)
         return True
 
-    async def _look_unless_waiting(self, call_sid: str) -> None:
+    def _start_look(self, call_sid: str) -> None:
+        """Look at a call in a task of its own: one whose server does not answer must not hold up the others."""
+        self._looks.start(self._look(call_sid), f"look at the schedule of {call_sid}")
+
+    async def _look(self, call_sid: str) -> None:
+        self._looking += 1
         try:
             if not await self._waits():
                 await self._carrier.look(call_sid)
         except StoreUnavailable:
-            pass  # it is due, so the watch finds it
+            pass  # it is due again soon
         except Exception:
             logger.exception("A look at a schedule failed; report this", extra={"action": "schedule.failed"})
+        finally:
+            self._looking -= 1
 
     async def _waits(self) -> bool:
         waits = await self._must_wait()

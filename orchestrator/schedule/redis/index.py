@@ -22,6 +22,9 @@ from orchestrator.schedule.redis import scripts
 BEFORE = "+2000"
 """In a cluster, somebody looks at a call so long after its schedule was to be written."""
 
+ANSWER_SECONDS = 1.0
+"""How long the others wait for a shard."""
+
 
 class ScheduleIndex:
     """The indexes of all shards. Those that are known to be empty are not read: `noticed` says that one may not be."""
@@ -30,6 +33,7 @@ class ScheduleIndex:
         self._connection = connection
         self._shards = shards
         self._first: dict[str, float] = {}
+        self._during_read: dict[str, float] = {}
         self._news = asyncio.Event()
 
     @property
@@ -48,6 +52,7 @@ class ScheduleIndex:
 
     def noticed(self, shard: keys.ShardKeys, at_ms: float = 0) -> None:
         """Take note that the shard has a call that is due at `at_ms`, or sooner; 0: read when."""
+        self._during_read[shard.schedules] = min(self._during_read.get(shard.schedules, math.inf), at_ms)
         if at_ms < self._first.get(shard.schedules, math.inf):
             self._first[shard.schedules] = at_ms
             self._news.set()
@@ -65,38 +70,47 @@ class ScheduleIndex:
                     await self._news.wait()
 
     async def due(self, most: int) -> list[str]:
-        """Return calls that are to be looked at now. Raise `StoreUnavailable` if no shard that has some answers."""
-        found: list[str] = []
-        refused: StoreUnavailable | None = None
-        for shard in self._shards:
-            if len(found) < most and self._first.get(shard.schedules, math.inf) <= clock.now() * 1000:
-                try:
-                    found += await self._due_of(shard, most - len(found))
-                except StoreUnavailable as error:  # the other shards' calls must not wait for this one
-                    refused = error
-        if refused is not None and not found:
-            raise refused
-        return found
+        """Return calls that are to be looked at now. Raise `StoreUnavailable` if no shard that may have some answers.
+
+        The shards are asked at the same time, and one that does not answer soon is left for the next time.
+        """
+        now_ms = clock.now() * 1000
+        ready = [shard for shard in self._shards if self._first.get(shard.schedules, math.inf) <= now_ms][:most]
+        share = most // len(ready) if ready else 0
+        found = await asyncio.gather(*(self._due_of(shard, share) for shard in ready), return_exceptions=True)
+        errors = [error for error in found if isinstance(error, BaseException)]
+        for error in errors:
+            if not isinstance(error, StoreUnavailable) or len(errors) == len(ready):
+                raise error
+        return [call_sid for calls in found if not isinstance(calls, BaseException) for call_sid in calls]
 
     async def _due_of(self, shard: keys.ShardKeys, most: int) -> list[str]:
-        first = await self._read_first(shard)
-        if first is None or first > clock.now() * 1000:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._take(shard, most)
+        except TimeoutError:
+            raise StoreUnavailable("a shard did not answer") from None
+
+    async def _take(self, shard: keys.ShardKeys, most: int) -> list[str]:
+        self._during_read.pop(shard.schedules, None)
+        first = await self._connection.command("ZRANGE", shard.schedules, 0, 0, "WITHSCORES")
+        self._note_first(shard, float(first[1]) if first else None)
+        if not first or float(first[1]) > clock.now() * 1000:
             return []
-        names = await self._connection.run(scripts.take_scheduled(shard=shard, most=most))
+        following, names = await self._connection.run(scripts.take_scheduled(shard=shard, most=most))
+        self._note_first(shard, following)
         strange = [name for name in names if call_sid_of(_bytes(name)) is None]
         if strange:  # no call is named so
             await self._connection.command("ZREM", shard.schedules, *strange)
-        if len(names) < most:
-            await self._read_first(shard)
         return [text(name) for name in names if name not in strange]
 
-    async def _read_first(self, shard: keys.ShardKeys) -> float | None:
-        found = await self._connection.command("ZRANGE", shard.schedules, 0, 0, "WITHSCORES")
-        if not found:
+    def _note_first(self, shard: keys.ShardKeys, at_ms: float | None) -> None:
+        """Note what was read. What this process was told meanwhile may not be in it."""
+        first = min(math.inf if at_ms is None else at_ms, self._during_read.pop(shard.schedules, math.inf))
+        if first < math.inf:
+            self._first[shard.schedules] = first
+        else:
             self._first.pop(shard.schedules, None)
-            return None
-        self._first[shard.schedules] = first = float(found[1])
-        return first
 
     async def mark_before(self, call_sid: str) -> None:
         """Cluster: have somebody look at the call though this process dies before it says more."""

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from orchestrator import clock
+from orchestrator.errors import StoreUnavailable
 from orchestrator.events.outbox import Announcement
 from orchestrator.events.redis.agenda import Agenda
 from orchestrator.redis import keys
@@ -46,7 +48,8 @@ class RedisSchedule:
         granted = await self._connection.run(
             scripts.claim_schedule(call_sid=call_sid, holder=holder, room=room, shard=self.index.shard_with(call_sid))
         )
-        await self.index.note(call_sid, before, granted.next_look_ms)
+        with suppress(StoreUnavailable):  # it is looked at again in any case, and what was granted is ours
+            await self.index.note(call_sid, before, granted.next_look_ms)
         runs = [self._run(call_sid, holder, item) for item in granted.items]
         for item, run in zip(granted.items, runs, strict=True):
             if run is None:
@@ -69,7 +72,8 @@ class RedisSchedule:
             lease.item_id,
             extra={"action": "schedule.unreadable", "call_sid": lease.call_sid},
         )
-        await self._give_back(lease, clock.now() * 1000 + UNREADABLE_MS, has_failed=False)
+        with suppress(StoreUnavailable):  # its lease runs out
+            await self._give_back(lease, clock.now() * 1000 + UNREADABLE_MS, has_failed=False)
 
     async def renew(self, leases: Sequence[ItemLease]) -> list[LostLease]:
         if not leases:
@@ -126,12 +130,13 @@ class RedisSchedule:
         )
         await self.written(call_sid, changes)
 
-    async def written(self, call_sid: str, changes: ScheduleChanges) -> None:
-        """Note when the call is to be looked at, after its schedule was changed."""
+    async def written(self, call_sid: str, changes: ScheduleChanges, *, not_before: float = 0.0) -> None:
+        """Note when the call is to be looked at, after its schedule was changed; here not before this time."""
         if changes.added:
             first_ms = min(int(item.due_at.timestamp() * 1000) for item in changes.added)
-            self.index.noticed_call(call_sid, first_ms)
-            await self.index.mark(call_sid, first_ms)
+            with suppress(StoreUnavailable):  # it is looked at soon in any case
+                await self.index.mark(call_sid, first_ms)
+            self.index.noticed_call(call_sid, max(first_ms, not_before * 1000))
 
     async def survey(self, call_sids: Sequence[str]) -> None:
         """Cluster: have somebody look in time at those of these calls that have something scheduled.

@@ -139,9 +139,15 @@ def write_schedule(
     return ScriptCall(lua_script("write_schedule"), schedule_keys(call_sid, shard), args, ignored)
 
 
-def take_scheduled(*, shard: ShardKeys, most: int) -> ScriptCall[list[bytes | str]]:
-    """The calls of the shard whose schedules are to be looked at now, at most so many."""
-    return ScriptCall(lua_script("take_scheduled"), [shard.schedules], [most, TAKEN_MS], list)
+def take_scheduled(*, shard: ShardKeys, most: int) -> ScriptCall[tuple[float | None, list[bytes | str]]]:
+    """When the first call of the shard is due after this (ms), and those that are to be looked at now, at most so many.
+
+    None: there is none.
+    """
+    return ScriptCall(
+        lua_script("take_scheduled"), [shard.schedules], [most, TAKEN_MS],
+        lambda reply: (float(reply[0]) if reply[0] else None, list(reply[1:])),
+    )  # fmt: skip
 
 
 def mark_scheduled(*, shard: ShardKeys, call_sid: str, at: str | int) -> ScriptCall[None]:

@@ -10,6 +10,9 @@ from orchestrator.schedule.redis.schedule import RedisSchedule
 from orchestrator.schedule.redis.scripts import UNCHANGED, Scheduled, change_args, schedule_keys
 from orchestrator.turns.store import Claim
 
+LOOKED_SECONDS = 1.0
+"""A call at which this process has just looked is found by its watch later than that."""
+
 
 class Scheduling:
     """Makes what commits write into `schedule`; nothing, if a turn changes nothing in it.
@@ -48,6 +51,8 @@ class Scheduling:
         """Have what is due at once carried out, and in a cluster note when the rest is due."""
         if not changes.added:
             return
+        not_before = 0.0
         if self.look_now is not None and min(item.due_at for item in changes.added) <= clock.utc_now():
             self.look_now(call_sid)
-        await self._schedule.written(call_sid, changes)
+            not_before = clock.now() + LOOKED_SECONDS
+        await self._schedule.written(call_sid, changes, not_before=not_before)
