@@ -27,6 +27,8 @@ def note_of(event: Event) -> str | None:
             return f"({to} presses {keys})"
         case Connected(to):
             return f"(you are connected with {to})"
+        case Dialled(to, is_declined=True):
+            return f"({to} has declined)"
         case Dialled(to, "completed"):
             return f"({to} has hung up)"
         case Dialled(to, status):

@@ -150,6 +150,9 @@ class TerminalPhone:
 
     async def _answer_question(self, gather: Gather) -> None:
         """Read lines until one of them is an answer that the question accepts."""
+        if self._typing is not None:  # on a relay, where a person's lines are read all the time
+            self._show_prompt()
+            return
         typing = asyncio.create_task(self._type(gather))
         over = asyncio.create_task(self._line.question_over())
         try:

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 
 from orchestrator.cli.colors import Colors
-from orchestrator.conversation.actions import Action, HandOff, HangUp, Play, Record, SendDigits, SetVoice, Transfer
+from orchestrator.cli.turn_notes import action_note, beginning_note
 from orchestrator.conversation.state import ConversationState, TurnRecord
 
 AGENT = "agent › "
@@ -54,17 +54,15 @@ class Transcript:
                 yield from self._said(CALLER, "#" + record.digits, "bold", "green")
             case "silence":
                 yield from self._said(CALLER, "(silence)", "bold", "green")
-            case "interrupted":
-                yield self._note("(interrupted)")
-            case "transferred" | "recorded":
-                yield self._note(_return(record))
+            case _ if note := beginning_note(record):
+                yield self._note(note)
         if record.heard_text:
             yield from self._said(AGENT, record.heard_text, "bold", "cyan")
         if record.heard is not None and record.heard != record.reply.text:
             yield self._note("(cut off here)")
         if record.outcome not in ("replied", "interrupted"):
             yield self._note(f"({record.outcome.replace('_', ' ')})")
-        yield from (self._note(note) for action in record.reply.actions if (note := _inline_action(action)))
+        yield from (self._note(note) for action in record.reply.actions if (note := action_note(action)))
         if self._timings and record.timings:
             stages = " · ".join(f"{stage.replace('_', ' ')} {ms:g}" for stage, ms in record.timings.items())
             yield self._note(f"(ms: {stages})")
@@ -81,30 +79,3 @@ class Transcript:
         end = self._state.ended
         stands = "The call is active." if end is None else f"The call ended: {end.reason or end.status}."
         return [self._colors(printable(line), "dim") for line in (*details, stands)]
-
-
-def _return(record: TurnRecord) -> str:
-    """Return how a caller came back from a person, or what message they have left."""
-    seconds = record.data.get("seconds", 0)
-    if record.kind == "recorded":
-        return f"(message of {seconds} s: {record.data.get('url') or 'none'})"
-    return f"(back from {record.data.get('to', '')}: {record.text}, {seconds} s)"
-
-
-def _inline_action(action: Action) -> str:
-    match action:
-        case Transfer():
-            return f"(connected with {', '.join(action.targets)})"
-        case Record():
-            return "(a message is recorded)"
-        case HandOff(agent=agent):
-            return f"(handed to {agent})"
-        case SetVoice(voice=voice):
-            return f"(voice: {voice})"
-        case Play(url=url):
-            return f"(audio: {url})"
-        case SendDigits(digits=digits):
-            return f"(keys: {digits})"
-        case HangUp():
-            return "(hung up)"
-    return ""

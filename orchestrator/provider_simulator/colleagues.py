@@ -17,6 +17,7 @@ UNREACHED: Mapping[Behaviour, DialStatus] = {
 """What becomes of the ringing where nobody answers."""
 DEFAULT_KEY = "1"
 _NAMED_KEY = re.compile(r"\bpress(?: the)?(?: key)? (star|pound|hash|[0-9*#])(?![0-9])", re.IGNORECASE)
+_LONE_KEY = re.compile(r"(?<!\S)[0-9*#](?![^\s.,;!])")
 _KEY_WORDS = {"star": "*", "pound": "#", "hash": "#"}
 
 
@@ -48,12 +49,13 @@ class Colleagues:
     """Who is behind which number. `rest` is behind every other one.
 
     `status_when_declined` is what the provider makes of a person whose document hung up on them before they were
-    connected: Twilio's own example of a screened call expects no-answer.
+    connected. Twilio does not say: their leg was answered, so `completed` (with `DialBridged=false`), but its example
+    of a screened call expects `no-answer`.
     """
 
     by_number: Mapping[str, Colleague] = field(default_factory=dict)
     rest: Colleague = field(default_factory=Colleague)
-    status_when_declined: DialStatus = "no-answer"
+    status_when_declined: DialStatus = "completed"
 
     def at(self, number: str) -> Colleague:
         """Return who is behind this number or address."""
@@ -61,6 +63,6 @@ class Colleagues:
 
 
 def key_named_in(announcement: str) -> str:
-    """Return the last key that the announcement asks for."""
-    named = _NAMED_KEY.findall(announcement)
+    """Return the last key that the announcement asks for, or else names."""
+    named = _NAMED_KEY.findall(announcement) or _LONE_KEY.findall(announcement)
     return _KEY_WORDS.get(named[-1].lower(), named[-1]) if named else DEFAULT_KEY

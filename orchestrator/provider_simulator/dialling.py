@@ -122,7 +122,8 @@ class Dialling:
             await asyncio.sleep(result.colleague.talk_seconds)
             fields |= {"DialBridged": "true", "DialCallDuration": str(round(result.colleague.talk_seconds))}
         to = result.target.to if result.is_accepted else ", ".join(target.to for target in self.dial.targets)
-        await self.tell(Dialled(to, result.status))
+        is_declined = result.status == "completed" and not result.is_accepted
+        await self.tell(Dialled(to, result.status, is_declined))
         return fields
 
 

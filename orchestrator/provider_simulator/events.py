@@ -97,11 +97,12 @@ class Connected:
 @dataclass(frozen=True, slots=True)
 class Dialled:
     """A transfer is over. `to` is who answered, else everybody who was rung; `status` is how it went (`completed`,
-    `no-answer`, …).
+    `no-answer`, …). `is_declined`: who answered was not connected.
     """
 
     to: str
     status: str = "completed"
+    is_declined: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,18 @@ from support.ingress import started_ingress
 from support.terminal import run_script
 from support.twiml_server import serve_twiml
 
-from orchestrator.conversation.actions import HandOff, HangUp, Transfer
+from orchestrator.conversation.actions import (
+    Action,
+    CancelActivity,
+    CancelTimer,
+    HandOff,
+    HangUp,
+    SendMessage,
+    SetTimer,
+    StartActivity,
+    Transfer,
+)
+from orchestrator.conversation.actions import Record as RecordMessage
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.turn import Turn, TurnKind
@@ -49,12 +60,40 @@ async def test_a_call_is_shown_as_it_was_spoken(tmp_path: Path) -> None:
         "        (timed out)",
         "you   › (silence)",
         "agent › One moment.",
-        "        (connected with +15550009999)",
+        "        (rings +15550009999)",
         "        (hung up)",
         "",
         "name: Ada",
         "The call ended: completed.",
     ]
+
+
+async def test_what_no_words_of_the_caller_began_is_shown(tmp_path: Path) -> None:
+    def own(kind: TurnKind, text: str = "", actions: tuple[Action, ...] = (), **data: object) -> TurnRecord:
+        turn = Turn(turn_id=f"~{kind}-{text}", call_sid="CA1", kind=kind, text=text, data=data)
+        return TurnRecord.of(turn, "replied", Reply(text=f"After {kind}.", actions=list(actions)))
+
+    turns = [
+        own("signal", "late", (StartActivity("m:look_up"), SetTimer("silence", 30))),
+        own("activity", "look_up", (CancelTimer("silence"),), result=[1]),
+        own("activity", "pay", error="TimeoutError"),
+        own("timer", "silence", (CancelActivity("look_up"), SendMessage("+15550009999", "See you."))),
+        own("transferred", "no-answer", (RecordMessage(),), to="+15550009999", seconds=0),
+        own("recorded", url="https://x/RE1", seconds=4),
+        own("recorded", url="", seconds=0),
+    ]
+    answer = Response(ConversationState(call_sid="CA1", turns=turns).model_dump_json(), media_type="application/json")
+    async with serve_twiml({"/calls/CA1": answer}) as server:
+        _, output, _ = await run_script("calls", "CA1", "--url", server.url, cwd=tmp_path)
+    assert [line.strip() for line in output.splitlines()[2:-2]] == [
+        "(signal: late)", "agent › After signal.", "(starts look_up)", "(timer silence in 30 s)",
+        "(look_up is done)", "agent › After activity.", "(no timer silence any more)",
+        "(pay has failed: TimeoutError)", "agent › After activity.",
+        "(timer: silence)", "agent › After timer.", "(cancels look_up)", "[text message to +15550009999: See you.]",
+        "(back from +15550009999: no-answer)", "agent › After transferred.", "(records a message)",
+        "(message of 4 s: https://x/RE1)", "agent › After recorded.",
+        "(nothing recorded)", "agent › After recorded.",
+    ]  # fmt: skip
 
 
 async def test_whose_call_it_is_and_who_gave_it_to_whom_are_shown(tmp_path: Path) -> None:

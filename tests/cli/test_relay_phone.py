@@ -6,6 +6,8 @@ import pytest
 from support.ingress import started_ingress
 from support.terminal import CTRL_C, at_a_terminal, run_script
 
+from orchestrator import HangUp, Record, Transfer
+
 pytestmark = pytest.mark.processes
 
 SETTINGS = {"TWILIO_AUTH_TOKEN": "12345"}
@@ -46,6 +48,39 @@ async def test_typing_while_the_agent_speaks_interrupts_it(tmp_path: Path):
         assert await terminal.exit_code() == 0
     said = [turn.text for turn in ingress.turns if turn.kind == "speech"]
     assert said[-1] == "stop"
+
+
+async def leaver(turn, state):
+    if turn.kind == "started":
+        yield "Do you want to leave a message?"
+    elif turn.kind == "recorded":
+        yield f"It has {turn.data['seconds']} seconds. "
+        yield Transfer("+15550003333", then="return", announce="A caller. Press 1.", accept_key="1")
+    elif turn.kind == "transferred":
+        yield f"They are {turn.text}."
+        yield HangUp()
+    else:
+        yield "Go on."
+        yield Record()
+
+
+async def test_a_person_leaves_a_message_and_comes_back_to_the_relay(tmp_path: Path):
+    async with (
+        started_ingress(agent=leaver, voice_channel="relay") as ingress,
+        at_a_terminal(
+            "call", ingress.url, "--pace", "0", "--transfer", "declined", cwd=tmp_path, settings=SETTINGS
+        ) as terminal,
+    ):
+        await terminal.shows("you   › ")
+        terminal.type("yes\n")
+        await terminal.shows("(beep: what you say now is recorded; # ends it)")
+        terminal.type("Please call me back tomorrow morning.\n")
+        await terminal.shows("(recorded: 2 s)")
+        await terminal.shows("It has 2 seconds.")
+        await terminal.shows("(ringing +15550003333 …)")
+        await terminal.shows("(+15550003333 hears: A caller. Press 1.")
+        await terminal.shows("They are declined.")
+        assert await terminal.exit_code() == 0
 
 
 async def test_a_server_that_talks_otherwise_is_refused(tmp_path: Path):

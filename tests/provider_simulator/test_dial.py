@@ -101,16 +101,18 @@ async def test_a_colleague_who_presses_nothing_has_declined(serve) -> None:
     documents = {"/twilio/voice": dial(number(ADA, "/announce")), "/announce": ANNOUNCE, "/dialled": BYE}
     server = await serve(documents)
     events = await hold(PhoneLine(server.url, colleagues=behaving(ada="declines")))
-    assert events[-3:-1] == [Dialled(ADA, "no-answer"), Said("Goodbye.")]
+    assert events[-3:-1] == [Dialled(ADA, "completed", is_declined=True), Said("Goodbye.")]
+    form = server.webhooks[-2].form
+    assert (form["DialCallStatus"], form["DialBridged"]) == ("completed", "false")
     assert "/accepted" not in server.paths()
 
 
-async def test_a_provider_may_call_a_declined_transfer_completed(serve) -> None:
+async def test_a_provider_may_say_that_a_person_who_declined_did_not_answer(serve) -> None:
     server = await serve({"/twilio/voice": dial(number(ADA, "/announce")), "/announce": ANNOUNCE, "/dialled": BYE})
-    declining = Colleagues(rest=Colleague("declines"), status_when_declined="completed")
+    declining = Colleagues(rest=Colleague("declines"), status_when_declined="no-answer")
     await hold(PhoneLine(server.url, colleagues=declining))
     form = server.webhooks[-2].form
-    assert (form["DialCallStatus"], form["DialBridged"]) == ("completed", "false")
+    assert (form["DialCallStatus"], form["DialBridged"]) == ("no-answer", "false")
 
 
 async def test_the_wrong_key_is_posted_too(serve) -> None:
@@ -124,14 +126,14 @@ async def test_the_wrong_key_is_posted_too(serve) -> None:
     )
     await hold(PhoneLine(server.url, colleagues=Colleagues(rest=Colleague(keys="9"))))
     assert [hook.form["Digits"] for hook in server.webhooks if hook.path == "/accepted"] == ["9"]
-    assert server.webhooks[-2].form["DialCallStatus"] == "no-answer"
+    assert server.webhooks[-2].form["DialBridged"] == "false"
 
 
 async def test_an_announcement_that_fails_connects_nobody(serve) -> None:
     server = await serve({"/twilio/voice": dial(number(ADA, "/gone")), "/dialled": BYE})
     events = await hold(PhoneLine(server.url))
     assert [event for event in events if isinstance(event, Problem)]
-    assert Dialled(ADA, "no-answer") in events
+    assert server.webhooks[-2].form["DialBridged"] == "false"
 
 
 async def test_several_ring_at_once_and_the_first_to_accept_is_connected(serve) -> None:
@@ -174,7 +176,13 @@ async def test_clients_and_sip_addresses_may_see_any_caller(serve) -> None:
 
 @pytest.mark.parametrize(
     ("announcement", "key"),
-    [("Press 1 to accept", "1"), ("press the star key", "*"), ("Press 2 now. Or press 7.", "7"), ("Hello", "1")],
+    [
+        ("Press 1 to accept", "1"),
+        ("press the star key", "*"),
+        ("Press 2 now. Or press 7.", "7"),
+        ("Hello", "1"),
+        ("5 connects you.", "5"),
+    ],
 )
 def test_the_key_is_the_one_that_the_announcement_names(announcement: str, key: str) -> None:
     assert key_named_in(announcement) == key

@@ -9,7 +9,7 @@ import pytest
 from support.browser import CHROMIUM, Browser, open_browser
 from support.ingress import CALL
 
-from orchestrator import clock
+from orchestrator import SendMessage, clock
 from orchestrator.health.report import SystemStatus
 
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
@@ -172,6 +172,26 @@ async def test_words_are_seen_while_the_agent_speaks(start_ingress, gate, browse
         whole = "document.getElementById('transcript').innerText.includes('Let me see, yes.')"
         await browser.until(f"{whole} && !document.querySelector('.now')", "the turn is over")
         assert await browser.eval(f"{LINES}") == 3
+        assert errors(browser) == []
+
+
+async def test_turns_that_no_words_of_the_caller_begin_are_told_as_events(start_ingress, browser):
+    async def answer(turn, state):
+        if turn.kind == "signal":
+            yield "The doctor is late."
+            yield SendMessage("+15550009999", "Come later.")
+        else:
+            yield "Hello."
+
+    async with start_ingress(agent=answer) as ingress:
+        await ingress.begin()
+        signal = {"signal_id": "s1", "name": "late", "data": {}}
+        await ingress.client.post(f"/calls/{CALL}/signals", json=signal)
+        await browser.visit(f"{ingress.url}/dashboard#call={CALL}")
+        await browser.until(f"{LINES} > 1", "the transcript is shown")
+        shown = await browser.text("#transcript")
+        assert "Signal late" in shown
+        assert "sends a text message to +15550009999" in shown
         assert errors(browser) == []
 
 

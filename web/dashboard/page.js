@@ -352,10 +352,20 @@ function showTranscript(call) {
   showWhetherMore();
 }
 
+// Turns that no words of the caller begin.
+const OWN = {
+  signal: (turn) => `Signal ${turn.text}`,
+  timer: (turn) => `Timer ${turn.text}`,
+  activity: (turn) => `${turn.text} ${turn.data?.error ? `failed (${turn.data.error})` : "is done"}`,
+  transferred: (turn) => `${turn.data?.to ?? "Transfer"}: ${turn.text}`,
+  recorded: (turn) => (turn.data?.url ? `Message of ${turn.data.seconds} s recorded` : "Nothing recorded"),
+};
+
 function turnLines(turn) {
   const lines = [];
   if (turn.kind === "started") lines.push(eventLine("Call began", turn.received_at));
   else if (turn.kind === "ended") lines.push(eventLine(`Call ended${turn.text ? `: ${turn.text}` : ""}`, turn.received_at));
+  else if (OWN[turn.kind]) lines.push(eventLine(OWN[turn.kind](turn), turn.received_at));
   else lines.push(callerLine(turn));
   const reply = agentLine(turn);
   if (reply) lines.push(reply);
@@ -366,7 +376,7 @@ function turnLines(turn) {
 function runningLines(turn) {
   const at = new Date(turn.since * 1000).toISOString();
   const heard = { ...turn, digits: turn.kind === "keys" ? turn.text : "", received_at: at };
-  const lines = turn.kind === "started" ? [eventLine("Call began", at)] : turn.kind === "ended" ? [] : [callerLine(heard)];
+  const lines = turn.kind === "started" ? [eventLine("Call began", at)] : turn.kind === "ended" ? [] : OWN[turn.kind] ? [eventLine(OWN[turn.kind](turn), at)] : [callerLine(heard)];
   const line = newLine("agent now", "Agent", "");
   line.children[0].after(textOf("span", "words", turn.said));
   return turn.kind === "ended" ? lines : [...lines, line];
@@ -413,6 +423,9 @@ function actionText(action) {
     case "hang_up": return "hangs up";
     case "transfer": return `transfers to ${[action.to].flat().join(", ")}`;
     case "record": return "records a message";
+    case "send_message": return `sends a text message to ${action.to}`;
+    case "set_timer": return `sets the timer ${action.name}`;
+    case "start_activity": return `starts ${action.name}`;
     case "play": return `plays ${action.url}`;
     case "hand_off": return `hands the call to ${action.agent}`;
     case "set_voice": return `speaks as ${action.voice}`;
