@@ -1,4 +1,4 @@
-"""`DIAL_ALLOW`: the prefixes of what the API may dial, and what it may dial without this setting."""
+"""`DIAL_ALLOW`: the prefixes of what the API may dial and agents write to, and what they may without this setting."""
 
 import ipaddress
 import string

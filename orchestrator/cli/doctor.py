@@ -23,6 +23,7 @@ from orchestrator.doctor.finding import Finding, exit_code
 from orchestrator.doctor.inspection import inspect_redis
 from orchestrator.doctor.mcp import inspect_mcp_servers, judge_mcp_servers
 from orchestrator.doctor.sink_inspection import inspect_sinks
+from orchestrator.doctor.text_messages import inspect_number, judge_text_messages
 from orchestrator.doctor.web import judge_web
 from orchestrator.settings import Settings, given_variables, load_settings
 
@@ -56,9 +57,11 @@ async def _examined(settings: Settings, url: str) -> list[Finding]:
     facts = await inspect_redis(settings, web.listener) if settings.use_redis else None
     sinks = await inspect_sinks(settings)
     servers = await inspect_mcp_servers(settings)
+    number = await inspect_number(settings)
     return [
         *diagnose(settings, facts, given_variables(), sinks),
         *judge_mcp_servers(settings, servers),
+        *judge_text_messages(settings, number),
         *judge_web(web, settings, facts),
     ]
 

@@ -111,6 +111,16 @@ class ProviderApi:
 
         return await self._request(find, "message")
 
+    async def can_text(self, number: str) -> bool | None:
+        """Return whether this number of the account sends text messages; None if the account has no such number.
+        Raise `ProviderError`."""
+
+        def find() -> bool | None:
+            found = self._client.incoming_phone_numbers.list(phone_number=number, limit=1)
+            return bool((found[0].capabilities or {}).get("sms")) if found else None
+
+        return await self._request(find, "message")
+
     @cached_property
     def _client(self) -> "Client":
         from orchestrator.provider_api.rest_client import rest_client  # in a thread: it takes a fifth of a second

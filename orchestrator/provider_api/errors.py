@@ -52,7 +52,7 @@ def translated(request: Callable[[], T], what: str) -> T:
     """Run `request` in a thread and return its result. Raise `ProviderError`. `what` it is about: call or message."""
     from requests.exceptions import ConnectionError as RequestsConnectionError
     from requests.exceptions import ConnectTimeout, RequestException
-    from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+    from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 
     try:
         return request()
@@ -60,6 +60,9 @@ def translated(request: Callable[[], T], what: str) -> T:
         raise _refusal(error.status, error.code, str(error.msg), what) from None
     except TwilioServiceException as error:
         raise _refusal(error.status, error.code, str(error.detail or error.title), what) from None
+    except TwilioException as error:  # a page of a list: the answer is beside the message
+        status = getattr(error.args[-1], "status_code", None)
+        raise (_refusal(status, None, "", what) if isinstance(status, int) else _nonsense()) from None
     except Throttled as error:
         raise _throttling(error, what) from None
     except ConnectTimeout:
@@ -73,7 +76,11 @@ def translated(request: Callable[[], T], what: str) -> T:
     except ProviderError:
         raise
     except Exception:  # the library does not check what it gets: any exception may follow
-        raise ProviderError(BAD_ANSWER, 502, is_unknown=True) from None
+        raise _nonsense() from None
+
+
+def _nonsense() -> ProviderError:
+    return ProviderError(BAD_ANSWER, 502, is_unknown=True)
 
 
 def _throttling(error: Throttled, what: str) -> ProviderError:

@@ -11,6 +11,7 @@ from orchestrator.provider_simulator.rest_api.calls import LiveCalls
 from orchestrator.provider_simulator.rest_api.faults import Fault, Faults, FaultSource, Operation
 from orchestrator.provider_simulator.rest_api.http_server import HttpAnswer, HttpRequest, serve_http
 from orchestrator.provider_simulator.rest_api.messages import SentMessages
+from orchestrator.provider_simulator.rest_api.phone_numbers import PhoneNumbers
 from orchestrator.provider_simulator.rest_api.resources import Refusal, Resource, not_found
 
 VERSION = "/2010-04-01/Accounts/"
@@ -33,6 +34,7 @@ class RestApi:
         self.url = ""
         self.calls = LiveCalls()
         self.messages = SentMessages(account_sid)
+        self.numbers = PhoneNumbers(account_sid)
         self.requested: list[Operation] = []
         """Every request that had the right credentials, in order, failed ones included."""
         self._auth_token = auth_token
@@ -91,6 +93,8 @@ class RestApi:
                 return "create_message", lambda: self.messages.create(form), 201
             case "GET", "Messages", False:
                 return "list_messages", lambda: self.messages.listing(dict(request.query)), 200
+            case "GET", "IncomingPhoneNumbers", False:
+                return "list_numbers", lambda: self.numbers.listing(dict(request.query)), 200
             case "GET", "Messages", True:
                 return "fetch_message", lambda: self.messages.fetch(sid), 200
         raise not_found(request.path)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Operation = Literal[
-    "create_call", "fetch_call", "update_call", "create_message", "fetch_message", "list_messages"
+    "create_call", "fetch_call", "update_call", "create_message", "fetch_message", "list_messages",
+    "list_numbers",
 ]  # fmt: skip
 
 
