@@ -7,6 +7,7 @@ from support.waiting import wait_until
 
 from orchestrator.conversation.absence import left_by
 from orchestrator.conversation.actions import Record, Transfer
+from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.silence import seconds_silent
 from orchestrator.conversation.turn import Turn
 
@@ -230,3 +231,19 @@ async def test_a_caller_counts_as_away_until_they_are_back_whatever_happens_mean
         assert seconds_silent(state) > (3600 if verb_name == "Dial" else 120)
         await back(ingress, document, "busy", verb_name)
         assert left_by(await ingress.state()) is None
+
+
+async def test_a_transfer_by_hand_is_carried_out_by_the_next_webhook_and_comes_back(start_ingress):
+    async with start_ingress(agent=leaving_by(Transfer(OTHER))) as ingress:
+        await ingress.begin()
+        reply = Reply(text="I connect you.", actions=[Transfer((PERSON, OTHER))])
+        signal = Turn(turn_id="~signal-1", call_sid=ingress.call_sid, kind="signal", given_reply=reply)
+        pending = await ingress.dispatcher.submit(signal)
+        assert await pending.wait(30) is not None
+        assert left_by(await ingress.state()) is None  # nobody has come for the reply yet
+        document = await ingress.twiml("/twilio/turn/1")
+        assert (said(document), verb(document, "Dial/Number").text) == ("I connect you.", PERSON)
+        assert left_by(await ingress.state()).turn_id == "turn-1"
+        document = await back(ingress, document, "busy")
+        assert verb(document, "Dial/Number").text == OTHER
+        assert said(await back(ingress, document, "busy")) == f"Back: busy, {OTHER}, 0."
