@@ -23,7 +23,9 @@ def configured_agent(settings: Settings) -> Agent:
 
         return load_model_agent(settings)
     options = FrameworkOptions(settings.llm_history_characters, settings.agent_timeout_seconds * ANSWER_SHARE)
-    return load_agent(settings.agent, settings.transfer_to, settings.time_zone, settings.emergency_number, options)
+    can_text = bool(settings.twilio_from_number and settings.provider_credentials)
+    number = settings.emergency_number
+    return load_agent(settings.agent, settings.transfer_to, settings.time_zone, number, options, can_text=can_text)
 
 
 def load_agent(
@@ -32,14 +34,17 @@ def load_agent(
     time_zone: str | None = None,
     emergency_number: str = "911",
     options: FrameworkOptions = NO_OPTIONS,
+    *,
+    can_text: bool = False,
 ) -> Agent:
     """Return the agent that `name` means. `llm` takes more settings: see `configured_agent`.
 
     `echo` and `receptionist` are built in. `transfer_to` is where the receptionist connects callers who ask for a
     person, `time_zone` its office's (by default this machine's), `emergency_number` what it tells callers in danger to
-    call. `package.module:object` is yours: an async generator function of `(turn, state)`, an object with such a method
-    named `reply`, a class of such objects whose constructor takes no arguments, or an agent of a framework, which gets
-    `options`. The current directory is importable. Raise `BadAgent`, which says what is wrong.
+    call, `can_text` whether it confirms bookings by text message. `package.module:object` is yours: an async generator
+    function of `(turn, state)`, an object with such a method named `reply`, a class of such objects whose constructor
+    takes no arguments, or an agent of a framework, which gets `options`. The current directory is importable. Raise
+    `BadAgent`, which says what is wrong.
     """
     if name == "echo":
         from orchestrator.agents.echo import echo
@@ -49,7 +54,7 @@ def load_agent(
         from orchestrator.agents.appointments.office_clock import office_clock
         from orchestrator.agents.receptionist import Receptionist
 
-        receptionist = Receptionist(transfer_to, partial(office_clock, time_zone), emergency_number)
+        receptionist = Receptionist(transfer_to, partial(office_clock, time_zone), emergency_number, can_text=can_text)
         return Agent(name, receptionist.reply, isolation="inline", speech_filter=False)
     if not is_object_name(name) or ":" not in name:
         raise BadAgent(f"AGENT={name!r} is not an agent. Use echo, receptionist, llm, or package.module:object.")

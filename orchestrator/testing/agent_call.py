@@ -9,14 +9,15 @@ from orchestrator.agents.agent_run import own_copy, parts_of
 from orchestrator.agents.loader import agent_of
 from orchestrator.agents.protocol import Part
 from orchestrator.clock import utc_now
-from orchestrator.conversation.actions import HandOff, Record, SendMessage, Transfer
+from orchestrator.conversation.actions import LEAVING_ACTIONS, HandOff, Record, SendMessage, Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn, TurnKind
 from orchestrator.schedule.effects import changes_of
 from orchestrator.schedule.item import ActivityItem
-from orchestrator.testing.activity_result import activity_result, check_activities
-from orchestrator.turns.outcome import committed_state
+from orchestrator.schedule.limits import check_schedule
+from orchestrator.testing.activity_result import activity_result
+from orchestrator.turns.outcome import committed_state, note_what_was_heard
 
 MOST_TIMERS = 200
 """More timers that go off in one `advance` are a loop."""
@@ -69,8 +70,7 @@ class AgentCall:
     def interrupt(self, heard: str) -> list[Part]:
         """Let the caller interrupt the last reply, of which `heard` was spoken. Only agents that ask for it are
         told."""
-        if self.state.turns:
-            self.state.turns[-1].heard = heard
+        self.state = note_what_was_heard(self.state, heard)
         return self._run("interrupted", heard) if self._agent.interruptions else []
 
     def hang_up(self, status: str = "completed") -> list[Part]:
@@ -110,15 +110,15 @@ class AgentCall:
 
     def return_from_transfer(self, status: str = "no-answer", *, seconds: int = 0) -> list[Part]:
         """Let the caller come back from the last transfer: `no-answer`, `busy`, `failed`, `declined`, `completed`."""
-        transfer = next((it for it in self._last_actions() if isinstance(it, Transfer)), None)
-        if transfer is None:
-            raise AssertionError("The last reply did not transfer the caller.")
+        transfer = self._leaving_action()
+        if not isinstance(transfer, Transfer):
+            raise AssertionError("The caller was not transferred.")
         return self._run("transferred", status, data={"to": transfer.targets[-1], "seconds": seconds})
 
     def record(self, seconds: int, url: str = "https://example.com/recording") -> list[Part]:
-        """Let the caller leave a message that the last reply asked for; 0 `seconds` for none."""
-        if not any(isinstance(action, Record) for action in self._last_actions()):
-            raise AssertionError("The last reply did not record the caller.")
+        """Let the caller leave the message that the agent has asked for; 0 `seconds` for none."""
+        if not isinstance(self._leaving_action(), Record):
+            raise AssertionError("The caller was not asked for a message.")
         return self._run("recorded", data={"url": url if seconds else "", "seconds": seconds})
 
     async def take(self, kind: TurnKind, text: str = "", **fields: Any) -> list[Part]:
@@ -140,7 +140,7 @@ class AgentCall:
                 reply.add(part)
         record = TurnRecord.of(turn, "replied", reply.completed())
         record.committed_at = self._now
-        check_activities(self.state, record)
+        check_schedule(self.state, turn.turn_id, reply.actions)
         self._commit(committed_state(self.state, state, record), record)
         return parts
 
@@ -174,8 +174,14 @@ class AgentCall:
         self._check_started(name)
         return await self.take("activity", name, data=await activity_result(self._activities[name]))
 
-    def _last_actions(self) -> list[Any]:
-        return list(self.state.turns[-1].reply.actions) if self.state.turns else []
+    def _leaving_action(self) -> Any:
+        """Return the action by which the caller is away, or None. Meanwhile there may have been own turns."""
+        for record in reversed(self.state.turns):
+            if record.reply.leaves:
+                return next(action for action in record.reply.actions if isinstance(action, LEAVING_ACTIONS))
+            if record.kind not in ("signal", "timer", "activity"):
+                break
+        return None
 
     def _run(self, kind: TurnKind, text: str = "", **fields: Any) -> list[Part]:
         return self._in_loop(self.take(kind, text, **fields))

@@ -14,7 +14,7 @@ from orchestrator.conversation.actions import (
     StartActivity,
     Transfer,
 )
-from orchestrator.errors import BadReply
+from orchestrator.errors import ScheduleRefused
 
 HERE = __name__
 WORDS = {
@@ -117,7 +117,7 @@ def test_an_activity_may_end_as_the_test_says(agent_call):
 def test_a_second_activity_of_a_live_name_fails_the_turn(agent_call):
     call = agent_call(telling)
     call.say("sum")
-    with pytest.raises(BadReply, match="'sum' is running already"):
+    with pytest.raises(ScheduleRefused, match="named sum runs already"):
         call.say("sum")
     assert len(call.state.turns) == 1, "nothing of the turn is kept"
 
@@ -130,7 +130,7 @@ def test_a_transfer_comes_back_with_what_the_test_says(agent_call):
     call = agent_call(telling)
     call.say("person")
     assert call.return_from_transfer("busy") == ["transferred busy {'to': '+15551230002', 'seconds': 0}"]
-    with pytest.raises(AssertionError, match="did not transfer"):
+    with pytest.raises(AssertionError, match="was not transferred"):
         call.return_from_transfer()
 
 
@@ -140,7 +140,7 @@ def test_a_message_is_recorded_or_nothing_is(agent_call):
     assert call.record(0) == ["recorded  {'url': '', 'seconds': 0}"]
     call.say("message")
     assert call.record(7, "https://a.example/1") == ["recorded  {'url': 'https://a.example/1', 'seconds': 7}"]
-    with pytest.raises(AssertionError, match="did not record"):
+    with pytest.raises(AssertionError, match="was not asked for a message"):
         call.record(7)
 
 

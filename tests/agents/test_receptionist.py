@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.agents.appointments.look_up import free_times
 from orchestrator.agents.receptionist import Receptionist
-from orchestrator.conversation.actions import Gather, HangUp, Transfer
+from orchestrator.conversation.actions import Gather, HangUp, StartActivity, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn, TurnKind
 
@@ -16,7 +17,10 @@ MONDAY = datetime(2026, 11, 23, 9, 30)
 
 
 class Call:
-    """A call to the receptionist. Each turn is answered by a new object, from state that went through JSON."""
+    """A call to the receptionist. Each turn is answered by a new object, from state that went through JSON.
+
+    A look-up of the calendar ends at once: its result is part of the answer.
+    """
 
     def __init__(self, transfer_to: str | None = None, now: datetime = MONDAY) -> None:
         self.make: Callable[[], Receptionist] = lambda: Receptionist(transfer_to, clock=lambda: now)
@@ -29,7 +33,12 @@ class Call:
         parts = [part async for part in self.make().reply(turn, self.state)]
         self.actions = [part for part in parts if not isinstance(part, str)]
         self.state = ConversationState.model_validate_json(self.state.model_dump_json())
-        return "".join(part for part in parts if isinstance(part, str)).strip()
+        said = "".join(part for part in parts if isinstance(part, str)).strip()
+        started = next((action for action in self.actions if isinstance(action, StartActivity)), None)
+        if started is None:
+            return said
+        result = await free_times(**started.args, answer_seconds=0)
+        return f"{said} {await self.turn('activity', started.name, data={'result': result})}"
 
     async def say(self, *texts: str) -> str:
         """Say one thing after another; the last answer."""

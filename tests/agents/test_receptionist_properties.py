@@ -3,17 +3,24 @@
 import asyncio
 import json
 from datetime import datetime, timedelta
+from typing import get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.agents.agent_run import own_copy
 from orchestrator.agents.receptionist import Receptionist
+from orchestrator.agents.receptionist.calendar_look_up import is_offer_unheard
 from orchestrator.agents.receptionist.dialogue import GATHERS
 from orchestrator.agents.receptionist.digits import grouped, spoken_digits
+from orchestrator.agents.receptionist.silences import SILENCE
 from orchestrator.agents.receptionist.wishes import wish_in
-from orchestrator.conversation.actions import Gather, HangUp, Transfer
-from orchestrator.conversation.state import ConversationState
-from orchestrator.conversation.turn import Turn
+from orchestrator.conversation.actions import LEAVING_ACTIONS, Gather
+from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.state import Channel, ConversationState, TurnRecord
+from orchestrator.conversation.turn import OWN_KINDS, Turn
+from orchestrator.schedule.limits import check_schedule
+from orchestrator.turns.outcome import committed_state
 
 SAID = """
     yes|no|Ann Lee|my name is Bob|555 123 4567|five five|double five oh one two three four|a check-up|pardon?|bye
@@ -26,7 +33,16 @@ words = st.lists(st.sampled_from(PHRASES), min_size=1, max_size=3).map(" ".join)
 speech = st.builds(dict, kind=st.just("speech"), text=words, confidence=st.none() | st.floats(0, 1))
 keys = st.text("0123456789*#", max_size=20).map(lambda digits: {"kind": "keys", "text": digits, "digits": digits})
 other = st.sampled_from(("started", "silence", "interrupted")).map(lambda kind: {"kind": kind})
-turns = st.lists(speech | keys | other, max_size=12)
+json_values = (
+    st.none() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
+)
+own = st.builds(
+    dict,
+    kind=st.sampled_from(OWN_KINDS),
+    text=st.sampled_from(("calendar", "silence", "doctor_late", "no-answer", "completed")) | st.text(max_size=5),
+    data=st.dictionaries(st.sampled_from(("result", "error", "minutes", "url", "seconds", "to")), json_values),
+)
+turns = st.lists(speech | keys | other | own, max_size=12)
 clocks = st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1))
 slots = st.dictionaries(
     st.sampled_from(("name", "number", "offered", "appointment", "misses", "silences", "question", "theirs")),
@@ -42,21 +58,41 @@ slots = st.dictionaries(
     phase=st.sampled_from(["", "done", "unheard of", *GATHERS]),
     slots=slots,
     transfer_to=st.sampled_from([None, "+15557654321"]),
+    channel=st.sampled_from(get_args(Channel)),
 )
 def test_every_phase_has_an_answer_to_everything(
-    turns: list[dict[str, object]], now: datetime, phase: str, slots: dict[str, object], transfer_to: str | None
+    turns: list[dict[str, object]],
+    now: datetime,
+    phase: str,
+    slots: dict[str, object],
+    transfer_to: str | None,
+    channel: Channel,
 ) -> None:
-    state = ConversationState(call_sid="CA1", phase=phase, slots=slots, from_number="+15550001111")
+    state = ConversationState(
+        call_sid="CA1", phase=phase, slots=slots, from_number="+15550001111", channel=channel
+    )  # fmt: skip
 
     async def converse() -> None:
         nonlocal state
         for number, fields in enumerate(turns):
-            agent = Receptionist(transfer_to, clock=lambda number=number: now + timedelta(minutes=number))  # type: ignore[misc]
+            agent = Receptionist(
+                transfer_to, clock=lambda number=number: now + timedelta(minutes=number), can_text=True  # type: ignore[misc]
+            )  # fmt: skip
             turn = Turn(turn_id=str(number), call_sid="CA1", **fields)  # type: ignore[arg-type]
-            parts = [part async for part in agent.reply(turn, state)]
-            assert any(isinstance(part, str) and part.strip() for part in parts), (turn, state.phase)
-            assert isinstance(parts[-1], Gather | HangUp | Transfer)
-            assert json.loads(json.dumps(state.slots)) == state.slots
+            after = own_copy(state)
+            parts = [part async for part in agent.reply(turn, after)]
+            if not turn.is_own:
+                is_waited_for = SILENCE in state.timers or is_offer_unheard(state, str(state.slots.get("question", "")))
+                assert is_waited_for or any(isinstance(part, str) and part.strip() for part in parts), (turn, state)
+                assert isinstance(parts[-1], (Gather, *LEAVING_ACTIONS))
+            assert json.loads(json.dumps(after.slots)) == after.slots
+            reply = Reply(
+                text="".join(part for part in parts if isinstance(part, str)),
+                actions=[part for part in parts if not isinstance(part, str)],
+            )
+            record = TurnRecord.of(turn, "replied", reply)
+            check_schedule(state, turn.turn_id, reply.actions)
+            state = committed_state(state, after, record)
             state = ConversationState.model_validate_json(state.model_dump_json())
 
     asyncio.run(converse())

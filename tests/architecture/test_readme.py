@@ -12,6 +12,7 @@ import httpx
 import pytest
 from support.program import Start, clean_environment, programs
 from support.servers import free_port
+from support.waiting import wait_until_sync
 
 from orchestrator.cli.main import COMMANDS
 from orchestrator.settings import load_settings
@@ -72,28 +73,46 @@ def serve(start: Start, directory: Path, **variables: str) -> int:
     return port
 
 
-def call(port: int, said: list[str], directory: Path) -> list[tuple[str, str]]:
-    """A call from the terminal, by somebody who says that."""
-    done = subprocess.run(
-        ["voiceagent", "call", f"http://127.0.0.1:{port}"],
-        input="".join(line + "\n" for line in said),
-        cwd=directory,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+def develop(start: Start, directory: Path) -> int:
+    """What `make run` does, in that directory; the port."""
+    port = free_port()
+    start(["voiceagent", "dev", "--port", str(port)], directory, clean_environment()).wait_for(
+        f"http://127.0.0.1:{port}/readyz"
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return speeches(done.stdout)
+    return port
+
+
+def call(port: int, shown: list[tuple[str, str]], directory: Path) -> list[tuple[str, str]]:
+    """A call from the terminal, by somebody who says what is `shown`, once the agent has spoken as often as that shows.
+
+    Text messages are left out.
+    """
+    log = directory / "call.log"
+
+    def heard(more: str = "\n\n") -> list[tuple[str, str]]:
+        return speeches(re.sub(r"^ +\[.*\n(?: {8}.*\n)*", "", log.read_text() + more, flags=re.MULTILINE))
+
+    with log.open("w") as output:
+        terminal = subprocess.Popen(
+            ["voiceagent", "call", f"http://127.0.0.1:{port}", "--timeouts"], stdin=subprocess.PIPE, stdout=output,
+            stderr=subprocess.STDOUT, cwd=directory, env=clean_environment(), text=True,
+        )  # fmt: skip
+        with terminal:
+            assert terminal.stdin is not None
+            for number, (who, text) in enumerate(shown):
+                if who == "you":
+                    wait_until_sync(lambda number=number: len(heard()) >= number, f"{text} can be said")
+                    terminal.stdin.write(f"{text}\n")
+                    terminal.stdin.flush()
+            assert terminal.wait(60) == 0, log.read_text()
+    return heard("")
 
 
 @pytest.mark.processes
 def test_the_conversation_goes_as_shown(start: Start, tmp_path: Path) -> None:
     shown = speeches(block("text", "Calling http"))
     assert len(shown) > 5
-    port = serve(start, tmp_path)
-    assert call(port, [text for who, text in shown if who == "you"], tmp_path) == shown
+    assert call(develop(start, tmp_path), shown, tmp_path) == shown
 
 
 @pytest.mark.processes
@@ -115,11 +134,12 @@ def test_the_agent_shown_answers(start: Start, tmp_path: Path) -> None:
     (tmp_path / "front_desk.py").write_text(block("python", "front_desk.py"))
     (named,) = re.findall(r"AGENT=(\S+)", block("bash", "AGENT="))
     port = serve(start, tmp_path, AGENT=named)
-    assert call(port, ["12"], tmp_path) == [
+    shown = [
         ("agent", "Front desk. What is your room number?"),
         ("you", "12"),
         ("agent", "Room 12. Somebody is on the way. Goodbye."),
     ]
+    assert call(port, shown, tmp_path) == shown
 
 
 def test_the_settings_table_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

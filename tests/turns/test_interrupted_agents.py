@@ -50,7 +50,8 @@ class Line:
 
     async def submit(self, turn_id: str, kind: TurnKind, text: str = "") -> Any:
         turn = Turn(turn_id=turn_id, call_sid="CA1", kind=kind, text=text)
-        return await self.dispatcher.submit(turn, opening={"channel": "relay"}, stream=True)
+        opening = {"channel": "relay", "slots": {"has_looked_up": True}}  # so that times are offered at once
+        return await self.dispatcher.submit(turn, opening=opening, stream=True)
 
     async def turn(self, turn_id: str, kind: TurnKind, text: str = "") -> TurnResult:
         result = await (await self.submit(turn_id, kind, text)).wait(PATIENCE_SECONDS)

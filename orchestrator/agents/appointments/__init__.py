@@ -3,5 +3,5 @@
 The receptionist and the tools of the agent `llm` share this package.
 
     calendar      the free appointments    wish  when a caller would like to come
-    office_clock  the office's local time
+    office_clock  the office's local time  look_up  the activity that asks the calendar
 """

@@ -12,7 +12,9 @@ ANSWER_SECONDS = 3.0
 """How long this made-up calendar takes."""
 
 
-async def free_times(today: str, wished: Sequence[str] = (), avoided: Sequence[str] = ()) -> list[str]:
+async def free_times(
+    today: str, wished: Sequence[str] = (), avoided: Sequence[str] = (), answer_seconds: float = ANSWER_SECONDS
+) -> list[str]:
     """Return the appointments to offer, in ISO 8601: those of `wished` that are free, else the next ones.
 
     `avoided` are days on which none is offered. Raise `ValueError` for what is no date or time.
@@ -20,6 +22,6 @@ async def free_times(today: str, wished: Sequence[str] = (), avoided: Sequence[s
     day = date.fromisoformat(today)
     days = [date.fromisoformat(other) for other in avoided]
     wanted = {datetime.fromisoformat(slot) for slot in wished}
-    await asyncio.sleep(ANSWER_SECONDS)
+    await asyncio.sleep(answer_seconds)
     free = [slot for slot in calendar.free_slots(day, days) if slot in wanted]
     return [slot.isoformat() for slot in free or calendar.first_offers(day, avoided=days)]

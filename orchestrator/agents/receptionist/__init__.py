@@ -9,6 +9,10 @@ What it does with a turn, in the order of a call:
     routing             what the caller said: global intents first, then the phase's rule
     phase_rules         one rule for each phase: what an answer means to the question that was asked
     appointment_choice  the rule of the phase in which the caller chooses a time
+    calendar_look_up    while the calendar is looked up, and what comes of it
+    own_turns           what happens while the caller says nothing: results, signals, colleagues who do not answer
+    silences            closes a call whose caller says nothing
+    text_messages       confirms a booking by text message
     slot_filling        fills in and corrects what callers say of themselves
     booking_form        the form to fill in, kept in the slots
     dialogue            the receptionist's side of one turn: says, asks, offers

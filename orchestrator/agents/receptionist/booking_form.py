@@ -35,6 +35,15 @@ class BookingForm(BaseModel):
     before: str = ""  # the phase to return to after the offer of a person
     is_warned: bool = False  # the caller has heard the emergency number
 
+    has_looked_up: bool = False  # the calendar was looked up in this call
+    waits: int = 0  # turns since the look-up began
+    is_patient: bool | None = None  # None: they were not asked, or have not said
+    is_away: bool = False  # connected with a person, or leaving a message
+    recordings: list[str] = Field(default_factory=list)  # addresses of the messages that the caller has left
+    unrecorded: int = 0  # recordings in a row that were empty
+    confirmed: datetime | None = None  # the appointment that a text message has confirmed
+    texts: int = 0  # text messages so far
+
     @classmethod
     def read(cls, slots: dict[str, Any]) -> Self:
         """Return the form that `slots` hold."""

@@ -1,37 +1,50 @@
 """The receptionist's side of one turn: what it says, asks, offers and does."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from orchestrator.agents.appointments import calendar
+from orchestrator.agents.appointments.look_up import FREE_TIMES
 from orchestrator.agents.appointments.wish import Wish
 from orchestrator.agents.protocol import Part
 from orchestrator.agents.receptionist import phrases
 from orchestrator.agents.receptionist.booking_form import BookingForm, FieldName
 from orchestrator.agents.receptionist.dates import WEEKDAYS
 from orchestrator.agents.receptionist.digits import MAX_DIGITS
-from orchestrator.conversation.actions import Gather, HangUp, Transfer
+from orchestrator.conversation.actions import Action, Gather, HangUp, Record, StartActivity, Transfer
 
 MAX_SILENCES, MAX_MISSES, MISSES_BEFORE_HELP, TURNS_BEFORE_HELP = 2, 5, 3, 3
+CALENDAR = "calendar"
+"""The name of the activity that looks the calendar up."""
+LOOK_UP_TIMEOUT_SECONDS = 10
+THINKING_SECONDS = 15
+"""How long a caller who has asked for time is listened to at once."""
 _SENTENCES = re.compile(r"(?<=[.!?])(?<!\bMr\.)(?<!\bMs\.)(?<!\bMx\.)(?<!\bDr\.)(?<!\bMrs\.)(?<!\bRev\.)(?<!Prof\.)\s")
 GATHERS = {
     "open": Gather(hints=("appointment", "check-up", "message", "a person", "goodbye")),
     "name": Gather(hints=("my name is",)),
     "number": Gather(timeout_seconds=8, hints=("double", "triple", "oh", "this number")),
     "reason": Gather(hints=("check-up", "consultation", "pain")),
+    "looking": Gather(num_digits=1, timeout_seconds=3, hints=("yes", "no", "not yet")),
     "appointment": Gather(num_digits=1, hints=("the first", "the second", "the third", "later", *WEEKDAYS)),
     "confirm": Gather(num_digits=1, hints=("yes", "no", "change the number", "change the time")),
     "change": Gather(num_digits=1, hints=("the name", "the number", "the reason", "the time")),
     "more": Gather(num_digits=1, hints=("no, thank you", "yes", "another appointment")),
     "person": Gather(num_digits=1, hints=("yes", "no", "a person", "a message")),
+    "recording": Gather(),
 }
 """How the answer to each phase's question is taken. The phases are these keys, "" (not begun) and "done"."""
 
 
 @dataclass
 class Dialogue:
-    """One turn of the conversation. Its methods change `form` and `phase`, and add to `parts` what is said and done."""
+    """One turn of the conversation. Its methods change `form` and `phase`, and add to `parts` what is said and done.
+
+    What is to happen later or elsewhere goes to `schedule`: it is yielded before all words, so that it holds although
+    the caller cuts them off. `running` has the names of the timers and activities of the call.
+    """
 
     form: BookingForm
     phase: str
@@ -39,8 +52,14 @@ class Dialogue:
     transfer_to: str | None = None
     from_number: str = ""
     emergency_number: str = "911"
+    channel: str = "gather"
+    can_text: bool = False
+    running: Collection[str] = ()
+    is_offer_unheard: bool = False  # the caller speaks before they have heard the offers that the look-up has brought
     parts: list[Part] = field(default_factory=list)
+    schedule: list[Action] = field(default_factory=list)
     is_repeating: bool = False  # the caller asked to hear it again, or for time
+    is_thinking: bool = False  # the caller asked for time
 
     def say(self, *texts: str) -> None:
         """Add sentences, each a part of its own."""
@@ -50,7 +69,9 @@ class Dialogue:
 
     def listen(self) -> None:
         """Take the next turn as this phase requires."""
-        self.parts.append(GATHERS[self.phase])
+        gather = GATHERS[self.phase]
+        longer = {"timeout_seconds": max(gather.timeout_seconds, THINKING_SECONDS)}
+        self.parts.append(gather.model_copy(update=longer) if self.is_thinking else gather)
 
     def ask(self, phase: str, *question: str) -> None:
         """Ask `question` in `phase`, and remember it for "pardon?"."""
@@ -70,7 +91,7 @@ class Dialogue:
         if missing is None:
             self.ask("confirm", *phrases.read_back(self.form))
         elif missing == "appointment":
-            self.offer(self.form.offered or calendar.first_offers(self.now.date(), avoided=self.form.avoided))
+            self.look_up()
         elif missing == "reason" and self.form.wants_message:
             self.ask("reason", phrases.ASK_MESSAGE)
         else:
@@ -80,6 +101,33 @@ class Dialogue:
         """Fill in an answer and ask the next question."""
         self.form.keep(field_name, answer[:MAX_DIGITS] if field_name == "number" else answer)  # type: ignore[index]
         self.ask_next(phrases.noted(field_name, self.form))
+
+    def look_up(self) -> None:
+        """Offer appointments. Before the first offer of a call, have the calendar looked up, and talk on meanwhile.
+
+        Over the API nobody hears what is said by itself, so there the answer has to have the offers.
+        """
+        form = self.form
+        if form.has_looked_up or self.channel == "api":
+            self.offer(form.offered or calendar.first_offers(self.now.date(), avoided=form.avoided))
+        elif CALENDAR in self.running:
+            self.ask("looking", phrases.STILL_LOOKING[0])
+        else:
+            self.start_look_up()
+            is_asked = form.is_patient is not None
+            self.ask("looking", phrases.LET_ME_LOOK, phrases.STILL_LOOKING[0] if is_asked else phrases.ASK_PATIENT)
+
+    def start_look_up(self) -> None:
+        """Have the calendar looked up."""
+        form = self.form
+        form.waits = 0
+        asked = {
+            "today": self.now.date().isoformat(),
+            "wished": [slot.isoformat() for slot in form.offered],
+            "avoided": [day.isoformat() for day in form.avoided],
+        }
+        timeout = LOOK_UP_TIMEOUT_SECONDS
+        self.schedule.append(StartActivity(FREE_TIMES, asked, name=CALENDAR, timeout_seconds=timeout, retries=1))
 
     def offer(self, slots: list[datetime], *before: str) -> None:
         """Offer these appointments."""
@@ -115,7 +163,7 @@ class Dialogue:
 
     def take_message(self, *before: str) -> None:
         """Take a message instead of booking."""
-        if self.phase == "more":
+        if self.phase in ("more", "recording"):
             self.form.forget("reason")
         self.form.wants_message = True
         self.ask_next(*before)
@@ -163,7 +211,14 @@ class Dialogue:
     def transfer(self, to: str, wording: str) -> None:
         """Transfer the call to a person. If it comes back, the phase is as it was."""
         self.say(wording)
+        self.form.is_away = True
         self.parts.append(Transfer(to, reason=self.form.reason or ""))
+
+    def record(self, wording: str) -> None:
+        """Have the caller leave a message for the people."""
+        self.phase, self.form.is_away = "recording", True
+        self.say(wording, phrases.AFTER_THE_TONE)
+        self.parts.append(Record())
 
     def say_goodbye(self, wording: str) -> None:
         """Say goodbye and hang up."""

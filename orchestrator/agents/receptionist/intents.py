@@ -81,6 +81,7 @@ _TELL = re.compile(
     r"|i'm|i'll|we|that)\b"
 )
 _DOUBT = re.compile(r"\bwhy\b|\bwhat\b.{0,80}\bfor\b|\b(don'?t|won'?t|rather not|do i (have|need) to)\b")
+_NEW = re.compile(r"\b(not yet|first (time|visit)|new (here|patient)|never been|haven'?t been)\b")
 _GREETING = re.compile(r"^((hi|hello|hey|good (morning|afternoon|evening|day)|there|how are you)\b ?)+$")
 _ANY = re.compile(
     r"\b(any|whichever|whatever|either|you (choose|pick|decide)|surprise me|asap|as soon as possible|right away"
@@ -188,6 +189,11 @@ def means_any(said: str) -> bool:
     """True if `said` accepts any of the offers."""
     found = _ANY.search(said)
     return found is not None and not is_no(said) and not _is_denied(said[: found.start()])
+
+
+def is_new(said: str) -> bool:
+    """True if `said` means that they were never here before: "not yet", "it's my first time"."""
+    return bool(_NEW.search(said))
 
 
 def field_in(said: str) -> FieldName | None:

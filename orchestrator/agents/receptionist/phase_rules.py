@@ -5,11 +5,13 @@ from collections.abc import Callable
 from orchestrator.agents.receptionist import intents, phrases
 from orchestrator.agents.receptionist.appointment_choice import in_appointment, take_time
 from orchestrator.agents.receptionist.booking_form import FIELDS, FieldName
+from orchestrator.agents.receptionist.calendar_look_up import in_looking
 from orchestrator.agents.receptionist.dialogue import Dialogue
 from orchestrator.agents.receptionist.digits import MAX_DIGITS, MIN_DIGITS, spoken_digits
 from orchestrator.agents.receptionist.email_addresses import holds_address, without_addresses
 from orchestrator.agents.receptionist.names import name_in
 from orchestrator.agents.receptionist.slot_filling import CallerInput, correct, fill_slots, note_wish
+from orchestrator.agents.receptionist.text_messages import confirm_by_text
 
 LEAST_OF_A_NUMBER = 4
 """Fewer digits next to a day or time belong to that."""
@@ -110,7 +112,8 @@ def _in_confirm(dialogue: Dialogue, caller: CallerInput) -> None:
         pass
     elif agrees and not _says_more(caller):
         dialogue.form.is_booked = not dialogue.form.wants_message
-        dialogue.say(phrases.done(dialogue.form))
+        text_follows = [phrases.TEXT_FOLLOWS] if confirm_by_text(dialogue) else []
+        dialogue.say(phrases.done(dialogue.form), *text_follows)
         dialogue.ask("more", phrases.ANYTHING_ELSE)
     elif fill_slots(dialogue, caller):
         dialogue.ask_next()
@@ -175,6 +178,14 @@ def _in_person(dialogue: Dialogue, caller: CallerInput) -> None:
         PHASE_RULES[dialogue.phase](dialogue, caller)
 
 
+def _in_recording(dialogue: Dialogue, caller: CallerInput) -> None:
+    """Take the message down that was to be recorded: this channel has brought words instead."""
+    dialogue.take_message()
+    if (message := intents.reason_in(caller.text, is_expected=True)) and not caller.keys:
+        dialogue.parts.clear()
+        dialogue.fill_in("reason", message)
+
+
 def _take_or_miss(dialogue: Dialogue, which: FieldName, answer: str | None) -> None:
     if answer is None:
         dialogue.miss()
@@ -187,9 +198,11 @@ PHASE_RULES: dict[str, Callable[[Dialogue, CallerInput], None]] = {
     "name": _in_name,
     "number": _in_number,
     "reason": _in_reason,
+    "looking": in_looking,
     "appointment": in_appointment,
     "confirm": _in_confirm,
     "change": _in_change,
     "more": _in_more,
     "person": _in_person,
+    "recording": _in_recording,
 }

@@ -62,6 +62,23 @@ WHICH_DAY = "Just to be sure."
 NOTED_WISH = "I'll look for a time then."
 GIVE_UP = "I'm sorry, I can't make out what you say on this line. Please call again. Goodbye!"
 NUMBER_TOO_LONG = "That was too long for a telephone number."
+LET_ME_LOOK = "Let me look at the calendar."
+ASK_PATIENT = "Are you a patient of ours?"
+STILL_LOOKING = ("One moment, please.", "I'm almost there.", "It won't be long now.")
+THANKS = "Thank you."
+THANKS_FOR_WAITING = "Thank you for waiting."
+NEW_PATIENT = "Then you are very welcome here."
+NO_CALENDAR = (
+    "I'm sorry, I can't see our calendar right now. But I'll gladly take a message, and we will call you back."
+)
+NOBODY_ANSWERS = "I'm sorry, nobody can take your call right now."
+AFTER_THE_TONE = "Please leave a message after the tone, and press the hash key when you are done."
+NOT_RECORDED = "I'm sorry, I didn't hear anything."
+PASSED_ON = "Thank you. I'll pass that on, and somebody will call you back."
+HERE_AGAIN = "Hello again, this is the receptionist."
+TEXT_FOLLOWS = "I'm sending you a text message with it."
+TO_CHANGE = "Please call us if you need to change it."
+TEXT_OF_CANCELLATION = "Your appointment is cancelled. Please call us if you would like another one."
 
 _ORDINALS = (
     "", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
@@ -136,9 +153,10 @@ def read_back(form: BookingForm) -> list[str]:
 def done(form: BookingForm) -> str:
     """Return the sentence after the caller has confirmed."""
     if form.wants_message:
-        return "Thank you. I'll pass that on, and somebody will call you back."
+        return PASSED_ON
     when = f" for {moment(form.appointment)}" if form.appointment else ""
-    return f"Wonderful, you are booked{when}."
+    early = " As it is your first visit, please come ten minutes early." if form.is_patient is False else ""
+    return f"Wonderful, you are booked{when}.{early}"
 
 
 def booked(form: BookingForm) -> list[str]:
@@ -146,6 +164,17 @@ def booked(form: BookingForm) -> list[str]:
     if not form.is_booked or form.appointment is None:
         return []
     return [f"You are booked for {moment(form.appointment)}."]
+
+
+def doctor_late(minutes: int) -> str:
+    """Return the news that the doctor is late, by so many minutes if that is known (0: it is not)."""
+    by = f" about {minutes} minutes" if minutes else ""
+    return f"I've just been told that the doctor is running{by} late today."
+
+
+def text_of(appointment: datetime) -> str:
+    """Return the text message that confirms an appointment: it is read, not heard."""
+    return f"You are booked for {appointment:%A} {appointment.day} {appointment:%B} at {appointment:%H:%M}. {TO_CHANGE}"
 
 
 def moment(slot: datetime) -> str:

@@ -6,8 +6,11 @@ from orchestrator.agents.appointments.office_clock import OfficeClock, office_cl
 from orchestrator.agents.protocol import Part
 from orchestrator.agents.receptionist import phrases
 from orchestrator.agents.receptionist.booking_form import BookingForm
+from orchestrator.agents.receptionist.calendar_look_up import is_offer_unheard, keep_looking
 from orchestrator.agents.receptionist.dialogue import GATHERS, Dialogue
+from orchestrator.agents.receptionist.own_turns import answer_own_turn
 from orchestrator.agents.receptionist.routing import route_input
+from orchestrator.agents.receptionist.silences import is_given_time, watch_silence
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 
@@ -19,29 +22,49 @@ class Receptionist:
     """Books appointments. Keeps nothing of a call between turns: the form and the phase are in the state.
 
     `transfer_to` is where callers who ask for a person are connected; without it the receptionist takes a message.
-    `clock` returns the office's local time. `emergency_number` is what callers in danger are told to call.
+    `clock` returns the office's local time. `emergency_number` is what callers in danger are told to call. With
+    `can_text`, a booking is confirmed by a text message.
     """
 
     def __init__(
-        self, transfer_to: str | None = None, clock: OfficeClock = office_clock, emergency_number: str = "911"
+        self,
+        transfer_to: str | None = None,
+        clock: OfficeClock = office_clock,
+        emergency_number: str = "911",
+        *,
+        can_text: bool = False,
     ) -> None:
         self._transfer_to = transfer_to
         self._clock = clock
         self._emergency_number = emergency_number
+        self._can_text = can_text
 
     async def reply(self, turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
         """Answer one turn, a sentence at a time."""
         if turn.kind == "ended":
             return
         form = BookingForm.read(state.slots)
-        now, number = self._clock(), self._emergency_number
-        dialogue = Dialogue(form, state.phase, now, self._transfer_to, state.from_number, number)
-        if turn.kind != "silence":
-            form.silences = 0
-        _answer(dialogue, turn)
+        dialogue = Dialogue(
+            form, state.phase, self._clock(), self._transfer_to, state.from_number, self._emergency_number,
+            state.channel, self._can_text, _running(turn, state), is_offer_unheard(state, form.question),
+        )  # fmt: skip
+        if turn.is_own:
+            answer_own_turn(dialogue, turn)
+        else:
+            form.is_away = False
+            form.silences = form.silences if turn.kind == "silence" else 0
+            _answer(dialogue, turn)
+        watch_silence(dialogue, turn)
         state.phase, state.slots = dialogue.phase, form.written()
-        for part in dialogue.parts:
+        for part in (*dialogue.schedule, *dialogue.parts):
             yield part
+
+
+def _running(turn: Turn, state: ConversationState) -> set[str]:
+    """Return the names of the timers and activities that run on after this turn."""
+    running = {name: timer.turn_id for name, timer in state.timers.items()}
+    running |= {name: activity.turn_id for name, activity in state.activities.items()}
+    return {name for name, turn_id in running.items() if turn_id != turn.turn_id}
 
 
 def _answer(dialogue: Dialogue, turn: Turn) -> None:
@@ -55,6 +78,12 @@ def _answer(dialogue: Dialogue, turn: Turn) -> None:
     elif turn.kind == "interrupted":
         dialogue.say(phrases.GO_ON)
         dialogue.listen()
+    elif not is_heard and is_given_time(dialogue):
+        dialogue.is_thinking = True
+        dialogue.listen()
+    elif not is_heard and dialogue.phase == "looking":
+        dialogue.say(phrases.STILL_LOOKING[dialogue.form.waits % len(phrases.STILL_LOOKING)])
+        keep_looking(dialogue)
     elif not is_heard:
         dialogue.after_silence()
     elif turn.kind == "keys":

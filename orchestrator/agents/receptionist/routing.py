@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from orchestrator.agents.receptionist import intents, phrases
+from orchestrator.agents.receptionist.calendar_look_up import in_unheard_offer
 from orchestrator.agents.receptionist.dialogue import GATHERS, TURNS_BEFORE_HELP, Dialogue
 from orchestrator.agents.receptionist.digits import MIN_DIGITS, spoken_digits
 from orchestrator.agents.receptionist.phase_rules import PHASE_RULES
 from orchestrator.agents.receptionist.profanity import without_profanity
 from orchestrator.agents.receptionist.slot_filling import CallerInput, change
+from orchestrator.agents.receptionist.text_messages import cancel_by_text
 from orchestrator.conversation.actions import Gather
 
 MAX_CHARACTERS = 1000
@@ -23,7 +25,9 @@ def route_input(dialogue: Dialogue, text: str, keys: str = "") -> None:
         dialogue.say(phrases.greeting(dialogue.now))
         dialogue.phase = "open"
     if not (_route_keys(dialogue, keys) if keys else _route_global_intent(dialogue, caller)):
-        PHASE_RULES[dialogue.phase](dialogue, caller)
+        is_unheard = dialogue.is_offer_unheard and dialogue.phase == "appointment"
+        rule = in_unheard_offer if is_unheard else PHASE_RULES[dialogue.phase]
+        rule(dialogue, caller)
     is_miss = form.misses > misses
     if is_miss and caller.is_angry:
         first, *rest = dialogue.parts
@@ -85,7 +89,7 @@ def _warn(dialogue: Dialogue) -> None:
 
 
 def _wait(dialogue: Dialogue) -> None:
-    dialogue.is_repeating = True
+    dialogue.is_repeating = dialogue.is_thinking = True
     dialogue.say(phrases.TAKE_TIME)
     dialogue.listen()
 
@@ -123,6 +127,7 @@ def _cancel(dialogue: Dialogue) -> None:
     is_this = dialogue.form.appointment is not None or dialogue.phase == "appointment"
     if is_this and not dialogue.form.wants_message:
         dialogue.form.forget("appointment")
+        cancel_by_text(dialogue)
         dialogue.ask("more", phrases.CANCELLED, phrases.ANYTHING_ELSE)
     else:
         dialogue.take_message(phrases.EARLIER_BOOKING)
