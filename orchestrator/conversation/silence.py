@@ -10,7 +10,7 @@ from orchestrator.conversation.absence import left_by
 from orchestrator.conversation.actions import Gather, Play, Record, Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.schedule_actions import LONGEST_TIMER_SECONDS
-from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import UNPROMPTED_KINDS
 
 CHARACTERS_PER_SECOND = 10.0
@@ -58,9 +58,15 @@ def seconds_silent(state: ConversationState) -> float:
         return _seconds_scheduled(state)
     if not state.turns and state.direction.startswith("outbound"):
         return RINGING_SECONDS + LISTENING_SECONDS
-    latest = [*state.turns[-1:], *filter(None, [left_by(state)])]
+    latest = [*_since_last_sign(state), *filter(None, [left_by(state)])]
     replies = [reply for record in latest for reply in (*record.preceding, record.reply)]
     return max((_seconds_taken(reply) for reply in replies), default=0.0) + LISTENING_SECONDS
+
+
+def _since_last_sign(state: ConversationState) -> list[TurnRecord]:
+    """Return the last turn in which the caller was heard of, and those that have come by themselves since."""
+    places = (i for i in range(len(state.turns) - 1, -1, -1) if state.turns[i].kind not in UNPROMPTED_KINDS)
+    return state.turns[next(places, 0) :]
 
 
 def _seconds_scheduled(state: ConversationState) -> float:

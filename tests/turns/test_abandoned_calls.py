@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.clock import utc_now
 from orchestrator.conversation.actions import Play
 from orchestrator.conversation.reply import Reply
-from orchestrator.conversation.silence import seconds_open
+from orchestrator.conversation.silence import is_occupied, seconds_open
 from orchestrator.conversation.state import Activity, ConversationState, Timer, TurnRecord
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.testing.example_turns import a_turn
@@ -114,3 +114,12 @@ def test_turns_that_come_by_themselves_keep_no_call() -> None:
     state.turns[1].kind = "speech"
     assert lives.kept_ms(state) == 3600_000
     assert not is_abandoned(state, 3600.0, 3590.0)
+
+
+def test_a_turn_that_came_by_itself_does_not_shorten_what_the_caller_listens_to() -> None:
+    music = TurnRecord.of(a_turn("t1"), "replied", Reply(actions=[MUSIC]))
+    own = TurnRecord.of(a_turn("~signal-1", kind="signal"), "replied", Reply(text="News."))
+    assert is_occupied(ConversationState(call_sid="CA1", turns=[music, own]))
+    assert not is_occupied(
+        ConversationState(call_sid="CA1", turns=[music, own, TurnRecord.of(a_turn("t2"), "replied", Reply())])
+    )

@@ -211,6 +211,7 @@ async def test_a_turn_that_is_cut_off_is_followed_by_the_signal_at_once(with_pro
         assert (said(document), redirect_of(document)) == ("This is signal.", "/twilio/turn/3")
         state = await ingress.state()
         assert [record.outcome for record in state.turns][1] == "interrupted"
+        await settled(ingress)
 
 
 @meets("holds its caller with fillers")
@@ -263,6 +264,26 @@ async def test_what_is_said_to_a_caller_who_is_away_waits_for_them(ingress, call
     document = await ingress.twiml(action, **back)
     assert said(document) in (f"This is news. This is {kind}.", "This is news. This is .")
     assert (await kinds(ingress))[-2:] == ["signal", kind]
+
+
+async def test_a_caller_who_is_to_be_hung_up_on_afterwards_hears_it_first(start_ingress) -> None:
+    async def agent(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        yield "Goodbye." if turn.text == "news" else Transfer("+12125559999" if turn.text == "on" else PERSON)
+
+    async with start_ingress(agent=agent) as ingress:
+        action = (await ingress.begin()).find("Dial").get("action")
+        await signal(ingress)
+        for _ in range(2):
+            document = await ingress.twiml(action, DialCallStatus="completed")
+            assert (said(document), verbs(document)[-1]) == ("Goodbye.", "Hangup")
+        assert (await ingress.state()).ended is not None
+
+    async with start_ingress(agent=agent) as ingress:
+        action = (await ingress.begin()).find("Dial").get("action")
+        await signal(ingress, "on")
+        document = await ingress.twiml(action, DialCallStatus="completed")
+        assert document.findtext("Dial/Number") == "+12125559999"
+        assert (await ingress.state()).ended is None
 
 
 @meets("has connected its caller with a person, and a person hangs up")

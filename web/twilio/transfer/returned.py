@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,11 +11,13 @@ from twilio.twiml.voice_response import VoiceResponse
 
 from orchestrator import clock
 from orchestrator.conversation.absence import leaving_of
-from orchestrator.conversation.actions import Transfer
+from orchestrator.conversation.actions import HangUp, Transfer
+from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable, UnreadableState
 from orchestrator.process_metrics import catalog
 from orchestrator.retrying import until_deadline
+from orchestrator.turns.unheard import unheard
 from web.call_log import log_hold_timed_out
 from web.ingress import Ingress
 from web.store_call import store_call
@@ -63,9 +66,26 @@ async def caller_returned(ingress: Ingress, request: VoiceRequest, way: WayBack,
     _log(request, way, outcome)
     if following is not None:
         return TwimlResponse(_next_dial(following, request, way, back))
-    if not (way.returns if outcome.has_talked else way.fails_back):
+    turn = outcome.turn(request.call_sid, back.turn_id)
+    if way.returns if outcome.has_talked else way.fails_back:
+        return await back.answer(turn)
+    last = await _last_reply(ingress, turn)
+    if last is None:
         return TwimlResponse(twiml.hang_up())
-    return await back.answer(outcome.turn(request.call_sid, back.turn_id))
+    return await back.answer(turn.model_copy(update={"given_reply": last}))
+
+
+async def _last_reply(ingress: Ingress, turn: Turn) -> Reply | None:
+    """Return the reply that follows what a caller is still to hear whom we are about to hang up on.
+
+    None if there is nothing to hear, or if that cannot be read now.
+    """
+    with suppress(StoreUnavailable, UnreadableState):
+        state = await store_call(ingress.runtime.states.get_state(turn.call_sid), READ_SECONDS)
+        if state is not None and (unheard(state) or state.record_of(turn.turn_id) is not None):
+            goes_on = any(reply.leaves for reply in unheard(state))
+            return Reply() if goes_on else Reply(actions=[HangUp(reason="transferred")])
+    return None
 
 
 async def _within(seconds: float, read: Callable[[], Awaitable[T]]) -> T:
