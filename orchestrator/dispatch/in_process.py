@@ -15,6 +15,8 @@ from orchestrator.dispatch.dispatcher import TakeoverAttempt
 from orchestrator.dispatch.hub import ReplyHub
 from orchestrator.dispatch.store_dispatcher import StoreDispatcher
 from orchestrator.errors import StoreUnavailable
+from orchestrator.schedule.effects import ScheduleChanges
+from orchestrator.schedule.restored import timers_of
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.tasks import BackgroundTasks, cancel_and_wait
@@ -83,15 +85,17 @@ class InProcessDispatcher(StoreDispatcher):
         await self._tasks.close(5, drain_seconds=self._drain_seconds)
 
     async def run_locally(self, state: ConversationState) -> None:
-        """Do nothing: every call runs here."""
+        """Have the timers of the call fire here, too: every call runs here."""
+        self.memory.scheduling.schedule.write_now(state.call_sid, ScheduleChanges(timers_of(state)))
 
     async def take_over(self, call_sid: str, attempt: TakeoverAttempt) -> None:
         """Do nothing: there is no other ingress."""
 
     async def idle(self, call_sid: str, timeout_seconds: float) -> None:
-        """Wait until no turn of the call runs or is queued here. Raise TimeoutError."""
+        """Wait until no turn of the call runs or is queued here, and no message is being sent. Raise TimeoutError."""
+        is_posting = self.memory.scheduling.schedule.is_posting
         async with asyncio.timeout(timeout_seconds):
-            while not self.memory.is_idle(call_sid):
+            while not self.memory.is_idle(call_sid) or is_posting(call_sid):
                 await asyncio.sleep(0.02)
 
     async def clean_up(self) -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
 from orchestrator import error_logging
 from orchestrator.conversation.state import ConversationState
 from orchestrator.dispatch.local_events import LocalEvents
+from orchestrator.dispatch.local_schedules import LocalSchedules
 from orchestrator.errors import StateConflict, StoreUnavailable
 from orchestrator.process_metrics import catalog
 from orchestrator.redis.breaker import Breaker
@@ -31,7 +33,8 @@ class LocalCalls:
     """Calls that run in this process while Redis is down.
 
     `memory` holds their states; `states` is the shared store they are written back to. `events` has what happened in
-    them meanwhile. `count` counts each where the calls of all processes are counted.
+    them meanwhile, `schedules` what they have scheduled. `count` counts each where the calls of all processes are
+    counted.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class LocalCalls:
         breaker: Breaker,
         idle: Idle,
         events: LocalEvents | None = None,
+        schedules: LocalSchedules | None = None,
         count: Count | None = None,
         return_seconds: float = RETURN_SECONDS,
     ) -> None:
@@ -50,6 +54,7 @@ class LocalCalls:
         self._breaker = breaker
         self._idle = idle
         self._events = events
+        self._schedules = schedules
         self._count = count
         self._return_seconds = return_seconds
         self._bases: dict[str, ConversationState | None] = {}
@@ -114,7 +119,8 @@ class LocalCalls:
         extra = {"action": "call.write_back_failed", "call_sid": call_sid}
         try:
             async with self._room:
-                await self._write_back_when_idle(call_sid)
+                with self._schedules.moving(call_sid) if self._schedules is not None else nullcontext():
+                    await self._write_back_when_idle(call_sid)
         except StoreUnavailable:
             catalog.CALLS_WRITTEN_BACK.inc("failed")
             if not self._breaker.is_open:  # else the breaker reports when it is up
@@ -141,10 +147,9 @@ class LocalCalls:
                 with self._breaker.guard():
                     theirs = await self._states.get_confirmed_state(call_sid)
                 await self._events.write_back(call_sid, state, theirs)
-            if state is None:
+            merged = await self._write(call_sid, state)
+            if state is None or merged is None:
                 break
-            with self._breaker.guard():
-                merged = await write_back(self._states, state, self._bases.get(call_sid))
             if self._events is not None:
                 await self._events.write_end(state, merged)
             self._bases[call_sid] = written = state  # only a turn that ran meanwhile is left to write
@@ -156,3 +161,16 @@ class LocalCalls:
             self._events.forget(call_sid)
         catalog.CALLS_WRITTEN_BACK.inc("written")
         logger.info("A call was written back", extra={"action": "call.written_back", "call_sid": call_sid})
+
+    async def _write(self, call_sid: str, state: ConversationState | None) -> ConversationState | None:
+        """Write the state, if the call has one here, and what it has scheduled. Return the state as it is written."""
+        base, schedules, merged = self._bases.get(call_sid), self._schedules, None
+        with self._breaker.guard():
+            handed_over_at = await schedules.hand_over(call_sid, state) if schedules is not None else 0.0
+            if state is not None:
+                merged = await write_back(self._states, state, base)
+                if schedules is not None:
+                    await schedules.hand_over_changes(base, merged, handed_over_at)
+        if schedules is not None:
+            schedules.moved(call_sid)
+        return merged

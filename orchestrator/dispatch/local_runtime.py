@@ -9,7 +9,7 @@ from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.dispatch.local_carrying import start_local_carrying
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.local_delivery import local_delivery
-from orchestrator.events.outbox import Announcement
+from orchestrator.events.memory_outbox import MemoryOutbox
 from orchestrator.events.outbox_watch import OutboxWatch
 from orchestrator.runtime import Runtime
 from orchestrator.schedule.memory_schedule import MemorySchedule
@@ -32,9 +32,8 @@ async def local_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent 
         outbox = await stack.enter_async_context(local_delivery(states, settings, events))
         watch = await stack.enter_async_context(OutboxWatch(outbox, settings.events_max_bytes))
     announcing = MemoryAnnouncing(outbox, events)
-    scheduling = MemoryScheduling(MemorySchedule(outbox.announce_late if outbox is not None else _tell_nobody))
     dispatcher = await stack.enter_async_context(
-        local_dispatcher(settings, states, host, agent, announcing, scheduling)
+        local_dispatcher(settings, states, host, agent, announcing, local_scheduling(outbox))
     )
     await start_local_carrying(settings, dispatcher.memory, events, stack)
     return Runtime(settings, states, dispatcher, runner=dispatcher.runner, outbox=outbox, outbox_watch=watch)
@@ -68,4 +67,6 @@ def local_dispatcher(
     )
 
 
-def _tell_nobody(_: Announcement) -> None: ...
+def local_scheduling(outbox: MemoryOutbox | None) -> MemoryScheduling:
+    """Return a schedule of this process. What is told of it is written into `outbox`."""
+    return MemoryScheduling(MemorySchedule(outbox.announce_late) if outbox is not None else MemorySchedule())

@@ -1,7 +1,7 @@
 """The dispatcher of this process in a system with workers, where it is seldom needed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 
@@ -12,10 +12,16 @@ class OnDemandDispatcher:
     """Makes an `InProcessDispatcher` when the first call runs here. A context manager; it owns the dispatcher.
 
     `make` is called in the event loop, where it may start tasks. So it must not load the agent, which may take seconds.
+    `begin` is called with the new dispatcher, and with the stack that closes before it what works with it.
     """
 
-    def __init__(self, make: Callable[[], InProcessDispatcher]) -> None:
+    def __init__(
+        self,
+        make: Callable[[], InProcessDispatcher],
+        begin: Callable[[InProcessDispatcher, AsyncExitStack], Awaitable[None]] | None = None,
+    ) -> None:
         self._make = make
+        self._begin = begin
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
         self.opened: InProcessDispatcher | None = None
@@ -33,7 +39,10 @@ class OnDemandDispatcher:
         """Return the dispatcher, made and entered by the first caller."""
         async with self._opening:
             if self.opened is None:
-                self.opened = await self._stack.enter_async_context(self._make())
+                dispatcher = await self._stack.enter_async_context(self._make())
+                if self._begin is not None:
+                    await self._begin(dispatcher, self._stack)
+                self.opened = dispatcher
             return self.opened
 
     def limited_as(self, call_sid: str) -> str | None:

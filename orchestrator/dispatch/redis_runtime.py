@@ -13,8 +13,10 @@ from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
 from orchestrator.dispatch.ingress_events import IngressEvents
 from orchestrator.dispatch.local_calls import LocalCalls
+from orchestrator.dispatch.local_carrying import start_local_carrying
 from orchestrator.dispatch.local_events import LocalEvents
-from orchestrator.dispatch.local_runtime import local_dispatcher
+from orchestrator.dispatch.local_runtime import local_dispatcher, local_scheduling
+from orchestrator.dispatch.local_schedules import LocalSchedules
 from orchestrator.dispatch.on_demand import OnDemandDispatcher
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.dispatch.socket_check import SocketCheck
@@ -78,7 +80,12 @@ async def redis_runtime(
     call_events = CallEvents.of(settings)
     waiting = await _local_outbox(settings, stack, memory, call_events, lambda call_sid: call_sid in local_calls)
     announcing = MemoryAnnouncing(waiting, call_events)
-    local = OnDemandDispatcher(lambda: local_dispatcher(settings, memory, host, agents, announcing))
+    scheduling = local_scheduling(waiting)
+    local = OnDemandDispatcher(
+        lambda: local_dispatcher(settings, memory, host, agents, announcing, scheduling),
+        lambda dispatcher, local_stack: start_local_carrying(settings, dispatcher.memory, call_events, local_stack),
+    )
+    schedules = LocalSchedules(scheduling.schedule, store.schedule)
     local_events = LocalEvents(waiting, store.outbox) if waiting is not None else None
 
     async def count(call_sid: str) -> None:
@@ -87,8 +94,9 @@ async def redis_runtime(
             await store.admissions.count(call_sid, limited_as)
 
     local_calls = LocalCalls(
-        states=shared, memory=memory, breaker=breaker, idle=local.idle, events=local_events, count=count
-    )
+        states=shared, memory=memory, breaker=breaker, idle=local.idle, events=local_events, schedules=schedules,
+        count=count,
+    )  # fmt: skip
 
     async def release(call_sid: str) -> bool:
         await events.taken_over(call_sid)

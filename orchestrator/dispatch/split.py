@@ -52,6 +52,8 @@ class SplitDispatcher:
         if self.is_local(state.call_sid):
             return
         await self._local_calls.add(state.call_sid, state)
+        if state.timers:
+            await (await self._local.open()).run_locally(state)
         logger.warning(
             "A live call continues in memory", extra={"action": "call.local_fallback", "call_sid": state.call_sid}
         )

@@ -29,11 +29,12 @@ class Life:
     """One life of the call. It is open until its `call.ended` is written.
 
     `closes_at` is when that is due at the latest, once the agent has hung up; before `counts_as_gone_from`, a state
-    that is not there may still come.
+    that is not there may still come. `is_late`: only that is known which is told of calls that may be over.
     """
 
     head: CallHead
     is_open: bool = True
+    is_late: bool = False
     seq: int = 0
     closes_at: float | None = None
     counts_as_gone_from: float = 0.0
@@ -121,10 +122,12 @@ class CallOutbox:
         self.held_until = now + seconds
         return True
 
-    def write(self, announcement: Announcement, *, now: float, closing_seconds: float) -> None:
-        """Write what was announced."""
+    def write(self, announcement: Announcement, *, now: float, closing_seconds: float, is_late: bool = False) -> None:
+        """Write what was announced. What `is_late` opens no life."""
         head = announcement.head
-        life = self.lives.setdefault(head.life, Life(head))
+        life = self.lives.setdefault(head.life, Life(head, is_open=not is_late, is_late=is_late))
+        if life.is_late and not is_late:
+            life.is_open, life.is_late = True, False
         for new in announcement.events:
             self._write(life, new)
         if announcement.closes_later and life.is_open and life.closes_at is None:

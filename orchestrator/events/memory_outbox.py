@@ -68,18 +68,16 @@ class MemoryOutbox:
 
     # What the calls write.
 
-    def announce(self, announcement: Announcement) -> None:
+    def announce(self, announcement: Announcement, *, is_late: bool = False) -> None:
         """Write what a step of a call announces, in that very step."""
         call_sid = announcement.head.call_sid
         call = self._calls.setdefault(call_sid, CallOutbox())
-        call.write(announcement, now=clock.now(), closing_seconds=self._closing_seconds)
+        call.write(announcement, now=clock.now(), closing_seconds=self._closing_seconds, is_late=is_late)
         self._written(call_sid, call)
 
     def announce_late(self, announcement: Announcement) -> None:
         """Write what is told of a life that may be over: it opens none."""
-        call_sid, head = announcement.head.call_sid, announcement.head
-        self._calls.setdefault(call_sid, CallOutbox()).lives.setdefault(head.life, Life(head, is_open=False))
-        self.announce(announcement)
+        self.announce(announcement, is_late=True)
 
     def accept(self, announcement: Announcement) -> None:
         """Write what is told of a call that is accepted, once for each life of it."""

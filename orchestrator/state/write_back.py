@@ -1,13 +1,14 @@
 """Writes a call that ran in one process's memory back to the store that all processes share."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.conversation.silence import seconds_open
-from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.state import Activity, ConversationState, Timer, TurnRecord
 from orchestrator.conversation.timings import with_late
 from orchestrator.errors import StateConflict
 from orchestrator.state.base import StateManagerBase
 
+Scheduled = TypeVar("Scheduled", Timer, Activity)
 TRIES = 10
 _MISSING: Any = object()
 
@@ -50,6 +51,7 @@ def three_way_merge(base: ConversationState, ours: ConversationState, theirs: Co
     |---|---|
     | `turns` | all turns, in the order of their arrival; see `_merge_turns` |
     | `slots`, `phase`, `agent`, `worker_version` | value by value, see `_merge_values`; ours if theirs is superseded |
+    | `timers`, `activities` | value by value; none of a call that has ended, and none that has brought its turn |
     | `ended` | theirs, if the call has ended there; else ours |
     | `status` | theirs, if the call has ended there; else ours |
     | `version` | theirs, which a write compares |
@@ -60,16 +62,21 @@ def three_way_merge(base: ConversationState, ours: ConversationState, theirs: Co
     turns of `base` are missing there, so the store has lost writes.
     """
     effects = theirs if _is_superseded(base.turns, ours.turns, theirs.turns) else base
+    turns = _merge_turns(base.turns, ours.turns, theirs.turns)
+    ended = theirs.ended or ours.ended
+    over = None if ended is not None else {record.turn_id for record in turns}
     return ours.model_copy(
         update={
             "version": theirs.version,
             "created_at": theirs.created_at,
-            "turns": _merge_turns(base.turns, ours.turns, theirs.turns),
+            "turns": turns,
             "slots": _merge_values(effects.slots, ours.slots, theirs.slots),
             "phase": _merge_values(effects.phase, ours.phase, theirs.phase),
             "agent": _merge_values(effects.agent, ours.agent, theirs.agent),
             "worker_version": _merge_values(effects.worker_version, ours.worker_version, theirs.worker_version),
-            "ended": theirs.ended or ours.ended,
+            "timers": _merge_scheduled(effects.timers, ours.timers, theirs.timers, over),
+            "activities": _merge_scheduled(effects.activities, ours.activities, theirs.activities, over),
+            "ended": ended,
             "status": theirs.status if theirs.ended else ours.status,
         }
     )
@@ -117,6 +124,16 @@ def _with_timings_of(ours: TurnRecord, theirs: TurnRecord | None) -> TurnRecord:
         return ours
     timings = with_late(ours.timings, theirs.timings)
     return ours if timings == ours.timings else ours.model_copy(update={"timings": timings})
+
+
+def _merge_scheduled(
+    base: dict[str, Scheduled], ours: dict[str, Scheduled], theirs: dict[str, Scheduled], over: set[str] | None
+) -> dict[str, Scheduled]:
+    """Return both sides' changes, without those whose turn is one of `over`; None: all are over."""
+    if over is None or not (ours or theirs):
+        return {}
+    merged: dict[str, Scheduled] = _merge_values(base, ours, theirs)
+    return {name: it for name, it in merged.items() if it.turn_id not in over}
 
 
 def _merge_values(base: Any, ours: Any, theirs: Any) -> Any:

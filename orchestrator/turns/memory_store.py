@@ -10,14 +10,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.silence import RUNNING_SECONDS, seconds_open
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import (
-    CallEnded,
-    CallErased,
-    CallRefused,
-    StateConflict,
-    TurnRejected,
-    UnknownCall,
-)
+from orchestrator.errors import CallEnded, CallErased, CallRefused, StateConflict, TurnRejected, UnknownCall
 from orchestrator.routes.admission import Admission
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.admission import Limits
@@ -44,6 +37,7 @@ class InMemoryTurnStore:
 
     `deliver` gets what an ingress would receive over pub/sub, `notify` what a worker would. `wake` is called with the
     SID of a call that has a turn and no lease holder. `announcing` writes the events of the calls,
+    `scheduling` what they do later.
     """
 
     def __init__(
@@ -123,6 +117,7 @@ class InMemoryTurnStore:
             raise CallRefused
         async with self.admissions.line(call_sid, Limits.of(limit, admission, opening)):
             state = await self.states.create_state(call_sid, **opening)
+        self.scheduling.forget(call_sid)  # of an earlier call with the same SID
         self._announcing.accepted(state)
         return state
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from support.passing_time import moving_clock
 
+from orchestrator import clock
 from orchestrator.events.memory_outbox import MemoryOutbox
 from orchestrator.schedule.effects import ScheduleChanges
 from orchestrator.schedule.memory_schedule import MemorySchedule
@@ -91,3 +92,70 @@ async def test_what_is_pending_says_how_far_it_has_got(move: Callable[[float], N
     message, timer = schedule.pending(SID)
     assert (message.attempt, message.posting_since is not None) == (1, True)
     assert (timer.attempt, timer.posting_since) == (0, None)
+
+
+async def test_nothing_is_kept_of_a_gone_call_once_its_messages_are_sent() -> None:
+    schedule = MemorySchedule()
+    await written(schedule, a_message())
+    run = await claimed(schedule)
+    schedule.forget(SID)
+    assert await schedule.settle(run)
+    assert schedule.calls == []
+
+
+async def test_a_call_that_moves_begins_nothing_until_that_has_failed(move: Callable[[float], None]) -> None:
+    schedule = MemorySchedule()
+    await written(schedule, a_timer("timer-1"), a_message())
+    (run,) = await schedule.claim(SID, "anna", {"message": 1})
+    with schedule.moving(SID):
+        assert await schedule.claim(SID, "ben", ROOM) == []
+        assert not await schedule.mark_posting(run)
+        assert await schedule.renew([run.lease]) == [], "it is carried out here until another has it"
+    move(1.1)
+    assert await schedule.due() == [SID]
+    assert await schedule.mark_posting(run)
+    assert [run.item.item_id for run in await schedule.claim(SID, "ben", ROOM)] == ["timer-1"]
+
+
+async def test_a_message_that_may_have_been_sent_is_finished_where_that_was() -> None:
+    schedule = MemorySchedule()
+    await written(schedule, a_message())
+    run = await claimed(schedule)
+    assert await schedule.mark_posting(run)
+    with schedule.moving(SID):
+        assert schedule.is_posting(SID)
+        assert await schedule.fail(run, clock.now())
+        assert await schedule.due() == [SID]
+        again = await claimed(schedule, "ben")
+        assert await schedule.mark_posting(again)
+        assert await schedule.settle(again)
+        assert not schedule.is_posting(SID)
+
+
+async def test_a_message_that_another_schedule_may_have_is_never_sent_here() -> None:
+    schedule = MemorySchedule()
+    await written(schedule, a_timer("timer-1"), a_message())
+    with schedule.moving(SID):
+        assert [item.item_id for item in schedule.hand_over(SID)] == ["timer-1", "message-1"]
+    assert [run.item.item_id for run in await schedule.claim(SID, "anna", ROOM)] == ["timer-1"]
+    with schedule.moving(SID):
+        assert [item.item_id for item in schedule.hand_over(SID)] == ["timer-1", "message-1"]
+
+
+async def test_all_that_runs_is_lost_once_a_call_has_moved() -> None:
+    schedule = MemorySchedule()
+    await written(schedule, an_activity())
+    run = await claimed(schedule)
+    with schedule.moving(SID):
+        schedule.moved(SID)
+        assert [one.is_cancelled for one in await schedule.renew([run.lease])] == [False]
+        assert not await schedule.settle(run)
+        assert not await schedule.fail(run, clock.now())
+    assert (schedule.calls, schedule.first_due) == ([], None)
+
+
+async def test_nothing_is_kept_of_a_call_that_moved_with_nothing() -> None:
+    schedule = MemorySchedule()
+    with schedule.moving(SID):
+        pass
+    assert schedule.calls == []

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.clock import utc_now
 from orchestrator.conversation.reply import Reply
-from orchestrator.conversation.state import ConversationState, EndRecord, TurnRecord
+from orchestrator.conversation.state import Activity, ConversationState, EndRecord, Timer, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.write_back import three_way_merge, write_back
@@ -180,3 +181,55 @@ async def test_whose_call_it_is_is_written_with_it_and_the_later_agent_stands() 
     ours = base.model_copy(update={"turns": [a_record(1), a_record(3)]})
     joined = await write_back(states, ours, base)
     assert (joined.agent, joined.worker_version) == ("billing", "v2")
+
+
+def a_timer(item: str) -> Timer:
+    return Timer(turn_id=f"~{item}", due_at=utc_now())
+
+
+def an_activity(item: str) -> Activity:
+    return Activity(turn_id=f"~{item}", function="shop:look_up", started_at=utc_now())
+
+
+def test_timers_and_activities_are_merged_by_name() -> None:
+    base_timers = {name: a_timer(name) for name in ("kept", "fired here", "fired there", "set again")}
+    base = ConversationState(call_sid="CA1", timers=base_timers, activities={"done": an_activity("done")})
+    ours = base.model_copy(
+        update={
+            "timers": {
+                "kept": base_timers["kept"], "fired there": base_timers["fired there"],
+                "set again": a_timer("again"), "new": a_timer("new"),
+            },
+            "activities": {"done": base.activities["done"], "ours": an_activity("ours")},
+            "turns": [a_record(1)],
+        }
+    )  # fmt: skip
+    theirs = base.model_copy(
+        update={
+            "timers": {name: base_timers[name] for name in ("kept", "fired here", "set again")},
+            "activities": {"theirs": an_activity("theirs")},
+            "turns": [a_record(2)],
+        }
+    )
+    merged = three_way_merge(base, ours, theirs)
+    assert {name: timer.turn_id for name, timer in merged.timers.items()} == {
+        "kept": "~kept", "set again": "~again", "new": "~new",
+    }  # fmt: skip
+    assert merged.activities.keys() == {"ours", "theirs"}
+
+
+def test_a_timer_whose_turn_ran_on_one_side_is_not_set_on_the_other() -> None:
+    fired = TurnRecord.of(Turn(turn_id="~tea", call_sid="CA1", kind="timer", text="tea"), "replied", Reply())
+    ours = ConversationState(call_sid="CA1", timers={"tea": a_timer("tea")}, turns=[a_record(1)])
+    theirs = ConversationState(call_sid="CA1", turns=[fired])
+    assert three_way_merge(ConversationState(call_sid="CA1"), ours, theirs).timers == {}
+
+
+def test_a_call_that_has_ended_has_nothing_scheduled() -> None:
+    base = ConversationState(call_sid="CA1", timers={"tea": a_timer("tea")}, activities={"a": an_activity("a")})
+    ended = base.model_copy(
+        update={"ended": EndRecord(status="completed", reason="caller"), "timers": {}, "activities": {}}
+    )
+    for ours, theirs in ((base, ended), (ended, base)):
+        merged = three_way_merge(base, ours, theirs)
+        assert (merged.timers, merged.activities) == ({}, {})

@@ -1,0 +1,29 @@
+"""What is left of a schedule in the state of its call, for a process that has the state alone."""
+
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import OWN_PREFIX
+from orchestrator.schedule.item import ActivityItem, ScheduledItem, TimerItem
+
+
+def timers_of(state: ConversationState) -> tuple[ScheduledItem, ...]:
+    """Return the timers of the call, as the commits of their turns wrote them."""
+    return tuple(
+        TimerItem(
+            item_id=timer.turn_id.removeprefix(OWN_PREFIX), call_sid=state.call_sid, life=state.created_at.isoformat(),
+            asked_by="", due_at=timer.due_at, name=name, data=timer.data,
+        )
+        for name, timer in state.timers.items()
+    )  # fmt: skip
+
+
+def lost_activities_of(state: ConversationState) -> tuple[ActivityItem, ...]:
+    """Return the activities of the call. They cannot be run again: the state does not have their arguments."""
+    return tuple(
+        ActivityItem(
+            item_id=activity.turn_id.removeprefix(OWN_PREFIX), call_sid=state.call_sid,
+            life=state.created_at.isoformat(), asked_by="", due_at=activity.started_at, name=name,
+            function=activity.function, timeout_seconds=1, retries=0,
+            agent=state.agent, tenant=state.tenant, worker_version=state.worker_version,
+        )
+        for name, activity in state.activities.items()
+    )  # fmt: skip
