@@ -4,9 +4,11 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from support.ingress import said, verbs
+from twilio.twiml.voice_response import Dial, VoiceResponse
 
 from orchestrator.conversation.actions import Transfer
 from orchestrator.conversation.state import ConversationState
@@ -19,10 +21,10 @@ WITHOUT_NUMBER = [
 ]  # fmt: skip
 
 
-def handing_to(to: str):
+def handing_to(to: str | tuple[str, ...], **options: Any):
     async def agent(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         yield "One moment."
-        yield Transfer(to)
+        yield Transfer(to, **options)
 
     return agent
 
@@ -111,3 +113,38 @@ async def test_whom_nobody_can_dial_has_failed_to_answer(start_ingress, nobody, 
         assert (verbs(document), said(document)) == (["Say", "Redirect"], "One moment.")
         assert "status=failed" in document.findtext("Redirect")
         assert [entry.action for entry in caplog.records if entry.levelno == logging.ERROR] == ["transfer.impossible"]
+
+
+@pytest.mark.parametrize("caller", ["+15558675310", "client:alice", "anonymous"])
+async def test_the_number_that_the_agent_names_is_shown(start_ingress, caller):
+    async with start_ingress(agent=handing_to(PERSON, caller_id="+1 (555) 000-9999")) as ingress:
+        ingress.fields |= {"From": caller}
+        assert (await ingress.begin()).find("Dial").get("callerId") == "+15550009999"
+
+
+@pytest.mark.parametrize("wrong", ["anonymous", "0", "client:bob", "5557654321", "+266696687"])
+async def test_a_number_that_cannot_be_shown_is_not(start_ingress, caplog, wrong):
+    async with start_ingress(agent=handing_to(PERSON, caller_id=wrong)) as ingress:
+        ingress.fields |= {"From": "client:alice", "To": OURS}
+        assert (await ingress.begin()).find("Dial").get("callerId") == OURS
+        assert "transfer.bad_caller_id" in [getattr(entry, "action", "") for entry in caplog.records]
+
+
+async def test_a_number_is_shown_if_anybody_needs_one(start_ingress):
+    async with start_ingress(agent=handing_to(("client:bob", PERSON), order="at_once")) as ingress:
+        ingress.fields |= {"From": "client:alice", "To": OURS}
+        assert (await ingress.begin()).find("Dial").get("callerId") == OURS
+
+
+async def test_the_document_is_what_the_providers_library_writes(start_ingress):
+    options = {"announce": "A <caller> & more", "accept_key": "#", "ring_seconds": 20}
+    async with start_ingress(agent=handing_to((PERSON, "sip:desk@pbx.example.com"), **options)) as ingress:
+        response = VoiceResponse()
+        response.say("One moment.")
+        action = f"/twilio/turn/1?left=transfer&by=start&to={quote(PERSON)}&key=1&more=1"
+        dial = Dial(action=action, method="POST", timeout=20, answer_on_bridge=True)
+        dial.number(
+            PERSON, url=f"/twilio/transfer/announce?call={ingress.call_sid}&by=start&place=0&key=%23", method="POST"
+        )
+        response.append(dial)
+        assert (await ingress.post("/twilio/voice")).text == response.to_xml()

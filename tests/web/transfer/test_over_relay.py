@@ -141,6 +141,14 @@ async def test_a_session_that_is_lost_at_once_says_its_first_reply_in_the_next_o
         assert await kinds(ingress) == ["started", "speech", "transferred"]
 
 
+async def test_a_return_whose_webhook_failed_is_carried_out_by_the_fallback(start_ingress):
+    async with start_ingress(agent=leaving_by(Transfer(PERSON)), **RELAY) as ingress:
+        error = {"ErrorCode": "11200", "ErrorUrl": f"https://example.com{action_of(await left(ingress))}"}
+        document = await ingress.twiml("/twilio/voice", DialCallStatus="busy", **error)
+        async with session(ingress, document, "VX2") as caller:
+            assert await caller.reply() == f"Back: busy, {PERSON}, 0."
+
+
 async def test_a_second_transfer_comes_back_as_a_turn_of_its_own(start_ingress):
     async with start_ingress(agent=leaving_by(Transfer(PERSON)), **RELAY) as ingress:
         dial = await left(ingress)
