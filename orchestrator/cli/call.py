@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SPEECH_CHARACTERS_PER_SECOND = 15.0
-TYPING_SECONDS = 10.0
-"""Added to the time that a question waits: a person types slower than they speak."""
+TYPING_SECONDS = 3.0
+"""Added to the time that a question waits until a person has begun to type, after they have read what was said."""
 RINGING_SECONDS = 4.0
 TALKING_SECONDS = 2.0
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timeouts",
         action=argparse.BooleanOptionalAction,
         help="a question not answered in its own time is silence, and telephones ring for as long as they would "
-        f"(default: at a terminal you have {TYPING_SECONDS:g} s more to type; --no-timeouts: a question waits for you)",
+        "(default: at a terminal you have more time, to read and to begin to type; --no-timeouts: a question waits)",
     )
     parser.add_argument(
         "--transfer",
@@ -105,6 +105,7 @@ def playback_speed(pace: float | None, timeouts: bool | None, *, is_person: bool
         characters_per_second=(SPEECH_CHARACTERS_PER_SECOND if pace is None else pace) or None,
         timeouts=timeouts is not False,
         typing_seconds=0 if timeouts else TYPING_SECONDS,
+        reading_characters_per_second=None if timeouts else SPEECH_CHARACTERS_PER_SECOND,
         longest_ring_seconds=math.inf if timeouts else RINGING_SECONDS,
     )
 

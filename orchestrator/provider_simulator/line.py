@@ -97,6 +97,10 @@ class PhoneLine:
             with suppress(asyncio.CancelledError):
                 await life
 
+    def begin_to_speak(self, has_begun: bool = True) -> None:
+        """Let no question time out, since the caller has begun to say something; or take that back."""
+        self._listener.has_begun = has_begun
+
     def answer_speech(self, text: str) -> bool:
         """Say something. Return whether a question accepted it. Blank text is silence."""
         return self._listener.accept(Answer(speech=text.strip()))

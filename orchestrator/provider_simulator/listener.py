@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from orchestrator.provider_simulator.twiml import Gather
 
 RECOGNITION_CONFIDENCE = "0.91234565"
+SHORTEST_TIMEOUT = 1.0
+"""Before a caller who has begun to speak is taken to be silent, seconds."""
 KEYS = frozenset("0123456789*#")
 
 
@@ -53,6 +55,8 @@ class AnswerListener:
         self._heard: asyncio.Future[Answer] | None = None
         self.direct: Callable[[Answer], bool] | None = None
         """Receives every answer while it is set: a relay listens all the time."""
+        self.has_begun = False
+        """True if the caller has begun to say something: then no question times out."""
 
     @contextmanager
     def listening(self, taken: Taken) -> Iterator[None]:
@@ -90,6 +94,8 @@ class AnswerListener:
         """Return the answer to the current question; silence after the time (None: no limit)."""
         assert self._heard is not None, "answer() belongs within listening()"
         await asyncio.wait([self._heard], timeout=timeout_seconds)
+        while self.has_begun and not self._heard.done():
+            await asyncio.wait([self._heard], timeout=max(timeout_seconds or 0, SHORTEST_TIMEOUT))
         return self._heard.result() if self._heard.done() else Answer()
 
     async def until_over(self) -> None:

@@ -11,8 +11,9 @@ class PlaybackSpeed:
     """How closely the line keeps to the time of a real call. The default is fast, but obeys pauses.
 
     `words_per_second` None means that speech takes no time; on a relay, `characters_per_second` says so. With
-    `timeouts`, a question that nobody answers ends after its own timeout and `typing_seconds`; without, it waits
-    indefinitely. Telephones ring as long as the document says, but at most `longest_ring_seconds`.
+    `timeouts`, a question that nobody answers ends after its own timeout, `typing_seconds` and the time to read what
+    was said; without, it waits indefinitely. Telephones ring as long as the document says, but at most
+    `longest_ring_seconds`.
     """
 
     words_per_second: float | None = None
@@ -20,6 +21,7 @@ class PlaybackSpeed:
     pauses: bool = True
     timeouts: bool = False
     typing_seconds: float = 0
+    reading_characters_per_second: float | None = None
     longest_ring_seconds: float = 0
 
     def speaking_seconds(self, text: str) -> float:
@@ -40,9 +42,12 @@ class PlaybackSpeed:
         """Return how long a pause of `seconds` lasts here."""
         return seconds if self.pauses else 0
 
-    def answer_seconds(self, seconds: float) -> float | None:
-        """Return how long a question with a timeout of `seconds` waits for its answer; None is without a limit."""
-        return seconds + self.typing_seconds if self.timeouts else None
+    def answer_seconds(self, seconds: float, said: int = 0) -> float | None:
+        """Return how long a question with a timeout of `seconds` waits for its answer, after `said` characters; None is
+        without a limit.
+        """
+        reading = said / self.reading_characters_per_second if self.reading_characters_per_second else 0
+        return seconds + self.typing_seconds + reading if self.timeouts else None
 
     def ringing_seconds(self, seconds: float) -> float:
         """Return how long a telephone rings that nobody answers within `seconds`."""

@@ -72,6 +72,7 @@ class VerbPlayer:
         self._documents = documents
         self._tell = tell
         self._speaker = SpeakerChanged()
+        self._said = 0
         self._recording: RecordingVerb | None = None
         self._kept_events: Sequence[Frame] = ()
         self.relay: RelaySession | None = None
@@ -116,6 +117,7 @@ class VerbPlayer:
         match prompt:
             case Say(text) if text:
                 await self._tell_speaker(SpeakerChanged(prompt.agent, prompt.voice, prompt.language))
+                self._said += len(text)
                 await self._tell(Said(text, interruptible=self._listener.is_listening))
                 await self._listener.spend(self._quirks.speed.speaking_seconds(text))
             case Play(url, digits):
@@ -133,6 +135,7 @@ class VerbPlayer:
     async def _gather(self, gather: Gather) -> list[Verb] | None:
         with self._listener.listening(lambda answer: as_taken(gather, answer)):
             answer = await self._ask(gather)
+        self._said = 0
         self._documents.note_answer()
         if answer.is_silence and not gather.action_on_empty_result:
             return None
@@ -145,7 +148,7 @@ class VerbPlayer:
             await self._prompt(prompt)
         if not self._listener.has_heard:
             await self._tell(Asked(gather))
-        return await self._listener.answer(self._quirks.speed.answer_seconds(gather.timeout_seconds))
+        return await self._listener.answer(self._quirks.speed.answer_seconds(gather.timeout_seconds, self._said))
 
     async def _relay(self, verb: Connect) -> list[Verb] | None:
         session = self.relay = RelaySession(

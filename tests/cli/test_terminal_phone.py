@@ -181,8 +181,9 @@ async def test_the_next_line_is_the_message_that_is_recorded(tmp_path: Path) -> 
 def test_a_person_has_more_time_than_at_a_telephone_to_type() -> None:
     by_default = playback_speed(None, None, is_person=True)
     assert (by_default.answer_seconds(5), by_default.ringing_seconds(30)) == (5 + TYPING_SECONDS, RINGING_SECONDS)
+    assert by_default.answer_seconds(5, said=150) == 5 + TYPING_SECONDS + 10
     as_a_telephone = playback_speed(None, True, is_person=True)
-    assert (as_a_telephone.answer_seconds(5), as_a_telephone.ringing_seconds(30)) == (5, 30)
+    assert (as_a_telephone.answer_seconds(5, said=150), as_a_telephone.ringing_seconds(30)) == (5, 30)
     assert playback_speed(None, False, is_person=True).answer_seconds(5) is None
     assert playback_speed(None, None, is_person=False).answer_seconds(5) is None
     assert playback_speed(None, True, is_person=False).answer_seconds(5) == 5
@@ -256,6 +257,24 @@ async def test_a_person_may_be_slow_unless_timeouts_are_wanted(tmp_path: Path) -
             await terminal.shows("Goodbye.")
         async with at_a_terminal("call", server.url, "--timeouts", cwd=tmp_path) as terminal:
             await terminal.shows("Too late.")
+
+
+async def test_what_is_typed_survives_what_the_agent_says_meanwhile(server: TwimlServer, tmp_path: Path) -> None:
+    async with at_a_terminal("call", server.url, cwd=tmp_path) as terminal:
+        await terminal.shows("you   › ")
+        terminal.type("one thing\nanother thjn")
+        await terminal.shows("You said one thing.")
+        await terminal.shows("another thjn")
+        terminal.type("\x7f\x7fing\n")
+        await terminal.shows("You said another thing.")
+
+
+async def test_a_terminal_that_can_do_little_edits_lines_by_itself(server: TwimlServer, tmp_path: Path) -> None:
+    async with at_a_terminal("call", server.url, cwd=tmp_path, settings={"TERM": "dumb"}) as terminal:
+        await terminal.shows("you   › ")
+        terminal.type("hello\n")
+        await terminal.shows("You said hello.")
+        assert terminal.text.count("hello") == 2, "the terminal has echoed it, and nobody else"
 
 
 @pytest.mark.parametrize("settings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])

@@ -1,5 +1,6 @@
 """The simulated provider in a call with a real server."""
 
+import asyncio
 from contextlib import aclosing
 
 import pytest
@@ -7,6 +8,7 @@ from starlette.responses import Response
 from support.calls import hold
 from support.servers import free_port
 from support.twiml_server import Webhook, twiml
+from support.waiting import wait_until
 from twilio.request_validator import RequestValidator
 
 from orchestrator.provider_simulator import (
@@ -88,6 +90,23 @@ async def test_a_question_nobody_answers_times_out_at_a_true_pace(serve) -> None
     line = PhoneLine(server.url, speed=PlaybackSpeed(timeouts=True))
     events = [event async for event in line.call()]
     assert said(events) == ["Too late."]
+
+
+async def test_a_caller_who_has_begun_to_speak_is_not_silent(serve) -> None:
+    server = await serve({"/twilio/voice": '<Gather input="speech" timeout="0" action="/turn/1"/>', "/turn/1": BYE})
+    line = PhoneLine(server.url, speed=PlaybackSpeed(timeouts=True))
+    line.begin_to_speak()
+
+    async def speak() -> None:
+        await wait_until(lambda: line.is_heard, "the question is asked")
+        for _ in range(20):  # the question's time is over at its first step
+            await asyncio.sleep(0)
+        assert line.answer_speech("at last")
+
+    speaking = asyncio.create_task(speak())
+    assert said([event async for event in line.call()]) == ["Goodbye."]
+    await speaking
+    assert server.webhooks[1].form["SpeechResult"] == "at last"
 
 
 async def test_an_answer_while_the_agent_still_speaks_cuts_it_short(serve) -> None:
