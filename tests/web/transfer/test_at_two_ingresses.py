@@ -10,6 +10,7 @@ import httpx
 import pytest
 from support.ingress import redirect_of, said, verbs
 from support.programs import programs, ready
+from support.relay import relay_socket, ticket_in
 from support.servers import free_port
 from support.transferring import OTHER, PERSON, action_of, verb
 
@@ -32,11 +33,11 @@ class Deployment:
     """The ingresses, by number; each may be killed."""
 
     def __init__(self, redis: Any, webs: list[Any], urls: list[str]) -> None:
-        self.redis, self.webs, self._urls = redis, webs, urls
+        self.redis, self.webs, self.urls = redis, webs, urls
 
     async def post(self, at: int, path: str, **fields: str) -> ElementTree.Element:
         form = {"CallSid": "CA1", "From": "+15558675310", "To": "+15551234567", "Direction": "inbound", **fields}
-        async with httpx.AsyncClient(base_url=self._urls[at], timeout=60) as client:
+        async with httpx.AsyncClient(base_url=self.urls[at], timeout=60) as client:
             response = await client.post(path, data=form)
         assert response.status_code == 200, response.text
         return ElementTree.fromstring(response.text)
@@ -56,13 +57,14 @@ class Deployment:
         return await self.hear(at, "/twilio/turn/1", SpeechResult="a person")
 
 
-@pytest.fixture
-async def deployment(start_redis: Any, tmp_path: Path) -> AsyncIterator[Deployment]:
+@pytest.fixture(params=["gather"])
+async def deployment(request: Any, start_redis: Any, tmp_path: Path) -> AsyncIterator[Deployment]:
+    """Two ingresses and a worker; the parameter is the channel."""
     (tmp_path / "an_agent.py").write_text(AGENT)
     redis = start_redis("--appendonly", "yes", "--appendfsync", "always")
     ports = [free_port(), free_port()]
     async with AsyncExitStack() as stack:
-        start = stack.enter_context(programs(tmp_path, AGENT="an_agent:answer"))
+        start = stack.enter_context(programs(tmp_path, AGENT="an_agent:answer", VOICE_CHANNEL=request.param))
         webs = [start("web", REDIS_URL=redis.url, PORT=str(port)) for port in ports]
         start("workers", REDIS_URL=redis.url)
         urls = [f"http://127.0.0.1:{port}" for port in ports]
@@ -95,3 +97,24 @@ async def test_who_took_the_call_at_one_ingress_is_known_at_the_other_also_after
     deployment.redis.start()
     back = await deployment.hear(1, redirect_of(held))
     assert said(back) == f"Back: completed, {PERSON}."
+
+
+@pytest.mark.parametrize("deployment", ["relay"], indirect=True)
+async def test_a_caller_who_left_a_session_comes_back_to_one_at_another_ingress_though_theirs_died(deployment):
+    document = await deployment.post(0, "/twilio/voice", CallStatus="ringing")
+    async with relay_socket(deployment.urls[0], None) as caller:
+        await caller.setup("CA1", ticket=ticket_in(document))
+        assert await caller.reply() == "Hello!"
+        await caller.prompt("a person please")
+        while (frame := await caller.frame())["type"] != "end":
+            pass
+    ended = verb(document, "Connect").attrib["action"]
+    deployment.webs[0].kill()
+    first = await deployment.post(
+        1, ended, SessionStatus="ended", SessionDuration="9", HandoffData=frame["handoffData"]
+    )
+    second = await deployment.hear(1, action_of(first), DialCallStatus="busy")
+    document = await deployment.post(1, action_of(second), DialCallStatus="no-answer")
+    async with relay_socket(deployment.urls[1], None) as caller:
+        await caller.setup("CA1", "VX2", ticket=ticket_in(document))
+        assert await caller.reply() == f"Back: no-answer, {OTHER}."
