@@ -76,7 +76,8 @@ class TurnResult(BaseModel):
 
     `overlap` is the agent's policy for turns that arrive while another one runs, or None if it is not known. `timings`
     says when the turn reached its stages (`orchestrator.conversation.timings`). `preceding` are replies that the caller
-    is to hear before this one: those to own turns, which no webhook has fetched yet.
+    is to hear before this one: those to own turns, which no webhook has fetched yet. `interrupt` is the turn's: its
+    reply cuts off what is being said.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -88,3 +89,4 @@ class TurnResult(BaseModel):
     overlap: str | None = Field(default=None, exclude_if=lambda overlap: overlap is None)
     timings: Timings = Field(default_factory=dict, exclude_if=lambda timings: not timings)
     preceding: list[Reply] = Field(default_factory=list, exclude_if=lambda replies: not replies)
+    interrupt: bool = Field(default=False, exclude_if=lambda interrupt: not interrupt)

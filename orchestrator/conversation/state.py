@@ -22,8 +22,8 @@ class TurnRecord(BaseModel):
     the type and place of the error, never its message. `timings` says when the turn reached its stages
     (`orchestrator.conversation.timings`). `agent` is the name of the agent that got the turn, if it handed the call on;
     `phases` are those in which each agent left the call that it handed on. `data` is the turn's. `preceding`, over
-    webhooks, are the replies to own turns that the caller hears before this one. `overlap` is sent with the result and
-    not stored.
+    webhooks, are the replies to own turns that the caller hears before this one. `overlap` and `interrupt` are sent
+    with the result and not stored.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -47,6 +47,7 @@ class TurnRecord(BaseModel):
     data: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda data: not data)
     preceding: list[Reply] = Field(default_factory=list, exclude_if=lambda replies: not replies)
     overlap: str | None = Field(default=None, exclude=True)
+    interrupt: bool = Field(default=False, exclude=True)
 
     @property
     def heard_text(self) -> str:
@@ -67,6 +68,7 @@ class TurnRecord(BaseModel):
             reply=reply,
             epoch=epoch,
             data=turn.data,
+            interrupt=turn.interrupt,
         )
 
     def result(self, call_sid: str) -> TurnResult:
@@ -79,6 +81,7 @@ class TurnRecord(BaseModel):
             overlap=self.overlap,
             timings=self.timings,
             preceding=self.preceding,
+            interrupt=self.interrupt,
         )
 
 

@@ -1,14 +1,14 @@
 """`Dispatcher`: takes turns from an ingress and gives their replies back, whether they run here or in workers."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from orchestrator.conversation.actions import InlineAction
-from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.call_listeners import CallListeners
+from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.retrying import until_deadline
 from orchestrator.routes.admission import Admission
 
@@ -26,43 +26,12 @@ class TakeoverAttempt:
     others: set[str] | None = None
 
 
-class PendingReply(Protocol):
-    """A submitted turn. It runs whether or not anybody waits for it, so a caller may stop waiting at any time."""
-
-    @property
-    def result(self) -> TurnResult | None:
-        """The result; None until it has arrived."""
-
-    @property
-    def was_recorded(self) -> bool:
-        """True if the store had the result already when the turn was last submitted or looked for.
-
-        False for a new turn, even if its result was faster than the store's answer to the submission.
-        """
-
-    @property
-    def turn(self) -> Turn | None:
-        """The turn that was submitted; None if this process does not have it."""
-
-    async def wait(self, timeout_seconds: float) -> TurnResult | None:
-        """Return the result, or None after the timeout, whatever the transport does.
-
-        Several tasks may wait at once, and wait again.
-        """
-
-    def parts(self, said: str = "", actions: int = 0) -> AsyncIterator[str | InlineAction]:
-        """Yield the text of the reply and its inline actions as they are produced, until the turn has its result.
-
-        The text `said` and the first `actions` inline actions were given before, and are left out. If another worker
-        runs the turn again, only what continues the text already given is yielded.
-        """
-
-    def tokens(self) -> AsyncIterator[str]:
-        """Yield the text alone."""
-
-
 class Dispatcher(Protocol):
     """Submits turns and finds their replies. One per process; safe to use from many tasks."""
+
+    @property
+    def listeners(self) -> CallListeners:
+        """Who hears the replies to own turns of a call, whoever has submitted them."""
 
     async def submit(
         self,

@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 from orchestrator.conversation.actions import InlineAction, inline_actions
 from orchestrator.conversation.reply import Position, TurnResult, in_order
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.call_listeners import CallListeners
 from orchestrator.turns.messages import Piece, Settled, Token
 
 CUT_OFF = ("interrupted", "dropped")
@@ -49,6 +50,9 @@ class _Run(NamedTuple):
         return list(_after_space(in_order(self.text, self.actions)))
 
 
+_NOTHING = _Run()
+
+
 def _after_space(parts: Iterable[str | InlineAction]) -> Iterable[str | InlineAction]:
     """Yield `parts`, with a space before the first text."""
     space = " "
@@ -76,10 +80,15 @@ class Pending:
         self.turn: Turn | None = None
         self.observers: list[Callable[[TurnResult], None]] = []
         self.submit_again: Callable[[], Awaitable[TurnResult | None]] | None = None
-        self._run = _Run()
+        self._run = _NOTHING
         self._epoch = 0
         self._changed: asyncio.Event | None = None  # made by the first task that waits for a change
         self._waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def has_begun(self) -> bool:
+        """True if something of the reply has arrived."""
+        return self.result is not None or self._run is not _NOTHING
 
     async def wait(self, timeout_seconds: float) -> TurnResult | None:
         """Return the result, or None after the timeout."""
@@ -126,7 +135,7 @@ class Pending:
         if self.result is not None or token.epoch < self._epoch:
             return
         if token.epoch > self._epoch:
-            self._epoch, self._run = token.epoch, _Run()
+            self._epoch, self._run = token.epoch, _NOTHING
         run = self._run.grown(token.piece)
         if run is not self._run:
             self._run = run
@@ -165,9 +174,13 @@ def _wake(waiter: "asyncio.Future[None]") -> None:
 
 
 class ReplyHub:
-    """All turns that a task of this process waits for. A turn without a reference to its `Pending` is forgotten."""
+    """All turns that a task of this process waits for. A turn without a reference to its `Pending` is forgotten.
 
-    def __init__(self) -> None:
+    `listeners` hear of the own turns of their calls, too.
+    """
+
+    def __init__(self, listeners: CallListeners | None = None) -> None:
+        self.listeners = listeners or CallListeners()
         self._waiting: WeakValueDictionary[tuple[str, str], Pending] = WeakValueDictionary()
 
     def pending(self, call_sid: str, turn_id: str) -> Pending:
@@ -183,14 +196,21 @@ class ReplyHub:
 
     def deliver(self, message: Token | Settled) -> None:
         """Give a message to the turn that it is about."""
+        about = message if isinstance(message, Token) else message.result
+        listener = self.listeners.of_turn(about.call_sid, about.turn_id)
+        pending = self._waiting.get((about.call_sid, about.turn_id))
+        if pending is None:
+            if listener is None:
+                return
+            pending = self.pending(about.call_sid, about.turn_id)
         if isinstance(message, Token):
-            pending = self._waiting.get((message.call_sid, message.turn_id))
-            if pending is not None:
-                pending.add_token(message)
+            pending.add_token(message)
+            interrupts = message.piece.interrupts
         else:
-            pending = self._waiting.get((message.result.call_sid, message.result.turn_id))
-            if pending is not None:
-                pending.settle(message.result)
+            pending.settle(message.result)
+            interrupts = message.result.interrupt
+        if listener is not None:
+            listener.hear(pending, interrupts=interrupts)
 
     def unsettled(self, older_than_seconds: float) -> list[Pending]:
         """Return the turns that have waited for a result for at least `older_than_seconds`."""

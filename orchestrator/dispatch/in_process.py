@@ -11,6 +11,7 @@ from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
 from orchestrator.conversation.silence import LAST_CHANCE_SECONDS
 from orchestrator.conversation.state import ConversationState
+from orchestrator.dispatch.call_listeners import CallListeners
 from orchestrator.dispatch.dispatcher import TakeoverAttempt
 from orchestrator.dispatch.hub import ReplyHub
 from orchestrator.dispatch.store_dispatcher import StoreDispatcher
@@ -39,7 +40,7 @@ class InProcessDispatcher(StoreDispatcher):
     """Stores turns in memory and runs them. A context manager: on exit, running turns may finish.
 
     `ttl_seconds` is how long states live in `states`. `announcing` writes the events of the calls,
-    `scheduling` what they do later.
+    `scheduling` what they do later; `listeners` hear what others cause in them.
     """
 
     def __init__(
@@ -55,8 +56,9 @@ class InProcessDispatcher(StoreDispatcher):
         ttl_seconds: float = 3600,
         announcing: MemoryAnnouncing | None = None,
         scheduling: MemoryScheduling | None = None,
+        listeners: CallListeners | None = None,
     ) -> None:
-        hub = ReplyHub()
+        hub = ReplyHub(listeners)
         self.memory = InMemoryTurnStore(
             states,
             max_active_calls=max_active_calls,

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from orchestrator.agents.agent_table import AgentTable, load_agents
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
+from orchestrator.dispatch.call_listeners import CallListeners
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.dispatch.local_carrying import start_local_carrying
 from orchestrator.events.call_events import CallEvents
@@ -46,10 +47,12 @@ def local_dispatcher(
     agents: AgentTable | Agent | None = None,
     announcing: MemoryAnnouncing | None = None,
     scheduling: MemoryScheduling | None = None,
+    listeners: CallListeners | None = None,
 ) -> InProcessDispatcher:
     """Return a dispatcher that runs turns in this process, with `agents` or those of the settings. Raise `BadAgent`.
 
-    `announcing` writes the events of the calls, `scheduling` what they do later.
+    `announcing` writes the events of the calls, `scheduling` what they do later; `listeners` hear what others cause in
+    them.
     """
     agents = agents if isinstance(agents, AgentTable) else load_agents(settings, agents)
     host.warm_up(*agents.all)
@@ -64,6 +67,7 @@ def local_dispatcher(
         ttl_seconds=settings.state_ttl_seconds,
         announcing=announcing,
         scheduling=scheduling,
+        listeners=listeners,
     )
 
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 
 from redis.asyncio import Redis
 
 from orchestrator.conversation.reply import TurnResult
+from orchestrator.dispatch.call_listeners import CallListeners
 from orchestrator.dispatch.hub import Pending, ReplyHub
+from orchestrator.dispatch.listening import Listening
 from orchestrator.dispatch.socket_check import SocketCheck
 from orchestrator.dispatch.store_dispatcher import StoreDispatcher
 from orchestrator.dispatch.takeover import Takeover
@@ -36,7 +39,8 @@ class QueuedDispatcher(StoreDispatcher):
     """A dispatcher for separate workers. Use it as a context manager.
 
     `listening` is a client whose reads may block for long; `channel` is the one on which `store` asks workers to reply.
-    `socket_check` answers questions of other ingresses about sockets; without it they are ignored.
+    `socket_check` answers questions of other ingresses about sockets; without it they are ignored. `listeners` hear
+    what others cause in their calls, but for those that are not in Redis, by `is_elsewhere`.
     """
 
     store: RedisTurnStore
@@ -48,20 +52,24 @@ class QueuedDispatcher(StoreDispatcher):
         channel: str,
         takeover: Takeover,
         socket_check: SocketCheck | None = None,
+        *,
+        listeners: CallListeners | None = None,
+        is_elsewhere: Callable[[str], bool] = lambda call_sid: False,
     ) -> None:
-        hub = ReplyHub()
-        super().__init__(store, hub)
+        super().__init__(store, ReplyHub(listeners))
+        self._listening = Listening(store.connection, channel, self.hub.listeners, is_elsewhere)
         self.takeover = takeover
         self._socket_check = socket_check
         self._poll_now = asyncio.Event()
         self._subscription = Subscription(
-            listening, channel, lambda data: self._on_message(read_to_ingress(data)), on_gap=self._poll_now.set
+            listening, channel, lambda data: self._on_message(read_to_ingress(data)), on_gap=self._on_gap
         )
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "QueuedDispatcher":
         await self._stack.enter_async_context(self._subscription)
         self._stack.push_async_callback(self.takeover.close)
+        await self._stack.enter_async_context(self._listening)
         polling = asyncio.create_task(self._poll_missed(), name="poll for missed replies")
         self._stack.push_async_callback(cancel_and_wait, polling)
         return self
@@ -70,6 +78,10 @@ class QueuedDispatcher(StoreDispatcher):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    def _on_gap(self) -> None:
+        self._poll_now.set()
+        self._listening.was_cut()
 
     def _on_message(self, message: ToIngress) -> None:
         if isinstance(message, CallTakenOver | CallReleased):

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from orchestrator.agents.agent_table import load_agents
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
+from orchestrator.dispatch.call_listeners import CallListeners
 from orchestrator.dispatch.ingress_events import IngressEvents
 from orchestrator.dispatch.local_calls import LocalCalls
 from orchestrator.dispatch.local_carrying import start_local_carrying
@@ -39,7 +40,7 @@ from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.state.redis.opening import kept_elsewhere, open_states
-from orchestrator.state.rollout import RolloutStateManager
+from orchestrator.state.rollout import RolloutStateManager, uses_redis
 from orchestrator.transfers.redis import RedisTransferAnswers
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
@@ -80,12 +81,13 @@ async def redis_runtime(
     call_events = CallEvents.of(settings)
     waiting = await _local_outbox(settings, stack, memory, call_events, lambda call_sid: call_sid in local_calls)
     announcing = MemoryAnnouncing(waiting, call_events)
-    scheduling = local_scheduling(waiting)
+    scheduling, listeners = local_scheduling(waiting), CallListeners()
     local = OnDemandDispatcher(
-        lambda: local_dispatcher(settings, memory, host, agents, announcing, scheduling),
+        lambda: local_dispatcher(settings, memory, host, agents, announcing, scheduling, listeners),
         lambda dispatcher, local_stack: start_local_carrying(settings, dispatcher.memory, call_events, local_stack),
     )
     schedules = LocalSchedules(scheduling.schedule, store.schedule)
+    percent = settings.redis_rollout_percent
     local_events = LocalEvents(waiting, store.outbox) if waiting is not None else None
 
     async def count(call_sid: str) -> None:
@@ -105,7 +107,12 @@ async def redis_runtime(
     listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
     stack.push_async_callback(listening.aclose)
     takeover = Takeover(redis, channel, breaker, release)
-    queued = await stack.enter_async_context(QueuedDispatcher(store, listening, channel, takeover, socket_check))
+    queued = await stack.enter_async_context(
+        QueuedDispatcher(
+            store, listening, channel, takeover, socket_check,
+            listeners=listeners, is_elsewhere=lambda call_sid: not uses_redis(call_sid, percent),
+        )
+    )  # fmt: skip
     documents = RedisRelayDocuments(redis, breaker.guard)
     stack.push_async_callback(documents.close)
     answers = RedisTransferAnswers(redis, breaker.guard, lambda: breaker.seconds_since_failure)
@@ -114,7 +121,6 @@ async def redis_runtime(
     await stack.enter_async_context(host)
     await stack.enter_async_context(local)
     stack.push_async_callback(local_calls.close)
-    percent = settings.redis_rollout_percent
     dispatcher = SplitDispatcher(queued, local, local_calls, breaker=breaker, rollout_percent=percent)
     states = RolloutStateManager(shared, memory, percent, in_memory=dispatcher.is_local)
     return Runtime(

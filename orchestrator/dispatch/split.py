@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.call_listeners import CallListeners
 from orchestrator.dispatch.dispatcher import TakeoverAttempt
 from orchestrator.dispatch.hub import Pending
 from orchestrator.dispatch.in_process import InProcessDispatcher
@@ -42,6 +43,11 @@ class SplitDispatcher:
         self._local_calls = local_calls
         self._breaker = breaker
         self._percent = rollout_percent
+
+    @property
+    def listeners(self) -> CallListeners:
+        """Return who listens to calls, wherever these run; see `Dispatcher`."""
+        return self._remote.listeners
 
     def is_local(self, call_sid: str) -> bool:
         """True if the call runs in this process."""

@@ -8,6 +8,7 @@ from orchestrator import tracing
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.call_listeners import CallListeners
 from orchestrator.dispatch.hub import Pending, ReplyHub
 from orchestrator.routes.admission import Admission
 from orchestrator.turns.store import TurnStore
@@ -19,6 +20,11 @@ class StoreDispatcher:
     def __init__(self, store: TurnStore, hub: ReplyHub) -> None:
         self.store = store
         self.hub = hub
+
+    @property
+    def listeners(self) -> CallListeners:
+        """Return who listens to calls; see `Dispatcher`."""
+        return self.hub.listeners
 
     async def submit(
         self,

@@ -4,7 +4,7 @@ A message is one JSON object.
 
 - To an ingress from a worker: `{"c": call_sid, "t": turn_id, "e": epoch}` with either a piece of the reply, `"i"`
   (index of the first character), `"x"` (text) and, if there are any, `"n"` (how many inline actions came before) and
-  `"d"` (inline actions), or `"r"` (the `TurnResult` as JSON text).
+  `"d"` (inline actions), and `"b": true` if it cuts off what is being said; or `"r"` (the `TurnResult` as JSON text).
 - To an ingress from another one: `{"c"}` with `"o"` (the channel of the one that has taken the call over) or `"g"` (of
   the one that has released it, and, if it could not write it back yet, `"k": true`).
 - To an ingress from another one: `{"c"}` with `"q"` (the channel of the one that asks whether the call has a socket
@@ -28,11 +28,15 @@ from orchestrator.conversation.turn import Turn
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a reply: the `text` that follows `start`, and its inline `actions`, each of which has its `at`."""
+    """A piece of a reply: the `text` that follows `start`, and its inline `actions`, each of which has its `at`.
+
+    `interrupts`: the reply cuts off what is being said.
+    """
 
     start: Position
     text: str
     actions: tuple[InlineAction, ...] = ()
+    interrupts: bool = False
 
     @property
     def end(self) -> Position:
@@ -129,6 +133,8 @@ def token_message(token: Token) -> str:
         fields["n"] = piece.start.actions
     if piece.actions:
         fields["d"] = [action.model_dump(mode="json") for action in piece.actions]
+    if piece.interrupts:
+        fields["b"] = True
     return json.dumps({"c": token.call_sid, "t": token.turn_id, "e": token.epoch, **fields})
 
 
@@ -172,7 +178,9 @@ def read_to_ingress(message: bytes | str) -> ToIngress:
     if "i" in fields:  # first, as most messages are pieces
         start = Position(int(fields["i"]), int(fields.get("n", 0)))
         actions = tuple(map(_INLINE_ACTION.validate_python, fields["d"])) if "d" in fields else ()
-        return Token(fields["c"], fields["t"], int(fields["e"]), Piece(start, fields["x"], actions))
+        return Token(
+            fields["c"], fields["t"], int(fields["e"]), Piece(start, fields["x"], actions, bool(fields.get("b")))
+        )
     if "r" in fields:
         return Settled(TurnResult.model_validate_json(fields["r"]), int(fields["e"]))
     if "o" in fields:

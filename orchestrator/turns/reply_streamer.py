@@ -40,7 +40,7 @@ class ReplyStreamer:
             text, actions = reply.text[sent.characters :], inline_actions(reply.actions)[sent.actions :]
             if not text and not actions:
                 continue
-            piece = Piece(sent, text, tuple(actions))
+            piece = Piece(sent, text, tuple(actions), claim.turn.interrupt)
             try:
                 if not await self._store.publish(claim.lease, claim.turn.turn_id, piece):
                     self._running.stop("lost")

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from orchestrator.conversation.actions import SCHEDULE_ACTIONS, Action, Gather
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
-from orchestrator.conversation.turn import UNPROMPTED_KINDS
+from orchestrator.conversation.turn import UNPROMPTED_KINDS, Turn
 
 _PASSED_OVER = frozenset({"interrupted", "ended"})
 
 
-def is_unfetched(record: TurnRecord) -> bool:
+def is_unfetched(record: TurnRecord | Turn) -> bool:
     """True if no webhook waits for the reply of this turn."""
     return record.kind in UNPROMPTED_KINDS
 

@@ -74,7 +74,7 @@ RETIRED_NAMES = {
     "claim_share": "fetch",
     "command_of": "sender_for",
     "gives_up": "release",
-    "left_unsaid": "unheard_rest",
+    "left_unsaid": "unheard_rests",
     "not_surely_heard": "text_to_repeat",
     "on_taken_over": "IngressEvents.taken_over",
     "put_off": "retry_later",

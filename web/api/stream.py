@@ -14,7 +14,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.dispatch.dispatcher import PendingReply
+from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.errors import VoiceAgentError
 from web.ingress import Timeouts
 

@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import Turn
-from orchestrator.dispatch.dispatcher import PendingReply, submit_by
+from orchestrator.dispatch.dispatcher import submit_by
+from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.errors import CallEnded, CallFull, StoreUnavailable, UnknownCall, UnreadableState
 from orchestrator.process_metrics import catalog
 from orchestrator.routes.table import IncomingCall

@@ -8,7 +8,8 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.dispatch.dispatcher import PendingReply, submit_by
+from orchestrator.dispatch.dispatcher import submit_by
+from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.errors import (
     CallEnded,
     CallErased,

@@ -12,7 +12,7 @@ from support.waiting import wait_until
 from orchestrator.conversation.actions import Gather, HangUp, Play, SendDigits, SetLanguage, Transfer
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
-from orchestrator.dispatch.dispatcher import PendingReply
+from orchestrator.dispatch.pending_reply import PendingReply
 from web.ingress import RelayTimeouts
 from web.twilio.relay.call_reader import CallReader
 from web.twilio.relay.spoken_reply import SpokenReply

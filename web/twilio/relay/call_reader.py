@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from orchestrator.conversation.state import ConversationState
-from orchestrator.dispatch.dispatcher import Dispatcher, PendingReply, TakeoverAttempt
+from orchestrator.dispatch.dispatcher import Dispatcher, TakeoverAttempt
+from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.retrying import until_deadline
 from web.ingress import Ingress
 from web.store_call import store_call

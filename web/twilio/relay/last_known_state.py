@@ -14,11 +14,21 @@ class LastKnownState:
     """Keeps the state as JSON, which takes a fifth of the memory of the objects: thousands of calls are idle.
 
     `read` reads the state from the store. Without `is_shared` the store is in this process, and nothing is kept.
+    `on_read` gets each state that was read because it has changed.
     """
 
-    def __init__(self, read: Callable[[], Awaitable[ConversationState | None]], *, is_shared: bool) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[ConversationState | None]],
+        *,
+        is_shared: bool,
+        on_read: Callable[[ConversationState], None] = lambda state: None,
+    ) -> None:
         self._read = read
         self._is_shared = is_shared
+        self._on_read = on_read
+        self.version = 0
+        """The version of the last state that was read."""
         self._json: str | None = None
         self._is_outdated = True
         self._refreshing: asyncio.Task[None] | None = None
@@ -35,7 +45,7 @@ class LastKnownState:
     def keep(self, state: ConversationState | None) -> None:
         """Keep a state that was read; None changes nothing."""
         if state is not None and self._is_shared:
-            self._json = state.model_dump_json()
+            self._json, self.version = state.model_dump_json(), state.version
 
     def begin(self, call_sid: str, opening: dict[str, Any]) -> None:
         """Keep the state of a call that has just begun, with the fields in `opening`, unless one is known."""
@@ -56,4 +66,7 @@ class LastKnownState:
         with contextlib.suppress(StoreUnavailable):  # then the state before stays the last known one
             while self._is_outdated:
                 self._is_outdated = False
-                self.keep(await self._read())
+                state = await self._read()
+                self.keep(state)
+                if state is not None:
+                    self._on_read(state)

@@ -3,7 +3,7 @@
 import math
 import time
 
-from orchestrator.dispatch.dispatcher import PendingReply
+from orchestrator.dispatch.pending_reply import PendingReply
 
 INTERRUPT_GRACE_SECONDS = 0.15
 """After the caller's words reach the store, wait this long before sending more of the old reply, so that an interrupted

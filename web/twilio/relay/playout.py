@@ -2,39 +2,34 @@
 
 import asyncio
 import logging
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import aclosing
+from collections.abc import Callable, Iterable
 
 from orchestrator import error_logging
-from orchestrator.conversation.actions import LEAVING_ACTIONS, Action, Gather, HangUp, SetLanguage, SetSpeech
+from orchestrator.conversation.actions import Action, HangUp
 from orchestrator.conversation.reply import TurnResult
-from orchestrator.dispatch.dispatcher import PendingReply
 from orchestrator.tasks import cancel_and_wait
 from web.twilio.relay import outbound_frames
 from web.twilio.relay.connection import ConnectionLost, RelayConnection
 from web.twilio.relay.output_gate import OutputGate
 from web.twilio.relay.playout_clock import PlayoutClock
-from web.twilio.relay.relay_voice import RelayVoice, hands_over_only
+from web.twilio.relay.relay_voice import RelayVoice
 from web.twilio.relay.reply_metrics import ReplyMetrics
+from web.twilio.relay.reply_queue import ComesBefore, ReplyQueue
+from web.twilio.relay.reply_speaker import Replace, ReplySpeaker
 from web.twilio.relay.spoken_reply import Part, SpokenReply
+from web.twilio.relay.utterances import Utterances
 
 logger = logging.getLogger(__name__)
 
 CLOSE_GRACE_SECONDS = 60.0
 """How long the provider may take to close the socket after the end of the session."""
-INTERRUPT_POLICY = "interrupt"
-"""The overlap policy of an agent whose reply stops when its caller speaks."""
-
-Replace = Callable[[SpokenReply], Awaitable[PendingReply | None]]
 
 
 class Playout:
     """Sends the text and the actions of replies, in order.
 
     - `replace` is awaited for a reply that has stalled for `stall_seconds`. It returns the one to take instead, if any.
-    - `on_result` gets the result of each reply whose text was sent.
+    - `on_result` gets each reply whose text was sent, with its result.
     - `on_error` is called when the connection is lost, or after an unforeseen error.
     - `voice` is what the provider speaks with. `metrics` counts the replies, `gate` pauses the output.
     """
@@ -44,7 +39,7 @@ class Playout:
         connection: RelayConnection,
         *,
         replace: Replace,
-        on_result: Callable[[TurnResult], None],
+        on_result: Callable[[SpokenReply, TurnResult], None],
         on_error: Callable[[], None],
         stall_seconds: float,
         voice: RelayVoice | None = None,
@@ -56,17 +51,18 @@ class Playout:
         """True once the frame that ends the session was sent, or is about to be."""
         self.voice = voice or RelayVoice()
         self._connection = connection
-        self._replace = replace
-        self._on_result = on_result
         self._on_error = on_error
-        self._stall_seconds = stall_seconds
         self._metrics = metrics or ReplyMetrics(None, "")
+        self._utterances = Utterances(connection, self.clock, self.voice, self._metrics)
         self._gate = gate or OutputGate()
-        self._queue: deque[SpokenReply] = deque()
+        self._queue = ReplyQueue()
         self._current: SpokenReply | None = None
-        self._latest: SpokenReply | None = None  # the reply that the caller hears, or heard last
+        self._cut_off: SpokenReply | None = None  # its utterance is to be ended before the next one begins
         self._task: asyncio.Task[None] | None = None
-        self._overlap: str | None = None
+        self._speaker = ReplySpeaker(
+            connection, self._utterances, self.clock, self.voice, self._metrics, self._gate,
+            replace=replace, on_result=on_result, end_session=self.end_session, stall_seconds=stall_seconds,
+        )  # fmt: skip
 
     @property
     def is_idle(self) -> bool:
@@ -80,16 +76,51 @@ class Playout:
 
     def enqueue(self, reply: SpokenReply) -> None:
         """Speak this reply after those before it."""
-        reply.is_gated = self._gate.is_paused
-        self._queue.append(reply)
+        self.insert(reply, lambda other: False)
+
+    def insert(self, reply: SpokenReply, comes_before: ComesBefore) -> None:
+        """Speak this reply before the first one of which nothing was said and that it `comes_before`."""
+        reply.is_gated = self._gate.is_paused and not reply.is_kept_for_later
+        current, task = self._current, self._task
+        if current is not None and current.is_untouched and comes_before(current) and task and not task.done():
+            self._current = None
+            self._queue.insert(current, lambda other: True)
+            task.cancel()
+        self._queue.insert(reply, comes_before)
         if self._task is None:
             self._start_next()
+
+    def cut_off(self) -> SpokenReply | None:
+        """Stop what is being said, because a turn interrupts it. Return that reply, if not all of it is heard.
+
+        Nothing more of it is sent. The provider speaks what it has, but for text that it lets the next one preempt.
+        """
+        reply = self._utterances.latest
+        if reply is None or reply.heard or reply.ending is not None:
+            return None
+        is_running = reply is self._current and self._task is not None and not self._task.done()
+        if not is_running and not self.clock.seconds_left:
+            return None
+        heard = reply.prefix + reply.said
+        if reply.speech_options.preemptible:
+            heard = self.clock.spoken_of(heard)
+            self.clock.all_spoken()
+        result = reply.pending.result
+        if result is not None and heard == result.reply.text:
+            return None
+        reply.heard = heard
+        self.voice.cut_off(reply)
+        if is_running and self._task is not None:
+            self._cut_off = reply
+            self._task.cancel()
+            self._metrics.answered(reply)
+        return reply
 
     def pause(self) -> None:
         """Pause output: the caller spoke, and we do not know yet whether the current replies will be interrupted."""
         self._gate.pause()
         for reply in self._unfinished:
-            reply.is_gated = True
+            reply.is_gated = reply.is_gated or not reply.is_kept_for_later
 
     def resume(self) -> None:
         """Continue output after the grace time: the caller's words are stored, or will not be."""
@@ -104,7 +135,8 @@ class Playout:
 
         If the reply has reached its ending (a hang-up or a transfer), that is carried out at once.
         """
-        reply, open_utterances = self._latest, self.clock.open_utterances
+        reply, later = self._interrupted(heard)
+        open_utterances = self.clock.open_utterances
         self.clock.all_spoken()
         if reply is not None and not reply.heard:
             reply.heard = reply.heard_text(heard, open_utterances)
@@ -112,6 +144,8 @@ class Playout:
         if reply is not None and reply is self._current and reply.ending is None and self._task is not None:
             self._task.cancel()
             self._metrics.answered(reply)
+        for dropped in later:
+            self._say_again(dropped)
         return reply
 
     def speech_begun(self) -> None:
@@ -127,8 +161,7 @@ class Playout:
         if self.has_ended_session:
             return
         self.has_ended_session = True
-        while left := self.clock.seconds_left:
-            await asyncio.sleep(min(left, 0.05))
+        await self.clock.wait_spoken()
         await self._connection.send(outbound_frames.end(action, turn_id))
         self._connection.close_after(CLOSE_GRACE_SECONDS)
 
@@ -145,27 +178,20 @@ class Playout:
 
     async def say(self, text: str) -> None:
         """Say something that is not a reply, at once. Raises `ConnectionLost`."""
-        self.clock.utterance_begun()
-        self.clock.sent(text)
-        await self._connection.send(*outbound_frames.tokens(text), outbound_frames.text("", is_last=True))
+        await self._utterances.say(text)
 
     async def say_rest(self, reply: SpokenReply, parts: Iterable[Part], actions: Iterable[Action]) -> None:
         """Say and do what is left of an earlier session's reply, at once. Raises `ConnectionLost`."""
         for part in parts:
-            await self._send_part(reply, part)
-        await self._end_utterance(reply)
+            await self._utterances.send(reply, part)
+        await self._utterances.end(reply)
         self._metrics.resumed(reply)
-        await self._carry_out(reply, actions)
+        await self._speaker.carry_out(reply, actions)
 
     async def close(self) -> None:
         """Stop speaking, and drop the replies that wait."""
-        self._drop_waiting()
-        await cancel_and_wait(self._task, seconds=1)
-
-    def _drop_waiting(self) -> None:
-        for reply in self._queue:
-            reply.end_trace()
         self._queue.clear()
+        await cancel_and_wait(self._task, seconds=1)
 
     @property
     def _unfinished(self) -> list[SpokenReply]:
@@ -173,7 +199,7 @@ class Playout:
         return [*filter(None, (self._current, *self._queue))]
 
     def _start_next(self) -> None:
-        self._current = self._queue.popleft()
+        self._current = self._queue.pop()
         self._task = asyncio.create_task(self._speak(self._current), name=f"speak {self._current.turn_id}")
         self._task.add_done_callback(self._on_task_done)
 
@@ -186,109 +212,31 @@ class Playout:
             if not isinstance(error, ConnectionLost):
                 extra = {"action": "relay.failed"}
                 error_logging.log(logging.ERROR, logger, "A reply could not be spoken: %s", error=error, extra=extra)
-            self._drop_waiting()
+            self._queue.clear()
             self._on_error()
+        elif self.has_ended_session:
+            self._queue.clear()
         elif self._queue:
             self._start_next()
 
     async def _speak(self, reply: SpokenReply) -> None:
-        async with aclosing(reply.parts(self._check_stalled, self._stall_seconds)) as parts:
-            async for part in parts:
-                if await self._may_send(reply, part):
-                    await self._send_part(reply, part)
-        result = reply.pending.result
-        assert result is not None, "parts end with the result"
-        self._overlap = result.overlap or self._overlap
-        self._on_result(result)
-        self.voice.finished(reply, result.reply)
-        self._metrics.answered(reply)
-        await self._end_utterance(reply)
-        if result.outcome in ("interrupted", "dropped") or self._was_interrupted(reply):
-            return
-        is_empty = not reply.said and (not reply.actions_done or hands_over_only(result.reply.actions))
-        if is_empty and reply.turn is not None and reply.turn.kind != "interrupted":
-            await self._connection.send(outbound_frames.text("", is_last=True))
-        await self._carry_out(reply, result.reply.actions)
+        if self._cut_off is not None:
+            cut_off, self._cut_off = self._cut_off, None
+            await self._utterances.end(cut_off)
+        await self._speaker.speak(reply)
 
-    async def _may_send(self, reply: SpokenReply, part: Part) -> bool:
-        """Wait until the output is not paused. True if the part is to be sent.
+    def _interrupted(self, heard: str) -> tuple[SpokenReply | None, list[SpokenReply]]:
+        """Return the reply that the caller hears, and those after it that the provider has and drops."""
+        latest, replies = self._utterances.latest, self.clock.replies
+        if latest is not None and not latest.has_utterance(heard):
+            for place, reply in enumerate(replies):
+                if reply.has_utterance(heard):
+                    return reply, replies[place + 1 :]
+        return latest, []
 
-        It is not if the reply it comes from was replaced meanwhile, or the agent was interrupted. A language is set
-        even then, because it applies to what follows.
-        """
-        pending = reply.pending
-        await self._wait_until_clear(reply)
-        return reply.pending is pending and (not self._was_interrupted(reply) or isinstance(part, SetLanguage))
-
-    async def _wait_until_clear(self, reply: SpokenReply) -> None:
-        """Wait until it is known whether the reply is interrupted by what the caller has said since.
-
-        That takes the gate's time at most, unless the agent is known to stop when its caller speaks. Then wait for the
-        result: the worker may merely not know of the words yet.
-        """
-        if not reply.is_gated:
-            return
-        await self._gate.wait_clear(reply.pending)
-        pending = reply.pending
-        while reply.is_talked_over and self._overlap == INTERRUPT_POLICY and reply.pending is pending:
-            if pending.result is not None or await pending.wait(self._stall_seconds) is not None:
-                return
-            await self._check_stalled(reply)
-
-    async def _check_stalled(self, reply: SpokenReply) -> None:
-        replacement = await self._replace(reply)
-        if replacement is not None:
-            reply.pending = replacement
-
-    @staticmethod
-    def _was_interrupted(reply: SpokenReply) -> bool:
-        """True if nothing more of the reply is said: its run was stopped, or the caller talked over a finished reply.
-
-        The latter counts only for an agent that stops when its caller speaks. A reply that hangs up or transfers is
-        said in any case, so that the caller knows what happens.
-        """
-        result = reply.pending.result
-        if result is None or result.outcome == "interrupted":
-            return result is not None
-        return reply.is_talked_over and result.overlap == INTERRUPT_POLICY and not result.reply.leaves
-
-    async def _send_part(self, reply: SpokenReply, part: Part) -> None:
-        reply.last_part_at = time.monotonic()
-        if isinstance(part, str):
-            await self._send_text(reply, part)
-            return
-        reply.actions_done += 1
-        await self._end_utterance(reply)  # so that the action follows all that was said before it
-        if isinstance(part, SetSpeech):
-            reply.speech_options = part
-        elif (frame := self.voice.frame(part, reply)) is not None:
-            await self._connection.send(frame)
-
-    async def _send_text(self, reply: SpokenReply, text: str) -> None:
-        self._latest = reply
-        if (frame := self.voice.take_due()) is not None:
-            await self._connection.send(frame)
-        if not reply.is_open:
-            reply.is_open = True
-            reply.utterances.append(len(reply.said))
-            self.clock.utterance_begun(reply)
-        self.clock.sent(text)
-        reply.note_first_words()
-        reply.said += text
-        await self._connection.send(*outbound_frames.tokens(text, options=reply.speech_options))
-        self._metrics.words_sent(reply)
-
-    async def _end_utterance(self, reply: SpokenReply) -> None:
-        if reply.is_open:
-            reply.is_open = False
-            await self._connection.send(outbound_frames.text("", is_last=True, options=reply.speech_options))
-
-    async def _carry_out(self, reply: SpokenReply, actions: Iterable[Action]) -> None:
-        """Carry out those of a reply's actions that wait for the end of its text."""
-        for action in actions:
-            if isinstance(action, LEAVING_ACTIONS):
-                reply.ending = action
-                await self.end_session(action, reply.turn_id)
-                return
-            if isinstance(action, Gather) and (frame := outbound_frames.action_frame(action)) is not None:
-                await self._connection.send(frame)
+    def _say_again(self, reply: SpokenReply) -> None:
+        """Speak a reply again that the provider has dropped before it was heard; not if the caller asked for it."""
+        if reply.is_unprompted and reply.ending is None:
+            if reply is self._current and self._task is not None:
+                self._task.cancel()
+            self.insert(SpokenReply(reply.turn_id, reply.pending, is_unprompted=True), lambda other: True)

@@ -4,6 +4,7 @@ Speech has about 15 characters a second. What decides which words are lost assum
 a few words is better than leaving some out.
 """
 
+import asyncio
 import time
 from collections import deque
 from itertools import takewhile
@@ -14,20 +15,28 @@ from web.twilio.sentences import sentence_ends
 CHARACTERS_PER_SECOND = 15.0
 SLOWEST_CHARACTERS_PER_SECOND = 10.0
 MIN_SECONDS = 0.3
+POLL_SECONDS = 0.05
+"""How often it is looked whether the provider has reported the end of what it speaks."""
+MOST_UTTERANCES = 16
+"""How many utterances are remembered that the provider has not reported as spoken; some providers report none."""
 
 
 class PlayoutClock:
     """Estimates when the provider will have spoken all that was sent to it."""
 
     def __init__(self) -> None:
-        self._until = 0.0
+        self._until = self._until_at_latest = 0.0
         self._open_utterances = 0
+        self._spoken: deque[tuple[SpokenReply | None, float]] = deque()  # the last utterances, and when each is over
         self._unheard: deque[SpokenReply | None] = deque()  # of each open utterance that the provider has not begun
 
     def utterance_begun(self, reply: SpokenReply | None = None) -> None:
         """Note that an utterance was begun, whose end the provider will report. Without a `reply` it is a filler."""
         self._open_utterances += 1
         self._unheard.append(reply)
+        self._spoken.append((reply, self._until_at_latest))
+        if len(self._spoken) > MOST_UTTERANCES:
+            self._spoken.popleft()
 
     def utterance_heard(self) -> SpokenReply | None:
         """Note that the provider begins to speak the next utterance. Return the reply that it belongs to."""
@@ -36,6 +45,8 @@ class PlayoutClock:
     def utterance_spoken(self) -> None:
         """Note that the provider has spoken the oldest utterance. Later ones may still be playing."""
         self._open_utterances -= 1
+        if self._spoken:
+            self._spoken.popleft()
         if self._open_utterances <= 0:
             self.all_spoken()
         while len(self._unheard) > self._open_utterances:
@@ -43,18 +54,40 @@ class PlayoutClock:
 
     def sent(self, text: str) -> None:
         """Note that `text` was sent, to be spoken after what was sent before."""
-        self._until = max(self._until, time.monotonic() + MIN_SECONDS) + len(text) / CHARACTERS_PER_SECOND
+        soonest, characters = time.monotonic() + MIN_SECONDS, len(text)
+        self._until = max(self._until, soonest) + characters / CHARACTERS_PER_SECOND
+        latest = max(self._until_at_latest, soonest) + characters / SLOWEST_CHARACTERS_PER_SECOND
+        self._until_at_latest = latest
+        if self._spoken:
+            self._spoken[-1] = (self._spoken[-1][0], latest)
 
     def all_spoken(self) -> None:
         """Note that the provider speaks nothing any more, as it has reported."""
-        self._until = 0.0
+        self._until = self._until_at_latest = 0.0
         self._open_utterances = 0
         self._unheard.clear()
+        self._spoken.clear()
 
     @property
     def open_utterances(self) -> int:
         """Return how many utterances the provider has not reported as spoken."""
         return max(self._open_utterances, 0)
+
+    async def wait_spoken(self) -> None:
+        """Return when the provider should have spoken all that was sent to it."""
+        while left := self.seconds_left:
+            await asyncio.sleep(min(left, POLL_SECONDS))
+
+    def spoken_of(self, text: str) -> str:
+        """Return what the provider has spoken of `text`, which was sent last, by estimate."""
+        spoken = len(text) - int(self.seconds_left * CHARACTERS_PER_SECOND)
+        return text if spoken >= len(text) else text[: max(text.rfind(" ", 0, max(spoken, 0)), 0)]
+
+    @property
+    def replies(self) -> list[SpokenReply]:
+        """Return the replies that the provider may not have spoken to their end, in order."""
+        now = time.monotonic()
+        return list(dict.fromkeys(reply for reply, until in self._spoken if reply is not None and until > now))
 
     @property
     def is_certainly_silent(self) -> bool:

@@ -1,6 +1,7 @@
 """Where a new session of a known call resumes. All of it follows from the state."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.conversation.actions import (
@@ -20,8 +21,10 @@ from orchestrator.conversation.actions import (
 )
 from orchestrator.conversation.reply import Position, in_order
 from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.turns.unheard import is_unfetched
 from web.twilio.relay.connection_history import ConnectionHistory
-from web.twilio.relay.playout_clock import text_to_repeat
+from web.twilio.relay.own_turns import is_to_be_said
+from web.twilio.relay.playout_clock import SLOWEST_CHARACTERS_PER_SECOND, text_to_repeat
 
 
 @dataclass(frozen=True)
@@ -38,19 +41,49 @@ class UnheardRest:
     ending: tuple[HangUp | Transfer | Record, ...] = ()
 
 
-def unheard_rest(
+def unheard_rests(
     state: ConversationState, history: ConnectionHistory, *, certain_from: float = -math.inf, delay: float = 0.0
-) -> UnheardRest | None:
-    """Return the rest of the last reply, or None if nothing is left to say or do.
+) -> list[UnheardRest]:
+    """Return what is left to say or do of the last reply, and of those after it for which the caller did not ask.
 
-    When an ingress dies, nobody knows which words were spoken. The reply existed at `committed_at` at the latest, but
-    an ingress may have received it up to `delay` seconds later and, if Redis was unavailable, not before `certain_from`
-    (Unix seconds).
+    When an ingress dies, nobody knows which words were spoken. A reply existed at `committed_at` at the latest, but an
+    ingress may have received it up to `delay` seconds later and, if Redis was unavailable, not before `certain_from`
+    (Unix seconds). It was spoken after those before it.
     """
-    record = next((r for r in reversed(state.turns) if r.reply.text or r.reply.actions or r.heard is not None), None)
-    if record is None or record.heard is not None:
-        return None
-    spoken_seconds = history.spoken_seconds(record.committed_at.timestamp() + delay, certain_from)
+    rests: list[UnheardRest] = []
+    spoken_seconds = math.inf
+    for record in _last_replies(state):
+        since_commit = history.spoken_seconds(record.committed_at.timestamp() + delay, certain_from)
+        spoken_seconds = min(spoken_seconds, since_commit)
+        if record.heard is None and (rest := _unheard_rest(record, spoken_seconds)) is not None:
+            rests.append(rest)
+        spoken_seconds -= len(record.reply.text) / SLOWEST_CHARACTERS_PER_SECOND
+    return rests
+
+
+def unheard_replies(state: ConversationState) -> list[UnheardRest]:
+    """Return the replies for which the caller did not ask and that came while they were away: all of each.
+
+    The caller is back from a person, or has left a message. What they were told before they left, they have heard.
+    """
+    rests = (_unheard_rest(record, 0.0) for record in _last_replies(state) if is_unfetched(record))
+    return [rest for rest in rests if rest is not None]
+
+
+def _last_replies(state: ConversationState) -> list[TurnRecord]:
+    """Return the last reply and those after it for which the caller did not ask, in order."""
+    replies: list[TurnRecord] = []
+    for record in reversed(state.turns):
+        if is_unfetched(record):
+            if is_to_be_said(record):
+                replies.append(record)
+        elif record.reply.text or record.reply.actions or record.heard is not None:
+            replies.append(record)
+            break
+    return replies[::-1]
+
+
+def _unheard_rest(record: TurnRecord, spoken_seconds: float) -> UnheardRest | None:
     text = record.reply.text
     rest = text_to_repeat(text, spoken_seconds)
     ending = tuple(action for action in record.reply.actions if isinstance(action, LEAVING_ACTIONS))
@@ -72,21 +105,27 @@ def _is_due(action: InlineAction, since: int) -> bool:
     )
 
 
-def voice_changes(state: ConversationState, rest: UnheardRest | None = None) -> list[SetLanguage | SetVoice | HandOff]:
-    """Return what has changed the language, the voice and the agent so far, without what `rest` repeats.
+def voice_changes(
+    state: ConversationState, rests: Sequence[UnheardRest] = ()
+) -> list[SetLanguage | SetVoice | HandOff]:
+    """Return what has changed the language, the voice and the agent so far, without what `rests` repeat.
 
     A new session begins as its document says.
     """
-    later = [id(part) for part in rest.parts] if rest is not None else []
+    later = [id(part) for rest in rests for part in rest.parts]
     changes = [a for a in _actions(state.turns) if isinstance(a, SetLanguage | SetVoice | HandOff)]
     return [change for change in changes if id(change) not in later]
 
 
 def last_gather(state: ConversationState) -> Gather:
-    """Return how the answer to the last reply is collected."""
-    spoken = [record for record in state.turns if record.reply.text]
+    """Return how the answer to the last reply is collected; what came unasked leaves that as it is, if it can."""
+    spoken = [record for record in state.turns if record.reply.text and not _leaves_gather(record)]
     gathers = [action for action in _actions(spoken[-1:]) if isinstance(action, Gather)]
     return gathers[-1] if gathers else Gather()
+
+
+def _leaves_gather(record: TurnRecord) -> bool:
+    return is_unfetched(record) and not any(isinstance(action, Gather) for action in record.reply.actions)
 
 
 def _actions(turns: list[TurnRecord]) -> list[Action]:

@@ -10,6 +10,7 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.hub import Pending
 from orchestrator.errors import StoreUnavailable
 from orchestrator.process_metrics import catalog
+from orchestrator.turns.unheard import is_unfetched
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.relay.call_reader import CallReader, Unanswered
@@ -18,7 +19,7 @@ from web.twilio.relay.connection_history import read_history
 from web.twilio.relay.inbound_frames import Setup
 from web.twilio.relay.playout import Playout
 from web.twilio.relay.reply_metrics import CHANNEL
-from web.twilio.relay.resume_point import UnheardRest, unheard_rest, voice_changes
+from web.twilio.relay.resume_point import UnheardRest, unheard_replies, unheard_rests, voice_changes
 from web.twilio.relay.spoken_reply import SpokenReply
 
 HISTORY_PARAMETER = "lines"
@@ -95,30 +96,45 @@ class Resumption:
         `ConnectionLost`.
         """
         first = self._first_turn if self._is_due(self._first_turn, state, unanswered) else None
-        rest = None if unanswered or first is not None else self._unheard_rest(state)
-        if self._has_returned and rest is not None and rest.ending:  # the transfer was heard and carried out
-            rest = None
+        rests = self._rests(state, unanswered) if first is None else unheard_replies(state)
+        if self._has_returned and self._first_turn is None and rests and rests[0].ending:
+            rests = rests[1:]  # the transfer was heard and carried out
             await self._playout.say(twiml.BACK)
-        if (frame := self._playout.voice.resume(voice_changes(state, rest))) is not None:
+        told = first
+        if has_spoken and rests and self._is_cut_off(rests[0], state):
+            told, rests = self._interruption(rests[0]), rests[1:]
+        if (frame := self._playout.voice.resume(voice_changes(state, rests))) is not None:
             await self._connection.send(frame)
+        for rest in rests:
+            await self._say_rest(state, rest)
+        if self._playout.has_ended_session:
+            return None
         for turn_id, pending in unanswered:
-            self._playout.enqueue(SpokenReply(turn_id, pending))
-        if rest is None:
-            return first
-        if has_spoken and not rest.ending:
-            return self._interruption(rest)
-        await self._say_rest(state, rest)
-        return None
+            is_unprompted = pending.turn is not None and is_unfetched(pending.turn)
+            self._playout.enqueue(SpokenReply(turn_id, pending, is_unprompted=is_unprompted))
+        return told
+
+    def _rests(self, state: ConversationState, unanswered: Unanswered) -> list[UnheardRest]:
+        """Return what to repeat. A caller who waits for a reply to their own words hears that instead."""
+        delay = CONFIRM_SECONDS if self._ingress.settings.redis_wait_replicas else 0.0
+        rests = unheard_rests(state, self.history, certain_from=self._certain_from, delay=delay)
+        if all(pending.turn is not None and is_unfetched(pending.turn) for _, pending in unanswered):
+            return rests
+        return [rest for rest in rests if not rest.heard and _is_unprompted(rest, state)]
+
+    @staticmethod
+    def _is_cut_off(rest: UnheardRest, state: ConversationState) -> bool:
+        """True if the words that a caller has spoken by now cut off the rest: they have talked over it.
+
+        They have not if they did not ask for the reply, and have heard nothing of it.
+        """
+        return not rest.ending and (bool(rest.heard) or not _is_unprompted(rest, state))
 
     @staticmethod
     def _is_due(turn: Turn | None, state: ConversationState, unanswered: Unanswered) -> bool:
         if turn is None or state.record_of(turn.turn_id) is not None:
             return False
         return all(turn_id != turn.turn_id for turn_id, _ in unanswered)
-
-    def _unheard_rest(self, state: ConversationState) -> UnheardRest | None:
-        delay = CONFIRM_SECONDS if self._ingress.settings.redis_wait_replicas else 0.0
-        return unheard_rest(state, self.history, certain_from=self._certain_from, delay=delay)
 
     @property
     def _certain_from(self) -> float:
@@ -140,5 +156,10 @@ class Resumption:
         assert record is not None
         pending = Pending(self._call_sid, rest.turn_id)
         pending.settle(record.result(self._call_sid))
-        reply = SpokenReply(rest.turn_id, pending, prefix=rest.heard)
+        reply = SpokenReply(rest.turn_id, pending, prefix=rest.heard, is_unprompted=is_unfetched(record))
         await self._playout.say_rest(reply, rest.parts, rest.ending)
+
+
+def _is_unprompted(rest: UnheardRest, state: ConversationState) -> bool:
+    record = state.record_of(rest.turn_id)
+    return record is not None and is_unfetched(record)

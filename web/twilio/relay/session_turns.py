@@ -8,24 +8,22 @@ from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from orchestrator import error_logging
-from orchestrator.conversation.actions import Gather, HangUp, Transfer
-from orchestrator.conversation.reply import TurnResult
+from orchestrator.conversation.actions import Gather
+from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import ConversationState
-from orchestrator.conversation.turn import Turn
-from orchestrator.dispatch.dispatcher import PendingReply
-from orchestrator.errors import CallEnded, CallRefused, StoreFull, StoreUnavailable, TurnRejected, UnknownCall
+from orchestrator.conversation.turn import OWN_PREFIX, Turn
+from orchestrator.errors import CallEnded, StoreUnavailable
 from orchestrator.process_metrics import catalog
 from orchestrator.routes.choice import Choice
 from orchestrator.tasks import cancel_and_wait
-from web.call_log import log_hold_timed_out
 from web.ingress import Ingress
 from web.request_trace import frame_entry
 from web.twilio import twiml
 from web.twilio.relay.call_reader import CallReader, Unanswered
 from web.twilio.relay.connection import ConnectionLost, RelayConnection
-from web.twilio.relay.fillers import with_fillers
 from web.twilio.relay.inbound_frames import Setup
 from web.twilio.relay.last_known_state import LastKnownState
+from web.twilio.relay.own_turns import OwnTurns
 from web.twilio.relay.playout import Playout
 from web.twilio.relay.redelivery import EarlierWords, TurnIds
 from web.twilio.relay.relay_voice import RelayVoice
@@ -33,6 +31,7 @@ from web.twilio.relay.reply_metrics import CHANNEL, ReplyMetrics
 from web.twilio.relay.resume_point import last_gather
 from web.twilio.relay.resumption import Resumption
 from web.twilio.relay.spoken_reply import SpokenReply
+from web.twilio.relay.turn_answers import TurnAnswers
 from web.twilio.relay.turn_queue import TurnQueue
 from web.twilio.relay.turn_submitter import Opening, TurnSubmitter
 from web.twilio.turn_ids import START
@@ -72,22 +71,30 @@ class SessionTurns:
         self._ids = TurnIds()
         self._earlier_words = EarlierWords()
         self._has_begun = self._is_closing = False
+        self._cut_off_count = 0
         self._waiting = TurnQueue()
         self._storing: Turn | None = None
         reader = CallReader(ingress, setup.call_sid)
-        self._last_known = LastKnownState(reader.current_state, is_shared=ingress.settings.use_redis)
+        self._last_known = LastKnownState(
+            reader.current_state, is_shared=ingress.settings.use_redis, on_read=lambda state: self._own.catch_up(state)
+        )
         opening = Opening.of(setup, choice)
         self._submitter = TurnSubmitter(ingress, setup.call_sid, opening, reader, self._last_known)
         self._metrics = ReplyMetrics(ingress.deliveries, setup.call_sid, ingress.late_timings)
         self.playout = Playout(
             connection,
-            replace=self._replacement,
+            replace=lambda reply: self._answers.replacement(reply),
             on_result=self._on_result,
             on_error=self._on_error,
             stall_seconds=ingress.timeouts.relay.stall,
             voice=RelayVoice.of(ingress, connection.provider, setup),
             metrics=self._metrics,
         )
+        self._answers = TurnAnswers(
+            ingress, self.call_sid, self._submitter, self.playout, self._metrics, lambda: self._is_closing
+        )
+        self._own = OwnTurns(self.call_sid, self.playout, self._last_known, self._note_cut_off)
+        self._stop_listening = ingress.runtime.dispatcher.listeners.add(self.call_sid, self._own)
         self._resumption = Resumption(ingress, setup, connection, self.playout, reader, first_turn)
         self._task: asyncio.Task[None] | None = None
         self._start(self._begin(), "begin")
@@ -119,6 +126,7 @@ class SessionTurns:
     async def close(self) -> None:
         """Stop speaking; return once what the caller said is stored. Submitted turns still get their results."""
         self._is_closing = self._submitter.is_disconnected = True
+        self._stop_listening()
         self._waiting.drop_silences()
         await self.playout.close()
         await self._store_last_words()
@@ -133,11 +141,7 @@ class SessionTurns:
             assert self._task is not None
             await asyncio.wait({self._task}, timeout=left)
         for turn in filter(None, [self._storing, *self._waiting.pop_all()]):
-            self._log_lost(turn)
-
-    def _log_lost(self, turn: Turn) -> None:
-        what = "What the caller said over a lost connection could not be stored"
-        self._log(logging.ERROR, what, action="relay.words_lost", turn_id=turn.turn_id)
+            self._answers.log_lost(turn)
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._task = asyncio.create_task(work, name=f"{name} {self.call_sid}")
@@ -161,17 +165,20 @@ class SessionTurns:
         try:
             unanswered, state = await self._resumption.read_call()
         except StoreUnavailable as error:
-            await self._apologise_and_end(str(error))
+            await self._answers.apologise_and_end(str(error))
             return
         self._last_known.keep(state)
         if not self._resumption.is_blind:
             known = [turn_id for turn_id, _ in unanswered]
-            self._ids.set_earlier([*known, *(record.turn_id for record in state.turns)] if state is not None else known)
+            known += [record.turn_id for record in state.turns] if state is not None else []
+            self._ids.set_earlier(known)
+            self._own.know(turn_id for turn_id in known if turn_id.startswith(OWN_PREFIX))
         if state is not None and (state.turns or unanswered):
             await self._resume(state, unanswered)
         else:
             self._has_begun = True
             self._waiting.insert_first(Turn(turn_id=START, call_sid=self.call_sid, kind="started"))
+        self._own.place()
         await self._submit_waiting()
 
     async def _resume(self, state: ConversationState, unanswered: Unanswered) -> None:
@@ -209,10 +216,12 @@ class SessionTurns:
                 turn = turn.model_copy(update={"unfinished": unfinished})
             turn = self._ingress.late_timings.sent_with(turn)
             pending, has_ended, self._storing = None, False, turn
+            self._own.hold()
+            self._own.know([turn.turn_id] if turn.is_own else [])
             entry = frame_entry(turn.kind, self._connection.provider, turn.received_at.timestamp())
             try:
                 with nullcontext() if entry is None else entry.current():
-                    pending = await self._submitted(turn)
+                    pending = await self._answers.submitted(turn)
             except CallEnded:
                 has_ended = True
             finally:
@@ -230,61 +239,25 @@ class SessionTurns:
                 self.playout.enqueue(SpokenReply(turn.turn_id, pending, turn, entry=entry))
             elif entry is not None:
                 entry.end()
+            self._own.place()
             # A dispatcher in this process begins the turn before the next one can interrupt it: words that come before
             # the setup do not suppress the greeting.
             await asyncio.sleep(0)
 
-    async def _submitted(self, turn: Turn) -> PendingReply | None:
-        """Return the reply to wait for; None if the caller was told why there is none. Raises `CallEnded`."""
-        try:
-            return await self._with_fillers(self._submitter.submit(turn), "redis", lambda: self.playout.is_idle)
-        except (CallRefused, StoreFull) as error:
-            catalog.CALLS_REFUSED.inc("limit")
-            self._log(logging.WARNING, "A call was refused: %s", error, action="call.refused")
-            await self.playout.say(twiml.BUSY)
-            await self.playout.end_session(HangUp(reason="refused"))
-        except TurnRejected:
-            await self.playout.say(twiml.REPEAT)
-        except (StoreUnavailable, UnknownCall) as error:
-            if not self._is_closing:
-                await self._apologise_and_end(str(error))
-            self._log_lost(turn)
-        return None
+    def _note_cut_off(self, reply: SpokenReply) -> None:
+        """Tell the store what the caller hears of a reply that a turn of somebody else's has cut off."""
+        self._cut_off_count += 1
+        noted = Turn(
+            turn_id=f"{self._session_id}-cut{self._cut_off_count}", call_sid=self.call_sid, kind="interrupted",
+            text=reply.heard, interrupts=reply.turn_id, given_reply=Reply(),
+        )  # fmt: skip
+        self.submit(noted)
 
-    async def _replacement(self, reply: SpokenReply) -> PendingReply | None:
-        """Return the reply to take instead of one that has stalled, if its turn had to be submitted again.
-
-        Fills the silence meanwhile. If nobody answers the turn for too long, apologise and end the session.
-        """
-
-        def is_silent() -> bool:
-            return not reply.is_open and not self.playout.clock.seconds_left
-
-        silent_seconds = reply.silent_seconds  # a store that takes long must not count: the reply may come meanwhile
-        find = self._submitter.find_or_resubmit(reply.turn_id, reply.turn)
-        found = await self._with_fillers(find, "agent", is_silent)
-        if found is None and silent_seconds > self._ingress.reply_seconds:
-            self._metrics.unanswered(reply)
-            await self._apologise_and_end("No worker answered the turn")
-        return found
-
-    async def _with_fillers(self, work: Coroutine[Any, Any, T], reason: str, is_silent: Callable[[], bool]) -> T:
-        def may_speak() -> bool:
-            return not self._is_closing and is_silent()
-
-        return await with_fillers(work, self.playout, self._ingress.timeouts, reason=reason, is_silent=may_speak)
-
-    async def _apologise_and_end(self, why: str) -> None:
-        log_hold_timed_out(why, call_sid=self.call_sid)
-        to = self._ingress.settings.transfer_to
-        await self.playout.say(twiml.APOLOGY)
-        await self.playout.end_session(Transfer(to, reason="out of order") if to else HangUp(reason="out of order"))
-        raise ConnectionLost
-
-    def _on_result(self, result: TurnResult) -> None:
+    def _on_result(self, reply: SpokenReply, result: TurnResult) -> None:
         if result.reply.text or result.reply.actions:
             gathers = [action for action in result.reply.actions if isinstance(action, Gather)]
-            self._on_gather(gathers[-1] if gathers else Gather())
+            if gathers or not reply.is_unprompted:
+                self._on_gather(gathers[-1] if gathers else Gather())
         self._last_known.refresh()
 
     def _on_error(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.conversation.actions import Action, InlineAction, SetSpeech
 from orchestrator.conversation.turn import Turn
-from orchestrator.dispatch.dispatcher import PendingReply
+from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.tasks import cancel_and_wait
 from web.twilio.relay import outbound_frames
 
@@ -23,7 +23,9 @@ Part = str | InlineAction
 class SpokenReply:
     """A reply that is to be spoken, as one utterance or, with inline actions in between, as several.
 
-    - `turn` is None if another session submitted it.
+    - `turn` is None if another session submitted it, or no session.
+    - `is_unprompted`: no caller's words began the turn, and this session has not submitted it. `interrupts`: it cuts
+      off what was being said.
     - `prefix` is the text that the caller heard before, over an earlier connection.
     - `said` is the text that was sent, and `actions_done` the number of inline actions.
     - `utterances` has the positions in `said` where utterances begin. The last one is not ended while `is_open`.
@@ -39,6 +41,8 @@ class SpokenReply:
     turn_id: str
     pending: PendingReply
     turn: Turn | None = None
+    is_unprompted: bool = False
+    interrupts: bool = False
     prefix: str = ""
     said: str = ""
     actions_done: int = 0
@@ -62,6 +66,19 @@ class SpokenReply:
         """End the frame's span: all is sent that will be."""
         if self.entry is not None:
             self.entry.end()
+
+    @property
+    def is_untouched(self) -> bool:
+        """True if nothing of the reply was sent yet."""
+        return not self.said and not self.actions_done and self.ending is None
+
+    @property
+    def is_kept_for_later(self) -> bool:
+        """True if the caller cannot talk over the reply: it was complete before they spoke, and they heard none of it.
+
+        Only of a reply for which they did not ask: one to their own words is out of date then.
+        """
+        return self.is_unprompted and self.is_untouched and self.pending.result is not None
 
     @property
     def is_talked_over(self) -> bool:
@@ -96,6 +113,12 @@ class SpokenReply:
                     yield part
             finally:
                 await cancel_and_wait(coming)
+
+    def has_utterance(self, beginning: str) -> bool:
+        """True if an utterance of the reply begins with this text."""
+        start, ends = beginning.strip(), [*self.utterances[1:], len(self.said)]
+        spans = zip(self.utterances, ends, strict=True)
+        return bool(start) and any(self.said[begin:end].strip().startswith(start) for begin, end in spans)
 
     def heard_text(self, utterance_heard: str, open_utterances: int) -> str:
         """Return all that the caller heard of the reply when they had heard `utterance_heard` of one utterance.

@@ -14,7 +14,8 @@ from functools import partial
 from typing import Any
 
 from orchestrator.conversation.turn import Turn
-from orchestrator.dispatch.dispatcher import Dispatcher, PendingReply
+from orchestrator.dispatch.dispatcher import Dispatcher
+from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed, TurnRejected, UnknownCall
 from orchestrator.retrying import while_down
 from orchestrator.routes.admission import Admission
