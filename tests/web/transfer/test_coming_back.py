@@ -31,6 +31,15 @@ async def over(ingress):
     assert (await wait_until(ended, "the call has ended")).status == "completed"
 
 
+async def noted(ingress):
+    """The record of the return of a caller who was hung up on."""
+
+    async def find():
+        return (await ingress.state()).record_of("turn-2")
+
+    return await wait_until(find, "the return is in the state")
+
+
 async def kinds(ingress):
     state = await ingress.state()
     return [record.kind for record in state.turns]
@@ -53,7 +62,9 @@ async def test_after_a_conversation_the_call_is_over_and_the_agent_is_not_asked(
     async with start_ingress(agent=leaving_by(Transfer(PERSON))) as ingress:
         document = await back(ingress, await left(ingress), status, DialCallDuration="61")
         assert verbs(document) == ["Hangup"]
-        assert await kinds(ingress) == ["started", "speech"]
+        record = await noted(ingress)
+        assert (record.text, record.data, record.reply.text) == (status, {"to": PERSON, "seconds": 61}, "")
+        assert (await ingress.state()).is_active  # until the provider says that it is over
 
 
 @pytest.mark.parametrize("status", ["completed", "answered"])
@@ -66,8 +77,13 @@ async def test_after_a_conversation_the_caller_returns_if_the_agent_wishes(start
 @pytest.mark.parametrize("status", FAILURES)
 async def test_a_caller_who_is_not_to_come_back_is_hung_up_on(start_ingress, status):
     async with start_ingress(agent=leaving_by(Transfer(PERSON, then="return", on_failure="hang_up"))) as ingress:
-        assert verbs(await back(ingress, await left(ingress), status)) == ["Hangup"]
-        assert await kinds(ingress) == ["started", "speech"]
+        document = await left(ingress)
+        assert verbs(await back(ingress, document, status)) == ["Hangup"]
+        assert (await noted(ingress)).text == status
+        again = [await ingress.post(action_of(document), DialCallStatus=status) for _ in range(2)]
+        assert again[0].content == again[1].content
+        assert again[0].text.endswith("<Response><Hangup /></Response>")
+        assert await kinds(ingress) == ["started", "speech", "transferred"]
 
 
 async def test_a_transfer_that_is_the_end_in_any_case_has_no_action(start_ingress):

@@ -69,7 +69,11 @@ async def test_after_a_conversation_the_call_is_over(start_ingress):
     async with start_ingress(agent=leaving_by(Transfer(PERSON)), **RELAY) as ingress:
         dial = await left(ingress)
         assert verbs(await ingress.twiml(action_of(dial), DialCallStatus="completed")) == ["Hangup"]
-        assert await kinds(ingress) == ["started", "speech"]
+
+        async def is_noted():
+            return await kinds(ingress) == ["started", "speech", "transferred"]
+
+        await wait_until(is_noted, "what became of the transfer is in the state")
 
 
 async def test_the_next_person_is_rung_with_announcement_and_key(start_ingress):

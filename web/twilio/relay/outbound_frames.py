@@ -64,11 +64,17 @@ def end(action: Action, turn_id: str = "") -> str:
     else hangs up. `turn_id` is the turn by whose reply the caller leaves; "" if it is none's.
     """
     if isinstance(action, Transfer | Record):
-        left = {"turn_id": turn_id, "action": action.model_dump(mode="json")} if turn_id else {}
+        left = {"turn_id": turn_id, "action": _without_words(action)} if turn_id else {}
         if isinstance(action, Record):
             return _end({"reasonCode": RECORDING, **left})
         return _end({"reasonCode": HANDOFF, "reason": action.reason, "to": action.targets[0], **left})
     return _end({"reasonCode": HUNG_UP, "reason": action.reason if isinstance(action, HangUp) else ""})
+
+
+def _without_words(action: Transfer | Record) -> dict[str, Any]:
+    """Return the action without what is announced, which is read from the state: the provider may log the frame."""
+    fields = action.model_dump(mode="json")
+    return fields | {"announce": ""} if "announce" in fields else fields
 
 
 def _end(handoff: Mapping[str, Any]) -> str:

@@ -14,7 +14,8 @@ from orchestrator.conversation.absence import leaving_of
 from orchestrator.conversation.actions import HangUp, Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import StoreUnavailable, UnreadableState
+from orchestrator.dispatch.dispatcher import submit_by
+from orchestrator.errors import StoreUnavailable, UnreadableState, VoiceAgentError
 from orchestrator.process_metrics import catalog
 from orchestrator.retrying import until_deadline
 from orchestrator.turns.unheard import unheard
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Answer = Callable[[Turn], Awaitable[Response]]
+NOTE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ async def caller_returned(ingress: Ingress, request: VoiceRequest, way: WayBack,
         return await back.answer(turn)
     last = await _last_reply(ingress, turn)
     if last is None:
+        await _note_end(ingress, turn)
         return TwimlResponse(twiml.hang_up())
     return await back.answer(turn.model_copy(update={"given_reply": last}))
 
@@ -82,10 +85,21 @@ async def _last_reply(ingress: Ingress, turn: Turn) -> Reply | None:
     """
     with suppress(StoreUnavailable, UnreadableState):
         state = await store_call(ingress.runtime.states.get_state(turn.call_sid), READ_SECONDS)
-        if state is not None and (unheard(state) or state.record_of(turn.turn_id) is not None):
+        record = state.record_of(turn.turn_id) if state is not None else None
+        if state is not None and (
+            unheard(state) or (record is not None and (record.reply.actions or record.preceding))
+        ):
             goes_on = any(reply.leaves for reply in unheard(state))
             return Reply() if goes_on else Reply(actions=[HangUp(reason="transferred")])
     return None
+
+
+async def _note_end(ingress: Ingress, turn: Turn) -> None:
+    """Have the call's record say what became of its last transfer. Nobody waits for that while the store is down."""
+    noted = turn.model_copy(update={"given_reply": Reply()})
+    with suppress(VoiceAgentError):
+        submit = submit_by(ingress.runtime.dispatcher, noted, deadline_seconds=NOTE_SECONDS)
+        await store_call(submit, NOTE_SECONDS)
 
 
 async def _within(seconds: float, read: Callable[[], Awaitable[T]]) -> T:
