@@ -33,8 +33,7 @@ def is_full(claim: Claim, state: ConversationState) -> bool:
         return False
     if len(state.turns) >= MOST_TURNS - 1:
         return True
-    size = _size(claim, state) + unheard_bytes(state)
-    return size + len(claim.turn.model_dump_json()) + RESERVED_BYTES > MOST_BYTES
+    return _size(claim, state) + len(claim.turn.model_dump_json()) + RESERVED_BYTES > MOST_BYTES
 
 
 def last_record(claim: Claim, state: ConversationState) -> TurnRecord:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,12 +13,15 @@ from orchestrator.conversation.actions import CancelTimer, HangUp, SendMessage, 
 from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import OWN_PREFIX, Turn, TurnKind
+from orchestrator.errors import CallEnded
 from orchestrator.schedule.limits import MOST_ACTIVITIES, MOST_MESSAGES, MOST_TIMERS
 from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.turns.bounds import MOST_BYTES
 from orchestrator.turns.memory_store import InMemoryTurnStore
 from orchestrator.turns.messages import Arrival, Settled, arrival_message, read_arrival
 from orchestrator.turns.outcome import APOLOGY
 from orchestrator.turns.runner import TurnRunner
+from orchestrator.turns.unheard import unheard
 
 SID = "CA1"
 Answer = Callable[[Turn, ConversationState], AsyncIterator[Part]]
@@ -237,3 +241,20 @@ def test_the_notice_of_an_arrival_says_that_it_interrupts() -> None:
         turn = Turn(turn_id="~signal-a", call_sid=SID, kind="signal", text="a", interrupt=interrupts)
         assert read_arrival(arrival_message(turn)) == Arrival.of(turn)
         assert Arrival.of(turn).is_interrupting is interrupts
+
+
+async def test_what_is_unheard_leaves_room_for_the_reply_that_it_precedes(host: AgentHost) -> None:
+    async def talkative(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
+        yield "a" * 30_000 if turn.kind == "signal" else turn.kind
+
+    call = Call(host, talkative)
+    await call.turn("start", "started")
+    for number in range(40):
+        if (await call.state()).ended is None:
+            await call.turn(f"~signal-{number}", "signal")
+    with suppress(CallEnded):
+        await call.turn("turn-1", text="hello")
+    state = await call.state()
+    assert state.ended is not None
+    assert len(unheard(state)) > 10
+    assert len(state.model_dump_json()) <= MOST_BYTES / 2 + 100_000

@@ -57,6 +57,13 @@ async def told(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         case "fail":
             yield "Half a"
             raise RuntimeError
+        case "swedish":
+            yield "One moment."
+            yield SetLanguage(speech="sv-SE")
+            yield "Ett ögonblick."
+        case "room":
+            yield "Which room?"
+            yield Gather(num_digits=2)
         case "number":
             yield "What is your number?"
             yield SetLanguage(recognition="sv-SE")
@@ -177,10 +184,20 @@ async def test_the_question_that_was_asked_before_stays_open(ingress, call) -> N
 
 
 async def test_a_question_of_the_signals_own_replaces_the_one_before(ingress) -> None:
+    await ingress.twiml("/twilio/turn/1", SpeechResult="room")
     await signal(ingress, "number")
-    assert (await ingress.twiml("/twilio/turn/1")).find("Gather").get("numDigits") == "4"
-    await ingress.twiml("/twilio/turn/2", Digits="1234")
-    assert (await ingress.twiml("/twilio/turn/3")).find("Gather").get("numDigits") is None
+    assert (await ingress.twiml("/twilio/turn/2")).find("Gather").get("numDigits") == "4"
+    await ingress.twiml("/twilio/turn/3", Digits="1234")
+    assert (await ingress.twiml("/twilio/turn/4")).find("Gather").get("numDigits") is None
+
+
+async def test_another_language_begins_where_the_signal_changes_it(ingress, call) -> None:
+    await signal(ingress, "swedish", interrupt=True)
+    path = await call.path()
+    assert path == "/twilio/turn/1?continue=1"
+    for document in (await ingress.twiml(path), await ingress.twiml("/twilio/voice", ErrorCode="11200")):
+        assert [say.get("language") for say in document.iter("Say")] == [None, "sv-SE"]
+        assert redirect_of(document) == "/twilio/turn/2?speech=sv-SE"
 
 
 @meets("runs a turn")

@@ -107,16 +107,16 @@ def step_from_state(request: VoiceRequest, known: KnownCall, languages: Language
     """
     if known.state.ended is not None:
         return last_words(known, languages)
-    languages = known.languages_before(None, languages)
+    now = known.languages_before(None, languages)
     if (running := known.running_turn_id) is not None:
-        return _wait_for(running, request, languages)
+        return _wait_for(running, request, now)
     record, number = known.last_reply, known.next_number
     is_again = record is not None and is_fresh(record) and (request.is_lost or not known.has_left)
     if unheard(known.state):
         lost = record if request.is_lost and is_again else None
-        return _continued(request.call_sid, number, languages, lost)
+        return _continued(request.call_sid, number, now, lost)
     if record is None or not is_again:
-        return TwimlAnswer(twiml.ask(twiml.BACK, next_turn=number, languages=languages))
+        return TwimlAnswer(twiml.ask(twiml.BACK, next_turn=number, languages=now))
     result = record.result(request.call_sid)
     if not request.is_lost:
         result = _without(_CARRIED_OUT, result)
