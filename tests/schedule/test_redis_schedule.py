@@ -113,9 +113,13 @@ async def test_a_full_redis_carries_out_what_is_scheduled(start_redis) -> None:
     server = start_redis("--maxmemory-policy", "noeviction")
     async with connect(Settings(_env_file=None, redis_url=server.url)) as redis:
         schedule = RedisTurnStore(redis, ttl_seconds=TTL).schedule
-        await written(schedule, a_timer("timer-1"), a_timer("timer-2"), a_timer("timer-3"))
+        await written(schedule, a_timer("timer-1", -3), a_timer("timer-2", -2), a_timer("timer-3", -1))
+        message = a_message().model_copy(update={"call_sid": "CA2"})
+        await written(schedule, message)
         await redis.config_set("maxmemory", 1)
-        assert await schedule.due() == ["CA1"]
+        assert sorted(await schedule.due()) == ["CA1", "CA2"]
+        (sent,) = await schedule.claim("CA2", "anna", {"message": 5})
+        assert await schedule.settle(sent, name="SM1")
         one, two, three = await schedule.claim("CA1", "anna", {"timer": 5})
         assert await schedule.renew([one.lease, two.lease, three.lease]) == []
         assert await schedule.settle(one)
@@ -123,4 +127,5 @@ async def test_a_full_redis_carries_out_what_is_scheduled(start_redis) -> None:
         await schedule.release([three])
         for run in await schedule.claim("CA1", "ben", {"timer": 5}):
             assert await schedule.settle(run)
-        assert not await redis.exists(keys.schedule("CA1"), keys.SINGLE_SHARD.schedules)
+        assert not await redis.exists(keys.schedule("CA1"))
+        assert await redis.zscore(keys.SINGLE_SHARD.schedules, "CA1") is None
