@@ -6,16 +6,14 @@ It runs at least once: a worker that dies under it leaves it to another. The fir
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from random import uniform
-from typing import Any
-
-from pydantic_core import from_json, to_json
+from typing import Any, TypeVar
 
 from orchestrator import clock, error_logging
 from orchestrator.activities.activity_threads import ActivityThreads, Ended
-from orchestrator.conversation.schedule_actions import MOST_JSON_BYTES
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import BadActivity, TurnRejected
+from orchestrator.errors import BadActivity, StoreUnavailable, TurnRejected
 from orchestrator.events.call_events import CALL_ENDED, CallEvents, activity_failure
 from orchestrator.events.outbox import Announcement
 from orchestrator.process_metrics import catalog
@@ -26,11 +24,15 @@ from orchestrator.turns.store import TurnStore
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 FIRST_PAUSE_SECONDS = 0.5
 """Before the first repetition; doubled for each later one, at most to `LONGEST_PAUSE_SECONDS`."""
 LONGEST_PAUSE_SECONDS = 60.0
 CROWDED_SECONDS = 1.0
 """How long a result waits whose call has no room for one more turn."""
+STORE_SECONDS = 0.5
+"""How long a result waits while the store is not there."""
 MOST_LOST = 5
 """How often an activity is begun again after it was lost with its worker: it may be what ends the workers."""
 WORKER_LOST = "WorkerLost"
@@ -66,7 +68,7 @@ class ActivityHandler:
         return max(0, self._most_at_once - self._running - self._threads.stuck)
 
     async def carry_out(self, run: ScheduledRun) -> None:
-        """Run the activity, then submit its result or have it tried again. Raise `StoreUnavailable`."""
+        """Run the activity, then submit its result or have it tried again."""
         item = run.item
         assert isinstance(item, ActivityItem)
         self._running += 1
@@ -75,6 +77,11 @@ class ActivityHandler:
                 await self._finish(run, item, {"error": WORKER_LOST})
             else:
                 await self._run(run, item)
+        except asyncio.CancelledError as cancelled:
+            catalog.ACTIVITIES.inc("cancelled")
+            here = {"action": "activity.cancelled", "reason": str(cancelled), **_about(item)}
+            logger.info("The activity %s was cancelled here", item.name, extra=here)
+            raise
         finally:
             self._running -= 1
 
@@ -87,13 +94,8 @@ class ActivityHandler:
                 ended = await self._threads.run(item)
         except TimeoutError as error:
             ended = Ended(error=error)
-        except asyncio.CancelledError as cancelled:
-            catalog.ACTIVITIES.inc("cancelled")
-            here = {"action": "activity.cancelled", "reason": str(cancelled), **_about(item)}
-            logger.info("The activity %s was cancelled here", item.name, extra=here)
-            raise
         catalog.ACTIVITY_SECONDS.observe(time.perf_counter() - began)
-        result = _result_of(ended)
+        result = _data_of(ended)
         if "error" not in result:
             await self._finish(run, item, result)
         elif run.failures < item.retries:
@@ -107,7 +109,9 @@ class ActivityHandler:
         turn = Turn(turn_id=item.turn_id, call_sid=item.call_sid, kind="activity", text=item.name, data=data)
         is_heard = await self._submit(turn)
         dropped = None if is_heard else _dropped(self._events, item)
-        if await self._schedule.settle(run, dropped):
+        if not await _stored(lambda: self._schedule.settle(run, dropped)):
+            self._note_lost(item)
+        else:
             catalog.ACTIVITIES.inc("dropped" if not is_heard else "failed" if "error" in data else "completed")
             if not is_heard:
                 unheard = {"action": "activity.dropped", **_about(item)}
@@ -117,15 +121,22 @@ class ActivityHandler:
         """Submit the turn, as soon as its call has room for one more. Return False if the call is over."""
         while True:
             try:
-                return await submit_own(self._store, turn)
-            except TurnRejected:  # the function is not run again for that, if this process lives
+                return await _stored(lambda: submit_own(self._store, turn))
+            except TurnRejected:
                 await asyncio.sleep(self._crowded_seconds)
 
     async def _try_again(self, run: ScheduledRun, item: ActivityItem, ended: Ended) -> None:
         pause = min(FIRST_PAUSE_SECONDS * 2**run.failures, LONGEST_PAUSE_SECONDS) * uniform(0.8, 1.2)
         catalog.ACTIVITIES.inc("retried")
         self._note_failure(item, ended, "The activity %s failed and is tried again: %s")
-        await self._schedule.fail(run, clock.now() + pause)
+        if not await _stored(lambda: self._schedule.fail(run, clock.now() + pause)):
+            self._note_lost(item)
+
+    @staticmethod
+    def _note_lost(item: ActivityItem) -> None:
+        catalog.ACTIVITIES.inc("lost")
+        late = {"action": "activity.lease_lost", **_about(item)}
+        logger.info("The activity %s has ended here, but another worker had it by then", item.name, extra=late)
 
     @staticmethod
     def _note_failure(item: ActivityItem, ended: Ended, message: str) -> None:
@@ -135,6 +146,15 @@ class ActivityHandler:
             logger.warning(message, item.name, ended.error, extra=extra)
         else:
             error_logging.log(logging.WARNING, logger, message, item.name, error=ended.error, extra=extra)
+
+
+async def _stored(write: Callable[[], Awaitable[T]]) -> T:
+    """Return what `write` returns once the store is there: for an outage alone, the function is not run again."""
+    while True:
+        try:
+            return await write()
+        except StoreUnavailable:
+            await asyncio.sleep(STORE_SECONDS)
 
 
 def _dropped(events: CallEvents, item: ActivityItem) -> Announcement | None:
@@ -147,18 +167,6 @@ def _about(item: ActivityItem) -> dict[str, str]:
     return {"call_sid": item.call_sid, "turn_id": item.turn_id, "activity": item.name}
 
 
-def _result_of(ended: Ended) -> dict[str, Any]:
-    """Return what the turn brings: the result as JSON has it, or the class of what went wrong."""
-    if ended.error is None:
-        try:
-            written = to_json(ended.value, inf_nan_mode="constants")
-            if len(written) > MOST_JSON_BYTES:
-                raise BadActivity(f"Its result is longer than {MOST_JSON_BYTES} bytes of JSON.")
-            return {"result": from_json(written, allow_inf_nan=False)}
-        except (ValueError, RecursionError):
-            ended.error = BadActivity(
-                "Its result is not what JSON can hold: texts, finite numbers, lists, dictionaries."
-            )
-        except BadActivity as error:
-            ended.error = error
-    return {"error": type(ended.error).__name__}
+def _data_of(ended: Ended) -> dict[str, Any]:
+    """Return what the turn brings: the result, or the class of what went wrong."""
+    return {"result": ended.value} if ended.error is None else {"error": type(ended.error).__name__}

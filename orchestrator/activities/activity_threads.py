@@ -16,6 +16,7 @@ from itertools import count
 from typing import Any
 
 from orchestrator.activities.function import arguments_of, function_of
+from orchestrator.activities.result import result_of
 from orchestrator.schedule.item import ActivityItem
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ END_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Ended:
-    """How a run ended: with its `value`, or with what it raised."""
+    """How a run ended: with its `value`, as JSON has it, or with what it raised."""
 
     value: Any = None
     error: BaseException | None = None
@@ -58,7 +59,7 @@ class ActivityThreads:
         function, arguments = prepared.value
         if inspect.iscoroutinefunction(function):
             return await self._in_loop(partial(function, **arguments))
-        ended = await self._outcome(self._in_thread(partial(function, **arguments), f"run {item.item_id}"))
+        ended = await self._outcome(self._in_thread(partial(_called, function, arguments), f"run {item.item_id}"))
         if inspect.isawaitable(ended.value):  # as of an object that is called, and is async
             return await self._in_loop(partial(_given, ended.value))
         return ended
@@ -191,6 +192,11 @@ def _prepare(item: ActivityItem) -> tuple[Callable[..., Any], dict[str, Any]]:
     return function, arguments_of(function, item)
 
 
+def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    value = function(**arguments)
+    return value if inspect.isawaitable(value) else result_of(value)
+
+
 def _ended_of(work: Callable[[], Any]) -> Ended:
     try:
         return Ended(work())
@@ -200,7 +206,7 @@ def _ended_of(work: Callable[[], Any]) -> Ended:
 
 async def _awaited(begin: Callable[[], Any]) -> Ended:
     try:
-        return Ended(await begin())
+        return Ended(result_of(await begin()))
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # or it would end the loop, and all that runs there

@@ -77,8 +77,9 @@ TIMER_LATE_SECONDS = Histogram(
 
 ACTIVITIES = Counter(
     "voiceagent_activities_total",
-    "Runs of activities: completed, failed for good, to be retried, cancelled here, or dropped with their call.",
-    ("result",), (("completed", "failed", "retried", "cancelled", "dropped"),),
+    "Runs of activities: completed, failed for good, to be retried, cancelled here, dropped with their call, or lost: "
+    "another worker had it by the end.",
+    ("result",), (("completed", "failed", "retried", "cancelled", "dropped", "lost"),),
 )  # fmt: skip
 ACTIVITY_SECONDS = Histogram("voiceagent_activity_seconds", "How long a run of an activity took.", limits=RUN_LIMITS)
 

@@ -14,7 +14,7 @@ from orchestrator import clock
 from orchestrator.activities.activity_handler import MOST_LOST, ActivityHandler
 from orchestrator.activities.activity_threads import ActivityThreads
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import CallEnded, TurnRejected
+from orchestrator.errors import CallEnded, StoreUnavailable, TurnRejected
 from orchestrator.events.call_events import CallEvents
 from orchestrator.schedule.item import ActivityItem
 from orchestrator.schedule.schedule import ItemLease, ScheduledRun
@@ -143,6 +143,12 @@ async def test_a_call_without_room_gets_the_result_later_and_the_function_runs_o
     seen.errors += [TurnRejected(), TurnRejected()]
     await handler.carry_out(run_of("now"))
     assert len(seen.turns) == 1
+
+
+async def test_an_outage_of_the_store_does_not_run_the_function_again(handler: ActivityHandler, seen: Seen) -> None:
+    seen.errors += [StoreUnavailable("down"), StoreUnavailable("down")]
+    await handler.carry_out(run_of("now"))
+    assert len(seen.turns) == len(seen.settled) == 1
 
 
 async def test_what_runs_and_what_is_stuck_takes_room(handler: ActivityHandler, seen: Seen) -> None:
