@@ -17,7 +17,7 @@ from web.agent_choice import without_hook
 from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.transfer.last_message import wait_for_message
-from web.twilio.transfer.outcome import recorded_turn
+from web.twilio.transfer.outcome import last_return
 from web.twilio.transfer.way_back import returned_turn_id, way_back_of
 from web.twilio.turn_ids import turn_id_of
 from web.twilio.twiml_response import TwimlResponse
@@ -55,21 +55,23 @@ def unless_ended(webhook: Webhook) -> Webhook:
 
 async def _store_last_words(ingress: Ingress, request: VoiceRequest) -> None:
     """Submit what the caller said before they hung up: it belongs to the transcript, though nobody hears the reply."""
-    turn = _last_words(request)
-    if turn is None:
-        return
     with suppress(UnknownCall, CallEnded, TurnRejected, StoreUnavailable):
+        turn = await _last_words(ingress, request)
+        if turn is None:
+            return
         await submit_by(
             ingress.runtime.dispatcher, turn, deadline_seconds=min(SUBMIT_SECONDS / 2, ingress.timeouts.store)
         )
 
 
-def _last_words(request: VoiceRequest) -> Turn | None:
-    """Return what the caller has said, keyed or recorded before they hung up; None for nothing."""
+async def _last_words(ingress: Ingress, request: VoiceRequest) -> Turn | None:
+    """Return what the caller has said, keyed or recorded before they hung up, or how they were connected; None for
+    nothing. Raise `StoreUnavailable`.
+    """
     number, way = request.numbered, way_back_of(request.query)
     if way is not None:
         turn_id = turn_id_of(number) if number else returned_turn_id(way.by)
-        return recorded_turn(request, turn_id) if way.leave == "record" and "RecordingUrl" in request.form else None
+        return await last_return(ingress, request, way, turn_id)
     return request.turn(turn_id_of(number)) if number and request.kind != "silence" else None
 
 

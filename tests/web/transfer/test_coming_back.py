@@ -202,12 +202,16 @@ async def test_another_outcome_under_the_same_number_changes_nothing(start_ingre
         assert await kinds(ingress) == ["started", "speech", "transferred"]
 
 
-async def test_a_caller_who_hangs_up_while_it_rings_ends_the_call_and_brings_no_turn(start_ingress):
-    async with start_ingress(agent=leaving_by(Transfer(PERSON))) as ingress:
+@pytest.mark.parametrize(("status", "seconds"), [("canceled", 0), ("completed", 61)])
+async def test_a_caller_who_hangs_up_while_they_are_away_ends_the_call(start_ingress, status, seconds):
+    async with start_ingress(agent=leaving_by(Transfer((PERSON, OTHER), then="return"))) as ingress:
         document = await left(ingress)
-        assert verbs(await back(ingress, document, "canceled", CallStatus="completed")) == []
+        answer = await back(ingress, document, status, CallStatus="completed", DialCallDuration=str(seconds))
+        assert verbs(answer) == []
         await over(ingress)
-        assert await kinds(ingress) == ["started", "speech", "ended"]
+        assert await kinds(ingress) == ["started", "speech", "transferred", "ended"]
+        record = (await ingress.state()).record_of("turn-2")
+        assert (record.text, record.data["seconds"], record.reply.text) == (status, seconds, "")
 
 
 async def test_an_end_that_came_before_the_action_is_the_end(start_ingress):

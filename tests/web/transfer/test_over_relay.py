@@ -10,7 +10,7 @@ from support.relay import relay_socket, ticket_in
 from support.transferring import OTHER, PERSON, action_of, leaving_by, query_of, verb
 from support.waiting import wait_until
 
-from orchestrator.conversation.actions import Record, Transfer
+from orchestrator.conversation.actions import Record, SetLanguage, Transfer
 from orchestrator.errors import StoreUnavailable
 from web.ingress import RelayTimeouts
 from web.twilio.relay.tickets import read_ticket
@@ -89,6 +89,20 @@ async def test_the_next_person_is_rung_with_announcement_and_key(start_ingress):
         document = await ingress.twiml(action_of(second), DialCallStatus="completed", DialCallDuration="33")
         async with session(ingress, document, "VX2") as caller:
             assert await caller.reply() == f"Back: completed, {OTHER}, 33."
+
+
+async def test_the_announcement_is_spoken_in_the_calls_language(start_ingress):
+    async def agent(turn, state):
+        if turn.kind == "started":
+            yield "Hello!"
+        else:
+            yield SetLanguage(speech="sv-SE")
+            yield Transfer(PERSON, announce="Ett samtal.")
+
+    async with start_ingress(agent=agent, **RELAY) as ingress:
+        person = verb(await left(ingress), "Dial/Number")
+        heard = await ingress.twiml(person.attrib["url"], CallSid="CA-leg")
+        assert (said(heard), verb(heard, "Say").get("language")) == ("Ett samtal.", "sv-SE")
 
 
 async def test_a_message_is_recorded_and_the_caller_goes_on(start_ingress):

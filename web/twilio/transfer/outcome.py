@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.turn import Turn
 from orchestrator.settings.checks import is_http_url
 from web.ingress import Ingress
@@ -88,3 +89,16 @@ def recorded_turn(request: VoiceRequest, turn_id: str) -> Turn:
     seconds = whole(request.form.get("RecordingDuration"), MOST_SECONDS) if url else 0
     data: dict[str, Any] = {"url": url, "seconds": seconds}
     return Turn(turn_id=turn_id, call_sid=request.call_sid, kind="recorded", data=data)
+
+
+async def last_return(ingress: Ingress, request: VoiceRequest, way: WayBack, turn_id: str) -> Turn | None:
+    """Return the turn that tells of a caller who has hung up after their message, or while they were connected.
+
+    The agent is not asked about a transfer any more. None if there is nothing to tell. Raise `StoreUnavailable`.
+    """
+    if way.leave == "record" and "RecordingUrl" in request.form:
+        return recorded_turn(request, turn_id)
+    if way.leave != "transfer":
+        return None
+    outcome = await outcome_of(ingress, request.call_sid, with_result(way, request))
+    return outcome.turn(request.call_sid, turn_id).model_copy(update={"given_reply": Reply()})
