@@ -81,7 +81,7 @@ class Timeouts:
     """The same for a store that is full."""
     reply_grace: float = 5.0
     """For the reply to a text turn, in addition to the agent's own deadline."""
-    message: float = 5.0
+    message: float = 2.0
     """For the recording of a caller who has hung up, until the call ends without it."""
     result: float = 5.0
     """For the result of a text turn whose last token was streamed."""
