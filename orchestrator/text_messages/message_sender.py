@@ -11,10 +11,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from orchestrator import clock
+from orchestrator.errors import StoreUnavailable
 from orchestrator.events.call_events import CallEvents
 from orchestrator.process_metrics import catalog
 from orchestrator.provider_api.client import THREADS, ProviderApi
 from orchestrator.provider_api.errors import ProviderError
+from orchestrator.retrying import until_deadline
 from orchestrator.schedule.item import MessageItem
 from orchestrator.schedule.schedule import Schedule, ScheduledRun
 from orchestrator.settings import Settings
@@ -30,6 +32,8 @@ MOST_AT_ONCE = THREADS
 """More would wait for a thread of the provider's client, already marked as being posted."""
 FRESH_SECONDS = 5.0
 """A message that is older may have been tried, though nothing says so. A failover takes longer than that."""
+STORE_SECONDS = 10.0
+"""How long the store may take to note what the provider said. After that the provider is asked again."""
 REFUSED = 422
 """The status of a `ProviderError` where the provider takes neither this message nor the same one later."""
 UNANSWERED = "The provider did not answer, and does not list the message."
@@ -87,7 +91,11 @@ class MessageSender:
             await self._post(run, item, addresses)
 
     async def _post(self, run: ScheduledRun, item: MessageItem, addresses: Addresses) -> None:
-        if not await self._schedule.mark_posting(run):
+        try:
+            if not await self._schedule.mark_posting(run):
+                return
+        except StoreUnavailable as error:  # it may be marked, but nothing was posted
+            await self._not_sent(run, item, ProviderError(str(error), 503, is_temporary=True))
             return
         try:
             message_sid = await self._api.send_message(addresses.sender, addresses.to, item.text)
@@ -103,14 +111,16 @@ class MessageSender:
             retried = await self._schedule.fail(run, now + self._times.ask_after[0])
         elif error.is_temporary and now < item.due_at.timestamp() + self._times.give_up:
             retry_at = now + self._times.retry_pause(run.failures, error.retry_after)
-            retried = await self._schedule.fail(run, retry_at, is_undone=True)
+            retried = await until_deadline(
+                lambda: self._schedule.fail(run, retry_at, is_undone=True), STORE_SECONDS
+            )  # else the mark stays, and the message is not posted any more
         else:
             await self._settle(run, item, "failed", reason=_sentence_of(error), code=error.code)
             return
         if retried:
             extra = {"action": "message.retried", **_about(item), "code": error.code}
-            sentence = "it is asked for it" if error.is_unknown else "it is tried again"
-            logger.info("The provider did not say that it takes a text message; %s", sentence, extra=extra)
+            sentence = "the provider is asked for it" if error.is_unknown else "it is tried again"
+            logger.info("It is not known that a text message was sent: %s", sentence, extra=extra)
 
     async def _ask(self, run: ScheduledRun, item: MessageItem, addresses: Addresses, posting_since: float) -> None:
         """Find out whether a message was sent whose answer was lost."""
@@ -166,7 +176,8 @@ class MessageSender:
         """Tell what became of the message. Return False if another process does that, or, with `is_own`, if another
         message of the call has this SID."""
         announcement = status_event(self._events, item, status, message_sid)
-        if not await self._schedule.settle(run, announcement, name=message_sid if is_own else ""):
+        name = message_sid if is_own else ""
+        if not await until_deadline(lambda: self._schedule.settle(run, announcement, name=name), STORE_SECONDS):
             return False
         catalog.TEXT_MESSAGES.inc(status)
         extra = {**_about(item), "message_sid": message_sid}
