@@ -33,6 +33,15 @@ ELSEWHERE = {
 }
 """What needs Redis or another provider: test_signals_over_redis.py and test_providers.py."""
 MET: set[str] = set()
+ON_A_RELAY = {
+    "says something": "test_it_is_said_after_what_is_being_said",
+    "says something, and the signal interrupts": "test_one_that_interrupts_is_said_at_once",
+    "hears its caller talk over the reply": "test_the_caller_talks_over_it",
+    "waits for keys": "test_it_does_not_change_how_the_answer_is_collected",
+    "is closed, and its caller will be back": "test_what_came_while_no_socket_was_open_is_said_over_the_next",
+    "gets a transfer or the end of the call by hand": "test_a_transfer_by_hand_ends_the_session",
+}
+"""The rows of sessions, and the tests of tests/web/relay/test_own_turns.py that hold them."""
 
 
 def meets(row: str) -> Callable[[Any], Any]:
@@ -142,9 +151,16 @@ async def settled(ingress: Ingress) -> None:
 
 
 def test_each_row_of_the_table_has_a_test() -> None:
-    table = PAGE.split("## What a signal meets")[1]
-    rows = set(re.findall(r"^\| ([^|]+?) \|", table, re.MULTILINE)) - {"the call", "---"}
-    assert rows == MET | ELSEWHERE
+    over_webhooks, on_a_relay = PAGE.split("## What a signal meets")[1].split("### On a relay")
+    assert rows_of(over_webhooks) == MET | ELSEWHERE
+    assert rows_of(on_a_relay) == set(ON_A_RELAY)
+    tests = (Path(__file__).parent / "relay" / "test_own_turns.py").read_text()
+    assert [name for name in ON_A_RELAY.values() if f"def {name}(" not in tests] == []
+
+
+def rows_of(table: str) -> set[str]:
+    """The first cells of a table."""
+    return set(re.findall(r"^\| ([^|]+?) \|", table, re.MULTILINE)) - {"the call", "the session"}
 
 
 @meets("waits for its caller")
