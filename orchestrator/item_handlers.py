@@ -12,6 +12,7 @@ from orchestrator.settings import Settings
 from orchestrator.text_messages.message_sender import MessageSender
 from orchestrator.timers.timer_handler import TimerHandler
 from orchestrator.turns.store import TurnStore
+from orchestrator.version import code_version
 
 
 def item_handlers(
@@ -23,6 +24,13 @@ def item_handlers(
     stack.callback(threads.close)
     return {
         "timer": TimerHandler(schedule, store),
-        "activity": ActivityHandler(schedule, store, threads, events, most_at_once=settings.worker_max_activities),
+        "activity": ActivityHandler(
+            schedule,
+            store,
+            threads,
+            events,
+            most_at_once=settings.worker_max_activities,
+            version=code_version(settings),
+        ),
         "message": MessageSender(schedule, settings, provider_api, events),
     }

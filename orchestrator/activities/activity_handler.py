@@ -33,13 +33,16 @@ CROWDED_SECONDS = 1.0
 """How long a result waits whose call has no room for one more turn."""
 STORE_SECONDS = 0.5
 """How long a result waits while the store is not there."""
+MISSING_SECONDS = 60.0
+"""For how long workers of other versions leave an activity whose function they do not have."""
+MISSING_PAUSE_SECONDS = 0.3
 MOST_LOST = 5
 """How often an activity is begun again after it was lost with its worker: it may be what ends the workers."""
 WORKER_LOST = "WorkerLost"
 
 
 class ActivityHandler:
-    """An `ItemHandler` for activities; at most `most_at_once` run in this process.
+    """An `ItemHandler` for activities; at most `most_at_once` run in this process, whose code is of this `version`.
 
     A result whose call has no room for one more turn is submitted again after `crowded_seconds`.
     """
@@ -52,8 +55,10 @@ class ActivityHandler:
         events: CallEvents,
         *,
         most_at_once: int,
+        version: str = "",
         crowded_seconds: float = CROWDED_SECONDS,
     ) -> None:
+        self._version = version
         self._crowded_seconds = crowded_seconds
         self._schedule = schedule
         self._store = store
@@ -96,7 +101,9 @@ class ActivityHandler:
             ended = Ended(error=error)
         catalog.ACTIVITY_SECONDS.observe(time.perf_counter() - began)
         result = _data_of(ended)
-        if "error" not in result:
+        if ended.is_missing and self._may_be_elsewhere(item):
+            await self._leave_to_others(run, item)
+        elif "error" not in result:
             await self._finish(run, item, result)
         elif run.failures < item.retries:
             await self._try_again(run, item, ended)
@@ -124,6 +131,17 @@ class ActivityHandler:
                 return await _stored(lambda: submit_own(self._store, turn))
             except TurnRejected:
                 await asyncio.sleep(self._crowded_seconds)
+
+    def _may_be_elsewhere(self, item: ActivityItem) -> bool:
+        """True if the agent that started it was of other code, whose workers are there, or come back soon."""
+        is_of_others = item.worker_version not in ("", self._version)
+        return is_of_others and clock.now() - item.due_at.timestamp() < MISSING_SECONDS
+
+    async def _leave_to_others(self, run: ScheduledRun, item: ActivityItem) -> None:
+        left = {"action": "activity.left", "version": item.worker_version, **_about(item)}
+        logger.info("The activity %s is left to workers of the version that started it", item.name, extra=left)
+        await asyncio.sleep(MISSING_PAUSE_SECONDS * uniform(0.8, 1.2))
+        await _stored(lambda: self._schedule.release([run]))
 
     async def _try_again(self, run: ScheduledRun, item: ActivityItem, ended: Ended) -> None:
         pause = min(FIRST_PAUSE_SECONDS * 2**run.failures, LONGEST_PAUSE_SECONDS) * uniform(0.8, 1.2)

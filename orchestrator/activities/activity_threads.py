@@ -27,10 +27,14 @@ END_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Ended:
-    """How a run ended: with its `value`, as JSON has it, or with what it raised."""
+    """How a run ended: with its `value`, as JSON has it, or with what it raised.
+
+    `is_missing`: there is no such function here.
+    """
 
     value: Any = None
     error: BaseException | None = None
+    is_missing: bool = False
 
 
 class ActivityThreads:
@@ -55,7 +59,7 @@ class ActivityThreads:
         on until it returns."""
         prepared = await self._outcome(self._in_thread(partial(_prepare, item), f"load {item.item_id}"))
         if prepared.error is not None:
-            return prepared
+            return Ended(error=prepared.error, is_missing=True)
         function, arguments = prepared.value
         if inspect.iscoroutinefunction(function):
             return await self._in_loop(partial(function, **arguments))

@@ -1,13 +1,16 @@
 """The parts of an ingress that runs all turns itself: one process, no Redis."""
 
+import asyncio
 from contextlib import AsyncExitStack
 
 from orchestrator.agents.agent_table import AgentTable, load_agents
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
+from orchestrator.clock import utc_now
 from orchestrator.dispatch.call_listeners import CallListeners
 from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.dispatch.local_carrying import start_local_carrying
+from orchestrator.dispatch.local_restoring import restore_schedules
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.local_delivery import local_delivery
 from orchestrator.events.memory_outbox import MemoryOutbox
@@ -17,6 +20,8 @@ from orchestrator.schedule.memory_schedule import MemorySchedule
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.factory import StateManagerFactory
+from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
 from orchestrator.turns.memory_scheduling import MemoryScheduling
@@ -37,6 +42,9 @@ async def local_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent 
         local_dispatcher(settings, states, host, agent, announcing, local_scheduling(outbox))
     )
     await start_local_carrying(settings, dispatcher.memory, events, stack)
+    if not isinstance(states, InMemoryStateManager):
+        restoring = asyncio.create_task(restore_schedules(dispatcher.memory, utc_now()), name="restore the schedules")
+        stack.push_async_callback(cancel_and_wait, restoring)
     return Runtime(settings, states, dispatcher, runner=dispatcher.runner, outbox=outbox, outbox_watch=watch)
 
 

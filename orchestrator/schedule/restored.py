@@ -2,7 +2,7 @@
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import OWN_PREFIX
-from orchestrator.schedule.item import ActivityItem, ScheduledItem, TimerItem
+from orchestrator.schedule.item import ScheduledItem, TimerItem
 
 
 def timers_of(state: ConversationState) -> tuple[ScheduledItem, ...]:
@@ -13,17 +13,4 @@ def timers_of(state: ConversationState) -> tuple[ScheduledItem, ...]:
             asked_by="", due_at=timer.due_at, name=name, data=timer.data,
         )
         for name, timer in state.timers.items()
-    )  # fmt: skip
-
-
-def lost_activities_of(state: ConversationState) -> tuple[ActivityItem, ...]:
-    """Return the activities of the call. They cannot be run again: the state does not have their arguments."""
-    return tuple(
-        ActivityItem(
-            item_id=activity.turn_id.removeprefix(OWN_PREFIX), call_sid=state.call_sid,
-            life=state.created_at.isoformat(), asked_by="", due_at=activity.started_at, name=name,
-            function=activity.function, timeout_seconds=1, retries=0,
-            agent=state.agent, tenant=state.tenant, worker_version=state.worker_version,
-        )
-        for name, activity in state.activities.items()
     )  # fmt: skip

@@ -2,8 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from support.waiting import wait_until
 
 from orchestrator import clock
-from orchestrator.activities.activity_handler import MOST_LOST, ActivityHandler
+from orchestrator.activities.activity_handler import MISSING_SECONDS, MOST_LOST, ActivityHandler
 from orchestrator.activities.activity_threads import ActivityThreads
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import CallEnded, StoreUnavailable, TurnRejected
@@ -31,6 +32,7 @@ class Seen:
     turns: list[Turn] = field(default_factory=list)
     settled: list[Any] = field(default_factory=list)
     retried_at: list[float] = field(default_factory=list)
+    released: list[ScheduledRun] = field(default_factory=list)
 
     async def submit(self, turn: Turn, **_: Any) -> None:
         if self.errors:
@@ -40,6 +42,9 @@ class Seen:
     async def settle(self, run: ScheduledRun, announcement: Any = None, *, name: str = "") -> bool:
         self.settled.append(announcement)
         return True
+
+    async def release(self, runs: Sequence[ScheduledRun]) -> None:
+        self.released += runs
 
     async def fail(self, run: ScheduledRun, retry_at: float, *, is_undone: bool = False) -> bool:
         self.retried_at.append(retry_at)
@@ -65,7 +70,7 @@ async def handler(seen: Seen) -> AsyncIterator[ActivityHandler]:
     functions.BLOCKED.clear()
     threads = ActivityThreads()
     events = CallEvents(frozenset({"activity.failed"}), ("file",), "agent", "1")
-    yield ActivityHandler(seen, seen, threads, events, most_at_once=2, crowded_seconds=0.01)  # type: ignore[arg-type]
+    yield ActivityHandler(seen, seen, threads, events, most_at_once=2, version="1", crowded_seconds=0.01)  # type: ignore[arg-type]
     functions.BLOCKED.set()
     await wait_until(lambda: not threads.stuck, "what was stuck has ended")
     threads.close()
@@ -149,6 +154,19 @@ async def test_an_outage_of_the_store_does_not_run_the_function_again(handler: A
     seen.errors += [StoreUnavailable("down"), StoreUnavailable("down")]
     await handler.carry_out(run_of("now"))
     assert len(seen.turns) == len(seen.settled) == 1
+
+
+async def test_a_function_that_other_code_has_is_left_to_its_workers_for_a_while(
+    handler: ActivityHandler, seen: Seen
+) -> None:
+    run = run_of("nothing_there")
+    of_others = replace(run, item=run.item.model_copy(update={"worker_version": "2"}))
+    await handler.carry_out(of_others)
+    assert (seen.released, seen.turns) == ([of_others], [])
+    long_ago = clock.utc_now() - timedelta(seconds=MISSING_SECONDS)
+    await handler.carry_out(replace(run, item=of_others.item.model_copy(update={"due_at": long_ago})))
+    await handler.carry_out(replace(run, item=run.item.model_copy(update={"worker_version": "1"})))
+    assert [turn.data for turn in seen.turns] == [{"error": "BadActivity"}] * 2
 
 
 async def test_what_runs_and_what_is_stuck_takes_room(handler: ActivityHandler, seen: Seen) -> None:
