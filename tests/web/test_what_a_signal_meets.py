@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from support.counting import counting
 from support.ingress import QUICK, TOKEN, Ingress, redirect_of, said, verbs
 from support.waiting import wait_until
 
@@ -17,6 +18,7 @@ from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable
+from orchestrator.process_metrics import catalog
 from orchestrator.provider_simulator.identity import CallIdentity
 from orchestrator.provider_simulator.rest_api import CallUpdate, RestApi, serve_rest_api
 from orchestrator.turns.bounds import MOST_TURNS, TOO_LONG
@@ -464,7 +466,10 @@ async def test_the_answer_to_a_repeated_signal_stays_the_same_when_the_call_has_
     first = await signal(ingress, signal_id="s1", interrupt=True)
     await ingress.twiml(await call.path())
     await ingress.twiml("/twilio/turn/2", SpeechResult="colleague")
-    assert (await signal(ingress, signal_id="s1", interrupt=True)).content == first.content
+    with counting(catalog.DUPLICATES_ABSORBED) as counted:
+        assert (await signal(ingress, signal_id="s1", interrupt=True)).content == first.content
+    assert counted == {("api",): 1}
+    await settled(ingress)
 
 
 async def test_a_stream_of_server_sent_events_says_the_delivery_too(ingress) -> None:
