@@ -85,24 +85,32 @@ def develop(start: Start, directory: Path) -> int:
 def call(port: int, shown: list[tuple[str, str]], directory: Path) -> list[tuple[str, str]]:
     """A call from the terminal, by somebody who says what is `shown`, once the agent has spoken as often as that shows.
 
-    Text messages are left out.
+    Where the agent speaks twice, what it says by itself is fetched by a silence. That and text messages are left out.
     """
-    log = directory / "call.log"
+    log, url = directory / "call.log", f"http://127.0.0.1:{port}"
 
     def heard(more: str = "\n\n") -> list[tuple[str, str]]:
-        return speeches(re.sub(r"^ +\[.*\n(?: {8}.*\n)*", "", log.read_text() + more, flags=re.MULTILINE))
+        found = speeches(re.sub(r"^ +\[.*\n(?: {8}.*\n)*", "", log.read_text() + more, flags=re.MULTILINE))
+        return [(who, text) for who, text in found if text != "(silence)"]
+
+    def is_told() -> bool:
+        state = httpx.get(f"{url}/calls/{re.findall(r'CA[0-9a-f]{32}', log.read_text())[0]}").json()
+        return any(turn["kind"] == "activity" for turn in state["turns"])
 
     with log.open("w") as output:
         terminal = subprocess.Popen(
-            ["voiceagent", "call", f"http://127.0.0.1:{port}", "--timeouts"], stdin=subprocess.PIPE, stdout=output,
+            ["voiceagent", "call", url, "--no-timeouts"], stdin=subprocess.PIPE, stdout=output,
             stderr=subprocess.STDOUT, cwd=directory, env=clean_environment(), text=True,
         )  # fmt: skip
         with terminal:
             assert terminal.stdin is not None
-            for number, (who, text) in enumerate(shown):
-                if who == "you":
+            for number, (who, text) in enumerate(shown[1:], 1):
+                is_told_by_itself = who == "agent" == shown[number - 1][0]
+                if who == "you" or is_told_by_itself:
                     wait_until_sync(lambda number=number: len(heard()) >= number, f"{text} can be said")
-                    terminal.stdin.write(f"{text}\n")
+                    if is_told_by_itself:
+                        wait_until_sync(is_told, "the calendar has answered")
+                    terminal.stdin.write(f"{'' if is_told_by_itself else text}\n")
                     terminal.stdin.flush()
             assert terminal.wait(60) == 0, log.read_text()
     return heard("")

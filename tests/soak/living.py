@@ -32,6 +32,9 @@ LONGEST_WORK_SECONDS = 1.5
 PERSON = "+15551112222"
 TEXTED = ("+15550000001", "+15550000002")
 OWN = ("signal", "timer", "activity")
+FIRST_OWN_NUMBER = 30
+_OWN_NUMBERS = {"signal": 30, "timer": 50, "activity": 70}
+"""On a relay the words that are said by themselves have numbers, too: from here on, and that of what asked for them."""
 
 _ASKED = re.compile(rf"\bplease ({'|'.join(ASKED)})\b")
 _FORGET = re.compile(r"\bforget (\d+)\b")
@@ -95,6 +98,11 @@ def actions_for(turn: Turn) -> Iterator[Action]:
         yield Transfer(PERSON, ring_seconds=20)
     if "record" in asked:
         yield Record(max_seconds=30)
+
+
+def own_number(kind: str, name: str) -> int:
+    """The number of the words that are said by themselves on a relay."""
+    return _OWN_NUMBERS[kind] + int(name[1:])
 
 
 def said_by_itself(turn: Turn) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from soak.journal import CallJournal
 from soak.living import OWN, told_in
+from soak.living_relay import compare_own_words
 from soak.verdict import Verdict
 
 Record = dict[str, Any]
@@ -51,7 +52,10 @@ def audit_living(
         _compare_own(journal, state, verdict)
         _compare_timers(journal, state, outages, lateness, verdict)
         _compare_activities(journal, state, outages, keys, verdict)
-        _compare_heard(journal, turns, verdict)
+        if journal.channel == "relay":
+            compare_own_words(journal, turns, verdict)
+        else:
+            _compare_heard(journal, turns, verdict)
         _compare_signals(journal, turns, verdict)
     verdict.living["effects of activities"] += sum(map(len, keys.values()))
     verdict.living["runs of activities"] += len(effects)
@@ -62,12 +66,17 @@ def _compare_own(journal: CallJournal, state: Record, verdict: Verdict) -> None:
     """Each own turn is in the state once, and the agent has seen it once, in that order."""
     own = [record for record in state["turns"] if _is_own(record) and record["outcome"] != "dropped"]
     verdict.living.update(f"own turns: {record['kind']}" for record in own)
-    answered = [f"{it['kind']} {it['text']}" for it in own if it["outcome"] == "replied"]
-    seen = state["slots"].get("own", [])
+    answered = [_named(record) for record in own if record["outcome"] == "replied"]
+    may = {_named(record) for record in own} - set(answered)  # cut off by the end of the call
+    seen = [name for name in state["slots"].get("own", []) if name not in may]
     if seen != answered:
         extra, missing = Counter(seen) - Counter(answered), Counter(answered) - Counter(seen)
         kind = verdict.doubled if extra else verdict.lost if missing else verdict.reordered
         kind.append(f"{journal.call_sid}: the agent saw {seen} by itself, and replied to {answered}")
+
+
+def _named(record: Record) -> str:
+    return f"{record['kind']} {record['text']}"
 
 
 def _is_own(record: Record) -> bool:

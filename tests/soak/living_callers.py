@@ -6,12 +6,12 @@ Whoever is outside sends signals meanwhile.
 import asyncio
 import re
 from random import Random
-from urllib.parse import quote
 
-from soak.callers import COPIES_SHARE, LONGEST_CALL_TURNS, PhoneCaller
+from soak.callers import LONGEST_CALL_TURNS, PhoneCaller
 from soak.journal import CallJournal, Exchange
 from soak.living import ASKED, Told, told_in, without_told
-from soak.provider import NoAnswer, Refused
+from soak.provider import NoAnswer
+from soak.signals import SIGNAL_SHARE, send_signal
 from soak.speech import Speech
 
 from orchestrator.provider_simulator.identity import CallIdentity
@@ -21,7 +21,6 @@ from orchestrator.turns.outcome import APOLOGY
 ASKING_SHARE = 0.5
 FORGETTING_SHARE = 0.1
 SILENT_SHARE = 0.15
-SIGNAL_SHARE = 0.3
 """Shares of the turns of a call."""
 EMPTY_SHARE = 0.3
 """Of the recordings, in which nothing is said."""
@@ -33,9 +32,11 @@ _TURN = re.compile(r"/turn/(\d+)")
 class LivingSpeech(Speech):
     """Asks for something now and then."""
 
+    asks: tuple[str, ...] = ASKED
+
     def utterance(self, number: int, more: str = "") -> str:
         if not more and self._rng.random() < ASKING_SHARE:
-            more = f" please {self._rng.choice(ASKED)}"
+            more = f" please {self._rng.choice(self.asks)}"
         elif not more and number > 1 and self._rng.random() < FORGETTING_SHARE:
             more = f" forget {self._rng.randint(max(1, number - 2), number - 1)}"
         return super().utterance(number, more)
@@ -47,7 +48,6 @@ class LivingCaller(PhoneCaller):
     _left: Verb | None = None
     """The verb by which the caller has left the conversation."""
     _is_coming_back = False
-    _signals = 0
 
     async def _call(self, journal: CallJournal) -> None:
         journal.lives = True
@@ -58,7 +58,7 @@ class LivingCaller(PhoneCaller):
         while action is not None and (number < length or self._left is not None) and not self._is_done():
             number += 1
             if self.rng.random() < SIGNAL_SHARE:
-                self._own(asyncio.create_task(self._signal(journal)))
+                self._own(asyncio.create_task(send_signal(self.provider, journal, Random(self.rng.random()))))
             action = await self._go_on(journal, identity, number, action)
         if action is not None:
             await self._leave(journal, identity, int(_turn_id(action).rpartition("-")[2]), action)
@@ -157,32 +157,6 @@ class LivingCaller(PhoneCaller):
         exchange.is_return = self._is_coming_back
         self._is_coming_back = False
         return exchange
-
-    async def _signal(self, journal: CallJournal) -> None:
-        """Send a signal, now and then twice at once; the answers must be the same."""
-        self._signals += 1
-        name, rng = f"s{self._signals}", Random(self.rng.random())
-        await asyncio.sleep(rng.uniform(0, 1))
-        body = {"signal_id": name, "name": name, "data": {"number": self._signals}}
-        path = f"/calls/{quote(journal.call_sid)}/signals"
-        copies = 2 if rng.random() < COPIES_SHARE else 1
-        try:
-            answers = await asyncio.gather(
-                *(self.provider.api("POST", path, Random(rng.random()), json_body=body) for _ in range(copies))
-            )
-        except Refused as refused:  # the call has not begun, or is over
-            journal.signals[name] = "over" if any(f": {code} " in str(refused) for code in (404, 409, 410)) else "lost"
-            if journal.signals[name] == "lost":
-                journal.complain(f"the signal {name} was refused: {refused}")
-            return
-        except NoAnswer as error:
-            journal.signals[name] = "lost"
-            journal.complain(f"the signal {name} was not answered: {error}")
-            return
-        journal.signals[name] = "taken"
-        said = {answer.response.json()["reply"]["text"] for answer in answers}
-        if said != {Told("signal", name).sentence}:
-            journal.complain(f"the signal {name} was answered {said}")
 
 
 def _turn_id(action: str) -> str:

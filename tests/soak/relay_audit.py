@@ -4,6 +4,7 @@ from itertools import groupby, pairwise, zip_longest
 from typing import Any
 
 from soak.journal import CallJournal, Exchange, HeardWord
+from soak.living import FIRST_OWN_NUMBER
 from soak.script import SENTENCE, words_in
 from soak.verdict import Verdict
 
@@ -22,7 +23,8 @@ def compare_relay(journal: CallJournal, turns: list[Record], verdict: Verdict) -
         records = [record for record in spoken if record["text"] == exchange.text]
         said_over = following if following is not None and following.text not in known else None
         _compare(journal, exchange, records, verdict, lost_words=said_over)
-    for earlier, later in pairwise(journal.words):
+    of_callers = [word for word in journal.words if word.word.number < FIRST_OWN_NUMBER]
+    for earlier, later in pairwise(of_callers):
         if later.word.number < earlier.word.number:
             outcomes = {r["text"]: (r["outcome"], r["heard"]) for r in spoken}
             verdict.dead.append(
@@ -58,9 +60,9 @@ def _compare(
         _compare_cut(where, journal, exchange, record, heard, verdict, lost_words)
     elif exchange.heard == "reply" and record["outcome"] == "replied":
         _compare_text(where, record, heard, verdict)
-    _compare_runs(where, record, heard, verdict)
+    compare_runs(where, record, heard, verdict)
     said_out = [word for word in heard if exchange.cut_at is None or word.at <= exchange.cut_at]
-    _compare_places(where, record, said_out, verdict)
+    compare_places(where, record, said_out, verdict)
 
 
 def _compare_text(where: str, record: Record, heard: list[HeardWord], verdict: Verdict) -> None:
@@ -104,7 +106,7 @@ def _compare_cut(
         verdict.wrong.append(f"{where} was heard as {exchange.utterance!r}, and the state says {record}")
 
 
-def _compare_runs(where: str, record: Record, heard: list[HeardWord], verdict: Verdict) -> None:
+def compare_runs(where: str, record: Record, heard: list[HeardWord], verdict: Verdict) -> None:
     """A run that has been followed by another one is never heard again."""
     runs = [run for run, _ in groupby(heard, key=lambda word: word.word.run)]
     if len(runs) > len(set(runs)):
@@ -112,7 +114,7 @@ def _compare_runs(where: str, record: Record, heard: list[HeardWord], verdict: V
     verdict.relay["replies heard of two runs"] += len(runs) > 1
 
 
-def _compare_places(where: str, record: Record, heard: list[HeardWord], verdict: Verdict) -> None:
+def compare_places(where: str, record: Record, heard: list[HeardWord], verdict: Verdict) -> None:
     """No word is left out or said twice: but a new session begins with a sentence that was not all heard, and another
     run of the agent, which says something else, from its beginning."""
     reached = -1

@@ -91,15 +91,15 @@ class RelayCaller(Caller):
         length, number = self.rng.randint(3, min(MOST_TURNS, LONGEST_CALL_TURNS)), 0
         while not ear.is_over and number < length and not self._stop.is_set():
             number += 1
-            await self._say(journal, line, ear, number)
+            await self.say(journal, line, ear, number)
         if ear.is_over:
             return
         if self.rng.random() < 0.5:
-            await self._say(journal, line, ear, number + 1, " " + GOODBYE)
+            await self.say(journal, line, ear, number + 1, " " + GOODBYE)
             await ear.until(lambda: ear.is_over, AFTER_LOSS_SECONDS)
         line.hang_up()
 
-    async def _say(self, journal: CallJournal, line: PhoneLine, ear: "SpokenLog", number: int, more: str = "") -> None:
+    async def say(self, journal: CallJournal, line: PhoneLine, ear: "SpokenLog", number: int, more: str = "") -> None:
         if isinstance(self.speech, DeskSpeech) and journal.words:
             self.speech.spoke_last(journal.words[-1].word.speaker)
         exchange = await ear.speak(self.speech.utterance(number, more), number)

@@ -22,6 +22,7 @@ from soak.journal import CallJournal
 from soak.living import EFFECTS_FILE
 from soak.living_audit import Lateness, Outage, audit_living
 from soak.living_callers import LivingCaller, LivingSpeech
+from soak.living_relay import LivingRelayCaller, LivingRelaySpeech
 from soak.message_audit import Told, audit_messages, text_provider
 from soak.provider import Provider
 from soak.relay_callers import RelayCaller
@@ -111,6 +112,8 @@ async def soak(
 
         def caller(number: int, stop: asyncio.Event) -> Caller:
             chance = Random(f"{seed}/{number}")
+            if number < on_relays and with_living and number % LIVING_SHARE == 0:
+                return LivingRelayCaller(provider, chance, stop, deployment.relay_ingresses, LivingRelaySpeech)
             if number < on_relays:
                 speech = _speech(number, may_be_refused=False) if with_routes else Speech
                 return RelayCaller(provider, chance, stop, deployment.relay_ingresses, speech)

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from soak.living import actions_for, said_by_itself
+from soak.living import OWN, actions_for, own_number, said_by_itself
 
 from orchestrator.agents.protocol import Part
 from orchestrator.conversation.actions import HangUp
@@ -26,6 +26,8 @@ LONGEST_SECONDS = 0.4
 WORDS = 16
 """How many words a reply on a relay has; each fourth ends a sentence."""
 SENTENCE = 4
+OWN_WORDS = 8
+"""How many words a reply has that nobody's words began."""
 
 _NUMBER = re.compile(r"number (\d+)")
 _WORD = re.compile(r"(\d\d)-([0-9a-f]{4})-(\d\d)([a-z]?)")
@@ -85,11 +87,18 @@ async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
 
 
 async def _marked(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
+    run = os.urandom(2).hex()
+    if turn.kind in OWN:
+        state.slots.setdefault("own", []).append(f"{turn.kind} {turn.text}")
+        async for part in spoken_words(own_number(turn.kind, turn.text), run, range(OWN_WORDS), 0.05):
+            yield part
     if turn.kind not in ("started", "speech"):
         return
+    number = number_in(turn.text)
     if turn.kind == "speech":
         state.slots.setdefault("seen", []).append(turn.text)
-    number, run = number_in(turn.text), os.urandom(2).hex()
+        for action in actions_for(turn):
+            yield action
     async for part in spoken_words(number, run, range(WORDS), thinking_seconds(turn.text)):
         yield part
     if turn.text.endswith(GOODBYE):

@@ -27,7 +27,7 @@ GATHERS = {
     "name": Gather(hints=("my name is",)),
     "number": Gather(timeout_seconds=8, hints=("double", "triple", "oh", "this number")),
     "reason": Gather(hints=("check-up", "consultation", "pain")),
-    "looking": Gather(num_digits=1, timeout_seconds=3, hints=("yes", "no", "not yet")),
+    "looking": Gather(num_digits=1, hints=("yes", "no", "not yet")),
     "appointment": Gather(num_digits=1, hints=("the first", "the second", "the third", "later", *WEEKDAYS)),
     "confirm": Gather(num_digits=1, hints=("yes", "no", "change the number", "change the time")),
     "change": Gather(num_digits=1, hints=("the name", "the number", "the reason", "the time")),
