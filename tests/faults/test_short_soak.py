@@ -8,7 +8,9 @@ pytestmark = pytest.mark.processes
 
 async def test_random_faults_under_load_lose_double_and_reorder_nothing():
     callers = 15
-    report = await soak(seed=3, seconds=40, callers=callers, every=1.2, with_sinks=True, with_routes=True)
+    report = await soak(
+        seed=3, seconds=40, callers=callers, every=1.2, with_sinks=True, with_routes=True, with_living=True
+    )  # fmt: skip
     assert report.is_clean, report.table()
     assert sum(report.faults.values()) >= 15
     assert report.calls >= callers
@@ -17,3 +19,6 @@ async def test_random_faults_under_load_lose_double_and_reorder_nothing():
     assert report.sinks["webhook: events"] == report.sinks["file: events"] > report.calls
     assert report.desks["hand-offs"] >= callers
     assert report.versions["runs on the version of their call"] >= report.calls
+    for kind in ("signal", "timer", "activity", "transferred", "recorded"):
+        assert report.living[f"own turns: {kind}"] >= 3
+    assert report.living["messages posted"] >= 3
