@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import OrderedDict
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -14,6 +15,8 @@ SERVICE_RESTART = 1012
 POLL_SECONDS = 0.05
 CLOSING_SHARE = 0.2
 """The share of the drain time that is kept for the end: peers answer our Close, and what they sent before is stored."""
+MOST_SENT = 1000
+"""Of so many calls it is kept what was sent over a lost socket."""
 TAKEN_OVER_SECONDS = 1.0
 """How long a take-over by another ingress, which waits meanwhile, gives us to store what was said."""
 
@@ -53,6 +56,7 @@ class SessionRegistry:
         self._ping_seconds = ping_seconds
         self._sessions: dict[str, ClosableSession] = {}
         self._connections: dict[str, Pingable] = {}
+        self._sent: OrderedDict[str, str] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._is_draining = False
 
@@ -84,6 +88,17 @@ class SessionRegistry:
         if self._sessions.get(session.call_sid) is session:
             del self._sessions[session.call_sid]
             del self._connections[session.call_sid]
+
+    def note_sent(self, call_sid: str, sent: str) -> None:
+        """Keep what a session has sent of its last replies, for the one that goes on in its place."""
+        self._sent[call_sid] = sent
+        self._sent.move_to_end(call_sid)
+        if len(self._sent) > MOST_SENT:
+            self._sent.popitem(last=False)
+
+    def take_sent(self, call_sid: str) -> str:
+        """Return what `note_sent` has kept of the call, once; "" if nothing is."""
+        return self._sent.pop(call_sid, "")
 
     async def is_answering(self, call_sid: str) -> bool:
         """True if the call has a session here whose peer answers a ping."""

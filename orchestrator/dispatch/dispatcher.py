@@ -20,10 +20,12 @@ class TakeoverAttempt:
     """A relay session's attempt to take its call over; the session keeps it over all its tries.
 
     `others` holds the channels of the ingresses that took the call over earlier and may still have it; None until that
-    is known. An ingress that takes it over later is never asked: it asks.
+    is known. An ingress that takes it over later is never asked: it asks. `sent` is what the last one says that it has
+    sent to the caller; "" if it says nothing.
     """
 
     others: set[str] | None = None
+    sent: str = ""
 
 
 class Dispatcher(Protocol):

@@ -9,6 +9,9 @@ class IngressEvents(Protocol):
     async def taken_over(self, call_sid: str) -> None:
         """Close the call's socket here: another ingress has the call now, and waits until this returns."""
 
+    def take_sent(self, call_sid: str) -> str:
+        """Return what was sent over the call's lost socket, for the one that goes on in its place; "" if unknown."""
+
     async def is_answering(self, call_sid: str) -> bool:
         """True if the call has a socket here and its peer answers a ping."""
 
@@ -18,6 +21,10 @@ class NoSockets:
 
     async def taken_over(self, call_sid: str) -> None:
         """Do nothing: there is no socket to close."""
+
+    def take_sent(self, call_sid: str) -> str:
+        """Return nothing."""
+        return ""
 
     async def is_answering(self, call_sid: str) -> bool:
         """Return False."""

@@ -106,7 +106,7 @@ async def redis_runtime(
 
     listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
     stack.push_async_callback(listening.aclose)
-    takeover = Takeover(redis, channel, breaker, release)
+    takeover = Takeover(redis, channel, breaker, release, take_sent=events.take_sent)
     queued = await stack.enter_async_context(
         QueuedDispatcher(
             store, listening, channel, takeover, socket_check,

@@ -48,7 +48,7 @@ class Takeover:
     """Both sides of a takeover. `channel` is this ingress's own.
 
     `release` closes the socket of a call that another ingress has now, and writes the call back if it ran here. It
-    returns False while the write-back fails.
+    returns False while the write-back fails. `take_sent` then returns what was sent over that socket.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Takeover:
         release: Callable[[str], Awaitable[bool]],
         *,
         timings: TakeoverTimings | None = None,
+        take_sent: Callable[[str], str] = lambda call_sid: "",
     ) -> None:
         self._redis = redis
         self._channel = channel
@@ -66,6 +67,8 @@ class Takeover:
         self._scripts = ScriptRunner(redis)
         self._release = release
         self._timings = timings or TakeoverTimings()
+        self._take_sent = take_sent
+        self._sent: dict[str, str] = {}
         self._awaited: dict[str, set[str]] = {}
         self._kept: set[str] = set()
         self._answered = asyncio.Event()
@@ -83,6 +86,7 @@ class Takeover:
         while others:
             asked = {channel for channel in others if await self._ask(channel, call_sid)}
             await self._wait_for_answers(call_sid, asked)
+            attempt.sent = self._sent.pop(call_sid, attempt.sent)
             others -= asked
             if not others or self._breaker.seconds_since_failure > self._timings.outage:
                 others.clear()  # without a subscription, it is dead
@@ -94,6 +98,8 @@ class Takeover:
         if isinstance(message, CallReleased):
             if message.keeps_state and message.call_sid in self._awaited:
                 self._kept.add(message.call_sid)
+            if message.sent and message.call_sid in self._awaited:
+                self._sent[message.call_sid] = message.sent
             self._awaited.get(message.call_sid, set()).discard(message.channel)
             answered, self._answered = self._answered, asyncio.Event()
             answered.set()
@@ -135,7 +141,9 @@ class Takeover:
             raise StoreUnavailable("Another ingress has the last turns of this call, and cannot write it back yet.")
 
     async def _release_and_answer(self, message: CallTakenOver) -> None:
-        released = CallReleased(message.call_sid, self._channel, keeps_state=not await self._release(message.call_sid))
+        keeps_state = not await self._release(message.call_sid)
+        sent = self._take_sent(message.call_sid)
+        released = CallReleased(message.call_sid, self._channel, keeps_state=keeps_state, sent=sent)
         try:
             with store_errors():
                 await self._redis.publish(message.channel, call_released_message(released))

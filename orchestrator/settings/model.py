@@ -101,6 +101,7 @@ class Settings(EventSettings, VoiceSettings, RouteSettings, ApiKeySettings, Prov
     public_base_url: str | None = None
     render_external_url: str | None = None
     voice_channel: Literal["gather", "relay"] = "gather"
+    relay_reconnect: Literal["auto", "off"] = "auto"
     seal_key: SecretStr | None = None
     max_active_calls: int | None = Field(default=None, ge=1)
     api_max_active_calls: int | None = Field(default=None, ge=1)

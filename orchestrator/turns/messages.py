@@ -6,7 +6,7 @@ A message is one JSON object.
   (index of the first character), `"x"` (text) and, if there are any, `"n"` (how many inline actions came before) and
   `"d"` (inline actions), and `"b": true` if it cuts off what is being said; or `"r"` (the `TurnResult` as JSON text).
 - To an ingress from another one: `{"c"}` with `"o"` (the channel of the one that has taken the call over) or `"g"` (of
-  the one that has released it, and, if it could not write it back yet, `"k": true`).
+  the one that has released it, and, if it could not write it back yet, `"k": true`; with `"s"`, what it had sent).
 - To an ingress from another one: `{"c"}` with `"q"` (the channel of the one that asks whether the call has a socket
   there that answers) or `"w"` (of the one that replies) and `"a"` (whether it has).
 - To a worker: `{"c", "t", "k": kind}`: a turn has come while you hold the call; of an interruption also `"x"`, what was
@@ -95,12 +95,13 @@ class CallTakenOver:
 class CallReleased:
     """The ingress that listens on `channel` has released the call: its socket is closed.
 
-    It `keeps_state` if turns ran in its memory and are not written back yet.
+    It `keeps_state` if turns ran in its memory and are not written back yet. `sent` is what it had sent to the caller.
     """
 
     call_sid: str
     channel: str
     keeps_state: bool = False
+    sent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +151,10 @@ def call_taken_over_message(call_sid: str, channel: str) -> str:
 
 def call_released_message(released: CallReleased) -> str:
     """The answer to it."""
-    keeps = {"k": True} if released.keeps_state else {}
-    return json.dumps({"c": released.call_sid, "g": released.channel, **keeps})
+    more: dict[str, str | bool] = {"k": True} if released.keeps_state else {}
+    if released.sent:
+        more["s"] = released.sent
+    return json.dumps({"c": released.call_sid, "g": released.channel, **more})
 
 
 def socket_question_message(call_sid: str, channel: str) -> str:
@@ -186,7 +189,7 @@ def read_to_ingress(message: bytes | str) -> ToIngress:
     if "o" in fields:
         return CallTakenOver(fields["c"], fields["o"])
     if "g" in fields:
-        return CallReleased(fields["c"], fields["g"], bool(fields.get("k")))
+        return CallReleased(fields["c"], fields["g"], bool(fields.get("k")), fields.get("s", ""))
     if "q" in fields:
         return SocketQuestion(fields["c"], fields["q"])
     return SocketAnswer(fields["c"], fields["w"], bool(fields.get("a")))

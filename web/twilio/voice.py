@@ -23,7 +23,7 @@ from web.twilio.continuation import TwimlAnswer, is_to_continue, known_before, s
 from web.twilio.held_turn import HeldTurn
 from web.twilio.known_call import READ_SECONDS, KnownCall
 from web.twilio.outbound_context import hang_up_on_machine, outbound_context
-from web.twilio.relay.connect import connect
+from web.twilio.relay.connect import connect, provider_reconnects
 from web.twilio.relay.tickets import next_ticket
 from web.twilio.transfer.fallback import failed_return, says_outcome
 from web.twilio.transfer.leaving import UNREACHABLE
@@ -122,6 +122,7 @@ async def _begin(
             now=since,
             agent=choice.agent,
             voices=ingress.voices.at(request.provider),
+            reconnects=provider_reconnects(ingress.settings, request.provider),
         )
         return TwimlResponse(xml)
     held = HeldTurn(turn=request.started(START), opening=opening, admission=choice.admission, since=since)
@@ -156,6 +157,7 @@ async def _continue(ingress: Ingress, request: VoiceRequest, known: KnownCall, s
             returned=returned,
             agent=known.state.agent,
             voices=ingress.voices.at(request.provider),
+            reconnects=provider_reconnects(ingress.settings, request.provider),
         )
         return TwimlResponse(xml)
     step = step_from_state(request, known, languages)

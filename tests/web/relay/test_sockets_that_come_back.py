@@ -146,8 +146,21 @@ async def test_a_caller_who_says_the_same_again_is_answered_again(start_ingress)
         assert texts(await ingress.state()) == ["yes"] * 4
 
 
-async def test_a_new_document_is_no_socket_that_comes_back(ingress):
+async def test_a_new_document_is_no_socket_that_comes_back(start_ingress):
     """Nothing is repeated over it: a caller who says the same thing has said it twice."""
+    async with start_ingress(relay_reconnect="off") as ingress:
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL)
+            await caller.prompt("hello?")
+            await heard_until(caller, "You said hello?.")
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL, "VX2", customParameters={"lines": "0-99999999999"})
+            await caller.prompt("hello?")
+            await heard_until(caller, "You said hello?.")
+        assert texts(await ingress.state()) == ["hello?", "hello?"]
+
+
+async def test_a_provider_that_replays_may_do_so_over_a_new_document(ingress):
     async with relay_socket(ingress.url) as caller:
         await caller.setup(CALL)
         await caller.prompt("hello?")
@@ -155,8 +168,9 @@ async def test_a_new_document_is_no_socket_that_comes_back(ingress):
     async with relay_socket(ingress.url) as caller:
         await caller.setup(CALL, "VX2", customParameters={"lines": "0-99999999999"})
         await caller.prompt("hello?")
-        await heard_until(caller, "You said hello?.")
-    assert texts(await ingress.state()) == ["hello?", "hello?"]
+        await caller.prompt("one")
+        await heard_until(caller, "You said one.")
+    assert texts(await ingress.state()) == ["hello?", "one"]
 
 
 async def test_words_before_the_setup_are_answered(ingress):

@@ -29,10 +29,14 @@ FORMER_TICKET_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a session may begin: `why_not` is "" then. `ticket` is the one it showed, if that is ours."""
+    """Whether a session may begin: `why_not` is "" then. `ticket` is the one it showed, if that is ours.
+
+    `goes_on`: another session of the same document had begun, and its socket is lost: the provider opens a new one.
+    """
 
     why_not: str = ""
     ticket: Ticket | None = None
+    goes_on: bool = False
 
 
 async def decision_on(ingress: Ingress, setup: Setup, provider: str, shown: str | None = None) -> Decision:
@@ -68,7 +72,8 @@ async def _decision(ingress: Ingress, setup: Setup, provider: str, shown: str) -
     ticket = read_ticket(ingress.seal, shown)
     if ticket is None or (ticket.call_sid, ticket.provider) != (setup.call_sid, provider):
         return Decision("its ticket is another call's")
-    return Decision(await _enter(ingress, ticket), ticket)
+    why_not, goes_on = await _enter(ingress, ticket)
+    return Decision(why_not, ticket, goes_on)
 
 
 async def _is_ours(ingress: Ingress, shown: str) -> bool:
@@ -82,22 +87,23 @@ async def _is_ours(ingress: Ingress, shown: str) -> bool:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _enter(ingress: Ingress, ticket: Ticket) -> str:
+async def _enter(ingress: Ingress, ticket: Ticket) -> tuple[str, bool]:
+    """Return why the session must not begin, and whether it goes on in place of another one."""
     channel = ingress.runtime.socket_check.channel if ingress.runtime.socket_check is not None else ""
     holder, gone = f"{channel} {uuid4().hex}", ""
     for _ in range(MAX_TRIES):
         entry = await ingress.runtime.documents.enter(ticket.call_sid, ticket.document, holder, instead_of=gone)
         match entry.standing:
             case "entered":
-                return ""
+                return "", bool(gone)
             case "old":
-                return "its ticket is an older document's"
+                return "its ticket is an older document's", False
             case "stale":
-                return "its ticket is too old"
+                return "its ticket is too old", False
         if await _is_answering(ingress, ticket.call_sid, entry.holder.partition(" ")[0]):
-            return "the call's socket is open elsewhere"
+            break
         gone = entry.holder
-    return "the call's socket is open elsewhere"
+    return "the call's socket is open elsewhere", False
 
 
 async def _is_answering(ingress: Ingress, call_sid: str, channel: str) -> bool:

@@ -32,6 +32,11 @@ class CallReader:
     def _dispatcher(self) -> Dispatcher:
         return self._ingress.runtime.dispatcher
 
+    @property
+    def sent(self) -> str:
+        """Return what the ingress that had the call says that it has sent to the caller; "" if it says nothing."""
+        return self._claim.sent
+
     async def state(self) -> ConversationState | None:
         """Return the call's state; None for a new call.
 

@@ -4,6 +4,7 @@ from urllib.parse import urlencode, urlsplit
 
 from twilio.twiml.voice_response import Connect, VoiceResponse
 
+from orchestrator.settings import Settings
 from web.twilio.relay.connection_history import ConnectionHistory
 from web.twilio.relay.relay_voice import AGENT_PARAMETER
 from web.twilio.relay.resumption import HISTORY_PARAMETER, RETURNED_PARAMETER
@@ -13,6 +14,7 @@ from web.voices.provider_voices import NO_VOICES, ProviderVoices
 SOCKET_PATH = "/twilio/relay"
 ENDED_PATH = "/twilio/relay/ended"
 PAUSE_SECONDS = 1
+RECONNECT_ATTRIBUTE = "applicationReconnect"
 NO_CONNECTIONS = ConnectionHistory()
 
 
@@ -27,6 +29,7 @@ def connect(
     returned: bool = False,
     agent: str = "",
     voices: ProviderVoices = NO_VOICES,
+    reconnects: bool = False,
 ) -> str:
     """Return the TwiML that opens a session.
 
@@ -34,7 +37,8 @@ def connect(
     so that we know how long this session has lasted when it ends, and `failing_since` is the time from which sessions
     have failed early (both Unix seconds). `history` has the call's earlier connections. With `after_pause` the
     provider waits `PAUSE_SECONDS` first. `returned` says that the call comes back from the person to whom it was
-    transferred. The session begins with the voice that `agent` has among `voices`.
+    transferred. The session begins with the voice that `agent` has among `voices`. With `reconnects` the provider opens
+    a lost socket again by itself.
 
     The socket's URL carries no query, so what the session needs travels as `<Parameter>`s.
     """
@@ -53,6 +57,7 @@ def connect(
         dtmf_detection=True,
         interruptible="any",
         events="speaker-events",
+        **({RECONNECT_ATTRIBUTE: "true"} if reconnects else {}),
         **speech.attributes,
     )
     for code, attributes in speech.languages.items():
@@ -66,6 +71,11 @@ def connect(
         relay.parameter(name=AGENT_PARAMETER, value=agent)
     response.append(verb)
     return str(response.to_xml())
+
+
+def provider_reconnects(settings: Settings, provider: str) -> bool:
+    """True if the provider is asked to open a lost socket again by itself: Twilio alone knows that."""
+    return provider == "twilio" and settings.relay_reconnect == "auto"
 
 
 def _socket_url(base_url: str) -> str:

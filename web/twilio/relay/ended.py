@@ -18,7 +18,7 @@ from web.ingress import Ingress
 from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.known_call import READ_SECONDS
-from web.twilio.relay.connect import connect
+from web.twilio.relay.connect import connect, provider_reconnects
 from web.twilio.relay.connection_history import read_history
 from web.twilio.relay.resumption import HISTORY_PARAMETER
 from web.twilio.relay.tickets import next_ticket, retire_ticket
@@ -84,6 +84,7 @@ async def _reconnect(ingress: Ingress, request: VoiceRequest) -> str:
         after_pause=after_pause,
         agent=await _agent_now(ingress, request, ticket.choice),
         voices=ingress.voices.at(request.provider),
+        reconnects=provider_reconnects(ingress.settings, request.provider),
     )
 
 

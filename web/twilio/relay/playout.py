@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 
-from orchestrator import error_logging
+from orchestrator import clock, error_logging
 from orchestrator.conversation.actions import Action, HangUp
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.tasks import cancel_and_wait
@@ -16,11 +17,14 @@ from web.twilio.relay.relay_voice import RelayVoice
 from web.twilio.relay.reply_metrics import ReplyMetrics
 from web.twilio.relay.reply_queue import ComesBefore, ReplyQueue
 from web.twilio.relay.reply_speaker import Replace, ReplySpeaker
+from web.twilio.relay.sent_replies import SentReplies
 from web.twilio.relay.spoken_reply import Part, SpokenReply
 from web.twilio.relay.utterances import Utterances
 
 logger = logging.getLogger(__name__)
 
+MOST_RECENT = 8
+"""Of so many replies it is remembered how much was sent."""
 CLOSE_GRACE_SECONDS = 60.0
 """How long the provider may take to close the socket after the end of the session."""
 
@@ -57,6 +61,7 @@ class Playout:
         self._gate = gate or OutputGate()
         self._queue = ReplyQueue()
         self._current: SpokenReply | None = None
+        self._recent: deque[SpokenReply] = deque(maxlen=MOST_RECENT)
         self._cut_off: SpokenReply | None = None  # its utterance is to be ended before the next one begins
         self._task: asyncio.Task[None] | None = None
         self._speaker = ReplySpeaker(
@@ -182,11 +187,24 @@ class Playout:
 
     async def say_rest(self, reply: SpokenReply, parts: Iterable[Part], actions: Iterable[Action]) -> None:
         """Say and do what is left of an earlier session's reply, at once. Raises `ConnectionLost`."""
+        self._remember(reply)
         for part in parts:
             await self._utterances.send(reply, part)
         await self._utterances.end(reply)
         self._metrics.resumed(reply)
         await self._speaker.carry_out(reply, actions)
+        reply.is_complete = True
+
+    @property
+    def sent(self) -> SentReplies:
+        """Return what was sent of the last replies, for a session that goes on in the place of this one."""
+        return SentReplies.of(self._recent, self.clock.seconds_left, clock.now())
+
+    def recall(self, reply: SpokenReply, seconds: float) -> None:
+        """Note that the provider still speaks a reply of an earlier session for so long."""
+        self._utterances.latest = reply
+        self._remember(reply)
+        self.clock.speaks(reply, seconds)
 
     async def close(self) -> None:
         """Stop speaking, and drop the replies that wait."""
@@ -198,8 +216,13 @@ class Playout:
         """Return the reply that is being sent, and those that wait."""
         return [*filter(None, (self._current, *self._queue))]
 
+    def _remember(self, reply: SpokenReply) -> None:
+        if reply not in self._recent:
+            self._recent.append(reply)
+
     def _start_next(self) -> None:
         self._current = self._queue.pop()
+        self._remember(self._current)
         self._task = asyncio.create_task(self._speak(self._current), name=f"speak {self._current.turn_id}")
         self._task.add_done_callback(self._on_task_done)
 

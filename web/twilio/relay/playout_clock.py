@@ -61,6 +61,12 @@ class PlayoutClock:
         if self._spoken:
             self._spoken[-1] = (self._spoken[-1][0], latest)
 
+    def speaks(self, reply: SpokenReply, seconds: float) -> None:
+        """Note that the provider speaks `reply` for so long, which an earlier session has sent."""
+        self._open_utterances = 1
+        self._until = self._until_at_latest = time.monotonic() + seconds
+        self._spoken.append((reply, self._until_at_latest))
+
     def all_spoken(self) -> None:
         """Note that the provider speaks nothing any more, as it has reported."""
         self._until = self._until_at_latest = 0.0

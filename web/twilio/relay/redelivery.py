@@ -84,7 +84,7 @@ class EarlierWords:
     def set_turns(
         self, session_id: str, history: ConnectionHistory, state: ConversationState, unanswered: Unanswered
     ) -> None:
-        """Learn the call's turns. Those before its last document, which `history` dates, cannot be repeated."""
+        """Learn the call's turns. Those before the last connection in `history` was lost cannot be repeated."""
         made_at = history.spans[-1][1] + DURATION_ERROR_SECONDS if history.any else -math.inf
         turns: list[Turn | TurnRecord] = [*state.turns, *(p.turn for _, p in unanswered if p.turn is not None)]
         said = [

@@ -68,6 +68,7 @@ class ReplySpeaker:
         self._metrics.answered(reply)
         await self._utterances.end(reply)
         if result.outcome in ("interrupted", "dropped") or self._was_interrupted(reply):
+            reply.is_complete = True
             return
         is_empty = not reply.said and (not reply.actions_done or hands_over_only(result.reply.actions))
         if is_empty and reply.turn is not None and reply.turn.kind != "interrupted":
@@ -75,6 +76,7 @@ class ReplySpeaker:
         if reply.interrupts and not reply.said:
             self._clock.all_spoken()  # an ending waits for nothing then
         await self.carry_out(reply, result.reply.actions)
+        reply.is_complete = True
 
     async def _may_send(self, reply: SpokenReply, part: Part) -> bool:
         """Wait until the output is not paused. True if the part is to be sent.

@@ -25,6 +25,7 @@ from orchestrator.turns.unheard import is_unfetched
 from web.twilio.relay.connection_history import ConnectionHistory
 from web.twilio.relay.own_turns import is_to_be_said
 from web.twilio.relay.playout_clock import SLOWEST_CHARACTERS_PER_SECOND, text_to_repeat
+from web.twilio.relay.sent_replies import SentReplies, SentReply
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,34 @@ def unheard_rests(
             rests.append(rest)
         spoken_seconds -= len(record.reply.text) / SLOWEST_CHARACTERS_PER_SECOND
     return rests
+
+
+def rests_after(state: ConversationState, sent: SentReplies) -> list[UnheardRest]:
+    """Return what is left to say and do of the last replies when so much of them was `sent`."""
+    rests: list[UnheardRest] = []
+    for record in _last_replies(state):
+        was_sent = sent.find(record.turn_id) or SentReply(record.turn_id)
+        if record.heard is not None or was_sent.is_complete or record.outcome in ("interrupted", "dropped"):
+            continue
+        text, inline = record.reply.text, inline_actions(record.reply.actions)
+        if not text.startswith(was_sent.said):  # another run has said something else
+            was_sent = SentReply(record.turn_id)
+        start = Position(len(was_sent.said), was_sent.actions)
+        ending = tuple(action for action in record.reply.actions if isinstance(action, LEAVING_ACTIONS))
+        rests.append(UnheardRest(record.turn_id, was_sent.said, tuple(in_order(text, inline, start)), ending))
+    return rests
+
+
+def talked_over(state: ConversationState, utterance: str) -> UnheardRest | None:
+    """Return which of the last replies the caller has interrupted who had heard this of its current utterance.
+
+    `heard` is all that they had heard of it. None if nobody knows, or if it is noted already.
+    """
+    start = utterance.strip()
+    for record in reversed(_last_replies(state)):
+        if start and record.heard is None and (at := record.reply.text.find(start)) >= 0:
+            return UnheardRest(record.turn_id, record.reply.text[: at + len(start)])
+    return None
 
 
 def unheard_replies(state: ConversationState) -> list[UnheardRest]:

@@ -5,11 +5,12 @@ import math
 import time
 
 from orchestrator import clock
-from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.hub import Pending
 from orchestrator.errors import StoreUnavailable
 from orchestrator.process_metrics import catalog
+from orchestrator.relay_documents.store import Document
 from orchestrator.turns.unheard import is_unfetched
 from web.ingress import Ingress
 from web.twilio import twiml
@@ -19,7 +20,15 @@ from web.twilio.relay.connection_history import read_history
 from web.twilio.relay.inbound_frames import Setup
 from web.twilio.relay.playout import Playout
 from web.twilio.relay.reply_metrics import CHANNEL
-from web.twilio.relay.resume_point import UnheardRest, unheard_replies, unheard_rests, voice_changes
+from web.twilio.relay.resume_point import (
+    UnheardRest,
+    rests_after,
+    talked_over,
+    unheard_replies,
+    unheard_rests,
+    voice_changes,
+)
+from web.twilio.relay.sent_replies import SentReplies, read_sent_replies
 from web.twilio.relay.spoken_reply import SpokenReply
 
 HISTORY_PARAMETER = "lines"
@@ -36,7 +45,8 @@ RETRY_SECONDS = 0.1
 class Resumption:
     """Resumes the call of one session. A session without earlier connections may belong to a known call, too.
 
-    It begins with `first_turn` if the caller is back from a person, or has left a message.
+    It begins with `first_turn` if the caller is back from a person, or has left a message. It `goes_on_for` a session
+    of this document whose socket is lost: the provider has opened a new one by itself, and speaks what it had received.
     """
 
     def __init__(
@@ -47,11 +57,13 @@ class Resumption:
         playout: Playout,
         reader: CallReader,
         first_turn: Turn | None = None,
+        goes_on_for: Document | None = None,
     ) -> None:
         self._ingress = ingress
         self._call_sid = setup.call_sid
         self._session_id = setup.session_id
         self.history = read_history(setup.parameters.get(HISTORY_PARAMETER, ""))
+        self._goes_on_for = goes_on_for
         self._has_returned = RETURNED_PARAMETER in setup.parameters
         self._first_turn = first_turn
         self.is_blind = False
@@ -66,7 +78,7 @@ class Resumption:
         The caller of a known call is held until they can be read. The caller of a new call does not wait: the session
         `is_blind` then. Raises `StoreUnavailable` when the caller was held for too long.
         """
-        if not self.history.any and self._first_turn is None:
+        if not self.history.any and self._first_turn is None and self._goes_on_for is None:
             try:
                 state = await self._reader.state()
             except StoreUnavailable:
@@ -88,36 +100,68 @@ class Resumption:
                     fillers += 1
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def resume(self, state: ConversationState, unanswered: Unanswered, *, has_spoken: bool) -> Turn | None:
+    async def resume(
+        self, state: ConversationState, unanswered: Unanswered, *, has_spoken: bool, interrupted: str | None = None
+    ) -> Turn | None:
         """Speak the replies that the caller waits for; without any, repeat what they may not have heard.
 
         A caller who `has_spoken` already does not hear the repetition. Then return the turn that tells the agent how
-        far its reply was heard. Return the session's first turn instead if the call has not had it. Raises
-        `ConnectionLost`.
+        far its reply was heard; also if they have `interrupted` what the provider still spoke. Return the session's
+        first turn instead if the call has not had it. Raises `ConnectionLost`.
         """
         first = self._first_turn if self._is_due(self._first_turn, state, unanswered) else None
-        rests = self._rests(state, unanswered) if first is None else unheard_replies(state)
+        sent = self._sent()
+        rests = self._rests(state, unanswered, sent) if first is None else unheard_replies(state)
         if self._has_returned and self._first_turn is None and rests and rests[0].ending:
             rests = rests[1:]  # the transfer was heard and carried out
             await self._playout.say(twiml.BACK)
         told = first
-        if has_spoken and rests and self._is_cut_off(rests[0], state):
+        if interrupted and self._goes_on_for is not None and (cut_off := talked_over(state, interrupted)) is not None:
+            told = first or self._interruption(cut_off)
+            rests = [rest for rest in rests if rest.turn_id != cut_off.turn_id or rest.ending]
+        elif has_spoken and rests and self._is_cut_off(rests[0], state):
             told, rests = self._interruption(rests[0]), rests[1:]
         if (frame := self._playout.voice.resume(voice_changes(state, rests))) is not None:
             await self._connection.send(frame)
+        if sent is not None:
+            self._recall(state, sent)
         for rest in rests:
-            await self._say_rest(state, rest)
+            await self._say_rest(state, rest, sent)
         if self._playout.has_ended_session:
             return None
         for turn_id, pending in unanswered:
             is_unprompted = pending.turn is not None and is_unfetched(pending.turn)
-            self._playout.enqueue(SpokenReply(turn_id, pending, is_unprompted=is_unprompted))
+            reply = SpokenReply(turn_id, pending, is_unprompted=is_unprompted)
+            was_sent = sent.find(turn_id) if sent is not None else None
+            self._playout.enqueue(was_sent.go_on(reply) if was_sent is not None else reply)
         return told
 
-    def _rests(self, state: ConversationState, unanswered: Unanswered) -> list[UnheardRest]:
-        """Return what to repeat. A caller who waits for a reply to their own words hears that instead."""
+    def _sent(self) -> SentReplies | None:
+        """Return what the session before has sent, if this one goes on in its place and that is known."""
+        if self._goes_on_for is None:
+            return None
+        known = map(read_sent_replies, (self._ingress.sessions.take_sent(self._call_sid), self._reader.sent))
+        return max(filter(None, known), key=lambda sent: sent.at, default=None)
+
+    def _recall(self, state: ConversationState, sent: SentReplies) -> None:
+        """Let the caller interrupt the reply that the provider still speaks."""
+        left = sent.seconds_left - max(clock.now() - sent.at, 0.0)
+        last = sent.replies[-1] if sent.replies else None
+        record = state.record_of(last.turn_id) if last is not None and last.is_complete else None
+        if left > 0 and record is not None and record.heard is None:
+            reply = self._reply(record)
+            reply.said, reply.utterances, reply.is_complete = record.reply.text, [0], True
+            self._playout.recall(reply, left)
+
+    def _rests(self, state: ConversationState, unanswered: Unanswered, sent: SentReplies | None) -> list[UnheardRest]:
+        """Return what to say. A caller who waits for a reply to their own words does not hear a repetition."""
+        if sent is not None:
+            return rests_after(state, sent)
         delay = CONFIRM_SECONDS if self._ingress.settings.redis_wait_replicas else 0.0
-        rests = unheard_rests(state, self.history, certain_from=self._certain_from, delay=delay)
+        history = self.history
+        if self._goes_on_for is not None:  # the provider has spoken meanwhile, too
+            history = history.with_lost(self._goes_on_for.at, clock.now())
+        rests = unheard_rests(state, history, certain_from=self._certain_from, delay=delay)
         if all(pending.turn is not None and is_unfetched(pending.turn) for _, pending in unanswered):
             return rests
         return [rest for rest in rests if not rest.heard and _is_unprompted(rest, state)]
@@ -128,7 +172,7 @@ class Resumption:
 
         They have not if they did not ask for the reply, and have heard nothing of it.
         """
-        return not rest.ending and (bool(rest.heard) or not _is_unprompted(rest, state))
+        return bool(rest.parts) and not rest.ending and (bool(rest.heard) or not _is_unprompted(rest, state))
 
     @staticmethod
     def _is_due(turn: Turn | None, state: ConversationState, unanswered: Unanswered) -> bool:
@@ -151,13 +195,21 @@ class Resumption:
             text=rest.heard, interrupts=rest.turn_id,
         )  # fmt: skip
 
-    async def _say_rest(self, state: ConversationState, rest: UnheardRest) -> None:
+    async def _say_rest(self, state: ConversationState, rest: UnheardRest, sent: SentReplies | None) -> None:
         record = state.record_of(rest.turn_id)
         assert record is not None
-        pending = Pending(self._call_sid, rest.turn_id)
-        pending.settle(record.result(self._call_sid))
-        reply = SpokenReply(rest.turn_id, pending, prefix=rest.heard, is_unprompted=is_unfetched(record))
+        reply = self._reply(record)
+        was_sent = sent.find(rest.turn_id) if sent is not None else None
+        if was_sent is not None:
+            was_sent.go_on(reply)
+        else:
+            reply.prefix = rest.heard
         await self._playout.say_rest(reply, rest.parts, rest.ending)
+
+    def _reply(self, record: TurnRecord) -> SpokenReply:
+        pending = Pending(self._call_sid, record.turn_id)
+        pending.settle(record.result(self._call_sid))
+        return SpokenReply(record.turn_id, pending, is_unprompted=is_unfetched(record))
 
 
 def _is_unprompted(rest: UnheardRest, state: ConversationState) -> bool:

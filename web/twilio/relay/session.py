@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestrator.conversation.actions import Gather
 from orchestrator.conversation.turn import Turn
+from orchestrator.relay_documents.store import Document
 from orchestrator.routes.choice import Choice
 from web.ingress import Ingress
 from web.twilio.relay.connection import RelayConnection
@@ -34,7 +35,8 @@ MAX_MALFORMED_FRAMES = 100
 class RelaySession:
     """Reads nothing from the socket itself: `on_frame` gets each frame and returns at once.
 
-    `choice` says who answers the call, should it begin here; `first_turn` is what a known call goes on with.
+    `choice` says who answers the call, should it begin here; `first_turn` is what a known call goes on with. The
+    session `goes_on_for` the one of this document whose socket is lost: the provider has opened a new one by itself.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class RelaySession:
         setup: Setup,
         choice: Choice,
         first_turn: Turn | None = None,
+        goes_on_for: Document | None = None,
     ) -> None:
         self.call_sid = setup.call_sid
         self._connection = connection
@@ -60,6 +63,7 @@ class RelaySession:
         self._turns = SessionTurns(
             ingress, connection, setup, choice,
             on_gather=self._set_gather, on_silent_in=self._expect_silence, first_turn=first_turn,
+            goes_on_for=goes_on_for,
         )  # fmt: skip
 
     @property
@@ -145,6 +149,9 @@ class RelaySession:
         self._submit("keys" if keys else "silence", text=keys, digits=keys)
 
     def _on_interrupt(self, heard: str) -> None:
+        if not self._turns.has_begun:
+            self._turns.early_interruption = heard
+            return
         if self.playout.clock.is_certainly_silent:  # the caller has heard all that was said before
             return
         reply = self.playout.interrupt(heard)

@@ -14,12 +14,14 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import OWN_PREFIX, Turn
 from orchestrator.errors import CallEnded, StoreUnavailable
 from orchestrator.process_metrics import catalog
+from orchestrator.relay_documents.store import Document
 from orchestrator.routes.choice import Choice
 from orchestrator.tasks import cancel_and_wait
 from web.ingress import Ingress
 from web.request_trace import frame_entry
 from web.twilio import twiml
 from web.twilio.relay.call_reader import CallReader, Unanswered
+from web.twilio.relay.connect import NO_CONNECTIONS, provider_reconnects
 from web.twilio.relay.connection import ConnectionLost, RelayConnection
 from web.twilio.relay.inbound_frames import Setup
 from web.twilio.relay.last_known_state import LastKnownState
@@ -61,6 +63,7 @@ class SessionTurns:
         on_gather: Callable[[Gather], None],
         on_silent_in: Callable[[float], None],
         first_turn: Turn | None = None,
+        goes_on_for: Document | None = None,
     ) -> None:
         self.call_sid = setup.call_sid
         self._ingress = ingress
@@ -71,7 +74,10 @@ class SessionTurns:
         self._ids = TurnIds()
         self._earlier_words = EarlierWords()
         self._has_begun = self._is_closing = False
+        self._may_be_replayed = provider_reconnects(ingress.settings, connection.provider)
         self._cut_off_count = 0
+        self.early_interruption: str | None = None
+        """What the caller has heard of a reply of the session before, by an interruption that came too early."""
         self._waiting = TurnQueue()
         self._storing: Turn | None = None
         reader = CallReader(ingress, setup.call_sid)
@@ -95,9 +101,14 @@ class SessionTurns:
         )
         self._own = OwnTurns(self.call_sid, self.playout, self._last_known, self._note_cut_off)
         self._stop_listening = ingress.runtime.dispatcher.listeners.add(self.call_sid, self._own)
-        self._resumption = Resumption(ingress, setup, connection, self.playout, reader, first_turn)
+        self._resumption = Resumption(ingress, setup, connection, self.playout, reader, first_turn, goes_on_for)
         self._task: asyncio.Task[None] | None = None
         self._start(self._begin(), "begin")
+
+    @property
+    def has_begun(self) -> bool:
+        """True once it is known what the caller has heard so far."""
+        return self._has_begun
 
     @property
     def is_idle(self) -> bool:
@@ -129,6 +140,8 @@ class SessionTurns:
         self._stop_listening()
         self._waiting.drop_silences()
         await self.playout.close()
+        if self._may_be_replayed and not self.playout.has_ended_session:
+            self._ingress.sessions.note_sent(self.call_sid, self.playout.sent.json)
         await self._store_last_words()
         await cancel_and_wait(self._task, seconds=1)
         await self._last_known.close()
@@ -184,10 +197,12 @@ class SessionTurns:
     async def _resume(self, state: ConversationState, unanswered: Unanswered) -> None:
         self._log(logging.INFO, "A call resumes over a new socket", action="relay.resumed")
         self._on_gather(last_gather(state))
-        self._earlier_words.set_turns(self._session_id, self._resumption.history, state, unanswered)
+        history = NO_CONNECTIONS if self._may_be_replayed else self._resumption.history
+        self._earlier_words.set_turns(self._session_id, history, state, unanswered)
         self._drop_repeated()
         self._has_begun = True
-        first = await self._resumption.resume(state, unanswered, has_spoken=self._waiting.has_words)
+        has_spoken, interrupted = self._waiting.has_words, self.early_interruption
+        first = await self._resumption.resume(state, unanswered, has_spoken=has_spoken, interrupted=interrupted)
         if first is not None:
             self._waiting.insert_first(first)
         if state.ended is not None:

@@ -99,8 +99,12 @@ async def _admit(
         choice = decision.ticket.choice if decision.ticket is not None else None
         if choice is None:  # an ingress of an older version answered the call
             choice = without_hook(ingress.routes, setup.to_number, setup.call_sid)
-        first_turn = decision.ticket.first_turn if decision.ticket is not None else None
-        session = RelaySession(ingress, connection, setup, choice, first_turn)
+        ticket_shown = decision.ticket
+        first_turn = ticket_shown.first_turn if ticket_shown is not None else None
+        lost_document = ticket_shown.document if ticket_shown is not None and decision.goes_on else None
+        if lost_document is not None:
+            await ingress.sessions.taken_over(setup.call_sid)
+        session = RelaySession(ingress, connection, setup, choice, first_turn, lost_document)
         ingress.sessions.add(session, connection)
         return session
 

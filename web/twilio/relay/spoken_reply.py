@@ -30,7 +30,8 @@ class SpokenReply:
     - `said` is the text that was sent, and `actions_done` the number of inline actions.
     - `utterances` has the positions in `said` where utterances begin. The last one is not ended while `is_open`.
     - `heard` is what the caller heard of the reply when they interrupted it.
-    - `ending` is the action that ends the session, once the reply has got that far.
+    - `ending` is the action that ends the session, once the reply has got that far. `is_complete`: all of the reply was
+      sent and carried out.
     - `is_gated` is true once the caller has spoken before the end of the reply.
     - `first_sent_ms` and `first_heard_ms` are after how many milliseconds its first words were sent, and the provider
       began to speak them.
@@ -51,6 +52,7 @@ class SpokenReply:
     speech_options: SetSpeech = outbound_frames.PLAIN
     heard: str = ""
     ending: Action | None = None
+    is_complete: bool = False
     is_gated: bool = False
     first_sent_ms: float | None = None
     first_heard_ms: float | None = None

@@ -4,7 +4,7 @@ import time
 
 from orchestrator.conversation.actions import SetSpeech
 from web.twilio.relay import outbound_frames
-from web.twilio.relay.connection import RelayConnection
+from web.twilio.relay.connection import ConnectionLost, RelayConnection
 from web.twilio.relay.playout_clock import PlayoutClock
 from web.twilio.relay.relay_voice import RelayVoice
 from web.twilio.relay.reply_metrics import ReplyMetrics
@@ -59,6 +59,10 @@ class Utterances:
             self._clock.utterance_begun(reply)
         self._clock.sent(text)
         reply.note_first_words()
-        reply.said += text
-        await self._connection.send(*outbound_frames.tokens(text, options=reply.speech_options))
+        said, reply.said = reply.said, reply.said + text
+        try:
+            await self._connection.send(*outbound_frames.tokens(text, options=reply.speech_options))
+        except ConnectionLost:
+            reply.said = said
+            raise
         self._metrics.words_sent(reply)

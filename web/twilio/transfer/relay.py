@@ -22,7 +22,7 @@ from web.ingress import Ingress
 from web.store_call import store_call
 from web.twilio.known_call import READ_SECONDS
 from web.twilio.language import Languages
-from web.twilio.relay.connect import connect
+from web.twilio.relay.connect import connect, provider_reconnects
 from web.twilio.relay.tickets import TICKET_PARAMETER, next_ticket
 from web.twilio.transfer.leaving import VOICE_PATH, Exit, add_fallback_dial, add_leaving
 from web.twilio.transfer.returned import Return, caller_returned
@@ -63,6 +63,7 @@ async def returned_to_relay(ingress: Ingress, request: VoiceRequest, way: WayBac
             returned=True,  # for a process of the previous version, which does not know first turns
             agent=await _agent(ingress, request, ticket.choice.agent if ticket.choice is not None else ""),
             voices=ingress.voices.at(request.provider),
+            reconnects=provider_reconnects(ingress.settings, request.provider),
         )
         return TwimlResponse(xml)
 
