@@ -9,6 +9,7 @@ from orchestrator.conversation.absence import left_by
 from orchestrator.conversation.actions import Record, Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.silence import seconds_silent
+from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 
 FAILURES = ["busy", "no-answer", "failed", "canceled"]
@@ -267,3 +268,15 @@ async def test_a_transfer_by_hand_is_carried_out_by_the_next_webhook_and_comes_b
         document = await back(ingress, document, "busy")
         assert verb(document, "Dial/Number").text == OTHER
         assert said(await back(ingress, document, "busy")) == f"Back: busy, {OTHER}, 0."
+
+
+@pytest.mark.parametrize(("channel", "by"), [("gather", "turn-1"), ("relay", "turn-1"), ("relay", "~signal-1")])
+def test_replies_that_came_by_themselves_bring_nobody_back(channel, by):
+    leaving, staying = Reply(actions=[Transfer(PERSON)]), Reply(text="News.")
+    turns = dict.fromkeys(("turn-1", "~signal-1", "~timer-1"), staying) | {by: leaving}
+    kinds = {"turn-1": "speech", "~signal-1": "signal", "~timer-1": "timer"}
+    records = [
+        TurnRecord.of(Turn(turn_id=turn_id, call_sid="CA1", kind=kinds[turn_id]), "replied", reply)
+        for turn_id, reply in turns.items()
+    ]
+    assert left_by(ConversationState(call_sid="CA1", channel=channel, turns=records)).turn_id == by

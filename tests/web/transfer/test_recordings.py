@@ -112,7 +112,15 @@ async def test_a_caller_who_returns_otherwise_is_not_recorded_again(start_ingres
 async def test_a_message_whose_webhook_comes_after_the_end_of_the_call_is_not_lost(start_ingress):
     async with start_ingress(agent=leaving_by(Record()), timeouts={"message": 60}) as ingress:
         path = action_of(await recording(ingress), "Record")
+        read, has_read = ingress.runtime.states.get_state, asyncio.Event()
+
+        async def get_state(call_sid):
+            has_read.set()
+            return await read(call_sid)
+
+        ingress.runtime.states.get_state = get_state
         status = asyncio.create_task(ingress.post("/twilio/status", CallStatus="completed"))
+        await has_read.wait()  # it would end the call now
         await ingress.twiml(path, CallStatus="completed", RecordingUrl=URL, RecordingDuration="5")
         assert (await status).status_code == 204
         await over(ingress)
