@@ -111,6 +111,8 @@ class TurnRunner:
         """
         running = self.running.get(arrival.call_sid)
         if running is None:  # the message may overtake the claim of the turn that is to be stopped
+            if arrival.kind in OWN_KINDS and not arrival.is_interrupting:  # it stops none
+                return False
             self._early[arrival.call_sid] = arrival
             if len(self._early) > MOST_EARLY_ARRIVALS:
                 self._early.popitem(last=False)

@@ -258,3 +258,19 @@ async def test_what_is_unheard_leaves_room_for_the_reply_that_it_precedes(host: 
     assert state.ended is not None
     assert len(unheard(state)) > 10
     assert len(state.model_dump_json()) <= MOST_BYTES / 2 + 100_000
+
+
+async def test_a_timer_does_not_hide_words_that_arrived_just_before_the_turn_they_interrupt(host: AgentHost) -> None:
+    async def endless(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
+        yield "Well."
+        if turn.kind == "speech":
+            await asyncio.Event().wait()
+
+    call = Call(host, endless, channel="relay")
+    await call.turn("start", "started")
+    await call.submit("t1", text="hello")
+    call.runner.arrived(Arrival(SID, "t2", "speech", ""))
+    call.runner.arrived(Arrival(SID, "~timer-1", "timer", ""))
+    async with asyncio.timeout(30):
+        await call.run()
+    assert (await call.record("t1")).outcome == "interrupted"
