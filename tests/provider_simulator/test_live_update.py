@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.library_client import library_client
+from support.relay_server import relay_server
 from support.waiting import wait_until
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
@@ -144,3 +145,22 @@ async def test_a_call_that_is_not_answered_yet_is_not_changed(serve, api: RestAp
     events = [event async for event in line.call()]
     assert await changing == 21220
     assert said(events) == ["Goodbye."]
+
+
+async def test_a_relay_session_is_replaced_without_its_action(serve, api: RestApi) -> None:
+    async with relay_server() as relay:
+        connect = f'<Connect action="/ended"><ConversationRelay url="{relay.url}"/></Connect>'
+        server = await serve({"/twilio/voice": connect, "/continue": BYE})
+        line = PhoneLine(server.url)
+        api.calls.add(line)
+
+        async def change() -> None:
+            await wait_until(lambda: bool(relay.sockets) and line.is_heard, "the session is open")
+            await asyncio.to_thread(lambda: context(api, line).update(url=f"{server.url}/continue"))
+
+        changing = asyncio.create_task(change())
+        events = [event async for event in line.call()]
+        await changing
+        await wait_until(lambda: relay.connections[0].state.name == "CLOSED", "its socket is closed")
+    assert said(events) == ["Goodbye."]
+    assert server.paths() == ["/twilio/voice", "/continue"]

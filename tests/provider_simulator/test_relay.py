@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.ingress import Ingress, started_ingress
+from support.relay_server import relay_server
 from support.waiting import wait_until
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_sockets
@@ -193,3 +194,24 @@ async def test_a_word_tells_whether_its_server_had_received_what_the_caller_said
                         line.hang_up()
     assert heard[:2] == [("before ", False), ("meanwhile ", True)]
     assert heard[-1] == ("after ", False)
+
+
+async def test_words_that_nobody_asked_for_are_heard_each_with_a_chance_to_answer(serve) -> None:
+    async with relay_server() as relay:
+        connect = f'<Connect action="/ended"><ConversationRelay url="{relay.url}"/></Connect>'
+        there = await serve({"/twilio/voice": connect, "/ended": "<Hangup/>"})
+        line, events = PhoneLine(there.url), []
+
+        async def speak() -> None:
+            await wait_until(lambda: bool(relay.sockets) and line.is_heard, "the session is open")
+            for number in range(1, 3):
+                await relay.say(f"By the way, {number}.")
+                asked = f"the caller may answer, {number}"
+                await wait_until(lambda number=number: sum(isinstance(e, Asked) for e in events) == number, asked)
+            await relay.end()
+
+        speaking = asyncio.create_task(speak())
+        async for event in line.call():
+            events.append(event)
+        await speaking
+    assert said(events) == ["By the way, 1.", "By the way, 2."]

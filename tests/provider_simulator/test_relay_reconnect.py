@@ -1,65 +1,21 @@
 """A relay's lost socket comes back: what the server gets then, in every way that Twilio leaves open."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from support.relay_server import RelayServer, relay_server
 from support.waiting import wait_until
-from websockets.asyncio.server import ServerConnection
-from websockets.asyncio.server import serve as serve_sockets
-from websockets.exceptions import ConnectionClosed
 
 from orchestrator.provider_simulator import Event, PhoneLine, RelayReconnect, Said, Waiting
 
 BYE = "<Say>Goodbye.</Say><Hangup/>"
 
 
-@dataclass
-class Server:
-    """A relay's server that only listens. `sockets` has the frames of each socket."""
-
-    url: str = ""
-    sockets: list[list[dict[str, Any]]] = field(default_factory=list)
-    connections: list[ServerConnection] = field(default_factory=list)
-    is_refusing: bool = False
-
-    def refuse(self, socket: ServerConnection, _request: Any) -> Any:
-        return socket.respond(503, "no") if self.is_refusing else None
-
-    async def talk(self, socket: ServerConnection) -> None:
-        frames: list[dict[str, Any]] = []
-        self.sockets.append(frames)
-        self.connections.append(socket)
-        with suppress(ConnectionClosed):
-            async for message in socket:
-                frames.append(json.loads(message))
-
-    async def say(self, text: str) -> None:
-        await self.connections[-1].send(json.dumps({"type": "text", "token": text, "last": True}))
-
-    async def end(self) -> None:
-        await self.connections[-1].send(json.dumps({"type": "end"}))
-
-    def words(self, number: int) -> list[str]:
-        return [frame["voicePrompt"] for frame in self.sockets[number] if frame["type"] == "prompt"]
-
-    def session(self, number: int) -> str:
-        return str(self.sockets[number][0]["sessionId"])
-
-
-@asynccontextmanager
-async def relay_server() -> AsyncIterator[Server]:
-    server = Server()
-    async with serve_sockets(server.talk, "127.0.0.1", 0, process_request=server.refuse) as listening:
-        server.url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/relay"
-        yield server
-
-
-def connect(server: Server, attributes: str = 'applicationReconnect="true"') -> str:
+def connect(server: RelayServer, attributes: str = 'applicationReconnect="true"') -> str:
     return f'<Connect action="/ended"><ConversationRelay url="{server.url}" {attributes}/></Connect>'
 
 
@@ -79,7 +35,7 @@ class Scene:
     """One call: a word before the loss, two while there is no socket, one after it."""
 
     line: PhoneLine
-    server: Server
+    server: RelayServer
     gate: asyncio.Event
 
     async def lose_and_come_back(self, lose: Callable[[], Awaitable[None]]) -> None:
