@@ -1,5 +1,7 @@
 """Transfers: who is rung, what they hear and press, and what the server learns of it."""
 
+import asyncio
+
 import pytest
 from support.calls import hold
 from twilio.request_validator import RequestValidator
@@ -14,6 +16,7 @@ from orchestrator.provider_simulator import (
     Dialled,
     HungUp,
     PhoneLine,
+    PlaybackSpeed,
     Problem,
     Ringing,
     Said,
@@ -141,6 +144,16 @@ async def test_several_ring_at_once_and_the_first_to_accept_is_connected(serve) 
     events = await hold(PhoneLine(server.url, colleagues=behaving(ada="is-busy")))
     assert {event.to for event in events if isinstance(event, Ringing)} == {ADA, BOB}
     assert Dialled(BOB, "completed") in events
+
+
+async def test_nobody_else_rings_any_longer_once_one_has_accepted(serve) -> None:
+    server = await serve({"/twilio/voice": dial(number(ADA), number(BOB)), "/dialled": BYE})
+    colleagues = Colleagues({ADA: Colleague("does-not-answer")}, rest=Colleague())
+    line = PhoneLine(server.url, colleagues=colleagues, speed=PlaybackSpeed(longest_ring_seconds=3600))
+    async for event in line.call():
+        if isinstance(event, Dialled):
+            assert event.to == BOB
+            assert not [task for task in asyncio.all_tasks() if task.get_name() == f"ring {ADA}"]
 
 
 async def test_of_several_who_were_not_reached_one_status_is_told(serve) -> None:

@@ -23,7 +23,7 @@ async def hold(line: PhoneLine, script: Callable[[], Awaitable[None]]) -> list[E
     """Make the call while the script runs."""
     events: list[Event] = []
     running = asyncio.ensure_future(script())
-    async with aclosing(line.call()) as call:
+    async with asyncio.timeout(60), aclosing(line.call()) as call:
         async for event in call:
             events.append(event)
     await running

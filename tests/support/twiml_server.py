@@ -39,6 +39,8 @@ class TwimlServer:
     documents: dict[str, Answer | list[Answer]] = field(default_factory=dict)
     webhooks: list[Webhook] = field(default_factory=list)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    abandoned: list[str] = field(default_factory=list)
+    """Paths whose requests were broken off while they waited."""
 
     def paths(self) -> list[str]:
         """The paths asked for, in order, without the status callbacks."""
@@ -54,6 +56,8 @@ class TwimlServer:
         self.webhooks.append(webhook)
         if webhook.path in self.gates:
             await self.gates[webhook.path].wait()
+            if await request.is_disconnected():
+                self.abandoned.append(webhook.path)
         if webhook.path == "/twilio/status" and webhook.path not in self.documents:
             return Response(status_code=204)
         return self._document(webhook)

@@ -83,9 +83,7 @@ class _Connections:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             answer = await self._answer(reader)
-            if answer is None:
-                writer.transport.abort()
-            else:
+            if answer is not None:
                 await _send(answer, reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):  # the client has left, or says nothing
             pass
