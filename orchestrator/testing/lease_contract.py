@@ -209,6 +209,19 @@ class LeaseContract:
         following = held(await commit(store, again))
         assert (following.turn.turn_id, following.interruption) == ("t2", None)
 
+    async def test_a_claim_of_a_turn_that_was_begun_before_tells_of_a_signal_that_interrupts(
+        self, store: TurnStore
+    ) -> None:
+        await store.submit(a_turn("t1"), opening=OPENING)
+        await store.submit(a_turn("~signal-1", kind="signal").model_copy(update={"data": {"interrupt": True}}))
+        await store.submit(a_turn("~signal-2", kind="signal").model_copy(update={"interrupt": True}))
+        first = await claimed(store)
+        assert first.interruption is None, "nobody has begun it"
+        await self.expire(store, first)
+        again = await claimed(store, holder="bert")
+        assert again.interruption is not None
+        assert (again.interruption.turn_id, again.interruption.interrupt) == ("~signal-2", True)
+
     async def test_a_worker_that_takes_over_from_itself_was_merely_cut_off(self, store: TurnStore) -> None:
         await store.submit(a_turn("t1"), opening=OPENING)
         for _ in range(4):

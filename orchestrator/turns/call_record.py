@@ -49,6 +49,6 @@ class CallRecord:
 def interruption_of(turn: Turn, behind: Sequence[Turn], *, was_begun: bool) -> Turn | None:
     """Return the turn of those `behind` that may interrupt `turn`; see `Claim.interruption`."""
     interruptions = [later for later in behind if later.kind == "interrupted"]
-    words = [later for later in behind if later.has_words] if was_begun else []
+    words = [later for later in behind if later.has_words or later.interrupt] if was_begun else []
     about_it = [later for later in interruptions if later.interrupts in (None, turn.turn_id)]
     return next(iter([*about_it, *words, *interruptions]), None)

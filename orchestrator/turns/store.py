@@ -47,8 +47,8 @@ class Claim:
     the agent begins. `is_short`: its lease is shorter than others until it is renewed, so renew it soon.
 
     `interruption` is queued behind the turn: if it is about this one, the caller has interrupted it already. If the
-    turn was begun before and its worker was lost, it may be words instead: the agent's `overlap` decides whether they
-    interrupt the turn.
+    turn was begun before and its worker was lost, it may be words or a signal instead: the agent's `overlap`, or the
+    signal, decides whether they interrupt the turn.
     """
 
     lease: Lease

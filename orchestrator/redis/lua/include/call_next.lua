@@ -19,10 +19,17 @@ local function of_kind(entry, kinds)
   return readable and type(turn) == 'table' and kinds[turn.kind] and turn or nil
 end
 
-local INTERRUPTED, WORDS = {interrupted = true}, {speech = true, keys = true}
+local INTERRUPTED, CUTTING = {interrupted = true}, {speech = true, keys = true, signal = true}
+
+-- True if this waiting turn brings words, or is a signal that is to interrupt.
+local function cuts(entry)
+  local turn = of_kind(entry, CUTTING)
+  return turn and (turn.kind ~= 'signal' or turn.interrupt == true)
+end
 
 -- What waits behind the first turn of `ids`, as `next_turn` returns them, and may cut it off: an interruption of it;
--- else, if it `was_begun` by somebody before, the first words; else an interruption of another turn; or ''.
+-- else, if it `was_begun` by somebody before, the first words or interrupting signal; else an interruption of another
+-- turn; or ''.
 local function cut_off(turns, ids, was_begun)
   local interruption, words = nil, nil
   for place = 2, #ids do
@@ -31,7 +38,7 @@ local function cut_off(turns, ids, was_begun)
     if turn then
       if type(turn.interrupts) ~= 'string' or turn.interrupts == ids[1] then return string.sub(entry, 2) end
       interruption = interruption or string.sub(entry, 2)
-    elseif was_begun and not words and of_kind(entry, WORDS) then
+    elseif was_begun and not words and cuts(entry) then
       words = string.sub(entry, 2)
     end
   end
