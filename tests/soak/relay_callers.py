@@ -20,6 +20,7 @@ from orchestrator.provider_simulator import (
     PhoneLine,
     PlaybackSpeed,
     Problem,
+    RelayReconnect,
     RetryPolicy,
     Said,
     Speaking,
@@ -67,7 +68,7 @@ class RelayCaller(Caller):
         line = PhoneLine(
             self.rng.choice(self._ingresses), TOKEN, identity=self.speech.identity(journal.call_sid),
             public_url=PUBLIC_URL, retry=RETRY, speed=PlaybackSpeed(characters_per_second=CHARACTERS_PER_SECOND),
-            client=self._client,
+            client=self._client, relay_reconnect=self._reconnect(),
         )  # fmt: skip
         ear = SpokenLog(journal, line, self._clock, lambda: self.rng.choice(self._ingresses))
         listening = asyncio.create_task(ear.listen())
@@ -84,6 +85,15 @@ class RelayCaller(Caller):
         ended = self.speech.identity(journal.call_sid).ended("completed", 60)
         await self.provider.webhook("/twilio/status", ended, self.rng)
         journal.over = True
+
+    def _reconnect(self) -> RelayReconnect:
+        """What this provider does when a socket is lost: it opens it again, or asks for another document."""
+        return RelayReconnect(
+            keeps_session=self.rng.random() < 0.5,
+            replays="repeated" if self.rng.random() < 0.5 else "unsent",
+            fires_action=self.rng.random() < 0.3,
+            delay_seconds=self.rng.uniform(0.05, 0.5),
+        )
 
     async def _converse(self, journal: CallJournal, line: PhoneLine, ear: "SpokenLog") -> None:
         greeting = self.begin(journal, "start", "")
