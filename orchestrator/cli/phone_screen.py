@@ -18,6 +18,7 @@ class PhoneScreen:
         self._utterance = Utterance(self._colors)
         self._editor = editor
         self._is_prompting = False
+        self._waiting_notes: list[str] = []
 
     @property
     def is_prompting(self) -> bool:
@@ -53,10 +54,23 @@ class PhoneScreen:
     def end_utterance(self) -> None:
         """Note that the agent has finished."""
         self._utterance.end()
+        notes, self._waiting_notes = self._waiting_notes, []
+        for text in notes:
+            self.note(text)
 
     def note(self, text: str, *styles: str) -> None:
         """Show what happens besides talk."""
         self._print(INDENT, text, *(styles or ("dim",)))
+
+    def note_aside(self, text: str) -> None:
+        """Show what happens elsewhere: after what the agent is saying, and without taking the prompt away."""
+        if self._utterance.is_open:
+            self._waiting_notes.append(text)
+            return
+        was_prompting = self._is_prompting
+        self.note(text)
+        if was_prompting:
+            self.show_prompt()
 
     def hint(self, text: str) -> None:
         """Show a line of advice."""
@@ -77,6 +91,7 @@ class PhoneScreen:
     def close(self) -> None:
         """Leave the prompt's line."""
         self._break_off()
+        self.end_utterance()
 
     def _break_off(self) -> None:
         """Begin a new line, without a trace of a prompt at which nothing was typed."""

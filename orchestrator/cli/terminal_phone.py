@@ -91,10 +91,7 @@ class TerminalPhone:
                 await self._on_event(event)
 
     def _show_message(self, message: SentMessage) -> None:
-        was_prompting = self._screen.is_prompting
-        self._screen.note(note_of_message(message))
-        if was_prompting:
-            self._screen.show_prompt()
+        self._screen.note_aside(note_of_message(message))
 
     async def _on_event(self, event: Event) -> None:
         if not isinstance(event, Waiting):

@@ -13,6 +13,11 @@ class Utterance:
         self._colors = colors
         self._column = 0
 
+    @property
+    def is_open(self) -> bool:
+        """True while the line may grow."""
+        return self._column > 0
+
     def add(self, text: str) -> None:
         """Print the next words."""
         words = " ".join(text.splitlines())
