@@ -16,6 +16,7 @@ from support.waiting import wait_until
 from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.dispatch.queued import QueuedDispatcher
 from orchestrator.redis import keys
+from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.connections import connect
 from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
@@ -83,9 +84,19 @@ class Office:
 
     async def wait_for(self, *replies: str, call_sid: str = "CA1") -> None:
         async def is_heard() -> bool:
-            return await self.heard(call_sid) == list(replies)
+            return sorted(await self.heard(call_sid)) == sorted(replies)
 
         await wait_until(is_heard, f"{replies} were said", timeout=60)
+
+    async def make_due(self) -> None:
+        """Let the time pass until the timer of `CA1` is due."""
+        key = keys.schedule("CA1")
+        fields = await self.redis.hgetall(key)
+        (item,) = [name for name in fields if name.startswith(b"i:")]
+        await self.redis.hset(key, item, b"1 " + fields[item].partition(b" ")[2])
+        index = keys.shard_of(shards_of(self.redis), "CA1").schedules
+        await self.redis.zadd(index, {"CA1": 1})
+        await self.redis.expire(index, 100)
 
     async def is_idle(self) -> bool:
         """Whether nothing is scheduled any more."""
@@ -153,14 +164,11 @@ async def test_another_worker_fires_the_timers_of_one_that_is_killed(office: Off
 
 async def test_another_worker_fires_what_a_frozen_one_has_claimed(office: Office) -> None:
     frozen = office.start_worker()
-    await office.say("set one 1.5")
-    schedule = RedisTurnStore(office.redis, ttl_seconds=100).schedule
+    await office.say("set one 3600")
     frozen.freeze()
-
-    async def is_claimed() -> bool:
-        return bool(await schedule.claim("CA1", "of a process that dies then", {"timer": 1}))
-
-    await wait_until(is_claimed, "the timer is due")
+    await office.make_due()
+    schedule = RedisTurnStore(office.redis, ttl_seconds=100).schedule
+    assert await schedule.claim("CA1", "of a process that dies then", {"timer": 1})
     office.start_worker()
     await office.wait_for(rings("one"))
     frozen.thaw()
@@ -171,16 +179,11 @@ async def test_another_worker_fires_what_a_frozen_one_has_claimed(office: Office
 async def test_a_turn_that_was_submitted_but_not_settled_comes_once(office: Office) -> None:
     office.start_worker()
     await office.say("set one 3600")
-    fields = await office.redis.hgetall(keys.schedule("CA1"))
-    (item,) = [name for name in fields if name.startswith(b"i:")]
-    rest = fields[item].partition(b" ")[2]
+    written = await office.redis.hgetall(keys.schedule("CA1"))
     for _ in range(2):  # a process that dies between the two leaves the item as it was
-        await office.redis.hset(keys.schedule("CA1"), item, b"1 " + rest)
-        await RedisTurnStore(office.redis, ttl_seconds=100).schedule.index.mark("CA1", 1)
+        await office.redis.hset(keys.schedule("CA1"), mapping=written)
         await office.redis.expire(keys.schedule("CA1"), 100)
-        for shard in (keys.SINGLE_SHARD, keys.shard_of(keys.SHARDS, "CA1")):
-            await office.redis.zadd(shard.schedules, {"CA1": 1})
-            await office.redis.expire(shard.schedules, 100)
+        await office.make_due()
         await office.wait_for(rings("one"))
         await wait_until(lambda: _is_settled(office), "the item is settled")
     assert await office.heard() == [rings("one")]
@@ -191,8 +194,8 @@ async def _is_settled(office: Office) -> bool:
 
 
 async def test_timers_wait_until_a_worker_that_does_not_know_them_is_gone(office: Office) -> None:
-    await report_worker(office.redis, "an old one", "v1")
     worker = office.start_worker()
+    await report_worker(office.redis, "an old one", "v1")
     await office.say("set one 0")
     await asyncio.to_thread(worker.wait_for_event, "schedule.waiting")
     assert await office.heard() == []
