@@ -17,7 +17,7 @@ from web.twilio.relay.relay_voice import RelayVoice
 from web.twilio.relay.reply_metrics import ReplyMetrics
 from web.twilio.relay.reply_queue import ComesBefore, ReplyQueue
 from web.twilio.relay.reply_speaker import Replace, ReplySpeaker
-from web.twilio.relay.sent_replies import SentReplies
+from web.twilio.relay.sent_replies import SentReplies, SentReply
 from web.twilio.relay.spoken_reply import Part, SpokenReply
 from web.twilio.relay.utterances import Utterances
 
@@ -61,7 +61,7 @@ class Playout:
         self._gate = gate or OutputGate()
         self._queue = ReplyQueue()
         self._current: SpokenReply | None = None
-        self._recent: deque[SpokenReply] = deque(maxlen=MOST_RECENT)
+        self._recent: deque[SpokenReply | SentReply] = deque(maxlen=MOST_RECENT)
         self._cut_off: SpokenReply | None = None  # its utterance is to be ended before the next one begins
         self._task: asyncio.Task[None] | None = None
         self._speaker = ReplySpeaker(
@@ -218,7 +218,8 @@ class Playout:
 
     def _remember(self, reply: SpokenReply) -> None:
         if reply not in self._recent:
-            self._recent.append(reply)
+            earlier = [SentReply.of(one) if one.is_complete else one for one in self._recent]  # which is smaller
+            self._recent = deque([*earlier, reply], maxlen=MOST_RECENT)
 
     def _start_next(self) -> None:
         self._current = self._queue.pop()

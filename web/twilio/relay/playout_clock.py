@@ -34,9 +34,10 @@ class PlayoutClock:
         """Note that an utterance was begun, whose end the provider will report. Without a `reply` it is a filler."""
         self._open_utterances += 1
         self._unheard.append(reply)
-        self._spoken.append((reply, self._until_at_latest))
-        if len(self._spoken) > MOST_UTTERANCES:
+        now = time.monotonic()
+        while self._spoken and (self._spoken[0][1] < now or len(self._spoken) >= MOST_UTTERANCES):
             self._spoken.popleft()
+        self._spoken.append((reply, self._until_at_latest))
 
     def utterance_heard(self) -> SpokenReply | None:
         """Note that the provider begins to speak the next utterance. Return the reply that it belongs to."""

@@ -66,6 +66,8 @@ class Resumption:
         self._goes_on_for = goes_on_for
         self._has_returned = RETURNED_PARAMETER in setup.parameters
         self._first_turn = first_turn
+        self.is_return = first_turn is not None and goes_on_for is None
+        """True if the caller has left an earlier session, which was not lost."""
         self.is_blind = False
         """True if nothing could be read about the call, which counts as new."""
         self._connection = connection

@@ -28,8 +28,10 @@ class SentReply:
     is_complete: bool = False
 
     @classmethod
-    def of(cls, reply: SpokenReply) -> "SentReply":
+    def of(cls, reply: "SpokenReply | SentReply") -> "SentReply":
         """Return what was sent of a reply."""
+        if isinstance(reply, SentReply):
+            return reply
         if reply.is_complete:
             return cls(reply.turn_id, is_complete=True)
         return cls(reply.turn_id, reply.prefix + reply.said, reply.actions_done, reply.is_open)
@@ -50,7 +52,7 @@ class SentReplies:
     replies: list[SentReply] = field(default_factory=list)
 
     @classmethod
-    def of(cls, replies: Iterable[SpokenReply], seconds_left: float, at: float) -> "SentReplies":
+    def of(cls, replies: Iterable[SpokenReply | SentReply], seconds_left: float, at: float) -> "SentReplies":
         """Return what was sent of these replies."""
         return cls(at, seconds_left, [SentReply.of(reply) for reply in replies])
 

@@ -197,8 +197,9 @@ class SessionTurns:
     async def _resume(self, state: ConversationState, unanswered: Unanswered) -> None:
         self._log(logging.INFO, "A call resumes over a new socket", action="relay.resumed")
         self._on_gather(last_gather(state))
-        history = NO_CONNECTIONS if self._may_be_replayed else self._resumption.history
-        self._earlier_words.set_turns(self._session_id, history, state, unanswered)
+        if not self._resumption.is_return:
+            history = NO_CONNECTIONS if self._may_be_replayed else self._resumption.history
+            self._earlier_words.set_turns(self._session_id, history, state, unanswered)
         self._drop_repeated()
         self._has_begun = True
         has_spoken, interrupted = self._waiting.has_words, self.early_interruption
