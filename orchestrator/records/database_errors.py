@@ -33,7 +33,8 @@ def database_errors() -> Iterator[None]:
         if code in NOT_MIGRATED:
             raise ArchiveNotMigrated from None
         raise ArchiveUnavailable(_sentence(error, code)) from None
-    except (asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    # The client's own state is upset by a connection that ends between two of its steps.
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
         raise ArchiveUnavailable(
             f"PostgreSQL does not answer ({type(error).__name__}). Check that it runs, and EVENTS_DATABASE_URL."
         ) from None
