@@ -93,8 +93,8 @@ def test_a_day_that_was_named_before_or_meanwhile_is_what_is_offered(call_of: Ne
     before = call_of("could I come in on Friday?", "Ann Lee", "555 123 4567", "a check-up")
     assert "Friday the twenty-seventh" in text_of(looked_up(before))
     meanwhile = call_of(ALL)
-    assert text_of(meanwhile.say("Thursday would be best")) == "I'll look for a time then."
-    assert "Thursday the twenty-sixth" in text_of(looked_up(meanwhile))
+    assert text_of(meanwhile.say("Friday would be best")) == "I'll look for a time then."
+    assert "Friday the twenty-seventh" in text_of(looked_up(meanwhile))
 
 
 def test_words_that_crossed_the_offers_answer_what_was_asked_before(call_of: NewCall) -> None:
@@ -207,6 +207,13 @@ def test_an_empty_recording_is_asked_for_once_more_and_then_taken_down(call_of: 
     call.say("Ann Lee")
     call.say("555 123 4567")
     assert "Your message: your bill got lost" in text_of(call.say("my bill got lost"))
+
+
+def test_the_reason_of_a_booking_is_not_the_message_that_was_not_recorded(call_of: NewCall) -> None:
+    call = call_of(ALL, "a person please")
+    call.return_from_transfer("busy")
+    call.record(0)
+    assert text_of(call.record(0)).endswith("What shall I tell them?")
 
 
 def test_words_in_place_of_a_recording_are_the_message(call_of: NewCall) -> None:
