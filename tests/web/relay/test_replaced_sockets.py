@@ -171,6 +171,33 @@ async def test_an_interruption_that_comes_again_is_noted_once(start_ingress, rep
         assert [turn.text for turn in state.turns if turn.kind == "interrupted"] == ["This takes long"]
 
 
+@pytest.mark.parametrize(
+    ("utterance", "heard"), [("", "Once upon "), ("a", "Once upon a"), ("Once upon a", "Once upon a")]
+)
+async def test_a_reply_that_goes_on_is_interrupted(
+    start_ingress, story: Any, gate: asyncio.Event, utterance: str, heard: str
+) -> None:
+    """The provider may speak the rest as an utterance of its own, or not."""
+    async with start_ingress(agent=story, voice_channel="relay") as ingress:
+        ticket = await ticket_of(ingress)
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL, ticket=ticket)
+            await caller.reply()
+            await caller.prompt("story")
+            assert (await caller.frame())["token"] == "Once upon "
+            await lose(ingress, caller)
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL, ticket=ticket)
+            gate.set()
+            assert await caller.reply() == "a time."
+            await caller.send("interrupt", utteranceUntilInterrupt=utterance, durationUntilInterruptMs=1)
+            await caller.prompt("two")
+            assert await caller.reply() == "speech two."
+        state = await ingress.state()
+        assert state is not None
+        assert [turn.heard for turn in state.turns if turn.text == "story"] == [heard]
+
+
 POLICIES = [
     RelayReconnect(keeps_session=keeps, replays=replays, fires_action=fires)
     for keeps in (True, False)

@@ -64,7 +64,7 @@ class PlayoutClock:
 
     def speaks(self, reply: SpokenReply, seconds: float) -> None:
         """Note that the provider speaks `reply` for so long, which an earlier session has sent."""
-        self._open_utterances = 1
+        self._open_utterances = int(reply.is_complete)  # else what follows of it is counted
         self._until = self._until_at_latest = time.monotonic() + seconds
         self._spoken.append((reply, self._until_at_latest))
 

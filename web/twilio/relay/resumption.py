@@ -134,8 +134,9 @@ class Resumption:
         for turn_id, pending in unanswered:
             is_unprompted = pending.turn is not None and is_unfetched(pending.turn)
             reply = SpokenReply(turn_id, pending, is_unprompted=is_unprompted)
-            was_sent = sent.find(turn_id) if sent is not None else None
-            self._playout.enqueue(was_sent.go_on(reply) if was_sent is not None else reply)
+            if sent is not None:
+                self._go_on(reply, sent)
+            self._playout.enqueue(reply)
         return told
 
     def _sent(self) -> SentReplies | None:
@@ -147,12 +148,19 @@ class Resumption:
 
     def _recall(self, state: ConversationState, sent: SentReplies) -> None:
         """Let the caller interrupt the reply that the provider still speaks."""
-        left = sent.seconds_left - max(clock.now() - sent.at, 0.0)
         last = sent.replies[-1] if sent.replies else None
         record = state.record_of(last.turn_id) if last is not None and last.is_complete else None
-        if left > 0 and record is not None and record.heard is None:
+        if record is not None and record.heard is None:
             reply = self._reply(record)
             reply.said, reply.utterances, reply.is_complete = record.reply.text, [0], True
+            self._go_on(reply, sent)
+
+    def _go_on(self, reply: SpokenReply, sent: SentReplies) -> None:
+        """Go on with a reply of which something was `sent` before; the provider may still speak that."""
+        was_sent = sent.find(reply.turn_id)
+        if was_sent is not None and not was_sent.is_complete:
+            was_sent.go_on(reply)
+        if left := sent.seconds_left_of(reply.turn_id, clock.now()):
             self._playout.recall(reply, left)
 
     def _rests(self, state: ConversationState, unanswered: Unanswered, sent: SentReplies | None) -> list[UnheardRest]:
@@ -201,9 +209,8 @@ class Resumption:
         record = state.record_of(rest.turn_id)
         assert record is not None
         reply = self._reply(record)
-        was_sent = sent.find(rest.turn_id) if sent is not None else None
-        if was_sent is not None:
-            was_sent.go_on(reply)
+        if sent is not None:
+            self._go_on(reply, sent)
         else:
             reply.prefix = rest.heard
         await self._playout.say_rest(reply, rest.parts, rest.ending)

@@ -39,7 +39,7 @@ class SentReply:
     def go_on(self, reply: SpokenReply) -> SpokenReply:
         """Return the reply, of which this was sent already."""
         reply.said, reply.actions_done, reply.is_open = self.said, self.actions, self.is_open
-        reply.utterances = [0] if self.said else []
+        reply.goes_on, reply.utterances = bool(self.said), [0] if self.said else []
         return reply
 
 
@@ -55,6 +55,11 @@ class SentReplies:
     def of(cls, replies: Iterable[SpokenReply | SentReply], seconds_left: float, at: float) -> "SentReplies":
         """Return what was sent of these replies."""
         return cls(at, seconds_left, [SentReply.of(reply) for reply in replies])
+
+    def seconds_left_of(self, turn_id: str, now: float) -> float:
+        """Return for how long the provider still speaks the reply to this turn; 0 if it does not."""
+        is_last = bool(self.replies) and self.replies[-1].turn_id == turn_id
+        return max(self.seconds_left - max(now - self.at, 0.0), 0.0) if is_last else 0.0
 
     def find(self, turn_id: str) -> SentReply | None:
         """Return what was sent of the reply to this turn; None if nothing was."""

@@ -28,6 +28,7 @@ class SpokenReply:
       off what was being said.
     - `prefix` is the text that the caller heard before, over an earlier connection.
     - `said` is the text that was sent, and `actions_done` the number of inline actions.
+    - `goes_on`: what was said so far, an earlier session has sent. What follows may be another utterance.
     - `utterances` has the positions in `said` where utterances begin. The last one is not ended while `is_open`.
     - `heard` is what the caller heard of the reply when they interrupted it.
     - `ending` is the action that ends the session, once the reply has got that far. `is_complete`: all of the reply was
@@ -49,6 +50,7 @@ class SpokenReply:
     actions_done: int = 0
     utterances: list[int] = field(default_factory=list)
     is_open: bool = False
+    goes_on: bool = False
     speech_options: SetSpeech = outbound_frames.PLAIN
     heard: str = ""
     ending: Action | None = None
@@ -132,7 +134,10 @@ class SpokenReply:
         spans = list(zip(self.utterances, ends, strict=True))[spoken:]
         start = utterance_heard.strip()
         matching = (begin for begin, end in spans if self.said[begin:end].strip().startswith(start))
-        begin = next(matching, spans[0][0] if spans else 0)
+        begin = next(matching, None)
+        if begin is None:
+            earlier = (place for place in self.utterances if self.said[place:].strip().startswith(start))
+            begin = next(earlier, spans[0][0] if spans else 0)
         return self.prefix + self.said[:begin] + utterance_heard
 
 

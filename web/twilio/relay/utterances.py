@@ -53,8 +53,8 @@ class Utterances:
         self.latest = reply
         if (frame := self._voice.take_due()) is not None:
             await self._connection.send(frame)
-        if not reply.is_open:
-            reply.is_open = True
+        if not reply.is_open or reply.goes_on:
+            reply.is_open, reply.goes_on = True, False
             reply.utterances.append(len(reply.said))
             self._clock.utterance_begun(reply)
         self._clock.sent(text)
