@@ -8,6 +8,7 @@ from orchestrator.doctor.events import judge_events
 from orchestrator.doctor.facts import Facts, ServerFacts, SinkFacts
 from orchestrator.doctor.finding import Finding
 from orchestrator.doctor.names import judge_names
+from orchestrator.doctor.schedules import judge_schedules
 from orchestrator.doctor.server import judge_confirmation, judge_server
 from orchestrator.doctor.system import judge_system
 from orchestrator.settings import Settings
@@ -54,6 +55,7 @@ def _of_redis(settings: Settings, facts: Facts | None) -> Iterator[Finding]:
             yield Finding(finding.check, finding.level, several + finding.message, finding.advice)
     if facts.system is not None:
         yield from judge_system(facts.system)
+        yield from judge_schedules(facts.system)
 
 
 def _of_server(settings: Settings, server: ServerFacts, kind: str) -> Iterator[Finding]:

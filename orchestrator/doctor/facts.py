@@ -58,7 +58,8 @@ class SystemFacts:
     """What is in Redis. `without_ttl` are keys of ours without a time to live, of the `keys_seen` looked at.
 
     `workers` is the status that live workers report; `heartbeat_age_seconds` is None when no cron job has left one.
-    `outbox` is the report on undelivered events, None if no worker has left one lately.
+    `outbox` is the report on undelivered events, None if no worker has left one lately. `schedules` counts the calls
+    that have something scheduled, `late_schedules` those of them at which nobody has looked in time.
     """
 
     keys_seen: int = 0
@@ -73,6 +74,8 @@ class SystemFacts:
     heartbeat_age_seconds: float | None = None
     outbox: OutboxReport | None = None
     rollout: RolloutPlan = field(default_factory=RolloutPlan)
+    schedules: int = 0
+    late_schedules: int = 0
 
 
 @dataclass(frozen=True, slots=True)

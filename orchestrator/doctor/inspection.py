@@ -13,6 +13,7 @@ from redis.utils import HIREDIS_AVAILABLE
 
 from orchestrator import clock
 from orchestrator.doctor.facts import ClusterFacts, Facts, ServerFacts, SystemFacts
+from orchestrator.doctor.schedules import LATE_SECONDS
 from orchestrator.health.redis import read_system_status
 from orchestrator.health.workers import WORKER_ALIVE_SECONDS
 from orchestrator.redis import keys
@@ -128,6 +129,7 @@ async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
     seen, complete = await _our_keys(masters)
     heartbeat = await redis.get(keys.LAST_CRON_RUN)
     active = [await redis.zcount(shard.calls, clock.now(), "+inf") for shard in shards_of(redis)]
+    late = (clock.now() - LATE_SECONDS) * 1000
     return SystemFacts(
         keys_seen=len(seen),
         all_keys_seen=complete,
@@ -141,6 +143,8 @@ async def _system(redis: Redis, masters: list[Redis]) -> SystemFacts:
         heartbeat_age_seconds=None if heartbeat is None else clock.now() - float(heartbeat),
         outbox=None if status.events is None else status.events.report,
         rollout=status.rollout,
+        schedules=sum([await redis.zcard(shard.schedules) for shard in shards_of(redis)]),
+        late_schedules=sum([await redis.zcount(shard.schedules, "-inf", late) for shard in shards_of(redis)]),
     )
 
 

@@ -32,11 +32,12 @@ class WorkerFeatures:
         until, lacks = self._known.get(feature, (0.0, True))
         if time.monotonic() < until:
             return lacks
-        lacks = any(not _has(worker, feature) for worker in await self._workers() if "lost" not in worker)
+        lacks = any(not has_feature(worker, feature) for worker in await self._workers() if "lost" not in worker)
         self._known[feature] = time.monotonic() + (LACKING_SECONDS if lacks else KNOWN_SECONDS), lacks
         return lacks
 
 
-def _has(worker: Mapping[str, Any], feature: str) -> bool:
+def has_feature(worker: Mapping[str, Any], feature: str) -> bool:
+    """True if the worker, by its status, knows the feature."""
     features = worker.get("features")
     return isinstance(features, list) and feature in features
