@@ -46,6 +46,7 @@ class Scene:
         self.line.answer_speech("three")
         self.gate.set()
         await wait_until(lambda: len(self.server.sockets) == 2, "a second socket is opened")
+        await wait_until(lambda: {"two", "three"} <= {*self.server.words(1)}, "what was said meanwhile arrives")
         await self.say_and_wait("four", 1)
 
     async def say_and_wait(self, words: str, number: int) -> None:
