@@ -20,9 +20,10 @@ Frame = dict[str, Any]
 class RelayReconnect:
     """What happens after a socket was lost.
 
-    `replays`: only events that were `unsent`; those too that were sent within `REPEATED_SECONDS` before, which the server
-    may not have received (`repeated`); or the unsent ones in `reversed` order. `fires_action`: the action of `<Connect>` is fired with `failed` as without reconnection; the next
-    session then gets the events. Else up to `attempts` sockets are opened, each after `delay_seconds` and `gate`.
+    `replays`: only events that were `unsent`; those too that were sent within `REPEATED_SECONDS` before, which the
+    server may not have received (`repeated`); or the unsent ones in `reversed` order. `fires_action`: the action of
+    `<Connect>` is fired with `failed` as without reconnection; the next session then gets the events. Else up to
+    `attempts` sockets are opened, each after `delay_seconds` and `gate`.
     """
 
     keeps_session: bool = True
