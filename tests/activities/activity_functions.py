@@ -52,6 +52,10 @@ def object_() -> object:
     return object()
 
 
+async def object_later() -> object:
+    return object()
+
+
 def long_text() -> str:
     return "x" * 200_000
 

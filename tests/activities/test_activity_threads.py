@@ -11,6 +11,7 @@ from support.waiting import wait_until
 
 from orchestrator import clock
 from orchestrator.activities.activity_threads import ActivityThreads, Ended
+from orchestrator.errors import BadActivity
 from orchestrator.schedule.item import ActivityItem
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -104,3 +105,8 @@ async def test_a_blocked_loop_is_left_and_the_next_ones_get_a_fresh_one(threads:
     await asyncio.wait({running})
     assert await asyncio.wait_for(threads.run(item("add_later", a=1, b=1)), 30) == Ended(2)
     assert threads.stuck == 1
+
+
+@pytest.mark.parametrize("function", ["object_", "object_later"])
+async def test_what_is_no_json_is_refused_where_it_was_made(threads: ActivityThreads, function: str) -> None:
+    assert isinstance((await threads.run(item(function))).error, BadActivity)

@@ -125,18 +125,18 @@ async def test_nothing_is_carried_out_before_its_state_is_there(calls, store, me
 
 
 async def test_what_was_carried_out_too_soon_is_carried_out_again(calls, store, memory, local, shared, move) -> None:
+    def worker_is_quicker() -> None:
+        """The state took long to write. A worker fires the timer, and its turn finds none in the state."""
+        move(STATE_SECONDS)
+        shared.forget(CALL, erased=True)
+        store.after_write = None
+
     await calls.add(CALL, await store.create_state(CALL))
     await change(memory, turns=[a_record("t1")], timers={"tea": a_timer_at(-1)})
-    await written(local, a_timer("timer-1", -1))
-    store.is_down = True
-    assert not await calls.write_back(CALL)
-    move(STATE_SECONDS)
-    (run,) = await shared.claim(CALL, "worker", ROOM)
-    assert await shared.settle(run), "its turn found no timer in the state"
-    shared.forget(CALL, erased=True)  # as in Redis, which remembers messages alone
-    store.is_down, store.after_write = False, lambda: move(STATE_SECONDS)
+    await written(local, a_timer("timer-1", -1), a_message())
+    store.after_write = worker_is_quicker
     assert await calls.write_back(CALL)
-    assert ids(shared) == ["timer-1"]
+    assert "timer-1" in ids(shared)
 
 
 async def test_a_message_is_not_sent_here_once_others_may_have_it(calls, store, memory, local, shared, move) -> None:

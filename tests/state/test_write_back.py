@@ -230,6 +230,7 @@ def test_a_call_that_has_ended_has_nothing_scheduled() -> None:
     ended = base.model_copy(
         update={"ended": EndRecord(status="completed", reason="caller"), "timers": {}, "activities": {}}
     )
-    for ours, theirs in ((base, ended), (ended, base)):
+    more = base.model_copy(update={"timers": {"new": a_timer("new")}, "activities": {"new": an_activity("new")}})
+    for ours, theirs in ((base, ended), (ended, base), (more, ended), (ended, more)):
         merged = three_way_merge(base, ours, theirs)
         assert (merged.timers, merged.activities) == ({}, {})
