@@ -37,9 +37,9 @@ async def send_signal(provider: Provider, journal: CallJournal, rng: Random) -> 
         return
     said = {(it["outcome"], it["reply"]["text"]) for it in (answer.response.json() for answer in answers)}
     outcome, text = said.pop() if len(said) == 1 else ("different", str(said))
-    # The call ended before its turn came; or the caller spoke over it, so that less was heard the second time.
+    is_over = outcome in ("dropped", "interrupted")  # the call ended before its turn came, or while it ran
     journal.signals[name] = "over" if outcome == "dropped" else "taken"
-    if outcome != "dropped" and not _is_right(journal, name, text):
+    if not is_over and not _is_right(journal, name, text):
         journal.complain(f"the signal {name} was answered {outcome}: {text!r}")
 
 
