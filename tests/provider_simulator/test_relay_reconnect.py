@@ -116,7 +116,7 @@ async def test_without_the_attribute_the_socket_is_not_opened_again(serve) -> No
         line = PhoneLine(there.url)
 
         async def script() -> None:
-            await wait_until(lambda: bool(server.sockets), "the socket is open")
+            await wait_until(lambda: bool(server.sockets) and line.is_heard, "the socket is open")
             await line.drop_socket()
 
         await hold(line, script)
