@@ -12,6 +12,9 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import UNPROMPTED_KINDS, Turn
 
 _PASSED_OVER = frozenset({"interrupted", "ended"})
+_UNANSWERED = ("dropped", "interrupted")
+"""Outcomes of turns whose webhook may bring the caller nothing: one that was cut off is overtaken by what has done it.
+"""
 
 
 def is_unfetched(record: TurnRecord | Turn) -> bool:
@@ -33,7 +36,7 @@ def unheard_records(state: ConversationState) -> list[TurnRecord]:
         if is_unfetched(record):
             if record.outcome != "dropped" and _says_something(record.reply):
                 found.append(record)
-        elif record.kind not in _PASSED_OVER and record.outcome != "dropped":
+        elif _is_heard_with(record):
             break
     return found[::-1]
 
@@ -52,7 +55,7 @@ def open_question(state: ConversationState) -> Gather | None:
         if is_unfetched(record):
             if _gather(record.reply.actions) or record.reply.leaves:
                 return None
-        elif record.kind not in _PASSED_OVER and record.outcome not in ("dropped", "interrupted"):
+        elif _is_heard_with(record):
             asked = [action for reply in (*record.preceding, record.reply) for action in reply.actions]
             return _gather(asked)
     return None
@@ -64,8 +67,12 @@ def _gather(actions: Iterable[Action]) -> Gather | None:
 
 def note_preceding(before: ConversationState, record: TurnRecord) -> None:
     """Note in `record`, which is to be committed on top of `before`, what the caller hears before its reply."""
-    waits = not is_unfetched(record) and record.kind not in _PASSED_OVER and record.outcome != "dropped"
-    record.preceding = unheard(before) if waits else []
+    record.preceding = unheard(before) if not is_unfetched(record) and _is_heard_with(record) else []
+
+
+def _is_heard_with(record: TurnRecord) -> bool:
+    """True if the caller hears with the reply of this turn, which a webhook brought, what precedes it."""
+    return record.kind not in _PASSED_OVER and record.outcome not in _UNANSWERED
 
 
 def _says_something(reply: Reply) -> bool:

@@ -62,9 +62,8 @@ def with_provider(start_ingress, provider: RestApi):
     """Start an ingress that reaches the simulated provider."""
 
     def start(**options: Any) -> Any:
-        return start_ingress(
-            agent=told, twilio_account_sid=ACCOUNT, twilio_api_base_url=provider.url, timeouts={"store": 0.5}, **options
-        )
+        provided = {"twilio_account_sid": ACCOUNT, "twilio_api_base_url": provider.url, "timeouts": {"store": 0.5}}
+        return start_ingress(**{"agent": told} | provided | options)
 
     return start
 
@@ -377,3 +376,28 @@ async def test_what_follows_a_transfer_in_an_unheard_reply_is_said_before_it(sta
         document = await ingress.twiml("/twilio/turn/1", SpeechResult="hello")
         assert said(document) == "I connect you. This is speech."
         assert "Dial" in verbs(document)
+
+
+async def test_what_precedes_a_turn_that_is_cut_off_is_said_when_the_provider_comes(
+    with_provider, provider, gate
+) -> None:
+    begun = asyncio.Event()
+
+    async def slow(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        if turn.kind == "speech":
+            begun.set()
+            await gate.wait()
+        yield f"This is {turn.text or turn.kind}."
+
+    async with with_provider(agent=slow) as ingress:
+        call = live(provider, ingress.call_sid)
+        await ingress.begin()
+        await signal(ingress, "s1", "first")
+        words = asyncio.create_task(ingress.twiml("/twilio/turn/1", SpeechResult="hello"))
+        await begun.wait()
+        await signal(ingress, "s2", "second", interrupt=True)
+        path = await asked_for(call)
+        assert redirect_of(await words) == path, "whichever of both the provider follows"
+        document = await ingress.twiml(path)
+        assert said(document) == "This is first. This is second."
+        assert said(await ingress.twiml("/twilio/turn/3")) == "This is silence."
