@@ -92,7 +92,7 @@ class ActivityThreads:
             "An activity blocks the event loop of the activities. Await what takes long, or write it without async.",
             extra={"action": "activity.blocked"},
         )
-        loop.stop()
+        loop.retire()
         if self._loop is loop:
             self._loop = None
 
@@ -146,6 +146,10 @@ class _LoopThread:
     def cancel(self, ending: "asyncio.Future[Ended]") -> None:
         """Cancel what was started."""
         self._call(lambda: task.cancel() if (task := self._tasks.get(ending)) else None)
+
+    def retire(self) -> None:
+        """End the thread once nothing runs there any more."""
+        self._call(self._stop_when_done)
 
     def stop(self) -> None:
         """Cancel everything there, and end the thread."""

@@ -7,30 +7,16 @@ not.
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
-from pydantic_core import from_json, to_json
 
 from orchestrator.conversation.action_base import BaseAction
+from orchestrator.conversation.json_values import json_value
 
 LONGEST_TIMER_SECONDS = 24 * 3600.0
-MOST_JSON_BYTES = 100_000
-"""Bytes of the arguments of an activity, and of the data of a timer, as JSON."""
 MOST_TEXT = 1600
 """Characters of a text message (Twilio refuses more with error 21617)."""
 
 
-def _as_json(value: Any) -> Any:
-    """Return the value as it is after a way through JSON, so that it is the same with Redis and without."""
-    try:
-        written = to_json(value, inf_nan_mode="constants")
-        read = from_json(written, allow_inf_nan=False)
-    except (ValueError, RecursionError):
-        raise ValueError("must be what JSON can hold: texts, finite numbers, lists and dictionaries") from None
-    if len(written) > MOST_JSON_BYTES:
-        raise ValueError(f"is longer than {MOST_JSON_BYTES} bytes of JSON")
-    return read
-
-
-JsonObject = Annotated[dict[str, Any], BeforeValidator(_as_json)]
+JsonObject = Annotated[dict[str, Any], BeforeValidator(json_value)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 

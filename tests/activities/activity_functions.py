@@ -60,12 +60,20 @@ def long_text() -> str:
     return "x" * 200_000
 
 
+def nested() -> Any:
+    value: Any = "deep"
+    for _ in range(190):
+        value = [value]
+    return value
+
+
 def blocking() -> str:
     BLOCKED.wait(60)
     return "late"
 
 
 async def blocking_loop() -> str:
+    SEEN.append("blocks")
     BLOCKED.wait(60)
     return "late"
 
@@ -77,6 +85,13 @@ async def waiting() -> None:
     except asyncio.CancelledError:
         SEEN.append("cancelled")
         raise
+
+
+async def released() -> str:
+    SEEN.append("began")
+    while not BLOCKED.is_set():
+        await asyncio.sleep(0.01)
+    return "released"
 
 
 def coroutine_of() -> Any:

@@ -111,6 +111,7 @@ async def test_the_last_failure_is_a_turn_with_the_class_of_the_error_and_not_it
     [
         ("object_", "BadActivity"),
         ("long_text", "BadActivity"),
+        ("nested", "BadActivity"),
         ("nothing_there", "BadActivity"),
         ("leaving", "SystemExit"),
     ],

@@ -110,3 +110,14 @@ async def test_a_blocked_loop_is_left_and_the_next_ones_get_a_fresh_one(threads:
 @pytest.mark.parametrize("function", ["object_", "object_later"])
 async def test_what_is_no_json_is_refused_where_it_was_made(threads: ActivityThreads, function: str) -> None:
     assert isinstance((await threads.run(item(function))).error, BadActivity)
+
+
+async def test_those_beside_one_that_blocks_their_loop_go_on(threads: ActivityThreads) -> None:
+    beside = asyncio.create_task(threads.run(item("released")))
+    await wait_until(lambda: "began" in functions.SEEN, "it runs")
+    running = asyncio.create_task(threads.run(item("blocking_loop")))
+    await wait_until(lambda: "blocks" in functions.SEEN, "the loop is blocked")
+    running.cancel()
+    await asyncio.wait({running})
+    functions.BLOCKED.set()
+    assert await asyncio.wait_for(beside, 30) == Ended("released")

@@ -1,6 +1,10 @@
 """What a turn changes in the schedule of its call."""
 
 from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
 
 from orchestrator.conversation.actions import (
     Action,
@@ -40,6 +44,23 @@ def test_a_timer_is_in_the_state_and_in_what_is_written() -> None:
     assert item.due_at == state.timers["late"].due_at == record.committed_at + timedelta(seconds=30)
     assert state.timers["late"].turn_id == item.turn_id == OWN_PREFIX + item.item_id
     assert read_item(item.model_dump_json()) == item
+
+
+def nested(levels: int) -> Any:
+    value: Any = "deep"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_what_is_nested_as_deep_as_may_be_can_be_read_again() -> None:
+    timer, activity = SetTimer("late", 30, {"a": nested(99)}), StartActivity("a:b", {"a": nested(99)})
+    before, record = ConversationState(call_sid=SID), record_of("turn-1", timer, activity)
+    state = after(before, record)
+    assert ConversationState.model_validate_json(state.model_dump_json()).timers == state.timers
+    assert all(read_item(item.model_dump_json()) == item for item in changes_of(before, state, record).added)
+    with pytest.raises(ValidationError, match="deeper"):
+        SetTimer("late", 30, {"a": nested(100)})
 
 
 def test_a_repeated_commit_writes_the_same_items() -> None:
