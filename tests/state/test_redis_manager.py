@@ -99,8 +99,11 @@ async def test_delete_takes_all_that_belongs_to_the_call_but_the_epoch(manager, 
     await redis_client.expire(call.lease, 100)
     await redis_client.zadd(keys.DUE, {"CA1": 1, "CA2": 1})
     await redis_client.expire(keys.DUE, 100)
+    others = [keys.schedule("CA1"), keys.transfer_answers("CA1")]
+    for other in others:
+        await redis_client.hset(other, "field", "value")
     assert await manager.delete_state("CA1") is True
-    assert await redis_client.exists(call.state, call.inbox, call.turns, call.listeners) == 0
+    assert await redis_client.exists(call.state, call.inbox, call.turns, call.listeners, *others) == 0
     assert await redis_client.hgetall(call.lease) == {b"epoch": b"7"}
     assert await redis_client.zrange(keys.DUE, 0, -1) == [b"CA2"]
     assert await manager.get_all_call_sids() == []

@@ -50,7 +50,8 @@ def keep_state(*, call_sid: str, life_ms: int, shard: ShardKeys | None) -> Scrip
 def delete_state(*, call_sid: str, shard: ShardKeys | None) -> ScriptCall[bool]:
     """Delete a call, but for the epoch of its lease. False: there was no state."""
     call = keys.call(call_sid)
-    own = [call.state, call.inbox, call.turns, call.listeners, call.lease, keys.schedule(call_sid)]
+    others = [keys.schedule(call_sid), keys.transfer_answers(call_sid)]
+    own = [call.state, call.inbox, call.turns, call.listeners, call.lease, *others]
     shared = [] if shard is None else [shard.calls, shard.due, shard.schedules]
     return ScriptCall(lua_script("delete_state"), [*own, *shared], [call_sid], bool)
 
