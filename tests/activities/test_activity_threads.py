@@ -99,8 +99,7 @@ async def test_a_function_that_blocks_counts_as_stuck_until_it_returns(threads: 
 
 async def test_a_blocked_loop_is_left_and_the_next_ones_get_a_fresh_one(threads: ActivityThreads) -> None:
     running = asyncio.create_task(threads.run(item("blocking_loop")))
-    await wait_until(lambda: any(t.name.startswith("activities-") for t in threading.enumerate()), "the loop runs")
-    await asyncio.sleep(0.05)
+    await wait_until(lambda: "blocks" in functions.SEEN, "the loop is blocked")
     running.cancel()
     await asyncio.wait({running})
     assert await asyncio.wait_for(threads.run(item("add_later", a=1, b=1)), 30) == Ended(2)
