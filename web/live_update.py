@@ -11,10 +11,12 @@ from orchestrator.conversation.absence import left_by
 from orchestrator.conversation.actions import HangUp
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.errors import StoreUnavailable, UnreadableState
 from orchestrator.provider_api.client import ProviderApi
 from orchestrator.provider_api.errors import ProviderError
 from orchestrator.tasks import BackgroundTasks
+from orchestrator.turns.bounds import is_refusal
 from orchestrator.turns.unheard import is_unfetched, unheard
 from web.ingress import Ingress
 from web.twilio.known_call import KnownCall
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 Delivery = Literal["answer", "relay", "live_update", "next_webhook"]
 """How a caller hears a reply that they did not ask for: in the answer to the request itself (text conversations), on
 their relay, because the provider is asked to come for it, or with the next webhook."""
+FOLLOW_SECONDS = 300.0
+"""How long a turn may wait and run until its result. Later the caller hears it with the next webhook."""
 
 
 class LiveUpdates:
@@ -34,6 +38,7 @@ class LiveUpdates:
         self._ingress = ingress
         self._api = api
         self._tasks = BackgroundTasks()
+        self._followed: set[tuple[str, str]] = set()
 
     def delivery(self, state: ConversationState, turn: Turn) -> Delivery:
         """Return how the caller hears the reply to `turn`, which is in `state`. It stays so when turns follow."""
@@ -46,10 +51,15 @@ class LiveUpdates:
         is_open = hangs_up_by_hand(turn) or _can_be_updated(_until(state, turn.turn_id))
         return "live_update" if is_open else "next_webhook"
 
-    def start(self, turn: Turn) -> None:
-        """Ask the provider, in a task of its own, to come for what the caller has not heard, or to hang up."""
-        update = self._update(turn.call_sid, by_hand=hangs_up_by_hand(turn))
-        self._tasks.start(update, f"live update of {turn.call_sid}")
+    def start(self, turn: Turn, pending: PendingReply) -> None:
+        """Ask the provider, in a task of its own, to come for what the caller has not heard, or to hang up.
+
+        It is asked once the turn has its result, whether or not the client still waits for that.
+        """
+        about = (turn.call_sid, turn.turn_id)
+        if about not in self._followed:
+            self._followed.add(about)
+            self._tasks.start(self._follow(turn, pending), f"live update of {turn.call_sid}")
 
     async def close(self) -> None:
         """Cancel the requests that have no answer yet."""
@@ -61,6 +71,14 @@ class LiveUpdates:
 
     def _can_ask(self, state: ConversationState) -> bool:
         return self._base_url is not None and self._api.can_control(state)
+
+    async def _follow(self, turn: Turn, pending: PendingReply) -> None:
+        try:
+            result = await pending.wait(FOLLOW_SECONDS)
+        finally:
+            self._followed.discard((turn.call_sid, turn.turn_id))
+        if result is not None and result.outcome != "dropped" and not is_refusal(result):
+            await self._update(turn.call_sid, by_hand=hangs_up_by_hand(turn))
 
     async def _update(self, call_sid: str, *, by_hand: bool) -> None:
         extra = {"action": "call.update_failed", "call_sid": call_sid}

@@ -401,3 +401,20 @@ async def test_what_precedes_a_turn_that_is_cut_off_is_said_when_the_provider_co
         document = await ingress.twiml(path)
         assert said(document) == "This is first. This is second."
         assert said(await ingress.twiml("/twilio/turn/3")) == "This is silence."
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_the_provider_comes_also_if_the_client_has_stopped_waiting(with_provider, provider, gate, accept) -> None:
+    async def slow(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        if turn.kind == "signal":
+            await gate.wait()
+        yield f"This is {turn.kind}."
+
+    waits = {"store": 0.5, "reply_grace": -29.5}
+    async with with_provider(agent=slow, timeouts=waits, agent_timeout_seconds=30) as ingress:
+        call = live(provider, ingress.call_sid)
+        await ingress.begin()
+        ingress.client.headers["Accept"] = accept
+        assert "ask again" in (await signal(ingress, interrupt=True)).text
+        gate.set()
+        assert said(await ingress.twiml(await asked_for(call))) == "This is signal."

@@ -61,13 +61,13 @@ async def _enter(ingress: Ingress, request: Request, body: Signal | Say | Transf
     async def answer(result: TurnResult) -> dict[str, Any]:
         if is_refusal(result):
             raise CallFull
-        if turn.interrupt and result.outcome != "dropped":
-            updates.start(turn)
         return answer_of(result) | await _delivery(ingress, updates, turn)
 
     pending = await _submit(ingress, turn, streams)
     if pending.was_recorded:
         catalog.DUPLICATES_ABSORBED.inc(CHANNEL)
+    if turn.interrupt:
+        updates.start(turn, pending)
     if streams:
         return TurnStream(
             pending,
