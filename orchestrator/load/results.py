@@ -33,10 +33,13 @@ class TurnNote:
         return self.answered is not None or self.heard is not None or self.broken_off
 
     def agrees_with(self, kept: str | None) -> bool:
-        """True if the server has `kept` what was heard of an interrupted answer, as far as it could know."""
+        """True if the server has `kept` what was heard of an interrupted answer, as far as it could know.
+
+        Nobody hears the blank at its end, which a server that had to work it out leaves away.
+        """
         if kept == self.heard or (self.cut_by is not None and self.cut_by.uncertain):
             return True
-        return self.spans_lines and kept is not None and kept.endswith(self.heard or "")
+        return self.spans_lines and kept is not None and kept.rstrip().endswith((self.heard or "").rstrip())
 
 
 @dataclass(slots=True)

@@ -127,7 +127,8 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class LostLine:
-    """A relay's socket that was lost. `unsent` is what the caller had said and what was not sent into it any more.
+    """A relay's socket that was lost. `unsent` is what the caller had said and what was not sent into it any more, nor
+    will be into the next one.
 
     `was_closed`: the server closed it properly, so it received everything that was sent before.
     """

@@ -137,7 +137,8 @@ class RelaySession:
         code = _close_code(lost)
         if not self.verb.reconnects or policy.fires_action or code == NORMAL_CLOSE or code in OUR_FAULT:
             return None
-        await self._tell(events.Waiting("The socket was lost, and is opened again."))
+        line = events.LostLine((), _was_closed(code))  # what was not sent will be
+        await self._tell(events.Waiting("The socket was lost, and is opened again.", line))
         for _ in range(policy.attempts):
             await policy.wait()
             if (socket := await self._open()) is not None:
@@ -165,7 +166,7 @@ class RelaySession:
         unsent = self._events.taken_back()
         self.unsent = self._events.replayed(unsent, self._reconnect)
         words = tuple(frame["voicePrompt"] for frame in unsent if frame["type"] == "prompt")
-        return events.LostLine(words, _close_code(socket) not in (None, *OUR_FAULT))
+        return events.LostLine(words, _was_closed(_close_code(socket)))
 
     # What the caller does.
 
@@ -204,3 +205,8 @@ def _close_code(socket: ClientConnection) -> int | None:
     """Return the code with which the server closed the socket; None if it was lost without one."""
     closed = socket.protocol.close_rcvd
     return None if closed is None else int(closed.code)
+
+
+def _was_closed(code: int | None) -> bool:
+    """True if the server received everything that was sent before it closed the socket with this code."""
+    return code is not None and code not in OUR_FAULT
