@@ -93,7 +93,7 @@ async def _opened_ingress(
     signatures: TwilioSignatures,
     table: RouteTable,
 ) -> AsyncIterator[Ingress]:
-    seal, sessions = Seal.of(settings), SessionRegistry(ping_seconds=timeouts.relay.ping)
+    seal, sessions = Seal.of(settings), SessionRegistry(ping_seconds=timeouts.relay.ping, hands_over=settings.use_redis)
     voices = Voices.of(settings, table)
     voices.warn(settings, table)
     async with (

@@ -15,6 +15,8 @@ SERVICE_RESTART = 1012
 POLL_SECONDS = 0.05
 CLOSING_SHARE = 0.2
 """The share of the drain time that is kept for the end: peers answer our Close, and what they sent before is stored."""
+HAND_OVER_SECONDS = 3.0
+"""How long an ingress that drains waits until it is asked what it has sent over the sockets that it has closed."""
 MOST_SENT = 1000
 """Of so many calls it is kept what was sent over a lost socket."""
 TAKEN_OVER_SECONDS = 1.0
@@ -49,11 +51,13 @@ class Pingable(Protocol):
 class SessionRegistry:
     """Knows the open sessions by call. A newer session of a call replaces the older one, so that one agent speaks.
 
-    A peer that takes longer than `ping_seconds` to answer a ping counts as gone.
+    A peer that takes longer than `ping_seconds` to answer a ping counts as gone. With `hands_over` there are other
+    ingresses, which ask what was sent over a socket that they replace.
     """
 
-    def __init__(self, *, ping_seconds: float) -> None:
+    def __init__(self, *, ping_seconds: float, hands_over: bool = False) -> None:
         self._ping_seconds = ping_seconds
+        self._hands_over = hands_over
         self._sessions: dict[str, ClosableSession] = {}
         self._connections: dict[str, Pingable] = {}
         self._sent: OrderedDict[str, str] = OrderedDict()
@@ -126,10 +130,13 @@ class SessionRegistry:
         if not self._sessions:
             return
         logger.info("Draining %d relay sessions", len(self._sessions), extra={"action": "relay.draining"})
-        began = time.monotonic()
+        began, drained = time.monotonic(), list(self._sessions)
         while self._sessions and (spent := time.monotonic() - began) < seconds:
             is_late = spent >= seconds * (1 - CLOSING_SHARE)
             for session in list(self._sessions.values()):
                 if is_late or session.is_idle:
                     session.close_connection(SERVICE_RESTART, "this ingress is shutting down")
+            await asyncio.sleep(POLL_SECONDS)
+        end = min(began + seconds, time.monotonic() + HAND_OVER_SECONDS)
+        while self._hands_over and any(call_sid in self._sent for call_sid in drained) and time.monotonic() < end:
             await asyncio.sleep(POLL_SECONDS)

@@ -198,6 +198,35 @@ async def test_a_reply_that_goes_on_is_interrupted(
         assert [turn.heard for turn in state.turns if turn.text == "story"] == [heard]
 
 
+async def test_an_interruption_of_what_was_said_before_a_reply_began_ends_nothing(
+    start_ingress, gate: asyncio.Event
+) -> None:
+    async def tell(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        if turn.text == "wait":
+            await gate.wait()
+        yield "This takes long to tell. " * 40 if turn.text == "long" else f"{turn.kind} {turn.text}."
+
+    async with start_ingress(agent=tell, voice_channel="relay") as ingress:
+        ticket = await ticket_of(ingress)
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL, ticket=ticket)
+            await caller.reply()
+            await caller.prompt("long")
+            await caller.reply()
+            await caller.prompt("wait")
+            await wait_until(lambda: any(turn.text == "wait" for turn in ingress.turns), "it is submitted")
+            await lose(ingress, caller)
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL, ticket=ticket)
+            session = await wait_until(lambda: ingress.app.state.ingress.sessions.find(CALL), "the session has begun")
+            await wait_until(lambda: session.playout.is_speaking, "the turn is attached to")
+            await caller.send("interrupt", utteranceUntilInterrupt="This takes", durationUntilInterruptMs=1)
+            gate.set()
+            await caller.prompt("more")
+            while await caller.reply() != "speech more.":
+                pass
+
+
 POLICIES = [
     RelayReconnect(keeps_session=keeps, replays=replays, fires_action=fires)
     for keeps in (True, False)

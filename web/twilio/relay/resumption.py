@@ -160,7 +160,8 @@ class Resumption:
         was_sent = sent.find(reply.turn_id)
         if was_sent is not None and not was_sent.is_complete:
             was_sent.go_on(reply)
-        if left := sent.seconds_left_of(reply.turn_id, clock.now()):
+        left = sent.seconds_left_of(reply.turn_id, clock.now())
+        if left and reply.said:
             self._playout.recall(reply, left)
 
     def _rests(self, state: ConversationState, unanswered: Unanswered, sent: SentReplies | None) -> list[UnheardRest]:
@@ -169,8 +170,9 @@ class Resumption:
             return rests_after(state, sent)
         delay = CONFIRM_SECONDS if self._ingress.settings.redis_wait_replicas else 0.0
         history = self.history
-        if self._goes_on_for is not None:  # the provider has spoken meanwhile, too
-            history = history.with_lost(self._goes_on_for.at, clock.now())
+        if self._goes_on_for is not None:  # when that connection was lost, nobody knows
+            heard_at = max((r.received_at.timestamp() for r in state.turns if not is_unfetched(r)), default=0.0)
+            history = history.with_lost(self._goes_on_for.at, heard_at)
         rests = unheard_rests(state, history, certain_from=self._certain_from, delay=delay)
         if all(pending.turn is not None and is_unfetched(pending.turn) for _, pending in unanswered):
             return rests

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from orchestrator.conversation.actions import Action, InlineAction, SetSpeech
@@ -118,20 +119,23 @@ class SpokenReply:
             finally:
                 await cancel_and_wait(coming)
 
+    @property
+    def _spans(self) -> list[tuple[int, int]]:
+        """Return begin and end of each utterance in `said`."""
+        return list(pairwise([*self.utterances, len(self.said)])) if self.utterances else []
+
     def has_utterance(self, beginning: str) -> bool:
         """True if an utterance of the reply begins with this text."""
-        start, ends = beginning.strip(), [*self.utterances[1:], len(self.said)]
-        spans = zip(self.utterances, ends, strict=True)
-        return bool(start) and any(self.said[begin:end].strip().startswith(start) for begin, end in spans)
+        start = beginning.strip()
+        return bool(start) and any(self.said[begin:end].strip().startswith(start) for begin, end in self._spans)
 
     def heard_text(self, utterance_heard: str, open_utterances: int) -> str:
         """Return all that the caller heard of the reply when they had heard `utterance_heard` of one utterance.
 
         It is one of the last `open_utterances`, which the provider has not reported as spoken.
         """
-        ends = [*self.utterances[1:], len(self.said)]
         spoken = min(max(len(self.utterances) - open_utterances, 0), max(len(self.utterances) - 1, 0))
-        spans = list(zip(self.utterances, ends, strict=True))[spoken:]
+        spans = self._spans[spoken:]
         start = utterance_heard.strip()
         matching = (begin for begin, end in spans if self.said[begin:end].strip().startswith(start))
         begin = next(matching, None)
