@@ -19,7 +19,7 @@ from orchestrator.schedule.schedule import LEASE_SECONDS, ItemLease
 LEASE_MS = int(LEASE_SECONDS * 1000)
 TAKEN_MS = 1000
 """A call that was due and that nobody claimed is due again after this time."""
-NO_ROOM_MS = 200
+NO_ROOM_MS = 1000
 """When others look at what this process has no room for."""
 EXTRA_MS = 60_000
 """A schedule outlives its call by so much."""
