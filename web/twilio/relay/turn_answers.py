@@ -5,7 +5,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from orchestrator.conversation.actions import HangUp, Transfer
+from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.hub import Pending
 from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.errors import CallRefused, StoreFull, StoreUnavailable, TurnRejected, UnknownCall
 from orchestrator.process_metrics import catalog
@@ -64,20 +66,28 @@ class TurnAnswers:
     async def replacement(self, reply: SpokenReply) -> PendingReply | None:
         """Return the reply to take instead of one that has stalled, if its turn had to be submitted again.
 
-        Fills the silence meanwhile. If nobody answers the turn for too long, apologise and end the session; but not if
-        the caller has not asked for this reply.
+        Fills the silence meanwhile. If nobody answers the turn for too long, apologise and end the session. A reply for
+        which the caller has not asked ends then, so that others can be said.
         """
 
         def is_silent() -> bool:
             return not reply.is_open and not self._playout.clock.seconds_left
 
         silent_seconds = reply.silent_seconds  # a store that takes long must not count: the reply may come meanwhile
-        find = self._submitter.find_or_resubmit(reply.turn_id, reply.turn)
+        find = self._submitter.find_or_resubmit(reply.turn_id, reply.turn, reply.pending)
         found = await self._with_fillers(find, "agent", is_silent)
-        if found is None and silent_seconds > self._ingress.reply_seconds and not reply.is_unprompted:
+        if found is None and silent_seconds > self._ingress.reply_seconds:
+            if reply.is_unprompted:
+                return self._nothing_for(reply)
             self._metrics.unanswered(reply)
             await self.apologise_and_end("No worker answered the turn")
         return found
+
+    def _nothing_for(self, reply: SpokenReply) -> PendingReply:
+        """Return what ends a reply for which the caller did not ask."""
+        nothing = Pending(self._call_sid, reply.turn_id)
+        nothing.settle(TurnResult(call_sid=self._call_sid, turn_id=reply.turn_id, outcome="dropped"))
+        return nothing
 
     async def apologise_and_end(self, why: str) -> None:
         """Apologise, and transfer the caller or hang up. Raises `ConnectionLost`: the session is over."""

@@ -87,7 +87,9 @@ class TurnSubmitter:
                     raise
             await asyncio.sleep(CROWDED_PAUSE_SECONDS)
 
-    async def find_or_resubmit(self, turn_id: str, turn: Turn | None) -> PendingReply | None:
+    async def find_or_resubmit(
+        self, turn_id: str, turn: Turn | None, present: PendingReply | None = None
+    ) -> PendingReply | None:
         """Return a new reply to take for a turn that has produced nothing for some time; None to keep the present one.
 
         The turn is submitted again if the store has lost it or is unavailable. `turn` is None if it is not known here.
@@ -105,7 +107,8 @@ class TurnSubmitter:
             return await self._submit(turn, None)
         if found is None and turn is not None:
             return await self.submit(turn)
-        return None
+        # A call that runs in this process by now, or does not any more, is answered elsewhere than before.
+        return found if turn is None and found is not present else None
 
     async def _submit_or_run_locally(self, turn: Turn) -> PendingReply:
         opening = self._opening if turn.kind == "started" else None
