@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
@@ -94,8 +95,8 @@ class MessageSender:
         try:
             if not await self._schedule.mark_posting(run):
                 return
-        except StoreUnavailable as error:  # it may be marked, but nothing was posted
-            await self._not_sent(run, item, ProviderError(str(error), 503, is_temporary=True))
+        except StoreUnavailable:  # it may be marked, but nothing was posted; the provider has not refused anything
+            await self._try_again(run, item, clock.now() + self._times.first_retry)
             return
         try:
             message_sid = await self._api.send_message(addresses.sender, addresses.to, item.text)
@@ -110,17 +111,24 @@ class MessageSender:
         if error.is_unknown:
             retried = await self._schedule.fail(run, now + self._times.ask_after[0])
         elif error.is_temporary and now < item.due_at.timestamp() + self._times.give_up:
-            retry_at = now + self._times.retry_pause(run.failures, error.retry_after)
-            retried = await until_deadline(
-                lambda: self._schedule.fail(run, retry_at, is_undone=True), STORE_SECONDS
-            )  # else the mark stays, and the message is not posted any more
+            await self._try_again(run, item, now + self._times.retry_pause(run.failures, error.retry_after), error.code)
+            return
         else:
             await self._settle(run, item, "failed", reason=_sentence_of(error), code=error.code)
             return
         if retried:
-            extra = {"action": "message.retried", **_about(item), "code": error.code}
-            sentence = "the provider is asked for it" if error.is_unknown else "it is tried again"
-            logger.info("It is not known that a text message was sent: %s", sentence, extra=extra)
+            self._note_retry(item, "the provider is asked for it", error.code)
+
+    async def _try_again(self, run: ScheduledRun, item: MessageItem, retry_at: float, code: int | None = None) -> None:
+        """Have a message posted again that surely was not. If that cannot be noted, the mark stays, and it is not."""
+        retry = partial(self._schedule.fail, run, retry_at, is_undone=True)
+        if await until_deadline(retry, STORE_SECONDS):
+            self._note_retry(item, "it is tried again", code)
+
+    @staticmethod
+    def _note_retry(item: MessageItem, what_follows: str, code: int | None) -> None:
+        extra = {"action": "message.retried", **_about(item), "code": code}
+        logger.info("It is not known that a text message was sent: %s", what_follows, extra=extra)
 
     async def _ask(self, run: ScheduledRun, item: MessageItem, addresses: Addresses, posting_since: float) -> None:
         """Find out whether a message was sent whose answer was lost."""
