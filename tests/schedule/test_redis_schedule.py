@@ -4,9 +4,12 @@ import pytest
 from support.cluster import ClusterTopology
 
 from orchestrator import clock
+from orchestrator.errors import StoreUnconfirmed
 from orchestrator.events.redis.listing import undelivered_in
 from orchestrator.redis import keys
 from orchestrator.redis.connections import connect
+from orchestrator.redis.replicas import ReplicaWait
+from orchestrator.schedule.effects import ScheduleChanges
 from orchestrator.settings import Settings
 from orchestrator.testing.example_turns import OPENING, a_turn, commit
 from orchestrator.testing.example_turns import claimed as claimed_turn
@@ -129,3 +132,11 @@ async def test_a_full_redis_carries_out_what_is_scheduled(start_redis) -> None:
             assert await schedule.settle(run)
         assert not await redis.exists(keys.schedule("CA1"))
         assert await redis.zscore(keys.SINGLE_SHARD.schedules, "CA1") is None
+
+
+async def test_in_a_cluster_replicas_confirm_the_look_at_a_message_before_it_is_written(cluster_client):
+    store = RedisTurnStore(cluster_client, ttl_seconds=TTL, shards=keys.SHARDS, wait=ReplicaWait(1, 20))
+    index = store.schedule.index
+    await index.mark_before("CA1", ScheduleChanges((a_timer(),)))
+    with pytest.raises(StoreUnconfirmed):
+        await index.mark_before("CA1", ScheduleChanges((a_timer(), a_message())))

@@ -17,6 +17,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.script_call import text
 from orchestrator.redis.store_connection import StoreConnection
+from orchestrator.schedule.effects import ScheduleChanges
 from orchestrator.schedule.redis import scripts
 
 BEFORE = "+2000"
@@ -112,10 +113,19 @@ class ScheduleIndex:
         else:
             self._first.pop(shard.schedules, None)
 
-    async def mark_before(self, call_sid: str) -> None:
-        """Cluster: have somebody look at the call though this process dies before it says more."""
-        if not self.is_one_step:
-            await self._mark(call_sid, BEFORE)
+    async def mark_before(self, call_sid: str, changes: ScheduleChanges) -> None:
+        """Cluster: have somebody look at the call though this process dies before it says more.
+
+        Where writes are confirmed by replicas, so is this if there are messages: their call may be over by the time
+        that the survey of active calls would find what a failover has taken back.
+        """
+        if self.is_one_step:
+            return
+        mark = scripts.mark_scheduled(shard=self._shard(call_sid), call_sid=call_sid, at=BEFORE)
+        if any(item.kind == "message" for item in changes.added):
+            await self._connection.run_confirmed(mark)
+        else:
+            await self._connection.run(mark)
 
     async def mark(self, call_sid: str, at_ms: int) -> None:
         """Cluster: have somebody look at the call at this time, where the schedule's script could not say so."""

@@ -122,7 +122,7 @@ class RedisSchedule:
         if not changes:
             return
         if changes.added:
-            await self.index.mark_before(call_sid)
+            await self.index.mark_before(call_sid, changes)
         await self._connection.run_confirmed(
             scripts.write_schedule(
                 call_sid=call_sid, changes=changes, keep_ms=self._life_ms, shard=self.index.shard_with(call_sid)

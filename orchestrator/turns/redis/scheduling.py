@@ -44,7 +44,7 @@ class Scheduling:
         if not changes:
             return UNCHANGED
         if changes.added:
-            await self._schedule.index.mark_before(call_sid)
+            await self._schedule.index.mark_before(call_sid, changes)
         return Scheduled(schedule_keys(call_sid, shard), change_args(changes, keep_ms))
 
     async def after_commit(self, call_sid: str, changes: ScheduleChanges) -> None:
