@@ -140,7 +140,16 @@ async def test_a_file_is_played(ingress):
     assert Played(url="https://example.com/a.mp3") in events
 
 
-async def test_a_lost_socket_is_opened_again_and_the_call_goes_on(ingress):
+@pytest.mark.parametrize(
+    ("relay_reconnect", "words"),
+    [("off", ["Welcome to ", "Welcome to the office."]), ("auto", ["Welcome to the office."])],
+)
+async def test_a_lost_socket_is_opened_again_and_the_call_goes_on(relay_reconnect, words):
+    async with started_ingress(agent=clerk, voice_channel="relay", relay_reconnect=relay_reconnect) as ingress:
+        await lose_and_go_on(ingress, words)
+
+
+async def lose_and_go_on(ingress: Ingress, words: list[str]) -> None:
     line = line_to(ingress, speed=PlaybackSpeed(characters_per_second=100))
     events: list[Event] = []
     async with aclosing(line.call()) as call:
@@ -152,7 +161,7 @@ async def test_a_lost_socket_is_opened_again_and_the_call_goes_on(ingress):
                 line.answer_speech("hello")
             elif isinstance(event, Asked):
                 line.hang_up()
-    assert said(events) == ["Welcome to ", "Welcome to the office.", "You said hello. Is that right?"]
+    assert said(events) == [*words, "You said hello. Is that right?"]
     state = await state_of(ingress, line)
     assert [turn.kind for turn in state.turns] == ["started", "speech", "ended"]
 
