@@ -173,6 +173,10 @@ def _compare_activities(
             verdict.lost.append(f"{where}, begun at {asked['committed_at']}, never ended; the call {state['ended']}")
 
 
+def _is_answered(record: Record) -> bool:
+    return record["outcome"] not in ("interrupted", "dropped")
+
+
 def _compare_heard(journal: CallJournal, turns: list[Record], verdict: Verdict) -> None:
     """What was said by itself was heard once, before the next reply, in the order of the state."""
     said = [told for record in turns if record["kind"] in OWN for told in told_in(record["reply"]["text"])]
@@ -190,7 +194,9 @@ def _compare_heard(journal: CallJournal, turns: list[Record], verdict: Verdict) 
             kind = verdict.lost if Counter(before) - Counter(exchange.told) else verdict.doubled
             kind.append(f"{journal.call_sid}: {exchange.turn_id}: heard {exchange.told}, the state has {before}")
         verdict.living["replies heard by themselves"] += len(exchange.told)
-    last = max((n for n, it in enumerate(turns) if it["turn_id"].startswith(("turn-", "start"))), default=-1)
+    # A webhook's turn that the end of the call has cut off was answered with nothing: nobody was there to hear it.
+    answered = (n for n, it in enumerate(turns) if it["turn_id"].startswith(("turn-", "start")) and _is_answered(it))
+    last = max(answered, default=-1)
     late = [it for it in turns[:last] if it["kind"] in OWN and it["outcome"] == "replied"]
     if len(fetched) < len(late):
         verdict.lost.append(f"{journal.call_sid}: of {len(late)} replies to own turns {len(fetched)} were fetched")
