@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from soak.faults import WEIGHTS, Faults, Planned, SoakFailed
 from soak.journal import CallJournal, Exchange, HeardWord
-from soak.relay_audit import compare_relay
+from soak.relay_audit import compare_places, compare_relay
 from soak.relay_callers import SpokenLog
 from soak.run import TOPOLOGIES, soak
 from soak.script import WORDS, Word
@@ -145,6 +145,51 @@ def test_a_reply_that_is_said_again_though_the_words_over_it_are_in_the_state_is
 
 def test_a_reply_that_goes_on_over_the_socket_into_which_its_caller_spoke_is_a_finding():
     assert len(cut_off_call(heard(1, range(4, 8), 12.0), over_is_lost=True).dead) == 1
+
+
+def places(verdict_of: list[tuple[int, range]]) -> Verdict:
+    """The verdict on a reply of which these places were heard, each range in that session."""
+    verdict = Verdict()
+    words = [
+        HeardWord(Word(1, "aaaa", place), 0.1 * place, session, unaware=False)
+        for session, part in verdict_of
+        for place in part
+    ]
+    compare_places("here", {}, words, verdict)
+    return verdict
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [(1, range(WORDS))],
+        [(1, range(6)), (2, range(6, WORDS))],
+        [(1, range(6)), (2, range(4, WORDS))],
+        [(1, range(3)), (2, range(3, 5)), (2, range(6, WORDS))],
+        [(2, range(7, WORDS)), (2, range(4))],
+    ],
+    ids=["whole", "goes on", "the sentence again", "a word lost in a dead socket", "said again by another ingress"],
+)
+def test_how_a_reply_may_be_heard_is_no_finding(told):
+    told = [(1, range(7)), *told] if told[0][1].start == 7 else told
+    verdict = places(told)
+    assert (verdict.wrong, verdict.lost) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [(1, range(3)), (1, range(4, WORDS))],
+        [(1, range(WORDS)), (1, range(4))],
+        [(1, range(3)), (2, range(8, WORDS))],
+        [(1, range(6)), (2, range(5, WORDS))],
+        [(1, range(3)), (2, range(3, 6)), (2, range(5, WORDS))],
+    ],
+    ids=["a word left out", "twice", "a sentence left out", "amid a sentence", "amid a sentence, later"],
+)
+def test_how_a_reply_may_not_be_heard_is_a_finding(told):
+    verdict = places(told)
+    assert verdict.wrong or verdict.lost
 
 
 async def test_nothing_is_said_into_a_dead_line():
