@@ -217,7 +217,11 @@ def _cancelled_at(turns: list[Record], kind: str, name: str) -> int | None:
 
 
 def _ended_at(state: Record) -> float | None:
-    return None if state["ended"] is None else _seconds(state["ended"]["at"])
+    """When the turn had come that ended the call: what comes while it runs waits behind it, and is dropped with it."""
+    if state["ended"] is None:
+        return None
+    ends = [record for record in state["turns"] if any(it["type"] == "hang_up" for it in record["reply"]["actions"])]
+    return min([_seconds(state["ended"]["at"]), *(_seconds(record["received_at"]) for record in ends[-1:])])
 
 
 def _outage(outages: Sequence[Outage], began: float, ended: float) -> float:
