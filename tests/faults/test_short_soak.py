@@ -8,8 +8,11 @@ pytestmark = pytest.mark.processes
 
 async def test_random_faults_under_load_lose_double_and_reorder_nothing():
     callers = 15
+    # Of a relay's sockets that come back, and of its calls' own turns, less is promised while ingresses are killed
+    # (docs/relay.md). `make soak ARGS=--living` has both.
     report = await soak(
-        seed=3, seconds=40, callers=callers, every=1.2, with_sinks=True, with_routes=True, with_living=True
+        seed=3, seconds=40, callers=callers, every=1.2, with_sinks=True, with_routes=True, with_living=True,
+        plain_relays=True,
     )  # fmt: skip
     assert report.is_clean, report.table()
     assert sum(report.faults.values()) >= 15

@@ -77,8 +77,12 @@ async def soak(
     with_sinks: bool = False,
     with_routes: bool = False,
     with_living: bool = False,
+    plain_relays: bool = False,
 ) -> Report:
-    """Run it all; the report. The directory with the logs is kept when something was found. Raises `SoakFailed`."""
+    """Run it all; the report. The directory with the logs is kept when something was found. Raises `SoakFailed`.
+
+    With `plain_relays` a lost socket comes back with a new document, and calls on relays have no turns of their own.
+    """
     began = time.monotonic()
     make, harm, weights = TOPOLOGIES[topology]
     async with AsyncExitStack() as stack:
@@ -88,6 +92,7 @@ async def soak(
         if with_routes:
             weights = {**weights, **VERSION_WEIGHTS}
         settings = _routed(stack) if with_routes else {}
+        settings |= {"RELAY_RECONNECT": "off"} if plain_relays else {}
         texts = await stack.enter_async_context(text_provider(Random(f"{seed}/texts"))) if with_living else None
         if texts is not None:
             settings |= texts.settings | {EFFECTS_FILE: _effects_file(stack)}
@@ -112,7 +117,7 @@ async def soak(
 
         def caller(number: int, stop: asyncio.Event) -> Caller:
             chance = Random(f"{seed}/{number}")
-            if number < on_relays and with_living and number % LIVING_SHARE == 0:
+            if number < on_relays and with_living and not plain_relays and number % LIVING_SHARE == 0:
                 return LivingRelayCaller(provider, chance, stop, deployment.relay_ingresses, LivingRelaySpeech)
             if number < on_relays:
                 speech = _speech(number, may_be_refused=False) if with_routes else Speech
