@@ -2,15 +2,13 @@
 
 import logging
 
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from orchestrator.provider_api.errors import ProviderError
 from web.api.agent_name import check_agent
-from web.api.json_body import json_object
-from web.api.text_turn import complaints
+from web.api.checked_body import read_body_as
 from web.ingress import Ingress
 from web.outbound.call_placer import CallPlacer
 from web.outbound.outbound_call import OutboundCall
@@ -23,7 +21,7 @@ RETRY_SECONDS = 5
 
 async def place_call(ingress: Ingress, request: Request) -> Response:
     """Answer 201 with the call SID. With an `Idempotency-Key`, equal requests get the same call for a day."""
-    call = await _outbound_call(request)
+    call = await read_body_as(OutboundCall, request)
     check_agent(ingress, call.agent)
     key = _key(request)
     placer: CallPlacer = request.app.state.call_placer
@@ -38,14 +36,6 @@ async def place_call(ingress: Ingress, request: Request) -> Response:
     if is_replay:
         headers["Idempotent-Replayed"] = "true"
     return JSONResponse({"call_sid": placed.call_sid, "status": placed.status}, 201, headers)
-
-
-async def _outbound_call(request: Request) -> OutboundCall:
-    fields = await json_object(request)
-    try:
-        return OutboundCall.model_validate(fields)
-    except ValidationError as error:
-        raise HTTPException(422, complaints(error)) from None
 
 
 def _key(request: Request) -> str | None:

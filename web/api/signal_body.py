@@ -2,11 +2,10 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
 from orchestrator.conversation.actions import HangUp, Transfer
 from orchestrator.conversation.reply import Reply
@@ -14,20 +13,9 @@ from orchestrator.conversation.schedule_actions import JsonObject
 from orchestrator.conversation.turn import OWN_PREFIX, Turn
 from orchestrator.dial_allow import dial_prefixes, objection
 from orchestrator.settings import Settings
-from web.api.json_body import json_object
-from web.api.text_turn import complaints
+from web.api.checked_body import Encodable
 from web.outbound.outbound_call import PARTY
 
-
-def _encodable(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError("holds half of a surrogate pair") from None
-    return value
-
-
-Encodable = Annotated[str, AfterValidator(_encodable)]
 LONGEST_SIGNAL_ID = 200
 LONGEST_TEXT = 4000
 
@@ -137,15 +125,3 @@ class HangUpByHand(_Body):
 
     def fields(self) -> dict[str, Any]:
         return {"text": "hang-up", "given_reply": Reply(actions=[HangUp(reason=self.reason)])}
-
-
-B = TypeVar("B", bound=_Body)
-
-
-async def read_body_as(kind: type[B], request: Request) -> B:
-    """Return the checked body. Answer 415 or 400 to what is not a JSON object, 422 to wrong fields."""
-    fields = await json_object(request)
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        raise HTTPException(422, complaints(error)) from None

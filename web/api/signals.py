@@ -19,8 +19,9 @@ from orchestrator.errors import CallEnded, CallFull, StoreUnavailable, Unreadabl
 from orchestrator.health.features import SCHEDULE
 from orchestrator.process_metrics import catalog
 from orchestrator.turns.bounds import is_refusal
+from web.api.checked_body import read_body_as
 from web.api.endpoint import call_sid_in
-from web.api.signal_body import HangUpByHand, Say, Signal, TransferByHand, read_body_as
+from web.api.signal_body import HangUpByHand, Say, Signal, TransferByHand
 from web.api.stream import EVENT_STREAM, TurnStream
 from web.api.text_turn import answer_of
 from web.api.turns import CHANNEL, STILL_RUNNING, SUBMIT_SECONDS, reply_seconds, why_ended

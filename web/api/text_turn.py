@@ -4,13 +4,11 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import OWN_PREFIX, Turn
-from web.api.json_body import json_object
+from web.api.checked_body import Encodable
 
 LONGEST_AGENT = 100
 """Characters of an agent's name."""
@@ -29,22 +27,13 @@ class TextTurn(BaseModel):
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
 
-    turn_id: Annotated[str, Field(min_length=1, max_length=256)] = Field(default_factory=_new_turn_id)
+    turn_id: Annotated[Encodable, Field(min_length=1, max_length=256)] = Field(default_factory=_new_turn_id)
     kind: Literal["started", "speech", "keys", "silence"] = "speech"
-    text: str = ""
+    text: Encodable = ""
     digits: Annotated[str, Field(pattern=r"^[0-9*#A-Da-d]*$")] = ""
-    from_number: str = Field(default="", alias="from")
-    to_number: str = Field(default="", alias="to")
+    from_number: Encodable = Field(default="", alias="from")
+    to_number: Encodable = Field(default="", alias="to")
     agent: Annotated[str, Field(min_length=1, max_length=LONGEST_AGENT)] | None = None
-
-    @field_validator("turn_id", "text", "from_number", "to_number")
-    @classmethod
-    def _is_text(cls, value: str) -> str:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ValueError("holds half of a surrogate pair") from None
-        return value
 
     @model_validator(mode="after")
     def _says_something(self) -> "TextTurn":
@@ -76,26 +65,6 @@ class TextTurn(BaseModel):
         }
 
 
-async def read_text_turn(request: Request) -> TextTurn:
-    """Return the checked body. Answer 415 or 400 to what is not a JSON object, 422 to wrong fields."""
-    fields = await json_object(request)
-    try:
-        return TextTurn.model_validate(fields)
-    except ValidationError as error:
-        raise HTTPException(422, complaints(error)) from None
-
-
 def answer_of(result: TurnResult) -> dict[str, Any]:
     """Return the content of the answer to a text turn, the same for each retry."""
     return result.model_dump(mode="json", include={"call_sid", "turn_id", "outcome", "reply"})
-
-
-def complaints(error: ValidationError) -> str:
-    """Return what is wrong with the fields, in one line that quotes no value."""
-    return "; ".join(_complaint(dict(item)) for item in error.errors())
-
-
-def _complaint(error: dict[str, Any]) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message

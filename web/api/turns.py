@@ -20,9 +20,10 @@ from orchestrator.routes.table import IncomingCall
 from orchestrator.turns.bounds import TOO_LONG_REASON, is_refusal
 from web.agent_choice import has_hook, hooked_choice, without_hook
 from web.api.agent_name import check_agent
+from web.api.checked_body import read_body_as
 from web.api.endpoint import call_sid_in
 from web.api.stream import EVENT_STREAM, TurnStream
-from web.api.text_turn import TextTurn, answer_of, read_text_turn
+from web.api.text_turn import TextTurn, answer_of
 from web.deliveries import Deliveries
 from web.ingress import Ingress
 
@@ -57,7 +58,7 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
     """Submit the turn and answer with its reply; 504 when the reply takes longer than the agent may."""
     received_at = clock.utc_now()
     call_sid = call_sid_in(request)
-    text_turn = await read_text_turn(request)
+    text_turn = await read_body_as(TextTurn, request)
     turn = text_turn.turn(call_sid, received_at)
     streams = EVENT_STREAM in request.headers.get("accept", "")
     check_agent(ingress, text_turn.agent)
