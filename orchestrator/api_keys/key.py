@@ -7,6 +7,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal, get_args
 
@@ -56,6 +57,7 @@ def new_key(name: str, scopes: Iterable[str]) -> tuple[str, ApiKey]:
     return secret, ApiKey(_checked_name(name), _checked_scopes(scopes), digest_of(secret.encode()))
 
 
+@lru_cache(maxsize=4)  # each request needs them
 def keys_in(text: str) -> tuple[ApiKey, ...]:
     """Return the keys of `API_KEYS`, which commas separate. Raise ValueError, without quoting a digest."""
     keys = tuple(_key_in(entry) for part in text.split(",") if (entry := part.strip()))

@@ -58,7 +58,7 @@ def guarded(call: ApiCall, scope: Scope) -> Callable[[Request], Awaitable[Respon
 
     async def endpoint(request: Request) -> Response:
         ingress = ingress_of(request)
-        caller = check_key(request, ingress.settings, scope)
+        by = check_key(request, ingress.settings, scope)
         tracing.trust_entry()
         status = 500
         try:
@@ -69,7 +69,7 @@ def guarded(call: ApiCall, scope: Scope) -> Callable[[Request], Awaitable[Respon
             status = error.status_code
             raise
         finally:
-            log_change(request, scope, caller.name, status)
+            log_change(request, scope, by, status)
 
     return endpoint
 

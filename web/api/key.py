@@ -1,7 +1,5 @@
 """Checks the key of a request to the API, and what that key may do."""
 
-from dataclasses import dataclass
-
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
@@ -12,18 +10,12 @@ from web.local_access import local_access_of
 ALL: frozenset[Scope] = frozenset({"admin"})
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent a request: the name of its key, `API_KEY`, or `local` for one from this machine that needs none."""
-
-    name: str
+LOCAL = "local"
+"""The name of who sends from this machine, where no key is needed."""
 
 
-LOCAL = Caller("local")
-
-
-def check_key(connection: HTTPConnection, settings: Settings, scope: Scope) -> Caller:
-    """Return who sent the request if its key allows what needs `scope`; else answer 401 or 403.
+def check_key(connection: HTTPConnection, settings: Settings, scope: Scope) -> str:
+    """Return the name of the key that the request shows if it allows what needs `scope`; else answer 401 or 403.
 
     Without any key the API is off in production. In development it is open to this machine alone, and to nobody once
     others can reach the server (`LocalAccess`).
@@ -40,7 +32,7 @@ def check_key(connection: HTTPConnection, settings: Settings, scope: Scope) -> C
     return LOCAL
 
 
-def _bearer(connection: HTTPConnection, settings: Settings, scope: Scope) -> Caller:
+def _bearer(connection: HTTPConnection, settings: Settings, scope: Scope) -> str:
     scheme, _, given = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise HTTPException(401, "Send the header Authorization: Bearer API_KEY.", {"WWW-Authenticate": "Bearer"})
@@ -51,7 +43,7 @@ def _bearer(connection: HTTPConnection, settings: Settings, scope: Scope) -> Cal
         challenge = f'Bearer error="insufficient_scope", scope="{scope}"'  # RFC 6750, section 3.1
         sentence = f"The key {key.name} may not do that: it needs the scope {scope}."
         raise HTTPException(403, sentence, {"WWW-Authenticate": challenge})
-    return Caller(key.name)
+    return key.name
 
 
 def _keys(settings: Settings) -> tuple[ApiKey, ...]:
