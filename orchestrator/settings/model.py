@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from orchestrator.destinations import destination, region_of
+from orchestrator.dial_allow import dial_prefixes
 from orchestrator.errors import BadSetting
 from orchestrator.settings.api_key_settings import ApiKeySettings
 from orchestrator.settings.checks import (
@@ -206,6 +207,11 @@ class Settings(EventSettings, VoiceSettings, RouteSettings, ApiKeySettings, Prov
         `ENDED_CALL_TTL_SECONDS` says so."""
         is_set = "ended_call_ttl_seconds" in self.model_fields_set
         return self.ended_call_ttl_seconds if is_set else min(self.ended_call_ttl_seconds, self.state_ttl_seconds)
+
+    @property
+    def dial_prefixes(self) -> tuple[str, ...] | None:
+        """Return the entries of `DIAL_ALLOW`; None without it."""
+        return dial_prefixes(self.dial_allow) if self.dial_allow else None
 
     @property
     def base_path(self) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from orchestrator.dial_allow import dial_prefixes, objection
+from orchestrator.dial_allow import objection
 from orchestrator.schedule.item import MessageItem
 from orchestrator.settings import Settings
 
@@ -40,9 +40,8 @@ def addresses_of(item: MessageItem, settings: Settings) -> Addresses:
         raise NotSendable(missing)
     ours = settings.twilio_from_number or ""
     number = item.to.removeprefix(WHATSAPP)
-    allowed = dial_prefixes(settings.dial_allow) if settings.dial_allow else None
     if not number.startswith("+"):
         raise NotSendable("A text message goes to a number with its country, such as +15551234567.")
-    if (complaint := objection(number, ours, allowed)) is not None:
+    if (complaint := objection(number, ours, settings.dial_prefixes)) is not None:
         raise NotSendable(complaint)
     return Addresses(f"{WHATSAPP}{ours}" if item.to.startswith(WHATSAPP) else ours, item.to)

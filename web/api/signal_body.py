@@ -11,7 +11,7 @@ from orchestrator.conversation.actions import HangUp, Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.schedule_actions import JsonObject
 from orchestrator.conversation.turn import OWN_PREFIX, Turn
-from orchestrator.dial_allow import dial_prefixes, objection
+from orchestrator.dial_allow import objection
 from orchestrator.settings import Settings
 from web.api.checked_body import Encodable
 from web.outbound.outbound_call import PARTY
@@ -109,8 +109,7 @@ class TransferByHand(_Body):
         """Answer 422 if `DIAL_ALLOW` does not allow to dial `to`. `TRANSFER_TO` is always allowed."""
         if self.to == settings.transfer_to:
             return
-        allowed = dial_prefixes(settings.dial_allow) if settings.dial_allow else None
-        if (why_not := objection(self.to, settings.twilio_from_number or "", allowed)) is not None:
+        if (why_not := objection(self.to, settings.twilio_from_number or "", settings.dial_prefixes)) is not None:
             raise HTTPException(422, f"to: This may not be dialled. {why_not}")
 
 

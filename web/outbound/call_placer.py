@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from orchestrator.dial_allow import dial_prefixes, objection
+from orchestrator.dial_allow import objection
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.errors import CallRefused, StoreUnavailable, VoiceAgentError
 from orchestrator.idempotency.store import IdempotencyRecord, IdempotencyStore
@@ -96,8 +96,7 @@ class CallPlacer:
         caller = call.from_number or self.settings.twilio_from_number
         if not caller:
             raise ProviderError('Say who calls: {"from": "+1…"}, or set TWILIO_FROM_NUMBER.', 422)
-        allowed = dial_prefixes(self.settings.dial_allow) if self.settings.dial_allow else None
-        if (why_not := objection(call.to, caller, allowed)) is not None:
+        if (why_not := objection(call.to, caller, self.settings.dial_prefixes)) is not None:
             raise ProviderError(f"to: This may not be dialled. {why_not}", 422)
         choice = self._choice(call, caller)
         async with self.capacity.reserve():

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from starlette.responses import Response
 
 from orchestrator.destinations import destination, region_of
-from orchestrator.dial_allow import dial_prefixes, objection
+from orchestrator.dial_allow import objection
 from orchestrator.settings import Settings
 from web.twilio.transfer.leaving import FAILED, UNREACHABLE
 from web.twilio.twiml_response import TwimlResponse
@@ -66,4 +66,4 @@ def _objection(person: Element, request: VoiceRequest, settings: Settings) -> st
         return None
     if person.tag == "Number" and not to.startswith("+"):
         return "It is a number without its country."
-    return objection(to, request.our_number, dial_prefixes(settings.dial_allow or ""))
+    return objection(to, request.our_number, settings.dial_prefixes)
