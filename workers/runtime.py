@@ -43,7 +43,7 @@ from workers.orphans import release_orphans
 from workers.pushed_grants import PushedGrants
 from workers.rescue import rescue_calls
 from workers.rollout_watch import RolloutWatch
-from workers.schedule import start_carrying
+from workers.schedule import carry_out_schedules
 from workers.version_presence import VersionPresence
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class WorkerRuntime:
         await stack.enter_async_context(self._subscription)
         await stack.enter_async_context(ClockSync(self._redis))
         await start_delivery(settings, self.store, self._events, self.holder, stack)
-        self._carrier = await start_carrying(settings, self.store, self._events, self.holder, stack)
+        self._carrier = carry_out_schedules(settings, self.store, self._events, self.holder, stack)
         await stack.enter_async_context(event_loop_lag_measured())
         await self._presence.say()
         rollout = RolloutWatch(self.rollouts, self.runner.outcomes, self.holder, self.version)

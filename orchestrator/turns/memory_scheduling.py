@@ -37,7 +37,3 @@ class MemoryScheduling:
         is_due = any(item.due_at <= clock.utc_now() for item in changes.added)
         if is_due and self.look_now is not None:
             self.look_now(written.call_sid)
-
-    def forget(self, call_sid: str, *, erased: bool = False) -> None:
-        """The state of the call is gone, or it is `erased`."""
-        self.schedule.forget(call_sid, erased=erased)

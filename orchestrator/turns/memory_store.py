@@ -117,7 +117,7 @@ class InMemoryTurnStore:
             raise CallRefused
         async with self.admissions.line(call_sid, Limits.of(limit, admission, opening)):
             state = await self.states.create_state(call_sid, **opening)
-        self.scheduling.forget(call_sid)  # of an earlier call with the same SID
+        self.scheduling.schedule.forget(call_sid)  # of an earlier call with the same SID
         self._announcing.accepted(state)
         return state
 
@@ -265,7 +265,7 @@ class InMemoryTurnStore:
     async def erase(self, call_sid: str) -> None:
         self._erased.lay(checked_call_sid(call_sid))
         self._announcing.is_over(call_sid)
-        self.scheduling.forget(call_sid, erased=True)
+        self.scheduling.schedule.forget(call_sid, erased=True)
         self.admissions.forget(call_sid)
         if (call := self._calls.get(call_sid)) is not None:
             self._calls[call_sid] = CallRecord(epoch=call.epoch)
@@ -287,7 +287,7 @@ class InMemoryTurnStore:
         for call_sid in gone:
             self._calls.pop(call_sid, None)
             self._announcing.is_over(call_sid)
-            self.scheduling.forget(call_sid)
+            self.scheduling.schedule.forget(call_sid)
         return len(gone)
 
     def _held_call(self, lease: Lease) -> CallRecord:
