@@ -14,30 +14,11 @@ from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
 from orchestrator.events.redis import scripts
 from orchestrator.redis import keys
-from orchestrator.redis.store_connection import StoreConnection
+from orchestrator.redis.sharded_index import ShardedIndex
 
 
-class Agenda:
+class Agenda(ShardedIndex):
     """The agendas of all shards."""
-
-    def __init__(self, connection: StoreConnection, shards: tuple[keys.ShardKeys, ...]) -> None:
-        self._connection = connection
-        self._shards = shards
-        self._first: dict[str, float] = {}
-
-    @property
-    def is_one_step(self) -> bool:
-        """True if the scripts that change an outbox change its agenda, too."""
-        return len(self._shards) == 1
-
-    def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
-        """Return the shard whose agenda the scripts change; None in a cluster."""
-        return self._shards[0] if self.is_one_step else None
-
-    @property
-    def first_due(self) -> float | None:
-        """When the first call is due, as the agenda was last read (Unix seconds); None if there is none."""
-        return min(self._first.values()) / 1000 if self._first else None
 
     async def due(self, most: int) -> list[str]:
         """Return calls that are to be looked at now. Raise `StoreUnavailable` if no shard answers, or none gives
@@ -83,8 +64,7 @@ class Agenda:
 
     async def entry(self, call_sid: str) -> bytes | None:
         """Return the call's entry, to be passed to `note`."""
-        found: bytes | float | None = await self._connection.command("ZSCORE", self._shard(call_sid).agenda, call_sid)
-        return f"{found:.0f}".encode() if isinstance(found, float) else found  # as the client parses
+        return await self._score(self._shard(call_sid).agenda, call_sid)
 
     async def note(self, call_sid: str, before: bytes | None, at: int | None) -> None:
         """Note when the call is to be looked at next (ms; None: never), where the outbox's script could not."""
@@ -128,9 +108,6 @@ class Agenda:
         ]
         if calls:
             await self._connection.run_all(calls)
-
-    def _shard(self, call_sid: str) -> keys.ShardKeys:
-        return keys.shard_of(self._shards, call_sid)
 
 
 def _raise_unless_some_answer(errors: Sequence[BaseException | None]) -> None:

@@ -16,6 +16,7 @@ from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.script_call import text
+from orchestrator.redis.sharded_index import ShardedIndex
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.schedule.effects import ScheduleChanges
 from orchestrator.schedule.redis import scripts
@@ -27,29 +28,13 @@ ANSWER_SECONDS = 1.0
 """How long the others wait for a shard."""
 
 
-class ScheduleIndex:
+class ScheduleIndex(ShardedIndex):
     """The indexes of all shards. Those that are known to be empty are not read: `noticed` says that one may not be."""
 
     def __init__(self, connection: StoreConnection, shards: tuple[keys.ShardKeys, ...]) -> None:
-        self._connection = connection
-        self._shards = shards
-        self._first: dict[str, float] = {}
+        super().__init__(connection, shards)
         self._during_read: dict[str, float] = {}
         self._news = asyncio.Event()
-
-    @property
-    def is_one_step(self) -> bool:
-        """True if the scripts that change a schedule change its index, too."""
-        return len(self._shards) == 1
-
-    def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
-        """Return the shard whose index the scripts change; None in a cluster."""
-        return self._shards[0] if self.is_one_step else None
-
-    @property
-    def first_due(self) -> float | None:
-        """When the first call is due, as is known here (Unix seconds); None if there is none."""
-        return min(self._first.values()) / 1000 if self._first else None
 
     def noticed(self, shard: keys.ShardKeys, at_ms: float = 0) -> None:
         """Take note that the shard has a call that is due at `at_ms`, or sooner; 0: read when."""
@@ -139,19 +124,13 @@ class ScheduleIndex:
         """Cluster: return the call's entry, to be passed to `note`."""
         if self.is_one_step:
             return None
-        found: bytes | float | None = await self._connection.command(
-            "ZSCORE", self._shard(call_sid).schedules, call_sid
-        )
-        return f"{found:.0f}".encode() if isinstance(found, float) else found  # as the client parses
+        return await self._score(self._shard(call_sid).schedules, call_sid)
 
     async def note(self, call_sid: str, before: bytes | None, at: int | None) -> None:
         """Cluster: note when the call is to be looked at next (ms; None: never)."""
         if not self.is_one_step:
             shard = self._shard(call_sid)
             await self._connection.run(scripts.note_scheduled(shard=shard, call_sid=call_sid, before=before, at=at))
-
-    def _shard(self, call_sid: str) -> keys.ShardKeys:
-        return keys.shard_of(self._shards, call_sid)
 
 
 def _bytes(name: bytes | str) -> bytes:
