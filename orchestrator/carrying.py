@@ -30,8 +30,8 @@ def start_carrying(
 ) -> tuple[Carrier, ScheduleWatch]:
     """Fire timers, run activities and send messages until `stack` is closed.
 
-    Return what does, and what looks at calls for it. `holder` is a name that no other process has; `must_wait` says that
-    nothing may be carried out for now.
+    Return what does, and what looks at calls for it. `holder` is a name that no other process has;
+    `must_wait` says that nothing may be carried out for now.
     """
     carrier = Carrier(schedule, _item_handlers(settings, schedule, store, events, stack), holder)
     watch = ScheduleWatch(carrier, must_wait)
