@@ -18,6 +18,7 @@
     ├── RolloutChanged         somebody else changed the rollout plan; nothing was written
     ├── StateConflict          a stale version was written; nothing was changed
     ├── UnreadableState        what is stored for a call is no state that this version knows
+    │   └── UnreadableSeal     what is stored or published is encrypted, and no key of this process opens it
     ├── NoArchive              no database is set that keeps the records of calls
     ├── UnknownRecord          the archive has no record of that call
     ├── BadRecordQuery         a filter, a limit or a cursor of a search in the archive is wrong
@@ -125,6 +126,17 @@ class StateConflict(VoiceAgentError):
 
 class UnreadableState(VoiceAgentError):
     """The state of this call cannot be read: a newer version wrote it, or somebody edited it. Delete its key."""
+
+
+class UnreadableSeal(UnreadableState):
+    """What is stored is encrypted, and no key here opens it. Set STATE_ENCRYPTION_KEYS as in all other processes.
+
+    If `is_key_missing`, another process may know the key; else it was changed or moved, or is plain and must not be.
+    """
+
+    def __init__(self, message: str | None = None, *, is_key_missing: bool = False) -> None:
+        super().__init__(message)
+        self.is_key_missing = is_key_missing
 
 
 class NoArchive(VoiceAgentError):

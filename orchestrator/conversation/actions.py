@@ -90,7 +90,8 @@ class Gather(_Action):
     """Set how the caller's next turn is taken. Without it, the channel's defaults apply.
 
     A keyed answer ends after `num_digits` keys, or at `finish_on_key` ("" for no such key). `timeout_seconds` is how
-    long to wait for the caller to begin. `hints` are words that the recogniser should expect.
+    long to wait for the caller to begin. `hints` are words that the recogniser should expect. What a `sensitive` one
+    asks for is seen by the agent and kept nowhere (`orchestrator.conversation.sensitive`).
     """
 
     type: Literal["gather"] = "gather"
@@ -100,6 +101,7 @@ class Gather(_Action):
     timeout_seconds: int = Field(default=5, ge=1, le=60)
     hints: tuple[str, ...] = ()
     language: str | None = None
+    sensitive: bool = Field(default=False, exclude_if=lambda sensitive: not sensitive)
 
 
 class SetLanguage(_InlineAction):

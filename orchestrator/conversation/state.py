@@ -23,7 +23,7 @@ class TurnRecord(BaseModel):
     (`orchestrator.conversation.timings`). `agent` is the name of the agent that got the turn, if it handed the call on;
     `phases` are those in which each agent left the call that it handed on. `data` is the turn's. `preceding`, over
     webhooks, are the replies to own turns that the caller hears before this one. `overlap` and `interrupt` are sent
-    with the result and not stored.
+    with the result and not stored. Of a `sensitive` turn `text` is `[hidden]`.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -46,6 +46,7 @@ class TurnRecord(BaseModel):
     phases: list[str] = Field(default_factory=list, exclude_if=lambda phases: not phases)
     data: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda data: not data)
     preceding: list[Reply] = Field(default_factory=list, exclude_if=lambda replies: not replies)
+    sensitive: bool = Field(default=False, exclude_if=lambda sensitive: not sensitive)
     overlap: str | None = Field(default=None, exclude=True)
     interrupt: bool = Field(default=False, exclude=True)
 
@@ -68,6 +69,7 @@ class TurnRecord(BaseModel):
             reply=reply,
             epoch=epoch,
             data=turn.data,
+            sensitive=turn.sensitive,
             interrupt=turn.interrupt,
         )
 
@@ -125,7 +127,9 @@ class ConversationState(BaseModel):
     `agent` is the name, in the routes, of the agent that has the call; "" is the one that `AGENT` names. `tenant` is
     whose call it is. `timers` and `activities` are those that are set and running, by name: they change by actions and
     by the turns that they bring, not by what an agent writes there. `worker_version` is the version of the workers that
-    the call is pinned to. `settings` are those of its agent: looked up whenever an agent runs, and never stored.
+    the call is pinned to. `hidden_slots` are the encrypted values of those slots that hold what a sensitive turn
+    brought, and `hidden_words` what such turns brought, encrypted: outside of an agent's run, both are shown as
+    `[hidden]`. `settings` are those of its agent: looked up whenever an agent runs, and never stored.
     """
 
     model_config = ConfigDict(extra="allow", validate_assignment=False, hide_input_in_errors=True)
@@ -149,6 +153,8 @@ class ConversationState(BaseModel):
     worker_version: str = Field(default="", exclude_if=lambda version: not version)
     timers: dict[str, Timer] = Field(default_factory=dict, exclude_if=lambda timers: not timers)
     activities: dict[str, Activity] = Field(default_factory=dict, exclude_if=lambda activities: not activities)
+    hidden_slots: dict[str, str] = Field(default_factory=dict, repr=False, exclude_if=lambda slots: not slots)
+    hidden_words: list[str] = Field(default_factory=list, repr=False, exclude_if=lambda words: not words)
     settings: dict[str, Any] = Field(default_factory=dict, exclude=True)
 
     @property

@@ -44,6 +44,8 @@ class Turn(BaseModel):
       the JSON in its inbox has that.
     - `replay_of` is the id of the turn that a person replays with this one.
     - `hop`, for `handed_off`, says how many times the call was handed on in this turn.
+    - `sensitive`: what the turn brings is for the agent alone. Until then it is in `sealed_words`, encrypted, and
+      `text` is `[hidden]` (`orchestrator.conversation.sensitive`).
     - `traceparent` is the span that submitted the turn, as W3C Trace Context writes it, while traces are on.
     """
 
@@ -66,6 +68,8 @@ class Turn(BaseModel):
     submitted_ms: float | None = Field(default=None, exclude=True)
     late_timings: dict[str, Timings] = Field(default_factory=dict, exclude_if=lambda late: not late)
     hop: int = Field(default=0, exclude_if=lambda hop: not hop)
+    sensitive: bool = Field(default=False, exclude_if=lambda sensitive: not sensitive)
+    sealed_words: str = Field(default="", repr=False, exclude_if=lambda words: not words)
     traceparent: str | None = Field(default=None, exclude_if=lambda traceparent: traceparent is None)
 
     @property

@@ -24,6 +24,7 @@ from orchestrator.redis.cancel_safe import (
     CancelSafeTLSConnection,
     CancelSafeUnixConnection,
 )
+from orchestrator.redis.ciphers import attach_cipher
 from orchestrator.redis.cluster import ClusterPool
 from orchestrator.redis.pool import QueueingPool, RetryFor
 from orchestrator.redis.sentinel_pool import SentinelPool
@@ -111,6 +112,18 @@ def connection_pool(
     timings: ConnectionTimings = TIMINGS,
 ) -> ConnectionPool:
     """Return the pool of `connect`, for clients that take a pool (`ArqRedis(pool_or_conn=…)`). Raises `BadSetting`."""
+    pool = _pool(settings, decode_responses, max_connections, block_seconds, timings)
+    attach_cipher(pool, settings)
+    return pool
+
+
+def _pool(
+    settings: Settings,
+    decode_responses: bool,
+    max_connections: int,
+    block_seconds: float | None,
+    timings: ConnectionTimings,
+) -> ConnectionPool:
     url = parsed_url(settings)
     options: dict[str, Any] = {
         "username": url.username,

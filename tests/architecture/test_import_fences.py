@@ -101,8 +101,18 @@ FENCES = (
         banned=("orchestrator",),
         allowed=tuple(
             f"orchestrator.{name}"
-            for name in ("clock", "error_logging", "errors", "process_metrics.catalog", "redis", "settings", "tasks")
+            for name in (
+                "clock", "encryption.cipher", "error_logging", "errors", "process_metrics.catalog", "redis", "settings",
+                "tasks",
+            )
         ),
+    ),
+    Fence(
+        "encryption knows nothing of what it encrypts",
+        "what is stored, published, or kept in a database rests on it, and so do the settings",
+        inside=("orchestrator/encryption/*",),
+        banned=("orchestrator", "redis"),
+        allowed=("orchestrator.encryption", "orchestrator.errors"),
     ),
     Fence(
         "Prometheus' client stays where metrics are exposed",
