@@ -22,7 +22,8 @@ class TurnRecord(BaseModel):
     the type and place of the error, never its message. `timings` says when the turn reached its stages
     (`orchestrator.conversation.timings`). `agent` is the name of the agent that got the turn, if it handed the call on;
     `phases` are those in which each agent left the call that it handed on. `data` is the turn's. `preceding`, over
-    webhooks, are the replies to own turns that the caller hears before this one. `overlap` and `interrupt` are sent
+    webhooks, are the replies to own turns that the caller hears before this one; `unspoken`, on a relay, are the turns
+    of those that were still to be spoken when this one came. `overlap` and `interrupt` are sent
     with the result and not stored. Of a `sensitive` turn `text` is `[hidden]`.
     """
 
@@ -46,6 +47,7 @@ class TurnRecord(BaseModel):
     phases: list[str] = Field(default_factory=list, exclude_if=lambda phases: not phases)
     data: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda data: not data)
     preceding: list[Reply] = Field(default_factory=list, exclude_if=lambda replies: not replies)
+    unspoken: list[str] = Field(default_factory=list, exclude_if=lambda unspoken: not unspoken)
     sensitive: bool = Field(default=False, exclude_if=lambda sensitive: not sensitive)
     overlap: str | None = Field(default=None, exclude=True)
     interrupt: bool = Field(default=False, exclude=True)
@@ -69,6 +71,7 @@ class TurnRecord(BaseModel):
             reply=reply,
             epoch=epoch,
             data=turn.data,
+            unspoken=turn.unspoken,
             sensitive=turn.sensitive,
             interrupt=turn.interrupt,
         )

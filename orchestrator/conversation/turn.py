@@ -39,6 +39,7 @@ class Turn(BaseModel):
     - `interrupts`, for `interrupted`, is the id of the turn whose reply the caller cut off, if that is known.
     - `unfinished` has the replies that were still being spoken when the caller spoke: the id of the turn that each
       answers, and what had been said of it.
+    - `unspoken` are the ids of own turns whose replies were still to be spoken when this one came.
     - `late_timings` has what became known of the timings of earlier turns after their commit, by turn id, and
       `submitted_ms` is after how many milliseconds this one was submitted (`orchestrator.conversation.timings`). Only
       the JSON in its inbox has that.
@@ -60,6 +61,7 @@ class Turn(BaseModel):
     language: str | None = None
     interrupts: str | None = None
     unfinished: dict[str, str] = Field(default_factory=dict, exclude_if=lambda unfinished: not unfinished)
+    unspoken: list[str] = Field(default_factory=list, exclude_if=lambda unspoken: not unspoken)
     data: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda data: not data)
     interrupt: bool = Field(default=False, exclude_if=lambda interrupt: not interrupt)
     given_reply: Reply | None = Field(default=None, exclude_if=lambda reply: reply is None)

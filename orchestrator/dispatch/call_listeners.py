@@ -13,6 +13,9 @@ class CallListener(Protocol):
     def hear(self, pending: PendingReply, *, interrupts: bool) -> None:
         """Note that the reply to an own turn grows, or is complete. `interrupts`: it cuts off what is being said."""
 
+    def missed(self) -> None:
+        """Note that replies may have been missed: `look` comes as soon as it is known where the state is."""
+
     def look(self, version: int | None) -> None:
         """Note that the call's state has this version; None: it is not known, and replies may have been missed."""
 
@@ -41,6 +44,12 @@ class CallListeners:
     def of_turn(self, call_sid: str, turn_id: str) -> CallListener | None:
         """Return who is to hear of this turn, if anybody is."""
         return self._listeners.get(call_sid) if turn_id.startswith(OWN_PREFIX) else None
+
+    def missed(self, is_meant: Callable[[str], bool]) -> None:
+        """Tell the listeners of the calls for which `is_meant` that they may have missed something."""
+        for call_sid, listener in self._listeners.items():
+            if is_meant(call_sid):
+                listener.missed()
 
     def look(self, call_sid: str, version: int | None) -> None:
         """Tell the listener of the call, if there is one, where the state is."""

@@ -61,6 +61,7 @@ class Listening:
     def was_cut(self) -> None:
         """Note that the subscription was cut for a while: renew all calls now, and look what was missed."""
         self._was_cut = True
+        self._listeners.missed(lambda call_sid: not self._is_elsewhere(call_sid))
         self._now.set()
 
     async def _run(self) -> None:

@@ -29,10 +29,14 @@ class Ear:
 
     heard: list[tuple[str, str | None, bool]] = field(default_factory=list)
     seen: list[int | None] = field(default_factory=list)
+    gaps: int = 0
 
     def hear(self, pending: PendingReply, *, interrupts: bool) -> None:
         result = pending.result
         self.heard.append((pending.turn_id, result.reply.text if result else None, interrupts))
+
+    def missed(self) -> None:
+        self.gaps += 1
 
     def look(self, version: int | None) -> None:
         self.seen.append(version)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.ingress import CALL, Ingress
-from support.relay import RelaySocket, relay_socket
+from support.relay import RelaySocket, new_ticket, relay_socket
 from support.waiting import wait_until
 
 from orchestrator.agents.agent_table import AgentTable
@@ -286,3 +286,42 @@ async def test_a_hang_up_while_no_socket_was_open_is_carried_out_over_the_next(i
         await caller.frame()
         assert caller.frames[-1]["type"] == "end"
         assert [frame for frame in caller.frames if frame.get("token")] == []
+
+
+async def wait_behind_a_story(ingress: Ingress, teller: Teller, caller: RelaySocket) -> None:
+    """A signal's reply waits for the end of a long one; the caller has said more meanwhile, and that is answered."""
+    teller.replies["story"] = [LONG]
+    await caller.prompt("story")
+    assert await caller.reply() == LONG
+    await signal(ingress, "news")
+    await caller.prompt("go on")
+    await recorded(ingress, "go on")
+
+
+async def test_a_reply_that_waited_as_the_socket_was_lost_is_said_before_the_next_one(
+    ingress: Ingress, teller: Teller
+) -> None:
+    async with relay_socket(ingress.url) as caller:
+        await greeted(caller)
+        await wait_behind_a_story(ingress, teller, caller)
+    await wait_until(lambda: ingress.app.state.ingress.sessions.find(CALL) is None, "the session is over")
+    async with relay_socket(ingress.url) as caller:
+        await caller.setup(CALL, "VX2", customParameters={"lines": "0-1000"})
+        assert [await caller.reply() for _ in range(2)] == ["<signal news>", "<speech go on>"]
+
+
+async def test_a_reply_that_waited_as_the_socket_was_lost_is_said_over_the_one_that_replaces_it(
+    start_ingress, teller: Teller
+) -> None:
+    async with start_ingress(agent=teller, voice_channel="relay") as ingress:
+        ticket = await new_ticket(ingress.url, CALL, path="/twilio/voice")
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL, ticket=ticket)
+            await caller.reply()
+            await spoken(caller)
+            await wait_behind_a_story(ingress, teller, caller)
+            caller.connection.transport.abort()
+        await wait_until(lambda: ingress.app.state.ingress.sessions.find(CALL) is None, "the loss is noticed")
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL, ticket=ticket)
+            assert [await caller.reply() for _ in range(2)] == ["<signal news>", "<speech go on>"]

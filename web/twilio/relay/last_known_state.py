@@ -38,6 +38,11 @@ class LastKnownState:
         """True if the call can continue from here."""
         return self._json is not None
 
+    @property
+    def is_outdated(self) -> bool:
+        """True if the state may have changed since the last one was read."""
+        return self._is_outdated
+
     def get(self) -> ConversationState | None:
         """Return the state, or None if nothing is known of the call."""
         return ConversationState.model_validate_json(self._json) if self._json is not None else None

@@ -6,8 +6,11 @@ on that way is found in the state, which is read when its version has moved unex
 The turns of a call run one after the other. So such a reply belongs before those of which nothing has arrived yet.
 """
 
+import asyncio
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Literal
 
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.dispatch.hub import Pending
@@ -19,23 +22,37 @@ from web.twilio.relay.reply_queue import ComesBefore
 from web.twilio.relay.spoken_reply import SpokenReply
 
 
+MOST_MISSED_SECONDS = 5.0
+"""How long replies wait for what may have been missed before them: a store that cannot be read holds nothing up."""
+
+
 class OwnTurns:
     """Those of one session. It is the listener of its call (`orchestrator.dispatch.call_listeners`).
 
     `on_cut_off` gets a reply that such a turn has cut off, and of which the caller does not hear all.
-    Until `place`, and again after `hold`, it is not known where replies belong: they wait.
+    Until `place`, and again after `hold`, it is not known where replies belong: they wait. They also wait while earlier
+    ones may have been `missed`, until the state was read, or for `missed_seconds`.
     """
 
     def __init__(
-        self, call_sid: str, playout: Playout, last_known: LastKnownState, on_cut_off: Callable[[SpokenReply], None]
+        self,
+        call_sid: str,
+        playout: Playout,
+        last_known: LastKnownState,
+        on_cut_off: Callable[[SpokenReply], None],
+        *,
+        missed_seconds: float = MOST_MISSED_SECONDS,
     ) -> None:
         self._call_sid = call_sid
         self._playout = playout
         self._last_known = last_known
         self._on_cut_off = on_cut_off
+        self._missed_seconds = missed_seconds
         self._known: set[str] = set()
         self._is_held = True
-        self._held: list[Callable[[], None]] = []
+        self._has_missed: Literal["no", "yes", "reading"] = "no"
+        self._held: list[tuple[str, Callable[[], None]]] = []
+        self._places: dict[str, int] = {}
 
     def know(self, turn_ids: Iterable[str]) -> None:
         """Note turns whose replies are spoken otherwise, or were."""
@@ -48,40 +65,60 @@ class OwnTurns:
     def place(self) -> None:
         """Speak the replies that wait, and those that come from now on."""
         self._is_held = False
+        self._speak_held()
+
+    def missed(self) -> None:
+        """Let replies wait, as earlier ones may not have come."""
+        self._has_missed = "yes"
+        asyncio.get_running_loop().call_later(self._missed_seconds, self._end_missed)
+
+    def _end_missed(self) -> None:
+        self._has_missed = "no"
+        self._held.sort(key=lambda held: self._places.get(held[0], math.inf))
+        self._places = {}
+        self._speak_held()
+
+    def _speak_held(self) -> None:
+        if self._is_held or self._has_missed != "no":
+            return
         held, self._held = self._held, []
-        for speak in held:
+        for _, speak in held:
             speak()
 
     def hear(self, pending: PendingReply, *, interrupts: bool) -> None:
         """Speak the reply to a turn of which the session had not heard."""
         if pending.turn_id not in self._known:
             self._known.add(pending.turn_id)
-            self._when_placed(partial(self._speak, pending, _is_awaited, interrupts=interrupts))
+            self._when_placed(pending, _is_awaited, interrupts=interrupts)
 
     def look(self, version: int | None) -> None:
         """Read the state, if it may have replies of which the session has not heard."""
         if version is None or version > self._last_known.version:
+            self._has_missed = "no" if self._has_missed == "no" else "reading"
             self._last_known.refresh()
+        else:
+            self._end_missed()
 
     def catch_up(self, state: ConversationState) -> None:
         """Speak the replies in the state of which the session has not heard."""
-        missed = [record for record in state.turns if is_unfetched(record) and record.turn_id not in self._known]
-        if not missed:
-            return
         places = {record.turn_id: place for place, record in enumerate(state.turns)}
+        self._find_missed(state, places)
+        if self._has_missed == "reading" and not self._last_known.is_outdated:
+            self._places = places
+            self._end_missed()
+
+    def _find_missed(self, state: ConversationState, places: dict[str, int]) -> None:
+        missed = [record for record in state.turns if is_unfetched(record) and record.turn_id not in self._known]
         for record in missed:
             self._known.add(record.turn_id)
             if is_to_be_said(record):
                 pending = Pending(self._call_sid, record.turn_id)
                 pending.settle(record.result(self._call_sid))
-                comes_before = partial(_is_later, places, places[record.turn_id])
-                self._when_placed(partial(self._speak, pending, comes_before))
+                self._when_placed(pending, partial(_is_later, places, places[record.turn_id]))
 
-    def _when_placed(self, speak: Callable[[], None]) -> None:
-        if self._is_held:
-            self._held.append(speak)
-        else:
-            speak()
+    def _when_placed(self, pending: PendingReply, comes_before: ComesBefore, *, interrupts: bool = False) -> None:
+        self._held.append((pending.turn_id, partial(self._speak, pending, comes_before, interrupts=interrupts)))
+        self._speak_held()
 
     def _speak(self, pending: PendingReply, comes_before: ComesBefore, *, interrupts: bool = False) -> None:
         reply = SpokenReply(pending.turn_id, pending, is_unprompted=True, interrupts=interrupts)

@@ -135,6 +135,10 @@ class Playout:
         """Return what was said so far of each reply that the caller has talked over, by the id of its turn."""
         return {reply.turn_id: reply.prefix + reply.said for reply in self._unfinished if reply.is_talked_over}
 
+    def unspoken_ids(self) -> list[str]:
+        """Return the ids of the turns for which the caller did not ask and whose replies are still to be spoken."""
+        return [reply.turn_id for reply in self._unfinished if reply.is_unprompted and reply.is_untouched]
+
     def interrupt(self, heard: str) -> SpokenReply | None:
         """Stop the reply that the caller hears, of whose current utterance they have `heard` this. Return the reply.
 

@@ -53,8 +53,11 @@ def unheard_rests(
     """
     rests: list[UnheardRest] = []
     spoken_seconds = math.inf
-    for record in _last_replies(state):
-        since_commit = history.spoken_seconds(record.committed_at.timestamp() + delay, certain_from)
+    last = _last_replies(state)
+    waited = _still_to_be_spoken(state, last)
+    for record in (*waited, *last):
+        produced_at = max(record.committed_at, last[0].received_at) if record in waited else record.committed_at
+        since_commit = history.spoken_seconds(produced_at.timestamp() + delay, certain_from)
         spoken_seconds = min(spoken_seconds, since_commit)
         if record.heard is None and (rest := _unheard_rest(record, spoken_seconds)) is not None:
             rests.append(rest)
@@ -65,7 +68,8 @@ def unheard_rests(
 def rests_after(state: ConversationState, sent: SentReplies) -> list[UnheardRest]:
     """Return what is left to say and do of the last replies when so much of them was `sent`."""
     rests: list[UnheardRest] = []
-    for record in _last_replies(state):
+    last = _last_replies(state)
+    for record in (*_still_to_be_spoken(state, last), *last):
         was_sent = sent.find(record.turn_id) or SentReply(record.turn_id)
         if record.heard is not None or was_sent.is_complete or record.outcome in ("interrupted", "dropped"):
             continue
@@ -110,6 +114,22 @@ def _last_replies(state: ConversationState) -> list[TurnRecord]:
             replies.append(record)
             break
     return replies[::-1]
+
+
+def _still_to_be_spoken(state: ConversationState, last: list[TurnRecord]) -> list[TurnRecord]:
+    """Return the replies before `last` for which the caller did not ask, and that were not spoken when the turn of its
+    first one came: they waited for the end of another, or their turns ended while that turn waited for them."""
+    if not last or is_unfetched(last[0]):
+        return []
+    place = next(place for place, record in enumerate(state.turns) if record is last[0])
+    unspoken = {turn_id for record in state.turns[place:] for turn_id in record.unspoken}
+    return [
+        record
+        for record in state.turns[:place]
+        if is_unfetched(record)
+        and is_to_be_said(record)
+        and (record.turn_id in unspoken or record.committed_at >= last[0].received_at)
+    ]
 
 
 def _unheard_rest(record: TurnRecord, spoken_seconds: float) -> UnheardRest | None:

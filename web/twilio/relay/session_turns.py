@@ -230,6 +230,8 @@ class SessionTurns:
             turn = self._ids.unique(self._waiting.pop())
             if turn.has_words and (unfinished := self.playout.unfinished_texts()):
                 turn = turn.model_copy(update={"unfinished": unfinished})
+            if not turn.is_own and (unspoken := self.playout.unspoken_ids()):
+                turn = turn.model_copy(update={"unspoken": unspoken})
             turn = self._ingress.late_timings.sent_with(turn)
             pending, has_ended, self._storing = None, False, turn
             self._own.hold()

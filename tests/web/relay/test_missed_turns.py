@@ -1,0 +1,103 @@
+"""After a gap in what an ingress hears, a session says what it missed before what it hears next."""
+
+import pytest
+from support.ingress import CALL
+from support.waiting import wait_until
+
+from orchestrator.conversation.reply import Position, Reply
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.conversation.turn import Turn
+from orchestrator.dispatch.hub import Pending
+from orchestrator.errors import StoreUnavailable
+from orchestrator.turns.messages import Piece, Token
+from web.twilio.relay.last_known_state import LastKnownState
+from web.twilio.relay.own_turns import OwnTurns
+from web.twilio.relay.reply_queue import ComesBefore, ReplyQueue
+from web.twilio.relay.spoken_reply import SpokenReply
+
+
+class Speech:
+    """Takes the replies, and says none: the order in which it would is in `queue`."""
+
+    def __init__(self) -> None:
+        self.queue = ReplyQueue()
+
+    def insert(self, reply: SpokenReply, comes_before: ComesBefore) -> None:
+        self.queue.insert(reply, comes_before)
+
+    @property
+    def order(self) -> list[str]:
+        return [reply.turn_id for reply in self.queue]
+
+
+class Store:
+    def __init__(self, *turn_ids: str) -> None:
+        self.turn_ids = turn_ids
+        self.error: Exception | None = None
+
+    async def read(self) -> ConversationState | None:
+        if self.error is not None:
+            raise self.error
+        return ConversationState(call_sid=CALL, version=9, turns=[record(turn_id) for turn_id in self.turn_ids])
+
+
+def record(turn_id: str) -> TurnRecord:
+    turn = Turn(turn_id=turn_id, call_sid=CALL, kind="signal", text=turn_id)
+    return TurnRecord.of(turn, "replied", Reply(text=f"News of {turn_id}."))
+
+
+def growing(turn_id: str) -> Pending:
+    """A reply of which the first word has come."""
+    pending = Pending(CALL, turn_id)
+    pending.add_token(Token(CALL, turn_id, 1, Piece(Position(0, 0), "News")))
+    return pending
+
+
+@pytest.fixture
+def speech() -> Speech:
+    return Speech()
+
+
+def session(speech: Speech, store: Store, missed_seconds: float = 3600.0) -> OwnTurns:
+    known = LastKnownState(store.read, is_shared=True, on_read=lambda state: own.catch_up(state))
+    own = OwnTurns(CALL, speech, known, lambda reply: None, missed_seconds=missed_seconds)  # type: ignore[arg-type]
+    own.place()
+    return own
+
+
+async def test_what_was_missed_goes_before_what_is_heard_next(speech: Speech) -> None:
+    own = session(speech, Store("~1"))
+    own.missed()
+    own.hear(growing("~2"), interrupts=False)
+    assert speech.order == []
+    own.look(None)
+    await wait_until(lambda: len(speech.order) == 2, "both are to be said")
+    assert speech.order == ["~1", "~2"]
+
+
+async def test_what_is_heard_and_stored_keeps_its_place(speech: Speech) -> None:
+    own = session(speech, Store("~1", "~2", "~3"))
+    own.missed()
+    for heard in ("~3", "~1"):
+        own.hear(growing(heard), interrupts=False)
+    own.look(9)
+    await wait_until(lambda: len(speech.order) == 3, "all are to be said")
+    assert speech.order == ["~1", "~2", "~3"]
+
+
+async def test_if_the_state_has_not_moved_nothing_waits(speech: Speech) -> None:
+    own = session(speech, Store())
+    own.missed()
+    own.hear(growing("~1"), interrupts=False)
+    own.look(0)
+    assert speech.order == ["~1"]
+
+
+async def test_a_store_that_cannot_be_read_holds_nothing_up(speech: Speech) -> None:
+    store = Store()
+    store.error = StoreUnavailable()
+    own = session(speech, store, missed_seconds=0.0)
+    own.missed()
+    own.look(None)
+    own.hear(growing("~1"), interrupts=False)
+    await wait_until(lambda: speech.order == ["~1"], "it is to be said all the same")
