@@ -21,7 +21,6 @@ from web.twilio.relay.playout import Playout
 from web.twilio.relay.reply_queue import ComesBefore
 from web.twilio.relay.spoken_reply import SpokenReply
 
-
 MOST_MISSED_SECONDS = 5.0
 """How long replies wait for what may have been missed before them: a store that cannot be read holds nothing up."""
 
