@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.conversation.actions import HandOff, SetLanguage, SetVoice
+from orchestrator.conversation.actions import Gather, HandOff, SetLanguage, SetVoice
 from orchestrator.routes.voice_profile import VoiceProfile
 from web.twilio.language import Languages
 from web.voices.provider_voices import ProviderVoices
@@ -30,14 +30,19 @@ actions = st.one_of(
 )
 
 
-@given(st.lists(actions, max_size=5))
-def test_what_a_url_carries_is_read_as_it_was_written(chosen):
-    languages = RECEPTION.after(chosen)
+@given(st.lists(actions, max_size=5), st.booleans())
+def test_what_a_url_carries_is_read_as_it_was_written(chosen, sensitive):
+    languages = RECEPTION.after(chosen).asking([Gather(sensitive=sensitive)])
+    assert languages.sensitive == sensitive
     query = dict(parse_qsl(urlsplit(languages.turn_path(3)).query, keep_blank_values=True))
     assert Languages.of(query, VOICES) == languages
 
 
-@given(st.dictionaries(st.sampled_from(["speech", "recognition", "agent", "voice", "tts"]), st.text(max_size=300)))
+@given(
+    st.dictionaries(
+        st.sampled_from(["speech", "recognition", "agent", "voice", "tts", "sensitive"]), st.text(max_size=300)
+    )
+)
 def test_a_strangers_query_is_bounded(query):
     path = Languages.of(query).turn_path(1)
     assert len(path) < 4000

@@ -19,7 +19,7 @@ from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from orchestrator.conversation.actions import Play, Record, Transfer
+from orchestrator.conversation.actions import Gather, Play, Record, Transfer
 from orchestrator.errors import StoreUnavailable
 from orchestrator.relay_documents.store import Document
 from web.twilio.relay.tickets import Ticket
@@ -93,6 +93,21 @@ async def test_a_call_is_held_from_greeting_to_end_on_the_providers_own_routes(i
     assert state.ended.status == "completed"
     assert (state.provider, state.direction) == (provider, "inbound")
     assert [turn.turn_id for turn in state.turns[:3]] == ["start", "turn-1", "turn-2"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_sensitive_answer_is_marked_at_the_provider_until_it_has_come(start_ingress, provider):
+    async def agent(turn, state):
+        yield "Your number, please."
+        yield Gather(sensitive=turn.kind == "started")
+
+    async with start_ingress(agent=agent, **SETTINGS) as ingress:
+        asked = await document(ingress, provider, "voice", CallStatus="ringing")
+        assert "sensitive=1" in asked.find("Gather").get("action")
+        again = await document(ingress, provider, asked.find("Redirect").text)
+        assert "sensitive=1" in again.find("Redirect").text
+        answered = await document(ingress, provider, again.find("Gather").get("action"), Digits="4242")
+        assert "sensitive" not in answered.find("Gather").get("action") + answered.find("Redirect").text
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -140,7 +140,7 @@ async def _wait_for_reply(ingress: Ingress, awaited: AwaitedTurn, pending: Pendi
     if result is None:
         return _filler(ingress, awaited)
     _count_answered(ingress, awaited.call_sid, result, awaited.since)
-    xml = twiml.reply(result, next_turn=awaited.number + 1, languages=awaited.languages)
+    xml = twiml.reply(result, next_turn=awaited.number + 1, languages=awaited.languages_after)
     return TwimlResponse(xml)
 
 
@@ -157,7 +157,8 @@ def _restart_call(ingress: Ingress, request: VoiceRequest, awaited: AwaitedTurn)
         admission=choice.admission,
         since=awaited.since,
     )
-    return replace(awaited, held=held, languages=awaited.languages.of_agent(choice.agent))
+    languages = replace(awaited.languages.of_agent(choice.agent), sensitive=False)
+    return replace(awaited, held=held, languages=languages)
 
 
 def _filler(ingress: Ingress, awaited: AwaitedTurn) -> Response:

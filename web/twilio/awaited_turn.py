@@ -1,6 +1,6 @@
 """`AwaitedTurn`: the turn whose reply a webhook asks for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator import clock
 from web.twilio.held_turn import HeldTurn
@@ -11,8 +11,8 @@ from web.twilio.language import Languages
 class AwaitedTurn:
     """The provider asks for the reply to the turn `number` of a call.
 
-    `held` is the turn, unless only its id is known. `since` (Unix seconds) is when the caller began to wait, `attempt`
-    counts the fillers that they have heard.
+    `held` is the turn, unless only its id is known. `languages` are those in which it came. `since` (Unix seconds) is
+    when the caller began to wait, `attempt` counts the fillers that they have heard.
     """
 
     call_sid: str
@@ -27,6 +27,12 @@ class AwaitedTurn:
     def seconds_waited(self) -> float:
         """How long the caller has waited."""
         return clock.now() - self.since
+
+    @property
+    def languages_after(self) -> Languages:
+        """What holds for the next turn. What was asked for as sensitive has come, if this one brought words or keys."""
+        has_come = self.held is not None and self.held.turn.has_words
+        return replace(self.languages, sensitive=False) if has_come and self.languages.sensitive else self.languages
 
     @property
     def begins_call(self) -> bool:

@@ -154,7 +154,7 @@ def _continued(call_sid: str, number: int, languages: Languages, lost: TurnRecor
 
 
 def _again(awaited: AwaitedTurn, recorded: TurnResult, *, due: bool) -> TwimlAnswer:
-    xml = twiml.reply(recorded, next_turn=awaited.number + 1, languages=awaited.languages)
+    xml = twiml.reply(recorded, next_turn=awaited.number + 1, languages=awaited.languages_after)
     return TwimlAnswer(xml, recorded, awaited.since, due)
 
 

@@ -1,10 +1,11 @@
 """What is known of a call, for a webhook that does not simply bring its next turn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator import clock
 from orchestrator.conversation.absence import left_by
 from orchestrator.conversation.actions import HandOff
+from orchestrator.conversation.sensitive import awaits_sensitive
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import OWN_PREFIX, Turn
 from orchestrator.turns.unheard import is_unfetched, unheard_records
@@ -81,8 +82,9 @@ class KnownCall:
 
     def languages_before(self, record: TurnRecord | None, languages: Languages) -> Languages:
         """Return the languages before the caller hears the reply of `record` and what precedes it, starting from
-        `languages` and the agent that had the call first. None stands for the next reply."""
-        languages = languages.of_agent(self._first_agent)
+        `languages` and the agent that had the call first. None stands for the next reply. They are sensitive if what
+        the caller says after it is."""
+        languages = replace(languages.of_agent(self._first_agent), sensitive=awaits_sensitive(self.state))
         first = self._first_heard_with(record)
         for earlier in self.state.turns:
             if earlier is first:

@@ -1,4 +1,5 @@
-"""Who has a call, and how it sounds and hears, in the query of the next action's URL, so that any ingress knows it."""
+"""Who has a call, how it sounds and hears, and whether its caller's next words are sensitive: in the query of the next
+action's URL, so that any ingress knows it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -6,11 +7,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from orchestrator.conversation.actions import Action, HandOff, SetLanguage, SetVoice
+from orchestrator.conversation.sensitive import asks_for_sensitive
 from orchestrator.settings.voice_settings import LANGUAGE_TAG, LONGEST_VOICE, PROVIDER_NAME, VOICE_NAME
 from web.voices.dialect import GatherSpeech
 from web.voices.provider_voices import NO_VOICES, ProviderVoices, Spoken
 
 LONGEST_AGENT = 100
+SENSITIVE = "sensitive"
 CONTINUE = "continue"
 """In the query of a turn's URL: the provider comes because it was sent here, not because the caller was silent."""
 
@@ -21,7 +24,7 @@ class Languages:
 
     `agent` is the name, in the routes, of the agent that has the call; None is the one that `AGENT` names. `voice` and
     `tts_provider` are what `SetVoice` has chosen; None is the agent's own. `voices` are those of the agents at the
-    call's provider.
+    call's provider. `sensitive`: the next words or keys of the caller are (`orchestrator.conversation.sensitive`).
     """
 
     speech: str | None = None
@@ -29,6 +32,7 @@ class Languages:
     agent: str | None = None
     voice: str | None = None
     tts_provider: str | None = None
+    sensitive: bool = False
     voices: ProviderVoices = field(default=NO_VOICES, compare=False, repr=False)
 
     @classmethod
@@ -43,6 +47,7 @@ class Languages:
             agent=_name(query.get("agent")),
             voice=voice,
             tts_provider=_provider(query.get("tts")) if voice else None,
+            sensitive=query.get(SENSITIVE) == "1",
             voices=voices,
         )
 
@@ -86,6 +91,10 @@ class Languages:
                 changed = changed.changed_by(action)
         return changed
 
+    def asking(self, actions: Iterable[Action]) -> "Languages":
+        """Return what holds for the answer to a reply with these actions: sensitive if they ask for that."""
+        return replace(self, sensitive=True) if asks_for_sensitive(actions) else self
+
     @property
     def language(self) -> str:
         """The language of what is said, also where it is the provider's default."""
@@ -120,6 +129,7 @@ class Languages:
             "agent": self.agent,
             "voice": self.voice,
             "tts": self.tts_provider,
+            SENSITIVE: 1 if self.sensitive else None,
         }
         text = urlencode({name: value for name, value in fields.items() if value is not None})
         return f"{path}?{text}" if text else path

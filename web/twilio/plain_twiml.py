@@ -37,7 +37,7 @@ def _attributes(options: Gather, path: str, languages: Languages) -> str:
     """Return the attributes of the Gather, sorted by name."""
     keys, speech, heard = options.input != "speech", options.input != "keys", languages.heard(options.language)
     key, language = options.finish_on_key, options.language or languages.recognised
-    hints = printable(", ".join(options.hints) or heard.hints)
+    hints = "" if languages.sensitive else printable(", ".join(options.hints) or heard.hints)
     written = [
         f' action="{_attribute(path)}" actionOnEmptyResult="true"',
         f' finishOnKey="{_attribute(printable(key))}"' if keys else "",

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from twilio.twiml import TwiML
 from twilio.twiml.voice_response import Gather as GatherVerb
@@ -55,6 +56,7 @@ def reply(result: TurnResult, *, next_turn: int, languages: Languages) -> str:
     """Return the agent's reply, followed by a `<Gather>` for the turn `next_turn` unless the reply ends the call."""
     if result.outcome == "dropped":
         return farewell(GOODBYE, languages)
+    languages = languages.asking(chain(*(said.actions for said in (*result.preceding, result.reply))))
     result = with_preceding(result)
     if result.outcome == "interrupted" and not (result.reply.text or result.reply.actions):
         return _redirect(languages.continue_path(next_turn))  # what has cut it off is to be said at once
@@ -216,7 +218,7 @@ def _send_digits(verb: TwiML, digits: str) -> None:
 def _gather(response: VoiceResponse, options: Gather, number: int, languages: Languages) -> GatherVerb:
     hears_speech, heard = options.input != "keys", languages.heard(options.language)
     language = options.language or languages.recognised
-    hints = printable(", ".join(options.hints) or heard.hints) or None
+    hints = None if languages.sensitive else printable(", ".join(options.hints) or heard.hints) or None
     gather = GatherVerb(
         input=INPUT[options.input],
         action=languages.turn_path(number),
