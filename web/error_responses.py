@@ -2,11 +2,12 @@
 
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Scope
 
 from web.api.routes import PREFIXES as API
 from web.ingress import Ingress
+from web.problems import problem_response
 from web.providers.routes import PREFIXES as OTHERS
 from web.twilio import twiml
 from web.twilio.language import Languages
@@ -17,9 +18,9 @@ PROVIDERS = (TWILIO, *OTHERS)
 
 
 def http_error(path: str, error: HTTPException) -> Response:
-    """Return the answer to an HTTP error: JSON from the API, one line of plain text elsewhere."""
+    """Return the answer to an HTTP error: problem details from the API, one line of plain text elsewhere."""
     if path.startswith(API):
-        return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+        return problem_response(error)
     return PlainTextResponse(f"{error.detail}\n", error.status_code, headers=error.headers)
 
 
@@ -30,7 +31,7 @@ def apology(scope: Scope) -> Response:
         return PlainTextResponse("Something went wrong here. Send it again.\n", 503)
     if path.startswith(PROVIDERS):
         return TwimlResponse(twiml.apology(None, _languages(scope)))
-    return JSONResponse({"error": "Something went wrong here; the log says what."}, 500)
+    return problem_response(HTTPException(500, "Something went wrong here; the log says what."))
 
 
 def _languages(scope: Scope) -> Languages:

@@ -9,7 +9,7 @@ from support.waiting import wait_until
 
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-JSON = "application/json"
+PROBLEM = "application/problem+json"
 TEXT = "text/plain; charset=utf-8"
 NO_FORM = "Send a form (application/x-www-form-urlencoded).\n"
 
@@ -29,11 +29,11 @@ NO_FORM = "Send a form (application/x-www-form-urlencoded).\n"
         ("POST", "/twilio/turn/%31", 415, TEXT, NO_FORM, "/twilio/turn/{n}"),
         ("POST", "/twilio/turn/1%2Fwait", 415, TEXT, None, "/twilio/turn/{n}/wait"),
         ("GET", "/nowhere", 404, TEXT, "Not Found\n", "unmatched"),
-        ("GET", "/calls/CA1/nothing", 404, JSON, '{"error":"Not Found"}', "unmatched"),
-        ("PUT", "/calls/CA1", 405, JSON, '{"error":"Method Not Allowed"}', "/calls/{call_sid}"),
-        ("GET", "/calls/CA1", 404, JSON, None, "/calls/{call_sid}"),
-        ("POST", "/calls/CA1/turns", 415, JSON, None, "/calls/{call_sid}/turns"),
-        ("POST", "/calls/%FF/turns", 400, JSON, None, "/calls/{call_sid}/turns"),
+        ("GET", "/calls/CA1/nothing", 404, PROBLEM, None, "unmatched"),
+        ("PUT", "/calls/CA1", 405, PROBLEM, None, "/calls/{call_sid}"),
+        ("GET", "/calls/CA1", 404, PROBLEM, None, "/calls/{call_sid}"),
+        ("POST", "/calls/CA1/turns", 415, PROBLEM, None, "/calls/{call_sid}/turns"),
+        ("POST", "/calls/%FF/turns", 400, PROBLEM, None, "/calls/{call_sid}/turns"),
     ],
 )  # fmt: skip
 async def test_an_answer_has_its_status_headers_and_count(ingress, method, path, status, kind, body, route):

@@ -1,8 +1,8 @@
 """The name of an agent, as a client gives it."""
 
-from starlette.exceptions import HTTPException
-
 from web.ingress import Ingress
+from web.problem_types import WRONG_FIELDS
+from web.problems import Problem
 
 
 def check_agent(ingress: Ingress, name: str | None) -> None:
@@ -11,4 +11,4 @@ def check_agent(ingress: Ingress, name: str | None) -> None:
         return
     names = ", ".join(sorted(ingress.routes.agents))
     known = f"There are: {names}." if names else "There are none: set ROUTES."
-    raise HTTPException(422, f"agent: The routes have no agent of that name. {known}")
+    raise Problem(WRONG_FIELDS, f"agent: The routes have no agent of that name. {known}")

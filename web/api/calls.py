@@ -4,7 +4,6 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -18,6 +17,7 @@ from orchestrator.turns.call_limits import PLACED
 from web.api.endpoint import call_sid_in
 from web.api.page_limit import limit_in
 from web.ingress import Ingress
+from web.problems import provider_problem
 from web.states import read_states
 
 END_SECONDS = 5.0
@@ -77,7 +77,7 @@ async def _hang_up(api: ProviderApi, state: ConversationState) -> None:
     except ProviderError as error:
         if _rings(state) and error.status != NOT_KNOWN:
             sentence = f"{error} The call may still ring: send DELETE again."
-            raise HTTPException(error.status, sentence, {"Retry-After": "5"}) from None
+            raise provider_problem(error.status, sentence, may_retry=True) from None
 
 
 async def _delete(ingress: Ingress, call_sid: str) -> Response:

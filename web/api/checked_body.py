@@ -3,10 +3,11 @@
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ValidationError
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from web.api.json_body import json_object
+from web.problem_types import WRONG_FIELDS
+from web.problems import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -17,7 +18,7 @@ async def read_body_as(kind: type[Model], request: Request) -> Model:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        raise HTTPException(422, complaints(error)) from None
+        raise Problem(WRONG_FIELDS, complaints(error)) from None
 
 
 def complaints(error: ValidationError) -> str:

@@ -10,47 +10,14 @@ from starlette.responses import Response
 from orchestrator import tracing
 from orchestrator.api_keys.key import Scope
 from orchestrator.conversation.call_sid import checked_call_sid
-from orchestrator.errors import (
-    ArchiveUnavailable,
-    BadCallSid,
-    BadRecordQuery,
-    BadRollout,
-    CallDeclined,
-    CallEnded,
-    CallRefused,
-    RolloutChanged,
-    StoreUnavailable,
-    TurnRejected,
-    UnknownCall,
-    UnknownRecord,
-    ValueRefused,
-    VoiceAgentError,
-    WorkersTooOld,
-)
+from orchestrator.errors import BadCallSid, CallRefused, VoiceAgentError
 from orchestrator.process_metrics import catalog
 from web.api.audit import log_change
 from web.api.key import check_key
 from web.ingress import Ingress, ingress_of
+from web.problems import as_problem
 
 ApiCall = Callable[[Ingress, Request], Awaitable[Response]]
-
-_STATUS: tuple[tuple[type[VoiceAgentError], int], ...] = (
-    (BadCallSid, 400),
-    (UnknownCall, 404),
-    (UnknownRecord, 404),
-    (BadRecordQuery, 422),
-    (BadRollout, 422),
-    (RolloutChanged, 409),
-    (ValueRefused, 422),
-    (ArchiveUnavailable, 503),
-    (TurnRejected, 409),
-    (CallEnded, 410),
-    (CallDeclined, 403),
-    (CallRefused, 503),
-    (StoreUnavailable, 503),
-    (WorkersTooOld, 503),
-)
-RETRY_SECONDS = 5
 
 
 def guarded(call: ApiCall, scope: Scope) -> Callable[[Request], Awaitable[Response]]:
@@ -80,14 +47,7 @@ async def _answer(call: ApiCall, ingress: Ingress, request: Request) -> Response
     except VoiceAgentError as error:
         if isinstance(error, CallRefused):
             catalog.CALLS_REFUSED.inc("limit")
-        raise as_http(error) from error
-
-
-def as_http(error: VoiceAgentError) -> HTTPException:
-    """Return the error as an HTTP error with the same sentence."""
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
-    return HTTPException(status, str(error), headers)
+        raise as_problem(error) from error
 
 
 def call_sid_in(request: Request) -> str:

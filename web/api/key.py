@@ -6,6 +6,8 @@ from starlette.requests import HTTPConnection
 from orchestrator.api_keys.key import ApiKey, Scope, digest_of, find_key
 from orchestrator.settings import Settings
 from web.local_access import local_access_of
+from web.problem_types import API_CLOSED, INSUFFICIENT_SCOPE
+from web.problems import Problem
 
 ALL: frozenset[Scope] = frozenset({"admin"})
 
@@ -23,12 +25,12 @@ def check_key(connection: HTTPConnection, settings: Settings, scope: Scope) -> s
     if settings.has_api_key:
         return _bearer(connection, settings, scope)
     if settings.is_production:
-        raise HTTPException(403, "The API is off. Set API_KEY or API_KEYS to turn it on.")
+        raise Problem(API_CLOSED, "The API is off. Set API_KEY or API_KEYS to turn it on.")
     access = local_access_of(connection)
     if access.why_not:
-        raise HTTPException(403, f"Set API_KEY: {access.why_not}, so the API is closed without one.")
+        raise Problem(API_CLOSED, f"Set API_KEY: {access.why_not}, so the API is closed without one.")
     if not access.allows(connection):
-        raise HTTPException(403, "Set API_KEY: without it only this machine may use the API, at localhost.")
+        raise Problem(API_CLOSED, "Set API_KEY: without it only this machine may use the API, at localhost.")
     return LOCAL
 
 
@@ -42,7 +44,7 @@ def _bearer(connection: HTTPConnection, settings: Settings, scope: Scope) -> str
     if not key.may(scope):
         challenge = f'Bearer error="insufficient_scope", scope="{scope}"'  # RFC 6750, section 3.1
         sentence = f"The key {key.name} may not do that: it needs the scope {scope}."
-        raise HTTPException(403, sentence, {"WWW-Authenticate": challenge})
+        raise Problem(INSUFFICIENT_SCOPE, sentence, {"WWW-Authenticate": challenge})
     return key.name
 
 

@@ -12,11 +12,11 @@ from web.api.checked_body import read_body_as
 from web.ingress import Ingress
 from web.outbound.call_placer import CallPlacer
 from web.outbound.outbound_call import OutboundCall
+from web.problems import provider_problem
 
 logger = logging.getLogger(__name__)
 
 MAX_KEY_CHARACTERS = 255
-RETRY_SECONDS = 5
 
 
 async def place_call(ingress: Ingress, request: Request) -> Response:
@@ -30,8 +30,7 @@ async def place_call(ingress: Ingress, request: Request) -> Response:
     except ProviderError as error:
         # The sentence is left out: the provider's own words quote phone numbers.
         logger.warning("A call was not placed", extra={"action": "outbound.failed", "status": error.status})
-        headers = {"Retry-After": str(RETRY_SECONDS)} if error.status in (409, 503) else None
-        raise HTTPException(error.status, str(error), headers) from None
+        raise provider_problem(error.status, str(error), may_retry=error.status in (409, 503)) from None
     headers = {"Location": f"{ingress.settings.base_path}/calls/{placed.call_sid}"}
     if is_replay:
         headers["Idempotent-Replayed"] = "true"

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from orchestrator.errors import VoiceAgentError
 from orchestrator.records.record_query import RecordQuery
 from web.api.client_presence import while_connected
-from web.api.endpoint import as_http
+from web.problems import as_problem
 
 if TYPE_CHECKING:  # its import wants the extra `postgres`
     from orchestrator.records.archive import Archive
@@ -60,7 +60,7 @@ async def _first(parts: AsyncGenerator[list[str], None]) -> list[str] | None:
     try:
         return await anext(parts, None)
     except VoiceAgentError as error:
-        raise as_http(error) from None
+        raise as_problem(error) from None
 
 
 def _body(text: str, *, more: bool) -> dict[str, object]:

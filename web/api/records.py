@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -12,6 +11,7 @@ from web.api.client_presence import while_connected
 from web.api.endpoint import call_sid_in
 from web.api.record_stream import JSON_LINES, RecordStream
 from web.ingress import Ingress
+from web.problems import as_problem
 
 if TYPE_CHECKING:  # its import wants the extra `postgres`
     from orchestrator.records.archive import Archive
@@ -39,5 +39,5 @@ async def show_record(ingress: Ingress, request: Request) -> Response:
 def _archive(request: Request) -> "Archive":
     archive: Archive | None = request.app.state.archive
     if archive is None:
-        raise HTTPException(501, str(NoArchive()))
+        raise as_problem(NoArchive())
     return archive

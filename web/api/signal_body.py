@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from starlette.exceptions import HTTPException
 
 from orchestrator.conversation.actions import HangUp, Transfer
 from orchestrator.conversation.reply import Reply
@@ -15,6 +14,8 @@ from orchestrator.dial_allow import objection
 from orchestrator.settings import Settings
 from web.api.checked_body import Encodable
 from web.outbound.outbound_call import PARTY
+from web.problem_types import ORDER_REFUSED
+from web.problems import Problem
 
 LONGEST_SIGNAL_ID = 200
 LONGEST_TEXT = 4000
@@ -110,7 +111,7 @@ class TransferByHand(_Body):
         if self.to == settings.transfer_to:
             return
         if (why_not := objection(self.to, settings.twilio_from_number or "", settings.dial_prefixes)) is not None:
-            raise HTTPException(422, f"to: This may not be dialled. {why_not}")
+            raise Problem(ORDER_REFUSED, f"to: This may not be dialled. {why_not}")
 
 
 class HangUpByHand(_Body):

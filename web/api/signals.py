@@ -6,7 +6,6 @@ Each is a turn of the call, once for each `signal_id`, and is answered as a text
 from contextlib import suppress
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -22,9 +21,9 @@ from orchestrator.turns.bounds import is_refusal
 from web.api.checked_body import read_body_as
 from web.api.endpoint import call_sid_in
 from web.api.signal_body import HangUpByHand, Say, Signal, TransferByHand
-from web.api.stream import EVENT_STREAM, TurnStream
+from web.api.stream import EVENT_STREAM, TurnStream, still_running
 from web.api.text_turn import answer_of
-from web.api.turns import CHANNEL, STILL_RUNNING, SUBMIT_SECONDS, reply_seconds, why_ended
+from web.api.turns import CHANNEL, SUBMIT_SECONDS, reply_seconds, why_ended
 from web.ingress import Ingress
 from web.live_update import LiveUpdates
 from web.store_call import store_call
@@ -75,11 +74,10 @@ async def _enter(ingress: Ingress, request: Request, body: Signal | Say | Transf
             seconds=reply_seconds(ingress),
             timeouts=ingress.timeouts,
             answer=answer,
-            still_running=STILL_RUNNING,
         )
     result = await pending.wait(reply_seconds(ingress))
     if result is None:
-        raise HTTPException(504, STILL_RUNNING)
+        raise still_running()
     return JSONResponse(await answer(result))
 
 
@@ -88,8 +86,8 @@ async def _submit(ingress: Ingress, turn: Turn, streams: bool) -> PendingReply:
     await store_call(ingress.runtime.check_workers_know(SCHEDULE, turn.call_sid), within)
     try:
         return await submit_by(ingress.runtime.dispatcher, turn, stream=streams, deadline_seconds=within)
-    except CallEnded:
-        raise await why_ended(ingress, turn.call_sid) from None
+    except CallEnded as error:
+        raise await why_ended(ingress, turn.call_sid, error) from None
 
 
 async def _delivery(ingress: Ingress, updates: LiveUpdates, turn: Turn) -> dict[str, str]:

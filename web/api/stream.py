@@ -1,4 +1,4 @@
-"""A reply as server-sent events: `token` (a JSON string) for each token, then one `reply` or `error`.
+"""A reply as server-sent events: `token` (a JSON string) for each token, then a `reply`, or an `error` with its problem.
 
 Comments keep the connection alive between tokens. A client that disconnects ends the stream, not the turn.
 """
@@ -17,10 +17,17 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.errors import VoiceAgentError
 from web.ingress import Timeouts
+from web.problem_types import STILL_RUNNING
+from web.problems import Problem, as_problem, problem_details
 
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT = ": still here\n\n"
 SLOW_READER_SECONDS = 30.0
+
+
+def still_running() -> Problem:
+    """Return the answer to a turn that takes longer than a request may."""
+    return Problem(STILL_RUNNING, "The turn goes on; ask again with the same turn_id.")
 
 
 class TurnStream(StreamingResponse):
@@ -36,7 +43,6 @@ class TurnStream(StreamingResponse):
         seconds: float,
         timeouts: Timeouts,
         answer: Callable[[TurnResult], Awaitable[dict[str, Any]]],
-        still_running: str,
         on_token: Callable[[], None] | None = None,
     ) -> None:
         self._pending = pending
@@ -44,7 +50,6 @@ class TurnStream(StreamingResponse):
         self._timeouts = timeouts
         self._on_token = on_token
         self._answer = answer
-        self._still_running = still_running
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         self._stream = self._events()
         super().__init__(self._stream, media_type=EVENT_STREAM, headers=headers)
@@ -65,7 +70,7 @@ class TurnStream(StreamingResponse):
                     yield HEARTBEAT if token is None else _event("token", token)
             yield await self._end()
         except VoiceAgentError as error:
-            yield _event("error", {"error": str(error)})
+            yield _event("error", problem_details(as_problem(error)))
 
     async def _tokens(self) -> AsyncGenerator[str | None, None]:
         """Yield the tokens, and None for each pause of `heartbeat` seconds. End with the turn, or at the deadline."""
@@ -89,7 +94,7 @@ class TurnStream(StreamingResponse):
         left = max(self._deadline - time.monotonic(), 0.0)
         result = await self._pending.wait(min(left, self._timeouts.result))
         if result is None:
-            return _event("error", {"error": self._still_running})
+            return _event("error", problem_details(still_running()))
         return _event("reply", await self._answer(result))
 
 

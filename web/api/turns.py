@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -22,14 +21,13 @@ from web.agent_choice import has_hook, hooked_choice, without_hook
 from web.api.agent_name import check_agent
 from web.api.checked_body import read_body_as
 from web.api.endpoint import call_sid_in
-from web.api.stream import EVENT_STREAM, TurnStream
+from web.api.stream import EVENT_STREAM, TurnStream, still_running
 from web.api.text_turn import TextTurn, answer_of
 from web.deliveries import Deliveries
 from web.ingress import Ingress
 
 CHANNEL = "api"
 SUBMIT_SECONDS = 5.0
-STILL_RUNNING = "The turn goes on; ask again with the same turn_id."
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,8 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
     check_agent(ingress, text_turn.agent)
     try:
         pending = await _submit(ingress, turn, text_turn, streams)
-    except CallEnded:
-        raise await why_ended(ingress, call_sid) from None
+    except CallEnded as error:
+        raise await why_ended(ingress, call_sid, error) from None
     if pending.was_recorded or ingress.deliveries.is_awaited(call_sid, turn.turn_id):
         catalog.DUPLICATES_ABSORBED.inc(CHANNEL)
     if not pending.was_recorded:
@@ -75,7 +73,7 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
         return _stream(ingress, pending, delivery)
     result = await pending.wait(reply_seconds(ingress))
     if result is None:
-        raise HTTPException(504, STILL_RUNNING)
+        raise still_running()
     return JSONResponse(await delivery.answer(result))
 
 
@@ -105,7 +103,6 @@ def _stream(ingress: Ingress, pending: PendingReply, delivery: _Delivery) -> Tur
         timeouts=ingress.timeouts,
         on_token=delivery.on_token,
         answer=delivery.answer,
-        still_running=STILL_RUNNING,
     )
 
 
@@ -113,10 +110,12 @@ def reply_seconds(ingress: Ingress) -> float:
     return ingress.settings.agent_timeout_seconds + ingress.timeouts.reply_grace
 
 
-async def why_ended(ingress: Ingress, call_sid: str) -> CallEnded:
-    """Return the error that says why an ended call takes no more turns."""
+async def why_ended(ingress: Ingress, call_sid: str, error: CallEnded) -> CallEnded:
+    """Return the error that says why an ended call takes no more turns: `error`, if that is more than that it ended."""
+    if type(error) is not CallEnded:
+        return error
     with suppress(StoreUnavailable, UnreadableState):
         state = await ingress.runtime.states.get_state(call_sid)
         if state is not None and state.ended is not None and state.ended.reason == TOO_LONG_REASON:
             return CallFull()
-    return CallEnded()
+    return error
