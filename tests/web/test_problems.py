@@ -12,8 +12,9 @@ from web.problems import as_problem, problem_details
 
 MEMBERS = ["type", "title", "status", "detail", "error"]
 OF_NO_CLIENT = {
-    "BadSetting", "BadAgent", "BadReply", "BadHandOff", "BadActivity", "ScheduleRefused", "ModelFailed", "McpServerAway",
-    "AgentsStuck", "AgentRaised", "AgentProcessFailed", "AgentProcessLost", "NoDeadLetter", "StateConflict",
+    "BadSetting", "BadAgent", "BadReply", "BadHandOff", "BadActivity", "ScheduleRefused", "ModelFailed",
+    "McpServerAway", "AgentsStuck", "AgentRaised", "AgentProcessFailed", "AgentProcessLost", "NoDeadLetter",
+    "StateConflict",
 }  # fmt: skip
 """What a process or an agent meets, and no request."""
 

@@ -1,4 +1,4 @@
-"""A reply as server-sent events: `token` (a JSON string) for each token, then a `reply`, or an `error` with its problem.
+"""A reply as server-sent events: `token` (a JSON string) for each token, then `reply`, or `error` with its problem.
 
 Comments keep the connection alive between tokens. A client that disconnects ends the stream, not the turn.
 """
