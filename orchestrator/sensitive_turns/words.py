@@ -1,0 +1,52 @@
+"""What the sensitive turns of a call brought. The state has it encrypted, so that later turns can hide it, too."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.conversation.state import ConversationState
+from orchestrator.conversation.turn import Turn
+from orchestrator.encryption.cipher import Cipher
+
+MOST_TURNS = 50
+"""Of so many sensitive turns, the latest, it is known what they brought."""
+
+
+def words_of(turn: Turn) -> list[str]:
+    """Return what an opened `turn` brought: its text first."""
+    return list(dict.fromkeys(words for words in (turn.text, turn.digits, *_texts(turn.data)) if words))
+
+
+def hidden_words(state: ConversationState, cipher: Cipher | None) -> dict[str, list[str]]:
+    """Return what the sensitive turns of the call brought, by turn id, each with its text first.
+
+    Raise `UnreadableSeal` if no key opens it. Without a cipher nothing is known.
+    """
+    if cipher is None:
+        return {}
+    place = _place(state.call_sid)
+    entries = [json.loads(cipher.open(place, sealed.encode())) for sealed in state.hidden_words]
+    return {entry["turn_id"]: entry["words"] for entry in entries}
+
+
+def with_hidden_words(state: ConversationState, turn: Turn, cipher: Cipher) -> ConversationState:
+    """Return `state` with what the opened `turn` brought among its `hidden_words`."""
+    entry = json.dumps({"turn_id": turn.turn_id, "words": words_of(turn)}, separators=(",", ":"))
+    sealed = cipher.seal(_place(state.call_sid), entry.encode()).decode()
+    return state.model_copy(update={"hidden_words": [*state.hidden_words, sealed][-MOST_TURNS:]})
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts and numbers in a JSON value, as text."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield str(value)
+
+
+def _place(call_sid: str) -> str:
+    return f"{call_sid}/words"
