@@ -6,7 +6,7 @@ from support.waiting import wait_until
 
 from orchestrator.conversation.reply import Position, Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
-from orchestrator.conversation.turn import Turn
+from orchestrator.conversation.turn import OWN_PREFIX, Turn, TurnKind
 from orchestrator.dispatch.hub import Pending
 from orchestrator.errors import StoreUnavailable
 from orchestrator.turns.messages import Piece, Token
@@ -42,7 +42,8 @@ class Store:
 
 
 def record(turn_id: str) -> TurnRecord:
-    turn = Turn(turn_id=turn_id, call_sid=CALL, kind="signal", text=turn_id)
+    kind: TurnKind = "signal" if turn_id.startswith(OWN_PREFIX) else "speech"
+    turn = Turn(turn_id=turn_id, call_sid=CALL, kind=kind, text=turn_id)
     return TurnRecord.of(turn, "replied", Reply(text=f"News of {turn_id}."))
 
 
@@ -83,6 +84,18 @@ async def test_what_is_heard_and_stored_keeps_its_place(speech: Speech) -> None:
     own.look(9)
     await wait_until(lambda: len(speech.order) == 3, "all are to be said")
     assert speech.order == ["~1", "~2", "~3"]
+
+
+async def test_an_answer_that_was_missed_goes_before_what_is_heard_next(speech: Speech) -> None:
+    own = session(speech, Store("words", "~1"))
+    answer = SpokenReply("words", Pending(CALL, "words"), is_unprompted=False)
+    speech.queue.append(answer)
+    own.missed()
+    own.hear(growing("~1"), interrupts=False)
+    own.hear(growing("~2"), interrupts=False)
+    own.look(None)
+    await wait_until(lambda: len(speech.order) == 3, "all are to be said")
+    assert speech.order == ["words", "~1", "~2"]
 
 
 async def test_if_the_state_has_not_moved_nothing_waits(speech: Speech) -> None:

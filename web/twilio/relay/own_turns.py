@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.dispatch.hub import Pending
@@ -18,11 +18,17 @@ from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.turns.unheard import is_unfetched
 from web.twilio.relay.last_known_state import LastKnownState
 from web.twilio.relay.playout import Playout
-from web.twilio.relay.reply_queue import ComesBefore
 from web.twilio.relay.spoken_reply import SpokenReply
 
 MOST_MISSED_SECONDS = 5.0
 """How long replies wait for what may have been missed before them: a store that cannot be read holds nothing up."""
+
+
+class _Heard(NamedTuple):
+    """A reply that nobody asked for. It `interrupts` what is being said, or not."""
+
+    pending: PendingReply
+    interrupts: bool = False
 
 
 class OwnTurns:
@@ -50,7 +56,7 @@ class OwnTurns:
         self._known: set[str] = set()
         self._is_held = True
         self._has_missed: Literal["no", "yes", "reading"] = "no"
-        self._held: list[tuple[str, Callable[[], None]]] = []
+        self._held: list[_Heard] = []
         self._places: dict[str, int] = {}
 
     def know(self, turn_ids: Iterable[str]) -> None:
@@ -73,22 +79,26 @@ class OwnTurns:
 
     def _end_missed(self) -> None:
         self._has_missed = "no"
-        self._held.sort(key=lambda held: self._places.get(held[0], math.inf))
-        self._places = {}
         self._speak_held()
 
     def _speak_held(self) -> None:
         if self._is_held or self._has_missed != "no":
             return
-        held, self._held = self._held, []
-        for _, speak in held:
-            speak()
+        held, self._held = sorted(self._held, key=lambda heard: self._place_of(heard.pending)), []
+        for heard in held:
+            self._speak(heard)
+        self._places = {}
+
+    def _place_of(self, pending: PendingReply) -> float:
+        """Return the place of a turn in the state that was just read; what is not in it comes after that."""
+        return self._places.get(pending.turn_id, math.inf)
 
     def hear(self, pending: PendingReply, *, interrupts: bool) -> None:
         """Speak the reply to a turn of which the session had not heard."""
         if pending.turn_id not in self._known:
             self._known.add(pending.turn_id)
-            self._when_placed(pending, _is_awaited, interrupts=interrupts)
+            self._held.append(_Heard(pending, interrupts))
+            self._speak_held()
 
     def look(self, version: int | None) -> None:
         """Read the state, if it may have replies of which the session has not heard."""
@@ -100,30 +110,29 @@ class OwnTurns:
 
     def catch_up(self, state: ConversationState) -> None:
         """Speak the replies in the state of which the session has not heard."""
-        places = {record.turn_id: place for place, record in enumerate(state.turns)}
-        self._find_missed(state, places)
+        self._places = {record.turn_id: place for place, record in enumerate(state.turns)}
+        for record in state.turns:
+            if is_unfetched(record) and record.turn_id not in self._known:
+                self._known.add(record.turn_id)
+                if is_to_be_said(record):
+                    pending = Pending(self._call_sid, record.turn_id)
+                    pending.settle(record.result(self._call_sid))
+                    self._held.append(_Heard(pending))
         if self._has_missed == "reading" and not self._last_known.is_outdated:
-            self._places = places
-            self._end_missed()
-
-    def _find_missed(self, state: ConversationState, places: dict[str, int]) -> None:
-        missed = [record for record in state.turns if is_unfetched(record) and record.turn_id not in self._known]
-        for record in missed:
-            self._known.add(record.turn_id)
-            if is_to_be_said(record):
-                pending = Pending(self._call_sid, record.turn_id)
-                pending.settle(record.result(self._call_sid))
-                self._when_placed(pending, partial(_is_later, places, places[record.turn_id]))
-
-    def _when_placed(self, pending: PendingReply, comes_before: ComesBefore, *, interrupts: bool = False) -> None:
-        self._held.append((pending.turn_id, partial(self._speak, pending, comes_before, interrupts=interrupts)))
+            self._has_missed = "no"
         self._speak_held()
 
-    def _speak(self, pending: PendingReply, comes_before: ComesBefore, *, interrupts: bool = False) -> None:
+    def _speak(self, heard: _Heard) -> None:
+        pending, interrupts = heard
         reply = SpokenReply(pending.turn_id, pending, is_unprompted=True, interrupts=interrupts)
         if interrupts and (cut_off := self._playout.cut_off()) is not None:
             self._on_cut_off(cut_off)
-        self._playout.insert(reply, _always if interrupts else comes_before)
+        self._playout.insert(reply, _always if interrupts else partial(self._comes_before, pending))
+
+    def _comes_before(self, pending: PendingReply, other: SpokenReply) -> bool:
+        if other.turn_id in self._places:
+            return self._places[other.turn_id] > self._place_of(pending)
+        return not other.pending.has_begun
 
 
 def is_to_be_said(record: TurnRecord) -> bool:
@@ -134,13 +143,3 @@ def is_to_be_said(record: TurnRecord) -> bool:
 
 def _always(_: SpokenReply) -> bool:
     return True
-
-
-def _is_awaited(other: SpokenReply) -> bool:
-    return not other.pending.has_begun
-
-
-def _is_later(places: dict[str, int], place: int, other: SpokenReply) -> bool:
-    if other.turn_id in places:
-        return places[other.turn_id] > place
-    return _is_awaited(other)
