@@ -2,8 +2,9 @@
 
 What you type is said to the agent. #123 presses the keys 1, 2 and 3; an empty line is silence. Ctrl-C or
 Ctrl-D hangs up. Lines from a script on standard input are said one after the other. Where the server talks over a
-relay, you see words as they are spoken, and what you type while the agent speaks interrupts it. A transfer rings people
-who do what --transfer says. Against `voiceagent dev` on this machine, signals reach the call while it waits for you,
+relay, you see words as they are spoken, and what you type while the agent speaks interrupts it. What you type is not
+shown if the question is sensitive (on a relay: if the API of the server opens here). A transfer rings people who do
+what --transfer says. Against `voiceagent dev` on this machine, signals reach the call while it waits for you,
 and text messages are shown.
 """
 
@@ -72,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the call. Return 0 when it ended well, 1 when it failed."""
+    from orchestrator.cli.sensitive_questions import SensitiveQuestions
     from orchestrator.cli.speaker_names import SpeakerNames
     from orchestrator.cli.terminal_phone import TerminalPhone
     from orchestrator.provider_simulator import PATIENT, CallIdentity, PhoneLine
@@ -91,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
         colleagues=colleagues(args.transfer, TALKING_SECONDS if is_person else 0),
     )
     names = SpeakerNames(settings) if urlsplit(url).hostname in LOOPBACK else None
-    phone = TerminalPhone(line, url, channel=args.channel, names=names)
+    questions = SensitiveQuestions(url, settings)
+    phone = TerminalPhone(line, url, channel=args.channel, names=names, questions=questions)
     return asyncio.run(phone.talk(_exchange_of(url, settings)))
 
 

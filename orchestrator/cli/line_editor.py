@@ -7,6 +7,8 @@ from unicodedata import combining, east_asian_width
 
 ERASE, ERASE_WORD, ERASE_ALL = ("\x7f", "\b"), "\x17", "\x15"
 END_OF_INPUT, ESCAPE = "\x04", "\x1b"
+DOT = "•"
+"""Stands for a character that is not shown."""
 
 
 class Line(NamedTuple):
@@ -19,21 +21,22 @@ class Line(NamedTuple):
 class LineEditor:
     """Edits one line after the other: characters, backspace, Ctrl-W and Ctrl-U. `write` prints on the screen.
 
-    Keys that send escape sequences, such as arrows, do nothing.
+    Keys that send escape sequences, such as arrows, do nothing. What a sensitive question is answered with is shown as
+    dots.
     """
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self.text = ""
         """What was typed of a line that is not finished."""
         self._write = write
-        self._is_shown = False
+        self._is_shown = self._has_dots = False
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._in_escape = ""
 
-    def show(self) -> None:
+    def show(self, *, as_dots: bool = False) -> None:
         """Echo from here on, beginning with what was typed already."""
-        self._is_shown = True
-        self._write(self.text)
+        self._is_shown, self._has_dots = True, as_dots
+        self._write(self._echo(self.text))
 
     def hide(self) -> None:
         """Echo no more: something else is printed now."""
@@ -68,14 +71,17 @@ class LineEditor:
     def _add(self, key: str) -> None:
         self.text += key
         if self._is_shown:
-            self._write(key)
+            self._write(self._echo(key))
 
     def _erase(self, count: int) -> None:
         if not count or not self.text:
             return
         gone, self.text = self.text[-count:], self.text[:-count]
         if self._is_shown:
-            self._write("\b \b" * sum(_columns(character) for character in gone))
+            self._write("\b \b" * sum(_columns(character) for character in self._echo(gone)))
+
+    def _echo(self, typed: str) -> str:
+        return DOT * len(typed) if self._has_dots else typed
 
     def _follow_escape(self, key: str) -> None:
         """Skip an escape sequence: ESC and one key, or ESC [ or ESC O and all up to a letter or `~`."""

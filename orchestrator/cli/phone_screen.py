@@ -3,11 +3,13 @@
 import sys
 
 from orchestrator.cli.colors import Colors
-from orchestrator.cli.line_editor import Line, LineEditor
+from orchestrator.cli.line_editor import DOT, Line, LineEditor
 from orchestrator.cli.transcript import AGENT, CALLER, INDENT, wrapped
 from orchestrator.cli.utterance import Utterance
 
 ERASE_LINE = "\r\x1b[K"
+HIDDEN = DOT * 3
+"""Stands for what a sensitive question was answered with, however long that was."""
 
 
 class PhoneScreen:
@@ -19,6 +21,8 @@ class PhoneScreen:
         self._editor = editor
         self._is_prompting = False
         self._waiting_notes: list[str] = []
+        self.is_sensitive = False
+        """True if what the caller types now is not to be seen, like a password."""
 
     @property
     def is_prompting(self) -> bool:
@@ -31,7 +35,7 @@ class PhoneScreen:
         print(self._colors(CALLER, "bold", "green"), end="", flush=True)
         self._is_prompting = True
         if self._editor is not None:
-            self._editor.show()
+            self._editor.show(as_dots=self.is_sensitive)
 
     def show_line(self, line: Line, *, is_person: bool) -> None:
         """Show a line that the caller has entered, unless the terminal shows it already."""
@@ -39,7 +43,8 @@ class PhoneScreen:
             self._is_prompting = False
             self._utterance.broken()  # Enter has begun a new line
         else:
-            self._print(self._colors(CALLER, "bold", "green") if is_person else CALLER, line.text or "(silence)")
+            shown = HIDDEN if self.is_sensitive and line.text else line.text or "(silence)"
+            self._print(self._colors(CALLER, "bold", "green") if is_person else CALLER, shown)
 
     def say(self, text: str) -> None:
         """Show what the agent has said."""

@@ -9,6 +9,7 @@ from orchestrator.cli.call_notes import note_of, note_of_message
 from orchestrator.cli.keyboard import Keyboard, unbuffered
 from orchestrator.cli.line_editor import Line, LineEditor
 from orchestrator.cli.phone_screen import PhoneScreen
+from orchestrator.cli.sensitive_questions import SensitiveQuestions
 from orchestrator.cli.speaker_names import SpeakerNames
 from orchestrator.provider_simulator import (
     Asked,
@@ -36,15 +37,25 @@ ENDINGS = {"caller": "You hung up.", "agent": "The agent hung up.", "problem": "
 
 
 class TerminalPhone:
-    """Holds one call on a line. Standard input is a person (a terminal) or a script (anything else)."""
+    """Holds one call on a line. Standard input is a person (a terminal) or a script (anything else).
+
+    What a sensitive question is answered with is not shown: `questions` knows which are, where the provider does not.
+    """
 
     def __init__(
-        self, line: PhoneLine, url: str, *, channel: str | None = None, names: SpeakerNames | None = None
+        self,
+        line: PhoneLine,
+        url: str,
+        *,
+        channel: str | None = None,
+        names: SpeakerNames | None = None,
+        questions: SensitiveQuestions | None = None,
     ) -> None:
         self._line = line
         self._url = url
         self._channel = channel
         self._names = names
+        self._questions = questions
         self._typing: asyncio.Task[None] | None = None
         self._person = sys.stdin.isatty()
         self._waiting = False
@@ -111,6 +122,7 @@ class TerminalPhone:
                 await self._answer(gather)
             case Recording():
                 self._screen.note(note_of(event) or "")
+                self._screen.is_sensitive = False
                 await self._answer_question()
             case Waiting():
                 self._wait()
@@ -142,12 +154,19 @@ class TerminalPhone:
         if self._channel is not None and self._channel != ("relay" if gather is LISTENING else "gather"):
             self._complain(f"The server talks otherwise. Start it with VOICE_CHANNEL={self._channel}.")
             self._line.hang_up()
-        elif gather is not LISTENING:
+            return
+        self._screen.is_sensitive = await self._is_sensitive(gather)
+        if gather is not LISTENING:
             await self._answer_question()
         elif self._person:
             self._screen.show_prompt()
         else:
             self._send(await self._next_line())
+
+    async def _is_sensitive(self, gather: Gather) -> bool:
+        if gather is LISTENING and self._questions is not None:
+            return await self._questions.awaits(self._line.call_sid)
+        return gather.is_sensitive
 
     async def _answer_question(self) -> None:
         """Read lines until one of them is an answer that the question accepts."""

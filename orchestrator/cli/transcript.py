@@ -51,7 +51,7 @@ class Transcript:
             case "speech":
                 yield from self._said(CALLER, record.text, "bold", "green")
             case "keys":
-                yield from self._said(CALLER, "#" + record.digits, "bold", "green")
+                yield from self._said(CALLER, "#" + record.digits if record.digits else record.text, "bold", "green")
             case "silence":
                 yield from self._said(CALLER, "(silence)", "bold", "green")
             case _ if note := beginning_note(record):

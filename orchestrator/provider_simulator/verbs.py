@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import parse_qs, urlsplit
 
 from orchestrator.provider_simulator.speech_attributes import Recogniser, RelayVoices
 
@@ -50,6 +51,11 @@ class Gather:
     action_on_empty_result: bool = False
     prompts: tuple[Prompt, ...] = ()
     recogniser: Recogniser = field(default_factory=Recogniser)
+
+    @property
+    def is_sensitive(self) -> bool:
+        """True if the server's own URL says that the answer is sensitive. The provider takes no notice of that."""
+        return parse_qs(urlsplit(self.action or "").query).get("sensitive") == ["1"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,3 +72,23 @@ def test_ctrl_d_ends_the_input_on_an_empty_line_alone() -> None:
     editor = LineEditor(lambda text: None)
     assert list(editor.feed(b"a\x04")) == []
     assert list(editor.feed(b"\x7f\x04")) == [None]
+
+
+@pytest.mark.parametrize(
+    ("keys", "dots", "line"),
+    [("42\x7f3\n", "••", "43"), ("東\x7f京\n", "•", "京"), ("a b\x17c\n", "•••", "a c"), ("wrong\x15ok\n", "••", "ok")],
+)
+def test_what_is_not_to_be_seen_is_shown_as_dots(keys: str, dots: str, line: str) -> None:
+    screen = Screen()
+    editor = LineEditor(screen.write)
+    editor.show(as_dots=True)
+    assert [finished for key in keys.encode() for finished in editor.feed(bytes([key]))] == [Line(line, was_shown=True)]
+    assert screen.text == dots
+
+
+def test_what_was_typed_ahead_is_shown_as_dots_too() -> None:
+    written: list[str] = []
+    editor = LineEditor(written.append)
+    assert list(editor.feed(b"42")) == []
+    editor.show(as_dots=True)
+    assert "".join(written) == "••"

@@ -60,3 +60,13 @@ def test_a_line_is_shown_once(capsys) -> None:
     screen.show_line(Line("echoed", was_shown=True), is_person=True)
     screen.show_line(Line(""), is_person=False)
     assert shown(capsys).splitlines() == [f"{PROMPT}typed unseen", f"{PROMPT}(silence)"]
+
+
+def test_the_answer_to_a_sensitive_question_is_not_shown(capsys) -> None:
+    screen = PhoneScreen()
+    screen.is_sensitive = True
+    screen.show_line(Line("#4242"), is_person=False)
+    screen.show_line(Line(""), is_person=False)
+    screen.is_sensitive = False
+    screen.show_line(Line("no, thanks"), is_person=False)
+    assert shown(capsys).splitlines() == [f"{PROMPT}•••", f"{PROMPT}(silence)", f"{PROMPT}no, thanks"]

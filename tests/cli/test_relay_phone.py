@@ -6,7 +6,7 @@ import pytest
 from support.ingress import started_ingress
 from support.terminal import CTRL_C, at_a_terminal, run_script
 
-from orchestrator import HangUp, Record, Transfer
+from orchestrator import Gather, HangUp, Record, Transfer
 
 pytestmark = pytest.mark.processes
 
@@ -48,6 +48,27 @@ async def test_typing_while_the_agent_speaks_interrupts_it(tmp_path: Path):
         assert await terminal.exit_code() == 0
     said = [turn.text for turn in ingress.turns if turn.kind == "speech"]
     assert said[-1] == "stop"
+
+
+async def cashier(turn, state):
+    yield "Your card number?" if turn.kind == "started" else "Thank you."
+    yield Gather(sensitive=turn.kind == "started")
+
+
+async def test_what_answers_a_sensitive_question_is_not_shown(tmp_path: Path):
+    async with started_ingress(agent=cashier, voice_channel="relay") as ingress:
+        code, output, _ = await run_script(
+            "call", ingress.url, cwd=tmp_path, script="#4242\nnothing\n", settings=SETTINGS
+        )
+    assert code == 0
+    assert [line for line in output.splitlines() if line.startswith("you")] == ["you   › •••", "you   › nothing"]
+
+
+async def test_without_the_key_of_the_api_the_answer_is_shown(tmp_path: Path):
+    async with started_ingress(agent=cashier, voice_channel="relay", api_key="k" * 32) as ingress:
+        code, output, errors = await run_script("call", ingress.url, cwd=tmp_path, script="#4242\n", settings=SETTINGS)
+    assert (code, errors) == (0, "")
+    assert "you   › #4242" in output
 
 
 async def leaver(turn, state):

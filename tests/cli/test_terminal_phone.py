@@ -84,6 +84,34 @@ async def test_who_speaks_and_with_which_voice_is_shown_when_it_changes(tmp_path
     ]
 
 
+def cashier() -> dict[str, str | list[str]]:
+    """The documents of an agent that asks for a card number first."""
+    asked = ask("Your card number?").replace("/turn", "/turn?sensitive=1")
+    return {"/twilio/voice": asked, "/turn": [ask("Thank you. What else?"), "<Say>Goodbye.</Say><Hangup/>"]}
+
+
+async def test_what_a_script_answers_to_a_sensitive_question_is_not_shown(tmp_path: Path) -> None:
+    async with serve_twiml(cashier()) as server:
+        code, output, _ = await run_script("call", server.url, cwd=tmp_path, script="#4242\nnothing\n")
+    assert code == 0
+    lines = [line for line in output.splitlines() if line.startswith("you")]
+    assert lines == ["you   › •••", "you   › nothing"]
+    assert server.webhooks[1].form["Digits"] == "4242"
+
+
+async def test_what_a_person_types_at_a_sensitive_question_is_shown_as_dots(tmp_path: Path) -> None:
+    async with serve_twiml(cashier()) as server, at_a_terminal("call", server.url, cwd=tmp_path) as terminal:
+        await terminal.shows("you   › ")
+        terminal.type("#42\x7f3\n")
+        await terminal.shows("Thank you.")
+        assert "•••\b \b•" in terminal.text
+        terminal.type("nothing\n")
+        await terminal.shows("Goodbye.")
+        assert "#4" not in terminal.text
+        assert "nothing" in terminal.text
+    assert server.webhooks[1].form["Digits"] == "43"
+
+
 async def test_a_script_that_ends_before_the_call_hangs_up(server: TwimlServer, tmp_path: Path) -> None:
     code, output, _ = await run_script("call", server.url, cwd=tmp_path, script="hello")
     assert code == 0
