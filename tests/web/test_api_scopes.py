@@ -1,6 +1,8 @@
 """What each key of the API may do, and the line that says who has changed what."""
 
 import logging
+import re
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +35,9 @@ NEEDED = {
     ("GET", "/records/{call_sid}"): "read",
 }
 """Every route of the API, and the scope that it needs."""
-OTHERS = {("GET", "/dashboard/data"), ("GET", "/metrics"), ("GET", "/health/detailed")}
+OTHERS = {("GET", "/dashboard/data"), ("GET", "/metrics"), ("GET", "/metrics/fleet"), ("GET", "/health/detailed")}
+"""What needs the scope `read` beside the API."""
+PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 
 
 def bearer(scope: str) -> dict[str, str]:
@@ -57,6 +61,14 @@ async def test_a_key_opens_what_its_scope_says_and_nothing_else(start_ingress) -
                 assert (answer.status_code in (401, 403)) is not allowed, (method, path, scope, answer.text)
                 if not allowed:
                     assert f'scope="{needed}"' in answer.headers["www-authenticate"]
+
+
+def test_the_page_on_security_names_each_route_under_its_scope() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", PAGE.read_text(), re.MULTILINE))
+    named = {
+        (method, path): scope for scope in SCOPES for method, path in re.findall(r"`([A-Z]+) (/[^`]+)`", rows[scope])
+    }
+    assert named == {**NEEDED, **dict.fromkeys(OTHERS, "read")}
 
 
 async def test_the_api_key_and_the_keys_with_scopes_hold_side_by_side(start_ingress) -> None:
