@@ -13,10 +13,13 @@ from json.encoder import encode_basestring
 from traceback import format_tb
 from typing import Any
 
+from orchestrator.masking import masked
+
 WITHOUT_WORDS = {"hides_words": True}
 """An `extra` of what is logged with a traceback whose errors may quote a caller: above DEBUG their text is left out."""
 _HIDES_WORDS = "hides_words"
 _LONGEST_CHAIN = 5
+_DEEPEST = 5
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     _HIDES_WORDS,
     "message",
@@ -37,8 +40,8 @@ _ESCAPES_OF_LINES = {code: escape for code, escape in _ESCAPES.items() if code !
 
 
 def redact(text: str) -> str:
-    """Return `text` without user and password in URLs."""
-    return _CREDENTIALS.sub("***@", text) if "://" in text else text
+    """Return `text` without user and password in URLs, and with telephone numbers and the like masked."""
+    return masked(_CREDENTIALS.sub("***@", text) if "://" in text else text)
 
 
 class TextFormatter(logging.Formatter):
@@ -164,8 +167,15 @@ def _one_line(value: object) -> str:
     return text if text.isprintable() else text.translate(_ESCAPES)
 
 
-def _redacted(value: object) -> object:
-    return redact(value) if isinstance(value, str) else value
+def _redacted(value: object, depth: int = _DEEPEST) -> object:
+    """Return `value` with the texts in it redacted, down to a depth: a list may hold itself."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict) and depth:
+        return {name: _redacted(item, depth - 1) for name, item in value.items()}
+    if isinstance(value, list | tuple) and depth:
+        return [_redacted(item, depth - 1) for item in value]
+    return value
 
 
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:

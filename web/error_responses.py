@@ -5,6 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Scope
 
+from orchestrator.masking import masked
 from web.api.routes import PREFIXES as API
 from web.ingress import Ingress
 from web.problems import problem_response
@@ -18,10 +19,13 @@ PROVIDERS = (TWILIO, *OTHERS)
 
 
 def http_error(path: str, error: HTTPException) -> Response:
-    """Return the answer to an HTTP error: problem details from the API, one line of plain text elsewhere."""
+    """Return the answer to an HTTP error: problem details from the API, one line of plain text elsewhere.
+
+    Numbers are masked in what anybody may request. A client of the API has sent the number that its error quotes.
+    """
     if path.startswith(API):
         return problem_response(error)
-    return PlainTextResponse(f"{error.detail}\n", error.status_code, headers=error.headers)
+    return PlainTextResponse(f"{masked(error.detail)}\n", error.status_code, headers=error.headers)
 
 
 def apology(scope: Scope) -> Response:

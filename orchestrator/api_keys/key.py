@@ -14,11 +14,11 @@ from typing import Literal, get_args
 Scope = Literal["read", "converse", "dial", "control", "admin"]
 """What a key may do.
 
-- `read`: see calls, records, events, versions, metrics and health;
+- `read`: see calls, records, events, versions, metrics and health, telephone numbers masked;
 - `converse`: send text turns;
 - `dial`: place calls;
 - `control`: send signals, speak in a call by hand, transfer it, hang up, delete it;
-- `admin`: all of that, and replay or drop events, resume sinks, roll versions out.
+- `admin`: all of that, whole numbers, and replay or drop events, resume sinks, roll versions out.
 """
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 SECRET_PREFIX = "va_"  # so that a secret that lies about is recognised

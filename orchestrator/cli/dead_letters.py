@@ -21,6 +21,7 @@ from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.units import duration
 from orchestrator.clock import utc_now
 from orchestrator.errors import CallEnded, NoDeadLetter, UnknownCall
+from orchestrator.masking import masked
 from orchestrator.redis.connections import connect
 from orchestrator.settings import load_settings
 from orchestrator.state.loading import load_state_manager
@@ -121,7 +122,8 @@ def listing(letters: list[DeadLetter], colors: Colors) -> list[str]:
 
 
 def _row(letter: DeadLetter) -> tuple[str, ...]:
-    words = letter.turn.text if len(letter.turn.text) <= LONGEST_WORDS else letter.turn.text[:LONGEST_WORDS] + "…"
+    said = masked(letter.turn.text)
+    words = said if len(said) <= LONGEST_WORDS else said[:LONGEST_WORDS] + "…"
     return letter.key, letter.turn.kind, _ago(letter.dead_lettered_at), str(letter.attempts), " ".join(words.split())
 
 

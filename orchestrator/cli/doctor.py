@@ -12,7 +12,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from orchestrator.cli.call import server_url
 from orchestrator.cli.colors import Colors
@@ -25,6 +25,7 @@ from orchestrator.doctor.mcp import inspect_mcp_servers, judge_mcp_servers
 from orchestrator.doctor.sink_inspection import inspect_sinks
 from orchestrator.doctor.text_messages import inspect_number, judge_text_messages
 from orchestrator.doctor.web import judge_web
+from orchestrator.masking import masked
 from orchestrator.settings import Settings, given_variables, load_settings
 
 MARKS = {"ok": ("✓", "green"), "note": ("·", "blue"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
@@ -43,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Examine and print. Return 0, 1 with warnings, 2 with problems."""
     settings = with_used_redis(load_settings())
-    findings = asyncio.run(_examined(settings, server_url(args.url, settings)))
+    found = asyncio.run(_examined(settings, server_url(args.url, settings)))
+    findings = [replace(each, message=masked(each.message), advice=masked(each.advice)) for each in found]
     code = exit_code(findings)
     if args.json:
         print(json.dumps({"status": STATUSES[code], "findings": [asdict(finding) for finding in findings]}, indent=2))

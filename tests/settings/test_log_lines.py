@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from orchestrator import event_log
 from orchestrator.log_lines import WITHOUT_WORDS, JsonFormatter, TextFormatter
 from orchestrator.logs import configure_logging
+from orchestrator.masking import masked
 from orchestrator.settings import Settings
 
 CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@")
@@ -35,7 +36,6 @@ class Sullen:
 
 def plain_json(record: logging.LogRecord) -> str:
     """The JSON line, made the plain way."""
-    redact = lambda value: CREDENTIALS.sub("***@", value) if isinstance(value, str) else value  # noqa: E731
     event: dict[Any, Any] = {
         "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
         "level": record.levelname, "logger": record.name, "process": "worker", "message": redact(message_of(record)),
@@ -54,7 +54,17 @@ def plain_text(record: logging.LogRecord) -> str:
     time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
     line = f"{time} {record.levelname}: {message_of(record).translate(ESCAPES)}"
     about = [f" {n}={str(vars(record)[n]).translate(ESCAPES)}" for n in ("call_sid", "turn_id") if vars(record).get(n)]
-    return CREDENTIALS.sub("***@", line + " " * bool(about) + "".join(about) + traceback_of(record))
+    return redact(line + " " * bool(about) + "".join(about) + traceback_of(record))
+
+
+def redact(value: Any, depth: int = 5) -> Any:
+    if isinstance(value, str):
+        return masked(CREDENTIALS.sub("***@", value))
+    if isinstance(value, dict) and depth:
+        return {name: redact(item, depth - 1) for name, item in value.items()}
+    if isinstance(value, (list, tuple)) and depth:
+        return [redact(item, depth - 1) for item in value]
+    return value
 
 
 def message_of(record: logging.LogRecord) -> str:
@@ -83,6 +93,7 @@ TEXTS = st.one_of(
     st.sampled_from([
         "Turn replied", "CA1", "a\nb", 'say "x"', "\x1b[2J", "\u2028", "\x85", "\ud800", "back\\slash", "é 😀", "",
         "redis://u:hush@h", "to http://u:hu@sh@h/p and ://@", "https://h/a@b", "://", "@",
+        "+15551235310", "to sip:margaret@pbx, %2B15551235310", "client:margaret",
     ]),
     st.text(st.sampled_from([*"ab:/@?#'\" \n\\{}\x00\x7f\udfff€"]), max_size=12),
     st.text(st.characters(exclude_categories=()), max_size=12),

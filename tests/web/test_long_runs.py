@@ -10,6 +10,7 @@ from orchestrator.agents.receptionist.booking_form import BookingForm
 from orchestrator.agents.receptionist.dialogue import Dialogue
 from orchestrator.agents.receptionist.routing import route_input
 from orchestrator.logs import redact
+from orchestrator.masking import masked
 from orchestrator.provider_simulator.playback import PlaybackSpeed
 from web.twilio.relay.playout_clock import text_to_repeat
 from web.twilio.sentences import pieces
@@ -31,8 +32,11 @@ def heard_by_the_receptionist(text: str) -> object:
     return route_input(Dialogue(BookingForm(), "open", datetime(2026, 11, 23)), text)
 
 
-READERS = (whole, half_heard, redact, heard_by_the_receptionist, PlaybackSpeed(characters_per_second=15).pieces)
-RUNS = ("!", ".)", '!"', "。", "a.", "a+", "://", "://a", "@", " ", "\n", "a ", "five ", "what ", "\u00a0", "S as in ")
+READERS = (whole, half_heard, redact, masked, heard_by_the_receptionist, PlaybackSpeed(characters_per_second=15).pieces)
+RUNS = (
+    "sip:", "sip%3A", "client:", "+1 ", "+1-", "%2B",
+    "!", ".)", '!"', "。", "a.", "a+", "://", "://a", "@", " ", "\n", "a ", "five ", "what ", "\u00a0", "S as in ",
+)  # fmt: skip
 
 
 def fastest_seconds(reader: Callable[[str], object], text: str) -> float:

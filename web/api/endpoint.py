@@ -14,10 +14,14 @@ from orchestrator.errors import BadCallSid, CallRefused, VoiceAgentError
 from orchestrator.process_metrics import catalog
 from web.api.audit import log_change
 from web.api.key import check_key
+from web.api.masked_response import mask_numbers
 from web.ingress import Ingress, ingress_of
 from web.problems import as_problem
 
 ApiCall = Callable[[Ingress, Request], Awaitable[Response]]
+
+MASKED: frozenset[Scope] = frozenset({"read"})
+"""Scopes whose answers tell of other people's calls: whole numbers are in them for `admin` alone."""
 
 
 def guarded(call: ApiCall, scope: Scope) -> Callable[[Request], Awaitable[Response]]:
@@ -25,18 +29,18 @@ def guarded(call: ApiCall, scope: Scope) -> Callable[[Request], Awaitable[Respon
 
     async def endpoint(request: Request) -> Response:
         ingress = ingress_of(request)
-        by = check_key(request, ingress.settings, scope)
+        key = check_key(request, ingress.settings, scope)
         tracing.trust_entry()
         status = 500
         try:
             response = await _answer(call, ingress, request)
             status = response.status_code
-            return response
+            return response if key.may("admin") or scope not in MASKED else mask_numbers(response)
         except HTTPException as error:
             status = error.status_code
             raise
         finally:
-            log_change(request, scope, by, status)
+            log_change(request, scope, key.name, status)
 
     return endpoint
 

@@ -12,12 +12,12 @@ from web.problems import Problem
 ALL: frozenset[Scope] = frozenset({"admin"})
 
 
-LOCAL = "local"
-"""The name of who sends from this machine, where no key is needed."""
+LOCAL = ApiKey("local", ALL, "")
+"""Who sends from this machine, where no key is needed."""
 
 
-def check_key(connection: HTTPConnection, settings: Settings, scope: Scope) -> str:
-    """Return the name of the key that the request shows if it allows what needs `scope`; else answer 401 or 403.
+def check_key(connection: HTTPConnection, settings: Settings, scope: Scope) -> ApiKey:
+    """Return the key that the request shows if it allows what needs `scope`; else answer 401 or 403.
 
     Without any key the API is off in production. In development it is open to this machine alone, and to nobody once
     others can reach the server (`LocalAccess`).
@@ -34,7 +34,7 @@ def check_key(connection: HTTPConnection, settings: Settings, scope: Scope) -> s
     return LOCAL
 
 
-def _bearer(connection: HTTPConnection, settings: Settings, scope: Scope) -> str:
+def _bearer(connection: HTTPConnection, settings: Settings, scope: Scope) -> ApiKey:
     scheme, _, given = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise HTTPException(401, "Send the header Authorization: Bearer API_KEY.", {"WWW-Authenticate": "Bearer"})
@@ -45,7 +45,7 @@ def _bearer(connection: HTTPConnection, settings: Settings, scope: Scope) -> str
         challenge = f'Bearer error="insufficient_scope", scope="{scope}"'  # RFC 6750, section 3.1
         sentence = f"The key {key.name} may not do that: it needs the scope {scope}."
         raise Problem(INSUFFICIENT_SCOPE, sentence, {"WWW-Authenticate": challenge})
-    return key.name
+    return key
 
 
 def _keys(settings: Settings) -> tuple[ApiKey, ...]:

@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.errors import VoiceAgentError
+from orchestrator.masking import masked
 from orchestrator.records.record_query import RecordQuery
 from web.api.client_presence import while_connected
+from web.api.masked_response import MaskableResponse
 from web.problems import as_problem
 
 if TYPE_CHECKING:  # its import wants the extra `postgres`
@@ -26,7 +27,7 @@ SLOW_READER_SECONDS = 30.0
 EXPORT_SECONDS = 3600.0
 
 
-class RecordStream(Response):
+class RecordStream(MaskableResponse):
     """The answer to an export. If it cannot be finished, the connection is closed, so that the client notices."""
 
     def __init__(self, archive: "Archive", query: RecordQuery, media_type: str) -> None:
@@ -47,7 +48,8 @@ class RecordStream(Response):
             try:
                 while part is not None:
                     async with asyncio.timeout(SLOW_READER_SECONDS):
-                        await send(_body("".join(part), more=True))
+                        text = "".join(part)
+                        await send(_body(masked(text) if self.is_masked else text, more=True))
                     part = await anext(parts, None)
             except (VoiceAgentError, TimeoutError) as error:
                 why = str(error) or "the client does not read"
