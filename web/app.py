@@ -16,6 +16,7 @@ from orchestrator.settings import Settings
 from orchestrator.version import code_version
 from web import fleet_metrics, health, metrics
 from web.api import routes as api
+from web.api.request_rate import RequestRates
 from web.base_path import BasePathMiddleware
 from web.dashboard import routes as dashboard
 from web.dashboard.snapshot import Snapshot
@@ -77,6 +78,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.local_access = access
+    app.state.request_rates = RequestRates.of(settings)
     app.state.metrics = app_metrics
     app.state.fleet_counts = RisingCounts()
     app.state.signature_checks = providers.signature_checks(settings, signatures.public_url)

@@ -75,11 +75,12 @@ API_CLOSED = ProblemType("api-closed", "The API is closed without a key", 403)
 ORDER_REFUSED = ProblemType("order-refused", "What is to be dialled is refused", 422)
 OUTCOME_UNKNOWN = ProblemType("outcome-unknown", "Nobody knows yet whether the call was placed", 409)
 NOT_CONFIGURED = ProblemType("not-configured", "A setting is missing", 501)
+RATE_LIMITED = ProblemType("rate-limited", "The key has sent too many requests", 429)
 PROVIDER_FAILED = ProblemType("provider-failed", "The provider did not do it", 502)
 
 _OF_ROUTES = (
     WRONG_FIELDS, STILL_RUNNING, INSUFFICIENT_SCOPE, API_CLOSED, ORDER_REFUSED, OUTCOME_UNKNOWN, NOT_CONFIGURED,
-    PROVIDER_FAILED,
+    PROVIDER_FAILED, RATE_LIMITED,
 )  # fmt: skip
 _OF_PROVIDER_ERRORS = {422: ORDER_REFUSED, 409: OUTCOME_UNKNOWN, 501: NOT_CONFIGURED}
 

@@ -103,6 +103,9 @@ CALLS_REFUSED = Counter(
     "voiceagent_calls_refused_total", "New calls that were not taken: a limit is reached, or a route's hook says so.",
     ("reason",), (("limit", "hook"),),
 )  # fmt: skip
+REQUESTS_LIMITED = Counter(
+    "voiceagent_api_requests_limited_total", "Requests to the API that were answered 429: their key had sent too many."
+)
 CALLS_WRITTEN_BACK = Counter(
     "voiceagent_calls_written_back_total", "Attempts to write calls back to Redis that continued in memory.",
     ("result",), (("written", "failed"),),
@@ -127,7 +130,8 @@ OF_WORKERS: tuple[Family, ...] = (
     ACTIVITY_SECONDS,
 )
 OF_INGRESSES: tuple[Family, ...] = (
-    CALLERS_HELD, FILLERS, DUPLICATES_ABSORBED, SIGNATURE_FAILURES, CALLS_REFUSED, CALLS_WRITTEN_BACK, REDIS_OUTAGES,
+    CALLERS_HELD, FILLERS, DUPLICATES_ABSORBED, SIGNATURE_FAILURES, CALLS_REFUSED, REQUESTS_LIMITED,
+    CALLS_WRITTEN_BACK, REDIS_OUTAGES,
 )  # fmt: skip
 
 IN_AN_INGRESS = (*OF_EVERY_PROCESS, *OF_RUNS, *OF_INGRESSES)

@@ -34,6 +34,7 @@ from orchestrator.settings.checks import (
 from orchestrator.settings.complaints import complaint, without_credentials
 from orchestrator.settings.encryption_settings import EncryptionSettings
 from orchestrator.settings.event_settings import EventSettings
+from orchestrator.settings.limit_settings import LimitSettings
 from orchestrator.settings.mcp_servers import mcp_servers
 from orchestrator.settings.provider_settings import ProviderSettings
 from orchestrator.settings.public_url import public_base_url
@@ -48,7 +49,9 @@ LONGEST_TTL_SECONDS = 10 * 365 * 24 * 3600
 """Redis counts milliseconds in 64 bits; ten years are enough."""
 
 
-class Settings(EventSettings, VoiceSettings, RouteSettings, EncryptionSettings, ApiKeySettings, ProviderSettings):
+class Settings(
+    EventSettings, VoiceSettings, RouteSettings, EncryptionSettings, LimitSettings, ApiKeySettings, ProviderSettings
+):
     """All settings; each is the environment variable of the same name in upper case. Immutable."""
 
     model_config = SettingsConfigDict(

@@ -15,6 +15,7 @@ from orchestrator.process_metrics import catalog
 from web.api.audit import log_change
 from web.api.key import check_key
 from web.api.masked_response import mask_numbers
+from web.api.request_rate import request_rates_of
 from web.ingress import Ingress, ingress_of
 from web.problems import as_problem
 
@@ -30,6 +31,7 @@ def guarded(call: ApiCall, scope: Scope) -> Callable[[Request], Awaitable[Respon
     async def endpoint(request: Request) -> Response:
         ingress = ingress_of(request)
         key = check_key(request, ingress.settings, scope)
+        request_rates_of(request).check(key.name)
         tracing.trust_entry()
         status = 500
         try:

@@ -1,0 +1,1 @@
+"""How often something may happen within a time: requests of a key, calls of a number."""
