@@ -1,7 +1,7 @@
 """Calls that live on relays: what is said by itself is heard by itself, once, in the order of the state."""
 
 import asyncio
-from itertools import pairwise
+from itertools import groupby, pairwise
 from random import Random
 from typing import Any
 
@@ -57,7 +57,26 @@ def compare_own_words(journal: CallJournal, turns: list[Record], verdict: Verdic
             verdict.lost.append(f"{where} was not heard, and is recorded as {record}; sent {journal.exchanges}")
     for (earlier, first), (later, second) in pairwise(heard_at):
         if later < earlier:
-            verdict.reordered.append(f"{journal.call_sid}: {second} was heard before {first}")
+            verdict.reordered.append(
+                f"{journal.call_sid}: {second} was heard before {first}; heard {_told(journal)}, recorded {_places(turns)}"
+            )
+
+
+def _told(journal: CallJournal) -> list[tuple[str, int, str, float, float]]:
+    """Return what was heard, part by part: which number, in which session, of which run, from when to when."""
+    parts: list[tuple[str, int, str, float, float]] = []
+    by_part = groupby(journal.words, key=lambda word: (word.word.number, word.session, word.word.run))
+    for (number, session, run), group in by_part:
+        words = list(group)
+        span = f"{number}: {words[0].word.place}-{words[-1].word.place}"
+        parts.append((span, session, run, round(words[0].at, 2), round(words[-1].at, 2)))
+    return parts
+
+
+def _places(turns: list[Record]) -> list[tuple[str, str, str, str, str, str]]:
+    """Return the turns in the order of the state."""
+    fields = ("turn_id", "kind", "text", "outcome", "received_at", "committed_at")
+    return [tuple(str(record[name]) for name in fields) for record in turns]  # type: ignore[misc]
 
 
 def _must_be_heard(journal: CallJournal, record: Record, after: list[Record]) -> bool:

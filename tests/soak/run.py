@@ -163,7 +163,7 @@ async def soak(
     if report.is_clean:
         shutil.rmtree(deployment.directory, ignore_errors=True)
     else:
-        (deployment.directory / "findings").write_text("\n".join(report.findings))
+        (deployment.directory / "findings").write_text("\n".join([*report.findings, *map(str, faults.injected)]))
         logger.error("The logs of all processes, and all findings, are in %s", deployment.directory)
     return report
 
