@@ -58,10 +58,14 @@ class Listening:
     ) -> None:
         await cancel_and_wait(self._task)
 
+    def was_lost(self) -> None:
+        """Note that nothing is heard for now."""
+        self._listeners.missed(lambda call_sid: not self._is_elsewhere(call_sid))
+
     def was_cut(self) -> None:
         """Note that the subscription was cut for a while: renew all calls now, and look what was missed."""
         self._was_cut = True
-        self._listeners.missed(lambda call_sid: not self._is_elsewhere(call_sid))
+        self.was_lost()
         self._now.set()
 
     async def _run(self) -> None:

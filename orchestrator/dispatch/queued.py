@@ -62,8 +62,9 @@ class QueuedDispatcher(StoreDispatcher):
         self._socket_check = socket_check
         self._poll_now = asyncio.Event()
         self._subscription = Subscription(
-            listening, channel, lambda data: self._on_message(read_to_ingress(data)), on_gap=self._on_gap
-        )
+            listening, channel, lambda data: self._on_message(read_to_ingress(data)),
+            on_gap=self._on_gap, on_lost=self._listening.was_lost,
+        )  # fmt: skip
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "QueuedDispatcher":

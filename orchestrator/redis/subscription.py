@@ -32,7 +32,7 @@ class Subscription:
     """Calls `on_message` with each message's bytes. A context manager: entering waits up to 2 s to be subscribed.
 
     What is published while there is no connection is lost, as always with pub/sub. `on_gap` is called after each
-    such time, so that the owner can read what it may have missed.
+    such time, so that the owner can read what it may have missed; `on_lost` as soon as it begins.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Subscription:
         on_message: Callable[[bytes], None],
         on_gap: Callable[[], None] = lambda: None,
         *,
+        on_lost: Callable[[], None] = lambda: None,
         quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         pool = redis.connection_pool
@@ -49,6 +50,7 @@ class Subscription:
         self._channel = channel
         self._on_message = on_message
         self._on_gap = on_gap
+        self._on_lost = on_lost
         self._quiet_seconds = quiet_seconds
         self._subscribed = asyncio.Event()
         self._channel_connection: _ChannelConnection | None = None
@@ -75,6 +77,7 @@ class Subscription:
         """Make a new connection, because a message is known to have been lost on this one."""
         if self._channel_connection is not None:
             self._subscribed.clear()
+            self._on_lost()
             self._channel_connection.leave()
 
     async def _keep_listening(self) -> None:
@@ -84,6 +87,8 @@ class Subscription:
                 await self._listen(gap)
             except (RedisError, OSError, TimeoutError) as error:
                 logger.debug("The subscription %s was cut: %r", self._channel, error)
+                if self._subscribed.is_set():
+                    self._on_lost()
             finally:
                 self._subscribed.clear()
             gap = True

@@ -57,9 +57,8 @@ def compare_own_words(journal: CallJournal, turns: list[Record], verdict: Verdic
             verdict.lost.append(f"{where} was not heard, and is recorded as {record}; sent {journal.exchanges}")
     for (earlier, first), (later, second) in pairwise(heard_at):
         if later < earlier:
-            verdict.reordered.append(
-                f"{journal.call_sid}: {second} was heard before {first}; heard {_told(journal)}, recorded {_places(turns)}"
-            )
+            story = f"heard {_told(journal)}, recorded {_places(turns)}"
+            verdict.reordered.append(f"{journal.call_sid}: {second} was heard before {first}; {story}")
 
 
 def _told(journal: CallJournal) -> list[tuple[str, int, str, float, float]]:

@@ -1,5 +1,7 @@
 """After a gap in what an ingress hears, a session says what it missed before what it hears next."""
 
+import asyncio
+
 import pytest
 from support.ingress import CALL
 from support.waiting import wait_until
@@ -34,8 +36,10 @@ class Store:
     def __init__(self, *turn_ids: str) -> None:
         self.turn_ids = turn_ids
         self.error: Exception | None = None
+        self.reads = 0
 
     async def read(self) -> ConversationState | None:
+        self.reads += 1
         if self.error is not None:
             raise self.error
         return ConversationState(call_sid=CALL, version=9, turns=[record(turn_id) for turn_id in self.turn_ids])
@@ -96,6 +100,21 @@ async def test_an_answer_that_was_missed_goes_before_what_is_heard_next(speech: 
     own.look(None)
     await wait_until(lambda: len(speech.order) == 3, "all are to be said")
     assert speech.order == ["words", "~1", "~2"]
+
+
+async def test_an_answer_waits_until_it_is_known_what_was_missed(speech: Speech) -> None:
+    store = Store("~1")
+    store.error = StoreUnavailable()
+    own = session(speech, store)
+    await own.nothing_missed()
+    own.missed()
+    answer = asyncio.create_task(own.nothing_missed())
+    own.look(None)  # cannot be read yet
+    await wait_until(lambda: store.reads > 0, "the state is read")
+    assert not answer.done()
+    store.error = None
+    await answer
+    assert speech.order == ["~1"]
 
 
 async def test_if_the_state_has_not_moved_nothing_waits(speech: Speech) -> None:

@@ -24,6 +24,10 @@ MOST_MISSED_SECONDS = 5.0
 """How long replies wait for what may have been missed before them: a store that cannot be read holds nothing up."""
 
 
+READ_AGAIN_SECONDS = 0.5
+"""The pause after a read of the state that failed."""
+
+
 class _Heard(NamedTuple):
     """A reply that nobody asked for. It `interrupts` what is being said, or not."""
 
@@ -36,7 +40,8 @@ class OwnTurns:
 
     `on_cut_off` gets a reply that such a turn has cut off, and of which the caller does not hear all.
     Until `place`, and again after `hold`, it is not known where replies belong: they wait. They also wait while earlier
-    ones may have been `missed`, until the state was read, or for `missed_seconds`.
+    ones may have been `missed`, until the state was read, or for `missed_seconds`, and so do all others
+    (`nothing_missed`).
     """
 
     def __init__(
@@ -56,6 +61,9 @@ class OwnTurns:
         self._known: set[str] = set()
         self._is_held = True
         self._has_missed: Literal["no", "yes", "reading"] = "no"
+        self._nothing_missed = asyncio.Event()
+        self._nothing_missed.set()
+        self._missed_until = 0.0
         self._held: list[_Heard] = []
         self._places: dict[str, int] = {}
 
@@ -74,12 +82,28 @@ class OwnTurns:
 
     def missed(self) -> None:
         """Let replies wait, as earlier ones may not have come."""
-        self._has_missed = "yes"
-        asyncio.get_running_loop().call_later(self._missed_seconds, self._end_missed)
+        loop = asyncio.get_running_loop()
+        self._has_missed, self._missed_until = "yes", loop.time() + self._missed_seconds
+        self._nothing_missed.clear()
+        loop.call_later(self._missed_seconds, self._give_up)
+
+    async def nothing_missed(self) -> None:
+        """Return once all replies are known that come before those that are heard now, or nobody can tell."""
+        await self._nothing_missed.wait()
+
+    def _give_up(self) -> None:
+        if asyncio.get_running_loop().time() >= self._missed_until:
+            self._end_missed()
 
     def _end_missed(self) -> None:
         self._has_missed = "no"
+        self._nothing_missed.set()
         self._speak_held()
+
+    def _read_again(self) -> None:
+        if self._has_missed == "reading":
+            self._last_known.refresh()
+            asyncio.get_running_loop().call_later(READ_AGAIN_SECONDS, self._read_again)
 
     def _speak_held(self) -> None:
         if self._is_held or self._has_missed != "no":
@@ -103,8 +127,10 @@ class OwnTurns:
     def look(self, version: int | None) -> None:
         """Read the state, if it may have replies of which the session has not heard."""
         if version is None or version > self._last_known.version:
-            self._has_missed = "no" if self._has_missed == "no" else "reading"
             self._last_known.refresh()
+            if self._has_missed == "yes":
+                self._has_missed = "reading"
+                asyncio.get_running_loop().call_later(READ_AGAIN_SECONDS, self._read_again)
         else:
             self._end_missed()
 
@@ -119,7 +145,7 @@ class OwnTurns:
                     pending.settle(record.result(self._call_sid))
                     self._held.append(_Heard(pending))
         if self._has_missed == "reading" and not self._last_known.is_outdated:
-            self._has_missed = "no"
+            self._end_missed()
         self._speak_held()
 
     def _speak(self, heard: _Heard) -> None:
@@ -130,9 +156,8 @@ class OwnTurns:
         self._playout.insert(reply, _always if interrupts else partial(self._comes_before, pending))
 
     def _comes_before(self, pending: PendingReply, other: SpokenReply) -> bool:
-        if other.turn_id in self._places:
-            return self._places[other.turn_id] > self._place_of(pending)
-        return not other.pending.has_begun
+        mine, theirs = self._place_of(pending), self._place_of(other.pending)
+        return mine < theirs or (theirs == math.inf and not other.pending.has_begun)
 
 
 def is_to_be_said(record: TurnRecord) -> bool:

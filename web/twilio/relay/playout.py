@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from orchestrator import clock, error_logging
 from orchestrator.conversation.actions import Action, HangUp
@@ -35,6 +35,7 @@ class Playout:
     - `replace` is awaited for a reply that has stalled for `stall_seconds`. It returns the one to take instead, if any.
     - `on_result` gets each reply whose text was sent, with its result.
     - `on_error` is called when the connection is lost, or after an unforeseen error.
+    - `nothing_missed` returns once all replies are known that come before those that are to be spoken.
     - `voice` is what the provider speaks with. `metrics` counts the replies, `gate` pauses the output.
     """
 
@@ -49,6 +50,7 @@ class Playout:
         voice: RelayVoice | None = None,
         metrics: ReplyMetrics | None = None,
         gate: OutputGate | None = None,
+        nothing_missed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.clock = PlayoutClock()
         self.has_ended_session = False
@@ -66,7 +68,8 @@ class Playout:
         self._task: asyncio.Task[None] | None = None
         self._speaker = ReplySpeaker(
             connection, self._utterances, self.clock, self.voice, self._metrics, self._gate,
-            replace=replace, on_result=on_result, end_session=self.end_session, stall_seconds=stall_seconds,
+            nothing_missed=nothing_missed or _certain, replace=replace,
+            on_result=on_result, end_session=self.end_session, stall_seconds=stall_seconds,
         )  # fmt: skip
 
     @property
@@ -268,3 +271,7 @@ class Playout:
             if reply is self._current and self._task is not None:
                 self._task.cancel()
             self.insert(SpokenReply(reply.turn_id, reply.pending, is_unprompted=True), lambda other: True)
+
+
+async def _certain() -> None:
+    """Nothing is ever missed."""

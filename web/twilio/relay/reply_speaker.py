@@ -23,7 +23,8 @@ EndSession = Callable[[Action, str], Awaitable[None]]
 
 
 class ReplySpeaker:
-    """Speaks replies over `connection`, one at a time. `end_session` carries out a reply's ending.
+    """Speaks replies over `connection`, one at a time. `end_session` carries out a reply's ending. It begins
+    no reply before `nothing_missed` returns.
 
     See `Playout` for the rest.
     """
@@ -37,6 +38,7 @@ class ReplySpeaker:
         metrics: ReplyMetrics,
         gate: OutputGate,
         *,
+        nothing_missed: Callable[[], Awaitable[None]],
         replace: Replace,
         on_result: Callable[[SpokenReply, TurnResult], None],
         end_session: EndSession,
@@ -48,6 +50,7 @@ class ReplySpeaker:
         self._voice = voice
         self._metrics = metrics
         self._gate = gate
+        self._nothing_missed = nothing_missed
         self._replace = replace
         self._on_result = on_result
         self._end_session = end_session
@@ -85,6 +88,8 @@ class ReplySpeaker:
         even then, because it applies to what follows.
         """
         pending = reply.pending
+        if reply.is_untouched:
+            await self._nothing_missed()
         if reply.is_unprompted and reply.is_untouched and not reply.interrupts:
             await self._clock.wait_spoken()  # a caller who talks over that has heard none of this
         await self._wait_until_clear(reply)

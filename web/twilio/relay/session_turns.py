@@ -95,6 +95,7 @@ class SessionTurns:
             stall_seconds=ingress.timeouts.relay.stall,
             voice=RelayVoice.of(ingress, connection.provider, setup),
             metrics=self._metrics,
+            nothing_missed=lambda: self._own.nothing_missed(),
         )
         self._answers = TurnAnswers(
             ingress, self.call_sid, self._submitter, self.playout, self._metrics, lambda: self._is_closing
