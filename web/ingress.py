@@ -16,6 +16,7 @@ from web.deliveries import Deliveries
 from web.late_timings import LateTimings
 from web.rate_limit import RateLimit
 from web.seal import Seal
+from web.sensitive_turns import SensitiveTurns
 from web.session_registry import SessionRegistry
 from web.shared_seal import SharedSeal
 from web.voices.voices import Voices
@@ -125,9 +126,11 @@ class Ingress:
     late_timings: LateTimings = field(default_factory=LateTimings)
     voices: Voices = field(default_factory=Voices)
     deliveries: Deliveries = field(init=False)
+    sensitive_turns: SensitiveTurns = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "deliveries", Deliveries(self.metrics))
+        object.__setattr__(self, "sensitive_turns", SensitiveTurns(self.settings))
 
     @property
     def reply_seconds(self) -> float:

@@ -27,9 +27,14 @@ def complaints(error: ValidationError) -> str:
 
 
 def _complaint(error: dict[str, Any]) -> str:
-    where = ".".join(str(part) for part in error["loc"])
+    where = ".".join(_shown(part) for part in error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{where}: {message}" if where else message
+
+
+def _shown(part: str | int) -> str:
+    """Return a step of the way to a wrong field. What is no name of a field may be what somebody has said."""
+    return str(part) if isinstance(part, int) or part.isidentifier() else "…"
 
 
 def _encodable(value: str) -> str:

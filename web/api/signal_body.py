@@ -40,6 +40,11 @@ class _Body(BaseModel):
         """True if it is not to wait until what is being said is over."""
         return False
 
+    @property
+    def is_sensitive(self) -> bool:
+        """True if what it brings is for the agent alone."""
+        return False
+
     def turn(self, call_sid: str, received_at: datetime) -> Turn:
         """Return it as a turn of the call."""
         return Turn(
@@ -57,15 +62,23 @@ class _Body(BaseModel):
 
 
 class Signal(_Body):
-    """`POST /calls/{call_sid}/signals`: the agent gets a turn of kind `signal`."""
+    """`POST /calls/{call_sid}/signals`: the agent gets a turn of kind `signal`.
+
+    The data of a `sensitive` one is seen by the agent and kept nowhere; its name is.
+    """
 
     name: Encodable = Field(min_length=1, max_length=100)
     data: JsonObject = Field(default_factory=dict)
     interrupt: bool = False
+    sensitive: bool = False
 
     @property
     def is_interrupting(self) -> bool:
         return self.interrupt
+
+    @property
+    def is_sensitive(self) -> bool:
+        return self.sensitive
 
     def fields(self) -> dict[str, Any]:
         return {"text": self.name, "data": self.data}

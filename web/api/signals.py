@@ -55,6 +55,8 @@ async def hang_up(ingress: Ingress, request: Request) -> Response:
 
 async def _enter(ingress: Ingress, request: Request, body: Signal | Say | TransferByHand | HangUpByHand) -> Response:
     turn = body.turn(call_sid_in(request), clock.utc_now())
+    if body.is_sensitive:
+        turn = ingress.sensitive_turns.hidden(turn)
     streams = EVENT_STREAM in request.headers.get("accept", "")
     updates: LiveUpdates = request.app.state.live_updates
 

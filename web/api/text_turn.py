@@ -22,7 +22,8 @@ def _new_turn_id() -> str:
 class TextTurn(BaseModel):
     """A turn as a client sends it. Without a `turn_id` it gets a random one, and cannot be retried safely.
 
-    `agent` is the name, in the routes, of the agent that answers, should the call begin with this turn.
+    `agent` is the name, in the routes, of the agent that answers, should the call begin with this turn. What a
+    `sensitive` one brings is seen by the agent and kept nowhere.
     """
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
@@ -34,6 +35,7 @@ class TextTurn(BaseModel):
     from_number: Encodable = Field(default="", alias="from")
     to_number: Encodable = Field(default="", alias="to")
     agent: Annotated[str, Field(min_length=1, max_length=LONGEST_AGENT)] | None = None
+    sensitive: bool = False
 
     @model_validator(mode="after")
     def _says_something(self) -> "TextTurn":

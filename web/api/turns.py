@@ -58,6 +58,8 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
     call_sid = call_sid_in(request)
     text_turn = await read_body_as(TextTurn, request)
     turn = text_turn.turn(call_sid, received_at)
+    if text_turn.sensitive:
+        turn = ingress.sensitive_turns.hidden(turn)
     streams = EVENT_STREAM in request.headers.get("accept", "")
     check_agent(ingress, text_turn.agent)
     try:

@@ -19,7 +19,7 @@ from web.ingress import Ingress
 from web.twilio import twiml
 from web.twilio.awaited_turn import AwaitedTurn
 from web.twilio.held_turn import HeldTurn
-from web.twilio.known_call import KnownCall, is_fresh, is_same
+from web.twilio.known_call import KnownCall, is_fresh
 from web.twilio.language import Languages
 from web.twilio.preceding import joined
 from web.twilio.turn_ids import number_of, turn_id_of
@@ -83,13 +83,13 @@ async def step_after_recorded(
         return _again(awaited, recorded, due=_is_awaited(awaited, known))
     turn = awaited.held.turn if awaited.held is not None else None
     record = known.state.record_of(awaited.turn_id)
-    if turn is None or not turn.has_words or record is None or is_same(turn, record) or known.state.ended:
+    if turn is None or not turn.has_words or record is None or known.is_same(turn, record) or known.state.ended:
         return step_from_state(request, known, awaited.languages)
     if (running := known.running_turn_id) is not None:  # most likely a copy of these words
         return _wait_for(running, request, awaited.languages)
     number = known.next_number
     last = known.state.record_of(turn_id_of(number - 1))
-    if last is not None and number - 1 != awaited.number and is_same(turn, last):
+    if last is not None and number - 1 != awaited.number and known.is_same(turn, last):
         number -= 1  # these words came under that number before
     logger.warning(
         "New words came under the number of an answered turn; they are taken as the next one",

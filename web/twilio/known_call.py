@@ -1,6 +1,6 @@
 """What is known of a call, for a webhook that does not simply bring its next turn."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from orchestrator import clock
 from orchestrator.conversation.absence import left_by
@@ -10,6 +10,7 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import OWN_PREFIX, Turn
 from orchestrator.turns.unheard import is_unfetched, unheard_records
 from web.ingress import Ingress
+from web.sensitive_turns import SensitiveTurns
 from web.store_call import store_call
 from web.twilio.awaited_turn import AwaitedTurn
 from web.twilio.language import Languages
@@ -29,6 +30,7 @@ class KnownCall:
 
     state: ConversationState
     waiting: tuple[str, ...]
+    sensitive_turns: SensitiveTurns = field(repr=False)
 
     @classmethod
     async def read(cls, ingress: Ingress, call_sid: str) -> "KnownCall | None":
@@ -40,7 +42,7 @@ class KnownCall:
         # In this order, a turn that is answered in between is in both results, and never in neither.
         waiting = await ingress.runtime.dispatcher.waiting(call_sid)
         state = await ingress.runtime.states.get_state(call_sid)
-        return None if state is None else cls(state, tuple(waiting))
+        return None if state is None else cls(state, tuple(waiting), ingress.sensitive_turns)
 
     @property
     def has_progressed(self) -> bool:
@@ -112,16 +114,13 @@ class KnownCall:
         if record is None:
             return True
         turn = awaited.held.turn if awaited.held is not None else None
-        if turn is not None and not is_same(turn, record):
+        if turn is not None and not self.is_same(turn, record):
             return False
         return (turn is not None and turn.received_at == record.received_at) or is_fresh(record)
 
-
-def is_same(turn: Turn, record: TurnRecord) -> bool:
-    """True if `turn` repeats the one of `record`. A record that restarted the call has none of the turn's words."""
-    if record.kind == "started":
-        return True
-    return (turn.kind, turn.text, turn.digits) == (record.kind, record.text, record.digits)
+    def is_same(self, turn: Turn, record: TurnRecord) -> bool:
+        """True if `turn` repeats the one of `record`."""
+        return self.sensitive_turns.is_same(turn, record, self.state)
 
 
 def is_fresh(record: TurnRecord) -> bool:

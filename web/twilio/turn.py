@@ -40,7 +40,9 @@ async def _returned(ingress: Ingress, request: VoiceRequest, number: int, way: W
 
 
 async def _answer(ingress: Ingress, request: VoiceRequest, number: int, turn: Turn) -> Response:
-    since = clock.now()
+    since, languages = clock.now(), request.languages(ingress.voices)
+    if languages.sensitive and turn.has_words:
+        turn = ingress.sensitive_turns.hidden(turn)
     held = HeldTurn(turn=turn, since=since)
-    awaited = AwaitedTurn(request.call_sid, turn.turn_id, number, request.languages(ingress.voices), held, since)
+    awaited = AwaitedTurn(request.call_sid, turn.turn_id, number, languages, held, since)
     return await answer(ingress, request, awaited, within=ingress.timeouts.filler_after)
