@@ -131,12 +131,14 @@ class UnreadableState(VoiceAgentError):
 class UnreadableSeal(UnreadableState):
     """What is stored is encrypted, and no key here opens it. Set STATE_ENCRYPTION_KEYS as in all other processes.
 
-    If `is_key_missing`, another process may know the key; else it was changed or moved, or is plain and must not be.
+    If `is_key_missing`, another process may know the key with the `key_id`; else it was changed or moved, or is plain
+    and must not be.
     """
 
-    def __init__(self, message: str | None = None, *, is_key_missing: bool = False) -> None:
+    def __init__(self, message: str | None = None, *, is_key_missing: bool = False, key_id: str = "") -> None:
         super().__init__(message)
         self.is_key_missing = is_key_missing
+        self.key_id = key_id
 
 
 class NoArchive(VoiceAgentError):

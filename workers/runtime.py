@@ -206,7 +206,7 @@ class WorkerRuntime:
         if is_pushed_grant(message):
             self.pushed.on_message(message)
             return
-        arrival = read_arrival(message)
+        arrival = read_arrival(message, self.store.connection.cipher)
         if self.runner.arrived(arrival):
             self._rejections.start(self._reject(arrival.call_sid, arrival.turn_id), f"reject {arrival.turn_id}")
 

@@ -26,7 +26,7 @@ from orchestrator.redis.connections import connect
 from orchestrator.settings import load_settings
 from orchestrator.state.loading import load_state_manager
 from orchestrator.turns.dead_letter import DeadLetter
-from orchestrator.turns.redis.dead_letters import RedisDeadLetters
+from orchestrator.turns.redis.dead_letters import UNREADABLE, RedisDeadLetters
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.replay import replay
 
@@ -67,6 +67,8 @@ async def _run(args: argparse.Namespace) -> int:
             await box.discard(letter.key)
             print(f"{letter.key} was thrown away.")
             return 0
+        if letter.turn.kind == UNREADABLE:
+            raise NoDeadLetter(f"{letter.key} cannot be run again, as it cannot be read: {letter.reason}")
         elsewhere = load_state_manager(settings.state_manager, settings) if settings.state_manager else None
         try:
             store = RedisTurnStore(redis, ttl_seconds=settings.state_ttl_seconds, states=elsewhere)

@@ -15,7 +15,7 @@ from orchestrator.dispatch.listening import Listening
 from orchestrator.dispatch.socket_check import SocketCheck
 from orchestrator.dispatch.store_dispatcher import StoreDispatcher
 from orchestrator.dispatch.takeover import Takeover
-from orchestrator.errors import CallEnded, CallRefused, StoreUnavailable, UnknownCall
+from orchestrator.errors import CallEnded, CallRefused, StoreUnavailable, UnknownCall, UnreadableSeal
 from orchestrator.redis.subscription import Subscription
 from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns.messages import (
@@ -62,9 +62,8 @@ class QueuedDispatcher(StoreDispatcher):
         self._socket_check = socket_check
         self._poll_now = asyncio.Event()
         self._subscription = Subscription(
-            listening, channel, lambda data: self._on_message(read_to_ingress(data)),
-            on_gap=self._on_gap, on_lost=self._listening.was_lost,
-        )  # fmt: skip
+            listening, channel, self._on_data, on_gap=self._on_gap, on_lost=self._listening.was_lost
+        )
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "QueuedDispatcher":
@@ -83,6 +82,15 @@ class QueuedDispatcher(StoreDispatcher):
     def _on_gap(self) -> None:
         self._poll_now.set()
         self._listening.was_cut()
+
+    def _on_data(self, data: bytes) -> None:
+        try:
+            message = read_to_ingress(data, self.store.connection.cipher)
+        except UnreadableSeal as error:
+            if error.is_key_missing:  # that is logged; the deadlines of whoever waits for it hold
+                return
+            raise
+        self._on_message(message)
 
     def _on_message(self, message: ToIngress) -> None:
         if isinstance(message, CallTakenOver | CallReleased):

@@ -22,6 +22,7 @@ from orchestrator.dispatch import scripts
 from orchestrator.dispatch.dispatcher import TakeoverAttempt
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis.breaker import Breaker
+from orchestrator.redis.ciphers import cipher_of
 from orchestrator.redis.damage import text_of
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.publishing import publish_and_check
@@ -146,6 +147,6 @@ class Takeover:
         released = CallReleased(message.call_sid, self._channel, keeps_state=keeps_state, sent=sent)
         try:
             with store_errors():
-                await self._redis.publish(message.channel, call_released_message(released))
+                await self._redis.publish(message.channel, call_released_message(released, cipher_of(self._redis)))
         except StoreUnavailable:
             logger.debug("The answer to another ingress was not published", extra={"call_sid": message.call_sid})

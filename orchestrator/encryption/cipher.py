@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.encryption.envelope import COUNTER_BYTES, SALT_BYTES, Envelope, front_of, is_sealed
 from orchestrator.encryption.keys import NO_KEYS, EncryptionKey, KeyList
+from orchestrator.encryption.missing_keys import MissingKeys
 from orchestrator.errors import UnreadableSeal
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Cipher:
         self._keys = keys
         self._by_id = {key.id: key for key in keys.all}
         self._subkeys: OrderedDict[bytes, AESGCM] = OrderedDict()
+        self.missing = MissingKeys()
+        """The keys under which this process found something that it cannot open."""
         self._salt = b""
         self._counter = itertools.count()
 
@@ -72,7 +75,7 @@ class Cipher:
             raise UnreadableSeal("The encrypted value is damaged.")
         key = self._by_id.get(envelope.key_id)
         if key is None:
-            raise UnreadableSeal(f"STATE_ENCRYPTION_KEYS lacks the key {envelope.key_id.hex()}.", is_key_missing=True)
+            raise self.missing.found(envelope.key_id.hex())
         from cryptography.exceptions import InvalidTag
 
         bound = _bound_to(place, envelope.front)

@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator.encryption.keys import ID_BYTES
 
-SALT_BYTES, COUNTER_BYTES = 12, 8
+SALT_BYTES, COUNTER_BYTES, TAG_BYTES = 12, 8, 16
 _FIELD, _END = b'"sealed":"', b'"}'
 _HEADER = ID_BYTES + SALT_BYTES + COUNTER_BYTES
 
@@ -66,3 +66,11 @@ def is_sealed(stored: bytes) -> bool:
         return False
     at = stored.rfind(b'"', 0, -len(_END))
     return at >= 0 and stored[at + 1 - len(_FIELD) : at + 1] == _FIELD
+
+
+def content_length(stored: bytes) -> int:
+    """Return how many bytes long the content of `stored` is, without opening it: an envelope is a third longer."""
+    if not is_sealed(stored):
+        return len(stored)
+    at = stored.rfind(_FIELD) + len(_FIELD)
+    return max(0, (len(stored) - at - len(_END)) * 3 // 4 - _HEADER - TAG_BYTES)

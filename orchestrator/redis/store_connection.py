@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+from orchestrator.redis.ciphers import cipher_of
 from orchestrator.redis.commands import sender_for
 from orchestrator.redis.damage import is_wrong_type, with_sound_keys
 from orchestrator.redis.errors import store_errors
@@ -28,6 +29,7 @@ class StoreConnection:
         self, redis: Redis, guard: Callable[[], AbstractContextManager[None]], wait: ReplicaWait | None = None
     ) -> None:
         self.redis = redis
+        self.cipher = cipher_of(redis)
         self.replicas = Replicas(redis, wait)
         self._status_log = ReplicaStatusLog(wait.quiet_seconds if wait else 0.0)
         self._guard = guard

@@ -250,9 +250,9 @@ class InMemoryTurnStore:
             if call.inbox:
                 self.wake(claim.lease.call_sid)
 
-    async def retry_later(self, claim: Claim, seconds: float) -> None:
+    async def retry_later(self, claim: Claim, seconds: float, *, is_attempt: bool = True) -> None:
         call = self._held_call(claim.lease)
-        if call.holds(claim.lease):
+        if call.holds(claim.lease) and is_attempt:
             call.attempts += 1
         await self.release(claim)
 

@@ -13,17 +13,25 @@ A message is one JSON object.
   heard, and `"a"`, the turn it is about; of a signal that interrupts, `"b": true`.
 
 Unknown fields are ignored.
+
+With encryption keys `x`, `d`, `r` and `s` are not there: they are encrypted in the field `sealed`, bound to the call,
+and `r` is true instead. A message to a worker has `x` of an interruption alone; of a sensitive one it has `h`, which
+are its words as the turn has them, sealed.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
 from orchestrator.conversation.actions import InlineAction
 from orchestrator.conversation.reply import Position, TurnResult
 from orchestrator.conversation.turn import Turn
+from orchestrator.encryption.cipher import NO_CIPHER, Cipher
+from orchestrator.errors import UnreadableSeal
+from orchestrator.redis import keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +74,24 @@ class Settled:
 class Arrival:
     """A turn has come for a call that the worker holds.
 
-    `text` is what an `interrupted` caller had heard, `interrupts` the turn that was being answered ("": not known).
-    `is_interrupting`: it is an own turn that cuts off what is being said.
+    `text` is what an `interrupted` caller had heard, None if that is not known here: of a sensitive turn it is in
+    `sealed_words`. `interrupts` is the turn that was being answered ("": not known). `is_interrupting`: it is an own
+    turn that cuts off what is being said.
     """
 
     call_sid: str
     turn_id: str
     kind: str
-    text: str
+    text: str | None
     interrupts: str = ""
     is_interrupting: bool = False
+    sealed_words: str = ""
 
     @classmethod
     def of(cls, turn: Turn) -> "Arrival":
         """Return the arrival of `turn`."""
-        return cls(turn.call_sid, turn.turn_id, turn.kind, turn.text, turn.interrupts or "", turn.interrupt)
+        text, sealed_words = (None, turn.sealed_words) if turn.sensitive else (turn.text, "")
+        return cls(turn.call_sid, turn.turn_id, turn.kind, text, turn.interrupts or "", turn.interrupt, sealed_words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,24 +135,31 @@ class SocketAnswer:
 _INLINE_ACTION: TypeAdapter[InlineAction] = TypeAdapter(Annotated[InlineAction, Field(discriminator="type")])
 
 ToIngress = Token | Settled | CallTakenOver | CallReleased | SocketQuestion | SocketAnswer
+Message = bytes | str
 
 
-def token_message(token: Token) -> str:
+def token_message(token: Token, cipher: Cipher = NO_CIPHER) -> Message:
     """Return the message that carries `token`."""
     piece = token.piece
-    fields: dict[str, object] = {"i": piece.start.characters, "x": piece.text}
+    clear: dict[str, object] = {
+        "c": token.call_sid, "t": token.turn_id, "e": token.epoch, "i": piece.start.characters,
+    }  # fmt: skip
+    words: dict[str, object] = {"x": piece.text}
     if piece.start.actions:
-        fields["n"] = piece.start.actions
+        clear["n"] = piece.start.actions
     if piece.actions:
-        fields["d"] = [action.model_dump(mode="json") for action in piece.actions]
+        words["d"] = [action.model_dump(mode="json") for action in piece.actions]
     if piece.interrupts:
-        fields["b"] = True
-    return json.dumps({"c": token.call_sid, "t": token.turn_id, "e": token.epoch, **fields})
+        clear["b"] = True
+    return _message(cipher, "piece", clear, words)
 
 
-def settled_message(call_sid: str, turn_id: str, epoch: int, result_json: str) -> str:
+def settled_message(call_sid: str, turn_id: str, epoch: int, result_json: str, cipher: Cipher = NO_CIPHER) -> Message:
     """Return the message that carries a result."""
-    return json.dumps({"c": call_sid, "t": turn_id, "e": epoch, "r": result_json})
+    clear: dict[str, object] = {"c": call_sid, "t": turn_id, "e": epoch}
+    if not cipher.encrypts:
+        return json.dumps({**clear, "r": result_json})
+    return cipher.seal(_place(call_sid, "result"), result_json.encode(), {**clear, "r": True})
 
 
 def call_taken_over_message(call_sid: str, channel: str) -> str:
@@ -149,12 +167,12 @@ def call_taken_over_message(call_sid: str, channel: str) -> str:
     return json.dumps({"c": call_sid, "o": channel})
 
 
-def call_released_message(released: CallReleased) -> str:
+def call_released_message(released: CallReleased, cipher: Cipher = NO_CIPHER) -> Message:
     """The answer to it."""
-    more: dict[str, str | bool] = {"k": True} if released.keeps_state else {}
-    if released.sent:
-        more["s"] = released.sent
-    return json.dumps({"c": released.call_sid, "g": released.channel, **more})
+    clear: dict[str, object] = {"c": released.call_sid, "g": released.channel}
+    if released.keeps_state:
+        clear["k"] = True
+    return _message(cipher, "sent", clear, {"s": released.sent} if released.sent else {})
 
 
 def socket_question_message(call_sid: str, channel: str) -> str:
@@ -167,37 +185,78 @@ def socket_answer_message(answer: SocketAnswer) -> str:
     return json.dumps({"c": answer.call_sid, "w": answer.channel, "a": answer.is_answering})
 
 
-def arrival_message(turn: Turn) -> str:
+def arrival_message(turn: Turn, cipher: Cipher = NO_CIPHER) -> Message:
     """Return the message to the worker that holds the call of `turn`."""
-    about: dict[str, str | bool] = {"a": turn.interrupts} if turn.interrupts else {}
+    clear: dict[str, object] = {"c": turn.call_sid, "t": turn.turn_id, "k": turn.kind}
+    if turn.interrupts:
+        clear["a"] = turn.interrupts
     if turn.interrupt:
-        about["b"] = True
-    return json.dumps({"c": turn.call_sid, "t": turn.turn_id, "k": turn.kind, "x": turn.text, **about})
+        clear["b"] = True
+    is_told = turn.kind == "interrupted"  # of other turns nobody need know the words before their claim
+    if turn.sensitive:
+        return json.dumps({**clear, "h": turn.sealed_words} if is_told else clear)
+    return _message(cipher, "notice", clear, {"x": turn.text} if is_told or not cipher.encrypts else {})
 
 
-def read_to_ingress(message: bytes | str) -> ToIngress:
-    """Decode a message to an ingress. Raise ValueError or KeyError on anything else."""
+def read_to_ingress(message: Message, cipher: Cipher = NO_CIPHER) -> ToIngress:
+    """Decode a message to an ingress. Raise ValueError or KeyError on anything else, and `UnreadableSeal`."""
     fields = json.loads(message)
     if "i" in fields:  # first, as most messages are pieces
+        words = _words(cipher, "piece", fields, message)
         start = Position(int(fields["i"]), int(fields.get("n", 0)))
-        actions = tuple(map(_INLINE_ACTION.validate_python, fields["d"])) if "d" in fields else ()
+        actions = tuple(map(_INLINE_ACTION.validate_python, words["d"])) if "d" in words else ()
         return Token(
-            fields["c"], fields["t"], int(fields["e"]), Piece(start, fields["x"], actions, bool(fields.get("b")))
+            fields["c"], fields["t"], int(fields["e"]), Piece(start, words["x"], actions, bool(fields.get("b")))
         )
     if "r" in fields:
-        return Settled(TurnResult.model_validate_json(fields["r"]), int(fields["e"]))
+        text = _opened(cipher, "result", fields, message)
+        return Settled(TurnResult.model_validate_json(fields["r"] if text is None else text), int(fields["e"]))
     if "o" in fields:
         return CallTakenOver(fields["c"], fields["o"])
     if "g" in fields:
-        return CallReleased(fields["c"], fields["g"], bool(fields.get("k")), fields.get("s", ""))
+        words = _words(cipher, "sent", fields, message) if "s" in fields or "sealed" in fields else {}
+        return CallReleased(fields["c"], fields["g"], bool(fields.get("k")), words.get("s", ""))
     if "q" in fields:
         return SocketQuestion(fields["c"], fields["q"])
     return SocketAnswer(fields["c"], fields["w"], bool(fields.get("a")))
 
 
-def read_arrival(message: bytes | str) -> Arrival:
+def read_arrival(message: Message, cipher: Cipher = NO_CIPHER) -> Arrival:
     """Decode a message to a worker. Raise ValueError or KeyError on anything else."""
     fields = json.loads(message)
+    text = None
+    if "x" in fields or "sealed" in fields:
+        try:
+            text = _words(cipher, "notice", fields, message)["x"]
+        except UnreadableSeal:  # the turn has come all the same
+            text = None
     return Arrival(
-        fields["c"], fields["t"], fields["k"], fields.get("x", ""), fields.get("a", ""), bool(fields.get("b"))
+        fields["c"], fields["t"], fields["k"], text, fields.get("a", ""), bool(fields.get("b")), fields.get("h", "")
     )
+
+
+def _message(cipher: Cipher, what: str, clear: dict[str, object], words: dict[str, object]) -> Message:
+    if not words or not cipher.encrypts:
+        return json.dumps({**clear, **words})
+    return cipher.seal(_place(str(clear["c"]), what), json.dumps(words).encode(), clear)
+
+
+def _words(cipher: Cipher, what: str, fields: Mapping[str, Any], message: Message) -> Mapping[str, Any]:
+    """Return the fields that may be encrypted."""
+    opened = _opened(cipher, what, fields, message)
+    if opened is None:
+        return fields
+    words: Mapping[str, Any] = json.loads(opened)
+    return words
+
+
+def _opened(cipher: Cipher, what: str, fields: Mapping[str, Any], message: Message) -> bytes | None:
+    """Return what is encrypted in the message; None if nothing is. Raise `UnreadableSeal`."""
+    stored = message.encode() if isinstance(message, str) else message
+    opened = cipher.open(_place(fields["c"], what), stored)
+    return None if opened is stored else opened
+
+
+def _place(call_sid: str, what: str) -> str:
+    """Return what a message is bound to: not to its channel, as one may go to several."""
+    return f"{keys.state(call_sid)}/{what}"

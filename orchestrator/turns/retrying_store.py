@@ -100,10 +100,13 @@ class RetryingStore:
         with suppress(StoreUnavailable):
             await until_deadline(lambda: self._store.release(claim), LEAVE_DEADLINE_SECONDS)
 
-    async def retry_later(self, claim: Claim, seconds: float = UNREADABLE_PAUSE_SECONDS) -> None:
+    async def retry_later(
+        self, claim: Claim, seconds: float = UNREADABLE_PAUSE_SECONDS, *, is_attempt: bool = True
+    ) -> None:
         """Return a turn to the inbox, to be tried again in some `seconds`, perhaps by another worker."""
+        retry = partial(self._store.retry_later, claim, seconds, is_attempt=is_attempt)
         with suppress(StoreUnavailable):
-            await until_deadline(lambda: self._store.retry_later(claim, seconds), LEAVE_DEADLINE_SECONDS)
+            await until_deadline(retry, LEAVE_DEADLINE_SECONDS)
 
     async def dead_letter(self, claim: Claim, reason: str) -> None:
         """Put the turn among the dead letters. Raise `StoreUnavailable` after the deadline."""

@@ -15,7 +15,7 @@ from orchestrator.agents.reply_run import ReplyRun
 from orchestrator.conversation.actions import hand_offs
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import OWN_KINDS
-from orchestrator.errors import AgentProcessLost, UnreadableState
+from orchestrator.errors import AgentProcessLost, UnreadableSeal, UnreadableState
 from orchestrator.process_metrics import catalog
 from orchestrator.turns import bounds, turn_log, turn_trace
 from orchestrator.turns import outcome as outcomes
@@ -159,8 +159,9 @@ class TurnRunner:
             return None
         try:
             return await self._commit(running, result, began)
-        except UnreadableState:
-            await self._leave(running, Left("unreadable"))
+        except UnreadableState as error:
+            is_key_missing = isinstance(error, UnreadableSeal) and error.is_key_missing
+            await self._leave(running, Left("key_missing" if is_key_missing else "unreadable"))
             return None
 
     async def _carry_out(self, planned: Plan, running: RunningTurn) -> CommitAttempt | Left:
@@ -278,6 +279,8 @@ class TurnRunner:
         match left.reason:
             case "unreadable":
                 await self._retrying_store.retry_later(claim)
+            case "key_missing":
+                await self._retrying_store.retry_later(claim, is_attempt=False)
             case "unknown_agent":
                 await self._retrying_store.retry_later(claim, UNKNOWN_AGENT_SECONDS)
             case "process_lost":  # perhaps by the fault of another turn, but that was an attempt

@@ -38,10 +38,11 @@ class Left:
     - `released`: this process drains;
     - `process_lost`: the process that ran the agent has ended, and another attempt is allowed;
     - `unreadable`: this version cannot read the state of the call;
+    - `key_missing`: this process lacks the key under which the state is encrypted, and another may have it;
     - `unknown_agent`: this process does not know the agent that has the call.
     """
 
-    reason: Literal["lost", "released", "process_lost", "unreadable", "unknown_agent"]
+    reason: Literal["lost", "released", "process_lost", "unreadable", "key_missing", "unknown_agent"]
 
 
 @dataclass(slots=True)

@@ -20,50 +20,61 @@ _BEFORE = set(_FIELDS[: _FIELDS.index("turns")])
 
 @dataclass(slots=True)
 class _Known:
-    text: bytes
+    stored: bytes
     state: ConversationState
     records: list[str]
 
 
 class StateJsonCache:
-    """The states that were written last, by call SID. Bounded in bytes: the least recently used goes first."""
+    """The states that were written last, by call SID. Bounded in bytes: the least recently used goes first.
 
-    def __init__(self, parse: Callable[[str, bytes], ConversationState], *, max_bytes: int = 32 << 20) -> None:
+    `seal` returns a state's JSON as it is stored, and `parse` the state in what is stored. What is read is compared
+    with what was written as both are stored.
+    """
+
+    def __init__(
+        self,
+        parse: Callable[[str, bytes], ConversationState],
+        seal: Callable[[ConversationState, bytes], bytes] = lambda state, text: text,
+        *,
+        max_bytes: int = 32 << 20,
+    ) -> None:
         self._max_bytes = max_bytes
         self._parse = parse
+        self._seal = seal
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._bytes = 0
 
-    def read(self, call_sid: str, text: bytes) -> ConversationState:
-        """Return the state in `text`. It may be shared: change copies only. Raise what `parse` raises."""
+    def read(self, call_sid: str, stored: bytes) -> ConversationState:
+        """Return the state in what is `stored`. It may be shared: change copies only. Raise what `parse` raises."""
         known = self._known.get(call_sid)
-        if known is not None and known.text == text:
+        if known is not None and known.stored == stored:
             self._known.move_to_end(call_sid)
             return known.state
-        return self._parse(call_sid, text)
+        return self._parse(call_sid, stored)
 
     def write(self, state: ConversationState) -> bytes:
-        """Return the JSON of `state`, which must not be changed afterwards."""
+        """Return the JSON of `state`, as it is stored, which must not be changed afterwards."""
         known = self._drop(state.call_sid)
         if len(state.turns) <= SHORT_TURNS:
-            return state.model_dump_json().encode()
+            return self._seal(state, state.model_dump_json().encode())
         records = _records(state.turns, known)
-        text = _assembled(state, records)
+        stored = self._seal(state, _assembled(state, records))
         if state.ended is None:
-            self._keep(state.call_sid, _Known(text, state, records))
-        return text
+            self._keep(state.call_sid, _Known(stored, state, records))
+        return stored
 
     def _keep(self, call_sid: str, known: _Known) -> None:
         self._known[call_sid] = known
-        self._bytes += len(known.text)
+        self._bytes += len(known.stored)
         while self._bytes > self._max_bytes:
             _, dropped = self._known.popitem(last=False)
-            self._bytes -= len(dropped.text)
+            self._bytes -= len(dropped.stored)
 
     def _drop(self, call_sid: str) -> _Known | None:
         known = self._known.pop(call_sid, None)
         if known is not None:
-            self._bytes -= len(known.text)
+            self._bytes -= len(known.stored)
         return known
 
 

@@ -175,9 +175,9 @@ class TurnStore(Protocol):
         If the lease was lost meanwhile, the claim does not count either: its worker was cut off, but is alive.
         """
 
-    async def retry_later(self, claim: Claim, seconds: float) -> None:
+    async def retry_later(self, claim: Claim, seconds: float, *, is_attempt: bool = True) -> None:
         """Release the lease. The turn is tried again after `seconds`, perhaps by another worker: this was an
-        attempt."""
+        attempt, unless this process lacks what another may have."""
 
     async def dead_letter(self, claim: Claim, reason: str) -> None:
         """Add the turn to the dead letters, for a person to look at."""

@@ -2,6 +2,7 @@
 
 import pytest
 from redis.asyncio import Redis
+from support.encrypted_redis import unencrypted, with_keys
 
 from orchestrator.redis import keys
 from orchestrator.redis.connections import connect
@@ -50,13 +51,25 @@ class TestInMemoryStateManager(StateManagerContract):
 @pytest.mark.parametrize("decodes", [True, False], ids=["decoding", "bytes"])
 class TestRedisStateManager(StateManagerContract):
     @pytest.fixture
-    async def manager(self, redis_url, decodes):
+    async def client(self, redis_url, decodes):
         async with Redis.from_url(redis_url, decode_responses=decodes) as client:
-            self.client = client
-            yield RedisStateManager(client, TTL)
+            yield client
+
+    @pytest.fixture
+    async def manager(self, client):
+        self.client = client
+        return RedisStateManager(client, TTL)
 
     async def expire(self, manager: StateManagerBase, call_sid: str) -> None:
         await expire_in_redis(self.client, call_sid)
+
+
+class TestRedisStateManagerWithKeys(TestRedisStateManager):
+    @pytest.fixture
+    async def client(self, redis_url, decodes):
+        async with Redis.from_url(redis_url, decode_responses=decodes) as client:
+            yield with_keys(client)
+            assert await unencrypted(client) == []
 
 
 @pytest.mark.parametrize("wait", [None, ReplicaWait(1, 1000)], ids=["at once", "with replicas"])

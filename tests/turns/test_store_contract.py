@@ -4,6 +4,7 @@ import json
 
 import pytest
 from redis.asyncio import Redis
+from support.encrypted_redis import KEY, WithKeys, unencrypted
 
 from orchestrator.conversation.reply import Position, TurnResult
 from orchestrator.errors import CallEnded
@@ -60,6 +61,10 @@ class TestRedisTurnStore(TurnStoreContract):
         await expire_in_redis(store.redis, claim)
 
 
+class TestRedisTurnStoreWithKeys(WithKeys, TestRedisTurnStore):
+    pass
+
+
 class TestSplitTurnStore(TestRedisTurnStore):
     """As in a cluster: the shards in other slots than the calls."""
 
@@ -69,6 +74,10 @@ class TestSplitTurnStore(TestRedisTurnStore):
 
     def limited(self, store, most):
         return RedisTurnStore(store.redis, **PATIENT, max_active_calls=most, shards=keys.SHARDS)
+
+
+class TestSplitTurnStoreWithKeys(WithKeys, TestSplitTurnStore):
+    pass
 
 
 @pytest.mark.parametrize("wait", [None, ReplicaWait(1, 60_000)], ids=["at once", "with replicas"])
@@ -85,6 +94,15 @@ class TestTurnStoreInACluster(TestRedisTurnStore):
     @pytest.fixture
     def states(self, redis_client):
         return RedisStateManager(redis_client, TTL)
+
+
+class TestTurnStoreInAClusterWithKeys(TestTurnStoreInACluster):
+    @pytest.fixture
+    async def redis_client(self, replicated_cluster):
+        settings = Settings(redis_url=replicated_cluster.url, state_encryption_keys=KEY)
+        async with connect(settings) as client:
+            yield client
+            assert await unencrypted(client) == []
 
 
 class TestRedisTurnStoreWithStatesElsewhere(TurnStoreContract):

@@ -24,8 +24,8 @@ def test_a_step_in_a_cluster_takes_the_keys_of_its_call_alone() -> None:
     turn = Turn(turn_id="t1", call_sid="CA1", kind="speech", text="hello")
     for shard, count in ((SHARD, 10), (None, 5)):
         call = scripts.submit(
-            turn=turn, now=1.0, shard=shard, listener="", wants_tokens=False, opening_json="", limits=Limits(),
-            elsewhere_since=None, keep_ms=1, running_ms=1,
+            turn=turn, turn_json="", notice="", shard=shard, listener="", wants_tokens=False, opening_json=b"",
+            limits=Limits(), elsewhere_since=None, keep_ms=1, running_ms=1,
         )  # fmt: skip
         assert len(call.keys) == count
         assert list(call.keys[:5]) == list(keys.call("CA1").all)
@@ -86,9 +86,9 @@ def test_turns_that_a_commit_leaves_in_a_cluster_are_still_to_be_queued() -> Non
 
 
 def test_a_release_without_a_pause_sends_none() -> None:
-    assert lease_scripts.release(lease=LEASE, turn_id="t1", pause_ms=None, shard=None).args[-1] == ""
+    assert lease_scripts.release(lease=LEASE, turn_id="t1", pause_ms=None, shard=None).args[-2] == ""
     paused = lease_scripts.release(lease=LEASE, turn_id="t1", pause_ms=0, shard=None)
-    assert paused.args[-1] == 0
+    assert paused.args[-2] == 0
     assert [paused.decode(reply) for reply in (0, 1, 2)] == [False, False, True]
 
 

@@ -27,7 +27,7 @@ from orchestrator.events.redis.survey_scripts import survey_outbox
 from orchestrator.redis import keys
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.base import StateManagerBase
-from orchestrator.state.reading import read_state
+from orchestrator.state.redis.sealed_states import opened_state
 
 BEFORE_MS = 2000
 """In a cluster, somebody looks at a call so long after it was to begin: whoever begins it may die before saying so."""
@@ -78,7 +78,7 @@ class RedisOutbox:
         """Return the state. Raise `UnreadableState`."""
         if self._states is not None:
             return await self._states.get_state(call_sid)
-        return read_state(call_sid, stored) if stored else None
+        return opened_state(self._connection.cipher, call_sid, stored) if stored else None
 
     async def end(self, unended: Unended, event: NewEvent | None) -> bool:
         call_sid, life = unended.head.call_sid, unended.head.life

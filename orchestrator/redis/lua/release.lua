@@ -1,8 +1,10 @@
 -- Release a lease with its turn unrun, and wake a worker for it: no attempt. A worker that comes too late, because the
 -- lease is another's by now, is alive at least: that the turn was taken from it does not count as an attempt either.
--- With a pause, the turn could not be run: that counts, and it is not looked at again before the pause is over.
+-- With a pause, the turn could not be run: that counts, unless 8 says otherwise, and it is not looked at again before
+-- the pause is over.
 -- KEYS: inbox, turns, lease[, due, queue, wake, job[, room]]
 -- ARGV: 1 call_sid  2 holder  3 epoch  4 job id  5 job function  6 turn id  7 pause (ms) or ''
+--       8 '' if no pause counts as an attempt
 -- Returns 1, or 0 when the lease was lost; 2 if a turn waits and no worker was woken, as the queue lies in another slot
 -- include: call_clock
 -- include: call_numbers
@@ -16,7 +18,7 @@ local holder, pause = held[1] or '', tonumber(ARGV[7])
 
 -- Each epoch once, however often its answer gets lost.
 local function forgive(least)
-  if held[3] ~= ARGV[6] or held[5] == ARGV[3] or pause then return end
+  if held[3] ~= ARGV[6] or held[5] == ARGV[3] or (pause and ARGV[8] ~= '') then return end
   redis.call('HSET', KEYS[3], 'attempts', math.max(least, number_of(held[4] or '1') - 1), 'forgiven', ARGV[3])
 end
 

@@ -14,6 +14,7 @@ from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import StateConflict, StoreDamaged, StoreUnavailable, UnreadableState
 from orchestrator.redis import keys
+from orchestrator.redis.ciphers import cipher_of
 from orchestrator.redis.commands import sender_for
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.replicas import Replicas, ReplicaWait
@@ -21,9 +22,9 @@ from orchestrator.redis.script_call import ScriptCall
 from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.settings import LONGEST_TTL_SECONDS
 from orchestrator.state.base import StateManagerBase
-from orchestrator.state.reading import read_state
 from orchestrator.state.redis import scripts
 from orchestrator.state.redis.index import CallIndex
+from orchestrator.state.redis.sealed_states import opened_state, sealed_state
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ def _state_errors(call_sid: str) -> Iterator[None]:
 
 
 class RedisStateManager(StateManagerBase):
-    """Keeps each state under `voiceagent:state:{call_sid}`, as its `model_dump_json()`.
+    """Keeps each state under `voiceagent:state:{call_sid}`, as its `model_dump_json()`, encrypted if the client was
+    connected with encryption keys.
 
     A state lives for `ttl_seconds` after the last write, that of an ended call for `ended_ttl_seconds` (default: the
     same). The active calls are in a sorted set as well, so that counting never scans. In a cluster there are several of
@@ -75,6 +77,7 @@ class RedisStateManager(StateManagerBase):
             if not 0.001 <= seconds <= LONGEST_TTL_SECONDS:
                 raise ValueError(f"{name} is {seconds}; it must be 0.001 to {LONGEST_TTL_SECONDS}")
         self._redis = redis_client
+        self._cipher = cipher_of(redis_client)
         self._command = sender_for(redis_client)
         self._life_ms = int(ttl_seconds * 1000)
         self._ended_ms = int(ended * 1000)
@@ -91,14 +94,14 @@ class RedisStateManager(StateManagerBase):
             there = await self._confirmed(
                 scripts.create_state(
                     call_sid=call_sid,
-                    state_json=state.model_dump_json(),
+                    state_json=self._stored(state),
                     life_ms=self._kept_ms(state),
                     is_active=state.is_active,
                     shard=self._index.shard_with_state(call_sid),
                 )
             )
         if there:
-            found = read_state(call_sid, there)
+            found = opened_state(self._cipher, call_sid, there)
             with store_errors():
                 await self._index.after_write(call_sid, is_active=found.is_active)
             return found
@@ -110,7 +113,7 @@ class RedisStateManager(StateManagerBase):
         key = keys.state(checked_call_sid(call_sid))
         with _state_errors(call_sid):
             text = await self._command("GET", key)
-        return None if text is None else read_state(call_sid, text)
+        return None if text is None else opened_state(self._cipher, call_sid, text)
 
     async def get_confirmed_state(self, call_sid: str) -> ConversationState | None:
         """Return the state, once replicas have confirmed it, or None."""
@@ -123,7 +126,7 @@ class RedisStateManager(StateManagerBase):
                 self._replicas.confirm(pipe, key)
                 answers = await pipe.execute()
         self._replicas.check(answers)
-        return None if answers[0] is None else read_state(call_sid, answers[0])
+        return None if answers[0] is None else opened_state(self._cipher, call_sid, answers[0])
 
     async def update_state(self, state: ConversationState) -> ConversationState:
         """Write by compare-and-set. Return the state with the next version; the given one is not changed.
@@ -134,7 +137,7 @@ class RedisStateManager(StateManagerBase):
         written = state.model_copy(update={"version": state.version + 1, "updated_at": utc_now()})
         writing = scripts.update_state(
             call_sid=state.call_sid,
-            state_json=written.model_dump_json(),
+            state_json=self._stored(written),
             life_ms=self._kept_ms(written),
             is_active=written.is_active,
             expected=state.version,
@@ -205,6 +208,9 @@ class RedisStateManager(StateManagerBase):
         if self._replicas.wait is None:
             return await self._scripts.run(call)
         return await self._replicas.run(call)
+
+    def _stored(self, state: ConversationState) -> bytes:
+        return sealed_state(self._cipher, state, state.model_dump_json().encode())
 
     def _kept_ms(self, state: ConversationState) -> int:
         return self._life_ms if state.is_active else self._ended_ms

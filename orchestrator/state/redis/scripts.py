@@ -17,7 +17,7 @@ def _index(shard: ShardKeys | None) -> list[str]:
 
 
 def create_state(
-    *, call_sid: str, state_json: str, life_ms: int, is_active: bool, shard: ShardKeys | None
+    *, call_sid: str, state_json: bytes, life_ms: int, is_active: bool, shard: ShardKeys | None
 ) -> ScriptCall[bytes | str | None]:
     """Begin a call. The JSON of the state that is there already, or None: the given one was written."""
     return ScriptCall(
@@ -29,7 +29,7 @@ def create_state(
 
 
 def update_state(
-    *, call_sid: str, state_json: str, life_ms: int, is_active: bool, expected: int, shard: ShardKeys | None
+    *, call_sid: str, state_json: bytes, life_ms: int, is_active: bool, expected: int, shard: ShardKeys | None
 ) -> ScriptCall[bool]:
     """Write a state if the stored version is the expected one. False: it is another, or there is none."""
     return ScriptCall(

@@ -3,19 +3,22 @@
 from orchestrator import clock
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import UnreadableState
+from orchestrator.encryption.envelope import content_length
+from orchestrator.errors import UnreadableSeal, UnreadableState
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.turns.redis.call_queue import CallQueue
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
-from orchestrator.turns.redis.entries import interruption, waiting_turn
+from orchestrator.turns.redis.entries import Entries
 from orchestrator.turns.redis.lease_scripts import Grant, discard_turn, release
 from orchestrator.turns.redis.state_writer import StateWriter
 from orchestrator.turns.store import Claim, Lease
 
 CLOCKS_APART_MS = 100
 """A grant that seems to come from further in the future is confirmed: this clock, or the server's, is wrong."""
+MISSING_KEY_PAUSE_MS = 500
+"""How long a turn waits whose key this process lacks, before it is granted again, perhaps to one that has it."""
 
 
 class ClaimReader:
@@ -39,19 +42,31 @@ class ClaimReader:
         self._call_queue = call_queue
         self._states = states
         self._dead_letters = dead_letters
+        self._entries = Entries(connection.cipher)
         self._late_ms = late_ms
         self._room = room
 
     async def open(self, grant: Grant) -> Claim | None:
-        """Return the claim of a new lease. None if what waits is not a turn: the call is free again."""
-        turn = waiting_turn(grant.lease.call_sid, grant.turn_id, grant.turn_json)
+        """Return the claim of a new lease. None if what waits is not a turn, or if a key is missing here that another
+        process may have: the call is free again."""
+        try:
+            return await self._opened(grant)
+        except UnreadableSeal:
+            await self.put_off(grant.lease, text_of(grant.turn_id))
+            return None
+
+    async def _opened(self, grant: Grant) -> Claim | None:
+        """Return the claim; None if what waits is not a turn. Raise `UnreadableSeal` if a key is missing."""
+        turn = self._entries.waiting_turn(grant.lease.call_sid, grant.turn_id, grant.turn_json)
         if turn is None:
             await self._discard(grant)
             return None
         state, unreadable = None, False
         try:
             state = await self._states.read(grant.lease.call_sid, grant.state_json)
-        except UnreadableState:
+        except UnreadableState as error:
+            if isinstance(error, UnreadableSeal) and error.is_key_missing:
+                raise
             unreadable = True
         claim = self._claim(grant, turn, state)
         claim.unreadable = unreadable
@@ -64,16 +79,29 @@ class ClaimReader:
 
     async def following(self, grant: Grant, state: ConversationState | None) -> Claim | None:
         """Return the claim of the turn that follows a commit which left `state`. None as for `open`."""
-        turn = waiting_turn(grant.lease.call_sid, grant.turn_id, grant.turn_json)
+        try:
+            turn = self._entries.waiting_turn(grant.lease.call_sid, grant.turn_id, grant.turn_json)
+        except UnreadableSeal:
+            await self.put_off(grant.lease, text_of(grant.turn_id))
+            return None
         if turn is None:
             await self._discard(grant)
             return None
         return self._claim(grant, turn, state)
 
-    async def give_back(self, lease: Lease, turn_id: str, pause_ms: int | None = None) -> None:
-        """Release the lease under which the turn was granted; with a pause, that was an attempt at the turn."""
+    async def put_off(self, lease: Lease, turn_id: str) -> None:
+        """Release the lease of a turn that a process with more keys can run: that is no attempt at it."""
+        await self.give_back(lease, turn_id, MISSING_KEY_PAUSE_MS, is_attempt=False)
+
+    async def give_back(
+        self, lease: Lease, turn_id: str, pause_ms: int | None = None, *, is_attempt: bool = True
+    ) -> None:
+        """Release the lease under which the turn was granted. With a pause that was an attempt at it, if it
+        `is_attempt`."""
         shard = self._call_queue.shard_with(lease.call_sid)
-        call = release(lease=lease, turn_id=turn_id, pause_ms=pause_ms, shard=shard, room=self._room)
+        call = release(
+            lease=lease, turn_id=turn_id, pause_ms=pause_ms, is_attempt=is_attempt, shard=shard, room=self._room
+        )
         if await self._connection.run(call):
             await self._call_queue.enqueue(lease.call_sid)
 
@@ -85,8 +113,8 @@ class ClaimReader:
             attempt=grant.attempt,
             ending=grant.ending,
             streamed=grant.streamed,
-            interruption=interruption(grant.interruption_json),
-            stored_bytes=len(grant.state_json) if grant.state_json and self._states.in_same_redis else None,
+            interruption=self._entries.interruption(grant.lease.call_sid, grant.interruption_json),
+            stored_bytes=content_length(grant.state_json) if grant.state_json and self._states.in_same_redis else None,
         )
 
     async def _discard(self, grant: Grant) -> None:

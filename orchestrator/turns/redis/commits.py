@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.silence import seconds_open, seconds_quiet
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import StoreUnavailable
@@ -11,6 +12,7 @@ from orchestrator.turns.redis import scripts
 from orchestrator.turns.redis.announcing import Announcing
 from orchestrator.turns.redis.call_queue import CallQueue
 from orchestrator.turns.redis.claims import ClaimReader
+from orchestrator.turns.redis.entries import Entries
 from orchestrator.turns.redis.scheduling import Scheduling
 from orchestrator.turns.redis.state_writer import Conflict, Prepared, StateWriter
 from orchestrator.turns.store import Claim, Commit
@@ -61,6 +63,7 @@ class Commits:
     ) -> None:
         self._version = version
         self._connection = connection
+        self._entries = Entries(connection.cipher)
         self._call_queue = call_queue
         self._writer = writer
         self._claims = claims
@@ -94,8 +97,7 @@ class Commits:
     ) -> scripts.Committed:
         """Run the commit's script, and publish the result: in the script, or once replicas have confirmed it."""
         lease, record, written = claim.lease, prepared.record, prepared.state
-        result_json = record.result(lease.call_sid).model_dump_json()
-        message = settled_message(lease.call_sid, record.turn_id, lease.epoch, result_json)
+        result_json, message = self._result(record.result(lease.call_sid), lease.epoch)
         shard = self._call_queue.shard_with(lease.call_sid)
         announced = self._announcing.of_commit(claim, written, record, shard, is_recorded=is_recorded)
         keep_ms = self._lives.kept_ms(written)
@@ -126,6 +128,19 @@ class Commits:
         if committed.status == "committed":
             await self._scheduling.after_commit(lease.call_sid, changes)
         return committed
+
+    async def reject(self, call_sid: str, turn_id: str) -> bool:
+        """Settle a waiting turn with the outcome `dropped`. Return False if it no longer waits."""
+        dropped = TurnResult(call_sid=call_sid, turn_id=turn_id, outcome="dropped")
+        result_json, message = self._result(dropped, 0)
+        rejecting = scripts.reject(call_sid=call_sid, turn_id=turn_id, result_json=result_json, message=message)
+        return await self._connection.run(rejecting)
+
+    def _result(self, result: TurnResult, epoch: int) -> tuple[str | bytes, str | bytes]:
+        """Return the result as it is stored, and the message that tells it."""
+        call_sid, turn_id, text = result.call_sid, result.turn_id, result.model_dump_json()
+        message = settled_message(call_sid, turn_id, epoch, text, self._connection.cipher)
+        return self._entries.sealed_result(call_sid, turn_id, text), message
 
     async def _index(self, call_sid: str, committed: scripts.Committed, prepared: Prepared) -> None:
         """Change the call queue where the script did not."""

@@ -1,5 +1,6 @@
 """The dead letters in Redis: one hash, so that a person finds all of them in one place."""
 
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -9,7 +10,9 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from orchestrator.conversation.turn import Turn, TurnKind
+from orchestrator.errors import UnreadableSeal
 from orchestrator.redis import keys
+from orchestrator.redis.ciphers import cipher_of
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns.dead_letter import DeadLetter
@@ -27,16 +30,20 @@ T = TypeVar("T")
 
 
 class RedisDeadLetters:
-    """A `DeadLetterBox`. All letters expire a week after the last one was added."""
+    """A `DeadLetterBox`. All letters expire a week after the last one was added.
+
+    With encryption keys only the SID of its call can be read of a letter that this process cannot open.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._cipher = cipher_of(redis)
 
     async def all(self) -> list[DeadLetter]:
         """Return the letters, the newest first. An entry that is not a letter is logged and left out."""
         with store_errors():
             found = await self._sound(lambda: cast(Awaitable[dict[Any, Any]], self._redis.hgetall(keys.DEAD_LETTERS)))
-        letters = [letter for text in found.values() if (letter := _read(text)) is not None]
+        letters = [letter for name, text in found.items() if (letter := self._read(name, text)) is not None]
         return sorted(letters, key=lambda letter: letter.dead_lettered_at, reverse=True)
 
     async def put(self, letter: DeadLetter) -> None:
@@ -44,7 +51,7 @@ class RedisDeadLetters:
 
         async def put() -> None:
             async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.hset(keys.DEAD_LETTERS, letter.key, letter.model_dump_json())
+                pipe.hset(keys.DEAD_LETTERS, letter.key, self._sealed(letter))
                 pipe.expire(keys.DEAD_LETTERS, KEPT_SECONDS)
                 await pipe.execute()
 
@@ -60,7 +67,7 @@ class RedisDeadLetters:
         async def erase() -> int:
             found = 0
             async for name, text in self._redis.hscan_iter(keys.DEAD_LETTERS, match=pattern, count=PAGE):
-                letter = _read(text)
+                letter = self._read(name, text)
                 is_its = text_of(name).startswith(f"{named}/") if letter is None else letter.turn.call_sid in owners
                 if is_its:  # another call's SID may begin like this one's
                     found += await cast(Awaitable[int], self._redis.hdel(keys.DEAD_LETTERS, name))
@@ -93,10 +100,34 @@ class RedisDeadLetters:
         with store_errors():
             return bool(await self._sound(lambda: cast(Awaitable[int], self._redis.hdel(keys.DEAD_LETTERS, key))))
 
+    def _sealed(self, letter: DeadLetter) -> Any:
+        text, turn = letter.model_dump_json(), letter.turn
+        if not self._cipher.encrypts:
+            return text
+        named = {"call_sid": turn.call_sid, "turn_id": turn.replay_of or turn.turn_id}
+        return self._cipher.seal(_place(letter.key), text.encode(), named)
 
-def _read(text: bytes | str) -> DeadLetter | None:
+    def _read(self, name: bytes | str, stored: bytes | str) -> DeadLetter | None:
+        stored = stored.encode() if isinstance(stored, str) else stored
+        try:
+            return DeadLetter.model_validate_json(self._cipher.open(_place(text_of(name)), stored))
+        except UnreadableSeal as error:
+            return _unopened(stored, str(error))
+        except ValidationError as error:
+            logger.warning("A dead letter cannot be read: %d fields are wrong", error.error_count())
+            return None
+
+
+def _place(key: str) -> str:
+    return f"{keys.DEAD_LETTERS}/{key}"
+
+
+def _unopened(stored: bytes, reason: str) -> DeadLetter | None:
+    """Return what is known of a letter that cannot be opened."""
     try:
-        return DeadLetter.model_validate_json(text)
-    except ValidationError as error:
-        logger.warning("A dead letter cannot be read: %d fields are wrong", error.error_count())
+        named = json.loads(stored)
+        turn = Turn(turn_id=named["turn_id"], call_sid=named["call_sid"], kind=UNREADABLE)
+    except (ValueError, KeyError, TypeError, RecursionError):  # a ValidationError is a ValueError
+        logger.warning("A dead letter cannot be read: %s", reason)
         return None
+    return DeadLetter(turn=turn, attempts=0, reason=reason)

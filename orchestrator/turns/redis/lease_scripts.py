@@ -224,9 +224,16 @@ def count_attempt(*, lease: Lease, attempt: int) -> ScriptCall[bool]:
 
 
 def release(
-    *, lease: Lease, turn_id: str, pause_ms: int | None, shard: ShardKeys | None, room: str | None = None
+    *,
+    lease: Lease,
+    turn_id: str,
+    pause_ms: int | None,
+    shard: ShardKeys | None,
+    room: str | None = None,
+    is_attempt: bool = True,
 ) -> ScriptCall[bool]:
-    """Give the lease back, with its turn unrun: no attempt, unless there is a pause before the next one.
+    """Give the lease back, with its turn unrun: no attempt, unless there is a pause before the next one, and it
+    `is_attempt`.
 
     True if the call's job is still to be queued. With `room`, the holder has room for one more.
     """
@@ -236,7 +243,7 @@ def release(
         [call.inbox, call.turns, call.lease, *queue_keys(shard, lease.call_sid, room)[1:]],
         [
             lease.call_sid, lease.holder, lease.epoch, JOB_ID_PREFIX + lease.call_sid, JOB_FUNCTION, turn_id,
-            optional(pause_ms),
+            optional(pause_ms), flag(is_attempt),
         ],
         lambda reply: int(reply) == 2,
     )  # fmt: skip

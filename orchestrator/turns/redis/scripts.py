@@ -17,7 +17,6 @@ from orchestrator.redis.script_call import ScriptCall, flag, ignored, lua_script
 from orchestrator.schedule.redis.scripts import UNCHANGED, Scheduled
 from orchestrator.turns.admission import Limits
 from orchestrator.turns.ended_early import ENDED_EARLY_MS
-from orchestrator.turns.messages import arrival_message
 from orchestrator.turns.redis.lane import ANYONES, Lane
 from orchestrator.turns.redis.lease_scripts import Grant, grant_of
 from orchestrator.turns.redis.queue_scripts import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, queue_keys
@@ -54,11 +53,12 @@ class Submitted:
 def submit(
     *,
     turn: Turn,
-    now: float,
+    turn_json: str | bytes,
+    notice: str | bytes,
     shard: ShardKeys | None,
     listener: str,
     wants_tokens: bool,
-    opening_json: str,
+    opening_json: bytes,
     limits: Limits,
     elsewhere_since: str | None,
     keep_ms: int,
@@ -71,13 +71,14 @@ def submit(
 ) -> ScriptCall[Submitted]:
     """Put a turn into its call's inbox, once, and queue the call's job.
 
-    `now` (Unix seconds) is noted as the time of the submit. `opening_json` is a state to begin an unknown call with, or
-    ""; `limits` hold for that alone. In a cluster a call with one is `refused`: see whether it may begin, and submit it
-    again as one that `is_admitted`. `elsewhere_since` is when a state was created that another store keeps; None: the
-    state is in this Redis. The call lives for `keep_ms` from now if it begins, and for `running_ms` at least while the
-    turn waits. With `room`, the key of the workers that have some, a worker is granted the call for `pushed_lease_ms`
-    if that can be done at once. What is `announced` is written if the call begins; with the keys of the outbox alone,
-    the provider's word that the call is over is noted there. `tenant` is whose call it is that begins.
+    `turn_json` is the turn as it is stored, `notice` what the holder of its call is told of it. `opening_json` is a
+    state to begin an unknown call with, or b""; `limits` hold for that alone. In a cluster a call with one is
+    `refused`: see whether it may begin, and submit it again as one that `is_admitted`. `elsewhere_since` is when a
+    state was created that another store keeps; None: the state is in this Redis. The call lives for `keep_ms` from now
+    if it begins, and for `running_ms` at least while the turn waits. With `room`, the key of the workers that have
+    some, a worker is granted the call for `pushed_lease_ms` if that can be done at once. What is `announced` is written
+    if the call begins; with the keys of the outbox alone, the provider's word that the call is over is noted there.
+    `tenant` is whose call it is that begins.
     """
     call_sid = turn.call_sid
     is_here = shard is not None and elsewhere_since is None
@@ -88,9 +89,9 @@ def submit(
         lua_script("submit"),
         [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room), *announced.keys, *limited],
         [
-            call_sid, turn.turn_id, turn.submitted_json_at(now), listener, flag(wants_tokens),
+            call_sid, turn.turn_id, turn_json, listener, flag(wants_tokens),
             flag(turn.kind == "ended"), opening_json, keep_ms, optional(limit), JOB_ID_PREFIX + call_sid,
-            JOB_FUNCTION, GRACE_MS, flag(elsewhere_since is not None), keys.control_channel(""), arrival_message(turn),
+            JOB_FUNCTION, GRACE_MS, flag(elsewhere_since is not None), keys.control_channel(""), notice,
             elsewhere_since or "", ENDED_EARLY_MS, running_ms, pushed_lease_ms,
             keys.PRESENCE_MS - FRESH_MS, MOST_PUSHED_BYTES, len(announced.keys),
             limits.limited_as, optional(limits.most), flag(bool(limited)), tenant, *announced.args,
@@ -112,7 +113,7 @@ def ended_early(*, call_sid: str, note: bool) -> ScriptCall[bool]:
     return ScriptCall(lua_script("ended_early"), [keys.call(call_sid).lease], [ENDED_EARLY_MS if note else ""], bool)
 
 
-def reject(*, call_sid: str, turn_id: str, result_json: str, message: str) -> ScriptCall[bool]:
+def reject(*, call_sid: str, turn_id: str, result_json: str | bytes, message: str | bytes) -> ScriptCall[bool]:
     """Settle a waiting turn with a result, without running it. False: it runs, or no longer waits."""
     call = keys.call(call_sid)
     return ScriptCall(
@@ -123,7 +124,7 @@ def reject(*, call_sid: str, turn_id: str, result_json: str, message: str) -> Sc
     )
 
 
-def publish(*, lease: Lease, message: str) -> ScriptCall[bool]:
+def publish(*, lease: Lease, message: str | bytes) -> ScriptCall[bool]:
     """Send a piece of a reply to the call's listeners. False: the lease is lost."""
     call = keys.call(lease.call_sid)
     return ScriptCall(
@@ -134,7 +135,7 @@ def publish(*, lease: Lease, message: str) -> ScriptCall[bool]:
     )
 
 
-def publish_result(*, call_sid: str, message: str) -> ScriptCall[None]:
+def publish_result(*, call_sid: str, message: str | bytes) -> ScriptCall[None]:
     """Send a result, which replicas have confirmed, to the call's listeners."""
     return ScriptCall(lua_script("publish_result"), [keys.call(call_sid).listeners], [message], ignored)
 
@@ -161,8 +162,8 @@ def commit(
     expected: ExpectedVersion,
     state_json: bytes,
     keep_ms: int,
-    result_json: str,
-    message: str,
+    result_json: str | bytes,
+    message: str | bytes,
     is_over: bool,
     keep_lease: bool,
     lease_ms: int,

@@ -9,6 +9,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -19,7 +20,8 @@ from orchestrator.errors import CallEnded, CallRefused, StateConflict, StoreDama
 from orchestrator.redis import keys
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.base import StateManagerBase
-from orchestrator.state.reading import read_state, unreadable
+from orchestrator.state.reading import unreadable
+from orchestrator.state.redis.sealed_states import opened_state, sealed_state
 from orchestrator.turns.redis.scripts import ELSEWHERE, GONE, ExpectedVersion, ended_early
 from orchestrator.turns.state_json_cache import StateJsonCache
 from orchestrator.turns.store import Claim
@@ -34,12 +36,12 @@ MISSING_VERSION = 0
 class Opening:
     """What a submit needs to know of the call's state.
 
-    `json` is a state to begin the call with, or "", `tenant` whose call it is. `elsewhere_since` is when a state was
+    `json` is a state to begin the call with, or b"", `tenant` whose call it is. `elsewhere_since` is when a state was
     created that is kept elsewhere: a SID may be used again. `ringing` is the state of a phone call that may begin.
     `state` is that of any call that may begin.
     """
 
-    json: str = ""
+    json: bytes = b""
     elsewhere_since: str | None = None
     ringing: ConversationState | None = None
     state: ConversationState | None = None
@@ -100,13 +102,18 @@ class SameRedisStates:
 
     def __init__(self, connection: StoreConnection) -> None:
         self._connection = connection
-        self._cache = StateJsonCache(read_state)
+        self._cipher = connection.cipher
+        self._cache = StateJsonCache(partial(opened_state, self._cipher), self._sealed)
 
     async def open(self, call_sid: str, opening: Mapping[str, Any] | None, limit: int | None, admit: Admit) -> Opening:
         if opening is None:
             return Opening()
         state = ConversationState(call_sid=call_sid, version=1, **opening)
-        return Opening(state.model_dump_json(), ringing=_ringing(state), state=state, tenant=state.tenant)
+        stored = self._sealed(state, state.model_dump_json().encode())
+        return Opening(stored, ringing=_ringing(state), state=state, tenant=state.tenant)
+
+    def _sealed(self, state: ConversationState, text: bytes) -> bytes:
+        return sealed_state(self._cipher, state, text)
 
     async def read(self, call_sid: str, stored: bytes | None) -> ConversationState | None:
         return self._cache.read(call_sid, stored) if stored else None

@@ -37,7 +37,7 @@ from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.admission import Limits
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.dead_letter import DeadLetter
-from orchestrator.turns.messages import Piece, Token, settled_message, token_message
+from orchestrator.turns.messages import Piece, Token, arrival_message, token_message
 from orchestrator.turns.redis import lease_scripts, scripts
 from orchestrator.turns.redis.admissions import Admissions
 from orchestrator.turns.redis.announcing import Announcing
@@ -45,6 +45,7 @@ from orchestrator.turns.redis.call_queue import call_queue_of
 from orchestrator.turns.redis.claims import ClaimReader
 from orchestrator.turns.redis.commits import CallLives, Commits
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
+from orchestrator.turns.redis.entries import Entries
 from orchestrator.turns.redis.erasure import Erasure
 from orchestrator.turns.redis.job_claims import JobClaims
 from orchestrator.turns.redis.lane import NO_TAKER, Taker
@@ -115,6 +116,7 @@ class RedisTurnStore:
         self._limits = CallLimits(max_active_calls, api_max_active_calls)
         guard = nullcontext if breaker is None else breaker.guard
         self.connection = connection = StoreConnection(redis, guard, wait)
+        self._entries = Entries(connection.cipher)
         shards = shards or shards_of(redis)
         self.outbox = RedisOutbox(connection, shards, sinks=sinks, states=states)
         self.schedule = RedisSchedule(connection, shards, self.outbox.agenda, life_ms=self.life_ms)
@@ -188,7 +190,8 @@ class RedisTurnStore:
         submitted = await self.connection.run_confirmed(
             scripts.submit(
                 turn=turn,
-                now=clock.now(),
+                turn_json=self._entries.sealed_turn(turn, clock.now()),
+                notice=arrival_message(turn, self.connection.cipher),
                 shard=shard,
                 listener=self._listener,
                 wants_tokens=stream,
@@ -256,7 +259,7 @@ class RedisTurnStore:
         )
 
     async def publish(self, lease: Lease, turn_id: str, piece: Piece) -> bool:
-        message = token_message(Token(lease.call_sid, turn_id, lease.epoch, piece))
+        message = token_message(Token(lease.call_sid, turn_id, lease.epoch, piece), self.connection.cipher)
         return await self.connection.run(scripts.publish(lease=lease, message=message))
 
     async def commit(
@@ -271,17 +274,13 @@ class RedisTurnStore:
         return await self._commits.commit(claim, state, record, keep=keep, is_recorded=is_recorded)
 
     async def reject(self, call_sid: str, turn_id: str) -> bool:
-        result_json = TurnResult(call_sid=call_sid, turn_id=turn_id, outcome="dropped").model_dump_json()
-        message = settled_message(call_sid, turn_id, 0, result_json)
-        return await self.connection.run(
-            scripts.reject(call_sid=call_sid, turn_id=turn_id, result_json=result_json, message=message)
-        )
+        return await self._commits.reject(call_sid, turn_id)
 
     async def release(self, claim: Claim) -> None:
         await self.claims.give_back(claim.lease, claim.turn.turn_id)
 
-    async def retry_later(self, claim: Claim, seconds: float) -> None:
-        await self.claims.give_back(claim.lease, claim.turn.turn_id, int(seconds * 1000))
+    async def retry_later(self, claim: Claim, seconds: float, *, is_attempt: bool = True) -> None:
+        await self.claims.give_back(claim.lease, claim.turn.turn_id, int(seconds * 1000), is_attempt=is_attempt)
 
     async def dead_letter(self, claim: Claim, reason: str) -> None:
         with self.connection.guarded():

@@ -7,13 +7,14 @@ from typing import Any
 
 from orchestrator import clock
 from orchestrator.conversation.reply import Reply, TurnResult
-from orchestrator.errors import StoreUnavailable, UnreadableState
+from orchestrator.encryption.envelope import is_sealed
+from orchestrator.errors import StoreUnavailable, UnreadableSeal, UnreadableState
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.turns import outcome as outcomes
-from orchestrator.turns.redis.entries import RECORDED, WAITING, recorded_result
+from orchestrator.turns.redis.entries import RECORDED, WAITING, Entries
 from orchestrator.turns.redis.state_writer import StateWriter
 from orchestrator.turns.store import Found, Waiting
 
@@ -30,6 +31,7 @@ class TurnReader:
     def __init__(self, connection: StoreConnection, states: StateWriter, listener: str) -> None:
         self._connection = connection
         self._states = states
+        self._entries = Entries(connection.cipher)
         self._listener = listener
         self._is_cluster = len(shards_of(connection.redis)) > 1
 
@@ -64,17 +66,27 @@ class TurnReader:
         with self._connection.guarded():
             return [text_of(turn_id) for turn_id in await with_sound_keys(redis, call.all, read)]
 
-    async def result(self, call_sid: str, turn_id: str, text: bytes) -> TurnResult:
-        """Return the recorded result in `text`; if that cannot be read, the state's, or else an apology."""
-        if (result := recorded_result(text)) is not None:
-            return result
+    async def result(self, call_sid: str, turn_id: str, text: bytes) -> TurnResult | None:
+        """Return the recorded result in `text`; if that cannot be read, the state's, or else an apology.
+
+        None if this process lacks its key: whoever waits for it goes on waiting.
+        """
+        try:
+            return self._entries.result(call_sid, turn_id, text) or await self._instead(call_sid, turn_id)
+        except UnreadableSeal:
+            return None
+
+    async def _instead(self, call_sid: str, turn_id: str) -> TurnResult:
+        """Return the result in the state, or an apology. Raise `UnreadableSeal` if a key is missing."""
         logger.error(
             "The recorded result of a turn cannot be read; the state is read instead",
             extra={"action": "turn.unreadable", "call_sid": call_sid, "turn_id": turn_id},
         )
         try:
             state = await self._states.load(call_sid)
-        except UnreadableState:
+        except UnreadableState as error:
+            if isinstance(error, UnreadableSeal) and error.is_key_missing:
+                raise
             state = None
         record = state and state.record_of(turn_id)
         if record:
@@ -107,5 +119,14 @@ class TurnReader:
         if not entry:
             return None
         if entry.startswith(RECORDED):
-            return await self.result(call_sid, turn_id, entry[1:])
-        return Waiting(entry[1:]) if entry.startswith(WAITING) else None
+            return await self.result(call_sid, turn_id, entry[1:]) or Waiting(b"")
+        return self._waiting(call_sid, turn_id, entry[1:]) if entry.startswith(WAITING) else None
+
+    def _waiting(self, call_sid: str, turn_id: str, body: bytes) -> Waiting:
+        if not is_sealed(body):
+            return Waiting(body)
+        try:
+            turn = self._entries.waiting_turn(call_sid, turn_id, body)
+        except UnreadableSeal:
+            turn = None
+        return Waiting(b"" if turn is None else turn.model_dump_json())
