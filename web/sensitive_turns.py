@@ -1,10 +1,13 @@
 """Hides what callers and clients bring in sensitive turns, before anything of it is stored, published or logged."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.encryption.cipher import Cipher
+from orchestrator.encryption.envelope import is_sealed
 from orchestrator.errors import UnreadableSeal
 from orchestrator.sensitive_turns.cipher import sensitive_cipher
 from orchestrator.sensitive_turns.hiding import hidden, opened
@@ -27,6 +30,43 @@ class SensitiveTurns:
         """Return `turn` without what it brings, which is encrypted in it."""
         return hidden(turn, self.cipher)
 
+    def without_heard(self, turn: Turn) -> Turn:
+        """Return `turn` without what the caller has heard, which may repeat what a sensitive turn brought."""
+        if self.cipher is None:  # then nothing came of such turns that could be repeated
+            return turn
+        if turn.kind == "interrupted":
+            return hidden(turn, self.cipher)
+        unfinished = Turn(turn_id=turn.turn_id, call_sid=turn.call_sid, kind="silence", unfinished=turn.unfinished)
+        sealed = hidden(unfinished, self.cipher).sealed_words
+        return turn.model_copy(update={"unfinished": {}, "sealed_words": sealed})
+
+    def texts(self, turns: Iterable[Turn | TurnRecord], state: ConversationState | None) -> dict[str, str]:
+        """Return what those of `turns` brought that are hidden, by turn id, as far as it is known."""
+        hidden_turns = [turn for turn in turns if turn.sensitive]
+        if not hidden_turns:
+            return {}
+        texts: dict[str, str] = {}
+        with suppress(UnreadableSeal):
+            brought = hidden_words(state, self.cipher) if state is not None else {}
+            texts = {turn.turn_id: brought[turn.turn_id][0] for turn in hidden_turns if brought.get(turn.turn_id)}
+        for turn in hidden_turns:
+            if isinstance(turn, Turn):
+                with suppress(UnreadableSeal):
+                    texts[turn.turn_id] = opened(turn, self.cipher).text
+        return texts
+
+    def sealed_text(self, call_sid: str, text: str) -> str:
+        """Return `text`, which goes to another ingress, encrypted; "" without a key."""
+        return self.cipher.seal(_place(call_sid), text.encode()).decode() if self.cipher is not None else ""
+
+    def opened_text(self, call_sid: str, text: str) -> str:
+        """Return what `sealed_text` returned as `text`, "" if no key opens it; any other text as it is."""
+        if not is_sealed(text.encode()):
+            return text
+        with suppress(UnreadableSeal):
+            return self.cipher.open(_place(call_sid), text.encode()).decode() if self.cipher is not None else ""
+        return ""
+
     def is_same(self, turn: Turn, record: TurnRecord, state: ConversationState) -> bool:
         """True if `turn` repeats the one of `record`, which is in `state`.
 
@@ -39,8 +79,10 @@ class SensitiveTurns:
             return (turn.kind, turn.text, turn.digits) == (record.kind, record.text, record.digits)
         if turn.kind != record.kind:
             return False
-        try:
-            brought = hidden_words(state, self.cipher).get(record.turn_id)
-            return not brought or opened(turn, self.cipher).text == brought[0]
-        except UnreadableSeal:
-            return True
+        text = self.texts([turn], None).get(turn.turn_id) if turn.sensitive else turn.text
+        brought = self.texts([record], state).get(record.turn_id)
+        return brought is None or text is None or text == brought
+
+
+def _place(call_sid: str) -> str:
+    return f"{call_sid}/heard"

@@ -36,8 +36,10 @@ async def ingress(start_ingress: StartIngress, caplog: pytest.LogCaptureFixture)
     caplog.set_level(logging.DEBUG)
     async with start_ingress(agent=cashier) as started:
         yield started
-    assert CARD not in caplog.text
-    assert SPOKEN not in caplog.text
+    logged = "\n".join(str(vars(record)) for record in caplog.get_records("call"))
+    assert logged
+    assert CARD not in logged
+    assert SPOKEN not in logged
 
 
 def action_of(document: ElementTree.Element) -> str:

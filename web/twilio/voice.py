@@ -8,6 +8,7 @@ from functools import partial
 from starlette.responses import Response
 
 from orchestrator import clock
+from orchestrator.conversation.sensitive import awaits_sensitive
 from orchestrator.errors import CallDeclined, StoreUnavailable
 from orchestrator.routes.choice import Choice
 from orchestrator.routes.table import IncomingCall
@@ -149,7 +150,8 @@ async def _continue(ingress: Ingress, request: VoiceRequest, known: KnownCall, s
         if known.state.ended is not None:
             return TwimlResponse(twiml.farewell(twiml.GOODBYE, known.languages_before(None, languages)))
         returned = known.has_left and not request.error_code
-        ticket = await next_ticket(ingress, request, choice_in(known.state) if ingress.routes.agents else None)
+        choice = choice_in(known.state) if ingress.routes.agents else None
+        ticket = await next_ticket(ingress, request, choice, sensitive=awaits_sensitive(known.state))
         xml = connect(
             request.base_url(ingress.settings),
             ticket=ticket.sealed(ingress.seal),

@@ -127,7 +127,7 @@ class Playout:
     def pause(self) -> None:
         """Pause output: the caller spoke, and we do not know yet whether the current replies will be interrupted."""
         self._gate.pause()
-        for reply in self._unfinished:
+        for reply in self.unfinished:
             reply.is_gated = reply.is_gated or not reply.is_kept_for_later
 
     def resume(self) -> None:
@@ -136,11 +136,11 @@ class Playout:
 
     def unfinished_texts(self) -> dict[str, str]:
         """Return what was said so far of each reply that the caller has talked over, by the id of its turn."""
-        return {reply.turn_id: reply.prefix + reply.said for reply in self._unfinished if reply.is_talked_over}
+        return {reply.turn_id: reply.prefix + reply.said for reply in self.unfinished if reply.is_talked_over}
 
     def unspoken_ids(self) -> list[str]:
         """Return the ids of the turns for which the caller did not ask and whose replies are still to be spoken."""
-        return [reply.turn_id for reply in self._unfinished if reply.is_unprompted and reply.is_untouched]
+        return [reply.turn_id for reply in self.unfinished if reply.is_unprompted and reply.is_untouched]
 
     def interrupt(self, heard: str) -> SpokenReply | None:
         """Stop the reply that the caller hears, of whose current utterance they have `heard` this. Return the reply.
@@ -219,7 +219,7 @@ class Playout:
         await cancel_and_wait(self._task, seconds=1)
 
     @property
-    def _unfinished(self) -> list[SpokenReply]:
+    def unfinished(self) -> list[SpokenReply]:
         """Return the reply that is being sent, and those that wait."""
         return [*filter(None, (self._current, *self._queue))]
 

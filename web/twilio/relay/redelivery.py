@@ -15,6 +15,7 @@ from secrets import token_hex
 
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
+from web.sensitive_turns import SensitiveTurns
 from web.twilio.relay.call_reader import Unanswered
 from web.twilio.relay.connection_history import ConnectionHistory
 
@@ -78,7 +79,8 @@ class Burst:
 class EarlierWords:
     """What the caller said recently over earlier sockets of the same document. Each can be repeated once."""
 
-    def __init__(self) -> None:
+    def __init__(self, sensitive_turns: SensitiveTurns) -> None:
+        self._sensitive_turns = sensitive_turns
         self._said: Counter[tuple[str, str]] = Counter()
 
     def set_turns(
@@ -95,7 +97,9 @@ class EarlierWords:
         ]
         if said:
             recent = max(turn.received_at for turn in said) - RECENT
-            words = {turn.turn_id: (turn.kind, turn.text) for turn in said if turn.received_at >= recent}
+            said = [turn for turn in said if turn.received_at >= recent]
+            hidden = self._sensitive_turns.texts(said, state)
+            words = {turn.turn_id: (turn.kind, hidden.get(turn.turn_id, turn.text)) for turn in said}
             self._said = Counter(words.values())
 
     def pop(self, turn: Turn) -> bool:

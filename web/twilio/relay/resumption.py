@@ -143,7 +143,9 @@ class Resumption:
         """Return what the session before has sent, if this one goes on in its place and that is known."""
         if self._goes_on_for is None:
             return None
-        known = map(read_sent_replies, (self._ingress.sessions.take_sent(self._call_sid), self._reader.sent))
+        texts = (self._ingress.sessions.take_sent(self._call_sid), self._reader.sent)
+        opened = (self._ingress.sensitive_turns.opened_text(self._call_sid, text) for text in texts)
+        known = map(read_sent_replies, opened)
         return max(filter(None, known), key=lambda sent: sent.at, default=None)
 
     def _recall(self, state: ConversationState, sent: SentReplies) -> None:

@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 from orchestrator.conversation.actions import Gather
+from orchestrator.conversation.sensitive import HIDDEN
 from orchestrator.conversation.turn import Turn
 from orchestrator.relay_documents.store import Document
 from orchestrator.routes.choice import Choice
@@ -37,6 +38,7 @@ class RelaySession:
 
     `choice` says who answers the call, should it begin here; `first_turn` is what a known call goes on with. The
     session `goes_on_for` the one of this document whose socket is lost: the provider has opened a new one by itself.
+    `awaits_sensitive`: by its document, the next words of the caller are.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class RelaySession:
         choice: Choice,
         first_turn: Turn | None = None,
         goes_on_for: Document | None = None,
+        *,
+        awaits_sensitive: bool = False,
     ) -> None:
         self.call_sid = setup.call_sid
         self._connection = connection
@@ -63,7 +67,7 @@ class RelaySession:
         self._turns = SessionTurns(
             ingress, connection, setup, choice,
             on_gather=self._set_gather, on_silent_in=self._expect_silence, first_turn=first_turn,
-            goes_on_for=goes_on_for,
+            goes_on_for=goes_on_for, awaits_sensitive=awaits_sensitive,
         )  # fmt: skip
 
     @property
@@ -99,7 +103,8 @@ class RelaySession:
             case Setup():
                 self._on_second_setup(frame)
             case ProviderError(description):
-                self._log(logging.WARNING, "The provider reports an error: %s", description)
+                said = HIDDEN if self._turns.sensitive.have_come else description  # it may quote a frame of ours
+                self._log(logging.WARNING, "The provider reports an error: %s", said)
             case Malformed(why):
                 self._log(logging.DEBUG, "Ignored a malformed frame: %s", why)
                 if self._malformed_in_a_row >= MAX_MALFORMED_FRAMES:

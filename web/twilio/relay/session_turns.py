@@ -32,6 +32,7 @@ from web.twilio.relay.relay_voice import RelayVoice
 from web.twilio.relay.reply_metrics import CHANNEL, ReplyMetrics
 from web.twilio.relay.resume_point import last_gather
 from web.twilio.relay.resumption import Resumption
+from web.twilio.relay.sensitive_answers import SensitiveAnswers
 from web.twilio.relay.spoken_reply import SpokenReply
 from web.twilio.relay.turn_answers import TurnAnswers
 from web.twilio.relay.turn_queue import TurnQueue
@@ -64,15 +65,17 @@ class SessionTurns:
         on_silent_in: Callable[[float], None],
         first_turn: Turn | None = None,
         goes_on_for: Document | None = None,
+        awaits_sensitive: bool = False,
     ) -> None:
         self.call_sid = setup.call_sid
+        self.sensitive = SensitiveAnswers(ingress.sensitive_turns, are_awaited=awaits_sensitive)
         self._ingress = ingress
         self._connection = connection
         self._on_gather = on_gather
         self._on_silent_in = on_silent_in
         self._session_id = setup.session_id
         self._ids = TurnIds()
-        self._earlier_words = EarlierWords()
+        self._earlier_words = EarlierWords(ingress.sensitive_turns)
         self._has_begun = self._is_closing = False
         self._may_be_replayed = provider_reconnects(ingress.settings, connection.provider)
         self._cut_off_count = 0
@@ -142,7 +145,8 @@ class SessionTurns:
         self._waiting.drop_silences()
         await self.playout.close()
         if self._may_be_replayed and not self.playout.has_ended_session:
-            self._ingress.sessions.note_sent(self.call_sid, self.playout.sent.json)
+            sent = self.sensitive.sealed(self.call_sid, self.playout.sent.json)
+            self._ingress.sessions.note_sent(self.call_sid, sent)
         await self._store_last_words()
         await cancel_and_wait(self._task, seconds=1)
         await self._last_known.close()
@@ -198,6 +202,7 @@ class SessionTurns:
     async def _resume(self, state: ConversationState, unanswered: Unanswered) -> None:
         self._log(logging.INFO, "A call resumes over a new socket", action="relay.resumed")
         self._on_gather(last_gather(state))
+        self.sensitive.resume(state)
         if not self._resumption.is_return:
             history = NO_CONNECTIONS if self._may_be_replayed else self._resumption.history
             self._earlier_words.set_turns(self._session_id, history, state, unanswered)
@@ -233,7 +238,7 @@ class SessionTurns:
                 turn = turn.model_copy(update={"unfinished": unfinished})
             if not turn.is_own and (unspoken := self.playout.unspoken_ids()):
                 turn = turn.model_copy(update={"unspoken": unspoken})
-            turn = self._ingress.late_timings.sent_with(turn)
+            turn = self._ingress.late_timings.sent_with(self.sensitive.hidden(turn, self.playout.unfinished))
             pending, has_ended, self._storing = None, False, turn
             self._own.hold()
             self._own.know([turn.turn_id] if turn.is_own else [])
@@ -273,6 +278,7 @@ class SessionTurns:
         self.submit(noted)
 
     def _on_result(self, reply: SpokenReply, result: TurnResult) -> None:
+        self.sensitive.answered(reply, result)
         if result.reply.text or result.reply.actions:
             gathers = [action for action in result.reply.actions if isinstance(action, Gather)]
             if gathers or not reply.is_unprompted:

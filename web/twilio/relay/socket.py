@@ -104,7 +104,10 @@ async def _admit(
         lost_document = ticket_shown.document if ticket_shown is not None and decision.goes_on else None
         if lost_document is not None:
             await ingress.sessions.taken_over(setup.call_sid)
-        session = RelaySession(ingress, connection, setup, choice, first_turn, lost_document)
+        awaits_sensitive = ticket_shown is not None and ticket_shown.sensitive
+        session = RelaySession(
+            ingress, connection, setup, choice, first_turn, lost_document, awaits_sensitive=awaits_sensitive
+        )
         ingress.sessions.add(session, connection)
         return session
 

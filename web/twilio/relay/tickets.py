@@ -33,6 +33,7 @@ class Ticket:
     """The ticket of one document of one call. `choice` is who answers it; None: the ticket does not say.
 
     `first_turn` is the turn with which the session begins: the caller is back from a person, or has left a message.
+    `sensitive`: when the document was made, the next words of the caller were.
     """
 
     call_sid: str
@@ -40,6 +41,7 @@ class Ticket:
     document: Document
     choice: Choice | None = None
     first_turn: Turn | None = None
+    sensitive: bool = False
 
     def sealed(self, seal: Seal) -> str:
         """Return the ticket as text that is safe in a URL's path."""
@@ -47,6 +49,8 @@ class Ticket:
         more: dict[str, Any] = {"choice": self.choice.packed()} if self.choice is not None else {}
         if self.first_turn is not None:
             more["first_turn"] = self.first_turn.model_dump(mode="json", exclude_defaults=True)
+        if self.sensitive:
+            more["sensitive"] = True
         return seal.wrap(json.dumps({"relay": fields, **more}).encode())
 
 
@@ -58,7 +62,8 @@ def read_ticket(seal: Seal, text: str) -> Ticket | None:
             case {"relay": [str(sid), str(provider), int(number), int(at) | float(at)], **more} if math.isfinite(at):
                 chosen = more.get("choice")
                 choice = Choice.unpacked(chosen) if isinstance(chosen, dict) else None
-                return Ticket(sid, provider, Document(number, at), choice, _first_turn(more.get("first_turn"), sid))
+                first_turn, document = _first_turn(more.get("first_turn"), sid), Document(number, at)
+                return Ticket(sid, provider, document, choice, first_turn, more.get("sensitive") is True)
     except ValueError:
         pass
     return None
@@ -74,7 +79,12 @@ def _first_turn(fields: object, call_sid: str) -> Turn | None:
 
 
 async def next_ticket(
-    ingress: Ingress, request: VoiceRequest, choice: Choice | None = None, first_turn: Turn | None = None
+    ingress: Ingress,
+    request: VoiceRequest,
+    choice: Choice | None = None,
+    first_turn: Turn | None = None,
+    *,
+    sensitive: bool = False,
 ) -> Ticket:
     """Return the ticket of the document that answers this webhook.
 
@@ -86,7 +96,7 @@ async def next_ticket(
         choice = over.choice
     if first_turn is None and over is not None:
         first_turn = over.first_turn
-    return Ticket(request.call_sid, request.provider, document, choice, first_turn)
+    return Ticket(request.call_sid, request.provider, document, choice, first_turn, sensitive)
 
 
 async def retire_ticket(ingress: Ingress, request: VoiceRequest) -> None:
