@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
+from orchestrator.conversation.sensitive import HIDDEN
 from orchestrator.conversation.state import ConversationState
 from orchestrator.load.callers import Server
 from orchestrator.load.results import CallNote
@@ -88,8 +89,10 @@ class Auditor:
         kept = Counter(record.text for record in state.turns if record.kind == "speech")
         ids = Counter(record.turn_id for record in state.turns)
         answered = [turn for turn in call.turns if turn.words and turn.is_over]
-        lost = sum(kept[turn.words] == 0 and not turn.uncertain for turn in answered)
-        dead = sum(kept[turn.words] == 0 and turn.uncertain for turn in answered)
+        missing = [turn.uncertain for turn in answered if kept[turn.words] == 0]
+        unnamed = kept[HIDDEN]  # of sensitive turns the words are kept nowhere: each is one of those that seem missing
+        lost = max(missing.count(False) - unnamed, 0)
+        dead = min(missing.count(True), max(len(missing) - unnamed, 0))
         doubled = sum(max(0, kept[turn.words] - 1) for turn in call.turns if turn.words)
         doubled = max(doubled, sum(count - 1 for count in ids.values()))
         heard = {record.text: record.heard for record in state.turns if record.kind == "speech"}

@@ -115,13 +115,13 @@ class PhoneCaller:
 
 
 class TextCaller:
-    """Calls over the API: text turns whose replies are streamed."""
+    """Calls over the API: text turns whose replies are streamed. The answer to a sensitive question says that it is."""
 
     def __init__(self, server: Server, script: Script, results: CallResults) -> None:
         self._server = server
         self._script = script
         self._results = results
-        self._hung_up = False
+        self._hung_up = self._is_sensitive = False
 
     def hang_up(self) -> None:
         """Say nothing more after this turn."""
@@ -144,6 +144,7 @@ class TextCaller:
 
     async def _turn(self, note: CallNote, words: str) -> None:
         body = {"turn_id": f"t{len(note.turns) + 1}", "text": words}
+        body |= {"sensitive": True} if self._is_sensitive else {}
         url = f"{self._server.url}/calls/{quote(note.call_sid, safe='')}/turns"
         headers = {**self._server.headers, "Accept": "text/event-stream"}
         turn, began = begun(note, words)
@@ -170,6 +171,8 @@ class TextCaller:
                     turn.first_words = time.perf_counter() - began
                 if event == "reply":
                     settle(turn, began)
+                    actions = json.loads(value)["reply"]["actions"]
+                    self._is_sensitive = any(action.get("sensitive") for action in actions)
 
 
 def begun(note: CallNote, words: str) -> tuple[TurnNote, float]:

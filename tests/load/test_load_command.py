@@ -14,8 +14,9 @@ from support.terminal import CTRL_C, at_a_terminal, run_script
 from support.twiml_server import serve_twiml
 from support.waiting import wait_until
 
-from orchestrator.conversation.actions import HangUp
+from orchestrator.conversation.actions import Gather, HangUp
 from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.sensitive import HIDDEN
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.load.arrivals import pauses
@@ -105,6 +106,22 @@ async def test_an_agent_that_hangs_up_early_is_no_error(tmp_path: Path, channel:
     assert (figures["ended_by_agent"], figures["errors"], figures["turns_unanswered"]) == (2, {}, 0)
 
 
+@pytest.mark.parametrize("channel", ["gather", "relay", "api"])
+async def test_callers_answer_sensitive_questions(tmp_path: Path, channel: str) -> None:
+    async def cashier(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        yield "Thank you. Your next number?"
+        yield Gather(sensitive=True)
+
+    voice_channel = "relay" if channel == "relay" else "gather"
+    async with started_ingress(agent=cashier, voice_channel=voice_channel) as ingress:
+        shape = ("--calls", "2", "--turns", "3", "--channel", channel)
+        code, figures = await load(tmp_path, ingress.url, *shape, TWILIO_AUTH_TOKEN=TOKEN)
+    assert (code, figures["audit"]["lost"], figures["audit"]["turns"]) == (0, 0, 6)
+    words = [turn for turn in ingress.turns if turn.has_words]
+    assert len(words) == 6
+    assert sum(turn.sensitive for turn in words) == (4 if channel == "api" else 6)
+
+
 async def test_turns_that_failed_are_told(tmp_path: Path) -> None:
     async def broken(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
         if turn.kind == "speech":
@@ -163,6 +180,12 @@ def kept(*words: str) -> Response:
 async def test_an_answered_turn_that_is_not_in_the_state_is_lost() -> None:
     found = await audited(note("one", "two", "three"), kept("one", "three"))
     assert (found.lost, found.doubled, found.examples) == (1, 0, ["CA1: 1 turns lost"])
+
+
+@pytest.mark.parametrize(("hidden", "lost"), [(2, 0), (1, 1), (0, 2)])
+async def test_a_sensitive_turn_is_not_lost_although_its_words_are_kept_nowhere(hidden: int, lost: int) -> None:
+    found = await audited(note("one", "two", "three"), kept("one", *[HIDDEN] * hidden))
+    assert (found.lost, found.doubled) == (lost, 0)
 
 
 async def test_a_turn_that_is_in_the_state_twice_is_doubled() -> None:
