@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import logging
 import os
 from collections.abc import Callable
@@ -13,10 +12,13 @@ from redis.asyncio.client import Pipeline
 
 from orchestrator import clock
 from orchestrator.agents.host import AgentHost
+from orchestrator.encryption.cipher import Cipher
 from orchestrator.errors import StoreUnavailable
 from orchestrator.fleet_metrics.redis.report import CountsReport
 from orchestrator.health.features import FEATURES
+from orchestrator.health.worker_status import status_text
 from orchestrator.redis import keys
+from orchestrator.redis.ciphers import cipher_of
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.turns.progress import progress_of
@@ -60,7 +62,7 @@ async def send_heartbeats(
                 "pid": os.getpid(), "agent": agent, "version": version, "started_at": began,
                 "running": len(runner.running), "slots": slots, "draining": runner.draining,
                 "stuck_threads": host.stuck_threads, "outcomes": runner.outcomes.status(),
-                "features": FEATURES,
+                "features": FEATURES, **_known_keys(cipher_of(redis)),
             }  # fmt: skip
             if is_watched:
                 status["turns"] = progress_of(runner)
@@ -84,6 +86,14 @@ async def send_heartbeats(
                 await counts.send(everything=True)
 
 
+def _known_keys(cipher: Cipher) -> dict[str, object]:
+    """Return the ids of the encryption keys that this process has, the one that encrypts first, and of those that it
+    lacks. "plain" stands for none, as in `STATE_ENCRYPTION_KEYS`."""
+    known: dict[str, object] = {"keys": cipher.keys.ids} if cipher.keys.all else {}
+    missing = cipher.missing.lately()
+    return {**known, "missing_keys": missing} if missing else known
+
+
 async def _send(
     redis: Redis, holder: str, status: dict[str, object], *, is_unable: bool, tidies: bool
 ) -> tuple[bool, bool]:
@@ -99,7 +109,7 @@ async def _send(
                 pipe.expire(keys.WORKERS, LIST_TTL_SECONDS)
                 pipe.zremrangebyscore(keys.WORKERS, "-inf", clock.now() - 60)
                 _note_unable(pipe, holder, is_unable)
-            pipe.set(keys.worker_status(holder), json.dumps(status), ex=STATUS_TTL_SECONDS)
+            pipe.set(keys.worker_status(holder), status_text(cipher_of(redis), holder, status), ex=STATUS_TTL_SECONDS)
             pipe.exists(keys.WATCHED, keys.WATCHED, keys.ROLLOUT_MARK)  # a key that is named twice counts twice
             is_new, *_, found = await pipe.execute()
         if is_new and not tidies:  # the list was lost, so this is a new one

@@ -38,6 +38,15 @@ class KeyList:
     all: tuple[EncryptionKey, ...]
     reads_plain: bool
 
+    @property
+    def ids(self) -> list[str]:
+        """Return the ids of the keys and `plain`, in the order of the setting as far as that matters: what is written
+        first."""
+        names = [key.id.hex() for key in self.all]
+        if not self.reads_plain:
+            return names
+        return [PLAIN, *names] if self.first is None else [*names, PLAIN]
+
 
 NO_KEYS = KeyList(None, (), reads_plain=True)
 

@@ -1,13 +1,14 @@
 """Lists the workers and what each is doing, as they report it themselves every few seconds."""
 
-import json
 import math
 from typing import Any
 
 from redis.asyncio import Redis
 
 from orchestrator import clock
+from orchestrator.health.worker_status import read_status
 from orchestrator.redis import keys
+from orchestrator.redis.ciphers import cipher_of
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 
@@ -25,6 +26,8 @@ async def list_workers(redis: Redis) -> list[dict[str, Any]]:
     workers of another version run side by side with this process. Raises `StoreUnavailable`.
     """
 
+    cipher = cipher_of(redis)
+
     async def read() -> list[tuple[bytes, float]]:
         alive: list[tuple[bytes, float]] = await redis.zrangebyscore(
             keys.WORKERS, clock.now() - REMEMBERED_SECONDS, "+inf", start=0, num=MAX_WORKERS, withscores=True
@@ -39,7 +42,7 @@ async def list_workers(redis: Redis) -> list[dict[str, Any]]:
                 pipe.get(keys.worker_status(holder))
             statuses = await pipe.execute(raise_on_error=False) if seen else []
     workers = [
-        {**_status(text), "id": holder, "seen_at": at, **_lost(at)}
+        {**read_status(cipher, holder, text), "id": holder, "seen_at": at, **_lost(at)}
         for (holder, at), text in zip(seen.items(), statuses, strict=True)
     ]
     return sorted(workers, key=lambda worker: (str(worker.get("started_at", "")), worker["id"]))
@@ -47,15 +50,3 @@ async def list_workers(redis: Redis) -> list[dict[str, Any]]:
 
 def _lost(seen_at: float) -> dict[str, bool]:
     return {"lost": True} if seen_at < clock.now() - WORKER_ALIVE_SECONDS else {}
-
-
-def _status(text: Any) -> dict[str, Any]:
-    """Return the status in `text`; {} if it cannot be read, or cannot be passed on as JSON."""
-    if not isinstance(text, bytes | str):
-        return {}
-    try:
-        status = json.loads(text)
-        json.dumps(status, allow_nan=False, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return {}
-    return status if isinstance(status, dict) else {}

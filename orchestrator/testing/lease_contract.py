@@ -46,6 +46,14 @@ class LeaseContract:
         assert await store.claim("CA1", "anna") is not None
         assert await store.claim("CA2", "bert") is not None
 
+    async def test_a_turn_that_is_put_off_for_a_more_able_worker_has_used_no_attempt(self, store: TurnStore) -> None:
+        await store.submit(a_turn("t1"), opening=OPENING)
+        claim = await claimed(store)
+        for _ in range(3):
+            await store.retry_later(claim, 0, is_attempt=False)
+            claim = await claimed(store, holder="bert")
+        assert claim.attempt == 1
+
     async def test_a_claim_says_everything_that_is_needed_to_run_the_turn(self, store: TurnStore) -> None:
         turn = Turn(turn_id="t1", call_sid="CA1", kind="keys", text="42", digits="42", mood="merry")
         await store.submit(turn, opening=OPENING, stream=True)

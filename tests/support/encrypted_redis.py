@@ -15,8 +15,8 @@ KEY, OTHER_KEY = new_key(), new_key()
 
 
 def with_keys(client: Redis, keys: str = KEY) -> Redis:
-    """Encrypt what is stored through `client`, as one connected with `STATE_ENCRYPTION_KEYS` does."""
-    attach_cipher(client.connection_pool, Settings(_env_file=None, state_encryption_keys=keys))
+    """Encrypt what is stored through `client`, as one connected with `STATE_ENCRYPTION_KEYS` does; "" for none."""
+    attach_cipher(client.connection_pool, Settings(_env_file=None, state_encryption_keys=keys or None))
     return client
 
 

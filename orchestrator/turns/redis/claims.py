@@ -52,7 +52,7 @@ class ClaimReader:
         try:
             return await self._opened(grant)
         except UnreadableSeal:
-            await self.put_off(grant.lease, text_of(grant.turn_id))
+            await self.leave_to_others(grant.lease, text_of(grant.turn_id))
             return None
 
     async def _opened(self, grant: Grant) -> Claim | None:
@@ -82,14 +82,14 @@ class ClaimReader:
         try:
             turn = self._entries.waiting_turn(grant.lease.call_sid, grant.turn_id, grant.turn_json)
         except UnreadableSeal:
-            await self.put_off(grant.lease, text_of(grant.turn_id))
+            await self.leave_to_others(grant.lease, text_of(grant.turn_id))
             return None
         if turn is None:
             await self._discard(grant)
             return None
         return self._claim(grant, turn, state)
 
-    async def put_off(self, lease: Lease, turn_id: str) -> None:
+    async def leave_to_others(self, lease: Lease, turn_id: str) -> None:
         """Release the lease of a turn that a process with more keys can run: that is no attempt at it."""
         await self.give_back(lease, turn_id, MISSING_KEY_PAUSE_MS, is_attempt=False)
 
