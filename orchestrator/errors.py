@@ -30,6 +30,9 @@
     │   ├── CallErased         it was erased, and a provider's webhook must not begin it again
     │   └── CallFull           it holds as many turns, or bytes, as a call may
     ├── CallRefused            no room for a new call
+    │   ├── CallerLimited      its number has called too often within a short time
+    │   ├── DestinationLimited the number was called too often within a short time
+    │   └── Overloaded         turns wait too long for a worker
     ├── CallDeclined           the hook of a route refuses a new call
     ├── TurnRejected           the agent's overlap policy is `reject` and a turn is running
     └── StoreUnavailable       Redis does not answer; the caller may try again
@@ -39,6 +42,8 @@
 
 The first line of a docstring is the message a person reads when nothing more precise is known.
 """
+
+from typing import ClassVar, Literal
 
 
 class VoiceAgentError(Exception):
@@ -187,6 +192,32 @@ class CallFull(CallEnded):
 
 class CallRefused(VoiceAgentError):
     """All lines are busy: the limit of active calls is reached. Try again later."""
+
+    reason: ClassVar[Literal["limit", "caller", "destination", "overload"]] = "limit"
+    """Under which name it is counted."""
+
+
+class CallerLimited(CallRefused):
+    """Too many calls came from this number within a short time (CALLER_RATE_LIMIT). Try again later."""
+
+    reason = "caller"
+
+
+class DestinationLimited(CallRefused):
+    """Too many calls were placed to this number within a short time (DESTINATION_RATE_LIMIT). Try again later."""
+
+    reason = "destination"
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+        """In seconds."""
+
+
+class Overloaded(CallRefused):
+    """Turns wait too long for a worker, so no new call is taken (SHED_AFTER_SECONDS). Try again in a moment."""
+
+    reason = "overload"
 
 
 class CallDeclined(VoiceAgentError):

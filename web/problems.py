@@ -4,6 +4,7 @@ An `HTTPException` without a type of its own has `about:blank` and the phrase of
 for clients of before.
 """
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from orchestrator.errors import VoiceAgentError
+from orchestrator.errors import DestinationLimited, VoiceAgentError
 from web.problem_types import ProblemType, type_of, type_of_provider_error
 
 RETRY_SECONDS = 5
@@ -40,7 +41,8 @@ def as_problem(error: VoiceAgentError) -> HTTPException:
     kind = type_of(error)
     if kind is None:
         return HTTPException(500, str(error))
-    return Problem(kind, str(error), {"Retry-After": str(RETRY_SECONDS)} if kind.status == 503 else None)
+    seconds = math.ceil(error.retry_after) if isinstance(error, DestinationLimited) else RETRY_SECONDS
+    return Problem(kind, str(error), {"Retry-After": str(seconds)} if kind.status in (429, 503) else None)
 
 
 def provider_problem(status: int, sentence: str, *, may_retry: bool) -> Problem:

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from benchmarks.agents import HOLD_ON, TELL_STOP, TELL_TIME
 from benchmarks.driver import Line
 from orchestrator.provider_simulator import CallIdentity
+from orchestrator.provider_simulator.identity import new_number
 from orchestrator.provider_simulator.relay_frames import setup
 
 
@@ -72,7 +73,7 @@ class Sockets:
             self._url, additional_headers=self._headers, compression=None, proxy=None, ping_interval=None
         )
         socket = await self._stack.enter_async_context(connecting)
-        identity = CallIdentity()
+        identity = CallIdentity(from_number=new_number())
         await socket.send(json.dumps(setup("VX" + uuid4().hex, identity, await self._parameters(identity))))
         await _end_of_reply(socket)
         return socket

@@ -10,6 +10,7 @@ from uuid import uuid4
 from benchmarks.contenders.http_client import Connections
 from benchmarks.contenders.turns import SAID
 from orchestrator.provider_simulator import CallIdentity
+from orchestrator.provider_simulator.identity import new_number
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -44,4 +45,4 @@ class WebhookForms:
 
 def new_call() -> CallIdentity:
     """Return a call that nobody knows yet."""
-    return CallIdentity(call_sid=f"CA{uuid4().hex}")
+    return CallIdentity(call_sid=f"CA{uuid4().hex}", from_number=new_number())

@@ -62,6 +62,10 @@ class Dispatcher(Protocol):
     async def has_room(self, admission: Admission) -> bool:
         """Return whether another call may begin with this `admission`. Raises `StoreUnavailable`."""
 
+    async def check_destination(self, number: str, order: str) -> None:
+        """Count a call that is to be placed to `number`, once for each `order`. Raise `DestinationLimited` if that many
+        were placed already, or `StoreUnavailable`."""
+
     async def find(self, call_sid: str, turn_id: str) -> PendingReply | None:
         """Return a turn that was submitted earlier, perhaps to another ingress; None if there is none.
 

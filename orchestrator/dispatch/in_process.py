@@ -23,6 +23,7 @@ from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.tasks import BackgroundTasks, cancel_and_wait
 from orchestrator.turns.abandoned_calls import TimeLeft, end_abandoned_calls, longest_silence
 from orchestrator.turns.call_limits import api_share
+from orchestrator.turns.call_rates import NO_RATES, CallRates
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
 from orchestrator.turns.memory_scheduling import MemoryScheduling
 from orchestrator.turns.memory_store import InMemoryTurnStore
@@ -57,6 +58,7 @@ class InProcessDispatcher(StoreDispatcher):
         announcing: MemoryAnnouncing | None = None,
         scheduling: MemoryScheduling | None = None,
         listeners: CallListeners | None = None,
+        rates: CallRates = NO_RATES,
     ) -> None:
         hub = ReplyHub(listeners)
         self.memory = InMemoryTurnStore(
@@ -68,6 +70,7 @@ class InProcessDispatcher(StoreDispatcher):
             wake=self._wake,
             announcing=announcing,
             scheduling=scheduling,
+            rates=rates,
         )
         super().__init__(self.memory, hub)
         self.runner = TurnRunner(self.memory, agents, host, agent_timeout_seconds=agent_timeout_seconds)

@@ -23,8 +23,10 @@ from orchestrator.state.factory import StateManagerFactory
 from orchestrator.state.memory import InMemoryStateManager
 from orchestrator.tasks import cancel_and_wait
 from orchestrator.turns.call_limits import CallLimits
+from orchestrator.turns.call_rates import CallRates
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
 from orchestrator.turns.memory_scheduling import MemoryScheduling
+from orchestrator.turns.tombstone import erasure_secret
 
 
 async def local_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent | None = None) -> Runtime:
@@ -76,6 +78,7 @@ def local_dispatcher(
         announcing=announcing,
         scheduling=scheduling,
         listeners=listeners,
+        rates=CallRates.of(settings, erasure_secret(settings)),
     )
 
 

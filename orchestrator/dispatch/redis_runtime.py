@@ -43,6 +43,7 @@ from orchestrator.state.redis.opening import kept_elsewhere, open_states
 from orchestrator.state.rollout import RolloutStateManager, uses_redis
 from orchestrator.transfers.redis import RedisTransferAnswers
 from orchestrator.turns.call_limits import CallLimits
+from orchestrator.turns.call_rates import CallRates
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.tombstone import erasure_secret
@@ -121,7 +122,9 @@ async def redis_runtime(
     await stack.enter_async_context(host)
     await stack.enter_async_context(local)
     stack.push_async_callback(local_calls.close)
-    dispatcher = SplitDispatcher(queued, local, local_calls, breaker=breaker, rollout_percent=percent)
+    dispatcher = SplitDispatcher(
+        queued, local, local_calls, breaker=breaker, rollout_percent=percent, rates=_call_rates(settings)
+    )
     states = RolloutStateManager(shared, memory, percent, in_memory=dispatcher.is_local)
     return Runtime(
         settings, states, dispatcher, redis, breaker, documents, socket_check, channel, outbox=store.outbox,
@@ -166,4 +169,9 @@ def _turn_store(
         secret=erasure_secret(settings),
         push=True,
         events=CallEvents.of(settings),
+        rates=_call_rates(settings),
     )
+
+
+def _call_rates(settings: Settings) -> CallRates:
+    return CallRates.of(settings, erasure_secret(settings))

@@ -19,9 +19,12 @@ from orchestrator.dispatch.in_process import InProcessDispatcher
 from orchestrator.dispatch.local_calls import LocalCalls
 from orchestrator.dispatch.on_demand import OnDemandDispatcher
 from orchestrator.dispatch.queued import QueuedDispatcher
+from orchestrator.errors import StoreUnavailable
 from orchestrator.redis.breaker import Breaker
 from orchestrator.routes.admission import Admission
 from orchestrator.state.rollout import uses_redis
+from orchestrator.turns.call_rates import NO_RATES, CallRates
+from orchestrator.turns.memory_call_rates import MemoryCallRates
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +40,14 @@ class SplitDispatcher:
         *,
         breaker: Breaker,
         rollout_percent: float = 100,
+        rates: CallRates = NO_RATES,
     ) -> None:
         self._remote = remote
         self._local = local
         self._local_calls = local_calls
         self._breaker = breaker
         self._percent = rollout_percent
+        self._rates_here = MemoryCallRates(rates)
 
     @property
     def listeners(self) -> CallListeners:
@@ -83,6 +88,13 @@ class SplitDispatcher:
     async def has_room(self, admission: Admission) -> bool:
         """Return whether another call may begin with this `admission`; see `Dispatcher`."""
         return await self._remote.has_room(admission)
+
+    async def check_destination(self, number: str, order: str) -> None:
+        """Count a call that is to be placed, in this process while Redis is down; see `Dispatcher`."""
+        try:
+            await self._remote.check_destination(number, order)
+        except StoreUnavailable:
+            self._rates_here.check_destination(number, order)
 
     async def waiting(self, call_sid: str) -> list[str]:
         """Return the ids of the call's turns that have no result yet; see `Dispatcher`."""

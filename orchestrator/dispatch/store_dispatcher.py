@@ -56,6 +56,10 @@ class StoreDispatcher:
         """Return whether another call may begin with this `admission`."""
         return await self.store.has_room(admission)
 
+    async def check_destination(self, number: str, order: str) -> None:
+        """Count a call that is to be placed; see `Dispatcher`."""
+        await self.store.check_destination(number, order)
+
     async def waiting(self, call_sid: str) -> list[str]:
         """Return the ids of the call's turns that have no result yet, in order."""
         return await self.store.waiting(call_sid)

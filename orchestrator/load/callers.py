@@ -15,6 +15,7 @@ import httpx
 
 from orchestrator.load.results import CallNote, CallResults, TurnNote
 from orchestrator.provider_simulator import PATIENT, Asked, CallIdentity, HungUp, PhoneLine, Problem, Said, Waiting
+from orchestrator.provider_simulator.identity import new_number
 
 TURN_SECONDS = 60.0
 _PARTICULARS = ((re.compile(r"https?://[^/\s]+(?=/)"), ""), (re.compile(r"(?<=\w)/(\d+|load-[0-9a-f]+)\b"), "/…"))
@@ -65,7 +66,7 @@ class PhoneCaller:
         self._line = PhoneLine(
             server.url,
             server.auth_token,
-            identity=CallIdentity(),
+            identity=CallIdentity(from_number=new_number()),
             public_url=server.public_url,
             retry=PATIENT,
             client=server.client,

@@ -26,6 +26,7 @@ from orchestrator.provider_simulator import (
     Speaking,
     Waiting,
 )
+from orchestrator.provider_simulator.identity import new_number
 from orchestrator.provider_simulator.relay_speech import LISTENING
 
 ANSWER_SECONDS = 90.0
@@ -57,7 +58,7 @@ class RelayCaller:
         self._line = PhoneLine(
             server.url,
             server.auth_token,
-            identity=CallIdentity(),
+            identity=CallIdentity(from_number=new_number()),
             public_url=server.public_url,
             retry=PATIENT,
             speed=PlaybackSpeed(characters_per_second=behaviour.characters_per_second),

@@ -101,7 +101,7 @@ SIGNATURE_FAILURES = Counter(
 )  # fmt: skip
 CALLS_REFUSED = Counter(
     "voiceagent_calls_refused_total", "New calls that were not taken: a limit is reached, or a route's hook says so.",
-    ("reason",), (("limit", "hook"),),
+    ("reason",), (("limit", "hook", "caller", "destination", "overload"),),
 )  # fmt: skip
 REQUESTS_LIMITED = Counter(
     "voiceagent_api_requests_limited_total", "Requests to the API that were answered 429: their key had sent too many."

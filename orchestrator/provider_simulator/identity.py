@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from math import ceil
+from secrets import randbelow
 from uuid import uuid4
 
 Fields = dict[str, str]
@@ -16,6 +17,11 @@ EMPTY_ACCOUNT_SID = "AC" + "0" * 32
 def new_call_sid() -> str:
     """Return a call SID in the form of Twilio's."""
     return "CA" + uuid4().hex
+
+
+def new_number() -> str:
+    """Return the number of a caller: many calls of one would be refused (`CALLER_RATE_LIMIT`)."""
+    return f"+1555{randbelow(10_000_000):07}"
 
 
 @dataclass(frozen=True, slots=True)

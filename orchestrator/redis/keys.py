@@ -231,6 +231,14 @@ def limited_calls(limited_as: str) -> str:
     return "{voiceagent:limit:" + quote(limited_as, safe="+*") + "}:calls"
 
 
+def begun_calls(name: str) -> str:
+    """Sorted set: calls that began or were refused lately, each under a keyed hash of its SID → when (ms).
+
+    `name` is a keyed hash of the number that they came from, or were placed to.
+    """
+    return "{voiceagent:rate:" + name + "}:begun"
+
+
 def tombstone(fingerprint: str) -> str:
     """String: a call was erased; `fingerprint` is a keyed hash of its SID."""
     return f"voiceagent:erased:{fingerprint}"
@@ -264,7 +272,7 @@ _TYPES = {
     "rounds": "hash", "write-mark": "string", "dead": "hash", "workers": "zset", "unable-workers": "zset",
     "heartbeat": "string", "relay-documents": "hash", "seal-keys": "hash", "queue": "zset", "wake": "list",
     "room": "zset", "presence": "hash", "agenda": "zset", "outbox": "hash",
-    "schedules": "zset", "schedule": "hash",
+    "schedules": "zset", "begun": "zset", "schedule": "hash",
     "counts": "hash", "stopped-sinks": "hash", "outbox-report": "string",
     "transfer-answers": "hash", "rollout": "hash", "rollout-outcomes": "hash", "rollout-mark": "string",
 }  # fmt: skip

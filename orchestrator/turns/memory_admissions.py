@@ -1,26 +1,37 @@
-"""The limits of tenants and routes where one process has all calls."""
+"""The limits of calls where one process has all of them."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from orchestrator.errors import CallRefused
 from orchestrator.routes.admission import Admission
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.admission import Limits
+from orchestrator.turns.call_limits import CallLimits
+from orchestrator.turns.call_rates import NO_RATES, CallRates
+from orchestrator.turns.memory_call_rates import MemoryCallRates
 
 
 class MemoryAdmissions:
     """Counts the calls of each limit. Which of them are active, `states` say, once all lines seem taken."""
 
-    def __init__(self, states: StateManagerBase) -> None:
+    def __init__(self, states: StateManagerBase, limits: CallLimits, rates: CallRates = NO_RATES) -> None:
         self._states = states
+        self._limits = limits
+        self.rates = MemoryCallRates(rates)
         self._calls: defaultdict[str, set[str]] = defaultdict(set)
         self._beginning: set[str] = set()
 
     @asynccontextmanager
-    async def line(self, call_sid: str, limits: Limits) -> AsyncIterator[None]:
+    async def line(self, call_sid: str, opening: Mapping[str, Any], admission: Admission | None) -> AsyncIterator[None]:
         """Count a call whose state is created in this block. Raise `CallRefused` if there are too many."""
+        limit = self._limits.for_opening(opening)
+        if limit is not None and await self._states.get_active_calls_count() >= limit:
+            raise CallRefused
+        self.rates.check_caller(call_sid, opening)
+        limits = Limits.of(limit, admission, opening)
         if not limits.limited_as:
             yield
             return

@@ -10,11 +10,11 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.silence import RUNNING_SECONDS, seconds_open
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import CallEnded, CallErased, CallRefused, StateConflict, TurnRejected, UnknownCall
+from orchestrator.errors import CallEnded, CallErased, StateConflict, TurnRejected, UnknownCall
 from orchestrator.routes.admission import Admission
 from orchestrator.state.base import StateManagerBase
-from orchestrator.turns.admission import Limits
 from orchestrator.turns.call_limits import CallLimits
+from orchestrator.turns.call_rates import NO_RATES, CallRates
 from orchestrator.turns.call_record import CallRecord, interruption_of
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.ended_early import EndedEarly
@@ -51,6 +51,7 @@ class InMemoryTurnStore:
         wake: Callable[[str], None] = _ignore,
         announcing: MemoryAnnouncing | None = None,
         scheduling: MemoryScheduling | None = None,
+        rates: CallRates = NO_RATES,
     ) -> None:
         self.states = states
         self.deliver = deliver
@@ -59,11 +60,10 @@ class InMemoryTurnStore:
         self._announcing = announcing or MemoryAnnouncing()
         self.scheduling = scheduling or MemoryScheduling()
         self._dead_letters: deque[DeadLetter] = deque(maxlen=MOST_DEAD_LETTERS)
-        self._limits = CallLimits(max_active_calls, api_max_active_calls)
         self._calls: dict[str, CallRecord] = {}
         self._over = EndedEarly()
         self._erased = Tombstones()
-        self.admissions = MemoryAdmissions(states)
+        self.admissions = MemoryAdmissions(states, CallLimits(max_active_calls, api_max_active_calls), rates)
 
     async def submit(
         self,
@@ -112,10 +112,7 @@ class InMemoryTurnStore:
             raise UnknownCall
         if call_sid in self._over:
             raise CallEnded
-        limit = self._limits.for_opening(opening)
-        if limit is not None and await self.states.get_active_calls_count() >= limit:
-            raise CallRefused
-        async with self.admissions.line(call_sid, Limits.of(limit, admission, opening)):
+        async with self.admissions.line(call_sid, opening, admission):
             state = await self.states.create_state(call_sid, **opening)
         self.scheduling.schedule.forget(call_sid)  # of an earlier call with the same SID
         self._announcing.accepted(state)
@@ -136,6 +133,9 @@ class InMemoryTurnStore:
 
     async def has_room(self, admission: Admission) -> bool:
         return await self.admissions.has_room(admission)
+
+    async def check_destination(self, number: str, order: str) -> None:
+        self.admissions.rates.check_destination(number, order)
 
     async def find(self, call_sid: str, turn_id: str) -> Found:
         call = self._calls.get(checked_call_sid(call_sid))

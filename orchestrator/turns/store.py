@@ -131,6 +131,9 @@ class TurnStore(Protocol):
     async def has_room(self, admission: Admission) -> bool:
         """Return whether another call may begin with this `admission`."""
 
+    async def check_destination(self, number: str, order: str) -> None:
+        """Count a call that is to be placed to `number`, once for each `order`. Raise `DestinationLimited`."""
+
     async def find(self, call_sid: str, turn_id: str) -> Found:
         """Return the result of the turn, "waiting", or None if it was never submitted."""
 

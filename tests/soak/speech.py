@@ -6,7 +6,7 @@ from soak.desks import GREETING as DESK_GREETING
 from soak.desks import SPEAKERS, Desk, reply_of
 from soak.script import GREETING, answer_to
 
-from orchestrator.provider_simulator.identity import CallIdentity
+from orchestrator.provider_simulator.identity import CallIdentity, new_number
 
 WORDS = ("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "islet", "knoll")
 HAND_OFF_SHARE = 0.3
@@ -24,7 +24,7 @@ class Speech:
 
     def identity(self, call_sid: str) -> CallIdentity:
         """Who calls whom."""
-        return CallIdentity(call_sid)
+        return CallIdentity(call_sid, new_number())
 
     def utterance(self, number: int, more: str = "") -> str:
         """The next words."""
@@ -48,7 +48,7 @@ class DeskSpeech(Speech):
 
     def identity(self, call_sid: str) -> CallIdentity:
         assert self.desk is not None
-        return CallIdentity(call_sid, to_number=self.desk.number)
+        return CallIdentity(call_sid, new_number(), self.desk.number)
 
     def utterance(self, number: int, more: str = "") -> str:
         others = [name for name in SPEAKERS if name not in self.agents]

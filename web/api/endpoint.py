@@ -52,7 +52,7 @@ async def _answer(call: ApiCall, ingress: Ingress, request: Request) -> Response
         return await call(ingress, request)
     except VoiceAgentError as error:
         if isinstance(error, CallRefused):
-            catalog.CALLS_REFUSED.inc("limit")
+            catalog.CALLS_REFUSED.inc(error.reason)
         raise as_problem(error) from error
 
 

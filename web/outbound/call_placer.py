@@ -64,12 +64,12 @@ class CallPlacer:
         Raise `ProviderError`, `CallRefused` or `StoreUnavailable`.
         """
         if key is None:
-            return await self._place(call), False
+            return await self._place(call, uuid4().hex), False
         recorded = await self.idempotency.claim(key, call.fingerprint)
         if recorded is not None:
             return _replayed(recorded, call), True
         try:
-            placed = await self._place(call)
+            placed = await self._place(call, key)
         except ProviderError as error:
             if not error.is_unknown:
                 await self._release(key)
@@ -91,7 +91,7 @@ class CallPlacer:
         with contextlib.suppress(StoreUnavailable):  # the client must learn of the first error, not of this one
             await self.idempotency.release(key)
 
-    async def _place(self, call: OutboundCall) -> PlacedCall:
+    async def _place(self, call: OutboundCall, order: str) -> PlacedCall:
         self.check_ready()
         caller = call.from_number or self.settings.twilio_from_number
         if not caller:
@@ -102,6 +102,7 @@ class CallPlacer:
         async with self.capacity.reserve():
             if choice.admission is not None and not await self.dispatcher.has_room(choice.admission):
                 raise CallRefused
+            await self.dispatcher.check_destination(call.to, order)
             return await self._place_at_provider(call, caller, choice)
 
     async def _place_at_provider(self, call: OutboundCall, caller: str, choice: Choice) -> PlacedCall:

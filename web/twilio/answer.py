@@ -13,6 +13,7 @@ from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.errors import (
     CallEnded,
     CallErased,
+    CallerLimited,
     CallRefused,
     StoreFull,
     StoreUnavailable,
@@ -79,7 +80,7 @@ def _answer_to_error(ingress: Ingress, awaited: AwaitedTurn, error: VoiceAgentEr
         case UnknownCall():
             return TwimlResponse(twiml.farewell(twiml.GOODBYE, awaited.languages))
         case CallRefused():
-            return _refuse(awaited)
+            return _refuse(awaited, error)
         case TurnRejected():
             return _ask_again(awaited)
     raise error
@@ -202,9 +203,13 @@ def _ask_again(awaited: AwaitedTurn) -> Response:
     return TwimlResponse(twiml.ask_again(next_turn=awaited.number + 1, languages=awaited.languages))
 
 
-def _refuse(awaited: AwaitedTurn) -> Response:
-    catalog.CALLS_REFUSED.inc("limit")
-    logger.warning("A call was refused", extra={"action": "call.refused", "call_sid": awaited.call_sid})
+def _refuse(awaited: AwaitedTurn, error: CallRefused | None = None) -> Response:
+    """Refuse a call that begins; without an `error`, because the store is full."""
+    catalog.CALLS_REFUSED.inc("limit" if error is None else error.reason)
+    extra = {"action": "call.refused", "call_sid": awaited.call_sid}
+    logger.warning("A call was refused: %s", error or "the store is full", extra=extra)
+    if isinstance(error, CallerLimited) and not awaited.attempt:
+        return TwimlResponse(twiml.reject())
     return TwimlResponse(twiml.farewell(twiml.BUSY, awaited.languages))
 
 

@@ -82,6 +82,13 @@ def farewell(text: str, languages: Languages) -> str:
     return _xml(response)
 
 
+def reject() -> str:
+    """Return TwiML that lets the caller hear the busy tone. A call that was not answered costs nothing."""
+    response = VoiceResponse()
+    response.reject(reason="busy")
+    return _xml(response)
+
+
 def apology(transfer_to: str | None, languages: Languages) -> str:
     """Return TwiML that apologises, then connects the caller with `transfer_to`, or hangs up."""
     response = VoiceResponse()

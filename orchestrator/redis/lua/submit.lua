@@ -1,5 +1,5 @@
 -- Put a turn into its call's inbox, once, and see to it that somebody runs it.
--- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]][, outbox[, agenda]][, limited]
+-- KEYS: state, inbox, turns, lease, listeners[, calls, due, queue, wake, job[, room]][, outbox[, agenda]][, limited][, begun]
 -- ARGV: 1 call_sid  2 turn id  3 turn JSON  4 listener channel or ''  5 "1" if tokens are wanted  6 "1" if the call ends
 --       7 opening state JSON or ''  8 state's life (ms)  9 limit of active calls or ''  10 job id  11 job function
 --       12 grace (ms): when somebody must have taken the call  13 "1" if the state lies elsewhere
@@ -10,13 +10,14 @@
 --       21 most bytes of a state that is pushed  22 number of keys of the outbox
 --       23 as what the call is limited, or ''  24 most calls of that limit, or '' for any number  25 "1" with `limited`
 --       26 the tenant of a call that begins, or ''
+--       27 the call, hashed, as it counts in `begun`, or '' without it  28 most calls of that  29 within (ms)
 --       ANNOUNCEMENT… an announcement (outbox_write) for a call that begins, or nothing
 -- With `room`, a turn that waits for nobody is granted to a worker that has room, and pushed to it.
 -- Without the shard's keys, which lie in another slot in a cluster, the call's job is still to be queued there; and
 -- with a limit no call begins, as nobody can say here how many there are: it is submitted again without one.
 -- Returns {"recorded", result} | {"waiting", "", look} | {"queued", "created" or "", look[, version, tenant]} | {"unknown"}
 --         | {"ended"} | {"refused"}
---         | {"crowded"}; look is "1" if somebody is to look at the call, and '' otherwise; version and tenant decide the call's
+--         | {"too_often"} | {"crowded"}; look is "1" if somebody is to look at the call, and '' otherwise; version and tenant decide the call's
 --         lane, if that lies in another slot
 -- include: call_clock
 -- include: call_numbers
@@ -31,13 +32,15 @@
 -- include: call_push
 -- include: outbox_write
 -- include: call_limit
+-- include: call_rate
 -- include: schedule_drop
-local ANNOUNCEMENT = 27
+local ANNOUNCEMENT = 30
 local call_sid, turn_id, life = ARGV[1], ARGV[2], tonumber(ARGV[8])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local limited = ARGV[25] == '1' and KEYS[#KEYS] or nil
+local begun = ARGV[27] ~= '' and KEYS[#KEYS] or nil
+local limited = ARGV[25] == '1' and KEYS[#KEYS - (begun and 1 or 0)] or nil
 local outbox_keys = tonumber(ARGV[22])
-local others = #KEYS - outbox_keys - (limited and 1 or 0)
+local others = #KEYS - outbox_keys - (limited and 1 or 0) - (begun and 1 or 0)
 local function key(place) return place <= others and KEYS[place] or nil end
 local calls, due, queue, job, room = key(6), key(7), key(8), key(10), key(11)
 local outbox, agenda = outbox_keys > 0 and KEYS[others + 1] or nil, outbox_keys > 1 and KEYS[others + 2] or nil
@@ -90,10 +93,15 @@ if begins then
     if limited and ARGV[24] ~= '' and not has_line(limited, calls, call_sid, tonumber(ARGV[24]), now) then
       return {'refused'}
     end
+    if begun and rate_wait(begun, ARGV[27], tonumber(ARGV[28]), tonumber(ARGV[29]), now) > 0 then
+      note_begun(begun, ARGV[27], tonumber(ARGV[29]), now, true)
+      return {'too_often'}
+    end
     redis.call('SET', state, ARGV[7], 'PX', life)  -- the first write: a full server refuses it, and so the call
     created = 'created'
     index_call(calls, call_sid, true, now, life)
     if limited then take_line(limited, call_sid, now, life) end
+    if begun then note_begun(begun, ARGV[27], tonumber(ARGV[29]), now, false) end
     if ARGV[ANNOUNCEMENT] then tell_beginning() end
   end
   if held[1] then drop_earlier_schedule('{' .. state .. '}:schedule') end

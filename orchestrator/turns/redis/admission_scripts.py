@@ -6,7 +6,8 @@ from typing import Any
 
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of
-from orchestrator.redis.script_call import ScriptCall, lua_script, optional
+from orchestrator.redis.script_call import ScriptCall, flag, lua_script, optional
+from orchestrator.turns.call_rates import Counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,21 @@ def _lines(reply: Sequence[Any]) -> list[Line]:
         Line(text_of(call_sid), since, now - float(since))
         for call_sid, since in zip(taken[::2], taken[1::2], strict=True)
     ]
+
+
+def begun_args(begun: Counted | None) -> list[Any]:
+    """Return as what a call counts that is to begin, as scripts take it."""
+    return ["", "", ""] if begun is None else [begun.one, begun.rate.count, begun.rate.seconds * 1000]
+
+
+def count_begun(*, begun: Counted) -> ScriptCall[float]:
+    """Count a call that is to begin; 0, or how long it is until another may (s)."""
+    return ScriptCall(
+        lua_script("count_begun"),
+        [keys.begun_calls(begun.name)],
+        [*begun_args(begun), flag(begun.is_remembered)],
+        lambda reply: int(reply) / 1000,
+    )
 
 
 def is_over(*, call_sid: str) -> ScriptCall[str]:

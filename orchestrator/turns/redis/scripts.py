@@ -17,6 +17,7 @@ from orchestrator.redis.script_call import ScriptCall, flag, ignored, lua_script
 from orchestrator.schedule.redis.scripts import UNCHANGED, Scheduled
 from orchestrator.turns.admission import Limits
 from orchestrator.turns.ended_early import ENDED_EARLY_MS
+from orchestrator.turns.redis.admission_scripts import begun_args
 from orchestrator.turns.redis.lane import ANYONES, Lane
 from orchestrator.turns.redis.lease_scripts import Grant, grant_of
 from orchestrator.turns.redis.queue_scripts import GRACE_MS, JOB_FUNCTION, JOB_ID_PREFIX, queue_keys
@@ -43,7 +44,7 @@ class Submitted:
     job is to be queued, in a cluster.
     """
 
-    status: Literal["recorded", "waiting", "queued", "unknown", "ended", "refused", "crowded"]
+    status: Literal["recorded", "waiting", "queued", "unknown", "ended", "refused", "too_often", "crowded"]
     result: bytes = b""
     created: bool = False
     is_to_be_looked_at: bool = False
@@ -83,18 +84,21 @@ def submit(
     call_sid = turn.call_sid
     is_here = shard is not None and elsewhere_since is None
     limited = [keys.limited_calls(limits.limited_as)] if limits.limited_as and is_here else []
+    begun = limits.begun if is_here else None
     # Nobody can say here how many calls there are: any limit refuses one that begins.
     limit = 0 if limits.all is None and limits.limited_as and shard is None and not is_admitted else limits.all
     return ScriptCall(
         lua_script("submit"),
-        [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room), *announced.keys, *limited],
+        [*keys.call(call_sid).all, *queue_keys(shard, call_sid, room), *announced.keys, *limited,
+         *([keys.begun_calls(begun.name)] if begun is not None else [])],
         [
             call_sid, turn.turn_id, turn_json, listener, flag(wants_tokens),
             flag(turn.kind == "ended"), opening_json, keep_ms, optional(limit), JOB_ID_PREFIX + call_sid,
             JOB_FUNCTION, GRACE_MS, flag(elsewhere_since is not None), keys.control_channel(""), notice,
             elsewhere_since or "", ENDED_EARLY_MS, running_ms, pushed_lease_ms,
             keys.PRESENCE_MS - FRESH_MS, MOST_PUSHED_BYTES, len(announced.keys),
-            limits.limited_as, optional(limits.most), flag(bool(limited)), tenant, *announced.args,
+            limits.limited_as, optional(limits.most), flag(bool(limited)), tenant, *begun_args(begun),
+            *announced.args,
         ],
         _submitted,
     )  # fmt: skip

@@ -14,14 +14,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.silence import RUNNING_SECONDS
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import (
-    CallEnded,
-    CallErased,
-    CallRefused,
-    TurnRejected,
-    UnknownCall,
-    VoiceAgentError,
-)
+from orchestrator.errors import CallErased, UnknownCall
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.redis.outbox import RedisOutbox
 from orchestrator.redis import keys
@@ -36,10 +29,11 @@ from orchestrator.schedule.redis.schedule import RedisSchedule
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.admission import Limits
 from orchestrator.turns.call_limits import CallLimits
+from orchestrator.turns.call_rates import NO_RATES, CallRates
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.messages import Piece, Token, arrival_message, token_message
 from orchestrator.turns.redis import lease_scripts, scripts
-from orchestrator.turns.redis.admissions import Admissions
+from orchestrator.turns.redis.admissions import REFUSALS, Admissions
 from orchestrator.turns.redis.announcing import Announcing
 from orchestrator.turns.redis.call_queue import call_queue_of
 from orchestrator.turns.redis.claims import ClaimReader
@@ -60,13 +54,6 @@ logger = logging.getLogger(__name__)
 LEASE_RECORD_EXTRA_MS = 60_000
 """The record of a lease outlives the state by so much: epochs only grow."""
 RUNNING_MS = int(RUNNING_SECONDS * 1000)
-
-_REFUSALS: dict[str, type[VoiceAgentError]] = {
-    "unknown": UnknownCall,
-    "ended": CallEnded,
-    "refused": CallRefused,
-    "crowded": TurnRejected,
-}
 
 
 class RedisTurnStore:
@@ -105,6 +92,7 @@ class RedisTurnStore:
         events: CallEvents | None = None,
         sinks: tuple[str, ...] = (),
         taker: Taker = NO_TAKER,
+        rates: CallRates = NO_RATES,
     ) -> None:
         self.redis = redis
         self.states = states
@@ -113,7 +101,6 @@ class RedisTurnStore:
         self._lease_record_ms = self.life_ms + LEASE_RECORD_EXTRA_MS
         self._lives = CallLives(self.life_ms, self.life_ms if ended_ttl_seconds is None else ended_ttl_seconds * 1000)
         self._listener = listener
-        self._limits = CallLimits(max_active_calls, api_max_active_calls)
         guard = nullcontext if breaker is None else breaker.guard
         self.connection = connection = StoreConnection(redis, guard, wait)
         self._entries = Entries(connection.cipher)
@@ -144,7 +131,9 @@ class RedisTurnStore:
             connection, self.call_queue, self._writer, self.claims, self.announcing, self.scheduling, self._lives,
             lease_ms=self.lease_ms, room=self._room, version=taker.version,
         )  # fmt: skip
-        self.admissions = Admissions(connection, self.call_queue, states, self.life_ms)
+        self.admissions = Admissions(
+            connection, self.call_queue, states, self.life_ms, CallLimits(max_active_calls, api_max_active_calls), rates
+        )
         self._erasure = Erasure(connection, self.call_queue, self._dead_letters, self.admissions, secret)
 
     async def submit(
@@ -156,15 +145,15 @@ class RedisTurnStore:
         admission: Admission | None = None,
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
-        limits = Limits.of(self._limits.for_opening(opening) if opening is not None else None, admission, opening)
         if opening is not None and is_of_a_provider(opening) and await self.is_erased(call_sid):
             raise CallErased
+        limits = await self.admissions.limits(call_sid, opening, admission)
         opened = await self._open(turn, opening, limits)
         submitted = await self._submit(turn, stream, opened, limits)
         if submitted.status == "refused" and await self.admissions.may_begin(call_sid, limits):
             submitted = await self._submit(turn, stream, opened, Limits(limited_as=limits.limited_as), is_admitted=True)
-        if submitted.status in _REFUSALS:
-            raise _REFUSALS[submitted.status]
+        if submitted.status in REFUSALS:
+            raise REFUSALS[submitted.status]
         if submitted.status == "recorded":
             return await self.reader.result(call_sid, turn.turn_id, submitted.result)
         if submitted.created:
@@ -222,6 +211,9 @@ class RedisTurnStore:
 
     async def has_room(self, admission: Admission) -> bool:
         return await self.admissions.has_room(admission)
+
+    async def check_destination(self, number: str, order: str) -> None:
+        await self.admissions.check_destination(number, order)
 
     async def find(self, call_sid: str, turn_id: str) -> Found:
         return await self.reader.find(checked_call_sid(call_sid), turn_id)

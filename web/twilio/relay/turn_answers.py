@@ -50,7 +50,7 @@ class TurnAnswers:
         try:
             return await self._with_fillers(self._submitter.submit(turn), "redis", lambda: self._playout.is_idle)
         except (CallRefused, StoreFull) as error:
-            catalog.CALLS_REFUSED.inc("limit")
+            catalog.CALLS_REFUSED.inc(error.reason if isinstance(error, CallRefused) else "limit")
             refused = {"action": "call.refused", "call_sid": self._call_sid}
             logger.warning("A call was refused: %s", error, extra=refused)
             await self._playout.say(twiml.BUSY)
