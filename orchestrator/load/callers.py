@@ -144,7 +144,7 @@ class TextCaller:
                 note.error = f"turn broke off: {type(error).__name__}"
 
     async def _turn(self, note: CallNote, words: str) -> None:
-        body = {"turn_id": f"t{len(note.turns) + 1}", "text": words}
+        body: dict[str, str | bool] = {"turn_id": f"t{len(note.turns) + 1}", "text": words}
         body |= {"sensitive": True} if self._is_sensitive else {}
         url = f"{self._server.url}/calls/{quote(note.call_sid, safe='')}/turns"
         headers = {**self._server.headers, "Accept": "text/event-stream"}
