@@ -1,6 +1,21 @@
 """What all actions have in common."""
 
+from collections.abc import Callable
+from typing import ParamSpec
+
 from pydantic import BaseModel, ConfigDict, Field
+
+P = ParamSpec("P")
+
+
+def by_position(init: Callable[P, None]) -> Callable[P, None]:
+    """Mark an `__init__` as one for people: it takes its first arguments by position, and does nothing more.
+
+    Pydantic calls no such `__init__` when it reads JSON, as it does not call its own. Otherwise an action that lacks a
+    field would raise a TypeError, which is not a ValidationError, and so make its whole call unreadable.
+    """
+    init.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+    return init
 
 
 class BaseAction(BaseModel):

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from orchestrator.conversation.action_base import BaseAction as _Action
 from orchestrator.conversation.action_base import InlineAction as _InlineAction
+from orchestrator.conversation.action_base import by_position
 from orchestrator.conversation.leaving import Record, Transfer
 from orchestrator.conversation.schedule_actions import (
     SCHEDULE_ACTIONS,
@@ -72,6 +73,7 @@ class Play(_InlineAction):
     interruptible: bool = True
     preemptible: bool = False
 
+    @by_position
     def __init__(self, url: str, **fields: object) -> None:
         super().__init__(url=url, **fields)
 
@@ -82,6 +84,7 @@ class SendDigits(_InlineAction):
     type: Literal["send_digits"] = "send_digits"
     digits: str = Field(pattern=r"^[0-9*#wW]+$")
 
+    @by_position
     def __init__(self, digits: str, **fields: object) -> None:
         super().__init__(digits=digits, **fields)
 
@@ -132,6 +135,7 @@ class SetVoice(_InlineAction):
     voice: str = Field(min_length=1, max_length=200)
     tts_provider: str | None = None
 
+    @by_position
     def __init__(self, voice: str, **fields: object) -> None:
         super().__init__(voice=voice, **fields)
 
@@ -148,6 +152,7 @@ class HandOff(_InlineAction):
     note: str = Field(default="", max_length=4000)
     history: Literal["all", "none"] = "all"
 
+    @by_position
     def __init__(self, agent: str, **fields: object) -> None:
         super().__init__(agent=agent, **fields)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from orchestrator.conversation.action_base import BaseAction
+from orchestrator.conversation.action_base import BaseAction, by_position
 
 MOST_TARGETS = 10
 """How many people one transfer may ring (`<Dial>` takes ten, says Twilio's documentation of `<Number>`)."""
@@ -38,6 +38,7 @@ class Transfer(BaseAction):
     then: Literal["hang_up", "return"] = Field(default="hang_up", exclude_if=lambda it: it == "hang_up")
     on_failure: Literal["hang_up", "return"] = Field(default="return", exclude_if=lambda it: it == "return")
 
+    @by_position
     def __init__(self, to: str | tuple[str, ...] | list[str], **fields: object) -> None:  # reads better positional
         super().__init__(to=to, **fields)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from orchestrator.conversation.action_base import BaseAction
+from orchestrator.conversation.action_base import BaseAction, by_position
 from orchestrator.conversation.json_values import json_value
 
 LONGEST_TIMER_SECONDS = 24 * 3600.0
@@ -30,6 +30,7 @@ class SetTimer(BaseAction):
     seconds: float = Field(ge=0, le=LONGEST_TIMER_SECONDS, allow_inf_nan=False)
     data: JsonObject = Field(default_factory=dict)
 
+    @by_position
     def __init__(self, name: str, seconds: float, data: dict[str, Any] | None = None, **fields: object) -> None:
         super().__init__(name=name, seconds=seconds, data=data or {}, **fields)
 
@@ -40,6 +41,7 @@ class CancelTimer(BaseAction):
     type: Literal["cancel_timer"] = "cancel_timer"
     name: Name
 
+    @by_position
     def __init__(self, name: str, **fields: object) -> None:
         super().__init__(name=name, **fields)
 
@@ -60,6 +62,7 @@ class StartActivity(BaseAction):
     timeout_seconds: float = Field(default=60, gt=0, le=3600, allow_inf_nan=False)
     retries: int = Field(default=2, ge=0, le=20)
 
+    @by_position
     def __init__(
         self, function: str, args: dict[str, Any] | None = None, *, name: str | None = None, **fields: object
     ) -> None:
@@ -73,6 +76,7 @@ class CancelActivity(BaseAction):
     type: Literal["cancel_activity"] = "cancel_activity"
     name: Name
 
+    @by_position
     def __init__(self, name: str, **fields: object) -> None:
         super().__init__(name=name, **fields)
 
@@ -87,6 +91,7 @@ class SendMessage(BaseAction):
     to: str = Field(pattern=r"^(whatsapp:)?\+[1-9][0-9]{4,14}$")
     text: str = Field(min_length=1, max_length=MOST_TEXT)
 
+    @by_position
     def __init__(self, to: str, text: str, **fields: object) -> None:
         super().__init__(to=to, text=text, **fields)
 

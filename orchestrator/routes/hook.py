@@ -99,7 +99,7 @@ def checked_answer(answer: Any, fallback: Choice, agents: Collection[str]) -> Ch
     if not isinstance(fields, dict) or not fields.keys() <= FIELDS:
         raise BadAnswer(f"it answered neither the name of an agent nor an object with {', '.join(sorted(FIELDS))}")
     agent, slots, refuse = fields.get("agent"), fields.get("slots"), fields.get("refuse")
-    if agent is not None and agent not in agents:
+    if agent is not None and not (isinstance(agent, str) and agent in agents):
         raise BadAnswer("it named an agent that the routes do not have")
     if isinstance(refuse, bool) or refuse is None:
         refused = "" if refuse else None

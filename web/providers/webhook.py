@@ -88,4 +88,9 @@ def _fields_of(body: bytes) -> FormData:
         raise HTTPException(400, "The body is not JSON.") from None
     if not isinstance(fields, dict):
         raise HTTPException(400, "The body is not a JSON object.")
-    return FormData([(name, value) for name, value in fields.items() if isinstance(value, str)])
+    return FormData([(_clean(name), _clean(value)) for name, value in fields.items() if isinstance(value, str)])
+
+
+def _clean(text: str) -> str:
+    """Return the text without halves of surrogate pairs, which JSON can spell and nothing can store."""
+    return text.encode("utf-8", "replace").decode()

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from orchestrator.events.outbox import Entry, Undelivered
 from orchestrator.events.redis.scripts import entry_or_damaged, failures_of
 
+LONGEST_POSITION = 18
+"""Digits."""
+
 
 def undelivered_in(call_sid: str, found: Mapping[bytes, bytes] | Sequence[bytes]) -> list[Undelivered]:
     """Return what is pending or dead in an outbox, as Redis returns the hash, by position and sink."""
     fields = dict(found) if isinstance(found, Mapping) else dict(zip(found[::2], found[1::2], strict=True))
-    positions = sorted(int(name[2:]) for name in fields if name.startswith(b"e:") and name[2:].isdigit())
+    positions = sorted(int(name[2:]) for name in fields if _is_entry(name))
     waiting: set[str] = set()  # sinks of which an earlier event is pending
     return [entry for position in positions for entry in _of_entry(call_sid, position, fields, waiting)]
 
@@ -42,5 +45,10 @@ def _pending(entry: Entry, sink: str, fields: Mapping[bytes, bytes], size: int, 
     return Undelivered(entry, sink, failures, error, next_at, None, size)
 
 
+def _is_entry(name: bytes) -> bool:
+    digits = name[2:]
+    return name.startswith(b"e:") and _position(digits) > 0 and not digits.startswith(b"0")
+
+
 def _position(stored: bytes | None) -> int:
-    return int(stored) if stored and stored.isdigit() else 0
+    return int(stored) if stored and stored.isdigit() and len(stored) <= LONGEST_POSITION else 0

@@ -206,6 +206,6 @@ def _head_of(stored: bytes) -> CallHead | None:
     try:
         fields = json.loads(stored)
         head = CallHead(**{name: str(fields.get(name, "")) for name in CallHead.__dataclass_fields__})
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
     return head if head.call_sid and head.life else None

@@ -43,6 +43,11 @@ class Announced:
 NOTHING = Announced()
 
 
+_NUMBERS = frozenset({"failures", "first", "next", "at", "stopped_at"})
+_MOST_MS = 250_000_000_000_000
+"""The end of all dates: what is larger is no time, and no count."""
+
+
 def outbox_keys(call_sid: str, shard: ShardKeys | None) -> tuple[str, ...]:
     """Return the keys of the call's outbox, as scripts take them."""
     return (keys.outbox(call_sid),) if shard is None else (keys.outbox(call_sid), shard.agenda)
@@ -101,7 +106,7 @@ def entry_or_damaged(call_sid: str, position: bytes | str, stored: bytes) -> Ent
     """Return the entry, or one that says that it cannot be read: whoever gets it refuses it, so that the next go on."""
     try:
         return entry_of(position, stored)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         event = Event(
             id=f"damaged-{text(position)}", type="damaged", timestamp="", data={"call_sid": call_sid, "seq": 0}
         )
@@ -114,12 +119,20 @@ def _queue_of(sink: bytes, failed: bytes, entries: list[Entry]) -> SinkQueue:
 
 
 def failures_of(stored: bytes | None) -> dict[str, Any]:
-    """Return what is stored of a sink's failures, or of a dead delivery: numbers of milliseconds, and the error."""
+    """Return what is stored of a sink's failures, or of a dead delivery: numbers of milliseconds, and the error.
+
+    What somebody has damaged is left out.
+    """
     try:
         found = json.loads(stored or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    fields = found if isinstance(found, dict) else {}
+    return {name: value for name, value in fields.items() if name not in _NUMBERS or _is_number(value)}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= _MOST_MS
 
 
 def claim_outbox(*, call_sid: str, holder: str, sinks: Sequence[str]) -> ScriptCall[Delivery | None]:

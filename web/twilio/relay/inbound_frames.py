@@ -96,7 +96,7 @@ def read_frame(text: str) -> InboundFrame:
     if not isinstance(kind, str):
         return Malformed("no type")
     reader = _READERS.get(kind)
-    return reader(fields) if reader is not None else Unknown(kind[:40])
+    return reader(fields) if reader is not None else Unknown(_clean(kind[:40]))
 
 
 def _setup(fields: dict[str, Any]) -> InboundFrame:
@@ -139,7 +139,7 @@ def _error(fields: dict[str, Any]) -> InboundFrame:
 
 
 def _info(fields: dict[str, Any]) -> InboundFrame:
-    return Info(_text(fields, "name"), str(fields.get("value", ""))[:500])
+    return Info(_text(fields, "name"), _clean(str(fields.get("value", ""))[:500]))
 
 
 _READERS: Mapping[str, Callable[[dict[str, Any]], InboundFrame]] = {

@@ -64,7 +64,7 @@ def read_ticket(seal: Seal, text: str) -> Ticket | None:
                 choice = Choice.unpacked(chosen) if isinstance(chosen, dict) else None
                 first_turn, document = _first_turn(more.get("first_turn"), sid), Document(number, at)
                 return Ticket(sid, provider, document, choice, first_turn, more.get("sensitive") is True)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     return None
 
