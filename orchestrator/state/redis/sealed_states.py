@@ -3,6 +3,7 @@
 The version stays readable at the front, where the scripts that compare it look for it.
 """
 
+import json
 import logging
 
 from orchestrator.conversation.state import ConversationState
@@ -34,3 +35,18 @@ def opened_state(cipher: Cipher, call_sid: str, stored: bytes | str) -> Conversa
             )
         raise
     return read_state(call_sid, text)
+
+
+def resealed_state(cipher: Cipher, key: str, field: str, stored: bytes) -> bytes | None:
+    """Return the state that is stored under `key` as this process would write it; None if it is like that already.
+
+    Raise `UnreadableSeal`, and ValueError for what is no state.
+    """
+    if cipher.is_current(stored):
+        return None
+    text = cipher.open(key, stored)
+    fields = json.loads(text)
+    version = fields.get("version") if isinstance(fields, dict) else None
+    if type(version) is not int:
+        raise ValueError("It has no version.")
+    return cipher.seal(key, text, {"version": version})

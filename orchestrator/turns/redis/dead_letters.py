@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from orchestrator.conversation.turn import Turn, TurnKind
+from orchestrator.encryption.cipher import Cipher
 from orchestrator.errors import UnreadableSeal
 from orchestrator.redis import keys
 from orchestrator.redis.ciphers import cipher_of
@@ -101,11 +102,8 @@ class RedisDeadLetters:
             return bool(await self._sound(lambda: cast(Awaitable[int], self._redis.hdel(keys.DEAD_LETTERS, key))))
 
     def _sealed(self, letter: DeadLetter) -> Any:
-        text, turn = letter.model_dump_json(), letter.turn
-        if not self._cipher.encrypts:
-            return text
-        named = {"call_sid": turn.call_sid, "turn_id": turn.replay_of or turn.turn_id}
-        return self._cipher.seal(_place(letter.key), text.encode(), named)
+        text = letter.model_dump_json()
+        return self._cipher.seal(_place(letter.key), text.encode(), _named(letter)) if self._cipher.encrypts else text
 
     def _read(self, name: bytes | str, stored: bytes | str) -> DeadLetter | None:
         stored = stored.encode() if isinstance(stored, str) else stored
@@ -116,6 +114,22 @@ class RedisDeadLetters:
         except ValidationError as error:
             logger.warning("A dead letter cannot be read: %d fields are wrong", error.error_count())
             return None
+
+
+def resealed_letter(cipher: Cipher, key: str, field: str, stored: bytes) -> bytes | None:
+    """Return the letter `field` of the hash `key` as this process would write it; None if it is like that already.
+
+    Raise `UnreadableSeal`, and ValueError for what is no letter.
+    """
+    if cipher.is_current(stored):
+        return None
+    text = cipher.open(_place(field), stored)
+    return cipher.seal(_place(field), text, _named(DeadLetter.model_validate_json(text)))
+
+
+def _named(letter: DeadLetter) -> dict[str, str]:
+    """Return what stays readable of a letter: whose it is."""
+    return {"call_sid": letter.turn.call_sid, "turn_id": letter.turn.replay_of or letter.turn.turn_id}
 
 
 def _place(key: str) -> str:

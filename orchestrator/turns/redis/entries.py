@@ -82,6 +82,22 @@ class Entries:
             return None
 
 
+def resealed_entry(cipher: Cipher, key: str, field: str, stored: bytes) -> bytes | None:
+    """Return the entry `field` of the hash `key` as this process would write it; None if it is like that already.
+
+    Raise `UnreadableSeal`, and ValueError for what is no entry.
+    """
+    mark, body = stored[:1], stored[1:]
+    if mark not in (WAITING, RECORDED):
+        raise ValueError("It is no entry of a turn.")
+    if cipher.is_current(body):
+        return None
+    place = f"{key}/{field}"
+    text = cipher.open(place, body)
+    clear = _readable(Turn.model_validate_json(text)) if mark == WAITING else None
+    return mark + cipher.seal(place, text, clear)
+
+
 def _place(call_sid: str, turn_id: str) -> str:
     return f"{keys.call(call_sid).turns}/{turn_id}"
 
