@@ -20,7 +20,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test quick redis-versions arq-tests check soak format bench lock clean
+.PHONY: help run test quick redis-versions arq-tests check soak canaries format bench lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ soak: $(READY) ## Random faults under load, then an audit: SEED= DURATION= (seco
 format: $(READY) ## Put the code into its format
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format .
+
+canaries: $(READY) ## Plant secrets in a run with everything on, under faults, and look for them everywhere
+	@PYTHONPATH=tests $(BIN)/python -m canaries $(ARGS)
 
 bench: $(READY) $(PEERS)/.ready ## Measure the budgets, beside other queues
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -208,8 +208,8 @@ class Deployment:
     def _member(self, name: str, module: str, **more: str) -> Member:
         environment = clean_environment(
             USE_REDIS="true", REDIS_URL=self._redis_url, TWILIO_AUTH_TOKEN=TOKEN, PUBLIC_BASE_URL=PUBLIC_URL,
-            API_KEY=API_KEY, LOG_LEVEL="WARNING", PYTHONPATH=f"{TESTS.parent}{os.pathsep}{TESTS}",
-            **{RUNS_FILE: str(self._runs_file)}, **self._settings, **more,
+            API_KEY=API_KEY, PYTHONPATH=f"{TESTS.parent}{os.pathsep}{TESTS}",
+            **{"LOG_LEVEL": "WARNING", RUNS_FILE: str(self._runs_file), **self._settings, **more},
         )  # fmt: skip
         command = [sys.executable, "-m", module] if self._interpreters else module
         return Member(name, command, environment, self.directory)

@@ -1,0 +1,101 @@
+"""Watches a run from outside: every message over pub/sub, and every page that can be requested."""
+
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+from urllib.parse import quote
+
+import httpx
+from canaries.canary import Canary, Search
+from canaries.redis_places import PUBSUB
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from support.deployment import API_KEY
+
+from web.api.routes import routes as api_routes
+from web.dashboard.routes import routes as dashboard_routes
+
+WHOLE, READ, NOBODY, METRICS = "API: key with admin", "API: key with read", "pages without a key", "metrics"
+PAGES = ("/livez", "/readyz", "/health", "/health/detailed", "/nowhere")
+METRIC_PAGES = ("/metrics", "/metrics/fleet")
+VISIT_SECONDS = 0.7
+FEW_CALLS = 4
+"""Calls whose own pages are requested at each visit of a run; after it, those of all are."""
+ALL_CALLS = 1000
+
+
+class Findings:
+    """Which canaries were found in which place."""
+
+    def __init__(self, search: Search) -> None:
+        self.found: defaultdict[str, set[Canary]] = defaultdict(set)
+        self.read: defaultdict[str, int] = defaultdict(int)
+        self._search = search
+
+    def look(self, place: str, content: bytes) -> None:
+        """Search `content`, which was in `place`."""
+        self.read[place] += len(content)
+        self.found[place] |= self._search.found_in(content)
+
+
+async def record_messages(url: str, findings: Findings) -> None:
+    """Note what is published, without end; while the server is away, nothing is."""
+    while True:
+        with suppress(RedisError, OSError):
+            async with Redis.from_url(url) as client, client.pubsub() as subscription:
+                await subscription.psubscribe("*")
+                async for message in subscription.listen():
+                    if message["type"] == "pmessage":
+                        findings.look(PUBSUB, message["channel"] + b" " + message["data"])
+        await asyncio.sleep(0.1)
+
+
+class Visitor:
+    """Requests every GET route, with a key that may do everything, with one that reads, and with none."""
+
+    def __init__(self, ingresses: list[str], read_secret: str, findings: Findings) -> None:
+        self._ingresses = ingresses
+        self._findings = findings
+        self._credentials = {
+            WHOLE: {"Authorization": f"Bearer {API_KEY}"},
+            READ: {"Authorization": f"Bearer {read_secret}"},
+            NOBODY: {},
+        }
+
+    async def visit_for_ever(self) -> None:
+        """Again and again, at each ingress in turn."""
+        number = 0
+        while True:
+            await self.visit(self._ingresses[number % len(self._ingresses)])
+            number += 1
+            await asyncio.sleep(VISIT_SECONDS)
+
+    async def visit(self, ingress: str, most_calls: int = FEW_CALLS) -> None:
+        """Once, as all three. An ingress that is away has no pages."""
+        with suppress(httpx.HTTPError):
+            async with httpx.AsyncClient(base_url=ingress, timeout=30) as client:
+                call_sids = (await self._call_sids(client))[:most_calls]
+                for place, headers in self._credentials.items():
+                    for path in self._paths(call_sids):
+                        answer = await client.get(path, headers=headers)
+                        told = METRICS if path in METRIC_PAGES else place
+                        self._findings.look(told, answer.content + str(answer.headers).encode())
+
+    async def _call_sids(self, client: httpx.AsyncClient) -> list[str]:
+        found: dict[str, None] = {}
+        for path, name in (("/calls", "calls"), ("/records", "records"), ("/events", "events")):
+            answer = await client.get(f"{path}?limit={ALL_CALLS}", headers=self._credentials[WHOLE])
+            if answer.status_code == 200:
+                found |= {item["call_sid"]: None for item in answer.json()[name]}
+        return list(found)
+
+    def _paths(self, call_sids: list[str]) -> list[str]:
+        templates = [route.path for route in (*api_routes, *dashboard_routes) if "GET" in (route.methods or ())]
+        plain = [path for path in templates if "{" not in path]
+        of_calls = [path for path in templates if "{call_sid}" in path]
+        each = [
+            path.replace("{call_sid}", quote(call_sid, safe="")).replace("{position}", "1")
+            for call_sid in call_sids
+            for path in of_calls
+        ]
+        return [*plain, *PAGES, *METRIC_PAGES, *each]
