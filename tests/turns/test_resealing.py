@@ -82,5 +82,5 @@ def test_what_cannot_be_opened_or_is_something_else_is_left() -> None:
         (resealed_entry, b"P{}"),
         (resealed_letter, b"{}"),
     ):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             reseal(plain_too, "voiceagent:dead", "t1", stored)
