@@ -2,13 +2,14 @@
 (`call_fuzzer.py`)."""
 
 import json
+from base64 import b64encode
 from typing import Any
 
 from fuzz.network_readers import NOW, TURN, encoded, text
 from fuzz.target import Target
 
 from orchestrator.encryption.cipher import Cipher
-from orchestrator.encryption.keys import key_list, new_key
+from orchestrator.encryption.keys import key_list
 from orchestrator.errors import UnreadableSeal, UnreadableState
 from orchestrator.events.outbox_report import read_report
 from orchestrator.events.redis.scripts import delivery_of, failures_of
@@ -40,11 +41,14 @@ STATE: dict[str, Any] = {
     "ended": None, "open_until": NOW,
 }  # fmt: skip
 EVENT: dict[str, Any] = {"id": "e1", "type": "call.started", "timestamp": NOW, "data": {"call_sid": "CA1", "agent": ""}}
+ITEM = {"item_id": "1", "call_sid": "CA1", "life": "a", "asked_by": "t1", "due_at": NOW}
 ENTRY = b'{"n":1,"s":["file"]}\n' + encoded(EVENT)
 ENDED = {**STATE, "ended": {"status": "completed", "reason": "said goodbye", "at": NOW}, "status": "completed"}
 
-CIPHER = Cipher(key_list(f"plain,{new_key()}"))
-SEALING = Cipher(key_list(new_key()))
+KEY = b64encode(bytes(range(32))).decode()
+CIPHER = Cipher(key_list(f"plain,{KEY}"))
+SEALED = b'{"version":1,"sealed":"tBGJvs8sQTC1W7aRTtLk2AAAAAAAAAAAopYLAxKEZKE2sO+IUZO84xRjzaT0"}'
+"""What `CIPHER` opens: a literal, since each sealing makes another one, and the same seed is to make the same input."""
 UNREADABLE_MESSAGE = (Exception,)
 """Whatever is raised by a message, its subscription logs one line and goes on."""
 
@@ -80,8 +84,8 @@ TARGETS = (
            UNREADABLE_MESSAGE),
     Target("pushed-grant", lambda data: read_pushed_grant(data, "anna"), (grant(TURN, STATE),), UNREADABLE_MESSAGE),
     Target("scheduled-item", read_item, (
-        encoded({"kind": "timer", "item_id": "1", "call_sid": "CA1", "life": "l", "asked_by": "t1", "due_at": NOW, "turn_id": "~t", "name": "a", "data": {"x": 1}}),
-        encoded({"kind": "message", "item_id": "2", "call_sid": "CA1", "life": "l", "asked_by": "t1", "due_at": NOW, "to": "+1555", "text": "hi"}),
+        encoded({"kind": "timer", **ITEM, "turn_id": "~t", "name": "a", "data": {"x": 1}}),
+        encoded({"kind": "message", **ITEM, "to": "+1555", "text": "hi"}),
     ), (ValueError,)),
     Target("outbox-delivery", delivery, (
         b'{"failures":2,"first":5.5,"error":"x"}\n\n' + ENTRY, b"\n\n" + ENTRY,
@@ -96,7 +100,7 @@ TARGETS = (
     ), (ValueError, RecursionError)),
     Target("job", read_job, (encoded({"f": "turns", "a": ["CA1"], "k": {}, "et": 1}),), (ValueError, RecursionError)),
     Target("sealed-value", lambda data: CIPHER.open("place", data), (
-        SEALING.seal("place", b"words", {"version": 1}), b"plain",
+        SEALED, b"plain",
     ), (UnreadableSeal,)),
-    Target("encryption-keys", lambda data: key_list(text(data)), (f"plain,{new_key()}".encode(),), (ValueError,)),
+    Target("encryption-keys", lambda data: key_list(text(data)), (f"plain,{KEY}".encode(),), (ValueError,)),
 )  # fmt: skip
