@@ -11,6 +11,7 @@ from orchestrator.provider_api.client import ProviderApi
 from orchestrator.schedule.carrier import Carrier, ItemHandler
 from orchestrator.schedule.schedule import Schedule
 from orchestrator.schedule.watch import ScheduleWatch
+from orchestrator.sensitive_turns.cipher import sensitive_cipher
 from orchestrator.settings import Settings
 from orchestrator.tasks import cancel_and_wait
 from orchestrator.text_messages.message_sender import MessageSender
@@ -33,7 +34,8 @@ def start_carrying(
     Return what does, and what looks at calls for it. `holder` is a name that no other process has;
     `must_wait` says that nothing may be carried out for now.
     """
-    carrier = Carrier(schedule, _item_handlers(settings, schedule, store, events, stack), holder)
+    handlers = _item_handlers(settings, schedule, store, events, stack)
+    carrier = Carrier(schedule, handlers, holder, sensitive=sensitive_cipher(settings))
     watch = ScheduleWatch(carrier, must_wait)
     stack.push_async_callback(carrier.close, settings.drain_timeout_seconds)
     stack.push_async_callback(watch.close)
@@ -57,6 +59,7 @@ def _item_handlers(
             events,
             most_at_once=settings.worker_max_activities,
             version=code_version(settings),
+            sensitive=sensitive_cipher(settings),
         ),
         "message": MessageSender(schedule, settings, provider_api, events),
     }

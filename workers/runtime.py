@@ -23,6 +23,7 @@ from orchestrator.redis.connections import connect
 from orchestrator.redis.replicas import replica_wait
 from orchestrator.redis.subscription import Subscription
 from orchestrator.routes.table import RouteTable, load_routes
+from orchestrator.sensitive_turns.cipher import sensitive_cipher
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.redis.opening import kept_elsewhere
@@ -95,7 +96,13 @@ class WorkerRuntime:
         host = await stack.enter_async_context(AgentHost(settings, program="worker"))
         agents = load_agents(settings, routes=self._routes)
         host.warm_up(*agents.all)
-        self.runner = TurnRunner(self.store, agents, host, agent_timeout_seconds=settings.agent_timeout_seconds)
+        self.runner = TurnRunner(
+            self.store,
+            agents,
+            host,
+            agent_timeout_seconds=settings.agent_timeout_seconds,
+            sensitive=sensitive_cipher(settings),
+        )
         listening: Redis = connect(settings, block_seconds=LISTEN_SECONDS, max_connections=4)
         stack.push_async_callback(listening.aclose)
         stack.push_async_callback(self.pushed.close)

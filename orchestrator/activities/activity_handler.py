@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 from orchestrator import clock, error_logging
 from orchestrator.activities.activity_threads import ActivityThreads, Ended
 from orchestrator.conversation.turn import Turn
+from orchestrator.encryption.cipher import Cipher
 from orchestrator.errors import BadActivity, StoreUnavailable, TurnRejected
 from orchestrator.events.call_events import CALL_ENDED, CallEvents, activity_failure
 from orchestrator.events.outbox import Announcement
 from orchestrator.process_metrics import catalog
 from orchestrator.schedule.item import ActivityItem
 from orchestrator.schedule.schedule import Schedule, ScheduledRun
+from orchestrator.sensitive_turns.hiding import with_sealed_data
 from orchestrator.turns.own_turns import submit_own
 from orchestrator.turns.store import TurnStore
 
@@ -44,6 +46,8 @@ WORKER_LOST = "WorkerLost"
 class ActivityHandler:
     """An `ItemHandler` for activities; at most `most_at_once` run in this process, whose code is of this `version`.
 
+    `sensitive` is the cipher of sensitive turns.
+
     A result whose call has no room for one more turn is submitted again after `crowded_seconds`.
     """
 
@@ -56,9 +60,11 @@ class ActivityHandler:
         *,
         most_at_once: int,
         version: str = "",
+        sensitive: Cipher | None = None,
         crowded_seconds: float = CROWDED_SECONDS,
     ) -> None:
         self._version = version
+        self._sensitive = sensitive
         self._crowded_seconds = crowded_seconds
         self._schedule = schedule
         self._store = store
@@ -114,6 +120,8 @@ class ActivityHandler:
     async def _finish(self, run: ScheduledRun, item: ActivityItem, data: dict[str, Any]) -> None:
         """Submit the turn with the result, and settle the activity. Its call may be over."""
         turn = Turn(turn_id=item.turn_id, call_sid=item.call_sid, kind="activity", text=item.name, data=data)
+        if item.sealed_words and self._sensitive is not None:  # the result may repeat what the arguments did
+            turn = with_sealed_data(turn, self._sensitive)
         is_heard = await self._submit(turn)
         dropped = None if is_heard else _dropped(self._events, item)
         if not await _stored(lambda: self._schedule.settle(run, dropped)):

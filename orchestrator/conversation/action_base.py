@@ -19,9 +19,14 @@ def by_position(init: Callable[P, None]) -> Callable[P, None]:
 
 
 class BaseAction(BaseModel):
-    """An action. An older process must be able to read, keep and pass on what a newer one wrote."""
+    """An action. An older process must be able to read, keep and pass on what a newer one wrote.
+
+    `sealed_words` are the fields, encrypted, that repeat what a sensitive turn brought, in a record that hides it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    sealed_words: str = Field(default="", repr=False, exclude_if=lambda words: not words)
 
 
 class InlineAction(BaseAction):

@@ -16,12 +16,16 @@ Outcome = Literal["replied", "interrupted", "timed_out", "failed", "dropped"]
 class Reply(BaseModel):
     """Everything that the agent said (`text`, as streamed) and did (`actions`, in order; `at` is the place in the
     text).
+
+    One that repeats what a sensitive turn brought is kept with `[hidden]` in its place; then `sealed_words` is all of
+    it, encrypted, for those who speak it (`orchestrator.sensitive_turns`).
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
     text: str = ""
     actions: list[Action] = Field(default_factory=list)
+    sealed_words: str = Field(default="", repr=False, exclude_if=lambda words: not words)
 
     @property
     def leaves(self) -> bool:

@@ -1,10 +1,10 @@
 """Sensitive turns: what the caller says or keys is seen by the agent and kept nowhere.
 
-A `Gather(sensitive=True)` asks for it. From then on each turn is sensitive until one brought words or keys: over
-silence, signals, another question, a lost connection.
+A `Gather(sensitive=True)` asks for it. From then on each turn is sensitive until one brought words or keys and was
+answered: over silence, signals, another question, a lost connection, a failed turn.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from orchestrator.conversation.actions import Action, Gather
 from orchestrator.conversation.state import ConversationState, TurnRecord
@@ -19,17 +19,31 @@ def asks_for_sensitive(actions: Iterable[Action]) -> bool:
 
 
 def awaits_sensitive(state: ConversationState) -> bool:
-    """True if the next words or keys of the caller are sensitive: they were asked for, and have not come yet."""
-    return any(_asks(record) for record in _since_words(state.turns))
+    """True if the next words or keys of the caller are sensitive: they were asked for, and nobody has answered any
+    since."""
+    return open_sensitive_question(state.turns) is not None
 
 
-def _since_words(turns: list[TurnRecord]) -> Iterable[TurnRecord]:
-    """Yield the records from the latest back to the last that brought words or keys, with that one."""
+def open_sensitive_question(turns: list[TurnRecord]) -> Gather | None:
+    """Return what asked for something sensitive, if that has not come since or was not answered; else None."""
+    for record in _since_answer(turns):
+        asked = [action for reply in (*record.preceding, record.reply) for action in reply.actions]
+        question = next((it for it in reversed(asked) if isinstance(it, Gather) and it.sensitive), None)
+        if question is not None:
+            return question
+    return None
+
+
+def _since_answer(turns: list[TurnRecord]) -> Iterator[TurnRecord]:
+    """Yield the records from the latest back to the last answer to words or keys, with that one."""
     for record in reversed(turns):
         yield record
-        if record.kind in ("speech", "keys") and record.outcome != "dropped":
+        if record.kind in ("speech", "keys") and _is_answered(record):
             return
 
 
-def _asks(record: TurnRecord) -> bool:
-    return any(asks_for_sensitive(reply.actions) for reply in (*record.preceding, record.reply))
+def _is_answered(record: TurnRecord) -> bool:
+    """True if the caller heard an answer. After none, or an apology, they say the same again, or the rest of it."""
+    if record.outcome == "interrupted":
+        return bool(record.heard_text.strip())
+    return record.outcome not in ("failed", "timed_out", "dropped")

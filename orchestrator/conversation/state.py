@@ -24,7 +24,8 @@ class TurnRecord(BaseModel):
     `phases` are those in which each agent left the call that it handed on. `data` is the turn's. `preceding`, over
     webhooks, are the replies to own turns that the caller hears before this one; `unspoken`, on a relay, are the turns
     of those that were still to be spoken when this one came. `overlap` and `interrupt` are sent
-    with the result and not stored. Of a `sensitive` turn `text` is `[hidden]`.
+    with the result and not stored. Of a `sensitive` turn `text` is `[hidden]`; `brought` is what it brought, encrypted,
+    on its way to the `hidden_words` of the state.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -49,6 +50,7 @@ class TurnRecord(BaseModel):
     preceding: list[Reply] = Field(default_factory=list, exclude_if=lambda replies: not replies)
     unspoken: list[str] = Field(default_factory=list, exclude_if=lambda unspoken: not unspoken)
     sensitive: bool = Field(default=False, exclude_if=lambda sensitive: not sensitive)
+    brought: str = Field(default="", repr=False, exclude=True)
     overlap: str | None = Field(default=None, exclude=True)
     interrupt: bool = Field(default=False, exclude=True)
 
@@ -91,13 +93,17 @@ class TurnRecord(BaseModel):
 
 
 class Timer(BaseModel):
-    """A timer that is set: `turn_id` is that of the turn that it brings, at `due_at` (the server's clock)."""
+    """A timer that is set: `turn_id` is that of the turn that it brings, at `due_at` (the server's clock).
+
+    `sealed_words` has its data, encrypted, if that repeats what a sensitive turn brought.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     turn_id: str
     due_at: datetime
     data: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda data: not data)
+    sealed_words: str = Field(default="", repr=False, exclude_if=lambda words: not words)
 
 
 class Activity(BaseModel):

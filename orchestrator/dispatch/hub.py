@@ -9,7 +9,10 @@ from orchestrator.conversation.actions import InlineAction, inline_actions
 from orchestrator.conversation.reply import Position, TurnResult, in_order
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.call_listeners import CallListeners
+from orchestrator.encryption.cipher import Cipher
+from orchestrator.sensitive_turns.replies import opened_result
 from orchestrator.turns.messages import Piece, Settled, Token
+from orchestrator.turns.sealed_pieces import opened_piece
 
 CUT_OFF = ("interrupted", "dropped")
 """Outcomes whose text ends where the caller stopped to listen: there is nothing left to say."""
@@ -68,10 +71,11 @@ class Pending:
     """A submitted turn, shared by all tasks of this process that wait for it.
 
     `submit_again` submits it once more; it is set once the store has the turn. `turn` is None if this process knows no
-    more than its id. `observers` are called with the result when it arrives.
+    more than its id. `cipher` opens what of the reply is encrypted. `observers` are called with the result when it
+    arrives.
     """
 
-    def __init__(self, call_sid: str, turn_id: str) -> None:
+    def __init__(self, call_sid: str, turn_id: str, cipher: Cipher | None = None) -> None:
         self.call_sid = call_sid
         self.turn_id = turn_id
         self.since = asyncio.get_running_loop().time()
@@ -80,6 +84,7 @@ class Pending:
         self.turn: Turn | None = None
         self.observers: list[Callable[[TurnResult], None]] = []
         self.submit_again: Callable[[], Awaitable[TurnResult | None]] | None = None
+        self._cipher = cipher
         self._run = _NOTHING
         self._epoch = 0
         self._changed: asyncio.Event | None = None  # made by the first task that waits for a change
@@ -136,7 +141,8 @@ class Pending:
             return
         if token.epoch > self._epoch:
             self._epoch, self._run = token.epoch, _NOTHING
-        run = self._run.grown(token.piece)
+        piece = opened_piece(token.piece, self.call_sid, self._cipher)
+        run = self._run if piece is None else self._run.grown(piece)
         if run is not self._run:
             self._run = run
             self._notify()
@@ -144,7 +150,7 @@ class Pending:
     def settle(self, result: TurnResult) -> None:
         """Set the result, unless the turn has one: the first one stands."""
         if self.result is None:
-            self.result = result
+            self.result = result = opened_result(result, self._cipher)
             for observer in self.observers:
                 observer(result)
             for waiter in self._waiters:
@@ -176,10 +182,11 @@ def _wake(waiter: "asyncio.Future[None]") -> None:
 class ReplyHub:
     """All turns that a task of this process waits for. A turn without a reference to its `Pending` is forgotten.
 
-    `listeners` hear of the own turns of their calls, too.
+    `listeners` hear of the own turns of their calls, too. `sensitive` is the cipher of sensitive turns.
     """
 
-    def __init__(self, listeners: CallListeners | None = None) -> None:
+    def __init__(self, listeners: CallListeners | None = None, sensitive: Cipher | None = None) -> None:
+        self._sensitive = sensitive
         self.listeners = listeners or CallListeners()
         self._waiting: WeakValueDictionary[tuple[str, str], Pending] = WeakValueDictionary()
 
@@ -191,7 +198,7 @@ class ReplyHub:
         key = (call_sid, turn_id)
         found = self._waiting.get(key)
         if found is None or found.result is not None:
-            found = self._waiting[key] = Pending(call_sid, turn_id)
+            found = self._waiting[key] = Pending(call_sid, turn_id, self._sensitive)
         return found
 
     def deliver(self, message: Token | Settled) -> None:

@@ -15,6 +15,7 @@ from orchestrator.dispatch.call_listeners import CallListeners
 from orchestrator.dispatch.dispatcher import TakeoverAttempt
 from orchestrator.dispatch.hub import ReplyHub
 from orchestrator.dispatch.store_dispatcher import StoreDispatcher
+from orchestrator.encryption.cipher import Cipher
 from orchestrator.errors import StoreUnavailable
 from orchestrator.schedule.effects import ScheduleChanges
 from orchestrator.schedule.restored import timers_of
@@ -41,7 +42,8 @@ class InProcessDispatcher(StoreDispatcher):
     """Stores turns in memory and runs them. A context manager: on exit, running turns may finish.
 
     `ttl_seconds` is how long states live in `states`. `announcing` writes the events of the calls,
-    `scheduling` what they do later; `listeners` hear what others cause in them.
+    `scheduling` what they do later; `listeners` hear what others cause in them. `sensitive` is the cipher of sensitive
+    turns.
     """
 
     def __init__(
@@ -59,8 +61,9 @@ class InProcessDispatcher(StoreDispatcher):
         scheduling: MemoryScheduling | None = None,
         listeners: CallListeners | None = None,
         rates: CallRates = NO_RATES,
+        sensitive: Cipher | None = None,
     ) -> None:
-        hub = ReplyHub(listeners)
+        hub = ReplyHub(listeners, sensitive)
         self.memory = InMemoryTurnStore(
             states,
             max_active_calls=max_active_calls,
@@ -73,7 +76,9 @@ class InProcessDispatcher(StoreDispatcher):
             rates=rates,
         )
         super().__init__(self.memory, hub)
-        self.runner = TurnRunner(self.memory, agents, host, agent_timeout_seconds=agent_timeout_seconds)
+        self.runner = TurnRunner(
+            self.memory, agents, host, agent_timeout_seconds=agent_timeout_seconds, sensitive=sensitive
+        )
         self._drain_seconds = drain_seconds
         self._ttl_seconds = ttl_seconds
         self._tasks = BackgroundTasks()

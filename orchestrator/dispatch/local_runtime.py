@@ -17,6 +17,7 @@ from orchestrator.events.memory_outbox import MemoryOutbox
 from orchestrator.events.outbox_watch import OutboxWatch
 from orchestrator.runtime import Runtime
 from orchestrator.schedule.memory_schedule import MemorySchedule
+from orchestrator.sensitive_turns.cipher import sensitive_cipher
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.factory import StateManagerFactory
@@ -79,6 +80,7 @@ def local_dispatcher(
         scheduling=scheduling,
         listeners=listeners,
         rates=CallRates.of(settings, erasure_secret(settings)),
+        sensitive=sensitive_cipher(settings),
     )
 
 

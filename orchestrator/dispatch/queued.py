@@ -15,6 +15,7 @@ from orchestrator.dispatch.listening import Listening
 from orchestrator.dispatch.socket_check import SocketCheck
 from orchestrator.dispatch.store_dispatcher import StoreDispatcher
 from orchestrator.dispatch.takeover import Takeover
+from orchestrator.encryption.cipher import Cipher
 from orchestrator.errors import CallEnded, CallRefused, StoreUnavailable, UnknownCall, UnreadableSeal
 from orchestrator.redis.subscription import Subscription
 from orchestrator.tasks import cancel_and_wait
@@ -40,7 +41,8 @@ class QueuedDispatcher(StoreDispatcher):
 
     `listening` is a client whose reads may block for long; `channel` is the one on which `store` asks workers to reply.
     `socket_check` answers questions of other ingresses about sockets; without it they are ignored. `listeners` hear
-    what others cause in their calls, but for those that are not in Redis, by `is_elsewhere`.
+    what others cause in their calls, but for those that are not in Redis, by `is_elsewhere`. `sensitive` is the cipher
+    of sensitive turns.
     """
 
     store: RedisTurnStore
@@ -54,9 +56,10 @@ class QueuedDispatcher(StoreDispatcher):
         socket_check: SocketCheck | None = None,
         *,
         listeners: CallListeners | None = None,
+        sensitive: Cipher | None = None,
         is_elsewhere: Callable[[str], bool] = lambda call_sid: False,
     ) -> None:
-        super().__init__(store, ReplyHub(listeners))
+        super().__init__(store, ReplyHub(listeners, sensitive))
         self._listening = Listening(store.connection, channel, self.hub.listeners, is_elsewhere)
         self.takeover = takeover
         self._socket_check = socket_check

@@ -36,6 +36,7 @@ from orchestrator.redis.probe import probe
 from orchestrator.redis.replicas import replica_wait
 from orchestrator.relay_documents.redis import RedisRelayDocuments
 from orchestrator.runtime import Runtime
+from orchestrator.sensitive_turns.cipher import sensitive_cipher
 from orchestrator.settings import Settings
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.memory import InMemoryStateManager
@@ -111,7 +112,8 @@ async def redis_runtime(
     queued = await stack.enter_async_context(
         QueuedDispatcher(
             store, listening, channel, takeover, socket_check,
-            listeners=listeners, is_elsewhere=lambda call_sid: not uses_redis(call_sid, percent),
+            listeners=listeners, sensitive=sensitive_cipher(settings),
+            is_elsewhere=lambda call_sid: not uses_redis(call_sid, percent),
         )
     )  # fmt: skip
     documents = RedisRelayDocuments(redis, breaker.guard)

@@ -76,6 +76,9 @@ def told_turns(records: list[TurnRecord]) -> list[dict[str, Any]]:
 
 def _told(record: dict[str, Any]) -> dict[str, Any]:
     record.pop("epoch", None)
+    for reply in (record["reply"], *record.get("preceding", ())):  # encrypted, and for those who speak it alone
+        for part in (reply, *reply["actions"]):
+            part.pop("sealed_words", None)
     if record["heard"] is None:
         record["heard"] = record["reply"]["text"]
     return record

@@ -4,18 +4,22 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from orchestrator import clock, error_logging
-from orchestrator.errors import StoreUnavailable
+from orchestrator.encryption.cipher import Cipher
+from orchestrator.errors import StoreUnavailable, UnreadableSeal
 from orchestrator.schedule.schedule import LEASE_SECONDS, ItemLease, Schedule, ScheduledRun
+from orchestrator.schedule.sealed_items import opened_item
 from orchestrator.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
 """How long an item waits whose handler raised what it should not."""
+UNREADABLE_PAUSE_SECONDS = 1.0
+"""How long an item is kept that this process cannot open, before it is left to others."""
 RELEASE_SECONDS = 2.0
 """How long the leases may take to be given back when the process ends."""
 CANCELLED, LOST, DRAINED = "cancelled", "lost", "drained"
@@ -41,10 +45,19 @@ class ItemHandler(Protocol):
 class Carrier:
     """Carries out what calls have scheduled. `handlers` do it, by kind of item; other kinds are left to others.
 
-    `holder` is a name that no other process has.
+    `holder` is a name that no other process has. `sensitive` is the cipher of sensitive turns: the fields of an item
+    that repeat what one brought are opened for its handler.
     """
 
-    def __init__(self, schedule: Schedule, handlers: Mapping[str, ItemHandler], holder: str) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        handlers: Mapping[str, ItemHandler],
+        holder: str,
+        *,
+        sensitive: Cipher | None = None,
+    ) -> None:
+        self._sensitive = sensitive
         self.schedule = schedule
         self._handlers = handlers
         self._holder = holder
@@ -100,9 +113,17 @@ class Carrier:
     async def _tolerating_errors(self, run: ScheduledRun) -> None:
         extra = {"call_sid": run.lease.call_sid, "item": run.item.item_id}
         try:
-            await self._handlers[run.item.kind].carry_out(run)
+            await self._handlers[run.item.kind].carry_out(replace(run, item=opened_item(run.item, self._sensitive)))
         except StoreUnavailable:
             pass  # its lease runs out, and whoever claims it next repeats it
+        except UnreadableSeal as error:  # another process may have the key
+            logger.error(
+                "What a call had scheduled repeats what a sensitive turn brought, and cannot be opened here: %s", error,
+                extra={"action": "schedule.unreadable", **extra},
+            )  # fmt: skip
+            await asyncio.sleep(UNREADABLE_PAUSE_SECONDS)
+            with suppress(StoreUnavailable):
+                await self.schedule.release([run])
         except Exception as error:
             message = "What a call had scheduled could not be carried out; report this: %s"
             error_logging.log(logging.ERROR, logger, message, error=error, extra={"action": "schedule.failed", **extra})

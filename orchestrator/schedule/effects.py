@@ -50,7 +50,7 @@ def with_schedule(state: ConversationState, record: TurnRecord) -> ConversationS
         match action:
             case SetTimer(name=name):
                 due_at = record.committed_at + timedelta(seconds=action.seconds)
-                timers[name] = Timer(turn_id=turn_id, due_at=due_at, data=action.data)
+                timers[name] = Timer(turn_id=turn_id, due_at=due_at, data=action.data, sealed_words=action.sealed_words)
             case CancelTimer(name=name):
                 timers.pop(name, None)
             case StartActivity(name=name):
@@ -90,7 +90,7 @@ def _with(state: ConversationState, timers: dict[str, Timer], activities: dict[s
 def _item(state: ConversationState, record: TurnRecord, place: int, action: ScheduleAction) -> ScheduledItem | None:
     about = {
         "item_id": _item_id(state, record, place, action), "call_sid": state.call_sid,
-        "life": state.created_at.isoformat(), "asked_by": record.turn_id,
+        "life": state.created_at.isoformat(), "asked_by": record.turn_id, "sealed_words": action.sealed_words,
     }  # fmt: skip
     whose = {"agent": state.agent, "tenant": state.tenant, "worker_version": state.worker_version}
     now = record.committed_at

@@ -11,7 +11,7 @@ from orchestrator.conversation.turn import OWN_PREFIX
 class _Item(BaseModel):
     """What all items have. `item_id` is unique, and the same when the commit is repeated; `life` is when the call's
     state was created (ISO 8601); `asked_by` is the id of the turn that asked for it; it is due at `due_at`, by the
-    server's clock.
+    server's clock. `sealed_words` are the fields, encrypted, that repeat what a sensitive turn of the call brought.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
@@ -21,6 +21,7 @@ class _Item(BaseModel):
     life: str
     asked_by: str
     due_at: datetime
+    sealed_words: str = Field(default="", repr=False, exclude_if=lambda words: not words)
 
     @property
     def turn_id(self) -> str:

@@ -11,6 +11,7 @@ def timers_of(state: ConversationState) -> tuple[ScheduledItem, ...]:
         TimerItem(
             item_id=timer.turn_id.removeprefix(OWN_PREFIX), call_sid=state.call_sid, life=state.created_at.isoformat(),
             asked_by="", due_at=timer.due_at, name=name, data=timer.data,
+            sealed_words=timer.sealed_words,
         )
         for name, timer in state.timers.items()
     )  # fmt: skip

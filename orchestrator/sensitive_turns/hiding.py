@@ -18,31 +18,24 @@ def hidden(turn: Turn, cipher: Cipher | None) -> Turn:
     Without a cipher what it brings is lost, and the turn `is_lost`. A turn that is hidden already stays as it is. The
     name of a signal, timer or activity is not hidden, its data is.
     """
-    if turn.sealed_words or is_lost(turn):
+    if turn.sensitive and (turn.sealed_words or turn.text == HIDDEN):
         return turn
+    if turn.sealed_words and cipher is not None:
+        turn = opened(turn, cipher)
     brought: dict[str, Any] = {
-        "text": turn.text if turn.kind not in _NAMED else "",
-        "digits": turn.digits,
-        "confidence": turn.confidence,
-        "data": turn.data,
-        "unfinished": turn.unfinished,
-    }
-    brought = {name: value for name, value in brought.items() if value not in ("", None, {})}
-    if not brought:
+        "text": turn.text if turn.kind not in _NAMED else "", "digits": turn.digits, "confidence": turn.confidence,
+        "data": turn.data, "unfinished": turn.unfinished,
+    }  # fmt: skip
+    if not any(brought.values()):
         return turn.model_copy(update={"sensitive": True})
     shown = turn.text if turn.kind in _NAMED and cipher is not None else HIDDEN
-    changes: dict[str, Any] = {
-        "text": shown,
-        "digits": "",
-        "confidence": None,
-        "data": {},
-        "unfinished": {},
-        "sensitive": True,
-    }
-    if cipher is not None:
-        sealed = cipher.seal(_place(turn.call_sid), json.dumps(brought, separators=(",", ":")).encode())
-        changes["sealed_words"] = sealed.decode()
-    return turn.model_copy(update=changes)
+    hides: dict[str, Any] = {"text": shown, "digits": "", "confidence": None, "data": {}, "unfinished": {}}
+    return turn.model_copy(update={**hides, "sensitive": True, "sealed_words": _sealed(turn, brought, cipher)})
+
+
+def with_sealed_data(turn: Turn, cipher: Cipher) -> Turn:
+    """Return a turn that is not sensitive, but whose data may repeat what such a turn brought, with that encrypted."""
+    return turn.model_copy(update={"data": {}, "sealed_words": _sealed(turn, {"data": turn.data}, cipher)})
 
 
 def opened(turn: Turn, cipher: Cipher | None) -> Turn:
@@ -56,7 +49,7 @@ def opened(turn: Turn, cipher: Cipher | None) -> Turn:
         return turn
     if cipher is None:
         raise UnreadableSeal("It is a sensitive turn, and no key is set here.", is_key_missing=True)
-    brought = json.loads(cipher.open(_place(turn.call_sid), turn.sealed_words.encode()))
+    brought = json.loads(cipher.open(turn_place(turn.call_sid), turn.sealed_words.encode()))
     return turn.model_copy(update={**brought, "sealed_words": ""})
 
 
@@ -65,5 +58,14 @@ def is_lost(turn: Turn) -> bool:
     return turn.sensitive and turn.text == HIDDEN and not turn.sealed_words
 
 
-def _place(call_sid: str) -> str:
+def _sealed(turn: Turn, brought: dict[str, Any], cipher: Cipher | None) -> str:
+    """Return what is not empty of `brought`, encrypted; "" without a cipher."""
+    if cipher is None:
+        return ""
+    content = json.dumps({name: value for name, value in brought.items() if value}, separators=(",", ":"))
+    return cipher.seal(turn_place(turn.call_sid), content.encode()).decode()
+
+
+def turn_place(call_sid: str) -> str:
+    """Return what the encrypted words of a turn, and of the timers and activities that bring one, are bound to."""
     return f"{call_sid}/turn"

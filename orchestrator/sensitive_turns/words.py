@@ -29,11 +29,15 @@ def hidden_words(state: ConversationState, cipher: Cipher | None) -> dict[str, l
     return {entry["turn_id"]: entry["words"] for entry in entries}
 
 
-def with_hidden_words(state: ConversationState, turn: Turn, cipher: Cipher) -> ConversationState:
-    """Return `state` with what the opened `turn` brought among its `hidden_words`."""
-    entry = json.dumps({"turn_id": turn.turn_id, "words": words_of(turn)}, separators=(",", ":"))
-    sealed = cipher.seal(_place(state.call_sid), entry.encode()).decode()
-    return state.model_copy(update={"hidden_words": [*state.hidden_words, sealed][-MOST_TURNS:]})
+def sealed_words_of(call_sid: str, turn_id: str, words: list[str], cipher: Cipher) -> str:
+    """Return what a turn brought as an entry of `hidden_words`."""
+    entry = json.dumps({"turn_id": turn_id, "words": words}, separators=(",", ":"))
+    return cipher.seal(_place(call_sid), entry.encode()).decode()
+
+
+def with_entry(entries: list[str], entry: str) -> list[str]:
+    """Return `entries` of `hidden_words` with one more; the oldest leave."""
+    return [*entries, entry][-MOST_TURNS:]
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -50,6 +50,7 @@ def three_way_merge(base: ConversationState, ours: ConversationState, theirs: Co
     | field | merged |
     |---|---|
     | `turns` | all turns, in the order of their arrival; see `_merge_turns` |
+    | `hidden_slots`, `hidden_words` | as `slots` |
     | `slots`, `phase`, `agent`, `worker_version` | value by value, see `_merge_values`; ours if theirs is superseded |
     | `timers`, `activities` | value by value; none of a call that has ended, and none that has brought its turn |
     | `ended` | theirs, if the call has ended there; else ours |
@@ -71,6 +72,8 @@ def three_way_merge(base: ConversationState, ours: ConversationState, theirs: Co
             "created_at": theirs.created_at,
             "turns": turns,
             "slots": _merge_values(effects.slots, ours.slots, theirs.slots),
+            "hidden_slots": _merge_values(effects.hidden_slots, ours.hidden_slots, theirs.hidden_slots),
+            "hidden_words": _merge_values(effects.hidden_words, ours.hidden_words, theirs.hidden_words),
             "phase": _merge_values(effects.phase, ours.phase, theirs.phase),
             "agent": _merge_values(effects.agent, ours.agent, theirs.agent),
             "worker_version": _merge_values(effects.worker_version, ours.worker_version, theirs.worker_version),

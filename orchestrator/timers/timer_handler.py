@@ -42,6 +42,8 @@ class TimerHandler:
 
     async def _fire(self, run: ScheduledRun, timer: TimerItem) -> None:
         turn = Turn(turn_id=timer.turn_id, call_sid=timer.call_sid, kind="timer", text=timer.name, data=timer.data)
+        if timer.sealed_words:
+            turn = turn.model_copy(update={"data": {}, "sealed_words": timer.sealed_words})
         try:
             is_submitted = await submit_own(self._store, turn)
         except TurnRejected:

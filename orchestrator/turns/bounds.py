@@ -92,11 +92,12 @@ def _growth(state: ConversationState, after: ConversationState | None, record: T
 
 
 def _length(record: TurnRecord) -> int:
-    return len(record.model_dump_json().encode()) + 120  # what else changes with a turn: the version, times, a status
+    # What else changes with a turn: what a sensitive one brought, the version, times, a status.
+    return len(record.model_dump_json().encode()) + len(record.brought) + 120
 
 
 def _kept(state: ConversationState) -> int:
-    return len(state.model_dump_json(include={"slots", "phase"}).encode())
+    return len(state.model_dump_json(include={"slots", "hidden_slots", "phase"}).encode())
 
 
 def _log(claim: Claim) -> None:

@@ -12,6 +12,8 @@ A message is one JSON object.
 - To a worker: `{"c", "t", "k": kind}`: a turn has come while you hold the call; of an interruption also `"x"`, what was
   heard, and `"a"`, the turn it is about; of a signal that interrupts, `"b": true`.
 
+A piece of a reply that may repeat what a sensitive turn brought has `"x": ""` and its words, encrypted, in `"z"`.
+
 Unknown fields are ignored.
 
 With encryption keys `x`, `d`, `r` and `s` are not there: they are encrypted in the field `sealed`, bound to the call,
@@ -38,13 +40,15 @@ from orchestrator.redis import keys
 class Piece:
     """A piece of a reply: the `text` that follows `start`, and its inline `actions`, each of which has its `at`.
 
-    `interrupts`: the reply cuts off what is being said.
+    `interrupts`: the reply cuts off what is being said. One that may repeat what a sensitive turn brought has its text
+    and actions in `sealed_words` alone, encrypted (`orchestrator.turns.sealed_pieces`).
     """
 
     start: Position
     text: str
     actions: tuple[InlineAction, ...] = ()
     interrupts: bool = False
+    sealed_words: str = ""
 
     @property
     def end(self) -> Position:
@@ -151,6 +155,8 @@ def token_message(token: Token, cipher: Cipher = NO_CIPHER) -> Message:
         words["d"] = [action.model_dump(mode="json") for action in piece.actions]
     if piece.interrupts:
         clear["b"] = True
+    if piece.sealed_words:
+        words["z"] = piece.sealed_words
     return _message(cipher, "piece", clear, words)
 
 
@@ -205,9 +211,8 @@ def read_to_ingress(message: Message, cipher: Cipher = NO_CIPHER) -> ToIngress:
         words = _words(cipher, "piece", fields, message)
         start = Position(int(fields["i"]), int(fields.get("n", 0)))
         actions = tuple(map(_INLINE_ACTION.validate_python, words["d"])) if "d" in words else ()
-        return Token(
-            fields["c"], fields["t"], int(fields["e"]), Piece(start, words["x"], actions, bool(fields.get("b")))
-        )
+        piece = Piece(start, words["x"], actions, bool(fields.get("b")), words.get("z", ""))
+        return Token(fields["c"], fields["t"], int(fields["e"]), piece)
     if "r" in fields:
         text = _opened(cipher, "result", fields, message)
         return Settled(TurnResult.model_validate_json(fields["r"] if text is None else text), int(fields["e"]))

@@ -1,7 +1,7 @@
 """The records and states that turns leave: pure functions from what happened to what is committed."""
 
 from collections.abc import Mapping
-from typing import get_args
+from typing import Any, get_args
 
 from orchestrator.conversation.actions import (
     LEAVING_ACTIONS,
@@ -14,12 +14,15 @@ from orchestrator.conversation.actions import (
     hand_offs,
 )
 from orchestrator.conversation.reply import Outcome, Reply
+from orchestrator.conversation.sensitive import asks_for_sensitive, open_sensitive_question
 from orchestrator.conversation.state import CallStatus, ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.timings import Timings, with_late
 from orchestrator.conversation.turn import UNPROMPTED_KINDS, Turn
 from orchestrator.schedule.effects import with_schedule
+from orchestrator.sensitive_turns.words import with_entry
 from orchestrator.turns.bounds import MOST_TURNS, TOO_LONG_REASON
 from orchestrator.turns.running_turn import RunningTurn, Stop
+from orchestrator.turns.store import Claim
 from orchestrator.turns.unheard import note_preceding, open_question
 
 APOLOGY = "I'm sorry, something went wrong on my side. Could you please say that again?"
@@ -34,6 +37,7 @@ def record_of_run(running: RunningTurn, outcome: Outcome, stop: Stop | None = No
     claim, reply = running.claim, running.reply
     if outcome in ("failed", "timed_out") and claim.turn.kind != "ended":
         kept = _languages(reply.actions) if claim.streamed else []
+        kept += _question_again(claim)
         if claim.turn.kind in UNPROMPTED_KINDS:  # the caller has not said anything that they could say again
             reply = Reply(text=reply.text if claim.streamed else "", actions=kept)
         else:
@@ -43,6 +47,13 @@ def record_of_run(running: RunningTurn, outcome: Outcome, stop: Stop | None = No
     if stop is not None:
         _keep_what_was_heard(record, stop, streamed=claim.streamed)
     return record
+
+
+def _question_again(claim: Claim) -> list[Action]:
+    """Return what the apology asks again, so that an answer to a sensitive question stays sensitive."""
+    is_due = claim.state is not None and claim.turn.has_words
+    question = open_sensitive_question(claim.state.turns) if is_due and claim.state is not None else None
+    return [] if question is None else [question]
 
 
 def dropped_record(turn: Turn, *, epoch: int) -> TurnRecord:
@@ -79,7 +90,8 @@ def _keep_what_was_heard(record: TurnRecord, stop: Stop, *, streamed: bool) -> N
     # What was asked for later or elsewhere holds, unless the words are run again with the next ones.
     holds: tuple[type, ...] = () if stop.reason == "merged" else SCHEDULE_ACTIONS
     holds += (SetLanguage, HandOff) if streamed else ()
-    kept: list[Action] = [action for action in actions if isinstance(action, holds)]
+    # A question that may have been heard stays sensitive.
+    kept: list[Action] = [it for it in actions if isinstance(it, holds) or asks_for_sensitive((it,))]
     record.reply.actions = _heard_actions(kept, said, record.reply.text)
     if stop.reason == "merged":
         record.__pydantic_extra__ = {**(record.__pydantic_extra__ or {}), "merged": True}
@@ -109,16 +121,6 @@ def _heard_actions(actions: list[Action], said: str, heard: str) -> list[Action]
     return kept
 
 
-def with_merged_words(turn: Turn, state: ConversationState) -> Turn:
-    """Return the turn with the words of the turns that were merged into it."""
-    words = [turn.text]
-    for record in reversed(state.turns):
-        if not (record.__pydantic_extra__ or {}).get("merged"):
-            break
-        words.insert(0, record.text)
-    return turn if len(words) == 1 else turn.model_copy(update={"text": " ".join(filter(None, words))})
-
-
 def note_what_was_heard(state: ConversationState, heard: str, turn_id: str | None = None) -> ConversationState:
     """Return the state with the reply to `turn_id` cut to what the caller `heard` of it.
 
@@ -133,7 +135,7 @@ def note_what_was_heard(state: ConversationState, heard: str, turn_id: str | Non
         # A second run of the turn may have been stopped before its first word.
         if record.reply.text or (turn_id is not None and heard):
             kept = _heard_actions(record.reply.actions, record.reply.text, heard)
-            reply = record.reply.model_copy(update={"text": heard, "actions": kept})
+            reply = record.reply.model_copy(update={"text": heard, "actions": kept, "sealed_words": ""})
             outcome = "interrupted" if record.outcome == "replied" else record.outcome
             turns = list(state.turns)
             turns[index] = record.model_copy(update={"heard": heard, "reply": reply, "outcome": outcome})
@@ -186,7 +188,9 @@ def committed_state(
     note_preceding(before, record)
     changes: dict[str, object] = {"turns": [*before.turns, record]}
     if after is not None:
-        changes.update(slots=after.slots, phase=after.phase, agent=after.agent)
+        changes.update(slots=after.slots, hidden_slots=after.hidden_slots, phase=after.phase, agent=after.agent)
+    if record.brought:
+        changes.update(hidden_words=with_entry(before.hidden_words, record.brought))
     state = before.model_copy(update=changes)
     return with_schedule(with_end(state, record) if state.ended is None else state, record)
 
@@ -225,8 +229,16 @@ def rebased(
     """Return `fresh`, which another process wrote, with what the agent changed between `before` and `after`."""
     if after is None:
         return None
-    slots = {k: v for k, v in fresh.slots.items() if k in after.slots or k not in before.slots}
-    slots.update({k: v for k, v in after.slots.items() if k not in before.slots or before.slots[k] != v})
+    theirs, was, ours = (_slots_with_hidden(state) for state in (fresh, before, after))
+    kept = {name: slot for name, slot in theirs.items() if name in ours or name not in was}
+    kept |= {name: slot for name, slot in ours.items() if name not in was or was[name] != slot}
+    slots = {name: value for name, (value, _) in kept.items()}
+    hidden = {name: sealed for name, (_, sealed) in kept.items() if sealed}
     phase = after.phase if after.phase != before.phase else fresh.phase
     agent = after.agent if after.agent != before.agent else fresh.agent
-    return fresh.model_copy(update={"slots": slots, "phase": phase, "agent": agent})
+    return fresh.model_copy(update={"slots": slots, "hidden_slots": hidden, "phase": phase, "agent": agent})
+
+
+def _slots_with_hidden(state: ConversationState) -> dict[str, tuple[Any, str]]:
+    """Return the slots, each with its encrypted value, if it has one."""
+    return {name: (value, state.hidden_slots.get(name, "")) for name, value in state.slots.items()}

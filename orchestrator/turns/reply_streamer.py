@@ -41,8 +41,10 @@ class ReplyStreamer:
             if not text and not actions:
                 continue
             piece = Piece(sent, text, tuple(actions), claim.turn.interrupt)
+            hides = self._running.sensitive
+            published = piece if hides is None else hides.piece(piece)
             try:
-                if not await self._store.publish(claim.lease, claim.turn.turn_id, piece):
+                if not await self._store.publish(claim.lease, claim.turn.turn_id, published):
                     self._running.stop("lost")
                     return
             except StoreUnavailable:

@@ -15,16 +15,21 @@ from orchestrator.agents.reply_run import ReplyRun
 from orchestrator.conversation.actions import hand_offs
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import OWN_KINDS
+from orchestrator.encryption.cipher import Cipher
 from orchestrator.errors import AgentProcessLost, UnreadableSeal, UnreadableState
 from orchestrator.process_metrics import catalog
+from orchestrator.sensitive_turns.hiding import is_lost
 from orchestrator.turns import bounds, turn_log, turn_trace
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.commit_attempt import CommitAttempt
 from orchestrator.turns.isolation import MOST_ATTEMPTS, placement_of
+from orchestrator.turns.left_turns import leave
+from orchestrator.turns.merged_words import with_merged_words
 from orchestrator.turns.messages import Arrival
 from orchestrator.turns.reply_collection import collect_reply
 from orchestrator.turns.retrying_store import RetryingStore
 from orchestrator.turns.running_turn import Left, RunningTurn, Stop
+from orchestrator.turns.sensitive_run import SensitiveTurns
 from orchestrator.turns.store import Claim, TurnStore
 from orchestrator.turns.turn_plan import (
     DeadLetter,
@@ -45,8 +50,6 @@ logger = logging.getLogger(__name__)
 
 MOST_EARLY_ARRIVALS = 256
 """How many arrivals are kept for calls of which no turn runs here yet."""
-UNKNOWN_AGENT_SECONDS = 0.3
-"""How long a turn waits for a worker that knows its agent."""
 ENDED_DEADLINE_SECONDS = 5.0
 """How long an agent may take for the turn that says that the call has ended: nobody hears its reply."""
 
@@ -54,11 +57,18 @@ ENDED_DEADLINE_SECONDS = 5.0
 class TurnRunner:
     """Runs claimed turns with the agents that have their calls.
 
-    `running` holds those that run, by call SID; `outcomes` how the last ended.
+    `running` holds those that run, by call SID; `outcomes` how the last ended. `sensitive` is the cipher of sensitive
+    turns, which fail without it.
     """
 
     def __init__(
-        self, store: TurnStore, agents: AgentTable | Agent, host: AgentHost, *, agent_timeout_seconds: float
+        self,
+        store: TurnStore,
+        agents: AgentTable | Agent,
+        host: AgentHost,
+        *,
+        agent_timeout_seconds: float,
+        sensitive: Cipher | None = None,
     ) -> None:
         self.store = store
         self._retrying_store = RetryingStore(store)
@@ -67,6 +77,7 @@ class TurnRunner:
         self.draining = False
         self._host = host
         self._timeout = agent_timeout_seconds
+        self._sensitive = SensitiveTurns(sensitive)
         self.outcomes = TurnOutcomes()
         self._early: OrderedDict[str, Arrival] = OrderedDict()
 
@@ -129,7 +140,7 @@ class TurnRunner:
             return False
         if arrival.kind == "interrupted":
             if arrival.interrupts in ("", claim.turn.turn_id):
-                running.stop("interrupted", arrival.text)
+                running.stop("interrupted", self._sensitive.heard(arrival))
             return False
         if arrival.kind in OWN_KINDS:
             if arrival.is_interrupting:
@@ -153,16 +164,16 @@ class TurnRunner:
         The next turn is claimed under the same lease. None: the lease is released.
         """
         began = time.perf_counter()
-        result = await self._carry_out(plan(running.claim, self._agent_of(running.claim)), running)
-        if isinstance(result, Left):
-            await self._leave(running, result)
-            return None
         try:
-            return await self._commit(running, result, began)
+            running.sensitive = self._sensitive.begin(running.claim)
+            result = await self._carry_out(plan(running.claim, self._agent_of(running.claim)), running)
+            if not isinstance(result, Left):
+                return await self._commit(running, result, began)
         except UnreadableState as error:
             is_key_missing = isinstance(error, UnreadableSeal) and error.is_key_missing
-            await self._leave(running, Left("key_missing" if is_key_missing else "unreadable"))
-            return None
+            result = Left("key_missing" if is_key_missing else "unreadable")
+        await leave(self._retrying_store, running, result)
+        return None
 
     async def _carry_out(self, planned: Plan, running: RunningTurn) -> CommitAttempt | Left:
         claim = running.claim
@@ -188,6 +199,8 @@ class TurnRunner:
         if base is None or base.record_of(record.turn_id) is None:
             record.timings.update(running.timings())
             if base is not None:
+                if running.sensitive is not None:
+                    after = running.sensitive.hide(base, after, record)
                 note_preceding(base, record)
                 record, after = bounds.fitted(claim, base, after, record)
         attempt = CommitAttempt(base, after, record, bounds.late_timings(claim, base))
@@ -206,6 +219,9 @@ class TurnRunner:
 
     async def _run(self, running: RunningTurn, state: ConversationState) -> CommitAttempt | Left:
         claim = running.claim
+        if is_lost(claim.turn):
+            turn_log.words_lost(running)
+            return self._to_commit(running, state, None, outcomes.record_of_run(running, "failed"))
         placement = placement_of(claim.attempt)
         if (agent := self.agents.agent_of(state)) is None:
             turn_log.agent_unknown(claim, state.agent, is_last=claim.attempt >= MOST_ATTEMPTS)
@@ -215,8 +231,10 @@ class TurnRunner:
         stop = await self._retrying_store.confirmed(running)
         if stop is not None or running.stopped.done():
             return self._stopped(running, state, stop or running.stopped.result(), None)
-        turn = outcomes.with_merged_words(claim.turn, state)
-        reply_run = ReplyRun(self.agents, self._host, agent, turn, state, placement, running.reply)
+        turn, given = with_merged_words(claim.turn, state), state
+        if running.sensitive is not None:
+            turn, given = running.sensitive.for_agent(state)
+        reply_run = ReplyRun(self.agents, self._host, agent, turn, given, placement, running.reply)
         running.reply_run = reply_run
         deadline = ENDED_DEADLINE_SECONDS if turn.kind == "ended" else self._timeout
         try:
@@ -270,27 +288,3 @@ class TurnRunner:
                 speaker = running.reply_run.agent
             record.overlap = overlap_policy(running.claim, speaker)
         return CommitAttempt(state, after, record)
-
-    async def _leave(self, running: RunningTurn, left: Left) -> None:
-        """Return a turn to the store without a result."""
-        claim = running.claim
-        running.span.left(left.reason)
-        about = {"call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id}
-        match left.reason:
-            case "unreadable":
-                await self._retrying_store.retry_later(claim)
-            case "key_missing":
-                await self._retrying_store.retry_later(claim, is_attempt=False)
-            case "unknown_agent":
-                await self._retrying_store.retry_later(claim, UNKNOWN_AGENT_SECONDS)
-            case "process_lost":  # perhaps by the fault of another turn, but that was an attempt
-                logger.warning(
-                    "The process that ran a turn was lost; the turn is tried again, apart from the others",
-                    extra={"action": "turn.tried_apart", "attempt": claim.attempt} | about,
-                )
-                await self._retrying_store.retry_later(claim, 0)
-            case reason:
-                action = "turn.lease_lost" if reason == "lost" else "turn.released"
-                catalog.LEASES_LOST.inc(by=reason == "lost")
-                logger.warning("A turn was left to another worker", extra={"action": action} | about)
-                await self._retrying_store.release(claim)

@@ -10,6 +10,7 @@ from orchestrator.agents.reply_run import ReplyRun
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.timings import CLAIMED, COMMITTED, FINISHED, FIRST_TOKEN, Timings, timings_of
 from orchestrator.tracing.spans import NO_SPAN, RunSpan
+from orchestrator.turns.sensitive_run import SensitiveRun
 from orchestrator.turns.store import Claim
 
 StopReason = Literal["interrupted", "ended", "merged", "lost", "released"]
@@ -51,7 +52,7 @@ class RunningTurn:
 
     `first_word_at`, `reason` and `timings` go into its record. `first_token_at` is when the agent's first part came,
     `finished_at` when the agent ended (Unix seconds). `reply_run` runs the agents. `error_type` is the class of the
-    error that made it fail.
+    error that made it fail. `sensitive` opens and hides what sensitive turns of the call brought, if any has.
     """
 
     claim: Claim
@@ -62,6 +63,7 @@ class RunningTurn:
     reply_run: ReplyRun | None = None
     reason: str = ""
     error_type: str = ""
+    sensitive: "SensitiveRun | None" = None
     span: RunSpan = NO_SPAN
     stopped: "asyncio.Future[Stop]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 

@@ -29,6 +29,19 @@ def agent_failed(running: RunningTurn, agent: str, what: str, error: BaseExcepti
         error_logging.log(logging.ERROR, logger, said, error=error, extra=about)
 
 
+def words_lost(running: RunningTurn) -> None:
+    """Log that a sensitive turn came where no key was set, and note it as the reason of the turn's record."""
+    running.reason = "what a sensitive turn brought is lost: the process that received it has no key"
+    logger.error(
+        "A sensitive turn fails, since no key is set for it: set SEAL_KEY or STATE_ENCRYPTION_KEYS in the environment "
+        "of web and workers; the caller hears an apology",
+        extra={
+            "action": "sensitive.no_key", "call_sid": running.claim.lease.call_sid,
+            "turn_id": running.claim.turn.turn_id,
+        },
+    )  # fmt: skip
+
+
 def agent_unknown(claim: Claim, name: str, *, is_last: bool) -> None:
     """Log that this process does not know the agent that has the call; if this attempt `is_last`, `AGENT` answers."""
     about = {"call_sid": claim.lease.call_sid, "turn_id": claim.turn.turn_id, "agent": name}

@@ -11,7 +11,7 @@ from orchestrator.encryption.cipher import Cipher
 from orchestrator.errors import UnreadableSeal
 from orchestrator.sensitive_turns.cipher import sensitive_cipher
 from orchestrator.sensitive_turns.hiding import hidden, is_lost, opened
-from orchestrator.sensitive_turns.words import MOST_TURNS, hidden_words, with_hidden_words
+from orchestrator.sensitive_turns.words import MOST_TURNS, hidden_words, sealed_words_of, with_entry, words_of
 from orchestrator.settings import Settings
 
 CARD = "4242 4242 4242 4242"
@@ -115,7 +115,9 @@ def test_a_worker_without_the_key_says_that_it_is_missing() -> None:
 def test_the_state_knows_the_words_of_the_latest_sensitive_turns() -> None:
     cipher, state = cipher_of(), ConversationState(call_sid="CA1")
     for number in range(MOST_TURNS + 1):
-        state = with_hidden_words(state, turn(turn_id=f"t{number}", data={"pin": number}), cipher)
+        brought = words_of(turn(data={"pin": number}))
+        entry = sealed_words_of("CA1", f"t{number}", brought, cipher)
+        state = state.model_copy(update={"hidden_words": with_entry(state.hidden_words, entry)})
     assert CARD not in state.model_dump_json()
     found = hidden_words(state, cipher)
     assert len(found) == MOST_TURNS
