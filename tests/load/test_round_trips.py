@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from support.encrypted_redis import KEY
 from support.program import Program, Start, clean_environment
 from support.servers import RedisServer, ServerFactory
 from support.waiting import wait_until
@@ -67,28 +68,42 @@ async def _noticed(probe: Redis, monitor: Monitor) -> bool:
     return monitor.seen["ECHO"] > 0
 
 
+@pytest.fixture(params=[{}, {"state_encryption_keys": KEY}], ids=["plain", "encrypted"])
+def encryption(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings of encryption."""
+    settings: dict[str, str] = request.param
+    return settings
+
+
 @pytest.fixture
-async def redis_with_a_worker(start_redis: ServerFactory, start: Start, tmp_path: Path) -> RedisServer:
+async def redis_with_a_worker(
+    start_redis: ServerFactory, start: Start, tmp_path: Path, encryption: dict[str, str]
+) -> RedisServer:
     server = start_redis()
-    environment = clean_environment(USE_REDIS="true", REDIS_URL=server.url, AGENT="echo")
+    keys_of = {name.upper(): value for name, value in encryption.items()}
+    environment = clean_environment(USE_REDIS="true", REDIS_URL=server.url, AGENT="echo", **keys_of)
     worker: Program = start("workers", tmp_path, environment)
     client = server.client()
     await wait_until(lambda: client.zcard(keys.WORKERS) == 1, f"a worker is ready: {worker.log}", timeout=60)
     return server
 
 
-async def test_a_turn_takes_one_submit_one_wake_one_claim_one_commit(redis_with_a_worker: RedisServer) -> None:
+async def test_a_turn_takes_one_submit_one_wake_one_claim_one_commit(
+    redis_with_a_worker: RedisServer, encryption: dict[str, str]
+) -> None:
     """As while no worker has room: nothing is pushed while a job waits, here one that another worker runs."""
     with redis_with_a_worker.client() as client:
         client.set(keys.SINGLE_SHARD.in_progress("of another"), 1, ex=600)
         client.zadd(keys.QUEUE, {"of another": 1})
-    counted, polls = await counts_of_turns(redis_with_a_worker)
+    counted, polls = await counts_of_turns(redis_with_a_worker, encryption)
     assert TURNS <= counted["claim_jobs"] <= TURNS + polls
     assert TURNS <= counted["BLPOP"] <= TURNS + polls
 
 
-async def test_a_turn_that_is_pushed_takes_one_submit_and_one_commit(redis_with_a_worker: RedisServer) -> None:
-    counted, polls = await counts_of_turns(redis_with_a_worker)
+async def test_a_turn_that_is_pushed_takes_one_submit_and_one_commit(
+    redis_with_a_worker: RedisServer, encryption: dict[str, str]
+) -> None:
+    counted, polls = await counts_of_turns(redis_with_a_worker, encryption)
     queued = (
         TURNS / 4
     )  # so many a machine that stops for seconds may keep from a push: nobody knows whether the worker lives
@@ -96,9 +111,9 @@ async def test_a_turn_that_is_pushed_takes_one_submit_and_one_commit(redis_with_
     assert counted["BLPOP"] <= polls + queued
 
 
-async def counts_of_turns(server: RedisServer) -> tuple[Counter[str], float]:
+async def counts_of_turns(server: RedisServer, encryption: dict[str, str]) -> tuple[Counter[str], float]:
     """Return what was sent while turns were taken one at a time, and how often the worker may have polled meanwhile."""
-    settings = Settings(_env_file=None, use_redis=True, redis_url=server.url)
+    settings = Settings(_env_file=None, use_redis=True, redis_url=server.url, **encryption)
     async with open_runtime(settings) as runtime:
 
         async def take(number: int) -> None:
