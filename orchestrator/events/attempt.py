@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import dataclass
+from random import uniform
 
 from orchestrator import clock, error_logging
 from orchestrator.errors import VoiceAgentError
@@ -15,6 +16,8 @@ from orchestrator.tasks import cancel_and_wait
 logger = logging.getLogger(__name__)
 
 MOST_ERROR_CHARACTERS = 300
+UNREADABLE_SECONDS = 5.0
+"""At least for so long an event is left to others whose encryption key is missing here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +83,10 @@ def retry_unattempted(until: float, before: Failures) -> Settlement:
     if now - first_at >= GIVE_UP_SECONDS:
         return Settlement("dead", "The sink has been down for three days.", before.count, first_at)
     return Settlement("failed", "The sink is busy or down.", before.count, first_at, until)
+
+
+def retry_unreadable(before: Failures) -> Settlement:
+    """Return what becomes of an event whose encryption key is missing here: it is left to others, which is no failure,
+    and it is not given up."""
+    until = clock.now() + UNREADABLE_SECONDS * uniform(1, 2)
+    return Settlement("failed", "The encryption key of the event is missing.", before.count, before.first_at, until)

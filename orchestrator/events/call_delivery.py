@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.errors import VoiceAgentError
-from orchestrator.events.attempt import Failures, attempt, retry_unattempted, settlement_of
+from orchestrator.events.attempt import Failures, attempt, retry_unattempted, retry_unreadable, settlement_of
 from orchestrator.events.outbox import Delivery, DeliveryLease, Entry, Outbox, Settlement, SinkQueue
 from orchestrator.events.sink_access import SinkAccess
 from orchestrator.events.sinks.sink import DELIVERY_SECONDS, EventRefused, SinkGone, TryLater
@@ -100,10 +100,12 @@ class CallDelivery:
             if self._is_closing():
                 return
             settlement = await self._settlement(access, entry, failures)
-            await self._settle(lease, access, entry, settlement)
+            await self._settle(lease, access, entry.position, settlement)
             if settlement.result == "failed":
                 return
             failures = Failures()
+        if queue.unreadable is not None:
+            await self._settle(lease, access, queue.unreadable, retry_unreadable(failures))
 
     async def _settlement(self, access: SinkAccess, entry: Entry, failures: Failures) -> Settlement:
         if await self._stopped.is_stopped(access):  # which was logged once
@@ -148,9 +150,9 @@ class CallDelivery:
         message = "An event is given up: %s It can be replayed."
         logger.error(message, settlement.error, extra={"action": "event.dead", **_about(access, entry)})
 
-    async def _settle(self, lease: DeliveryLease, access: SinkAccess, entry: Entry, settlement: Settlement) -> None:
+    async def _settle(self, lease: DeliveryLease, access: SinkAccess, position: int, settlement: Settlement) -> None:
         async def settle() -> bool:
-            return await self._outbox.settle(lease, access.name, entry.position, settlement)
+            return await self._outbox.settle(lease, access.name, position, settlement)
 
         if not await until_deadline(settle, self._timings.settle):
             raise LeaseLost

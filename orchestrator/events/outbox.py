@@ -87,12 +87,16 @@ class Entry:
 @dataclass(slots=True)
 class SinkQueue:
     """What one sink is to get now, in order. `failures` counts the attempts at the first of them, the first of which
-    was at `first_failed_at` (Unix seconds, 0 if there was none)."""
+    was at `first_failed_at` (Unix seconds, 0 if there was none).
+
+    The event at the position `unreadable` comes next, and is encrypted under a key that this process does not have.
+    """
 
     sink: str
     entries: list[Entry] = field(default_factory=list)
     failures: int = 0
     first_failed_at: float = 0.0
+    unreadable: int | None = None
 
 
 @dataclass(slots=True)

@@ -6,10 +6,11 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 
-from orchestrator.errors import StoreUnconfirmed
+from orchestrator.errors import StoreUnavailable, StoreUnconfirmed, UnreadableSeal
 from orchestrator.idempotency.store import RECORD_SECONDS, IdempotencyRecord
 from orchestrator.redis import keys
-from orchestrator.redis.damage import text_of, with_sound_keys
+from orchestrator.redis.ciphers import cipher_of
+from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.replicas import Replicas, ReplicaWait
 
@@ -19,12 +20,13 @@ class RedisIdempotencyStore:
 
     def __init__(self, redis: Redis, wait: ReplicaWait | None = None) -> None:
         self._redis = redis
+        self._cipher = cipher_of(redis)
         self._replicas = Replicas(redis, wait)
 
     async def claim(self, key: str, fingerprint: str) -> IdempotencyRecord | None:
         """See `IdempotencyStore`. Raises `StoreUnconfirmed` too, with the key free again."""
         name = keys.idempotency_record(key)
-        mine = json.dumps({"fingerprint": fingerprint, "claim": uuid4().hex})
+        mine = self._sealed(name, {"fingerprint": fingerprint, "claim": uuid4().hex})
 
         async def take() -> list[Any]:
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -35,30 +37,44 @@ class RedisIdempotencyStore:
 
         with store_errors():
             answers = await with_sound_keys(self._redis, [name], take)
-        text = text_of(answers[1] or b"")
+        there = answers[1] or b""
+        stored = there.encode() if isinstance(there, str) else there
         try:
             self._replicas.check(answers)
         except StoreUnconfirmed:
-            if text == mine:  # nothing was carried out under this claim: free the key for the next attempt
+            if stored == mine:  # nothing was carried out under this claim: free the key for the next attempt
                 await self.release(key)
             raise
-        if text == mine:
+        if stored == mine:
             return None
-        return _record(text, fingerprint)
+        return self._record(name, stored, fingerprint)
 
     async def complete(self, key: str, record: IdempotencyRecord) -> None:
         """See `IdempotencyStore`."""
-        text = json.dumps({"fingerprint": record.fingerprint, "answer": record.answer})
+        name = keys.idempotency_record(key)
+        stored = self._sealed(name, {"fingerprint": record.fingerprint, "answer": record.answer})
         with store_errors():
-            await self._redis.set(keys.idempotency_record(key), text, ex=RECORD_SECONDS)
+            await self._redis.set(name, stored, ex=RECORD_SECONDS)
 
     async def release(self, key: str) -> None:
         """See `IdempotencyStore`."""
         with store_errors():
             await self._redis.delete(keys.idempotency_record(key))
 
+    def _sealed(self, name: str, content: dict[str, str]) -> bytes:
+        """Return the record as it is stored: an order's fingerprint would give away a number to whoever tries all."""
+        return self._cipher.seal(name, json.dumps(content).encode())
 
-def _record(text: str, fingerprint: str) -> IdempotencyRecord:
+    def _record(self, name: str, stored: bytes, fingerprint: str) -> IdempotencyRecord:
+        try:
+            return _read_record(self._cipher.open(name, stored), fingerprint)
+        except UnreadableSeal as error:
+            if error.is_key_missing:  # another ingress can say what became of the order
+                raise StoreUnavailable(str(error)) from None
+            return IdempotencyRecord(fingerprint)
+
+
+def _read_record(text: bytes, fingerprint: str) -> IdempotencyRecord:
     """Return the record in `text`; where it cannot be read, one with an unknown outcome."""
     try:
         there = json.loads(text)

@@ -52,6 +52,8 @@ CHANNELS = ("voiceagent:*",)
 """Patterns of every channel."""
 
 
+IDEMPOTENCY = "voiceagent:receipt:"
+"""How the name of every idempotency record begins."""
 STOPPED_SINKS = "voiceagent:stopped-sinks"
 """Hash: name of a sink of events that wants none any more → why, since when and where, as JSON."""
 UNABLE_WORKERS = "voiceagent:unable-workers"
@@ -220,7 +222,7 @@ def last_batch(worker_id: str) -> str:
 
 def idempotency_record(key: str) -> str:
     """String: what became of the order with this idempotency key, as JSON. The key is a client's: it is hashed."""
-    return f"voiceagent:receipt:{sha256(key.encode()).hexdigest()}"
+    return IDEMPOTENCY + sha256(key.encode()).hexdigest()
 
 
 def limited_calls(limited_as: str) -> str:
@@ -276,7 +278,7 @@ _TYPES = {
     "counts": "hash", "stopped-sinks": "hash", "outbox-report": "string",
     "transfer-answers": "hash", "rollout": "hash", "rollout-outcomes": "hash", "rollout-mark": "string",
 }  # fmt: skip
-_STRINGS = (STATE_PREFIX, worker_status(""), "voiceagent:receipt:", "voiceagent:erased:", "batch:", "arq:")
+_STRINGS = (STATE_PREFIX, worker_status(""), IDEMPOTENCY, "voiceagent:erased:", "batch:", "arq:")
 
 
 def type_of(key: str) -> str | None:

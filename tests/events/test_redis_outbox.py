@@ -4,6 +4,7 @@ from contextlib import nullcontext
 
 import pytest
 from redis.asyncio import Redis
+from support.encrypted_redis import KEY, WithKeys, unencrypted
 
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import TurnRecord
@@ -32,9 +33,10 @@ TTL = 3600
 EVENTS = CallEvents(frozenset(EVENT_TYPES), SINKS, "echo", "v1")
 
 
-def writing(announcement, shard) -> ScriptCall[bool]:
+def writing(announcement, shard, cipher) -> ScriptCall[bool]:
     """What a step of a call does that is not its first."""
-    accepting = scripts.accept_call(call_sid=announcement.head.call_sid, announcement=announcement, shard=shard)
+    call_sid = announcement.head.call_sid
+    accepting = scripts.accept_call(call_sid=call_sid, announcement=announcement, cipher=cipher, shard=shard)
     text = lua_script("accept_call").text
     step = text.replace("if redis.call('HGET', outbox, 'life') == ARGV[2] then return 0 end", "")
     assert step != text
@@ -63,7 +65,7 @@ class RedisOutboxContract(OutboxContract):
     async def announce(self, outbox, announcement):
         call_sid = announcement.head.call_sid
         connection = StoreConnection(self._redis, nullcontext)
-        await connection.run(writing(announcement, outbox.agenda.shard_with(call_sid)))
+        await connection.run(writing(announcement, outbox.agenda.shard_with(call_sid), outbox.cipher))
         if not outbox.agenda.is_one_step:
             await outbox.settle_look(call_sid)
 
@@ -81,6 +83,10 @@ class TestRedisOutbox(RedisOutboxContract):
     pass
 
 
+class TestRedisOutboxWithKeys(WithKeys, RedisOutboxContract):
+    pass
+
+
 class TestShardedOutbox(RedisOutboxContract):
     """As in a cluster: the agendas in other slots than the calls."""
 
@@ -90,11 +96,13 @@ class TestShardedOutbox(RedisOutboxContract):
         return RedisTurnStore(redis, ttl_seconds=TTL, sinks=SINKS, shards=keys.SHARDS).outbox
 
 
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
 class TestOutboxInACluster(RedisOutboxContract):
     @pytest.fixture
-    async def redis(self, replicated_cluster):
-        async with connect(Settings(redis_url=replicated_cluster.url)) as client:
+    async def redis(self, replicated_cluster, key):
+        async with connect(Settings(redis_url=replicated_cluster.url, state_encryption_keys=key)) as client:
             yield client
+            assert key is None or await unencrypted(client) == []
 
 
 class TestOutboxBesideStatesElsewhere(RedisOutboxContract):

@@ -8,11 +8,12 @@ from typing import Any
 from fuzz.network_readers import NOW, TURN, encoded, text
 from fuzz.target import Target
 
-from orchestrator.encryption.cipher import Cipher
+from orchestrator.encryption.cipher import NO_CIPHER, Cipher
 from orchestrator.encryption.keys import key_list
 from orchestrator.errors import UnreadableSeal, UnreadableState
 from orchestrator.events.outbox_report import read_report
-from orchestrator.events.redis.scripts import delivery_of, failures_of
+from orchestrator.events.redis.scripts import delivery_of
+from orchestrator.events.redis.sealed_parts import read_failures
 from orchestrator.schedule.item import read_item
 from orchestrator.state.reading import read_state
 from orchestrator.turns.messages import read_arrival, read_to_ingress
@@ -63,7 +64,7 @@ def grant(turn: Any, state: Any) -> bytes:
 def delivery(data: bytes) -> object:
     """Read a grant of a delivery whose entry, and what is known of the sink's failures, are the input."""
     first, _, rest = data.partition(b"\n\n")
-    return delivery_of("CA1", "holder", [b"1", [b"1", rest, b"2", ENTRY], [[b"file", first, b"1", b"2"]]])
+    return delivery_of("CA1", "holder", NO_CIPHER, [b"1", [b"1", rest, b"2", ENTRY], [[b"file", first, b"1", b"2"]]])
 
 
 def plan(data: bytes) -> object:
@@ -90,7 +91,7 @@ TARGETS = (
     Target("outbox-delivery", delivery, (
         b'{"failures":2,"first":5.5,"error":"x"}\n\n' + ENTRY, b"\n\n" + ENTRY,
     )),
-    Target("dead-delivery", failures_of, (b'{"failures":2,"first":5.5,"error":"x"}',)),
+    Target("dead-delivery", read_failures, (b'{"failures":2,"first":5.5,"error":"x"}',)),
     Target("outbox-report", read_report, (
         encoded({"at": 5, "calls": 1, "events": 2, "sinks": {"file": {"pending": 1, "oldest_seconds": 2.5}}}),
     )),

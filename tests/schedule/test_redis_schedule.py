@@ -2,6 +2,7 @@
 
 import pytest
 from support.cluster import ClusterTopology
+from support.encrypted_redis import KEY, WithKeys, unencrypted
 
 from orchestrator import clock
 from orchestrator.errors import StoreUnconfirmed
@@ -38,10 +39,14 @@ class RedisScheduleContract(ScheduleContract):
 
     async def told(self, schedule, call_sid):
         found = await self._redis.hgetall(keys.outbox(call_sid))
-        return [left.entry.event.type for left in undelivered_in(call_sid, found)]
+        return [left.entry.event.type for left in undelivered_in(call_sid, found, schedule.cipher)]
 
 
 class TestRedisSchedule(RedisScheduleContract):
+    pass
+
+
+class TestRedisScheduleWithKeys(WithKeys, RedisScheduleContract):
     pass
 
 
@@ -51,11 +56,13 @@ class TestShardedSchedule(RedisScheduleContract):
     shards = keys.SHARDS
 
 
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
 class TestScheduleInACluster(RedisScheduleContract):
     @pytest.fixture
-    async def redis(self, replicated_cluster: ClusterTopology):
-        async with connect(Settings(redis_url=replicated_cluster.url)) as client:
+    async def redis(self, replicated_cluster: ClusterTopology, key: str | None):
+        async with connect(Settings(redis_url=replicated_cluster.url, state_encryption_keys=key)) as client:
             yield client
+            assert key is None or await unencrypted(client) == []
 
 
 @pytest.mark.parametrize("seconds", [0.0, 3600.0])

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
+from support.encrypted_outboxes import plain_parts
 
 from orchestrator.encryption.envelope import is_sealed
 from orchestrator.encryption.keys import new_key
@@ -33,7 +34,7 @@ async def unencrypted(client: Redis) -> list[str]:
         elif name == DEAD_LETTERS:
             letters = await client.hgetall(key)
             found += [f"{name}/{field!r}" for field, letter in letters.items() if not is_sealed(_bytes(letter))]
-    return sorted(found)
+    return sorted(found + await plain_parts(client))
 
 
 def _is_entry(entry: bytes | str) -> bool:

@@ -1,4 +1,4 @@
-"""What lies under another key, or under none, can be written anew: it says the same, and scripts find the same in it."""
+"""What lies under another key, or under none, can be written anew: it says the same, also to scripts."""
 
 import pytest
 from support.encrypted_redis import KEY, OTHER_KEY

@@ -11,6 +11,8 @@ from support.servers import RedisServer
 from support.waiting import wait_until
 
 from orchestrator.conversation.turn import Turn
+from orchestrator.encryption.envelope import is_sealed
+from orchestrator.encryption.keys import new_key
 from orchestrator.errors import BadSetting, StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
@@ -88,6 +90,27 @@ async def test_no_two_deployments_have_the_same_key_and_none_is_made_from_a_secr
     assert read_held_turn(other, TURN.sealed(one)) is None
     for secret in ("12345", "sesame", "redis://localhost:6379/0", "unsigned webhooks from this machine"):
         assert read_held_turn(Seal(secret), TURN.sealed(one)) is None
+
+
+@pytest.mark.processes
+async def test_the_shared_key_lies_in_redis_encrypted(ingress, server):
+    first, other = new_key(), new_key()
+    async with (
+        ingress(state_encryption_keys=first) as (one, sharing),
+        ingress(state_encryption_keys=first) as (two, _),
+        ingress(state_encryption_keys=other) as (stranger, _),
+    ):
+        assert read_held_turn(two, TURN.sealed(one)) == TURN
+        one.keys.adopt(one.keys.current, ["another key that was used"])
+        await sharing.learn()
+        with pytest.raises(StoreUnavailable, match="cannot be decrypted"):
+            await stranger.knows(TURN.sealed(one))
+        with server.client() as client:
+            stored = client.hgetall(keys.SEAL_KEYS)
+    others = {field for field in stored if field.startswith("other:")}
+    assert set(stored) == {"since", "current", "current-hash", *others}
+    assert f"other:{stored['current-hash']}" not in others, "the current one is not kept twice"
+    assert all(is_sealed(stored[field].encode()) for field in {"current", *others})
 
 
 @pytest.mark.processes

@@ -2,29 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 
+from orchestrator.encryption.cipher import NO_CIPHER, Cipher
 from orchestrator.events.outbox import Entry, Undelivered
-from orchestrator.events.redis.scripts import entry_or_damaged, failures_of
+from orchestrator.events.redis.entries import shown_entry
+from orchestrator.events.redis.sealed_parts import SealedParts
 
 LONGEST_POSITION = 18
 """Digits."""
 
 
-def undelivered_in(call_sid: str, found: Mapping[bytes, bytes] | Sequence[bytes]) -> list[Undelivered]:
+def undelivered_in(
+    call_sid: str, found: Mapping[bytes, bytes] | Sequence[bytes], cipher: Cipher = NO_CIPHER
+) -> list[Undelivered]:
     """Return what is pending or dead in an outbox, as Redis returns the hash, by position and sink."""
     fields = dict(found) if isinstance(found, Mapping) else dict(zip(found[::2], found[1::2], strict=True))
     positions = sorted(int(name[2:]) for name in fields if _is_entry(name))
     waiting: set[str] = set()  # sinks of which an earlier event is pending
-    return [entry for position in positions for entry in _of_entry(call_sid, position, fields, waiting)]
+    parts = SealedParts(cipher, call_sid)
+    return [entry for position in positions for entry in _of_entry(call_sid, position, fields, waiting, parts)]
 
 
-def _of_entry(call_sid: str, position: int, fields: Mapping[bytes, bytes], waiting: set[str]) -> list[Undelivered]:
+def _of_entry(
+    call_sid: str, position: int, fields: Mapping[bytes, bytes], waiting: set[str], parts: SealedParts
+) -> list[Undelivered]:
     stored = fields[f"e:{position}".encode()]
-    entry = entry_or_damaged(call_sid, str(position), stored)
+    entry = shown_entry(call_sid, str(position), stored, parts)
     found = []
     for sink in sorted(entry.sinks):
         death = fields.get(f"d:{position}:{sink}".encode())
         if death is not None:
-            details = failures_of(death)
+            details = parts.open_failures(sink, death)
             found.append(
                 Undelivered(
                     entry, sink, int(details.get("failures", 0)), str(details.get("error", "")),
@@ -32,14 +39,16 @@ def _of_entry(call_sid: str, position: int, fields: Mapping[bytes, bytes], waiti
                 )
             )  # fmt: skip
         elif _position(fields.get(f"p:{sink}".encode())) < position:
-            found.append(_pending(entry, sink, fields, len(stored), is_first=sink not in waiting))
+            found.append(_pending(entry, sink, fields, parts, len(stored), is_first=sink not in waiting))
             waiting.add(sink)
     return found
 
 
-def _pending(entry: Entry, sink: str, fields: Mapping[bytes, bytes], size: int, *, is_first: bool) -> Undelivered:
+def _pending(
+    entry: Entry, sink: str, fields: Mapping[bytes, bytes], parts: SealedParts, size: int, *, is_first: bool
+) -> Undelivered:
     """Return a pending event. The failures of a sink are those of the first event that waits for it."""
-    failed = failures_of(fields.get(f"f:{sink}".encode()))
+    failed = parts.open_failures(sink, fields.get(f"f:{sink}".encode()))
     next_at = float(failed["next"]) / 1000 if "next" in failed else None
     failures, error = (int(failed.get("failures", 0)), str(failed.get("error", ""))) if is_first else (0, "")
     return Undelivered(entry, sink, failures, error, next_at, None, size)

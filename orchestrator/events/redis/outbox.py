@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from orchestrator import clock
 from orchestrator.conversation.state import ConversationState
-from orchestrator.errors import UnreadableState
+from orchestrator.errors import UnreadableSeal, UnreadableState
 from orchestrator.events.outbox import (
     Announcement,
     CallHead,
@@ -23,8 +23,11 @@ from orchestrator.events.record import life_of
 from orchestrator.events.redis import scripts
 from orchestrator.events.redis.agenda import Agenda
 from orchestrator.events.redis.listing import undelivered_in
+from orchestrator.events.redis.sealed_parts import SealedParts, read_failures
 from orchestrator.events.redis.survey_scripts import survey_outbox
 from orchestrator.redis import keys
+from orchestrator.redis.ciphers import cipher_of
+from orchestrator.redis.script_call import text
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.redis.sealed_states import opened_state
@@ -49,6 +52,7 @@ class RedisOutbox:
     ) -> None:
         self.sinks = sinks
         self.agenda = Agenda(connection, shards)
+        self.cipher = cipher_of(connection.redis)
         self._connection = connection
         self._states = states
 
@@ -61,7 +65,7 @@ class RedisOutbox:
 
     async def unended(self, call_sid: str) -> Unended | None:
         found = await self._connection.run_confirmed(scripts.look_at_open(call_sid=call_sid))
-        head = None if found is None else _head_of(found.head)
+        head = None if found is None else self._head_of(call_sid, found)
         if found is None or head is None:
             return None
         if found.is_earlier:
@@ -74,6 +78,13 @@ class RedisOutbox:
             return Unended(head, None) if state is not None or found.state_by_ms <= found.now_ms else None
         return Unended(head, state) if state.ended is not None and found.end_at_ms <= found.now_ms else None
 
+    def _head_of(self, call_sid: str, found: scripts.OpenCall) -> CallHead | None:
+        """Return the head; None if somebody has damaged it, or its key is missing: another process may have that."""
+        try:
+            return _read_head(SealedParts(self.cipher, call_sid).open_head(found.life, found.head))
+        except UnreadableSeal:
+            return None
+
     async def _state_of(self, call_sid: str, stored: bytes | None) -> ConversationState | None:
         """Return the state. Raise `UnreadableState`."""
         if self._states is not None:
@@ -84,7 +95,7 @@ class RedisOutbox:
         call_sid, life = unended.head.call_sid, unended.head.life
         shard = self.agenda.shard_with(call_sid)
         ended = await self._connection.run_confirmed(
-            scripts.end_life(call_sid=call_sid, life=life, new=event, shard=shard)
+            scripts.end_life(call_sid=call_sid, life=life, new=event, cipher=self.cipher, shard=shard)
         )
         if ended:
             await self.settle_look(call_sid)
@@ -101,13 +112,15 @@ class RedisOutbox:
         call_sid = announcement.head.call_sid
         shard = self.agenda.shard_with(call_sid)
         await self.agenda.mark(call_sid, BEFORE_MS)
-        await self._connection.run_confirmed(script(call_sid=call_sid, announcement=announcement, shard=shard))
+        await self._connection.run_confirmed(
+            script(call_sid=call_sid, announcement=announcement, cipher=self.cipher, shard=shard)
+        )
         await self.agenda.mark(call_sid)
 
     async def claim(self, call_sid: str, holder: str) -> Delivery | None:
         """Confirmed: what is delivered must not be taken back by a failover."""
         return await self._connection.run_confirmed(
-            scripts.claim_outbox(call_sid=call_sid, holder=holder, sinks=self.sinks)
+            scripts.claim_outbox(call_sid=call_sid, holder=holder, cipher=self.cipher, sinks=self.sinks)
         )
 
     async def renew(self, leases: Sequence[DeliveryLease]) -> list[DeliveryLease]:
@@ -118,7 +131,9 @@ class RedisOutbox:
 
     async def settle(self, lease: DeliveryLease, sink: str, position: int, settlement: Settlement) -> bool:
         return await self._connection.run(
-            scripts.settle_delivery(lease=lease, sink=sink, position=position, settlement=settlement, at=clock.now())
+            scripts.settle_delivery(
+                lease=lease, sink=sink, position=position, settlement=settlement, at=clock.now(), cipher=self.cipher
+            )
         )
 
     async def release(self, lease: DeliveryLease) -> None:
@@ -138,7 +153,9 @@ class RedisOutbox:
         await self.agenda.note(call_sid, before, at)
 
     async def stop_sink(self, stopped: StoppedSink) -> None:
-        await self._connection.command("HSET", keys.STOPPED_SINKS, stopped.sink, json.dumps(asdict(stopped)))
+        content = json.dumps(asdict(stopped)).encode()  # a sink of the user's may quote an event in its reason
+        stored = self.cipher.seal(f"{keys.STOPPED_SINKS}/{stopped.sink}", content)
+        await self._connection.command("HSET", keys.STOPPED_SINKS, stopped.sink, stored)
         await self._connection.command("EXPIRE", keys.STOPPED_SINKS, STOPPED_SECONDS)
 
     async def stopped_sinks(self) -> list[StoppedSink]:
@@ -146,16 +163,23 @@ class RedisOutbox:
         found = await self._connection.command("HGETALL", keys.STOPPED_SINKS)
         if found:
             await self._connection.command("EXPIRE", keys.STOPPED_SINKS, STOPPED_SECONDS)
-        values = found.values() if isinstance(found, dict) else found[1::2]
-        stopped = (scripts.failures_of(value) for value in values)
-        return [StoppedSink(**fields) for fields in stopped if fields.keys() == StoppedSink.__dataclass_fields__.keys()]
+        entries = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+        return [stopped for name, stored in entries if (stopped := self._stopped(text(name), stored)) is not None]
+
+    def _stopped(self, sink: str, stored: bytes) -> StoppedSink | None:
+        """Return the stopped sink; None if it cannot be read."""
+        try:
+            fields = read_failures(self.cipher.open(f"{keys.STOPPED_SINKS}/{sink}", stored))
+        except UnreadableSeal:
+            return None
+        return StoppedSink(**fields) if fields.keys() == StoppedSink.__dataclass_fields__.keys() else None
 
     async def resume_sink(self, sink: str) -> bool:
         return bool(await self._connection.command("HDEL", keys.STOPPED_SINKS, sink))
 
     async def undelivered(self, call_sid: str) -> list[Undelivered]:
         found = await self._connection.command("HGETALL", keys.outbox(call_sid))
-        return undelivered_in(call_sid, found)
+        return undelivered_in(call_sid, found, self.cipher)
 
     async def calls(self, cursor: str = "", most: int = 100) -> tuple[list[str], str]:
         return await self.agenda.page(cursor, most)
@@ -201,7 +225,7 @@ class RedisOutbox:
         return dropped
 
 
-def _head_of(stored: bytes) -> CallHead | None:
+def _read_head(stored: bytes) -> CallHead | None:
     """Return the head, or None if somebody has damaged it. What an older or newer version has more is left out."""
     try:
         fields = json.loads(stored)

@@ -5,11 +5,12 @@ another slot.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Any, Protocol
 
-from orchestrator.events.event import Event
+from orchestrator.encryption.cipher import NO_CIPHER, Cipher
 from orchestrator.events.outbox import (
     CLOSING_SECONDS,
     LOOK_AGAIN_SECONDS,
@@ -22,6 +23,8 @@ from orchestrator.events.outbox import (
     Settlement,
     SinkQueue,
 )
+from orchestrator.events.redis.entries import readable_entry
+from orchestrator.events.redis.sealed_parts import SealedParts, read_failures
 from orchestrator.redis import keys
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.script_call import ScriptCall, flag, ignored, lua_script, text
@@ -34,18 +37,17 @@ MOST_BYTES = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What a script of the turns writes into the outbox: the keys that it takes for it, and its arguments."""
+    """What a script of the turns writes into the outbox: the keys that it takes for it, and its arguments.
+
+    `cipher` decrypts what it grants.
+    """
 
     keys: tuple[str, ...] = ()
     args: tuple[Any, ...] = ()
+    cipher: Cipher = NO_CIPHER
 
 
 NOTHING = Announced()
-
-
-_NUMBERS = frozenset({"failures", "first", "next", "at", "stopped_at"})
-_MOST_MS = 250_000_000_000_000
-"""The end of all dates: what is larger is no time, and no count."""
 
 
 def outbox_keys(call_sid: str, shard: ShardKeys | None) -> tuple[str, ...]:
@@ -53,100 +55,70 @@ def outbox_keys(call_sid: str, shard: ShardKeys | None) -> tuple[str, ...]:
     return (keys.outbox(call_sid),) if shard is None else (keys.outbox(call_sid), shard.agenda)
 
 
-def announcement_args(announcement: Announcement, *, remembers_ids: bool = False) -> tuple[Any, ...]:
+def announcement_args(announcement: Announcement, cipher: Cipher, *, remembers_ids: bool = False) -> tuple[Any, ...]:
     """Return an announcement as scripts take it. With `remembers_ids`, no event is written whose id is known."""
+    head = announcement.head
+    parts = SealedParts(cipher, head.call_sid)
     events = [
         part
         for new in announcement.events
         if new.sinks or new.event.type == "call.ended"
-        for part in (new.event.id if remembers_ids else "", new.event.type, json.dumps(new.sinks), body_of(new))
+        for part in (new.event.id if remembers_ids else "", new.event.type, json.dumps(new.sinks), body_of(new, parts))
     ]
-    head = announcement.head
     closing_ms = int(CLOSING_SECONDS * 1000)
     return (
-        head.life, json.dumps(asdict(head)), flag(announcement.closes_later), closing_ms, len(events) // 4,
-        *events,
+        head.life, parts.head(head.life, json.dumps(asdict(head))), flag(announcement.closes_later), closing_ms,
+        len(events) // 4, *events,
     )  # fmt: skip
 
 
-def delivery_args(announcement: Announcement, sinks: Sequence[str], *, wanted: bool) -> tuple[Any, ...]:
+def delivery_args(announcement: Announcement, cipher: Cipher, sinks: Sequence[str], *, wanted: bool) -> tuple[Any, ...]:
     """Return an announcement as a commit takes it, and how it grants the delivery, if that is `wanted`."""
-    return (LEASE_MS if wanted else "", MOST_ENTRIES, MOST_BYTES, *announcement_args(announcement), *sinks)
+    return (LEASE_MS if wanted else "", MOST_ENTRIES, MOST_BYTES, *announcement_args(announcement, cipher), *sinks)
 
 
-def body_of(new: NewEvent) -> str:
+def body_of(new: NewEvent, parts: SealedParts) -> str | bytes:
     """Return the event's JSON as it is stored, without `seq`."""
-    return new.event.model_dump_json()
+    return parts.event(new.event.model_dump_json())
 
 
-def entry_of(position: bytes | str, stored: bytes) -> Entry:
-    """Return an entry as it is stored: a line about it, and its event. Raise ValueError if somebody has damaged it."""
-    header_json, _, body = stored.partition(b"\n")
-    header, event = json.loads(header_json), Event.model_validate_json(body)
-    seq, sinks = int(header["n"]), tuple(str(name) for name in header["s"])
-    return Entry(int(position), event.model_copy(update={"data": {**event.data, "seq": seq}}), sinks)
-
-
-def delivery_of(call_sid: str, holder: str, reply: Any) -> Delivery | None:
+def delivery_of(call_sid: str, holder: str, cipher: Cipher, reply: Any) -> Delivery | None:
     """Decode what `claim_outbox` grants. An entry that is damaged is given as one without its event's data."""
     if not reply:
         return None
     epoch, flat, queues = reply
+    parts = SealedParts(cipher, call_sid)
     entries = {
-        position: entry_or_damaged(call_sid, position, stored)
+        position: readable_entry(call_sid, position, stored, parts)
         for position, stored in zip(flat[::2], flat[1::2], strict=True)
     }
     lease = DeliveryLease(call_sid, holder, int(epoch))
-    return Delivery(
-        lease, [_queue_of(sink, failed, [entries[at] for at in positions]) for sink, failed, *positions in queues]
-    )
+    return Delivery(lease, [_queue_of(sink, failed, positions, entries) for sink, failed, *positions in queues])
 
 
-def entry_or_damaged(call_sid: str, position: bytes | str, stored: bytes) -> Entry:
-    """Return the entry, or one that says that it cannot be read: whoever gets it refuses it, so that the next go on."""
-    try:
-        return entry_of(position, stored)
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        event = Event(
-            id=f"damaged-{text(position)}", type="damaged", timestamp="", data={"call_sid": call_sid, "seq": 0}
-        )
-        return Entry(int(position), event, ())
+def _queue_of(
+    sink: bytes, failed: bytes, positions: Sequence[bytes], entries: Mapping[bytes, Entry | None]
+) -> SinkQueue:
+    failures = read_failures(failed)
+    found = [entries[at] for at in positions]
+    readable = [entry for entry in takewhile(lambda entry: entry is not None, found) if entry is not None]
+    unreadable = int(positions[len(readable)]) if len(readable) < len(found) else None
+    count, first_failed_at = int(failures.get("failures", 0)), float(failures.get("first", 0)) / 1000
+    return SinkQueue(text(sink), readable, count, first_failed_at, unreadable)
 
 
-def _queue_of(sink: bytes, failed: bytes, entries: list[Entry]) -> SinkQueue:
-    failures = failures_of(failed)
-    return SinkQueue(text(sink), entries, int(failures.get("failures", 0)), float(failures.get("first", 0)) / 1000)
-
-
-def failures_of(stored: bytes | None) -> dict[str, Any]:
-    """Return what is stored of a sink's failures, or of a dead delivery: numbers of milliseconds, and the error.
-
-    What somebody has damaged is left out.
-    """
-    try:
-        found = json.loads(stored or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    fields = found if isinstance(found, dict) else {}
-    return {name: value for name, value in fields.items() if name not in _NUMBERS or _is_number(value)}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and 0 <= value <= _MOST_MS
-
-
-def claim_outbox(*, call_sid: str, holder: str, sinks: Sequence[str]) -> ScriptCall[Delivery | None]:
+def claim_outbox(*, call_sid: str, holder: str, cipher: Cipher, sinks: Sequence[str]) -> ScriptCall[Delivery | None]:
     """Claim the delivery of what the call has for `sinks` now."""
     return ScriptCall(
         lua_script("claim_outbox"),
         [keys.outbox(call_sid)],
         [holder, LEASE_MS, MOST_ENTRIES, MOST_BYTES, *sinks],
-        lambda reply: delivery_of(call_sid, holder, reply),
+        lambda reply: delivery_of(call_sid, holder, cipher, reply),
     )
 
 
 def settle_delivery(
-    *, lease: DeliveryLease, sink: str, position: int, settlement: Settlement, at: float
+    *, lease: DeliveryLease, sink: str, position: int, settlement: Settlement, at: float, cipher: Cipher
 ) -> ScriptCall[bool]:
     """Note what became of an attempt, `at` Unix seconds. False: the lease is lost."""
     details = {"at": int(at * 1000), "error": settlement.error, "failures": settlement.failures} | (
@@ -154,10 +126,11 @@ def settle_delivery(
         if settlement.result == "failed"
         else {}
     )
+    stored = SealedParts(cipher, lease.call_sid).failures(sink, details)
     return ScriptCall(
         lua_script("settle_delivery"),
         [keys.outbox(lease.call_sid)],
-        [lease.holder, lease.epoch, sink, position, settlement.result, json.dumps(details), LEASE_MS],
+        [lease.holder, lease.epoch, sink, position, settlement.result, stored, LEASE_MS],
         bool,
     )
 
@@ -226,34 +199,42 @@ def _open_call(reply: Any) -> OpenCall | None:
     return OpenCall(text(life), head, int(end_at or 0), int(state_by or 0), int(now), state or None, is_earlier == b"1")
 
 
-def end_life(*, call_sid: str, life: str, new: NewEvent | None, shard: ShardKeys | None) -> ScriptCall[bool]:
+def end_life(
+    *, call_sid: str, life: str, new: NewEvent | None, cipher: Cipher, shard: ShardKeys | None
+) -> ScriptCall[bool]:
     """Write the end of a life of the call; None closes it without an event. False: that was done before."""
-    told = ["[]", ""] if new is None else [json.dumps(new.sinks), body_of(new)]
+    told = ["[]", ""] if new is None else [json.dumps(new.sinks), body_of(new, SealedParts(cipher, call_sid))]
     return ScriptCall(lua_script("end_life"), list(outbox_keys(call_sid, shard)), [call_sid, life, *told], bool)
 
 
 class Beginning(Protocol):
     """Makes the call of a script that begins a life of a call."""
 
-    def __call__(self, *, call_sid: str, announcement: Announcement, shard: ShardKeys | None) -> ScriptCall[bool]: ...
+    def __call__(
+        self, *, call_sid: str, announcement: Announcement, cipher: Cipher, shard: ShardKeys | None
+    ) -> ScriptCall[bool]: ...
 
 
-def accept_call(*, call_sid: str, announcement: Announcement, shard: ShardKeys | None) -> ScriptCall[bool]:
+def accept_call(
+    *, call_sid: str, announcement: Announcement, cipher: Cipher, shard: ShardKeys | None
+) -> ScriptCall[bool]:
     """Write what is told of a call that is accepted without a turn."""
     return ScriptCall(
         lua_script("accept_call"),
         list(outbox_keys(call_sid, shard)),
-        [call_sid, *announcement_args(announcement)],
+        [call_sid, *announcement_args(announcement, cipher)],
         bool,
     )
 
 
-def take_over_outbox(*, call_sid: str, announcement: Announcement, shard: ShardKeys | None) -> ScriptCall[bool]:
+def take_over_outbox(
+    *, call_sid: str, announcement: Announcement, cipher: Cipher, shard: ShardKeys | None
+) -> ScriptCall[bool]:
     """Write what was announced elsewhere, before the state is written. Each event once."""
     return ScriptCall(
         lua_script("take_over_outbox"),
         list(outbox_keys(call_sid, shard)),
-        [call_sid, int(TAKE_OVER_SECONDS * 1000), *announcement_args(announcement, remembers_ids=True)],
+        [call_sid, int(TAKE_OVER_SECONDS * 1000), *announcement_args(announcement, cipher, remembers_ids=True)],
         bool,
     )
 

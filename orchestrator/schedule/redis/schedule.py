@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from orchestrator import clock
-from orchestrator.errors import StoreUnavailable
+from orchestrator.errors import StoreUnavailable, UnreadableSeal
 from orchestrator.events.outbox import Announcement
 from orchestrator.events.redis.agenda import Agenda
 from orchestrator.redis import keys
+from orchestrator.redis.ciphers import cipher_of
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.schedule.effects import ScheduleChanges
 from orchestrator.schedule.item import read_item
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 UNREADABLE_MS = 60_000
 """How long an item is left to others that this process cannot read: it may be of a newer version."""
+MISSING_KEY_MS = 5_000
+"""The same for one whose encryption key is missing here."""
 
 
 class RedisSchedule:
@@ -29,6 +32,7 @@ class RedisSchedule:
         self, connection: StoreConnection, shards: tuple[keys.ShardKeys, ...], agenda: Agenda, *, life_ms: int
     ) -> None:
         self.index = ScheduleIndex(connection, shards)
+        self.cipher = cipher_of(connection.redis)
         self._connection = connection
         self._agenda = agenda
         self._life_ms = life_ms
@@ -50,30 +54,37 @@ class RedisSchedule:
         )
         with suppress(StoreUnavailable):  # it is looked at again in any case, and what was granted is ours
             await self.index.note(call_sid, before, granted.next_look_ms)
-        runs = [self._run(call_sid, holder, item) for item in granted.items]
-        for item, run in zip(granted.items, runs, strict=True):
-            if run is None:
-                await self._leave_unread(ItemLease(call_sid, item.item_id, holder, item.epoch))
-        return sorted((run for run in runs if run is not None), key=lambda run: run.item.due_at)
+        runs: list[ScheduledRun] = []
+        for grant in granted.items:
+            lease = ItemLease(call_sid, grant.item_id, holder, grant.epoch)
+            try:
+                runs.append(self._run(lease, grant))
+            except UnreadableSeal as error:
+                await self._leave_unread(lease, None if error.is_key_missing else str(error))
+            except ValueError:
+                await self._leave_unread(lease, "It is no item that this version knows.")
+        return sorted(runs, key=lambda run: run.item.due_at)
 
-    def _run(self, call_sid: str, holder: str, granted: scripts.GrantedItem) -> ScheduledRun | None:
-        """Return what was granted; None if this process cannot read it."""
-        try:
-            item = read_item(granted.json)
-        except ValueError:
-            return None
-        lease = ItemLease(call_sid, granted.item_id, holder, granted.epoch)
+    def _run(self, lease: ItemLease, granted: scripts.GrantedItem) -> ScheduledRun:
+        """Return what was granted. Raise ValueError or `UnreadableSeal` if this process cannot read it."""
+        stored = granted.json.encode() if isinstance(granted.json, str) else granted.json
+        place = scripts.item_place(keys.schedule(lease.call_sid), granted.item_id)
+        item = read_item(self.cipher.open(place, stored))
         since = None if granted.posting_since_ms is None else granted.posting_since_ms / 1000
         return ScheduledRun(item, lease, granted.attempt, granted.failures, since)
 
-    async def _leave_unread(self, lease: ItemLease) -> None:
-        logger.error(
-            "What a call has scheduled cannot be read; it is left to others: %s",
-            lease.item_id,
-            extra={"action": "schedule.unreadable", "call_sid": lease.call_sid},
-        )
+    async def _leave_unread(self, lease: ItemLease, reason: str | None) -> None:
+        """Leave an item to others. Without a `reason` its encryption key is missing here, which was logged."""
+        if reason is not None:
+            logger.error(
+                "What a call has scheduled cannot be read; it is left to others: %s (%s)",
+                lease.item_id,
+                reason,
+                extra={"action": "schedule.unreadable", "call_sid": lease.call_sid},
+            )
+        pause_ms = UNREADABLE_MS if reason is not None else MISSING_KEY_MS
         with suppress(StoreUnavailable):  # its lease runs out
-            await self._give_back(lease, clock.now() * 1000 + UNREADABLE_MS, has_failed=False)
+            await self._give_back(lease, clock.now() * 1000 + pause_ms, has_failed=False)
 
     async def renew(self, leases: Sequence[ItemLease]) -> list[LostLease]:
         if not leases:
@@ -89,6 +100,7 @@ class RedisSchedule:
                 is_kept=run.item.kind == "message",
                 name=name,
                 announcement=announcement,
+                cipher=self.cipher,
                 shard=shard,
             )
         )
@@ -125,7 +137,11 @@ class RedisSchedule:
             await self.index.mark_before(call_sid, changes)
         await self._connection.run_confirmed(
             scripts.write_schedule(
-                call_sid=call_sid, changes=changes, keep_ms=self._life_ms, shard=self.index.shard_with(call_sid)
+                call_sid=call_sid,
+                changes=changes,
+                keep_ms=self._life_ms,
+                cipher=self.cipher,
+                shard=self.index.shard_with(call_sid),
             )
         )
         await self.written(call_sid, changes)

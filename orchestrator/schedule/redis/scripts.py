@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.encryption.cipher import Cipher
 from orchestrator.events.outbox import Announcement
 from orchestrator.events.redis.scripts import announcement_args, outbox_keys
 from orchestrator.redis import keys
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.script_call import ScriptCall, flag, ignored, lua_script, text
 from orchestrator.schedule.effects import ScheduleChanges
+from orchestrator.schedule.item import ScheduledItem
 from orchestrator.schedule.schedule import LEASE_SECONDS, ItemLease
 
 LEASE_MS = int(LEASE_SECONDS * 1000)
@@ -41,14 +43,27 @@ def schedule_keys(call_sid: str, shard: ShardKeys | None) -> tuple[str, ...]:
     return (keys.schedule(call_sid),) if shard is None else (keys.schedule(call_sid), shard.schedules)
 
 
-def change_args(changes: ScheduleChanges, keep_ms: int) -> tuple[Any, ...]:
+def change_args(changes: ScheduleChanges, keep_ms: int, cipher: Cipher) -> tuple[Any, ...]:
     """Return changes as scripts take them. The call is kept for `keep_ms` from now."""
     added = [
         part
         for item in changes.added
-        for part in (item.item_id, int(item.due_at.timestamp() * 1000), item.kind, item.model_dump_json())
+        for part in (item.item_id, int(item.due_at.timestamp() * 1000), item.kind, sealed_item(item, cipher))
     ]
     return (keep_ms + EXTRA_MS, len(changes.added), *added, *changes.removed)
+
+
+def item_place(schedule: str, item_id: str) -> str:
+    """Return where an item of this schedule is bound to."""
+    return f"{schedule}/i:{item_id}"
+
+
+def sealed_item(item: ScheduledItem, cipher: Cipher) -> str | bytes:
+    """Return the item's JSON as it is stored."""
+    text = item.model_dump_json()
+    if not cipher.encrypts:
+        return text
+    return cipher.seal(item_place(keys.schedule(item.call_sid), item.item_id), text.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +115,17 @@ def renew_scheduled(*, lease: ItemLease) -> ScriptCall[int]:
 
 
 def settle_scheduled(
-    *, lease: ItemLease, is_kept: bool, name: str, announcement: Announcement | None, shard: ShardKeys | None
+    *,
+    lease: ItemLease,
+    is_kept: bool,
+    name: str,
+    announcement: Announcement | None,
+    cipher: Cipher,
+    shard: ShardKeys | None,
 ) -> ScriptCall[bool]:
     """Take the item off. With `is_kept`, it is remembered. False: the lease is lost, or another item has the `name`."""
     told = () if announcement is None else outbox_keys(lease.call_sid, shard)
-    args = () if announcement is None else announcement_args(announcement)
+    args = () if announcement is None else announcement_args(announcement, cipher)
     return ScriptCall(
         lua_script("settle_scheduled"),
         [*schedule_keys(lease.call_sid, shard), *told],
@@ -132,10 +153,10 @@ def mark_posting(*, lease: ItemLease) -> ScriptCall[bool]:
 
 
 def write_schedule(
-    *, call_sid: str, changes: ScheduleChanges, keep_ms: int, shard: ShardKeys | None
+    *, call_sid: str, changes: ScheduleChanges, keep_ms: int, cipher: Cipher, shard: ShardKeys | None
 ) -> ScriptCall[None]:
     """Write what was changed elsewhere. The call is kept for `keep_ms` from now."""
-    args = [call_sid, *change_args(changes, keep_ms)]
+    args = [call_sid, *change_args(changes, keep_ms, cipher)]
     return ScriptCall(lua_script("write_schedule"), schedule_keys(call_sid, shard), args, ignored)
 
 

@@ -40,7 +40,7 @@ class Announcing:
             return NOTHING
         beginning = self._events.accepted(opened.state) if opened.state is not None else None
         if beginning is not None:
-            return Announced(outbox_keys(turn.call_sid, shard), announcement_args(beginning))
+            return Announced(outbox_keys(turn.call_sid, shard), announcement_args(beginning, self._outbox.cipher))
         return Announced(outbox_keys(turn.call_sid, shard)) if turn.kind == "ended" else NOTHING
 
     def of_commit(
@@ -61,9 +61,8 @@ class Announcing:
         if announcement is None:
             return NOTHING
         wanted = self.deliver is not None and self.has_room()
-        return Announced(
-            outbox_keys(state.call_sid, shard), delivery_args(announcement, self._outbox.sinks, wanted=wanted)
-        )
+        args = delivery_args(announcement, self._outbox.cipher, self._outbox.sinks, wanted=wanted)
+        return Announced(outbox_keys(state.call_sid, shard), args, self._outbox.cipher)
 
     async def after_submit(self, announced: Announced, submitted: Submitted, turn: Turn) -> None:
         """In a cluster, note that somebody is to look at the call, unless its job is queued, which says so, too."""

@@ -45,7 +45,8 @@ class Scheduling:
             return UNCHANGED
         if changes.added:
             await self._schedule.index.mark_before(call_sid, changes)
-        return Scheduled(schedule_keys(call_sid, shard), change_args(changes, keep_ms))
+        args = change_args(changes, keep_ms, self._schedule.cipher)
+        return Scheduled(schedule_keys(call_sid, shard), args)
 
     async def after_commit(self, call_sid: str, changes: ScheduleChanges) -> None:
         """Have what is due at once carried out, and in a cluster note when the rest is due."""

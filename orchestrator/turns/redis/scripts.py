@@ -193,11 +193,11 @@ def commit(
             JOB_FUNCTION, results_ms, len(announced.keys), len(scheduled.keys), len(scheduled.args),
             *scheduled.args, *announced.args,
         ],
-        lambda reply: _committed(lease, state_json or None, reply),
+        lambda reply: _committed(lease, state_json or None, announced, reply),
     )  # fmt: skip
 
 
-def _committed(lease: Lease, written: bytes | None, reply: Sequence[Any]) -> Committed:
+def _committed(lease: Lease, written: bytes | None, announced: Announced, reply: Sequence[Any]) -> Committed:
     status, following, stored, *granted = reply
     left_turns = following == b"left"
     grant = None
@@ -208,5 +208,5 @@ def _committed(lease: Lease, written: bytes | None, reply: Sequence[Any]) -> Com
             lease.call_sid, lease.holder,
             (lease.epoch, attempt, ending, streamed, turn_json, interruption_json, state_json, turn_id),
         )  # fmt: skip
-    delivery = delivery_of(lease.call_sid, lease.holder, granted[0]) if granted else None
+    delivery = delivery_of(lease.call_sid, lease.holder, announced.cipher, granted[0]) if granted else None
     return Committed(status.decode(), grant, stored, left_turns, delivery)
