@@ -6,7 +6,7 @@ caller. So the log has the kinds and the places; text and traceback follow at DE
 
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from orchestrator.errors import AgentRaised
 
@@ -21,13 +21,16 @@ def log(
     *arguments: object,
     error: BaseException,
     extra: Mapping[str, object] | None = None,
+    hide: Callable[[str], str] | None = None,
 ) -> None:
     """Log `message` formatted with `arguments` and, last, the kind of `error`; the field `where` says where it was
-    raised."""
+    raised. `hide` returns a text without what not even DEBUG may show."""
     about = {**(extra or {}), "where": where_raised(error)}
     logger.log(level, message, *arguments, kind_of(error), extra=about)
     if logger.isEnabledFor(logging.DEBUG):
         told = f":\n{error.text}" if isinstance(error, AgentRaised) else ""
+        if hide is not None:
+            told = hide(told or f":\n{''.join(traceback.format_exception(error))}")
         call = {name: value for name, value in (extra or {}).items() if name in ("call_sid", "turn_id")}
         logger.debug("What was raised%s", told, exc_info=None if told else error, extra=call)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 
+from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.encryption.cipher import Cipher
@@ -11,6 +12,7 @@ from orchestrator.encryption.envelope import is_sealed
 from orchestrator.errors import UnreadableSeal
 from orchestrator.sensitive_turns.cipher import sensitive_cipher
 from orchestrator.sensitive_turns.hiding import hidden, opened
+from orchestrator.sensitive_turns.replies import opened_reply, opened_result, with_whole
 from orchestrator.sensitive_turns.words import hidden_words
 from orchestrator.settings import Settings
 
@@ -55,6 +57,30 @@ class SensitiveTurns:
                     texts[turn.turn_id] = opened(turn, self.cipher).text
         return texts
 
+    def whole(self, result: TurnResult) -> TurnResult:
+        """Return `result` with its replies as the caller hears them."""
+        return opened_result(result, self.cipher)
+
+    def spoken(self, state: ConversationState) -> ConversationState:
+        """Return `state` with its replies as the caller hears them. It is for speaking alone: nobody stores it."""
+        if not any(_has_hidden(record) for record in state.turns):
+            return state
+        return state.model_copy(
+            update={"turns": [self.spoken_record(record, state.call_sid) for record in state.turns]}
+        )
+
+    def spoken_record(self, record: TurnRecord, call_sid: str) -> TurnRecord:
+        """Return `record` with its replies as the caller hears them."""
+        if not _has_hidden(record):
+            return record
+        reply = opened_reply(record.reply, call_sid, self.cipher)
+        preceding = [opened_reply(reply, call_sid, self.cipher) for reply in record.preceding]
+        return record.model_copy(update={"reply": reply, "preceding": preceding})
+
+    def given_again(self, call_sid: str, kept: Reply, whole: Reply) -> Reply:
+        """Return `kept` as a reply that is given again: what it hides, the caller hears as in the `whole` one."""
+        return with_whole(kept, whole, call_sid, self.cipher) if self.cipher is not None and kept != whole else kept
+
     def sealed_text(self, call_sid: str, text: str) -> str:
         """Return `text`, which goes to another ingress, encrypted; "" without a key."""
         return self.cipher.seal(_place(call_sid), text.encode()).decode() if self.cipher is not None else ""
@@ -82,6 +108,10 @@ class SensitiveTurns:
         text = self.texts([turn], None).get(turn.turn_id) if turn.sensitive else turn.text
         brought = self.texts([record], state).get(record.turn_id)
         return brought is None or text is None or text == brought
+
+
+def _has_hidden(record: TurnRecord) -> bool:
+    return bool(record.reply.sealed_words) or any(reply.sealed_words for reply in record.preceding)
 
 
 def _place(call_sid: str) -> str:

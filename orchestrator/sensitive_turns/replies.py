@@ -46,9 +46,13 @@ def hidden_reply(reply: Reply, redaction: Redaction, call_sid: str, cipher: Ciph
     actions = [_moved(_hidden_action(action, redaction, call_sid, cipher), redacted) for action in reply.actions]
     if not redacted.spans and actions == reply.actions:
         return reply
-    whole = reply.model_copy(update={"sealed_words": ""}).model_dump_json().encode()
-    sealed = cipher.seal(_place(call_sid), whole).decode()
-    return reply.model_copy(update={"text": redacted.text, "actions": actions, "sealed_words": sealed})
+    return with_whole(reply.model_copy(update={"text": redacted.text, "actions": actions}), reply, call_sid, cipher)
+
+
+def with_whole(kept: Reply, whole: Reply, call_sid: str, cipher: Cipher) -> Reply:
+    """Return `kept`, which hides something, with the `whole` reply in its `sealed_words`."""
+    content = whole.model_copy(update={"sealed_words": ""}).model_dump_json().encode()
+    return kept.model_copy(update={"sealed_words": cipher.seal(_place(call_sid), content).decode()})
 
 
 def opened_reply(reply: Reply, call_sid: str, cipher: Cipher | None) -> Reply:

@@ -19,9 +19,11 @@ def progress_of(runner: TurnRunner) -> list[dict[str, Any]]:
 
 
 def _progress(running: RunningTurn) -> dict[str, Any]:
-    turn = running.claim.turn
+    turn, said = running.claim.turn, running.reply.text
+    if running.sensitive is not None:
+        said = running.sensitive.redaction.text(said)
     return {
         "call_sid": turn.call_sid, "turn_id": turn.turn_id, "kind": turn.kind,
-        "text": (turn.digits or turn.text)[-MOST_CHARACTERS:], "said": running.reply.text[-MOST_CHARACTERS:],
+        "text": (turn.digits or turn.text)[-MOST_CHARACTERS:], "said": said[-MOST_CHARACTERS:],
         "since": turn.received_at.timestamp(),
     }  # fmt: skip

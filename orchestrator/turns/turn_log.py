@@ -26,7 +26,8 @@ def agent_failed(running: RunningTurn, agent: str, what: str, error: BaseExcepti
         logger.error("%s; the caller hears an apology", error, extra=about)
     else:
         said = "The agent raised %s; the caller hears an apology"
-        error_logging.log(logging.ERROR, logger, said, error=error, extra=about)
+        hide = running.sensitive.redaction.text if running.sensitive is not None else None
+        error_logging.log(logging.ERROR, logger, said, error=error, extra=about, hide=hide)
 
 
 def words_lost(running: RunningTurn) -> None:

@@ -110,6 +110,22 @@ async def test_a_webhook_that_comes_again_is_not_another_answer(ingress):
     assert len((await ingress.state()).turns) == submitted
 
 
+async def test_other_words_under_a_used_number_are_another_answer(ingress):
+    action = action_of(await ingress.begin())
+    await ingress.twiml(action, Digits=CARD)
+    await ingress.twiml(action, Digits="77770000")
+    words = [turn for turn in (await ingress.state()).turns if turn.kind == "keys"]
+    assert [turn.turn_id for turn in words] == ["turn-1", "turn-2"]
+    assert brought(ingress, ingress.turns[-1]).text == "77770000"
+
+
+async def test_a_repeated_webhook_whose_answer_the_worker_has_hidden_is_recognised(ingress):
+    action = action_of(await ingress.begin()).replace("?sensitive=1", "")
+    first = await ingress.post(action, Digits=CARD)
+    assert (await ingress.post(action, Digits=CARD)).text == first.text
+    assert [turn.kind for turn in (await ingress.state()).turns] == ["started", "keys"]
+
+
 async def test_in_production_without_a_key_the_words_are_not_sent_on(start_ingress):
     async with start_ingress(agent=cashier, environment="production") as ingress:
         await ingress.twiml(action_of(await ingress.begin()), Digits=CARD)

@@ -13,6 +13,7 @@ from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.errors import CallEnded, TurnRejected, UnknownCall, UnreadableState
 from orchestrator.provider_api.client import ProviderApi
 from orchestrator.provider_api.errors import ProviderError
+from orchestrator.sensitive_turns.shown import has_sealed, shown_state
 from orchestrator.turns.call_limits import PLACED
 from web.api.endpoint import call_sid_in
 from web.api.page_limit import limit_in
@@ -41,6 +42,8 @@ async def show_call(ingress: Ingress, request: Request) -> Response:
     state = await ingress.runtime.states.get_state(call_sid_in(request))
     if state is None:
         raise UnknownCall
+    if has_sealed(state):
+        return JSONResponse(shown_state(state))
     return Response(state.model_dump_json(), media_type="application/json")
 
 

@@ -114,10 +114,10 @@ def step_from_state(request: VoiceRequest, known: KnownCall, languages: Language
     is_again = record is not None and is_fresh(record) and (request.is_lost or not known.has_left)
     if unheard(known.state):
         lost = record if request.is_lost and is_again else None
-        return _continued(request.call_sid, number, now, lost)
+        return _continued(known, number, now, lost)
     if record is None or not is_again:
         return TwimlAnswer(twiml.ask(twiml.BACK, next_turn=number, languages=now))
-    result = record.result(request.call_sid)
+    result = known.sensitive_turns.whole(record.result(request.call_sid))
     if not request.is_lost:
         result = _without(_CARRIED_OUT, result)
     return TwimlAnswer(
@@ -132,6 +132,7 @@ def last_words(known: KnownCall, languages: Languages) -> TwimlAnswer:
     if not replies:
         return TwimlAnswer(twiml.farewell(twiml.GOODBYE, languages))
     said = TurnResult(call_sid=known.state.call_sid, turn_id="", outcome="replied", preceding=replies)
+    said = known.sensitive_turns.whole(said)
     ending = _without(LEAVING_ACTIONS, said).model_copy(update={"reply": Reply(actions=[HangUp()])})
     return TwimlAnswer(twiml.reply(ending, next_turn=known.next_number, languages=languages))
 
@@ -145,12 +146,20 @@ def _without(actions: tuple[type, ...], result: TurnResult) -> TurnResult:
     return result.model_copy(update={"reply": rest(result.reply), "preceding": list(map(rest, result.preceding))})
 
 
-def _continued(call_sid: str, number: int, languages: Languages, lost: TurnRecord | None) -> AwaitedTurn:
+def _continued(known: KnownCall, number: int, languages: Languages, lost: TurnRecord | None) -> AwaitedTurn:
     """Return the next turn, in which the caller does nothing, and hears what is unheard; then the reply of `lost`."""
-    again = joined([*lost.preceding, lost.reply]) if lost is not None else Reply()
+    call_sid = known.state.call_sid
+    again = _given_again(known, lost) if lost is not None else Reply()
     turn = Turn(turn_id=turn_id_of(number), call_sid=call_sid, kind="silence", given_reply=again)
     since = clock.now()
     return AwaitedTurn(call_sid, turn.turn_id, number, languages, HeldTurn(turn=turn, since=since), since)
+
+
+def _given_again(known: KnownCall, lost: TurnRecord) -> Reply:
+    call_sid = known.state.call_sid
+    kept, whole = lost, known.sensitive_turns.spoken_record(lost, call_sid)
+    replies = (joined([*record.preceding, record.reply]) for record in (kept, whole))
+    return known.sensitive_turns.given_again(call_sid, *replies)
 
 
 def _again(awaited: AwaitedTurn, recorded: TurnResult, *, due: bool) -> TwimlAnswer:

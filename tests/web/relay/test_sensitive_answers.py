@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.ingress import CALL, Ingress, StartIngress
-from support.relay import RelaySocket, relay_socket, ticket_in
+from support.relay import RelaySocket, new_ticket, relay_socket, ticket_in
 from support.waiting import wait_until
 
 from orchestrator.conversation.actions import Gather
@@ -152,6 +152,23 @@ async def test_the_ticket_of_a_call_that_comes_back_says_it(ingress):
     ticket = read_ticket(ingress.app.state.ingress.seal, ticket_in(document))
     assert ticket is not None
     assert ticket.sensitive
+
+
+async def test_events_that_the_provider_repeats_after_a_reconnection_are_recognised(ingress):
+    ticket = await new_ticket(ingress.url, CALL)
+    async with relay_socket(ingress.url) as caller:
+        await caller.setup(CALL, ticket=ticket)
+        await caller.reply()
+        await caller.prompt(CARD)
+        await submitted(ingress, "speech")
+        await caller.reply()
+    async with relay_socket(ingress.url) as caller:
+        await caller.setup(CALL, ticket=ticket)
+        await caller.prompt(CARD)
+        await caller.prompt("that is all")
+        last = await submitted(ingress, "speech", 2)
+    assert last.text == "that is all"
+    assert len([turn for turn in ingress.turns if turn.kind == "speech"]) == 2
 
 
 async def test_what_the_caller_heard_of_a_reply_that_repeats_it_is_hidden(ingress):

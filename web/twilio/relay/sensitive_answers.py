@@ -1,6 +1,6 @@
 """Which of the caller's words are sensitive in one relay session. The provider is not told, so the session remembers.
 
-They are so from the reply that asks for them until a reply to such words: until then, more of them may come.
+They are so from the reply that asks for them until such words are answered: until then, more of them may come.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class SensitiveAnswers:
         turn = reply.turn or reply.pending.turn
         if turn is not None and turn.sensitive:
             self.have_come = True
-            self._are_awaited = self._are_awaited and not (turn.has_words and result.outcome == "replied")
+            self._are_awaited = self._are_awaited and not (turn.has_words and _is_answer(reply, result))
         self._are_awaited = self._are_awaited or _asks(result)
 
     def hidden(self, turn: Turn, replies: Iterable[SpokenReply]) -> Turn:
@@ -48,6 +48,13 @@ class SensitiveAnswers:
     def sealed(self, call_sid: str, sent: str) -> str:
         """Return what was `sent` of replies as it may go to another ingress: encrypted if it may repeat something."""
         return self._sensitive_turns.sealed_text(call_sid, sent) if self.have_come else sent
+
+
+def _is_answer(reply: SpokenReply, result: TurnResult) -> bool:
+    """True if the caller has heard an answer. After none, or an apology, they say the same again, or the rest of it."""
+    if result.outcome == "interrupted":
+        return bool(reply.said.strip())
+    return result.outcome not in ("failed", "timed_out", "dropped")
 
 
 def _asks(result: TurnResult | None) -> bool:

@@ -85,7 +85,9 @@ class SessionTurns:
         self._storing: Turn | None = None
         reader = CallReader(ingress, setup.call_sid)
         self._last_known = LastKnownState(
-            reader.current_state, is_shared=ingress.settings.use_redis, on_read=lambda state: self._own.catch_up(state)
+            reader.current_state,
+            is_shared=ingress.settings.use_redis,
+            on_read=lambda state: self._own.catch_up(ingress.sensitive_turns.spoken(state)),
         )
         opening = Opening.of(setup, choice)
         self._submitter = TurnSubmitter(ingress, setup.call_sid, opening, reader, self._last_known)
@@ -192,7 +194,7 @@ class SessionTurns:
             self._ids.set_earlier(known)
             self._own.know(turn_id for turn_id in known if turn_id.startswith(OWN_PREFIX))
         if state is not None and (state.turns or unanswered):
-            await self._resume(state, unanswered)
+            await self._resume(self._ingress.sensitive_turns.spoken(state), unanswered)
         else:
             self._has_begun = True
             self._waiting.insert_first(Turn(turn_id=START, call_sid=self.call_sid, kind="started"))

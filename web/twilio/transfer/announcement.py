@@ -67,6 +67,7 @@ async def announce(ingress: Ingress, request: VoiceRequest) -> Response:
         return TwimlResponse(twiml.hang_up())
     languages = request.languages(ingress.voices)
     if state is not None:
+        state = ingress.sensitive_turns.spoken(state)
         languages = KnownCall(state, (), ingress.sensitive_turns).languages_before(None, languages)
     if not person.key:
         await ingress.runtime.transfer_answers.note(person.call_sid, person.by, person.place, request.call_sid)

@@ -113,7 +113,7 @@ async def _transfer(ingress: Ingress, call_sid: str, way: WayBack) -> Transfer |
     except UnreadableState:
         return None
     record = state.record_of(way.by) if state is not None and state.ended is None else None
-    found = leaving_of(record) if record is not None else None
+    found = leaving_of(ingress.sensitive_turns.spoken_record(record, call_sid)) if record is not None else None
     is_it = isinstance(found, Transfer) and way.target + 1 < len(found.targets)
     return found if isinstance(found, Transfer) and is_it else None
 
