@@ -20,7 +20,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test quick redis-versions arq-tests check soak canaries format bench lock clean
+.PHONY: help run test quick redis-versions arq-tests check soak fuzz canaries format bench lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ TOPOLOGY ?= standalone
 soak: $(READY) ## Random faults under load, then an audit: SEED= DURATION= (seconds) CALLS= TOPOLOGY=
 	@PYTHONPATH=tests $(BIN)/python -m soak --seed $(SEED) --seconds $(DURATION) --calls $(CALLS) \
 		--topology $(TOPOLOGY) $(ARGS)
+
+fuzz: $(READY) ## Try wrong input on all that reads the network and Redis: ARGS="--minutes 30 --seed 7"
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
 
 format: $(READY) ## Put the code into its format
 	@$(BIN)/ruff check --quiet --fix .
