@@ -5,7 +5,7 @@ import re
 import pytest
 
 PAGE = "docs/security.md"
-NAMED = re.compile(r"`(tests/[\w/]+\.py)`((?:[,:]?\s`test_\w+`)+)")
+NAMED = re.compile(r"`(tests/[\w/]+\.py)`((?:[,:]?\s+`test_\w+`)+)")
 
 
 @pytest.fixture
