@@ -52,7 +52,7 @@ def hidden_reply(reply: Reply, redaction: Redaction, call_sid: str, cipher: Ciph
 def with_whole(kept: Reply, whole: Reply, call_sid: str, cipher: Cipher) -> Reply:
     """Return `kept`, which hides something, with the `whole` reply in its `sealed_words`."""
     content = whole.model_copy(update={"sealed_words": ""}).model_dump_json().encode()
-    return kept.model_copy(update={"sealed_words": cipher.seal(_place(call_sid), content).decode()})
+    return kept.model_copy(update={"sealed_words": cipher.seal(reply_place(call_sid), content).decode()})
 
 
 def opened_reply(reply: Reply, call_sid: str, cipher: Cipher | None) -> Reply:
@@ -60,7 +60,7 @@ def opened_reply(reply: Reply, call_sid: str, cipher: Cipher | None) -> Reply:
     if not reply.sealed_words or cipher is None:
         return reply
     try:
-        return Reply.model_validate_json(cipher.open(_place(call_sid), reply.sealed_words.encode()))
+        return Reply.model_validate_json(cipher.open(reply_place(call_sid), reply.sealed_words.encode()))
     except UnreadableSeal:
         return reply
 
@@ -110,5 +110,6 @@ def _said(reply: Reply) -> Reply:
     return reply.model_copy(update={"actions": actions})
 
 
-def _place(call_sid: str) -> str:
+def reply_place(call_sid: str) -> str:
+    """Return what the encrypted reply of a turn is bound to."""
     return f"{call_sid}/reply"

@@ -38,12 +38,13 @@ def _opened(state: ConversationState, name: str, value: Any, cipher: Cipher) -> 
     sealed = state.hidden_slots.get(name)
     if sealed is None or value != HIDDEN:  # an older process has written the slot since
         return value
-    return json.loads(cipher.open(_place(state.call_sid, name), sealed.encode()))
+    return json.loads(cipher.open(slot_place(state.call_sid, name), sealed.encode()))
 
 
 def _sealed(call_sid: str, name: str, value: Any, cipher: Cipher) -> str:
-    return cipher.seal(_place(call_sid, name), json.dumps(value, separators=(",", ":")).encode()).decode()
+    return cipher.seal(slot_place(call_sid, name), json.dumps(value, separators=(",", ":")).encode()).decode()
 
 
-def _place(call_sid: str, name: str) -> str:
+def slot_place(call_sid: str, name: str) -> str:
+    """Return what the encrypted value of a slot is bound to."""
     return f"{call_sid}/slots/{name}"

@@ -24,7 +24,7 @@ def hidden_words(state: ConversationState, cipher: Cipher | None) -> dict[str, l
     """
     if cipher is None:
         return {}
-    place = _place(state.call_sid)
+    place = words_place(state.call_sid)
     entries = [json.loads(cipher.open(place, sealed.encode())) for sealed in state.hidden_words]
     return {entry["turn_id"]: entry["words"] for entry in entries}
 
@@ -32,7 +32,7 @@ def hidden_words(state: ConversationState, cipher: Cipher | None) -> dict[str, l
 def sealed_words_of(call_sid: str, turn_id: str, words: list[str], cipher: Cipher) -> str:
     """Return what a turn brought as an entry of `hidden_words`."""
     entry = json.dumps({"turn_id": turn_id, "words": words}, separators=(",", ":"))
-    return cipher.seal(_place(call_sid), entry.encode()).decode()
+    return cipher.seal(words_place(call_sid), entry.encode()).decode()
 
 
 def with_entry(entries: list[str], entry: str) -> list[str]:
@@ -52,5 +52,6 @@ def _texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _place(call_sid: str) -> str:
+def words_place(call_sid: str) -> str:
+    """Return what the encrypted words of a call are bound to."""
     return f"{call_sid}/words"

@@ -11,6 +11,9 @@ from orchestrator.encryption.envelope import Envelope
 from orchestrator.encryption.keys import key_list
 from orchestrator.errors import UnreadableSeal
 from orchestrator.redis import keys
+from orchestrator.sensitive_turns.hiding import hidden, opened
+from orchestrator.sensitive_turns.slots import opened_slots, slot_place
+from orchestrator.sensitive_turns.words import words_place
 from orchestrator.state.redis.sealed_states import opened_state, resealed_state, sealed_state
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.redis.dead_letters import resealed_letter
@@ -84,3 +87,24 @@ def test_what_cannot_be_opened_or_is_something_else_is_left() -> None:
     ):
         with pytest.raises(ValueError, match=r"."):
             reseal(plain_too, "voiceagent:dead", "t1", stored)
+
+
+def test_what_sensitive_turns_brought_is_written_anew_with_the_rest() -> None:
+    one, two = ciphers((KEY, f"{OTHER_KEY},{KEY}"))
+    turn = hidden(Turn(turn_id="t1", call_sid="CA1", kind="speech", text="4242 4242"), one)
+    card = one.seal(slot_place("CA1", "card"), b'"4242 4242"').decode()
+    state = ConversationState(
+        call_sid="CA1", slots={"card": "[hidden]"}, hidden_slots={"card": card},
+        hidden_words=[one.seal(words_place("CA1"), b'["t1", "4242 4242"]').decode()],
+    )  # fmt: skip
+    stored = sealed_state(two, state, state.model_dump_json().encode())
+    assert resealed_state(two, keys.state("CA1"), "", stored) is None
+    resealed = resealed_state(two, keys.state("CA1"), "", stored, two)
+    after = Cipher(key_list(OTHER_KEY))
+    read = opened_state(after, "CA1", resealed)
+    assert opened_slots(read, after)["card"] == "4242 4242"
+    assert after.open(words_place("CA1"), read.hidden_words[0].encode()) == b'["t1", "4242 4242"]'
+    assert resealed_state(two, keys.state("CA1"), "", resealed, two) is None
+    entry = b"P" + Entries(two).sealed_turn(turn, 1.0)
+    entry = resealed_entry(two, TURNS, "t1", entry, two)
+    assert opened(Entries(after).waiting_turn("CA1", "t1", entry[1:]), after).text == "4242 4242"

@@ -10,6 +10,7 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.encryption.cipher import Cipher
 from orchestrator.errors import UnreadableSeal
 from orchestrator.redis import keys
+from orchestrator.sensitive_turns.resealing import resealed_words
 from orchestrator.state.reading import read_state
 
 logger = logging.getLogger(__name__)
@@ -37,16 +38,21 @@ def opened_state(cipher: Cipher, call_sid: str, stored: bytes | str) -> Conversa
     return read_state(call_sid, text)
 
 
-def resealed_state(cipher: Cipher, key: str, field: str, stored: bytes) -> bytes | None:
+def resealed_state(
+    cipher: Cipher, key: str, field: str, stored: bytes, sensitive: Cipher | None = None
+) -> bytes | None:
     """Return the state that is stored under `key` as this process would write it; None if it is like that already.
 
-    Raise `UnreadableSeal`, and ValueError for what is no state.
+    So is what sensitive turns brought, with the cipher `sensitive`. Raise `UnreadableSeal`, and ValueError for what is
+    no state.
     """
-    if cipher.is_current(stored):
-        return None
     text = cipher.open(key, stored)
+    call_sid = key.removeprefix(keys.STATE_PREFIX)
+    inner = text if sensitive is None else resealed_words(call_sid, text, sensitive)
+    if inner is text and cipher.is_current(stored):
+        return None
     fields = json.loads(text)
     version = fields.get("version") if isinstance(fields, dict) else None
     if type(version) is not int:
         raise ValueError("It has no version.")
-    return cipher.seal(key, text, {"version": version})
+    return cipher.seal(key, inner, {"version": version})

@@ -16,6 +16,7 @@ from orchestrator.redis import keys
 from orchestrator.redis.ciphers import cipher_of
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
+from orchestrator.sensitive_turns.resealing import resealed_words
 from orchestrator.turns.dead_letter import DeadLetter
 
 logger = logging.getLogger(__name__)
@@ -116,15 +117,20 @@ class RedisDeadLetters:
             return None
 
 
-def resealed_letter(cipher: Cipher, key: str, field: str, stored: bytes) -> bytes | None:
+def resealed_letter(
+    cipher: Cipher, key: str, field: str, stored: bytes, sensitive: Cipher | None = None
+) -> bytes | None:
     """Return the letter `field` of the hash `key` as this process would write it; None if it is like that already.
 
-    Raise `UnreadableSeal`, and ValueError for what is no letter.
+    So is what sensitive turns brought, with the cipher `sensitive`. Raise `UnreadableSeal`, and ValueError for what is
+    no letter.
     """
-    if cipher.is_current(stored):
-        return None
     text = cipher.open(_place(field), stored)
-    return cipher.seal(_place(field), text, _named(DeadLetter.model_validate_json(text)))
+    letter = DeadLetter.model_validate_json(text)
+    inner = text if sensitive is None else resealed_words(letter.turn.call_sid, text, sensitive)
+    if inner is text and cipher.is_current(stored):
+        return None
+    return cipher.seal(_place(field), inner, _named(letter))
 
 
 def _named(letter: DeadLetter) -> dict[str, str]:

@@ -17,6 +17,7 @@ from orchestrator.encryption.envelope import is_sealed
 from orchestrator.errors import UnreadableSeal
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of
+from orchestrator.sensitive_turns.resealing import resealed_words
 
 WAITING = b"P"
 RECORDED = b"R"
@@ -82,20 +83,29 @@ class Entries:
             return None
 
 
-def resealed_entry(cipher: Cipher, key: str, field: str, stored: bytes) -> bytes | None:
+def resealed_entry(
+    cipher: Cipher, key: str, field: str, stored: bytes, sensitive: Cipher | None = None
+) -> bytes | None:
     """Return the entry `field` of the hash `key` as this process would write it; None if it is like that already.
 
-    Raise `UnreadableSeal`, and ValueError for what is no entry.
+    So is what sensitive turns brought, with the cipher `sensitive`. Raise `UnreadableSeal`, and ValueError for what is
+    no entry.
     """
     mark, body = stored[:1], stored[1:]
     if mark not in (WAITING, RECORDED):
         raise ValueError("It is no entry of a turn.")
-    if cipher.is_current(body):
-        return None
     place = f"{key}/{field}"
     text = cipher.open(place, body)
-    clear = _readable(Turn.model_validate_json(text)) if mark == WAITING else None
-    return mark + cipher.seal(place, text, clear)
+    inner = text if sensitive is None else resealed_words(_call_sid_in(key), text, sensitive)
+    if inner is text and cipher.is_current(body):
+        return None
+    clear = _readable(Turn.model_validate_json(inner)) if mark == WAITING else None
+    return mark + cipher.seal(place, inner, clear)
+
+
+def _call_sid_in(key: str) -> str:
+    """Return whose entries the hash has."""
+    return key.removeprefix("{" + keys.STATE_PREFIX).rpartition("}:")[0]
 
 
 def _place(call_sid: str, turn_id: str) -> str:
