@@ -1,7 +1,7 @@
 """`Runtime`: the parts that an ingress works with. `orchestrator.dispatch.opening` makes one."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,8 @@ class Runtime:
     """Who took a call that was transferred."""
     runs_here: Callable[[str], bool] = lambda call_sid: True
     """True for the SID of a call whose turns run in this process."""
+    read_waits: "Callable[[], Awaitable[dict[str, float]]] | None" = None
+    """Reads for how long (s) the oldest turn of each tenant has waited for a worker; None where there are none."""
     began_at: float = field(default_factory=time.monotonic)
     _worker_features: WorkerFeatures | None = None
 

@@ -30,6 +30,7 @@ from web.providers import routes as providers
 from web.seal import Seal
 from web.session_registry import SessionRegistry
 from web.shared_seal import SharedSeal
+from web.shedding import Shedding
 from web.twilio import routes as twilio
 from web.twilio.relay.keep_alive import KeepAlive
 from web.twilio.signature import TwilioSignatures
@@ -104,9 +105,14 @@ async def _opened_ingress(
         KeepAlive(sessions, runtime.states, settings.state_ttl_seconds),
         event_loop_lag_measured(),
     ):
-        yield Ingress(
-            settings, runtime, app_metrics, timeouts, signatures, seal, shared_seal, sessions, table, voices=voices
-        )
+        shedding = Shedding(settings.shed_after, runtime.read_waits)
+        try:
+            yield Ingress(
+                settings, runtime, app_metrics, timeouts, signatures, seal, shared_seal, sessions, table,
+                voices=voices, shedding=shedding,
+            )  # fmt: skip
+        finally:
+            await shedding.close()
 
 
 def _real_runtime() -> OpenRuntime:

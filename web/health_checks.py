@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 from collections import Counter
+from dataclasses import replace
 
 from starlette.requests import Request
 
@@ -70,7 +71,8 @@ async def read_status(ingress: Ingress) -> SystemStatus | str | None:
     seconds = ingress.timeouts.check
     try:
         async with asyncio.timeout(seconds):
-            return await ingress.runtime.system_status()
+            status = await ingress.runtime.system_status()
+            return status and replace(status, shed_seconds=ingress.shedding.longest_wait)
     except TimeoutError:
         return f"Redis does not answer within {seconds:g} s"
     except VoiceAgentError as error:

@@ -19,6 +19,7 @@ from web.seal import Seal
 from web.sensitive_turns import SensitiveTurns
 from web.session_registry import SessionRegistry
 from web.shared_seal import SharedSeal
+from web.shedding import Shedding
 from web.voices.voices import Voices
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class Ingress:
     warnings: RateLimit = field(default_factory=RateLimit)
     late_timings: LateTimings = field(default_factory=LateTimings)
     voices: Voices = field(default_factory=Voices)
+    shedding: Shedding = field(default_factory=Shedding)
     deliveries: Deliveries = field(init=False)
     sensitive_turns: SensitiveTurns = field(init=False)
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from uuid import uuid4
 
 from redis.asyncio import Redis
@@ -46,6 +47,7 @@ from orchestrator.transfers.redis import RedisTransferAnswers
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.call_rates import CallRates
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
+from orchestrator.turns.redis.queue_waits import read_waits
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.tombstone import erasure_secret
 
@@ -131,6 +133,7 @@ async def redis_runtime(
     return Runtime(
         settings, states, dispatcher, redis, breaker, documents, socket_check, channel, outbox=store.outbox,
         local_calls=local_calls, transfer_answers=answers, runs_here=dispatcher.is_local,
+        read_waits=partial(read_waits, store.connection, store.call_queue.shards),
     )  # fmt: skip
 
 

@@ -28,8 +28,11 @@ CONNECTION_LIMIT = Gauge("voiceagent_connection_limit", "How many connections ma
 INGRESS_UTILIZATION = Gauge(
     "voiceagent_ingress_utilization", "Open connections over their limit, 0 to 1: for autoscaling of ingresses."
 )
-OF_INGRESSES = (BREAKER_OPEN, LOCAL_CALLS, OPEN_CONNECTIONS, CONNECTION_LIMIT, INGRESS_UTILIZATION)
-SUMMED = (BREAKER_OPEN, LOCAL_CALLS)
+SHEDDING = Gauge(
+    "voiceagent_shedding", "Web processes on this port that refuse new calls, since turns wait too long for a worker."
+)
+OF_INGRESSES = (BREAKER_OPEN, LOCAL_CALLS, SHEDDING, OPEN_CONNECTIONS, CONNECTION_LIMIT, INGRESS_UTILIZATION)
+SUMMED = (BREAKER_OPEN, LOCAL_CALLS, SHEDDING)
 """Those that are summed over the web processes on a port; the others describe the port, whichever answers."""
 
 # Of the system, in `/metrics/fleet`.

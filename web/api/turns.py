@@ -13,7 +13,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.dispatch.pending_reply import PendingReply
-from orchestrator.errors import CallEnded, CallFull, StoreUnavailable, UnknownCall, UnreadableState
+from orchestrator.errors import CallEnded, CallFull, Overloaded, StoreUnavailable, UnknownCall, UnreadableState
 from orchestrator.process_metrics import catalog
 from orchestrator.routes.table import IncomingCall
 from orchestrator.turns.bounds import TOO_LONG_REASON, is_refusal
@@ -80,12 +80,20 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
 
 
 async def _submit(ingress: Ingress, turn: Turn, text_turn: TextTurn, streams: bool) -> PendingReply:
-    """Submit the turn, which may begin the call. The hook of a route is asked only if it does. Raise `CallDeclined`."""
+    """Submit the turn, which may begin the call. The hook of a route is asked only if it does.
+
+    Raise `CallDeclined`, or `Overloaded` if the call would begin and new ones are refused.
+    """
     submit = partial(
         submit_by, ingress.runtime.dispatcher, turn, stream=streams,
         deadline_seconds=min(SUBMIT_SECONDS, ingress.timeouts.store),
     )  # fmt: skip
     number, agent = text_turn.to_number, text_turn.agent
+    choice = without_hook(ingress.routes, number, turn.call_sid, agent=agent)
+    if ingress.shedding.refuses(choice.tenant):
+        with suppress(UnknownCall):
+            return await submit()
+        raise Overloaded
     if agent is None and has_hook(ingress, number, turn.call_sid):
         breaker = ingress.runtime.breaker
         with suppress(UnknownCall):
@@ -93,8 +101,6 @@ async def _submit(ingress: Ingress, turn: Turn, text_turn: TextTurn, streams: bo
                 return await submit()
         call = IncomingCall(turn.call_sid, text_turn.from_number, number, provider=CHANNEL)
         choice = await hooked_choice(ingress, call)
-    else:
-        choice = without_hook(ingress.routes, number, turn.call_sid, agent=agent)
     return await submit(opening={**text_turn.opening, **choice.opening}, admission=choice.admission)
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from orchestrator.dial_allow import objection
 from orchestrator.dispatch.dispatcher import Dispatcher
-from orchestrator.errors import CallRefused, StoreUnavailable, VoiceAgentError
+from orchestrator.errors import CallRefused, Overloaded, StoreUnavailable, VoiceAgentError
 from orchestrator.idempotency.store import IdempotencyRecord, IdempotencyStore
 from orchestrator.provider_api.client import PlacedCall, ProviderApi
 from orchestrator.provider_api.errors import ProviderError
@@ -26,6 +26,7 @@ from web.outbound.call_state import create_placed_state
 from web.outbound.capacity import Capacity
 from web.outbound.outbound_call import OutboundCall, OutboundContext
 from web.seal import Seal
+from web.shedding import Shedding
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class CallPlacer:
     dispatcher: Dispatcher
     capacity: Capacity
     routes: RouteTable = field(default_factory=RouteTable)
+    shedding: Shedding = field(default_factory=Shedding)
 
     def check_ready(self) -> None:
         """Raise `ProviderError` 501 when calls cannot be placed with these settings."""
@@ -99,6 +101,8 @@ class CallPlacer:
         if (why_not := objection(call.to, caller, self.settings.dial_prefixes)) is not None:
             raise ProviderError(f"to: This may not be dialled. {why_not}", 422)
         choice = self._choice(call, caller)
+        if self.shedding.refuses(choice.tenant):
+            raise Overloaded
         async with self.capacity.reserve():
             if choice.admission is not None and not await self.dispatcher.has_room(choice.admission):
                 raise CallRefused
@@ -155,5 +159,5 @@ def call_placer(ingress: Ingress, api: ProviderApi) -> CallPlacer:
     capacity = Capacity(runtime.states, CallLimits.of(settings).for_api)
     return CallPlacer(
         settings, api, runtime.idempotency_store(), ingress.seal, runtime.states, runtime.dispatcher, capacity,
-        ingress.routes,
+        ingress.routes, ingress.shedding,
     )  # fmt: skip

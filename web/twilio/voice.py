@@ -24,6 +24,7 @@ from web.twilio.continuation import TwimlAnswer, is_to_continue, known_before, s
 from web.twilio.held_turn import HeldTurn
 from web.twilio.known_call import READ_SECONDS, KnownCall
 from web.twilio.outbound_context import hang_up_on_machine, outbound_context
+from web.twilio.overload import refusal
 from web.twilio.relay.connect import connect, provider_reconnects
 from web.twilio.relay.tickets import next_ticket
 from web.twilio.transfer.fallback import failed_return, says_outcome
@@ -66,6 +67,8 @@ async def voice(ingress: Ingress, request: VoiceRequest) -> Response:
     if known is not None and is_to_continue(request, known):
         return await _continue(ingress, request, known, since)
     try:
+        if known is None and context is None and (refused := await refusal(ingress, request)) is not None:
+            return refused
         choice = choice_in(known.state) if known is not None else await _choice(ingress, request, context)
     except CallDeclined as error:
         return TwimlResponse(twiml.farewell(error.words or twiml.DECLINED, request.languages(ingress.voices)))

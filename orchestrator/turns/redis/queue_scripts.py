@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
+from urllib.parse import unquote
 
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of
@@ -44,6 +45,15 @@ def rescue_calls(*, shard: ShardKeys, most: int, again_ms: int, grace_ms: int, s
 def count_queued(*, shard: ShardKeys) -> ScriptCall[int]:
     """How many jobs are on the shard's queue, in all of its lanes."""
     return ScriptCall(lua_script("count_queued"), [shard.queue, shard.versions], [], int)
+
+
+def oldest_waits(*, shard: ShardKeys) -> ScriptCall[dict[str, float]]:
+    """For how long (s) the oldest turn of each tenant has waited in the shard's queue; "" is nobody's in particular."""
+    return ScriptCall(lua_script("oldest_waits"), [shard.queue, shard.versions], [JOB_ID_PREFIX], _waits)
+
+
+def _waits(reply: Sequence[bytes]) -> dict[str, float]:
+    return {unquote(text_of(tag)): int(wait) / 1000 for tag, wait in zip(reply[::2], reply[1::2], strict=True)}
 
 
 def keep_version(*, shard: ShardKeys, holder: str, version: str, life_ms: int) -> ScriptCall[int]:

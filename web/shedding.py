@@ -1,0 +1,102 @@
+"""Sheds load: while turns wait too long for a worker, new calls are refused, so that those that run go on.
+
+How long turns wait is read in the background, and only while new calls come: a call that begins is decided at once, and
+no turn's path has a round trip more. Each tenant goes by its own turns, since workers serve tenants in turns.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.tasks import cancel_and_wait
+
+logger = logging.getLogger(__name__)
+
+CHECKS_PER_LIMIT = 8
+"""How often the waits are read within the time that a turn may wait."""
+LEAST_CHECK_SECONDS = 0.05
+MOST_CHECK_SECONDS = 0.5
+WATCHED_SECONDS = 60.0
+"""For how long the waits are read after the last call that would begin."""
+STALE_SECONDS = 5.0
+"""What was read so long ago refuses nobody: Redis may be down, and callers are held then."""
+END_SHARE = 0.5
+"""New calls are taken again once no turn has waited for this share of the limit: else every second would change it."""
+
+ReadWaits = Callable[[], Awaitable[dict[str, float]]]
+"""Reads for how long (s) the oldest turn of each tenant has waited; "" is nobody's in particular."""
+
+
+class Shedding:
+    """Decides whether new calls are refused. Nothing is refused without `after_seconds`, or without `read_waits`."""
+
+    def __init__(
+        self,
+        after_seconds: float | None = None,
+        read_waits: ReadWaits | None = None,
+        *,
+        stale_seconds: float = STALE_SECONDS,
+    ) -> None:
+        self._after = after_seconds
+        self._read = read_waits
+        self._stale = stale_seconds
+        self._overloaded: dict[str, float] = {}
+        """Tenants whose new calls are refused, and for how long their oldest turn had waited when it was read last."""
+        self._read_at = self._asked_at = -math.inf
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """True if calls may be refused at all."""
+        return self._after is not None and self._read is not None
+
+    @property
+    def longest_wait(self) -> float:
+        """Return for how long (s) the oldest turn has waited of a tenant whose new calls are refused; 0 without one."""
+        if time.monotonic() - self._read_at > self._stale:
+            return 0.0
+        return max(self._overloaded.values(), default=0.0)
+
+    def refuses(self, tenant: str) -> bool:
+        """Return whether a new call of this tenant is refused. Does not wait for anything."""
+        if self._after is None or self._read is None:
+            return False
+        now = self._asked_at = time.monotonic()
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch(self._after, self._read), name="watch how long turns wait")
+        return tenant in self._overloaded and now - self._read_at <= self._stale
+
+    async def close(self) -> None:
+        """Read no more."""
+        await cancel_and_wait(self._watching)
+
+    async def _watch(self, after: float, read: ReadWaits) -> None:
+        pause = min(max(after / CHECKS_PER_LIMIT, LEAST_CHECK_SECONDS), MOST_CHECK_SECONDS)
+        while time.monotonic() - self._asked_at < WATCHED_SECONDS:
+            try:
+                async with asyncio.timeout(self._stale):
+                    self._note(await read(), after)
+            except (StoreUnavailable, TimeoutError):
+                pass  # what is known becomes stale
+            except Exception:  # a bug here must not end the watch
+                logger.exception("How long turns wait could not be read; report this")
+            await asyncio.sleep(pause)
+
+    def _note(self, waits: dict[str, float], after: float) -> None:
+        before, self._read_at = self._overloaded, time.monotonic()
+        self._overloaded = {
+            tenant: seconds
+            for tenant, seconds in waits.items()
+            if seconds >= (after * END_SHARE if tenant in before else after)
+        }
+        if self._overloaded and not before:
+            seconds = self.longest_wait
+            logger.warning(
+                "Turns have waited for %.1f s for a worker: new calls are refused. Start more workers.", seconds,
+                extra={"action": "calls.shed", "seconds": round(seconds, 3), "tenants": len(self._overloaded)},
+            )  # fmt: skip
+        elif before and not self._overloaded:
+            logger.info("Turns do not wait any more: new calls are taken", extra={"action": "calls.taken_again"})
