@@ -34,7 +34,7 @@ class Speech:
 
 class Store:
     def __init__(self, *turn_ids: str) -> None:
-        self.turn_ids = turn_ids
+        self.turns = [record(turn_id) for turn_id in turn_ids]
         self.error: Exception | None = None
         self.reads = 0
 
@@ -42,7 +42,7 @@ class Store:
         self.reads += 1
         if self.error is not None:
             raise self.error
-        return ConversationState(call_sid=CALL, version=9, turns=[record(turn_id) for turn_id in self.turn_ids])
+        return ConversationState(call_sid=CALL, version=9, turns=self.turns)
 
 
 def record(turn_id: str) -> TurnRecord:
@@ -133,3 +133,11 @@ async def test_a_store_that_cannot_be_read_holds_nothing_up(speech: Speech) -> N
     own.look(None)
     own.hear(growing("~1"), interrupts=False)
     await wait_until(lambda: speech.order == ["~1"], "it is to be said all the same")
+
+
+async def test_a_session_that_began_blind_says_what_came_last_alone(speech: Speech) -> None:
+    own = session(speech, Store("~1", "words", "~2"))
+    own.begin_blind()
+    own.look(None)
+    await wait_until(lambda: speech.order, "something is to be said")
+    assert speech.order == ["~2"]

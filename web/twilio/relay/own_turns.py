@@ -9,9 +9,11 @@ The turns of a call run one after the other. So such a reply belongs before thos
 import asyncio
 import math
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import partial
 from typing import Literal, NamedTuple
 
+from orchestrator import clock
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.dispatch.hub import Pending
 from orchestrator.dispatch.pending_reply import PendingReply
@@ -59,6 +61,7 @@ class OwnTurns:
         self._on_cut_off = on_cut_off
         self._missed_seconds = missed_seconds
         self._known: set[str] = set()
+        self._blind_since: datetime | None = None
         self._is_held = True
         self._has_missed: Literal["no", "yes", "reading"] = "no"
         self._nothing_missed = asyncio.Event()
@@ -70,6 +73,15 @@ class OwnTurns:
     def know(self, turn_ids: Iterable[str]) -> None:
         """Note turns whose replies are spoken otherwise, or were."""
         self._known.update(turn_ids)
+
+    def begin_blind(self) -> None:
+        """Note that nothing could be read of the call: what came before the session began was said by an earlier one,
+        but for what came last."""
+        self._blind_since = clock.utc_now()
+
+    def _know_earlier(self, turns: list[TurnRecord], since: datetime) -> None:
+        last = next((place for place in reversed(range(len(turns))) if not is_unfetched(turns[place])), len(turns))
+        self._known.update(record.turn_id for record in turns[:last] if record.committed_at < since)
 
     def hold(self) -> None:
         """Let replies wait: a turn is being stored, which may be run before theirs."""
@@ -137,6 +149,9 @@ class OwnTurns:
     def catch_up(self, state: ConversationState) -> None:
         """Speak the replies in the state of which the session has not heard."""
         self._places = {record.turn_id: place for place, record in enumerate(state.turns)}
+        if self._blind_since is not None:
+            self._know_earlier(state.turns, self._blind_since)
+            self._blind_since = None
         for record in state.turns:
             if is_unfetched(record) and record.turn_id not in self._known:
                 self._known.add(record.turn_id)

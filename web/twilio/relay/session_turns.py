@@ -188,7 +188,9 @@ class SessionTurns:
             await self._answers.apologise_and_end(str(error))
             return
         self._last_known.keep(state)
-        if not self._resumption.is_blind:
+        if self._resumption.is_blind:
+            self._own.begin_blind()
+        else:
             known = [turn_id for turn_id, _ in unanswered]
             known += [record.turn_id for record in state.turns] if state is not None else []
             self._ids.set_earlier(known)
