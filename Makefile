@@ -20,7 +20,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test quick redis-versions arq-tests check soak fuzz canaries format bench lock clean
+.PHONY: help run test quick redis-versions arq-tests check soak fuzz canaries format bench lock clean openapi
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ format: $(READY) ## Put the code into its format
 
 canaries: $(READY) ## Plant secrets in a run with everything on, under faults, and look for them everywhere
 	@PYTHONPATH=tests $(BIN)/python -m canaries $(ARGS)
+
+openapi: $(READY) ## Renew docs/openapi.json, the description of the API
+	@$(BIN)/python -m web.api.openapi > docs/openapi.json
 
 bench: $(READY) $(PEERS)/.ready ## Measure the budgets, beside other queues
 	@$(BIN)/python -m benchmarks $(ARGS)

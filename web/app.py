@@ -16,6 +16,7 @@ from orchestrator.settings import Settings
 from orchestrator.version import code_version
 from web import fleet_metrics, health, metrics
 from web.api import routes as api
+from web.api.openapi import routes as openapi
 from web.api.request_rate import RequestRates
 from web.base_path import BasePathMiddleware
 from web.dashboard import routes as dashboard
@@ -68,7 +69,7 @@ def create_app(
                     if archive is not None:
                         await archive.close()
 
-    routes = [*twilio.routes, *providers.routes, *api.routes, *dashboard.routes, *health.routes]
+    routes = [*twilio.routes, *providers.routes, *api.routes, *openapi.routes, *dashboard.routes, *health.routes]
     routes += [*metrics.routes, *fleet_metrics.routes]
     app = Starlette(
         routes=routes,

@@ -13,7 +13,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class FoundRoute:
-    """A route whose pattern fits a request. `allowed` are its methods if the request has another one."""
+    """A route whose pattern fits a request. `allowed` are the methods of all that fit, if the request has another."""
 
     template: str
     endpoint: Endpoint
@@ -35,7 +35,8 @@ class RouteTable:
 
         A route with this method goes before the others.
         """
-        other: FoundRoute | None = None
+        others: list[Route] = []
+        parameters: dict[str, str] = {}
         for route in self._routes.get(_shape(path), ()):
             fits = route.path_regex.match(path)
             if fits is None:
@@ -43,8 +44,17 @@ class RouteTable:
             endpoint = cast(Endpoint, route.endpoint)
             if route.methods is None or method in route.methods:
                 return FoundRoute(route.path, endpoint, fits.groupdict())
-            other = other or FoundRoute(route.path, endpoint, fits.groupdict(), ", ".join(route.methods))
-        return other
+            parameters = parameters if others else fits.groupdict()
+            others.append(route)
+        return _other_methods(others, parameters)
+
+
+def _other_methods(routes: list[Route], parameters: dict[str, str]) -> FoundRoute | None:
+    """Return what answers a request whose method none of these `routes` has (RFC 9110, section 15.5.6)."""
+    if not routes:
+        return None
+    methods = sorted({method for route in routes for method in route.methods or ()})
+    return FoundRoute(routes[0].path, cast(Endpoint, routes[0].endpoint), parameters, ", ".join(methods))
 
 
 def _shape(path: str) -> tuple[str, int]:

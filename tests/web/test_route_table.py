@@ -28,16 +28,18 @@ def requested(draw: st.DrawFn) -> str:
 
 
 def judged(path: str, method: str) -> tuple[str, dict[str, str], str] | None:
-    """Return the template, the parameters and the allowed methods that Starlette finds."""
+    """Return the template and the parameters that Starlette finds, and the methods of all routes that it finds for
+    others: it tells those of the first alone."""
     scope = {"type": "http", "path": path, "method": method}
-    partial = None
+    partial, allowed = None, set()
     for route in ROUTES:
         match, found = route.matches(scope)
         if match is Match.FULL:
             return route.path, found["path_params"], ""
-        if match is Match.PARTIAL and partial is None:
-            partial = route.path, found["path_params"], ", ".join(route.methods)
-    return partial
+        if match is Match.PARTIAL:
+            partial = partial or (route.path, found["path_params"])
+            allowed |= route.methods
+    return (*partial, ", ".join(sorted(allowed))) if partial is not None else None
 
 
 @given(requested() | st.text(max_size=9), methods)

@@ -17,7 +17,10 @@ from orchestrator.events.outbox import Outbox, Undelivered
 from web.api.endpoint import call_sid_in
 from web.api.page_limit import limit_in
 from web.ingress import Ingress
+from web.problem_types import WRONG_FIELDS
+from web.problems import Problem
 
+LONGEST_SINK = 256
 MOST_DIGITS = 15
 NO_EVENT = "No such event waits: it was delivered, or dropped, or never was."
 NO_OUTBOX = "No events are kept here: set EVENTS_WEBHOOK_URL, or another sink."
@@ -28,7 +31,9 @@ async def list_events(ingress: Ingress, request: Request) -> Response:
     """Answer with a page of the deliveries that are pending or dead; `next_cursor` is null after the last."""
     query = request.query_params
     call_sid = query.get("call_sid", "")
-    wanted = Wanted(_state(query.get("state", "")), query.get("sink", ""), call_sid and checked_call_sid(call_sid))
+    wanted = Wanted(
+        _state(query.get("state", "")), _sink(query.get("sink", "")), call_sid and checked_call_sid(call_sid)
+    )
     limit = limit_in(request)
     try:
         page = await find_page(_outbox(ingress), wanted, query.get("cursor", ""), limit)
@@ -69,7 +74,7 @@ async def drop_event(ingress: Ingress, request: Request) -> Response:
 
 async def retry_sink(ingress: Ingress, request: Request) -> Response:
     """Try at once what is pending for a sink. Answer with the number of calls whose next attempt was later."""
-    outbox, sink, cursor, retried = _outbox(ingress), request.path_params["sink"], "", 0
+    outbox, sink, cursor, retried = _outbox(ingress), _sink(request.path_params["sink"]), "", 0
     while True:
         tallies, cursor = await outbox.survey(cursor)
         waiting = [it.call_sid for it in tallies if sink in it.sinks and it.sinks[sink].pending]
@@ -80,7 +85,7 @@ async def retry_sink(ingress: Ingress, request: Request) -> Response:
 
 async def resume_sink(ingress: Ingress, request: Request) -> Response:
     """Deliver to a sink again that wanted no more events. Answer 404 if it was not stopped."""
-    if not await _outbox(ingress).resume_sink(request.path_params["sink"]):
+    if not await _outbox(ingress).resume_sink(_sink(request.path_params["sink"])):
         raise HTTPException(404, "No sink of this name is stopped.")
     return Response(status_code=204)
 
@@ -90,7 +95,7 @@ async def _deliveries(ingress: Ingress, request: Request) -> list[Undelivered]:
     text = request.path_params["position"]
     if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS):
         raise HTTPException(404, NO_EVENT)
-    sink = request.query_params.get("sink", "")
+    sink = _sink(request.query_params.get("sink", ""))
     found = [
         it
         for it in await _outbox(ingress).undelivered(call_sid_in(request))
@@ -106,6 +111,13 @@ def _outbox(ingress: Ingress) -> Outbox:
     if outbox is None:
         raise HTTPException(404, NO_OUTBOX)
     return outbox
+
+
+def _sink(name: str) -> str:
+    """Return the name of a sink. Answer 422 to what no sink is called."""
+    if len(name) > LONGEST_SINK or not name.isprintable():
+        raise Problem(WRONG_FIELDS, f"sink must be the name of a sink: at most {LONGEST_SINK} printable characters.")
+    return name
 
 
 def _state(text: str) -> State:

@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.turn import OWN_PREFIX, Turn
@@ -19,6 +19,14 @@ def _new_turn_id() -> str:
     return f"t-{uuid.uuid4().hex}"
 
 
+_SAYS_SOMETHING: list[JsonValue] = [
+    {"required": ["text"], "properties": {"kind": {"const": "speech"}, "text": {"pattern": r"\S"}}},
+    {"required": ["kind", "digits"], "properties": {"kind": {"const": "keys"}, "digits": {"minLength": 1}}},
+    {"required": ["kind"], "properties": {"kind": {"enum": ["started", "silence"]}}},
+]
+"""As JSON Schema: what `TextTurn` checks."""
+
+
 class TextTurn(BaseModel):
     """A turn as a client sends it. Without a `turn_id` it gets a random one, and cannot be retried safely.
 
@@ -26,7 +34,9 @@ class TextTurn(BaseModel):
     `sensitive` one brings is seen by the agent and kept nowhere.
     """
 
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="ignore", hide_input_in_errors=True, populate_by_name=True, json_schema_extra={"anyOf": _SAYS_SOMETHING}
+    )
 
     turn_id: Annotated[Encodable, Field(min_length=1, max_length=256)] = Field(default_factory=_new_turn_id)
     kind: Literal["started", "speech", "keys", "silence"] = "speech"

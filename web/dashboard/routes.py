@@ -5,9 +5,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from web.api.endpoint import guarded
-from web.dashboard.page import SAFETY, page_file
 from web.dashboard.snapshot import Snapshot
 from web.ingress import Ingress
+from web.page_file import SAFETY, page_file
 
 
 async def data(ingress: Ingress, request: Request) -> Response:
@@ -17,9 +17,9 @@ async def data(ingress: Ingress, request: Request) -> Response:
 
 
 routes = [
-    Route("/dashboard", page_file("page.html"), methods=["GET"]),
-    Route("/dashboard/page.css", page_file("page.css"), methods=["GET"]),
-    Route("/dashboard/page.js", page_file("page.js"), methods=["GET"]),
-    Route("/dashboard/icon.svg", page_file("icon.svg"), methods=["GET"]),
+    Route("/dashboard", page_file("page.html", __package__), methods=["GET"]),
+    Route("/dashboard/page.css", page_file("page.css", __package__), methods=["GET"]),
+    Route("/dashboard/page.js", page_file("page.js", __package__), methods=["GET"]),
+    Route("/dashboard/icon.svg", page_file("icon.svg", __package__), methods=["GET"]),
     Route("/dashboard/data", guarded(data, "read"), methods=["GET"]),
 ]

@@ -1,4 +1,4 @@
-"""Serves the page and its files, which are in this directory. Their hashes are the ETags."""
+"""Serves the files of pages, which lie in their packages. Their hashes are the ETags."""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -28,13 +28,13 @@ SAFETY = {
 }
 
 
-def page_file(name: str) -> Callable[[Request], Awaitable[Response]]:
-    """Return an endpoint that serves the file `name`.
+def page_file(name: str, package: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that serves the file `name` of a package.
 
     The files hold nothing about calls. So with a key anybody may request them: the page asks for the key, and
     only its requests for data carry it. Without a key the files are as closed as the API.
     """
-    content = (files(__package__ or "") / name).read_bytes()
+    content = (files(package) / name).read_bytes()
     tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
     kind = f"{_TYPES[name.rpartition('.')[2]]}; charset=utf-8"
     headers = {**SAFETY, "Cache-Control": "no-cache", "ETag": tag}

@@ -1,0 +1,190 @@
+"""What the API answers with, as models: they describe, and check nothing. Answers may get more fields."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.state import ConversationState
+from orchestrator.worker_versions.overview import VersionState
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Problem(_Answer):
+    """What was wrong with a request, or here (RFC 9457). `error` is the same sentence as `detail`."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str
+    status: int
+    detail: str
+    error: str
+
+
+class CallSummary(_Answer):
+    """One line of the list of calls; `turns` is how many there are."""
+
+    call_sid: str
+    status: str
+    channel: str
+    direction: str
+    phase: str
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    updated_at: str = Field(json_schema_extra={"format": "date-time"})
+    turns: int
+    agent: str | None = None
+    tenant: str | None = None
+    worker_version: str | None = None
+
+
+class Calls(_Answer):
+    """The active calls, newest first; `count` is how many there are in all."""
+
+    calls: list[CallSummary]
+    count: int
+
+
+class Call(ConversationState):
+    """The whole state of one call."""
+
+
+class CallPlaced(_Answer):
+    """A call that was placed: `status` is the provider's word for how it stands."""
+
+    call_sid: str
+    status: str
+
+
+class TurnAnswer(_Answer):
+    """The reply to a turn, the same however often it is asked for."""
+
+    call_sid: str
+    turn_id: str
+    outcome: str
+    reply: Reply
+
+
+class SignalAnswer(TurnAnswer):
+    """The reply to what entered a call from outside; `delivery` is how the caller hears it, if that is known."""
+
+    delivery: str | None = None
+
+
+class Delivery(_Answer):
+    """One event for one sink, which is not delivered yet."""
+
+    call_sid: str
+    position: int
+    seq: int
+    id: str
+    type: str
+    timestamp: str = Field(json_schema_extra={"format": "date-time"})
+    sink: str
+    state: Literal["pending", "dead"]
+    attempts: int
+    error: str | None
+    next_at: str | None
+    dead_at: str | None
+    bytes: int
+
+
+class Deliveries(_Answer):
+    """The deliveries of one call."""
+
+    events: list[Delivery]
+
+
+class DeliveriesPage(Deliveries):
+    """A page of deliveries; `next_cursor` is null after the last page."""
+
+    next_cursor: str | None
+
+
+class EventShown(_Answer):
+    """An event as its sinks get it, and its deliveries."""
+
+    event: dict[str, Any]
+    deliveries: list[Delivery]
+
+
+class Replayed(_Answer):
+    """For how many sinks an event is delivered again."""
+
+    replayed: int
+
+
+class Dropped(_Answer):
+    """For how many sinks an event is not delivered any more."""
+
+    dropped: int
+
+
+class Retried(_Answer):
+    """For how many calls the next attempt is made at once."""
+
+    calls: int
+
+
+class RecordsPage(_Answer):
+    """Records without their turns, newest first; `next_cursor` is null after the last page."""
+
+    records: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+class CallRecord(_Answer):
+    """The record of a call, as its `call.ended` told it."""
+
+    call_sid: str
+    status: str
+    turns: list[dict[str, Any]]
+
+
+class TurnTally(_Answer):
+    """Of so many turns that were `seen`, so many `failed`."""
+
+    seen: int
+    failed: int
+
+
+class Version(_Answer):
+    """One version of the workers."""
+
+    version: str
+    state: VersionState
+    percent: float | None
+    workers: int
+    draining_workers: int
+    calls: int
+    turns: int
+    last_turns: TurnTally
+    failure_rate: float | None
+
+
+class Rollout(_Answer):
+    """The rollout plan, and what is known of each version."""
+
+    revision: int
+    current: str | None
+    ramping: str | None
+    percent: float
+    versions: list[Version]
+    message: str
+    concerns: list[str]
+
+
+class Health(_Answer):
+    """The health in one word."""
+
+    status: str
+
+
+class HealthInDetail(Health):
+    """The health, what it is based on, and which versions run."""
+
+    version: str
+    worker_versions: list[str] | dict[str, Any] | None
+    checks: dict[str, Any]
+    redis: dict[str, Any] | None

@@ -1,0 +1,70 @@
+"""The operations that are about the system: the rollout of workers' versions, and health."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from web.api.openapi import answers as to
+from web.api.openapi.operation import Answer, Operation
+
+
+class _Change(BaseModel):
+    """A change of the plan. With `revision`, only if the plan still has that one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    revision: int | None = Field(default=None, ge=0, lt=10**15)
+
+
+class Ramp(_Change):
+    """Let a version have a percentage of the new calls."""
+
+    version: str = Field(min_length=1, max_length=100)
+    percent: float = Field(gt=0, le=100)
+
+
+class Promote(_Change):
+    """Let a version have all new calls; without `version` the one that is ramped."""
+
+    version: str | None = Field(default=None, min_length=1, max_length=100)
+
+
+class RollBack(_Change):
+    """Take a version back that is ramped, or was promoted last."""
+
+
+class Clear(_Change):
+    """Have no plan: any version gets new calls."""
+
+
+_CHANGED = {200: Answer("The plan, and each version", to.Rollout)}
+_CHANGES: tuple[tuple[str, str, type[BaseModel], dict[str, Any]], ...] = (
+    ("ramp", "Give a version a share of the new calls", Ramp, {"version": "2026-11-27", "percent": 5}),
+    ("promote", "Give a version all new calls", Promote, {"version": "2026-11-27"}),
+    ("roll-back", "Take a version back", RollBack, {}),
+    ("clear", "Have no plan", Clear, {}),
+)
+_HEALTH = (
+    ("/livez", "Whether this process runs", to.Health),
+    ("/readyz", "Whether calls can be answered", to.Health),
+    ("/health", "The health in one word", to.Health),
+    ("/health/detailed", "The health in detail", to.HealthInDetail),
+)
+
+ROLLOUT = (
+    Operation(
+        "GET", "/rollout", "Show the versions of the workers", {200: Answer("The plan, and each version", to.Rollout)},
+        (404, 503), tag="rollout",
+    ),
+    *(
+        Operation(
+            "POST", f"/rollout/{command}", summary, _CHANGED, (400, 404, 409, 413, 415, 422, 503), (), body, example,
+            is_body_optional=not body.model_json_schema().get("required"), tag="rollout",
+        )
+        for command, summary, body, example in _CHANGES
+    ),
+)  # fmt: skip
+HEALTH = tuple(
+    Operation("GET", path, summary, {200: Answer("It is", model), 503: Answer("It is not", model)}, tag="health")
+    for path, summary, model in _HEALTH
+)
