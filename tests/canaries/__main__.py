@@ -23,7 +23,12 @@ def main() -> int:
     for encrypts in {"off": (False,), "on": (True,)}.get(options.encryption, (False, True)):
         planted = [it for it in plantings(options.seed, share=options.share) if options.only in it.canary.name]
         report = asyncio.run(run(planted, seed=options.seed, fault_seconds=options.seconds, encrypts=encrypts))
-        complaints = [*(f"It was not planted: {name}" for name in report.lost), *report.leaks(may), *report.exits]
+        complaints = [
+            *(f"It was not planted: {name}" for name in report.lost),
+            *report.leaks(may),
+            *report.examples(may),
+            *report.exits,
+        ]
         if len(planted) == len(plantings(options.seed)):
             complaints += report.missing(may)
         wrong = wrong or bool(complaints)

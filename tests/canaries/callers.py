@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 import httpx
+from canaries.canary import new_text
 from canaries.plan import Planting
 from canaries.script import CUE, was_told
 from soak.provider import NoAnswer, Provider, Refused
@@ -64,23 +65,24 @@ class Callers:
     def _steps(self, planting: Planting) -> list[str]:
         quietly = " quietly" if planting.canary.is_sensitive else ""
         secret = planting.canary.text if planting.told_by in ("speech", "keys") else "nothing much"
-        return [f"please {planting.way}{quietly}", secret, "again", "and again"]
+        asked = [f"please {planting.way}{quietly}", secret]
+        return asked if planting.way == "die" else [*asked, "again", "and again"]  # an apology asks for it once more
 
     async def _call(self, planting: Planting) -> None:
         ingresses = self._relays if planting.channel == "relay" else self._provider.ingresses
-        numbers = {"from_number": planting.canary.text} if planting.told_by == "number" else {}
+        caller = planting.canary.text if planting.told_by == "number" else new_text("number", self._rng)
         async with new_client() as client:
             client.event_hooks["response"].append(self._note)
             line = PhoneLine(
-                self._rng.choice(ingresses), TOKEN, identity=CallIdentity(to_number=planting.to, **numbers),
+                self._rng.choice(ingresses), TOKEN, identity=CallIdentity(from_number=caller, to_number=planting.to),
                 public_url=PUBLIC_URL, retry=RETRY, speed=SPEED, client=client,
                 colleagues=Colleagues(rest=Colleague("does-not-answer")),
             )  # fmt: skip
-            caller = _Caller(line, planting, self._steps(planting))
+            person = _Caller(line, planting, self._steps(planting))
             name = planting.canary.name
             async with aclosing(line.call()) as events:
                 async for event in events:
-                    caller.on(event)
+                    person.on(event)
                     logger.debug("%s: %r", name, event)
                     if isinstance(event, Waiting):
                         line.move_to(self._rng.choice(ingresses))

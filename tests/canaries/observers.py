@@ -19,23 +19,37 @@ WHOLE, READ, NOBODY, METRICS = "API: key with admin", "API: key with read", "pag
 PAGES = ("/livez", "/readyz", "/health", "/health/detailed", "/nowhere")
 METRIC_PAGES = ("/metrics", "/metrics/fleet")
 VISIT_SECONDS = 0.7
+SAMPLE = 90
+"""Bytes on either side."""
 FEW_CALLS = 4
 """Calls whose own pages are requested at each visit of a run; after it, those of all are."""
 ALL_CALLS = 1000
 
 
 class Findings:
-    """Which canaries were found in which place."""
+    """Which canaries were found in which place. `samples` has by place and canary what stands around it there."""
 
     def __init__(self, search: Search) -> None:
         self.found: defaultdict[str, set[Canary]] = defaultdict(set)
         self.read: defaultdict[str, int] = defaultdict(int)
+        self.samples: dict[tuple[str, str], str] = {}
         self._search = search
 
     def look(self, place: str, content: bytes) -> None:
         """Search `content`, which was in `place`."""
         self.read[place] += len(content)
-        self.found[place] |= self._search.found_in(content)
+        found = self._search.found_in(content)
+        for canary in found - self.found[place]:
+            self.samples[place, canary.name] = _around(canary, content)
+        self.found[place] |= found
+
+
+def _around(canary: Canary, content: bytes) -> str:
+    """What stands around a canary, if it is there as it is written, with its name in place of it."""
+    before, core, behind = content.partition(canary.core)
+    if not core:
+        return "in another spelling, or a part of it"
+    return f"{before[-SAMPLE:].decode(errors='replace')}<{canary.name}>{behind[:SAMPLE].decode(errors='replace')}"
 
 
 async def record_messages(url: str, findings: Findings) -> None:

@@ -65,7 +65,7 @@ def plantings(seed: int, *, share: int = 1) -> list[Planting]:
     """All of them; with `share` n only every n-th way."""
     rng = Random(f"{seed}/canaries")
     found = [*_told(rng, is_sensitive=False), *_told(rng, is_sensitive=True), *_ordinary(rng)]
-    return found[::share]
+    return sorted(found[::share], key=lambda planting: planting.way != "die")  # processes that are started take long
 
 
 def _told(rng: Random, *, is_sensitive: bool) -> Iterator[Planting]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from canaries.canary import Canary
@@ -39,6 +39,10 @@ def promised(page: str | None = None) -> Cells:
     return cells
 
 
+def _kind(canary: Canary) -> str:
+    return "words" if canary.is_sensitive else canary.kind
+
+
 @dataclass(frozen=True)
 class Report:
     """Where which canaries were found, and how many bytes were searched there.
@@ -53,11 +57,12 @@ class Report:
     planted: int
     lost: tuple[str, ...]
     exits: tuple[str, ...]
+    samples: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def kinds(self, place: str, column: str) -> frozenset[str]:
         """The kinds that were found in a place: of ordinary ones, or of those that were told in private."""
         wanted = [each for each in self.found.get(place, ()) if each.is_sensitive == (column == SENSITIVE)]
-        return frozenset("words" if column == SENSITIVE else each.kind for each in wanted)
+        return frozenset(_kind(each) for each in wanted)
 
     @property
     def _columns(self) -> tuple[str, str]:
@@ -70,6 +75,18 @@ class Report:
             for place in PLACES
             for column in self._columns
             if (kinds := self.kinds(place, column) - may.get((place, column), frozenset()))
+        ]
+
+    def examples(self, may: Cells) -> list[str]:
+        """For each leaked canary, what stands around it in the places where it does not belong."""
+        return [
+            f"{place}: {sample!r}"
+            for place in PLACES
+            for column in self._columns
+            for canary in sorted(self.found.get(place, ()), key=lambda each: each.name)
+            if canary.is_sensitive == (column == SENSITIVE)
+            and not {_kind(canary)} <= may.get((place, column), frozenset())
+            and (sample := self.samples.get((place, canary.name)))
         ]
 
     def missing(self, may: Cells) -> list[str]:

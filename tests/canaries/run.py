@@ -58,7 +58,9 @@ async def run(plantings: list[Planting], *, seed: int, fault_seconds: float, enc
         logger.info("Searching what is left")
         await search(findings, stage, callers.documents)
         exits = tuple(deployment.exits)
-    return Report(findings.found, findings.read, encrypts, faults.by_kind, len(plantings), lost, exits)
+    return Report(
+        findings.found, findings.read, encrypts, faults.by_kind, len(plantings), lost, exits, findings.samples
+    )  # fmt: skip
 
 
 async def _tell_all(callers: Callers, plantings: Iterable[Planting]) -> tuple[str, ...]:

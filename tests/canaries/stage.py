@@ -78,6 +78,7 @@ class Stage:
         key = base64.b64encode(secrets.token_bytes(32)).decode()
         return {
             **self.sinks.settings, **self.texts.settings, "AGENT": "canaries.script:reply", "LOG_LEVEL": "INFO",
+            "AGENT_PROCESSES": "1",
             "API_KEYS": self._read_key.entry, "SEAL_KEY": secrets.token_urlsafe(32),
             "LLM_MODEL": MODEL_NAME, "LLM_BASE_URL": self.model.url, "LLM_API_KEY": "none",
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200",
