@@ -21,6 +21,8 @@ from orchestrator.process_metrics import catalog
 from orchestrator.schedule.item import ActivityItem
 from orchestrator.schedule.schedule import Schedule, ScheduledRun
 from orchestrator.sensitive_turns.hiding import with_sealed_data
+from orchestrator.sensitive_turns.redaction import Redaction
+from orchestrator.sensitive_turns.words import words_in
 from orchestrator.turns.own_turns import submit_own
 from orchestrator.turns.store import TurnStore
 
@@ -171,7 +173,8 @@ class ActivityHandler:
         if isinstance(ended.error, BadActivity):  # which names a function, and nothing of the call
             logger.warning(message, item.name, ended.error, extra=extra)
         else:
-            error_logging.log(logging.WARNING, logger, message, item.name, error=ended.error, extra=extra)
+            hide = Redaction(words_in(item.args)).text if item.sealed_words else None
+            error_logging.log(logging.WARNING, logger, message, item.name, error=ended.error, extra=extra, hide=hide)
 
 
 async def _stored(write: Callable[[], Awaitable[T]]) -> T:

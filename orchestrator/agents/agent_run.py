@@ -17,6 +17,8 @@ from orchestrator.conversation.actions import ACTION_TYPES
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadReply
+from orchestrator.sensitive_turns.redaction import Redaction
+from orchestrator.sensitive_turns.words import words_of
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +183,8 @@ def check_state(state: ConversationState) -> None:
 def log_close_error(turn: Turn, error: BaseException) -> None:
     """Log what an agent raised while it was being closed."""
     message = "The agent raised %s while it was being closed"
-    error_logging.log(logging.WARNING, logger, message, error=error, extra=about("agent.close_failed", turn))
+    hide = Redaction(words_of(turn)).text if turn.sensitive else None
+    error_logging.log(logging.WARNING, logger, message, error=error, extra=about("agent.close_failed", turn), hide=hide)
 
 
 def log_close_timeout(turn: Turn) -> None:

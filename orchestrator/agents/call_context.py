@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from orchestrator.agents.reply_text import AT_ONCE
+from orchestrator.agents.sensitive_text import last_words
 from orchestrator.agents.tool_records import key_of
 from orchestrator.conversation.actions import ACTION_TYPES, Action
 from orchestrator.conversation.state import ConversationState
@@ -34,6 +35,12 @@ class CallContext:
     def idempotency_key(self) -> str:
         """The same for every attempt at this turn. If a tool may be called more than once in a turn: `key_for`."""
         return self.turn.idempotency_key
+
+    @property
+    def sensitive_text(self) -> str:
+        """What the caller said or keyed in the last sensitive turn of the call, this one or an earlier one; "" if there
+        was none. The model does not see it."""
+        return last_words(self.state)
 
     def key_for(self, tool: str, **arguments: Any) -> str:
         """Return the idempotency key of one call of a tool: the same for the same arguments in every attempt."""

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from orchestrator.agents.own_turn_text import own_turn_text
 from orchestrator.agents.tool_records import CALLS_SLOT, call_id_of
+from orchestrator.conversation.sensitive import HIDDEN
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import OWN_KINDS, Turn
 
@@ -21,6 +22,7 @@ HANDED_OFF = "[Another agent has given you the call. Go on with it.]"
 CUT_OFF = "[The caller interrupted you here, and heard no more than this.]"
 UNHEARD = "[The caller interrupted you before they heard any of your answer.]"
 LEFT_OUT = "[A part of the call is left out here.]"
+ENTERED = "[The caller has entered something that you cannot see. Your tools can use it.]"
 NO_RESULT = "This was cut off while it ran. Whether it was done is not known."
 
 
@@ -99,6 +101,8 @@ def history_of(state: ConversationState, budget: int) -> list[Entry]:
 
 def caller_text(turn: Turn | TurnRecord) -> str:
     """Return what the caller did, in the words that a model reads; "" if it need not know of it."""
+    if turn.sensitive and turn.text == HIDDEN and turn.kind in ("speech", "keys"):
+        return ENTERED
     match turn.kind:
         case "started":
             return BEGUN

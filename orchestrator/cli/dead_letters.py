@@ -69,6 +69,11 @@ async def _run(args: argparse.Namespace) -> int:
             return 0
         if letter.turn.kind == UNREADABLE:
             raise NoDeadLetter(f"{letter.key} cannot be run again, as it cannot be read: {letter.reason}")
+        if not letter.is_replayable:
+            raise NoDeadLetter(
+                f"{letter.key} cannot be run again: it was sensitive, and what the caller said or keyed was kept "
+                f"nowhere. Ask them for it again, then: voiceagent dead discard {letter.key}"
+            )
         elsewhere = load_state_manager(settings.state_manager, settings) if settings.state_manager else None
         try:
             store = RedisTurnStore(redis, ttl_seconds=settings.state_ttl_seconds, states=elsewhere)

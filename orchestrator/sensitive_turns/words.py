@@ -13,8 +13,9 @@ MOST_TURNS = 50
 
 
 def words_of(turn: Turn) -> list[str]:
-    """Return what an opened `turn` brought: its text first."""
-    return list(dict.fromkeys(words for words in (turn.text, turn.digits, *_texts(turn.data)) if words))
+    """Return what an opened `turn` brought: its text first, if that is no name."""
+    text = turn.text if turn.has_words else ""
+    return list(dict.fromkeys(words for words in (text, turn.digits, *words_in(turn.data)) if words))
 
 
 def hidden_words(state: ConversationState, cipher: Cipher | None) -> dict[str, list[str]]:
@@ -40,14 +41,14 @@ def with_entry(entries: list[str], entry: str) -> list[str]:
     return [*entries, entry][-MOST_TURNS:]
 
 
-def _texts(value: Any) -> Iterator[str]:
+def words_in(value: Any) -> Iterator[str]:
     """Yield the texts and numbers in a JSON value, as text."""
     if isinstance(value, dict):
         for inner in value.values():
-            yield from _texts(inner)
+            yield from words_in(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _texts(inner)
+            yield from words_in(inner)
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         yield str(value)
 

@@ -100,6 +100,7 @@ class Settings(
     llm_history_characters: int = Field(default=24_000, ge=1000)
     llm_tools: str | None = None
     llm_mcp_servers: str | None = None
+    llm_sees_sensitive: bool = False
 
     telnyx_public_key: Ed25519Key | None = None
     signalwire_signing_key: SecretStr | None = None

@@ -16,8 +16,16 @@ from orchestrator.conversation.turn import Turn, TurnKind
 from orchestrator.schedule.effects import changes_of
 from orchestrator.schedule.item import ActivityItem
 from orchestrator.schedule.limits import check_schedule
+from orchestrator.schedule.sealed_items import opened_item
+from orchestrator.sensitive_turns.cipher import sensitive_cipher
+from orchestrator.sensitive_turns.redaction import Redaction
+from orchestrator.sensitive_turns.replies import opened_reply
+from orchestrator.sensitive_turns.words import hidden_words
+from orchestrator.settings import Settings
 from orchestrator.testing.activity_result import activity_result
 from orchestrator.turns.outcome import committed_state, note_what_was_heard
+from orchestrator.turns.sensitive_run import SensitiveTurns
+from orchestrator.turns.store import Claim, Lease
 
 MOST_TIMERS = 200
 """More timers that go off in one `advance` are a loop."""
@@ -39,6 +47,9 @@ class AgentCall:
     test says so, and a transfer comes back with what the test says. `state.timers` and `state.activities` are those
     that are set and started, `messages` the text messages that were sent.
 
+    After a `Gather(sensitive=True)` the next words or keys are sensitive: `state` has `[hidden]` in their place, and
+    the agent gets them.
+
     A `HandOff` is the last part that counts: no other agent is run. `await call.take("handed_off", "the note")` tests
     the one that gets the call.
     """
@@ -50,6 +61,8 @@ class AgentCall:
         self._runner: asyncio.Runner | None = None
         self._now = utc_now()
         self._activities: dict[str, ActivityItem] = {}
+        self._cipher = sensitive_cipher(Settings(_env_file=None, environment="development"))
+        self._sensitive = SensitiveTurns(self._cipher)
 
     def begin(self) -> list[Part]:
         """Begin the call: the agent greets."""
@@ -70,7 +83,9 @@ class AgentCall:
     def interrupt(self, heard: str) -> list[Part]:
         """Let the caller interrupt the last reply, of which `heard` was spoken. Only agents that ask for it are
         told."""
-        self.state = note_what_was_heard(self.state, heard)
+        brought = hidden_words(self.state, self._cipher)
+        kept = Redaction(words for turn in brought.values() for words in turn).text(heard)
+        self.state = note_what_was_heard(self.state, kept)
         return self._run("interrupted", heard) if self._agent.interruptions else []
 
     def hang_up(self, status: str = "completed") -> list[Part]:
@@ -130,7 +145,10 @@ class AgentCall:
                 "text": text, "received_at": self._now, **self._brought_by(kind, text), **fields,
             }
         )  # fmt: skip
-        state = own_copy(self.state)
+        claim = Claim(Lease(self.state.call_sid, "test", 1), turn, self.state)
+        sensitive = self._sensitive.begin(claim)
+        turn, given = (turn, self.state) if sensitive is None else sensitive.for_agent(self.state)
+        state = own_copy(given)
         parts = _up_to_a_hand_off([part async for part in parts_of(self._agent, turn, state)])
         reply = Reply()
         for part in parts:
@@ -138,10 +156,12 @@ class AgentCall:
                 reply.text += part
             else:
                 reply.add(part)
-        record = TurnRecord.of(turn, "replied", reply.completed())
+        record = TurnRecord.of(claim.turn, "replied", reply.completed())
         record.committed_at = self._now
         check_schedule(self.state, turn.turn_id, reply.actions)
-        self._commit(committed_state(self.state, state, record), record)
+        self.messages += [action for action in reply.actions if isinstance(action, SendMessage)]
+        after = state if sensitive is None else sensitive.hide(self.state, state, record)
+        self._commit(committed_state(self.state, after, record), record)
         return parts
 
     def close(self) -> None:
@@ -152,8 +172,8 @@ class AgentCall:
 
     def _commit(self, after: ConversationState, record: TurnRecord) -> None:
         items = changes_of(self.state, after, record).added
-        self._activities |= {item.name: item for item in items if isinstance(item, ActivityItem)}
-        self.messages += [action for action in record.reply.actions if isinstance(action, SendMessage)]
+        whole = [opened_item(item, self._cipher) for item in items]
+        self._activities |= {item.name: item for item in whole if isinstance(item, ActivityItem)}
         settings = self.state.settings  # which no JSON has
         self.state = ConversationState.model_validate_json(after.model_dump_json())
         self.state.settings = settings
@@ -161,7 +181,7 @@ class AgentCall:
     def _brought_by(self, kind: TurnKind, name: str) -> dict[str, Any]:
         """Return the fields of a turn that a timer or activity of this name brings."""
         if kind == "timer" and (timer := self.state.timers.get(name)) is not None:
-            return {"turn_id": timer.turn_id, "data": timer.data}
+            return {"turn_id": timer.turn_id, "data": timer.data, "sealed_words": timer.sealed_words}
         if kind == "activity" and (activity := self.state.activities.get(name)) is not None:
             return {"turn_id": activity.turn_id}
         return {}
@@ -178,7 +198,8 @@ class AgentCall:
         """Return the action by which the caller is away, or None. Meanwhile there may have been own turns."""
         for record in reversed(self.state.turns):
             if record.reply.leaves:
-                return next(action for action in record.reply.actions if isinstance(action, LEAVING_ACTIONS))
+                said = opened_reply(record.reply, self.state.call_sid, self._cipher)
+                return next(action for action in said.actions if isinstance(action, LEAVING_ACTIONS))
             if record.kind not in ("signal", "timer", "activity"):
                 break
         return None

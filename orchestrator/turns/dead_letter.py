@@ -28,6 +28,11 @@ class DeadLetter(BaseModel):
         """Return the letter's name: `call_sid/turn_id`, of the turn as it came in first."""
         return self.turn.idempotency_key
 
+    @property
+    def is_replayable(self) -> bool:
+        """False if the turn was sensitive: nobody knows any more what it brought."""
+        return not self.turn.sensitive
+
     def replay(self) -> Turn:
         """Return the turn to run instead.
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -109,7 +110,11 @@ class RetryingStore:
             await until_deadline(retry, LEAVE_DEADLINE_SECONDS)
 
     async def dead_letter(self, claim: Claim, reason: str) -> None:
-        """Put the turn among the dead letters. Raise `StoreUnavailable` after the deadline."""
+        """Put the turn among the dead letters, without what a sensitive one brought: that cannot be replayed. Raise
+        `StoreUnavailable` after the deadline.
+        """
+        if claim.turn.sensitive:
+            claim = replace(claim, turn=claim.turn.model_copy(update={"sealed_words": ""}))
         await until_deadline(lambda: self._store.dead_letter(claim, reason), DEADLINE_SECONDS)
         catalog.TURNS_DEAD_LETTERED.inc()
         logger.error(

@@ -31,9 +31,14 @@ class SensitiveRun:
     cipher: Cipher
 
     def for_agent(self, state: ConversationState) -> tuple[Turn, ConversationState]:
-        """Return the turn, with the words merged into it, and the state as the agent gets them."""
+        """Return the turn, with the words merged into it, and the state as the agent gets them.
+
+        Its `hidden_words` are open, and the last of them is what the caller said or keyed in the last such turn.
+        """
         merged = with_merged_words(self.turn, state, {turn_id: words[0] for turn_id, words in self.brought.items()})
-        words = [text for texts in self.brought.values() for text in texts]
+        words = [text for texts in self.brought.values() for text in reversed(texts)]
+        if merged.sensitive and merged.has_words and merged.text not in words[-1:]:
+            words.append(merged.text)
         open_state = {"slots": opened_slots(state, self.cipher), "hidden_slots": {}, "hidden_words": words}
         return merged, state.model_copy(update=open_state)
 

@@ -60,14 +60,14 @@ def test_the_examples_own_tests_pass_in_a_project_of_ones_own(written: Path) -> 
         cwd=written, env=environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "5 passed" in ran.stdout
+    assert "6 passed" in ran.stdout
 
 
 def test_each_action_is_yielded_in_an_example_by_its_name_from_orchestrator(
     written: Path, agent_call: Callable[..., AgentCall]
 ) -> None:
     yielded: list[Part] = []
-    for name in ("quiz", "tour", "front_desk", "kitchen", "library", "workshop"):
+    for name in ("quiz", "tour", "front_desk", "kitchen", "library", "workshop", "payment"):
         module = import_module(name)
         call = agent_call(getattr(module, {"front_desk": "reception"}.get(name, name)), from_number="+15550001111")
         yielded += call.begin()

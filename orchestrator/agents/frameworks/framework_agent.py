@@ -16,10 +16,12 @@ from orchestrator.agents.frameworks.options import FrameworkOptions
 from orchestrator.agents.frameworks.tool_log import ToolLog
 from orchestrator.agents.protocol import Isolation, Overlap, Part
 from orchestrator.agents.reply_text import BROKE_OFF, GOODBYE, MOST_SILENCES, ReplyText, final_actions
+from orchestrator.agents.sensitive_text import as_models_see, redacted_entries, redaction_for
 from orchestrator.agents.unicode import Surrogates
 from orchestrator.conversation.actions import HandOff, HangUp
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.sensitive_turns.redaction import Redaction
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,8 @@ class FrameworkAgent(ABC):
     """Answers with an agent of a framework. Keeps nothing of a call between turns.
 
     `overlap` and `isolation` are as for any agent. `goodbye` is said before the call ends at the third silence in a
-    row; `broke_off` when an answer breaks off in the middle.
+    row; `broke_off` when an answer breaks off in the middle. What sensitive turns brought goes to tools alone, which
+    ask `CallContext.sensitive_text` for it, unless the model `sees_sensitive`.
     """
 
     makes_own_spans = False
@@ -46,7 +49,9 @@ class FrameworkAgent(ABC):
         isolation: Isolation = "thread",
         goodbye: str = GOODBYE,
         broke_off: str = BROKE_OFF,
+        sees_sensitive: bool = False,
     ) -> None:
+        self.sees_sensitive = sees_sensitive
         self.overlap = overlap
         self.isolation = isolation
         self.goodbye = goodbye
@@ -76,7 +81,8 @@ class FrameworkAgent(ABC):
             yield HangUp(reason="silence")
             return
         call, text = CallContext(turn, state), ReplyText(self._deadline())
-        tools = ToolLog(call, makes_spans=not self.makes_own_spans)
+        redaction = None if self.sees_sensitive else redaction_for(state)
+        tools = ToolLog(call, redaction, makes_spans=not self.makes_own_spans)
         with as_current(call):
             try:
                 async with aclosing(self._answer(call, text, tools)) as answer:
@@ -85,7 +91,7 @@ class FrameworkAgent(ABC):
             except Exception as error:  # whatever a framework, a model's client or a user's tool raises
                 if not text.has_begun and not tools.is_used:
                     raise
-                _log_failure(turn, error)
+                _log_failure(turn, error, redaction_for(state))
                 yield text.sentence(self.broke_off)
             finally:
                 tools.close()
@@ -93,8 +99,8 @@ class FrameworkAgent(ABC):
             yield action
 
     async def _answer(self, call: CallContext, text: ReplyText, tools: ToolLog) -> AsyncGenerator[Part]:
-        history = history_of(call.state, self.options.history_characters)
-        said, surrogates = caller_text(call.turn), Surrogates()
+        history = redacted_entries(history_of(call.state, self.options.history_characters), tools.redaction)
+        said, surrogates = caller_text(as_models_see(call.turn, tools.redaction)), Surrogates()
         async with aclosing(self.events(call, history, said)) as events:
             while (event := await _next(events, text.deadline)) is not None:
                 if isinstance(event, str):
@@ -143,7 +149,8 @@ async def _next(events: AsyncGenerator[Event], deadline: float) -> Event | None:
         return await anext(events, None)
 
 
-def _log_failure(turn: Turn, error: Exception) -> None:
+def _log_failure(turn: Turn, error: Exception, redaction: Redaction | None) -> None:
+    hide = None if redaction is None else redaction.text
     message = "The agent did not finish its answer, since it raised %s; asking the caller to repeat"
     extra = {"action": "llm.stream_failed", "call_sid": turn.call_sid, "turn_id": turn.turn_id}
-    error_logging.log(logging.ERROR, logger, message, error=error, extra=extra)
+    error_logging.log(logging.ERROR, logger, message, error=error, extra=extra, hide=hide)

@@ -55,7 +55,7 @@ class OpenAIAgent(FrameworkAgent):
             items_of([*history, *([CallerText(text)] if text else [])]),
             context=call,
             max_turns=self._most_requests,
-            run_config=replace(self._run_config, group_id=self._run_config.group_id or call.turn.call_sid),
+            run_config=self._config_for(call),
         )
         try:
             async for event in run.stream_events():
@@ -65,6 +65,11 @@ class OpenAIAgent(FrameworkAgent):
                     yield told
         finally:
             await _end(run)
+
+    def _config_for(self, call: CallContext) -> RunConfig:
+        """Return the run's config. Nothing is reported of what was said in a call with sensitive turns."""
+        config = replace(self._run_config, group_id=self._run_config.group_id or call.turn.call_sid)
+        return replace(config, trace_include_sensitive_data=False) if call.state.hidden_words else config
 
     def _note_agent(self, call: CallContext, agent: "SdkAgent[Any]") -> None:
         self.save_state(call, {} if agent is self._agent else {LAST_AGENT: agent.name})

@@ -9,13 +9,18 @@ from orchestrator.agents.call_context import CallContext
 from orchestrator.agents.frameworks.events import ToolEnded, ToolStarted
 from orchestrator.agents.tool_records import as_bounded_json, record_of
 from orchestrator.conversation.actions import LEAVING_ACTIONS
+from orchestrator.sensitive_turns.redaction import Redaction
 from orchestrator.tracing import Span
 
 
 class ToolLog:
-    """A round is the calls that the model makes in one answer. `makes_spans` is False where the framework does."""
+    """A round is the calls that the model makes in one answer. `makes_spans` is False where the framework does.
 
-    def __init__(self, call: CallContext, *, makes_spans: bool) -> None:
+    `redaction` hides in what is noted what sensitive turns brought.
+    """
+
+    def __init__(self, call: CallContext, redaction: Redaction | None = None, *, makes_spans: bool) -> None:
+        self.redaction = redaction
         self.is_used = False
         self._call = call
         self._makes_spans = makes_spans
@@ -55,7 +60,8 @@ class ToolLog:
             return
         record, span = running
         self._ended.add(event.call_id)
-        record["result"] = as_bounded_json(event.result)
+        result = as_bounded_json(event.result)
+        record["result"] = result if self.redaction is None else self.redaction.value(result)
         if span is not None:
             span.end()
 

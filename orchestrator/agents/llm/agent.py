@@ -18,6 +18,7 @@ from orchestrator.agents.llm.prompt import system_prompt
 from orchestrator.agents.llm.toolset import Toolset, TurnToolCalls
 from orchestrator.agents.protocol import Part
 from orchestrator.agents.reply_text import BROKE_OFF, GOODBYE, MOST_SILENCES, ReplyText, final_actions
+from orchestrator.agents.sensitive_text import redaction_for
 from orchestrator.agents.spoken_text import UntaggedThoughts
 from orchestrator.conversation.actions import HangUp, SetLanguage, SetSpeech, hand_offs
 from orchestrator.conversation.state import ConversationState
@@ -40,7 +41,7 @@ class ModelAgent:
 
     If no token has arrived after `first_token_seconds`, the agent says a filler (once a turn) and also asks the
     fallback model. After `answer_seconds` it ends the turn itself. It does so before the turn's deadline, so that the
-    state keeps what tools have done.
+    state keeps what tools have done. What sensitive turns brought goes to tools alone, unless it `sees_sensitive`.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class ModelAgent:
         history_characters: int,
         clock: OfficeClock = office_clock,
         servers: "McpServers | None" = None,
+        sees_sensitive: bool = False,
     ) -> None:
+        self._sees_sensitive = sees_sensitive
         self._models = models
         self._toolset = toolset
         self._servers = servers
@@ -73,7 +76,8 @@ class ModelAgent:
             yield GOODBYE
             yield HangUp(reason="silence")
             return
-        tool_calls = TurnToolCalls(await self._tools(), turn, state)
+        redaction = None if self._sees_sensitive else redaction_for(state)
+        tool_calls = TurnToolCalls(await self._tools(), turn, state, redaction)
         text = ReplyText(asyncio.get_running_loop().time() + self._answer_seconds)
         try:
             async with aclosing(self._answer(turn, state, tool_calls, text)) as answer:
@@ -98,7 +102,7 @@ class ModelAgent:
     ) -> AsyncGenerator[Part]:
         """Ask the model and run the tools that it calls, again and again, until an answer calls none."""
         system = system_prompt(self._prompt, self._clock(), state.from_number)
-        messages = messages_for(turn, state, system, self._history_characters)
+        messages = messages_for(turn, state, system, self._history_characters, tool_calls.redaction)
         parameters = ModelRequestParameters(function_tools=tool_calls.toolset.definitions)
         for _ in range(MOST_REQUESTS):
             response: ModelResponse | None = None

@@ -52,6 +52,7 @@ def load_model_agent(settings: Settings) -> Agent:
         history_characters=settings.llm_history_characters,
         clock=clock,
         servers=_servers(settings),
+        sees_sensitive=settings.llm_sees_sensitive,
     )
     return Agent("llm", agent.reply, speech_filter=False)  # it filters by itself, before it decides which model answers
 

@@ -14,19 +14,24 @@ from pydantic_ai.messages import (
 )
 
 from orchestrator.agents.call_history import AgentText, CallerText, Entry, ToolCall, ToolResult, caller_text, history_of
+from orchestrator.agents.sensitive_text import as_models_see, redacted_entries
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
+from orchestrator.sensitive_turns.redaction import Redaction
 
 Part = ModelRequestPart | ModelResponsePart
 
 
-def messages_for(turn: Turn, state: ConversationState, system: str, budget: int) -> list[ModelMessage]:
-    """Return the messages to send to a model so that it answers `turn`.
+def messages_for(
+    turn: Turn, state: ConversationState, system: str, budget: int, redaction: Redaction | None = None
+) -> list[ModelMessage]:
+    """Return the messages to send to a model so that it answers `turn`. `redaction` hides what it must not see.
 
     Earlier turns take up `budget` characters at most: the opening stays, and the oldest turns after it are left out.
     The system prompt and `turn` itself do not count.
     """
-    entries = [*history_of(state, budget), CallerText(caller_text(turn))]
+    history = redacted_entries(history_of(state, budget), redaction)
+    entries = [*history, CallerText(caller_text(as_models_see(turn, redaction)))]
     return _joined([SystemPromptPart(system), *map(_part, entries)])
 
 

@@ -1,8 +1,9 @@
 """The tools of the model: the built-in ones, and those that `LLM_TOOLS` names.
 
-A tool is a plain or async Python function. The model sees its name, its docstring and its annotated parameters. Three
-parameters are injected, and hidden from the model: `idempotency_key`, `turn` and `state`. The result goes to the model
-as JSON. If it is an action (`HangUp()`, `Transfer(…)`), the action is carried out after the text so far.
+A tool is a plain or async Python function. The model sees its name, its docstring and its annotated parameters. Four
+parameters are injected, and hidden from the model: `idempotency_key`, `turn`, `state`, and `sensitive_text`, which is
+what the caller said or keyed in the last sensitive turn. The result goes to the model as JSON. If it is an action
+(`HangUp()`, `Transfer(…)`), the action is carried out after the text so far.
 """
 
 import inspect

@@ -18,19 +18,21 @@ from pydantic_core import to_jsonable_python
 from orchestrator import error_logging, tracing
 from orchestrator.agents.llm.tools import ToolFunction
 from orchestrator.agents.reply_text import AT_ONCE
+from orchestrator.agents.sensitive_text import last_words
 from orchestrator.agents.tool_records import CALLS_SLOT, as_bounded_json, record_of
 from orchestrator.agents.unicode import as_unicode
 from orchestrator.conversation.actions import ACTION_TYPES, Action, StartActivity
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadAgent
+from orchestrator.sensitive_turns.redaction import Redaction
 
 if TYPE_CHECKING:
     from orchestrator.agents.mcp.servers import McpTool
 
 logger = logging.getLogger(__name__)
 
-INJECTED = ("idempotency_key", "turn", "state")
+INJECTED = ("idempotency_key", "turn", "state", "sensitive_text")
 ACCEPTED = "It is done as soon as what you have said was spoken."
 ACCEPTED_ACTIVITY = "It has begun. Talk on with the caller meanwhile; you will be told its result."
 FAILED = "The tool failed. Whether anything was done is not known. Tell the caller, and do not try it again."
@@ -103,11 +105,15 @@ class Toolset:
 
 @dataclass
 class TurnToolCalls:
-    """The tool calls of one turn. `actions` are those that tools returned; `is_used` is True once a tool was run."""
+    """The tool calls of one turn. `actions` are those that tools returned; `is_used` is True once a tool was run.
+
+    `redaction` hides in results what sensitive turns brought: the model reads them.
+    """
 
     toolset: Toolset
     turn: Turn
     state: ConversationState
+    redaction: Redaction | None = None
     actions: list[Action] = field(default_factory=list)
     is_used: bool = False
     _actions_given: int = 0
@@ -135,17 +141,23 @@ class TurnToolCalls:
 
     async def _run(self, tool: str, arguments: dict[str, Any], key: str) -> Any:
         self.is_used = True
-        injected = {"idempotency_key": key, "turn": self.turn, "state": self.state}
+        injected = {
+            "idempotency_key": key, "turn": self.turn, "state": self.state, "sensitive_text": last_words(self.state),
+        }  # fmt: skip
         try:
             with tracing.tool(tool):
                 returned = await self.toolset.run(tool, arguments, injected)
-            return as_bounded_json(self._action_taken(returned))
-        except ModelRetry:
+            result = as_bounded_json(self._action_taken(returned))
+            return result if self.redaction is None else self.redaction.value(result)
+        except ModelRetry as retry:
+            if self.redaction is not None:
+                raise ModelRetry(self.redaction.text(retry.message)) from None
             raise
         except Exception as error:  # whatever a user's function raises
             extra = {"action": "llm.tool_failed", "call_sid": self.turn.call_sid, "turn_id": self.turn.turn_id}
+            hide = None if self.redaction is None else self.redaction.text
             message = "The tool %s raised %s; telling the model that it failed"
-            error_logging.log(logging.WARNING, logger, message, tool, error=error, extra=extra)
+            error_logging.log(logging.WARNING, logger, message, tool, error=error, extra=extra, hide=hide)
             return FAILED
 
     def _action_taken(self, returned: Any) -> Any:
