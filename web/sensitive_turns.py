@@ -11,7 +11,7 @@ from orchestrator.encryption.cipher import Cipher
 from orchestrator.encryption.envelope import is_sealed
 from orchestrator.errors import UnreadableSeal
 from orchestrator.sensitive_turns.cipher import sensitive_cipher
-from orchestrator.sensitive_turns.hiding import hidden, opened
+from orchestrator.sensitive_turns.hiding import hidden, opened, with_sealed_data
 from orchestrator.sensitive_turns.replies import opened_reply, opened_result, with_whole
 from orchestrator.sensitive_turns.words import hidden_words
 from orchestrator.settings import Settings
@@ -41,6 +41,10 @@ class SensitiveTurns:
         unfinished = Turn(turn_id=turn.turn_id, call_sid=turn.call_sid, kind="silence", unfinished=turn.unfinished)
         sealed = hidden(unfinished, self.cipher).sealed_words
         return turn.model_copy(update={"unfinished": {}, "sealed_words": sealed})
+
+    def without_data(self, turn: Turn) -> Turn:
+        """Return a turn that is not sensitive itself without its data, which repeats what a sensitive one brought."""
+        return with_sealed_data(turn, self.cipher) if self.cipher is not None else turn
 
     def texts(self, turns: Iterable[Turn | TurnRecord], state: ConversationState | None) -> dict[str, str]:
         """Return what those of `turns` brought that are hidden, by turn id, as far as it is known."""

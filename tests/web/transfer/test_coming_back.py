@@ -6,7 +6,7 @@ from support.transferring import OTHER, PERSON, action_of, leaving_by, query_of,
 from support.waiting import wait_until
 
 from orchestrator.conversation.absence import left_by
-from orchestrator.conversation.actions import Record, Transfer
+from orchestrator.conversation.actions import Gather, Record, Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.silence import seconds_silent
 from orchestrator.conversation.state import ConversationState, TurnRecord
@@ -280,3 +280,31 @@ def test_replies_that_came_by_themselves_bring_nobody_back(channel, by):
         for turn_id, reply in turns.items()
     ]
     assert left_by(ConversationState(call_sid="CA1", channel=channel, turns=records)).turn_id == by
+
+
+async def connect_secretly(turn, state):
+    """Asks for a number, connects with it, and says who that was."""
+    if turn.kind == "started":
+        yield "Whom do you want to talk to?"
+        yield Gather(input="keys", sensitive=True)
+    elif turn.kind == "keys":
+        yield "One moment."
+        yield Transfer(f"+{turn.digits}", announce=f"For {turn.digits}.", accept_key="1")
+    else:
+        yield f"Back: {turn.text}, {turn.data.get('to')}."
+
+
+async def test_whom_a_sensitive_turn_names_is_dialled_and_kept_nowhere(start_ingress):
+    async with start_ingress(agent=connect_secretly) as ingress:
+        asked = await ingress.begin()
+        leaving = await ingress.twiml(action_of(asked, "Gather"), Digits=PERSON[1:])
+        assert leaving.find("Dial/Number").text == PERSON
+        urls = action_of(leaving, "Dial") + leaving.find("Dial/Number").get("url")
+        assert PERSON[1:] not in urls
+        assert said(await ingress.twiml(leaving.find("Dial/Number").get("url"), CallSid="CA2")).startswith(
+            f"For {PERSON[1:]}."
+        )
+        returned = await back(ingress, leaving, "busy")
+        assert said(returned) == f"Back: busy, {PERSON}."
+        assert PERSON[1:] not in ingress.turns[-1].model_dump_json()
+        assert PERSON[1:] not in (await ingress.state()).model_dump_json()

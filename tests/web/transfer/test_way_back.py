@@ -40,10 +40,16 @@ def test_only_whole_numbers_count(text):
     assert (way.target, way.seconds, way.attempt) == (0, 0, 0)
 
 
-def test_a_list_too_long_for_a_url_is_left_out():
-    everybody = tuple(f"sip:{'a' * 200}{number}@pbx.example.com" for number in range(10))
-    way = WayBack.from_transfer(Transfer(everybody, order="at_once"), "turn-1", 0)
-    assert (way.to, way.at_once) == ("", True)
+@pytest.mark.parametrize("order", ["one_by_one", "at_once"])
+def test_a_url_does_not_say_who_is_rung(order):
+    way = WayBack.from_transfer(Transfer((PERSON, OTHER), order=order), "turn-1", 0)
+    path = Languages().turn_path(2, **way.query)
+    assert PERSON.removeprefix("+") not in path
+    assert OTHER.removeprefix("+") not in path
+
+
+def test_who_was_rung_is_read_from_a_url_of_the_previous_version():
+    assert way_back_of({"left": "transfer", "to": PERSON}).to == PERSON
 
 
 def test_a_return_over_a_relay_has_one_id_of_bounded_length():

@@ -1,15 +1,21 @@
 """What became of a transfer or a recording, in the words of the provider's request."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestrator.conversation.absence import leaving_of
+from orchestrator.conversation.actions import Transfer
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.turn import Turn
+from orchestrator.errors import StoreUnavailable, UnreadableState
 from orchestrator.settings.checks import is_http_url
 from web.ingress import Ingress
+from web.store_call import store_call
+from web.twilio.known_call import READ_SECONDS
 from web.twilio.transfer.leaving import FAILED
-from web.twilio.transfer.way_back import LONGEST_ID, LONGEST_STATUS, MOST_SECONDS, WayBack, whole
+from web.twilio.transfer.way_back import LONGEST_ID, LONGEST_STATUS, LONGEST_TO, MOST_SECONDS, WayBack, whole
 from web.twilio.voice_request import VoiceRequest
 
 logger = logging.getLogger(__name__)
@@ -53,6 +59,22 @@ def with_result(way: WayBack, request: VoiceRequest) -> WayBack:
         seconds=whole(form.get("DialCallDuration"), MOST_SECONDS) if status in TALKED else 0,
         leg=form.get("DialCallSid", "").strip()[:LONGEST_ID],
     )
+
+
+async def with_rung(ingress: Ingress, call_sid: str, way: WayBack) -> WayBack:
+    """Return `way` with whom it rang, unless it knows that; as it is if the state cannot be read now."""
+    if way.to or way.leave != "transfer":
+        return way
+    with suppress(StoreUnavailable, UnreadableState):
+        state = await store_call(ingress.runtime.states.get_state(call_sid), READ_SECONDS)
+        record = state.record_of(way.by) if state is not None else None
+        if record is not None:
+            spoken = ingress.sensitive_turns.spoken_record(record, call_sid)
+            found = leaving_of(spoken)
+            targets = found.targets if isinstance(found, Transfer) else ()
+            rung = ", ".join(targets if way.at_once else targets[way.target : way.target + 1])
+            return replace(way, to=rung if len(rung) <= LONGEST_TO else "", hides_to=spoken is not record)
+    return way
 
 
 async def outcome_of(ingress: Ingress, call_sid: str, way: WayBack) -> Outcome:
@@ -100,5 +122,12 @@ async def last_return(ingress: Ingress, request: VoiceRequest, way: WayBack, tur
         return recorded_turn(request, turn_id)
     if way.leave != "transfer":
         return None
-    outcome = await outcome_of(ingress, request.call_sid, with_result(way, request))
-    return outcome.turn(request.call_sid, turn_id).model_copy(update={"given_reply": Reply()})
+    way = await with_rung(ingress, request.call_sid, with_result(way, request))
+    outcome = await outcome_of(ingress, request.call_sid, way)
+    return turn_of(ingress, way, outcome, request.call_sid, turn_id).model_copy(update={"given_reply": Reply()})
+
+
+def turn_of(ingress: Ingress, way: WayBack, outcome: Outcome, call_sid: str, turn_id: str) -> Turn:
+    """Return the turn that tells the agent. Whom the caller was connected with may be a secret of theirs."""
+    turn = outcome.turn(call_sid, turn_id)
+    return ingress.sensitive_turns.without_data(turn) if way.hides_to else turn

@@ -26,7 +26,7 @@ from web.twilio import twiml
 from web.twilio.known_call import READ_SECONDS
 from web.twilio.language import Languages
 from web.twilio.transfer.leaving import Exit, add_dial
-from web.twilio.transfer.outcome import Outcome, outcome_of, recorded_turn, with_result
+from web.twilio.transfer.outcome import Outcome, outcome_of, recorded_turn, turn_of, with_result, with_rung
 from web.twilio.transfer.way_back import WayBack
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.voice_request import VoiceRequest
@@ -55,7 +55,7 @@ async def caller_returned(ingress: Ingress, request: VoiceRequest, way: WayBack,
     """Answer with the agent's reply, with the next person to ring, or with the end of the call."""
     if way.leave == "record":
         return await back.answer(recorded_turn(request, back.turn_id))
-    way = with_result(way, request)
+    way = await with_rung(ingress, request.call_sid, with_result(way, request))
     since = way.since or clock.now()
     within = min(ingress.timeouts.filler_after, ingress.timeouts.store)
     try:
@@ -68,7 +68,7 @@ async def caller_returned(ingress: Ingress, request: VoiceRequest, way: WayBack,
     _log(request, way, outcome)
     if following is not None:
         return TwimlResponse(_next_dial(following, request, way, back))
-    turn = outcome.turn(request.call_sid, back.turn_id)
+    turn = turn_of(ingress, way, outcome, request.call_sid, back.turn_id)
     if way.returns if outcome.has_talked else way.fails_back:
         return await back.answer(turn)
     last = await _last_reply(ingress, turn)

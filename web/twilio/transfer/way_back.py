@@ -29,10 +29,11 @@ _LONGEST_PLAIN_ID = 100
 class WayBack:
     """How the caller has left, by the reply of which turn.
 
-    Of a transfer: `target` is the place of the person who was rung among its targets, `to` whom it dialled, several
-    separated by ", ". `returns`: after a conversation the caller comes back to the agent; `fails_back`: when nobody
-    took the call. `asks_key`: the call is taken with a key only. `has_more` people to ring, one after the other, or all
-    of them rang `at_once`.
+    Of a transfer: `target` is the place of the person who was rung among its targets. `to`, whom it dialled, several
+    separated by ", ", is in URLs of the previous version alone: others read it, so it is found in the state. `hides_to`:
+    a sensitive turn brought it. `returns`: after a conversation the caller comes back to the agent; `fails_back`: when
+    nobody took the call. `asks_key`: the call is taken with a key only. `has_more` people to ring, one after the other,
+    or all of them rang `at_once`.
 
     `status`, `seconds` and `leg` are the provider's words about it, kept while the caller is held: `attempt` counts the
     fillers, `since` (Unix seconds) is when the caller came back.
@@ -52,17 +53,16 @@ class WayBack:
     leg: str = ""
     attempt: int = 0
     since: float = 0.0
+    hides_to: bool = False
 
     @classmethod
     def from_transfer(cls, transfer: Transfer, by: str, target: int) -> "WayBack":
         """Return the way back from that target of `transfer`; from all of them if they ring at once."""
         is_last = transfer.order == "at_once" or target + 1 >= len(transfer.targets)
-        to = ", ".join(transfer.targets if transfer.order == "at_once" else transfer.targets[target : target + 1])
         return cls(
             leave="transfer",
             by=by,
             target=target,
-            to=to if len(to) <= LONGEST_TO else "",
             returns=transfer.then == "return",
             fails_back=transfer.on_failure == "return",
             asks_key=transfer.accept_key is not None,
@@ -82,7 +82,6 @@ class WayBack:
             LEFT: self.leave,
             "by": self.by,
             "target": self.target,
-            "to": self.to,
             "then": "return" if self.returns else "",
             "fail": "" if self.fails_back else "hang_up",
             "key": int(self.asks_key),
