@@ -70,6 +70,19 @@ def _sections(document: Document) -> Iterator[str]:
         for method, path, operation in _operations(document, tag["name"]):
             yield from _article(document, method, path, operation)
         yield "</section>\n"
+    yield from _shapes(document)
+
+
+def _shapes(document: Document) -> Iterator[str]:
+    """Yield the schemas that others refer to, each once."""
+    yield "<section><h2>Shapes</h2>\n<p>What the fields above refer to.</p>\n"
+    for name, schema in document["components"]["schemas"].items():
+        yield f'<article id="shape-{escape(name)}"><h3>{escape(name)}</h3>\n'
+        for paragraph in filter(None, schema.get("description", "").split("\n\n")):
+            yield f"<p>{_marked(paragraph)}</p>\n"
+        yield from _rows("", _fields(schema))
+        yield "</article>\n"
+    yield "</section>\n"
 
 
 def _article(document: Document, method: str, path: str, operation: Document) -> Iterator[str]:
@@ -81,7 +94,7 @@ def _article(document: Document, method: str, path: str, operation: Document) ->
     yield from _rows("Parameters", ((it["name"], it["in"], it["description"]) for it in operation["parameters"]))
     if "requestBody" in operation:
         (content,) = operation["requestBody"]["content"].values()
-        yield from _rows("Body", _fields(document, content["schema"]))
+        yield from _rows("Body", _fields(_model(document, content["schema"])))
         if "example" in content:
             yield f"<pre><code>{escape(json.dumps(content['example'], indent=2))}</code></pre>\n"
     yield from _answers(document, operation)
@@ -100,34 +113,44 @@ def _answers(document: Document, operation: Document) -> Iterator[str]:
         yield f"<h4>{status}: {escape(answer['description'])}</h4>\n"
         for kind, content in answer.get("content", {}).items():
             if "$ref" in content["schema"]:
-                yield from _rows("", _fields(document, content["schema"]))
+                yield from _rows("", _fields(_model(document, content["schema"]), in_answer=True))
             else:
                 yield f"<p><code>{escape(kind)}</code>: {_marked(content['schema'].get('description', ''))}</p>\n"
     if problems:
         yield f'<p class="soft">Problems: {", ".join(problems)}</p>\n'
 
 
-def _fields(document: Document, schema: Document) -> Iterator[tuple[str, str, str]]:
-    model = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    required = model.get("required", ())
+def _model(document: Document, schema: Document) -> Document:
+    found: Document = document["components"]["schemas"][_name(schema)]
+    return found
+
+
+def _name(schema: Document) -> str:
+    return str(schema["$ref"].rpartition("/")[2])
+
+
+def _fields(model: Document, *, in_answer: bool = False) -> Iterator[tuple[str, str, str]]:
+    required = () if in_answer else model.get("required", ())
     for name, field in model.get("properties", {}).items():
         wanted = "required" if name in required else ""
         yield name, _kind(field), " ".join(filter(None, (wanted, field.get("description", ""))))
 
 
 def _kind(schema: Document) -> str:
+    """Return what a field holds, as HTML."""
     if "$ref" in schema:
-        return str(schema["$ref"].rpartition("/")[2])
+        return f'<a href="#shape-{escape(_name(schema))}">{escape(_name(schema))}</a>'
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_kind(one) for one in schema["anyOf"]))
     if "enum" in schema:
-        return " | ".join(map(str, schema["enum"]))
+        return escape(" | ".join(map(str, schema["enum"])))
     if schema.get("type") == "array":
         return f"list of {_kind(schema.get('items', {}))}"
-    return str(schema.get("type", "anything"))
+    return escape(str(schema.get("const") or schema.get("type", "anything")))
 
 
 def _rows(title: str, rows: Iterator[tuple[str, str, str]]) -> Iterator[str]:
+    """Yield a table: a name, what it holds (as HTML), and what it means."""
     found = list(rows)
     if not found:
         return
@@ -136,7 +159,7 @@ def _rows(title: str, rows: Iterator[tuple[str, str, str]]) -> Iterator[str]:
     yield "<table>\n"
     for name, kind, about in found:
         head = f'<th scope="row"><code>{escape(name)}</code></th>'
-        yield f'<tr>{head}<td class="soft">{escape(kind)}</td><td>{_marked(about)}</td></tr>\n'
+        yield f'<tr>{head}<td class="soft">{kind}</td><td>{_marked(about)}</td></tr>\n'
     yield "</table>\n"
 
 
