@@ -24,6 +24,7 @@ def main() -> int:
                 seed=options.seed, seconds=options.seconds, callers=options.calls, every=options.every,
                 topology=options.topology, relay_share=options.relay_share, interpreters=True,
                 with_sinks=options.sinks, with_routes=options.routes, with_living=options.living,
+                with_encryption=options.encrypt,
             )
         )  # fmt: skip
     except SoakFailed:
@@ -44,6 +45,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sinks", action="store_true", help="with sinks of events, which fail, hang and die as well")
     parser.add_argument("--routes", action="store_true", help="with routes, agents that hand off, and two versions")
     parser.add_argument("--living", action="store_true", help="with timers, activities, signals, messages, transfers")
+    parser.add_argument("--encrypt", action="store_true", help="with encryption keys, which are replaced meanwhile")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     return parser.parse_args()
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
+from soak.key_rotation import WEIGHTS as KEY_WEIGHTS
+from soak.key_rotation import KeyRotation
 from soak.sinks import Sinks
 from soak.versions import VERSIONS, Versions, command_of
 from support.deployment import Deployment, Member
@@ -67,8 +69,15 @@ class Faults:
     """Injects planned faults. Those that concern the same process, or the way to Redis, come one after the other."""
 
     def __init__(
-        self, deployment: Deployment, sinks: Sinks | None = None, *, fault_seconds: float = FAULT_SECONDS
+        self,
+        deployment: Deployment,
+        sinks: Sinks | None = None,
+        *,
+        rotation: KeyRotation | None = None,
+        fault_seconds: float = FAULT_SECONDS,
     ) -> None:
+        self._rotation = rotation
+        self._key_trouble = asyncio.Lock()
         self._fault_seconds = fault_seconds
         self.injected: list[Injected] = []
         self.bad_leavings: list[str] = []
@@ -118,13 +127,16 @@ class Faults:
         """First word of a kind of faults → what must not befall at the same time, and who does it."""
         return {
             "sink": (self._sink_trouble, self._to_sinks),
+            "keys": (self._key_trouble, self._to_keys),
             "version": (self._version_trouble, self._to_version),
             "plan": (self._network, self._to_plan),
         }
 
     async def _in_time(self, fault: Planned, harm: Awaitable[None]) -> None:
         try:
-            async with asyncio.timeout(self._fault_seconds) as limit:
+            # All processes are replaced for new keys, each after whatever befalls it already.
+            seconds = self._fault_seconds * (3 if fault.kind in KEY_WEIGHTS else 1)
+            async with asyncio.timeout(seconds) as limit:
                 await harm
         except Exception as error:
             if limit.expired():
@@ -158,6 +170,10 @@ class Faults:
             await self.versions.be_gone(version, fault.seconds)
         else:
             self.bad_leavings += await self.versions.roll(version)
+
+    async def _to_keys(self, fault: Planned) -> None:
+        assert self._rotation is not None
+        self.bad_leavings += await self._rotation.step(self._deployment, self.versions)
 
     async def _to_plan(self, fault: Planned) -> None:
         version = VERSIONS[int(fault.whom * len(VERSIONS))]

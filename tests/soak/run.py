@@ -19,6 +19,9 @@ from soak.cluster_faults import ClusterFaults
 from soak.desks import NORTH, SOUTH, WEST, routes
 from soak.faults import SINK_WEIGHTS, WEIGHTS, Faults, Injected, Planned, SoakFailed, plan
 from soak.journal import CallJournal
+from soak.key_rotation import SETTING as ENCRYPTION_KEYS
+from soak.key_rotation import WEIGHTS as KEY_WEIGHTS
+from soak.key_rotation import KeyRotation, in_plain
 from soak.living import EFFECTS_FILE
 from soak.living_audit import Lateness, Outage, audit_living
 from soak.living_callers import LivingCaller, LivingSpeech
@@ -39,6 +42,8 @@ from support.cluster_deployment import ClusterDeployment
 from support.deployment import Deployment
 from support.sentinel_deployment import SentinelDeployment
 from support.terminal import run_script
+
+from orchestrator.encryption.keys import new_key
 
 logger = logging.getLogger("soak")
 
@@ -77,6 +82,7 @@ async def soak(
     with_sinks: bool = False,
     with_routes: bool = False,
     with_living: bool = False,
+    with_encryption: bool = False,
     plain_relays: bool = False,
 ) -> Report:
     """Run it all; the report. The directory with the logs is kept when something was found. Raises `SoakFailed`.
@@ -92,6 +98,10 @@ async def soak(
         if with_routes:
             weights = {**weights, **VERSION_WEIGHTS}
         settings = _routed(stack) if with_routes else {}
+        rotation = KeyRotation(new_key()) if with_encryption else None
+        if rotation is not None:
+            weights = {**weights, **KEY_WEIGHTS}
+            settings[ENCRYPTION_KEYS] = rotation.setting
         settings |= {"RELAY_RECONNECT": "off"} if plain_relays else {}
         texts = await stack.enter_async_context(text_provider(Random(f"{seed}/texts"))) if with_living else None
         if texts is not None:
@@ -111,7 +121,7 @@ async def soak(
             )
         )
         provider = Provider(deployment.ingresses)
-        faults = harm(deployment, sinks)
+        faults = harm(deployment, sinks, rotation=rotation)
         planned = plan(Random(f"{seed}/faults"), seconds=seconds * (1 - CALM_SHARE), every=every, weights=weights)
         on_relays = round(callers * relay_share)
 
@@ -130,6 +140,9 @@ async def soak(
 
         journals = await _load(caller, faults, planned, seconds=seconds, callers=callers)
         verdict = await audit(journals, provider, *deployment.masters)
+        if rotation is not None:
+            verdict.wrong.extend(await in_plain(*deployment.masters))
+            verdict.outcomes["keys replaced"] = rotation.rotations
         if with_routes:
             audit_versions(deployment, journals, faults.versions, faults.injected, verdict)
         if sinks is not None:
