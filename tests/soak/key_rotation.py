@@ -70,7 +70,7 @@ class KeyRotation:
         return wrong
 
     async def _reseal(self, deployment: Deployment) -> list[str]:
-        """Until it says that nothing is left: it may be interrupted by whatever befalls Redis. Else no key is removed."""
+        """Until it says that nothing is left, as whatever befalls Redis interrupts it. Else no key is removed."""
         said = ""
         for _ in range(TRIES):
             environment = {**deployment.webs[0].environment, SETTING: self.setting}
