@@ -84,11 +84,12 @@ class CancelActivity(BaseAction):
 class SendMessage(BaseAction):
     """Send a text message from `TWILIO_FROM_NUMBER`. `to` is an E.164 number, or `whatsapp:` and one.
 
-    It is posted at most once. What became of it tells the event `message.sent`.
+    It is posted at most once. What became of it tells the event `message.sent`. In a record `to` is `[hidden]` if it
+    repeats what a sensitive turn brought.
     """
 
     type: Literal["send_message"] = "send_message"
-    to: str = Field(pattern=r"^(whatsapp:)?\+[1-9][0-9]{4,14}$")
+    to: str = Field(pattern=r"^((whatsapp:)?\+[1-9][0-9]{4,14}|\[hidden\])$")
     text: str = Field(min_length=1, max_length=MOST_TEXT)
 
     @by_position

@@ -64,12 +64,14 @@ class ActivityItem(_Item):
 class MessageItem(_Item):
     """A text message: see `SendMessage`. It is sent although the call has ended meanwhile, and its state is gone.
 
-    So it has what is told of it: `agent`, `tenant` and `worker_version` are those of the call.
+    So it has what is told of it: `agent`, `tenant` and `worker_version` are those of the call. `told_to` stands for
+    `to` in what is told, if that is to be hidden; only an item that is opened has it.
     """
 
     kind: Literal["message"] = "message"
     to: str
     text: str
+    told_to: str = Field(default="", exclude=True)
     agent: str = ""
     tenant: str = ""
     worker_version: str = ""

@@ -17,6 +17,7 @@ from orchestrator.conversation.actions import (
     Transfer,
 )
 from orchestrator.conversation.reply import Reply, TurnResult
+from orchestrator.conversation.sensitive import HIDDEN
 from orchestrator.encryption.cipher import Cipher
 from orchestrator.errors import UnreadableSeal
 from orchestrator.sensitive_turns.hiding import turn_place
@@ -30,7 +31,7 @@ _WORDS: dict[type, tuple[str, ...]] = {
     HandOff: ("note",),
     SetTimer: ("data",),
     StartActivity: ("args",),
-    SendMessage: ("text",),
+    SendMessage: ("to", "text"),
 }
 """The fields of actions that may hold words."""
 PAUSE = "w"
@@ -86,7 +87,7 @@ def _hidden_action(action: Action, redaction: Redaction, call_sid: str, cipher: 
     if isinstance(action, SendDigits):
         return action.model_copy(update={"digits": PAUSE}) if redaction.is_in(action.digits) else action
     fields = {name: getattr(action, name) for name in _WORDS.get(type(action), ())}
-    hidden = {name: _like(value, redaction.value(value)) for name, value in fields.items()}
+    hidden = {name: _hidden_field(name, value, redaction) for name, value in fields.items()}
     if hidden == fields:
         return action
     if isinstance(action, SCHEDULE_ACTIONS):  # what is carried out later has to open it by itself
@@ -95,8 +96,11 @@ def _hidden_action(action: Action, redaction: Redaction, call_sid: str, cipher: 
     return action.model_copy(update=hidden)
 
 
-def _like(value: Any, hidden: Any) -> Any:
-    return tuple(hidden) if isinstance(value, tuple) else hidden
+def _hidden_field(name: str, value: Any, redaction: Redaction) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_hidden_field(name, one, redaction) for one in value)
+    hidden = redaction.value(value)
+    return HIDDEN if name == "to" and hidden != value else hidden  # a part of a number is none
 
 
 def _moved(action: Action, redacted: Redacted) -> Action:

@@ -11,7 +11,11 @@ from orchestrator.sensitive_turns.redaction import Redaction
 
 def opened_slots(state: ConversationState, cipher: Cipher) -> dict[str, Any]:
     """Return the slots of `state` as the agent gets them. Raise `UnreadableSeal`."""
-    return {name: _opened(state, name, value, cipher) for name, value in state.slots.items()}
+    slots: dict[str, Any] = {}
+    for name, value in state.slots.items():
+        opened = _opened(state, name, value, cipher)
+        slots.update(opened if name == HIDDEN and isinstance(opened, dict) else {name: opened})
+    return slots
 
 
 def with_hidden_slots(
@@ -22,8 +26,8 @@ def with_hidden_slots(
     `before` is the state that the agent's was opened from: what did not change keeps its encrypted value.
     """
     slots, hidden = dict[str, Any](), dict[str, str]()
-    for name, value in after.slots.items():
-        if not redaction.is_in(value) and not (value == HIDDEN and name in before.hidden_slots):
+    for name, value in _by_hidden_name(after.slots, redaction).items():
+        if name != HIDDEN and not redaction.is_in(value) and not (value == HIDDEN and name in before.hidden_slots):
             slots[name] = value
             continue
         slots[name] = HIDDEN
@@ -32,6 +36,12 @@ def with_hidden_slots(
         hidden[name] = known if known is not None and is_same else _sealed(before.call_sid, name, value, cipher)
     changed = {"slots": slots, "hidden_slots": hidden, "phase": after.phase, "agent": after.agent}
     return before.model_copy(update=changed)
+
+
+def _by_hidden_name(slots: dict[str, Any], redaction: Redaction) -> dict[str, Any]:
+    """Return the slots, those together under the name `[hidden]` whose own names hold what is to be hidden."""
+    named = {name: value for name, value in slots.items() if redaction.is_in(name)}
+    return {**{name: value for name, value in slots.items() if name not in named}, HIDDEN: named} if named else slots
 
 
 def _opened(state: ConversationState, name: str, value: Any, cipher: Cipher) -> Any:

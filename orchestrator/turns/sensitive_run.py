@@ -117,4 +117,7 @@ def _shown(turn: Turn, run: SensitiveRun) -> Turn:
         return whole.model_copy(update={"text": hide.text(whole.text), "unfinished": unfinished, "sensitive": False})
     if turn.sensitive:
         return turn.model_copy(update={"unfinished": unfinished})
-    return whole.model_copy(update={"data": hide.value(whole.data), "unfinished": unfinished})
+    changes = {"data": hide.value(whole.data), "unfinished": unfinished}
+    if turn.has_words:
+        changes.update(text=hide.text(whole.text), digits=hide.text(whole.digits))
+    return whole.model_copy(update=changes)

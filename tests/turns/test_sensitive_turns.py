@@ -15,6 +15,7 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.encryption.cipher import Cipher
 from orchestrator.schedule.effects import changes_of
+from orchestrator.schedule.item import MessageItem
 from orchestrator.schedule.sealed_items import opened_item
 from orchestrator.sensitive_turns.cipher import sensitive_cipher
 from orchestrator.sensitive_turns.hiding import hidden
@@ -32,6 +33,7 @@ from orchestrator.turns.sensitive_run import SensitiveTurns
 from tests.support.waiting import wait_until
 
 CARD = "4242 4242 4242 4242"
+NUMBER = "4242424242"
 ASK = Gather(sensitive=True)
 Answer = Callable[[Turn, ConversationState], AsyncIterator[Part]]
 
@@ -84,6 +86,7 @@ async def repeats(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
     state.slots["card"] = turn.text
     state.slots["compact"] = {"number": turn.text.replace(" ", "")}
     state.slots["other"] = "no secret"
+    state.slots[f"named {turn.text}"] = 1
     yield f"You said {turn.text}, thank you. "
     yield SendDigits(turn.text.replace(" ", ""))
     yield "Done."
@@ -154,6 +157,7 @@ async def test_a_later_turn_gets_the_slots_opened_and_hides_what_it_repeats(talk
     await talk.take("card", CARD, is_hidden=True)
 
     async def later(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
+        assert state.slots[f"named {CARD}"] == 1
         assert state.slots["compact"] == {"number": "4242424242424242"}
         state.slots["copy"] = f"card {state.slots['card']}"
         del state.slots["compact"]
@@ -166,7 +170,7 @@ async def test_a_later_turn_gets_the_slots_opened_and_hides_what_it_repeats(talk
     assert is_clean(state.model_dump_json(), result.model_dump_json())
     assert state.turns[-1].text == f"yes, it is {HIDDEN}"
     assert state.hidden_slots["card"] == before["card"]
-    assert set(state.hidden_slots) == {"card", "copy"}
+    assert set(state.hidden_slots) == {"card", "copy", HIDDEN}
 
 
 async def test_a_turn_is_sensitive_until_words_have_come_and_were_answered(talk: Talk) -> None:
@@ -198,23 +202,30 @@ async def test_what_is_for_later_gets_the_words(talk: Talk, cipher: Cipher) -> N
         yield StartActivity("shop:pay", {"card": turn.text, "amount": 5})
         yield SetTimer("again", 60, {"card": turn.text})
         yield SendMessage("+15551234567", f"Card {turn.text}")
+        yield SendMessage("+14242424242", "Is this yours?")
         yield SetTimer("plain", 60, {"no": "secret"})
         yield "It is being charged."
 
     await talk.ask()
     before = await talk.state()
     talk.agent = later
-    await talk.take("card", CARD, is_hidden=True)
+    await talk.take("card", NUMBER, is_hidden=True)
     state = await talk.state()
     assert is_clean(state.model_dump_json())
-    items = {item.item_id.partition("-")[0]: item for item in changes_of(before, state, state.turns[-1]).added}
-    assert is_clean(*(item.model_dump_json() for item in items.values()))
-    assert opened_item(items["activity"], cipher).args == {"card": CARD, "amount": 5}  # type: ignore[union-attr]
-    assert opened_item(items["message"], cipher).text == f"Card {CARD}"  # type: ignore[union-attr]
+    added = changes_of(before, state, state.turns[-1]).added
+    items = {item.item_id.partition("-")[0]: item for item in reversed(added)}
+    assert is_clean(*(item.model_dump_json() for item in added))
+    to_them = next(item for item in added if isinstance(item, MessageItem) and item.to == HIDDEN)
+    whole = opened_item(to_them, cipher)
+    assert (whole.to, whole.told_to) == ("+14242424242", HIDDEN)  # type: ignore[union-attr]
+    read = await talk.state()
+    assert sum(isinstance(action, SendMessage) for action in read.turns[-1].reply.actions) == 2
+    assert opened_item(items["activity"], cipher).args == {"card": NUMBER, "amount": 5}  # type: ignore[union-attr]
+    assert opened_item(items["message"], cipher).text == f"Card {NUMBER}"  # type: ignore[union-attr]
     timer = state.timers["again"]
     talk.agent = repeats
     await talk.take(timer.turn_id, "again", kind="timer", sealed_words=timer.sealed_words)
-    assert talk.saw[-1].data == {"card": CARD}
+    assert talk.saw[-1].data == {"card": NUMBER}
     state = await talk.state()
     assert state.turns[-1].data == {"card": HIDDEN}
     assert is_clean(state.model_dump_json())
