@@ -18,7 +18,8 @@
     ├── RolloutChanged         somebody else changed the rollout plan; nothing was written
     ├── StateConflict          a stale version was written; nothing was changed
     ├── UnreadableState        what is stored for a call is no state that this version knows
-    │   └── UnreadableSeal     what is stored or published is encrypted, and no key of this process opens it
+    │   └── UnreadableSeal     what is stored or published is encrypted, and cannot be opened here
+    │       └── EncryptionKeyMissing  this process lacks its key; another may have it
     ├── NoArchive              no database is set that keeps the records of calls
     ├── UnknownRecord          the archive has no record of that call
     ├── BadRecordQuery         a filter, a limit or a cursor of a search in the archive is wrong
@@ -136,14 +137,19 @@ class UnreadableState(VoiceAgentError):
 class UnreadableSeal(UnreadableState):
     """What is stored is encrypted, and no key here opens it. Set STATE_ENCRYPTION_KEYS as in all other processes.
 
-    If `is_key_missing`, another process may know the key with the `key_id`; else it was changed or moved, or is plain
-    and must not be.
+    If `is_key_missing`, another process may know the key; else it was changed or moved, or is plain and must not be.
     """
 
-    def __init__(self, message: str | None = None, *, is_key_missing: bool = False, key_id: str = "") -> None:
+    def __init__(self, message: str | None = None, *, is_key_missing: bool = False) -> None:
         super().__init__(message)
         self.is_key_missing = is_key_missing
-        self.key_id = key_id
+
+
+class EncryptionKeyMissing(UnreadableSeal):
+    """What is stored is encrypted under a key that this process lacks. Set STATE_ENCRYPTION_KEYS as in all others."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"STATE_ENCRYPTION_KEYS lacks the key {key_id}.", is_key_missing=True)
 
 
 class NoArchive(VoiceAgentError):

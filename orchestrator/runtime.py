@@ -73,6 +73,8 @@ class Runtime:
         from orchestrator.health.events import EventsStatus
         from orchestrator.health.redis import read_system_status
         from orchestrator.health.report import SystemStatus
+        from orchestrator.health.workers import missing_keys
+        from orchestrator.redis.ciphers import cipher_of
         from orchestrator.redis.probe import probe
         from orchestrator.redis.replicas import replica_wait
 
@@ -83,6 +85,8 @@ class Runtime:
         except StoreUnavailable as error:
             return SystemStatus(redis_ok=False, redis_message=str(error), degraded=True)
         status = await read_system_status(self.redis, replica_wait(self.settings))
+        if cipher_of(self.redis).keys.all or cipher_of(self.redis).missing.lately():
+            status = replace(status, missing_keys=await missing_keys(self.redis))
         if status.events is None and sink_names(self.settings):
             status = replace(status, events=EventsStatus(None, is_missed=status.redis_ok and self._is_old))
         return status if status.redis_ok else replace(status, degraded=True)

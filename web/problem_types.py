@@ -17,6 +17,7 @@ from orchestrator.errors import (
     CallFull,
     CallRefused,
     DestinationLimited,
+    EncryptionKeyMissing,
     NoArchive,
     Overloaded,
     RolloutChanged,
@@ -68,6 +69,7 @@ _TYPES_OF_ERRORS: tuple[tuple[type[VoiceAgentError], ProblemType], ...] = (
     (StoreFull, ProblemType("store-full", "The store takes no more writes", 503)),
     (StoreUnavailable, ProblemType("store-unavailable", "The store does not answer", 503)),
     (WorkersTooOld, ProblemType("workers-too-old", "Workers of an older version still run", 503)),
+    (EncryptionKeyMissing, ProblemType("encryption-key-missing", "The process lacks an encryption key", 503)),
     (UnreadableState, ProblemType("unreadable-state", "The state of the call cannot be read", 500)),
 )
 """The first row that fits holds: a subclass stands before its class."""

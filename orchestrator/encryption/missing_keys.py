@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from orchestrator.errors import UnreadableSeal
+from orchestrator.errors import EncryptionKeyMissing
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class MissingKeys:
         self._logged_at: OrderedDict[str, float] = OrderedDict()
         self._found_at: dict[str, float] = {}
 
-    def found(self, key_id: str) -> UnreadableSeal:
+    def found(self, key_id: str) -> EncryptionKeyMissing:
         """Note that something lies under the key with this id. Return what to raise."""
         now = self._monotonic()
         self._found_at[key_id] = now
@@ -37,7 +37,7 @@ class MissingKeys:
             while len(self._logged_at) > MOST_REMEMBERED:
                 forgotten, _ = self._logged_at.popitem(last=False)
                 self._found_at.pop(forgotten, None)
-        return UnreadableSeal(f"STATE_ENCRYPTION_KEYS lacks the key {key_id}.", is_key_missing=True, key_id=key_id)
+        return EncryptionKeyMissing(key_id)
 
     def lately(self, seconds: float = 300.0) -> list[str]:
         """Return the ids of the keys that were missed within the last `seconds`."""

@@ -41,6 +41,8 @@ class SystemStatus:
     """True while calls are held, or run in this process without Redis; `redis_message` says why."""
     events: EventsStatus | None = None
     """What is known of undelivered events; None without sinks."""
+    missing_keys: tuple[str, ...] = ()
+    """The ids of encryption keys that a process lacks, though something was lately found under them."""
     rollout: RolloutPlan = field(default_factory=RolloutPlan)
     """The rollout plan of the workers' versions."""
 
@@ -77,7 +79,7 @@ def report(status: SystemStatus) -> HealthReport:
     """Return the report of a process in Redis mode."""
     checks = {
         "redis": _redis(status), "workers": _workers(status), "queue": _queue(status),
-        **_events(status.events), **_rollout(status.rollout),
+        **_events(status.events), **_encryption(status.missing_keys), **_rollout(status.rollout),
     }  # fmt: skip
     return HealthReport(_worst(checks), checks, is_ready=_is_ready(status))
 
@@ -135,6 +137,18 @@ def _queue(status: SystemStatus) -> dict[str, Any]:
 
 def _events(status: EventsStatus | None) -> dict[str, dict[str, Any]]:
     return {} if status is None else {"events": judge_events(status)}
+
+
+def _encryption(missing: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Return the check `encryption` while a process lacks a key. It is never unhealthy: others may have the key, and
+    whoever writes into Redis can name any."""
+    if not missing:
+        return {}
+    message = (
+        f"A process lacks the encryption key {', '.join(missing)}: turns under it wait for one that has it. Give all "
+        "processes the same STATE_ENCRYPTION_KEYS; their log says who lacks it (seal.unreadable)."
+    )
+    return {"encryption": {"status": "degraded", "message": message, "missing_keys": list(missing)}}
 
 
 def _rollout(plan: RolloutPlan) -> dict[str, dict[str, Any]]:

@@ -1,11 +1,13 @@
 """Lists the workers and what each is doing, as they report it themselves every few seconds."""
 
 import math
+from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis
 
 from orchestrator import clock
+from orchestrator.errors import StoreUnavailable
 from orchestrator.health.worker_status import read_status
 from orchestrator.redis import keys
 from orchestrator.redis.ciphers import cipher_of
@@ -15,6 +17,8 @@ from orchestrator.redis.errors import store_errors
 WORKER_ALIVE_SECONDS = 15
 """A worker whose last heartbeat is older than this counts as lost."""
 MAX_WORKERS = 200
+MOST_MISSING, LONGEST_KEY_ID = 8, 16
+"""What is shown of keys that processes lack: others can write to Redis."""
 REMEMBERED_SECONDS = 60
 """How long the last heartbeat of a worker that stopped without deregistering is kept."""
 
@@ -46,6 +50,17 @@ async def list_workers(redis: Redis) -> list[dict[str, Any]]:
         for (holder, at), text in zip(seen.items(), statuses, strict=True)
     ]
     return sorted(workers, key=lambda worker: (str(worker.get("started_at", "")), worker["id"]))
+
+
+async def missing_keys(redis: Redis) -> tuple[str, ...]:
+    """Return the ids of the encryption keys that this process or a living worker lacks. Never raises."""
+    found = set(cipher_of(redis).missing.lately())
+    with suppress(StoreUnavailable):
+        for worker in await list_workers(redis):
+            ids = worker.get("missing_keys")
+            if isinstance(ids, list) and "lost" not in worker:
+                found.update(str(each)[:LONGEST_KEY_ID] for each in ids[:MOST_MISSING])
+    return tuple(sorted(found)[:MOST_MISSING])
 
 
 def _lost(seen_at: float) -> dict[str, bool]:
