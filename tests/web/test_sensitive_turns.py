@@ -1,5 +1,6 @@
 """What callers and clients bring in sensitive turns leaves the handlers of the ingress encrypted."""
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -8,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 from support.ingress import QUICK, Ingress, StartIngress, redirect_of, said
+from support.waiting import wait_until
 
 from orchestrator.conversation.actions import Gather
 from orchestrator.conversation.sensitive import HIDDEN
@@ -17,6 +19,7 @@ from orchestrator.errors import StoreUnavailable, TurnRejected
 from orchestrator.sensitive_turns.cipher import sensitive_cipher
 from orchestrator.sensitive_turns.hiding import is_lost, opened
 from orchestrator.settings import Settings
+from orchestrator.turns.progress import progress_of
 
 CARD = "4242424242424242"
 SPOKEN = "four two four two"
@@ -214,3 +217,39 @@ async def test_an_answer_that_finds_no_room_or_no_store_is_not_quoted(ingress):
         ingress.trouble(error)
         response = await post_text(ingress, text=CARD, sensitive=True)
         assert (response.status_code, CARD in response.text) == (status, False)
+
+
+async def test_what_a_worker_reports_as_being_said_hides_it(start_ingress, gate):
+    async def slow(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        yield f"You said {turn.text}. "
+        if turn.has_words:
+            await gate.wait()
+        yield Gather(sensitive=True)
+
+    async with start_ingress(agent=slow) as ingress:
+        await post_text(ingress, kind="started")
+        answering = asyncio.create_task(post_text(ingress, text=CARD, sensitive=True))
+
+        def said_so_far() -> str:
+            return "".join(turn["said"] for turn in progress_of(ingress.dispatcher.runner))
+
+        await wait_until(lambda: "You said" in said_so_far(), "the agent has begun to speak")
+        assert said_so_far() == "You said [hidden]. "
+        assert CARD not in str(progress_of(ingress.dispatcher.runner))
+        gate.set()
+        assert CARD in (await answering).text
+
+
+async def test_what_an_agent_raises_about_it_is_not_logged_at_any_level(start_ingress, caplog):
+    async def broken(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        if turn.has_words:
+            raise ValueError(f"no such card: {turn.text}")
+        yield "Your card number, please."
+
+    caplog.set_level(logging.DEBUG)
+    async with start_ingress(agent=broken) as ingress:
+        await post_text(ingress, kind="started")
+        assert (await post_text(ingress, text=CARD, sensitive=True)).json()["outcome"] == "failed"
+    logged = "\n".join(f"{record.getMessage()} {record.exc_text} {record.exc_info}" for record in caplog.records)
+    assert "no such card: [hidden]" in logged
+    assert CARD not in logged
