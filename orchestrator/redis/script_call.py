@@ -70,8 +70,11 @@ def optional(value: int | None) -> int | str:
 
 
 def text(value: bytes | str) -> str:
-    """Return a reply's string: a client may decode replies or not."""
-    return value.decode() if isinstance(value, bytes) else value
+    """Return a reply's string: a client may decode replies or not.
+
+    Bytes that are not UTF-8 are shown as `\\xff`: others can write to Redis, and no name of ours has any.
+    """
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
 
 
 def ignored(reply: Any) -> None:

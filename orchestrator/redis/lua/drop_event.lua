@@ -13,15 +13,15 @@ if not entry or not is_for(entry, sink) then return 0 end
 local was_dead = redis.call('HDEL', outbox, 'd:' .. ARGV[1] .. ':' .. sink) == 1
 if not was_dead then
   if number_of(redis.call('HGET', outbox, 'p:' .. sink)) >= position then return 0 end
-  local header, body = string.match(entry, '^([^\n]*)\n(.*)$')
+  local fields, header = header_of(entry)
   local kept = {}
   for _, name in ipairs((sinks_of(entry))) do
     if name ~= sink then kept[#kept + 1] = cjson.encode(name) end
   end
-  local fields = cjson.decode(header)
   local changed = string.format('{"n":%.0f,"t":%.0f,"s":[%s]}\n', number_of(fields.n), number_of(fields.t), table.concat(kept, ','))
-  redis.call('HSET', outbox, 'e:' .. ARGV[1], changed .. body)
-  redis.call('HINCRBY', outbox, 'bytes', #changed - #header - 1)
+  redis.call('HSET', outbox, 'e:' .. ARGV[1], changed .. string.sub(entry, #header + 2))
+  local bytes = number_of(redis.call('HGET', outbox, 'bytes')) + #changed - #header - 1
+  redis.call('HSET', outbox, 'bytes', string.format('%.0f', bytes))
   redis.call('HDEL', outbox, 'f:' .. sink) -- the next one is tried at once
 end
 drop_settled(outbox, position)

@@ -10,8 +10,8 @@
 local outbox, position, sink, now = KEYS[1], tonumber(ARGV[2]), ARGV[3], now_ms()
 local entry = entry_at(outbox, position)
 if not entry or redis.call('HDEL', outbox, 'd:' .. ARGV[2] .. ':' .. sink) == 0 then return 0 end
-local header, body = string.match(entry, '^([^\n]*)\n(.*)$')
-append(outbox, number_of(cjson.decode(header).n), '[' .. cjson.encode(sink) .. ']', body, now)
+local fields, header = header_of(entry)
+append(outbox, number_of(fields.n), '[' .. cjson.encode(sink) .. ']', string.sub(entry, #header + 2), now)
 drop_settled(outbox, position)
 redis.call('PEXPIRE', outbox, OUTBOX_MS)
 if KEYS[2] then mark_agenda(KEYS[2], ARGV[1], now) end

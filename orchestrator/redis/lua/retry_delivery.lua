@@ -13,6 +13,7 @@ local next_at, failed = tried_again_at(outbox, sink)
 if next_at <= now then return 0 end
 local failure = cjson.decode(failed)
 failure.next = now
-redis.call('HSET', outbox, 'f:' .. sink, cjson.encode(failure))
+local writable, text = pcall(cjson.encode, failure) -- somebody may have written a number that JSON has not
+redis.call('HSET', outbox, 'f:' .. sink, writable and text or string.format('{"next":%.0f}', now))
 if KEYS[2] then mark_agenda(KEYS[2], ARGV[1], now) end
 return 1

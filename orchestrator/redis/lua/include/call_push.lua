@@ -21,12 +21,12 @@ local function push_call(keys, lane, to, call_sid, lease_ms, keep_ms, now)
     if not holder or not (tonumber(free) >= 0.5) then return false end
     local channel = to.channel_prefix .. holder
     local presence = channel .. ':presence'
-    local of = redis.call('HMGET', presence, 'version', 'pin')
+    local of = redis.call('HMGET', presence, 'version', 'pin', 'pushed')
     if lane.version ~= '' and of[1] ~= lane.version then
       place = place + 1
     elseif redis.call('PTTL', presence) >= to.least_life and redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0 then
-      redis.call('HINCRBY', presence, 'pushed', 1) -- first, so that a key of the wrong type grants nothing
-      redis.call('HSET', presence, 'last', now)
+      local pushed = tonumber(string.match(of[3] or '', '^%d+$') or 0) -- no HINCRBY: others can write to the hash
+      redis.call('HSET', presence, 'pushed', string.format('%.0f', pushed + 1), 'last', now)
       local epoch, attempt, ending, streamed, turn, _, state, id, moved_from =
         unpack(claim_call(keys, call_sid, holder, of[2] or '', lease_ms, keep_ms, now, false) or {})
       if not epoch or type(state) ~= 'string' then return false end

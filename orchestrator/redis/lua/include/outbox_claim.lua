@@ -8,12 +8,21 @@ local function span_of(first, last)
   return first, last - first < MOST_ENTRIES and last or first + MOST_ENTRIES
 end
 
--- The names of the sinks of an entry, and the milliseconds when it was written.
-local function sinks_of(entry)
+-- What an entry says of its event, and the line that says so. Others can write to the hash.
+local function header_of(entry)
   local line = string.match(entry, '^[^\n]*')
   local readable, header = pcall(cjson.decode, line)
-  if not readable or type(header) ~= 'table' or type(header.s) ~= 'table' then return {}, 0 end
-  return header.s, number_of(header.t)
+  return readable and type(header) == 'table' and header or {}, line
+end
+
+-- The names of the sinks of an entry, and the milliseconds when it was written.
+local function sinks_of(entry)
+  local header, names = header_of(entry), {}
+  if type(header.s) ~= 'table' then return names, 0 end
+  for _, name in ipairs(header.s) do
+    if type(name) == 'string' then names[#names + 1] = name end
+  end
+  return names, number_of(header.t)
 end
 
 local function is_for(entry, sink)

@@ -11,7 +11,11 @@ local function seq_of_earlier(outbox, life)
     end
   end
   for _, ended in ipairs(list_in(outbox, 'ended')) do
-    if ended == life then return redis.call('HINCRBY', outbox, 's:' .. life, 1) end
+    if ended == life then
+      local seq = number_of(redis.call('HGET', outbox, 's:' .. life)) + 1
+      redis.call('HSET', outbox, 's:' .. life, string.format('%.0f', seq))
+      return seq
+    end
   end
   return nil
 end
