@@ -31,9 +31,9 @@ class WayBack:
 
     Of a transfer: `target` is the place of the person who was rung among its targets. `to`, whom it dialled, several
     separated by ", ", is in URLs of the previous version alone: others read it, so it is found in the state.
-    `hides_to`: a sensitive turn brought it. `returns`: after a conversation the caller comes back to the agent; `fails_back`: when
-    nobody took the call. `asks_key`: the call is taken with a key only. `has_more` people to ring, one after the other,
-    or all of them rang `at_once`.
+    `hides_to`: a sensitive turn brought it. `returns`: after a conversation the caller comes back to the agent;
+    `fails_back`: when nobody took the call. `asks_key`: the call is taken with a key only. `has_more` people to ring,
+    one after the other, or all of them rang `at_once`.
 
     `status`, `seconds` and `leg` are the provider's words about it, kept while the caller is held: `attempt` counts the
     fillers, `since` (Unix seconds) is when the caller came back.
