@@ -18,6 +18,7 @@ COMMANDS = {
     "events": "list the events that no sink has got yet, deliver dead ones again, or drop them",
     "rollout": "show the versions of the workers, and say which of them gets new calls",
     "routes": "show which agent answers which number, now or at another time",
+    "encryption": "make an encryption key, show what lies under which key, or encrypt everything anew",
     "api-keys": "make a key of the API, or list those that are set",
     "doctor": "examine Redis, the workers and the settings, and say what to change",
 }

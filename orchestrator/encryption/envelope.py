@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.encryption.keys import ID_BYTES
+from orchestrator.encryption.keys import ID_BYTES, PLAIN
 
 SALT_BYTES, COUNTER_BYTES, TAG_BYTES = 12, 8, 16
 _FIELD, _END = b'"sealed":"', b'"}'
@@ -74,3 +74,11 @@ def content_length(stored: bytes) -> int:
         return len(stored)
     at = stored.rfind(_FIELD) + len(_FIELD)
     return max(0, (len(stored) - at - len(_END)) * 3 // 4 - _HEADER - TAG_BYTES)
+
+
+def key_id_of(stored: bytes) -> str:
+    """Return the id of the key under which `stored` is encrypted: `plain` if it is not, `damaged` if it cannot be."""
+    if not is_sealed(stored):
+        return PLAIN
+    envelope = Envelope.unpack(stored)
+    return "damaged" if envelope is None else envelope.key_id.hex()

@@ -230,3 +230,15 @@ class ClusterPool(ConnectionPool):
 def shards_of(redis: Redis) -> tuple[keys.ShardKeys, ...]:
     """Return the queue shards of what `redis` is connected with: one, or those that a cluster's masters share."""
     return keys.SHARDS if isinstance(redis.connection_pool, ClusterPool) else (keys.SINGLE_SHARD,)
+
+
+async def masters_of(redis: Redis) -> list[Redis]:
+    """Return a client of each server that has keys: `redis` itself, or one for each master of its cluster.
+
+    They use its connections, and need not be closed. Raise what redis-py raises.
+    """
+    pool = redis.connection_pool
+    if not isinstance(pool, ClusterPool):
+        return [redis]
+    await pool.topology.refresh()
+    return [Redis(connection_pool=pool.node(address)) for address in pool.topology.masters]

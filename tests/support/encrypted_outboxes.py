@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 
 from orchestrator.encryption.envelope import is_sealed
 from orchestrator.redis import keys
+from orchestrator.redis.cluster import masters_of
 
 HASHES = ("outbox", "schedule", "seal-keys", "stopped-sinks")
 
@@ -29,10 +30,15 @@ def plain_fields(name: str, fields: dict[str, bytes]) -> list[str]:
     return found
 
 
+async def every_key(client: Redis) -> list[bytes | str]:
+    """Return all keys, those of all masters in a cluster."""
+    return [key for master in await masters_of(client) async for key in master.scan_iter(count=1000)]
+
+
 async def plain_parts(client: Redis) -> list[str]:
     """Return where something of calls lies that is not encrypted."""
     found = []
-    async for key in client.scan_iter(count=1000):
+    for key in await every_key(client):
         name = _text(key).rpartition(":")[2]
         if name in HASHES:
             fields = {_text(field): _bytes(value) for field, value in (await client.hgetall(key)).items()}

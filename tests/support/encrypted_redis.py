@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
-from support.encrypted_outboxes import plain_parts
+from support.encrypted_outboxes import every_key, plain_parts
 
 from orchestrator.encryption.envelope import is_sealed
 from orchestrator.encryption.keys import new_key
@@ -24,7 +24,7 @@ def with_keys(client: Redis, keys: str = KEY) -> Redis:
 async def unencrypted(client: Redis) -> list[str]:
     """Return where words of calls lie that are not encrypted."""
     found = []
-    async for key in client.scan_iter(count=1000):
+    for key in await every_key(client):
         name = key.decode() if isinstance(key, bytes) else key
         if name.startswith(STATE_PREFIX) and await client.type(key) in (b"string", "string"):
             found += [name] if not is_sealed(_bytes(await client.get(key))) else []

@@ -81,7 +81,7 @@ class RedisOutbox:
     def _head_of(self, call_sid: str, found: scripts.OpenCall) -> CallHead | None:
         """Return the head; None if somebody has damaged it, or its key is missing: another process may have that."""
         try:
-            return _read_head(SealedParts(self.cipher, call_sid).open_head(found.life, found.head))
+            return _read_head(SealedParts(self.cipher, call_sid).open_head(found.head))
         except UnreadableSeal:
             return None
 

@@ -67,7 +67,7 @@ def announcement_args(announcement: Announcement, cipher: Cipher, *, remembers_i
     ]
     closing_ms = int(CLOSING_SECONDS * 1000)
     return (
-        head.life, parts.head(head.life, json.dumps(asdict(head))), flag(announcement.closes_later), closing_ms,
+        head.life, parts.head(json.dumps(asdict(head))), flag(announcement.closes_later), closing_ms,
         len(events) // 4, *events,
     )  # fmt: skip
 

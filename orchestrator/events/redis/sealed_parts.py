@@ -21,9 +21,9 @@ def event_place(outbox: str) -> str:
     return f"{outbox}/event"
 
 
-def head_place(outbox: str, life: str) -> str:
-    """Return where the head of a life is bound to. It moves from `head` to `unended`."""
-    return f"{outbox}/head/{life}"
+def head_place(outbox: str) -> str:
+    """Return where the heads of this outbox are bound to. They move from `head` to `unended`."""
+    return f"{outbox}/head"
 
 
 def error_place(outbox: str, sink: str) -> str:
@@ -46,13 +46,13 @@ class SealedParts:
         """Return the JSON of an event."""
         return self._cipher.open(event_place(self._outbox), stored)
 
-    def head(self, life: str, text: str) -> str | bytes:
-        """Return the JSON of the head of a life as it is stored."""
-        return self._sealed(head_place(self._outbox, life), text)
+    def head(self, text: str) -> str | bytes:
+        """Return the JSON of a head as it is stored."""
+        return self._sealed(head_place(self._outbox), text)
 
-    def open_head(self, life: str, stored: bytes) -> bytes:
+    def open_head(self, stored: bytes) -> bytes:
         """Return the JSON of a head."""
-        return self._cipher.open(head_place(self._outbox, life), stored)
+        return self._cipher.open(head_place(self._outbox), stored)
 
     def failures(self, sink: str, details: dict[str, Any]) -> str:
         """Return what is stored of a sink's failures. Scripts change its times: the error in it is encrypted alone."""
