@@ -4,14 +4,15 @@ The server is asked over its API: set API_KEY where it has one.
 """
 
 import argparse
+import json
 import sys
 from datetime import datetime
+from functools import partial
 from typing import Any
-from urllib.parse import quote
 
-from orchestrator.cli.api_client import ApiClient
 from orchestrator.cli.call import server_url
 from orchestrator.cli.colors import Colors
+from orchestrator.cli.server import asked
 from orchestrator.cli.table import table_lines
 from orchestrator.cli.transcript import Transcript, printable
 from orchestrator.clock import utc_now
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `voiceagent calls`."""
     parser.add_argument("call_sid", nargs="?", metavar="SID", help="show this call (default: list all)")
     parser.add_argument("--timings", action="store_true", help="show with the SID when each turn reached its stages")
+    parser.add_argument("--json", action="store_true", help="for machines: what the API answers")
     parser.add_argument("--url", metavar="URL", help="the server to ask (default: http://127.0.0.1:PORT)")
 
 
@@ -35,15 +37,14 @@ def run(args: argparse.Namespace) -> int:
     call_sid, url = args.call_sid, args.url
     if call_sid and "://" in call_sid:
         call_sid, url = None, call_sid
-    server = ApiClient(server_url(url, settings), settings)
-    colors = Colors(sys.stdout)
+    server, colors = server_url(url, settings), Colors(sys.stdout)
     if call_sid:
-        found = server.get(f"/calls/{quote(call_sid, safe='')}")
-        state = ConversationState.model_validate_json(found.content)
-        lines = Transcript(state, colors, timings=args.timings).lines()
+        found = asked(server, settings, lambda client: client.call(call_sid))
+        shown = Transcript(ConversationState.model_validate(found), colors, timings=args.timings).lines
     else:
-        lines = table(server.get("/calls", {"limit": LIMIT}).json(), colors)
-    print(*lines, sep="\n")
+        found = asked(server, settings, lambda client: client.list_calls(LIMIT))
+        shown = partial(table, found, colors)
+    print(*([json.dumps(found)] if args.json else shown()), sep="\n")
     return 0
 
 

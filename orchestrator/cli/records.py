@@ -14,16 +14,17 @@ import argparse
 import asyncio
 import json
 import sys
+from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from orchestrator.cli.api_client import ApiClient
 from orchestrator.cli.call import server_url
 from orchestrator.cli.colors import Colors
+from orchestrator.cli.server import asked
 from orchestrator.cli.table import table_lines
 from orchestrator.cli.transcript import Transcript, printable
+from orchestrator.client import Client
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import BadRecordQuery, NoArchive
 from orchestrator.records.opening import database_url
@@ -43,7 +44,6 @@ FILTERS = {
     "cursor": "go on where an earlier list ended",
 }
 HEADINGS = ("CALL", "BEGAN", "SECONDS", "FROM", "TO", "AGENT", "TURNS", "OUTCOME")
-LINES = "application/jsonl"
 EXPORT_SECONDS = 90.0
 """For the first records: the database may have to sort all of them."""
 
@@ -68,14 +68,21 @@ def run(args: argparse.Namespace) -> int:
     record_query(given)  # its complaints, before anybody is asked
     url, colors = server_url(args.url, settings), Colors(sys.stdout)
     if args.command == "list":
-        print(*_listing(ApiClient(url, settings).get("/records", given).json(), colors), sep="\n")
+        page = asked(url, settings, lambda client: client.list_records(**given))
+        print(*([json.dumps(page)] if args.json else _listing(page, colors)), sep="\n")
     elif args.command == "show":
-        _show(ApiClient(url, settings), args, colors)
+        if not args.call_sid:
+            raise BadRecordQuery("Say which call: voiceagent records show SID")
+        record = asked(url, settings, lambda client: client.record(args.call_sid, started_at=args.started_at))
+        _show(record, args, colors)
     else:
-        server = ApiClient(url, settings, timeout_seconds=EXPORT_SECONDS)
-        for line in server.lines("/records", given, LINES):
-            sys.stdout.write(f"{line}\n")
+        asked(url, settings, partial(_export, given), timeout_seconds=EXPORT_SECONDS)
     return 0
+
+
+async def _export(given: dict[str, str], client: Client) -> None:
+    async for line in client.export_records(**given):
+        sys.stdout.write(f"{line}\n")
 
 
 def _migrate(settings: Settings) -> int:
@@ -116,11 +123,7 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _show(server: ApiClient, args: argparse.Namespace, colors: Colors) -> None:
-    if not args.call_sid:
-        raise BadRecordQuery("Say which call: voiceagent records show SID")
-    life = {"started_at": args.started_at} if args.started_at else None
-    record = server.get(f"/records/{quote(args.call_sid, safe='')}", life).json()
+def _show(record: dict[str, Any], args: argparse.Namespace, colors: Colors) -> None:
     state = None if args.json else _state_of(record)
     if state is None:
         print(json.dumps(record, indent=2, ensure_ascii=not sys.stdout.isatty()))

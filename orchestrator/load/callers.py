@@ -1,23 +1,24 @@
 """Callers that make one call each: over the telephone provider's webhooks, or over the API."""
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 
+from orchestrator.client import ApiRefused, ApiUnreachable, Client
 from orchestrator.load.results import CallNote, CallResults, TurnNote
 from orchestrator.provider_simulator import PATIENT, Asked, CallIdentity, HungUp, PhoneLine, Problem, Said, Waiting
 from orchestrator.provider_simulator.identity import new_number
 
 TURN_SECONDS = 60.0
+OVER = 410
+"""The status of a turn in a call that has ended."""
 _PARTICULARS = ((re.compile(r"https?://[^/\s]+(?=/)"), ""), (re.compile(r"(?<=\w)/(\d+|load-[0-9a-f]+)\b"), "/…"))
 
 
@@ -119,7 +120,7 @@ class TextCaller:
     """Calls over the API: text turns whose replies are streamed. The answer to a sensitive question says that it is."""
 
     def __init__(self, server: Server, script: Script, results: CallResults) -> None:
-        self._server = server
+        self._api = Client(server.url, server.api_key, http=server.client)
         self._script = script
         self._results = results
         self._hung_up = self._is_sensitive = False
@@ -138,42 +139,29 @@ class TextCaller:
             try:
                 async with asyncio.timeout(TURN_SECONDS):
                     await self._turn(note, words)
-            except httpx.ConnectError:
-                note.error = f"Nothing answers at {self._server.url}."
-            except (httpx.TransportError, httpx.InvalidURL, TimeoutError) as error:
+            except ApiUnreachable as error:
+                note.error = kind_of(str(error))
+            except (httpx.TransportError, TimeoutError) as error:
                 note.error = f"turn broke off: {type(error).__name__}"
 
     async def _turn(self, note: CallNote, words: str) -> None:
-        body: dict[str, str | bool] = {"turn_id": f"t{len(note.turns) + 1}", "text": words}
-        body |= {"sensitive": True} if self._is_sensitive else {}
-        url = f"{self._server.url}/calls/{quote(note.call_sid, safe='')}/turns"
-        headers = {**self._server.headers, "Accept": "text/event-stream"}
+        turn_id = f"t{len(note.turns) + 1}"
         turn, began = begun(note, words)
-        async with self._server.client.stream("POST", url, json=body, headers=headers) as response:
-            if response.status_code == 410:
+        parts = self._api.stream_turn(note.call_sid, words, turn_id=turn_id, sensitive=self._is_sensitive or None)
+        try:
+            async with aclosing(parts):
+                async for part in parts:
+                    if turn.first_words is None:
+                        turn.first_words = time.perf_counter() - began
+                    if part.answer is not None:
+                        settle(turn, began)
+                        self._is_sensitive = any(it.get("sensitive") for it in part.answer["reply"]["actions"])
+        except ApiRefused as error:
+            if error.status == OVER:
                 note.turns.pop()
                 note.ended_early = self._hung_up = True
-            elif response.is_success:
-                await self._listen(response, note, turn, began)
             else:
-                await response.aread()
-                note.error = kind_of(f"POST {url} answered {response.status_code} {_reason(response)}")
-
-    async def _listen(self, response: httpx.Response, note: CallNote, turn: TurnNote, began: float) -> None:
-        event = ""
-        async for line in response.aiter_lines():
-            name, _, value = line.partition(": ")
-            if name == "event":
-                event = value
-            elif name == "data" and event == "error":
-                note.error = f"turn failed: {json.loads(value)['error']}"
-            elif name == "data":
-                if turn.first_words is None:
-                    turn.first_words = time.perf_counter() - began
-                if event == "reply":
-                    settle(turn, began)
-                    actions = json.loads(value)["reply"]["actions"]
-                    self._is_sensitive = any(action.get("sensitive") for action in actions)
+                note.error = kind_of(f"a turn was refused with {error.status}: {error}")
 
 
 def begun(note: CallNote, words: str) -> tuple[TurnNote, float]:
@@ -189,13 +177,6 @@ def settle(turn: TurnNote, began: float, ended: float | None = None) -> None:
         turn.answered = (time.perf_counter() if ended is None else max(ended, began)) - began
         if turn.first_words is None:  # an answer without a word
             turn.first_words = turn.answered
-
-
-def _reason(response: httpx.Response) -> str:
-    try:
-        return str(response.json()["error"])
-    except (ValueError, KeyError, TypeError):
-        return response.reason_phrase
 
 
 def kind_of(text: str) -> str:

@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 from twilio.request_validator import RequestValidator
 
+from orchestrator.client.transport import NEVER_PROXIED
 from orchestrator.provider_simulator.retries import Failure, RetryPolicy
 from orchestrator.provider_simulator.twiml import Method
 
@@ -18,9 +19,6 @@ CONTENT_TYPES = ("text/xml", "application/xml")
 """`text/plain` would be read aloud to the caller; no server intends that."""
 KEEP_ALIVE_SECONDS = 2
 """Shorter than any server's, so that a server never closes a connection just as it is used again."""
-NEVER_PROXIED = ("all://127.0.0.1", "all://localhost", "all://[::1]")
-"""Addresses of this machine are never reached through a proxy."""
-
 OnRetry = Callable[[str], Awaitable[None]]
 
 
