@@ -12,6 +12,7 @@ TELL_TIME = "tell the time"
 HOLD_ON = "hold on"
 TELL_STOP = "tell when you were stopped"
 TAKE_FIVE_SECONDS = "take five seconds"
+TAKE_A_QUARTER = "take a quarter of a second"
 
 _stopped_ns = 0
 
@@ -30,6 +31,8 @@ async def _empty(turn: Turn, state: ConversationState) -> AsyncIterator[Part]:
             _stopped_ns = time.monotonic_ns()
     elif turn.text == TAKE_FIVE_SECONDS:
         await asyncio.sleep(5)
+    elif turn.text == TAKE_A_QUARTER:
+        await asyncio.sleep(0.25)
     elif turn.text == TELL_STOP:
         yield str(_stopped_ns)
 

@@ -107,6 +107,11 @@ BUDGETS = (
         "tenants beside one with 100 × its load and agents that take 5 s: p99 over what is allowed, 1.5 × alone + 5 ms",
         "tenants.over_allowed", 1, detail="tenants.beside_p99_ms", detail_words="{:.1f} ms",
     ),
+    Budget(
+        "turns of running calls at twice the calls that the workers carry: p99 over that at what they carry",
+        "overload.p99_times", 2, detail="overload.unshed_times", detail_words="without shedding {:.1f}",
+    ),
+    Budget("the refusal of a new call meanwhile: p99", "overload.refusal_p99_ms", 50, "ms"),
     Budget("commands a second of an idle worker", "idle.commands_per_second_now", 6, "/s"),
     Budget("what an agent in a thread of its own adds to an inline one, p50", "isolation.thread_adds_ms", 0.1, "ms"),
     Budget("first token: added to one hop of bare pub/sub, p50", "token.added_ms", 1, "ms"),

@@ -24,10 +24,11 @@ class Deployment:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The product's settings, as a deployment has them: logs at INFO, signatures, a key."""
+        """The product's settings, as a deployment has them: logs at INFO, signatures, a key; but no limit of rates."""
         return {
             "USE_REDIS": "true", "REDIS_URL": self.server.url, "AGENT": "benchmarks.agents:empty",
             "API_KEY": API_KEY, "TWILIO_AUTH_TOKEN": AUTH_TOKEN, "LOG_FORMAT": "json",
+            "API_RATE_LIMIT": "off", "CALLER_RATE_LIMIT": "off",
         }  # fmt: skip
 
     @asynccontextmanager

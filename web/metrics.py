@@ -51,7 +51,7 @@ def process_gauges(ingress: Ingress) -> dict[gauges.Gauge, float]:
     breaker, local_calls = ingress.runtime.breaker, ingress.runtime.local_calls
     if breaker is None or local_calls is None:
         return {}
-    sheds = {gauges.SHEDDING: float(ingress.shedding.longest_wait > 0)} if ingress.shedding.is_on else {}
+    sheds = {gauges.SHEDDING: float(ingress.shedding.longest_wait is not None)} if ingress.shedding.is_on else {}
     return {gauges.BREAKER_OPEN: float(breaker.is_open), gauges.LOCAL_CALLS: float(len(local_calls)), **sheds}
 
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.tasks import cancel_and_wait
+from web.call_gate import STEP_SECONDS, CallGate
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +24,6 @@ WATCHED_SECONDS = 60.0
 """For how long the waits are read after the last call that would begin."""
 STALE_SECONDS = 5.0
 """What was read so long ago refuses nobody: Redis may be down, and callers are held then."""
-END_SHARE = 0.5
-"""New calls are taken again once no turn has waited for this share of the limit: else every second would change it."""
 
 ReadWaits = Callable[[], Awaitable[dict[str, float]]]
 """Reads for how long (s) the oldest turn of each tenant has waited; "" is nobody's in particular."""
@@ -39,12 +38,14 @@ class Shedding:
         read_waits: ReadWaits | None = None,
         *,
         stale_seconds: float = STALE_SECONDS,
+        step_seconds: float = STEP_SECONDS,
     ) -> None:
         self._after = after_seconds
         self._read = read_waits
         self._stale = stale_seconds
-        self._overloaded: dict[str, float] = {}
-        """Tenants whose new calls are refused, and for how long their oldest turn had waited when it was read last."""
+        self._step_seconds = step_seconds
+        self._gates: dict[str, CallGate] = {}
+        """The gates that are closed, by tenant."""
         self._read_at = self._asked_at = -math.inf
         self._watching: asyncio.Task[None] | None = None
 
@@ -54,24 +55,32 @@ class Shedding:
         return self._after is not None and self._read is not None
 
     @property
-    def longest_wait(self) -> float:
-        """Return for how long (s) the oldest turn has waited of a tenant whose new calls are refused; 0 without one."""
-        if time.monotonic() - self._read_at > self._stale:
-            return 0.0
-        return max(self._overloaded.values(), default=0.0)
+    def longest_wait(self) -> float | None:
+        """Return for how long (s) the oldest turn waits of a tenant whose new calls are refused; None: none are."""
+        if not self._is_fresh or not self._gates:
+            return None
+        return max(gate.wait for gate in self._gates.values())
 
-    def refuses(self, tenant: str) -> bool:
-        """Return whether a new call of this tenant is refused. Does not wait for anything."""
+    def is_shedding(self, tenant: str) -> bool:
+        """Return whether new calls of this tenant may be refused now. Does not wait for anything."""
         if self._after is None or self._read is None:
             return False
-        now = self._asked_at = time.monotonic()
+        self._asked_at = time.monotonic()
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch(self._after, self._read), name="watch how long turns wait")
-        return tenant in self._overloaded and now - self._read_at <= self._stale
+        return tenant in self._gates and self._is_fresh
+
+    def refuses(self, tenant: str) -> bool:
+        """Return whether a call of this tenant that begins now is refused. Ask once for each call."""
+        return self.is_shedding(tenant) and not self._gates[tenant].lets_in()
 
     async def close(self) -> None:
         """Read no more."""
         await cancel_and_wait(self._watching)
+
+    @property
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._read_at <= self._stale
 
     async def _watch(self, after: float, read: ReadWaits) -> None:
         pause = min(max(after / CHECKS_PER_LIMIT, LEAST_CHECK_SECONDS), MOST_CHECK_SECONDS)
@@ -86,17 +95,20 @@ class Shedding:
             await asyncio.sleep(pause)
 
     def _note(self, waits: dict[str, float], after: float) -> None:
-        before, self._read_at = self._overloaded, time.monotonic()
-        self._overloaded = {
-            tenant: seconds
-            for tenant, seconds in waits.items()
-            if seconds >= (after * END_SHARE if tenant in before else after)
-        }
-        if self._overloaded and not before:
-            seconds = self.longest_wait
+        was_shedding, now = bool(self._gates), time.monotonic()
+        self._read_at = now
+        for tenant in waits.keys() | self._gates.keys():
+            gate = self._gates.get(tenant) or CallGate(after, step_seconds=self._step_seconds)
+            gate.note(waits.get(tenant, 0.0), now)
+            if gate.is_closed:
+                self._gates[tenant] = gate
+            else:
+                self._gates.pop(tenant, None)
+        if self._gates and not was_shedding:
+            seconds = max(gate.wait for gate in self._gates.values())
             logger.warning(
                 "Turns have waited for %.1f s for a worker: new calls are refused. Start more workers.", seconds,
-                extra={"action": "calls.shed", "seconds": round(seconds, 3), "tenants": len(self._overloaded)},
+                extra={"action": "calls.shed", "seconds": round(seconds, 3), "tenants": len(self._gates)},
             )  # fmt: skip
-        elif before and not self._overloaded:
+        elif was_shedding and not self._gates:
             logger.info("Turns do not wait any more: new calls are taken", extra={"action": "calls.taken_again"})

@@ -20,8 +20,8 @@ class Connections:
         head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
         return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
-    async def send(self, request: bytes) -> None:
-        """Send a request and wait for its whole answer. Raise RuntimeError on any status but 200."""
+    async def send(self, request: bytes) -> bytes:
+        """Send a request, wait for its whole answer and return it. Raise RuntimeError on any status but 200."""
         if self._idle:
             connection = self._idle.pop()
         else:
@@ -31,6 +31,7 @@ class Connections:
         self._idle.append(connection)
         if not answer.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(answer.decode(errors="replace"))
+        return answer
 
     def close(self) -> None:
         """Drop the idle connections."""

@@ -27,9 +27,9 @@ class WebhookForms:
         """Return the webhook that begins the call."""
         return self._signed("/twilio/voice", identity.fields("ringing"))
 
-    def turns(self, identity: CallIdentity, number: int) -> list[bytes]:
-        """Return the webhooks of its first turns, so many."""
-        form = identity.fields("in-progress", {"SpeechResult": SAID, "Confidence": "0.91234565"})
+    def turns(self, identity: CallIdentity, number: int, said: str = SAID) -> list[bytes]:
+        """Return the webhooks of its first turns, so many, in which the caller says the same."""
+        form = identity.fields("in-progress", {"SpeechResult": said, "Confidence": "0.91234565"})
         return [self._signed(f"/twilio/turn/{turn}", form) for turn in range(1, number + 1)]
 
     def unsent(self, path: str) -> bytes:

@@ -33,8 +33,8 @@ class SystemStatus:
     """How many calls are queued for a worker."""
     oldest_wait_seconds: float = 0.0
     """By how much the most overdue of the waiting calls is overdue."""
-    shed_seconds: float = 0.0
-    """For how long the oldest turn has waited while this process refuses new calls because of it; 0: it does not."""
+    shed_seconds: float | None = None
+    """For how long the oldest turn waits while this process refuses new calls because of that; None: it does not."""
     dead_letters: int = 0
     """How many turns are in the dead-letter list."""
     degraded: bool = False
@@ -123,12 +123,13 @@ def _queue(status: SystemStatus) -> dict[str, Any]:
     oldest = status.oldest_wait_seconds
     slow = oldest > SLOW_QUEUE_SECONDS
     message = f"A turn has waited for {oldest:.0f} s. Start more workers." if slow else "Turns do not wait"
-    if shed := status.shed_seconds:
-        message = f"New calls are refused: a turn has waited for {shed:.1f} s. Start more workers."
+    sheds = status.shed_seconds is not None
+    if sheds:
+        message = f"New calls are refused: a turn has waited for {status.shed_seconds:.1f} s. Start more workers."
     return {
-        "status": "degraded" if slow or shed else "healthy",
+        "status": "degraded" if slow or sheds else "healthy",
         "message": message,
-        "sheds": bool(shed),
+        "sheds": sheds,
         "depth": status.queue_depth,
         "oldest_wait_seconds": round(oldest, 3),
         "dead_letters": status.dead_letters,

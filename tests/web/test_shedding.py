@@ -43,20 +43,20 @@ def waits() -> Waits:
 
 @pytest.fixture
 async def shedding(waits: Waits) -> AsyncIterator[Shedding]:
-    shed = Shedding(AFTER, waits.read)
+    shed = Shedding(AFTER, waits.read, step_seconds=0)
     yield shed
     await shed.close()
 
 
 async def until(shed: Shedding, refuses: bool, tenant: str = "") -> None:
-    await wait_until(lambda: shed.refuses(tenant) == refuses, f"new calls are refused: {refuses}")
+    await wait_until(lambda: shed.is_shedding(tenant) == refuses, f"new calls are refused: {refuses}")
 
 
 async def some_reads(shed: Shedding, waits: Waits) -> None:
     before = waits.reads
 
     def is_read() -> bool:
-        shed.refuses("")
+        shed.is_shedding("")
         return waits.reads >= before + 3
 
     await wait_until(is_read, "the waits are read again")
@@ -78,7 +78,7 @@ async def test_it_begins_at_the_limit_and_ends_at_half_of_it(shedding, waits, ca
     waits.seconds = {"": AFTER - 0.01}
     await some_reads(shedding, waits)
     assert not shedding.refuses("")
-    assert shedding.longest_wait == 0
+    assert shedding.longest_wait is None
     actions = [record.action for record in caplog.records if hasattr(record, "action")]
     assert actions == ["calls.shed", "calls.taken_again"]
 
@@ -96,7 +96,7 @@ async def test_what_cannot_be_read_refuses_nobody_after_a_while(waits):
     waits.error = StoreUnavailable()
     await some_reads(shedding, waits)
     await until(shedding, False)
-    assert shedding.longest_wait == 0
+    assert shedding.longest_wait is None
     await shedding.close()
 
 
@@ -119,7 +119,7 @@ def test_the_setting_is_a_time_or_off(text: str, seconds: float | None) -> None:
 async def overloaded(waits: Waits, **settings: Any) -> AsyncIterator[tuple[Ingress, Callable[..., Any]]]:
     """An ingress that sheds load once `begin` was called; the waits of its queue are what `waits` says."""
     async with started_ingress(shed_after_seconds=AFTER, **settings) as ingress:
-        shed = Shedding(AFTER, waits.read)
+        shed = Shedding(AFTER, waits.read, step_seconds=0)
         object.__setattr__(ingress.app.state.ingress, "shedding", shed)
         object.__setattr__(ingress.app.state.call_placer, "shedding", shed)
 

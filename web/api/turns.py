@@ -90,10 +90,11 @@ async def _submit(ingress: Ingress, turn: Turn, text_turn: TextTurn, streams: bo
     )  # fmt: skip
     number, agent = text_turn.to_number, text_turn.agent
     choice = without_hook(ingress.routes, number, turn.call_sid, agent=agent)
-    if ingress.shedding.refuses(choice.tenant):
+    if ingress.shedding.is_shedding(choice.tenant):
         with suppress(UnknownCall):
             return await submit()
-        raise Overloaded
+        if ingress.shedding.refuses(choice.tenant):
+            raise Overloaded
     if agent is None and has_hook(ingress, number, turn.call_sid):
         breaker = ingress.runtime.breaker
         with suppress(UnknownCall):

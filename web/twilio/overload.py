@@ -21,7 +21,9 @@ logger = logging.getLogger(__name__)
 async def refusal(ingress: Ingress, request: VoiceRequest) -> Response | None:
     """Return what a caller hears whose call is refused; None if it is taken: it has begun already, or we placed it."""
     tenant = without_hook(ingress.routes, request.our_number, request.call_sid).tenant
-    if request.is_placed or not ingress.shedding.refuses(tenant) or await _has_begun(ingress, request.call_sid):
+    if request.is_placed or not ingress.shedding.is_shedding(tenant) or await _has_begun(ingress, request.call_sid):
+        return None
+    if not ingress.shedding.refuses(tenant):
         return None
     catalog.CALLS_REFUSED.inc("overload")
     extra = {"action": "call.refused", "call_sid": request.call_sid}
