@@ -3,10 +3,12 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from support.program import Start, clean_environment, programs
 from support.servers import free_port
@@ -99,3 +101,46 @@ def test_render_starts_no_ingress_without_a_token(
     accepted = start(web["startCommand"].split(), repository, environment | {"TWILIO_AUTH_TOKEN": "a" * 32})
     accepted.wait_for(f"http://127.0.0.1:{environment['PORT']}{web['healthCheckPath']}")
     assert accepted.stop() == 0, accepted.log
+
+
+READ_ONLY = """
+import os, sys
+
+WRITES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod"}
+
+def refuse(event, arguments):
+    writes = event in WRITES
+    if event == "open":
+        path, mode, flags = arguments
+        writes = isinstance(path, (str, bytes)) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+    if writes and not os.fsdecode(arguments[0]).startswith(("/dev/", "/proc/self/", TMP)):
+        print("WROTE", event, arguments, flush=True)
+        raise OSError(30, "Read-only file system", arguments[0])
+
+TMP = os.environ["TMPDIR"] + "/"
+sys.addaudithook(refuse)
+"""
+"""A `sitecustomize` that makes all but TMPDIR as a read-only root makes it."""
+
+
+@pytest.mark.parametrize("web_processes", ["1", "2"])
+def test_the_programs_write_to_no_file_outside_of_tmp(
+    start: Start, environment: dict[str, str], redis_url: str, tmp_path: Path, repository: Path, web_processes: str
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(READ_ONLY)
+    port = free_port()
+    environment |= {
+        "USE_REDIS": "true", "REDIS_URL": redis_url, "PORT": str(port), "TMPDIR": str(tmp_path / "tmp"),
+        "PYTHONPATH": str(tmp_path / "site"), "WEB_PROCESSES": web_processes, "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
+    web = start([sys.executable, "-m", "web"], repository, environment)
+    worker = start([sys.executable, "-m", "workers"], repository, environment)
+    web.wait_for(f"http://127.0.0.1:{port}/readyz")
+    turn = {"turn_id": "t1", "text": "hello"}
+    answer = httpx.post(f"http://127.0.0.1:{port}/calls/a/turns", json=turn, timeout=60)
+    assert answer.json()["outcome"] == "replied", answer.text
+    for program in (web, worker):
+        program.stop()
+        assert "WROTE" not in program.log, program.log
