@@ -9,7 +9,7 @@ from random import Random
 import httpx
 from canaries.canary import new_text
 from canaries.plan import Planting
-from canaries.script import CUE, was_told
+from canaries.script import CUE, QUESTION, was_told
 from soak.provider import NoAnswer, Provider, Refused
 from support.deployment import PUBLIC_URL, TOKEN
 
@@ -33,6 +33,7 @@ logger = logging.getLogger("canaries")
 
 RETRY = RetryPolicy(on=frozenset({"ct", "rt", "5xx"}), total_seconds=60)
 CALL_SECONDS = 60.0
+MOST_TURNS = 12
 MOST_CALLS = 8
 PAUSE_SECONDS = 1.0
 """A call may lose its line before the secret was told: then another one tells it."""
@@ -62,12 +63,6 @@ class Callers:
             await asyncio.sleep(PAUSE_SECONDS)  # a process that was killed is being started
         return False
 
-    def _steps(self, planting: Planting) -> list[str]:
-        quietly = " quietly" if planting.canary.is_sensitive else ""
-        secret = planting.canary.text if planting.told_by in ("speech", "keys") else "nothing much"
-        asked = [f"please {planting.way}{quietly}", secret]
-        return asked if planting.way == "die" else [*asked, "again", "and again"]  # an apology asks for it once more
-
     async def _call(self, planting: Planting) -> None:
         ingresses = self._relays if planting.channel == "relay" else self._provider.ingresses
         caller = planting.canary.text if planting.told_by == "number" else new_text("number", self._rng)
@@ -78,7 +73,7 @@ class Callers:
                 public_url=PUBLIC_URL, retry=RETRY, speed=SPEED, client=client,
                 colleagues=Colleagues(rest=Colleague("does-not-answer")),
             )  # fmt: skip
-            person = _Caller(line, planting, self._steps(planting))
+            person = _Caller(line, planting)
             name = planting.canary.name
             async with aclosing(line.call()) as events:
                 async for event in events:
@@ -91,29 +86,50 @@ class Callers:
         self.documents.append(await response.aread())
 
     async def _write(self, planting: Planting) -> None:
-        call_sid, canary = CallIdentity().call_sid, planting.canary
-        secret = canary.text if planting.told_by == "speech" else "nothing much"
-        path = f"/calls/{call_sid}"
+        path, canary, talk = f"/calls/{CallIdentity().call_sid}", planting.canary, _Talk(planting)
         numbers = {"to": planting.to} | ({"from": canary.text} if planting.told_by == "number" else {})
-        said = ["hello", *self._steps(planting)] if planting.way else ["hello", secret, "again"]
-        for number, text in enumerate(said):
+        text: str | None = "hello"
+        for number in range(MOST_TURNS):
             body = {"turn_id": f"t{number}", "text": text, **numbers}
             if canary.is_sensitive and text == canary.text:
                 body["sensitive"] = True
-            await self._provider.api("POST", f"{path}/turns", self._rng, json_body=body)
+            answer = await self._provider.api("POST", f"{path}/turns", self._rng, json_body=body)
             if planting.told_by == "signal" and number == 0:
                 signal = {"signal_id": "s1", "name": "told", "data": {"value": canary.text}}
                 signal |= {"sensitive": True} if canary.is_sensitive else {}
                 await self._provider.api("POST", f"{path}/signals", self._rng, json_body=signal)
+            if (text := talk.next(answer.response.json()["reply"]["text"])) is None:
+                return
+
+
+class _Talk:
+    """What somebody says, one after the other: the secret only once the agent has asked for it."""
+
+    def __init__(self, planting: Planting) -> None:
+        self._way = f"please {planting.way}{' quietly' if planting.canary.is_sensitive else ''}"
+        self._secret = planting.canary.text if planting.told_by in ("speech", "keys") else "nothing much"
+        self._is_told = False
+        self._asks = bool(planting.way)
+        # An apology asks for the secret once more.
+        self._rest = [] if planting.way == "die" else ["again", "and again"]
+
+    def next(self, heard: str) -> str | None:
+        """What follows on what the agent has said; None at the end."""
+        if self._is_told:
+            return self._rest.pop(0) if self._rest else None
+        if self._asks and QUESTION not in heard:
+            return self._way
+        self._is_told = True
+        return self._secret
 
 
 class _Caller:
-    """One caller by telephone: gives the next answer when the agent has said its cue, and hangs up after the last."""
+    """One caller by telephone: speaks when the agent has said its cue."""
 
-    def __init__(self, line: PhoneLine, planting: Planting, steps: list[str]) -> None:
+    def __init__(self, line: PhoneLine, planting: Planting) -> None:
         self._line = line
         self._planting = planting
-        self._steps = steps
+        self._talk = _Talk(planting)
         self._heard = ""
 
     def on(self, event: Event) -> None:
@@ -124,16 +140,17 @@ class _Caller:
                 self._answer()
             case Speaking(text) if self._planting.way == "long" and text.strip().startswith("Number 3"):
                 self._answer()  # in the middle of what repeats the secret
-            case Said(text) if is_relay:
+            case Said(text):
                 self._heard += f" {text}"
-                if CUE in self._heard or APOLOGY in self._heard:
+                if is_relay and (CUE in self._heard or APOLOGY in self._heard):
                     self._answer()
 
     def _answer(self) -> None:
+        words = self._talk.next(self._heard)
         self._heard = ""
-        if not self._steps:
+        if words is None:
             self._line.hang_up()
-            return
-        step = self._steps.pop(0)
-        by_keys = self._planting.told_by == "keys" and step == self._planting.canary.text
-        self._line.answer_keys(f"{step}#") if by_keys else self._line.answer_speech(step)
+        elif self._planting.told_by == "keys" and words == self._planting.canary.text:
+            self._line.answer_keys(f"{words}#")
+        else:
+            self._line.answer_speech(words)

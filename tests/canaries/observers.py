@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from support.deployment import API_KEY
 
+from web.api.openapi.routes import routes as openapi_routes
 from web.api.routes import routes as api_routes
 from web.dashboard.routes import routes as dashboard_routes
 
@@ -104,7 +105,7 @@ class Visitor:
         return list(found)
 
     def _paths(self, call_sids: list[str]) -> list[str]:
-        templates = [route.path for route in (*api_routes, *dashboard_routes) if "GET" in (route.methods or ())]
+        templates = [route.path for route in (*api_routes, *openapi_routes, *dashboard_routes) if "GET" in (route.methods or ())]
         plain = [path for path in templates if "{" not in path]
         of_calls = [path for path in templates if "{call_sid}" in path]
         each = [

@@ -29,6 +29,7 @@ TOLD_FILE = "TOLD_FILE"
 """Environment variable: where the agent notes the hashes of what it was told."""
 CUE = "Go on."
 """With this a reply ends after which the caller speaks."""
+QUESTION = "Tell me."
 TEXTED = "+15550000001"
 _ASKED = re.compile(r"please (\w+)( quietly)?")
 
@@ -67,7 +68,7 @@ def _parts(turn: Turn, state: ConversationState) -> Iterator[Part]:
         return
     if asked := _ASKED.fullmatch(turn.text.strip().rstrip(".")):
         state.slots.update(way=asked[1], quietly=bool(asked[2]), told=False)
-        yield f"Tell me. {CUE}"
+        yield f"{QUESTION} {CUE}"
         yield Gather(sensitive=bool(asked[2]))
         return
     way = state.slots.get("way")
