@@ -1,6 +1,7 @@
 """The command `voiceagent`. Each sub-command is a module of its own, imported when it is asked for."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,16 +17,21 @@ COMMANDS = {
     "load": "be many callers: load a server, and audit that no turn was lost or doubled",
     "dead": "list the dead letters (turns that failed for good), show one, or run it again",
     "events": "list the events that no sink has got yet, deliver dead ones again, or drop them",
+    "workers": "list the workers: which live, what each runs, and how it is",
     "rollout": "show the versions of the workers, and say which of them gets new calls",
     "routes": "show which agent answers which number, now or at another time",
     "encryption": "make an encryption key, show what lies under which key, or encrypt everything anew",
     "api-keys": "make a key of the API, or list those that are set",
+    "completion": "make your shell complete these commands",
     "doctor": "examine Redis, the workers and the settings, and say what to change",
 }
 """Name → summary. Its module has `add_arguments(parser)` and `run(args) -> exit code`."""
 MODULES = {"dead": "dead_letters", "api-keys": "api_keys"}
 """Name → module in `orchestrator.cli`, where that has another name."""
 ALIASES = {"dead": ["dead-letters"]}
+
+COMPLETING = "_ARGCOMPLETE"
+"""The variable by which a shell asks for completions."""
 
 EPILOG = """Start with `voiceagent dev`, then `voiceagent call` in a second terminal.
 `voiceagent COMMAND --help` tells more. Settings come from the environment and from .env."""
@@ -34,6 +40,8 @@ EPILOG = """Start with `voiceagent dev`, then `voiceagent call` in a second term
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Return its exit code: 0 done, 1 failed, 2 wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if COMPLETING in os.environ:
+        return _complete()
     parser = parser_for(words)
     if not words:
         parser.print_help()
@@ -53,6 +61,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has gone: `voiceagent calls | head`
         sys.stdout = None  # or the interpreter complains when it flushes
         return 1
+
+
+def _complete() -> int:
+    """Tell a shell how the words of its command line may go on (`voiceagent completion`)."""
+    import argcomplete
+
+    line = os.environ.get("COMP_LINE", "").split()[1:]
+    argcomplete.autocomplete(parser_for(line), always_complete_options="long")  # which ends the process
+    return 0
 
 
 def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
