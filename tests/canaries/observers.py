@@ -105,7 +105,8 @@ class Visitor:
         return list(found)
 
     def _paths(self, call_sids: list[str]) -> list[str]:
-        templates = [route.path for route in (*api_routes, *openapi_routes, *dashboard_routes) if "GET" in (route.methods or ())]
+        routes = (*api_routes, *openapi_routes, *dashboard_routes)
+        templates = [route.path for route in routes if "GET" in (route.methods or ())]
         plain = [path for path in templates if "{" not in path]
         of_calls = [path for path in templates if "{call_sid}" in path]
         each = [
