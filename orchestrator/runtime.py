@@ -158,6 +158,13 @@ class Runtime:
 
         return await list_workers(self.redis)
 
+    async def erase_reports(self, call_sid: str) -> None:
+        """Delete what workers have reported of a call that is erased. Raise `StoreUnavailable`."""
+        if self.redis is not None:
+            from orchestrator.health.workers import erase_from_reports
+
+            await erase_from_reports(self.redis, call_sid)
+
     async def check_workers_know(self, feature: str, call_sid: str) -> None:
         """Raise `WorkersTooOld` if a worker that may run this call's turns lacks `feature`; or `StoreUnavailable`."""
         if self.redis is None or self.runs_here(call_sid):

@@ -1,6 +1,6 @@
 """`Dispatcher`: takes turns from an ingress and gives their replies back, whether they run here or in workers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from orchestrator.dispatch.call_listeners import CallListeners
 from orchestrator.dispatch.pending_reply import PendingReply
 from orchestrator.retrying import until_deadline
 from orchestrator.routes.admission import Admission
+from orchestrator.turns.call_erasure import CallErasure
 
 SUBMIT_DEADLINE_SECONDS = 2.0
 
@@ -80,6 +81,9 @@ class Dispatcher(Protocol):
 
         For a day, no provider's webhook starts the call again. Raises `StoreUnavailable`.
         """
+
+    def erasures(self, call_sid: str) -> Sequence[CallErasure]:
+        """Return what erases the call in each store that may have something of it. The first one has its outbox."""
 
     async def is_erased(self, call_sid: str) -> bool:
         """True if the call was erased within the last day. Raises `StoreUnavailable`."""

@@ -25,8 +25,14 @@ CONCURRENT_WRITES = 16
 
 Count = Callable[[str], Awaitable[None]]
 """Count a call, which was written back, for the limit of its tenant or route. Argument: the call SID."""
+DropErased = Callable[[ConversationState], Awaitable[bool]]
+"""If the call of this state was erased after it had begun, drop what this process has of it and return True."""
 Idle = Callable[[str, float], Awaitable[None]]
 """Wait until no turn of the call runs here. Arguments: the call SID and a timeout in seconds. Raise TimeoutError."""
+
+
+async def _never(_: ConversationState) -> bool:
+    return False
 
 
 class LocalCalls:
@@ -34,7 +40,8 @@ class LocalCalls:
 
     `memory` holds their states; `states` is the shared store they are written back to. `events` has what happened in
     them meanwhile, `schedules` what they have scheduled. `count` counts each where the calls of all processes are
-    counted.
+    counted. What was erased meanwhile is dropped by
+    `drop_erased`, and not written back.
     """
 
     def __init__(
@@ -47,6 +54,7 @@ class LocalCalls:
         events: LocalEvents | None = None,
         schedules: LocalSchedules | None = None,
         count: Count | None = None,
+        drop_erased: DropErased = _never,
         return_seconds: float = RETURN_SECONDS,
     ) -> None:
         self._states = states
@@ -56,6 +64,7 @@ class LocalCalls:
         self._events = events
         self._schedules = schedules
         self._count = count
+        self._drop_erased = drop_erased
         self._return_seconds = return_seconds
         self._bases: dict[str, ConversationState | None] = {}
         self._returning: dict[str, asyncio.Task[bool]] = {}
@@ -143,6 +152,9 @@ class LocalCalls:
             state = await self._memory.get_state(call_sid)
             if state is not None and written is not None and state.version == written.version:
                 break
+            if state is not None and await self._drop_erased(state):
+                await self._leave(call_sid)
+                return
             if self._events is not None:
                 with self._breaker.guard():
                     theirs = await self._states.get_confirmed_state(call_sid)
@@ -155,12 +167,16 @@ class LocalCalls:
             self._bases[call_sid] = written = state  # only a turn that ran meanwhile is left to write
         if self._count is not None:
             await self._count(call_sid)
+        await self._leave(call_sid)
+        catalog.CALLS_WRITTEN_BACK.inc("written")
+        logger.info("A call was written back", extra={"action": "call.written_back", "call_sid": call_sid})
+
+    async def _leave(self, call_sid: str) -> None:
+        """Forget the call: it has left this process."""
         await self._memory.delete_state(call_sid)
         self._bases.pop(call_sid, None)
         if self._events is not None:
             self._events.forget(call_sid)
-        catalog.CALLS_WRITTEN_BACK.inc("written")
-        logger.info("A call was written back", extra={"action": "call.written_back", "call_sid": call_sid})
 
     async def _write(self, call_sid: str, state: ConversationState | None) -> ConversationState | None:
         """Write the state, if the call has one here, and what it has scheduled. Return the state as it is written."""

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from orchestrator.agents.agent_table import load_agents
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent
+from orchestrator.conversation.state import ConversationState
 from orchestrator.dispatch.call_listeners import CallListeners
 from orchestrator.dispatch.ingress_events import IngressEvents
 from orchestrator.dispatch.local_calls import LocalCalls
@@ -99,9 +100,18 @@ async def redis_runtime(
         if limited_as is not None:
             await store.admissions.count(call_sid, limited_as)
 
+    async def drop_erased(state: ConversationState) -> bool:
+        if not await store.erasure.is_of_erased(state):
+            return False
+        logger.info("A call was erased meanwhile", extra={"action": "call.erased", "call_sid": state.call_sid})
+        is_phone = state.channel != "api"
+        for erasure in local.opened.erasures(state.call_sid) if local.opened is not None else ():
+            await erasure.erase(state.call_sid, None, is_known=False, is_phone=is_phone)
+        return True
+
     local_calls = LocalCalls(
         states=shared, memory=memory, breaker=breaker, idle=local.idle, events=local_events, schedules=schedules,
-        count=count,
+        count=count, drop_erased=drop_erased,
     )  # fmt: skip
 
     async def release(call_sid: str) -> bool:
@@ -118,9 +128,9 @@ async def redis_runtime(
             is_elsewhere=lambda call_sid: not uses_redis(call_sid, percent),
         )
     )  # fmt: skip
-    documents = RedisRelayDocuments(redis, breaker.guard)
+    documents = RedisRelayDocuments(redis, breaker.guard, store.erasure.drop)
     stack.push_async_callback(documents.close)
-    answers = RedisTransferAnswers(redis, breaker.guard, lambda: breaker.seconds_since_failure)
+    answers = RedisTransferAnswers(redis, breaker.guard, lambda: breaker.seconds_since_failure, store.erasure.drop)
     stack.push_async_callback(answers.close)
     # Closed in reverse: calls that run here are written back first, then the turns of this process finish.
     await stack.enter_async_context(host)

@@ -23,6 +23,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.redis.breaker import Breaker
 from orchestrator.routes.admission import Admission
 from orchestrator.state.rollout import uses_redis
+from orchestrator.turns.call_erasure import CallErasure
 from orchestrator.turns.call_rates import NO_RATES, CallRates
 from orchestrator.turns.memory_call_rates import MemoryCallRates
 
@@ -109,6 +110,13 @@ class SplitDispatcher:
         if self._local.opened is not None:
             await self._local.opened.erase(call_sid)
         await self._remote.erase(call_sid)
+
+    def erasures(self, call_sid: str) -> tuple[CallErasure, ...]:
+        """Return what erases the call, wherever it ran; see `Dispatcher`."""
+        opened = self._local.opened
+        here = () if opened is None else opened.erasures(call_sid)
+        there = self._remote.erasures(call_sid)
+        return there + here if uses_redis(call_sid, self._percent) else here + there
 
     async def is_erased(self, call_sid: str) -> bool:
         """True if the call was erased within the last day."""

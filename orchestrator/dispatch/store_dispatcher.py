@@ -11,6 +11,7 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.call_listeners import CallListeners
 from orchestrator.dispatch.hub import Pending, ReplyHub
 from orchestrator.routes.admission import Admission
+from orchestrator.turns.call_erasure import CallErasure
 from orchestrator.turns.store import TurnStore
 
 
@@ -67,6 +68,10 @@ class StoreDispatcher:
     async def erase(self, call_sid: str) -> None:
         """Delete all turns of a call; see `Dispatcher`."""
         await self.store.erase(call_sid)
+
+    def erasures(self, call_sid: str) -> tuple[CallErasure, ...]:
+        """Return what erases the call, wherever it ran; see `Dispatcher`."""
+        return (self.store.erasure,)
 
     async def is_erased(self, call_sid: str) -> bool:
         """True if the call was erased within the last day."""

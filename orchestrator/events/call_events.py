@@ -101,6 +101,12 @@ class CallEvents:
             return self._new("call.ended", head.call_sid, whose, partial_record(head))
         return self._new("call.ended", head.call_sid, whose | _named(state), record_of_call(state))
 
+    def erased(self, call_sid: str, state: ConversationState | None) -> NewEvent | None:
+        """Return the `call.erased` of a call, whose state is given if it can be read; None if nobody wants it."""
+        if "call.erased" not in self._wanted:
+            return None
+        return self._new("call.erased", call_sid, self._ours if state is None else self._whose(state), {})
+
     def told_later(
         self, kind: EventType, call_sid: str, life: str, whose: Mapping[str, str], about: dict[str, Any]
     ) -> Announcement | None:

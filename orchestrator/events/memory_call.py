@@ -97,6 +97,7 @@ class CallOutbox:
     holder: str = ""
     epoch: int = 0
     held_until: float = 0.0
+    is_erased: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -125,6 +126,7 @@ class CallOutbox:
     def write(self, announcement: Announcement, *, now: float, closing_seconds: float, is_late: bool = False) -> None:
         """Write what was announced. What `is_late` opens no life."""
         head = announcement.head
+        self.is_erased = False
         life = self.lives.setdefault(head.life, Life(head, is_open=not is_late, is_late=is_late))
         if life.is_late and not is_late:
             life.is_open, life.is_late = True, False
@@ -132,6 +134,15 @@ class CallOutbox:
             self._write(life, new)
         if announcement.closes_later and life.is_open and life.closes_at is None:
             life.closes_at = now + closing_seconds
+
+    def erased(self, told: NewEvent) -> "CallOutbox":
+        """Return what is kept instead: that the call was erased, for each sink that was, or was to be, told of it."""
+        event, sinks = told.event, tuple(sorted(self.sinks)) or told.sinks
+        head = CallHead(event.call_sid, "", "", "", "", "", "", "", "")
+        seq = max((life.seq for life in self.lives.values()), default=0)
+        after = CallOutbox(last_position=self.last_position, epoch=self.epoch + 1, is_erased=True)
+        after._write(Life(head, is_open=False, seq=seq), NewEvent(event, sinks))
+        return after
 
     def _write(self, life: Life, new: NewEvent) -> None:
         if new.event.type == CALL_ENDED:

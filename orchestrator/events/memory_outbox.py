@@ -9,6 +9,7 @@ from orchestrator import clock
 from orchestrator.errors import UnreadableState
 from orchestrator.events.memory_agenda import MemoryAgenda
 from orchestrator.events.memory_call import CallOutbox, Life
+from orchestrator.events.memory_stopped_sinks import MemoryStoppedSinks
 from orchestrator.events.outbox import (
     CLOSING_SECONDS,
     LOOK_AGAIN_SECONDS,
@@ -19,7 +20,6 @@ from orchestrator.events.outbox import (
     DeliveryLease,
     NewEvent,
     Settlement,
-    StoppedSink,
     Undelivered,
     Unended,
 )
@@ -37,7 +37,7 @@ def _never(_: str) -> bool:
     return False
 
 
-class MemoryOutbox:
+class MemoryOutbox(MemoryStoppedSinks):
     """Keeps events in this process. `states` has the states of its calls; nothing else is asked of it.
 
     `ended_seconds` is how long the state of a call is kept that has ended: the end is told before that expires.
@@ -55,6 +55,7 @@ class MemoryOutbox:
         lease_seconds: float = LEASE_SECONDS,
         ended_seconds: float = math.inf,
     ) -> None:
+        super().__init__()
         self.sinks = tuple(sinks)
         self.lease_seconds = lease_seconds
         self.states = states
@@ -64,7 +65,6 @@ class MemoryOutbox:
         self._calls: dict[str, CallOutbox] = {}
         self._done: OrderedDict[str, float] = OrderedDict()  # calls without events, and since when
         self._agenda = MemoryAgenda()
-        self._stopped: dict[str, StoppedSink] = {}
 
     # What the calls write.
 
@@ -114,6 +114,20 @@ class MemoryOutbox:
         if self._calls.pop(call_sid, None) is not None:
             self._agenda.look_at(call_sid, None)
             self._done.pop(call_sid, None)
+
+    def erase(self, call_sid: str, told: NewEvent | None, *, is_known: bool) -> bool:
+        """Drop all that is kept of the call, so that leases of it are lost. Return whether there was anything.
+
+        `told` is kept instead, for each sink that was told anything, if something was or the call `is_known`.
+        """
+        before = self._calls.get(call_sid)
+        if before is not None and before.is_erased:
+            return True
+        self.forget(call_sid)
+        if told is not None and (before is not None or is_known):
+            self._calls[call_sid] = after = (before or CallOutbox()).erased(told)
+            self._written(call_sid, after)
+        return before is not None
 
     # What is due.
 
@@ -204,19 +218,7 @@ class MemoryOutbox:
         if call is not None and not call.is_held(clock.now()):
             self._schedule(call_sid, call, looked=True)
 
-    # The sinks that want nothing any more, and what a person sees and does.
-
-    async def stop_sink(self, stopped: StoppedSink) -> None:
-        """Note that the sink wants no event any more."""
-        self._stopped[stopped.sink] = stopped
-
-    async def stopped_sinks(self) -> list[StoppedSink]:
-        """Return the stopped sinks."""
-        return list(self._stopped.values())
-
-    async def resume_sink(self, sink: str) -> bool:
-        """Deliver to the sink again. Return False if it was not stopped."""
-        return self._stopped.pop(sink, None) is not None
+    # What a person sees and does.
 
     async def undelivered(self, call_sid: str) -> list[Undelivered]:
         """Return what is pending or dead of the call's events, by position and sink."""
@@ -284,7 +286,9 @@ class MemoryOutbox:
         now = clock.now()
         at = None if self._elsewhere(call_sid) else call.next_look(self.sinks, now, looked=looked)
         self._agenda.look_at(call_sid, at)
-        if call.is_done:
+        if call.is_done and call.is_erased:
+            self.forget(call_sid)
+        elif call.is_done:
             self._remember_done(call_sid, now)
         elif at is not None and at <= now:
             self._wake(call_sid)

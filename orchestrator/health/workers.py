@@ -1,5 +1,6 @@
 """Lists the workers and what each is doing, as they report it themselves every few seconds."""
 
+import json
 import math
 from contextlib import suppress
 from typing import Any
@@ -61,6 +62,17 @@ async def missing_keys(redis: Redis) -> tuple[str, ...]:
             if isinstance(ids, list) and "lost" not in worker:
                 found.update(str(each)[:LONGEST_KEY_ID] for each in ids[:MOST_MISSING])
     return tuple(sorted(found)[:MOST_MISSING])
+
+
+async def erase_from_reports(redis: Redis, call_sid: str) -> None:
+    """Delete the reports that name a call which is erased. A worker that lives reports again within seconds.
+
+    Raises `StoreUnavailable`.
+    """
+    for worker in await list_workers(redis):
+        if json.dumps(call_sid) in json.dumps(worker.get("turns")):
+            with store_errors():
+                await redis.delete(keys.worker_status(worker["id"]))
 
 
 def _lost(seen_at: float) -> dict[str, bool]:

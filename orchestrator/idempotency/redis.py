@@ -6,13 +6,15 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 
+from orchestrator.encryption.envelope import is_sealed
 from orchestrator.errors import StoreUnavailable, StoreUnconfirmed, UnreadableSeal
-from orchestrator.idempotency.store import RECORD_SECONDS, IdempotencyRecord
+from orchestrator.idempotency.store import ERASED_ANSWER, RECORD_SECONDS, IdempotencyRecord, names_call
 from orchestrator.redis import keys
 from orchestrator.redis.ciphers import cipher_of
-from orchestrator.redis.damage import with_sound_keys
+from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.replicas import Replicas, ReplicaWait
+from orchestrator.redis.scanning import scan_keys
 
 
 class RedisIdempotencyStore:
@@ -60,6 +62,30 @@ class RedisIdempotencyStore:
         """See `IdempotencyStore`."""
         with store_errors():
             await self._redis.delete(keys.idempotency_record(key))
+
+    async def erase(self, call_sid: str) -> int:
+        """See `IdempotencyStore`. The records are found by SCAN: nothing leads from a call to its order."""
+        found = 0
+        with store_errors():
+            async for key in scan_keys(self._redis, keys.IDEMPOTENCY + "*"):
+                found += await self._erase_from(text_of(key), call_sid)
+        return found
+
+    async def _erase_from(self, name: str, call_sid: str) -> int:
+        """Have the record say that its call was erased: without one, a repeated order would dial again."""
+        stored = await self._redis.get(name)
+        text = stored.encode() if isinstance(stored, str) else stored or b""
+        try:
+            record = json.loads(self._cipher.open(name, text) if is_sealed(text) else text)
+            names_it = names_call(record["answer"], call_sid)
+        except (ValueError, KeyError, TypeError, RecursionError, UnreadableSeal):
+            return 0
+        if not names_it:
+            return 0
+        left = await self._redis.pttl(name)
+        if left > 0:
+            await self._redis.set(name, self._sealed(name, {**record, "answer": ERASED_ANSWER}), xx=True, px=left)
+        return 1
 
     def _sealed(self, name: str, content: dict[str, str]) -> bytes:
         """Return the record as it is stored: an order's fingerprint would give away a number to whoever tries all."""

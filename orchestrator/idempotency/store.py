@@ -1,12 +1,23 @@
 """What is recorded of an order with an `Idempotency-Key`: the same key gets the same answer, from any ingress."""
 
+import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 RECORD_SECONDS = 24 * 3600
 """How long a record is kept after its key was claimed, or completed in Redis."""
 MAX_IN_MEMORY = 10_000
+ERASED_ANSWER = '["", "erased"]'
+"""The answer of an order whose call was erased: it is not carried out again, and nobody learns which call it was."""
+
+
+def names_call(answer: object, call_sid: str) -> bool:
+    """True if the call stands in the answer of an order."""
+    try:
+        return isinstance(answer, str) and call_sid in json.loads(answer)
+    except (ValueError, TypeError, RecursionError):
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,9 @@ class IdempotencyStore(Protocol):
 
     async def release(self, key: str) -> None:
         """Free the key: its order was not carried out."""
+
+    async def erase(self, call_sid: str) -> int:
+        """Replace the answers that name the call by `ERASED_ANSWER`. Return how many there were."""
 
 
 class MemoryIdempotencyStore:
@@ -53,6 +67,14 @@ class MemoryIdempotencyStore:
     async def release(self, key: str) -> None:
         """See `IdempotencyStore`."""
         self._records.pop(key, None)
+
+    async def erase(self, call_sid: str) -> int:
+        """See `IdempotencyStore`."""
+        found = [key for key, (_, record) in self._records.items() if names_call(record.answer, call_sid)]
+        for key in found:
+            claimed_at, record = self._records[key]
+            self._records[key] = (claimed_at, replace(record, answer=ERASED_ANSWER))
+        return len(found)
 
     def _remove_old(self) -> None:
         """Remove expired records, and the oldest while there are too many. The dict is in the order of the claims."""

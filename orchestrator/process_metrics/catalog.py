@@ -55,6 +55,12 @@ LEASES_LOST = Counter(
     "voiceagent_leases_lost_total", "Turns that a process had to leave: another was granted the call."
 )
 TURNS_DEAD_LETTERED = Counter("voiceagent_turns_dead_lettered_total", "Turns put among the dead letters.")
+CALLS_ERASED = Counter("voiceagent_calls_erased_total", "Calls that were erased everywhere, at the API's request.")
+RECORDS_EXPIRED = Counter(
+    "voiceagent_records_expired_total", "Rows of the database that were deleted as older than RETENTION_DAYS.",
+    ("table",),
+    (("calls", "events"),),
+)  # fmt: skip
 DELIVERIES_DROPPED = Counter(
     "voiceagent_event_deliveries_dropped_total", "Dead deliveries dropped as events took more than EVENTS_MAX_BYTES."
 )
@@ -118,7 +124,7 @@ OF_EVERY_PROCESS: tuple[Family, ...] = (EVENT_LOOP_LAG,)
 OF_MODELS: tuple[Family, ...] = (MODEL_REQUEST_SECONDS, MODEL_FIRST_TOKEN_SECONDS, MODEL_TOKENS)
 OF_RUNS: tuple[Family, ...] = (
     AGENT_RUN_SECONDS, AGENT_FIRST_TOKEN_SECONDS, *OF_MODELS, TEXT_MESSAGES, EVENT_DELIVERIES, EVENT_DELIVERY_SECONDS,
-    DELIVERIES_DROPPED, LEASES_LOST, TURNS_DEAD_LETTERED,
+    DELIVERIES_DROPPED, RECORDS_EXPIRED, LEASES_LOST, TURNS_DEAD_LETTERED,
 )  # fmt: skip
 OF_WORKERS: tuple[Family, ...] = (
     CALLS_RESCUED,
@@ -131,7 +137,7 @@ OF_WORKERS: tuple[Family, ...] = (
 )
 OF_INGRESSES: tuple[Family, ...] = (
     CALLERS_HELD, FILLERS, DUPLICATES_ABSORBED, SIGNATURE_FAILURES, CALLS_REFUSED, REQUESTS_LIMITED,
-    CALLS_WRITTEN_BACK, REDIS_OUTAGES,
+    CALLS_WRITTEN_BACK, REDIS_OUTAGES, CALLS_ERASED,
 )  # fmt: skip
 
 IN_AN_INGRESS = (*OF_EVERY_PROCESS, *OF_RUNS, *OF_INGRESSES)

@@ -1,4 +1,4 @@
-"""The archive: reads the records of calls."""
+"""The archive: reads the records of calls, and erases them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.errors import ArchiveUnavailable, UnknownRecord
 from orchestrator.records.database import READING, Database
+from orchestrator.records.erasing import erase_call
 from orchestrator.records.record_query import DEFAULT_LIMIT, Place, RecordQuery
 from orchestrator.records.record_shape import RECORD_TEXT, summary
 
@@ -83,6 +84,11 @@ class Archive:
                 for part in _parts([row["record"] for row in rows]):
                     yield part
                     await asyncio.sleep(0)  # a client that reads fast leaves nothing to wait for
+
+    async def erase(self, call_sid: str, at: datetime) -> int:
+        """Erase the records of the call that had begun `at` that time. Return how many rows there were of it."""
+        async with self._database.transaction(seconds=self._answer_seconds) as connection:
+            return await erase_call(connection, self._database.erasure_key, call_sid, at)
 
     async def close(self) -> None:
         """Close the connections."""

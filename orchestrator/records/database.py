@@ -9,6 +9,7 @@ import asyncpg
 
 from orchestrator.errors import ArchiveNotMigrated
 from orchestrator.records.database_errors import database_errors
+from orchestrator.records.erasing import erasure_key
 from orchestrator.records.schema import NEWEST, version_of
 
 CONNECT_SECONDS = 5.0
@@ -38,6 +39,7 @@ class Database:
         connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
         self._url = url
+        self.erasure_key = erasure_key(url)
         self._connections = connections
         self._answer_seconds = answer_seconds
         self._connect_seconds = connect_seconds

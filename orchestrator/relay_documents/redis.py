@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.commands import sender_for
+from orchestrator.redis.erased_calls import DropErased, nothing_erased
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.relay_documents import scripts
@@ -31,10 +32,14 @@ _STANDINGS: dict[str, Standing] = {"entered": "entered", "again": "again", "old"
 class RedisRelayDocuments:
     """See `RelayDocuments`. A session that began while Redis was down is shared once it is up again.
 
-    `guard` is around each access to Redis. The owner calls `close`, which ends the tasks that share.
+    `guard` is around each access to Redis; `drop_erased` deletes a key of a call that was erased. The owner calls
+    `close`, which ends the tasks that share.
     """
 
-    def __init__(self, redis: Redis, guard: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self, redis: Redis, guard: Callable[[], AbstractContextManager[None]], drop_erased: DropErased = nothing_erased
+    ) -> None:
+        self._drop_erased = drop_erased
         self._guard = guard
         self._scripts = ScriptRunner(redis)
         self._command = sender_for(redis)
@@ -50,6 +55,7 @@ class RedisRelayDocuments:
                     number, at = await self._scripts.run(
                         scripts.next_relay_document(call_sid=call_sid, over=over, life_ms=LIFE_SECONDS * 1000)
                     )
+                    await self._drop_erased(call_sid, keys.relay_documents(call_sid))
         except (StoreUnavailable, TimeoutError):
             return here
         return Document(max(number, here.number), at)
@@ -79,6 +85,12 @@ class RedisRelayDocuments:
         except (StoreUnavailable, TimeoutError):
             return True
 
+    def forget(self, call_sid: str) -> None:
+        """See `RelayDocuments`."""
+        self._memory.forget(call_sid)
+        if (sharing := self._tasks.get(call_sid)) is not None:
+            sharing.cancel()
+
     async def close(self) -> None:
         """Stop sharing sessions."""
         await cancel_and_wait(*self._tasks.values(), seconds=1)
@@ -98,6 +110,8 @@ class RedisRelayDocuments:
         with self._guard(), store_errors():
             async with asyncio.timeout(ANSWER_SECONDS):
                 standing, there = await self._scripts.run(entering)
+                if await self._drop_erased(call_sid, keys.relay_documents(call_sid)):
+                    return Entry("old")
         return Entry(_STANDINGS.get(standing, "stale"), there)
 
     def _begin_sharing(self, call_sid: str, number: int, holder: str) -> None:

@@ -54,6 +54,9 @@ class RelayDocuments(Protocol):
     async def has_any(self, call_sid: str) -> bool:
         """Return whether a document with a ticket was made for the call; True if that cannot be known."""
 
+    def forget(self, call_sid: str) -> None:
+        """Forget what this process knows of a call that is erased."""
+
 
 @dataclass(slots=True)
 class _Count:
@@ -91,6 +94,10 @@ class MemoryRelayDocuments:
     async def has_any(self, call_sid: str) -> bool:
         """See `RelayDocuments`."""
         return call_sid in self._calls
+
+    def forget(self, call_sid: str) -> None:
+        """See `RelayDocuments`."""
+        self._calls.pop(call_sid, None)
 
     def record_session(self, call_sid: str, number: int, holder: str) -> None:
         """Record that a session has begun with the document of this number."""

@@ -23,6 +23,9 @@ class TransferAnswers(Protocol):
         """Return the legs of those who take the call, by their place. Raise `StoreUnavailable` if none is known here
         and the store is down."""
 
+    def forget(self, call_sid: str) -> None:
+        """Forget what this process knows of a call that is erased."""
+
 
 class MemoryTransferAnswers:
     """The answers that this process has got."""
@@ -40,3 +43,8 @@ class MemoryTransferAnswers:
     async def of(self, call_sid: str, by: str) -> Mapping[int, str]:
         """See `TransferAnswers`."""
         return dict(self._calls.get((call_sid, by), {}))
+
+    def forget(self, call_sid: str) -> None:
+        """See `TransferAnswers`."""
+        for key in [key for key in self._calls if key[0] == call_sid]:
+            del self._calls[key]

@@ -11,6 +11,7 @@ from orchestrator.conversation.leaving import MOST_TARGETS
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
 from orchestrator.redis.commands import sender_for
+from orchestrator.redis.erased_calls import DropErased, nothing_erased
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.script_call import text
 from orchestrator.redis.script_runner import ScriptRunner
@@ -28,7 +29,8 @@ MOST_SHARING = 1000
 
 
 class RedisTransferAnswers:
-    """See `TransferAnswers`. `guard` is around each access to Redis. The owner calls `close`.
+    """See `TransferAnswers`. `guard` is around each access to Redis; `drop_erased` deletes a key of a call that was
+    erased. The owner calls `close`.
 
     `seconds_up` returns for how long Redis has not failed. Soon after an outage an answer may still be on its way from
     another ingress: until then it is not known that there is none.
@@ -39,7 +41,9 @@ class RedisTransferAnswers:
         redis: Redis,
         guard: Callable[[], AbstractContextManager[None]],
         seconds_up: Callable[[], float] = lambda: math.inf,
+        drop_erased: DropErased = nothing_erased,
     ) -> None:
+        self._drop_erased = drop_erased
         self._guard = guard
         self._seconds_up = seconds_up
         self._scripts = ScriptRunner(redis)
@@ -75,6 +79,10 @@ class RedisTransferAnswers:
             raise StoreUnavailable
         return known
 
+    def forget(self, call_sid: str) -> None:
+        """See `TransferAnswers`."""
+        self._memory.forget(call_sid)
+
     async def close(self) -> None:
         """Stop sharing."""
         await cancel_and_wait(*self._tasks, seconds=1)
@@ -87,6 +95,7 @@ class RedisTransferAnswers:
             with self._guard(), store_errors():
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await self._scripts.run(noting)
+                    await self._drop_erased(call_sid, keys.transfer_answers(call_sid))
         except TimeoutError:
             raise StoreUnavailable from None
 

@@ -3,6 +3,7 @@
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.memory_outbox import MemoryOutbox
+from orchestrator.events.outbox import NewEvent
 from orchestrator.turns.call_record import CallRecord
 from orchestrator.turns.store import Claim
 
@@ -42,6 +43,10 @@ class MemoryAnnouncing:
         call.announced = record.turn_id
         if (announcement := self._events.committed(before, written, record)) is not None:
             self._outbox.announce(announcement)
+
+    def erase(self, call_sid: str, told: NewEvent | None, *, is_known: bool) -> bool:
+        """Drop what is to be told of the call but `told`. Return whether there was anything."""
+        return self._outbox is not None and self._outbox.erase(call_sid, told, is_known=is_known)
 
     def is_over(self, call_sid: str) -> None:
         """Have the end of the call told: the provider says that it is over, or its state goes."""

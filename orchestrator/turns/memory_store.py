@@ -20,10 +20,11 @@ from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.ended_early import EndedEarly
 from orchestrator.turns.memory_admissions import MemoryAdmissions
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
+from orchestrator.turns.memory_erasure import MemoryErasure
 from orchestrator.turns.memory_scheduling import MemoryScheduling
 from orchestrator.turns.messages import Arrival, Piece, Settled, Token
 from orchestrator.turns.store import Claim, Commit, Found, Lease, Waiting
-from orchestrator.turns.tombstone import Tombstones, is_of_a_provider
+from orchestrator.turns.tombstone import is_of_a_provider
 
 MOST_DEAD_LETTERS = 1000
 MOST_WAITING_TURNS = 100
@@ -62,8 +63,10 @@ class InMemoryTurnStore:
         self._dead_letters: deque[DeadLetter] = deque(maxlen=MOST_DEAD_LETTERS)
         self._calls: dict[str, CallRecord] = {}
         self._over = EndedEarly()
-        self._erased = Tombstones()
         self.admissions = MemoryAdmissions(states, CallLimits(max_active_calls, api_max_active_calls), rates)
+        self.erasure = MemoryErasure(
+            self._calls, self._dead_letters, self._announcing, self.scheduling, self.admissions, deliver, notify
+        )
 
     async def submit(
         self,
@@ -74,12 +77,12 @@ class InMemoryTurnStore:
         admission: Admission | None = None,
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
-        if opening is not None and is_of_a_provider(opening) and call_sid in self._erased:
+        if opening is not None and is_of_a_provider(opening) and call_sid in self.erasure.tombstones:
             raise CallErased
         try:
             call = self._call_of(await self._admit(call_sid, opening, admission))
         except UnknownCall:
-            if turn.kind == "ended":
+            if turn.kind == "ended" and call_sid not in self.erasure.tombstones:
                 self._over.note(call_sid)
             raise
         if turn.turn_id in call.results:
@@ -122,7 +125,7 @@ class InMemoryTurnStore:
         """Return the record of the call; a new one if the known one belongs to an earlier call with the same SID."""
         call = self._calls.get(state.call_sid)
         if call is None or call.life != state.created_at:
-            epoch = 0 if call is None else call.epoch
+            epoch = self.erasure.highest_epoch if call is None else call.epoch
             call = self._calls[state.call_sid] = CallRecord.of(state, epoch)
         return call
 
@@ -263,17 +266,10 @@ class InMemoryTurnStore:
         return list(self._dead_letters)
 
     async def erase(self, call_sid: str) -> None:
-        self._erased.lay(checked_call_sid(call_sid))
-        self._announcing.is_over(call_sid)
-        self.scheduling.schedule.forget(call_sid, erased=True)
-        self.admissions.forget(call_sid)
-        if (call := self._calls.get(call_sid)) is not None:
-            self._calls[call_sid] = CallRecord(epoch=call.epoch)
-        kept = [letter for letter in self._dead_letters if letter.turn.call_sid != call_sid]
-        self._dead_letters = deque(kept, maxlen=MOST_DEAD_LETTERS)
+        self.erasure.delete(call_sid)
 
     async def is_erased(self, call_sid: str) -> bool:
-        return call_sid in self._erased
+        return call_sid in self.erasure.tombstones
 
     def is_idle(self, call_sid: str) -> bool:
         """True if no turn of the call runs or waits."""

@@ -21,6 +21,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.routes.admission import Admission
+from orchestrator.turns.call_erasure import CallErasure
 from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.messages import Piece
 
@@ -187,6 +188,10 @@ class TurnStore(Protocol):
 
     async def dead_letters(self) -> list[DeadLetter]:
         """Return the dead letters of all calls."""
+
+    @property
+    def erasure(self) -> CallErasure:
+        """What erases calls wherever the store keeps something of them."""
 
     async def erase(self, call_sid: str) -> None:
         """Delete the turns, results and dead letters of a call whose state is about to be deleted.

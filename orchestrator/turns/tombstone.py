@@ -51,5 +51,9 @@ class Tombstones:
         while len(self._until) > MOST_REMEMBERED or next(iter(self._until.values())) <= time.monotonic():
             self._until.popitem(last=False)
 
+    def lift(self, call_sid: str) -> None:
+        """Forget that the call was erased."""
+        self._until.pop(fingerprint(self._secret, call_sid), None)
+
     def __contains__(self, call_sid: str) -> bool:
         return self._until.get(fingerprint(self._secret, call_sid), 0.0) > time.monotonic()

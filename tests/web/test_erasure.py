@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.ingress import said, verbs
-from support.relay import relay_socket
+from support.relay import new_ticket, relay_socket
 from support.told_events import whole_lines
 from support.waiting import wait_until
 
@@ -91,6 +91,7 @@ async def test_a_relay_call_that_was_erased_is_told_goodbye(start_ingress):
         async with relay_socket(ingress.url) as caller:
             await caller.setup(ingress.call_sid)
             assert await caller.reply() == "Hello!"
+            captured = await new_ticket(ingress.url, ingress.call_sid)
             assert (await ingress.client.delete(f"/calls/{ingress.call_sid}")).status_code == 204
             await caller.prompt("still there?")
             while (frame := await caller.frame())["type"] != "end":
@@ -99,7 +100,7 @@ async def test_a_relay_call_that_was_erased_is_told_goodbye(start_ingress):
         document = await ingress.twiml("/twilio/voice", CallStatus="ringing")
         assert verbs(document) == ["Say", "Hangup"]
         async with relay_socket(ingress.url) as caller:
-            await caller.setup(ingress.call_sid, "VX2")
+            await caller.setup(ingress.call_sid, "VX2", ticket=captured)
             while (await caller.frame())["type"] != "end":
                 pass
         assert await ingress.state() is None

@@ -11,20 +11,19 @@ from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.errors import CallEnded, TurnRejected, UnknownCall, UnreadableState
-from orchestrator.provider_api.client import ProviderApi
-from orchestrator.provider_api.errors import ProviderError
 from orchestrator.sensitive_turns.shown import has_sealed, shown_state
-from orchestrator.turns.call_limits import PLACED
 from web.api.endpoint import call_sid_in
+from web.api.erasure import erase_call
+from web.api.hanging_up import hang_up_live, still_rings
+from web.api.key import check_key
 from web.api.page_limit import limit_in
 from web.ingress import Ingress
-from web.problems import provider_problem
+from web.problem_types import WRONG_FIELDS
+from web.problems import Problem
 from web.states import read_states
 
 END_SECONDS = 5.0
 LOOK_SECONDS = 0.1
-NOT_KNOWN = 422
-"""The status of a `ProviderError` where the provider does not know the call, or says that it has ended."""
 
 
 async def list_calls(ingress: Ingress, request: Request) -> Response:
@@ -50,9 +49,13 @@ async def show_call(ingress: Ingress, request: Request) -> Response:
 async def delete_call(ingress: Ingress, request: Request) -> Response:
     """Hang up, end the call, wait a moment until its running turn has stopped, and delete it.
 
-    A call whose state cannot be read is deleted at once.
+    A call whose state cannot be read is deleted at once. With `?erase=true`, which needs a key with the scope `admin`,
+    it is erased everywhere instead.
     """
     call_sid = call_sid_in(request)
+    if _erases(request):
+        check_key(request, ingress.settings, "admin")
+        return await erase_call(ingress, request, call_sid)
     try:
         state = await ingress.runtime.states.get_state(call_sid)
     except UnreadableState:
@@ -62,25 +65,17 @@ async def delete_call(ingress: Ingress, request: Request) -> Response:
     if state.channel == "api":
         await _end(ingress, call_sid, "completed")
         return await _delete(ingress, call_sid)
-    if state.is_active:
-        await _hang_up(request.app.state.call_placer.api, state)
-    await _end(ingress, call_sid, "canceled" if _rings(state) else "completed")
+    await hang_up_live(request.app.state.call_placer.api, state)
+    await _end(ingress, call_sid, "canceled" if still_rings(state) else "completed")
     return await _delete(ingress, call_sid)
 
 
-def _rings(state: ConversationState) -> bool:
-    """True if the call was placed here, and nobody has answered it yet."""
-    return state.direction.startswith(PLACED) and not state.turns
-
-
-async def _hang_up(api: ProviderApi, state: ConversationState) -> None:
-    """End the call at the provider. If that fails for a call that still rings, answer 502 and do nothing."""
-    try:
-        await api.hang_up(state)
-    except ProviderError as error:
-        if _rings(state) and error.status != NOT_KNOWN:
-            sentence = f"{error} The call may still ring: send DELETE again."
-            raise provider_problem(error.status, sentence, may_retry=True) from None
+def _erases(request: Request) -> bool:
+    """True if all of the call is to go. Raise `Problem` on a value that might mean that."""
+    given = request.query_params.get("erase", "false").lower()
+    if given not in ("true", "false"):
+        raise Problem(WRONG_FIELDS, "erase: true or false.")
+    return given == "true"
 
 
 async def _delete(ingress: Ingress, call_sid: str) -> Response:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from orchestrator.dial_allow import objection
 from orchestrator.dispatch.dispatcher import Dispatcher
-from orchestrator.errors import CallRefused, Overloaded, StoreUnavailable, VoiceAgentError
+from orchestrator.errors import CallErased, CallRefused, Overloaded, StoreUnavailable, VoiceAgentError
 from orchestrator.idempotency.store import IdempotencyRecord, IdempotencyStore
 from orchestrator.provider_api.client import PlacedCall, ProviderApi
 from orchestrator.provider_api.errors import ProviderError
@@ -150,6 +150,8 @@ def _replayed(record: IdempotencyRecord, call: OutboundCall) -> PlacedCall:
     if not record.answer:
         raise ProviderError(UNKNOWN, 409)
     call_sid, status, *_ = json.loads(record.answer)  # a newer version may have written more
+    if not call_sid:
+        raise CallErased
     return PlacedCall(call_sid, status)
 
 

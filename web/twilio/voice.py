@@ -1,7 +1,6 @@
 """`POST /twilio/voice`: a call came in, or returns."""
 
 import logging
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -9,20 +8,20 @@ from starlette.responses import Response
 
 from orchestrator import clock
 from orchestrator.conversation.sensitive import awaits_sensitive
-from orchestrator.errors import CallDeclined, StoreUnavailable
+from orchestrator.errors import CallDeclined
 from orchestrator.routes.choice import Choice
 from orchestrator.routes.table import IncomingCall
 from web.agent_choice import channel_of, choice_in, choice_of, without_hook
 from web.ingress import Ingress
 from web.outbound.call_state import add_slots, create_placed_state
 from web.outbound.outbound_call import OutboundContext
-from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.answer import answer, deliver
 from web.twilio.awaited_turn import AwaitedTurn
 from web.twilio.continuation import TwimlAnswer, is_to_continue, known_before, step_from_state
+from web.twilio.erased_call import is_known_erased
 from web.twilio.held_turn import HeldTurn
-from web.twilio.known_call import READ_SECONDS, KnownCall
+from web.twilio.known_call import KnownCall
 from web.twilio.outbound_context import hang_up_on_machine, outbound_context
 from web.twilio.overload import refusal
 from web.twilio.relay.connect import connect, provider_reconnects
@@ -109,7 +108,7 @@ async def _begin(
     ingress: Ingress, request: VoiceRequest, context: OutboundContext | None, choice: Choice, since: float
 ) -> Response:
     channel = channel_of(ingress.routes, ingress.settings, choice)
-    if channel == "relay" and await _is_erased(ingress, request):
+    if channel == "relay" and await is_known_erased(ingress, request.call_sid):
         return TwimlResponse(twiml.farewell(twiml.GOODBYE, request.languages(ingress.voices)))
     opening = {**request.opening, "channel": channel, **choice.opening}
     if context is not None:
@@ -138,13 +137,6 @@ async def _begin(
 def _left(ingress: Ingress, since: float) -> float:
     """Return how long the caller may still wait in silence: the hook of a route may have taken a part of that time."""
     return max(ingress.timeouts.filler_after - (clock.now() - since), LEAST_WAIT_SECONDS)
-
-
-async def _is_erased(ingress: Ingress, request: VoiceRequest) -> bool:
-    """True if the call is known to be erased. While the store is down, the relay's socket checks it."""
-    with suppress(StoreUnavailable):
-        return await store_call(ingress.runtime.dispatcher.is_erased(request.call_sid), READ_SECONDS)
-    return False
 
 
 async def _continue(ingress: Ingress, request: VoiceRequest, known: KnownCall, since: float) -> Response:

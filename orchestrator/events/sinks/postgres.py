@@ -44,7 +44,7 @@ class PostgresSink:
             prepared = await prepare_event(event)
             # A connection is waited for here: in the pool, that wait would count as a database that does not answer.
             async with self._room, self._database.transaction() as connection:
-                await write_event(connection, prepared)
+                await write_event(connection, prepared, self._database.erasure_key)
         except ValueRefused as error:
             raise EventRefused(str(error)) from None
         except ArchiveNotMigrated as error:

@@ -1,7 +1,6 @@
 """Writes one event, and what follows from it for its call, in a transaction."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any
 from orchestrator.errors import ValueRefused
 from orchestrator.events.event import Event
 from orchestrator.events.sinks.record_rows import CALL_COLUMNS, TurnRow, call_row, moment, turn_row, turn_rows, words_of
+from orchestrator.records.erasing import erase_call, erase_life, is_erased, lock_call
 from orchestrator.records.storable import as_json, storable
 
 IN_ROWS = ("call.ended", "turn.completed")
@@ -27,9 +27,7 @@ _CHANGED = ", ".join(
     f"{name} = excluded.{name}" for name in (*CALL_COLUMNS, "words") if name not in ("call_sid", "started_at")
 )
 
-LOCK = "SELECT pg_advisory_xact_lock($1)"
 LATEST_LIFE = "SELECT max(started_at) FROM voiceagent_calls WHERE call_sid = $1"
-IS_ERASED = "SELECT EXISTS (SELECT FROM voiceagent_erased WHERE life = $1)"
 KEEP_EVENT = """
 INSERT INTO voiceagent_events (id, type, call_sid, started_at, seq, occurred_at, data)
 VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb) ON CONFLICT (id) DO NOTHING RETURNING true
@@ -56,10 +54,6 @@ FROM unnest($3::integer[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]
     AS turn (position, turn_id, kind, outcome, received_at, data)
 """
 COUNT_TURNS = "UPDATE voiceagent_calls SET turns = $3 WHERE call_sid = $1 AND started_at = $2"
-LIVES = "SELECT started_at FROM voiceagent_calls WHERE call_sid = $1 AND started_at <= $2"
-NOTE_ERASED = "INSERT INTO voiceagent_erased (life) VALUES ($1) ON CONFLICT DO NOTHING"
-ERASE_CALL = "DELETE FROM voiceagent_calls WHERE call_sid = $1 AND started_at = $2"
-ERASE_EVENTS = "DELETE FROM voiceagent_events WHERE call_sid = $1 AND (started_at = $2 OR started_at IS NULL)"
 
 
 class CallIsErased(ValueRefused):
@@ -95,17 +89,17 @@ def _prepare(event: Event) -> PreparedEvent:
     return PreparedEvent(event, data, call_sid, occurred_at, turns, words_of(turns))
 
 
-async def write_event(connection: Any, told: PreparedEvent) -> None:
-    """Write an event, once for its id. The connection is in a transaction.
+async def write_event(connection: Any, told: PreparedEvent, key: bytes) -> None:
+    """Write an event, once for its id. The connection is in a transaction. `key` is that of erased calls.
 
     Events of one call wait for each other, whichever process writes them.
     """
-    await connection.execute(LOCK, _lock_of(told.call_sid))
-    life = await _life(connection, told)
+    await lock_call(connection, told.call_sid)
     if told.event.type == "call.erased":
-        await _erase(connection, told, life)
+        await _erase(connection, told, key)
         return
-    if life is not None and await connection.fetchval(IS_ERASED, _life_hash(told.call_sid, life)):
+    life = await _life(connection, told)
+    if await is_erased(connection, key, told.call_sid, life or told.occurred_at):
         raise CallIsErased
     if await _keep(connection, told, life) and life is not None:
         await _derive(connection, told, life)
@@ -169,25 +163,13 @@ async def _end(connection: Any, told: PreparedEvent, life: datetime) -> None:
         await _write_turns(connection, told.call_sid, life, rows)
 
 
-async def _erase(connection: Any, told: PreparedEvent, its_life: datetime | None) -> None:
+async def _erase(connection: Any, told: PreparedEvent, key: bytes) -> None:
     """Delete what is kept of this life of the call, or of all earlier ones if the event does not say which."""
-    lives = [its_life]
-    if told.data.get("started_at") is None:
-        lives = [row["started_at"] for row in await connection.fetch(LIVES, told.call_sid, told.occurred_at)]
-    for life in lives:
-        if life is not None:
-            await connection.execute(NOTE_ERASED, _life_hash(told.call_sid, life))
-            await connection.execute(ERASE_EVENTS, told.call_sid, life)
-            await connection.execute(ERASE_CALL, told.call_sid, life)
+    if (life := moment(told.data.get("started_at"))) is not None:
+        await erase_life(connection, key, told.call_sid, life, told.occurred_at)
+    else:
+        await erase_call(connection, key, told.call_sid, told.occurred_at)
     await connection.execute(KEEP_ERASURE, str(storable(told.event.id)), told.event.type, told.occurred_at)
-
-
-def _lock_of(call_sid: str) -> int:
-    return int.from_bytes(hashlib.sha256(call_sid.encode()).digest()[:8], signed=True)
-
-
-def _life_hash(call_sid: str, life: datetime) -> bytes:
-    return hashlib.sha256(f"{call_sid}\n{life.isoformat()}".encode()).digest()
 
 
 async def _turns(connection: Any, call_sid: str, life: datetime) -> list[TurnRow]:

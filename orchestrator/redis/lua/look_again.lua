@@ -20,7 +20,8 @@ if end_at > 0 and end_at < now - LOOKED_MS then redis.call('HDEL', outbox, 'end_
 local at = next_look(outbox, KEYS[2], ARGV[4] == '1', known, now)
 local left = math.max(redis.call('PTTL', KEYS[2]), 0)
 if not at then
-  -- What remains says for a while that this life of the call has been told.
+  -- What remains says for a while that this life of the call has been told. Of an erased call nothing remains.
+  if redis.call('HGET', outbox, 'erased') and not redis.call('HGET', outbox, 'life') then redis.call('DEL', outbox) end
   if redis.call('EXISTS', outbox) == 1 then redis.call('PEXPIRE', outbox, left + 86400000) end
   if KEYS[3] then redis.call('ZREM', KEYS[3], ARGV[1]) end
   return false

@@ -19,6 +19,7 @@ from orchestrator.errors import (
 )
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of
+from orchestrator.redis.scanning import scan_keys
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.routes.admission import Admission
 from orchestrator.state.base import StateManagerBase
@@ -117,6 +118,19 @@ class Admissions:
         noted = await self._connection.command("HGET", keys.call(call_sid).lease, "limited_as")
         if noted:
             await self._connection.command("ZREM", keys.limited_calls(text_of(noted)), call_sid)
+
+    async def erase(self, call_sid: str) -> int:
+        """Remove the call from every limit, whatever its lease says. Return in how many it stood.
+
+        They are found by SCAN: their names are the user's.
+        """
+        with self._connection.guarded():
+            pattern = keys.limited_calls("*")
+            limits = [text_of(key) async for key in scan_keys(self._connection.redis, pattern)]
+        found = 0
+        for key in limits:
+            found += await self._connection.command("ZREM", key, call_sid)
+        return found
 
     async def _admit(self, call_sid: str, limited_as: str, most: int | None, over: Sequence[Line] = ()) -> list[Line]:
         return await self._connection.run_confirmed(

@@ -14,7 +14,7 @@ from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.silence import RUNNING_SECONDS
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.errors import CallErased, UnknownCall
+from orchestrator.errors import UnknownCall
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.redis.outbox import RedisOutbox
 from orchestrator.redis import keys
@@ -40,14 +40,13 @@ from orchestrator.turns.redis.claims import ClaimReader
 from orchestrator.turns.redis.commits import CallLives, Commits
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 from orchestrator.turns.redis.entries import Entries
-from orchestrator.turns.redis.erasure import Erasure
+from orchestrator.turns.redis.erasure import RedisErasure
 from orchestrator.turns.redis.job_claims import JobClaims
 from orchestrator.turns.redis.lane import NO_TAKER, Taker
 from orchestrator.turns.redis.scheduling import Scheduling
 from orchestrator.turns.redis.state_writer import Opening, state_writer
 from orchestrator.turns.redis.turn_reader import TurnReader
 from orchestrator.turns.store import Claim, Commit, Found, Lease
-from orchestrator.turns.tombstone import is_of_a_provider
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +133,9 @@ class RedisTurnStore:
         self.admissions = Admissions(
             connection, self.call_queue, states, self.life_ms, CallLimits(max_active_calls, api_max_active_calls), rates
         )
-        self._erasure = Erasure(connection, self.call_queue, self._dead_letters, self.admissions, secret)
+        self.erasure = RedisErasure(
+            connection, self.call_queue, self.outbox.agenda, self._dead_letters, self.admissions, states, secret
+        )
 
     async def submit(
         self,
@@ -145,13 +146,13 @@ class RedisTurnStore:
         admission: Admission | None = None,
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
-        if opening is not None and is_of_a_provider(opening) and await self.is_erased(call_sid):
-            raise CallErased
+        await self.erasure.before_submit(call_sid, opening)
         limits = await self.admissions.limits(call_sid, opening, admission)
         opened = await self._open(turn, opening, limits)
         submitted = await self._submit(turn, stream, opened, limits)
         if submitted.status == "refused" and await self.admissions.may_begin(call_sid, limits):
             submitted = await self._submit(turn, stream, opened, Limits(limited_as=limits.limited_as), is_admitted=True)
+        await self.erasure.after_submit(turn, opening, submitted)
         if submitted.status in REFUSALS:
             raise REFUSALS[submitted.status]
         if submitted.status == "recorded":
@@ -167,7 +168,7 @@ class RedisTurnStore:
             admit = partial(self.admissions.take, turn.call_sid, limits)
             return await self._writer.open(turn.call_sid, opening, limits.all, admit)
         except UnknownCall:
-            if turn.kind == "ended":
+            if turn.kind == "ended" and not await self.is_erased(turn.call_sid):
                 await self.connection.run(scripts.ended_early(call_sid=turn.call_sid, note=True))
             raise
 
@@ -216,7 +217,10 @@ class RedisTurnStore:
         await self.admissions.check_destination(number, order)
 
     async def find(self, call_sid: str, turn_id: str) -> Found:
-        return await self.reader.find(checked_call_sid(call_sid), turn_id)
+        found = await self.reader.find(checked_call_sid(call_sid), turn_id)
+        if found is None:
+            await self.erasure.after_find(call_sid)
+        return found
 
     async def waiting(self, call_sid: str) -> list[str]:
         return await self.reader.waiting(checked_call_sid(call_sid))
@@ -283,8 +287,8 @@ class RedisTurnStore:
             return await self._dead_letters.all()
 
     async def erase(self, call_sid: str) -> None:
-        await self._erasure.erase(checked_call_sid(call_sid))
+        await self.erasure.delete(call_sid)
         await self.announcing.after_erasure(call_sid)
 
     async def is_erased(self, call_sid: str) -> bool:
-        return await self._erasure.is_erased(call_sid)
+        return await self.erasure.tombstones.has(call_sid)

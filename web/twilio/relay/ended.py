@@ -17,6 +17,7 @@ from web.call_log import log_hold_timed_out
 from web.ingress import Ingress
 from web.store_call import store_call
 from web.twilio import twiml
+from web.twilio.erased_call import is_known_erased
 from web.twilio.known_call import READ_SECONDS
 from web.twilio.relay.connect import connect, provider_reconnects
 from web.twilio.relay.connection_history import read_history
@@ -59,6 +60,8 @@ def retiring_ticket(webhook: Webhook) -> Webhook:
 
 async def _reconnect(ingress: Ingress, request: VoiceRequest) -> str:
     """Return TwiML for a new session. If sessions have failed early for too long, apologise instead."""
+    if await is_known_erased(ingress, request.call_sid):
+        return twiml.farewell(twiml.GOODBYE, request.languages(ingress.voices))
     now = clock.now()
     lasted = _seconds(request.session_duration)
     begun = _seconds(request.query.get("since", "")) or now
