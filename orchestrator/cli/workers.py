@@ -10,10 +10,9 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
-
-from redis.asyncio import Redis
 
 from orchestrator import clock
 from orchestrator.cli.colors import Colors
@@ -49,18 +48,19 @@ def run(args: argparse.Namespace) -> int:
 
     async def show() -> int:
         redis = connect(settings, max_connections=2)
+        listing = partial(list_workers, redis)
         try:
-            return await _watch(redis, args) if args.watch else _print(await list_workers(redis), as_json=args.json)
+            return await _watch(listing, args) if args.watch else _print(await listing(), as_json=args.json)
         finally:
             await redis.aclose()
 
     return asyncio.run(show())
 
 
-async def _watch(redis: Redis, args: argparse.Namespace) -> int:
+async def _watch(listing: Callable[[], Awaitable[list[dict[str, Any]]]], args: argparse.Namespace) -> int:
     while True:
         try:
-            workers = await list_workers(redis)
+            workers = await listing()
         except StoreUnavailable as error:
             print(f"voiceagent: {error}", file=sys.stderr)
         else:

@@ -171,7 +171,10 @@ FENCES = (
     ),
 )  # fmt: skip
 
-MAY_READ_THE_ENVIRONMENT = ("orchestrator/settings/*", "orchestrator/cli/dev.py")
+MAY_READ_THE_ENVIRONMENT = (
+    "orchestrator/settings/*", "orchestrator/cli/dev.py",
+    "orchestrator/cli/main.py",  # a shell's question how words go on is no setting
+)  # fmt: skip
 MAY_READ_THE_CLOCK = (
     "orchestrator/clock.py",
     "orchestrator/doctor/inspection.py",  # compares both
