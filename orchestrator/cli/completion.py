@@ -19,5 +19,5 @@ def run(args: argparse.Namespace) -> int:
     """Print the shell's code."""
     from argcomplete.shell_integration import shellcode
 
-    print(shellcode(["voiceagent"], shell=args.shell))  # type: ignore[no-untyped-call]
+    print(shellcode(["voiceagent"], shell=args.shell))
     return 0
