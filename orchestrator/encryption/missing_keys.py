@@ -31,7 +31,7 @@ class MissingKeys:
             self._logged_at.move_to_end(key_id)
             logger.error(
                 "Something is encrypted under the key %s, which this process does not have: it is left to others. "
-                "Set the same keys in STATE_ENCRYPTION_KEYS of all processes, and restart this one",
+                "Set the same STATE_ENCRYPTION_KEYS, and the same SEAL_KEY, for all processes, and restart this one",
                 key_id, extra={"action": "seal.unreadable", "key_id": key_id},
             )  # fmt: skip
             while len(self._logged_at) > MOST_REMEMBERED:

@@ -6,6 +6,7 @@ from orchestrator.conversation.sensitive import awaits_sensitive
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import OWN_KINDS, Turn
 from orchestrator.encryption.cipher import Cipher
+from orchestrator.encryption.keys import KeyList
 from orchestrator.errors import UnreadableSeal
 from orchestrator.sensitive_turns.hiding import hidden, is_lost, opened
 from orchestrator.sensitive_turns.redaction import Redaction
@@ -72,13 +73,23 @@ class SensitiveTurns:
 
     def __init__(self, cipher: Cipher | None) -> None:
         self._cipher = cipher
+        self._opens = cipher or Cipher(KeyList(None, (), reads_plain=False))  # which says what it lacks
 
     def begin(self, claim: Claim) -> SensitiveRun | None:
         """Return what runs the turn of `claim`; None if nothing is to be hidden in it, or it `is_lost`.
 
         A turn that an older ingress has not hidden is hidden now. In `claim.turn` stays what may be kept and shown.
-        Raise `UnreadableSeal`.
+        Raise `UnreadableSeal` if a key is missing. A claim in which something encrypted is damaged is `unreadable`.
         """
+        try:
+            return self._begin(claim)
+        except UnreadableSeal as error:
+            if error.is_key_missing:
+                raise
+            claim.unreadable = True
+            return None
+
+    def _begin(self, claim: Claim) -> SensitiveRun | None:
         turn, state = claim.turn, claim.state
         if state is None:
             return None
@@ -87,12 +98,11 @@ class SensitiveTurns:
         has_hidden = turn.sealed_words or state.hidden_words or state.hidden_slots
         if not has_hidden or is_lost(turn):
             return None
-        if self._cipher is None:
-            raise UnreadableSeal("It is a sensitive turn, and no key is set here.", is_key_missing=True)
-        whole, brought = opened(turn, self._cipher), hidden_words(state, self._cipher)
+        whole, brought = opened(turn, self._opens), hidden_words(state, self._opens)
+        opened_slots(state, self._opens)
         if turn.sensitive and (turn.has_words or turn.kind == "signal") and (words := words_of(whole)):
             brought = {**brought, turn.turn_id: words}
-        run = SensitiveRun(whole, Redaction(t for texts in brought.values() for t in texts), brought, self._cipher)
+        run = SensitiveRun(whole, Redaction(t for texts in brought.values() for t in texts), brought, self._opens)
         claim.turn = _shown(turn, run)
         return run
 

@@ -176,6 +176,15 @@ async def test_a_call_that_is_over_takes_no_replay(dead, redis_client, box) -> N
     assert await box.all() == []
 
 
+async def test_a_sensitive_turn_takes_no_replay(dead, redis_client, box) -> None:
+    hidden = DEADLY.model_copy(update={"text": "[hidden]", "sensitive": True})
+    await box.put(DeadLetter(turn=hidden, attempts=4, reason="its worker was lost"))
+    code, _, errors = await dead("replay", "CA1/turn-3")
+    assert code == 1
+    assert "was sensitive" in errors
+    assert len(await box.all()) == 1
+
+
 def test_a_stored_letter_keeps_the_names_of_its_fields() -> None:
     letter = DeadLetter(turn=DEADLY, attempts=2, reason="why")
     stored = json.loads(letter.model_dump_json())

@@ -234,3 +234,19 @@ def test_a_call_that_has_ended_has_nothing_scheduled() -> None:
     for ours, theirs in ((base, ended), (ended, base), (more, ended), (ended, more)):
         merged = three_way_merge(base, ours, theirs)
         assert (merged.timers, merged.activities) == ({}, {})
+
+
+async def test_what_is_hidden_on_both_sides_stays_known() -> None:
+    first, second, third = a_record(1), a_record(2), a_record(3)
+    hidden = {"slots": {"card": "[hidden]"}, "hidden_slots": {"card": "a"}, "hidden_words": ["1"]}
+    base = ConversationState(call_sid="CA1", turns=[first], **hidden)
+    there = {"card": "a", "pin": "b"}
+    states = await stored(
+        turns=[first, second],
+        **{**hidden, "slots": dict.fromkeys(there, "[hidden]"), "hidden_slots": there, "hidden_words": ["1", "2"]},
+    )
+    here = {"hidden_slots": {"card": "changed"}, "hidden_words": ["1", "3"]}
+    joined = await write_back(states, base.model_copy(update={"turns": [first, third], **here}), base)
+    assert joined.slots == {"card": "[hidden]", "pin": "[hidden]"}
+    assert joined.hidden_slots == {"card": "changed", "pin": "b"}
+    assert joined.hidden_words == ["1", "2", "3"]

@@ -48,3 +48,23 @@ def test_a_turn_without_a_state_is_committed_on_the_state_that_appeared() -> Non
     written = CommitAttempt(None, None, record("a", "Hi.")).on_top_of(state(7)).state()
     assert written is not None
     assert (written.version, [kept.turn_id for kept in written.turns]) == (7, ["a"])
+
+
+def test_a_hidden_slot_goes_with_its_encrypted_value() -> None:
+    before = state(1, card="[hidden]", pin="[hidden]").model_copy(update={"hidden_slots": {"card": "a", "pin": "b"}})
+    after = state(1, card="[hidden]").model_copy(update={"hidden_slots": {"card": "new"}})
+    stored = before.model_copy(update={"version": 2, "hidden_slots": {"card": "a", "pin": "b", "other": "c"}})
+    stored.slots = {**before.slots, "other": "[hidden]"}
+    written = CommitAttempt(before, after, record("a", "Hi.")).on_top_of(stored).state()
+    assert written is not None
+    assert written.slots == {"card": "[hidden]", "other": "[hidden]"}
+    assert written.hidden_slots == {"card": "new", "other": "c"}
+
+
+def test_what_a_sensitive_turn_brought_is_added_to_what_is_known() -> None:
+    brought = record("a", "Hi.")
+    brought.brought = "new"
+    stored = state(2).model_copy(update={"hidden_words": ["old"]})
+    written = CommitAttempt(state(1), None, brought).on_top_of(stored).state()
+    assert written is not None
+    assert written.hidden_words == ["old", "new"]

@@ -14,6 +14,7 @@ from orchestrator.conversation.sensitive import HIDDEN, awaits_sensitive
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.encryption.cipher import Cipher
+from orchestrator.errors import UnreadableSeal
 from orchestrator.schedule.effects import changes_of
 from orchestrator.schedule.item import MessageItem
 from orchestrator.schedule.sealed_items import opened_item
@@ -282,6 +283,46 @@ async def test_a_worker_without_the_key_leaves_the_turn_to_others(talk: Talk, ca
         await wait_until(_claimed(talk), "nobody could claim the turn")
     assert await talk.store.waiting("CA1") == ["card"]
     assert not await talk.store.dead_letters()
+
+
+@pytest.mark.parametrize("what", ["hidden_words", "hidden_slots"])
+async def test_damage_in_what_is_encrypted_is_a_damaged_state(talk: Talk, what: str) -> None:
+    await talk.ask()
+    talk.agent = repeats
+    await talk.take("card", CARD, is_hidden=True)
+    state = await talk.state()
+    whole = getattr(state, what)
+    damaged = dict.fromkeys(whole, "no envelope") if isinstance(whole, dict) else ["no envelope"]
+    await talk.states.update_state(state.model_copy(update={what: damaged}))
+    await talk.store.submit(a_turn("later", text="hello"))
+
+    async def is_dead_lettered() -> bool:
+        await talk.runner.run(await talk.store.claim("CA1", "anna"))
+        return bool(await talk.store.dead_letters())
+
+    await wait_until(is_dead_lettered, "the turn is tried for ever")
+    assert await talk.store.waiting("CA1") == []
+
+
+async def test_a_dead_letter_keeps_nothing_of_what_a_turn_brought(talk: Talk) -> None:
+    await talk.ask()
+    await talk.store.submit(hidden(a_turn("card", text=CARD), talk.cipher))
+    claim = await talk.store.claim("CA1", "anna")
+    assert claim is not None
+    claim.attempt = 100
+    await talk.runner.run(claim)
+    (letter,) = await talk.store.dead_letters()
+    assert (letter.turn.text, letter.turn.sealed_words, letter.is_replayable) == (HIDDEN, "", False)
+
+
+async def test_a_worker_without_any_key_says_what_it_lacks(talk: Talk, caplog: pytest.LogCaptureFixture) -> None:
+    await talk.ask()
+    await talk.store.submit(hidden(a_turn("card", text=CARD), talk.cipher))
+    claim = await talk.store.claim("CA1", "anna")
+    assert claim is not None
+    with pytest.raises(UnreadableSeal):
+        SensitiveTurns(None).begin(claim)
+    assert any(getattr(line, "action", "") == "seal.unreadable" for line in caplog.records)
 
 
 def _claimed(talk: Talk) -> Callable[[], Any]:
