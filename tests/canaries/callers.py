@@ -8,7 +8,7 @@ from random import Random
 
 import httpx
 from canaries.canary import new_text
-from canaries.plan import Planting
+from canaries.plan import MODEL, Planting
 from canaries.script import CUE, QUESTION, was_told
 from soak.provider import NoAnswer, Provider, Refused
 from support.deployment import PUBLIC_URL, TOKEN
@@ -36,6 +36,8 @@ CALL_SECONDS = 60.0
 MOST_TURNS = 12
 MOST_CALLS = 8
 PAUSE_SECONDS = 1.0
+UNHEARD = ("number", "order", "say")
+"""How a secret is told that no agent notes."""
 """A call may lose its line before the secret was told: then another one tells it."""
 SPEED = PlaybackSpeed(characters_per_second=400)
 
@@ -52,16 +54,38 @@ class Callers:
 
     async def tell(self, planting: Planting) -> bool:
         """Make calls until the agent was told, and return whether it was."""
+        is_noted = planting.told_by not in UNHEARD and planting.to != MODEL
         for number in range(MOST_CALLS):
-            try:
-                async with asyncio.timeout(CALL_SECONDS):
-                    await (self._write(planting) if planting.channel == "text" else self._call(planting))
-            except (TimeoutError, NoAnswer, Refused) as error:
-                logger.info("%s, call %d: %r", planting.canary.name, number + 1, error)
-            if planting.told_by == "number" or not planting.way or was_told(self._told_file, planting.canary.text):
+            is_over = await self._is_told_once(planting, number)
+            if was_told(self._told_file, planting.canary.text) if is_noted else is_over:
                 return True
             await asyncio.sleep(PAUSE_SECONDS)  # a process that was killed is being started
         return False
+
+    async def _is_told_once(self, planting: Planting, number: int) -> bool:
+        """Make one call, and return whether it came to its end."""
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._tell_once(planting)
+        except (TimeoutError, NoAnswer, Refused) as error:
+            logger.info("%s, call %d: %r", planting.canary.name, number + 1, error)
+            return False
+        return True
+
+    async def _tell_once(self, planting: Planting) -> None:
+        if planting.told_by == "order":
+            await self._order(planting)
+        elif planting.channel == "text":
+            await self._write(planting)
+        else:
+            await self._call(planting)
+
+    async def _order(self, planting: Planting) -> None:
+        """Place a call, which nobody answers."""
+        text = planting.canary.text
+        is_number = planting.canary.kind == "numbers"
+        body = {"to": text} if is_number else {"to": new_text("number", self._rng), "slots": {"about": text}}
+        await self._provider.api("POST", "/calls", self._rng, json_body=body)
 
     async def _call(self, planting: Planting) -> None:
         ingresses = self._relays if planting.channel == "relay" else self._provider.ingresses
@@ -98,6 +122,8 @@ class Callers:
                 signal = {"signal_id": "s1", "name": "told", "data": {"value": canary.text}}
                 signal |= {"sensitive": True} if canary.is_sensitive else {}
                 await self._provider.api("POST", f"{path}/signals", self._rng, json_body=signal)
+            if planting.told_by == "say" and number == 0:
+                await self._provider.api("POST", f"{path}/say", self._rng, json_body={"text": canary.text})
             if (text := talk.next(answer.response.json()["reply"]["text"])) is None:
                 return
 

@@ -38,12 +38,13 @@ agent = "main"
 
 @dataclass(frozen=True, slots=True)
 class Planting:
-    """One call, in which one secret is told: in speech, with keys, in a signal, or as the caller's number."""
+    """One call, in which one secret is told: in speech, with keys, in a signal, in what a person says by hand, as the
+    caller's number, or in the order for a call that we place: as its number, or in its slots."""
 
     channel: Channel
     way: str
     canary: Canary
-    told_by: Literal["speech", "keys", "signal", "number"] = "speech"
+    told_by: Literal["speech", "keys", "signal", "say", "number", "order"] = "speech"
     to: str = MAIN
 
 
@@ -87,6 +88,9 @@ def _ordinary(rng: Random) -> Iterator[Planting]:
         yield Planting(channel, "keep", _canary(rng, f"{channel}, caller", "number"), "number")
     yield Planting("text", "", _canary(rng, "text, caller of the model", "number"), "number", MODEL)
     yield Planting("gather", "die", _canary(rng, "gather, number that kills", "number"), to=APART)
+    yield Planting("text", "", _canary(rng, "text, said by hand", "letters"), "say")
+    yield Planting("text", "order", _canary(rng, "placed call, number", "number"), "order")
+    yield Planting("text", "order", _canary(rng, "placed call, slots", "letters"), "order")
 
 
 def _canary(rng: Random, name: str, form: Form, *, is_sensitive: bool = False) -> Canary:
