@@ -241,6 +241,36 @@ async def test_a_worker_that_is_killed_meanwhile_leaves_nothing_behind(tmp_path,
         await run.assert_kept_nowhere("CA1")
 
 
+async def test_an_answer_that_is_held_while_redis_is_down_leaves_nothing_behind(tmp_path, redis):
+    async with deployed(tmp_path, redis) as run:
+        asked = await run.post("/twilio/voice", "CA1", CallStatus="ringing")
+        redis.kill()
+        answering = asyncio.create_task(run.post(asked.find("Gather").get("action"), "CA1", Digits=CARD))
+        await wait_until(lambda: any(web.events("redis.down") for web in run.webs), "an ingress has noticed")
+        redis.start()
+        assert CARD in said(await answering)
+        await run.assert_kept_nowhere("CA1")
+
+
+async def test_a_relay_call_that_runs_in_its_ingress_meanwhile_is_written_back_without_it(tmp_path, redis):
+    async with deployed(tmp_path, redis, VOICE_CHANNEL="relay") as run, relay_socket(run.webs[0].url, TOKEN) as caller:
+        await caller.setup("CA1")
+        assert await caller.reply() == "Your card number, please."
+        await caller.send("dtmf", digit="#")
+        assert await caller.reply() == "Are you there?"  # by now the ingress has read the state of the turn before
+        redis.kill()
+        await caller.prompt(CARD)
+        assert CARD in await heard_until(caller, "Anything else?")
+        redis.start()
+        await wait_until(lambda: run.webs[0].events("call.written_back"), "the call is written back", 60)
+        await caller.prompt("the weather")
+        await heard_until(caller, f"You said the weather, with {CARD}.")
+        async with run.client(1) as client:
+            state = (await client.get("/calls/CA1")).json()
+        assert [turn["text"] for turn in state["turns"] if turn["kind"] == "speech"] == ["[hidden]", "the weather"]
+        await run.assert_kept_nowhere("CA1")
+
+
 def _waits(redis: RedisServer) -> bool:
     with redis.client() as client:
         return any(client.scan_iter(match="*CA1}:inbox"))

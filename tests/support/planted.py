@@ -4,11 +4,12 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import ConnectionError
 from support.servers import RedisServer
 
 
@@ -33,27 +34,32 @@ class Published:
 
     @contextmanager
     def recorded(self) -> Iterator["Published"]:
-        client = Redis.from_url(self._server.url)
-        listening = client.pubsub()
-        listening.psubscribe("*")
-        listening.get_message(timeout=10)
-        leave = threading.Event()
+        leave, listens = threading.Event(), threading.Event()
 
         def listen() -> None:
             while not leave.is_set():
-                message = listening.get_message(timeout=0.05)
-                if message is not None and message["type"] == "pmessage":
-                    self.messages.append((message["channel"].decode(), message["data"]))
+                with (
+                    suppress(ConnectionError),
+                    Redis.from_url(self._server.url) as client,
+                    client.pubsub() as listening,
+                ):
+                    listening.psubscribe("*")
+                    while not leave.is_set():
+                        message = listening.get_message(timeout=0.05)
+                        if message is not None and message["type"] == "pmessage":
+                            self.messages.append((message["channel"].decode(), message["data"]))
+                        elif message is not None:
+                            listens.set()
+                leave.wait(0.05)  # the server is away
 
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
+        assert listens.wait(30)
         try:
             yield self
         finally:
             leave.set()
             thread.join(10)
-            listening.close()
-            client.close()
 
     def find(self, planted: str) -> list[str]:
         return [channel for channel, content in self.messages if is_in(content, planted)]
