@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from support.waiting import wait_until
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.opening import open_runtime
 from orchestrator.redis.connections import connect
+from orchestrator.retrying import until_deadline
 from orchestrator.settings import Settings
 from orchestrator.state.redis import RedisStateManager
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
@@ -76,11 +78,16 @@ class Callers:
             self._stop.set()
         await self._ingress.aclose()
 
+    async def _submit(self, turn: Turn):
+        return await self._dispatcher.submit(turn, opening=OPENING)
+
     async def _talk(self, call_sid: str) -> None:
         heard = self.heard[call_sid]
         while not self._stop.is_set():
             turn = Turn(turn_id=f"t{len(heard)}", call_sid=call_sid, kind="speech", text=f"secret {len(heard)}")
-            pending = await self._dispatcher.submit(turn, opening=OPENING)
+            # Again after an outage: a machine that stops for seconds is one.
+            submit = partial(self._submit, turn)
+            pending = await until_deadline(submit, PATIENCE)
             result = await pending.wait(PATIENCE)
             assert result is not None, f"{call_sid} waits for an answer after {heard}"
             assert result.reply.text == f"You said {turn.text}.", result
