@@ -160,6 +160,10 @@ class ScheduleRefused(BadReply):
     """An agent asked for more timers, activities or messages than a call may have, or for a name twice."""
 
 
+class NoTextSearch(VoiceAgentError):
+    """The archive is encrypted: nothing is found by words. Search by number, call SID, agent, outcome or time."""
+
+
 class UnknownRecord(VoiceAgentError):
     """The archive has no record of that call."""
 

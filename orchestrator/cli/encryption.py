@@ -24,6 +24,8 @@ from orchestrator.cli.table import table_lines
 from orchestrator.encryption.keys import PLAIN, new_key
 from orchestrator.errors import BadSetting
 from orchestrator.health.workers import list_workers
+from orchestrator.records.opening import open_database, record_cipher
+from orchestrator.records.sealed_rows import SealedRows
 from orchestrator.redis.connections import connect
 from orchestrator.redis.replicas import replica_wait
 from orchestrator.redis.store_connection import StoreConnection
@@ -68,15 +70,21 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
     async with _connected(settings) as connection:
         workers = [_known(worker) for worker in await list_workers(connection.redis) if not worker.get("lost")]
         use = await key_use(connection)
+    if (database := open_database(settings, connections=1)) is not None:
+        from orchestrator.records.rotation import row_key_use
+
+        rows = await row_key_use(database)
+        use.counts.update({("rows of the database", key): count for key, count in rows.items()})
+        await database.close()
     here = settings.encryption_keys.ids or [PLAIN]
     if as_json:
         counts = {kind: {key: use.counts[kind, key] for key in use.key_ids} for kind in use.kinds}
         print(json.dumps({"here": here, "workers": workers, "values": counts}))
         return 0
     colors = Colors(sys.stdout)
-    rows = [("this command", *_keys_shown(here, []))]
-    rows += [(worker["id"], *_keys_shown(worker["keys"], worker["missing_keys"])) for worker in workers]
-    print(*table_lines(("PROCESS", "ENCRYPTS WITH", "ALSO READS", "LACKS"), rows, colors), sep="\n")
+    processes = [("this command", *_keys_shown(here, []))]
+    processes += [(worker["id"], *_keys_shown(worker["keys"], worker["missing_keys"])) for worker in workers]
+    print(*table_lines(("PROCESS", "ENCRYPTS WITH", "ALSO READS", "LACKS"), processes, colors), sep="\n")
     print(colors("Web processes report no keys: make sure that each has the same setting.", "dim"), "", sep="\n")
     print(*_use_lines(use, colors), sep="\n")
     return 0
@@ -110,6 +118,14 @@ async def _rotate(settings: Settings, *, as_json: bool) -> int:
 
     async with _connected(settings) as connection:
         done = await rotate(connection, sensitive_cipher(settings), progress)
+    if (database := open_database(settings, connections=1)) is not None:
+        from orchestrator.records.rotation import rotate_rows
+
+        rows = await rotate_rows(database, SealedRows(record_cipher(settings)))
+        await database.close()
+        done.looked_at += rows.looked_at
+        done.resealed += rows.resealed
+        done.left.update(rows.left)
     left = sum(done.left.values())
     if as_json:
         print(json.dumps({"values": done.looked_at, "resealed": done.resealed, "left": dict(done.left)}))

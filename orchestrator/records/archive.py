@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from orchestrator.errors import ArchiveUnavailable, UnknownRecord
+from orchestrator.encryption.cipher import NO_CIPHER, Cipher
+from orchestrator.errors import ArchiveUnavailable, NoTextSearch, UnknownRecord
 from orchestrator.records.database import READING, Database
 from orchestrator.records.erasing import erase_call
 from orchestrator.records.record_query import DEFAULT_LIMIT, Place, RecordQuery
-from orchestrator.records.record_shape import RECORD_TEXT, summary
+from orchestrator.records.record_shape import RECORD_TEXT, opened_record, opened_summary
+from orchestrator.records.sealed_rows import SealedRows
 
 ANSWER_SECONDS = 5.0
 """For a page, or one record."""
@@ -25,7 +27,8 @@ PART_CHARACTERS = 256 * 1024
 
 SUMMARY = """
 SELECT call_sid, started_at, ended_at, duration_seconds, status, reason, channel, direction, from_number, to_number,
-       agent, tenant, worker_version, phase, partial, turns FROM voiceagent_calls AS call
+       agent, tenant, worker_version, phase, partial, turns,
+       CASE WHEN jsonb_exists(data, 'sealed') THEN data::text END AS sealed FROM voiceagent_calls AS call
 """
 RECORD = f"SELECT {RECORD_TEXT} AS record FROM voiceagent_calls AS call"
 NEWEST_FIRST = "ORDER BY started_at DESC, call_sid DESC"
@@ -42,7 +45,10 @@ class Page:
 class Archive:
     """Reads what `PostgresSink` writes. Every method may raise `ArchiveUnavailable`."""
 
-    def __init__(self, database: Database, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self, database: Database, *, answer_seconds: float = ANSWER_SECONDS, cipher: Cipher = NO_CIPHER
+    ) -> None:
+        self._rows = SealedRows(cipher)
         self._database = database
         self._answer_seconds = answer_seconds
         self._exports = asyncio.Semaphore(MOST_EXPORTS)
@@ -50,12 +56,12 @@ class Archive:
     async def page(self, query: RecordQuery) -> Page:
         """Return the records that the query finds, without their turns."""
         limit = query.limit or DEFAULT_LIMIT
-        where, values = conditions(query)
+        where, values = self._conditions(query)
         async with self._database.transaction(READING, seconds=self._answer_seconds) as connection:
             rows = await connection.fetch(f"{SUMMARY} {where} {NEWEST_FIRST} LIMIT {limit + 1}", *values)
         found = rows[:limit]
         last = Place(found[-1]["started_at"], found[-1]["call_sid"]) if len(rows) > limit else None
-        return Page([summary(row) for row in found], last.cursor() if last else None)
+        return Page([opened_summary(row, self._rows) for row in found], last.cursor() if last else None)
 
     async def record(self, call_sid: str, started_at: datetime | None = None) -> str:
         """Return the record of a call as JSON: of the life that began then, or of its latest. Raise `UnknownRecord`."""
@@ -64,7 +70,7 @@ class Archive:
             record = await connection.fetchval(f"{RECORD} WHERE call_sid = $1 {since} {NEWEST_FIRST} LIMIT 1", *values)
         if record is None:
             raise UnknownRecord
-        return str(record)
+        return await self._opened(str(record))
 
     async def export(self, query: RecordQuery) -> AsyncGenerator[list[str], None]:
         """Yield all records that the query finds, whole, each as a line of JSON, some at a time.
@@ -73,7 +79,7 @@ class Archive:
         """
         if self._exports.locked():
             raise ArchiveUnavailable(f"{MOST_EXPORTS} exports are running here already. Try again later.")
-        where, values = conditions(query)
+        where, values = self._conditions(query)
         limit = f"LIMIT {query.limit}" if query.limit else ""
         async with (
             self._exports,
@@ -81,7 +87,7 @@ class Archive:
         ):
             cursor = await connection.cursor(f"{RECORD} {where} {NEWEST_FIRST} {limit}", *values)
             while rows := await cursor.fetch(MOST_IN_HAND, timeout=EXPORT_STATEMENT_SECONDS):
-                for part in _parts([row["record"] for row in rows]):
+                for part in _parts([await self._opened(row["record"]) for row in rows]):
                     yield part
                     await asyncio.sleep(0)  # a client that reads fast leaves nothing to wait for
 
@@ -89,6 +95,15 @@ class Archive:
         """Erase the records of the call that had begun `at` that time. Return how many rows there were of it."""
         async with self._database.transaction(seconds=self._answer_seconds) as connection:
             return await erase_call(connection, self._database.erasure_key, call_sid, at)
+
+    def _conditions(self, query: RecordQuery) -> tuple[str, list[Any]]:
+        if query.text is not None and self._rows.encrypts:
+            raise NoTextSearch
+        return conditions(query, self._rows)
+
+    async def _opened(self, text: str) -> str:
+        """Return the record decrypted, in a thread: it may have 1 MB."""
+        return await asyncio.to_thread(opened_record, text, self._rows) if '"sealed"' in text else text
 
     async def close(self) -> None:
         """Close the connections."""
@@ -109,7 +124,7 @@ def _parts(records: Sequence[str]) -> Iterator[list[str]]:
         yield part
 
 
-def conditions(query: RecordQuery) -> tuple[str, list[Any]]:
+def conditions(query: RecordQuery, rows: SealedRows) -> tuple[str, list[Any]]:
     """Return the query's WHERE, and the values of its parameters."""
     values: list[Any] = []
     terms: list[str] = []
@@ -123,7 +138,8 @@ def conditions(query: RecordQuery) -> tuple[str, list[Any]]:
     add("started_at >= {}", query.since)
     add("started_at < {}", query.until)
     add("call_sid = {}", query.call_sid)
-    add("(from_number = {0} OR to_number = {0})", query.number)
+    numbers = None if query.number is None else rows.number_values(query.number)
+    add("(from_number = ANY({0}::text[]) OR to_number = ANY({0}::text[]))", numbers)
     add("agent = {}", query.agent)
     add("tenant = {}", query.tenant)
     add("status = {}", query.outcome)

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from orchestrator.encryption.cipher import Cipher
 from orchestrator.errors import BadSetting
 from orchestrator.settings import Settings
 
@@ -34,10 +35,15 @@ def open_database(settings: Settings, *, connections: int) -> "Database | None":
     return Database(url, connections=connections)
 
 
+def record_cipher(settings: Settings) -> Cipher:
+    """Return the cipher of what is kept in the database."""
+    return Cipher(settings.encryption_keys)
+
+
 def open_archive(settings: Settings) -> "Archive | None":
     """Return the archive of records; None if no database is set. Raise `BadSetting`."""
     if (database := open_database(settings, connections=READERS)) is None:
         return None
     from orchestrator.records.archive import Archive
 
-    return Archive(database)
+    return Archive(database, cipher=record_cipher(settings))

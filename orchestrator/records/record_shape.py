@@ -1,8 +1,12 @@
 """Rows of the database as the JSON that the API answers with."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from orchestrator.errors import ArchiveUnavailable, UnreadableSeal
+from orchestrator.records.sealed_rows import HIDDEN_COLUMNS, SealedRows, call_place
 
 FIRST_FIELDS = (
     "call_sid", "seq", "agent", "tenant", "worker_version", "channel", "direction", "from_number", "to_number",
@@ -38,3 +42,27 @@ def summary(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _time(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def opened_summary(row: Mapping[str, Any], rows: SealedRows) -> dict[str, Any]:
+    """Return what a list shows of a call. Of one that cannot be decrypted here, what was hidden is null."""
+    shown = summary({name: value for name, value in row.items() if name != "sealed"})
+    if row["sealed"] is None:
+        return shown
+    try:
+        data = json.loads(rows.open(call_place(row["call_sid"], row["started_at"]), row["sealed"]))
+    except UnreadableSeal:
+        data = {}
+    return {**shown, **{name: data.get(name) for name in HIDDEN_COLUMNS}}
+
+
+def opened_record(text: str, rows: SealedRows) -> str:
+    """Return the record that the database wrote with all of it decrypted. Raise `ArchiveUnavailable` if a key is
+    missing, or something was changed."""
+    try:
+        record = rows.open_record(text)
+    except UnreadableSeal as error:
+        raise ArchiveUnavailable(f"The record cannot be decrypted here: {error}") from None
+    turns = record.pop("turns")
+    names = [name for name in FIRST_FIELDS if name in record] + sorted(record.keys() - set(FIRST_FIELDS))
+    return json.dumps({**{name: record[name] for name in names}, "turns": turns}, ensure_ascii=False)

@@ -15,11 +15,13 @@ from support.waiting import wait_until
 
 pytest.importorskip("asyncpg", reason="wants the extra `postgres`")
 
+from orchestrator.encryption.cipher import NO_CIPHER
 from orchestrator.errors import ArchiveNotMigrated, ArchiveUnavailable, UnknownRecord
 from orchestrator.records.archive import NEWEST_FIRST, PART_CHARACTERS, Archive, conditions
 from orchestrator.records.database import Database
 from orchestrator.records.record_query import record_query
 from orchestrator.records.record_shape import FIRST_FIELDS
+from orchestrator.records.sealed_rows import SealedRows
 from orchestrator.tasks import cancel_and_wait
 
 
@@ -81,7 +83,7 @@ async def test_words_are_found_whoever_said_them(archive, records_url, text: str
 
 
 async def plan_of(records: Any, **given: str) -> str:
-    where, values = conditions(record_query(given))
+    where, values = conditions(record_query(given), SealedRows(NO_CIPHER))
     rows = await records.fetch(
         f"EXPLAIN SELECT call_sid FROM voiceagent_calls {where} {NEWEST_FIRST} LIMIT 101", *values
     )

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from orchestrator.encryption.cipher import NO_CIPHER, Cipher
 from orchestrator.events.event import Event, EventType, new_event
 
 BEGUN = datetime(2026, 9, 21, 14, 13, 20, 123456, tzinfo=UTC)
@@ -42,11 +43,11 @@ def written(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
-async def keep(url: str, events: Sequence[Event]) -> None:
+async def keep(url: str, events: Sequence[Event], cipher: Cipher = NO_CIPHER) -> None:
     """Deliver the events, in order."""
     from orchestrator.events.sinks.postgres import PostgresSink
 
-    sink = PostgresSink(url)
+    sink = PostgresSink(url, cipher=cipher)
     for each in events:
         await sink.deliver(each)
     await sink.close()

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from orchestrator.errors import BadSetting
 from orchestrator.events.sinks.sink import Sink
-from orchestrator.records.opening import database_url
+from orchestrator.records.opening import database_url, record_cipher
 from orchestrator.settings import Settings
 
 FINGERPRINT_DIGITS = 16
@@ -79,7 +79,7 @@ def _database(settings: Settings) -> Sink:
         raise BadSetting("EVENTS_DATABASE_URL is not set.")
     from orchestrator.events.sinks.postgres import PostgresSink
 
-    return PostgresSink(url)
+    return PostgresSink(url, cipher=record_cipher(settings))
 
 
 def _users(name: str, settings: Settings) -> Sink:

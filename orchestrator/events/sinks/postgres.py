@@ -3,11 +3,13 @@
 import asyncio
 import logging
 
+from orchestrator.encryption.cipher import NO_CIPHER, Cipher
 from orchestrator.errors import ArchiveNotMigrated, ArchiveUnavailable, ValueRefused
 from orchestrator.events.event import Event
 from orchestrator.events.sinks.record_writer import prepare_event, write_event
 from orchestrator.events.sinks.sink import EventRefused, TryLater
 from orchestrator.records.database import ANSWER_SECONDS, CONNECT_SECONDS, Database
+from orchestrator.records.sealed_rows import SealedRows
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +32,9 @@ class PostgresSink:
         connections: int = WRITERS,
         answer_seconds: float = ANSWER_SECONDS,
         connect_seconds: float = CONNECT_SECONDS,
+        cipher: Cipher = NO_CIPHER,
     ) -> None:
+        self._rows = SealedRows(cipher)
         self.most_at_once = connections
         self._room = asyncio.Semaphore(connections)
         self._database = Database(
@@ -44,7 +48,7 @@ class PostgresSink:
             prepared = await prepare_event(event)
             # A connection is waited for here: in the pool, that wait would count as a database that does not answer.
             async with self._room, self._database.transaction() as connection:
-                await write_event(connection, prepared, self._database.erasure_key)
+                await write_event(connection, prepared, self._database.erasure_key, self._rows)
         except ValueRefused as error:
             raise EventRefused(str(error)) from None
         except ArchiveNotMigrated as error:

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestrator.records.sealed_rows import HIDDEN_COLUMNS, SealedRows, call_place, turn_place
 from orchestrator.records.storable import as_json
 
 LONGEST_COLUMN = 256
@@ -91,6 +92,22 @@ def turn_row(turn: Any) -> TurnRow:
         received_at=moment(found.get("received_at")),
         data=as_json(turn),
     )
+
+
+def sealed_call(row: CallRow, rows: SealedRows) -> CallRow:
+    """Return the row as it is kept."""
+    if not rows.encrypts:
+        return row
+    columns = rows.columns({name: getattr(row, name) for name in HIDDEN_COLUMNS})
+    return replace(row, **columns, data=rows.seal(call_place(row.call_sid, row.started_at), row.data))
+
+
+def sealed_turns(turns: Sequence[TurnRow], call_sid: str, life: datetime, rows: SealedRows) -> list[TurnRow]:
+    """Return the rows of a call's turns as they are kept."""
+    if not rows.encrypts:
+        return list(turns)
+    place = turn_place(call_sid, life)
+    return [replace(turn, data=rows.seal(place, turn.data)) for turn in turns]
 
 
 def words_of(rows: Sequence[TurnRow]) -> str:

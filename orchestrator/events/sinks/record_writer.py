@@ -6,10 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from orchestrator.encryption.cipher import NO_CIPHER
 from orchestrator.errors import ValueRefused
 from orchestrator.events.event import Event
-from orchestrator.events.sinks.record_rows import CALL_COLUMNS, TurnRow, call_row, moment, turn_row, turn_rows, words_of
+from orchestrator.events.sinks.record_rows import (
+    CALL_COLUMNS,
+    TurnRow,
+    call_row,
+    moment,
+    sealed_call,
+    sealed_turns,
+    turn_row,
+    turn_rows,
+    words_of,
+)
 from orchestrator.records.erasing import erase_call, erase_life, is_erased, lock_call
+from orchestrator.records.sealed_rows import SealedRows, event_place
 from orchestrator.records.storable import as_json, storable
 
 IN_ROWS = ("call.ended", "turn.completed")
@@ -26,6 +38,8 @@ _WORDS = f"${len(CALL_COLUMNS) + 1}"
 _CHANGED = ", ".join(
     f"{name} = excluded.{name}" for name in (*CALL_COLUMNS, "words") if name not in ("call_sid", "started_at")
 )
+
+PLAIN_ROWS = SealedRows(NO_CIPHER)
 
 LATEST_LIFE = "SELECT max(started_at) FROM voiceagent_calls WHERE call_sid = $1"
 KEEP_EVENT = """
@@ -89,8 +103,9 @@ def _prepare(event: Event) -> PreparedEvent:
     return PreparedEvent(event, data, call_sid, occurred_at, turns, words_of(turns))
 
 
-async def write_event(connection: Any, told: PreparedEvent, key: bytes) -> None:
-    """Write an event, once for its id. The connection is in a transaction. `key` is that of erased calls.
+async def write_event(connection: Any, told: PreparedEvent, key: bytes, rows: SealedRows = PLAIN_ROWS) -> None:
+    """Write an event, once for its id. The connection is in a transaction. `key` is that of erased calls; `rows`
+    encrypts what is kept.
 
     Events of one call wait for each other, whichever process writes them.
     """
@@ -101,8 +116,8 @@ async def write_event(connection: Any, told: PreparedEvent, key: bytes) -> None:
     life = await _life(connection, told)
     if await is_erased(connection, key, told.call_sid, life or told.occurred_at):
         raise CallIsErased
-    if await _keep(connection, told, life) and life is not None:
-        await _derive(connection, told, life)
+    if await _keep(connection, told, life, rows) and life is not None:
+        await _derive(connection, told, life, rows)
 
 
 async def _life(connection: Any, told: PreparedEvent) -> datetime | None:
@@ -115,52 +130,54 @@ async def _life(connection: Any, told: PreparedEvent) -> datetime | None:
     return latest
 
 
-async def _keep(connection: Any, told: PreparedEvent, life: datetime | None) -> bool:
+async def _keep(connection: Any, told: PreparedEvent, life: datetime | None, rows: SealedRows) -> bool:
     """Write the event's row. Return False if its id is there."""
     event, seq = told.event, told.data.get("seq")
     has_rows = event.type in IN_ROWS and life is not None
+    event_id = str(storable(event.id))
     values = (
-        str(storable(event.id)), str(storable(event.type)), told.call_sid, life,
-        seq if isinstance(seq, int) else None, told.occurred_at, None if has_rows else as_json(told.data),
+        event_id, str(storable(event.type)), told.call_sid, life, seq if isinstance(seq, int) else None,
+        told.occurred_at, None if has_rows else rows.seal(event_place(event_id), as_json(told.data)),
     )  # fmt: skip
     return bool(await connection.fetchval(KEEP_EVENT, *values))
 
 
-async def _derive(connection: Any, told: PreparedEvent, life: datetime) -> None:
+async def _derive(connection: Any, told: PreparedEvent, life: datetime, rows: SealedRows) -> None:
     match told.event.type:
         case "call.started":
-            await connection.execute(OPEN_CALL, *call_row(told.data, told.call_sid, life).values())
+            await connection.execute(OPEN_CALL, *sealed_call(call_row(told.data, told.call_sid, life), rows).values())
         case "turn.completed":
-            await _add_turn(connection, told, life)
+            await _add_turn(connection, told, life, rows)
         case "call.ended":
-            await _end(connection, told, life)
+            await _end(connection, told, life, rows)
 
 
-async def _add_turn(connection: Any, told: PreparedEvent, life: datetime) -> None:
+async def _add_turn(connection: Any, told: PreparedEvent, life: datetime, rows: SealedRows) -> None:
     """Add a turn to its call. What the record of a call that is over has is left as it is."""
     row = turn_row({name: value for name, value in told.data.items() if name not in (*HEAD, "seq")})
     head = {
         name: value for name, value in told.data.items() if name in CALL_COLUMNS and name not in ("status", "reason")
     }
-    await connection.execute(OPEN_CALL, *call_row(head, told.call_sid, life).values())
+    await connection.execute(OPEN_CALL, *sealed_call(call_row(head, told.call_sid, life), rows).values())
     there = await _turns(connection, told.call_sid, life)
     if row.turn_id is None or all(each.turn_id != row.turn_id for each in there):
-        await _write_turns(connection, told.call_sid, life, [row], first=len(there))
+        kept = sealed_turns([row], told.call_sid, life, rows)
+        await _write_turns(connection, told.call_sid, life, kept, first=len(there))
         await connection.execute(COUNT_TURNS, told.call_sid, life, len(there) + 1)
 
 
-async def _end(connection: Any, told: PreparedEvent, life: datetime) -> None:
+async def _end(connection: Any, told: PreparedEvent, life: datetime, rows: SealedRows) -> None:
     """Write the record. Turns that a partial one has lost, and that were told before, are kept."""
-    data, rows, words = told.data, told.turns, told.words
+    data, turns, words = told.data, sealed_turns(told.turns, told.call_sid, life, rows), told.words
     if data.get("partial") is True:
-        known = {row.turn_id for row in rows}
-        rows = [row for row in await _turns(connection, told.call_sid, life) if row.turn_id not in known] + rows
-        words = await asyncio.to_thread(words_of, rows)
+        known = {row.turn_id for row in turns}
+        turns = [row for row in await _turns(connection, told.call_sid, life) if row.turn_id not in known] + turns
+        words = "" if rows.encrypts else await asyncio.to_thread(words_of, turns)
     ended_at = moment(data.get("ended_at")) or told.occurred_at
-    call = call_row(data, told.call_sid, life, ended_at=ended_at, turns=len(rows))
-    if await connection.fetchval(END_CALL, *call.values(), words):
+    call = sealed_call(call_row(data, told.call_sid, life, ended_at=ended_at, turns=len(turns)), rows)
+    if await connection.fetchval(END_CALL, *call.values(), "" if rows.encrypts else words):
         await connection.execute(DELETE_TURNS, told.call_sid, life)
-        await _write_turns(connection, told.call_sid, life, rows)
+        await _write_turns(connection, told.call_sid, life, turns)
 
 
 async def _erase(connection: Any, told: PreparedEvent, key: bytes) -> None:
