@@ -76,6 +76,13 @@ async def survey_events(ctx: dict[Any, Any]) -> None:
             await runtime.store.redis.set(keys.OUTBOX_REPORT, report.model_dump_json(), ex=keys.OUTBOX_REPORT_SECONDS)
 
 
+async def delete_old_records(ctx: dict[Any, Any]) -> None:
+    """Delete from the database what is older than `RETENTION_DAYS`."""
+    from orchestrator.records.retention import keep_retention  # its import wants the extra `postgres`
+
+    await keep_retention(ctx["settings"])
+
+
 async def _record_cron_run(runtime: WorkerRuntime) -> None:
     """Record the time, as proof that the queue, the cron and a worker all work."""
     with store_errors():
@@ -111,4 +118,6 @@ def cron_jobs(settings: Settings) -> list[CronJob]:
     ]
     if sink_names(settings):
         jobs.append(cron(survey_events, second={5, 35}, timeout=25, max_tries=1))
+    if settings.retention_days is not None and settings.events_database_url is not None:
+        jobs.append(cron(delete_old_records, minute=17, second=40, timeout=300, max_tries=1))
     return jobs

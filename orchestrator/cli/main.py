@@ -14,6 +14,7 @@ COMMANDS = {
     "call": "be the caller: talk to an agent from this terminal",
     "calls": "list the live calls, or show what was said in one",
     "records": "search the archive of calls that are over, show one, export them, or make its tables",
+    "erase": "erase a call everywhere: Redis, the database, what sinks have not got yet",
     "load": "be many callers: load a server, and audit that no turn was lost or doubled",
     "dead": "list the dead letters (turns that failed for good), show one, or run it again",
     "events": "list the events that no sink has got yet, deliver dead ones again, or drop them",

@@ -48,6 +48,10 @@ async def local_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent 
     if not isinstance(states, InMemoryStateManager):
         restoring = asyncio.create_task(restore_schedules(dispatcher.memory, utc_now()), name="restore the schedules")
         stack.push_async_callback(cancel_and_wait, restoring)
+    if settings.retention_days is not None and settings.events_database_url is not None:
+        from orchestrator.records.retention import watch_retention  # its import wants the extra `postgres`
+
+        await watch_retention(settings, stack)
     return Runtime(settings, states, dispatcher, runner=dispatcher.runner, outbox=outbox, outbox_watch=watch)
 
 

@@ -31,7 +31,7 @@ async def tables(connection: Any) -> list[str]:
 
 
 async def test_the_tables_are_made_once(postgres_url: str, connection: Any) -> None:
-    assert await migrate(postgres_url) == Migrated(NEWEST, ("0001 calls_turns_events",))
+    assert await migrate(postgres_url) == Migrated(NEWEST, ("0001 calls_turns_events", "0002 events_by_time"))
     assert await migrate(postgres_url) == Migrated(NEWEST, ())
     assert await tables(connection) == [
         f"voiceagent_{name}" for name in ("calls", "erased", "events", "migrations", "turns")
@@ -40,7 +40,7 @@ async def test_the_tables_are_made_once(postgres_url: str, connection: Any) -> N
 
 async def test_many_at_once_make_them_once(postgres_url: str) -> None:
     done = await asyncio.gather(*(migrate(postgres_url) for _ in range(8)))
-    assert sorted(len(each.applied) for each in done) == [0] * 7 + [len(MIGRATIONS)]
+    assert sum(len(each.applied) for each in done) == len(MIGRATIONS)
 
 
 def migrate_in_a_process(url: str) -> None:
