@@ -13,15 +13,15 @@ from orchestrator.conversation.actions import LEAVING_ACTIONS, HandOff, Record, 
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn, TurnKind
+from orchestrator.encryption.cipher import Cipher
+from orchestrator.encryption.keys import key_list, new_key
 from orchestrator.schedule.effects import changes_of
 from orchestrator.schedule.item import ActivityItem
 from orchestrator.schedule.limits import check_schedule
 from orchestrator.schedule.sealed_items import opened_item
-from orchestrator.sensitive_turns.cipher import sensitive_cipher
 from orchestrator.sensitive_turns.redaction import Redaction
 from orchestrator.sensitive_turns.replies import opened_reply
 from orchestrator.sensitive_turns.words import hidden_words
-from orchestrator.settings import Settings
 from orchestrator.testing.activity_result import activity_result
 from orchestrator.turns.outcome import committed_state, note_what_was_heard
 from orchestrator.turns.sensitive_run import SensitiveTurns
@@ -61,7 +61,7 @@ class AgentCall:
         self._runner: asyncio.Runner | None = None
         self._now = utc_now()
         self._activities: dict[str, ActivityItem] = {}
-        self._cipher = sensitive_cipher(Settings(_env_file=None, environment="development"))
+        self._cipher = Cipher(key_list(new_key()))
         self._sensitive = SensitiveTurns(self._cipher)
 
     def begin(self) -> list[Part]:
