@@ -45,7 +45,7 @@ class Shedding:
         self._stale = stale_seconds
         self._step_seconds = step_seconds
         self._gates: dict[str, CallGate] = {}
-        """The gates that are closed, by tenant."""
+        """The gates that are closed or about to be, by tenant."""
         self._read_at = self._asked_at = -math.inf
         self._watching: asyncio.Task[None] | None = None
 
@@ -57,9 +57,7 @@ class Shedding:
     @property
     def longest_wait(self) -> float | None:
         """Return for how long (s) the oldest turn waits of a tenant whose new calls are refused; None: none are."""
-        if not self._is_fresh or not self._gates:
-            return None
-        return max(gate.wait for gate in self._gates.values())
+        return max((gate.wait for gate in self._closed), default=None) if self._is_fresh else None
 
     def is_shedding(self, tenant: str) -> bool:
         """Return whether new calls of this tenant may be refused now. Does not wait for anything."""
@@ -68,7 +66,8 @@ class Shedding:
         self._asked_at = time.monotonic()
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch(self._after, self._read), name="watch how long turns wait")
-        return tenant in self._gates and self._is_fresh
+        gate = self._gates.get(tenant)
+        return gate is not None and gate.is_closed and self._is_fresh
 
     def refuses(self, tenant: str) -> bool:
         """Return whether a call of this tenant that begins now is refused. Ask once for each call."""
@@ -77,6 +76,10 @@ class Shedding:
     async def close(self) -> None:
         """Read no more."""
         await cancel_and_wait(self._watching)
+
+    @property
+    def _closed(self) -> list[CallGate]:
+        return [gate for gate in self._gates.values() if gate.is_closed]
 
     @property
     def _is_fresh(self) -> bool:
@@ -95,20 +98,21 @@ class Shedding:
             await asyncio.sleep(pause)
 
     def _note(self, waits: dict[str, float], after: float) -> None:
-        was_shedding, now = bool(self._gates), time.monotonic()
+        before, now = self._closed, time.monotonic()
         self._read_at = now
         for tenant in waits.keys() | self._gates.keys():
             gate = self._gates.get(tenant) or CallGate(after, step_seconds=self._step_seconds)
             gate.note(waits.get(tenant, 0.0), now)
-            if gate.is_closed:
-                self._gates[tenant] = gate
-            else:
+            if gate.is_idle:
                 self._gates.pop(tenant, None)
-        if self._gates and not was_shedding:
-            seconds = max(gate.wait for gate in self._gates.values())
+            else:
+                self._gates[tenant] = gate
+        closed = self._closed
+        if closed and not before:
+            seconds = max(gate.wait for gate in closed)
             logger.warning(
                 "Turns have waited for %.1f s for a worker: new calls are refused. Start more workers.", seconds,
-                extra={"action": "calls.shed", "seconds": round(seconds, 3), "tenants": len(self._gates)},
+                extra={"action": "calls.shed", "seconds": round(seconds, 3), "tenants": len(closed)},
             )  # fmt: skip
-        elif was_shedding and not self._gates:
+        elif before and not closed:
             logger.info("Turns do not wait any more: new calls are taken", extra={"action": "calls.taken_again"})

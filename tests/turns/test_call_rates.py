@@ -150,6 +150,14 @@ async def test_what_is_kept_names_no_number_and_no_call_and_goes_by_itself(redis
         assert not any(secret in text for secret in (ADA, BOB, ADA[1:], "CA", "order"))
 
 
+async def test_a_refusal_is_repeated_though_there_is_room_by_now(redis_client: Redis) -> None:
+    store = RedisTurnStore(redis_client, ttl_seconds=100, lease_seconds=60, rates=RATES)
+    assert [await begins(store, f"CA{n}") for n in range(4)] == [True, True, True, False]
+    (key,) = [key async for key in redis_client.scan_iter("*voiceagent:rate:*")]
+    await redis_client.zremrangebyscore(key, 0, "+inf")  # as when their time is over
+    assert [await begins(store, f"CA{n}") for n in (3, 4, 3)] == [False, True, False]
+
+
 async def test_refusals_that_are_remembered_are_bounded(redis_client: Redis) -> None:
     store = RedisTurnStore(redis_client, ttl_seconds=100, lease_seconds=60, rates=RATES)
     for number in range(130):
