@@ -150,6 +150,16 @@ async def test_what_is_kept_names_no_number_and_no_call_and_goes_by_itself(redis
         assert not any(secret in text for secret in (ADA, BOB, ADA[1:], "CA", "order"))
 
 
+@pytest.mark.parametrize("store", KINDS[1:], indirect=True)
+async def test_a_call_goes_on_whose_first_webhook_is_repeated_after_all_that_was_counted(
+    store: TurnStore, redis_client: Redis
+) -> None:
+    assert await begins(store, "CA0")
+    await redis_client.delete(*[key async for key in redis_client.scan_iter("*voiceagent:rate:*")])
+    assert [await begins(store, f"CA{n}") for n in (1, 2, 3, 4)] == [True, True, True, False]
+    assert await begins(store, "CA0")
+
+
 async def test_a_refusal_is_repeated_though_there_is_room_by_now(redis_client: Redis) -> None:
     store = RedisTurnStore(redis_client, ttl_seconds=100, lease_seconds=60, rates=RATES)
     assert [await begins(store, f"CA{n}") for n in range(4)] == [True, True, True, False]

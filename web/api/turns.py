@@ -120,9 +120,7 @@ def reply_seconds(ingress: Ingress) -> float:
 
 
 async def why_ended(ingress: Ingress, call_sid: str, error: CallEnded) -> CallEnded:
-    """Return the error that says why an ended call takes no more turns: `error`, if that is more than that it ended."""
-    if type(error) is not CallEnded:
-        return error
+    """Return the error that says why an ended call takes no more turns: `error`, unless it was full."""
     with suppress(StoreUnavailable, UnreadableState):
         state = await ingress.runtime.states.get_state(call_sid)
         if state is not None and state.ended is not None and state.ended.reason == TOO_LONG_REASON:
