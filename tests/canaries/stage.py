@@ -40,10 +40,12 @@ class _Answers(list[Answer]):
 
 
 class Stage:
-    """A context manager. With `encrypts`, the processes have a key of `STATE_ENCRYPTION_KEYS`."""
+    """A context manager. With `encrypts`, the processes have a key of `STATE_ENCRYPTION_KEYS`.
+
+    `began` is when the first secret may have been told (Unix seconds): no file that is older can have one.
+    """
 
     def __init__(self, seed: int, *, encrypts: bool) -> None:
-        self.began = time.time()
         self.sinks = Sinks(Random(f"{seed}/sinks"))
         self.model = ModelServer(keeps_connections=False)
         self.model.answers[MODEL_NAME] = _Answers()
@@ -59,6 +61,7 @@ class Stage:
         self.told_file.touch()
         routes.write_text(ROUTES)
         await self._stack.enter_async_context(self.sinks)
+        self.began = time.time()
         self.texts = await self._stack.enter_async_context(text_provider(Random(f"{self._seed}/texts")))
         await self._stack.enter_async_context(self.model)
         self._stack.enter_context(self.collector)
