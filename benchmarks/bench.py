@@ -70,10 +70,10 @@ class Bench:
         self.results.troubles.append(str(what))
 
     @asynccontextmanager
-    async def deployment(self, tree: Tree) -> AsyncIterator[Deployment]:
-        """Deploy a tree beside the product, with a Redis server of its own."""
+    async def deployment(self, tree: Tree, **settings: str) -> AsyncIterator[Deployment]:
+        """Deploy a tree beside the product, with a Redis server of its own and further `settings`."""
         async with self.stage.redis() as server:
-            yield Deployment(self.stage, tree, server)
+            yield Deployment(self.stage, tree, server, **settings)
 
     @asynccontextmanager
     async def bare(self) -> AsyncIterator[Driver]:

@@ -93,6 +93,8 @@ BUDGETS = (
         "webhook.added_bare_posts", 3.5,
     ),
     Budget("the turn through POST /calls/{sid}/turns, over the inner turn", "http.over_turn", 2),
+    Budget("processor time of a webhook turn with keys, over one without", "encryption.webhook_over_plain", 1.15),
+    Budget("an inner turn with encryption keys over one without: p50", "encryption.turn_over_plain", 1.15),
     Budget("throughput over SAQ's empty jobs", "throughput.over_saq_jobs", 3, at_least=True),
     Budget("throughput over stock arq's", "throughput.over_stock_arq", 5, at_least=True),
     Budget(

@@ -35,10 +35,10 @@ class RunningTree:
 
 
 @asynccontextmanager
-async def running(bench: Bench, tree: Tree) -> AsyncIterator[RunningTree]:
-    """Deploy a tree."""
+async def running(bench: Bench, tree: Tree, **settings: str) -> AsyncIterator[RunningTree]:
+    """Deploy a tree, with further `settings`."""
     async with AsyncExitStack() as stack:
-        deployment = await stack.enter_async_context(bench.deployment(tree))
+        deployment = await stack.enter_async_context(bench.deployment(tree, **settings))
         (worker,) = await stack.enter_async_context(deployment.workers(1))
         web, url = await stack.enter_async_context(deployment.web())
         callers = await stack.enter_async_context(deployment.callers(url))

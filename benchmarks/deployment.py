@@ -15,9 +15,10 @@ AUTH_TOKEN = "benchmark-token"
 
 
 class Deployment:
-    """Runs programs of `tree` against `server`."""
+    """Runs programs of `tree` against `server`, with further `settings`."""
 
-    def __init__(self, stage: Stage, tree: Tree, server: RedisServer) -> None:
+    def __init__(self, stage: Stage, tree: Tree, server: RedisServer, **settings: str) -> None:
+        self._settings = settings
         self.stage = stage
         self.tree = tree
         self.server = server
@@ -28,7 +29,7 @@ class Deployment:
         return {
             "USE_REDIS": "true", "REDIS_URL": self.server.url, "AGENT": "benchmarks.agents:empty",
             "API_KEY": API_KEY, "TWILIO_AUTH_TOKEN": AUTH_TOKEN, "LOG_FORMAT": "json",
-            "API_RATE_LIMIT": "off", "CALLER_RATE_LIMIT": "off",
+            "API_RATE_LIMIT": "off", "CALLER_RATE_LIMIT": "off", **self._settings,
         }  # fmt: skip
 
     @asynccontextmanager

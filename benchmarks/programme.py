@@ -6,6 +6,7 @@ from benchmarks.bench import Bench
 from benchmarks.measurements import (
     breakdown,
     cpu,
+    encryption,
     growth,
     latency,
     overload,
@@ -27,6 +28,7 @@ PROGRAMME: dict[str, Measurement] = {
     "http": latency.http,
     "peers": latency.peers,
     "isolation": latency.isolation,
+    "encryption": encryption.encryption,
     "workers": throughput.workers,
     "web": throughput.web,
     "steady": steady.steady,

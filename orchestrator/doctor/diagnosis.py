@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrator.doctor.cluster import judge_cluster
 from orchestrator.doctor.configuration import judge_settings
+from orchestrator.doctor.encryption import judge_encryption
 from orchestrator.doctor.events import judge_events
 from orchestrator.doctor.facts import Facts, ServerFacts, SinkFacts
 from orchestrator.doctor.finding import Finding
@@ -56,6 +57,7 @@ def _of_redis(settings: Settings, facts: Facts | None) -> Iterator[Finding]:
     if facts.system is not None:
         yield from judge_system(facts.system)
         yield from judge_schedules(facts.system)
+        yield from judge_encryption(settings.encryption_keys, facts.system.workers)
 
 
 def _of_server(settings: Settings, server: ServerFacts, kind: str) -> Iterator[Finding]:
