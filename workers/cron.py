@@ -11,6 +11,7 @@ from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.errors import StoreUnavailable
 from orchestrator.events.sinks.factory import sink_fingerprints, sink_names
 from orchestrator.events.survey import survey_outbox
+from orchestrator.operator_changes.redis import log_changes
 from orchestrator.redis import keys
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.errors import store_errors
@@ -53,6 +54,7 @@ async def end_abandoned(ctx: dict[Any, Any]) -> int:
     life = runtime.store.life_ms / 1000
     try:
         await _record_cron_run(runtime)
+        await log_changes(runtime.store.redis)
         return await end_abandoned_calls(runtime.store, runtime.states, await _idle_calls(runtime, life), life=life)
     except StoreUnavailable:
         return 0

@@ -22,6 +22,7 @@ from orchestrator.cli.units import duration
 from orchestrator.clock import utc_now
 from orchestrator.errors import CallEnded, NoDeadLetter, UnknownCall
 from orchestrator.masking import masked
+from orchestrator.operator_changes.redis import note_change
 from orchestrator.redis.connections import connect
 from orchestrator.settings import load_settings
 from orchestrator.state.loading import load_state_manager
@@ -63,6 +64,7 @@ async def _run(args: argparse.Namespace) -> int:
         if args.command == "show":
             print(*_page(letter, colors), sep="\n")
             return 0
+        await note_change(settings, "dead", args.command, letter.key)
         if args.command == "discard":
             await box.discard(letter.key)
             print(f"{letter.key} was thrown away.")

@@ -24,6 +24,7 @@ from orchestrator.cli.table import table_lines
 from orchestrator.encryption.keys import PLAIN, new_key
 from orchestrator.errors import BadSetting
 from orchestrator.health.workers import list_workers
+from orchestrator.operator_changes.redis import note_change
 from orchestrator.records.opening import open_database, record_cipher
 from orchestrator.records.sealed_rows import SealedRows
 from orchestrator.redis.connections import connect
@@ -117,6 +118,7 @@ async def _rotate(settings: Settings, *, as_json: bool) -> int:
             print(f"\r{done.looked_at} values looked at, {done.resealed} encrypted anew", end="", flush=True)
 
     async with _connected(settings) as connection:
+        await note_change(settings, "encryption", "rotate")
         done = await rotate(connection, sensitive_cipher(settings), progress)
     if (database := open_database(settings, connections=1)) is not None:
         from orchestrator.records.rotation import rotate_rows

@@ -31,6 +31,7 @@ from orchestrator.events.listing import State, Wanted, described, find_all, find
 from orchestrator.events.outbox import Outbox, Undelivered
 from orchestrator.events.redis.opening import open_outbox
 from orchestrator.events.sinks.factory import sink_names
+from orchestrator.operator_changes.redis import note_change
 from orchestrator.settings import Settings, load_settings
 
 COMMANDS = ("list", "show", "retry", "replay", "drop", "resume")
@@ -83,8 +84,10 @@ async def _run(args: argparse.Namespace, settings: Settings) -> int:
         if args.command == "show":
             return await _show(args, outbox)
         if args.command == "resume":
+            await note_change(settings, "events", "resume", args.name or "")
             return await _resume(outbox, args.name)
         chosen = await _chosen(args, outbox)
+        await note_change(settings, "events", args.command, *_named(args))
         if args.command == "retry":
             return await retry(outbox, chosen, as_json=args.json)
         if args.command == "replay":
@@ -140,6 +143,12 @@ async def _chosen(args: argparse.Namespace, outbox: Outbox) -> list[Undelivered]
     if not (args.sink or args.call or args.since or args.all or is_retry):
         raise NoSuchEvent("Say which: CALL SEQ, or with --sink, --call, --since or --all many at once.")
     return [it async for it in find_all(outbox, _wanted(args, "pending" if args.pending or is_retry else "dead"))]
+
+
+def _named(args: argparse.Namespace) -> list[str]:
+    """Return which deliveries a change is for, as the command names them."""
+    options = [f"--{name} {value}" for name in ("sink", "call", "since") if (value := getattr(args, name))]
+    return [*filter(None, (args.name, args.seq)), *options, *(["--all"] if args.all else [])]
 
 
 def _wanted(args: argparse.Namespace, state: State) -> Wanted:

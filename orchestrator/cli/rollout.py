@@ -28,6 +28,7 @@ from orchestrator.cli.transcript import printable
 from orchestrator.cli.units import duration
 from orchestrator.errors import BadRollout, BadSetting, StoreUnavailable
 from orchestrator.health.workers import list_workers
+from orchestrator.operator_changes.redis import note_change
 from orchestrator.redis.connections import connect
 from orchestrator.redis.replicas import replica_wait
 from orchestrator.redis.store_connection import StoreConnection
@@ -109,6 +110,8 @@ async def _open_rollouts(settings: Settings) -> AsyncIterator[Rollouts]:
 
 
 async def _run(args: argparse.Namespace, change: Change | None, settings: Settings) -> int:
+    if change is not None:
+        await note_change(settings, "rollout", args.command, args.version or "", args.percent or "")
     async with _open_rollouts(settings) as rollouts:
         missed = await rollouts.change(change, args.revision) if change is not None else 0
         if missed:

@@ -43,7 +43,6 @@ FLEET_COUNTS = "{voiceagent:fleet}:counts"
 QUEUE = "arq:queue"
 """arq's sorted set of jobs: job id → when it is due (ms)."""
 
-
 OURS = ("voiceagent:*", "{voiceagent:*", QUEUE + "*")
 """Patterns of every key that must have a time to live."""
 USED = ("voiceagent:*", "{voiceagent:*", "arq:*")
@@ -54,6 +53,8 @@ CHANNELS = ("voiceagent:*",)
 
 IDEMPOTENCY = "voiceagent:receipt:"
 """How the name of every idempotency record begins."""
+OPERATOR_CHANGES = "voiceagent:operator-changes"
+"""List: what people have changed with `voiceagent`, as JSON, until a worker logs it."""
 STOPPED_SINKS = "voiceagent:stopped-sinks"
 """Hash: name of a sink of events that wants none any more → why, since when and where, as JSON."""
 UNABLE_WORKERS = "voiceagent:unable-workers"
@@ -275,7 +276,7 @@ _TYPES = {
     "heartbeat": "string", "relay-documents": "hash", "seal-keys": "hash", "queue": "zset", "wake": "list",
     "room": "zset", "presence": "hash", "agenda": "zset", "outbox": "hash",
     "schedules": "zset", "begun": "zset", "schedule": "hash",
-    "counts": "hash", "stopped-sinks": "hash", "outbox-report": "string",
+    "counts": "hash", "stopped-sinks": "hash", "operator-changes": "list", "outbox-report": "string",
     "transfer-answers": "hash", "rollout": "hash", "rollout-outcomes": "hash", "rollout-mark": "string",
 }  # fmt: skip
 _STRINGS = (STATE_PREFIX, worker_status(""), IDEMPOTENCY, "voiceagent:erased:", "batch:", "arq:")

@@ -96,6 +96,7 @@ WITHOUT_WORDS: dict[str, str] = {
     "heartbeat": "a time",
     "outbox-report": "counts, and names of sinks",
     "counts": "counts",
+    "operator-changes": "commands of people with a shell: SIDs of calls, and names",
     "begun": "keyed hashes of numbers, and times",
     "batch:": "a number",
     "arq:": "jobs: SIDs of calls, and times",

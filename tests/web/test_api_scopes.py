@@ -98,3 +98,18 @@ async def test_a_change_is_logged_with_the_name_of_its_key(start_ingress, caplog
         ("control", "control", "DELETE", "/calls/a", 404, "a"),
     ]
     assert KEYS["control"][0] not in caplog.text
+
+
+async def test_every_route_that_changes_something_leaves_its_line(
+    start_ingress, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    changing = {route: scope for route, scope in NEEDED.items() if scope not in ("read", "converse")}
+    async with start_ingress(api_keys=ENTRIES) as ingress:
+        for (method, template), scope in changing.items():
+            path = template.replace("{call_sid}", "a").replace("{position}", "1").replace("{sink}", "file")
+            await ingress.client.request(method, path.replace("{command}", "clear"), headers=bearer(scope), json={})
+    lines = [record for record in caplog.records if getattr(record, "action", "") == "api.change"]
+    assert [(line.method, line.scope, line.key) for line in lines] == [
+        (method, scope, scope) for (method, _), scope in changing.items()
+    ]
