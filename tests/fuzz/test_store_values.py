@@ -5,15 +5,17 @@ import pytest
 from fuzz.corpus import inputs_of
 from fuzz.store_fuzzer import WORKER_CHANNEL, StoreFuzzer
 from redis.asyncio import Redis
+from support.encrypted_redis import KEY, with_keys
 
-INPUTS = 150
+INPUTS = 80
 SEED = 20261127
 
 pytestmark = pytest.mark.slow
 
 
-async def test_no_value_in_redis_breaks_a_script_or_its_reader(redis_client: Redis) -> None:
-    fuzzer = StoreFuzzer(redis_client, SEED)
+@pytest.mark.parametrize("keys", ["", f"{KEY},plain"], ids=["plain", "encrypted"])
+async def test_no_value_in_redis_breaks_a_script_or_its_reader(redis_client: Redis, keys: str) -> None:
+    fuzzer = StoreFuzzer(with_keys(redis_client, keys), f"{SEED} {bool(keys)}")
     async with redis_client.pubsub() as worker:
         await worker.subscribe(WORKER_CHANNEL)
         for kept in inputs_of("redis"):
