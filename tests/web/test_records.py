@@ -13,6 +13,9 @@ from support.ingress import Ingress, StartIngress
 from support.recorded_calls import ended, keep, turn
 from support.waiting import wait_until
 
+from orchestrator.encryption.cipher import Cipher
+from orchestrator.encryption.keys import key_list, new_key
+
 KEY = {"Authorization": "Bearer secret"}
 
 
@@ -56,6 +59,23 @@ async def test_one_record_is_shown_whole(archive: Ingress) -> None:
     for path in ("/records/CA9", "/records/CA1?started_at=2020-01-01"):
         answer = await archive.client.get(path)
         assert (answer.status_code, answer.json()["error"]) == (404, "The archive has no record of that call.")
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/jsonl"])
+async def test_an_encrypted_archive_is_not_searched_for_words(
+    records_url: str, start_ingress: StartIngress, accept: str
+) -> None:
+    key = new_key()
+    await keep(records_url, [ended(turn("t1", "my words"), call_sid="CA1")], Cipher(key_list(key)))
+    async with start_ingress(
+        events_database_url=records_url, api_key="secret", state_encryption_keys=key, agent="echo"
+    ) as ingress:
+        ingress.client.headers.update(KEY | {"Accept": accept})
+        refused = await ingress.client.get("/records", params={"text": "words"})
+        assert (refused.status_code, refused.json()["type"]) == (501, "/problems/no-text-search")
+        found = await ingress.client.get("/records", params={"number": "+15558675310"})
+        assert '"+15558675310"' in found.text
+        assert (await ingress.client.get("/records/CA1")).json()["turns"][0]["text"] == "my words"
 
 
 @pytest.mark.parametrize("media_type", ["application/jsonl", "application/x-ndjson"])
