@@ -36,7 +36,8 @@ def contents(client: Any) -> str:
     return "\n".join(found)
 
 
-async def test_an_erased_call_leaves_no_words_and_no_way_back(deploy, line):
+@pytest.mark.parametrize("query", ["", "?erase=true"], ids=["deleted", "erased everywhere"])
+async def test_an_erased_call_leaves_no_words_and_no_way_back(deploy, line, query):
     deployment = await deploy(webs=2, workers=1)
     caller = line(deployment)
     await caller.ring()
@@ -50,7 +51,7 @@ async def test_an_erased_call_leaves_no_words_and_no_way_back(deploy, line):
     client.expire(keys.DEAD_LETTERS, 600)
 
     async with httpx.AsyncClient(base_url=deployment.ingresses[0], timeout=60) as api:
-        answer = await api.delete("/calls/CA1", headers={"Authorization": f"Bearer {API_KEY}"})
+        answer = await api.delete(f"/calls/CA1{query}", headers={"Authorization": f"Bearer {API_KEY}"})
         assert answer.status_code == 204, answer.text
     assert sorted(client.hkeys(keys.DEAD_LETTERS)) == ["CA1/other/turn-9", "CA11/turn-9"]
     client.delete(keys.DEAD_LETTERS)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from orchestrator import clock
 from orchestrator.conversation.silence import RINGING_SECONDS
 from orchestrator.routes.choice import Choice
 from web.seal import Seal
@@ -55,6 +56,10 @@ class OutboundCall(BaseModel):
         return sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
+MAX_CONTEXT_SECONDS = 24 * 3600.0
+"""So long after its order a placed call may begin: it may have to wait at the provider. Clocks may be minutes apart."""
+
+
 class OutboundContext(BaseModel):
     """What the webhook of the answered call needs to know of the `OutboundCall`. Sealed in that webhook's URL.
 
@@ -64,12 +69,14 @@ class OutboundContext(BaseModel):
     slots: dict[str, Any] = Field(default_factory=dict)
     machine_detection: Machine = "off"
     choice: dict[str, Any] | None = Field(default=None, exclude_if=lambda choice: choice is None)
+    placed_at: float | None = None
+    """When the call was ordered (Unix seconds); None if an older version placed it."""
 
     @classmethod
     def of(cls, call: OutboundCall, choice: Choice | None = None) -> "OutboundContext":
         """Return the context of `call`."""
         packed = None if choice is None else choice.packed()
-        return cls(slots=call.slots, machine_detection=call.machine_detection, choice=packed)
+        return cls(slots=call.slots, machine_detection=call.machine_detection, choice=packed, placed_at=clock.now())
 
     def sealed(self, seal: Seal) -> str:
         """Return the context as text that is safe in a URL."""
@@ -85,11 +92,13 @@ class OutboundContext(BaseModel):
 
 
 def read_outbound_context(seal: Seal, text: str) -> OutboundContext | None:
-    """Return what `OutboundContext.sealed` returned as `text`; None when the seal is not ours, or broken."""
+    """Return what `OutboundContext.sealed` returned as `text`; None when the seal is not ours, broken or too old."""
     content = seal.unwrap(text)
     if content is None:
         return None
     try:
-        return OutboundContext.model_validate_json(content)
+        context = OutboundContext.model_validate_json(content)
     except ValidationError:  # a newer version wrote it
         return None
+    is_old = context.placed_at is not None and abs(clock.now() - context.placed_at) > MAX_CONTEXT_SECONDS
+    return None if is_old else context

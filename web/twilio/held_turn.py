@@ -13,7 +13,8 @@ from orchestrator.routes.admission import Admission
 from web.seal import Seal
 
 MAX_AGE_SECONDS = 300.0
-"""A held turn older than this is not read: its words are no longer an answer to anything."""
+"""A held turn older than this is not read: its words are no longer an answer to anything. A caller is held for a
+minute, so the clocks of two ingresses may be four minutes apart."""
 
 MAX_SEAL_CHARACTERS = 6000
 """What fits a URL everywhere; some minutes of speech."""
@@ -43,4 +44,4 @@ def read_held_turn(seal: Seal, text: str) -> HeldTurn | None:
         held = HeldTurn.model_validate_json(content) if content is not None else None
     except ValidationError:
         return None
-    return held if held is not None and clock.now() - held.since <= MAX_AGE_SECONDS else None
+    return held if held is not None and abs(clock.now() - held.since) <= MAX_AGE_SECONDS else None
