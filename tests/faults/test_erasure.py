@@ -1,10 +1,14 @@
 """A call is erased: its words are nowhere in Redis any more, and a captured webhook brings nothing back."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 from support.deployment import API_KEY, PUBLIC_URL, TOKEN
+from support.told_events import ToldEvents
+from support.waiting import wait_until
 from twilio.request_validator import RequestValidator
 
 from orchestrator.conversation.turn import Turn
@@ -30,7 +34,7 @@ def contents(client: Any) -> str:
         kind = client.type(key)
         value = {
             "string": client.get, "hash": client.hgetall, "list": lambda k: client.lrange(k, 0, -1),
-            "zset": lambda k: client.zrange(k, 0, -1),
+            "zset": lambda k: client.zrange(k, 0, -1), "none": lambda k: "",  # it has gone meanwhile
         }[kind](key)  # fmt: skip
         found.append(f"{key} {value}")
     return "\n".join(found)
@@ -68,3 +72,36 @@ async def test_an_erased_call_leaves_no_words_and_no_way_back(deploy, line, quer
     assert len(tombstones) == 1
     assert 23 * 3600 < client.ttl(tombstones[0]) <= 24 * 3600
     assert "CA1" not in tombstones[0]
+
+
+async def test_an_erasure_whose_process_is_killed_is_completed_by_another(deploy, line):
+    """The workers run and deliver meanwhile, one of them dies as well, and the caller goes on talking."""
+    async with ToldEvents() as told:
+        deployment = await deploy(webs=2, workers=2, **told.settings, EVENTS="call.started,call.ended,call.erased")
+        caller = line(deployment)
+        await caller.ring()
+        assert SECRET in await caller.words(await caller.say(1, SECRET))
+        headers = {"Authorization": f"Bearer {API_KEY}"}
+
+        async def erase(at: int) -> int:
+            async with httpx.AsyncClient(base_url=deployment.ingresses[at], timeout=60) as api:
+                return (await api.delete("/calls/CA1?erase=true", headers=headers)).status_code
+
+        talking = [asyncio.create_task(caller.say(number, SECRET, at=1)) for number in (2, 3)]
+        first = asyncio.create_task(erase(0))
+        client = deployment.redis.client()
+        await wait_until(lambda: list(client.scan_iter("voiceagent:erased:*")), "the erasure has begun")
+        await deployment.webs[0].kill()
+        await deployment.workers[0].kill()
+        with suppress(httpx.HTTPError):
+            await first
+        assert await erase(1) == 204
+        await asyncio.gather(*talking)
+        assert await erase(1) == 204
+
+        def is_gone() -> bool:
+            return SECRET not in (found := contents(client)) and "CA1" not in found
+
+        await wait_until(is_gone, "nothing names the call any more", timeout=60)
+        assert SECRET not in str([event.data for event in told.of("CA1")])
+        assert [event.type for event in told.of("CA1")][-1] == "call.erased"
