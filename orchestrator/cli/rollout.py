@@ -26,7 +26,8 @@ from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.table import table_lines
 from orchestrator.cli.transcript import printable
 from orchestrator.cli.units import duration
-from orchestrator.errors import BadRollout, BadSetting, StoreUnavailable
+from orchestrator.cli.watching import watch
+from orchestrator.errors import BadRollout, BadSetting
 from orchestrator.health.workers import list_workers
 from orchestrator.operator_changes.redis import note_change
 from orchestrator.redis.connections import connect
@@ -40,9 +41,7 @@ from orchestrator.worker_versions.plan import percent_text
 from orchestrator.worker_versions.redis.rollouts import MOST_CALLS, Change, Rollouts
 
 COMMANDS = ("show", "ramp", "promote", "roll-back", "clear")
-WATCH_SECONDS = 1.0
 HEADINGS = ("VERSION", "STATE", "NEW CALLS", "WORKERS", "CALLS", "TURNS", "FAILED")
-CLEAR_SCREEN = "\x1b[H\x1b[J"
 NO_REDIS = (
     "USE_REDIS is not true here, so there are no workers, and no versions to roll out. Set USE_REDIS=true and "
     "REDIS_URL as web has them."
@@ -116,33 +115,19 @@ async def _run(args: argparse.Namespace, change: Change | None, settings: Settin
         missed = await rollouts.change(change, args.revision) if change is not None else 0
         if missed:
             print(f"{missed} shards of the cluster do not answer; workers write the plan there when they do.")
+
+        async def text() -> str:
+            await rollouts.watch()
+            return _shown(await rollouts.overview(), args)
+
         if args.watch:
-            return await _watch(args, rollouts)
-        _print(await rollouts.overview(), as_json=args.json)
+            return await watch(text, in_place=not args.json)
+        print(_shown(await rollouts.overview(), args))
         return 0
 
 
-async def _watch(args: argparse.Namespace, rollouts: Rollouts) -> int:
-    """Print the overview again and again: in its place at a terminal, else one after the other."""
-    while True:
-        try:
-            await rollouts.watch()
-            overview = await rollouts.overview()
-        except StoreUnavailable as error:
-            print(f"voiceagent: {error}", file=sys.stderr)
-        else:
-            if not args.json and sys.stdout.isatty():
-                print(CLEAR_SCREEN, end="")
-            _print(overview, as_json=args.json)
-            sys.stdout.flush()
-        await asyncio.sleep(WATCH_SECONDS)
-
-
-def _print(overview: Overview, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(described(overview)))
-    else:
-        print(*_lines(overview, Colors(sys.stdout)), sep="\n")
+def _shown(overview: Overview, args: argparse.Namespace) -> str:
+    return json.dumps(described(overview)) if args.json else "\n".join(_lines(overview, Colors(sys.stdout)))
 
 
 def _lines(overview: Overview, colors: Colors) -> Iterator[str]:

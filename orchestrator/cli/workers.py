@@ -10,8 +10,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator import clock
@@ -20,14 +19,13 @@ from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.table import table_lines
 from orchestrator.cli.transcript import printable
 from orchestrator.cli.units import duration
-from orchestrator.errors import BadSetting, StoreUnavailable
+from orchestrator.cli.watching import watch
+from orchestrator.errors import BadSetting
 from orchestrator.health.workers import list_workers
 from orchestrator.redis.connections import connect
 from orchestrator.settings import load_settings
 
 HEADINGS = ("WORKER", "STATE", "VERSION", "AGENT", "TURNS", "RUNS FOR", "NOTE")
-WATCH_SECONDS = 1.0
-CLEAR_SCREEN = "\x1b[H\x1b[J"
 NO_REDIS = "USE_REDIS is not true here, so there are no workers. Set USE_REDIS=true and REDIS_URL as web has them."
 NONE = "No worker is alive. Start one: python -m workers"
 
@@ -48,32 +46,24 @@ def run(args: argparse.Namespace) -> int:
 
     async def show() -> int:
         redis = connect(settings, max_connections=2)
-        listing = partial(list_workers, redis)
+
+        async def text() -> str:
+            return _shown(await list_workers(redis), args)
+
         try:
-            return await _watch(listing, args) if args.watch else _print(await listing(), as_json=args.json)
+            if args.watch:
+                return await watch(text, in_place=not args.json)
+            workers = await list_workers(redis)
+            print(_shown(workers, args))
+            return 0 if any(state_of(worker) != "lost" for worker in workers) else 1
         finally:
             await redis.aclose()
 
     return asyncio.run(show())
 
 
-async def _watch(listing: Callable[[], Awaitable[list[dict[str, Any]]]], args: argparse.Namespace) -> int:
-    while True:
-        try:
-            workers = await listing()
-        except StoreUnavailable as error:
-            print(f"voiceagent: {error}", file=sys.stderr)
-        else:
-            if not args.json and sys.stdout.isatty():
-                print(CLEAR_SCREEN, end="")
-            _print(workers, as_json=args.json)
-            sys.stdout.flush()
-        await asyncio.sleep(WATCH_SECONDS)
-
-
-def _print(workers: Sequence[Worker], *, as_json: bool) -> int:
-    print(*([json.dumps(workers)] if as_json else lines(workers, Colors(sys.stdout))), sep="\n")
-    return 0 if any(state_of(worker) != "lost" for worker in workers) else 1
+def _shown(workers: Sequence[Worker], args: argparse.Namespace) -> str:
+    return json.dumps(workers) if args.json else "\n".join(lines(workers, Colors(sys.stdout)))
 
 
 def lines(workers: Sequence[Worker], colors: Colors) -> Iterator[str]:
