@@ -158,3 +158,15 @@ async def test_a_partial_record_keeps_the_encrypted_turns_that_were_told(
     await keep(records_url, [*TOLD[:2], partial], cipher(KEY))
     record = await record_of(archive_with(cipher(KEY)))
     assert [each["text"] for each in record["turns"]] == ["my words"]
+
+
+async def test_a_turn_that_was_moved_to_another_call_cannot_be_read(
+    records: Any, records_url: str, archive_with: Callable[[Cipher], Archive]
+) -> None:
+    await keep(records_url, TOLD, cipher(KEY))
+    await records.execute(
+        "UPDATE voiceagent_turns SET data = (SELECT data FROM voiceagent_turns WHERE call_sid = 'CA2') "
+        "WHERE call_sid = 'CA1'"
+    )
+    with pytest.raises(ArchiveUnavailable, match="changed, or belongs elsewhere"):
+        await archive_with(cipher(KEY)).record("CA1")
