@@ -87,7 +87,8 @@ def _ordinary(rng: Random) -> Iterator[Planting]:
     for channel in CHANNELS:
         yield Planting(channel, "keep", _canary(rng, f"{channel}, caller", "number"), "number")
     yield Planting("text", "", _canary(rng, "text, caller of the model", "number"), "number", MODEL)
-    yield Planting("gather", "die", _canary(rng, "gather, number that kills", "number"), to=APART)
+    for channel in ("gather", "text"):
+        yield Planting(channel, "die", _canary(rng, f"{channel}, number that kills", "number"), to=APART)
     yield Planting("text", "", _canary(rng, "text, said by hand", "letters"), "say")
     yield Planting("text", "order", _canary(rng, "placed call, number", "number"), "order")
     yield Planting("text", "order", _canary(rng, "placed call, slots", "letters"), "order")

@@ -82,6 +82,7 @@ class Stage:
         return {
             **self.sinks.settings, **self.texts.settings, "AGENT": "canaries.script:reply", "LOG_LEVEL": "INFO",
             "AGENT_PROCESSES": "1",
+            "AGENT_TIMEOUT_SECONDS": "45",  # processes start late on a busy machine; a late turn is no dead one
             "API_KEYS": self._read_key.entry, "SEAL_KEY": secrets.token_urlsafe(32),
             "LLM_MODEL": MODEL_NAME, "LLM_BASE_URL": self.model.url, "LLM_API_KEY": "none",
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200",
