@@ -8,6 +8,7 @@ from fuzz.corpus import inputs_of
 from fuzz.http_request import HttpRequest, RequestMutator, answer_to
 from fuzz.request_fuzzer import judge
 from fuzz.served import error_log, fuzzed_ingress, object_count, wait_until_quiet
+from starlette.routing import Route
 
 INPUTS = 1500
 SEED = 20261127
@@ -53,3 +54,17 @@ async def test_right_requests_are_not_refused(tmp_path: Path) -> None:
             if (answer := await answer_to(ingress.url, request.bytes_for(ingress.url))).status in (401, 403, 415)
         }
     assert refused == {}
+
+
+async def test_every_route_is_in_the_corpus(tmp_path: Path) -> None:
+    requests = [HttpRequest.parse(data) for data in inputs_of("requests")]
+    tried = {(request.method.decode(), request.target.partition(b"?")[0].decode("latin-1")) for request in requests}
+    async with fuzzed_ingress(tmp_path) as ingress:
+        routes = [route for route in ingress.app.routes if isinstance(route, Route)]
+    left_out = [
+        f"{method} {route.path}"
+        for route in routes
+        for method in (route.methods or set()) - {"HEAD"}
+        if not any(method == used and route.path_regex.match(path) for used, path in tried)
+    ]
+    assert left_out == []
