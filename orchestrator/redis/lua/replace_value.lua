@@ -11,7 +11,7 @@ end
 if redis.call('HGET', key, field) ~= ARGV[2] then return 0 end
 redis.call('HSET', key, field, ARGV[3])
 -- An outbox knows how large its entries are together (outbox_write).
-if string.sub(field, 1, 2) == 'e:' and redis.call('HEXISTS', key, 'bytes') == 1 then
+if string.sub(field, 1, 2) == 'e:' and redis.call('HGET', key, 'bytes') then
   redis.call('HINCRBY', key, 'bytes', #ARGV[3] - #ARGV[2])
 end
 return 1
