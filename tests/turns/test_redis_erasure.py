@@ -196,6 +196,26 @@ async def test_webhooks_that_come_while_a_call_is_erased_leave_nothing(store, cl
         await empty(client)
 
 
+async def test_a_webhook_that_was_let_in_just_before_its_call_was_erased_begins_nothing(
+    store, client, monkeypatch
+) -> None:
+    await fill(store, client)
+    limits = store.admissions.limits
+
+    async def erased_meanwhile(*arguments):
+        await erase_all(store, client)
+        return await limits(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.admissions, "limits", erased_meanwhile)
+        with pytest.raises(CallErased):
+            await store.submit(a_turn("start", SID, "started", SECRET), opening=PHONE)
+    await deliver(store)
+    assert await keys_that_name(client, SID, SECRET) == []
+    if store.states is not None:
+        assert await store.states.get_state(SID) is None
+
+
 async def test_the_sid_of_a_text_conversation_may_be_used_again_at_once(store, client) -> None:
     await store.submit(a_turn("t1", SID, text=SECRET), opening={"channel": "api"})
     claim = await claimed(store, SID)

@@ -40,17 +40,29 @@ end
 -- Whether the outbox says nothing but that the call was erased.
 local function is_erased() return read(false, 'HGET', outbox, 'erased') and not read(false, 'HGET', outbox, 'life') end
 
+-- A call has begun while it was erased: what tells the erasure stays, as far as it was not told.
+local function keep_erased(fields, position, entry, epoch)
+  redis.call('HSET', outbox, 'erased', position, 'first', position, 'last', position, 'epoch', epoch, 'bytes', #entry,
+    'e:' .. position, entry)
+  for place = 1, #fields, 2 do
+    if string.find(fields[place], '^p:') then redis.call('HSET', outbox, fields[place], fields[place + 1]) end
+  end
+  redis.call('PEXPIRE', outbox, OUTBOX_MS)
+  return true
+end
+
 -- Replace what is in the outbox. A delivery that runs has lost its lease by it. Returns whether there is something to deliver.
 local function replace_outbox(is_known)
   local fields = read({}, 'HGETALL', outbox)
-  local last, epoch, seq = unpack(read({}, 'HMGET', outbox, 'last', 'epoch', 'seq'))
+  local last, epoch, seq, erased = unpack(read({}, 'HMGET', outbox, 'last', 'epoch', 'seq', 'erased'))
+  local next_epoch, kept = string.format('%.0f', number_of(epoch) + 1), erased and read(false, 'HGET', outbox, 'e:' .. erased)
   redis.call('DEL', outbox)
+  if kept and body == '' then return keep_erased(fields, erased, kept, next_epoch) end
   local sinks = '[' .. table.concat(told_sinks(fields), ',') .. ']'
   if #fields == 0 then sinks = ARGV[4] end
   if body == '' or sinks == '[]' or not (is_known or ARGV[5] == '1') then return false end
-  local first = number_of(last) + 1
-  redis.call('HSET', outbox, 'erased', '1', 'first', string.format('%.0f', first), 'last', string.format('%.0f', first - 1),
-    'epoch', string.format('%.0f', number_of(epoch) + 1))
+  local position = string.format('%.0f', number_of(last) + 1)
+  redis.call('HSET', outbox, 'erased', position, 'first', position, 'last', number_of(last), 'epoch', next_epoch)
   append(outbox, number_of(seq) + 1, sinks, body, now)
   redis.call('PEXPIRE', outbox, OUTBOX_MS)
   return true

@@ -5,7 +5,7 @@
 -- d:POSITION:SINK: JSON of a delivery that is dead; holder, until (ms), epoch: the delivery's lease; state_by (ms): until then
 -- the state of a call that was taken over may not be there yet; t:ID: an event that was taken over; unended: JSON of earlier
 -- lives whose end was not told, [{life, head, seq}, …]; ended: JSON of the latest lives whose end was told; s:LIFE: the seq of
--- one of these that is not the latest life any more; erased: the call was erased, and nothing is kept but what tells that.
+-- one of these that is not the latest life any more; erased: position of what tells that the call was erased.
 local OUTBOX_MS, MOST_ENDED = 864000000, 20
 
 -- Somebody is to look at the call at `at` (ms), or sooner.
