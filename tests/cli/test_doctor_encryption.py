@@ -35,6 +35,7 @@ def test_without_any_key_nothing_is_said() -> None:
         (KEY, [SECOND, FIRST], "problem", "What worker w1 writes cannot be read"),
         ("", [FIRST, "plain"], "problem", "What worker w1 writes cannot be read"),
     ],
+    ids=["one", "plain-is-read", "plain-is-written", "none-there", "another-encrypts", "another-there", "none-here"],
 )
 def test_the_order_of_a_rotation_is_watched(text: str, has: list[str], level: str, words: str) -> None:
     (found,) = [it for it in judged(text, worker(*has)) if words in it[1]]

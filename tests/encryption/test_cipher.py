@@ -90,12 +90,21 @@ def test_no_two_values_of_a_process_share_a_nonce():
     assert other.salt != Envelope.unpack(sealing.seal(PLACE, b"x")).salt  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
-    "text", ["", "plain", "abc", f"{ONE},{ONE}", f"plain,plain,{ONE}", ONE[:-8], ",".join(new_key() for _ in range(9))]
-)
+BAD_LISTS = {
+    "nothing": "",
+    "no base64": "abc",
+    "a key twice": f"{ONE},{ONE}",
+    "plain twice": f"plain,plain,{ONE}",
+    "too short": ONE[:-8],
+    "too many": ",".join(new_key() for _ in range(9)),
+}
+
+
+@pytest.mark.parametrize("text", BAD_LISTS.values(), ids=BAD_LISTS.keys())
 def test_bad_lists_of_keys_are_refused(text):
-    if text == "plain":
-        assert key_list(text).first is None
-        return
     with pytest.raises(ValueError, match="must"):
         key_list(text)
+
+
+def test_plain_alone_encrypts_nothing():
+    assert key_list("plain").first is None
