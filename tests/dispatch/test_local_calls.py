@@ -111,6 +111,25 @@ async def test_a_call_is_written_back_once_redis_is_up(store, memory) -> None:
         await calls.close()
 
 
+async def test_a_call_that_was_erased_meanwhile_is_not_written_back(store, memory, breaker, shared, waiting) -> None:
+    async def drop_erased(state: ConversationState) -> bool:
+        return state.call_sid == CALL
+
+    calls = calls_of(store, memory, breaker, events=LocalEvents(waiting, shared), drop_erased=drop_erased)
+    base = await store.create_state(CALL)
+    store.is_down = True
+    await calls.add(CALL, base)
+    await run_turn(memory)
+    store.is_down = False
+    await store.delete_state(CALL)
+    assert await calls.write_back(CALL) is True
+    assert CALL not in calls
+    assert await store.get_state(CALL) is None
+    assert await memory.get_state(CALL) is None
+    assert await shared.calls() == ([], "")
+    await calls.close()
+
+
 async def test_a_call_that_cannot_be_written_back_yet_stays(store, memory, breaker) -> None:
     calls = calls_of(store, memory, breaker)
     base = await store.create_state(CALL)

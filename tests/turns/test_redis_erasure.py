@@ -3,15 +3,17 @@
 import asyncio
 import json
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
 from support.encrypted_redis import KEY
 from support.redis_contents import empty, keys_that_name
 
+from orchestrator import clock
 from orchestrator.conversation.actions import HangUp, SetTimer
 from orchestrator.conversation.reply import Reply
-from orchestrator.conversation.state import TurnRecord
+from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import CallErased, StoreUnavailable, UnknownCall
 from orchestrator.events.call_events import CallEvents
@@ -214,6 +216,15 @@ async def test_a_webhook_that_was_let_in_just_before_its_call_was_erased_begins_
     assert await keys_that_name(client, SID, SECRET) == []
     if store.states is not None:
         assert await store.states.get_state(SID) is None
+
+
+async def test_what_began_before_a_call_was_erased_is_told_from_what_begins_after_it(store, client) -> None:
+    before = ConversationState(call_sid=SID)
+    assert not await store.erasure.is_of_erased(before)
+    await erase_all(store, client)
+    assert await store.erasure.is_of_erased(before)
+    later = before.model_copy(update={"created_at": clock.utc_now() + timedelta(seconds=1)})
+    assert not await store.erasure.is_of_erased(later)
 
 
 async def test_the_sid_of_a_text_conversation_may_be_used_again_at_once(store, client) -> None:
