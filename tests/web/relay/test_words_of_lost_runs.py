@@ -67,13 +67,39 @@ async def test_a_reply_that_comes_after_the_caller_spoke_again_is_said_if_the_ov
     playout = idle_playout(line)
     playout.enqueue(SpokenReply("t1", attached))
     playout.pause()
-    assert playout.unfinished_texts() == {"t1": ""}
+    assert playout.take_unfinished_texts() == {"t1": ""}
     settled(attached, overlap)
     playout.resume()
     playout.enqueue(SpokenReply("t2", next_one))
     settled(next_one, overlap, text="Something else.")
     await wait_until(lambda: any("Something else." in frame for frame in line.frames), "the next reply is said")
     assert any("Once upon" in frame for frame in line.frames) is is_said
+    await playout.close()
+
+
+async def test_a_reply_that_the_words_have_ended_before_they_are_stored_is_told_with_them() -> None:
+    """The turn of the words may wait for an interruption before it, while the reply gets its result."""
+    line, pending = Line(), Pending("CA1", "t1")
+    playout = idle_playout(line, grace_seconds=0.0)
+    playout.enqueue(SpokenReply("t1", pending))
+    playout.pause()
+    settled(pending, "interrupt")
+    await wait_until(lambda: not playout.is_speaking, "it is over")
+    assert line.frames == []
+    assert playout.take_unfinished_texts() == {"t1": ""}
+    assert playout.take_unfinished_texts() == {}
+    await playout.close()
+
+
+async def test_what_nobody_asked_for_is_said_if_its_run_was_over_before_the_words_stopped_it() -> None:
+    line, pending = Line(), Pending("CA1", "~t1")
+    playout = idle_playout(line, grace_seconds=0.0)
+    playout.enqueue(SpokenReply("~t1", pending, is_unprompted=True))
+    pending.add_token(Token("CA1", "~t1", 1, Piece(Position(), "")))
+    playout.pause()
+    settled(pending, "interrupt", text="News.")
+    await wait_until(lambda: any("News." in frame for frame in line.frames), "it is said")
+    assert playout.take_unfinished_texts() == {}
     await playout.close()
 
 
@@ -84,7 +110,7 @@ async def test_a_reply_that_was_begun_before_the_caller_spoke_is_not_continued()
     pending.add_token(Token("CA1", "t1", 1, Piece(Position(), "Once ")))
     await wait_until(lambda: len(line.frames) == 1, "it was begun")
     playout.pause()
-    assert playout.unfinished_texts() == {"t1": "Once "}
+    assert playout.take_unfinished_texts() == {"t1": "Once "}
     settled(pending, "interrupt")
     playout.resume()
     playout.enqueue(SpokenReply("t2", next_one))
@@ -168,7 +194,7 @@ async def test_a_reply_that_is_ready_after_the_caller_came_back_and_spoke(start_
             session = await wait_until(lambda: _session(ingress), "the session has found its call")
             ingress.trouble(StoreUnavailable("away"))
             await caller.prompt("never mind")
-            await wait_until(lambda: session.unfinished_texts(), "the words are on their way")
+            await wait_until(lambda: session.take_unfinished_texts(), "the words are on their way")
             gate.set()
             await asyncio.wait_for(ingress.dispatcher.idle(CALL, 5), 6)
             ingress.trouble(None)

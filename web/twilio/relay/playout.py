@@ -134,9 +134,12 @@ class Playout:
         """Continue output after the grace time: the caller's words are stored, or will not be."""
         self._gate.resume()
 
-    def unfinished_texts(self) -> dict[str, str]:
-        """Return what was said so far of each reply that the caller has talked over, by the id of its turn."""
-        return {reply.turn_id: reply.prefix + reply.said for reply in self.unfinished if reply.is_talked_over}
+    def take_unfinished_texts(self) -> dict[str, str]:
+        """Return what was said of each reply that the caller has talked over, by the id of its turn: each that has
+        ended by that once, as the turn of the caller's words tells it."""
+        ended, self._speaker.talked_over = self._speaker.talked_over, []
+        replies = (reply for reply in (*ended, *self.unfinished) if reply.is_talked_over)
+        return {reply.turn_id: reply.prefix + reply.said for reply in replies}
 
     def unspoken_ids(self) -> list[str]:
         """Return the ids of the turns for which the caller did not ask and whose replies are still to be spoken."""

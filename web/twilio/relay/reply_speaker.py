@@ -5,6 +5,7 @@ from contextlib import aclosing
 
 from orchestrator.conversation.actions import LEAVING_ACTIONS, Action, Gather, SetLanguage
 from orchestrator.conversation.reply import TurnResult
+from orchestrator.dispatch.hub import CUT_OFF
 from orchestrator.dispatch.pending_reply import PendingReply
 from web.twilio.relay import outbound_frames
 from web.twilio.relay.connection import RelayConnection
@@ -56,6 +57,8 @@ class ReplySpeaker:
         self._end_session = end_session
         self._stall_seconds = stall_seconds
         self._overlap: str | None = None
+        self.talked_over: list[SpokenReply] = []
+        """Replies that ended because the caller had spoken, of which the store may not know yet."""
 
     async def speak(self, reply: SpokenReply) -> None:
         """Speak and carry out all of a reply. Raises `ConnectionLost`."""
@@ -70,7 +73,9 @@ class ReplySpeaker:
         self._voice.finished(reply, result.reply)
         self._metrics.answered(reply)
         await self._utterances.end(reply)
-        if result.outcome in ("interrupted", "dropped") or self._was_interrupted(reply):
+        if result.outcome in CUT_OFF or self._was_interrupted(reply):
+            if reply.is_talked_over and result.outcome not in CUT_OFF:
+                self.talked_over.append(reply)
             reply.is_complete = True
             return
         is_empty = not reply.said and (not reply.actions_done or hands_over_only(result.reply.actions))
@@ -93,6 +98,8 @@ class ReplySpeaker:
         if reply.is_unprompted and reply.is_untouched and not reply.interrupts:
             await self._clock.wait_spoken()  # a caller who talks over that has heard none of this
         await self._wait_until_clear(reply)
+        if reply.is_unprompted and reply.is_untouched:
+            reply.is_gated = False  # what the caller has said by now was not about this
         return reply.pending is pending and (not self._was_interrupted(reply) or isinstance(part, SetLanguage))
 
     async def _wait_until_clear(self, reply: SpokenReply) -> None:
@@ -105,7 +112,7 @@ class ReplySpeaker:
             return
         await self._gate.wait_clear(reply.pending)
         pending = reply.pending
-        while reply.is_talked_over and self._overlap == INTERRUPT_POLICY and reply.pending is pending:
+        while reply.may_be_cut_off and self._overlap == INTERRUPT_POLICY and reply.pending is pending:
             if pending.result is not None or await pending.wait(self._stall_seconds) is not None:
                 return
             await self._check_stalled(reply)

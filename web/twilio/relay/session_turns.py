@@ -238,7 +238,7 @@ class SessionTurns:
     async def _submit_waiting(self) -> None:
         while self._waiting:
             turn = self._ids.unique(self._waiting.pop())
-            if turn.has_words and (unfinished := self.playout.unfinished_texts()):
+            if turn.has_words and (unfinished := self.playout.take_unfinished_texts()):
                 turn = turn.model_copy(update={"unfinished": unfinished})
             if not turn.is_own and (unspoken := self.playout.unspoken_ids()):
                 turn = turn.model_copy(update={"unspoken": unspoken})

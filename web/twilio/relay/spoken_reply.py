@@ -86,9 +86,15 @@ class SpokenReply:
         return self.is_unprompted and self.is_untouched and self.pending.result is not None
 
     @property
-    def is_talked_over(self) -> bool:
+    def may_be_cut_off(self) -> bool:
         """True if the caller spoke before its end. The greeting of a new call does not count: it answers no words."""
         return self.is_gated and (self.turn is None or self.turn.kind != "started")
+
+    @property
+    def is_talked_over(self) -> bool:
+        """True if the caller spoke before its end, and it was theirs to hear: they had asked for it, or heard some of
+        it. Of another, only what its run has come to counts."""
+        return self.may_be_cut_off and not (self.is_unprompted and self.is_untouched)
 
     @property
     def silent_seconds(self) -> float:
