@@ -9,6 +9,7 @@ from support.passing_time import moving_clock
 from support.waiting import wait_until
 
 from orchestrator import clock
+from orchestrator.encryption.cipher import NO_CIPHER
 from orchestrator.events.memory_outbox import MemoryOutbox
 from orchestrator.events.outbox import NewEvent, Outbox, StoppedSink
 from orchestrator.events.outbox_report import OutboxReport, SinkReport
@@ -166,10 +167,16 @@ async def test_ten_thousand_calls_are_surveyed_in_chunks(redis_client: Redis) ->
     outbox = RedisOutbox(connection, (shard,), sinks=SINKS)
     state = await InMemoryStateManager(100).create_state("CA")
     head = head_of(state)
+    begun = announcement(head, an_event("a"))
     for start in range(0, 10_000, 1000):
         await connection.run_all(
             [
-                accept_call(call_sid=f"CA{number}", announcement=announcement(head, an_event("a")), shard=shard)
+                accept_call(
+                    call_sid=f"CA{number}",
+                    announcement=announcement(head, an_event("a")),
+                    shard=shard,
+                    cipher=NO_CIPHER,
+                )
                 for number in range(start, start + 1000)
             ]
         )

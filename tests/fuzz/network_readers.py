@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from fuzz.target import Target
 from starlette.exceptions import HTTPException
 
+from orchestrator import clock
 from orchestrator.agents.spoken_text import SpeechFilter
 from orchestrator.agents.spoken_text.tool_text import calls_in
 from orchestrator.api_keys.key import keys_in
@@ -76,8 +77,19 @@ def in_seal(read: Any) -> Any:
     return lambda data: read(SEAL, SEAL.wrap(data))
 
 
+def held_turn(data: bytes) -> object:
+    """Read a held turn; that of the example is held at this moment, since an old one is refused."""
+    return in_seal(read_held_turn)(data.replace(str(THIS_MOMENT).encode(), str(clock.now()).encode()))
+
+
 TICKET = {"relay": ["CA1", "twilio", 3, 1.5], "choice": {"agent": "a", "slots": {"x": 1}}, "first_turn": TURN}
-HELD = {"turn": TURN, "opening": {"channel": "gather"}, "since": 4e9, "admission": {"limited_as": "a", "max_calls": 1}}
+THIS_MOMENT = 4e9
+HELD = {
+    "turn": TURN,
+    "opening": {"channel": "gather"},
+    "since": THIS_MOMENT,
+    "admission": {"limited_as": "a", "max_calls": 1},
+}
 WAY_BACK = b"left=transfer&by=turn-3&target=1&to=%2B15550001111&then=return&key=1&more=1&seconds=12&attempt=2&since=1.5"
 
 TARGETS = (
@@ -92,7 +104,7 @@ TARGETS = (
     )),
     Target("sealed-text", lambda data: SEAL.unwrap(text(data)), (SEALED,)),
     Target("ticket", in_seal(read_ticket), (encoded(TICKET),)),
-    Target("held-turn", in_seal(read_held_turn), (encoded(HELD),)),
+    Target("held-turn", held_turn, (encoded(HELD),)),
     Target("outbound-context", in_seal(read_outbound_context), (
         encoded({"slots": {"name": "Ada"}, "machine_detection": "hang_up", "choice": {"agent": "a"}}),
     )),
