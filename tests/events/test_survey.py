@@ -167,7 +167,6 @@ async def test_ten_thousand_calls_are_surveyed_in_chunks(redis_client: Redis) ->
     outbox = RedisOutbox(connection, (shard,), sinks=SINKS)
     state = await InMemoryStateManager(100).create_state("CA")
     head = head_of(state)
-    begun = announcement(head, an_event("a"))
     for start in range(0, 10_000, 1000):
         await connection.run_all(
             [
