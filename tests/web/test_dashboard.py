@@ -21,7 +21,7 @@ from web.dashboard.worker_history import REMEMBERED_SECONDS, WorkerHistory, work
 
 UNCACHED = {"dashboard": 0.0}
 KEY = "a key with ünicode"
-FILES = ["/dashboard", "/dashboard/page.js", "/dashboard/page.css", "/dashboard/icon.svg"]
+FILES = ["/dashboard", "/dashboard/page/main.js", "/dashboard/page/css/base.css/base.css", "/dashboard/icon.svg"]
 
 
 def bearer(key: str) -> dict[str, bytes]:
@@ -141,8 +141,8 @@ async def test_the_page_may_load_and_run_nothing_but_its_own_files(ingress, path
 
 
 async def test_the_files_are_asked_for_again_and_sent_only_when_changed(ingress):
-    first = await ingress.client.get("/dashboard/page.js")
-    again = await ingress.client.get("/dashboard/page.js", headers={"If-None-Match": first.headers["etag"]})
+    first = await ingress.client.get("/dashboard/page/main.js")
+    again = await ingress.client.get("/dashboard/page/main.js", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert (await ingress.client.get("/dashboard/data")).headers["cache-control"] == "no-store"
 

@@ -55,7 +55,7 @@ async def counted(ingress, route: str, status: int) -> float:
 
 
 async def test_a_header_that_a_route_sets_stands(ingress):
-    async with ingress.client.stream("GET", "/dashboard/page.css") as response:
+    async with ingress.client.stream("GET", "/dashboard/page/css/base.css") as response:
         assert response.headers.get_list("cache-control") != ["no-store", "no-store"]
         assert len(response.headers.get_list("cache-control")) == 1
 

@@ -7,7 +7,7 @@ from starlette.routing import Route
 from web.api.endpoint import guarded
 from web.dashboard.snapshot import Snapshot
 from web.ingress import Ingress
-from web.page_file import SAFETY, page_file
+from web.page_file import SAFETY, page_file, page_files
 
 
 async def data(ingress: Ingress, request: Request) -> Response:
@@ -17,9 +17,8 @@ async def data(ingress: Ingress, request: Request) -> Response:
 
 
 routes = [
-    Route("/dashboard", page_file("page.html", __package__), methods=["GET"]),
-    Route("/dashboard/page.css", page_file("page.css", __package__), methods=["GET"]),
-    Route("/dashboard/page.js", page_file("page.js", __package__), methods=["GET"]),
+    Route("/dashboard", page_file("page/index.html", __package__), methods=["GET"]),
+    Route("/dashboard/page/{path:path}", page_files("page", __package__), methods=["GET"]),
     Route("/dashboard/icon.svg", page_file("icon.svg", __package__), methods=["GET"]),
     Route("/dashboard/data", guarded(data, "read"), methods=["GET"]),
 ]

@@ -1,0 +1,90 @@
+// What is wrong: each finding in words, what to do about it, since when, and which calls notice it.
+
+import { el, keyed, put, set, show } from "./dom.js";
+import { clockMinute, span } from "./format.js";
+import { freshness, live, now } from "./live.js";
+import { hashOf } from "./route.js";
+import { t } from "./texts.js";
+
+const ORDER = { problem: 0, warning: 1, note: 2 };
+const OPEN = 3;
+let showsAll = false;
+
+export function bannerIn(place) {
+  const list = el("ul.findings", { "aria-label": t("banner.label") });
+  const more = el("button.plain", { type: "button", on: { click: () => ((showsAll = !showsAll), update()) } });
+  const said = el("p.unseen", { role: "status" });
+  place.append(list, more, said);
+
+  function update() {
+    const all = findings();
+    keyed(list, showsAll ? all : all.slice(0, OPEN), (one) => one.id, newFinding, fillFinding);
+    show(list, all.length > 0);
+    show(more, all.length > OPEN);
+    put(more, showsAll ? t("banner.less") : t("banner.more", { count: all.length - OPEN }));
+    set(more, "aria-expanded", String(showsAll));
+    put(
+      said,
+      all
+        .filter((one) => one.level === "problem")
+        .map((one) => one.message)
+        .join(" "),
+    );
+  }
+  return update;
+}
+
+// Return what is wrong, the worst first. That the page itself is out of date comes before all.
+export function findings() {
+  const { isStale, isBroken, age } = freshness();
+  const { overview } = live;
+  if (isStale || (isBroken && !overview)) {
+    const message = t("banner.silent");
+    return [
+      {
+        id: "stale",
+        level: "problem",
+        message,
+        advice: overview ? t("banner.stale", { age: span(age), at: clockMinute(overview.at) }) : "",
+      },
+    ];
+  }
+  if (!overview) return [];
+  const told = [...(overview.findings ?? [])].sort((one, other) => (ORDER[one.level] ?? 3) - (ORDER[other.level] ?? 3));
+  if (told.length) return told;
+  const sick = Object.entries(overview.checks ?? {}).filter(
+    ([, check]) => check.status === "degraded" || check.status === "unhealthy",
+  );
+  const checks = sick.map(([name, check]) => ({
+    id: `check-${name}`,
+    level: check.status === "unhealthy" ? "problem" : "warning",
+    message: check.message ?? name,
+  }));
+  return overview.trouble ? [{ id: "trouble", level: "problem", message: overview.trouble }, ...checks] : checks;
+}
+
+function newFinding() {
+  return el("li.finding", el("p.message"), el("p.advice"), el("p.since"), el("p.noticed"));
+}
+
+function fillFinding(item, { level, message, advice, since, calls }) {
+  const [says, advises, began, noticed] = item.children;
+  set(item, "data-level", level);
+  put(says, message);
+  put(advises, advice ?? "");
+  show(advises, Boolean(advice));
+  put(began, since ? t("banner.since", { at: clockMinute(since), for: span(now() - Date.parse(since)) }) : "");
+  show(began, Boolean(since));
+  const sids = calls?.sids ?? [];
+  show(noticed, Boolean(calls?.count));
+  if (!calls?.count || item.dataset.sids === sids.join() + calls.count) return;
+  item.dataset.sids = sids.join() + calls.count;
+  noticed.replaceChildren(`${t("banner.noticed", { count: calls.count })} `);
+  for (const sid of sids) noticed.append(el("a", { href: hashOf("calls", [sid]), text: nameOf(sid) }), " ");
+  if (calls.count > sids.length) noticed.append(t("banner.others", { count: calls.count - sids.length }));
+}
+
+function nameOf(sid) {
+  const row = live.calls.get(sid) ?? live.ended.get(sid);
+  return row?.from_number || `${sid.slice(0, 10)}…`;
+}
