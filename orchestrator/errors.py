@@ -247,6 +247,10 @@ class WorkersTooOld(VoiceAgentError):
     """A worker of an older version, which knows no signals, still runs. Send this again when the deploy is over."""
 
 
+class UnknownProcess(VoiceAgentError):
+    """No worker that lives has this id. `GET /processes` and `voiceagent workers` list them."""
+
+
 class StoreUnavailable(VoiceAgentError):
     """Redis does not answer. Check that it runs and that REDIS_URL is right; calls are held until then."""
 

@@ -7,9 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.dispatch.dispatcher import Dispatcher
-from orchestrator.errors import StoreUnavailable, WorkersTooOld
+from orchestrator.errors import StoreUnavailable, UnknownProcess, WorkersTooOld
 from orchestrator.health.features import WorkerFeatures
 from orchestrator.idempotency.store import IdempotencyStore, MemoryIdempotencyStore
+from orchestrator.processes.presence import Presence
 from orchestrator.relay_documents.store import MemoryRelayDocuments, RelayDocuments
 from orchestrator.seal_keys.exchange import SealKeyExchange
 from orchestrator.settings import Settings
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # memory mode runs without the client library
     from orchestrator.fleet_metrics.fleet import Fleet
     from orchestrator.health.events import EventsStatus
     from orchestrator.health.report import SystemStatus
+    from orchestrator.processes.report import Process
     from orchestrator.redis.breaker import Breaker
     from orchestrator.worker_versions.redis.rollouts import Rollouts
 
@@ -62,6 +64,8 @@ class Runtime:
     """True for the SID of a call whose turns run in this process."""
     read_waits: "Callable[[], Awaitable[dict[str, float]]] | None" = None
     """Reads for how long (s) the oldest turn of each tenant has waited for a worker; None where there are none."""
+    presence: Presence = field(default_factory=Presence)
+    """How this process says that it is there, and knows of the others."""
     began_at: float = field(default_factory=time.monotonic)
     _worker_features: WorkerFeatures | None = None
 
@@ -157,6 +161,24 @@ class Runtime:
         from orchestrator.health.workers import list_workers
 
         return await list_workers(self.redis)
+
+    async def processes(self) -> "list[Process] | None":
+        """Return every process of the deployment, as `GET /processes` shows it; None while Redis is down.
+
+        Raises `StoreUnavailable`.
+        """
+        if self.breaker is not None and self.breaker.is_open:
+            return None
+        return await self.presence.processes()
+
+    async def drain(self, worker_id: str) -> "Process":
+        """Tell the worker to drain, and return it. Raise `UnknownProcess`, `WorkersTooOld` or `StoreUnavailable`."""
+        if self.redis is None or self.breaker is None:
+            raise UnknownProcess
+        from orchestrator.processes.redis.drain import order_drain
+
+        with self.breaker.guard():
+            return await order_drain(self.redis, worker_id)
 
     async def erase_reports(self, call_sid: str) -> None:
         """Delete what workers have reported of a call that is erased. Raise `StoreUnavailable`."""

@@ -27,6 +27,7 @@ from web.ingress import Ingress, OpenRuntime, Timeouts
 from web.live_update import LiveUpdates
 from web.local_access import LocalAccess
 from web.outbound.call_placer import call_placer
+from web.presence import report_of
 from web.providers import routes as providers
 from web.seal import Seal
 from web.session_registry import SessionRegistry
@@ -108,10 +109,12 @@ async def _opened_ingress(
     ):
         shedding = Shedding(settings.shed_after, runtime.read_waits)
         try:
-            yield Ingress(
+            ingress = Ingress(
                 settings, runtime, app_metrics, timeouts, signatures, seal, shared_seal, sessions, table,
                 voices=voices, shedding=shedding,
             )  # fmt: skip
+            async with runtime.presence.reporting(report_of(ingress)):
+                yield ingress
         finally:
             await shedding.close()
 

@@ -103,10 +103,12 @@ class DrainStatus:
 
     def __init__(self) -> None:
         self.is_draining = False
+        self.is_leaving = False
+        """It drains, by a signal or since another process takes its place on the port."""
 
     def begin(self) -> None:
         """Note that the process is about to exit: `/readyz` answers 503, so that no balancer sends it new requests."""
-        self.is_draining = True
+        self.is_draining = self.is_leaving = True
 
 
 @dataclass(frozen=True)

@@ -174,12 +174,17 @@ async def serve(app: Starlette, settings: Settings, link: SupervisorLink | None 
             )
             limits.count_open = lambda: len(server.server_state.connections)
             if link is not None:
-                link.leave = server.leave
+                link.leave = lambda: _leave(ingress, server)
                 link.count_connections = limits.count_open
             await server.serve(sockets)
     finally:
         for opened in sockets:
             opened.close()
+
+
+def _leave(ingress: Ingress, server: IngressServer) -> None:
+    ingress.drain_status.is_leaving = True
+    server.leave()
 
 
 def server_config(app: Starlette, settings: Settings, limits: ConnectionLimits) -> uvicorn.Config:

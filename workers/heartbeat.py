@@ -3,9 +3,9 @@
 import asyncio
 import itertools
 import logging
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
@@ -17,6 +17,8 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.fleet_metrics.redis.report import CountsReport
 from orchestrator.health.features import FEATURES
 from orchestrator.health.worker_status import status_text
+from orchestrator.processes.redis.reports import forget_old_reports, write_end, write_report
+from orchestrator.processes.report import own_report
 from orchestrator.redis import keys
 from orchestrator.redis.ciphers import cipher_of
 from orchestrator.redis.damage import with_sound_keys
@@ -34,6 +36,20 @@ LIST_TTL_SECONDS = 150
 TIDY_EVERY = 12
 """One heartbeat of so many does what need not be done each time: once a minute."""
 
+REPORTED = (
+    "role", "host", "pid", "version", "agent", "started_at", "running", "slots", "draining", "stuck_threads",
+    "features",
+)  # fmt: skip
+"""The fields of the status that stay in the list of all processes after the worker is gone."""
+
+
+class _Heard(NamedTuple):
+    """What a heartbeat finds in Redis."""
+
+    is_watched: bool
+    has_plan: bool
+    is_to_drain: bool
+
 
 async def send_heartbeats(
     redis: Redis,
@@ -46,21 +62,23 @@ async def send_heartbeats(
     slots: int,
     cannot_claim: Callable[[], bool],
     on_rollout: Callable[[bool], None],
+    on_drain: Callable[[], None],
 ) -> None:
     """Send heartbeats until cancelled, then remove the worker from the list of workers.
 
     `slots` is how many turns it runs at most. `cannot_claim` returns True if Redis answers and refuses the worker's
-    claims. `on_rollout` is told each time whether there is a rollout plan. What the process counts is reported along
-    with the heartbeat.
+    claims. `on_rollout` is told each time whether there is a rollout plan. `on_drain` is called while there is an
+    order to drain. What the process counts is reported along with the heartbeat.
     """
     counts = CountsReport(redis, holder)
-    began, is_watched, was_unable = clock.now(), False, False
+    own = own_report("worker", version=version, agent=agent, started_at=clock.now())
+    status: dict[str, object] = dict(own)
+    is_watched, was_unable = False, False
     try:
         for number in itertools.count():
             is_unable = cannot_claim()
             status = {
-                "pid": os.getpid(), "agent": agent, "version": version, "started_at": began,
-                "running": len(runner.running), "slots": slots, "draining": runner.draining,
+                **own, "running": len(runner.running), "slots": slots, "draining": runner.draining,
                 "stuck_threads": host.stuck_threads, "outcomes": runner.outcomes.status(),
                 "features": FEATURES, **_known_keys(cipher_of(redis)),
             }  # fmt: skip
@@ -68,10 +86,15 @@ async def send_heartbeats(
                 status["turns"] = progress_of(runner)
             try:
                 tidies = was_unable or is_unable or number % TIDY_EVERY == 0
-                is_watched, has_plan = await _send(redis, holder, status, is_unable=is_unable, tidies=tidies)
-                on_rollout(has_plan)
+                heard = await _send(redis, holder, status, is_unable=is_unable, tidies=tidies)
+                is_watched = heard.is_watched
+                on_rollout(heard.has_plan)
+                if heard.is_to_drain:
+                    on_drain()
                 was_unable = is_unable
                 await counts.send(everything=number % TIDY_EVERY == 0)
+                if number % TIDY_EVERY == 0:
+                    await forget_old_reports(redis)
             except StoreUnavailable:
                 logger.debug("A heartbeat was not recorded")
             except Exception:
@@ -82,7 +105,7 @@ async def send_heartbeats(
     finally:
         with suppress(StoreUnavailable, TimeoutError), store_errors():
             async with asyncio.timeout(1):
-                await _leave(redis, holder)
+                await _leave(redis, holder, status)
                 await counts.send(everything=True)
 
 
@@ -94,15 +117,13 @@ def _known_keys(cipher: Cipher) -> dict[str, object]:
     return {**known, "missing_keys": missing} if missing else known
 
 
-async def _send(
-    redis: Redis, holder: str, status: dict[str, object], *, is_unable: bool, tidies: bool
-) -> tuple[bool, bool]:
-    """Send one heartbeat. Return whether a dashboard is open, and whether there is a rollout plan.
+async def _send(redis: Redis, holder: str, status: dict[str, object], *, is_unable: bool, tidies: bool) -> _Heard:
+    """Send one heartbeat. Return what was found in Redis.
 
     With `tidies`, also say whether the worker can claim, and remove workers that are gone from the list.
     """
 
-    async def send() -> tuple[bool, bool]:
+    async def send() -> _Heard:
         async with redis.pipeline(transaction=False) as pipe:
             pipe.zadd(keys.WORKERS, {holder: clock.now()})
             if tidies:
@@ -110,21 +131,30 @@ async def _send(
                 pipe.zremrangebyscore(keys.WORKERS, "-inf", clock.now() - 60)
                 _note_unable(pipe, holder, is_unable)
             pipe.set(keys.worker_status(holder), status_text(cipher_of(redis), holder, status), ex=STATUS_TTL_SECONDS)
+            write_report(pipe, holder, _report(status))
+            pipe.exists(keys.drain_order(holder))
             pipe.exists(keys.WATCHED, keys.WATCHED, keys.ROLLOUT_MARK)  # a key that is named twice counts twice
-            is_new, *_, found = await pipe.execute()
+            is_new, *_, drains, found = await pipe.execute()
         if is_new and not tidies:  # the list was lost, so this is a new one
             await redis.expire(keys.WORKERS, LIST_TTL_SECONDS)
-        return found >= 2, found % 2 == 1
+        return _Heard(is_watched=found >= 2, has_plan=found % 2 == 1, is_to_drain=bool(drains))
 
     with store_errors():
-        return await with_sound_keys(redis, [keys.WORKERS, keys.UNABLE_WORKERS], send)
+        return await with_sound_keys(redis, [keys.WORKERS, keys.UNABLE_WORKERS, keys.PROCESSES], send)
 
 
-async def _leave(redis: Redis, holder: str) -> None:
+def _report(status: Mapping[str, object]) -> dict[str, object]:
+    """Return what all see of the worker, in the list of all processes."""
+    return {name: status[name] for name in REPORTED if name in status}
+
+
+async def _leave(redis: Redis, holder: str, status: Mapping[str, object]) -> None:
     async with redis.pipeline(transaction=False) as pipe:
         pipe.zrem(keys.WORKERS, holder)
         pipe.zrem(keys.UNABLE_WORKERS, holder)
         pipe.delete(keys.worker_status(holder))
+        pipe.delete(keys.drain_order(holder))
+        write_end(pipe, holder, _report(status))
         await pipe.execute()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
@@ -17,6 +18,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.sinks.factory import sink_names
 from orchestrator.process_metrics.event_loop_lag import event_loop_lag_measured
+from orchestrator.processes.drain import DRAIN_MESSAGE
 from orchestrator.redis import keys
 from orchestrator.redis.clock_sync import ClockSync
 from orchestrator.redis.connections import connect
@@ -131,6 +133,7 @@ class WorkerRuntime:
                 slots=settings.worker_max_turns,
                 cannot_claim=lambda: self._claim_health.cannot_claim,
                 on_rollout=rollout.noticed,
+                on_drain=self._drain,
             ),
         ):
             stack.push_async_callback(cancel_and_wait, asyncio.create_task(watch))
@@ -209,7 +212,16 @@ class WorkerRuntime:
         self.has_missed_messages = self.store.job_claims.room is not None
         self.pushed.on_gap()
 
+    def _drain(self) -> None:
+        """Exit as after SIGTERM, once: somebody has told this worker to drain."""
+        if not self.runner.draining:
+            logger.info("Told to drain: finishing the running turns first", extra={"action": "worker.told_to_drain"})
+            signal.raise_signal(signal.SIGTERM)
+
     def _on_message(self, message: bytes) -> None:
+        if message == DRAIN_MESSAGE:
+            self._drain()
+            return
         if is_pushed_grant(message):
             self.pushed.on_message(message)
             return

@@ -30,6 +30,7 @@ from orchestrator.events.local_delivery import local_delivery
 from orchestrator.events.memory_outbox import MemoryOutbox
 from orchestrator.events.outbox_watch import OutboxWatch
 from orchestrator.events.sinks.factory import sink_names
+from orchestrator.processes.redis.presence import RedisPresence
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.clock_sync import ClockSync
@@ -77,7 +78,8 @@ async def redis_runtime(
     elsewhere = kept_elsewhere(settings, shared)
     if elsewhere is not None:
         stack.push_async_callback(elsewhere.close)
-    channel = keys.reply_channel(uuid4().hex)
+    process_id = uuid4().hex
+    channel = keys.reply_channel(process_id)
     socket_check = SocketCheck(redis, channel, breaker, events.is_answering)
     stack.push_async_callback(socket_check.close)
     memory = InMemoryStateManager(settings.state_ttl_seconds, ended_ttl_seconds=settings.ended_ttl)
@@ -143,6 +145,7 @@ async def redis_runtime(
     return Runtime(
         settings, states, dispatcher, redis, breaker, documents, socket_check, channel, outbox=store.outbox,
         local_calls=local_calls, transfer_answers=answers, runs_here=dispatcher.is_local,
+        presence=RedisPresence(redis, breaker.guard, process_id),
         read_waits=partial(read_waits, store.connection, store.call_queue.shards),
     )  # fmt: skip
 

@@ -9,7 +9,9 @@ from typing import Any
 
 SCHEDULE = "schedule"
 """The worker knows the turns that no caller's words began, and what actions write into the schedule of a call."""
-FEATURES = (SCHEDULE,)
+DRAIN = "drain"
+"""The worker drains when it is told so through Redis."""
+FEATURES = (SCHEDULE, DRAIN)
 """What the workers of this version can do."""
 KNOWN_SECONDS = 5.0
 """For how long it is taken as known that all workers can do something."""

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from orchestrator.redis import keys, scripts
+from orchestrator.redis.key_types import type_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ async def set_aside(command: Callable[..., Awaitable[Any]], names: Iterable[str]
     """
     count = 0
     for name in names:
-        wants = keys.type_of(name)
+        wants = type_of(name)
         if wants is None or name.startswith(keys.STATE_PREFIX):
             continue
         renaming = scripts.set_aside(key=name, wanted_type=wants, keep_ms=KEPT_MS)

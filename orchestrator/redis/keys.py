@@ -25,6 +25,8 @@ WORKERS = "voiceagent:workers"
 WATCHED = "voiceagent:watched"
 """String: somebody watches a dashboard, so that workers report what is being said. For `WATCHED_SECONDS`."""
 WATCHED_SECONDS = 15
+PROCESSES = "voiceagent:processes"
+"""Hash: id of a process → what it reported of itself last, as JSON, for ten minutes after it was lost or has ended."""
 ROLLOUT_MARK = "{voiceagent:watched}:rollout-mark"
 """String: there is a rollout plan. In the slot of `WATCHED`, so that a heartbeat looks for both in one command."""
 WRITE_MARK = "voiceagent:write-mark"
@@ -216,6 +218,11 @@ def worker_status(worker_id: str) -> str:
     return f"voiceagent:worker-status:{worker_id}"
 
 
+def drain_order(worker_id: str) -> str:
+    """String: the worker was told to drain. Until it has ended."""
+    return f"voiceagent:drain:{worker_id}"
+
+
 def last_batch(worker_id: str) -> str:
     """String: the number of the batch of counts that a worker has added last to `FLEET_COUNTS`."""
     return "{voiceagent:fleet}:batch:" + worker_id
@@ -268,30 +275,6 @@ SHARDS = tuple(_shard(number) for number in SHARD_NUMBERS)
 def shard_of(shards: tuple[ShardKeys, ...], call_sid: str) -> ShardKeys:
     """Return the shard that the call belongs to as long as it lives."""
     return shards[crc32(call_sid.encode()) % len(shards)]
-
-
-_TYPES = {
-    INBOX: "list", "turns": "hash", "lease": "hash", "listeners": "zset", "calls": "zset", "due": "zset",
-    "rounds": "hash", "write-mark": "string", "dead": "hash", "workers": "zset", "unable-workers": "zset",
-    "heartbeat": "string", "relay-documents": "hash", "seal-keys": "hash", "queue": "zset", "wake": "list",
-    "room": "zset", "presence": "hash", "agenda": "zset", "outbox": "hash",
-    "schedules": "zset", "begun": "zset", "schedule": "hash",
-    "counts": "hash", "stopped-sinks": "hash", "operator-changes": "list", "outbox-report": "string",
-    "transfer-answers": "hash", "rollout": "hash", "rollout-outcomes": "hash", "rollout-mark": "string",
-}  # fmt: skip
-_STRINGS = (STATE_PREFIX, worker_status(""), IDEMPOTENCY, "voiceagent:erased:", "batch:", "arq:")
-
-
-def type_of(key: str) -> str | None:
-    """Return the type that Redis must report for the key; None if the key is not ours."""
-    bare = key.rpartition("}:")[2] if key.startswith("{") else key
-    if bare.startswith(QUEUE + ":"):  # a lane, or what belongs to one; arq keeps a record of its own there
-        if ":tenant:" in bare or bare.rpartition(":")[0] == f"{QUEUE}:version":
-            return "zset"
-        return {"wake": "list", "health-check": "string"}.get(bare.rpartition(":")[2], "zset")
-    if bare.startswith(_STRINGS) and bare not in (QUEUE, wake_list()):
-        return "string"
-    return _TYPES.get(bare.rpartition(":")[2])
 
 
 def aside(key: str) -> str:

@@ -101,13 +101,16 @@ WITHOUT_WORDS: dict[str, str] = {
     "batch:": "a number",
     "arq:": "jobs: SIDs of calls, and times",
     keys.worker_status(""): "what is being said is encrypted in it, and gone after seconds",
+    "processes": "hosts, process ids, versions and counts",
+    keys.drain_order(""): "that a worker is to drain",
     keys.tombstone(""): "that a call was erased, under a keyed hash",
     "set-aside": "what others have written where a key of ours was to be",
 }
 """By `name_of` the key: what lies there instead."""
 
 _PREFIXES = (
-    keys.STATE_PREFIX, keys.IDEMPOTENCY, keys.worker_status(""), keys.tombstone(""), "batch:", "arq:",
+    keys.STATE_PREFIX, keys.IDEMPOTENCY, keys.worker_status(""), keys.tombstone(""), keys.drain_order(""), "batch:",
+    "arq:",
 )  # fmt: skip
 _WHOLE = (keys.DEAD_LETTERS, keys.SEAL_KEYS, keys.STOPPED_SINKS)
 

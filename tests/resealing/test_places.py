@@ -6,6 +6,7 @@ import inspect
 import pytest
 
 from orchestrator.redis import keys
+from orchestrator.redis.key_types import type_of
 from orchestrator.resealing.places import PLACES, WITHOUT_WORDS, name_of, place_of
 
 EXAMPLES = {
@@ -21,6 +22,7 @@ EXAMPLES = {
     "worker_room": [keys.worker_room()],
     "worker_presence": [keys.worker_presence("w1")],
     "worker_status": [keys.worker_status("w1")],
+    "drain_order": [keys.drain_order("w1")],
     "last_batch": [keys.last_batch("w1")],
     "idempotency_record": [keys.idempotency_record("order")],
     "limited_calls": [keys.limited_calls("+15550100")],
@@ -28,7 +30,7 @@ EXAMPLES = {
     "tombstone": [keys.tombstone("0f")],
     "aside": [keys.aside(keys.call("CA1").inbox), keys.aside(keys.DUE)],
     # No keys, but channels, or parts of keys:
-    "reply_channel": [], "control_channel": [], "tenant_tag": [], "shard_of": [], "type_of": [],
+    "reply_channel": [], "control_channel": [], "tenant_tag": [], "shard_of": [],
 }  # fmt: skip
 NO_KEYS = {"STATE_PREFIX", "INBOX", "IDEMPOTENCY"}
 
@@ -66,4 +68,4 @@ def test_no_row_of_the_tables_is_of_a_key_that_is_not_there() -> None:
 def test_a_place_says_how_its_values_are_stored(key: str) -> None:
     place = place_of(key)
     assert place is not None
-    assert place.type == keys.type_of(key)
+    assert place.type == type_of(key)

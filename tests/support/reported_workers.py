@@ -23,3 +23,10 @@ async def pin_call(redis: Redis, call_sid: str, version: str) -> None:
     lease = keys.call(call_sid).lease
     await redis.hset(lease, mapping={"epoch": 1, "version": version})  # type: ignore[misc]
     await redis.expire(lease, KEPT_SECONDS)
+
+
+async def report_process(redis: Redis, process_id: str, **report: Any) -> None:
+    """Leave what a process, a worker if nothing else is said, reported of itself last."""
+    text = json.dumps({"role": "worker", "version": "v1", "seen_at": clock.now(), **report})
+    await redis.hset(keys.PROCESSES, process_id, text)  # type: ignore[misc]
+    await redis.expire(keys.PROCESSES, KEPT_SECONDS)

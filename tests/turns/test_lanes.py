@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from orchestrator.redis import keys
+from orchestrator.redis.key_types import type_of
 from orchestrator.testing.example_turns import OPENING, a_turn, claimed, commit
 from orchestrator.turns.redis.lane import Running, Taker
 from orchestrator.turns.redis.lease_scripts import ClaimedJobs, Grant, QueuedJob
@@ -230,7 +231,7 @@ async def test_a_tenant_or_version_of_any_name_is_a_lane(fleet: Fleet, name: str
     await fleet.submit("CA1", "t1", tenant=name)
     await fleet.submit("CA2", "t1", tenant=name)
     found = {key.decode(): (await fleet.redis.type(key)).decode() async for key in fleet.redis.scan_iter("arq:queue*")}
-    assert found == {key: keys.type_of(key) for key in found}
+    assert found == {key: type_of(key) for key in found}
     assert sorted(await taken(fleet.worker(name), most=5)) == ["CA1", "CA2"]
 
 

@@ -29,6 +29,8 @@ NEEDED = {
     ("POST", "/events/{call_sid}/{position}/replay"): "admin",
     ("POST", "/sinks/{sink}/retry"): "admin",
     ("POST", "/sinks/{sink}/resume"): "admin",
+    ("GET", "/processes"): "read",
+    ("POST", "/workers/{worker_id}/drain"): "admin",
     ("GET", "/rollout"): "read",
     ("POST", "/rollout/{command}"): "admin",
     ("GET", "/records"): "read",

@@ -7,12 +7,13 @@ from web.api.calls import delete_call, list_calls, show_call
 from web.api.endpoint import ApiCall, guarded
 from web.api.events import drop_event, list_call_events, list_events, replay_event, resume_sink, retry_sink, show_event
 from web.api.outbound import place_call
+from web.api.processes import drain_worker, list_processes
 from web.api.records import list_records, show_record
 from web.api.rollout import change_rollout, show_rollout
 from web.api.signals import hang_up, say, send_signal, transfer
 from web.api.turns import post_turn
 
-PREFIXES = ("/calls", "/events", "/records", "/rollout", "/sinks")
+PREFIXES = ("/calls", "/events", "/processes", "/records", "/rollout", "/sinks", "/workers")
 """What begins the paths of the API: its errors are JSON."""
 
 _TABLE: tuple[tuple[str, str, ApiCall, Scope], ...] = (
@@ -32,6 +33,8 @@ _TABLE: tuple[tuple[str, str, ApiCall, Scope], ...] = (
     ("POST", "/events/{call_sid}/{position}/replay", replay_event, "admin"),
     ("POST", "/sinks/{sink}/retry", retry_sink, "admin"),
     ("POST", "/sinks/{sink}/resume", resume_sink, "admin"),
+    ("GET", "/processes", list_processes, "read"),
+    ("POST", "/workers/{worker_id}/drain", drain_worker, "admin"),
     ("GET", "/rollout", show_rollout, "read"),
     ("POST", "/rollout/{command}", change_rollout, "admin"),
     ("GET", "/records", list_records, "read"),

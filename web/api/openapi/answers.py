@@ -175,6 +175,38 @@ class Rollout(_Answer):
     concerns: list[str]
 
 
+class Process(_Answer):
+    """A process of the deployment, as it reported itself last. `sockets` are an ingress' open relay sessions."""
+
+    id: str
+    role: Literal["worker", "ingress"]
+    host: str
+    pid: int
+    version: str
+    agent: str
+    started_at: str | None = Field(json_schema_extra={"format": "date-time"})
+    seen_at: str = Field(json_schema_extra={"format": "date-time"})
+    state: Literal["running", "draining", "silent", "lost"]
+    running: int
+    slots: int
+    stuck_threads: int
+    sockets: int | None
+    lost_at: str | None = Field(json_schema_extra={"format": "date-time"})
+
+
+class Processes(_Answer):
+    """Every process that runs, or was lost in the last ten minutes; the lost ones last."""
+
+    processes: list[Process]
+
+
+class Drained(_Answer):
+    """A worker was told to drain."""
+
+    id: str
+    state: Literal["draining"]
+
+
 class Health(_Answer):
     """The health in one word."""
 

@@ -14,7 +14,7 @@ from web.api.openapi.answers import Problem
 from web.api.openapi.operation import JSON, Answer, Operation, text_of
 from web.api.openapi.operations import OPERATIONS
 from web.api.openapi.parameters import PATH
-from web.api.openapi.system_operations import HEALTH, ROLLOUT
+from web.api.openapi.system_operations import HEALTH, PROCESSES, ROLLOUT
 
 OPENAPI = "3.1.1"
 PROBLEM = "application/problem+json"
@@ -30,6 +30,7 @@ TAGS = {
     "calls": "Live calls: to look at, to place, to talk in, and to change from outside.",
     "events": "What happened in calls and is not delivered yet to those who want to know.",
     "records": "The archive of calls that are over.",
+    "processes": "The ingresses and workers of the deployment.",
     "rollout": "Which versions of the workers get new calls.",
     "health": "Whether all is well, for machines and for people.",
 }
@@ -42,7 +43,7 @@ ScopeOf = Callable[[str, str], Scope | None]
 @cache
 def described_operations() -> tuple[Operation, ...]:
     """Return all operations that are described."""
-    return (*OPERATIONS, *ROLLOUT, *HEALTH)
+    return (*OPERATIONS, *PROCESSES, *ROLLOUT, *HEALTH)
 
 
 def openapi(version: str, scope_of: ScopeOf, server: str = "/") -> dict[str, Any]:

@@ -33,7 +33,11 @@ POSITION = _path(
     "position", "The place of the event in its call, as `GET /events` tells it.", "1", pattern=r"^[0-9]{1,15}$"
 )
 SINK_NAME = _path("sink", "The name of a sink, as `GET /events` tells it.", "webhook", pattern=SINK_PATTERN)
-PATH = {parameter["name"]: parameter for parameter in (CALL_SID, POSITION, SINK_NAME)}
+WORKER_ID = _path(
+    "worker_id", "The worker, as `GET /processes` tells it.", "0f8fad5bd9cb469fa165b70867728950",
+    pattern=r"^[0-9a-f]{1,64}$",
+)  # fmt: skip
+PATH = {parameter["name"]: parameter for parameter in (CALL_SID, POSITION, SINK_NAME, WORKER_ID)}
 
 LIMIT = _parameter(
     "query", "limit", "At most so many.",

@@ -1,4 +1,4 @@
-"""The operations that are about the system: the rollout of workers' versions, and health."""
+"""The operations that are about the system: its processes, the rollout of workers' versions, and health."""
 
 from typing import Any
 
@@ -62,6 +62,15 @@ ROLLOUT = (
             is_body_optional=not body.model_json_schema().get("required"), tag="rollout",
         )
         for command, summary, body, example in _CHANGES
+    ),
+)  # fmt: skip
+PROCESSES = (
+    Operation(
+        "GET", "/processes", "List the processes", {200: Answer("All of them", to.Processes)}, (503,), tag="processes"
+    ),
+    Operation(
+        "POST", "/workers/{worker_id}/drain", "Tell a worker to drain",
+        {202: Answer("It finishes its turns, takes no more, and ends", to.Drained)}, (404, 503), tag="processes",
     ),
 )  # fmt: skip
 HEALTH = tuple(

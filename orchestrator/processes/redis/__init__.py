@@ -1,0 +1,1 @@
+"""The reports of processes in Redis, and the orders to drain."""
