@@ -7,7 +7,7 @@ import { hashOf } from "./route.js";
 import { t } from "./texts.js";
 
 const ORDER = { problem: 0, warning: 1, note: 2 };
-const OPEN = 3;
+const OPEN = 2;
 let showsAll = false;
 
 export function bannerIn(place) {
@@ -64,15 +64,14 @@ export function findings() {
 }
 
 function newFinding() {
-  return el("li.finding", el("p.message"), el("p.advice"), el("p.since"), el("p.noticed"));
+  return el("li.finding", el("p.says", el("strong"), " ", el("span.advice")), el("p.since"), el("p.noticed"));
 }
 
 function fillFinding(item, { level, message, advice, since, calls }) {
-  const [says, advises, began, noticed] = item.children;
+  const [says, began, noticed] = item.children;
   set(item, "data-level", level);
-  put(says, message);
-  put(advises, advice ?? "");
-  show(advises, Boolean(advice));
+  put(says.firstElementChild, message);
+  put(says.lastElementChild, advice ?? "");
   put(began, since ? t("banner.since", { at: clockMinute(since), for: span(now() - Date.parse(since)) }) : "");
   show(began, Boolean(since));
   const sids = calls?.sids ?? [];

@@ -10,15 +10,10 @@ export const locale = {
   },
 };
 
-function unit(name, digits) {
-  const key = `${name}${digits}`;
-  return (formats[key] ??= new Intl.NumberFormat(language, {
-    style: "unit",
-    unit: name,
-    unitDisplay: "short",
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  }));
+// A number with as many digits after the point, and the symbol of its unit, which are those of the SI in any language.
+function measured(value, digits, symbol) {
+  formats[digits] ??= new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return `${formats[digits].format(value)}\u00a0${symbol}`;
 }
 
 export function number(value) {
@@ -32,23 +27,23 @@ export function percent(share) {
 // A measured time: "8.2 ms", "820 ms", "1.4 s", "12 s".
 export function duration(ms) {
   if (ms == null) return "–";
-  if (ms < 999.5) return unit("millisecond", ms < 9.95 && ms > 0 ? 1 : 0).format(ms);
-  return unit("second", ms < 9950 ? 1 : 0).format(ms / 1000);
+  if (ms < 999.5) return measured(ms, ms < 9.95 && ms > 0 ? 1 : 0, "ms");
+  return measured(ms / 1000, ms < 9950 ? 1 : 0, "s");
 }
 
 // The same, as its number and its unit.
 export function durationParts(ms) {
-  const [value, ...rest] = duration(ms).split(/[\s\u00a0\u202f]/);
+  const [value, ...rest] = duration(ms).split("\u00a0");
   return [value, rest.join(" ")];
 }
 
 // A time that has passed, roughly: "40 s", "4 min", "3 h", "2 d".
 export function span(ms) {
   const seconds = Math.max(Math.round(ms / 1000), 0);
-  if (seconds < 60) return unit("second", 0).format(seconds);
-  if (seconds < 3600) return unit("minute", 0).format(Math.floor(seconds / 60));
-  if (seconds < 172800) return unit("hour", 0).format(Math.floor(seconds / 3600));
-  return unit("day", 0).format(Math.floor(seconds / 86400));
+  if (seconds < 60) return measured(seconds, 0, "s");
+  if (seconds < 3600) return measured(Math.floor(seconds / 60), 0, "min");
+  if (seconds < 172800) return measured(Math.floor(seconds / 3600), 0, "h");
+  return measured(Math.floor(seconds / 86400), 0, "d");
 }
 
 // A running time: "0:07", "12:40", "1:02:03".

@@ -26,7 +26,10 @@ async function start() {
     return;
   }
   build(language);
-  await enter(frame.door, open);
+  await enter(frame.door, open, () => {
+    set(frame.health, "data-status", "locked");
+    put(frame.word, t("health.locked"));
+  });
 }
 
 function build(language) {
@@ -45,8 +48,8 @@ function build(language) {
   for (const name of Object.keys(VIEWS))
     frame.nav.append(el("a", { href: hashOf(name), "data-view": name, text: t(`view.${name}`) }));
   const languages = el(
-    "select.language",
-    { "aria-label": t("top.language"), on: { change: (event) => speak(event.target.value) } },
+    "select",
+    { on: { change: (event) => speak(event.target.value) } },
     LANGUAGES.map((one) => el("option", { value: one, selected: one === language, text: t(`language.${one}`) })),
   );
   const title = el(
@@ -59,8 +62,27 @@ function build(language) {
   frame.update = bannerIn(frame.banner);
   frame.root = el("main", { id: "main", tabindex: "-1" });
   frame.board.append(frame.banner, frame.root);
-  const header = el("header.top", title, frame.health, frame.nav, el("div.self", frame.age, frame.leave, languages));
+  const header = el("header.top", title, frame.health, frame.nav, el("div.self", frame.age, menu(languages)));
   document.body.replaceChildren(skip, header, frame.door, frame.board);
+}
+
+// The little menu: the language, who looks, and how to leave.
+function menu(languages) {
+  frame.who = el("p.note");
+  const label = el("label", el("span", { text: t("top.language") }), languages);
+  const box = el(
+    "details.menu",
+    el("summary", { "aria-label": t("top.menu"), text: "⋯" }),
+    el("div.sheet", label, frame.who, frame.leave),
+  );
+  addEventListener("click", (event) => !box.contains(event.target) && (box.open = false));
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !box.open) return;
+    event.stopPropagation();
+    box.open = false;
+    box.firstElementChild.focus();
+  });
+  return box;
 }
 
 function toMain(event) {
@@ -71,7 +93,8 @@ function toMain(event) {
 function open() {
   show(frame.board, true);
   show(frame.nav, Object.keys(VIEWS).length > 1);
-  show(frame.leave, Boolean(who()?.until));
+  show(frame.leave, Boolean(who().until));
+  put(frame.who, t("top.who", { name: who().name, scopes: who().scopes.join(", ") }));
   watch();
   on("overview", tick);
   addEventListener("hashchange", follow);

@@ -13,14 +13,14 @@ export const may = (scope) => Boolean(session) && (session.scopes.includes("admi
 export const who = () => session;
 
 // Ask until the server says who looks. Show the door in `place` while it wants a key.
-export async function enter(place, onOpen) {
+export async function enter(place, onOpen, onDoor) {
   whenLocked(() => session && location.reload());
   try {
     session = await get("session");
   } catch (error) {
-    if (error.status === 401) return showDoor(place, onOpen);
+    if (error.status === 401) return showDoor(place, onOpen, onDoor);
     if (error.status && error.status < 500) return refuse(place, error);
-    setTimeout(() => enter(place, onOpen), 2000);
+    setTimeout(() => enter(place, onOpen, onDoor), 2000);
     return refuse(place, error);
   }
   show(place, false);
@@ -46,7 +46,8 @@ function refuse(place, error) {
   show(place, true);
 }
 
-function showDoor(place, onOpen) {
+function showDoor(place, onOpen, onDoor) {
+  onDoor();
   const key = el("input", {
     id: "key",
     type: "password",

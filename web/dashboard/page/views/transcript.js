@@ -170,27 +170,23 @@ function callerLine(turn, at) {
 }
 
 function agentLine(turn, opened) {
-  const actions = (turn.reply?.actions ?? []).map(actionText).filter(Boolean);
-  const full = turn.reply?.text ?? "";
   const faults = faultsOf(turn);
-  if (!full && !actions.length && turn.outcome === "replied" && !faults.length && !turn.timings) return null;
-  if (turn.kind === "ended" && !full && !faults.length) return null;
+  const notes = [];
+  if (turn.reply?.text) notes.push(spokenWords(turn.reply.text, turn.heard));
+  const actions = (turn.reply?.actions ?? []).map(actionText).filter(Boolean);
+  if (actions.length) notes.push(el("p.did", { text: actions.join(" · ") }));
+  if (turn.outcome !== "replied")
+    notes.push(el(turn.outcome === "interrupted" ? "p.did.warn" : "p.did.bad", { text: why(turn) }));
+  for (const fault of faults) notes.push(el("p.did", el("span.tag.warn", { text: fault })));
+  if (turn.kind === "ended" && !turn.reply?.text && !faults.length) return null;
+  if (!notes.length && !turn.timings) return null;
+  if (!notes.length) notes.push(el("p.words.quietly", { text: t("agent.nothing") }));
   const [took, detail] = tookButton(turn, opened);
-  const line = el(
-    "div.line.agent",
-    el("span.by", { text: t("by.agent") }),
-    full ? spokenWords(full, turn.heard) : el("p.words.quietly", { text: actions.length ? "" : t("agent.nothing") }),
-    took,
-  );
-  if (actions.length) line.append(el("p.did", { text: actions.join(" · ") }));
-  if (turn.outcome !== "replied") {
-    const why = turn.reason
-      ? t("agent.why", { outcome: word("outcome", turn.outcome), reason: turn.reason })
-      : word("outcome", turn.outcome);
-    line.append(el(turn.outcome === "interrupted" ? "p.did.warn" : "p.did.bad", { text: why }));
-  }
-  for (const fault of faults) line.append(el("p.did", el("span.tag.warn", { text: fault })));
-  return [line, detail];
+  return [el("div.line.agent", el("span.by", { text: t("by.agent") }), el("div.done", notes), took), detail];
+}
+
+function why({ outcome, reason }) {
+  return reason ? t("agent.why", { outcome: word("outcome", outcome), reason }) : word("outcome", outcome);
 }
 
 // The words of a reply; those that the caller did not hear are struck out.
@@ -226,6 +222,6 @@ function showClock(node) {
 }
 
 function eventLine(text, at, data) {
-  const brought = data && Object.keys(data).length ? el("code", { text: JSON.stringify(data).slice(0, 400) }) : null;
-  return el("div.event", el("span", { text: t("event.at", { text, at: clock(at) }) }), brought);
+  const brought = data && Object.keys(data).length > 0 && el("code", { text: JSON.stringify(data).slice(0, 400) });
+  return el("div.event", el("p", t("event.at", { text, at: clock(at) }), brought && " ", brought));
 }

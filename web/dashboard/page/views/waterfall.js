@@ -12,6 +12,7 @@ const STAGES = [
   ["speaks", ["first_token", "claimed"], "finished"],
   ["commit", ["finished", "claimed"], "committed"],
 ];
+const SLOW_MS = 2000;
 const MOMENTS = ["first_sent", "first_heard"];
 
 // Return the stages of a turn, in milliseconds after it was received: [{name, from, to}], a moment has from === to.
@@ -51,7 +52,7 @@ export function tookButton(turn, opened) {
       "aria-label": t("turn.took", { first: duration(first), all: duration(whole) }),
       title: t("turn.took", { first: duration(first), all: duration(whole) }),
     },
-    el("span", { text: duration(first) }),
+    el(first > SLOW_MS ? "span.warn" : "span", { text: duration(first) }),
     bar,
   );
   const fill = () => {
