@@ -74,7 +74,8 @@ def page_file(name: str, package: str) -> Endpoint:
 
 
 def page_files(folder: str, package: str) -> Endpoint:
-    """Return an endpoint that serves the files in a folder of a package, each by its path there (`{path:path}`).
+    """Return an endpoint that serves the files in a folder of a package, for routes with `{name}`, and with
+    `{folder}/{name}` for those in its own folders.
 
     They are read once, here: a request chooses among those that there are, and its path is never one of the file
     system's.
@@ -82,7 +83,7 @@ def page_files(folder: str, package: str) -> Endpoint:
     known = {path: _File.read(file) for path, file in _files_in(files(package) / folder, "")}
 
     async def endpoint(request: Request) -> Response:
-        file = known.get(request.path_params["path"])
+        file = known.get("/".join(request.path_params.values()))
         if file is None:
             raise HTTPException(404)
         return file.answer(request)

@@ -21,7 +21,7 @@ from web.dashboard.worker_history import REMEMBERED_SECONDS, WorkerHistory, work
 
 UNCACHED = {"dashboard": 0.0}
 KEY = "a key with ünicode"
-FILES = ["/dashboard", "/dashboard/page/main.js", "/dashboard/page/css/base.css/base.css", "/dashboard/icon.svg"]
+FILES = ["/dashboard", "/dashboard/page/main.js", "/dashboard/page/css/base.css", "/dashboard/icon.svg"]
 
 
 def bearer(key: str) -> dict[str, bytes]:

@@ -9,6 +9,8 @@ from web.dashboard.snapshot import Snapshot
 from web.ingress import Ingress
 from web.page_file import SAFETY, page_file, page_files
 
+PAGE = page_files("page", __package__)
+
 
 async def data(ingress: Ingress, request: Request) -> Response:
     """Answer with what the page shows, in JSON."""
@@ -18,7 +20,8 @@ async def data(ingress: Ingress, request: Request) -> Response:
 
 routes = [
     Route("/dashboard", page_file("page/index.html", __package__), methods=["GET"]),
-    Route("/dashboard/page/{path:path}", page_files("page", __package__), methods=["GET"]),
+    Route("/dashboard/page/{name}", PAGE, methods=["GET"]),
+    Route("/dashboard/page/{folder}/{name}", PAGE, methods=["GET"]),
     Route("/dashboard/icon.svg", page_file("icon.svg", __package__), methods=["GET"]),
     Route("/dashboard/data", guarded(data, "read"), methods=["GET"]),
 ]

@@ -45,7 +45,7 @@ function figure(name) {
 
 function tell({ note }, text, tone = "") {
   put(note, text);
-  note.className = tone ? `note ${tone}` : "note";
+  note.className = ["note", tone].join(" ");
 }
 
 function showCalls(figure, { active }) {
@@ -93,7 +93,7 @@ function showQueue(figure, { checks }) {
 function showWorkers(figure, { checks, processes }) {
   const check = checks?.workers ?? {};
   put(figure.big, check.count == null ? "–" : number(check.count));
-  figure.big.className = check.count === 0 ? "big bad" : "big";
+  figure.big.classList.toggle("bad", check.count === 0);
   if (check.status === "disabled") return tell(figure, t("figures.in_process"));
   if (check.count === 0) return tell(figure, t("figures.start_one"), "bad");
   if (!processes) return tell(figure, t("figures.unknown"));

@@ -73,7 +73,7 @@ export function transcriptIn() {
       return undefined;
     },
     tick() {
-      for (const clockOf of list.querySelectorAll("[data-until], [data-from]")) showClock(clockOf);
+      for (const clockOf of list.querySelectorAll("[data-until],[data-from]")) showClock(clockOf);
     },
     close() {},
   };
@@ -204,7 +204,7 @@ function runningLines(turn) {
   const since = el("span.took", { "data-from": at });
   showClock(since);
   lines.push(
-    el("div.line.agent.now", el("span.by", { text: t("by.agent") }), el("p.words", { text: turn.said }), since),
+    el("div.line.agent.now", el("span.by", { text: t("by.agent") }), el("div.done", el("p.words", { text: turn.said })), since),
   );
   return lines;
 }
