@@ -16,6 +16,7 @@ COMMANDS = {
     "records": "search the archive of calls that are over, show one, export them, or make its tables",
     "erase": "erase a call everywhere: Redis, the database, what sinks have not got yet",
     "load": "be many callers: load a server, and audit that no turn was lost or doubled",
+    "chaos": "break a deployment of your own at random while callers call, and say what they noticed",
     "dead": "list the dead letters (turns that failed for good), show one, or run it again",
     "events": "list the events that no sink has got yet, deliver dead ones again, or drop them",
     "workers": "list the workers: which live, what each runs, and how it is",

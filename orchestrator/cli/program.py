@@ -17,7 +17,7 @@ STABLE_SECONDS = 60.0
 MAX_FAILED_STARTS = 5
 """A program that ended this often in a row without becoming stable will not recover by a restart."""
 MAX_KILLS = 20
-"""The same for a program killed by SIGKILL after it was up: usually, a person did that."""
+"""The same for a program that was up, and was killed by SIGKILL or left as if told to: usually, a person did that."""
 SET_UP_WRONGLY = 2
 """The exit code of web and workers stopped by a bad setting, such as AGENT: the next start would end in the same way.
 """
@@ -40,16 +40,20 @@ class Program:
     grace_seconds: float = 10
     inherited: tuple[int, ...] = ()
     """File descriptors that it inherits."""
+    directory: Path | None = None
+    """Where it runs, if not where its keeper does."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestartTimings:
-    """When a program that has ended starts again, in seconds."""
+    """When a program that has ended starts again, in seconds, and how often at most."""
 
     first_pause: float = 0.5
     longest_pause: float = 10.0
     started: float = 5.0
     """A program that ran this long is up: the next pause is short again."""
+    most_failed_starts: int = MAX_FAILED_STARTS
+    most_kills: int = MAX_KILLS
 
 
 class ProcessKeeper:
@@ -125,6 +129,7 @@ class ProcessKeeper:
                 stderr=output,
                 env=dict(self.program.environment),
                 pass_fds=self.program.inherited,
+                cwd=self.program.directory,
                 start_new_session=True,
             )
         finally:
@@ -152,12 +157,17 @@ class ProcessKeeper:
         self._unstable_ends = 1 if lasted_seconds >= STABLE_SECONDS else self._unstable_ends + 1
         if code == SET_UP_WRONGLY and not self._was_stable:
             raise self._cannot_start(f"cannot start ({_how(code)})")
-        if self._unstable_ends >= (MAX_KILLS if is_up and code == -signal.SIGKILL else MAX_FAILED_STARTS):
+        if self._unstable_ends >= self._most_ends(code, is_up=is_up):
             raise self._cannot_start(f"ended {self._unstable_ends} times soon after its start ({_how(code)})")
         pause = min(self._timings.first_pause * 2 ** (self._early_ends - 1), self._timings.longest_pause)
         self._say(f"{self.program.name} ended ({_how(code)}); it starts again in {pause:g} s")
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), pause)
+
+    def _most_ends(self, code: int, *, is_up: bool) -> int:
+        """Return how often a program may end so before it is stable. One that was told to leave was well, too."""
+        was_meant = is_up and code in (0, -signal.SIGKILL)
+        return self._timings.most_kills if was_meant else self._timings.most_failed_starts
 
     def _cannot_start(self, what: str) -> CannotStart:
         return CannotStart(f"{self.program.name} {what}. Its log above says why; correct that and start again.")

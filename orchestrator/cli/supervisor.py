@@ -2,9 +2,11 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from orchestrator.cli.program import CannotStart, Print, ProcessKeeper, Program, RestartTimings
+from orchestrator.tasks import cancel_and_wait
 
 KILLED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -46,6 +48,24 @@ class Supervisor:
         if self._killed:
             return KILLED
         return 1 if self._failed.is_set() else 0
+
+    @asynccontextmanager
+    async def running(self, stages: Sequence[Stage]) -> AsyncIterator[None]:
+        """Run `stages` while the block lasts; what happens on signals is its business. Raise `CannotStart`."""
+        try:
+            starting = asyncio.create_task(self._start(stages, _nothing))
+            stopping = asyncio.create_task(self._stop.wait())
+            try:
+                await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not starting.done():
+                    raise CannotStart("A program cannot be started: what it says is above.")
+                starting.result()
+            finally:
+                await cancel_and_wait(starting, stopping)
+            yield
+            await self._stop_all()
+        finally:
+            await self._kill_all()
 
     def _on_signal(self) -> None:
         if not self._stop.is_set():
@@ -96,3 +116,7 @@ class Supervisor:
             keeper.kill()
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _nothing() -> None:
+    """Do nothing once all has started."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from orchestrator.load.callers import Server
 from orchestrator.load.results import CallNote
 
 READERS = 8
+Check = Callable[[CallNote, ConversationState], Iterable[str]]
 
 
 @dataclass
@@ -23,13 +24,17 @@ class Findings:
 
     `lost`: turns that were answered and are not in the state. `dead_lines`: what was said into a connection that broke,
     and is not in the state: it may never have reached the server. `doubled`: turns that are there more than once.
-    `misheard`: answers that were interrupted, of which the state holds other words than were heard.
+    `reordered`: calls whose turns are there in another order. `wrong`: answers that were heard otherwise than the state
+    has them. `misheard`: answers that were interrupted, of which the state holds other words than were heard.
+    `remarks` are what the `check` says.
     """
 
     calls: int = 0
     turns: int = 0
     lost: int = 0
     doubled: int = 0
+    reordered: int = 0
+    wrong: int = 0
     cut_off: int = 0
     misheard: int = 0
     unread: int = 0
@@ -37,6 +42,7 @@ class Findings:
     impossible: str = ""
     outcomes: dict[str, int] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     def note(self, what: str, call_sid: str, turns: int) -> None:
         """Keep a few examples for a person to look at."""
@@ -45,10 +51,14 @@ class Findings:
 
 
 class Auditor:
-    """Reads states over the API. `forget` ends and deletes each call that passed the audit."""
+    """Reads states over the API. `forget` ends and deletes each call that passed the audit.
 
-    def __init__(self, server: Server, *, forget: bool) -> None:
+    `check` yields sentences about what else is wrong: it knows the agent.
+    """
+
+    def __init__(self, server: Server, *, forget: bool, check: Check | None = None) -> None:
         self._server = server
+        self._check = check
         self._forget = forget
         self.findings = Findings()
 
@@ -106,10 +116,17 @@ class Auditor:
         self.findings.dead_lines += dead
         self.findings.lost += lost
         self.findings.doubled += doubled
+        reordered, wrong = int(_is_reordered(call, state)), _wrong_answers(call, state)
+        self.findings.reordered += reordered
+        self.findings.wrong += wrong
+        if self._check is not None:
+            self.findings.remarks += self._check(call, state)
         self.findings.note("turns lost", call.call_sid, lost)
         self.findings.note("turns doubled", call.call_sid, doubled)
+        self.findings.note("order of turns that is not that of the caller", call.call_sid, reordered)
+        self.findings.note("answers heard otherwise than kept", call.call_sid, wrong)
         self.findings.note("answers cut off, and kept otherwise", call.call_sid, misheard)
-        if self._forget and not (lost or doubled or misheard):
+        if self._forget and not (lost or doubled or reordered or wrong or misheard):
             await self._end(call)
 
     async def _end(self, call: CallNote) -> None:
@@ -120,3 +137,30 @@ class Auditor:
 
     def _url(self, call: CallNote) -> str:
         return f"{self._server.url}/calls/{quote(call.call_sid, safe='')}"
+
+
+def _is_reordered(call: CallNote, state: ConversationState) -> bool:
+    """True if the state has the caller's turns in another order than they were said."""
+    said = [turn.words for turn in call.turns if turn.words]
+    kept = list(dict.fromkeys(record.text for record in state.turns if record.kind == "speech"))
+    common = set(said) & set(kept)
+    return [words for words in said if words in common] != [text for text in kept if text in common]
+
+
+def _wrong_answers(call: CallNote, state: ConversationState) -> int:
+    """Return how many answers were heard otherwise than the state has them.
+
+    Other words may come before: a filler, or what was still to be said of an earlier reply.
+    """
+    kept = {record.text: record for record in state.turns if record.kind == "speech" and record.outcome == "replied"}
+    wrong = 0
+    for turn in call.turns:
+        record = kept.get(turn.words)
+        if record is not None and turn.answer and turn.is_whole and record.heard is None:
+            wrong += not _joined(turn.answer).endswith(_joined(record.reply.text))
+    return wrong
+
+
+def _joined(text: str) -> str:
+    """Return the text as it is heard: how it was spread over verbs leaves no trace."""
+    return "".join(text.split())

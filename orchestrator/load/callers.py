@@ -15,6 +15,7 @@ from orchestrator.client import ApiRefused, ApiUnreachable, Client
 from orchestrator.load.results import CallNote, CallResults, TurnNote
 from orchestrator.provider_simulator import PATIENT, Asked, CallIdentity, HungUp, PhoneLine, Problem, Said, Waiting
 from orchestrator.provider_simulator.identity import new_number
+from orchestrator.provider_simulator.retries import PROVIDER_DEFAULT, RetryPolicy
 
 TURN_SECONDS = 60.0
 OVER = 410
@@ -24,13 +25,18 @@ _PARTICULARS = ((re.compile(r"https?://[^/\s]+(?=/)"), ""), (re.compile(r"(?<=\w
 
 @dataclass(frozen=True)
 class Server:
-    """Where to call, and the keys. `public_url` is the server's own `PUBLIC_BASE_URL`, which signatures cover."""
+    """Where to call, and the keys. `public_url` is the server's own `PUBLIC_BASE_URL`, which signatures cover.
+
+    `begin` is how a call's first webhook is retried, `retry` the others.
+    """
 
     url: str
     client: httpx.AsyncClient
     public_url: str | None = None
     auth_token: str | None = None
     api_key: str | None = None
+    begin: RetryPolicy = PROVIDER_DEFAULT
+    retry: RetryPolicy = PATIENT
 
     @property
     def headers(self) -> dict[str, str]:
@@ -69,7 +75,8 @@ class PhoneCaller:
             server.auth_token,
             identity=CallIdentity(from_number=new_number()),
             public_url=server.public_url,
-            retry=PATIENT,
+            retry=server.retry,
+            begin=server.begin,
             client=server.client,
         )
         self._script = script
@@ -87,8 +94,10 @@ class PhoneCaller:
         async with aclosing(self._line.call()) as events:
             async for event in events:
                 match event:
-                    case Said() if turn.first_words is None:
-                        turn.first_words = time.perf_counter() - began
+                    case Said(text):
+                        turn.answer = f"{turn.answer} {text}".strip()
+                        if turn.first_words is None:
+                            turn.first_words = time.perf_counter() - began
                     case Asked():
                         settle(turn, began)
                         turn, began = await self._answer(note, turn, began)
@@ -154,6 +163,7 @@ class TextCaller:
                     if turn.first_words is None:
                         turn.first_words = time.perf_counter() - began
                     if part.answer is not None:
+                        turn.answer = part.answer["reply"]["text"]
                         settle(turn, began)
                         self._is_sensitive = any(it.get("sensitive") for it in part.answer["reply"]["actions"])
         except ApiRefused as error:
@@ -166,9 +176,9 @@ class TextCaller:
 
 def begun(note: CallNote, words: str) -> tuple[TurnNote, float]:
     """Record a turn that begins now. Return its record, and the time."""
-    turn = TurnNote(words)
+    turn = TurnNote(words, time.perf_counter())
     note.turns.append(turn)
-    return turn, time.perf_counter()
+    return turn, turn.began
 
 
 def settle(turn: TurnNote, began: float, ended: float | None = None) -> None:

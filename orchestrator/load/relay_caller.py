@@ -12,7 +12,6 @@ from typing import Any
 from orchestrator.load.callers import Script, Server, begun, kind_of, settle
 from orchestrator.load.results import CallNote, CallResults, TurnNote
 from orchestrator.provider_simulator import (
-    PATIENT,
     Asked,
     CallIdentity,
     Event,
@@ -60,7 +59,8 @@ class RelayCaller:
             server.auth_token,
             identity=CallIdentity(from_number=new_number()),
             public_url=server.public_url,
-            retry=PATIENT,
+            retry=server.retry,
+            begin=server.begin,
             speed=PlaybackSpeed(characters_per_second=behaviour.characters_per_second),
             client=server.client,
         )

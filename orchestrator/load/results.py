@@ -11,7 +11,8 @@ class TurnNote:
 
     `words` are the caller's and unique in the call; empty for the beginning of a call, which answers by itself.
     `first_words` is when the first of the answer was heard, `answered` when all of it was. `heard` is what the caller
-    had heard when they cut the answer off, and `cut_by` what they said instead.
+    had heard when they cut the answer off, and `cut_by` what they said instead. `began` is that moment, by
+    `time.perf_counter`; `answer` is all that was heard, where that can be told.
 
     On a relay whose connection was lost: the words of an `uncertain` turn may never have reached the server; of an
     answer that is `broken_off` nothing more was heard over a new connection; one that `spans_lines` was heard over
@@ -19,6 +20,8 @@ class TurnNote:
     """
 
     words: str
+    began: float = 0.0
+    answer: str = ""
     first_words: float | None = None
     answered: float | None = None
     heard: str | None = None
@@ -31,6 +34,11 @@ class TurnNote:
     def is_over(self) -> bool:
         """True if it was answered, or its answer was interrupted or broken off."""
         return self.answered is not None or self.heard is not None or self.broken_off
+
+    @property
+    def is_whole(self) -> bool:
+        """True if all of the answer was heard, in one piece."""
+        return self.answered is not None and self.heard is None and not (self.broken_off or self.spans_lines)
 
     def agrees_with(self, kept: str | None) -> bool:
         """True if the server has `kept` what was heard of an interrupted answer, as far as it could know.

@@ -21,11 +21,12 @@ class Summary:
 
     @property
     def is_sound(self) -> bool:
-        """True if every turn was answered, and none was lost or doubled."""
+        """True if every turn was answered, and none was lost, doubled, out of order, or heard otherwise than kept."""
         results, found = self.results, self.findings
         return not (
-            results.unanswered or results.errors or found.lost or found.doubled or found.misheard or found.unread
-        )
+            results.unanswered or results.errors or found.lost or found.doubled or found.reordered or found.wrong
+            or found.misheard or found.unread
+        )  # fmt: skip
 
     @property
     def _latencies(self) -> dict[str, list[float]]:
@@ -87,6 +88,8 @@ class Summary:
             yield f"Not audited: {found.impossible}."
             return
         yield f"Audit of {found.calls} calls, {found.turns} turns: {found.lost} lost, {found.doubled} doubled."
+        if found.reordered or found.wrong:
+            yield f"Calls out of order: {found.reordered}. Answers heard otherwise than kept: {found.wrong}."
         odd = {outcome: count for outcome, count in found.outcomes.items() if outcome != "replied"}
         if odd:
             yield "Outcomes: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(odd.items())) + "."

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from orchestrator.provider_simulator.bad_twiml import BadTwiml
 from orchestrator.provider_simulator.identity import CallIdentity
-from orchestrator.provider_simulator.retries import PROVIDER_DEFAULT, RetryPolicy
+from orchestrator.provider_simulator.retries import RetryPolicy
 from orchestrator.provider_simulator.speakers import agent_after, with_speakers
 from orchestrator.provider_simulator.twiml import parse
 from orchestrator.provider_simulator.verbs import Method, Verb
@@ -17,12 +17,15 @@ MAX_DOCUMENTS_WITHOUT_ANSWER = 100
 
 
 class Documents:
-    """Fetches the documents of the call `identity`. `retry` applies once the server has answered at all."""
+    """Fetches the documents of the call `identity`. `retry` applies once the server has answered, `begin` before."""
 
-    def __init__(self, webhooks: Webhooks, identity: CallIdentity, retry: RetryPolicy, on_retry: OnRetry) -> None:
+    def __init__(
+        self, webhooks: Webhooks, identity: CallIdentity, retry: RetryPolicy, begin: RetryPolicy, on_retry: OnRetry
+    ) -> None:
         self._webhooks = webhooks
         self._identity = identity
         self._retry = retry
+        self._begin = begin
         self._on_retry = on_retry
         self._unanswered = 0
         self._agent = ""
@@ -42,7 +45,7 @@ class Documents:
             raise BadTwiml(f"{MAX_DOCUMENTS_WITHOUT_ANSWER} documents in a row asked nothing: that is a loop.")
         form = self._identity.fields("in-progress" if self.connected else "ringing", extra)
         self.webhook = self.webhook.at(reference, form, method)
-        retry = self._retry if self.connected else PROVIDER_DEFAULT
+        retry = self._retry if self.connected else self._begin
         request = asyncio.create_task(self._webhooks.fetch(self.webhook, retry, self._on_retry), name="webhook")
         self._requests.add(request)
         request.add_done_callback(self._forget)

@@ -25,8 +25,9 @@ class PhoneLine:
     """Calls a server as a caller's provider would. One object makes one call.
 
     `base_url` is where the server is reached, `public_url` its own `PUBLIC_BASE_URL` (its signatures cover that).
-    Without `auth_token` nothing is signed. `retry` applies from the second webhook on: a server that does not answer
-    the first one is not running. `colleagues` are the people whom a transfer rings, and `relay_reconnect` is how a
+    Without `auth_token` nothing is signed. `retry` applies from the second webhook on, and `begin` to the
+    first: usually, a server that does not answer that one is not running.
+    `colleagues` are the people whom a transfer rings, and `relay_reconnect` is how a
     relay's lost socket comes back where the document asks for it. Many lines may share a `client` (see
     `webhooks.new_client`); without one, the line has its own. A line is a `LiveCall`: add it to a `RestApi`, and the
     server can change the call.
@@ -40,6 +41,7 @@ class PhoneLine:
         identity: CallIdentity | None = None,
         public_url: str | None = None,
         retry: RetryPolicy = PROVIDER_DEFAULT,
+        begin: RetryPolicy = PROVIDER_DEFAULT,
         speed: PlaybackSpeed = HURRIED,
         colleagues: Colleagues | None = None,
         relay_reconnect: RelayReconnect | None = None,
@@ -48,7 +50,9 @@ class PhoneLine:
         self.identity = identity or CallIdentity()
         self._origin = Origin.of(base_url, public_url)
         self._auth_token = auth_token
-        self._quirks = ProviderQuirks(retry, speed, colleagues or Colleagues(), relay_reconnect or RelayReconnect())
+        self._quirks = ProviderQuirks(
+            retry, speed, colleagues or Colleagues(), relay_reconnect or RelayReconnect(), begin
+        )
         self._client = client
         self._listener = AnswerListener()
         self._hung_up = asyncio.Event()

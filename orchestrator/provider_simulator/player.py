@@ -32,7 +32,7 @@ class Player:
     ) -> None:
         self._tell = tell
         self._call_sid = identity.call_sid
-        self._documents = Documents(webhooks, identity, quirks.retry, self._say_that_it_waits)
+        self._documents = Documents(webhooks, identity, quirks.retry, quirks.begin, self._say_that_it_waits)
         self._verbs = VerbPlayer(webhooks, identity, listener, quirks, self._documents, tell)
         self._update: CallUpdate | None = None
         self._has_update = asyncio.Event()

@@ -51,6 +51,7 @@ class ProviderQuirks:
     speed: PlaybackSpeed = HURRIED
     colleagues: Colleagues = field(default_factory=Colleagues)
     relay_reconnect: RelayReconnect = field(default_factory=RelayReconnect)
+    begin: RetryPolicy = PROVIDER_DEFAULT
 
 
 class VerbPlayer:

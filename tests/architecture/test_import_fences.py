@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("orchestrator", "workers", "web")
 MODULES = sorted(path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
 LONGEST_MODULE = 300
-TOOLS = ("cli", "client", "doctor", "load", "provider_simulator", "testing")
+TOOLS = ("chaos", "cli", "client", "doctor", "load", "provider_simulator", "testing")
 """Packages of `orchestrator` that use the product and are no part of it."""
 
 

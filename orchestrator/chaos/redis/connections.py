@@ -1,0 +1,38 @@
+"""Cuts the deployment's connections to Redis."""
+
+from collections.abc import Collection
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from orchestrator.chaos.local_process import tcp_ports_of
+from orchestrator.redis.errors import store_errors
+
+
+async def cut_connections(redis: Redis, pids: Collection[int], database: int) -> int:
+    """Close the connections of these processes, and return how many there were. Raise `StoreUnavailable`.
+
+    Over TCP the port tells whose a connection is. Over a Unix socket nothing does: there they are all that use the
+    `database`, but for this one.
+    """
+    with store_errors():
+        async with redis.client() as own:
+            me = await own.client_id()
+            clients: list[dict[str, Any]] = await own.client_list()
+            ports = tcp_ports_of(pids)
+            cut = 0
+            for client in clients:
+                if int(client["id"]) != me and _is_ours(client, ports, database):
+                    try:
+                        cut += int(await own.client_kill_filter(_id=str(client["id"])))
+                    except ResponseError:
+                        continue  # it has gone by itself
+    return cut
+
+
+def _is_ours(client: dict[str, Any], ports: set[int], database: int) -> bool:
+    address, _, port = str(client["addr"]).rpartition(":")
+    if address.startswith("/") or not address:
+        return int(client["db"]) == database
+    return port.isdecimal() and int(port) in ports
