@@ -176,7 +176,7 @@ class TextCaller:
 
 def begun(note: CallNote, words: str) -> tuple[TurnNote, float]:
     """Record a turn that begins now. Return its record, and the time."""
-    turn = TurnNote(words, time.perf_counter())
+    turn = TurnNote(words, began=time.perf_counter())
     note.turns.append(turn)
     return turn, turn.began
 

@@ -20,8 +20,6 @@ class TurnNote:
     """
 
     words: str
-    began: float = 0.0
-    answer: str = ""
     first_words: float | None = None
     answered: float | None = None
     heard: str | None = None
@@ -29,6 +27,8 @@ class TurnNote:
     uncertain: bool = False
     broken_off: bool = False
     spans_lines: bool = False
+    began: float = 0.0
+    answer: str = ""
 
     @property
     def is_over(self) -> bool:
