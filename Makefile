@@ -20,7 +20,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test quick redis-versions arq-tests check soak fuzz canaries format bench lock clean openapi
+.PHONY: help run test quick redis-versions arq-tests check soak chaos fuzz canaries format bench lock clean openapi
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ TOPOLOGY ?= standalone
 soak: $(READY) ## Random faults under load, then an audit: SEED= DURATION= (seconds) CALLS= TOPOLOGY=
 	@PYTHONPATH=tests $(BIN)/python -m soak --seed $(SEED) --seconds $(DURATION) --calls $(CALLS) \
 		--topology $(TOPOLOGY) $(ARGS)
+
+chaos: $(READY) ## Break a deployment of its own while callers call, and say what they noticed: ARGS="--seed 7"
+	@$(BIN)/voiceagent chaos --start $(ARGS)
 
 fuzz: $(READY) ## Try wrong input on all that reads the network and Redis: ARGS="--minutes 30 --seed 7"
 	@PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)

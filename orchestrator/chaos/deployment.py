@@ -14,6 +14,7 @@ from orchestrator.chaos.ownership import NotOurs, is_that_process, own_processes
 from orchestrator.client import Client, ClientError
 
 POLL_SECONDS = 0.5
+COMPLETE_SECONDS = 20.0
 GONE = ("lost", "silent")
 
 
@@ -48,13 +49,25 @@ class Deployment:
         self._gone: set[str] = set()
         self.ended: list[str] = []
 
-    async def begin(self) -> Counter[str]:
+    async def begin(self, least: Mapping[str, int]) -> Counter[str]:
         """Read the processes; return how many there are of each role. Raise `ClientError`, or `NotOurs` if one is not
-        ours."""
-        reports = _present(await self._reports())
+        ours or there are not at least so many of each role within a while."""
+        reports = await self._complete(Counter(least))
         for report, process in zip(reports, own_processes(reports, self._host, is_mine=self._is_mine), strict=True):
             self._add(report, process)
         return Counter(member.victim.role for member in self._members.values())
+
+    async def _complete(self, least: Counter[str]) -> list[dict[str, Any]]:
+        end = asyncio.get_running_loop().time() + COMPLETE_SECONDS
+        while True:
+            reports = _present(await self._reports())
+            missing = least - Counter(report["role"] for report in reports)
+            if not missing:
+                return reports
+            if asyncio.get_running_loop().time() > end:
+                roles = ", ".join(f"{count} {role}" for role, count in missing.items())
+                raise NotOurs(f"The deployment lacks processes: {roles}. Start them first, as `voiceagent dev` does.")
+            await asyncio.sleep(POLL_SECONDS)
 
     async def watch(self) -> None:
         """Read the processes again and again, until cancelled. Raise `NotOurs` if one appears that is not ours."""

@@ -84,7 +84,7 @@ class Judgement:
         worst = max((fault.worst_ms for fault in self.faults), default=0.0)
         yield from _rows(
             ("seed", self.seed),
-            ("processes", ", ".join(f"{count} {role}" for role, count in sorted(self.processes.items()))),
+            ("processes", ", ".join(f"{role}: {count}" for role, count in sorted(self.processes.items()))),
             ("faults", f"{len(self.faults)} ({', '.join(f'{count} {kind}' for kind, count in kinds.most_common())})"),
             ("calls", f"{len(results.calls)}, of which {len(self.noticed)} noticed a fault"),
             ("turns answered", answered),
@@ -94,7 +94,6 @@ class Judgement:
             ("answers wrong", found.wrong),
             ("turns without an answer", results.unanswered),
             ("answered with an apology", found.outcomes.get("failed", 0)),
-            ("webhooks sent again", results.retries),
             ("longest that a fault delayed a turn", f"{worst / 1000:.1f} s"),
         )
         yield ""

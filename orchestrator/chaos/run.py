@@ -3,8 +3,8 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 
 from orchestrator import clock
@@ -39,18 +39,21 @@ LEAVE_SECONDS = 15.0
 """A process may take so much longer to leave than its drain."""
 RETRY = RetryPolicy(on=frozenset({"ct", "rt", "5xx"}), total_seconds=30)
 """As with a fallback URL: a provider asks another ingress when one does not answer."""
+PLURALS = {"ingress": "ingresses", "worker": "workers"}
 SCRIPT = Script(turns=8, think_seconds=0.3)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is asked for. `every`: the mean seconds between two faults."""
+    """What a run is asked for. `every`: the mean seconds between two faults; `processes`: how many of each role
+    there must be."""
 
     seconds: float = 60.0
     seed: int = 1
     every: float = 2.0
     callers: int = 20
     kinds: Sequence[Kind] = KINDS
+    processes: Mapping[str, int] = field(default_factory=lambda: {"ingress": 1, "worker": 1})
 
 
 class ChaosRun:
@@ -83,7 +86,7 @@ class ChaosRun:
         try:
             async with Client(self._server.url, self._server.api_key) as client, Freezer() as freezer:
                 deployment = Deployment(client, is_mine=self._is_mine)
-                roles = await deployment.begin()
+                roles = await deployment.begin(self._options.processes)
                 injector = Injector(
                     deployment,
                     freezer,
@@ -162,4 +165,4 @@ async def _first(tasks: set["asyncio.Task[None]"]) -> None:
 
 
 def _named(roles: Counter[str]) -> str:
-    return ", ".join(f"{count} {role}{'s' if count > 1 else ''}" for role, count in sorted(roles.items())) or "Nothing"
+    return ", ".join(f"{count} {PLURALS[role] if count > 1 else role}" for role, count in sorted(roles.items()))

@@ -87,7 +87,8 @@ async def attack(args: argparse.Namespace, url: str, settings: Settings) -> int:
     from orchestrator.provider_simulator.webhooks import new_client
 
     report = Report(as_json=args.json)
-    options = Options(args.seconds, args.seed, args.every, args.calls, args.kinds)
+    least = {"ingress": 2, "worker": 2} if args.start else {"ingress": 1, "worker": 1}
+    options = Options(args.seconds, args.seed, args.every, args.calls, args.kinds, least)
     async with new_client() as http:
         server = Server(
             url,

@@ -120,6 +120,10 @@ class Client:
         """Change the plan: `ramp`, `promote`, `roll-back` or `clear`."""
         return await self._post(f"/rollout/{command}", fields, may_repeat=False)
 
+    async def processes(self) -> Answer:
+        """Return every process of the deployment, also those that were lost in the last minutes."""
+        return await self._get("/processes")
+
     async def health(self) -> Answer:
         """Return the health in detail. One that is bad is an answer, too."""
         answer: Answer = await self._transport.json("GET", "/health/detailed", expects=503)

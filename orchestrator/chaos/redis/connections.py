@@ -32,7 +32,7 @@ async def cut_connections(redis: Redis, pids: Collection[int], database: int) ->
 
 
 def _is_ours(client: dict[str, Any], ports: set[int], database: int) -> bool:
-    address, _, port = str(client["addr"]).rpartition(":")
-    if address.startswith("/") or not address:
+    if "U" in client["flags"]:
         return int(client["db"]) == database
+    port = str(client["addr"]).rpartition(":")[2]
     return port.isdecimal() and int(port) in ports
