@@ -12,6 +12,10 @@ import { LANGUAGES, loadTexts, speak, t } from "./texts.js";
 // {changed(route): the address changed within the view, tick(): a second has passed, leave(): it is shown no more}.
 const VIEWS = {
   calls: () => import("./views/calls.js"),
+  history: () => import("./views/history.js"),
+  archive: () => import("./views/archive.js"),
+  operations: () => import("./views/operations.js"),
+  incidents: () => import("./views/incidents.js"),
 };
 
 const frame = {};

@@ -1,0 +1,119 @@
+// The events that are not delivered, and their sinks: deliver again, drop, try now, resume a sink that was stopped.
+
+import { api, pathTo, post } from "../../api.js";
+import { ask, tell } from "../../dialog.js";
+import { el, keyed, put, set, show } from "../../dom.js";
+import { moment, span } from "../../format.js";
+import { live, now } from "../../live.js";
+import { pagedList } from "../../paged_list.js";
+import { hashOf } from "../../route.js";
+import { t } from "../../texts.js";
+import { fillRow, newRow, shortened } from "./rows.js";
+
+const OFF = 404;
+
+export function eventsIn(place, tools) {
+  const says = el("p.note");
+  tools.append(says);
+  const sinks = el("ul.rows.sinks", { "aria-label": t("ops.sinks.title") });
+  const list = pagedList({
+    label: t("ops.events.title"),
+    path: (query) => pathTo(["events"], query),
+    take: (answer) => ({ items: answer.events, next: answer.next_cursor }),
+    key: (event) => `${event.call_sid}/${event.position}/${event.sink}`,
+    make: () => newRow([
+      { name: "replay", text: t("ops.replay.short"), run: (event) => act("replay", event, () => post(pathOf(event, ["replay"]))) },
+      { name: "drop", text: t("ops.drop.short"), hurts: true, run: (event) => act("drop_event", event, () => api("DELETE", pathOf(event))) },
+    ]),
+    fill,
+    empty: t("ops.events.none"),
+    onError: (error) => (error.status === OFF ? el("p", { text: t("ops.events.off") }) : null),
+  });
+  place.append(sinks, list.node);
+
+  async function act(name, event, run) {
+    const done = await ask({
+      title: t(`ops.${name}.title`, { type: event.type }),
+      text: t(`ops.${name}.what`, { type: event.type, sink: event.sink, sid: event.call_sid }),
+      action: t(`ops.${name}.do`),
+      isDanger: name === "drop_event",
+      run,
+    });
+    if (done !== undefined) tell(t(`ops.${name}.done`));
+    read();
+  }
+
+  async function order(name, sink) {
+    const done = await ask({
+      title: t(`ops.${name}.title`, { sink }),
+      text: t(`ops.${name}.what`, { sink }),
+      action: t(`ops.${name}.do`),
+      run: () => post(pathTo(["sinks", sink, name])),
+    });
+    if (done !== undefined) tell(t(`ops.${name}.done`, { count: done?.calls ?? 0 }));
+    read();
+  }
+
+  async function read() {
+    await list.refresh();
+    drawSinks();
+  }
+
+  function drawSinks() {
+    const known = new Map();
+    for (const event of list.items()) {
+      const sink = known.get(event.sink) ?? { name: event.sink, pending: 0, dead: 0, oldest: event.timestamp };
+      sink[event.state] += 1;
+      if (event.timestamp < sink.oldest) sink.oldest = event.timestamp;
+      known.set(event.sink, sink);
+    }
+    keyed(sinks, [...known.values()], (sink) => sink.name, () => newRow([
+      { name: "retry", text: t("ops.retry.short"), run: (sink) => order("retry", sink.name) },
+      { name: "resume", text: t("ops.resume.short"), run: (sink) => order("resume", sink.name) },
+    ]), fillSink);
+    show(sinks, known.size > 0);
+    const check = live.overview?.checks?.events;
+    put(says, check?.message ?? "");
+    set(says, "class", check?.status === "degraded" ? "note warn" : "note");
+  }
+
+  list.restart().then(drawSinks);
+  return { read, close: list.close };
+}
+
+const pathOf = (event, rest = []) => pathTo(["events", event.call_sid, String(event.position), ...rest], { sink: event.sink });
+
+function fillSink(row, sink) {
+  fillRow(row, {
+    item: sink,
+    tag: t("ops.sinks.tag"),
+    name: sink.name,
+    facts: [
+      sink.pending ? t("ops.sinks.pending", { count: sink.pending }) : "",
+      sink.dead ? t("ops.sinks.dead", { count: sink.dead }) : "",
+      t("ops.sinks.oldest", { for: span(now() - Date.parse(sink.oldest)) }),
+    ],
+    acts: sink.pending ? ["retry", "resume"] : ["resume"],
+  });
+}
+
+function fill(row, event) {
+  const isDead = event.state === "dead";
+  fillRow(row, {
+    item: event,
+    tag: t(`ops.events.states.${event.state}`),
+    tone: isDead ? "bad" : "warn",
+    name: t("ops.events.name", { type: event.type, sink: event.sink }),
+    aside: shortened(event.call_sid),
+    whole: event.call_sid,
+    facts: [
+      moment(event.timestamp),
+      t("ops.attempts", { count: event.attempts }),
+      event.next_at ? t("ops.events.next", { at: moment(event.next_at) }) : "",
+    ],
+    href: hashOf("calls", [event.call_sid]),
+    remark: event.error ?? "",
+    remarkTone: isDead ? "bad" : "warn",
+    acts: isDead ? ["replay", "drop"] : ["drop"],
+  });
+}
