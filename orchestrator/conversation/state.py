@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.clock import utc_now
+from orchestrator.conversation.faults import Fault
 from orchestrator.conversation.open_values import OpenToNewer
 from orchestrator.conversation.reply import Outcome, Reply, TurnResult
 from orchestrator.conversation.timings import Timings
@@ -23,7 +24,8 @@ class TurnRecord(BaseModel):
     (`orchestrator.conversation.timings`). `agent` is the name of the agent that got the turn, if it handed the call on;
     `phases` are those in which each agent left the call that it handed on. `data` is the turn's. `preceding`, over
     webhooks, are the replies to own turns that the caller hears before this one; `unspoken`, on a relay, are the turns
-    of those that were still to be spoken when this one came. `overlap` and `interrupt` are sent
+    of those that were still to be spoken when this one came. `worker` is the id of the process that ran it, `attempts`
+    how many runs it took, `absorbed` what it has survived. `overlap` and `interrupt` are sent
     with the result and not stored. Of a `sensitive` turn `text` is `[hidden]`; `brought` is what it brought, encrypted,
     on its way to the `hidden_words` of the state.
     """
@@ -50,6 +52,9 @@ class TurnRecord(BaseModel):
     preceding: list[Reply] = Field(default_factory=list, exclude_if=lambda replies: not replies)
     unspoken: list[str] = Field(default_factory=list, exclude_if=lambda unspoken: not unspoken)
     sensitive: bool = Field(default=False, exclude_if=lambda sensitive: not sensitive)
+    worker: str = Field(default="", exclude_if=lambda worker: not worker)
+    attempts: int = Field(default=1, exclude_if=lambda attempts: attempts <= 1)
+    absorbed: list[Fault] = Field(default_factory=list, exclude_if=lambda absorbed: not absorbed)
     brought: str = Field(default="", repr=False, exclude=True)
     overlap: str | None = Field(default=None, exclude=True)
     interrupt: bool = Field(default=False, exclude=True)

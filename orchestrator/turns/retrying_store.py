@@ -8,7 +8,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from orchestrator import tracing
+from orchestrator import clock, tracing
+from orchestrator.conversation.faults import REDIS_OUTAGE, Fault, with_fault
+from orchestrator.conversation.timings import milliseconds_since
 from orchestrator.errors import StoreUnavailable
 from orchestrator.process_metrics import catalog
 from orchestrator.retrying import until_deadline
@@ -78,11 +80,18 @@ class RetryingStore:
                 self._note_disagreement(claim)
 
     async def _commit(self, claim: Claim, attempt: CommitAttempt, keep: Callable[[], bool]) -> Commit:
-        state = attempt.state()
-        return await until_deadline(
-            lambda: self._store.commit(claim, state, attempt.record, keep=keep(), is_recorded=attempt.is_recorded),
-            DEADLINE_SECONDS,
-        )
+        record, state, failed_at = attempt.record, attempt.state(), 0.0
+
+        async def commit() -> Commit:
+            nonlocal state, failed_at
+            if failed_at and not attempt.is_recorded:
+                lost = Fault(fault=REDIS_OUTAGE, lost_ms=milliseconds_since(failed_at, clock.now()))
+                record.absorbed = with_fault(record.absorbed, lost)
+                state = attempt.state()
+            failed_at = failed_at or clock.now()
+            return await self._store.commit(claim, state, record, keep=keep(), is_recorded=attempt.is_recorded)
+
+        return await until_deadline(commit, DEADLINE_SECONDS)
 
     @staticmethod
     def _note_disagreement(claim: Claim) -> None:

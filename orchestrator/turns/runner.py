@@ -31,6 +31,7 @@ from orchestrator.turns.retrying_store import RetryingStore
 from orchestrator.turns.running_turn import Left, RunningTurn, Stop
 from orchestrator.turns.sensitive_run import SensitiveTurns
 from orchestrator.turns.store import Claim, TurnStore
+from orchestrator.turns.turn_facts import note_run
 from orchestrator.turns.turn_plan import (
     DeadLetter,
     Drop,
@@ -197,6 +198,7 @@ class TurnRunner:
     async def _commit(self, running: RunningTurn, attempt: CommitAttempt, began: float) -> Claim | None:
         claim, base, record, after = running.claim, attempt.base, attempt.record, attempt.after
         if base is None or base.record_of(record.turn_id) is None:
+            note_run(claim, record)
             record.timings.update(running.timings())
             if base is not None:
                 if running.sensitive is not None:

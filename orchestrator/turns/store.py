@@ -50,6 +50,9 @@ class Claim:
     `interruption` is queued behind the turn: if it is about this one, the caller has interrupted it already. If the
     turn was begun before and its worker was lost, it may be words or a signal instead: the agent's `overlap`, or the
     signal, decides whether they interrupt the turn.
+
+    `taken_from` is the holder that had begun this turn and let its lease expire, "" if none has. It renewed the lease
+    last at `silent_since` or a little later (Unix seconds), if that is known.
     """
 
     lease: Lease
@@ -63,6 +66,8 @@ class Claim:
     is_short: bool = False
     interruption: Turn | None = None
     stored_bytes: int | None = None
+    taken_from: str = ""
+    silent_since: float | None = None
     claimed_at: float = field(default_factory=clock.now, compare=False)
 
 

@@ -25,7 +25,7 @@ class ClaimReader:
     """Reads the turn and the state of a grant. What waits and is not a turn becomes a dead letter.
 
     A pushed grant that is read after `late_ms` or later may be another worker's by now: it is confirmed first. `room`
-    is the key of the workers to which grants are pushed; None: none are.
+    is the key of the workers to which grants are pushed; None: none are. `lease_ms` is for how long a renewal holds.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class ClaimReader:
         states: StateWriter,
         dead_letters: RedisDeadLetters,
         *,
+        lease_ms: int,
         late_ms: float,
         room: str | None,
     ) -> None:
@@ -43,6 +44,7 @@ class ClaimReader:
         self._states = states
         self._dead_letters = dead_letters
         self._entries = Entries(connection.cipher)
+        self._lease_ms = lease_ms
         self._late_ms = late_ms
         self._room = room
 
@@ -115,6 +117,8 @@ class ClaimReader:
             streamed=grant.streamed,
             interruption=self._entries.interruption(grant.lease.call_sid, grant.interruption_json),
             stored_bytes=content_length(grant.state_json) if grant.state_json and self._states.in_same_redis else None,
+            taken_from=grant.taken_from,
+            silent_since=None if grant.expired_ms is None else (grant.expired_ms - self._lease_ms) / 1000,
         )
 
     async def _discard(self, grant: Grant) -> None:

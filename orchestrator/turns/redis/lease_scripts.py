@@ -15,6 +15,9 @@ from orchestrator.turns.redis.lane import NO_TAKER, NOTHING_RUNS, Running, Taker
 from orchestrator.turns.redis.queue_scripts import JOB_FUNCTION, JOB_ID_PREFIX, queue_keys
 from orchestrator.turns.store import Lease
 
+LONGEST_TIME = 16
+"""Digits of a time in milliseconds."""
+
 
 @dataclass(slots=True)
 class Grant:
@@ -23,7 +26,8 @@ class Grant:
     `state_json` is None where Redis has no state; `interruption_json` is b"" where nothing may interrupt the turn.
     `pushed_at` is when the grant was pushed (ms, by the server's clock), under a short lease; None: it was claimed.
     `tenant` is whose call it is, as far as its lane says that. `moved_from` is the version that the call was pinned to
-    before; "" if it was this worker's, or new.
+    before; "" if it was this worker's, or new. `taken_from` is the holder that let its lease of this turn expire, at
+    `expired_ms`; "" if none has.
     """
 
     lease: Lease
@@ -37,6 +41,8 @@ class Grant:
     pushed_at: int | None = None
     tenant: str = ""
     moved_from: str = ""
+    taken_from: str = ""
+    expired_ms: float | None = None
 
     @property
     def job_id(self) -> str:
@@ -68,14 +74,21 @@ def claim(
 
 
 def grant_of(call_sid: str, holder: str, reply: Sequence[Any]) -> Grant:
-    """Decode a claim as scripts reply it: epoch, attempt, ending, streamed, turn, interruption, state, turn id, and the
-    version that the call was pinned to.
+    """Decode a claim as scripts reply it: epoch, attempt, ending, streamed, turn, interruption, state, turn id, the
+    version that the call was pinned to, and whose lease of the turn expired, when.
     """
-    epoch, attempt, ending, streamed, turn_json, interruption_json, state_json, turn_id, *moved_from = reply
+    epoch, attempt, ending, streamed, turn_json, interruption_json, state_json, turn_id, *rest = reply
+    moved_from, taken_from, expired = [*map(text, rest), "", "", ""][:3]
+    expired_ms = _milliseconds(expired) if taken_from else None
     return Grant(
         Lease(call_sid, holder, int(epoch)), int(attempt), ending == b"1", streamed == b"1", turn_id, turn_json,
-        interruption_json, state_json, moved_from=text(moved_from[0]) if moved_from else "",
+        interruption_json, state_json, moved_from=moved_from, taken_from=taken_from, expired_ms=expired_ms,
     )  # fmt: skip
+
+
+def _milliseconds(written: str) -> float | None:
+    """Return the time in a lease; None if it has none that can be read: others can write there."""
+    return float(written) if written.isascii() and written.isdecimal() and len(written) < LONGEST_TIME else None
 
 
 @dataclass(slots=True)

@@ -119,7 +119,7 @@ class RedisTurnStore:
         self._pushed_lease_ms = self.lease_ms // 2
         self.claims = ClaimReader(
             connection, self.call_queue, self._writer, self._dead_letters,
-            late_ms=self._pushed_lease_ms / 2, room=self._room,
+            lease_ms=self.lease_ms, late_ms=self._pushed_lease_ms / 2, room=self._room,
         )  # fmt: skip
         self.job_claims = JobClaims(
             connection, lease_ms=self.lease_ms, lease_record_ms=self._lease_record_ms, has_calls=has_calls,

@@ -1,8 +1,9 @@
 -- Included: grant the call's lease to `holder` if it is free and a turn waits.
 -- keys: state, inbox, turns, lease, due (false where it lies in another slot).
 -- The call is pinned to the version `pin` of the holder from now on, unless that is ''.
--- Returns {epoch, attempt, ending, streamed, turn, interruption, state, turn's id, version} or nil; the state is '?' where its
--- key holds no string; the version is the other one that the call was pinned to before, or ''. Running the same turn again
+-- Returns {epoch, attempt, ending, streamed, turn, interruption, state, turn's id, version, holder, until} or nil; the state
+-- is '?' where its key holds no string; the version is the other one that the call was pinned to before, or ''; holder and
+-- until are those of the expired lease under which this turn was begun, or ''. Running the same turn again
 -- counts an attempt, but not when `holder` takes over from itself: it lives, and had merely been cut off. A claim
 -- `on_approval` is counted when it is confirmed.
 local function claim_call(keys, call_sid, holder, pin, lease_ms, keep_ms, now, on_approval)
@@ -34,5 +35,5 @@ local function claim_call(keys, call_sid, holder, pin, lease_ms, keep_ms, now, o
   local interruption = cut_off(keys.turns, ids, lease[3] == id)
   local readable, state = pcall(redis.call, 'GET', keys.state)
   return {epoch, attempt, lease[5] or '', lease[6] or '', body, interruption, readable and state or not readable and '?', id,
-    before ~= version and before or ''}
+    before ~= version and before or '', lease[3] == id and lease[1] or '', lease[3] == id and lease[2] or ''}
 end
