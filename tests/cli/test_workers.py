@@ -11,6 +11,7 @@ from support.terminal import run_script
 from orchestrator import clock
 from orchestrator.cli.colors import Colors
 from orchestrator.cli.workers import lines
+from orchestrator.processes.report import processes_of
 
 
 class Plain(Colors):
@@ -22,20 +23,29 @@ def test_each_state_is_told_and_what_to_look_at() -> None:
     now = clock.now()
     busy = {"started_at": now - 3700, "running": 3, "slots": 10, "version": "blue", "agent": "echo"}
     leaving = {"started_at": now - 60, "running": 1, "slots": 10, "draining": True, "stuck_threads": 2}
-    workers = [
-        {"id": "w1", "seen_at": now, **busy},
-        {"id": "w2", "seen_at": now, **leaving},
-        {"id": "w3", "seen_at": now - 30, "lost": True, "running": 5, "slots": 10},
-        {"id": "w4\x1b[2J", "seen_at": now, "missing_keys": ["ab12"], "slots": True},
-    ]
-    table = list(lines(workers, Plain()))
-    assert [line.split()[:2] for line in table[1:4]] == [["w1", "alive"], ["w2", "draining"], ["w3", "lost"]]
-    assert "3 of 10" in table[1]
-    assert "2 agents block their threads" in table[2]
-    assert "silent for 30 s" in table[3]
+    reports = {
+        "w1": {"seen_at": now, "host": "anna", "pid": 7, **busy},
+        "w2": {"seen_at": now, **leaving},
+        "w3": {"seen_at": now - 30, "running": 5, "slots": 10},
+        "w4\x1b[2J": {"seen_at": now, "slots": True},
+        "i1": {"seen_at": now, "role": "ingress", "sockets": 1},
+    }
+    processes = [{**process, "missing_keys": []} for process in processes_of(reports, now)]
+    processes[-2]["missing_keys"] = ["ab12"]
+    table = list(lines(processes, Plain()))
+    found = {line.split()[0]: line for line in table[1:6]}
+    assert {name: line.split()[1:3] for name, line in found.items() if len(name) == 2} == {
+        "i1": ["ingress", "running"], "w1": ["worker", "running"], "w2": ["worker", "draining"],
+        "w3": ["worker", "lost"],
+    }  # fmt: skip
+    assert "anna:7" in found["w1"]
+    assert "3 of 10 turns" in found["w1"]
+    assert "1 socket" in found["i1"]
+    assert "2 agents block their threads" in found["w2"]
+    assert "silent for 30 s" in found["w3"]
     assert "lacks the keys ab12" in table[4]
     assert "\x1b" not in "".join(table)
-    assert table[-1] == "3 alive, 4 of 20 turns at once."
+    assert table[-1] == "3 workers alive, 4 of 20 turns at once."
 
 
 @pytest.mark.processes
@@ -49,8 +59,9 @@ async def test_living_workers_are_listed_and_none_is_an_exit_code(tmp_path: Path
         start("web", PORT=str(port))
         await ready(f"http://127.0.0.1:{port}")
         code, output, _ = await run_script("workers", "--json", cwd=tmp_path, settings=asked)
-        (worker,) = json.loads(output)
-        assert (code, worker["version"], worker["agent"]) == (0, "blue", "echo")
+        found = {process["role"]: process for process in json.loads(output)}
+        assert (code, found["worker"]["version"], found["worker"]["agent"]) == (0, "blue", "echo")
+        assert found["ingress"]["state"] == "running"
 
 
 @pytest.mark.processes
