@@ -16,8 +16,10 @@ from orchestrator.settings import Settings
 from orchestrator.version import code_version
 from web import fleet_metrics, health, metrics
 from web.api import routes as api
+from web.api import session
 from web.api.openapi import routes as openapi
 from web.api.request_rate import RequestRates
+from web.api.wrong_keys import WrongKeys
 from web.base_path import BasePathMiddleware
 from web.dashboard import routes as dashboard
 from web.dashboard.snapshot import Snapshot
@@ -70,7 +72,15 @@ def create_app(
                     if archive is not None:
                         await archive.close()
 
-    routes = [*twilio.routes, *providers.routes, *api.routes, *openapi.routes, *dashboard.routes, *health.routes]
+    routes = [
+        *twilio.routes,
+        *providers.routes,
+        *api.routes,
+        *session.routes,
+        *openapi.routes,
+        *dashboard.routes,
+        *health.routes,
+    ]
     routes += [*metrics.routes, *fleet_metrics.routes]
     app = Starlette(
         routes=routes,
@@ -82,6 +92,7 @@ def create_app(
     )
     app.state.local_access = access
     app.state.request_rates = RequestRates.of(settings)
+    app.state.wrong_keys = WrongKeys()
     app.state.metrics = app_metrics
     app.state.fleet_counts = RisingCounts()
     app.state.signature_checks = providers.signature_checks(settings, signatures.public_url)

@@ -95,6 +95,8 @@ class Timeouts:
     """How long such a reading is cached for the health pages and the metrics."""
     dashboard: float = 0.8
     """The same for the dashboard, whose page asks once a second."""
+    session: float = 12 * 3600
+    """How long somebody who gave a key to a page need not give it again."""
     relay: RelayTimeouts = field(default_factory=RelayTimeouts)
 
 

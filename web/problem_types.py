@@ -82,6 +82,8 @@ WRONG_FIELDS = ProblemType("wrong-fields", "The fields of the request are wrong"
 STILL_RUNNING = ProblemType("still-running", "The turn is not answered yet", 504)
 INSUFFICIENT_SCOPE = ProblemType("insufficient-scope", "The key may not do that", 403)
 API_CLOSED = ProblemType("api-closed", "The API is closed without a key", 403)
+FOREIGN_PAGE = ProblemType("foreign-page", "A session is used from elsewhere", 403)
+NEEDS_HTTPS = ProblemType("needs-https", "The connection is not encrypted", 403)
 ORDER_REFUSED = ProblemType("order-refused", "What is to be dialled is refused", 422)
 OUTCOME_UNKNOWN = ProblemType("outcome-unknown", "Nobody knows yet whether the call was placed", 409)
 NOT_CONFIGURED = ProblemType("not-configured", "A setting is missing", 501)
@@ -90,7 +92,7 @@ PROVIDER_FAILED = ProblemType("provider-failed", "The provider did not do it", 5
 
 _OF_ROUTES = (
     WRONG_FIELDS, STILL_RUNNING, INSUFFICIENT_SCOPE, API_CLOSED, ORDER_REFUSED, OUTCOME_UNKNOWN, NOT_CONFIGURED,
-    PROVIDER_FAILED, RATE_LIMITED,
+    PROVIDER_FAILED, RATE_LIMITED, FOREIGN_PAGE, NEEDS_HTTPS,
 )  # fmt: skip
 _OF_PROVIDER_ERRORS = {422: ORDER_REFUSED, 409: OUTCOME_UNKNOWN, 501: NOT_CONFIGURED}
 

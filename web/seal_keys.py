@@ -55,6 +55,15 @@ class SealKeys:
         former = [self._former] if self._former is not None and time.monotonic() < self._former_until else []
         return next((found for key in [*self._keys, *former] if (found := self._unsealed(key, text)) is not None), None)
 
+    def sign(self, purpose: bytes, content: bytes) -> str:
+        """Return a signature of `content` in hexadecimal, which holds for this purpose alone."""
+        return _signature(self.current, purpose, content)
+
+    def has_signed(self, purpose: bytes, content: bytes, signature: str) -> bool:
+        """True if one of the keys has signed `content` for this purpose."""
+        given = signature.encode(errors="replace")
+        return any(hmac.compare_digest(_signature(key, purpose, content).encode(), given) for key in self._keys)
+
     def _unsealed(self, key: str, text: str) -> bytes | None:
         from cryptography.fernet import InvalidToken
 
@@ -73,6 +82,11 @@ class SealKeys:
                 self._ciphers.clear()
             self._ciphers[key] = Fernet(base64.urlsafe_b64encode(hmac.digest(key.encode(), _PURPOSE, hashlib.sha256)))
         return self._ciphers[key]
+
+
+def _signature(key: str, purpose: bytes, content: bytes) -> str:
+    own_key = hmac.digest(key.encode(), purpose, hashlib.sha256)
+    return hmac.new(own_key, content, hashlib.sha256).hexdigest()
 
 
 def former_key(settings: Settings) -> str | None:

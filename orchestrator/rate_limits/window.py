@@ -92,4 +92,11 @@ class RateLimiter:
         """Count one more and return 0; or how long it is until the next one is allowed, and count nothing."""
         if self._limiter.hit(self._item, name):
             return 0.0
+        return self._seconds_left(name)
+
+    def seconds_until_next(self, name: str) -> float:
+        """Return 0 if one more is allowed, or how long it is until then. Count nothing."""
+        return 0.0 if self._limiter.test(self._item, name) else self._seconds_left(name)
+
+    def _seconds_left(self, name: str) -> float:
         return max(self._limiter.get_window_stats(self._item, name).reset_time - self._now(), 0.001)

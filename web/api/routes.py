@@ -13,7 +13,7 @@ from web.api.rollout import change_rollout, show_rollout
 from web.api.signals import hang_up, say, send_signal, transfer
 from web.api.turns import post_turn
 
-PREFIXES = ("/calls", "/events", "/processes", "/records", "/rollout", "/sinks", "/workers")
+PREFIXES = ("/calls", "/events", "/processes", "/records", "/rollout", "/session", "/sinks", "/workers")
 """What begins the paths of the API: its errors are JSON."""
 
 _TABLE: tuple[tuple[str, str, ApiCall, Scope], ...] = (

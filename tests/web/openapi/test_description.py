@@ -22,7 +22,9 @@ def test_every_route_is_described() -> None:
     changes = {("POST", f"/rollout/{command}") for command in COMMANDS}
     operations = {(operation.method, operation.path) for operation in described_operations()}
     assert routes | changes <= operations
-    assert all(path.startswith(("/health", "/livez", "/readyz")) for _, path in operations - routes - changes)
+    assert all(
+        path.startswith(("/health", "/livez", "/readyz", "/session")) for _, path in operations - routes - changes
+    )
 
 
 def test_each_name_is_used_once() -> None:

@@ -207,6 +207,14 @@ class Drained(_Answer):
     state: Literal["draining"]
 
 
+class SessionShown(_Answer):
+    """Who sends the request, and what they may do; `until` is when a session ends, null for a key."""
+
+    name: str
+    scopes: list[Literal["read", "converse", "dial", "control", "admin"]]
+    until: str | None = Field(json_schema_extra={"format": "date-time"})
+
+
 class Health(_Answer):
     """The health in one word."""
 

@@ -23,8 +23,9 @@ ABOUT = """\
 Calls that software agents answer: what goes on in them, and what you may do about it.
 
 Every request needs `Authorization: Bearer KEY`, with a key whose scope allows it; only a development server on this
-machine asks for none. Errors are problem details (RFC 9457). Lists come in pages: send the `next_cursor` of one as the
-`cursor` of the next. Answers may get more fields: ignore those that you do not know.
+machine asks for none. A browser may give its key for a cookie (`POST /session`). Errors are problem details (RFC 9457).
+Lists come in pages: send the `next_cursor` of one as the `cursor` of the next. Answers may get more fields: ignore
+those that you do not know.
 """
 TAGS = {
     "calls": "Live calls: to look at, to place, to talk in, and to change from outside.",
@@ -32,6 +33,7 @@ TAGS = {
     "records": "The archive of calls that are over.",
     "processes": "The ingresses and workers of the deployment.",
     "rollout": "Which versions of the workers get new calls.",
+    "session": "Browsers give a key once, and show a cookie instead of it.",
     "health": "Whether all is well, for machines and for people.",
 }
 OF_ALL = (401, 403, 429)

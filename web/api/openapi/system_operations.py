@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from web.api.openapi import answers as to
 from web.api.openapi.operation import Answer, Operation
+from web.api.session import SessionKey
 
 
 class _Change(BaseModel):
@@ -50,6 +51,23 @@ _HEALTH = (
     ("/health", "The health in one word", to.Health),
     ("/health/detailed", "The health in detail", to.HealthInDetail),
 )
+
+_COOKIE = {"Set-Cookie": "The session: `HttpOnly`, `SameSite=Strict`, for this server alone."}
+SESSION = (
+    Operation(
+        "POST", "/session", "Give a key for a cookie",
+        {200: Answer("Who that is", to.SessionShown, headers=_COOKIE)}, (400, 401, 403, 413, 415, 422, 429), (),
+        SessionKey, {"key": "va_the_key_that_you_were_given"}, tag="session",
+    ),
+    Operation(
+        "GET", "/session", "Ask who you are", {200: Answer("Who sends the request", to.SessionShown)}, (401, 403, 503),
+        tag="session",
+    ),
+    Operation(
+        "DELETE", "/session", "Forget the cookie", {204: Answer("It is forgotten", headers=_COOKIE)}, (403,),
+        tag="session",
+    ),
+)  # fmt: skip
 
 ROLLOUT = (
     Operation(
