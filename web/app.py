@@ -26,6 +26,8 @@ from web.dashboard.snapshot import Snapshot
 from web.health_checks import HealthChecks
 from web.http_entry import HttpEntry
 from web.ingress import Ingress, OpenRuntime, Timeouts
+from web.live.call_stream import CallWatches
+from web.live.live_reader import LiveReader
 from web.live_update import LiveUpdates
 from web.local_access import LocalAccess
 from web.outbound.call_placer import call_placer
@@ -54,11 +56,14 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with _opened_ingress(
-            settings, opening, app_metrics, timeouts or Timeouts(), signatures, table
-        ) as ingress:
+        async with (
+            _opened_ingress(settings, opening, app_metrics, timeouts or Timeouts(), signatures, table) as ingress,
+            LiveReader(ingress) as live_reader,
+            CallWatches(ingress, live_reader) as call_watches,
+        ):
             with ProviderApi(settings) as provider_api:
                 app.state.ingress = ingress
+                app.state.live_reader, app.state.call_watches = live_reader, call_watches
                 app.state.health_checks = HealthChecks(ingress)
                 app.state.dashboard = Snapshot(ingress)
                 app.state.call_placer = call_placer(ingress, provider_api)

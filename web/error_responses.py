@@ -23,7 +23,7 @@ def http_error(path: str, error: HTTPException) -> Response:
 
     Numbers are masked in what anybody may request. A client of the API has sent the number that its error quotes.
     """
-    if path.startswith((*API, "/health/detailed")):
+    if path == "/live" or path.startswith((*API, "/health/detailed")):  # nothing else begins like the other paths
         return problem_response(error)
     return PlainTextResponse(f"{masked(error.detail)}\n", error.status_code, headers=error.headers)
 

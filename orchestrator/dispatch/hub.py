@@ -204,6 +204,7 @@ class ReplyHub:
     def deliver(self, message: Token | Settled) -> None:
         """Give a message to the turn that it is about."""
         about = message if isinstance(message, Token) else message.result
+        self.listeners.published(about.call_sid, message)
         listener = self.listeners.of_turn(about.call_sid, about.turn_id)
         pending = self._waiting.get((about.call_sid, about.turn_id))
         if pending is None:

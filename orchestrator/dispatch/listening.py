@@ -50,6 +50,7 @@ class Listening:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Listening":
+        self._listeners.on_watch = self._now.set
         self._task = asyncio.create_task(self._run(), name="keep listening to calls")
         return self
 

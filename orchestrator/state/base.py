@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.conversation.state import ConversationState
+from orchestrator.state.call_feed import CallFeed, ListedCalls
 
 
 class StateManagerBase(ABC):
@@ -59,6 +60,13 @@ class StateManagerBase(ABC):
     @abstractmethod
     async def get_all_call_sids(self) -> list[str]:
         """Return the call SIDs of the active calls, in any order."""
+
+    def follow_calls(self) -> CallFeed:
+        """Return what tells a reader which active calls have changed since it looked last.
+
+        Override it only for a store that knows which calls were written: this one lists all calls each time.
+        """
+        return ListedCalls(self.get_all_call_sids)
 
     @abstractmethod
     async def health_check(self) -> bool:

@@ -12,6 +12,7 @@ from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import StateConflict
 from orchestrator.state.base import StateManagerBase
+from orchestrator.state.call_feed import CallFeed, FeedPage, MarkedCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class _Entry:
     is_active: bool
     expires_at: float
     json: str
+    write: int
+    """The number of the write among all of this manager."""
 
 
 class InMemoryStateManager(StateManagerBase):
@@ -41,6 +44,7 @@ class InMemoryStateManager(StateManagerBase):
         self._expiries: list[tuple[float, str]] = []
         self._active: set[str] = set()
         self._expired = 0
+        self._writes = 0
 
     async def create_state(self, call_sid: str, **fields: Any) -> ConversationState:
         """Begin a call, or return the state of the live one."""
@@ -104,6 +108,26 @@ class InMemoryStateManager(StateManagerBase):
         self._drop_expired()
         return [call_sid for call_sid in self._entries if call_sid in self._active]
 
+    def follow_calls(self) -> CallFeed:
+        """Return what follows the active calls: each write has a number."""
+        return _MemoryCallFeed(self)
+
+    def written_since(self, write: int) -> dict[str, float]:
+        """Return the active calls that were written after the write of this number, the latest first, each with the
+        number of its last write."""
+        self._drop_expired()
+        found: dict[str, float] = {}
+        for call_sid, entry in reversed(self._entries.items()):
+            if entry.write <= write:
+                break
+            if entry.is_active:
+                found[call_sid] = entry.write
+        return found
+
+    def is_followed(self, call_sid: str) -> bool:
+        """True if the call is active."""
+        return call_sid in self._active
+
     async def health_check(self) -> bool:
         """Return True."""
         return True
@@ -121,7 +145,8 @@ class InMemoryStateManager(StateManagerBase):
         expires_at = self._clock() + (self._ttl_seconds if state.is_active else self._ended_ttl_seconds)
         sid = state.call_sid
         before = self._entries.get(sid)
-        self._entries[sid] = _Entry(state.version, state.is_active, expires_at, state.model_dump_json())
+        self._writes += 1
+        self._entries[sid] = _Entry(state.version, state.is_active, expires_at, state.model_dump_json(), self._writes)
         self._entries.move_to_end(sid)
         if before is None or expires_at < before.expires_at:
             heapq.heappush(self._expiries, (expires_at, sid))
@@ -143,3 +168,21 @@ class InMemoryStateManager(StateManagerBase):
             del self._entries[call_sid]
             self._active.discard(call_sid)
             self._expired += 1
+
+
+class _MemoryCallFeed:
+    """A `CallFeed` of the calls of this process."""
+
+    def __init__(self, states: InMemoryStateManager) -> None:
+        self._states = states
+        self._marks = MarkedCalls()
+        self._latest = 0
+
+    async def read(self, most: int) -> FeedPage:
+        """Return what has changed; see `CallFeed`."""
+        active = await self._states.get_active_calls_count()
+        gone = self._marks.drop([sid for sid in self._marks.call_sids if not self._states.is_followed(sid)])
+        marks = self._states.written_since(self._latest)
+        self._latest = max([self._latest, *map(int, marks.values())])
+        written, excess = self._marks.some(marks, most)
+        return FeedPage(written, [*gone, *excess], active)

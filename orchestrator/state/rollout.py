@@ -7,6 +7,7 @@ from typing import Any
 from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.conversation.state import ConversationState
 from orchestrator.state.base import StateManagerBase
+from orchestrator.state.call_feed import CallFeed, JoinedFeeds
 
 _STEPS = 10_000
 
@@ -74,6 +75,10 @@ class RolloutStateManager(StateManagerBase):
     async def get_all_call_sids(self) -> list[str]:
         """Return the call SIDs of the active calls in both managers."""
         return [*await self._redis.get_all_call_sids(), *await self._memory.get_all_call_sids()]
+
+    def follow_calls(self) -> CallFeed:
+        """Return what follows the calls in both managers."""
+        return JoinedFeeds(self._redis.follow_calls(), self._memory.follow_calls())
 
     async def health_check(self) -> bool:
         """True if both managers answer."""

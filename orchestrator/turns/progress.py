@@ -12,7 +12,8 @@ MOST_CHARACTERS = 600
 def progress_of(runner: TurnRunner) -> list[dict[str, Any]]:
     """Return the turns that run, oldest first: call, turn, what the caller said and what the agent has said so far.
 
-    `since` is when the turn was received (Unix seconds). At most 100 turns, with the last 600 characters of each text.
+    `attempt` counts the runs of the turn, from 1. `since` is when the turn was received (Unix seconds). At most 100
+    turns, with the last 600 characters of each text.
     """
     turns = sorted(runner.running.values(), key=lambda running: running.claim.turn.received_at)
     return [_progress(running) for running in turns[:MOST_TURNS]]
@@ -25,5 +26,5 @@ def _progress(running: RunningTurn) -> dict[str, Any]:
     return {
         "call_sid": turn.call_sid, "turn_id": turn.turn_id, "kind": turn.kind,
         "text": (turn.digits or turn.text)[-MOST_CHARACTERS:], "said": said[-MOST_CHARACTERS:],
-        "since": turn.received_at.timestamp(),
+        "attempt": running.claim.attempt, "since": turn.received_at.timestamp(),
     }  # fmt: skip

@@ -1,13 +1,11 @@
-"""`GET /calls`, `GET /calls/{call_sid}` and `DELETE /calls/{call_sid}`."""
+"""`GET /calls/{call_sid}` and `DELETE /calls/{call_sid}`."""
 
 import asyncio
 from contextlib import suppress
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.dispatch.dispatcher import submit_by
 from orchestrator.errors import CallEnded, TurnRejected, UnknownCall, UnreadableState
@@ -16,24 +14,12 @@ from web.api.endpoint import call_sid_in
 from web.api.erasure import erase_call
 from web.api.hanging_up import hang_up_live, still_rings
 from web.api.key import check_key
-from web.api.page_limit import limit_in
 from web.ingress import Ingress
 from web.problem_types import WRONG_FIELDS
 from web.problems import Problem
-from web.states import read_states
 
 END_SECONDS = 5.0
 LOOK_SECONDS = 0.1
-
-
-async def list_calls(ingress: Ingress, request: Request) -> Response:
-    """Answer with up to `limit` active calls, newest first, and how many there are in all (`count`)."""
-    limit = limit_in(request)
-    states = ingress.runtime.states
-    call_sids = await states.get_all_call_sids()
-    found = await read_states(states, call_sids[-limit:])  # those with the latest turns
-    found.sort(key=lambda state: state.created_at, reverse=True)
-    return JSONResponse({"calls": [_summary(state) for state in found], "count": len(call_sids)})
 
 
 async def show_call(ingress: Ingress, request: Request) -> Response:
@@ -111,11 +97,3 @@ async def _wait_until_told(ingress: Ingress, call_sid: str) -> None:
         async with asyncio.timeout(min(END_SECONDS, ingress.timeouts.store)):
             while await outbox.unended(call_sid) is not None:
                 await asyncio.sleep(LOOK_SECONDS)
-
-
-def _summary(state: ConversationState) -> dict[str, Any]:
-    fields = {
-        "call_sid", "status", "channel", "direction", "phase", "created_at", "updated_at", "agent", "tenant",
-        "worker_version",
-    }  # fmt: skip
-    return {**state.model_dump(mode="json", include=fields), "turns": len(state.turns)}

@@ -3,7 +3,7 @@
 from starlette.routing import Route
 
 from orchestrator.api_keys.key import Scope
-from web.api.calls import delete_call, list_calls, show_call
+from web.api.calls import delete_call, show_call
 from web.api.endpoint import ApiCall, guarded
 from web.api.events import drop_event, list_call_events, list_events, replay_event, resume_sink, retry_sink, show_event
 from web.api.outbound import place_call
@@ -12,20 +12,26 @@ from web.api.records import list_records, show_record
 from web.api.rollout import change_rollout, show_rollout
 from web.api.signals import hang_up, say, send_signal, transfer
 from web.api.turns import post_turn
+from web.live.endpoints import follow_all, follow_call, list_calls, show_overview
 
-PREFIXES = ("/calls", "/events", "/processes", "/records", "/rollout", "/session", "/sinks", "/workers")
+PREFIXES = (
+    "/calls", "/events", "/overview", "/processes", "/records", "/rollout", "/session", "/sinks", "/workers",
+)  # fmt: skip
 """What begins the paths of the API: its errors are JSON."""
 
 _TABLE: tuple[tuple[str, str, ApiCall, Scope], ...] = (
     ("GET", "/calls", list_calls, "read"),
     ("POST", "/calls", place_call, "dial"),
     ("GET", "/calls/{call_sid}", show_call, "read"),
+    ("GET", "/calls/{call_sid}/live", follow_call, "read"),
     ("DELETE", "/calls/{call_sid}", delete_call, "control"),
     ("POST", "/calls/{call_sid}/turns", post_turn, "converse"),
     ("POST", "/calls/{call_sid}/signals", send_signal, "control"),
     ("POST", "/calls/{call_sid}/say", say, "control"),
     ("POST", "/calls/{call_sid}/transfer", transfer, "control"),
     ("POST", "/calls/{call_sid}/hang-up", hang_up, "control"),
+    ("GET", "/overview", show_overview, "read"),
+    ("GET", "/live", follow_all, "read"),
     ("GET", "/events", list_events, "read"),
     ("GET", "/events/{call_sid}", list_call_events, "read"),
     ("GET", "/events/{call_sid}/{position}", show_event, "read"),

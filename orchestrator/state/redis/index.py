@@ -10,6 +10,7 @@ from orchestrator.redis.cluster import shards_of
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.state.redis import scripts
+from orchestrator.state.redis.feed import RedisCallFeed
 
 _PAGE = 500
 """How many calls `clean_up` checks in one round trip."""
@@ -80,6 +81,10 @@ class CallIndex:
         """Return which calls are active, by the servers' clocks, without entries that cannot be call SIDs."""
         pages = await asyncio.gather(*(self._scripts.run(scripts.list_calls(shard=shard)) for shard in self._shards))
         return [call_sid for page in pages for name in page if (call_sid := call_sid_of(name)) is not None]
+
+    def follow(self) -> RedisCallFeed:
+        """Return what follows the active calls."""
+        return RedisCallFeed(self._scripts, self._shards)
 
     async def clean_up(self) -> int:
         """Remove calls that have expired or have no state. Return how many. Takes a few round trips for each set."""

@@ -22,6 +22,7 @@ from orchestrator.redis.script_call import ScriptCall
 from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.settings import LONGEST_TTL_SECONDS
 from orchestrator.state.base import StateManagerBase
+from orchestrator.state.call_feed import CallFeed
 from orchestrator.state.redis import scripts
 from orchestrator.state.redis.index import CallIndex
 from orchestrator.state.redis.sealed_states import opened_state, sealed_state
@@ -182,6 +183,10 @@ class RedisStateManager(StateManagerBase):
         """Return the call SIDs of the active calls, by the server's clock."""
         with store_errors():
             return await self._index.call_sids()
+
+    def follow_calls(self) -> CallFeed:
+        """Return what follows the active calls: it reads those that were written."""
+        return self._index.follow()
 
     async def health_check(self) -> bool:
         """True if Redis answers a PING; in a cluster, if every master does."""

@@ -5,7 +5,7 @@ another slot than the state: `index_call` and `keep_indexed` change it there.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.redis import keys
 from orchestrator.redis.keys import ShardKeys
@@ -75,6 +75,25 @@ def count_calls(*, shard: ShardKeys) -> ScriptCall[int]:
 def list_calls(*, shard: ShardKeys) -> ScriptCall[list[bytes | str]]:
     """Read the names of the shard's active calls. What stands there may be no call SID."""
     return ScriptCall(lua_script("list_calls"), [shard.calls], [], list)
+
+
+class WrittenCalls(NamedTuple):
+    """How many calls of a shard are `active`, and the latest `calls`, each with its score, the latest first."""
+
+    active: int
+    calls: list[tuple[bytes | str, float]]
+
+
+def list_written_calls(*, shard: ShardKeys, since: str, most: int) -> ScriptCall[WrittenCalls]:
+    """Read which calls of the shard were written last: those with the score `since` or a higher one; "": all."""
+    return ScriptCall(lua_script("list_written_calls"), [shard.calls], [since, most], _written)
+
+
+def _written(reply: Any) -> WrittenCalls:
+    active, listed = reply
+    return WrittenCalls(
+        int(active), [(name, float(score)) for name, score in zip(listed[::2], listed[1::2], strict=True)]
+    )
 
 
 def prune_calls(*, shard: ShardKeys) -> ScriptCall[int]:

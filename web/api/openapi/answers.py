@@ -23,27 +23,67 @@ class Problem(_Answer):
     error: str
 
 
-class CallSummary(_Answer):
-    """One line of the list of calls; `turns` is how many there are."""
+class Said(_Answer):
+    """What was said last in a call, and by whom."""
+
+    by: Literal["agent", "caller"]
+    text: str
+
+
+class CallRow(_Answer):
+    """One line of the list of calls; `turns` is how many there are, `version` grows with each commit.
+
+    `health` is `slow` while the turn that runs has had no word for more than two seconds or was run again, `failing`
+    if the last turn failed. `why` says so in a word.
+    """
 
     call_sid: str
     status: str
     channel: str
     direction: str
     phase: str
+    from_number: str
+    to_number: str
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     updated_at: str = Field(json_schema_extra={"format": "date-time"})
+    agent: str
+    tenant: str
+    worker_version: str
     turns: int
-    agent: str | None = None
-    tenant: str | None = None
-    worker_version: str | None = None
+    version: int
+    last: Said | None
+    health: Literal["ok", "slow", "failing"]
+    why: str
 
 
 class Calls(_Answer):
-    """The active calls, newest first; `count` is how many there are in all."""
+    """Active calls, newest first; `count` is how many there are in all, `next` the cursor of the next page."""
 
-    calls: list[CallSummary]
+    calls: list[CallRow]
     count: int
+    next: str | None
+
+
+class Waiting(_Answer):
+    """How many turns that run have no word of a reply yet, and for how long the first has waited."""
+
+    count: int
+    seconds: float | None
+
+
+class Overview(_Answer):
+    """What goes on now. What cannot be read is null, and `trouble` says why."""
+
+    at: str = Field(json_schema_extra={"format": "date-time"})
+    status: str
+    checks: dict[str, Any]
+    findings: list[dict[str, Any]]
+    active: int | None
+    processes: list[dict[str, Any]] | None
+    turns: dict[str, Any]
+    running: int
+    waiting: Waiting
+    trouble: str | None
 
 
 class Call(ConversationState):

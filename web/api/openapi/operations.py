@@ -10,6 +10,15 @@ from web.api.text_turn import TextTurn
 from web.outbound.outbound_call import OutboundCall
 
 _STREAM = {EVENT_STREAM: "`token` (a JSON string) for each token, then one `reply` or `error`"}
+_CALL_STREAM = {
+    EVENT_STREAM: "`state` (as `GET /calls/{call_sid}`) after each commit, `running` when a turn begins to run "
+    "(`turn_id`, `kind`, `text`, `since`, `said`), `said` as the agent speaks (`turn_id`, `start`, `text`), at last "
+    "`gone`"
+}
+_LIVE_STREAM = {
+    EVENT_STREAM: "`overview` (as `GET /overview`) when it has changed, and every five seconds; `calls` (`reset`, "
+    "`changed`: lines as `GET /calls` has them, `gone`: call SIDs, `active`), all of them at first"
+}
 _PLACED = {
     "Location": "Where the state of the call is.",
     "Idempotent-Replayed": "`true` if an earlier request has placed the call.",
@@ -17,7 +26,10 @@ _PLACED = {
 _ENTERS = (400, 404, 409, 410, 413, 415, 422, 503, 504)
 
 _CALLS = (
-    Operation("GET", "/calls", "List the active calls", {200: Answer("The calls", to.Calls)}, (422, 503), (by.LIMIT,)),
+    Operation(
+        "GET", "/calls", "List the active calls", {200: Answer("A page", to.Calls)}, (422, 503),
+        (*by.CALL_FILTERS, by.NEXT, by.LIMIT),
+    ),
     Operation(
         "POST", "/calls", "Place a call", {201: Answer("The call rings", to.CallPlaced, headers=_PLACED)},
         (400, 403, 409, 413, 415, 422, 501, 502, 503), (by.IDEMPOTENCY_KEY,), OutboundCall,
@@ -25,6 +37,11 @@ _CALLS = (
     ),
     Operation(
         "GET", "/calls/{call_sid}", "Show one call", {200: Answer("Its state", to.Call)}, (400, 404, 500, 503),
+    ),
+    Operation(
+        "GET", "/calls/{call_sid}/live", "Follow one call",
+        {200: Answer("Until it is deleted", media_types=_CALL_STREAM)},
+        (400, 404, 500, 503),
     ),
     Operation(
         "DELETE", "/calls/{call_sid}", "End a call and erase it", {204: Answer("It is gone")},
@@ -54,6 +71,14 @@ _CALLS = (
         "POST", "/calls/{call_sid}/hang-up", "End the call politely",
         {200: Answer("How it was recorded", to.SignalAnswer, _STREAM)}, _ENTERS, (), HangUpByHand,
         {"signal_id": "s4", "reason": "closing time"},
+    ),
+)  # fmt: skip
+
+_LIVE = (
+    Operation("GET", "/overview", "Show what goes on", {200: Answer("As it is now", to.Overview)}, tag="live"),
+    Operation(
+        "GET", "/live", "Follow what goes on", {200: Answer("Until the client leaves", media_types=_LIVE_STREAM)},
+        tag="live",
     ),
 )  # fmt: skip
 
@@ -102,5 +127,5 @@ _RECORDS = (
     ),
 )  # fmt: skip
 
-OPERATIONS: tuple[Operation, ...] = (*_CALLS, *_EVENTS, *_RECORDS)
+OPERATIONS: tuple[Operation, ...] = (*_CALLS, *_LIVE, *_EVENTS, *_RECORDS)
 """All but those of the rollout and of health, which `system_operations` has."""

@@ -6,6 +6,7 @@ from orchestrator.records.record_query import LONGEST_CURSOR
 from web.api.events import LONGEST_SINK
 from web.api.outbound import MAX_KEY_CHARACTERS
 from web.api.page_limit import DEFAULT_LIMIT, MAX_LIMIT
+from web.live.call_row import HEALTHS
 
 Parameter = dict[str, Any]
 CALL_SID_PATTERN = r"^[!-.0-z|~]{1,256}$"
@@ -44,6 +45,15 @@ LIMIT = _parameter(
     {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
 )  # fmt: skip
 CURSOR = _query("cursor", "The `next_cursor` of the page before; without it the first page.", maxLength=LONGEST_CURSOR)
+NEXT = _query("cursor", "The `next` of the page before; without it the first page.", maxLength=LONGEST_CURSOR)
+CALL_FILTERS = (
+    _query("number", "Digits of the caller's number, or the called one; of masked numbers those that are shown.",
+           pattern=r"^\+?[0-9]{1,20}$"),
+    _query("agent", "The name of the agent that has the call.", pattern=r"^[A-Za-z0-9_.-]{1,100}$"),
+    _query("tenant", "Whose calls.", pattern=r"^[A-Za-z0-9_.-]{1,100}$"),
+    _query("version", "The version of the workers that the call is pinned to.", pattern=r"^[A-Za-z0-9_.-]{1,100}$"),
+    _query("health", "How the call fares.", enum=list(HEALTHS)),
+)  # fmt: skip
 SINK = _query("sink", "Only what is meant for this sink.", maxLength=LONGEST_SINK)
 STATE = _query("state", "Only what waits for its next attempt, or only what was given up.", enum=["pending", "dead"])
 OF_CALL = _query("call_sid", "Only what belongs to this call.", pattern=CALL_SID_PATTERN.replace("{1,", "{0,"))

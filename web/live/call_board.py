@@ -1,0 +1,161 @@
+"""The active calls as lines, read once for everybody who looks: only what was written since the last reading."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from orchestrator.conversation.state import ConversationState
+from orchestrator.state.base import StateManagerBase
+from web.live.call_row import FINE, Fare, fare_now, past_fare, row_of
+from web.live.turn_durations import LatestTurns
+from web.states import read_states
+
+MOST_ROWS = 5000
+"""So many calls are kept: those that were written last."""
+MOST_READ = 300
+"""So many states are read at once; the others are due at the next reading."""
+MOST_TRIES = 10
+"""After so many readings without its state, a call is left out: it has been deleted by hand."""
+MOST_GONE = 10_000
+ROWS_IN_CHUNK = 500
+
+
+class Row(NamedTuple):
+    """The line of a call: its `fields`, the same as JSON, and the number of the change that it came with."""
+
+    fields: dict[str, Any]
+    text: str
+    past: Fare
+    revision: int
+
+
+class CallBoard:
+    """The lines of all active calls. Each change gets a higher `revision`."""
+
+    def __init__(self, states: StateManagerBase) -> None:
+        self._states = states
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything: the next reading begins anew."""
+        self._feed = self._states.follow_calls()
+        self._due: dict[str, int] = {}  # call SID → how often it was read in vain
+        self._rows: OrderedDict[str, Row] = OrderedDict()  # in the order of the last change
+        self._gone: OrderedDict[str, int] = OrderedDict()
+        self._forgotten = 0
+        self.revision = 0
+        self.active = 0
+        self.latest_turns = LatestTurns()
+
+    @property
+    def is_whole(self) -> bool:
+        """True if all calls that are followed have been read."""
+        return not self._due
+
+    @property
+    def is_truncated(self) -> bool:
+        """True if there are more calls than are followed."""
+        return self.active > MOST_ROWS
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the lines of all calls, in no order."""
+        return [row.fields for row in self._rows.values()]
+
+    async def read(self, running: Iterable[Mapping[str, Any]], now: float) -> None:
+        """Read up to `MOST_READ` of the calls that were written since the last reading. Raise `StoreUnavailable`.
+
+        `running` are the turns that run; `now` is Unix seconds.
+        """
+        page = await self._feed.read(MOST_ROWS)
+        self.active = page.active
+        for call_sid in page.gone:
+            self._due.pop(call_sid, None)
+        for call_sid in reversed(page.written):
+            self._due[call_sid] = 0
+        some = list(self._due)[:MOST_READ]
+        ended = page.gone[:MOST_READ]
+        found = {state.call_sid: state for state in await read_states(self._states, [*some, *ended])}
+        self.latest_turns.add(found.values())
+        self.revision += 1
+        of_call = {str(turn.get("call_sid")): turn for turn in running}
+        for call_sid in page.gone:
+            self._remove(call_sid)
+        for call_sid in some:
+            self._note(call_sid, found.get(call_sid), of_call.get(call_sid), now)
+        for call_sid, row in [(sid, row) for sid, row in self._rows.items() if sid not in found]:
+            fare = fare_now(row.past, of_call.get(call_sid), now)
+            if (fare.health, fare.why) != (row.fields["health"], row.fields["why"]):
+                self._put(call_sid, row.fields, row.past, fare)
+
+    def changes_since(self, revision: int) -> "Changes":
+        """Return what has changed since this revision; all lines if that is not known any more, or it is 0."""
+        if not self.revision:  # nothing was read yet
+            return Changes(False, [], [], 0)
+        reset = revision < self._forgotten or not revision
+        if reset:
+            return Changes(True, [row.text for row in self._rows.values()], [], self.revision)
+        changed = []
+        for row in reversed(self._rows.values()):
+            if row.revision <= revision:
+                break
+            changed.append(row.text)
+        gone = [call_sid for call_sid, at in self._gone.items() if at > revision]
+        return Changes(False, changed, gone, self.revision)
+
+    def _note(
+        self, call_sid: str, state: ConversationState | None, running: Mapping[str, Any] | None, now: float
+    ) -> None:
+        if state is None:  # in a cluster a call is listed before its state is written
+            self._due[call_sid] += 1
+            if self._due[call_sid] >= MOST_TRIES:
+                del self._due[call_sid]
+            return
+        del self._due[call_sid]
+        if not state.is_active:
+            self._remove(call_sid)
+            return
+        past = past_fare(state)
+        before = self._rows.get(call_sid)
+        fields, fare = row_of(state), fare_now(past, running, now)
+        if before is None or {**fields, "health": fare.health, "why": fare.why} != before.fields:
+            self._put(call_sid, fields, past, fare)
+
+    def _put(self, call_sid: str, fields: dict[str, Any], past: Fare = FINE, fare: Fare = FINE) -> None:
+        fields = {**fields, "health": fare.health, "why": fare.why}
+        self._rows[call_sid] = Row(fields, json.dumps(fields, ensure_ascii=False), past, self.revision)
+        self._rows.move_to_end(call_sid)
+        self._gone.pop(call_sid, None)
+
+    def _remove(self, call_sid: str) -> None:
+        if self._rows.pop(call_sid, None) is None:
+            return
+        self._gone[call_sid] = self.revision
+        self._gone.move_to_end(call_sid)
+        if len(self._gone) > MOST_GONE:
+            self._forgotten = self._gone.popitem(last=False)[1]
+
+
+class Changes(NamedTuple):
+    """What has changed: if `reset`, `changed` are the lines of all calls. Lines are JSON."""
+
+    reset: bool
+    changed: list[str]
+    gone: list[str]
+    revision: int
+
+    @property
+    def is_nothing(self) -> bool:
+        """True if nobody need be told."""
+        return not (self.reset or self.changed or self.gone)
+
+    def chunks(self, active: int, *, is_truncated: bool) -> Iterable[str]:
+        """Yield the same as JSON, in objects of at most `ROWS_IN_CHUNK` lines; only the first one resets."""
+        more = ', "truncated": true' if is_truncated else ""
+        for first in range(0, max(len(self.changed), 1), ROWS_IN_CHUNK):
+            is_first = first == 0
+            reset = json.dumps(self.reset and is_first)
+            gone = json.dumps(self.gone if is_first else [], ensure_ascii=False)
+            lines = ",".join(self.changed[first : first + ROWS_IN_CHUNK])
+            yield f'{{"reset": {reset}, "changed": [{lines}], "gone": {gone}, "active": {active}{more}}}'
