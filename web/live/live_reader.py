@@ -118,14 +118,16 @@ class LiveReader:
         news.set()
 
     async def _read(self) -> None:
-        health, trouble = await asyncio.gather(health_of(self._ingress), self._try_calls())
-        workers, running = await self._workers.get(), await self.running_turns()
+        health, trouble, processes = await asyncio.gather(
+            health_of(self._ingress), self._try_calls(), self._processes()
+        )
+        running = await self.running_turns()
         found = {
             "status": health.status,
             "checks": dict(health.checks),
             "findings": [],
             "active": self.board.active if trouble is None else None,
-            "processes": workers,
+            "processes": processes,
             "turns": self.board.latest_turns.stats(),
             "running": len(running),
             "waiting": waiting(running, clock.now()),
@@ -145,6 +147,13 @@ class LiveReader:
         except (VoiceAgentError, TimeoutError) as error:
             return str(error) or CALLS_LATE
         return None
+
+    async def _processes(self) -> list[dict[str, Any]] | None:
+        try:
+            async with asyncio.timeout(self._ingress.timeouts.check):
+                return await self._ingress.runtime.processes()
+        except (VoiceAgentError, TimeoutError):
+            return None
 
     async def _read_calls(self) -> None:
         began = time.monotonic()
