@@ -136,7 +136,7 @@ async def test_calls_are_listed_newest_first(ingress):
     assert [call["call_sid"] for call in listed["calls"]] == ["c", "b", "a"]
     assert listed["calls"][0] | {"created_at": "", "updated_at": ""} == {
         "call_sid": "c", "status": "active", "channel": "api", "direction": "inbound", "phase": "",
-        "created_at": "", "updated_at": "", "turns": 1, "version": 1, "agent": "", "tenant": "", "worker_version": "",
+        "created_at": "", "updated_at": "", "turns": 1, "version": 2, "agent": "", "tenant": "", "worker_version": "",
         "from_number": "", "to_number": "", "last": {"by": "agent", "text": "You said hello."}, "health": "ok",
         "why": "",
     }  # fmt: skip
