@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.dispatch.dispatcher import Dispatcher
 from orchestrator.errors import StoreUnavailable, UnknownProcess, WorkersTooOld
 from orchestrator.health.features import WorkerFeatures
+from orchestrator.history.store import HistoryStore, MemoryHistory
 from orchestrator.idempotency.store import IdempotencyStore, MemoryIdempotencyStore
 from orchestrator.processes.presence import Presence
 from orchestrator.relay_documents.store import MemoryRelayDocuments, RelayDocuments
@@ -66,6 +67,8 @@ class Runtime:
     """Reads for how long (s) the oldest turn of each tenant has waited for a worker; None where there are none."""
     presence: Presence = field(default_factory=Presence)
     """How this process says that it is there, and knows of the others."""
+    history: HistoryStore = field(default_factory=MemoryHistory)
+    """What all processes have counted in the last day."""
     began_at: float = field(default_factory=time.monotonic)
     _worker_features: WorkerFeatures | None = None
 

@@ -2,11 +2,14 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from orchestrator.fleet_metrics.fleet import RisingCounts
+from orchestrator.history.reader import HistoryReader
+from orchestrator.history.recorder import history_recorded
 from orchestrator.metrics import Metrics
 from orchestrator.process_metrics.event_loop_lag import event_loop_lag_measured
 from orchestrator.provider_api.client import ProviderApi
@@ -24,6 +27,7 @@ from web.base_path import BasePathMiddleware
 from web.dashboard import routes as dashboard
 from web.dashboard.snapshot import Snapshot
 from web.health_checks import HealthChecks
+from web.history_sample import sample
 from web.http_entry import HttpEntry
 from web.ingress import Ingress, OpenRuntime, Timeouts
 from web.live.call_stream import CallWatches
@@ -64,13 +68,17 @@ def create_app(
             with ProviderApi(settings) as provider_api:
                 app.state.ingress = ingress
                 app.state.live_reader, app.state.call_watches = live_reader, call_watches
-                app.state.health_checks = HealthChecks(ingress)
+                app.state.health_checks = checks = HealthChecks(ingress)
+                app.state.history = HistoryReader(ingress.runtime.history)
                 app.state.dashboard = Snapshot(ingress)
                 app.state.call_placer = call_placer(ingress, provider_api)
                 app.state.live_updates = live_updates = LiveUpdates(ingress, provider_api)
                 app.state.archive = archive
                 try:
-                    yield
+                    async with history_recorded(
+                        ingress.runtime.history, partial(sample, ingress, checks), ingress.timeouts.record
+                    ):
+                        yield
                 finally:
                     await live_updates.close()
                     await table.close()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from orchestrator import clock, event_log
 from orchestrator.conversation.timings import stage_seconds
+from orchestrator.history import counted
 from orchestrator.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,9 @@ class Deliveries:
             return
         self._begun[name] = None
         _bound(self._begun)
-        self._metrics.turn_begun(channel=channel, seconds=max(clock.now() - began, 0.0))
+        seconds = max(clock.now() - began, 0.0)
+        self._metrics.turn_begun(channel=channel, seconds=seconds)
+        counted.first_word_said(seconds)
 
     def answered(
         self,
@@ -78,6 +81,7 @@ class Deliveries:
         _bound(self._delivered)
         seconds = None if began is None else max(clock.now() - began, 0.0)
         self._metrics.turn_answered(channel=channel, outcome=outcome, seconds=seconds)
+        counted.turn_answered(seconds, is_unanswered=outcome == UNANSWERED)
         self._record_stages(timings, seconds)
         extra = {"action": "turn.answered", "call_sid": call_sid, "turn_id": turn_id, "outcome": outcome}
         if seconds is not None:

@@ -93,6 +93,8 @@ class Timeouts:
     """For each reading of the store for a health page, the metrics or the dashboard."""
     fresh: float = 1.0
     """How long such a reading is cached for the health pages and the metrics."""
+    record: float = 10.0
+    """Between two additions to the history."""
     dashboard: float = 0.8
     """The same for the dashboard, whose page asks once a second."""
     session: float = 12 * 3600

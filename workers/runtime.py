@@ -17,6 +17,8 @@ from orchestrator.agents.host import AgentHost
 from orchestrator.errors import StoreUnavailable
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.sinks.factory import sink_names
+from orchestrator.history.recorder import history_recorded
+from orchestrator.history.redis.store import RedisHistory
 from orchestrator.process_metrics.event_loop_lag import event_loop_lag_measured
 from orchestrator.processes.drain import DRAIN_MESSAGE
 from orchestrator.redis import keys
@@ -116,6 +118,7 @@ class WorkerRuntime:
         await start_delivery(settings, self.store, self._events, self.holder, stack)
         self._carrier = carry_out_schedules(settings, self.store, self._events, self.holder, stack)
         await stack.enter_async_context(event_loop_lag_measured())
+        await stack.enter_async_context(history_recorded(RedisHistory(self.store.connection)))
         await self._presence.say()
         rollout = RolloutWatch(self.rollouts, self.runner.outcomes, self.holder, self.version)
         for watch in (

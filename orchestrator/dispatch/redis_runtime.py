@@ -30,6 +30,7 @@ from orchestrator.events.local_delivery import local_delivery
 from orchestrator.events.memory_outbox import MemoryOutbox
 from orchestrator.events.outbox_watch import OutboxWatch
 from orchestrator.events.sinks.factory import sink_names
+from orchestrator.history.redis.store import RedisHistory
 from orchestrator.processes.redis.presence import RedisPresence
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
@@ -147,6 +148,7 @@ async def redis_runtime(
         local_calls=local_calls, transfer_answers=answers, runs_here=dispatcher.is_local,
         presence=RedisPresence(redis, breaker.guard, process_id),
         read_waits=partial(read_waits, store.connection, store.call_queue.shards),
+        history=RedisHistory(store.connection),
     )  # fmt: skip
 
 

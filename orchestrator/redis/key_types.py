@@ -10,11 +10,11 @@ _TYPES = {
     "schedules": "zset", "begun": "zset", "schedule": "hash",
     "counts": "hash", "stopped-sinks": "hash", "operator-changes": "list", "outbox-report": "string",
     "transfer-answers": "hash", "rollout": "hash", "rollout-outcomes": "hash", "rollout-mark": "string",
-    "processes": "hash",
+    "processes": "hash", "changes": "string", "sampler": "string",
 }  # fmt: skip
 _STRINGS = (
     keys.STATE_PREFIX, keys.worker_status(""), keys.IDEMPOTENCY, keys.tombstone(""), keys.drain_order(""), "batch:",
-    "arq:",
+    "minute:", "arq:",
 )  # fmt: skip
 
 

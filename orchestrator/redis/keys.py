@@ -42,6 +42,10 @@ SEAL_KEYS = "voiceagent:seal-keys"
 """Hash: what the ingresses seal with, where `SEAL_KEY` is not set, and since when they share it (ms)."""
 FLEET_COUNTS = "{voiceagent:fleet}:counts"
 """Hash: what the workers have counted: name of a count → its number, and when they `began` (ms)."""
+HISTORY_CHANGES = "{voiceagent:history}:changes"
+"""String: how often a minute of the history was changed that was over."""
+HISTORY_SAMPLER = "{voiceagent:history}:sampler"
+"""String: an ingress has just read what describes the system, for the history."""
 QUEUE = "arq:queue"
 """arq's sorted set of jobs: job id → when it is due (ms)."""
 
@@ -226,6 +230,16 @@ def drain_order(worker_id: str) -> str:
 def last_batch(worker_id: str) -> str:
     """String: the number of the batch of counts that a worker has added last to `FLEET_COUNTS`."""
     return "{voiceagent:fleet}:batch:" + worker_id
+
+
+def history_minute(minute: int) -> str:
+    """String: what all processes counted in the minute that began at `minute` (Unix seconds), as JSON."""
+    return f"{{voiceagent:history}}:minute:{minute}"
+
+
+def last_history_batch(process_id: str) -> str:
+    """String: the number of the batch that a process has added last to the history."""
+    return "{voiceagent:history}:batch:" + process_id
 
 
 def idempotency_record(key: str) -> str:

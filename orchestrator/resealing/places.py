@@ -99,6 +99,9 @@ WITHOUT_WORDS: dict[str, str] = {
     "operator-changes": "commands of people with a shell: SIDs of calls, and names",
     "begun": "keyed hashes of numbers, and times",
     "batch:": "a number",
+    "minute:": "counts of the history, and names of outcomes and stages",
+    "changes": "a count",
+    "sampler": "the id of an ingress",
     "arq:": "jobs: SIDs of calls, and times",
     keys.worker_status(""): "what is being said is encrypted in it, and gone after seconds",
     "processes": "hosts, process ids, versions and counts",
@@ -110,7 +113,7 @@ WITHOUT_WORDS: dict[str, str] = {
 
 _PREFIXES = (
     keys.STATE_PREFIX, keys.IDEMPOTENCY, keys.worker_status(""), keys.tombstone(""), keys.drain_order(""), "batch:",
-    "arq:",
+    "minute:", "arq:",
 )  # fmt: skip
 _WHOLE = (keys.DEAD_LETTERS, keys.SEAL_KEYS, keys.STOPPED_SINKS)
 

@@ -22,6 +22,7 @@ from orchestrator.sensitive_turns.hiding import is_lost
 from orchestrator.turns import bounds, turn_log, turn_trace
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns.commit_attempt import CommitAttempt
+from orchestrator.turns.committed_counts import count_committed
 from orchestrator.turns.isolation import MOST_ATTEMPTS, placement_of
 from orchestrator.turns.left_turns import leave
 from orchestrator.turns.merged_words import with_merged_words
@@ -197,7 +198,8 @@ class TurnRunner:
 
     async def _commit(self, running: RunningTurn, attempt: CommitAttempt, began: float) -> Claim | None:
         claim, base, record, after = running.claim, attempt.base, attempt.record, attempt.after
-        if base is None or base.record_of(record.turn_id) is None:
+        is_new = base is None or base.record_of(record.turn_id) is None
+        if is_new:
             note_run(claim, record)
             record.timings.update(running.timings())
             if base is not None:
@@ -214,6 +216,8 @@ class TurnRunner:
             commit = await self._retrying_store.commit(claim, attempt, keep=keep)
         turn_trace.settled(running, attempt.record, commit)
         turn_log.settled(claim, attempt.record, commit, time.perf_counter() - began)
+        if is_new:
+            count_committed(base, record, commit)
         if commit.status == "lost":
             catalog.LEASES_LOST.inc()
             await self._retrying_store.release(claim)

@@ -24,6 +24,8 @@ EXAMPLES = {
     "worker_status": [keys.worker_status("w1")],
     "drain_order": [keys.drain_order("w1")],
     "last_batch": [keys.last_batch("w1")],
+    "history_minute": [keys.history_minute(60)],
+    "last_history_batch": [keys.last_history_batch("w1")],
     "idempotency_record": [keys.idempotency_record("order")],
     "limited_calls": [keys.limited_calls("+15550100")],
     "begun_calls": [keys.begun_calls("caller")],

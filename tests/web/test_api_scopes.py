@@ -36,6 +36,7 @@ NEEDED = {
     ("POST", "/workers/{worker_id}/drain"): "admin",
     ("GET", "/rollout"): "read",
     ("POST", "/rollout/{command}"): "admin",
+    ("GET", "/history"): "read",
     ("GET", "/records"): "read",
     ("GET", "/records/{call_sid}"): "read",
 }

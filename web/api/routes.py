@@ -6,6 +6,7 @@ from orchestrator.api_keys.key import Scope
 from web.api.calls import delete_call, show_call
 from web.api.endpoint import ApiCall, guarded
 from web.api.events import drop_event, list_call_events, list_events, replay_event, resume_sink, retry_sink, show_event
+from web.api.history import show_history
 from web.api.outbound import place_call
 from web.api.processes import drain_worker, list_processes
 from web.api.records import list_records, show_record
@@ -15,7 +16,8 @@ from web.api.turns import post_turn
 from web.live.endpoints import follow_all, follow_call, list_calls, show_overview
 
 PREFIXES = (
-    "/calls", "/events", "/overview", "/processes", "/records", "/rollout", "/session", "/sinks", "/workers",
+    "/calls", "/events", "/history", "/overview", "/processes", "/records", "/rollout", "/session", "/sinks",
+    "/workers",
 )  # fmt: skip
 """What begins the paths of the API: its errors are JSON."""
 
@@ -43,6 +45,7 @@ _TABLE: tuple[tuple[str, str, ApiCall, Scope], ...] = (
     ("POST", "/workers/{worker_id}/drain", drain_worker, "admin"),
     ("GET", "/rollout", show_rollout, "read"),
     ("POST", "/rollout/{command}", change_rollout, "admin"),
+    ("GET", "/history", show_history, "read"),
     ("GET", "/records", list_records, "read"),
     ("GET", "/records/{call_sid}", show_record, "read"),
 )

@@ -14,7 +14,7 @@ from web.api.openapi.answers import Problem
 from web.api.openapi.operation import JSON, Answer, Operation, text_of
 from web.api.openapi.operations import OPERATIONS
 from web.api.openapi.parameters import PATH
-from web.api.openapi.system_operations import HEALTH, PROCESSES, ROLLOUT
+from web.api.openapi.system_operations import HEALTH, HISTORY, PROCESSES, ROLLOUT
 
 OPENAPI = "3.1.1"
 PROBLEM = "application/problem+json"
@@ -46,7 +46,7 @@ ScopeOf = Callable[[str, str], Scope | None]
 @cache
 def described_operations() -> tuple[Operation, ...]:
     """Return all operations that are described."""
-    return (*OPERATIONS, *PROCESSES, *ROLLOUT, *HEALTH)
+    return (*OPERATIONS, *PROCESSES, *ROLLOUT, *HISTORY, *HEALTH)
 
 
 def openapi(version: str, scope_of: ScopeOf, server: str = "/") -> dict[str, Any]:

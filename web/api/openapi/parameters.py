@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from orchestrator.history.reader import MOST_HOURS
 from orchestrator.records.record_query import LONGEST_CURSOR
 from web.api.events import LONGEST_SINK
 from web.api.outbound import MAX_KEY_CHARACTERS
@@ -58,6 +59,10 @@ SINK = _query("sink", "Only what is meant for this sink.", maxLength=LONGEST_SIN
 STATE = _query("state", "Only what waits for its next attempt, or only what was given up.", enum=["pending", "dead"])
 OF_CALL = _query("call_sid", "Only what belongs to this call.", pattern=CALL_SID_PATTERN.replace("{1,", "{0,"))
 STARTED_AT = _query("started_at", "Which life of the call; without it the latest.", format="date-time")
+HOURS = _parameter(
+    "query", "hours", "How far back.", {"type": "integer", "minimum": 1, "maximum": MOST_HOURS, "default": 1}
+)
+STEP = _parameter("query", "step", "Seconds from one point to the next.", {"enum": [60, 300, 900], "default": 60})
 IDEMPOTENCY_KEY = _parameter(
     "header", "Idempotency-Key", "Equal requests with the same key get the same call for a day.",
     {"type": "string", "pattern": rf"^[A-Za-z0-9_.:-]{{1,{MAX_KEY_CHARACTERS}}}$"},

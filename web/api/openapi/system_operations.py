@@ -1,10 +1,12 @@
-"""The operations that are about the system: its processes, the rollout of workers' versions, and health."""
+"""The operations that are about the system: its processes, the rollout of versions, its history, and health."""
 
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from web.api.openapi import answers as to
+from web.api.openapi import history_answers as of_history
+from web.api.openapi import parameters as by
 from web.api.openapi.operation import Answer, Operation
 from web.api.session import SessionKey
 
@@ -89,6 +91,13 @@ PROCESSES = (
     Operation(
         "POST", "/workers/{worker_id}/drain", "Tell a worker to drain",
         {202: Answer("It finishes its turns, takes no more, and ends", to.Drained)}, (404, 503), tag="processes",
+    ),
+)  # fmt: skip
+HISTORY = (
+    Operation(
+        "GET", "/history", "Show the last hours in figures",
+        {200: Answer("The points, the oldest first", of_history.History)},
+        (422, 503), (by.HOURS, by.STEP), tag="health",
     ),
 )  # fmt: skip
 HEALTH = tuple(

@@ -1,0 +1,1 @@
+"""The history in Redis, where all processes add to it."""
