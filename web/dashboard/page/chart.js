@@ -7,10 +7,9 @@ import uPlot from "./vendor/uplot.js";
 
 const HEIGHT = 168;
 const MARK_COLORS = { bad: "--bad", warn: "--warn", "": "--edge" };
-const DARK = matchMedia("(prefers-color-scheme: dark)");
+const DARK = matchMedia("(prefers-color-scheme:dark)");
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const faded = (name, share) => `color-mix(in srgb, ${color(name)} ${share}%, transparent)`;
 const bars = uPlot.paths.bars({ size: [0.72, 26], align: 1 });
 const steps = uPlot.paths.stepped({ align: 1 });
 
@@ -96,7 +95,7 @@ function optionsOf({ kind, series, format, isShare, sync, width, marks, legend }
         stroke: () => color(one.color),
         width: isStack ? 0 : 1.6,
         dash: one.dash,
-        fill: isStack ? () => color(one.color) : one.isFilled ? () => faded(one.color, 14) : undefined,
+        fill: isStack ? () => color(one.color) : one.isFilled ? () => color(`${one.color}-tint`) : undefined,
         points: { show: false },
         paths: isStack ? bars : kind === "step" ? steps : undefined,
       })),
@@ -122,11 +121,12 @@ function drawMarks(drawing, marks) {
     const at = Math.round(drawing.valToPos(from, "x", true));
     const name = MARK_COLORS[tone];
     if (to && tone) {
-      ctx.fillStyle = faded(name, 12);
+      ctx.fillStyle = color(name);
+      ctx.globalAlpha = 0.12;
       ctx.fillRect(at, bbox.top, Math.max(drawing.valToPos(to, "x", true) - at, 1), bbox.height);
     }
-    ctx.strokeStyle = faded(name, tone ? 85 : 45);
-    ctx.fillStyle = color(name);
+    ctx.strokeStyle = ctx.fillStyle = color(name);
+    ctx.globalAlpha = tone ? 0.85 : 0.5;
     ctx.lineWidth = ratio;
     ctx.setLineDash(tone ? [] : [2 * ratio, 3 * ratio]);
     ctx.beginPath();

@@ -50,7 +50,7 @@ export function pagedList({ label, path, take, key, make, fill, empty, onError =
   async function readMore() {
     const last = list.lastElementChild;
     await read(next, PAGE);
-    if (more.hidden || document.activeElement === document.body) last?.nextElementSibling?.querySelector("a, button, summary")?.focus();
+    if (more.hidden || document.activeElement === document.body) last?.nextElementSibling?.querySelector("a,button,summary")?.focus();
   }
 
   return {

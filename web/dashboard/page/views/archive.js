@@ -58,7 +58,7 @@ export function view(root, route) {
 
   function pressed(event) {
     if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
-    const isTyping = event.target.matches("input, textarea, select");
+    const isTyping = event.target.matches("input,textarea,select");
     if (event.key === "Escape" && here.rest[0] && !isTyping) go("archive", [], filtersOf(here.query));
     else if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();

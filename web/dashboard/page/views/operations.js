@@ -3,10 +3,10 @@
 import { el } from "../dom.js";
 import { may } from "../session.js";
 import { t } from "../texts.js";
-import { deadLettersIn } from "./operations/dead_letters.js";
-import { eventsIn } from "./operations/events.js";
-import { processesIn } from "./operations/processes.js";
-import { versionsIn } from "./operations/versions.js";
+import { deadLettersIn } from "./operation_dead_letters.js";
+import { eventsIn } from "./operation_events.js";
+import { processesIn } from "./operation_processes.js";
+import { versionsIn } from "./operation_versions.js";
 
 // They stand in two columns where there is room.
 const COLUMNS = [["processes", "dead"], ["versions", "events"]];

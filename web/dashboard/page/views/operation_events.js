@@ -1,14 +1,14 @@
 // The events that are not delivered, and their sinks: deliver again, drop, try now, resume a sink that was stopped.
 
-import { api, pathTo, post } from "../../api.js";
-import { ask, tell } from "../../dialog.js";
-import { el, keyed, put, set, show } from "../../dom.js";
-import { moment, span } from "../../format.js";
-import { live, now } from "../../live.js";
-import { pagedList } from "../../paged_list.js";
-import { hashOf } from "../../route.js";
-import { t } from "../../texts.js";
-import { fillRow, newRow, shortened } from "./rows.js";
+import { api, pathTo, post } from "../api.js";
+import { ask, tell } from "../dialog.js";
+import { el, keyed, put, show } from "../dom.js";
+import { moment, span } from "../format.js";
+import { live, now } from "../live.js";
+import { pagedList } from "../paged_list.js";
+import { hashOf } from "../route.js";
+import { t } from "../texts.js";
+import { fillRow, newRow, shortened } from "./operation_rows.js";
 
 const OFF = 404;
 
@@ -74,7 +74,7 @@ export function eventsIn(place, tools) {
     show(sinks, known.size > 0);
     const check = live.overview?.checks?.events;
     put(says, check?.message ?? "");
-    set(says, "class", check?.status === "degraded" ? "note warn" : "note");
+    says.classList.toggle("warn", check?.status === "degraded");
   }
 
   list.restart().then(drawSinks);

@@ -1,13 +1,13 @@
 // The processes: who runs where, in which state, with how much at hand; a worker can be drained.
 
-import { get, pathTo, post } from "../../api.js";
-import { ask, tell } from "../../dialog.js";
-import { el, keyed, put, show } from "../../dom.js";
-import { span } from "../../format.js";
-import { live, now, on } from "../../live.js";
-import { sentenceOf } from "../../session.js";
-import { t, word } from "../../texts.js";
-import { fillRow, newRow } from "./rows.js";
+import { get, pathTo, post } from "../api.js";
+import { ask, tell } from "../dialog.js";
+import { el, keyed, put, show } from "../dom.js";
+import { span } from "../format.js";
+import { live, now, on } from "../live.js";
+import { sentenceOf } from "../session.js";
+import { t, word } from "../texts.js";
+import { fillRow, newRow } from "./operation_rows.js";
 
 const TONES = { running: "good", draining: "warn", silent: "warn", lost: "bad" };
 

@@ -1,7 +1,7 @@
 // Rows of things that can be acted on: what it is, what is known of it, and its buttons.
 
-import { el, put, set, show } from "../../dom.js";
-import { may } from "../../session.js";
+import { el, put, set, show } from "../dom.js";
+import { may } from "../session.js";
 
 // Return a new row: a tag, a name, facts, a remark, and these buttons [{name, text, run(item), hurts}] for those who may.
 export function newRow(buttons = []) {

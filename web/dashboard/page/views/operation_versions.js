@@ -1,13 +1,13 @@
 // The versions of the workers: which get new calls, and what changes that. Each change names the revision that was seen,
 // so that nobody overwrites what somebody else has just decided.
 
-import { get, post } from "../../api.js";
-import { ask, tell } from "../../dialog.js";
-import { el, keyed, put, show } from "../../dom.js";
-import { number, percent } from "../../format.js";
-import { may, sentenceOf } from "../../session.js";
-import { t, word } from "../../texts.js";
-import { fillRow, newRow } from "./rows.js";
+import { get, post } from "../api.js";
+import { ask, tell } from "../dialog.js";
+import { el, keyed, put, show } from "../dom.js";
+import { number, percent } from "../format.js";
+import { may, sentenceOf } from "../session.js";
+import { t, word } from "../texts.js";
+import { fillRow, newRow } from "./operation_rows.js";
 
 const TONES = { current: "good", ramping: "warn", draining: "warn" };
 

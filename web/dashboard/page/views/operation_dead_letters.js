@@ -1,12 +1,12 @@
 // The dead letters: turns that were given up. Each can be run again, or dropped.
 
-import { del, pathTo, post } from "../../api.js";
-import { ask, tell } from "../../dialog.js";
-import { moment } from "../../format.js";
-import { pagedList } from "../../paged_list.js";
-import { hashOf } from "../../route.js";
-import { t, word } from "../../texts.js";
-import { fillRow, newRow, shortened } from "./rows.js";
+import { del, pathTo, post } from "../api.js";
+import { ask, tell } from "../dialog.js";
+import { moment } from "../format.js";
+import { pagedList } from "../paged_list.js";
+import { hashOf } from "../route.js";
+import { t, word } from "../texts.js";
+import { fillRow, newRow, shortened } from "./operation_rows.js";
 
 export function deadLettersIn(place) {
   const list = pagedList({
