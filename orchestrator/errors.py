@@ -118,6 +118,14 @@ class NoDeadLetter(VoiceAgentError):
     """There is no dead letter of that name. `voiceagent dead` lists those there are."""
 
 
+class CannotReplay(VoiceAgentError):
+    """The turn of a dead letter cannot be run again."""
+
+
+class BadCursor(VoiceAgentError):
+    """This is no cursor of a page that was given before."""
+
+
 class BadRollout(VoiceAgentError):
     """The rollout plan cannot be changed like that. `voiceagent rollout` shows it."""
 

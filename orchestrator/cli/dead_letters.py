@@ -14,22 +14,23 @@ import argparse
 import asyncio
 import sys
 from datetime import datetime
+from typing import Any
 
 from orchestrator.cli.colors import Colors
+from orchestrator.cli.json_output import add_json, print_json
 from orchestrator.cli.numbers import positive
 from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.units import duration
 from orchestrator.clock import utc_now
-from orchestrator.errors import CallEnded, NoDeadLetter, UnknownCall
+from orchestrator.conversation.reply import TurnResult
+from orchestrator.errors import NoDeadLetter
 from orchestrator.masking import masked
 from orchestrator.operator_changes.redis import note_change
 from orchestrator.redis.connections import connect
 from orchestrator.settings import load_settings
 from orchestrator.state.loading import load_state_manager
 from orchestrator.turns.dead_letter import DeadLetter
-from orchestrator.turns.redis.dead_letters import UNREADABLE, RedisDeadLetters
-from orchestrator.turns.redis.store import RedisTurnStore
-from orchestrator.turns.replay import replay
+from orchestrator.turns.redis.dead_letter_desk import DeadLetterDesk
 
 MOST_SHOWN = 1000
 LONGEST_WORDS = 40
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=positive, default=60, metavar="SECONDS", help="how long to wait for a reply (default: 60)"
     )
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,55 +55,63 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     settings = with_used_redis(load_settings())
+    elsewhere = load_state_manager(settings.state_manager, settings) if settings.state_manager else None
     redis = connect(settings)
-    box, colors = RedisDeadLetters(redis), Colors(sys.stdout)
+    desk = DeadLetterDesk(redis, ttl_seconds=settings.state_ttl_seconds, states=elsewhere)
     try:
-        letters = await box.all()
+        letters = await desk.all()
         if args.command == "list":
-            print(*listing(letters, colors), sep="\n")
+            _print_all(letters, as_json=args.json)
             return 0
         letter = chosen(letters, args.key or "")
         if args.command == "show":
-            print(*_page(letter, colors), sep="\n")
+            _print_one(letter, as_json=args.json)
             return 0
         await note_change(settings, "dead", args.command, letter.key)
         if args.command == "discard":
-            await box.discard(letter.key)
-            print(f"{letter.key} was thrown away.")
+            await desk.drop(letter)
+            print_json({"discarded": letter.key}) if args.json else print(f"{letter.key} was thrown away.")
             return 0
-        if letter.turn.kind == UNREADABLE:
-            raise NoDeadLetter(f"{letter.key} cannot be run again, as it cannot be read: {letter.reason}")
-        if not letter.is_replayable:
-            raise NoDeadLetter(
-                f"{letter.key} cannot be run again: it was sensitive, and what the caller said or keyed was kept "
-                f"nowhere. Ask them for it again, then: voiceagent dead discard {letter.key}"
-            )
-        elsewhere = load_state_manager(settings.state_manager, settings) if settings.state_manager else None
-        try:
-            store = RedisTurnStore(redis, ttl_seconds=settings.state_ttl_seconds, states=elsewhere)
-            return await _replay(letter, store, box, args.timeout)
-        finally:
-            if elsewhere is not None:
-                await elsewhere.close()
+        return _report(letter, await desk.run(letter, args.timeout), args)
     finally:
         await redis.aclose()
+        if elsewhere is not None:
+            await elsewhere.close()
 
 
-async def _replay(letter: DeadLetter, store: RedisTurnStore, box: RedisDeadLetters, timeout_seconds: float) -> int:
-    try:
-        result = await replay(letter, store, box, timeout_seconds=timeout_seconds)
-    except (UnknownCall, CallEnded):
-        raise NoDeadLetter(
-            f"The call of {letter.key} is over, so its turn cannot be run any more. "
-            f"Do by hand what it asked for, then: voiceagent dead discard {letter.key}"
-        ) from None
+def _report(letter: DeadLetter, result: TurnResult | None, args: argparse.Namespace) -> int:
+    """Print how a replay ended. Return the exit code."""
     if result is None:
-        print(f"No reply within {timeout_seconds:g} s. Is a worker alive? The turn waits for one; ask again later.")
+        message = f"No reply within {args.timeout:g} s. Is a worker alive? The turn waits for one; ask again later."
+        print_json({"replayed": letter.key, "outcome": None, "reply": None}) if args.json else print(message)
         return 1
-    print(f"{result.outcome}: {result.reply.text}".rstrip(": "))
-    for action in result.reply.actions:
-        print(f"  {action!r}")
+    if args.json:
+        reply = result.reply.model_dump(mode="json")
+        print_json({"replayed": letter.key, "outcome": result.outcome, "reply": reply})
+    else:
+        print(f"{result.outcome}: {result.reply.text}".rstrip(": "))
+        for action in result.reply.actions:
+            print(f"  {action!r}")
     return 0 if result.outcome == "replied" else 1
+
+
+def _print_all(letters: list[DeadLetter], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"dead_letters": [_masked(letter) for letter in letters]})
+    else:
+        print(*listing(letters, Colors(sys.stdout)), sep="\n")
+
+
+def _masked(letter: DeadLetter) -> dict[str, Any]:
+    fields = letter.described()
+    return {**fields, "text": masked(fields["text"]), "digits": "•" * len(fields["digits"])}
+
+
+def _print_one(letter: DeadLetter, *, as_json: bool) -> None:
+    if as_json:
+        print_json(letter.described())
+    else:
+        print(*_page(letter, Colors(sys.stdout)), sep="\n")
 
 
 def chosen(letters: list[DeadLetter], key: str) -> DeadLetter:

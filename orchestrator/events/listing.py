@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from orchestrator.errors import VoiceAgentError
+from orchestrator.errors import BadCursor
 from orchestrator.events.event import happened_at, timestamp_of
 from orchestrator.events.outbox import CallTally, Outbox, Undelivered
 
@@ -15,10 +15,6 @@ CHUNK = 100
 State = Literal["", "pending", "dead"]
 MOST_CHUNKS = 100
 """Chunks that are read for a page. One that few calls are wanted for may be short, and yet not the last."""
-
-
-class BadCursor(VoiceAgentError):
-    """This is no cursor of a page that was given before."""
 
 
 @dataclass(frozen=True, slots=True)

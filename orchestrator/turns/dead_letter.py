@@ -1,14 +1,16 @@
 """A dead letter: a turn that failed for good after it lost its worker too often."""
 
-from datetime import datetime
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Any, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.clock import utc_now
-from orchestrator.conversation.turn import Turn
+from orchestrator.conversation.turn import Turn, TurnKind
 
 LONGEST_TURN_ID = 256
+UNREADABLE = cast(TurnKind, "unreadable")
+"""The kind of an entry that is not a turn. It is a string, so that an older `voiceagent dead` can show it."""
 
 
 class DeadLetter(BaseModel):
@@ -33,6 +35,33 @@ class DeadLetter(BaseModel):
         """False if the turn was sensitive: nobody knows any more what it brought."""
         return not self.turn.sensitive
 
+    @property
+    def why_final(self) -> str:
+        """Return why the turn can never be run again; "" if it can, as far as the letter tells."""
+        if self.turn.kind == UNREADABLE:
+            return f"{self.key} cannot be run again, as it cannot be read: {self.reason}"
+        if not self.is_replayable:
+            return (
+                f"{self.key} cannot be run again: it was sensitive, and what the caller said or keyed was kept "
+                "nowhere. Ask them for it again, then throw the dead letter away."
+            )
+        return ""
+
+    def described(self) -> dict[str, Any]:
+        """Return the letter as the API shows it. `turn_id` is that of the turn as it came in first."""
+        return {
+            "call_sid": self.turn.call_sid,
+            "turn_id": self.key.removeprefix(f"{self.turn.call_sid}/"),
+            "kind": self.turn.kind,
+            "text": self.turn.text,
+            "digits": self.turn.digits,
+            "attempts": self.attempts,
+            "reason": self.reason,
+            "received_at": _timestamp(self.turn.received_at),
+            "dead_lettered_at": _timestamp(self.dead_lettered_at),
+            "replayable": not self.why_final,
+        }
+
     def replay(self) -> Turn:
         """Return the turn to run instead.
 
@@ -45,6 +74,10 @@ class DeadLetter(BaseModel):
         return self.turn.model_copy(
             update={"turn_id": turn_id, "replay_of": first, "received_at": utc_now(), "late_timings": {}}
         )
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class DeadLetterBox(Protocol):

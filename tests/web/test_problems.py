@@ -13,7 +13,7 @@ from web.problems import as_problem, problem_details
 MEMBERS = ["type", "title", "status", "detail", "error"]
 OF_NO_CLIENT = {
     "BadSetting", "BadAgent", "BadReply", "BadHandOff", "BadActivity", "ScheduleRefused", "ModelFailed",
-    "McpServerAway", "AgentsStuck", "AgentRaised", "AgentProcessFailed", "AgentProcessLost", "NoDeadLetter",
+    "McpServerAway", "AgentsStuck", "AgentRaised", "AgentProcessFailed", "AgentProcessLost",
     "StateConflict",
 }  # fmt: skip
 """What a process or an agent meets, and no request."""

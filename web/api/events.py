@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from orchestrator.conversation.call_sid import checked_call_sid
-from orchestrator.events.listing import BadCursor, State, Wanted, described, find_page, key_of
+from orchestrator.events.listing import State, Wanted, described, find_page, key_of
 from orchestrator.events.outbox import Outbox, Undelivered
 from web.api.endpoint import call_sid_in
 from web.api.page_limit import limit_in
@@ -35,10 +35,7 @@ async def list_events(ingress: Ingress, request: Request) -> Response:
         _state(query.get("state", "")), _sink(query.get("sink", "")), call_sid and checked_call_sid(call_sid)
     )
     limit = limit_in(request)
-    try:
-        page = await find_page(_outbox(ingress), wanted, query.get("cursor", ""), limit)
-    except BadCursor as error:
-        raise HTTPException(422, str(error)) from None
+    page = await find_page(_outbox(ingress), wanted, query.get("cursor", ""), limit)
     events = [described(it) for it in page.deliveries]
     return JSONResponse({"events": events, "next_cursor": page.next_cursor or None})
 

@@ -4,6 +4,7 @@ from starlette.routing import Route
 
 from orchestrator.api_keys.key import Scope
 from web.api.calls import delete_call, show_call
+from web.api.dead_letters import drop_dead_letter, list_dead_letters, run_dead_letter, show_dead_letter
 from web.api.endpoint import ApiCall, guarded
 from web.api.events import drop_event, list_call_events, list_events, replay_event, resume_sink, retry_sink, show_event
 from web.api.history import show_history
@@ -16,8 +17,8 @@ from web.api.turns import post_turn
 from web.live.endpoints import follow_all, follow_call, list_calls, show_overview
 
 PREFIXES = (
-    "/calls", "/events", "/history", "/overview", "/processes", "/records", "/rollout", "/session", "/sinks",
-    "/workers",
+    "/calls", "/dead-letters", "/events", "/history", "/overview", "/processes", "/records", "/rollout",
+    "/session", "/sinks", "/workers",
 )  # fmt: skip
 """What begins the paths of the API: its errors are JSON."""
 
@@ -34,6 +35,10 @@ _TABLE: tuple[tuple[str, str, ApiCall, Scope], ...] = (
     ("POST", "/calls/{call_sid}/hang-up", hang_up, "control"),
     ("GET", "/overview", show_overview, "read"),
     ("GET", "/live", follow_all, "read"),
+    ("GET", "/dead-letters", list_dead_letters, "read"),
+    ("GET", "/dead-letters/{call_sid}/{turn_id}", show_dead_letter, "read"),
+    ("DELETE", "/dead-letters/{call_sid}/{turn_id}", drop_dead_letter, "admin"),
+    ("POST", "/dead-letters/{call_sid}/{turn_id}/run", run_dead_letter, "admin"),
     ("GET", "/events", list_events, "read"),
     ("GET", "/events/{call_sid}", list_call_events, "read"),
     ("GET", "/events/{call_sid}/{position}", show_event, "read"),

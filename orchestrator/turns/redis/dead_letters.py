@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from orchestrator.conversation.turn import Turn, TurnKind
+from orchestrator.conversation.turn import Turn
 from orchestrator.encryption.cipher import Cipher
 from orchestrator.errors import UnreadableSeal
 from orchestrator.redis import keys
@@ -17,7 +17,7 @@ from orchestrator.redis.ciphers import cipher_of
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.sensitive_turns.resealing import resealed_words
-from orchestrator.turns.dead_letter import DeadLetter
+from orchestrator.turns.dead_letter import UNREADABLE, DeadLetter
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +26,6 @@ PAGE = 500
 LONGEST_NAME = 200
 LONGEST_CONTENT = 1000
 MOST_UNREADABLE = 1000
-UNREADABLE = cast(TurnKind, "unreadable")
-"""The kind of an entry that is not a turn. It is a string, so that an older `voiceagent dead` can show it."""
 T = TypeVar("T")
 
 
@@ -47,6 +45,12 @@ class RedisDeadLetters:
             found = await self._sound(lambda: cast(Awaitable[dict[Any, Any]], self._redis.hgetall(keys.DEAD_LETTERS)))
         letters = [letter for name, text in found.items() if (letter := self._read(name, text)) is not None]
         return sorted(letters, key=lambda letter: letter.dead_lettered_at, reverse=True)
+
+    async def find(self, key: str) -> DeadLetter | None:
+        """Return the letter of that name; None if there is none, or it is not a letter."""
+        with store_errors():
+            stored = await self._sound(lambda: cast(Awaitable[bytes | None], self._redis.hget(keys.DEAD_LETTERS, key)))
+        return None if stored is None else self._read(key, stored)
 
     async def put(self, letter: DeadLetter) -> None:
         """Keep the letter; it replaces an earlier one with its key."""

@@ -112,6 +112,29 @@ class SignalAnswer(TurnAnswer):
     delivery: str | None = None
 
 
+class DeadLetter(_Answer):
+    """A turn that was given up: it lost its worker too often, or cannot be read."""
+
+    call_sid: str
+    turn_id: str
+    kind: str
+    text: str
+    digits: str
+    attempts: int
+    reason: str
+    received_at: str = Field(json_schema_extra={"format": "date-time"})
+    dead_lettered_at: str = Field(json_schema_extra={"format": "date-time"})
+    replayable: bool
+
+
+class DeadLetters(_Answer):
+    """A page of dead letters, newest first; `count` is how many there are, `next_cursor` null after the last page."""
+
+    dead_letters: list[DeadLetter]
+    count: int
+    next_cursor: str | None
+
+
 class Delivery(_Answer):
     """One event for one sink, which is not delivered yet."""
 

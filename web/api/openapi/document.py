@@ -30,6 +30,7 @@ those that you do not know.
 TAGS = {
     "calls": "Live calls: to look at, to place, to talk in, and to change from outside.",
     "live": "What goes on now: health, processes, calls.",
+    "dead letters": "Turns that were given up, since each attempt lost its process.",
     "events": "What happened in calls and is not delivered yet to those who want to know.",
     "records": "The archive of calls that are over.",
     "processes": "The ingresses and workers of the deployment.",

@@ -82,6 +82,26 @@ _LIVE = (
     ),
 )  # fmt: skip
 
+_DEAD = (400, 404, 503)
+_DEAD_LETTERS = (
+    Operation(
+        "GET", "/dead-letters", "List the turns that were given up", {200: Answer("A page", to.DeadLetters)},
+        (422, 503), (by.CURSOR, by.LIMIT), tag="dead letters",
+    ),
+    Operation(
+        "GET", "/dead-letters/{call_sid}/{turn_id}", "Show a dead letter", {200: Answer("The letter", to.DeadLetter)},
+        _DEAD, tag="dead letters",
+    ),
+    Operation(
+        "POST", "/dead-letters/{call_sid}/{turn_id}/run", "Run the turn again",
+        {200: Answer("The reply, which nobody hears", to.TurnAnswer)}, (*_DEAD, 409, 504), tag="dead letters",
+    ),
+    Operation(
+        "DELETE", "/dead-letters/{call_sid}/{turn_id}", "Throw a dead letter away", {204: Answer("It is gone")}, _DEAD,
+        tag="dead letters",
+    ),
+)  # fmt: skip
+
 _EVENT = (400, 404, 422, 503)
 _EVENTS = (
     Operation(
@@ -127,5 +147,5 @@ _RECORDS = (
     ),
 )  # fmt: skip
 
-OPERATIONS: tuple[Operation, ...] = (*_CALLS, *_LIVE, *_EVENTS, *_RECORDS)
+OPERATIONS: tuple[Operation, ...] = (*_CALLS, *_LIVE, *_DEAD_LETTERS, *_EVENTS, *_RECORDS)
 """All but those of the rollout and of health, which `system_operations` has."""

@@ -39,7 +39,8 @@ WORKER_ID = _path(
     "worker_id", "The worker, as `GET /processes` tells it.", "0f8fad5bd9cb469fa165b70867728950",
     pattern=r"^[0-9a-f]{1,64}$",
 )  # fmt: skip
-PATH = {parameter["name"]: parameter for parameter in (CALL_SID, POSITION, SINK_NAME, WORKER_ID)}
+TURN_ID = _path("turn_id", "The turn, as `GET /dead-letters` tells it.", "turn-3", pattern=r"^[!-.0-~]{1,256}$")
+PATH = {parameter["name"]: parameter for parameter in (CALL_SID, TURN_ID, POSITION, SINK_NAME, WORKER_ID)}
 
 LIMIT = _parameter(
     "query", "limit", "At most so many.",
