@@ -6,6 +6,7 @@ import { t } from "./texts.js";
 import uPlot from "./vendor/uplot.js";
 
 const HEIGHT = 168;
+const WHOLE = [1, 2, 5].flatMap((one) => [0, 1, 2, 3, 4, 5].map((power) => one * 10 ** power)).sort((one, other) => one - other);
 const MARK_COLORS = { bad: "--bad", warn: "--warn", "": "--edge" };
 const DARK = matchMedia("(prefers-color-scheme:dark)");
 
@@ -14,8 +15,8 @@ const bars = uPlot.paths.bars({ size: [0.72, 26], align: 1 });
 const steps = uPlot.paths.stepped({ align: 1 });
 
 // Draw into `place`. `kind` is "line", "step" or "stack"; `series` are [{label, color, dash, isFilled}], `format` tells an
-// amount in words, `sync` names the charts that share their pointer. Return {update({columns, drawn, marks, heads}), close()}.
-export function chartIn(place, { label, kind, series, format, isShare, sync }) {
+// amount in words, `isWhole` wants no parts on the axis, `sync` names the charts that share their pointer. Return {update({columns, drawn, marks, heads}), close()}.
+export function chartIn(place, { label, kind, series, format, isShare, isWhole, sync }) {
   const keys = el("ul.keys");
   const time = el("span.at");
   const plot = el("div.plot", { role: "img", "aria-label": label });
@@ -37,7 +38,7 @@ export function chartIn(place, { label, kind, series, format, isShare, sync }) {
 
   function build() {
     drawing?.destroy();
-    drawing = new uPlot(optionsOf({ kind, series, format, isShare, sync, width: plot.clientWidth, marks: () => shown.marks, legend }), shown.drawn, plot);
+    drawing = new uPlot(optionsOf({ kind, series, format, isShare, isWhole, sync, width: plot.clientWidth, marks: () => shown.marks, legend }), shown.drawn, plot);
   }
 
   const sizes = new ResizeObserver(() => plot.clientWidth && drawing?.setSize({ width: plot.clientWidth, height: HEIGHT }));
@@ -73,7 +74,7 @@ function swatch({ color: name, dash }) {
   return mark;
 }
 
-function optionsOf({ kind, series, format, isShare, sync, width, marks, legend }) {
+function optionsOf({ kind, series, format, isShare, isWhole, sync, width, marks, legend }) {
   const isStack = kind === "stack";
   const font = `11px ${color("--sans")}`;
   const axis = { stroke: () => color("--soft"), font, ticks: { show: false }, gap: 4 };
@@ -86,7 +87,7 @@ function optionsOf({ kind, series, format, isShare, sync, width, marks, legend }
     scales: { x: { time: true }, y: { range: (_, lowest, highest) => [0, isShare ? 1 : topOf(highest)] } },
     axes: [
       { ...axis, grid: { show: false }, size: 24, space: 60, values: (_, ticks) => ticks.map((one) => clockMinute(one * 1000)) },
-      { ...axis, grid: { stroke: () => color("--line"), width: 1 }, size: 50, space: 34, values: (_, ticks) => ticks.map(format) },
+      { ...axis, grid: { stroke: () => color("--line"), width: 1 }, size: 50, space: 34, incrs: isWhole ? WHOLE : undefined, values: (_, ticks) => ticks.map(format) },
     ],
     series: [
       {},

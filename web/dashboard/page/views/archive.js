@@ -26,10 +26,15 @@ export function view(root, route) {
     make: newRow,
     fill: (item, record) => fillRow(item, record, here),
     empty: t("archive.none"),
-    onError: explained,
+    onError: (error) => {
+      const why = explained(error);
+      desk.classList.toggle("off", Boolean(why?.matches(".howto")));
+      return why;
+    },
   });
   const side = el("div.side", form.node, el("div.scrolls", list.node));
-  root.append(el("div.desk.archive", side, reading));
+  const desk = el("div.desk.archive", side, reading);
+  root.append(desk);
 
   function search(values) {
     go("archive", [], values);

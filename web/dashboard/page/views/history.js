@@ -104,8 +104,8 @@ function newChart(grid, definition, stage) {
   const figure = el("figure.chart.sheet", { "data-chart": definition.name }, head, about);
   grid.append(figure);
   const series = definition.series.map((one) => ({ ...one, label: t(`history.series.${one.name}`) }));
-  const { kind, format, isShare } = definition;
-  const chart = chartIn(figure, { label, kind, series, format, isShare, sync: "history" });
+  const { kind, format, isShare, isWhole } = definition;
+  const chart = chartIn(figure, { label, kind, series, format, isShare, isWhole, sync: "history" });
   return {
     close: chart.close,
     update(points, marks, chosen) {

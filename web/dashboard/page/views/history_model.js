@@ -25,9 +25,9 @@ export const CHARTS = [
       { name: "p99", color: "--edge", value: stage("p99_ms"), dash: [4, 3] },
     ],
   },
-  { name: "active", kind: "line", head: "newest", format: count, series: [{ name: "active", color: "--accent", value: amount("active"), isFilled: true }] },
+  { name: "active", kind: "line", head: "newest", format: count, isWhole: true, series: [{ name: "active", color: "--accent", value: amount("active"), isFilled: true }] },
   {
-    name: "turns", kind: "stack", head: "sum", format: count,
+    name: "turns", kind: "stack", head: "sum", format: count, isWhole: true,
     series: [
       { name: "replied", color: "--accent", value: outcome("replied") },
       { name: "interrupted", color: "--blue", value: outcome("interrupted") },
@@ -37,35 +37,36 @@ export const CHARTS = [
     ],
   },
   {
-    name: "calls", kind: "line", head: "sum", format: count,
+    name: "calls", kind: "line", head: "sum", format: count, isWhole: true,
     series: [
       { name: "started", color: "--accent", value: amount("calls_started") },
       { name: "ended", color: "--edge", value: amount("calls_ended"), dash: [4, 3] },
     ],
   },
   {
-    name: "bridged", kind: "stack", head: "sum", format: count,
+    name: "bridged", kind: "stack", head: "sum", format: count, isWhole: true,
     series: [
       { name: "fillers", color: "--blue", value: amount("fillers") },
       { name: "held", color: "--warn", value: amount("held") },
     ],
   },
   {
-    name: "absorbed", kind: "stack", head: "sum", format: count,
+    name: "absorbed", kind: "stack", head: "sum", format: count, isWhole: true,
     series: [
       { name: "rescues", color: "--warn", value: amount("rescues") },
       { name: "duplicates", color: "--edge", value: amount("duplicates") },
     ],
   },
   {
-    name: "trouble", kind: "stack", head: "sum", format: count,
+    name: "trouble", kind: "stack", head: "sum", format: count, isWhole: true,
     series: [
       { name: "errors", color: "--bad", value: amount("errors") },
+      { name: "unanswered", color: "--warn", value: amount("unanswered") },
       { name: "dead_letters", color: "--ink", value: amount("dead_letters") },
     ],
   },
   {
-    name: "queue", kind: "line", head: "newest", format: count,
+    name: "queue", kind: "line", head: "newest", format: count, isWhole: true,
     series: [{ name: "queue", color: "--accent", value: amount("queue_depth"), isFilled: true }],
   },
   {
@@ -76,7 +77,7 @@ export const CHARTS = [
     name: "utilization", kind: "line", head: "newest", format: part, isShare: true,
     series: [{ name: "utilization", color: "--accent", value: amount("utilization"), isFilled: true }],
   },
-  { name: "workers", kind: "step", head: "newest", format: count, series: [{ name: "workers", color: "--accent", value: amount("workers"), isFilled: true }] },
+  { name: "workers", kind: "step", head: "newest", format: count, isWhole: true, series: [{ name: "workers", color: "--accent", value: amount("workers"), isFilled: true }] },
 ];
 
 // Return the columns of a chart: the times (s), and for each series its amounts.

@@ -14,7 +14,7 @@ const TONES = { running: "good", draining: "warn", silent: "warn", lost: "bad" }
 export function processesIn(place, tools) {
   const sum = el("p.note");
   const list = el("ul.rows", { "aria-label": t("ops.processes.title") });
-  const none = el("p.empty", { hidden: true });
+  const none = el("p.empty", { hidden: true, text: t("ops.processes.none") });
   tools.append(sum);
   place.append(list, none);
   let processes = [];
@@ -38,7 +38,6 @@ export function processesIn(place, tools) {
     try {
       const { processes: told } = await get("processes");
       if (!isOver) take(told);
-      put(none, t("ops.processes.none"));
     } catch (error) {
       put(none, sentenceOf(error));
       if (!isOver) draw();
