@@ -66,6 +66,8 @@ class Runtime:
     """True for the SID of a call whose turns run in this process."""
     read_waits: "Callable[[], Awaitable[dict[str, float]]] | None" = None
     """Reads for how long (s) the oldest turn of each tenant has waited for a worker; None where there are none."""
+    read_waiting_calls: "Callable[[], Awaitable[dict[str, float]]] | None" = None
+    """Reads which calls have a turn that has waited long for a worker, and for how long (s); None where none do."""
     presence: Presence = field(default_factory=Presence)
     """How this process says that it is there, and knows of the others."""
     history: HistoryStore = field(default_factory=MemoryHistory)

@@ -50,7 +50,7 @@ from orchestrator.transfers.redis import RedisTransferAnswers
 from orchestrator.turns.call_limits import CallLimits
 from orchestrator.turns.call_rates import CallRates
 from orchestrator.turns.memory_announcing import MemoryAnnouncing
-from orchestrator.turns.redis.queue_waits import read_waits
+from orchestrator.turns.redis.queue_waits import read_waiting_calls, read_waits
 from orchestrator.turns.redis.store import RedisTurnStore
 from orchestrator.turns.tombstone import erasure_secret
 
@@ -148,6 +148,7 @@ async def redis_runtime(
         local_calls=local_calls, transfer_answers=answers, runs_here=dispatcher.is_local,
         presence=RedisPresence(redis, breaker.guard, process_id),
         read_waits=partial(read_waits, store.connection, store.call_queue.shards),
+        read_waiting_calls=partial(read_waiting_calls, store.connection, store.call_queue.shards),
         history=RedisHistory(store.connection),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 30
 
 
 @dataclass

@@ -15,7 +15,7 @@ MOST_ROWS = 5000
 """So many calls are kept: those that were written last."""
 MOST_READ = 300
 """So many states are read at once; the others are due at the next reading."""
-MOST_TRIES = 10
+MOST_TRIES = 3
 """After so many readings without its state, a call is left out: it has been deleted by hand."""
 MOST_GONE = 10_000
 ROWS_IN_CHUNK = 500

@@ -45,9 +45,14 @@ def past_fare(state: ConversationState) -> Fare:
 
 
 def fare_now(past: Fare, running: Mapping[str, Any] | None, now: float) -> Fare:
-    """Return how the call fares, whose turn `running` is being answered. `now` is Unix seconds."""
+    """Return how the call fares, whose turn `running` is being answered. `now` is Unix seconds.
+
+    If that `is_held`, no worker has taken it yet.
+    """
     if past.health == "failing" or running is None or running.get("kind") == "ended":
         return past
+    if running.get("is_held"):
+        return Fare("slow", "held")
     if _number(running.get("attempt"), 1) > 1:
         return Fare("slow", "run_again")
     waits = not running.get("said") and now - _number(running.get("since"), now) > SLOW_SECONDS

@@ -84,7 +84,7 @@ async def call_events(
 
 
 async def _events_of(ingress: Ingress, request: Request, watch: CallWatch) -> AsyncGenerator[str, None]:
-    state_number, turn_id, kind, said, sent_at = 0, "", "", "", time.monotonic()
+    state_number, turn_id, said, sent_at = 0, "", "", time.monotonic()
     while may_go_on(ingress, request):
         changed = watch.changed
         if watch.is_gone:
@@ -95,9 +95,9 @@ async def _events_of(ingress: Ingress, request: Request, watch: CallWatch) -> As
             texts.append(event_of("state", watch.state_text))
         running, now_said = watch.running, watch.said.text
         if running is None:
-            turn_id, kind, said = "", "", ""
-        elif (running["turn_id"], running["kind"]) != (turn_id, kind):
-            turn_id, kind, said = running["turn_id"], running["kind"], now_said
+            turn_id, said = "", ""
+        elif running["turn_id"] != turn_id:
+            turn_id, said = running["turn_id"], now_said
             texts.append(event_of("running", {**running, "said": said}))
         elif now_said != said:
             start = _same_start(said, now_said)

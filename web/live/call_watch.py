@@ -10,7 +10,6 @@ import json
 import logging
 from typing import Any
 
-from orchestrator import clock
 from orchestrator.conversation.sensitive import HIDDEN
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import UnreadableState, VoiceAgentError
@@ -41,6 +40,7 @@ class CallWatch:
         self.changed = asyncio.Event()
         self._ingress = ingress
         self._reader = reader
+        self._said_of = ""
         self._version = -1
         self._now = asyncio.Event()
         self._must_read = True
@@ -51,10 +51,12 @@ class CallWatch:
             self._must_read = True
             self._now.set()
             return
+        if self._said_of != message.turn_id:
+            self._said_of = message.turn_id
+            self.said.clear()
         if self.running is None or self.running["turn_id"] != message.turn_id:
-            self._begin({"turn_id": message.turn_id, "kind": "", "text": "", "since": clock.now()})
             self._now.set()  # to learn what the turn is
-        if self.said.add(message):
+        if self.said.add(message) and self.running is not None:
             self._tell()
 
     def look(self, version: int | None) -> None:
@@ -117,7 +119,7 @@ class CallWatch:
                 self._must_read = True
             return
         turn_id = waiting[0]
-        if self.running is None or self.running["turn_id"] != turn_id or not self.running["kind"]:
+        if self.running is None or self.running["turn_id"] != turn_id:
             pending = await self._ingress.runtime.dispatcher.find(self.call_sid, turn_id)
             turn = None if pending is None else pending.turn
             if pending is None or pending.result is not None or turn is None:
@@ -128,7 +130,8 @@ class CallWatch:
             self._tell()
 
     def _begin(self, running: dict[str, Any]) -> None:
-        if self.running is None or self.running["turn_id"] != running["turn_id"]:
+        if self._said_of != running["turn_id"]:
+            self._said_of = running["turn_id"]
             self.said.clear()
         self.running = running
         self._tell()

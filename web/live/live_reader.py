@@ -36,6 +36,7 @@ class LiveReader:
         self._reading = asyncio.Lock()
         self._calls_read_at = -1.0
         self._looked_at = time.monotonic()
+        self._held: list[dict[str, Any]] = []
         self._trouble: str | None = None
         self._overview: dict[str, Any] | None = None
         self._overview_at = -1.0
@@ -130,7 +131,7 @@ class LiveReader:
             "processes": processes,
             "turns": self.board.latest_turns.stats(),
             "running": len(running),
-            "waiting": waiting(running, clock.now()),
+            "waiting": waiting([*running, *self._held], clock.now()),
             "trouble": trouble,
         }
         self._trouble = trouble
@@ -156,8 +157,11 @@ class LiveReader:
             return None
 
     async def _read_calls(self) -> None:
-        began = time.monotonic()
-        await self.board.read(await self.running_turns(), clock.now())
+        began, now = time.monotonic(), clock.now()
+        read = self._ingress.runtime.read_waiting_calls
+        waits = {} if read is None else await read()
+        self._held = [{"call_sid": sid, "since": now - waited, "is_held": True} for sid, waited in waits.items()]
+        await self.board.read([*await self.running_turns(), *self._held], now)
         self._calls_read_at = began
 
     async def _read_workers(self) -> list[dict[str, Any]] | None:

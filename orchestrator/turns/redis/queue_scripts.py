@@ -56,6 +56,16 @@ def _waits(reply: Sequence[bytes]) -> dict[str, float]:
     return {unquote(text_of(tag)): int(wait) / 1000 for tag, wait in zip(reply[::2], reply[1::2], strict=True)}
 
 
+def list_waiting_calls(*, shard: ShardKeys, for_ms: int, most: int) -> ScriptCall[dict[str, float]]:
+    """Which calls of the shard have waited for a worker for at least `for_ms`, and for how long (s)."""
+    args = [JOB_ID_PREFIX, for_ms, most]
+    return ScriptCall(lua_script("list_waiting_calls"), [shard.queue, shard.versions], args, _waiting_calls)
+
+
+def _waiting_calls(reply: Sequence[bytes]) -> dict[str, float]:
+    return {text_of(name): int(wait) / 1000 for name, wait in zip(reply[::2], reply[1::2], strict=True)}
+
+
 def keep_version(*, shard: ShardKeys, holder: str, version: str, life_ms: int) -> ScriptCall[int]:
     """Say that the worker takes calls that are pinned to its version, for `life_ms` from now."""
     workers = shard.version_workers(version)
