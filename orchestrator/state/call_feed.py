@@ -1,6 +1,6 @@
 """What has changed among the active calls since somebody looked last."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 
@@ -66,19 +66,21 @@ class MarkedCalls:
     def some(self, marks: Mapping[str, float], most: int) -> tuple[list[str], list[str]]:
         """Take the marks of calls that may have been written. Return which were, and which exceed `most`."""
         written = [call_sid for call_sid, mark in marks.items() if self._marks.get(call_sid) != mark]
+        followed = set(self._marks)
         self._marks |= marks
         excess = sorted(self._marks, key=self._marks.__getitem__)[: max(len(self._marks) - most, 0)]
-        return self.without(written, excess), self.drop(excess)
+        gone = [call_sid for call_sid in self.drop(excess) if call_sid in followed]
+        return without(written, excess), gone
 
     def drop(self, call_sids: list[str]) -> list[str]:
         """Follow these calls no more. Return those that were followed."""
         return [call_sid for call_sid in call_sids if self._marks.pop(call_sid, None) is not None]
 
-    @staticmethod
-    def without(call_sids: list[str], others: list[str]) -> list[str]:
-        """Return `call_sids` without `others`."""
-        left_out = set(others)
-        return [call_sid for call_sid in call_sids if call_sid not in left_out]
+
+def without(call_sids: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Return `call_sids` without `others`."""
+    left_out = set(others)
+    return [call_sid for call_sid in call_sids if call_sid not in left_out]
 
 
 class JoinedFeeds:
@@ -91,5 +93,5 @@ class JoinedFeeds:
         """Return what has changed in either store. A call that has moved to the other one is not gone."""
         pages = [await feed.read(most) for feed in self._feeds]
         written = [call_sid for page in pages for call_sid in page.written]
-        gone = [call_sid for page in pages for call_sid in page.gone if call_sid not in set(written)]
+        gone = without((call_sid for page in pages for call_sid in page.gone), written)
         return FeedPage(written, gone, sum(page.active for page in pages))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.conversation.state import ConversationState
 from orchestrator.state.base import StateManagerBase
-from web.live.call_row import FINE, Fare, fare_now, past_fare, row_of
+from web.live.call_row import CallHealth, health_now, past_health, row_of
 from web.live.turn_durations import LatestTurns
 from web.states import read_states
 
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
     fields: dict[str, Any]
     text: str
-    past: Fare
+    past: CallHealth
     revision: int
 
 
@@ -85,9 +85,9 @@ class CallBoard:
         for call_sid in some:
             self._note(call_sid, found.get(call_sid), of_call.get(call_sid), now)
         for call_sid, row in [(sid, row) for sid, row in self._rows.items() if sid not in found]:
-            fare = fare_now(row.past, of_call.get(call_sid), now)
-            if (fare.health, fare.why) != (row.fields["health"], row.fields["why"]):
-                self._put(call_sid, row.fields, row.past, fare)
+            health = health_now(row.past, of_call.get(call_sid), now)
+            if health != (row.fields["health"], row.fields["why"]):
+                self._put(call_sid, row.fields, row.past, health)
 
     def changes_since(self, revision: int) -> "Changes":
         """Return what has changed since this revision; all lines if that is not known any more, or it is 0."""
@@ -116,14 +116,14 @@ class CallBoard:
         if not state.is_active:
             self._remove(call_sid)
             return
-        past = past_fare(state)
+        past = past_health(state)
         before = self._rows.get(call_sid)
-        fields, fare = row_of(state), fare_now(past, running, now)
-        if before is None or {**fields, "health": fare.health, "why": fare.why} != before.fields:
-            self._put(call_sid, fields, past, fare)
+        fields, health = row_of(state), health_now(past, running, now)
+        if before is None or {**fields, **health._asdict()} != before.fields:
+            self._put(call_sid, fields, past, health)
 
-    def _put(self, call_sid: str, fields: dict[str, Any], past: Fare = FINE, fare: Fare = FINE) -> None:
-        fields = {**fields, "health": fare.health, "why": fare.why}
+    def _put(self, call_sid: str, fields: dict[str, Any], past: CallHealth, now: CallHealth) -> None:
+        fields = {**fields, **now._asdict()}
         self._rows[call_sid] = Row(fields, json.dumps(fields, ensure_ascii=False), past, self.revision)
         self._rows.move_to_end(call_sid)
         self._gone.pop(call_sid, None)

@@ -1,4 +1,4 @@
-"""One line of the list of live calls, and how the call fares: pure functions of its state and of what runs."""
+"""One line of the list of live calls, and the health of the call: pure functions of its state and of what runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -19,44 +19,44 @@ _GIVEN_UP = ("its worker was lost", "it ended the process", "it froze the proces
 """How the reasons of turns begin that were run too often (`orchestrator.turns.turn_plan`, `runner`)."""
 
 
-class Fare(NamedTuple):
-    """How a call fares, and why, in a word for machines: "" while all is well."""
+class CallHealth(NamedTuple):
+    """How healthy a call is, and why, in a word for machines: "" while all is well."""
 
     health: Health
     why: str = ""
 
 
-FINE = Fare("ok")
+FINE = CallHealth("ok")
 
 
 def row_of(state: ConversationState) -> dict[str, Any]:
-    """Return the line of a call but for how it fares; `last` is what was said last, and by whom."""
+    """Return the line of a call but for its health; `last` is what was said last, and by whom."""
     fields = state.model_dump(mode="json", include=_FIELDS)
     defaults = {"agent": "", "tenant": "", "worker_version": ""}
     return {**defaults, **fields, "turns": len(state.turns), "version": state.version, "last": _last(state.turns)}
 
 
-def past_fare(state: ConversationState) -> Fare:
-    """Return how the call fares by its last turn."""
+def past_health(state: ConversationState) -> CallHealth:
+    """Return the health of the call by its last turn."""
     last = next((turn for turn in reversed(state.turns) if turn.kind != "ended"), None)
     if last is None or last.outcome not in _FAILED:
         return FINE
-    return Fare("failing", "dead_letter" if last.reason.startswith(_GIVEN_UP) else "failed")
+    return CallHealth("failing", "dead_letter" if last.reason.startswith(_GIVEN_UP) else "failed")
 
 
-def fare_now(past: Fare, running: Mapping[str, Any] | None, now: float) -> Fare:
-    """Return how the call fares, whose turn `running` is being answered. `now` is Unix seconds.
+def health_now(past: CallHealth, running: Mapping[str, Any] | None, now: float) -> CallHealth:
+    """Return the health of the call, whose turn `running` is being answered. `now` is Unix seconds.
 
     If that `is_held`, no worker has taken it yet.
     """
     if past.health == "failing" or running is None or running.get("kind") == "ended":
         return past
     if running.get("is_held"):
-        return Fare("slow", "held")
+        return CallHealth("slow", "held")
     if _number(running.get("attempt"), 1) > 1:
-        return Fare("slow", "run_again")
+        return CallHealth("slow", "run_again")
     waits = not running.get("said") and now - _number(running.get("since"), now) > SLOW_SECONDS
-    return Fare("slow", "waits") if waits else past
+    return CallHealth("slow", "waits") if waits else past
 
 
 def _number(value: Any, default: float) -> float:

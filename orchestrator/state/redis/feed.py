@@ -7,7 +7,7 @@ from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.script_runner import ScriptRunner
-from orchestrator.state.call_feed import FeedPage, MarkedCalls
+from orchestrator.state.call_feed import FeedPage, MarkedCalls, without
 from orchestrator.state.redis.scripts import WrittenCalls, list_written_calls
 
 WHOLE_EVERY = 10
@@ -34,7 +34,8 @@ class RedisCallFeed:
             written, gone = self._marks.some(marks, most)
             if len(self._marks) != min(active, most):
                 whole = await self._whole(most)
-                return FeedPage(list(dict.fromkeys([*written, *whole.written])), [*gone, *whole.gone], whole.active)
+                written = [*written, *whole.written]
+                return FeedPage(without(written, whole.gone), without([*gone, *whole.gone], written), whole.active)
             self._readings += 1
             return FeedPage(written, gone, active)
 
@@ -53,13 +54,9 @@ class RedisCallFeed:
             )
         )
         self._latest = [
-            _score(shard.calls[0][1]) if shard.calls else latest
+            repr(shard.calls[0][1]) if shard.calls else latest
             for shard, latest in zip(listed, self._latest, strict=True)
         ]
         calls = sorted((entry for shard in listed for entry in shard.calls), key=lambda entry: -entry[1])
         named = ((call_sid_of(name), score) for name, score in calls[:most])
         return sum(shard.active for shard in listed), {name: score for name, score in named if name is not None}
-
-
-def _score(score: float) -> str:
-    return repr(score)

@@ -54,7 +54,7 @@ CALL_FILTERS = (
     _query("agent", "The name of the agent that has the call.", pattern=r"^[A-Za-z0-9_.-]{1,100}$"),
     _query("tenant", "Whose calls.", pattern=r"^[A-Za-z0-9_.-]{1,100}$"),
     _query("version", "The version of the workers that the call is pinned to.", pattern=r"^[A-Za-z0-9_.-]{1,100}$"),
-    _query("health", "How the call fares.", enum=list(HEALTHS)),
+    _query("health", "How healthy the call is.", enum=list(HEALTHS)),
 )  # fmt: skip
 SINK = _query("sink", "Only what is meant for this sink.", maxLength=LONGEST_SINK)
 STATE = _query("state", "Only what waits for its next attempt, or only what was given up.", enum=["pending", "dead"])
