@@ -50,5 +50,5 @@ def complaints(call: CallNote, state: ConversationState) -> Iterator[str]:
         yield f"{call.call_sid}: the agent took {seen}, and replied to {answered}"
     kept = set(answered)
     for turn in call.turns:
-        if turn.words in kept and turn.is_whole and turn.answer and not turn.answer.endswith(answer_to(turn.words)):
+        if turn.words in kept and turn.is_whole and turn.answer and turn.answer.count(answer_to(turn.words)) != 1:
             yield f"{call.call_sid}: {turn.words!r} was answered {turn.answer!r}"

@@ -15,17 +15,15 @@ from orchestrator.errors import StoreUnavailable
 REPLACED_SECONDS = 60.0
 """Within so many seconds a supervisor has started another process, and that has reported itself."""
 POLL_SECONDS = 0.1
-VICTIM_SECONDS = 20.0
-"""How long a fault waits for a process that may be harmed."""
 
 
 class Injector:
     """Injects faults, one after the other; what follows of each goes on beside the next ones.
 
     `cut` cuts all connections to Redis and returns how many there were; `tell` is called with each fault as it begins.
-    Of each role no second process is harmed before the first one that was ended has another in its place: where nothing
-    starts them again, not the last one may be taken away. `findings` are sentences about processes that did not leave
-    or come back.
+    Of each role no second process is ended before the first one has another in its place, and the last one of a role
+    only if something has started another of any role: where nothing does, the deployment goes on serving. `findings`
+    are sentences about processes that did not leave or come back.
     """
 
     def __init__(
@@ -46,21 +44,21 @@ class Injector:
         self.faults: list[Fault] = []
         self.findings: list[str] = []
 
-    async def inject(self, planned: Iterable[Planned], stop: asyncio.Event) -> None:
-        """Inject all until `stop`. Return when everything that was harmed is well again, or was given up."""
+    async def inject(self, planned: Iterable[Planned], stop: asyncio.Event, seconds: float) -> None:
+        """Inject what is planned, for so long, or until `stop`. Return when all that was harmed is well or given up."""
         async with asyncio.TaskGroup() as following:
-            for fault in planned:
-                if await _is_set_within(stop, fault.after):
-                    return
-                await self._begin(fault, following)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    for fault in planned:
+                        if await _is_set_within(stop, fault.after):
+                            return
+                        await self._begin(fault, following)
 
     async def _begin(self, planned: Planned, following: asyncio.TaskGroup) -> None:
         if planned.kind == "cut":
             await self._cut_all()
             return
         member = await self._victim(planned)
-        if member is None:
-            return
         fault = Fault(planned.kind, clock.now(), member.victim)
         member.is_harmed = True
         match planned.kind:
@@ -71,18 +69,22 @@ class Injector:
             case "roll":
                 following.create_task(self._end(fault, member, signal.SIGTERM))
 
-    async def _victim(self, planned: Planned) -> Member | None:
-        """Return the process that the plan means; None if none may be harmed for a while."""
-        end = asyncio.get_running_loop().time() + VICTIM_SECONDS
-        while asyncio.get_running_loop().time() < end:
+    async def _victim(self, planned: Planned) -> Member:
+        """Return the process that the plan means, as soon as there is one that may be harmed."""
+        while True:
+            living = self._deployment.living()
             candidates = [
-                member for member in self._deployment.living()
-                if not member.is_harmed and (planned.kind == "freeze" or member.victim.role not in self._locked)
+                member for member in living
+                if not member.is_harmed and (planned.kind == "freeze" or self._may_end(member, living))
             ]  # fmt: skip
             if candidates:
                 return candidates[int(planned.whom * len(candidates)) % len(candidates)]
             await asyncio.sleep(POLL_SECONDS)
-        return None
+
+    def _may_end(self, member: Member, living: list[Member]) -> bool:
+        role = member.victim.role
+        is_last = sum(other.victim.role == role for other in living) == 1
+        return role not in self._locked and not (is_last and not self._are_replaced)
 
     async def _cut_all(self) -> None:
         fault = Fault("cut", clock.now())

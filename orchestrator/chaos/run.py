@@ -145,7 +145,8 @@ class ChaosRun:
             pass
         self._calm_until = time.perf_counter()
         left = max(options.seconds - self._calm_seconds, 0.0)
-        await injector.inject(plan(Random(options.seed), options.kinds, seconds=left, every=options.every), stop)
+        planned = plan(Random(options.seed), options.kinds, seconds=left, every=options.every)
+        await injector.inject(planned, stop, left)
 
     def _new_caller(self) -> Callable[[], Caller]:
         chance, behaviour = Random(self._options.seed), RelayBehaviour()
