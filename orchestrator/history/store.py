@@ -35,7 +35,10 @@ class HistoryStore(Protocol):
         """Add the batch of the process `holder` once, however often it comes."""
 
     async def read(self, minutes: Sequence[int]) -> Minutes:
-        """Return what these minutes hold; {} for one in which nothing was counted, or which is too old."""
+        """Return what these minutes hold; {} for one in which nothing was counted, or which is too old.
+
+        All of them are read in one round trip.
+        """
 
     async def may_sample(self, holder: str) -> bool:
         """Return True to one process of all that ask within a few seconds: it reads what describes the system."""

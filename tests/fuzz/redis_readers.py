@@ -14,6 +14,8 @@ from orchestrator.errors import UnreadableSeal, UnreadableState
 from orchestrator.events.outbox_report import read_report
 from orchestrator.events.redis.scripts import delivery_of
 from orchestrator.events.redis.sealed_parts import read_failures
+from orchestrator.history.amounts import read_amounts
+from orchestrator.history.points import point
 from orchestrator.schedule.item import read_item
 from orchestrator.state.reading import read_state
 from orchestrator.turns.messages import read_arrival, read_to_ingress
@@ -67,6 +69,11 @@ def delivery(data: bytes) -> object:
     return delivery_of("CA1", "holder", NO_CIPHER, [b"1", [b"1", rest, b"2", ENTRY], [[b"file", first, b"1", b"2"]]])
 
 
+def history(data: bytes) -> object:
+    """Read a minute of the history, and make what is shown of it."""
+    return json.dumps(point(0, [read_amounts(data)]), allow_nan=False)
+
+
 def plan(data: bytes) -> object:
     """Read the hash of a rollout plan."""
     fields = json.loads(data)
@@ -94,6 +101,10 @@ TARGETS = (
     Target("dead-delivery", read_failures, (b'{"failures":2,"first":5.5,"error":"x"}',)),
     Target("outbox-report", read_report, (
         encoded({"at": 5, "calls": 1, "events": 2, "sinks": {"file": {"pending": 1, "oldest_seconds": 2.5}}}),
+    )),
+    Target("history", history, (
+        encoded({"turns.replied": 3, "stage.reply.0.12": 2, "stage.reply.+Inf": 1, "max.active": 2, "min.workers": 1,
+                 "utilization.sum": 0.5, "utilization.samples": 2, "fillers": 1, "max.oldest_wait_seconds": 0.2}),
     )),
     Target("rollout-plan", plan, (
         encoded({"revision": "2", "current": "v1", "ramping": "v2", "percent": "5", "used": "v1 v2", "ramp_began": "1",

@@ -1,9 +1,11 @@
 """What is read of the history: what is over once, and again after a late change."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 
 import pytest
+from support.waiting import wait_until
 
 from orchestrator.history.amounts import MINUTE
 from orchestrator.history.reader import HistoryReader
@@ -77,3 +79,15 @@ async def test_a_minute_without_counts_is_a_point_of_zeros() -> None:
     assert len(page["points"]) == 96
     assert {point["turns"] for point in page["points"]} == {0}
     assert {point["active"] for point in page["points"]} == {None}
+
+
+async def test_a_late_change_while_a_day_is_read_is_seen_by_the_next_request(store: CountedHistory) -> None:
+    reader = HistoryReader(store)
+    await reader.page(NOON + 30, 1, 60)
+    reading, store.asked = asyncio.create_task(reader.page(NOON + 30, 24, 60)), []
+    await wait_until(lambda: store.asked, "the first minutes are read")
+    await store.put(NOON - 20 * MINUTE, fillers=1)
+    store.changes += 1
+    await reading
+    page = json.loads(await reader.page(NOON + 30, 1, 60))
+    assert [point["fillers"] for point in page["points"]].count(2) == 1

@@ -15,7 +15,7 @@ from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from orchestrator.history.amounts import KEPT_SECONDS, MINUTE, MOST_BYTES, MOST_NAMES, Amounts, minute_of
 from orchestrator.history.recorder import Recorder
-from orchestrator.history.redis.store import READ_AT_ONCE, RedisHistory
+from orchestrator.history.redis.store import SAMPLED_MS, RedisHistory
 from orchestrator.history.store import Batch
 from orchestrator.process_metrics import catalog
 from orchestrator.redis import keys
@@ -71,12 +71,12 @@ async def test_a_late_change_is_told_and_one_in_time_is_not(store: RedisHistory,
 
 async def test_a_day_is_read_in_its_order(store: RedisHistory, minute: int) -> None:
     day = [minute - number * MINUTE for number in range(24 * 60)]
-    for number, at in enumerate((day[0], day[READ_AT_ONCE], day[-1])):
+    for number, at in enumerate((day[0], day[100], day[-1])):
         await store.add("a", Batch(number + 1, at, {"fillers": number + 1.0}))
     found = (await store.read(day)).amounts
     assert len(found) == len(day)
     assert {place: it for place, it in enumerate(found) if it} == {
-        0: {"fillers": 1}, READ_AT_ONCE: {"fillers": 2}, len(day) - 1: {"fillers": 3},
+        0: {"fillers": 1}, 100: {"fillers": 2}, len(day) - 1: {"fillers": 3},
     }  # fmt: skip
     assert (await store.read([])).amounts == []
 
@@ -109,18 +109,28 @@ async def test_what_others_have_written_there_gives_way(
 
 
 async def test_keys_of_another_type_are_set_aside(redis_client: Redis, store: RedisHistory, minute: int) -> None:
-    names = (keys.history_minute(minute), keys.last_history_batch("a"), keys.HISTORY_CHANGES, keys.HISTORY_SAMPLER)
+    names = (keys.history_minute(minute), keys.last_history_batch("a"), keys.HISTORY_CHANGES)
     for name in names:
         await redis_client.rpush(name, "x")
         await redis_client.expire(name, 60)
     await store.add("a", Batch(1, minute - 10 * MINUTE, {"fillers": 1.0}))
     assert await amounts(store, minute) == {}
-    assert [await store.may_sample("a"), await store.may_sample("a")] == [False, True]
     assert [await redis_client.type(keys.aside(name)) for name in names] == [b"list"] * len(names)
 
 
 async def test_one_of_all_processes_samples(store: RedisHistory) -> None:
     assert [await store.may_sample(name) for name in ("a", "b", "a")] == [True, False, False]
+
+
+@pytest.mark.parametrize("life", [None, 10**6])
+async def test_what_others_have_written_stops_the_sampling_for_seconds(
+    redis_client: Redis, store: RedisHistory, life: int | None
+) -> None:
+    await redis_client.rpush(keys.HISTORY_SAMPLER, "x")
+    if life is not None:
+        await redis_client.pexpire(keys.HISTORY_SAMPLER, life)
+    assert not await store.may_sample("a")
+    assert 0 < await redis_client.pttl(keys.HISTORY_SAMPLER) <= SAMPLED_MS
 
 
 async def test_in_a_cluster_all_of_it_is_where_the_script_finds_it(cluster_client: Redis, minute: int) -> None:

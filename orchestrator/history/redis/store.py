@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.history.amounts import Amounts, read_amounts
+from orchestrator.history.amounts import read_amounts
 from orchestrator.history.redis.scripts import add_history
 from orchestrator.history.store import Batch, Minutes
 from orchestrator.redis import keys
 from orchestrator.redis.damage import with_sound_keys
 from orchestrator.redis.store_connection import StoreConnection
 
-READ_AT_ONCE = 120
-"""Minutes in one round trip: some hundred kilobytes at most."""
 SAMPLED_MS = 8000
 """Less than the time between two samples."""
 
@@ -28,14 +26,8 @@ class RedisHistory:
 
     async def read(self, minutes: Sequence[int]) -> Minutes:
         """See `HistoryStore`."""
-        changes: int | None = None
-        found: list[Amounts] = []
-        for begin in range(0, max(len(minutes), 1), READ_AT_ONCE):
-            names = [keys.history_minute(minute) for minute in minutes[begin : begin + READ_AT_ONCE]]
-            first, *stored = await self._get(keys.HISTORY_CHANGES, *names)
-            changes = _number(first) if changes is None else changes  # before the minutes: a later change is seen again
-            found += [read_amounts(text) for text in stored]
-        return Minutes(changes or 0, found)
+        changes, *stored = await self._get(keys.HISTORY_CHANGES, *map(keys.history_minute, minutes))
+        return Minutes(_number(changes), [read_amounts(text) for text in stored])
 
     async def _get(self, *names: str) -> list[bytes | str | None]:
         redis = self._connection.redis
@@ -53,7 +45,9 @@ class RedisHistory:
         """See `HistoryStore`."""
         if await self._connection.command("SET", keys.HISTORY_SAMPLER, holder, "NX", "PX", SAMPLED_MS):
             return True
-        await self._connection.command("GET", keys.HISTORY_SAMPLER)  # unlike SET, it finds a key of the wrong type
+        left = await self._connection.command("PTTL", keys.HISTORY_SAMPLER)
+        if left == -1 or left > SAMPLED_MS:  # somebody else has written it
+            await self._connection.command("PEXPIRE", keys.HISTORY_SAMPLER, SAMPLED_MS)
         return False
 
 
