@@ -57,13 +57,15 @@ class Fault:
     """A fault that was. Times are Unix seconds; `until` is when its cause was over: the process has another in its
     place, or runs again.
 
-    `connections` is how many were cut. `calls` noticed it, and the one that did most waited `worst_ms` longer.
+    `seconds` is how long a process is frozen, `connections` how many were cut.
+    `calls` noticed it, and the one that did most waited `worst_ms` longer.
     """
 
     kind: Kind
     at: float
     victim: Victim | None = None
     until: float | None = None
+    seconds: float = 0.0
     connections: int = 0
     calls: list[str] = field(default_factory=list)
     worst_ms: float = 0.0
@@ -91,7 +93,7 @@ class Fault:
             case "roll":
                 return f"{self.victim} told to leave (SIGTERM)"
             case "freeze":
-                return f"{self.victim} frozen"
+                return f"{self.victim} frozen for {self.seconds:.1f} s"
             case "cut":
                 return f"{self.connections} connections to Redis cut"
 

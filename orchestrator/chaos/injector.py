@@ -94,6 +94,7 @@ class Injector:
             self._note(fault)
 
     async def _freeze(self, fault: Fault, member: Member, seconds: float) -> None:
+        fault.seconds = seconds
         with suppress(ProcessGone):
             self._note(fault)
             await self._freezer.freeze(member.process, seconds)

@@ -115,7 +115,8 @@ class Judgement:
     def _noticed(self) -> Iterator[str]:
         noticed = sorted((fault for fault in self.faults if fault.calls), key=lambda fault: -fault.worst_ms)
         for fault in noticed[:SHOWN]:
-            yield f"{fault}: {len(fault.calls)} calls noticed, the most by {fault.worst_ms / 1000:.1f} s"
+            calls = f"{len(fault.calls)} calls" if len(fault.calls) > 1 else "1 call"
+            yield f"{fault}: {calls} noticed, the most by {fault.worst_ms / 1000:.1f} s"
         if noticed:
             yield ""
 

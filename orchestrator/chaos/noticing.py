@@ -1,6 +1,6 @@
 """Which callers noticed which fault, and by how much: each turn's wait against those of the calm before."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.chaos.faults import Fault
@@ -11,6 +11,11 @@ NOTICEABLE_SECONDS = 0.5
 """A caller notices a pause that is so much longer than nearly all are."""
 AFTERMATH_SECONDS = 3.0
 """For so long after a fault a wait may be its doing."""
+
+
+Blamed = Mapping[tuple[str, str], set[str]]
+"""Call and words of a turn → the processes whose fault it survived, as its record says."""
+NOBODY: Blamed = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,9 @@ def waits_of(calls: Iterable[CallNote], calm_until: float) -> Waits:
     return Waits(calm, [turn.first_words or 0.0 for turn in turns if turn.began > calm_until])
 
 
-def attribute(calls: Iterable[CallNote], faults: Sequence[Fault], waits: Waits, offset: float) -> int:
+def attribute(
+    calls: Iterable[CallNote], faults: Sequence[Fault], waits: Waits, offset: float, blamed: Blamed = NOBODY
+) -> int:
     """Note at each fault the calls that noticed it. Return how many turns were late without any fault.
 
     `offset` is what to add to the time of `time.perf_counter` for Unix seconds.
@@ -45,7 +52,9 @@ def attribute(calls: Iterable[CallNote], faults: Sequence[Fault], waits: Waits, 
             waited = turn.first_words or 0.0
             if waited <= usual["p95"] + NOTICEABLE_SECONDS:
                 continue
-            fault = _cause(turn, waited, faults, offset)
+            told = blamed.get((call.call_sid, turn.words), set())
+            of_those = [fault for fault in faults if fault.victim is not None and fault.victim.id in told]
+            fault = _cause(turn, waited, of_those, offset) or _cause(turn, waited, faults, offset)
             if fault is None:
                 unexplained += 1
                 continue

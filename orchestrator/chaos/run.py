@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -17,11 +17,12 @@ from orchestrator.chaos.judgement import Judgement
 from orchestrator.chaos.noticing import attribute, waits_of
 from orchestrator.chaos.redis.connections import cut_connections
 from orchestrator.client import Client
+from orchestrator.conversation.state import ConversationState
 from orchestrator.load.audit import Auditor
 from orchestrator.load.callers import Caller, PhoneCaller, Script, Server
 from orchestrator.load.relay_caller import RelayBehaviour, RelayCaller
 from orchestrator.load.repeated_calls import RepeatedCalls
-from orchestrator.load.results import CallResults
+from orchestrator.load.results import CallNote, CallResults
 from orchestrator.load.summary import Summary
 from orchestrator.provider_simulator.retries import RetryPolicy
 from orchestrator.redis.connections import connect
@@ -78,6 +79,8 @@ class ChaosRun:
         self._is_mine = is_mine
         self._results = CallResults()
         self._calm_until = 0.0
+        self._knows_agent = False
+        self._blamed: dict[tuple[str, str], set[str]] = {}
 
     async def run(self, stop: asyncio.Event) -> Judgement:
         """Run until the time is over or `stop` is set; then audit. Raise `NotOurs` and `ClientError`."""
@@ -100,16 +103,14 @@ class ChaosRun:
                 await self._under_faults(deployment, injector, stop)
                 seconds = time.perf_counter() - began
                 findings = [*injector.findings, *deployment.ended]
-                checks = await self._has_checked_agent(client)
+                self._knows_agent = await self._has_known_agent(client)
         finally:
             await redis.aclose()
         self._say("The faults are over. Now the audit.")
-        audited = await Auditor(self._server, forget=False, check=agent.complaints if checks else None).audit(
-            self._results.calls
-        )
+        audited = await Auditor(self._server, forget=False, check=self._complaints).audit(self._results.calls)
         waits = waits_of(self._results.calls, self._calm_until)
         offset = clock.now() - time.perf_counter()
-        unexplained = attribute(self._results.calls, injector.faults, waits, offset)
+        unexplained = attribute(self._results.calls, injector.faults, waits, offset, self._blamed)
         summary = Summary(self._results, audited, seconds, stop.is_set())
         return Judgement(self._options.seed, roles, injector.faults, summary, waits, unexplained, findings)
 
@@ -154,7 +155,15 @@ class ChaosRun:
             return lambda: RelayCaller(self._server, SCRIPT, self._results, behaviour, chance)
         return lambda: PhoneCaller(self._server, SCRIPT, self._results)
 
-    async def _has_checked_agent(self, client: Client) -> bool:
+    def _complaints(self, call: CallNote, state: ConversationState) -> Iterator[str]:
+        """Note whose faults the turns of a call survived. Yield what is wrong with it, if the agent is known."""
+        for record in state.turns:
+            if record.absorbed:
+                self._blamed[call.call_sid, record.text] = {fault.process for fault in record.absorbed}
+        if self._knows_agent:
+            yield from agent.complaints(call, state)
+
+    async def _has_known_agent(self, client: Client) -> bool:
         """Return whether the agent is the one whose answers are known."""
         processes = (await client.processes())["processes"]
         return {process["agent"] for process in processes if process["role"] == "worker"} == {agent.NAME}

@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--calls", type=count, default=20, metavar="N", help="callers at once (default: %(default)s)")
     parser.add_argument("--kinds", type=_kinds, default=KINDS, metavar="KINDS", help=f"of {','.join(KINDS)} (all)")
+    parser.add_argument("--channel", choices=("gather", "relay"), help="how to talk (default: VOICE_CHANNEL)")
     parser.add_argument("--token", help="sign with this (default: TWILIO_AUTH_TOKEN)")
     parser.add_argument("--public-url", metavar="URL", help="the server's own PUBLIC_BASE_URL, which signatures cover")
     parser.add_argument("--yes-this-is-mine", action="store_true", help="even if ENVIRONMENT is production")
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         from orchestrator.cli.chaos_deployment import run_on_own
 
         return asyncio.run(run_on_own(args, lambda url, settings: attack(args, url, settings)))
-    settings = with_used_redis(load_settings())
+    settings = with_used_redis(load_settings(**({"voice_channel": args.channel} if args.channel else {})))
     url = server_url(args.url, settings)
     check_target(url, settings, is_mine=args.yes_this_is_mine)
     if args.seconds + AUDIT_SECONDS > settings.ended_ttl:

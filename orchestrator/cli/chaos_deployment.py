@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr
 
@@ -24,6 +25,7 @@ from orchestrator.errors import VoiceAgentError
 from orchestrator.settings import Settings, given_variables, load_settings
 from orchestrator.settings.otel import OtelSettings
 
+Channel = Literal["gather", "relay"]
 WORKERS = ("worker.1", "worker.2")
 WEB_PROCESSES = 2
 READY_SECONDS = 60.0
@@ -59,6 +61,7 @@ async def _run(args: argparse.Namespace, directory: Path, attack: Callable[[str,
     port = free_port(HOST, 0)
     server = EmbeddedServer(directory / "redis")
     given = load_settings()
+    channel: Channel = args.channel or "gather"
     async with AsyncExitStack() as stack:
         log = stack.enter_context((directory / "log").open("w", buffering=1))
 
@@ -69,6 +72,7 @@ async def _run(args: argparse.Namespace, directory: Path, attack: Callable[[str,
         variables = {
             "USE_REDIS": "true", "REDIS_URL": server.url, "HOST": HOST, "PORT": str(port),
             "WEB_PROCESSES": str(WEB_PROCESSES), "AGENT": _agent(given), "PYTHONUNBUFFERED": "1",
+            "VOICE_CHANNEL": channel,
             "ENDED_CALL_TTL_SECONDS": str(int(args.seconds) + KEPT_SECONDS), "PYTHONPATH": _import_path(),
             **(simulated_provider.environment(provider, given) if provider is not None else {}),
         }  # fmt: skip
@@ -83,7 +87,7 @@ async def _run(args: argparse.Namespace, directory: Path, attack: Callable[[str,
         ]
         try:
             async with supervisor.running(stages):
-                return await attack(local_url(HOST, port), _settings(server.url, port))
+                return await attack(local_url(HOST, port), _settings(server.url, port, channel))
         except CannotStart as error:
             raise NotStarted(str(error)) from None
 
@@ -105,9 +109,11 @@ def _import_path() -> str:
     return os.pathsep.join([str(Path.cwd()), *filter(None, [given_variables().get("PYTHONPATH")])])
 
 
-def _settings(redis_url: str, port: int) -> Settings:
+def _settings(redis_url: str, port: int, channel: Channel) -> Settings:
     """Return the settings of the deployment, for those who attack it."""
-    return Settings.model_construct(use_redis=True, redis_url=SecretStr(redis_url), host=HOST, port=port)
+    return Settings.model_construct(
+        use_redis=True, redis_url=SecretStr(redis_url), host=HOST, port=port, voice_channel=channel
+    )
 
 
 def _restarts() -> RestartTimings:

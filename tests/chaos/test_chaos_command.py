@@ -86,8 +86,9 @@ async def test_without_a_supervisor_one_worker_is_taken_and_no_more(tmp_path: Pa
     assert ["nothing has started another" in finding for finding in outcome["findings"]] == [True]
 
 
-async def test_a_deployment_of_its_own_is_started_broken_and_stopped(tmp_path: Path) -> None:
-    command = [*VOICEAGENT, "chaos", "--start", *FEW]
+@pytest.mark.parametrize("channel", ["gather", "relay"])
+async def test_a_deployment_of_its_own_is_started_broken_and_stopped(tmp_path: Path, channel: str) -> None:
+    command = [*VOICEAGENT, "chaos", "--start", *FEW, "--channel", channel]
     async with in_the_background(*command, cwd=tmp_path) as running:
         code = await running.exit_code(180)
         assert code == 0, running.text

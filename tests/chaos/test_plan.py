@@ -47,6 +47,12 @@ def test_a_wait_that_is_much_longer_than_usual_is_of_the_fault_that_lay_over_it_
     assert (round(brief.worst_ms), round(long.worst_ms)) == (2400, 5900)
 
 
+def test_what_the_record_of_a_turn_says_decides_between_faults() -> None:
+    named, longer = Fault("freeze", 101, VICTIM, until=102), Fault("kill", 100, Victim("f00", "worker", "here", 1), 110)
+    assert attribute([call("CA1", turn(100, 6.0))], [named, longer], CALM, 0, {("CA1", "words"): {VICTIM.id}}) == 0
+    assert (named.calls, longer.calls) == (["CA1"], [])
+
+
 def test_times_of_callers_and_of_faults_are_brought_together() -> None:
     fault = Fault("cut", 1_000_100, until=1_000_100)
     assert attribute([call("CA1", turn(100, 2.0))], [fault], CALM, offset=1_000_000) == 0
@@ -71,7 +77,7 @@ def test_a_run_in_which_nothing_was_found_is_clean() -> None:
     assert judgement.is_clean
     lines = list(judgement.lines())
     assert lines[-1] == "Nothing was lost, doubled, out of order or wrong."
-    assert "worker 4711 (01234567) killed: 1 calls noticed, the most by 1.2 s" in lines
+    assert "worker 4711 (01234567) killed: 1 call noticed, the most by 1.2 s" in lines
 
 
 @pytest.mark.parametrize("kind", ["lost", "doubled", "reordered", "wrong", "misheard", "unread"])
