@@ -28,6 +28,10 @@ TYPING_SECONDS = 3.0
 """Added to the time that a question waits until a person has begun to type, after they have read what was said."""
 RINGING_SECONDS = 4.0
 TALKING_SECONDS = 2.0
+EXIT_CODES = {
+    0: "the call ended well",
+    1: "the call failed, or the server refused it",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

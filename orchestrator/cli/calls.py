@@ -21,6 +21,10 @@ from orchestrator.settings import load_settings
 
 LIMIT = 1000
 HEADINGS = ("CALL", "SINCE", "TURNS", "CHANNEL", "PHASE")
+EXIT_CODES = {
+    0: "shown",
+    1: "there is no such call, or the server does not answer",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,6 @@ Only a deployment of your own on this machine is harmed: web, workers and Redis 
 Something must start processes again that have ended (`voiceagent dev` does). Each fault is printed as it happens. At
 the end the state of each call is compared with what its caller heard. Ctrl-C ends the run early, with its outcome; a
 second one at once. Nothing stays frozen, whatever happens.
-
-Exit codes: 0 nothing was lost, doubled, out of order or wrong; 1 something was; 2 wrong usage, or not yours to harm;
-130 interrupted.
 """
 
 import argparse
@@ -39,6 +36,11 @@ KINDS = ("kill", "freeze", "roll", "cut")
 AUDIT_SECONDS = 120
 """A call that has ended must be there so much longer than the run lasts, for the audit."""
 INTERRUPTED = 130
+EXIT_CODES = {
+    0: "nothing was lost, doubled, out of order or wrong",
+    1: "something was",
+    2: "wrong usage, or not yours to harm",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -35,6 +35,10 @@ from orchestrator.turns.redis.dead_letter_desk import DeadLetterDesk
 MOST_SHOWN = 1000
 LONGEST_WORDS = 40
 NOTHING = "There are no dead letters."
+EXIT_CODES = {
+    0: "done; a replay was answered",
+    1: "no such dead letter, no reply in time, or it failed again",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -34,6 +34,13 @@ class PortTaken(VoiceAgentError):
     """The port is taken by another program. Stop that one, or choose another port."""
 
 
+EXIT_CODES = {
+    0: "everything stopped cleanly",
+    1: "something could not start",
+    130: "a second Ctrl-C: what still ran was killed",
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `voiceagent dev`."""
     parser.add_argument("--workers", type=count, default=2, metavar="N", help="how many workers (default: %(default)s)")

@@ -1,8 +1,7 @@
 """Examine Redis, the workers and the settings, and say what to change.
 
-Connects as web and workers do, and reads only. Each line is a finding; an arrow says what to do about it. Exit code: 0
-all is well, 1 there are warnings, 2 there are problems. The Redis of your settings is examined, or that of
-`voiceagent dev` in this directory.
+Connects as web and workers do, and reads only. Each line is a finding; an arrow says what to do about it. The
+Redis of your settings is examined, or that of `voiceagent dev` in this directory.
 """
 
 import argparse
@@ -33,6 +32,11 @@ VERDICTS = ("All is well.", "Calls are answered; some things should be changed."
 STATUSES = ("healthy", "warnings", "problems")
 INDENT = 15
 WIDEST = 110
+EXIT_CODES = {
+    0: "all is well",
+    1: "there are warnings",
+    2: "there are problems, or wrong usage",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

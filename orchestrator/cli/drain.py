@@ -6,8 +6,6 @@
   voiceagent drain a1b2c3 --no-wait     tell it, and do not wait until it has ended
 
 The Redis of your settings is looked into, or that of `voiceagent dev`. The same over the API: POST /workers/ID/drain.
-Exit code 0: they have ended, or with --no-wait they were told. 1: no such worker, or one has not ended in time, or was
-lost before it had finished.
 """
 
 import argparse
@@ -34,6 +32,10 @@ REPORT_SECONDS = 10.0
 """Added to what a worker may take to drain: it may hear of the order only when it reports next, and says late that it
 has ended."""
 NO_REDIS = "USE_REDIS is not true here, so there are no workers. Set USE_REDIS=true and REDIS_URL as web has them."
+EXIT_CODES = {
+    0: "they have ended; with --no-wait: they were told",
+    1: "no such worker, or one has not ended in time, or was lost before it had finished",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,8 @@
 
 To begin: STATE_ENCRYPTION_KEYS=plain,KEY in all processes, then KEY,plain in all, then rotate, then KEY. To change the
 key: OLD,NEW in all processes, then NEW,OLD in all, then rotate, then NEW. To end: plain,KEY in all, rotate, then none.
-`rotate` needs the keys as all processes have them. Calls go on meanwhile. It may be ended and repeated, and its exit
-code is 0 only if nothing is left. A key is known by its id, which does not reveal it.
+`rotate` needs the keys as all processes have them. Calls go on meanwhile. It may be ended and repeated. A key is known
+by its id, which does not reveal it.
 """
 
 import argparse
@@ -37,6 +37,10 @@ from orchestrator.settings import Settings, load_settings
 COMMANDS = ("new-key", "status", "rotate")
 NO_REDIS = "USE_REDIS is not true here, and the states of calls are in no other place that outlives a process."
 NO_KEYS = "STATE_ENCRYPTION_KEYS is not set here. Set it as web and workers have it, in the same order."
+EXIT_CODES = {
+    0: "done; nothing is left to be encrypted anew",
+    1: "something is left, or Redis does not answer",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

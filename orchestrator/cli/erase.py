@@ -16,6 +16,10 @@ from orchestrator.settings import load_settings
 
 ERASE_SECONDS = 120.0
 """It looks through all of Redis, and may have to wait for a database."""
+EXIT_CODES = {
+    0: "everything of the call is erased",
+    1: "nothing was erased, or not everything: erase it again",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

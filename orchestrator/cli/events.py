@@ -44,6 +44,10 @@ NO_REDIS = (
     "USE_REDIS is not true here, so this command has no Redis to look into. Set USE_REDIS=true and REDIS_URL as web "
     "has them. Does web run without Redis? Then ask it: GET /events."
 )
+EXIT_CODES = {
+    0: "done",
+    1: "there is no such event or sink, or nothing was dropped",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 Every call says --turns different things. At the end the state of each call is read over the API (set
 API_KEY where the server has one) and compared with what the callers were answered. Ctrl-C hangs up and
-prints what there is; a second one leaves at once. Exit code 1 when a turn was lost, doubled or not answered.
+prints what there is; a second one leaves at once.
 """
 
 import argparse
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 CHANNELS = ("gather", "relay", "api")
 REFRESH_SECONDS = 0.2
 LINE_SECONDS = 5.0
+EXIT_CODES = {
+    0: "every turn was answered, once",
+    1: "a turn was lost, doubled or not answered",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,12 +1,16 @@
 """The command `voiceagent`. Each sub-command is a module of its own, imported when it is asked for."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 
+from orchestrator.cli.exit_codes import USUAL, exit_code_lines
+from orchestrator.error_location import described
 from orchestrator.errors import BadSetting, VoiceAgentError
 
 COMMANDS = {
@@ -28,7 +32,8 @@ COMMANDS = {
     "completion": "make your shell complete these commands",
     "doctor": "examine Redis, the workers and the settings, and say what to change",
 }
-"""Name → summary. Its module has `add_arguments(parser)` and `run(args) -> exit code`."""
+"""Name → summary. Its module has `add_arguments(parser)`, `run(args) -> exit code`, and `EXIT_CODES` that it may end
+with beside those of all."""
 MODULES = {"dead": "dead_letters", "api-keys": "api_keys"}
 """Name → module in `orchestrator.cli`, where that has another name."""
 ALIASES = {"dead": ["dead-letters"]}
@@ -41,10 +46,30 @@ EPILOG = """Start with `voiceagent dev`, then `voiceagent call` in a second term
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Return its exit code: 0 done, 1 failed, 2 wrong usage."""
+    """Run one command. Return its exit code. Whatever happens is told in a sentence, never in a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
     if COMPLETING in os.environ:
         return _complete()
+    _write_anything()
+    try:
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()  # here, where a reader who has gone is expected
+    except BadSetting as error:
+        return _complain(error, 2)
+    except VoiceAgentError as error:
+        return _complain(error, 1)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader has gone: `voiceagent calls | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it flushes
+        return 1
+    except Exception as error:
+        return _complain(_fault(error), 1)
+
+
+def _run(words: Sequence[str]) -> int:
     parser = parser_for(words)
     if not words:
         parser.print_help()
@@ -53,17 +78,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown:  # reported by the command's own parser, with its usage: argparse leaves it to the outer one
         refuse = parser.error if words[0] in unknown else args.refuse
         refuse(f"unrecognized arguments: {' '.join(unknown)}")
-    try:
-        return int(args.run(args))
-    except BadSetting as error:
-        return _complain(error, 2)
-    except VoiceAgentError as error:
-        return _complain(error, 1)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader has gone: `voiceagent calls | head`
-        sys.stdout = None  # or the interpreter complains when it flushes
-        return 1
+    return int(args.run(args))
+
+
+def _write_anything() -> None:
+    """Have letters that the terminal's encoding lacks replaced: they are no reason to stop."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(OSError):  # a stream that cannot tell where it stands
+                stream.reconfigure(errors="replace")
 
 
 def _complete() -> int:
@@ -95,6 +118,7 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
             aliases=aliases,
             help=summary,
             description=(module and module.__doc__) or summary,
+            epilog=exit_code_lines(getattr(module, "EXIT_CODES", USUAL)),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if module is not None:
@@ -103,7 +127,14 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(error: Exception, exit_code: int) -> int:
+def _fault(error: Exception) -> str:
+    """Return what is said of an error of ours: what it is and where, as no traceback is shown."""
+    from orchestrator.cli.transcript import printable  # imported late: commands are to start at once
+
+    return f"{printable(described(error))}. This is a fault of the command: please report it."
+
+
+def _complain(error: Exception | str, exit_code: int) -> int:
     print(f"voiceagent: {error}", file=sys.stderr)
     return exit_code
 

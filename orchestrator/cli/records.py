@@ -46,6 +46,10 @@ FILTERS = {
 HEADINGS = ("CALL", "BEGAN", "SECONDS", "FROM", "TO", "AGENT", "TURNS", "OUTCOME")
 EXPORT_SECONDS = 90.0
 """For the first records: the database may have to sort all of them."""
+EXIT_CODES = {
+    0: "done",
+    1: "there is no such record, or the archive does not answer",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -46,6 +46,10 @@ NO_REDIS = (
     "USE_REDIS is not true here, so there are no workers, and no versions to roll out. Set USE_REDIS=true and "
     "REDIS_URL as web has them."
 )
+EXIT_CODES = {
+    0: "done",
+    1: "the plan cannot be changed like that, or Redis does not answer",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
   voiceagent workers            each process: its state, version, turns, and what somebody has to look at
   voiceagent workers --watch    again each second, until Ctrl-C
 
-The Redis of your settings is looked into, or that of `voiceagent dev`. Exit code 1: no worker is alive.
+The Redis of your settings is looked into, or that of `voiceagent dev`.
 """
 
 import argparse
@@ -34,6 +34,10 @@ HEADINGS = ("ID", "ROLE", "STATE", "PLACE", "VERSION", "AGENT", "BUSY", "RUNS FO
 NO_REDIS = "USE_REDIS is not true here, so there are no workers. Set USE_REDIS=true and REDIS_URL as web has them."
 NONE = "No worker is alive. Start one: python -m workers"
 STYLES = {"lost": "red", "silent": "yellow", "draining": "yellow"}
+EXIT_CODES = {
+    0: "a worker is alive",
+    1: "no worker is alive, or Redis does not answer",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
