@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # memory mode runs without the client library
     from orchestrator.health.report import SystemStatus
     from orchestrator.processes.report import Process
     from orchestrator.redis.breaker import Breaker
-    from orchestrator.turns.redis.dead_letter_desk import DeadLetterDesk
+    from orchestrator.turns.redis.dead_letter_access import DeadLetterAccess
     from orchestrator.worker_versions.redis.rollouts import Rollouts
 
 SETTLED_SECONDS = 150.0
@@ -143,15 +143,15 @@ class Runtime:
         connection = StoreConnection(self.redis, self.breaker.guard, replica_wait(self.settings))
         return Rollouts(connection, self.states, partial(list_workers, self.redis))
 
-    def dead_letters(self) -> "DeadLetterDesk | None":
+    def dead_letters(self) -> "DeadLetterAccess | None":
         """Return what lists the dead letters, runs and drops them; None without Redis, where there are none."""
         if self.redis is None:
             return None
-        from orchestrator.turns.redis.dead_letter_desk import DeadLetterDesk
+        from orchestrator.turns.redis.dead_letter_access import DeadLetterAccess
 
         elsewhere = self.states if self.settings.state_manager else None
         ttl_seconds = self.settings.state_ttl_seconds
-        return DeadLetterDesk(self.redis, ttl_seconds=ttl_seconds, states=elsewhere, breaker=self.breaker)
+        return DeadLetterAccess(self.redis, ttl_seconds=ttl_seconds, states=elsewhere, breaker=self.breaker)
 
     async def watch(self) -> None:
         """Have the workers report for a while which turns they run and what is being said. Raise `StoreUnavailable`."""

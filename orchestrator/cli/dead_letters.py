@@ -20,6 +20,8 @@ from orchestrator.cli.colors import Colors
 from orchestrator.cli.json_output import add_json, print_json
 from orchestrator.cli.numbers import positive
 from orchestrator.cli.redis_target import with_used_redis
+from orchestrator.cli.table import table_lines
+from orchestrator.cli.transcript import printable
 from orchestrator.cli.units import duration
 from orchestrator.clock import utc_now
 from orchestrator.conversation.reply import TurnResult
@@ -30,10 +32,11 @@ from orchestrator.redis.connections import connect
 from orchestrator.settings import load_settings
 from orchestrator.state.loading import load_state_manager
 from orchestrator.turns.dead_letter import DeadLetter
-from orchestrator.turns.redis.dead_letter_desk import DeadLetterDesk
+from orchestrator.turns.redis.dead_letter_access import DeadLetterAccess
 
 MOST_SHOWN = 1000
 LONGEST_WORDS = 40
+HEADINGS = ("TURN", "KIND", "AGO", "ATTEMPTS", "SAID")
 NOTHING = "There are no dead letters."
 EXIT_CODES = {
     0: "done; a replay was answered",
@@ -61,9 +64,9 @@ async def _run(args: argparse.Namespace) -> int:
     settings = with_used_redis(load_settings())
     elsewhere = load_state_manager(settings.state_manager, settings) if settings.state_manager else None
     redis = connect(settings)
-    desk = DeadLetterDesk(redis, ttl_seconds=settings.state_ttl_seconds, states=elsewhere)
+    access = DeadLetterAccess(redis, ttl_seconds=settings.state_ttl_seconds, states=elsewhere)
     try:
-        letters = await desk.all()
+        letters = await access.all()
         if args.command == "list":
             _print_all(letters, as_json=args.json)
             return 0
@@ -73,10 +76,10 @@ async def _run(args: argparse.Namespace) -> int:
             return 0
         await note_change(settings, "dead", args.command, letter.key)
         if args.command == "discard":
-            await desk.drop(letter)
-            print_json({"discarded": letter.key}) if args.json else print(f"{letter.key} was thrown away.")
+            await access.drop(letter)
+            print_json({"discarded": letter.key}) if args.json else print(f"{printable(letter.key)} was thrown away.")
             return 0
-        return _report(letter, await desk.run(letter, args.timeout), args)
+        return _report(letter, await access.run(letter, args.timeout), args)
     finally:
         await redis.aclose()
         if elsewhere is not None:
@@ -93,9 +96,9 @@ def _report(letter: DeadLetter, result: TurnResult | None, args: argparse.Namesp
         reply = result.reply.model_dump(mode="json")
         print_json({"replayed": letter.key, "outcome": result.outcome, "reply": reply})
     else:
-        print(f"{result.outcome}: {result.reply.text}".rstrip(": "))
+        print(printable(f"{result.outcome}: {result.reply.text}".rstrip(": ")))
         for action in result.reply.actions:
-            print(f"  {action!r}")
+            print(printable(f"  {action!r}"))
     return 0 if result.outcome == "replied" else 1
 
 
@@ -135,19 +138,17 @@ def listing(letters: list[DeadLetter], colors: Colors) -> list[str]:
     """Return the letters as lines."""
     if not letters:
         return [NOTHING]
-    rows = [("TURN", "KIND", "AGO", "ATTEMPTS", "SAID"), *(_row(letter) for letter in letters[:MOST_SHOWN])]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    heading, *lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    heading, *lines = table_lines(HEADINGS, [_row(letter) for letter in letters[:MOST_SHOWN]], colors)
     more = len(letters) - MOST_SHOWN
-    return [colors(heading, "dim"), *lines, *([f"… and {more} more"] if more > 0 else [])]
+    return [heading, *lines, *([f"… and {more} more"] if more > 0 else [])]
 
 
 def _row(letter: DeadLetter) -> tuple[str, ...]:
-    said = masked(letter.turn.text)
+    said = printable(" ".join(masked(letter.turn.text).split()))
     words = said if len(said) <= LONGEST_WORDS else said[:LONGEST_WORDS] + "…"
-    return letter.key, letter.turn.kind, _ago(letter.dead_lettered_at), str(letter.attempts), " ".join(words.split())
+    return (
+        printable(letter.key), printable(letter.turn.kind), _ago(letter.dead_lettered_at), str(letter.attempts), words
+    )  # fmt: skip
 
 
 def _ago(moment: datetime) -> str:
@@ -161,4 +162,4 @@ def _page(letter: DeadLetter, colors: Colors) -> list[str]:
         "failed at": f"{letter.dead_lettered_at.astimezone():%Y-%m-%d %H:%M:%S}", "attempts": str(letter.attempts),
         "because": letter.reason, "in the log": f"call_sid={letter.turn.call_sid} turn_id={letter.turn.turn_id}",
     }  # fmt: skip
-    return [f"{colors(f'{name:<12}', 'dim')}{value}" for name, value in lines.items() if value]
+    return [f"{colors(f'{name:<12}', 'dim')}{printable(value)}" for name, value in lines.items() if value]

@@ -202,3 +202,27 @@ def test_the_id_of_a_replay_follows_from_when_it_was_dead_lettered() -> None:
     assert later.replay().turn_id != first.turn_id
     longest = DEADLY.model_copy(update={"turn_id": "t" * 256})
     assert len(DeadLetter(turn=longest, attempts=4, reason="").replay().turn_id) == 256
+
+
+async def test_what_a_caller_said_does_not_control_the_terminal(dead, box) -> None:
+    await box.put(DeadLetter(turn=DEADLY.model_copy(update={"text": "clear\x1b[2J it"}), attempts=4, reason="\x9b2J"))
+    for arguments in ([], ["show", "CA1"], ["--json"], ["show", "CA1", "--json"]):
+        _, output, _ = await dead(*arguments)
+        assert not [letter for letter in output if not letter.isprintable() and letter != "\n"]
+        assert "clear" in output
+
+
+async def test_programs_get_json(dead, redis_client, box) -> None:
+    await a_failed_turn(redis_client)
+    await box.put(
+        DeadLetter(turn=DEADLY.model_copy(update={"turn_id": "t4", "text": "+15551235310"}), attempts=4, reason="r")
+    )
+    _, output, _ = await dead("--json")
+    listed = json.loads(output)["dead_letters"]
+    assert [(it["turn_id"], it["text"]) for it in listed] == [("t4", "+1555•••5310"), ("turn-3", DEADLY.text)]
+    _, output, _ = await dead("show", "CA1/t4", "--json")
+    assert json.loads(output)["text"] == "+15551235310", "whole, as without --json"
+    code, output, _ = await dead("replay", "CA1/turn-3", "--json", "--timeout", "0.3")
+    assert (code, json.loads(output)) == (1, {"replayed": "CA1/turn-3", "outcome": None, "reply": None})
+    code, output, _ = await dead("discard", "CA1/turn-3", "--json")
+    assert (code, json.loads(output)) == (0, {"discarded": "CA1/turn-3"})

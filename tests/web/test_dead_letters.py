@@ -20,7 +20,7 @@ from orchestrator.turns.dead_letter import DeadLetter
 from orchestrator.turns.redis.dead_letters import RedisDeadLetters
 
 AT = datetime(2026, 11, 27, 8, tzinfo=UTC)
-ADMIN, ADMIN_KEY = new_key("desk", ["admin"])
+ADMIN, ADMIN_KEY = new_key("office", ["admin"])
 READER, READER_KEY = new_key("reader", ["read"])
 AS_ADMIN = {"Authorization": f"Bearer {ADMIN}"}
 AS_READER = {"Authorization": f"Bearer {READER}"}

@@ -12,7 +12,7 @@ from support.passing_time import moving_clock
 from orchestrator.api_keys.key import new_key
 from web.api.session_cookie import NAME
 
-ADMIN, ADMIN_KEY = new_key("desk", ["admin"])
+ADMIN, ADMIN_KEY = new_key("office", ["admin"])
 READER, READER_KEY = new_key("reader", ["read"])
 KEYS = f"{ADMIN_KEY.entry},{READER_KEY.entry}"
 SEAL = "a seal key of these tests, of 32 characters"
@@ -48,7 +48,7 @@ async def test_an_admin_may_do_everything_and_a_change_is_logged_by_the_name_of_
         assert opened.json()["scopes"] == ["read", "converse", "dial", "control", "admin"]
         assert (await ingress.client.post(CHANGE, headers={"Origin": ingress.url})).status_code == 404
     lines = {getattr(record, "action", ""): record for record in caplog.records}
-    assert lines["api.change"].key == lines["session.opened"].key == "desk"
+    assert lines["api.change"].key == lines["session.opened"].key == "office"
     assert ADMIN not in caplog.text
     assert opened.headers["set-cookie"].split(";")[0] not in caplog.text
 
@@ -123,11 +123,11 @@ async def test_a_session_ends_with_its_time(start_ingress: StartIngress) -> None
 
 
 async def test_a_session_ends_when_its_key_is_replaced_or_taken_away(start_ingress: StartIngress) -> None:
-    _other, other_key = new_key("desk", ["admin"])
+    _other, other_key = new_key("office", ["admin"])
     async with start_ingress(api_keys=KEYS, seal_key=SEAL) as ingress:
         cookie = {"Cookie": f"{NAME}={cookie_of(await open_session(ingress, ADMIN)).value}"}
     async with start_ingress(api_keys=KEYS, seal_key=SEAL) as ingress:
-        assert (await ingress.client.get("/session", headers=cookie)).json()["name"] == "desk", "another ingress"
+        assert (await ingress.client.get("/session", headers=cookie)).json()["name"] == "office", "another ingress"
     for left in (f"{other_key.entry},{READER_KEY.entry}", READER_KEY.entry):
         async with start_ingress(api_keys=left, seal_key=SEAL) as ingress:
             assert (await ingress.client.get("/session", headers=cookie)).status_code == 401
@@ -152,7 +152,7 @@ async def test_a_key_goes_before_a_cookie(start_ingress: StartIngress) -> None:
     async with start_ingress(api_keys=KEYS) as ingress:
         await open_session(ingress, READER)
         shown = await ingress.client.get("/session", headers={"Authorization": f"Bearer {ADMIN}"})
-        assert (shown.json()["name"], shown.json()["until"]) == ("desk", None)
+        assert (shown.json()["name"], shown.json()["until"]) == ("office", None)
         wrong = await ingress.client.get("/session", headers={"Authorization": "Bearer wrong"})
         assert wrong.status_code == 401
 

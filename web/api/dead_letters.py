@@ -16,17 +16,17 @@ from web.problem_types import STILL_RUNNING
 from web.problems import Problem
 
 if TYPE_CHECKING:  # memory mode runs without the client library
-    from orchestrator.turns.redis.dead_letter_desk import DeadLetterDesk
+    from orchestrator.turns.redis.dead_letter_access import DeadLetterAccess
 
 
 async def list_dead_letters(ingress: Ingress, request: Request) -> Response:
     """Answer with a page of the dead letters, the newest first; `next_cursor` is null after the last."""
-    limit, cursor, desk = limit_in(request), request.query_params.get("cursor", ""), ingress.runtime.dead_letters()
-    if desk is None:  # one process that runs all turns gives none up
+    limit, cursor, letters = limit_in(request), request.query_params.get("cursor", ""), ingress.runtime.dead_letters()
+    if letters is None:  # one process that runs all turns gives none up
         return JSONResponse({"dead_letters": [], "count": 0, "next_cursor": None})
-    page = await desk.page(cursor, limit)
-    letters = [letter.described() for letter in page.letters]
-    return JSONResponse({"dead_letters": letters, "count": page.count, "next_cursor": page.next_cursor or None})
+    page = await letters.page(cursor, limit)
+    shown = [letter.described() for letter in page.letters]
+    return JSONResponse({"dead_letters": shown, "count": page.count, "next_cursor": page.next_cursor or None})
 
 
 async def show_dead_letter(ingress: Ingress, request: Request) -> Response:
@@ -37,8 +37,8 @@ async def show_dead_letter(ingress: Ingress, request: Request) -> Response:
 
 async def run_dead_letter(ingress: Ingress, request: Request) -> Response:
     """Run the turn again, and answer with its reply, which nobody hears. The letter goes once the turn is answered."""
-    desk, letter = await _letter(ingress, request)
-    result = await desk.run(letter, reply_seconds(ingress))
+    letters, letter = await _letter(ingress, request)
+    result = await letters.run(letter, reply_seconds(ingress))
     if result is None:
         raise Problem(STILL_RUNNING, "No worker has answered the turn yet. It waits for one; ask again later.")
     return JSONResponse(answer_of(result))
@@ -46,14 +46,14 @@ async def run_dead_letter(ingress: Ingress, request: Request) -> Response:
 
 async def drop_dead_letter(ingress: Ingress, request: Request) -> Response:
     """Throw a dead letter away."""
-    desk, letter = await _letter(ingress, request)
-    await desk.drop(letter)
+    letters, letter = await _letter(ingress, request)
+    await letters.drop(letter)
     return Response(status_code=204)
 
 
-async def _letter(ingress: Ingress, request: Request) -> "tuple[DeadLetterDesk, DeadLetter]":
+async def _letter(ingress: Ingress, request: Request) -> "tuple[DeadLetterAccess, DeadLetter]":
     """Return the letter in the path, and who knows it. Raise `NoDeadLetter`."""
-    call_sid, turn_id, desk = call_sid_in(request), request.path_params["turn_id"], ingress.runtime.dead_letters()
-    if desk is None:
+    call_sid, turn_id, letters = call_sid_in(request), request.path_params["turn_id"], ingress.runtime.dead_letters()
+    if letters is None:
         raise NoDeadLetter("There are no dead letters here: USE_REDIS is false, and this process gives no turn up.")
-    return desk, await desk.find(call_sid, turn_id)
+    return letters, await letters.find(call_sid, turn_id)

@@ -27,7 +27,7 @@ class Page:
     next_cursor: str = ""
 
 
-class DeadLetterDesk:
+class DeadLetterAccess:
     """Lists the dead letters, runs one again, or throws it away.
 
     `states` is a manager that keeps the states elsewhere than in `redis`. Every method may raise `StoreUnavailable`.
