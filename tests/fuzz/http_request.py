@@ -31,6 +31,8 @@ SETTINGS = {"api_key": API_KEY, "telnyx_public_key": TELNYX_PUBLIC, "signalwire_
 DEADLINE_SECONDS = 60.0
 LONGEST_ANSWER = 4_000_000
 LONGEST_TARGET = 15_000
+ENDLESS = (b"retry: ", b"\ndata: ")
+"""In an answer without an end that has told something."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,10 @@ class Answer:
 
 
 async def answer_to(url: str, sent: bytes) -> Answer:
-    """Send a request, and return the answer once the server has closed the connection. Raise TimeoutError."""
+    """Send a request, and return the answer once the server has closed the connection. Raise TimeoutError.
+
+    Of a stream without an end it is what has come with the first event.
+    """
     host, _, port = url.removeprefix("http://").partition(":")
     async with asyncio.timeout(DEADLINE_SECONDS):
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -144,6 +149,8 @@ async def answer_to(url: str, sent: bytes) -> Answer:
             with suppress(ConnectionError):
                 while len(received) <= LONGEST_ANSWER and (part := await reader.read(65536)):
                     received += part
+                    if all(sign in received for sign in ENDLESS):
+                        break
         finally:
             writer.close()
             with suppress(ConnectionError):

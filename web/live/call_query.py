@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestrator.errors import BadCursor
 from orchestrator.masking import masked
 from web.live.call_row import HEALTHS
 from web.problem_types import WRONG_FIELDS
@@ -54,7 +55,7 @@ class CallQuery:
 
 
 def call_query(given: Mapping[str, str], *, whole_numbers: bool) -> CallQuery:
-    """Return the query of a URL's fields. Raise `Problem` on one that makes no sense."""
+    """Return the query of a URL's fields. Raise `Problem` or `BadCursor` on one that makes no sense."""
     equal = {field: value for name, field in _EQUAL.items() if (value := _text(given, name))}
     if equal.get("health", "ok") not in HEALTHS:
         raise Problem(WRONG_FIELDS, f"health: {', '.join(HEALTHS)}.")
@@ -93,4 +94,4 @@ def _place_in(cursor: str) -> Place | None:
         at = datetime.fromisoformat(began)
         return at if at.tzinfo else at.replace(tzinfo=UTC), call_sid
     except (ValueError, TypeError, RecursionError):
-        raise Problem(WRONG_FIELDS, "cursor: the `next` of the page before.") from None
+        raise BadCursor from None

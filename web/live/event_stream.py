@@ -35,15 +35,16 @@ class EventStream(MaskableResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events until they end, or the client has gone."""
         with contextlib.suppress(ClientDisconnect, TimeoutError):
-            await while_connected(receive, self._send_all(send))
+            await while_connected(receive, self._send_all(send, is_head=scope["method"] == "HEAD"))
 
-    async def _send_all(self, send: Send) -> None:
+    async def _send_all(self, send: Send, *, is_head: bool) -> None:
         async with contextlib.aclosing(self._events) as events:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send(_body(RETRY, more=True))
-            async for text in events:
-                async with asyncio.timeout(SLOW_READER_SECONDS):
-                    await send(_body(masked(text) if self.is_masked else text, more=True))
+            if not is_head:
+                await send(_body(RETRY, more=True))
+                async for text in events:
+                    async with asyncio.timeout(SLOW_READER_SECONDS):
+                        await send(_body(masked(text) if self.is_masked else text, more=True))
             await send(_body("", more=False))
 
 

@@ -59,7 +59,8 @@ def _waits(reply: Sequence[bytes]) -> dict[str, float]:
 def list_waiting_calls(*, shard: ShardKeys, for_ms: int, most: int) -> ScriptCall[dict[str, float]]:
     """Which calls of the shard have waited for a worker for at least `for_ms`, and for how long (s)."""
     args = [JOB_ID_PREFIX, for_ms, most]
-    return ScriptCall(lua_script("list_waiting_calls"), [shard.queue, shard.versions], args, _waiting_calls)
+    places = [shard.queue, shard.versions, shard.due]
+    return ScriptCall(lua_script("list_waiting_calls"), places, args, _waiting_calls)
 
 
 def _waiting_calls(reply: Sequence[bytes]) -> dict[str, float]:
