@@ -20,6 +20,11 @@ from orchestrator.tasks import cancel_and_wait
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 AXE = Path(str(files("axe_core_python") / "axe.min.js"))
+KEYS = {
+    "Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "PageUp": 33, "PageDown": 34, "End": 35, "Home": 36, "ArrowUp": 38,
+    "ArrowDown": 40, "/": 191,
+}  # fmt: skip
+"""Keys that tests press, with their codes."""
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
@@ -75,6 +80,15 @@ class Browser:
             deviceScaleFactor=2 if phone else 1, mobile=phone,
         )  # fmt: skip
 
+    async def speak(self, language: str) -> None:
+        """Be the browser of somebody who reads this language."""
+        agent = await self.eval("navigator.userAgent")
+        await self.send("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
+
+    async def forget(self) -> None:
+        """Forget cookies: they are sent to every port of a host."""
+        await self.send("Network.clearBrowserCookies")
+
     async def prefer(self, scheme: str) -> None:
         """`light` or `dark`."""
         await self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
@@ -106,11 +120,10 @@ class Browser:
 
     async def press(self, key: str) -> None:
         """Press and release a key."""
-        codes = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40}
-        text = {"text": "\r"} if key == "Enter" else {}
+        text = {"Enter": "\r", " ": " ", "/": "/"}.get(key)
         for kind in ("keyDown", "keyUp"):
-            extra = text if kind == "keyDown" else {}
-            await self.send("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=codes[key], **extra)
+            extra = {"text": text} if text and kind == "keyDown" else {}
+            await self.send("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=KEYS[key], **extra)
 
     async def write(self, text: str) -> None:
         """Type into what has the focus."""

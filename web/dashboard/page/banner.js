@@ -11,7 +11,7 @@ const OPEN = 2;
 let showsAll = false;
 
 export function bannerIn(place) {
-  const list = el("ul.findings", { "aria-label": t("banner.label") });
+  const list = el("ul.findings");
   const more = el("button.plain", { type: "button", on: { click: () => ((showsAll = !showsAll), update()) } });
   const said = el("p.unseen", { role: "status" });
   place.append(list, more, said);

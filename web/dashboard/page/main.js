@@ -37,7 +37,7 @@ async function start() {
 }
 
 function build(language) {
-  frame.door = el("div", { hidden: true });
+  frame.door = el("main", { hidden: true });
   frame.board = el("div.board", { hidden: true });
   frame.dot = el("span.dot", { "aria-hidden": "true" });
   frame.health = el(
@@ -62,7 +62,7 @@ function build(language) {
     el("span", { text: t("top.name") }),
   );
   const skip = el("a.skip", { href: "#main", text: t("top.skip"), on: { click: toMain } });
-  frame.banner = el("div.banner");
+  frame.banner = el("section.banner", { "aria-label": t("banner.label") });
   frame.update = bannerIn(frame.banner);
   frame.root = el("main", { id: "main", tabindex: "-1" });
   frame.board.append(frame.banner, frame.root);
