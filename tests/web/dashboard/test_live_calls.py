@@ -46,7 +46,7 @@ async def test_a_call_comes_into_the_list_and_goes_among_the_ended(ingress, brow
 async def test_of_many_calls_only_those_in_view_are_in_the_document(ingress, browser):
     await callers(ingress, MANY)
     await at(browser, ingress)
-    await browser.until(f"document.querySelector('.tabs .n').innerText === '{MANY}'", "all calls are counted")
+    await browser.until(f"document.querySelector('.tabs .n')?.innerText === '{MANY}'", "all calls are counted")
     await browser.until(f"document.querySelector('.callrow')?.ariaSetSize === '{MANY}'", "and listed")
     assert 0 < await browser.eval(ROWS) < 40
     await browser.eval("document.querySelector('.list').focus()")

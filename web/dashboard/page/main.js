@@ -1,5 +1,6 @@
 // The frame of the page: health, the views, the language, and which view the address names.
 
+import { get } from "./api.js";
 import { bannerIn } from "./banner.js";
 import { el, put, set, show } from "./dom.js";
 import { clock, span } from "./format.js";
@@ -114,7 +115,12 @@ async function follow() {
   shown.handle.leave?.();
   const isFirst = !shown.name;
   const mine = (shown = { name, handle: {} });
-  const { view } = await VIEWS[name]();
+  let view;
+  try {
+    ({ view } = await VIEWS[name]());
+  } catch {
+    return reloadOnceThere(); // a browser may remember that a module could not be loaded
+  }
   if (shown !== mine) return undefined;
   frame.root.replaceChildren();
   frame.root.dataset.view = name;
@@ -122,6 +128,16 @@ async function follow() {
   if (!isFirst) frame.root.focus();
   tick();
   return undefined;
+}
+
+// Load the page again as soon as the server answers.
+async function reloadOnceThere() {
+  try {
+    await get("session");
+  } catch (error) {
+    if (!error.status) return setTimeout(reloadOnceThere, 2000);
+  }
+  return location.reload();
 }
 
 function tick() {
