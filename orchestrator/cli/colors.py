@@ -6,7 +6,7 @@ from pydantic_settings import BaseSettings
 
 STYLES = {
     "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35",
-    "cyan": "36",
+    "cyan": "36", "reverse": "7",
 }  # fmt: skip
 
 

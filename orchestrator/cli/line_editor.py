@@ -3,7 +3,8 @@
 import codecs
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
-from unicodedata import combining, east_asian_width
+
+from orchestrator.cli.cells import columns_of
 
 ERASE, ERASE_WORD, ERASE_ALL = ("\x7f", "\b"), "\x17", "\x15"
 END_OF_INPUT, ESCAPE = "\x04", "\x1b"
@@ -78,7 +79,7 @@ class LineEditor:
             return
         gone, self.text = self.text[-count:], self.text[:-count]
         if self._is_shown:
-            self._write("\b \b" * sum(_columns(character) for character in self._echo(gone)))
+            self._write("\b \b" * sum(columns_of(character) for character in self._echo(gone)))
 
     def _echo(self, typed: str) -> str:
         return DOT * len(typed) if self._has_dots else typed
@@ -89,9 +90,3 @@ class LineEditor:
         is_long = self._in_escape[1:2] in ("[", "O")
         if len(self._in_escape) >= (3 if is_long else 2) and (not is_long or "@" <= key <= "~"):
             self._in_escape = ""
-
-
-def _columns(character: str) -> int:
-    if combining(character):
-        return 0
-    return 2 if east_asian_width(character) in "WF" else 1

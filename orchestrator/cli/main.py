@@ -23,6 +23,7 @@ COMMANDS = {
     "chaos": "break a deployment of your own at random while callers call, and say what they noticed",
     "dead": "list the dead letters (turns that failed for good), show one, or run it again",
     "events": "list the events that no sink has got yet, deliver dead ones again, or drop them",
+    "top": "watch health, processes and calls live in this terminal",
     "workers": "list the workers and ingresses: which live, what each runs, and how it is",
     "drain": "let workers finish their turns and end, so that new ones take their place",
     "rollout": "show the versions of the workers, and say which of them gets new calls",

@@ -1,7 +1,8 @@
 """Commands ask a server's API, with the key of the settings."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from orchestrator.client import ApiRefused, ApiUnreachable, Client
@@ -22,8 +23,15 @@ def asked(
         async with Client(url, key_of(settings), timeout_seconds=timeout_seconds) as client:
             return await ask(client)
 
-    try:
+    with explained(url, settings):
         return asyncio.run(run())
+
+
+@contextmanager
+def explained(url: str, settings: Settings) -> Iterator[None]:
+    """Let the errors of a client say what to do: start the server, or set its key."""
+    try:
+        yield
     except ApiUnreachable as error:
         if not error.is_down:
             raise

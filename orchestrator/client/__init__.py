@@ -12,6 +12,7 @@ Answers are what the API describes at `/openapi.json`, as dicts.
 
 from orchestrator.client.client import Client
 from orchestrator.client.errors import ApiRefused, ApiUnreachable, ClientError
+from orchestrator.client.server_events import ServerEvent
 from orchestrator.client.turn_stream import StreamedPart
 
-__all__ = ["ApiRefused", "ApiUnreachable", "Client", "ClientError", "StreamedPart"]
+__all__ = ["ApiRefused", "ApiUnreachable", "Client", "ClientError", "ServerEvent", "StreamedPart"]

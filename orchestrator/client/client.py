@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import httpx
 
+from orchestrator.client.server_events import ServerEvent, server_events
 from orchestrator.client.transport import ANSWER_SECONDS, Transport
 from orchestrator.client.turn_stream import StreamedPart, streamed_parts
 
@@ -123,6 +124,12 @@ class Client:
     async def processes(self) -> Answer:
         """Return every process of the deployment, also those that were lost in the last minutes."""
         return await self._get("/processes")
+
+    async def live(self) -> AsyncGenerator[ServerEvent, None]:
+        """Yield what goes on, as `GET /live` tells it: `overview` and `calls`. Use it in `async for`."""
+        async with self._transport.opened("GET", "/live", headers={"Accept": EVENT_STREAM}) as response:
+            async for event in server_events(response.aiter_lines()):
+                yield event
 
     async def health(self) -> Answer:
         """Return the health in detail. One that is bad is an answer, too."""

@@ -9,6 +9,7 @@ import pytest
 from support.ingress import started_ingress
 
 from orchestrator.client import ApiRefused, ApiUnreachable, Client, StreamedPart
+from orchestrator.client.server_events import server_events
 from web.api.routes import SCOPES
 
 
@@ -116,3 +117,16 @@ def test_every_operation_of_calls_and_records_has_a_method() -> None:
     for _, path in SCOPES:
         if path.startswith(("/calls/{call_sid}/", "/records", "/rollout")):
             assert path.rpartition("/")[2].strip("{}") in source or path.partition("{")[0] in source, path
+
+
+async def test_events_of_a_stream_come_as_they_are_sent() -> None:
+    async def lines(*sent: str) -> AsyncIterator[str]:
+        for line in sent:
+            yield line
+
+    told = lines(
+        "retry: 1000", "", "event: overview", 'data: {"active": 1}', "", ": still here", "event: calls", "data: []"
+    )
+    assert [event async for event in server_events(told)] == [("overview", {"active": 1}), ("calls", [])]
+    with pytest.raises(ApiRefused, match="no JSON"):
+        [event async for event in server_events(lines("event: calls", "data: {"))]
