@@ -11,6 +11,7 @@ from orchestrator.errors import StoreUnavailable, UnknownProcess, WorkersTooOld
 from orchestrator.health.features import WorkerFeatures
 from orchestrator.history.store import HistoryStore, MemoryHistory
 from orchestrator.idempotency.store import IdempotencyStore, MemoryIdempotencyStore
+from orchestrator.incidents.process_incidents import ProcessIncidents
 from orchestrator.processes.presence import Presence
 from orchestrator.relay_documents.store import MemoryRelayDocuments, RelayDocuments
 from orchestrator.seal_keys.exchange import SealKeyExchange
@@ -72,6 +73,8 @@ class Runtime:
     """How this process says that it is there, and knows of the others."""
     history: HistoryStore = field(default_factory=MemoryHistory)
     """What all processes have counted in the last day."""
+    incidents: ProcessIncidents = field(default_factory=ProcessIncidents)
+    """What goes wrong with processes and Redis, and which calls notice it."""
     began_at: float = field(default_factory=time.monotonic)
     _worker_features: WorkerFeatures | None = None
 
@@ -197,7 +200,9 @@ class Runtime:
             return await order_drain(self.redis, worker_id)
 
     async def erase_reports(self, call_sid: str) -> None:
-        """Delete what workers have reported of a call that is erased. Raise `StoreUnavailable`."""
+        """Delete what workers have reported of a call that is erased, and what it noticed of incidents. Raise
+        `StoreUnavailable`."""
+        await self.incidents.log.erase(call_sid)
         if self.redis is not None:
             from orchestrator.health.workers import erase_from_reports
 

@@ -26,6 +26,7 @@ from web.api.wrong_keys import WrongKeys
 from web.base_path import BasePathMiddleware
 from web.dashboard import routes as dashboard
 from web.dashboard.snapshot import Snapshot
+from web.findings import Findings
 from web.health_checks import HealthChecks
 from web.history_sample import sample
 from web.http_entry import HttpEntry
@@ -35,7 +36,7 @@ from web.live.live_reader import LiveReader
 from web.live_update import LiveUpdates
 from web.local_access import LocalAccess
 from web.outbound.call_placer import call_placer
-from web.presence import report_of
+from web.presence import is_cut_off, own_name, report_of
 from web.providers import routes as providers
 from web.seal import Seal
 from web.session_registry import SessionRegistry
@@ -62,11 +63,13 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with (
             _opened_ingress(settings, opening, app_metrics, timeouts or Timeouts(), signatures, table) as ingress,
-            LiveReader(ingress) as live_reader,
+            Findings(ingress) as findings,
+            LiveReader(ingress, findings) as live_reader,
             CallWatches(ingress, live_reader) as call_watches,
         ):
             with ProviderApi(settings) as provider_api:
                 app.state.ingress = ingress
+                app.state.findings = findings
                 app.state.live_reader, app.state.call_watches = live_reader, call_watches
                 app.state.health_checks = checks = HealthChecks(ingress)
                 app.state.history = HistoryReader(ingress.runtime.history)
@@ -137,7 +140,10 @@ async def _opened_ingress(
                 settings, runtime, app_metrics, timeouts, signatures, seal, shared_seal, sessions, table,
                 voices=voices, shedding=shedding,
             )  # fmt: skip
-            async with runtime.presence.reporting(report_of(ingress)):
+            async with (
+                runtime.presence.reporting(report_of(ingress)),
+                runtime.incidents.watching(partial(own_name, runtime), is_cut_off=partial(is_cut_off, runtime)),
+            ):
                 yield ingress
         finally:
             await shedding.close()

@@ -3,8 +3,10 @@
 from typing import Any
 
 from orchestrator import clock
+from orchestrator.incidents.incident import ProcessName
 from orchestrator.processes.presence import ReadReport
 from orchestrator.processes.report import own_report
+from orchestrator.runtime import Runtime
 from orchestrator.version import code_version
 from web.ingress import Ingress
 
@@ -25,3 +27,14 @@ def report_of(ingress: Ingress) -> ReadReport:
         }
 
     return read
+
+
+def own_name(runtime: Runtime) -> ProcessName:
+    """Return what this ingress is called in incidents."""
+    report = runtime.presence.read_report()
+    return ProcessName.of({**report, "id": runtime.presence.process_id}) or ProcessName(runtime.presence.process_id)
+
+
+def is_cut_off(runtime: Runtime) -> bool:
+    """True while this ingress cannot use Redis."""
+    return runtime.breaker is not None and runtime.breaker.is_open

@@ -5,6 +5,7 @@ Without a plan it does nothing, and asks Redis nothing: heartbeats tell whether 
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from orchestrator.errors import StoreUnavailable
@@ -32,16 +33,24 @@ class Batch:
 
 
 class RolloutWatch:
-    """Watches the plan for a worker of `version`. `seconds` are between two rounds."""
+    """Watches the plan for a worker of `version`. `seconds` are between two rounds. `on_rolled_back` is called with the
+    plan's revision and what happened, in a sentence."""
 
     def __init__(
-        self, plans: RolloutPlans, outcomes: TurnOutcomes, holder: str, version: str, seconds: float = REPORT_SECONDS
+        self,
+        plans: RolloutPlans,
+        outcomes: TurnOutcomes,
+        holder: str,
+        version: str,
+        seconds: float = REPORT_SECONDS,
+        on_rolled_back: Callable[[int, str], None] = lambda revision, told: None,
     ) -> None:
         self._plans = plans
         self._outcomes = outcomes
         self._holder = holder
         self._version = version
         self._seconds = seconds
+        self._on_rolled_back = on_rolled_back
         self._has_plan = asyncio.Event()
         self._plan = RolloutPlan()
         self._round = 0
@@ -123,6 +132,7 @@ class RolloutWatch:
 
     def _log_end(self, plan: RolloutPlan, after: RolloutPlan) -> None:
         counts = after.rollback.counts() if after.rollback else "it failed more often than the last turns"
+        self._on_rolled_back(after.revision, f"{plan.ramping}: {counts} of {plan.current}.")
         logger.warning(
             "Rolled %s back, which was ramped to %g %%: %s of %s. %s",
             plan.ramping, plan.percent, counts, plan.current, told(after),

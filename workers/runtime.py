@@ -43,6 +43,7 @@ from orchestrator.worker_versions.redis.plan_store import RolloutPlans
 from workers.claim_health import ClaimHealth
 from workers.event_delivery import start_delivery
 from workers.heartbeat import send_heartbeats
+from workers.incidents import rollback_teller, watch_incidents
 from workers.lease_renewal import renew_leases
 from workers.orphans import release_orphans
 from workers.pushed_grants import PushedGrants
@@ -120,7 +121,11 @@ class WorkerRuntime:
         await stack.enter_async_context(event_loop_lag_measured())
         await stack.enter_async_context(history_recorded(RedisHistory(self.store.connection)))
         await self._presence.say()
-        rollout = RolloutWatch(self.rollouts, self.runner.outcomes, self.holder, self.version)
+        incidents = await watch_incidents(self._redis, self.store, self._claim_health, self.holder, self.version, stack)
+        self.runner.on_committed = incidents.noticing.committed
+        rollout = RolloutWatch(
+            self.rollouts, self.runner.outcomes, self.holder, self.version, on_rolled_back=rollback_teller(incidents)
+        )
         for watch in (
             rollout.run(),
             self._presence.keep(),

@@ -15,6 +15,8 @@ from orchestrator.events.call_events import CallEvents
 from orchestrator.events.local_delivery import local_delivery
 from orchestrator.events.memory_outbox import MemoryOutbox
 from orchestrator.events.outbox_watch import OutboxWatch
+from orchestrator.incidents.process_incidents import ProcessIncidents
+from orchestrator.processes.presence import Presence
 from orchestrator.runtime import Runtime
 from orchestrator.schedule.memory_schedule import MemorySchedule
 from orchestrator.sensitive_turns.cipher import sensitive_cipher
@@ -52,7 +54,13 @@ async def local_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent 
         from orchestrator.records.retention import watch_retention  # its import wants the extra `postgres`
 
         await watch_retention(settings, stack)
-    return Runtime(settings, states, dispatcher, runner=dispatcher.runner, outbox=outbox, outbox_watch=watch)
+    presence = Presence()
+    incidents = ProcessIncidents(reports=presence.reports, is_erased=dispatcher.is_erased)
+    dispatcher.runner.on_committed = incidents.noticing.committed
+    return Runtime(
+        settings, states, dispatcher, runner=dispatcher.runner, outbox=outbox, outbox_watch=watch, presence=presence,
+        incidents=incidents,
+    )  # fmt: skip
 
 
 def local_dispatcher(

@@ -31,6 +31,8 @@ from orchestrator.events.memory_outbox import MemoryOutbox
 from orchestrator.events.outbox_watch import OutboxWatch
 from orchestrator.events.sinks.factory import sink_names
 from orchestrator.history.redis.store import RedisHistory
+from orchestrator.incidents.process_incidents import ProcessIncidents
+from orchestrator.incidents.redis.incident_log import RedisIncidentLog
 from orchestrator.processes.redis.presence import RedisPresence
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
@@ -143,10 +145,12 @@ async def redis_runtime(
         queued, local, local_calls, breaker=breaker, rollout_percent=percent, rates=_call_rates(settings)
     )
     states = RolloutStateManager(shared, memory, percent, in_memory=dispatcher.is_local)
+    presence = RedisPresence(redis, breaker.guard, process_id)
     return Runtime(
         settings, states, dispatcher, redis, breaker, documents, socket_check, channel, outbox=store.outbox,
         local_calls=local_calls, transfer_answers=answers, runs_here=dispatcher.is_local,
-        presence=RedisPresence(redis, breaker.guard, process_id),
+        presence=presence,
+        incidents=ProcessIncidents(RedisIncidentLog(redis, breaker.guard), presence.reports, dispatcher.is_erased),
         read_waits=partial(read_waits, store.connection, store.call_queue.shards),
         read_waiting_calls=partial(read_waiting_calls, store.connection, store.call_queue.shards),
         history=RedisHistory(store.connection),

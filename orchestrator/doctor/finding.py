@@ -1,24 +1,10 @@
-"""One thing the doctor found."""
+"""One thing the doctor found, and what its command exits with."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
-Level = Literal["ok", "note", "warning", "problem"]
+from orchestrator.health.finding import Finding, Level
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`message` is the fact, in a sentence; `advice` is what to change, or "".
-
-    `note`: worth knowing. `warning`: calls are answered, but not as safely or as fast as they could be.
-    `problem`: calls are or will be lost or refused.
-    """
-
-    check: str
-    level: Level
-    message: str
-    advice: str = ""
+__all__ = ["Finding", "Level", "exit_code"]
 
 
 def exit_code(findings: Iterable[Finding]) -> int:

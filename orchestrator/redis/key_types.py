@@ -10,6 +10,8 @@ _TYPES = {
     "schedules": "zset", "begun": "zset", "schedule": "hash",
     "counts": "hash", "stopped-sinks": "hash", "operator-changes": "list", "outbox-report": "string",
     "transfer-answers": "hash", "rollout": "hash", "rollout-outcomes": "hash", "rollout-mark": "string",
+    "incident-times": "zset", "incident-subjects": "hash", "loose-notices": "list", "findings": "hash",
+    "incident-watch": "string", "incident": "hash", "noticed": "hash",
     "processes": "hash", "changes": "string", "sampler": "string",
 }  # fmt: skip
 _STRINGS = (

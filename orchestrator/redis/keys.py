@@ -1,4 +1,4 @@
-"""Every Redis key the product uses. Nothing else spells one.
+"""Every Redis key the product uses, but for those of `incident_keys`. Nothing else spells one.
 
 What belongs to one call carries the whole state key as its hash tag, so that in a cluster it lies in the slot
 of the plain state key, whose name the product guide fixes.

@@ -6,6 +6,7 @@ The same code serves a worker and an ingress that runs its calls itself.
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 from orchestrator import tracing
 from orchestrator.agents.agent_table import AgentTable
@@ -59,8 +60,8 @@ ENDED_DEADLINE_SECONDS = 5.0
 class TurnRunner:
     """Runs claimed turns with the agents that have their calls.
 
-    `running` holds those that run, by call SID; `outcomes` how the last ended. `sensitive` is the cipher of sensitive
-    turns, which fail without it.
+    `running` holds those that run, by call SID; `outcomes` how the last ended; `on_committed` is told of each record
+    that was written. `sensitive` is the cipher of sensitive turns, which fail without it.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class TurnRunner:
         self._timeout = agent_timeout_seconds
         self._sensitive = SensitiveTurns(sensitive)
         self.outcomes = TurnOutcomes()
+        self.on_committed: Callable[[Claim, TurnRecord], None] = lambda claim, record: None
         self._early: OrderedDict[str, Arrival] = OrderedDict()
 
     def _agent_of(self, claim: Claim) -> Agent:
@@ -215,6 +217,8 @@ class TurnRunner:
         with tracing.span("commit"):
             commit = await self._retrying_store.commit(claim, attempt, keep=keep)
         turn_trace.settled(running, attempt.record, commit)
+        if commit.status == "committed":
+            self.on_committed(claim, attempt.record)
         turn_log.settled(claim, attempt.record, commit, time.perf_counter() - began)
         if is_new:
             count_committed(base, record, commit)

@@ -184,7 +184,7 @@ MAY_READ_THE_CLOCK = (
     "orchestrator/cli/*", "orchestrator/load/*", "orchestrator/provider_simulator/*", "orchestrator/testing/*",
 )  # fmt: skip
 MAY_PRINT = ("orchestrator/cli/*", "*/__main__.py")  # a bad setting is told before there is a log
-MAY_SPELL_KEYS = ("orchestrator/redis/keys.py",)
+MAY_SPELL_KEYS = ("orchestrator/redis/keys.py", "orchestrator/redis/incident_keys.py")
 DOMAIN_MAY_IMPORT = {
     "annotated_types", "collections", "datetime", "enum", "itertools", "orchestrator", "pydantic", "pydantic_core",
     "typing", "typing_extensions",

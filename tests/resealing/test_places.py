@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from orchestrator.redis import keys
+from orchestrator.redis import incident_keys, keys
 from orchestrator.redis.key_types import type_of
 from orchestrator.resealing.places import PLACES, WITHOUT_WORDS, name_of, place_of
 
@@ -23,6 +23,8 @@ EXAMPLES = {
     "worker_presence": [keys.worker_presence("w1")],
     "worker_status": [keys.worker_status("w1")],
     "drain_order": [keys.drain_order("w1")],
+    "incident": [incident_keys.incident("i1")],
+    "noticed": [incident_keys.noticed("i1")],
     "last_batch": [keys.last_batch("w1")],
     "history_minute": [keys.history_minute(60)],
     "last_history_batch": [keys.last_history_batch("w1")],
@@ -47,13 +49,19 @@ def of_shard(shard: keys.ShardKeys) -> list[str]:
 
 
 def every_key() -> set[str]:
-    named = {name: it for name, it in vars(keys).items() if name.isupper() and isinstance(it, str)}
+    both = {**vars(keys), **vars(incident_keys)}
+    named = {name: it for name, it in both.items() if name.isupper() and isinstance(it, str)}
     constants = {it for name, it in named.items() if name not in NO_KEYS}
     return constants.union(*EXAMPLES.values(), of_shard(keys.SINGLE_SHARD), of_shard(keys.SHARDS[3]))
 
 
 def test_every_function_that_names_a_key_has_an_example_here() -> None:
-    defined = [it for _, it in inspect.getmembers(keys, inspect.isroutine) if it.__module__ == keys.__name__]
+    defined = [
+        it
+        for module in (keys, incident_keys)
+        for _, it in inspect.getmembers(module, inspect.isroutine)
+        if it.__module__ == module.__name__
+    ]
     assert {it.__name__ for it in defined if not it.__name__.startswith("_")} == EXAMPLES.keys()
 
 

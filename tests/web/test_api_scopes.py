@@ -36,6 +36,8 @@ NEEDED = {
     ("POST", "/events/{call_sid}/{position}/replay"): "admin",
     ("POST", "/sinks/{sink}/retry"): "admin",
     ("POST", "/sinks/{sink}/resume"): "admin",
+    ("GET", "/findings"): "read",
+    ("GET", "/incidents"): "read",
     ("GET", "/processes"): "read",
     ("POST", "/workers/{worker_id}/drain"): "admin",
     ("GET", "/rollout"): "read",

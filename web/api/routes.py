@@ -8,6 +8,7 @@ from web.api.dead_letters import drop_dead_letter, list_dead_letters, run_dead_l
 from web.api.endpoint import ApiCall, guarded
 from web.api.events import drop_event, list_call_events, list_events, replay_event, resume_sink, retry_sink, show_event
 from web.api.history import show_history
+from web.api.incidents import list_findings, list_incidents
 from web.api.outbound import place_call
 from web.api.processes import drain_worker, list_processes
 from web.api.records import list_records, show_record
@@ -17,8 +18,8 @@ from web.api.turns import post_turn
 from web.live.endpoints import follow_all, follow_call, list_calls, show_overview
 
 PREFIXES = (
-    "/calls", "/dead-letters", "/events", "/history", "/overview", "/processes", "/records", "/rollout",
-    "/session", "/sinks", "/workers",
+    "/calls", "/dead-letters", "/events", "/findings", "/history", "/incidents", "/overview", "/processes",
+    "/records", "/rollout", "/session", "/sinks", "/workers",
 )  # fmt: skip
 """What begins the paths of the API: its errors are JSON."""
 
@@ -46,6 +47,8 @@ _TABLE: tuple[tuple[str, str, ApiCall, Scope], ...] = (
     ("POST", "/events/{call_sid}/{position}/replay", replay_event, "admin"),
     ("POST", "/sinks/{sink}/retry", retry_sink, "admin"),
     ("POST", "/sinks/{sink}/resume", resume_sink, "admin"),
+    ("GET", "/findings", list_findings, "read"),
+    ("GET", "/incidents", list_incidents, "read"),
     ("GET", "/processes", list_processes, "read"),
     ("POST", "/workers/{worker_id}/drain", drain_worker, "admin"),
     ("GET", "/rollout", show_rollout, "read"),

@@ -11,6 +11,7 @@ from orchestrator import clock
 from orchestrator.errors import VoiceAgentError
 from orchestrator.tasks import cancel_and_wait
 from web.brief_cache import BriefCache
+from web.findings import Findings
 from web.health_checks import health_of
 from web.ingress import Ingress
 from web.live.call_board import CallBoard
@@ -29,8 +30,9 @@ CALLS_LATE = "The calls could not be read in time."
 class LiveReader:
     """Reads the overview and the calls. Use it as a context manager: it owns the task that reads for streams."""
 
-    def __init__(self, ingress: Ingress) -> None:
+    def __init__(self, ingress: Ingress, findings: Findings) -> None:
         self._ingress = ingress
+        self._findings = findings
         self.board = CallBoard(ingress.runtime.states)
         self._workers = BriefCache(self._read_workers, ingress.timeouts.dashboard)
         self._reading = asyncio.Lock()
@@ -119,14 +121,14 @@ class LiveReader:
         news.set()
 
     async def _read(self) -> None:
-        health, trouble, processes = await asyncio.gather(
-            health_of(self._ingress), self._try_calls(), self._processes()
+        health, trouble, processes, findings = await asyncio.gather(
+            health_of(self._ingress), self._try_calls(), self._processes(), self._findings.described()
         )
         running = await self.running_turns()
         found = {
             "status": health.status,
             "checks": dict(health.checks),
-            "findings": [],
+            "findings": findings,
             "active": self.board.active if trouble is None else None,
             "processes": processes,
             "turns": self.board.latest_turns.stats(),

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState
+from orchestrator.incidents.incident import IncidentKind
 from orchestrator.worker_versions.overview import VersionState
 
 
@@ -268,6 +269,72 @@ class Drained(_Answer):
 
     id: str
     state: Literal["draining"]
+
+
+class NoticedBy(_Answer):
+    """A call that noticed an incident: by which turn, how, and how much longer (ms) that took."""
+
+    call_sid: str
+    turn_id: str
+    how: Literal["run_again", "held", "reconnected", "repeated", "failed"]
+    ms: float
+    at: str = Field(json_schema_extra={"format": "date-time"})
+
+
+class ProcessNamed(_Answer):
+    """The process that an incident is about, as it reported itself."""
+
+    id: str
+    role: str
+    host: str
+    pid: int
+    version: str
+
+
+class IncidentShown(_Answer):
+    """What happened. `until` is null while it lasts, and of a moment. The first 200 of `calls_count` calls are listed;
+    `worst_ms` is the longest that one of them waited."""
+
+    id: str
+    kind: IncidentKind
+    at: str = Field(json_schema_extra={"format": "date-time"})
+    until: str | None = Field(json_schema_extra={"format": "date-time"})
+    process: ProcessNamed | None
+    message: str
+    calls: list[NoticedBy]
+    calls_count: int
+    worst_ms: float
+
+
+class Incidents(_Answer):
+    """A page of incidents; `next` is null after the last page."""
+
+    incidents: list[IncidentShown]
+    next: str | None
+
+
+class FindingCalls(_Answer):
+    """How many calls notice a finding, and the first of them."""
+
+    count: int
+    sids: list[str]
+
+
+class FindingShown(_Answer):
+    """What is wrong, and what to do. Its `id` stays as long as it lasts."""
+
+    id: str
+    level: Literal["problem", "warning", "note"]
+    message: str
+    advice: str
+    since: str | None = Field(json_schema_extra={"format": "date-time"})
+    calls: FindingCalls
+
+
+class Findings(_Answer):
+    """What is wrong now, the worst first."""
+
+    findings: list[FindingShown]
 
 
 class SessionShown(_Answer):

@@ -14,7 +14,7 @@ from web.api.openapi.answers import Problem
 from web.api.openapi.operation import JSON, Answer, Operation, text_of
 from web.api.openapi.operations import OPERATIONS
 from web.api.openapi.parameters import PATH
-from web.api.openapi.system_operations import HEALTH, HISTORY, PROCESSES, ROLLOUT
+from web.api.openapi.system_operations import HEALTH, HISTORY, INCIDENTS, PROCESSES, ROLLOUT
 
 OPENAPI = "3.1.1"
 PROBLEM = "application/problem+json"
@@ -33,6 +33,7 @@ TAGS = {
     "dead letters": "Turns that were given up, since each attempt lost its process.",
     "events": "What happened in calls and is not delivered yet to those who want to know.",
     "records": "The archive of calls that are over.",
+    "incidents": "What happened to processes and Redis, which calls noticed it, and what is wrong now.",
     "processes": "The ingresses and workers of the deployment.",
     "rollout": "Which versions of the workers get new calls.",
     "session": "Browsers give a key once, and show a cookie instead of it.",
@@ -47,7 +48,7 @@ ScopeOf = Callable[[str, str], Scope | None]
 @cache
 def described_operations() -> tuple[Operation, ...]:
     """Return all operations that are described."""
-    return (*OPERATIONS, *PROCESSES, *ROLLOUT, *HISTORY, *HEALTH)
+    return (*OPERATIONS, *INCIDENTS, *PROCESSES, *ROLLOUT, *HISTORY, *HEALTH)
 
 
 def openapi(version: str, scope_of: ScopeOf, server: str = "/") -> dict[str, Any]:

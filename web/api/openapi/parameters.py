@@ -56,6 +56,9 @@ CALL_FILTERS = (
     _query("version", "The version of the workers that the call is pinned to.", pattern=r"^[A-Za-z0-9_.-]{1,100}$"),
     _query("health", "How healthy the call is.", enum=list(HEALTHS)),
 )  # fmt: skip
+INCIDENT_CURSOR = _query(
+    "cursor", "The `next` of the page before; without it the first page.", maxLength=LONGEST_CURSOR
+)
 SINK = _query("sink", "Only what is meant for this sink.", maxLength=LONGEST_SINK)
 STATE = _query("state", "Only what waits for its next attempt, or only what was given up.", enum=["pending", "dead"])
 OF_CALL = _query("call_sid", "Only what belongs to this call.", pattern=CALL_SID_PATTERN.replace("{1,", "{0,"))

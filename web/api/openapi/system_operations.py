@@ -100,6 +100,15 @@ HISTORY = (
         (422, 503), (by.HOURS, by.STEP), tag="health",
     ),
 )  # fmt: skip
+INCIDENTS = (
+    Operation(
+        "GET", "/incidents", "List what happened to processes and Redis", {200: Answer("A page", to.Incidents)},
+        (422, 503), (by.INCIDENT_CURSOR, by.LIMIT), tag="incidents",
+    ),
+    Operation(
+        "GET", "/findings", "Say what is wrong now", {200: Answer("All of it", to.Findings)}, (503,), tag="incidents"
+    ),
+)  # fmt: skip
 HEALTH = tuple(
     Operation("GET", path, summary, {200: Answer("It is", model), 503: Answer("It is not", model)}, tag="health")
     for path, summary, model in _HEALTH

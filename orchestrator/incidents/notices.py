@@ -1,0 +1,41 @@
+"""What a turn that was committed says of its call: which faults it noticed, and by how much. No I/O."""
+
+from orchestrator.conversation.faults import (
+    DUPLICATE,
+    HELD,
+    LEASE_LOST,
+    RECONNECTED,
+    REDIS_OUTAGE,
+    TRIED_AGAIN,
+    WORKER_LOST,
+)
+from orchestrator.conversation.state import TurnRecord
+from orchestrator.incidents.incident import How, Noticed
+from orchestrator.turns.store import Claim
+
+_HOW: dict[str, How] = {
+    WORKER_LOST: "run_again", LEASE_LOST: "run_again", TRIED_AGAIN: "run_again", HELD: "held", REDIS_OUTAGE: "held",
+    RECONNECTED: "reconnected", DUPLICATE: "repeated",
+}  # fmt: skip
+
+
+def is_abnormal(record: TurnRecord) -> bool:
+    """True if the turn has survived a fault, or was given up after several attempts."""
+    return bool(record.absorbed) or _is_given_up(record)
+
+
+def notices_of(claim: Claim, record: TurnRecord, at: float) -> list[Noticed]:
+    """Return what the turn of `record` noticed, which was committed at `at` (Unix seconds)."""
+    call_sid, turn_id = claim.lease.call_sid, record.turn_id
+    return [
+        Noticed(
+            call_sid, turn_id, "failed" if _is_given_up(record) else how, fault.lost_ms, at, fault.process,
+            claim.silent_since if fault.process == claim.taken_from and fault.fault == WORKER_LOST else None,
+        )
+        for fault in record.absorbed
+        if (how := _HOW.get(fault.fault)) is not None
+    ]  # fmt: skip
+
+
+def _is_given_up(record: TurnRecord) -> bool:
+    return record.outcome == "failed" and record.attempts > 1

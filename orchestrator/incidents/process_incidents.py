@@ -1,0 +1,62 @@
+"""What one process does about incidents: it looks for them, reports its own, and notes which calls noticed any."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from orchestrator.incidents.incident import ProcessName, Report
+from orchestrator.incidents.incident_log import IncidentLog, MemoryIncidentLog
+from orchestrator.incidents.noticing import Noticing, Reports
+from orchestrator.incidents.standstill import OwnTroubles
+from orchestrator.incidents.watch import IncidentWatch
+from orchestrator.tasks import cancel_and_wait
+
+MOST_WAITING = 100
+"""Reports that wait until Redis can be used."""
+
+
+async def _no_reports() -> Reports:
+    return {}
+
+
+async def _never(call_sid: str) -> bool:
+    return False
+
+
+class ProcessIncidents:
+    """The log, and what writes to it. `reports` returns those of all processes, `is_erased` if a call is erased."""
+
+    def __init__(
+        self,
+        log: IncidentLog | None = None,
+        reports: Callable[[], Awaitable[Reports]] = _no_reports,
+        is_erased: Callable[[str], Awaitable[bool]] = _never,
+    ) -> None:
+        self.log: IncidentLog = log or MemoryIncidentLog()
+        self.noticing = Noticing(self.log, reports, is_erased)
+        self._watch = IncidentWatch(self.log, reports)
+        self._waiting: deque[Report] = deque(maxlen=MOST_WAITING)
+
+    def tell(self, report: Report) -> None:
+        """Report an incident, soon."""
+        self._waiting.append(report)
+
+    @asynccontextmanager
+    async def watching(
+        self,
+        process: Callable[[], ProcessName],
+        *,
+        is_cut_off: Callable[[], bool] = lambda: False,
+        is_unable: Callable[[], bool] = lambda: False,
+    ) -> AsyncIterator[None]:
+        """Watch while the block runs. `process` returns what this one is called; the others as for `OwnTroubles`."""
+        own = OwnTroubles(self.log, process, waiting=self._waiting, is_cut_off=is_cut_off, is_unable=is_unable)
+        async with AsyncExitStack() as stack:
+            for watch, name in (
+                (own.run(), "own troubles"),
+                (self._watch.run(), "incidents"),
+                (self.noticing.run(), "notices"),
+            ):
+                stack.push_async_callback(cancel_and_wait, asyncio.create_task(watch, name=name))
+            yield
