@@ -170,9 +170,9 @@ def note(*words: str) -> CallNote:
     return CallNote("CA1", [TurnNote(text, 0.1, 0.2) for text in words])
 
 
-def kept(*words: str) -> Response:
+def kept(*words: str, reply: str = "") -> Response:
     turns = [Turn(turn_id=f"turn-{i}", call_sid="CA1", kind="speech", text=text) for i, text in enumerate(words)]
-    records = [TurnRecord.of(turn, "replied", Reply()) for turn in turns]
+    records = [TurnRecord.of(turn, "replied", Reply(text=reply)) for turn in turns]
     state = ConversationState(call_sid="CA1", turns=records)
     return Response(state.model_dump_json(), media_type="application/json")
 
@@ -191,6 +191,28 @@ async def test_a_sensitive_turn_is_not_lost_although_its_words_are_kept_nowhere(
 async def test_a_turn_that_is_in_the_state_twice_is_doubled() -> None:
     found = await audited(note("one", "two"), kept("one", "two", "two"))
     assert (found.lost, found.doubled) == (0, 1)
+
+
+async def test_turns_in_another_order_than_they_were_said_are_reordered() -> None:
+    found = await audited(note("one", "two", "three"), kept("two", "one", "three"))
+    assert (found.lost, found.doubled, found.reordered) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("heard", "wrong"),
+    [("You said one.", 0), ("A moment, please. You  said\none.", 0), ("You said two.", 1), ("You said", 1), ("", 0)],
+)
+async def test_an_answer_that_was_heard_otherwise_than_it_is_kept_is_wrong(heard: str, wrong: int) -> None:
+    call = note("one")
+    call.turns[0].answer = heard
+    found = await audited(call, kept("one", reply="You said one."))
+    assert (found.lost, found.wrong) == (0, wrong)
+
+
+async def test_an_answer_that_the_caller_cut_off_is_not_compared_as_a_whole() -> None:
+    call = note("one")
+    call.turns[0].answer, call.turns[0].heard = "You s", "You s"
+    assert (await audited(call, kept("one", reply="You said one."))).wrong == 0
 
 
 async def test_an_answer_that_was_cut_off_elsewhere_than_the_state_says_is_misheard() -> None:
