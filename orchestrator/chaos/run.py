@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any, TypeVar
 
 from orchestrator import clock
 from orchestrator.chaos import agent
@@ -18,6 +19,7 @@ from orchestrator.chaos.noticing import attribute, waits_of
 from orchestrator.chaos.redis.connections import cut_connections
 from orchestrator.client import Client
 from orchestrator.conversation.state import ConversationState
+from orchestrator.errors import VoiceAgentError
 from orchestrator.load.audit import Auditor
 from orchestrator.load.callers import Caller, PhoneCaller, Script, Server
 from orchestrator.load.relay_caller import RelayBehaviour, RelayCaller
@@ -42,6 +44,13 @@ RETRY = RetryPolicy(on=frozenset({"ct", "rt", "5xx"}), total_seconds=30)
 """As with a fallback URL: a provider asks another ingress when one does not answer."""
 PLURALS = {"ingress": "ingresses", "worker": "workers"}
 SCRIPT = Script(turns=8, think_seconds=0.3)
+
+
+T = TypeVar("T")
+
+
+class Interrupted(VoiceAgentError):
+    """The run was ended before it began: there is nothing to say about the deployment."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +92,13 @@ class ChaosRun:
         self._blamed: dict[tuple[str, str], set[str]] = {}
 
     async def run(self, stop: asyncio.Event) -> Judgement:
-        """Run until the time is over or `stop` is set; then audit. Raise `NotOurs` and `ClientError`."""
+        """Run until the time is over or `stop` is set; then audit. Raise `Interrupted`, `NotOurs` and `ClientError`."""
         redis = connect(self._settings, max_connections=2)
         database = parse_redis_url(self._settings.effective_redis_url()).db
         try:
             async with Client(self._server.url, self._server.api_key) as client, Freezer() as freezer:
                 deployment = Deployment(client, is_mine=self._is_mine)
-                roles = await deployment.begin(self._options.processes)
+                roles = await _unless_stopped(stop, deployment.begin(self._options.processes))
                 injector = Injector(
                     deployment,
                     freezer,
@@ -167,6 +176,18 @@ class ChaosRun:
         """Return whether the agent is the one whose answers are known."""
         processes = (await client.processes())["processes"]
         return {process["agent"] for process in processes if process["role"] == "worker"} == {agent.NAME}
+
+
+async def _unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+    """Return what `work` returns. Raise `Interrupted` if `stop` is set first."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Interrupted("Interrupted before it began.")
+        return working.result()
+    finally:
+        await cancel_and_wait(working, stopping)
 
 
 async def _first(tasks: set["asyncio.Task[None]"]) -> None:

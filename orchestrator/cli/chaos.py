@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def attack(args: argparse.Namespace, url: str, settings: Settings) -> int:
     """Run against the server at `url`, and print. Return the exit code."""
-    from orchestrator.chaos.run import RETRY, ChaosRun, Options
+    from orchestrator.chaos.run import RETRY, ChaosRun, Interrupted, Options
     from orchestrator.load.callers import Server
     from orchestrator.provider_simulator.webhooks import new_client
 
@@ -103,10 +103,12 @@ async def attack(args: argparse.Namespace, url: str, settings: Settings) -> int:
             retry=RETRY,
         )
         stop = asyncio.Event()
-        with _interruptible(stop, report):
-            judgement = await ChaosRun(
-                server, settings, options, report.fault, report.say, is_mine=args.yes_this_is_mine
-            ).run(stop)
+        chaos = ChaosRun(server, settings, options, report.fault, report.say, is_mine=args.yes_this_is_mine)
+        try:
+            with _interruptible(stop, report):
+                judgement = await chaos.run(stop)
+        except Interrupted:
+            return INTERRUPTED
     report.outcome(judgement)
     if stop.is_set():
         return INTERRUPTED

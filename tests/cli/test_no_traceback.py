@@ -41,6 +41,7 @@ LINES = [words for lines in WORDS.values() for words in lines]
 WAITING = [
     ["calls"], ["records"], ["erase", "CA1", "--yes"], ["dead"], ["events"], ["workers"], ["drain", "a1"], ["rollout"],
     ["encryption", "status"], ["doctor"], ["load", "--calls", "1"],
+    ["chaos", "--seconds", "1"],
 ]  # fmt: skip
 """Those that wait for an answer of a server, and end at the first Ctrl-C."""
 
