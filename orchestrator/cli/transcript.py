@@ -2,7 +2,7 @@
 
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from orchestrator.cli.colors import Colors
 from orchestrator.cli.turn_notes import action_note, beginning_note
@@ -13,6 +13,7 @@ CALLER = "you   › "
 INDENT = " " * len(AGENT)
 WIDEST = 100
 NARROWEST = 20
+Details = Callable[[TurnRecord, Colors], Iterable[str]]
 
 
 def printable(text: str) -> str:
@@ -29,12 +30,18 @@ def wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 class Transcript:
-    """Turns the state of a call into lines, with `timings` also when each turn reached its stages."""
+    """Turns the state of a call into lines, with `timings` also when each turn reached its stages.
 
-    def __init__(self, state: ConversationState, colors: Colors, *, timings: bool = False) -> None:
+    `details` yields what else is shown of a turn.
+    """
+
+    def __init__(
+        self, state: ConversationState, colors: Colors, *, timings: bool = False, details: Details | None = None
+    ) -> None:
         self._state = state
         self._colors = colors
         self._timings = timings
+        self._details = details
 
     def lines(self) -> list[str]:
         """Yield the call's heading, its turns, and its status."""
@@ -66,6 +73,9 @@ class Transcript:
         if self._timings and record.timings:
             stages = " · ".join(f"{stage.replace('_', ' ')} {ms:g}" for stage, ms in record.timings.items())
             yield self._note(f"(ms: {stages})")
+        if self._details is not None:
+            yield from (INDENT + line for line in self._details(record, self._colors))
+            yield ""
 
     def _said(self, label: str, text: str, *styles: str) -> Iterator[str]:
         for before, words in wrapped(label, text):

@@ -1,5 +1,7 @@
 """`voiceagent calls`: what it shows of the live calls, and of one."""
 
+import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,9 @@ from support.ingress import started_ingress
 from support.terminal import run_script
 from support.twiml_server import serve_twiml
 
+from orchestrator.cli.colors import Colors, TerminalPreferences
+from orchestrator.cli.turn_details import waterfall
+from orchestrator.clock import utc_now
 from orchestrator.conversation.actions import (
     Action,
     CancelActivity,
@@ -20,8 +25,9 @@ from orchestrator.conversation.actions import (
     Transfer,
 )
 from orchestrator.conversation.actions import Record as RecordMessage
+from orchestrator.conversation.faults import Fault
 from orchestrator.conversation.reply import Reply
-from orchestrator.conversation.state import ConversationState, EndRecord, TurnRecord
+from orchestrator.conversation.state import Activity, ConversationState, EndRecord, Timer, TurnRecord
 from orchestrator.conversation.turn import Turn, TurnKind
 
 pytestmark = pytest.mark.processes
@@ -205,3 +211,40 @@ async def test_no_key_and_a_wrong_one_are_told_apart(tmp_path: Path, settings: d
         )
     assert code == code_of_one == 1
     assert errors == errors_of_one == f"voiceagent: {ingress.url} {says}\n"
+
+
+async def test_in_full_it_says_where_the_time_went_and_what_was_survived(tmp_path: Path) -> None:
+    turn = record("speech", Reply(text="Yes."), text="Hello")
+    turn.timings.update(submitted=10.0, claimed=20.0, first_token=60.0, finished=70.0, committed=80.0, first_heard=70.0)
+    turn.worker, turn.attempts, turn.epoch = "0f8fad5bd9cb469fa165b70867728950", 2, 7
+    turn.absorbed = [Fault(fault="worker_lost", process="a" * 32, lost_ms=1240.4), Fault(fault="\x1b[2J")]
+    now = utc_now()
+    state = ConversationState(
+        call_sid="CA1", turns=[turn],
+        timers={"remind": Timer(turn_id="~timer-1", due_at=now + timedelta(hours=2, minutes=5))},
+        activities={"look_up": Activity(turn_id="~a-1", function="m:look_up", started_at=now - timedelta(hours=3))},
+    )  # fmt: skip
+    answer = Response(state.model_dump_json(), media_type="application/json")
+    async with serve_twiml({"/calls/CA1": answer}) as server:
+        code, output, errors = await run_script("calls", "CA1", "--full", "--url", server.url, cwd=tmp_path)
+    assert (code, errors) == (0, "")
+    lines = [line.removeprefix(" " * 8) for line in output.splitlines()]
+    assert lines[2:4] == ["you   › Hello", "agent › Yes."]
+    facts = lines[4].split(" · ")
+    assert [facts[0], *facts[3:]] == ["speech", "worker 0f8fad5bd9cb", "epoch 7", "attempt 2"]
+    rows = lines[5:11]
+    assert [(row[:13].strip(), row[48:].strip()) for row in rows] == [
+        ("submit", "10.0 ms"), ("queue", "10.0 ms"), ("first token", "40.0 ms"), ("rest of reply", "10.0 ms"),
+        ("commit", "10.0 ms"), ("first heard", "at 70.0 ms"),
+    ]  # fmt: skip
+    bars = [row[15:48] for row in rows[:5]]
+    assert [(bar.index("━"), bar.rindex("━") + 1) for bar in bars] == [(0, 4), (4, 8), (8, 24), (24, 28), (28, 32)]
+    assert rows[5][15:].index("╹") == 28
+    assert lines[11:13] == ["survived worker lost of aaaaaaaaaaaa: 1,240 ms longer", "survived \\x1b[2J"]
+    assert lines[-2:] == ["timer remind: in 2 h (~timer-1)", "activity look_up: runs for 3 h (m:look_up)"]
+
+
+def test_a_turn_that_took_no_time_has_bars_too() -> None:
+    plain = Colors(sys.stdout, TerminalPreferences(no_color="1"))
+    assert [row.count("━") for row in waterfall({"submitted": 0.0, "claimed": 0.0}, plain)] == [1, 1]
+    assert list(waterfall({}, plain)) == []
