@@ -9,13 +9,13 @@ from web.api.endpoint import ApiCall, guarded
 from web.api.events import drop_event, list_call_events, list_events, replay_event, resume_sink, retry_sink, show_event
 from web.api.history import show_history
 from web.api.incidents import list_findings, list_incidents
+from web.api.live import follow_all, follow_call, list_calls, show_overview
 from web.api.outbound import place_call
 from web.api.processes import drain_worker, list_processes
 from web.api.records import list_records, show_record
 from web.api.rollout import change_rollout, show_rollout
 from web.api.signals import hang_up, say, send_signal, transfer
 from web.api.turns import post_turn
-from web.live.endpoints import follow_all, follow_call, list_calls, show_overview
 
 PREFIXES = (
     "/calls", "/dead-letters", "/events", "/findings", "/history", "/incidents", "/overview", "/processes",

@@ -3,15 +3,13 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-
-from starlette.requests import Request
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from orchestrator.errors import StoreUnavailable, UnknownCall
 from orchestrator.tasks import cancel_and_wait
 from web.ingress import Ingress
 from web.live.call_watch import CallWatch
-from web.live.event_stream import HEARTBEAT, event_of, may_go_on, wait_for
+from web.live.event_text import HEARTBEAT, event_of, wait_for
 from web.live.live_reader import LiveReader
 
 CHECK_SECONDS = 1.0
@@ -71,21 +69,23 @@ class CallWatches:
 
 
 async def call_events(
-    ingress: Ingress, request: Request, watches: CallWatches, call_sid: str
+    watches: CallWatches, call_sid: str, may_go_on: Callable[[], bool], heartbeat_seconds: float
 ) -> AsyncGenerator[str, None]:
     """Yield `state`, `running` and `said` as they change, and at last `gone`. End if the store does not answer."""
     with contextlib.suppress(StoreUnavailable):
         try:
             async with watches.watching(call_sid) as watch:
-                async for text in _events_of(ingress, request, watch):
+                async for text in _events_of(watch, may_go_on, heartbeat_seconds):
                     yield text
         except UnknownCall:
             yield event_of("gone", {"call_sid": call_sid})
 
 
-async def _events_of(ingress: Ingress, request: Request, watch: CallWatch) -> AsyncGenerator[str, None]:
+async def _events_of(
+    watch: CallWatch, may_go_on: Callable[[], bool], heartbeat_seconds: float
+) -> AsyncGenerator[str, None]:
     state_number, turn_id, said, sent_at = 0, "", "", time.monotonic()
-    while may_go_on(ingress, request):
+    while may_go_on():
         changed = watch.changed
         if watch.is_gone:
             raise UnknownCall
@@ -103,7 +103,7 @@ async def _events_of(ingress: Ingress, request: Request, watch: CallWatch) -> As
             start = _same_start(said, now_said)
             said = now_said
             texts.append(event_of("said", {"turn_id": turn_id, "start": start, "text": said[start:]}))
-        if not texts and time.monotonic() - sent_at >= ingress.timeouts.heartbeat:
+        if not texts and time.monotonic() - sent_at >= heartbeat_seconds:
             texts.append(HEARTBEAT)
         for text in texts:
             sent_at = time.monotonic()

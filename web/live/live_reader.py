@@ -14,7 +14,7 @@ from web.brief_cache import BriefCache
 from web.findings import Findings
 from web.health_checks import health_of
 from web.ingress import Ingress
-from web.live.call_board import CallBoard
+from web.live.live_calls import LiveCalls
 from web.live.turn_durations import waiting
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class LiveReader:
     def __init__(self, ingress: Ingress, findings: Findings) -> None:
         self._ingress = ingress
         self._findings = findings
-        self.board = CallBoard(ingress.runtime.states)
+        self.live_calls = LiveCalls(ingress.runtime.states)
         self._workers = BriefCache(self._read_workers, ingress.timeouts.dashboard)
         self._reading = asyncio.Lock()
         self._calls_read_at = -1.0
@@ -64,14 +64,14 @@ class LiveReader:
         assert self._overview is not None
         return self._overview
 
-    async def calls(self) -> CallBoard:
+    async def calls(self) -> LiveCalls:
         """Return the calls as they are now, all of them. Raise `StoreUnavailable`."""
         asked_at = time.monotonic()
         self._look()
         async with self._reading:
-            while self._calls_read_at < asked_at or not self.board.is_whole:
+            while self._calls_read_at < asked_at or not self.live_calls.is_whole:
                 await self._read_calls()
-        return self.board
+        return self.live_calls
 
     async def running_turns(self) -> list[dict[str, Any]]:
         """Return the turns that run in this process and in the workers."""
@@ -105,10 +105,10 @@ class LiveReader:
         while self._lookers or time.monotonic() - self._looked_at < FORGET_SECONDS:
             if self._lookers:
                 await self._tick()
-            behind = self._lookers and not self.board.is_whole and self._trouble is None
+            behind = self._lookers and not self.live_calls.is_whole and self._trouble is None
             await asyncio.sleep(CATCH_UP_SECONDS if behind else TICK_SECONDS)
         async with self._reading:
-            self.board.clear()
+            self.live_calls.clear()
             self._overview = None
 
     async def _tick(self) -> None:
@@ -129,9 +129,9 @@ class LiveReader:
             "status": health.status,
             "checks": dict(health.checks),
             "findings": findings,
-            "active": self.board.active if trouble is None else None,
+            "active": self.live_calls.active if trouble is None else None,
             "processes": processes,
-            "turns": self.board.latest_turns.stats(),
+            "turns": self.live_calls.latest_turns.stats(),
             "running": len(running),
             "waiting": waiting([*running, *self._held], clock.now()),
             "trouble": trouble,
@@ -163,7 +163,7 @@ class LiveReader:
         read = self._ingress.runtime.read_waiting_calls
         waits = {} if read is None else await read()
         self._held = [{"call_sid": sid, "since": now - waited, "is_held": True} for sid, waited in waits.items()]
-        await self.board.read([*await self.running_turns(), *self._held], now)
+        await self.live_calls.read([*await self.running_turns(), *self._held], now)
         self._calls_read_at = began
 
     async def _read_workers(self) -> list[dict[str, Any]] | None:

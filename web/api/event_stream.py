@@ -3,9 +3,7 @@ drains."""
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncGenerator
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -15,13 +13,12 @@ from orchestrator.masking import masked
 from web.api.client_presence import while_connected
 from web.api.key import check_key
 from web.api.masked_response import MaskableResponse
+from web.api.stream import EVENT_STREAM
 from web.ingress import Ingress
+from web.live.event_text import RETRY
 
-EVENT_STREAM = "text/event-stream"
-HEARTBEAT = ": still here\n\n"
-RETRY = "retry: 1000\n\n"
-"""Have browsers connect again after a second (ms)."""
-SLOW_READER_SECONDS = 30.0
+SLOW_READER_SECONDS = 60.0
+"""The connection itself is closed earlier (`web.connection_limits`): this holds for what stands before it."""
 
 
 class EventStream(MaskableResponse):
@@ -48,14 +45,8 @@ class EventStream(MaskableResponse):
             await send(_body("", more=False))
 
 
-def event_of(name: str, content: Any) -> str:
-    """Return an event whose data is `content`, or JSON that is text already."""
-    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-    return f"event: {name}\ndata: {text}\n\n"
-
-
 def may_go_on(ingress: Ingress, request: Request) -> bool:
-    """True while the process does not drain and the request's key or session still allows to read."""
+    """Return True while the process does not drain and the request's key or session still allows to read."""
     limits = getattr(request.app.state, "connection_limits", None)
     if ingress.drain_status.is_draining or (limits is not None and limits.leaving):
         return False
@@ -64,13 +55,6 @@ def may_go_on(ingress: Ingress, request: Request) -> bool:
     except HTTPException:
         return False
     return True
-
-
-async def wait_for(event: asyncio.Event, seconds: float) -> None:
-    """Return once the event is set, at the latest after `seconds`."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
 
 
 def _body(text: str, *, more: bool) -> dict[str, object]:

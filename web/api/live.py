@@ -1,16 +1,18 @@
 """`GET /overview`, `GET /live`, `GET /calls` and `GET /calls/{call_sid}/live`."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from orchestrator.errors import UnknownCall
 from web.api.endpoint import call_sid_in
+from web.api.event_stream import EventStream, may_go_on
 from web.api.key import check_key
 from web.api.page_limit import limit_in
 from web.ingress import Ingress
 from web.live.call_query import call_query
 from web.live.call_stream import CallWatches, call_events
-from web.live.event_stream import EventStream
 from web.live.live_reader import LiveReader
 from web.live.live_stream import live_events
 
@@ -22,7 +24,7 @@ async def show_overview(ingress: Ingress, request: Request) -> Response:
 
 async def follow_all(ingress: Ingress, request: Request) -> Response:
     """Answer with a stream of what goes on and of all calls, as they change."""
-    return EventStream(live_events(ingress, request, _reader(request)))
+    return EventStream(live_events(_reader(request), partial(may_go_on, ingress, request)))
 
 
 async def list_calls(ingress: Ingress, request: Request) -> Response:
@@ -30,9 +32,9 @@ async def list_calls(ingress: Ingress, request: Request) -> Response:
     limit = limit_in(request)
     whole_numbers = check_key(request, ingress.settings, "read").may("admin")
     query = call_query(request.query_params, whole_numbers=whole_numbers)
-    board = await _reader(request).calls()
-    rows, following = query.page(board.rows, limit)
-    return JSONResponse({"calls": rows, "count": board.active, "next": following})
+    live_calls = await _reader(request).calls()
+    rows, following = query.page(live_calls.rows, limit)
+    return JSONResponse({"calls": rows, "count": live_calls.active, "next": following})
 
 
 async def follow_call(ingress: Ingress, request: Request) -> Response:
@@ -42,7 +44,8 @@ async def follow_call(ingress: Ingress, request: Request) -> Response:
         raise UnknownCall
     watches = request.app.state.call_watches
     assert isinstance(watches, CallWatches)
-    return EventStream(call_events(ingress, request, watches, call_sid))
+    go_on = partial(may_go_on, ingress, request)
+    return EventStream(call_events(watches, call_sid, go_on, ingress.timeouts.heartbeat))
 
 
 def _reader(request: Request) -> LiveReader:

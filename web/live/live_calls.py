@@ -30,7 +30,7 @@ class Row(NamedTuple):
     revision: int
 
 
-class CallBoard:
+class LiveCalls:
     """The lines of all active calls. Each change gets a higher `revision`."""
 
     def __init__(self, states: StateManagerBase) -> None:
