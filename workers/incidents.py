@@ -6,23 +6,29 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
-from redis.asyncio import Redis
-
 from orchestrator import clock
 from orchestrator.incidents.incident import ProcessName, Report
 from orchestrator.incidents.process_incidents import ProcessIncidents
 from orchestrator.incidents.redis.incident_log import RedisIncidentLog
 from orchestrator.processes.redis.reports import read_reports
+from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.redis.store import RedisTurnStore
 from workers.claim_health import ClaimHealth
 
 
 async def watch_incidents(
-    redis: Redis, store: RedisTurnStore, claim_health: ClaimHealth, holder: str, version: str, stack: AsyncExitStack
+    store: RedisTurnStore,
+    states: StateManagerBase,
+    claim_health: ClaimHealth,
+    holder: str,
+    version: str,
+    stack: AsyncExitStack,
 ) -> ProcessIncidents:
     """Watch until `stack` is closed. Return what notes which calls noticed something."""
     name = ProcessName(holder, "worker", socket.gethostname(), os.getpid(), version)
-    incidents = ProcessIncidents(RedisIncidentLog(redis), partial(read_reports, redis), store.is_erased)
+    incidents = ProcessIncidents(
+        RedisIncidentLog(store.redis), partial(read_reports, store.redis), store.is_erased, states.get_state
+    )
     await stack.enter_async_context(incidents.watching(lambda: name, is_unable=lambda: claim_health.cannot_claim))
     return incidents
 

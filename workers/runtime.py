@@ -121,7 +121,7 @@ class WorkerRuntime:
         await stack.enter_async_context(event_loop_lag_measured())
         await stack.enter_async_context(history_recorded(RedisHistory(self.store.connection)))
         await self._presence.say()
-        incidents = await watch_incidents(self._redis, self.store, self._claim_health, self.holder, self.version, stack)
+        incidents = await watch_incidents(self.store, self.states, self._claim_health, self.holder, self.version, stack)
         self.runner.on_committed = incidents.noticing.committed
         rollout = RolloutWatch(
             self.rollouts, self.runner.outcomes, self.holder, self.version, on_rolled_back=rollback_teller(incidents)

@@ -7,8 +7,6 @@
 | `tried_again` | an earlier attempt ended without a reply: its agent's process died, or the worker could not run it |
 | `held` | the ingress could not hand the turn over at once: Redis was away, or the ingress stood still |
 | `redis_outage` | its reply was there, and had to wait until Redis took it |
-| `reconnected` | the caller's socket was lost and another one took its place |
-| `duplicate` | the provider sent it again, and got the same reply |
 
 Other versions of the program may write other names.
 """
@@ -23,7 +21,7 @@ LONGEST_NAME = 64
 """Characters of the name of a process: others can write to Redis, where it was read."""
 
 WORKER_LOST, LEASE_LOST, TRIED_AGAIN, HELD = "worker_lost", "lease_lost", "tried_again", "held"
-REDIS_OUTAGE, RECONNECTED, DUPLICATE = "redis_outage", "reconnected", "duplicate"
+REDIS_OUTAGE = "redis_outage"
 
 
 class Fault(BaseModel):

@@ -55,7 +55,7 @@ async def local_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent 
 
         await watch_retention(settings, stack)
     presence = Presence()
-    incidents = ProcessIncidents(reports=presence.reports, is_erased=dispatcher.is_erased)
+    incidents = ProcessIncidents(None, presence.reports, dispatcher.is_erased, states.get_state)
     dispatcher.runner.on_committed = incidents.noticing.committed
     return Runtime(
         settings, states, dispatcher, runner=dispatcher.runner, outbox=outbox, outbox_watch=watch, presence=presence,

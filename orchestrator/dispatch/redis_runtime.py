@@ -150,7 +150,9 @@ async def redis_runtime(
         settings, states, dispatcher, redis, breaker, documents, socket_check, channel, outbox=store.outbox,
         local_calls=local_calls, transfer_answers=answers, runs_here=dispatcher.is_local,
         presence=presence,
-        incidents=ProcessIncidents(RedisIncidentLog(redis, breaker.guard), presence.reports, dispatcher.is_erased),
+        incidents=ProcessIncidents(
+            RedisIncidentLog(redis, breaker.guard), presence.reports, dispatcher.is_erased, states.get_state
+        ),
         read_waits=partial(read_waits, store.connection, store.call_queue.shards),
         read_waiting_calls=partial(read_waiting_calls, store.connection, store.call_queue.shards),
         history=RedisHistory(store.connection),

@@ -1,21 +1,12 @@
 """What a turn that was committed says of its call: which faults it noticed, and by how much. No I/O."""
 
-from orchestrator.conversation.faults import (
-    DUPLICATE,
-    HELD,
-    LEASE_LOST,
-    RECONNECTED,
-    REDIS_OUTAGE,
-    TRIED_AGAIN,
-    WORKER_LOST,
-)
+from orchestrator.conversation.faults import HELD, LEASE_LOST, REDIS_OUTAGE, TRIED_AGAIN, WORKER_LOST
 from orchestrator.conversation.state import TurnRecord
 from orchestrator.incidents.incident import How, Noticed
 from orchestrator.turns.store import Claim
 
 _HOW: dict[str, How] = {
     WORKER_LOST: "run_again", LEASE_LOST: "run_again", TRIED_AGAIN: "run_again", HELD: "held", REDIS_OUTAGE: "held",
-    RECONNECTED: "reconnected", DUPLICATE: "repeated",
 }  # fmt: skip
 
 

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from orchestrator import clock
-from orchestrator.conversation.state import TurnRecord
-from orchestrator.errors import StoreUnavailable
+from orchestrator.conversation.state import ConversationState, TurnRecord
+from orchestrator.errors import StoreUnavailable, UnreadableState
 from orchestrator.incidents.incident import IncidentKind, Noticed, ProcessName, Report
 from orchestrator.incidents.incident_log import IncidentLog
 from orchestrator.incidents.message import SUSPECTED
@@ -31,25 +32,29 @@ def away(process_id: str) -> str:
     return f"away:{process_id}"
 
 
+MS_SINCE_RECEIVED = -1.0
+"""Stands for the time since the turn was received, which its record says."""
 REDIS = "redis"
 """The subject of outages of Redis."""
 
 
 class Noticing:
     """Keeps notices until the log has them, `MOST_WAITING` at most. `reports` returns those of all processes,
-    `is_erased` whether a call was erased."""
+    `is_erased` whether a call was erased, `get_state` a call's state."""
 
     def __init__(
         self,
         log: IncidentLog,
         reports: Callable[[], Awaitable[Reports]],
         is_erased: Callable[[str], Awaitable[bool]],
+        get_state: Callable[[str], Awaitable[ConversationState | None]],
         *,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._log = log
         self._reports = reports
         self._is_erased = is_erased
+        self._get_state = get_state
         self._pause = pause_seconds
         self._waiting: deque[Noticed] = deque(maxlen=MOST_WAITING)
         self._has_some = asyncio.Event()
@@ -84,12 +89,23 @@ class Noticing:
         """Write what waits. Raise `StoreUnavailable`: what is not written waits on."""
         reports = await self._reports() if self._waiting else {}
         while self._waiting:
-            notice = self._waiting[0]
+            notice = await self._measured(self._waiting[0])
             await self._log.note([notice], await self._incident_of(notice, reports))
             if await self._is_erased(notice.call_sid):
                 await self._log.erase(notice.call_sid)
             self._waiting.popleft()
         self._has_some.clear()
+
+    async def _measured(self, notice: Noticed) -> Noticed:
+        """Return the notice with how much longer its turn took."""
+        if notice.ms != MS_SINCE_RECEIVED:
+            return notice
+        try:
+            state = await self._get_state(notice.call_sid)
+        except UnreadableState:
+            state = None
+        record = None if state is None else state.record_of(notice.turn_id)
+        return replace(notice, ms=0.0 if record is None else max(notice.at - record.received_at.timestamp(), 0) * 1000)
 
     async def _incident_of(self, notice: Noticed, reports: Reports) -> str:
         """Return the id of the incident that was noticed; "" if that is not known. Report it if nobody has."""

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from orchestrator.conversation.state import ConversationState
 from orchestrator.incidents.incident import ProcessName, Report
 from orchestrator.incidents.incident_log import IncidentLog, MemoryIncidentLog
 from orchestrator.incidents.noticing import Noticing, Reports
@@ -24,17 +25,23 @@ async def _never(call_sid: str) -> bool:
     return False
 
 
+async def _no_state(call_sid: str) -> ConversationState | None:
+    return None
+
+
 class ProcessIncidents:
-    """The log, and what writes to it. `reports` returns those of all processes, `is_erased` if a call is erased."""
+    """The log, and what writes to it. `reports` returns those of all processes, `is_erased` if a call is erased,
+    `get_state` its state."""
 
     def __init__(
         self,
         log: IncidentLog | None = None,
         reports: Callable[[], Awaitable[Reports]] = _no_reports,
         is_erased: Callable[[str], Awaitable[bool]] = _never,
+        get_state: Callable[[str], Awaitable[ConversationState | None]] = _no_state,
     ) -> None:
         self.log: IncidentLog = log or MemoryIncidentLog()
-        self.noticing = Noticing(self.log, reports, is_erased)
+        self.noticing = Noticing(self.log, reports, is_erased, get_state)
         self._watch = IncidentWatch(self.log, reports)
         self._waiting: deque[Report] = deque(maxlen=MOST_WAITING)
 

@@ -13,11 +13,11 @@ from support.waiting import wait_until
 from orchestrator import clock
 from orchestrator.conversation.faults import Fault
 from orchestrator.conversation.reply import Reply
-from orchestrator.conversation.state import TurnRecord
+from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable
 from orchestrator.incidents.incident import Incident, Noticed, ProcessName, Report
-from orchestrator.incidents.noticing import Noticing
+from orchestrator.incidents.noticing import MS_SINCE_RECEIVED, Noticing
 from orchestrator.incidents.redis.incident_log import RedisIncidentLog
 from orchestrator.incidents.standstill import OwnTroubles
 from orchestrator.incidents.watch import IncidentWatch
@@ -37,11 +37,15 @@ class Place:
         self.log = RedisIncidentLog(redis)
         self.reports = partial(read_reports, redis)
         self.erased: set[str] = set()
-        self.noticing = Noticing(self.log, self.reports, self.is_erased, pause_seconds=0)
+        self.states: dict[str, ConversationState] = {}
+        self.noticing = Noticing(self.log, self.reports, self.is_erased, self.get_state, pause_seconds=0)
         self.watch = self.new_watch()
 
     async def is_erased(self, call_sid: str) -> bool:
         return call_sid in self.erased
+
+    async def get_state(self, call_sid: str) -> ConversationState | None:
+        return self.states.get(call_sid)
 
     def new_watch(self) -> IncidentWatch:
         """Return the watch of a process that has read the reports for a minute."""
@@ -183,7 +187,7 @@ class FailingLog(RedisIncidentLog):
 
 
 async def test_what_could_not_be_noted_is_noted_later(place: Place) -> None:
-    noticing = Noticing(FailingLog(place.redis), place.reports, place.is_erased, pause_seconds=0)
+    noticing = Noticing(FailingLog(place.redis), place.reports, place.is_erased, place.get_state, pause_seconds=0)
     noticing.committed(*taken_from("anna", at_ago(4)))
     with pytest.raises(StoreUnavailable):
         await noticing.write()
@@ -228,3 +232,15 @@ async def test_a_worker_that_can_claim_nothing_says_so_and_when_it_can_again(pla
         assert (incident.kind, incident.until) == ("worker_unable", None)
         state["unable"] = False
         await wait_until(place.all_over, "it is over")
+
+
+async def test_a_repeated_webhook_lost_the_time_since_its_turn_was_received(place: Place) -> None:
+    await place.log.report(Report("away:i1", "ingress_lost", at_ago(6), None, ProcessName("i1", "ingress")))
+    record = TurnRecord.of(Turn(turn_id="turn-1", call_sid="CA1", kind="speech"), "replied", Reply())
+    place.states["CA1"] = ConversationState(call_sid="CA1", turns=[record])
+    at = record.received_at.timestamp() + 3
+    place.noticing.add(Noticed("CA1", "turn-1", "repeated", MS_SINCE_RECEIVED, at))
+    place.noticing.add(Noticed("CA2", "turn-1", "repeated", MS_SINCE_RECEIVED, at))
+    await place.noticing.write()
+    (incident,) = await place.incidents()
+    assert {it.call_sid: round(it.ms) for it in incident.calls} == {"CA1": 3000, "CA2": 0}

@@ -28,6 +28,7 @@ from web.agent_choice import without_hook
 from web.call_log import log_hold_timed_out, log_restarted
 from web.deliveries import UNANSWERED
 from web.ingress import Ingress
+from web.notices import note_if_repeated, note_repeated
 from web.store_call import store_call
 from web.twilio import twiml
 from web.twilio.awaited_turn import AwaitedTurn
@@ -106,6 +107,7 @@ async def _answer_recorded(
     if isinstance(step, TwimlAnswer):
         if step.result is recorded and not awaited.attempt:
             catalog.DUPLICATES_ABSORBED.inc(CHANNEL)
+            note_repeated(ingress, awaited.call_sid, recorded.turn_id)
         return deliver(ingress, awaited.call_sid, step)
     return await answer(ingress, request, step, within=max(deadline - time.monotonic(), 0.5))
 
@@ -141,6 +143,8 @@ async def _wait_for_reply(ingress: Ingress, awaited: AwaitedTurn, pending: Pendi
     if result is None:
         return _filler(ingress, awaited)
     _count_answered(ingress, awaited.call_sid, result, awaited.since)
+    if not awaited.attempt:
+        note_if_repeated(ingress, awaited.call_sid, result, awaited.since)
     xml = twiml.reply(result, next_turn=awaited.number + 1, languages=awaited.languages_after)
     return TwimlResponse(xml)
 

@@ -13,6 +13,7 @@ from orchestrator.process_metrics import catalog
 from orchestrator.relay_documents.store import Document
 from orchestrator.turns.unheard import is_unfetched
 from web.ingress import Ingress
+from web.notices import note_reconnected
 from web.twilio import twiml
 from web.twilio.relay.call_reader import CallReader, Unanswered
 from web.twilio.relay.connection import RelayConnection
@@ -111,6 +112,9 @@ class Resumption:
         far its reply was heard; also if they have `interrupted` what the provider still spoke. Return the session's
         first turn instead if the call has not had it. Raises `ConnectionLost`.
         """
+        if not self.is_return and (self.history.any or self._goes_on_for is not None):
+            lost_at = self.history.spans[-1][1] if self.history.any else None
+            note_reconnected(self._ingress, state, [turn_id for turn_id, _ in unanswered], lost_at)
         first = self._first_turn if self._is_due(self._first_turn, state, unanswered) else None
         sent = self._sent()
         rests = self._rests(state, unanswered, sent) if first is None else unheard_replies(state)

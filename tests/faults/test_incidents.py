@@ -1,0 +1,133 @@
+"""Processes are killed and frozen: who has only the API learns which, when, which calls noticed, and by how much."""
+
+import asyncio
+import signal
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from support.line import lost
+from support.waiting import wait_until
+
+from orchestrator.redis import keys
+
+pytestmark = pytest.mark.processes
+
+
+class Told:
+    """The incidents of a deployment, as its API lists them."""
+
+    def __init__(self, caller, at: int = 0) -> None:
+        self._caller = caller
+        self._at = at
+
+    async def all(self) -> list[dict[str, Any]]:
+        answer: dict[str, Any] = await self._caller.ask("/incidents", at=self._at)
+        incidents: list[dict[str, Any]] = answer["incidents"]
+        return incidents
+
+    async def about(self, pid: int, kind: str) -> dict[str, Any] | None:
+        found = [it for it in await self.all() if it["process"] and it["process"]["pid"] == pid and it["kind"] == kind]
+        assert len(found) <= 1, found
+        return found[0] if found else None
+
+    async def noticed(self, pid: int, kind: str) -> dict[str, Any]:
+        """Return the incident once a call has noticed it."""
+
+        async def is_there() -> bool:
+            found = await self.about(pid, kind)
+            return found is not None and found["calls_count"] > 0
+
+        await wait_until(is_there, f"a call has noticed that {pid} is {kind}")
+        found = await self.about(pid, kind)
+        assert found is not None
+        return found
+
+
+def pid_of(member) -> int:
+    return member.running.process.pid
+
+
+async def pid_of_holder(deployment, caller) -> int:
+    """Return the process id of the worker that has the call."""
+    async with Redis.from_url(deployment.redis.url) as redis:
+        holder = (await redis.hget(keys.call("CA1").lease, "holder")).decode()
+    return next(it["pid"] for it in (await caller.ask("/processes"))["processes"] if it["id"] == holder)
+
+
+async def test_a_killed_worker_is_named_with_the_call_that_noticed_it(deploy, line, strings) -> None:
+    deployment = await deploy(webs=1, workers=1)
+    caller = line(deployment)
+    await caller.ring()
+    asked = asyncio.create_task(caller.say(1, "wait for gate"))
+    await wait_until(lambda: strings.is_running("gate"), "the agent is at work")
+    killed = pid_of(deployment.workers[0])
+
+    await deployment.workers[0].kill()
+    strings.go("gate")
+    assert await caller.words(await asked) == "Well. You said wait for gate."
+
+    incident = await Told(caller).noticed(killed, "worker_lost")
+    (call,) = incident["calls"]
+    assert (call["call_sid"], call["turn_id"], call["how"]) == ("CA1", "turn-1", "run_again")
+    (record,) = [it for it in (await caller.state())["turns"] if it["turn_id"] == "turn-1"]
+    assert (record["attempts"], record["worker"] != incident["process"]["id"]) == (2, True)
+    (fault,) = record["absorbed"]
+    assert (fault["fault"], fault["process"]) == ("worker_lost", incident["process"]["id"])
+    assert call["ms"] == fault["lost_ms"] > 0
+    assert "gate" not in str(incident)
+
+
+async def test_a_frozen_worker_stood_still_and_is_not_lost(deploy, line, strings) -> None:
+    deployment = await deploy(webs=1, workers=2)
+    caller = line(deployment)
+    await caller.ring()
+    asked = asyncio.create_task(caller.say(1, "wait for gate"))
+    await wait_until(lambda: strings.is_running("gate"), "the agent is at work")
+    holder = await pid_of_holder(deployment, caller)
+    (frozen,) = [it for it in deployment.workers if pid_of(it) == holder]
+
+    frozen.signal(signal.SIGSTOP)
+    strings.go("gate")
+    assert await caller.words(await asked) == "Well. You said wait for gate."
+    frozen.signal(signal.SIGCONT)
+
+    incident = await Told(caller).noticed(holder, "worker_frozen")
+    assert incident["until"] > incident["at"]
+    assert [it["how"] for it in incident["calls"]] == ["run_again"]
+
+
+async def test_a_killed_ingress_is_named_with_the_webhook_that_came_again(deploy, line, strings) -> None:
+    deployment = await deploy(webs=2, workers=1)
+    caller = line(deployment)
+    await caller.ring()
+    asked = asyncio.create_task(caller.say(1, "wait for gate"))
+    await wait_until(lambda: strings.is_running("gate"), "the agent is at work")
+    killed = pid_of(deployment.webs[0])
+
+    await deployment.webs[0].kill()
+    await lost(asked)
+    retried = asyncio.create_task(caller.say(1, "wait for gate", at=1))
+    strings.go("gate")
+    await caller.words(await retried, at=1)
+
+    incident = await Told(caller, at=1).noticed(killed, "ingress_lost")
+    (call,) = incident["calls"]
+    assert (call["call_sid"], call["turn_id"], call["how"]) == ("CA1", "turn-1", "repeated")
+    assert call["ms"] > 0
+
+
+async def test_an_ordinary_call_is_in_no_incident(deploy, line) -> None:
+    deployment = await deploy(webs=1, workers=1)
+    caller = line(deployment)
+    await caller.ring()
+    await caller.say(1, "hello")
+    kinds = {"ingress_started", "worker_started"}
+
+    async def both() -> bool:
+        return kinds <= {it["kind"] for it in await Told(caller).all()}
+
+    await wait_until(both, "both processes are listed as started")
+    told = await Told(caller).all()
+    assert {it["kind"] for it in told} == kinds
+    assert all(it["calls_count"] == 0 for it in told)
