@@ -96,7 +96,7 @@ class Timeouts:
     record: float = 10.0
     """Between two additions to the history."""
     dashboard: float = 0.8
-    """The same for the dashboard, whose page asks once a second."""
+    """The same for what `GET /overview` shows, which many may ask for once a second."""
     session: float = 12 * 3600
     """How long somebody who gave a key to a page need not give it again."""
     relay: RelayTimeouts = field(default_factory=RelayTimeouts)

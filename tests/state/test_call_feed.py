@@ -29,7 +29,7 @@ def states(request: pytest.FixtureRequest) -> StateManagerBase:
 
 async def read(feed: CallFeed, most: int = MANY) -> FeedPage:
     page = await feed.read(most)
-    return page._replace(written=sorted(page.written), gone=sorted(page.gone))
+    return FeedPage(sorted(page.written), sorted(page.gone), page.active)
 
 
 async def write(states: StateManagerBase, call_sid: str) -> None:
