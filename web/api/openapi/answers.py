@@ -6,15 +6,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState
-from orchestrator.incidents.incident import IncidentKind
-from orchestrator.worker_versions.overview import VersionState
 
 
-class _Answer(BaseModel):
+class OpenAnswer(BaseModel):
+    """An answer that may get more fields."""
+
     model_config = ConfigDict(extra="allow")
 
 
-class Problem(_Answer):
+class Problem(OpenAnswer):
     """What was wrong with a request, or here (RFC 9457). `error` is the same sentence as `detail`."""
 
     type: str = Field(examples=["about:blank"])
@@ -24,14 +24,14 @@ class Problem(_Answer):
     error: str
 
 
-class Said(_Answer):
+class Said(OpenAnswer):
     """What was said last in a call, and by whom."""
 
     by: Literal["agent", "caller"]
     text: str
 
 
-class CallRow(_Answer):
+class CallRow(OpenAnswer):
     """One line of the list of calls; `turns` is how many there are, `version` grows with each commit.
 
     `health` is `slow` while the turn that runs has had no word for more than two seconds or was run again, `failing`
@@ -57,7 +57,7 @@ class CallRow(_Answer):
     why: str
 
 
-class Calls(_Answer):
+class Calls(OpenAnswer):
     """Active calls, newest first; `count` is how many there are in all, `next` the cursor of the next page."""
 
     calls: list[CallRow]
@@ -65,14 +65,14 @@ class Calls(_Answer):
     next: str | None
 
 
-class Waiting(_Answer):
+class Waiting(OpenAnswer):
     """How many turns that run have no word of a reply yet, and for how long the first has waited."""
 
     count: int
     seconds: float | None
 
 
-class Overview(_Answer):
+class Overview(OpenAnswer):
     """What goes on now. What cannot be read is null, and `trouble` says why."""
 
     at: str = Field(json_schema_extra={"format": "date-time"})
@@ -91,14 +91,14 @@ class Call(ConversationState):
     """The whole state of one call."""
 
 
-class CallPlaced(_Answer):
+class CallPlaced(OpenAnswer):
     """A call that was placed: `status` is the provider's word for how it stands."""
 
     call_sid: str
     status: str
 
 
-class TurnAnswer(_Answer):
+class TurnAnswer(OpenAnswer):
     """The reply to a turn, the same however often it is asked for."""
 
     call_sid: str
@@ -113,7 +113,7 @@ class SignalAnswer(TurnAnswer):
     delivery: str | None = None
 
 
-class DeadLetter(_Answer):
+class DeadLetter(OpenAnswer):
     """A turn that was given up: it lost its worker too often, or cannot be read."""
 
     call_sid: str
@@ -128,7 +128,7 @@ class DeadLetter(_Answer):
     replayable: bool
 
 
-class DeadLetters(_Answer):
+class DeadLetters(OpenAnswer):
     """A page of dead letters, newest first; `count` is how many there are, `next_cursor` null after the last page."""
 
     dead_letters: list[DeadLetter]
@@ -136,7 +136,7 @@ class DeadLetters(_Answer):
     next_cursor: str | None
 
 
-class Delivery(_Answer):
+class Delivery(OpenAnswer):
     """One event for one sink, which is not delivered yet."""
 
     call_sid: str
@@ -154,7 +154,7 @@ class Delivery(_Answer):
     bytes: int
 
 
-class Deliveries(_Answer):
+class Deliveries(OpenAnswer):
     """The deliveries of one call."""
 
     events: list[Delivery]
@@ -166,195 +166,41 @@ class DeliveriesPage(Deliveries):
     next_cursor: str | None
 
 
-class EventShown(_Answer):
+class EventShown(OpenAnswer):
     """An event as its sinks get it, and its deliveries."""
 
     event: dict[str, Any]
     deliveries: list[Delivery]
 
 
-class Replayed(_Answer):
+class Replayed(OpenAnswer):
     """For how many sinks an event is delivered again."""
 
     replayed: int
 
 
-class Dropped(_Answer):
+class Dropped(OpenAnswer):
     """For how many sinks an event is not delivered any more."""
 
     dropped: int
 
 
-class Retried(_Answer):
+class Retried(OpenAnswer):
     """For how many calls the next attempt is made at once."""
 
     calls: int
 
 
-class RecordsPage(_Answer):
+class RecordsPage(OpenAnswer):
     """Records without their turns, newest first; `next_cursor` is null after the last page."""
 
     records: list[dict[str, Any]]
     next_cursor: str | None
 
 
-class CallRecord(_Answer):
+class CallRecord(OpenAnswer):
     """The record of a call, as its `call.ended` told it."""
 
     call_sid: str
     status: str
     turns: list[dict[str, Any]]
-
-
-class TurnTally(_Answer):
-    """Of so many turns that were `seen`, so many `failed`."""
-
-    seen: int
-    failed: int
-
-
-class Version(_Answer):
-    """One version of the workers."""
-
-    version: str
-    state: VersionState
-    percent: float | None
-    workers: int
-    draining_workers: int
-    calls: int
-    turns: int
-    last_turns: TurnTally
-    failure_rate: float | None
-
-
-class Rollout(_Answer):
-    """The rollout plan, and what is known of each version."""
-
-    revision: int
-    current: str | None
-    ramping: str | None
-    percent: float
-    versions: list[Version]
-    message: str
-    concerns: list[str]
-
-
-class Process(_Answer):
-    """A process of the deployment, as it reported itself last. `sockets` are an ingress' open relay sessions."""
-
-    id: str
-    role: Literal["worker", "ingress"]
-    host: str
-    pid: int
-    version: str
-    agent: str
-    started_at: str | None = Field(json_schema_extra={"format": "date-time"})
-    seen_at: str = Field(json_schema_extra={"format": "date-time"})
-    state: Literal["running", "draining", "silent", "lost"]
-    running: int
-    slots: int
-    stuck_threads: int
-    sockets: int | None
-    lost_at: str | None = Field(json_schema_extra={"format": "date-time"})
-
-
-class Processes(_Answer):
-    """Every process that runs, or was lost in the last ten minutes; the lost ones last."""
-
-    processes: list[Process]
-
-
-class Drained(_Answer):
-    """A worker was told to drain."""
-
-    id: str
-    state: Literal["draining"]
-
-
-class NoticedBy(_Answer):
-    """A call that noticed an incident: by which turn, how, and how much longer (ms) that took."""
-
-    call_sid: str
-    turn_id: str
-    how: Literal["run_again", "held", "reconnected", "repeated", "failed"]
-    ms: float
-    at: str = Field(json_schema_extra={"format": "date-time"})
-
-
-class ProcessNamed(_Answer):
-    """The process that an incident is about, as it reported itself."""
-
-    id: str
-    role: str
-    host: str
-    pid: int
-    version: str
-
-
-class IncidentShown(_Answer):
-    """What happened. `until` is null while it lasts, and of a moment. The first 200 of `calls_count` calls are listed;
-    `worst_ms` is the longest that one of them waited."""
-
-    id: str
-    kind: IncidentKind
-    at: str = Field(json_schema_extra={"format": "date-time"})
-    until: str | None = Field(json_schema_extra={"format": "date-time"})
-    process: ProcessNamed | None
-    message: str
-    calls: list[NoticedBy]
-    calls_count: int
-    worst_ms: float
-
-
-class Incidents(_Answer):
-    """A page of incidents; `next` is null after the last page."""
-
-    incidents: list[IncidentShown]
-    next: str | None
-
-
-class FindingCalls(_Answer):
-    """How many calls notice a finding, and the first of them."""
-
-    count: int
-    sids: list[str]
-
-
-class FindingShown(_Answer):
-    """What is wrong, and what to do. Its `id` stays as long as it lasts."""
-
-    id: str
-    level: Literal["problem", "warning", "note"]
-    message: str
-    advice: str
-    since: str | None = Field(json_schema_extra={"format": "date-time"})
-    calls: FindingCalls
-
-
-class Findings(_Answer):
-    """What is wrong now, the worst first."""
-
-    findings: list[FindingShown]
-
-
-class SessionShown(_Answer):
-    """Who sends the request, and what they may do; `until` is when a session ends, null for a key."""
-
-    name: str
-    scopes: list[Literal["read", "converse", "dial", "control", "admin"]]
-    until: str | None = Field(json_schema_extra={"format": "date-time"})
-
-
-class Health(_Answer):
-    """The health in one word."""
-
-    status: str
-
-
-class HealthInDetail(Health):
-    """The health, what it is based on, and which versions run."""
-
-    version: str
-    worker_versions: list[str] | dict[str, Any] | None
-    checks: dict[str, Any]
-    redis: dict[str, Any] | None

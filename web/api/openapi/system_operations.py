@@ -4,9 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from web.api.openapi import answers as to
 from web.api.openapi import history_answers as of_history
 from web.api.openapi import parameters as by
+from web.api.openapi import system_answers as to
 from web.api.openapi.operation import Answer, Operation
 from web.api.session import SessionKey
 
