@@ -131,6 +131,10 @@ class Client:
             async for event in server_events(response.aiter_lines()):
                 yield event
 
+    async def incidents(self, limit: int = 100, cursor: str | None = None) -> Answer:
+        """Return what happened to processes and Redis, newest first, with the calls that noticed, and `next`."""
+        return await self._get("/incidents", limit=limit, cursor=cursor)
+
     async def health(self) -> Answer:
         """Return the health in detail. One that is bad is an answer, too."""
         answer: Answer = await self._transport.json("GET", "/health/detailed", expects=503)

@@ -1,15 +1,13 @@
 """`voiceagent chaos` against deployments that really run: each kind of fault, what it prints, and what it leaves."""
 
-import json
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.chaos_output import read_chaos
 from support.programs import ready
 from support.servers import RedisServer, free_port
 from support.terminal import VOICEAGENT, Running, in_the_background, run_script
@@ -19,47 +17,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 DEVELOPMENT = {"AGENT": "orchestrator.chaos.agent:answer"}
 FEW = ("--calls", "4", "--seconds", "12", "--every", "2")
-START_SECONDS = 60
 REPOSITORY = Path(__file__).parents[2]
-
-
-def read(output: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The faults as they were printed, and the outcome."""
-    *faults, outcome = (json.loads(line) for line in output.splitlines())
-    assert {fault.pop("event") for fault in faults} <= {"fault"}
-    assert outcome["event"] == "outcome"
-    return faults, outcome
-
-
-@pytest.fixture
-async def dev(tmp_path: Path) -> AsyncIterator[tuple[str, Running]]:
-    """A deployment of `voiceagent dev`: its URL."""
-    port = free_port()
-    command = [*VOICEAGENT, "dev", "--port", str(port)]
-    async with in_the_background(*command, cwd=tmp_path, settings=DEVELOPMENT) as running:
-        await running.shows("VoiceAgent answers calls.", START_SECONDS)
-        yield f"http://127.0.0.1:{port}", running
-        running.process.send_signal(signal.SIGTERM)
-        await running.exit_code()
-
-
-async def test_a_development_deployment_survives_each_kind_of_fault(dev: tuple[str, Running], tmp_path: Path) -> None:
-    url, running = dev
-    for kind in ("kill", "freeze", "roll", "cut"):
-        code, output, errors = await run_script("chaos", url, *FEW, "--kinds", kind, "--json", cwd=tmp_path)
-        faults, outcome = read(output)
-        assert (code, errors, outcome["findings"]) == (0, "", [])
-        assert {fault["kind"] for fault in faults} == {kind}
-        assert len(faults) == len(outcome["faults"])
-        assert outcome["processes"] == {"ingress": 1, "worker": 2}
-        assert outcome["load"]["audit"]["turns"] > 8
-        if kind == "cut":
-            assert max(fault["connections"] for fault in faults) > 3
-        else:
-            assert {fault["process"]["role"] for fault in faults} <= {"worker", "ingress"}
-            assert all(fault["until"] for fault in outcome["faults"])
-    assert len(re.findall(r"killed by SIGKILL", running.text)) > 0
-    assert len(re.findall(r"ended \(exit code 0\)", running.text)) > 0
 
 
 async def test_without_a_supervisor_one_worker_is_taken_and_no_more(tmp_path: Path) -> None:
@@ -80,7 +38,7 @@ async def test_without_a_supervisor_one_worker_is_taken_and_no_more(tmp_path: Pa
         options = ("--calls", "2", "--seconds", "8", "--every", "0.5", "--kinds", "kill", "--json")
         code, output, _ = await run_script("chaos", url, *options, cwd=tmp_path, settings=settings)
         alive = [running.process.poll() is None for running in started]
-    faults, outcome = read(output)
+    faults, outcome = read_chaos(output)
     assert (code, len(faults), faults[0]["process"]["role"]) == (1, 1, "worker")
     assert (alive[:2].count(True), alive[2]) == (1, True)
     assert ["nothing has started another" in finding for finding in outcome["findings"]] == [True]
