@@ -51,7 +51,8 @@ class Transcript:
         whose = [text for text in (state.agent, state.tenant, state.worker_version) if text]
         head = " · ".join([f"Call {state.call_sid}", state.channel, parties, begun, *whose])
         turns = [line for record in state.turns for line in self._turn(record)]
-        return [self._colors(printable(head), "dim"), "", *turns, "", *self._foot()]
+        between = [] if turns and not turns[-1] else [""]
+        return [self._colors(printable(head), "dim"), "", *turns, *between, *self._foot()]
 
     def _turn(self, record: TurnRecord) -> Iterator[str]:
         match record.kind:

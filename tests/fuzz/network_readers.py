@@ -6,11 +6,12 @@ from urllib.parse import parse_qsl
 
 from fuzz.target import Target
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from orchestrator import clock
 from orchestrator.agents.spoken_text import SpeechFilter
 from orchestrator.agents.spoken_text.tool_text import calls_in
-from orchestrator.api_keys.key import keys_in
+from orchestrator.api_keys.key import ApiKey, keys_in
 from orchestrator.conversation.call_sid import call_sid_of, checked_call_sid
 from orchestrator.dial_allow import objection
 from orchestrator.errors import BadCallSid, BadRecordQuery
@@ -19,6 +20,7 @@ from orchestrator.routes.choice import ANY_AGENT
 from orchestrator.routes.hook import BadAnswer, checked_answer
 from orchestrator.routes.opening_hours import opening_hours
 from orchestrator.tracing.active_span import read_traceparent
+from web.api.session_cookie import read_session, session_value, session_values
 from web.form import form_of
 from web.outbound.outbound_call import read_outbound_context
 from web.seal import Seal
@@ -92,6 +94,14 @@ HELD = {
 }
 WAY_BACK = b"left=transfer&by=turn-3&target=1&to=%2B15550001111&then=return&key=1&more=1&seconds=12&attempt=2&since=1.5"
 
+SESSION_KEY = ApiKey("office", frozenset({"read"}), "0" * 64)
+
+
+def browser_with(cookies: bytes) -> HTTPConnection:
+    """Return a request with this header."""
+    return HTTPConnection({"type": "http", "headers": [(b"cookie", cookies)]})
+
+
 TARGETS = (
     Target("form", lambda data: form_of(data).multi_items(), (
         b"CallSid=CA1&From=%2B15551234567&SpeechResult=two+words&Confidence=0.9", b"",
@@ -133,6 +143,12 @@ TARGETS = (
         encoded({"agent": "north", "slots": {"vip": True}, "refuse": "No."}), b'"north"', b"null",
     ), (BadAnswer, ValueError, RecursionError)),
     Target("api-keys", lambda data: keys_in(text(data)), (b"reporting:read+dial:" + b"0" * 64,), (ValueError,)),
+    Target("session", lambda data: read_session([text(data)], (SESSION_KEY,), SEAL.keys, 0), (
+        session_value(SESSION_KEY, 4_000_000_000, SEAL.keys).encode(),
+    )),
+    Target("session-cookie", lambda data: session_values(browser_with(data)), (
+        b"a=b; voiceagent_session=API_KEY:4000000000:00; c", b"voiceagent_session=",
+    )),
     Target("opening-hours", lambda data: opening_hours(text(data)), (b"Mo-Fr 08:00-18:00; Sa 10:00-12:00,13:00-14:00",),
            (ValueError,)),
     Target("model-text", spoken, (
