@@ -33,8 +33,7 @@ class Member:
     @property
     def is_alive(self) -> bool:
         """Return whether it runs: not whether it reports itself."""
-        now = local_process(self.process.pid)
-        return now is not None and now.started == self.process.started
+        return self.process.is_alive
 
 
 class Deployment:

@@ -19,12 +19,22 @@ class ProcessGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LocalProcess:
-    """A process of this machine. `started` (Unix seconds) tells it from a later one with the same `pid`."""
+    """A process of this machine. `ticks`, its start since the boot, tells it from a later one with the same `pid`.
+
+    `started` is the same in Unix seconds, as exact as the kernel knows when it was booted: to a second.
+    """
 
     pid: int
     user: int
+    ticks: int
     started: float
     command: tuple[str, ...]
+
+    @property
+    def is_alive(self) -> bool:
+        """True while it runs."""
+        now = local_process(self.pid)
+        return now is not None and now.ticks == self.ticks
 
 
 def local_process(pid: int) -> LocalProcess | None:
@@ -37,8 +47,9 @@ def local_process(pid: int) -> LocalProcess | None:
         return None
     if stat[0] in "ZX":
         return None
-    started = _booted_at() + int(stat[_STARTED_FIELD]) / os.sysconf("SC_CLK_TCK")
-    return LocalProcess(pid, user, started, tuple(filter(None, command)))
+    ticks = int(stat[_STARTED_FIELD])
+    started = _booted_at() + ticks / os.sysconf("SC_CLK_TCK")
+    return LocalProcess(pid, user, ticks, started, tuple(filter(None, command)))
 
 
 @contextmanager
@@ -49,8 +60,7 @@ def held(process: LocalProcess) -> Iterator[int]:
     except ProcessLookupError:
         raise ProcessGone from None
     try:
-        now = local_process(process.pid)
-        if now is None or now.started != process.started:
+        if not process.is_alive:
             raise ProcessGone
         yield descriptor
     finally:

@@ -16,7 +16,7 @@ from orchestrator.chaos.freezer import Freezer
 from orchestrator.chaos.injector import Injector
 from orchestrator.chaos.judgement import Judgement
 from orchestrator.chaos.noticing import attribute, waits_of
-from orchestrator.chaos.redis.connections import cut_connections
+from orchestrator.chaos.redis.connections import check_rights, cut_connections
 from orchestrator.client import Client
 from orchestrator.conversation.state import ConversationState
 from orchestrator.errors import VoiceAgentError
@@ -96,6 +96,8 @@ class ChaosRun:
         redis = connect(self._settings, max_connections=2)
         database = parse_redis_url(self._settings.effective_redis_url()).db
         try:
+            if "cut" in self._options.kinds:
+                await _unless_stopped(stop, check_rights(redis))
             async with Client(self._server.url, self._server.api_key) as client, Freezer() as freezer:
                 deployment = Deployment(client, is_mine=self._is_mine)
                 roles = await _unless_stopped(stop, deployment.begin(self._options.processes))

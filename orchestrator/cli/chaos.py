@@ -25,6 +25,7 @@ from orchestrator.cli.colors import Colors
 from orchestrator.cli.numbers import count, positive
 from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.server import key_of
+from orchestrator.cli.transcript import printable
 from orchestrator.errors import BadSetting
 from orchestrator.settings import Settings, load_settings
 
@@ -132,17 +133,17 @@ class Report:
         if self._as_json:
             self._print({"event": "fault", **fault.as_dict()})
         else:
-            print(f"{self._colors(_now(), 'dim')}  {self._colors(str(fault), 'yellow')}", flush=True)
+            print(f"{self._colors(_now(), 'dim')}  {self._colors(printable(str(fault)), 'yellow')}", flush=True)
 
     def outcome(self, judgement: "Judgement") -> None:
         """Print the outcome."""
         if self._as_json:
             self._print({"event": "outcome", **judgement.figures()})
         else:
-            print("", *judgement.lines(), sep="\n", flush=True)
+            print("", *map(printable, judgement.lines()), sep="\n", flush=True)
 
     def _print(self, record: dict[str, Any]) -> None:
-        print(json.dumps(record, ensure_ascii=False), flush=True)
+        print(json.dumps(record), flush=True)
 
 
 @contextmanager

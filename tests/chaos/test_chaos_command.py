@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.chaos_output import read_chaos
 from support.programs import ready
-from support.servers import RedisServer, free_port
+from support.servers import RedisServer, ServerFactory, free_port
 from support.terminal import VOICEAGENT, Running, in_the_background, run_script
 from support.waiting import wait_until
 
@@ -99,7 +99,7 @@ async def test_what_is_not_done_is_said_in_a_sentence(tmp_path: Path, arguments:
 async def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     settings = {"USE_REDIS": "true", "REDIS_URL": "redis://127.0.0.1:1"}
-    code, output, errors = await run_script("chaos", url, cwd=tmp_path, settings=settings)
+    code, output, errors = await run_script("chaos", url, "--kinds", "kill", cwd=tmp_path, settings=settings)
     assert (code, output, errors) == (1, "", f"voiceagent: Nothing answers at {url}.\n")
 
 
@@ -125,3 +125,19 @@ def descendants_in(running: Running) -> list[int]:
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]
     return [pid for pid in found[1:] if lives(pid)]
+
+
+async def test_a_redis_that_lets_nobody_cut_connections_is_left_alone(
+    start_redis: ServerFactory, tmp_path: Path
+) -> None:
+    redis = start_redis()
+    with redis.client() as client:
+        rights = {"passwords": ["+secret"], "keys": ["*"], "commands": ["+@all", "-client|list"]}
+        client.acl_setuser("web", enabled=True, **rights)
+    settings = {"USE_REDIS": "true", "REDIS_URL": redis.url.replace("//", "//web:secret@")}
+    url = f"http://127.0.0.1:{free_port()}"
+    code, output, errors = await run_script("chaos", url, cwd=tmp_path, settings=settings)
+    assert (code, output) == (2, "")
+    assert "--kinds kill,freeze,roll" in errors
+    code, _, errors = await run_script("chaos", url, "--kinds", "kill,freeze,roll", cwd=tmp_path, settings=settings)
+    assert (code, errors) == (1, f"voiceagent: Nothing answers at {url}.\n")

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -127,7 +128,7 @@ def test_a_process_in_production_is_harmed_only_if_one_says_so(stand_in: Any, va
 def test_a_number_that_another_process_has_by_now_is_not_signalled(stand_in: Any) -> None:
     process = local_process(stand_in("workers"))
     assert process is not None
-    earlier = type(process)(process.pid, process.user, process.started - 60, process.command)
+    earlier = replace(process, ticks=process.ticks - 6000)
     with pytest.raises(ProcessGone), held(earlier):
         pass
     with held(process):

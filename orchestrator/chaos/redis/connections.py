@@ -4,10 +4,27 @@ from collections.abc import Collection
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from orchestrator.chaos.local_process import tcp_ports_of
+from orchestrator.chaos.ownership import NotOurs
 from orchestrator.redis.errors import store_errors
+
+NO_CLIENT = 2**62
+"""The number of no connection."""
+
+
+async def check_rights(redis: Redis) -> None:
+    """Raise `NotOurs` if connections cannot be cut with the rights that this client has, and `StoreUnavailable`."""
+    with store_errors():
+        try:
+            await redis.client_list()
+            await redis.client_kill_filter(_id=str(NO_CLIENT))
+        except NoPermissionError as error:
+            raise NotOurs(
+                f"Redis does not let this user list and close connections ({error}). Leave them alone: "
+                "--kinds kill,freeze,roll; or use another user."
+            ) from None
 
 
 async def cut_connections(redis: Redis, pids: Collection[int], database: int) -> int:
