@@ -1,5 +1,6 @@
 """The active calls as lines, read once for everybody who looks: only what was written since the last reading."""
 
+import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,8 @@ MOST_ROWS = 5000
 """So many calls are kept: those that were written last."""
 MOST_READ = 300
 """So many states are read at once; the others are due at the next reading."""
+READ_TOGETHER = 25
+"""So many states are read and worked on in one go: a few milliseconds."""
 MOST_TRIES = 3
 """After so many readings without its state, a call is left out: it has been deleted by hand."""
 MOST_GONE = 10_000
@@ -43,6 +46,7 @@ class LiveCalls:
         self._due: dict[str, int] = {}  # call SID → how often it was read in vain
         self._rows: OrderedDict[str, Row] = OrderedDict()  # in the order of the last change
         self._gone: OrderedDict[str, int] = OrderedDict()
+        self._running: set[str] = set()
         self._forgotten = 0
         self.revision = 0
         self.active = 0
@@ -74,20 +78,40 @@ class LiveCalls:
             self._due.pop(call_sid, None)
         for call_sid in reversed(page.written):
             self._due[call_sid] = 0
+        of_call = {str(turn.get("call_sid")): turn for turn in running}
+        await self._read_gone(page.gone)
         some = list(self._due)[:MOST_READ]
-        ended = page.gone[:MOST_READ]
-        found = {state.call_sid: state for state in await read_states(self._states, [*some, *ended])}
+        for first in range(0, len(some), READ_TOGETHER):
+            await self._read_some(some[first : first + READ_TOGETHER], of_call, now)
+        self._look_at_running(of_call, now)
+
+    async def _read_gone(self, gone: list[str]) -> None:
+        """Remove calls, and read the last turns of those that have ended."""
+        for first in range(0, min(len(gone), MOST_READ), READ_TOGETHER):
+            self.latest_turns.add(await read_states(self._states, gone[first : first + READ_TOGETHER]))
+        self.revision += 1
+        for call_sid in gone:
+            self._remove(call_sid)
+
+    async def _read_some(self, call_sids: list[str], running: Mapping[str, Mapping[str, Any]], now: float) -> None:
+        found = {state.call_sid: state for state in await read_states(self._states, call_sids)}
         self.latest_turns.add(found.values())
         self.revision += 1
-        of_call = {str(turn.get("call_sid")): turn for turn in running}
-        for call_sid in page.gone:
-            self._remove(call_sid)
-        for call_sid in some:
-            self._note(call_sid, found.get(call_sid), of_call.get(call_sid), now)
-        for call_sid, row in [(sid, row) for sid, row in self._rows.items() if sid not in found]:
-            health = health_now(row.past, of_call.get(call_sid), now)
-            if health != (row.fields["health"], row.fields["why"]):
-                self._put(call_sid, row.fields, row.past, health)
+        for call_sid in call_sids:
+            if call_sid in self._due:
+                self._note(call_sid, found.get(call_sid), running.get(call_sid), now)
+        await asyncio.sleep(0)  # others have their turn: callers wait for this process
+
+    def _look_at_running(self, running: Mapping[str, Mapping[str, Any]], now: float) -> None:
+        """Bring the health of the calls up to date whose turn runs, or ran at the last reading."""
+        self.revision += 1
+        for call_sid in {*running, *self._running}:
+            row = self._rows.get(call_sid)
+            if row is not None:
+                health = health_now(row.past, running.get(call_sid), now)
+                if health != (row.fields["health"], row.fields["why"]):
+                    self._put(call_sid, row.fields, row.past, health)
+        self._running = set(running)
 
     def changes_since(self, revision: int) -> "Changes":
         """Return what has changed since this revision; all lines if that is not known any more, or it is 0."""

@@ -20,15 +20,28 @@ class LatestTurns:
 
     def __init__(self) -> None:
         self._timings: dict[tuple[str, str], dict[str, Any]] = {}
+        self._since = ""
+        """When the oldest of them was committed, once there are as many as are kept."""
 
     def add(self, states: Iterable[ConversationState]) -> None:
         """Add the turns of these calls that are not known yet."""
-        for state in states:
-            for turn in state.turns[-LATEST_TURNS:]:
-                if turn.kind != "ended":
-                    self._timings.setdefault((state.call_sid, turn.turn_id), _timing(turn))
-        latest = sorted(self._timings.items(), key=lambda item: str(item[1]["at"]))[-LATEST_TURNS:]
-        self._timings = dict(latest)
+        added = [self._add(state) for state in states]
+        if any(added):
+            latest = sorted(self._timings.items(), key=lambda item: str(item[1]["at"]))[-LATEST_TURNS:]
+            self._timings = dict(latest)
+            self._since = latest[0][1]["at"] if len(latest) == LATEST_TURNS else ""
+
+    def _add(self, state: ConversationState) -> bool:
+        """Add turns of the call from the latest back to one that is known, or is too old. Return whether any."""
+        added = False
+        for turn in reversed(state.turns[-LATEST_TURNS:]):
+            key = state.call_sid, turn.turn_id
+            if key in self._timings or turn.committed_at.isoformat() <= self._since:
+                break
+            if turn.kind != "ended":
+                self._timings[key] = _timing(turn)
+                added = True
+        return added
 
     def stats(self) -> dict[str, Any]:
         """Return the latest turns, oldest first, with percentiles of their seconds from arrival to the first word."""
