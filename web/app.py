@@ -25,7 +25,6 @@ from web.api.request_rate import RequestRates
 from web.api.wrong_keys import WrongKeys
 from web.base_path import BasePathMiddleware
 from web.dashboard import routes as dashboard
-from web.dashboard.snapshot import Snapshot
 from web.findings import Findings
 from web.health_checks import HealthChecks
 from web.history_sample import sample
@@ -73,7 +72,6 @@ def create_app(
                 app.state.live_reader, app.state.call_watches = live_reader, call_watches
                 app.state.health_checks = checks = HealthChecks(ingress)
                 app.state.history = HistoryReader(ingress.runtime.history)
-                app.state.dashboard = Snapshot(ingress)
                 app.state.call_placer = call_placer(ingress, provider_api)
                 app.state.live_updates = live_updates = LiveUpdates(ingress, provider_api)
                 app.state.archive = archive

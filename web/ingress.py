@@ -95,7 +95,7 @@ class Timeouts:
     """How long such a reading is cached for the health pages and the metrics."""
     record: float = 10.0
     """Between two additions to the history."""
-    dashboard: float = 0.8
+    overview: float = 0.8
     """The same for what `GET /overview` shows, which many may ask for once a second."""
     session: float = 12 * 3600
     """How long somebody who gave a key to a page need not give it again."""

@@ -97,7 +97,7 @@ class Deployment:
     async def assert_kept_nowhere(self, *calls: str) -> None:
         """Fail if the number is in a key, a message, a file, a log, or an answer to anybody but the caller."""
         async with self.client() as client:
-            pages = ["/calls", "/metrics", "/health/detailed", "/dashboard", "/dashboard/data", "/events/dead"]
+            pages = ["/calls", "/metrics", "/health/detailed", "/dashboard", "/overview", "/events/dead"]
             for page in [*pages, *(f"/calls/{call_sid}" for call_sid in calls)]:
                 answer = await client.get(page)
                 assert not is_in(answer.content, CARD), page

@@ -29,7 +29,7 @@ async def answer(turn, state):
 LIFE_SECONDS = "600"
 READS = (
     "/calls", "/calls/CAbad", "/events", "/events/CAbad", "/rollout", "/health/detailed", "/metrics",
-    "/metrics/fleet", "/dashboard/data",
+    "/metrics/fleet", "/overview",
 )  # fmt: skip
 """What shows what is in Redis."""
 CHANNELS = "voiceagent:*"

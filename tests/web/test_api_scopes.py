@@ -47,7 +47,7 @@ NEEDED = {
     ("GET", "/records/{call_sid}"): "read",
 }
 """Every route of the API, and the scope that it needs."""
-OTHERS = {("GET", "/dashboard/data"), ("GET", "/metrics"), ("GET", "/metrics/fleet"), ("GET", "/health/detailed")}
+OTHERS = {("GET", "/metrics"), ("GET", "/metrics/fleet"), ("GET", "/health/detailed")}
 """What needs the scope `read` beside the API."""
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 

@@ -9,7 +9,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 PUBLIC = "https://calls.example.com"
-API = ["/calls", "/dashboard", "/dashboard/page/main.js", "/dashboard/data"]
+API = ["/calls", "/dashboard", "/dashboard/page/main.js", "/overview"]
 TRACES = [
     "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Client-Cert", "Forwarded", "Via",
     "X-Real-IP", "X-Original-Host", "True-Client-IP", "X-Client-IP", "CF-Connecting-IP", "CF-Ray", "CDN-Loop",

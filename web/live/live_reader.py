@@ -34,7 +34,7 @@ class LiveReader:
         self._ingress = ingress
         self._findings = findings
         self.live_calls = LiveCalls(ingress.runtime.states)
-        self._workers = BriefCache(self._read_workers, ingress.timeouts.dashboard)
+        self._workers = BriefCache(self._read_workers, ingress.timeouts.overview)
         self._reading = asyncio.Lock()
         self._calls_read_at = -1.0
         self._looked_at = time.monotonic()
@@ -59,7 +59,7 @@ class LiveReader:
         asked_at = time.monotonic()
         self._look()
         async with self._reading:
-            if self._overview is None or self._overview_at <= asked_at - self._ingress.timeouts.dashboard:
+            if self._overview is None or self._overview_at <= asked_at - self._ingress.timeouts.overview:
                 await self._read()
         assert self._overview is not None
         return self._overview

@@ -13,7 +13,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.health.report import SystemStatus
 from orchestrator.tasks import cancel_and_wait
 
-UNCACHED = {"dashboard": 0.0}
+UNCACHED = {"overview": 0.0}
 KEYS = {scope: new_key(scope, [scope]) for scope in ("read", "admin")}
 ENTRIES = ",".join(key.entry for _, key in KEYS.values())
 

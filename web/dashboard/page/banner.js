@@ -7,29 +7,36 @@ import { hashOf } from "./route.js";
 import { t } from "./texts.js";
 
 const ORDER = { problem: 0, warning: 1, note: 2 };
-const OPEN = 2;
-let showsAll = false;
 
+// Put the banner into `place`: the worst finding in a few words, and all of them, each in full, once it is opened. Where
+// there is room the worst one is told in full at once. Return the function that shows what is wrong now.
 export function bannerIn(place) {
   const list = el("ul.findings");
-  const more = el("button.plain", { type: "button", on: { click: () => ((showsAll = !showsAll), update()) } });
+  const more = el("button.plain", { type: "button", on: { click: () => open(!isOpen) } });
   const said = el("p.unseen", { role: "status" });
-  place.append(list, more, said);
+  const box = el("div.box", list, more);
+  let isOpen = false;
+  place.append(box, said);
+
+  function open(next) {
+    isOpen = next;
+    update();
+  }
 
   function update() {
     const all = findings();
-    keyed(list, showsAll ? all : all.slice(0, OPEN), (one) => one.id, newFinding, fillFinding);
-    show(list, all.length > 0);
-    show(more, all.length > OPEN);
-    put(more, showsAll ? t("banner.less") : t("banner.more", { count: all.length - OPEN }));
-    set(more, "aria-expanded", String(showsAll));
+    show(box, all.length > 0);
+    set(box, "data-level", all[0]?.level);
+    box.classList.toggle("open", isOpen);
+    keyed(list, isOpen ? all : all.slice(0, 1), (one) => one.id, newFinding, fillFinding);
     put(
-      said,
-      all
-        .filter((one) => one.level === "problem")
-        .map((one) => one.message)
-        .join(" "),
+      more,
+      isOpen ? t("banner.less") : all.length > 1 ? t("banner.more", { count: all.length - 1 }) : t("banner.details"),
     );
+    more.classList.toggle("alone", all.length === 1);
+    set(more, "aria-expanded", String(isOpen));
+    const problems = all.filter((one) => one.level === "problem");
+    put(said, problems.map((one) => one.message).join(" "));
   }
   return update;
 }

@@ -185,7 +185,7 @@ function fillEmpty(place, { isEnded, isFiltered }) {
         : ["list.quiet", "list.quiet_hint"];
   if (place.dataset.text === text) return;
   place.dataset.text = text;
-  const [before, after = ""] = hint ? t(hint).split("{command}") : [];
+  const [before, after = ""] = hint ? t(hint, { command: "{command}" }).split("{command}") : [];
   const code = hint === "list.quiet_hint" && el("code", { text: t("list.command") });
   place.replaceChildren(t(text), ...(hint ? [el("small", before, code, after)] : []));
 }

@@ -97,8 +97,9 @@ function showWorkers(figure, { checks, processes }) {
   if (check.status === "disabled") return tell(figure, t("figures.in_process"));
   if (check.count === 0) return tell(figure, t("figures.start_one"), "bad");
   if (!processes) return tell(figure, t("figures.unknown"));
-  const lost = processes.filter((one) => one.state === "lost").length;
-  const running = processes.reduce((sum, one) => sum + (one.state === "lost" ? 0 : Number(one.running) || 0), 0);
+  const staff = processes.filter((one) => one.role !== "ingress");
+  const lost = staff.filter((one) => one.state === "lost").length;
+  const running = staff.reduce((sum, one) => sum + (one.state === "lost" ? 0 : Number(one.running) || 0), 0);
   const notes = [running ? t("figures.at_hand", { count: running }) : t("figures.idle")];
   if (lost) notes.push(t("figures.lost", { count: lost }));
   return tell(figure, notes.join(", "), lost ? "warn" : "");
