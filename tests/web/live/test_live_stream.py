@@ -131,7 +131,7 @@ async def test_while_the_store_is_away_the_overview_says_so_and_the_stream_goes_
             await stream.until(lambda name, data: name == "overview" and data["active"] == 1, "all is well again")
 
 
-async def test_many_who_look_cost_one_reading_and_nobody_costs_none(start_ingress, monkeypatch):
+async def test_many_who_ask_at_once_cost_one_reading(start_ingress, monkeypatch):
     async with start_ingress() as ingress:
         readings = 0
         count = ingress.runtime.states.get_active_calls_count
@@ -163,3 +163,35 @@ async def test_numbers_are_masked_for_who_may_not_see_them(start_ingress):
 async def test_a_stream_wants_the_key(start_ingress, path):
     async with start_ingress(api_key="k") as ingress:
         assert (await ingress.client.get(path)).status_code == 401
+
+
+async def test_a_stream_ends_with_its_session(start_ingress, move_clock):
+    async with start_ingress(api_key="k", timeouts=UNCACHED) as ingress:
+        opened = await ingress.client.post("/session", json={"key": "k"})
+        assert opened.status_code == 200
+        await ingress.client.post(
+            "/calls/c1/turns", json={"turn_id": "t1", "text": "hi"}, headers={"Origin": ingress.url}
+        )
+        async with (
+            event_stream(ingress.client, "/live") as live,
+            event_stream(ingress.client, "/calls/c1/live") as call,
+        ):
+            await live.until(shows("c1"), "the call among all")
+            await call.until(lambda name, data: name == "state", "its state")
+            move_clock(13 * 3600)
+            await live.rest()
+            await call.rest()
+
+
+async def test_a_head_request_gets_no_stream(ingress):
+    response = await ingress.client.head("/live")
+    assert (response.status_code, response.content) == (200, b"")
+
+
+async def test_who_looks_again_gets_all_calls_again(start_ingress):
+    async with start_ingress(timeouts=UNCACHED) as ingress:
+        await ingress.begin()
+        for _ in range(2):
+            async with event_stream(ingress.client, "/live") as stream:
+                first = await stream.until(lambda name, data: name == "calls", "the calls")
+                assert (first["reset"], [row["call_sid"] for row in first["changed"]]) == (True, [CALL])
