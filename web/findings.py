@@ -51,10 +51,10 @@ class Findings:
             await self.current()
 
     async def _read(self) -> list[CurrentFinding]:
-        health, processes, incidents = await asyncio.gather(
-            health_of(self._ingress), self._processes(), self._incidents()
+        health, processes, incidents, waiting = await asyncio.gather(
+            health_of(self._ingress), self._processes(), self._incidents(), self._waiting()
         )
-        found = current_findings(health.checks, processes, incidents, clock.now())
+        found = current_findings(health.checks, processes, incidents, clock.now(), waiting)
         return with_times(found, await self._times([it.id for it in found if it.since is None]))
 
     async def _processes(self) -> list[dict[str, Any]]:
@@ -67,6 +67,15 @@ class Findings:
         with suppress(VoiceAgentError, TimeoutError):
             async with asyncio.timeout(self._ingress.timeouts.check):
                 return list((await self._ingress.runtime.incidents.log.page(MOST_INCIDENTS)).incidents)
+        return []
+
+    async def _waiting(self) -> list[str]:
+        """Return the calls whose turns wait too long for a worker, the longest first."""
+        read = self._ingress.runtime.read_waiting_calls
+        with suppress(VoiceAgentError, TimeoutError):
+            async with asyncio.timeout(self._ingress.timeouts.check):
+                found = {} if read is None else await read()
+                return sorted(found, key=lambda call_sid: found[call_sid], reverse=True)
         return []
 
     async def _times(self, ids: list[str]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What is wrong now, in the sentences of the doctor and of the health checks: since when, and which calls notice it."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,8 @@ _ADVICE = {
     "ingress_frozen": "If it happens again, look at that machine's memory and processor.",
     "redis_outage": "Look at the server of Redis, and at the network to it.",
 }
+NOTICED_BY_WAITING = ("queue", "workers")
+"""The checks whose findings are noticed by calls that wait for a worker."""
 _ORDER: Mapping[str, int] = {"problem": 0, "warning": 1, "note": 2, "ok": 3}
 
 
@@ -46,15 +49,18 @@ def current_findings(
     processes: Sequence[Mapping[str, Any]],
     incidents: Iterable[Incident],
     now: float,
+    waiting: Sequence[str] = (),
 ) -> list[CurrentFinding]:
     """Return what is wrong, the worst first. `checks` are those of the health report, `processes` as the API shows
-    them."""
-    found = [_of_check(it) for it in _told(checks, processes)]
+    them, `waiting` the calls whose turns wait too long for a worker."""
+    found = [_of_check(it, waiting) for it in _told(checks, processes)]
     found += [_of_incident(it) for it in incidents if _is_recent(it, now)]
-    unique: dict[str, CurrentFinding] = {}
-    for each in found:
-        unique.setdefault(each.id, each)
-    return sorted(unique.values(), key=lambda it: _ORDER[it.finding.level])
+    seen: Counter[str] = Counter()
+    for place, each in enumerate(found):
+        seen[each.id] += 1
+        if seen[each.id] > 1:
+            found[place] = replace(each, id=f"{each.id}-{seen[each.id]}")
+    return sorted(found, key=lambda it: _ORDER[it.finding.level])
 
 
 def _told(checks: Mapping[str, Mapping[str, Any]], processes: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -83,8 +89,11 @@ def split_advice(message: str) -> tuple[str, str]:
     return (f"{says}." if says and not says.endswith((".", "!", "?")) else says), advice
 
 
-def _of_check(finding: Finding) -> CurrentFinding:
-    return CurrentFinding(f"{finding.check}-{finding.level}".replace(" ", "-"), finding)
+def _of_check(finding: Finding, waiting: Sequence[str]) -> CurrentFinding:
+    name = f"{finding.check}-{finding.level}".replace(" ", "-")
+    if finding.check in NOTICED_BY_WAITING and finding.level != "note":
+        return CurrentFinding(name, finding, None, len(waiting), tuple(waiting[:MOST_SIDS]))
+    return CurrentFinding(name, finding)
 
 
 def _is_recent(incident: Incident, now: float) -> bool:

@@ -16,6 +16,7 @@ from orchestrator.events.redis.scripts import delivery_of
 from orchestrator.events.redis.sealed_parts import read_failures
 from orchestrator.history.amounts import read_amounts
 from orchestrator.history.points import point
+from orchestrator.incidents.redis.reading import read_incident
 from orchestrator.schedule.item import read_item
 from orchestrator.state.reading import read_state
 from orchestrator.turns.messages import read_arrival, read_to_ingress
@@ -74,6 +75,14 @@ def history(data: bytes) -> object:
     return json.dumps(point(0, [read_amounts(data)]), allow_nan=False)
 
 
+def incident(data: bytes) -> object:
+    """Read an incident whose fields, and the first notice of it, are the input; and make what is shown of it."""
+    about, _, noticed = data.partition(b"\n\n")
+    fields = {b"kind": b"worker_lost", b"at": b"5.5", b"until": about[:12], b"about": about, b"count": noticed[:9]}
+    found = read_incident("i1", fields, {b"CA1/t1/held": noticed})
+    return found and json.dumps(found.described(), allow_nan=False, ensure_ascii=False).encode()
+
+
 def plan(data: bytes) -> object:
     """Read the hash of a rollout plan."""
     fields = json.loads(data)
@@ -105,6 +114,10 @@ TARGETS = (
     Target("history", history, (
         encoded({"turns.replied": 3, "stage.reply.0.12": 2, "stage.reply.+Inf": 1, "max.active": 2, "min.workers": 1,
                  "utilization.sum": 0.5, "utilization.samples": 2, "fillers": 1, "max.oldest_wait_seconds": 0.2}),
+    )),
+    Target("incident", incident, (
+        encoded({"message": "Worker w1 was lost.", "process": {"id": "w1", "role": "worker", "host": "h", "pid": 7}})
+        + b"\n\n" + encoded({"c": "CA1", "t": "t1", "how": "held", "ms": 12.5, "at": 5.5}),
     )),
     Target("rollout-plan", plan, (
         encoded({"revision": "2", "current": "v1", "ramping": "v2", "percent": "5", "used": "v1 v2", "ramp_began": "1",

@@ -168,17 +168,21 @@ async def test_only_one_process_looks_at_a_time(log, redis_client) -> None:
 
 
 async def test_what_others_wrote_there_is_left_out(log, redis_client) -> None:
-    await log.report(lost(clock.now()))
+    incident_id = await log.report(lost(clock.now()))
+    await log.note([notice(1)], incident_id)
     await redis_client.zadd(incident_keys.INCIDENT_TIMES, {"bad": clock.now(), "worse": clock.now()})
     await redis_client.hset(
         incident_keys.incident("bad"), mapping={"kind": "no kind", "at": "nan", "about": "[" * 9000}
     )
     await redis_client.set(incident_keys.incident("worse"), "a string")
     await redis_client.rpush(incident_keys.LOOSE_NOTICES, "{", '{"c": 1, "t": [], "how": "held", "ms": 1e400, "at": 1}')
+    half = json.dumps({"c": "CA\ud800", "t": "t1", "how": "run_again", "ms": 1, "at": 1})
+    await redis_client.hset(incident_keys.noticed(incident_id), "CA/t1/run_again", half)
     await redis_client.expire(incident_keys.LOOSE_NOTICES, 60)
     for key in (incident_keys.incident("bad"), incident_keys.incident("worse")):
         await redis_client.expire(key, 60)
-    assert [it.kind for it in (await log.page(10)).incidents] == ["worker_lost"]
+    (incident,) = (await log.page(10)).incidents
+    assert (incident.kind, [it.call_sid for it in incident.calls]) == ("worker_lost", ["CA1"])
 
 
 async def test_without_redis_a_process_keeps_its_own() -> None:

@@ -75,7 +75,10 @@ class RedisIncidentLog:
             ids = {subject: incident_id for subject, (incident_id, _, over) in named if incident_id and not over}
             if not ids:
                 return {}
-            times = await self._redis.zmscore(incident_keys.INCIDENT_TIMES, list(ids.values()))
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for incident_id in ids.values():
+                    pipe.zscore(incident_keys.INCIDENT_TIMES, incident_id)
+                times = await pipe.execute()
         known = {
             subject: known_of(incident_id, at, "")
             for (subject, incident_id), at in zip(ids.items(), times, strict=True)
@@ -116,14 +119,14 @@ class RedisIncidentLog:
 
         async def read() -> tuple[list[bytes], list[bytes]]:
             async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.zrevrangebyscore(incident_keys.INCIDENT_TIMES, "+inf", since)
+                pipe.zrangebyscore(incident_keys.INCIDENT_TIMES, since, "+inf")
                 pipe.lrange(incident_keys.LOOSE_NOTICES, 0, -1)
                 ids, loose = await pipe.execute()
             return ids, loose
 
         with self._guard(), store_errors():
             names, texts = await with_sound_keys(self._redis, SHARED, read)
-            page = IncidentPage.of([text_of(name) for name in names], limit, before)
+            page = IncidentPage.of([text_of(name) for name in reversed(names)], limit, before)
             found = await self._incidents(page.ids)
         return page.filled(with_loose(found, noticed_in(texts)))
 
@@ -133,7 +136,7 @@ class RedisIncidentLog:
         async with self._redis.pipeline(transaction=False) as pipe:
             for incident_id in ids:
                 pipe.hgetall(incident_keys.incident(incident_id))
-                pipe.hvals(incident_keys.noticed(incident_id))
+                pipe.hgetall(incident_keys.noticed(incident_id))
             found = await pipe.execute(raise_on_error=False)
         pairs = zip(ids, found[::2], found[1::2], strict=True)
         return [it for each in pairs if (it := read_incident(*each)) is not None]
@@ -149,7 +152,7 @@ class RedisIncidentLog:
         async def erase() -> None:
             names = await self._redis.zrange(incident_keys.INCIDENT_TIMES, 0, -1)
             for key in [incident_keys.noticed(text_of(name)) for name in names]:
-                fields = [text_of(each) for each in await cast(Awaitable[list[bytes]], self._redis.hkeys(key))]
+                fields = [text_of(each) for each in await cast(Awaitable[dict[bytes, bytes]], self._redis.hgetall(key))]
                 if own := [each for each in fields if each.startswith(f"{call_sid}/")]:
                     await cast(Awaitable[int], self._redis.hdel(key, *own))
             loose = await cast(Awaitable[list[bytes]], self._redis.lrange(incident_keys.LOOSE_NOTICES, 0, -1))

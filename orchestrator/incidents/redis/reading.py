@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, cast, get_args
 
 from orchestrator.incidents.incident import MOST_LISTED, How, Incident, IncidentKind, Noticed, ProcessName
@@ -33,6 +33,7 @@ def noticed_in(texts: Iterable[bytes | str]) -> list[Noticed]:
 def _noticed(text: bytes | str) -> Noticed | None:
     try:
         fields = json.loads(text)
+        json.dumps(fields, ensure_ascii=False).encode()  # a half of a surrogate pair could not be passed on
         call_sid, turn_id, how = fields["c"], fields["t"], fields["how"]
         ms, at = number_in(fields["ms"]), number_in(fields["at"])
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -54,7 +55,7 @@ def read_incident(incident_id: str, fields: object, noticed: object) -> Incident
     about = _about(texts.get("about", ""))
     if kind not in get_args(IncidentKind) or at is None:
         return None
-    calls = noticed_in(noticed) if isinstance(noticed, Sequence) else []
+    calls = noticed_in(noticed.values()) if isinstance(noticed, Mapping) else []
     return Incident(
         incident_id[:LONGEST_TEXT],
         cast(IncidentKind, kind),
