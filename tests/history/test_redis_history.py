@@ -168,3 +168,18 @@ async def test_a_batch_whose_answer_was_lost_counts_once(redis_client: Redis, pr
         catalog.CALLS_RESCUED.inc(by=3)
         await recorder.record(minute)
     assert await amounts(history(redis_client), minute) == {"rescues": 6}
+
+
+async def test_what_was_counted_during_an_outage_goes_to_its_own_minute(start_redis, minute: int) -> None:
+    server = start_redis()
+    async with Redis.from_url(server.url, socket_timeout=30, retry=Retry(NoBackoff(), 0)) as redis:
+        recorder = Recorder(history(redis))
+        server.kill()
+        for at in (minute - MINUTE, minute):
+            catalog.CALLS_RESCUED.inc()
+            with pytest.raises(StoreUnavailable):
+                await recorder.record(at)
+        server.restart()
+        await recorder.record(minute)
+        assert await amounts(history(redis), minute - MINUTE) == {"rescues": 1}
+        assert await amounts(history(redis), minute) == {"rescues": 1}
