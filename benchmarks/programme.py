@@ -6,6 +6,7 @@ from benchmarks.bench import Bench
 from benchmarks.measurements import (
     breakdown,
     cpu,
+    dashboard,
     encryption,
     growth,
     latency,
@@ -44,6 +45,7 @@ PROGRAMME: dict[str, Measurement] = {
     "idle": rest.idle_workers,
     "rest": rest.rest,
     "imports": rest.imports,
+    "dashboard": dashboard.dashboard,
 }
 
 
