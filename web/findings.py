@@ -17,7 +17,7 @@ from web.ingress import Ingress
 
 KEEP_SECONDS = 10.0
 """So often the findings are read when nobody looks: whoever looks next sees since when they hold."""
-MOST_INCIDENTS = 50
+MOST_INCIDENTS = 100
 """The latest incidents, which may be findings still."""
 
 

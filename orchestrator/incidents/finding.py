@@ -10,7 +10,7 @@ from orchestrator.health.judgement import judge_dead_letters, judge_workers
 from orchestrator.incidents.incident import Incident, time_text
 
 MOST_SIDS = 20
-RECENT_SECONDS = 120.0
+RECENT_SECONDS = 600.0
 """An incident that is over, or a moment, is among the findings for so long."""
 _LEVELS: Mapping[str, Level] = {"unhealthy": "problem", "degraded": "warning"}
 _ADVICE = {
@@ -18,8 +18,18 @@ _ADVICE = {
     "ingress_lost": "Its supervisor should have started another one: the list of processes shows whether it has.",
     "worker_frozen": "If it happens again, look at that machine's memory and processor, and for agents that block.",
     "ingress_frozen": "If it happens again, look at that machine's memory and processor.",
+    "worker_unable": "Its log says why (worker.claims_failing).",
     "redis_outage": "Look at the server of Redis, and at the network to it.",
 }
+_TOGETHER = {
+    "worker_lost": "{} workers were lost",
+    "ingress_lost": "{} ingresses were lost",
+    "worker_frozen": "Workers stood still {} times",
+    "ingress_frozen": "Ingresses stood still {} times",
+    "worker_unable": "Workers could claim no turns {} times",
+    "redis_outage": "Redis could not be used {} times",
+}
+MOST_NAMED = 3
 NOTICED_BY_WAITING = ("queue", "workers")
 """The checks whose findings are noticed by calls that wait for a worker."""
 _ORDER: Mapping[str, int] = {"problem": 0, "warning": 1, "note": 2, "ok": 3}
@@ -47,14 +57,14 @@ class CurrentFinding:
 def current_findings(
     checks: Mapping[str, Mapping[str, Any]],
     processes: Sequence[Mapping[str, Any]],
-    incidents: Iterable[Incident],
+    incidents: Sequence[Incident],
     now: float,
     waiting: Sequence[str] = (),
 ) -> list[CurrentFinding]:
     """Return what is wrong, the worst first. `checks` are those of the health report, `processes` as the API shows
     them, `waiting` the calls whose turns wait too long for a worker."""
     found = [_of_check(it, waiting) for it in _told(checks, processes)]
-    found += [_of_incident(it) for it in incidents if _is_recent(it, now)]
+    found += _of_incidents(incidents, now)
     seen: Counter[str] = Counter()
     for place, each in enumerate(found):
         seen[each.id] += 1
@@ -96,22 +106,44 @@ def _of_check(finding: Finding, waiting: Sequence[str]) -> CurrentFinding:
     return CurrentFinding(name, finding)
 
 
+def _of_incidents(incidents: Sequence[Incident], now: float) -> Iterator[CurrentFinding]:
+    """Yield one finding for each kind of recent incident."""
+    for kind in _ADVICE:
+        alike = [it for it in incidents if it.kind == kind and _is_recent(it, now)]
+        if alike:
+            calls = tuple(dict.fromkeys(each.call_sid for it in alike for each in it.calls))
+            level: Level = "warning" if _goes_on(kind, alike, incidents) else "note"
+            finding = Finding("incident", level, _told_together(kind, alike), _ADVICE[kind])
+            began = min(it.at for it in alike)
+            yield CurrentFinding(f"incident-{kind}", finding, began, sum(it.calls_count for it in alike), calls)
+
+
 def _is_recent(incident: Incident, now: float) -> bool:
-    if incident.kind not in _ADVICE and incident.kind != "worker_unable":
-        return False
     if incident.kind == "worker_unable" and incident.until is None:
         return True
     lasted = incident.at if incident.until is None else incident.until
     return now - lasted <= RECENT_SECONDS
 
 
-def _of_incident(incident: Incident) -> CurrentFinding:
-    lasts = incident.until is None and incident.kind.endswith(("_lost", "_unable"))
-    finding = Finding(
-        "incident", "warning" if lasts else "note", incident.message, _ADVICE.get(incident.kind, "Look at its log.")
-    )
-    sids = tuple(dict.fromkeys(each.call_sid for each in incident.calls))
-    return CurrentFinding(f"incident-{incident.id}", finding, incident.at, incident.calls_count, sids)
+def _goes_on(kind: str, alike: Sequence[Incident], incidents: Iterable[Incident]) -> bool:
+    """Return whether something is amiss still: fewer processes have begun since the first was lost than were lost."""
+    if kind.endswith("_lost"):
+        began = f"{kind.partition('_')[0]}_started"
+        since = min(it.at for it in alike)
+        return sum(it.kind == began and it.at >= since for it in incidents) < len(alike)
+    return any(it.until is None for it in alike)
+
+
+def _told_together(kind: str, alike: Sequence[Incident]) -> str:
+    """Return what is said of all of them, the latest first."""
+    latest = max(alike, key=lambda it: it.at)
+    at = time_text(latest.at)[11:19]
+    if len(alike) == 1:
+        return f"{latest.message.rstrip('.')} (at {at} UTC)."
+    newest = sorted(alike, key=lambda it: it.at, reverse=True)
+    ids = list(dict.fromkeys(it.process.id[:8] for it in newest if it.process is not None))
+    named = f": {', '.join(ids[:MOST_NAMED])}{', …' if len(ids) > MOST_NAMED else ''}" if ids else ""
+    return f"{_TOGETHER[kind].format(len(alike))} in the last 10 minutes, the last time at {at} UTC{named}."
 
 
 def with_times(found: Sequence[CurrentFinding], since: Mapping[str, float]) -> list[CurrentFinding]:

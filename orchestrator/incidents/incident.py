@@ -19,6 +19,8 @@ KEPT_SECONDS = 86_400
 MOST_LISTED = 200
 """Calls that are listed of one incident; all are counted."""
 LONGEST_TEXT = 200
+REDIS = "redis"
+"""The subject of outages of Redis."""
 NOTICEABLE = frozenset({
     "worker_lost", "worker_frozen", "worker_stopped", "worker_unable",
     "ingress_lost", "ingress_frozen", "ingress_stopped", "redis_outage",

@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator import clock
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import StoreUnavailable, UnreadableState
-from orchestrator.incidents.incident import IncidentKind, Noticed, ProcessName, Report
+from orchestrator.incidents.incident import REDIS, IncidentKind, Noticed, ProcessName, Report
 from orchestrator.incidents.incident_log import IncidentLog
 from orchestrator.incidents.message import SUSPECTED
 from orchestrator.incidents.notices import is_abnormal, notices_of
@@ -34,8 +34,6 @@ def away(process_id: str) -> str:
 
 MS_SINCE_RECEIVED = -1.0
 """Stands for the time since the turn was received, which its record says."""
-REDIS = "redis"
-"""The subject of outages of Redis."""
 
 
 class Noticing:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
-from orchestrator.incidents.incident import ProcessName, Report
+from orchestrator.incidents.incident import REDIS, ProcessName, Report
 from orchestrator.incidents.incident_log import IncidentLog
-from orchestrator.incidents.noticing import REDIS, away
+from orchestrator.incidents.noticing import away
 from orchestrator.incidents.watch import kind_of
 
 logger = logging.getLogger(__name__)

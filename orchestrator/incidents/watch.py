@@ -6,6 +6,7 @@ Whoever looks first says so.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from random import uniform
 from typing import Any
 
@@ -81,7 +82,7 @@ class IncidentWatch:
             reports = await self._reports()
             for report in self._seen(reports, now):
                 if self._tell_once(report):
-                    await self._log.report(report)
+                    await self._log.report(await self._anew(report))
             await self._tell_returned(reports)
 
     def _seen(self, reports: Reports, now: float) -> Iterable[Report]:
@@ -96,6 +97,15 @@ class IncidentWatch:
                 yield Report(f"stopped:{process_id}", kind_of(role, "stopped"), left, None, process)
             elif seen is not None and left is None and now - max(seen, reads_since) > self._lost_seconds:
                 yield Report(away(process_id), kind_of(role, "lost"), seen, None, process)
+
+    async def _anew(self, report: Report) -> Report:
+        """Return the report of a lost process so that it is no part of a standstill before."""
+        if report.kind.endswith("_lost"):
+            known = await self._log.latest(report.subject)
+            if known is not None:
+                over = known.at if known.until is None else known.until + 0.001
+                return replace(report, at=max(report.at, over))
+        return report
 
     def _tell_once(self, report: Report) -> bool:
         name = f"{report.subject}@{report.at:.1f}"

@@ -116,7 +116,7 @@ TARGETS = (
                  "utilization.sum": 0.5, "utilization.samples": 2, "fillers": 1, "max.oldest_wait_seconds": 0.2}),
     )),
     Target("incident", incident, (
-        encoded({"message": "Worker w1 was lost.", "process": {"id": "w1", "role": "worker", "host": "h", "pid": 7}})
+        encoded({"detail": "taken", "process": {"id": "w1", "role": "worker", "host": "h", "pid": 7}})
         + b"\n\n" + encoded({"c": "CA1", "t": "t1", "how": "held", "ms": 12.5, "at": 5.5}),
     )),
     Target("rollout-plan", plan, (

@@ -67,7 +67,7 @@ def test_a_silent_process_is_named() -> None:
 )
 def test_a_recent_incident_is_a_finding(incident: Incident, level: str | None) -> None:
     found = current_findings(checks(), [WORKER, {**WORKER, "id": "w2"}], [incident], NOW)
-    assert told(found) == ([("incident-i", level)] if level else [])
+    assert told(found) == ([(f"incident-{incident.kind}", level)] if level else [])
     if level:
         assert (found[0].since, found[0].calls_count) == (incident.at, incident.calls_count)
 
@@ -75,7 +75,7 @@ def test_a_recent_incident_is_a_finding(incident: Incident, level: str | None) -
 def test_each_finding_has_the_time_since_when_it_holds() -> None:
     found = current_findings(checks(workers=0), [], [Incident("i", "worker_lost", NOW - 5, None, "said")], NOW)
     assert {it.id: it.since for it in with_times(found, {"workers-problem": 7.0})} == {
-        "workers-problem": 7.0, "incident-i": NOW - 5,
+        "workers-problem": 7.0, "incident-worker_lost": NOW - 5,
     }  # fmt: skip
 
 
@@ -89,3 +89,20 @@ def test_each_finding_has_the_time_since_when_it_holds() -> None:
 )
 def test_a_message_is_a_fact_and_what_to_do(message: str, parts: tuple[str, str]) -> None:
     assert split_advice(message) == parts
+
+
+def test_many_incidents_of_a_kind_are_one_finding_and_a_note_once_all_are_replaced() -> None:
+    lost = [
+        Incident(f"i{it}", "worker_lost", NOW - 10 * it, None, "said", ProcessName(f"lost-{it}"), (CALL,), 2, 5)
+        for it in range(1, 6)
+    ]
+    both = [WORKER, {**WORKER, "id": "w2"}]
+    begun = [Incident(f"s{it}", "worker_started", NOW - 10 * it + 2, None, "said") for it in range(1, 6)]
+    (found,) = current_findings(checks(), both, [*lost, *begun[1:]], NOW)
+    assert (found.id, found.finding.level, found.since) == ("incident-worker_lost", "warning", NOW - 50)
+    assert found.finding.message == (
+        "5 workers were lost in the last 10 minutes, the last time at 13:46:30 UTC: lost-1, lost-2, lost-3, …."
+    )
+    assert (found.calls_count, found.sids) == (10, ("CA1",))
+    (replaced,) = current_findings(checks(), both, [*lost, *begun], NOW)
+    assert replaced.finding.level == "note"

@@ -17,10 +17,10 @@ from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import StoreUnavailable
 from orchestrator.incidents.incident import Incident, Noticed, ProcessName, Report
-from orchestrator.incidents.noticing import MS_SINCE_RECEIVED, Noticing
+from orchestrator.incidents.noticing import MS_SINCE_RECEIVED, Noticing, away
 from orchestrator.incidents.redis.incident_log import RedisIncidentLog
 from orchestrator.incidents.standstill import OwnTroubles
-from orchestrator.incidents.watch import IncidentWatch
+from orchestrator.incidents.watch import IncidentWatch, kind_of
 from orchestrator.processes.redis.reports import read_reports
 from orchestrator.redis import incident_keys
 from orchestrator.tasks import cancel_and_wait
@@ -244,3 +244,39 @@ async def test_a_repeated_webhook_lost_the_time_since_its_turn_was_received(plac
     await place.noticing.write()
     (incident,) = await place.incidents()
     assert {it.call_sid: round(it.ms) for it in incident.calls} == {"CA1": 3000, "CA2": 0}
+
+
+@pytest.mark.parametrize("role", ["worker", "ingress"])
+async def test_a_process_that_stood_still_and_is_killed_then_was_lost(place: Place, role: str) -> None:
+    me = ProcessName("me", role, "h1", 3)
+    await report_process(place.redis, "me", role=role, started_at=at_ago(LONG_AGO), seen_at=at_ago(27))
+    await place.log.report(Report(away("me"), kind_of(role, "frozen"), at_ago(26), at_ago(22), me))
+    await place.look()
+    await place.look(place.new_watch())
+    frozen, lost = await place.incidents()
+    assert [frozen.kind, lost.kind] == [f"{role}_frozen", f"{role}_lost"]
+    assert (lost.until, lost.process and lost.process.id) == (None, "me")
+    assert lost.at == pytest.approx(at_ago(22), abs=5)
+
+
+async def test_a_worker_that_is_killed_right_after_a_standstill_is_blamed_for_what_it_lost(place: Place) -> None:
+    me = ProcessName("anna")
+    await report_process(place.redis, "anna", started_at=at_ago(LONG_AGO), seen_at=at_ago(9))
+    await place.log.report(Report(away("anna"), "worker_frozen", at_ago(12), at_ago(6), me))
+    place.noticing.committed(*taken_from("anna", at_ago(8), "CA1"))  # while it stood still
+    place.noticing.committed(*taken_from("anna", at_ago(5.5), "CA2"))  # after that
+    await place.noticing.write()
+    told = [(it.kind, [call.call_sid for call in it.calls]) for it in await place.incidents()]
+    assert told == [("worker_frozen", ["CA1"]), ("worker_lost", ["CA2"])]
+
+
+async def test_what_is_said_of_a_standstill_is_what_its_times_say(place: Place) -> None:
+    me = ProcessName("anna")
+    await place.log.report(Report(away("anna"), "worker_lost", at_ago(20), None, me, "taken"))
+    await place.log.report(Report(away("anna"), "worker_frozen", at_ago(19), at_ago(15.5), me))
+    await place.log.report(Report(away("anna"), "worker_frozen", at_ago(15), at_ago(11), me))
+    first, second = await place.incidents()
+    for incident, seconds in ((first, 3.5), (second, 4.0)):
+        assert incident.until is not None
+        assert incident.until - incident.at == pytest.approx(seconds, abs=0.1)
+        assert f"stood still for {incident.until - incident.at:.1f} s" in incident.message

@@ -78,7 +78,7 @@ async def test_a_lost_worker_is_a_finding_with_its_calls(ingress: Ingress, redis
     incident_id = await log.report(Report("away:w1", "worker_lost", clock.now() - 3, None, ProcessName("w1")))
     await log.note([Noticed(f"CA{it}", "t2", "run_again", 2000, clock.now(), "w1") for it in range(30)], incident_id)
     findings = (await ingress.client.get("/findings")).json()["findings"]
-    (finding,) = [it for it in findings if it["id"] == f"incident-{incident_id}"]
+    (finding,) = [it for it in findings if it["id"] == "incident-worker_lost"]
     assert (finding["level"], finding["calls"]["count"], len(finding["calls"]["sids"])) == ("warning", 30, 20)
     levels = [["problem", "warning", "note"].index(it["level"]) for it in findings]
     assert levels == sorted(levels)

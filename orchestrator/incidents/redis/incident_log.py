@@ -9,9 +9,9 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from orchestrator import clock
-from orchestrator.incidents.incident import KEPT_SECONDS, Incident, IncidentPage, Noticed, Report
+from orchestrator.incidents.incident import KEPT_SECONDS, REDIS, Incident, IncidentPage, Noticed, Report
 from orchestrator.incidents.incident_log import LONGEST_GAP_SECONDS, Known, with_loose
-from orchestrator.incidents.message import SUSPECTED, message_of
+from orchestrator.incidents.message import SUSPECTED
 from orchestrator.incidents.redis.reading import known_of, noticed_in, read_incident, stored_noticed
 from orchestrator.incidents.redis.scripts import keep_findings, note_incident, note_noticed
 from orchestrator.redis import incident_keys
@@ -21,7 +21,9 @@ from orchestrator.redis.script_runner import ScriptRunner
 
 MOST_LOOSE = 1000
 """Notices that are kept of calls of which it is not known what they noticed: it is found by the time."""
-LONGEST_MESSAGE = 400
+LONGEST_DETAIL = 400
+REDIS_TOUCHES_SECONDS = 2.0
+"""Processes notice one and the same outage, and its end, at different times."""
 SHARED = (incident_keys.INCIDENT_TIMES, incident_keys.INCIDENT_SUBJECTS, incident_keys.LOOSE_NOTICES)
 
 
@@ -40,10 +42,11 @@ class RedisIncidentLog:
             subject=report.subject,
             new_id=uuid4().hex[:12],
             kind=report.kind,
-            about=json.dumps({"message": message_of(report)[:LONGEST_MESSAGE], "process": process}),
+            about=json.dumps({"detail": report.detail[:LONGEST_DETAIL], "process": process}),
             at=report.at,
             until=report.until,
             is_sure=report.detail != SUSPECTED,
+            touch_seconds=REDIS_TOUCHES_SECONDS if report.subject == REDIS else 0.0,
             now=clock.now(),
         )
         with self._guard(), store_errors():

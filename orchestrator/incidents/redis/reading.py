@@ -5,8 +5,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, cast, get_args
 
-from orchestrator.incidents.incident import MOST_LISTED, How, Incident, IncidentKind, Noticed, ProcessName
+from orchestrator.incidents.incident import MOST_LISTED, How, Incident, IncidentKind, Noticed, ProcessName, Report
 from orchestrator.incidents.incident_log import Known
+from orchestrator.incidents.message import message_of
 from orchestrator.redis.damage import text_of
 
 LONGEST_TEXT = 400
@@ -56,13 +57,15 @@ def read_incident(incident_id: str, fields: object, noticed: object) -> Incident
     if kind not in get_args(IncidentKind) or at is None:
         return None
     calls = noticed_in(noticed.values()) if isinstance(noticed, Mapping) else []
+    until, process, detail = number_in(texts.get("until")), ProcessName.of(about.get("process")), about.get("detail")
+    report = Report("", cast(IncidentKind, kind), at, until, process, str(detail or "")[:LONGEST_TEXT])
     return Incident(
         incident_id[:LONGEST_TEXT],
-        cast(IncidentKind, kind),
+        report.kind,
         at,
-        number_in(texts.get("until")),
-        str(about.get("message", ""))[:LONGEST_TEXT],
-        ProcessName.of(about.get("process")),
+        until,
+        message_of(report),
+        process,
         tuple(sorted(calls, key=lambda each: (each.at, each.call_sid))[:MOST_LISTED]),
         max(int(number_in(texts.get("count")) or 0), len(calls)),
         number_in(texts.get("worst")) or 0.0,

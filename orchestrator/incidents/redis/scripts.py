@@ -6,8 +6,6 @@ from orchestrator.incidents.incident import KEPT_SECONDS, MOST_INCIDENTS, MOST_L
 from orchestrator.redis import incident_keys
 from orchestrator.redis.script_call import ScriptCall, flag, lua_script, text
 
-TOUCH_SECONDS = 2.0
-"""Reports of one subject that are further apart are two incidents."""
 MOST_FINDINGS = 200
 
 
@@ -20,18 +18,20 @@ def note_incident(
     at: float,
     until: float | None,
     is_sure: bool,
+    touch_seconds: float,
     now: float,
 ) -> ScriptCall[str]:
     """Note what was seen of an incident. Return its id: that of the one which this report belongs to, or `new_id`.
 
-    A report that `is_sure` says what the incident is; another one does only if it is the first.
+    Reports of one subject that are more than `touch_seconds` apart are two incidents. A report that `is_sure` says what
+    the incident is; another one does only if it is the first.
     """
     return ScriptCall(
         lua_script("note_incident"),
         [incident_keys.INCIDENT_TIMES, incident_keys.INCIDENT_SUBJECTS],
         [
             subject, new_id, kind, about, f"{at:.3f}", "" if until is None else f"{until:.3f}", f"{now:.3f}",
-            KEPT_SECONDS, MOST_INCIDENTS, TOUCH_SECONDS, flag(is_sure),
+            KEPT_SECONDS, MOST_INCIDENTS, touch_seconds, flag(is_sure),
         ],
         text,
     )  # fmt: skip

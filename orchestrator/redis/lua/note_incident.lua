@@ -21,6 +21,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', times, '-inf', now - life, 'LIMI
 local id, over = string.match(redis.call('HGET', subjects, ARGV[1]) or '', '^([^|]+)|([%d.]*)$')
 local at, lasts_until = tonumber(ARGV[5]), tonumber(ARGV[6])
 local stored = id and tonumber(redis.call('ZSCORE', times, id) or '')
+-- One that is over goes on only by what overlaps it: who was lost after that, was lost anew.
 if stored and over ~= '' and at > tonumber(over) + tonumber(ARGV[10]) then stored = nil end
 if not stored then
   id, over = ARGV[2], ''
@@ -28,7 +29,7 @@ if not stored then
   if too_many > 0 then
     for _, oldest in ipairs(redis.call('ZRANGE', times, 0, too_many - 1)) do forget(oldest) end
   end
-elseif stored < at then
+elseif stored < at and not (lasts_until and over == '') then -- who says when it was over knows when it began, too
   at = stored
 end
 local incident = incident_of(id)
