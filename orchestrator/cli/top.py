@@ -7,7 +7,6 @@
 
 Arrows, page up and page down choose a call, Enter shows what is said in it, Escape goes back, q quits. The calls that
 fail or wait stand first. The same over the API: GET /live.
-Exit code 0: it was shown. 1: the server does not answer, or refuses.
 """
 
 import argparse
@@ -27,6 +26,11 @@ from orchestrator.settings import Settings, load_settings
 
 PIPE_COLUMNS = 160
 """How wide a line may be where there is no terminal."""
+
+EXIT_CODES = {
+    0: "it was shown",
+    1: "the server does not answer, or refuses",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ WORDS: dict[str, list[list[str]]] = {
     "dev": [],
     "call": [["call"]],
     "calls": [["calls"], ["calls", "CA1"], ["calls", "--json"]],
+    "top": [["top"], ["top", "--json"]],
     "records": [["records"], ["records", "show", "CA1"], ["records", "export"]],
     "erase": [["erase", "CA1", "--yes"]],
     "load": [["load", "--calls", "1"]],
@@ -39,9 +40,8 @@ WORDS: dict[str, list[list[str]]] = {
 """Command → what is asked of it here. `dev` needs nothing that is there: it starts what it needs."""
 LINES = [words for lines in WORDS.values() for words in lines]
 WAITING = [
-    ["calls"], ["records"], ["erase", "CA1", "--yes"], ["dead"], ["events"], ["workers"], ["drain", "a1"], ["rollout"],
-    ["encryption", "status"], ["doctor"], ["load", "--calls", "1"],
-    ["chaos", "--seconds", "1"],
+    ["calls"], ["top"], ["records"], ["erase", "CA1", "--yes"], ["dead"], ["events"], ["workers"], ["drain", "a1"],
+    ["rollout"], ["encryption", "status"], ["doctor"], ["load", "--calls", "1"],
 ]  # fmt: skip
 """Those that wait for an answer of a server, and end at the first Ctrl-C."""
 
