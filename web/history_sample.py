@@ -1,4 +1,4 @@
-"""What the history is told of the whole system: by one ingress of all, every ten seconds."""
+"""What the history is told of the whole system: by one ingress of all, each half minute."""
 
 import math
 

@@ -41,7 +41,7 @@ class HistoryStore(Protocol):
         """
 
     async def may_sample(self, holder: str) -> bool:
-        """Return True to one process of all that ask within a few seconds: it reads what describes the system."""
+        """Return True to one process of all that ask within half a minute: it reads what describes the system."""
 
 
 class MemoryHistory:
