@@ -80,7 +80,8 @@ def process_row(process: Row, now: float) -> tuple[tuple[str, ...], str]:
         told = f"{told} for {since(process.get('seen_at'), now)}"
     cells = (
         str(process.get("id") or "-")[:SHOWN_ID], str(process.get("role") or "-"), told, place,
-        str(process.get("version") or "-"), busy, since(process.get("started_at"), now),
+        str(process.get("version") or "-"), busy,
+        "-" if process.get("state") == "lost" else since(process.get("started_at"), now),
     )  # fmt: skip
     return tuple(map(printable, cells)), STATE_STYLES.get(str(process.get("state")), "")
 

@@ -111,7 +111,7 @@ def _row(process: Process) -> tuple[str, ...]:
         printable(process["version"]) or "-",
         printable(process["agent"]) or "-",
         _busy(process),
-        _since(process["started_at"]),
+        "-" if process["state"] == "lost" else _since(process["started_at"]),
         "; ".join(_notes(process)) or "-",
     )
 

@@ -63,7 +63,7 @@ def test_it_says_how_things_are_in_one_screen() -> None:
         "  PROCESS       ROLE     STATE           PLACE   VERSION  BUSY           RUNS FOR",
         "  0f8fad5bd9cb  worker   running         anna:7  v1       3 of 10 turns  1 min",
         "  i1            ingress  running         anna:7  v1       1 socket       1 min",
-        "  w2            worker   lost for 1 min  anna:7  v1       3 of 10 turns  1 min",
+        "  w2            worker   lost for 1 min  anna:7  v1       3 of 10 turns  -",
         "",
         "  CALL  FROM       SINCE  TURNS  AGENT  HEALTH  LAST WORDS",
         "  CA1   +15550100  1 min  2      echo   ok      caller › hello\\x1b[2J",

@@ -119,7 +119,7 @@ _OF_CALL = ("state", "inbox", "turns", "lease", "listeners", "schedule")
 _OF_ALL = (
     "calls", "due", "queue", "wake", "rounds", "job", "foreign_job", "write_mark", "dead_letters", "workers",
     "last_cron_run", "worker_room", "worker_status", "idempotency_record", "seal_keys", "fleet_counts",
-    "schedules",
+    "schedules", "processes",
 )  # fmt: skip
 
 DAMAGES = [
