@@ -17,7 +17,13 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.fleet_metrics.redis.report import CountsReport
 from orchestrator.health.features import FEATURES
 from orchestrator.health.worker_status import status_text
-from orchestrator.processes.redis.reports import forget_old_reports, write_end, write_report
+from orchestrator.processes.redis.reports import (
+    HASH_TTL_SECONDS,
+    forget_old_reports,
+    keep_reports,
+    write_end,
+    write_report,
+)
 from orchestrator.processes.report import own_report
 from orchestrator.redis import keys
 from orchestrator.redis.ciphers import cipher_of
@@ -132,12 +138,15 @@ async def _send(redis: Redis, holder: str, status: dict[str, object], *, is_unab
                 _note_unable(pipe, holder, is_unable)
             pipe.set(keys.worker_status(holder), status_text(cipher_of(redis), holder, status), ex=STATUS_TTL_SECONDS)
             write_report(pipe, holder, _report(status))
-            pipe.exists(keys.drain_order(holder))
-            pipe.exists(keys.WATCHED, keys.WATCHED, keys.ROLLOUT_MARK)  # a key that is named twice counts twice
-            is_new, *_, drains, found = await pipe.execute()
-        if is_new and not tidies:  # the list was lost, so this is a new one
+            if tidies:
+                keep_reports(pipe)
+            # One command tells of three keys: one that is named twice counts twice.
+            pipe.exists(*[keys.WATCHED] * 4, *[keys.ROLLOUT_MARK] * 2, keys.drain_order(holder))
+            is_new, *_, found = await pipe.execute()
+        if is_new and not tidies:  # the lists were lost, so these are new ones
             await redis.expire(keys.WORKERS, LIST_TTL_SECONDS)
-        return _Heard(is_watched=found >= 2, has_plan=found % 2 == 1, is_to_drain=bool(drains))
+            await redis.expire(keys.PROCESSES, HASH_TTL_SECONDS)
+        return _Heard(is_watched=bool(found & 4), has_plan=bool(found & 2), is_to_drain=bool(found & 1))
 
     with store_errors():
         return await with_sound_keys(redis, [keys.WORKERS, keys.UNABLE_WORKERS, keys.PROCESSES], send)
@@ -155,6 +164,7 @@ async def _leave(redis: Redis, holder: str, status: Mapping[str, object]) -> Non
         pipe.delete(keys.worker_status(holder))
         pipe.delete(keys.drain_order(holder))
         write_end(pipe, holder, _report(status))
+        keep_reports(pipe)
         await pipe.execute()
 
 

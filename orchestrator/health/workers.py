@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Container
 from contextlib import suppress
 from typing import Any
 
@@ -24,11 +25,12 @@ REMEMBERED_SECONDS = 60
 """How long the last heartbeat of a worker that stopped without deregistering is kept."""
 
 
-async def list_workers(redis: Redis) -> list[dict[str, Any]]:
+async def list_workers(redis: Redis, known: Container[str] = ()) -> list[dict[str, Any]]:
     """Return the workers, the longest running first: `id`, `seen_at` (Unix seconds), and the fields of their status.
 
     Workers that were lost in the last minute are included, with `lost`. A status may lack any field, or be missing:
-    workers of another version run side by side with this process. Raises `StoreUnavailable`.
+    workers of another version run side by side with this process. Those whose ids are `known` are left out. Raises
+    `StoreUnavailable`.
     """
 
     cipher = cipher_of(redis)
@@ -41,7 +43,8 @@ async def list_workers(redis: Redis) -> list[dict[str, Any]]:
 
     with store_errors():
         alive = await with_sound_keys(redis, [keys.WORKERS], read)
-        seen = {text_of(holder): at for holder, at in alive if math.isfinite(at)}
+        named = ((text_of(holder), at) for holder, at in alive if math.isfinite(at))
+        seen = {holder: at for holder, at in named if holder not in known}
         async with redis.pipeline(transaction=False) as pipe:
             for holder in seen:
                 pipe.get(keys.worker_status(holder))

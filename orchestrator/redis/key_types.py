@@ -15,7 +15,7 @@ _TYPES = {
     "processes": "hash", "changes": "string", "sampler": "string",
 }  # fmt: skip
 _STRINGS = (
-    keys.STATE_PREFIX, keys.worker_status(""), keys.IDEMPOTENCY, keys.tombstone(""), keys.drain_order(""), "batch:",
+    keys.STATE_PREFIX, keys.worker_status(""), keys.IDEMPOTENCY, keys.tombstone(""), "drain:", "batch:",
     "minute:", "arq:",
 )  # fmt: skip
 

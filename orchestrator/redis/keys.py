@@ -223,8 +223,8 @@ def worker_status(worker_id: str) -> str:
 
 
 def drain_order(worker_id: str) -> str:
-    """String: the worker was told to drain. Until it has ended."""
-    return f"voiceagent:drain:{worker_id}"
+    """String: the worker was told to drain, until it has ended. In the slot of `WATCHED`, for the same command."""
+    return "{voiceagent:watched}:drain:" + worker_id
 
 
 def last_batch(worker_id: str) -> str:

@@ -112,14 +112,14 @@ WITHOUT_WORDS: dict[str, str] = {
     "arq:": "jobs: SIDs of calls, and times",
     keys.worker_status(""): "what is being said is encrypted in it, and gone after seconds",
     "processes": "hosts, process ids, versions and counts",
-    keys.drain_order(""): "that a worker is to drain",
+    "drain:": "that a worker is to drain",
     keys.tombstone(""): "that a call was erased, under a keyed hash",
     "set-aside": "what others have written where a key of ours was to be",
 }
 """By `name_of` the key: what lies there instead."""
 
 _PREFIXES = (
-    keys.STATE_PREFIX, keys.IDEMPOTENCY, keys.worker_status(""), keys.tombstone(""), keys.drain_order(""), "batch:",
+    keys.STATE_PREFIX, keys.IDEMPOTENCY, keys.worker_status(""), keys.tombstone(""), "drain:", "batch:",
     "minute:", "arq:",
 )  # fmt: skip
 _WHOLE = (keys.DEAD_LETTERS, keys.SEAL_KEYS, keys.STOPPED_SINKS)

@@ -12,7 +12,9 @@ from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from orchestrator.processes.presence import Presence, ReadReport
 from orchestrator.processes.redis.reports import (
+    HASH_TTL_SECONDS,
     forget_old_reports,
+    keep_reports,
     list_processes,
     read_reports,
     write_end,
@@ -62,7 +64,7 @@ class RedisPresence(Presence):
             await cancel_and_wait(task)
             with suppress(StoreUnavailable, TimeoutError):
                 async with asyncio.timeout(LEAVE_SECONDS):
-                    await self._write(ends=True)
+                    await self._write(keeps=True, ends=True)
 
     async def reports(self) -> dict[str, Report]:
         """Return the reports of all processes. Raise `StoreUnavailable`."""
@@ -80,7 +82,7 @@ class RedisPresence(Presence):
     async def _report_on(self) -> None:
         for number in itertools.count():
             try:
-                await self._write()
+                await self._write(keeps=number % TIDY_EVERY == 0)
                 self._note_success()
                 if number % TIDY_EVERY == 0:
                     with self._guard():
@@ -94,11 +96,17 @@ class RedisPresence(Presence):
                 )
             await asyncio.sleep(self._seconds)
 
-    async def _write(self, *, ends: bool = False) -> None:
+    async def _write(self, *, keeps: bool, ends: bool = False) -> None:
+        """Write the report; if it `keeps` them, or is the first one of this process, renew the time to live of all."""
+
         async def write() -> None:
             async with self._redis.pipeline(transaction=False) as pipe:
                 (write_end if ends else write_report)(pipe, self.process_id, self.read_report())
-                await pipe.execute()
+                if keeps:
+                    keep_reports(pipe)
+                is_new, *_ = await pipe.execute()
+            if is_new and not keeps:  # the reports were lost, or this is the first one
+                await self._redis.expire(keys.PROCESSES, HASH_TTL_SECONDS)
 
         with self._guard(), store_errors():
             await with_sound_keys(self._redis, [keys.PROCESSES], write)

@@ -18,8 +18,12 @@ HASH_TTL_SECONDS = int(KEPT_SECONDS) + 60
 
 
 def write_report(pipe: Pipeline, process_id: str, report: Report) -> None:
-    """Add to `pipe` what writes the report of a process that is there now."""
+    """Add to `pipe` what writes the report of a process that is there now. Its reply is 1 if there was none."""
     pipe.hset(keys.PROCESSES, process_id, json.dumps({**report, "seen_at": clock.now()}))
+
+
+def keep_reports(pipe: Pipeline) -> None:
+    """Add to `pipe` what renews the time to live of all reports: once a minute, and where there was no report yet."""
     pipe.expire(keys.PROCESSES, HASH_TTL_SECONDS)
 
 
@@ -34,10 +38,8 @@ async def read_reports(redis: Redis) -> dict[str, Report]:
     A worker of an earlier version has none: what its heartbeat says is taken instead. Raise `StoreUnavailable`.
     """
     reports = await _stored(redis)
-    for worker in await list_workers(redis):
-        if worker["id"] not in reports:
-            reports[worker["id"]] = {**worker, "role": "worker"}
-    return reports
+    older = await list_workers(redis, known=reports)
+    return {**reports, **{worker["id"]: {**worker, "role": "worker"} for worker in older}}
 
 
 async def list_processes(redis: Redis, gap: Gap = NO_GAP) -> list[Process]:
