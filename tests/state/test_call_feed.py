@@ -1,6 +1,7 @@
 """What has changed among the active calls since the last look: in memory, in Redis, in a cluster, and joined."""
 
 import pytest
+from redis.asyncio import Redis
 
 from orchestrator.redis import keys
 from orchestrator.state.base import StateManagerBase
@@ -93,3 +94,13 @@ async def test_in_redis_no_more_calls_are_followed_than_are_wanted(states: State
         page = await read(feed, most=3)
         followed = followed.difference(page.gone).union(page.written)
         assert (len(followed), page.active) == (3, 5)
+
+
+async def test_strange_entries_of_the_index_hide_no_call(redis_client: Redis) -> None:
+    states = RedisStateManager(redis_client)
+    feed = states.follow_calls()
+    await redis_client.zadd(keys.ACTIVE_CALLS, {"endless": "+inf", "past": "-inf", b"\xff": 9e9, "{x}": 9e9})
+    await states.create_state("a")
+    assert "a" in (await read(feed)).written
+    await write(states, "a")
+    assert "a" in (await read(feed)).written

@@ -9,7 +9,7 @@ local now, prefix, waits = now_ms(), ARGV[1], {}
 
 local function look_into(index, start)
   local sound, entries = pcall(
-    redis.call, 'ZRANGEBYSCORE', index, '-inf', now - ARGV[2], 'WITHSCORES', 'LIMIT', 0, ARGV[3])
+    redis.call, 'ZRANGEBYSCORE', index, 0, now - ARGV[2], 'WITHSCORES', 'LIMIT', 0, ARGV[3])
   if not sound then return end
   for i = 1, #entries, 2 do
     if string.sub(entries[i], 1, #start) == start then -- the others are arq's own

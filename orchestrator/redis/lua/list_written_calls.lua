@@ -5,5 +5,5 @@
 -- include: call_clock
 local now = now_ms() / 1000
 local from = tonumber(ARGV[1]) and tonumber(ARGV[1]) > now and ARGV[1] or '(' .. now
-local found = redis.call('ZRANGE', KEYS[1], '+inf', from, 'BYSCORE', 'REV', 'LIMIT', 0, ARGV[2], 'WITHSCORES')
-return {redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf'), found}
+local found = redis.call('ZRANGE', KEYS[1], '(+inf', from, 'BYSCORE', 'REV', 'LIMIT', 0, ARGV[2], 'WITHSCORES')
+return {redis.call('ZCOUNT', KEYS[1], '(' .. now, '(+inf'), found}
