@@ -60,7 +60,7 @@ async def test_figures_that_are_old_are_marked_as_old(ingress, browser):
 
 async def test_what_is_wrong_stands_in_the_banner(ingress, browser):
     await browser.visit(ingress.url + "/dashboard")
-    await browser.until("document.querySelector('.health').dataset.status === 'healthy'", "all is well")
+    await browser.until("document.querySelector('.health')?.dataset.status === 'healthy'", "all is well")
     assert await browser.eval("document.querySelectorAll('.finding').length") == 0
     ingress.report(StoreUnavailable())
     await browser.until("document.querySelectorAll('.finding').length > 0", "the trouble is told")
@@ -129,6 +129,8 @@ async def test_list_and_transcript_are_side_by_side_where_there_is_room(ingress,
     await ingress.begin()
     await browser.resize(width, 900)
     await filled(browser, ingress, f"#/calls/{CALL}")
-    seen = "['.side', '.call'].filter((part) => document.querySelector(part).offsetWidth > 0).length"
-    assert await browser.eval(seen) == columns
+    seen = "['.side', '.call'].filter((part) => document.querySelector(part).offsetWidth > 0)"
+    assert await browser.eval(f"{seen}.length") == columns
     assert await browser.eval("document.querySelector('.call').offsetWidth") > 0.6 * min(width, 1000)
+    await filled(browser, ingress, "")
+    assert await browser.eval(seen) == [".side", ".call"][:columns]
