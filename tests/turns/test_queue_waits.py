@@ -13,7 +13,7 @@ from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.store_connection import StoreConnection
 from orchestrator.testing.example_turns import OPENING, a_turn
 from orchestrator.turns.redis.queue_scripts import JOB_ID_PREFIX
-from orchestrator.turns.redis.queue_waits import read_waits
+from orchestrator.turns.redis.queue_waits import read_waiting_calls, read_waits
 from orchestrator.turns.redis.store import RedisTurnStore
 
 ONE = (keys.SINGLE_SHARD,)
@@ -71,3 +71,18 @@ async def test_shards_that_all_fail_are_told(redis_client: Redis) -> None:
         with pytest.raises(StoreUnavailable):
             await waits(closed, shards)
     await closed.aclose()
+
+
+@pytest.mark.parametrize("shard", [ONE[0], keys.SHARDS[3]], ids=["one", "of_sixteen"])
+async def test_calls_that_have_waited_long_are_named_whatever_their_lane(redis_client: Redis, shard: ShardKeys) -> None:
+    await queued(redis_client, shard.queue, 30, f"{JOB_ID_PREFIX}long")
+    await queued(redis_client, shard.queue, 0, f"{JOB_ID_PREFIX}short")
+    await queued(redis_client, shard.queue, 30, "cron:of arq")
+    await queued(redis_client, shard.version_queue("gone"), 50, f"{JOB_ID_PREFIX}pinned")
+    await queued(redis_client, shard.versions, 0, "gone")
+    await queued(redis_client, shard.due, 70, "overlooked")
+    await redis_client.zadd(shard.due, {"endless": "-inf", "never": "+inf"})
+    found = await read_waiting_calls(StoreConnection(redis_client, nullcontext), [shard])
+    assert {call_sid: int(seconds / 10) for call_sid, seconds in found.items()} == {
+        "long": 3, "pinned": 5, "overlooked": 7,
+    }  # fmt: skip
