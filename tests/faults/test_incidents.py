@@ -48,6 +48,12 @@ def pid_of(member) -> int:
     return member.running.process.pid
 
 
+async def is_silent(caller, pid: int) -> bool:
+    """Return whether the process has reported nothing for a while."""
+    processes = (await caller.ask("/processes", at=1))["processes"]
+    return any(it["pid"] == pid and it["state"] == "silent" for it in processes)
+
+
 async def pid_of_holder(deployment, caller) -> int:
     """Return the process id of the worker that has the call."""
     async with Redis.from_url(deployment.redis.url) as redis:
@@ -131,3 +137,26 @@ async def test_an_ordinary_call_is_in_no_incident(deploy, line) -> None:
     told = await Told(caller).all()
     assert {it["kind"] for it in told} == kinds
     assert all(it["calls_count"] == 0 for it in told)
+
+
+@pytest.mark.parametrize("role", ["worker", "ingress"])
+async def test_a_process_that_is_frozen_and_then_killed_is_in_both_incidents(deploy, line, role: str) -> None:
+    deployment = await deploy(webs=2, workers=2)
+    caller = line(deployment)
+    await caller.ring(at=1)
+    member = (deployment.webs if role == "ingress" else deployment.workers)[0]
+    pid, told = pid_of(member), Told(caller, at=1)
+
+    member.signal(signal.SIGSTOP)
+    await wait_until(lambda: is_silent(caller, pid), "the others see that it is silent")
+    member.signal(signal.SIGCONT)
+    await wait_until(lambda: told.about(pid, f"{role}_frozen"), "it says that it stood still")
+    await member.kill()
+
+    await wait_until(lambda: told.about(pid, f"{role}_lost"), "it is told as lost")
+    frozen, lost = await told.about(pid, f"{role}_frozen"), await told.about(pid, f"{role}_lost")
+    assert frozen is not None
+    assert lost is not None
+    assert frozen["at"] < frozen["until"] < lost["at"]
+    seconds = float(frozen["message"].rpartition(" for ")[2].removesuffix(" s."))
+    assert seconds > 2
