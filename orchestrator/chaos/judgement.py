@@ -29,7 +29,10 @@ class Judgement:
 
     @property
     def findings(self) -> list[str]:
-        """Return a sentence for everything that must not be. None: the run is clean."""
+        """Return a sentence for everything that must not be. None: the run is clean.
+
+        Callers of a run that was interrupted hang up in the middle of turns.
+        """
         results, found = self.load.results, self.load.findings
         counted = [
             (found.lost, "turns that were answered are lost"),
@@ -37,7 +40,7 @@ class Judgement:
             (found.reordered, "calls have their turns in another order than they were said"),
             (found.wrong, "answers were heard otherwise than the state has them"),
             (found.misheard, "answers that were cut off are kept otherwise than they were heard"),
-            (results.unanswered, "turns were never answered"),
+            (0 if self.load.interrupted else results.unanswered, "turns were never answered"),
             (found.unread, "calls could not be read after the run"),
         ]
         return [

@@ -111,9 +111,9 @@ async def attack(args: argparse.Namespace, url: str, settings: Settings) -> int:
         except Interrupted:
             return INTERRUPTED
     report.outcome(judgement)
-    if stop.is_set():
-        return INTERRUPTED
-    return 0 if judgement.is_clean else 1
+    if not judgement.is_clean:
+        return 1
+    return INTERRUPTED if stop.is_set() else 0
 
 
 class Report:

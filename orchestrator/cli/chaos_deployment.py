@@ -50,7 +50,7 @@ async def run_on_own(args: argparse.Namespace, attack: Callable[[str, Settings],
     try:
         code = await _run(args, directory, attack)
     finally:
-        if code == 0:
+        if code != 1:
             shutil.rmtree(directory, ignore_errors=True)
         else:
             print(f"The log of all processes is in {directory}/log", file=sys.stderr)

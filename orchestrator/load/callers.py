@@ -27,7 +27,7 @@ _PARTICULARS = ((re.compile(r"https?://[^/\s]+(?=/)"), ""), (re.compile(r"(?<=\w
 class Server:
     """Where to call, and the keys. `public_url` is the server's own `PUBLIC_BASE_URL`, which signatures cover.
 
-    `begin` is how a call's first webhook is retried, `retry` the others.
+    `begin` is how a call's first webhook and its status callback are retried, `retry` the others.
     """
 
     url: str

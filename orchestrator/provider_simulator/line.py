@@ -26,7 +26,7 @@ class PhoneLine:
 
     `base_url` is where the server is reached, `public_url` its own `PUBLIC_BASE_URL` (its signatures cover that).
     Without `auth_token` nothing is signed. `retry` applies from the second webhook on, and `begin` to the
-    first: usually, a server that does not answer that one is not running.
+    first, since a server that does not answer that one usually is not running, and to the status callback at the end.
     `colleagues` are the people whom a transfer rings, and `relay_reconnect` is how a
     relay's lost socket comes back where the document asks for it. Many lines may share a `client` (see
     `webhooks.new_client`); without one, the line has its own. A line is a `LiveCall`: add it to a `RestApi`, and the
@@ -178,7 +178,7 @@ class PhoneLine:
         status = Webhook(webhooks.url_of("/twilio/status"), form)
         try:
             for webhook in filter(None, (await player.farewell(self._last_words), status)):
-                await webhooks.notify(webhook, STATUS_CALLBACK_SECONDS)
+                await webhooks.notify(webhook, STATUS_CALLBACK_SECONDS, self._quirks.begin)
         except WebhookFailed as failure:
             await self._tell(Problem(f"The status callback was lost: {failure}"))
 

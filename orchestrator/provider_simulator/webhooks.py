@@ -114,18 +114,20 @@ class Webhooks:
             )
         return response.content
 
-    async def notify(self, webhook: Webhook, timeout_seconds: float) -> None:
-        """Send a status callback. Its answer does not matter unless it is an error."""
-        await self._attempt(webhook, uuid4().hex, timeout_seconds)
+    async def notify(self, webhook: Webhook, timeout_seconds: float, retry: RetryPolicy) -> None:
+        """Send a status callback. Its answer does not matter unless it is an error. Each attempt may take so long."""
+        await self._persistently(webhook, retry, _without_a_word, timeout_seconds)
 
-    async def _persistently(self, webhook: Webhook, retry: RetryPolicy, on_retry: OnRetry) -> httpx.Response:
+    async def _persistently(
+        self, webhook: Webhook, retry: RetryPolicy, on_retry: OnRetry, timeout_seconds: float = REQUEST_SECONDS
+    ) -> httpx.Response:
         policy = RetryPolicy.of_fragment(urldefrag(webhook.url).fragment) or retry
         token = str(uuid4())
         clock = asyncio.get_running_loop().time
         begun, delays, tries = clock(), policy.delays(), 0
         while True:
             try:
-                return await self._attempt(webhook, token, REQUEST_SECONDS)
+                return await self._attempt(webhook, token, timeout_seconds)
             except WebhookFailed as failure:
                 tries += 1
                 delay = next(delays, None)
@@ -165,6 +167,10 @@ class Webhooks:
 
     def _shown(self, webhook: Webhook) -> str:
         return f"{webhook.method} {urlsplit(webhook.url)._replace(query='', fragment='').geturl()}"
+
+
+async def _without_a_word(reason: str) -> None:
+    """Nobody waits for a callback."""
 
 
 def _kind(response: httpx.Response) -> Failure:

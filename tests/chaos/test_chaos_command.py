@@ -1,6 +1,8 @@
 """`voiceagent chaos` against deployments that really run: each kind of fault, what it prints, and what it leaves."""
 
+import os
 import re
+import shutil
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -76,8 +78,10 @@ async def test_a_chaos_that_is_killed_leaves_nothing_frozen_and_nothing_running(
         await running.shows("frozen", 120)
         kept = descendants_in(running)
         assert len(kept) > 4
+        [directory] = directories_of(kept)
         running.process.kill()
         await wait_until(lambda: [pid for pid in kept if lives(pid)] == [], "nothing is left", 90)
+    shutil.rmtree(directory)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +105,11 @@ async def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
     settings = {"USE_REDIS": "true", "REDIS_URL": "redis://127.0.0.1:1"}
     code, output, errors = await run_script("chaos", url, "--kinds", "kill", cwd=tmp_path, settings=settings)
     assert (code, output, errors) == (1, "", f"voiceagent: Nothing answers at {url}.\n")
+
+
+def directories_of(pids: list[int]) -> set[Path]:
+    """Where these processes run, but for those that are not the deployment's."""
+    return {at for at in (Path(os.readlink(f"/proc/{pid}/cwd")) for pid in pids) if "voiceagent-chaos-" in at.name}
 
 
 def lives(pid: int) -> bool:
