@@ -34,7 +34,7 @@ from orchestrator.tasks import cancel_and_wait
 
 CALM_SHARE = 0.15
 """The share of the time, at its beginning, without faults."""
-SHORTEST_CALM_SECONDS = 3.0
+SHORTEST_CALM_SECONDS, LONGEST_CALM_SECONDS = 3.0, 12.0
 FINISH_SECONDS = 90.0
 """For calls that are live at the end to come to theirs."""
 HANG_UP_SECONDS = 10.0
@@ -127,7 +127,7 @@ class ChaosRun:
 
     @property
     def _calm_seconds(self) -> float:
-        return max(SHORTEST_CALM_SECONDS, CALM_SHARE * self._options.seconds)
+        return min(max(SHORTEST_CALM_SECONDS, CALM_SHARE * self._options.seconds), LONGEST_CALM_SECONDS)
 
     async def _under_faults(self, deployment: Deployment, injector: Injector, stop: asyncio.Event) -> None:
         calls = RepeatedCalls(self._new_caller(), self._options.callers, self._results)
