@@ -192,6 +192,8 @@ async def serving(app: Starlette, settings: Settings, limits: ConnectionLimits |
             port = server.servers[0].sockets[0].getsockname()[1]
             yield f"http://127.0.0.1:{port}"
         finally:
+            if (ingress := getattr(app.state, "ingress", None)) is not None:
+                ingress.drain_status.begin()  # as a signal does: streams end
             server.leave.set()
             await task
 
