@@ -15,7 +15,7 @@ from web.brief_cache import BriefCache
 from web.health_checks import health_of
 from web.ingress import Ingress
 
-KEEP_SECONDS = 10.0
+KEEP_SECONDS = 30.0
 """So often the findings are read when nobody looks: whoever looks next sees since when they hold."""
 MOST_INCIDENTS = 100
 """The latest incidents, which may be findings still."""

@@ -15,6 +15,9 @@ from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.redis.store import RedisTurnStore
 from workers.claim_health import ClaimHealth
 
+WATCH_SECONDS = 15.0
+"""A worker looks three times less often than an ingress: it only matters while no ingress lives, and nobody looks."""
+
 
 async def watch_incidents(
     store: RedisTurnStore,
@@ -27,7 +30,11 @@ async def watch_incidents(
     """Watch until `stack` is closed. Return what notes which calls noticed something."""
     name = ProcessName(holder, "worker", socket.gethostname(), os.getpid(), version)
     incidents = ProcessIncidents(
-        RedisIncidentLog(store.redis), partial(read_reports, store.redis), store.is_erased, states.get_state
+        RedisIncidentLog(store.redis),
+        partial(read_reports, store.redis),
+        store.is_erased,
+        states.get_state,
+        watch_seconds=WATCH_SECONDS,
     )
     await stack.enter_async_context(incidents.watching(lambda: name, is_unable=lambda: claim_health.cannot_claim))
     return incidents

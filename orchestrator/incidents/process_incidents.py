@@ -10,7 +10,7 @@ from orchestrator.incidents.incident import ProcessName, Report
 from orchestrator.incidents.incident_log import IncidentLog, MemoryIncidentLog
 from orchestrator.incidents.noticing import Noticing, Reports
 from orchestrator.incidents.standstill import OwnTroubles
-from orchestrator.incidents.watch import IncidentWatch
+from orchestrator.incidents.watch import INTERVAL_SECONDS, IncidentWatch
 from orchestrator.tasks import cancel_and_wait
 
 MOST_WAITING = 100
@@ -31,7 +31,7 @@ async def _no_state(call_sid: str) -> ConversationState | None:
 
 class ProcessIncidents:
     """The log, and what writes to it. `reports` returns those of all processes, `is_erased` if a call is erased,
-    `get_state` its state."""
+    `get_state` its state. What others report is looked at every `watch_seconds`."""
 
     def __init__(
         self,
@@ -39,10 +39,12 @@ class ProcessIncidents:
         reports: Callable[[], Awaitable[Reports]] = _no_reports,
         is_erased: Callable[[str], Awaitable[bool]] = _never,
         get_state: Callable[[str], Awaitable[ConversationState | None]] = _no_state,
+        *,
+        watch_seconds: float = INTERVAL_SECONDS,
     ) -> None:
         self.log: IncidentLog = log or MemoryIncidentLog()
         self.noticing = Noticing(self.log, reports, is_erased, get_state)
-        self._watch = IncidentWatch(self.log, reports)
+        self._watch = IncidentWatch(self.log, reports, seconds=watch_seconds)
         self._waiting: deque[Report] = deque(maxlen=MOST_WAITING)
 
     def tell(self, report: Report) -> None:

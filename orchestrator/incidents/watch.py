@@ -75,7 +75,7 @@ class IncidentWatch:
 
     async def look(self) -> None:
         """Look once, unless another process just has. Raise `StoreUnavailable`."""
-        is_first = await self._log.is_first(self._seconds / 2)
+        is_first = await self._log.is_first(min(self._seconds, INTERVAL_SECONDS) / 2)
         now = clock.now()
         self._reads_since = now if self._reads_since is None else self._reads_since
         if is_first:
