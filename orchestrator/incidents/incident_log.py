@@ -8,7 +8,7 @@ from orchestrator import clock
 from orchestrator.incidents.incident import KEPT_SECONDS, MOST_INCIDENTS, Incident, IncidentPage, Noticed, Report
 from orchestrator.incidents.message import message_of
 
-LONGEST_GAP_SECONDS = 30.0
+LONGEST_GAP_SECONDS = 90.0
 """A finding that nobody has seen for longer was over meanwhile."""
 
 

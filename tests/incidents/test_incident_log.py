@@ -159,7 +159,7 @@ async def test_a_finding_holds_since_it_was_seen_first_without_a_gap(log, redis_
     (began,) = await log.findings_since(["queue"])
     again = await RedisIncidentLog(redis_client).findings_since(["workers", "queue"])
     assert again[1] == began
-    await redis_client.hset(incident_keys.FINDINGS, "queue", f"{began - 100:.3f}|{began - 90:.3f}")  # a gap of 90 s
+    await redis_client.hset(incident_keys.FINDINGS, "queue", f"{began - 200:.3f}|{began - 100:.3f}")  # a gap of 100 s
     assert (await log.findings_since(["queue"]))[0] >= began
 
 

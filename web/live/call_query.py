@@ -57,7 +57,7 @@ class CallQuery:
 def call_query(given: Mapping[str, str], *, whole_numbers: bool) -> CallQuery:
     """Return the query of a URL's fields. Raise `Problem` or `BadCursor` on one that makes no sense."""
     equal = {field: value for name, field in _EQUAL.items() if (value := _text(given, name))}
-    if equal.get("health", "ok") not in HEALTHS:
+    if given.get("health", "ok") not in HEALTHS:
         raise Problem(WRONG_FIELDS, f"health: {', '.join(HEALTHS)}.")
     digits = _text(given, "number")
     bare = digits.removeprefix("+")

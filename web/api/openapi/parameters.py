@@ -50,7 +50,7 @@ CURSOR = _query("cursor", "The `next_cursor` of the page before; without it the 
 NEXT = _query("cursor", "The `next` of the page before; without it the first page.", maxLength=LONGEST_CURSOR)
 CALL_FILTERS = (
     _query("number", "Digits of the caller's number, or the called one; of masked numbers those that are shown.",
-           pattern=r"^\+?[0-9]{1,20}$"),
+           pattern=r"^(\+?[0-9]{1,20})?$"),
     _query("agent", "The name of the agent that has the call.", pattern=r"^[A-Za-z0-9_.-]{0,100}$"),
     _query("tenant", "Whose calls.", pattern=r"^[A-Za-z0-9_.-]{0,100}$"),
     _query("version", "The version of the workers that the call is pinned to.", pattern=r"^[A-Za-z0-9_.-]{0,100}$"),
