@@ -20,7 +20,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test quick redis-versions arq-tests check soak chaos fuzz canaries format bench lock clean openapi
+.PHONY: help run test quick redis-versions arq-tests check soak chaos fuzz canaries format bench lock clean openapi pictures
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ canaries: $(READY) ## Plant secrets in a run with everything on, under faults, a
 
 openapi: $(READY) ## Renew docs/openapi.json, the description of the API
 	@$(BIN)/python -m web.api.openapi > docs/openapi.json
+
+pictures: $(READY) ## Make the pictures of the dashboard in docs/pictures from a real run: ARGS="--minutes 5"
+	@PYTHONPATH=tests $(BIN)/python tools/pictures.py $(ARGS)
 
 bench: $(READY) $(PEERS)/.ready ## Measure the budgets, beside other queues
 	@$(BIN)/python -m benchmarks $(ARGS)
