@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 from support.certificates import CertificateAuthority
+from support.passing_time import forget_server_time
 from support.scheduling import WAITING, Scheduler
 from support.servers import RedisServer, ServerFactory
 
@@ -119,6 +120,12 @@ def start_redis() -> Iterator[ServerFactory]:
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture(autouse=True)
+def own_time() -> None:
+    """Let no test go by the time that an ingress of an earlier one has read, inexactly while the machine is busy."""
+    forget_server_time()
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,12 @@ def moving_clock() -> Iterator[Callable[[float], None]]:
     try:
         yield lambda seconds: _set_to(process_clock.now() + seconds)
     finally:
-        _set_to(process_clock.machine())
+        forget_server_time()
+
+
+def forget_server_time() -> None:
+    """Let the clock of this process show this machine's time again."""
+    _set_to(process_clock.machine())
 
 
 def _set_to(server_time: float) -> None:

@@ -85,9 +85,14 @@ function showQueue(figure, { checks }) {
   const isBad = queue.status === "degraded" || queue.dead_letters;
   return tell(
     figure,
-    notes.join(", ") || t(queue.depth == null ? "figures.unknown" : "figures.nobody"),
+    notes.join(", ") || t(restOfQueue(queue.depth)),
     isBad ? "warn" : "",
   );
+}
+
+function restOfQueue(depth) {
+  if (depth == null) return "figures.unknown";
+  return depth ? "figures.not_long" : "figures.nobody";
 }
 
 function showWorkers(figure, { checks, processes }) {
