@@ -57,21 +57,24 @@ async def say(store: RedisTurnStore, call_sid: str, turn_id: str, **options) -> 
 
 
 async def write(redis, key: str, kind: str) -> None:
-    await redis.delete(key)
-    match kind:
-        case "string":
-            await redis.set(key, NOT_TEXT, ex=600)
-        case "list":
-            await redis.rpush(key, NOT_TEXT)
-        case "hash":
-            await redis.hset(key, mapping={NOT_TEXT: NOT_TEXT})
-        case "zset":
-            await redis.zadd(key, {NOT_TEXT: 1.0, "a{b}c": "-inf", "": 1.0})
-        case "set":
-            await redis.sadd(key, NOT_TEXT)
-        case "stream":
-            await redis.xadd(key, {"a": NOT_TEXT})
-    await redis.expire(key, 600)
+    """Put something else in the place of the key, in one step: who delivers events writes there at any moment."""
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.delete(key)
+        match kind:
+            case "string":
+                pipe.set(key, NOT_TEXT)
+            case "list":
+                pipe.rpush(key, NOT_TEXT)
+            case "hash":
+                pipe.hset(key, mapping={NOT_TEXT: NOT_TEXT})
+            case "zset":
+                pipe.zadd(key, {NOT_TEXT: 1.0, "a{b}c": "-inf", "": 1.0})
+            case "set":
+                pipe.sadd(key, NOT_TEXT)
+            case "stream":
+                pipe.xadd(key, {"a": NOT_TEXT})
+        pipe.expire(key, 600)
+        await pipe.execute()
 
 
 @pytest.mark.parametrize("kind", TYPES)
