@@ -32,10 +32,10 @@ run: $(READY) ## Answer calls here: web, workers and an embedded Redis in one te
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 
 test: $(READY) ## Run all tests; they start the servers they need
-	@$(PYTEST) --numprocesses 6 $(ARGS)
+	@$(PYTEST) --numprocesses 5 $(ARGS)
 
 quick: $(READY) ## Run the tests that start no process but one Redis server, and do not compute for long
-	@$(PYTEST) --numprocesses 6 -m "not processes and not slow" $(ARGS)
+	@$(PYTEST) --numprocesses 5 -m "not processes and not slow" $(ARGS)
 
 redis-versions: $(READY) ## Run the tests of Redis on 6.2, 7.0 and 8, as far as packages bring them
 	@PYTHONPATH=tests $(BIN)/python -m versions $(ARGS)

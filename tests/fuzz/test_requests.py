@@ -10,7 +10,7 @@ from fuzz.request_fuzzer import judge
 from fuzz.served import error_log, fuzzed_ingress, object_count, wait_until_quiet
 from starlette.routing import Route
 
-INPUTS = 1500
+INPUTS = 800
 SEED = 20261127
 MOST_OBJECTS = 2000
 """More objects than before, after the same requests once more: a leak would leave some for each of them."""
