@@ -8,7 +8,7 @@ from orchestrator.client.errors import ApiRefused
 
 
 class ServerEvent(NamedTuple):
-    """One event of `GET /live` or of `GET /calls/{call_sid}/live`: its name, and its data, which were JSON."""
+    """One event of a stream of the API: its name, and its data, which were JSON."""
 
     name: str
     data: Any

@@ -15,12 +15,11 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.incidents.incident import IncidentKind, ProcessName, Report
 from orchestrator.incidents.incident_log import IncidentLog
 from orchestrator.incidents.noticing import ALIVE_AFTER_SECONDS, Reports, away
+from orchestrator.processes.report import LOST_SECONDS
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 5.0
-LOST_SECONDS = 15.0
-"""A process that has reported nothing for longer is lost: it does so every five seconds."""
 TOLD_SECONDS = 600.0
 """What happened longer ago is told already, or was not seen."""
 MOST_TOLD = 4096

@@ -48,6 +48,14 @@ def pid_of(member) -> int:
     return member.running.process.pid
 
 
+async def asked_what_takes_time(caller, strings) -> asyncio.Task[Any]:
+    """Return what the caller waits for: the agent is at work on it, and stays until `strings.go("gate")`."""
+    await caller.ring()
+    asked = asyncio.create_task(caller.say(1, "wait for gate"))
+    await wait_until(lambda: strings.is_running("gate"), "the agent is at work")
+    return asked
+
+
 async def is_silent(caller, pid: int) -> bool:
     """Return whether the process has reported nothing for a while."""
     processes = (await caller.ask("/processes", at=1))["processes"]
@@ -64,9 +72,7 @@ async def pid_of_holder(deployment, caller) -> int:
 async def test_a_killed_worker_is_named_with_the_call_that_noticed_it(deploy, line, strings) -> None:
     deployment = await deploy(webs=1, workers=1)
     caller = line(deployment)
-    await caller.ring()
-    asked = asyncio.create_task(caller.say(1, "wait for gate"))
-    await wait_until(lambda: strings.is_running("gate"), "the agent is at work")
+    asked = await asked_what_takes_time(caller, strings)
     killed = pid_of(deployment.workers[0])
 
     await deployment.workers[0].kill()
@@ -87,9 +93,7 @@ async def test_a_killed_worker_is_named_with_the_call_that_noticed_it(deploy, li
 async def test_a_frozen_worker_stood_still_and_is_not_lost(deploy, line, strings) -> None:
     deployment = await deploy(webs=1, workers=2)
     caller = line(deployment)
-    await caller.ring()
-    asked = asyncio.create_task(caller.say(1, "wait for gate"))
-    await wait_until(lambda: strings.is_running("gate"), "the agent is at work")
+    asked = await asked_what_takes_time(caller, strings)
     holder = await pid_of_holder(deployment, caller)
     (frozen,) = [it for it in deployment.workers if pid_of(it) == holder]
 
@@ -106,9 +110,7 @@ async def test_a_frozen_worker_stood_still_and_is_not_lost(deploy, line, strings
 async def test_a_killed_ingress_is_named_with_the_webhook_that_came_again(deploy, line, strings) -> None:
     deployment = await deploy(webs=2, workers=1)
     caller = line(deployment)
-    await caller.ring()
-    asked = asyncio.create_task(caller.say(1, "wait for gate"))
-    await wait_until(lambda: strings.is_running("gate"), "the agent is at work")
+    asked = await asked_what_takes_time(caller, strings)
     killed = pid_of(deployment.webs[0])
 
     await deployment.webs[0].kill()

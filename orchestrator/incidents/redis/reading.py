@@ -9,6 +9,7 @@ from orchestrator.incidents.incident import MOST_LISTED, How, Incident, Incident
 from orchestrator.incidents.incident_log import Known
 from orchestrator.incidents.message import message_of
 from orchestrator.redis.damage import text_of
+from orchestrator.redis.stored_objects import stored_object
 
 LONGEST_TEXT = 400
 LONGEST_SID = 256
@@ -53,7 +54,7 @@ def read_incident(incident_id: str, fields: object, noticed: object) -> Incident
         return None
     texts = {text_of(name): text_of(value) for name, value in fields.items()}
     kind, at = texts.get("kind", ""), number_in(texts.get("at"))
-    about = _about(texts.get("about", ""))
+    about = stored_object(texts.get("about", ""))
     if kind not in get_args(IncidentKind) or at is None:
         return None
     calls = noticed_in(noticed.values()) if isinstance(noticed, Mapping) else []
@@ -86,12 +87,3 @@ def number_in(value: Any) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return number if math.isfinite(number) and 0 <= number < LATEST else None
-
-
-def _about(text: str) -> Mapping[str, Any]:
-    try:
-        about = json.loads(text)
-        json.dumps(about, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
-        return {}
-    return about if isinstance(about, dict) else {}

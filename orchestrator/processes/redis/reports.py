@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Mapping
-from typing import Any, cast
+from typing import cast
 
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
@@ -13,6 +13,7 @@ from orchestrator.processes.report import KEPT_SECONDS, NO_GAP, Gap, Process, Re
 from orchestrator.redis import keys
 from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
+from orchestrator.redis.stored_objects import stored_object
 
 HASH_TTL_SECONDS = int(KEPT_SECONDS) + 60
 
@@ -63,14 +64,4 @@ async def _stored(redis: Redis) -> dict[str, Report]:
 
     with store_errors():
         found = await with_sound_keys(redis, [keys.PROCESSES], read)
-    return {text_of(process_id): _read(text) for process_id, text in found.items()}
-
-
-def _read(text: bytes) -> dict[str, Any]:
-    """Return the report; {} if it is no JSON that can be passed on. Anybody may have written it."""
-    try:
-        report = json.loads(text)
-        json.dumps(report, allow_nan=False, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return {}
-    return report if isinstance(report, dict) else {}
+    return {text_of(process_id): stored_object(text) for process_id, text in found.items()}
