@@ -162,6 +162,20 @@ def test_what_the_end_of_the_call_took_is_not_lost_and_what_had_time_is() -> Non
     assert len(audited(ended_at(40)).lost) == 2
 
 
+def test_what_had_come_and_waited_until_its_call_ended_is_not_lost_and_may_be_late() -> None:
+    def ended_behind_a_lost_worker(journal: CallJournal, state: dict[str, Any]) -> None:
+        ended_at(40)(journal, state)
+        state["turns"] += [own(ACTIVITY, 1.2, outcome="dropped"), own(TIMER, 2.1, outcome="dropped")]
+
+    assert audited(ended_behind_a_lost_worker).findings == []
+
+    def long_after_its_time(journal: CallJournal, state: dict[str, Any]) -> None:
+        ended_behind_a_lost_worker(journal, state)
+        state["turns"][-1]["received_at"] = at(9)
+
+    assert len(audited(long_after_its_time).late) == 1
+
+
 def test_a_timer_that_is_cancelled_once_it_has_gone_off_is_no_finding() -> None:
     assert audited(cancelled(3)).findings == []
 

@@ -112,6 +112,9 @@ def _compare_timers(
             _note_lateness(where, due, record, outages, lateness, verdict)
         elif cancelled_at is not None:
             verdict.living["timers cancelled"] += 1
+        elif (dropped := _dropped(turns, "timer", action["name"])) is not None:
+            verdict.living["timers that the end of their call took"] += 1
+            _note_lateness(where, due, dropped, outages, lateness, verdict)
         elif (end := _ended_at(state)) is not None and end < due + LATEST_SECONDS + _outage(outages, due, end):
             verdict.living["timers that the end of their call took"] += 1
         else:
@@ -167,7 +170,7 @@ def _compare_activities(
                 verdict.wrong.append(f"{where} has a result and had no effect")
         elif cancelled_at is not None:
             verdict.living["activities cancelled"] += 1
-        elif (end := _ended_at(state)) is not None and end < _latest_end(asked, action, outages):
+        elif _dropped(turns, "activity", name) or _ended_before(state, _latest_end(asked, action, outages)):
             verdict.living["activities that the end of their call took"] += 1
         else:
             verdict.lost.append(f"{where}, begun at {asked['committed_at']}, never ended; the call {state['ended']}")
@@ -212,6 +215,11 @@ def _compare_signals(journal: CallJournal, turns: list[Record], verdict: Verdict
             verdict.lost.append(f"{journal.call_sid}: the signal {name} was answered, and is not in the state")
 
 
+def _dropped(turns: list[Record], kind: str, name: str) -> Record | None:
+    """Return the turn that had come and waited, behind a lost worker say, until its call ended."""
+    return next((it for it in turns if it["kind"] == kind and it["text"] == name and it["outcome"] == "dropped"), None)
+
+
 def _cancelled_at(turns: list[Record], kind: str, name: str) -> int | None:
     return next((place for place, _, action in _asked(turns, kind) if action["name"] == name), None)
 
@@ -222,6 +230,11 @@ def _ended_at(state: Record) -> float | None:
         return None
     ends = [record for record in state["turns"] if any(it["type"] == "hang_up" for it in record["reply"]["actions"])]
     return min([_seconds(state["ended"]["at"]), *(_seconds(record["received_at"]) for record in ends[-1:])])
+
+
+def _ended_before(state: Record, moment: float) -> bool:
+    end = _ended_at(state)
+    return end is not None and end < moment
 
 
 def _outage(outages: Sequence[Outage], began: float, ended: float) -> float:

@@ -50,10 +50,22 @@ async def test_what_is_said_while_an_ingress_leaves_is_in_the_state(tmp_path: Pa
         assert leaving.returncode == 0
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[1]}", timeout=60) as client:
             for call_sid, words in said.items():
-                turns = (await client.get(f"/calls/{call_sid}")).json()["turns"]
-                assert [turn["text"] for turn in turns if turn["kind"] == "speech"] == words, call_sid
+                assert await _stored(client, call_sid, len(words)) == words, call_sid
     assert all(said[f"CA-busy-{number}"] for number in range(CALLS))
     assert any(said[f"CA-idle-{number}"] for number in range(CALLS)), "some speak as their line is being closed"
+
+
+async def _stored(client: httpx.AsyncClient, call_sid: str, count: int) -> list[str]:
+    """What the caller said, as soon as the worker has come so far: hundreds of turns may wait for it."""
+    texts: list[str] = []
+
+    async def all_are_there() -> bool:
+        turns = (await client.get(f"/calls/{call_sid}")).json()["turns"]
+        texts[:] = [turn["text"] for turn in turns if turn["kind"] == "speech"]
+        return len(texts) >= count
+
+    await wait_until(all_are_there, f"{count} turns of {call_sid}")
+    return texts
 
 
 async def _over_a_deploy(url: str, leave: Callable[[], None]) -> dict[str, list[str]]:
