@@ -56,6 +56,10 @@ class MarkedCalls:
         """Return the calls that are followed."""
         return list(self._marks)
 
+    def count_with(self, marks: Mapping[str, float], most: int) -> int:
+        """Return how many calls are followed once these are, too, at most `most`."""
+        return min(len(self._marks.keys() | marks.keys()), most)
+
     def whole(self, marks: Mapping[str, float]) -> tuple[list[str], list[str]]:
         """Take the marks of all calls, the latest first. Return which were written, and which are gone."""
         written = [call_sid for call_sid, mark in marks.items() if self._marks.get(call_sid) != mark]

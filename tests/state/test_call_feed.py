@@ -1,16 +1,24 @@
 """What has changed among the active calls since the last look: in memory, in Redis, in a cluster, and joined."""
 
+from typing import TypeVar
+
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError
 
+from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import keys
+from orchestrator.redis.script_call import ScriptCall
+from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.state.base import StateManagerBase
 from orchestrator.state.call_feed import CallFeed, FeedPage, ListedCalls
 from orchestrator.state.memory import InMemoryStateManager
+from orchestrator.state.redis.feed import RedisCallFeed
 from orchestrator.state.redis.manager import RedisStateManager
 from orchestrator.state.rollout import RolloutStateManager
 
 MANY = 100
+T = TypeVar("T")
 
 
 @pytest.fixture(params=["memory", "redis", "sharded", pytest.param("cluster", marks=pytest.mark.processes), "rollout"])
@@ -104,3 +112,33 @@ async def test_strange_entries_of_the_index_hide_no_call(redis_client: Redis) ->
     assert "a" in (await read(feed)).written
     await write(states, "a")
     assert "a" in (await read(feed)).written
+
+
+class Interrupted(ScriptRunner):
+    """Loses its connection at the reading of this number, counted from 1."""
+
+    def __init__(self, redis: Redis, number: int) -> None:
+        super().__init__(redis)
+        self._left = number
+
+    async def run(self, call: ScriptCall[T]) -> T:
+        self._left -= 1
+        if self._left == 0:
+            raise ConnectionError
+        return await super().run(call)
+
+
+@pytest.mark.parametrize("number", [2, 3], ids=["the first", "the second"])
+async def test_after_a_reading_that_failed_the_next_page_has_all_of_it(redis_client: Redis, number: int) -> None:
+    """A reading is two where calls are gone: either may fail."""
+    states = RedisStateManager(redis_client)
+    for call_sid in ("a", "b"):
+        await states.create_state(call_sid)
+    feed = RedisCallFeed(Interrupted(redis_client, number), [keys.SINGLE_SHARD])
+    assert await read(feed) == (["a", "b"], [], 2)
+    await write(states, "b")
+    await states.delete_state("a")
+    with pytest.raises(StoreUnavailable):
+        await feed.read(MANY)
+    assert await read(feed) == (["b"], ["a"], 1)
+    assert await read(feed) == ([], [], 1)

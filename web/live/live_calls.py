@@ -79,6 +79,9 @@ class LiveCalls:
         for call_sid in reversed(page.written):
             self._due[call_sid] = 0
         of_call = {str(turn.get("call_sid")): turn for turn in running}
+        self.revision += 1
+        for call_sid in page.gone:  # at once: no other page names them, and what follows may fail
+            self._remove(call_sid)
         await self._read_gone(page.gone)
         some = list(self._due)[:MOST_READ]
         for first in range(0, len(some), READ_TOGETHER):
@@ -86,12 +89,9 @@ class LiveCalls:
         self._look_at_running(of_call, now)
 
     async def _read_gone(self, gone: list[str]) -> None:
-        """Remove calls, and read the last turns of those that have ended."""
+        """Read the last turns of calls that have ended."""
         for first in range(0, min(len(gone), MOST_READ), READ_TOGETHER):
             self.latest_turns.add(await read_states(self._states, gone[first : first + READ_TOGETHER]))
-        self.revision += 1
-        for call_sid in gone:
-            self._remove(call_sid)
 
     async def _read_some(self, call_sids: list[str], running: Mapping[str, Mapping[str, Any]], now: float) -> None:
         found = {state.call_sid: state for state in await read_states(self._states, call_sids)}

@@ -2,17 +2,26 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from orchestrator.conversation.call_sid import call_sid_of
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.script_runner import ScriptRunner
-from orchestrator.state.call_feed import FeedPage, MarkedCalls, without
+from orchestrator.state.call_feed import FeedPage, MarkedCalls
 from orchestrator.state.redis.scripts import WrittenCalls, list_written_calls
 
 WHOLE_EVERY = 10
 """One reading of so many lists all calls: a call that was kept alive, or lives by another process's settings, may not
 have got a higher score by its last write."""
+
+
+class _Listed(NamedTuple):
+    """How many calls are `active`, the scores of the latest ones, the latest first, and the `latest` of each shard."""
+
+    active: int
+    marks: dict[str, float]
+    latest: list[str]
 
 
 class RedisCallFeed:
@@ -30,33 +39,35 @@ class RedisCallFeed:
         with store_errors():
             if self._readings % WHOLE_EVERY == 0:
                 return await self._whole(most)
-            active, marks = await self._list(most, self._latest)
-            written, gone = self._marks.some(marks, most)
-            if len(self._marks) != min(active, most):
-                whole = await self._whole(most)
-                written = [*written, *whole.written]
-                return FeedPage(without(written, whole.gone), without([*gone, *whole.gone], written), whole.active)
-            self._readings += 1
-            return FeedPage(written, gone, active)
+            listed = await self._list(most, self._latest)
+            if self._marks.count_with(listed.marks, most) != min(listed.active, most):
+                return await self._whole(most)
+            self._note(listed)
+            return FeedPage(*self._marks.some(listed.marks, most), listed.active)
 
     async def _whole(self, most: int) -> FeedPage:
-        active, marks = await self._list(most, [""] * len(self._shards))
-        written, gone = self._marks.whole(marks)
-        self._readings += 1
-        return FeedPage(written, gone, active)
+        listed = await self._list(most, [""] * len(self._shards))
+        self._note(listed)
+        return FeedPage(*self._marks.whole(listed.marks), listed.active)
 
-    async def _list(self, most: int, since: Sequence[str]) -> tuple[int, dict[str, float]]:
-        """Return how many calls are active, and the scores of the latest ones, the latest first."""
+    def _note(self, listed: "_Listed") -> None:
+        """Take this as read. Nothing is noted before all of a reading is there: the next one brings what failed."""
+        self._latest = listed.latest
+        self._readings += 1
+
+    async def _list(self, most: int, since: Sequence[str]) -> "_Listed":
+        """Return the calls that were written since these scores, of each shard."""
         listed: list[WrittenCalls] = await asyncio.gather(
             *(
                 self._scripts.run(list_written_calls(shard=shard, since=latest, most=most))
                 for shard, latest in zip(self._shards, since, strict=True)
             )
         )
-        self._latest = [
+        scores = [
             repr(shard.calls[0][1]) if shard.calls else latest
             for shard, latest in zip(listed, self._latest, strict=True)
         ]
         calls = sorted((entry for shard in listed for entry in shard.calls), key=lambda entry: -entry[1])
         named = ((call_sid_of(name), score) for name, score in calls[:most])
-        return sum(shard.active for shard in listed), {name: score for name, score in named if name is not None}
+        marks = {name: score for name, score in named if name is not None}
+        return _Listed(sum(shard.active for shard in listed), marks, scores)

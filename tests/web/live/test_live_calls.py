@@ -1,5 +1,9 @@
 """The lines of live calls: what is read, and what a reader gets who was away."""
 
+import pytest
+
+from orchestrator.conversation.state import ConversationState
+from orchestrator.errors import StoreUnavailable
 from orchestrator.state.memory import InMemoryStateManager
 from web.live.live_calls import MOST_READ, LiveCalls
 
@@ -38,6 +42,35 @@ async def test_who_was_away_gets_the_latest_line_of_each_call_once():
     assert (missed.reset, len(missed.changed), missed.gone) == (False, 1, ["b"])
     assert '"version": 4' in missed.changed[0]
     assert calls.changes_since(missed.revision).is_nothing
+
+
+class Interrupted(InMemoryStateManager):
+    """Lists its calls, and may be unable to read one."""
+
+    is_away = False
+
+    async def get_state(self, call_sid: str) -> ConversationState | None:
+        if self.is_away:
+            raise StoreUnavailable
+        return await super().get_state(call_sid)
+
+
+async def test_a_call_that_ended_is_gone_though_the_reading_that_said_so_has_failed():
+    states = Interrupted()
+    for call_sid in ("a", "b"):
+        await states.create_state(call_sid)
+    calls = LiveCalls(states)
+    await calls.read([], 0)
+    seen = calls.changes_since(0)
+    await states.delete_state("a")
+    states.is_away = True
+    with pytest.raises(StoreUnavailable):
+        await calls.read([], 0)
+    states.is_away = False
+    await calls.read([], 0)
+    missed = calls.changes_since(seen.revision)
+    assert (missed.changed, missed.gone) == ([], ["a"])
+    assert [row["call_sid"] for row in calls.rows] == ["b"]
 
 
 async def test_a_call_that_comes_back_is_not_gone():
