@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from benchmarks import page, terminal
 from benchmarks.bench import Bench, Results
+from benchmarks.budgets import verdicts
 from benchmarks.deployment import Deployment
 from benchmarks.processes import BenchmarkFailed, Stage
 from benchmarks.programme import PROGRAMME, summary
@@ -41,7 +42,7 @@ def main() -> int:
         document = {"machine": machine() | {"baseline": args.baseline}, "quick": args.quick}
 
         def save() -> None:
-            document.update(dataclasses.asdict(results))
+            document.update(dataclasses.asdict(results), budgets=[verdict.told for verdict in verdicts(results)])
             args.json.parent.mkdir(parents=True, exist_ok=True)
             args.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 

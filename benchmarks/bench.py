@@ -45,11 +45,12 @@ class Bench:
         return quick if self.quick else full
 
     def row(self, table: str, **cells: str | float) -> None:
-        """Add a row to a table."""
-        self.results.tables.setdefault(table, []).append(cells)
+        """Add a row to a table. What could not be measured (NaN) stays empty."""
+        told = {name: cell for name, cell in cells.items() if isinstance(cell, str) or not isnan(cell)}
+        self.results.tables.setdefault(table, []).append(told)
 
     def timed_row(self, table: str, what: str, series: Series, **cells: str | float) -> None:
-        """Add the percentiles, the pace and the errors of a series."""
+        """Add the percentiles and the pace of a series; if anything failed in it, say what instead."""
         self.row(
             table,
             **{"what": what, **cells},
@@ -57,8 +58,10 @@ class Bench:
             p95_ms=series.ms(0.95),
             p99_ms=series.ms(0.99),
             per_second=series.per_second,
-            errors=", ".join(sorted(set(series.errors))) and f"{len(series.errors)}× {series.errors[0]}",
+            errors=series.failures,
         )
+        if series.failures:
+            self.trouble(f"{table}, {what}: {series.failures}")
 
     def figure(self, name: str, value: float) -> None:
         """Note a figure; budgets know it by its name."""

@@ -3,11 +3,10 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from statistics import median
 
 from benchmarks.bench import Bench
 from benchmarks.processes import Driver, Process
-from benchmarks.samples import Run, Series
+from benchmarks.samples import Run, Series, middle
 from benchmarks.trees import Tree
 
 Spent = dict[str, float]
@@ -61,4 +60,4 @@ def over_before(now: list[float], before: list[float]) -> list[float]:
 
 def difference_ms(one: Series, other: Series) -> float:
     """Return by how much the median of one is above the other's, in ms: the median over the rounds."""
-    return 1000 * median(a.p50 - b.p50 for a, b in zip(one.runs, other.runs, strict=True))
+    return 1000 * middle(a.p50 - b.p50 for a, b in zip(one.runs, other.runs, strict=True))

@@ -1,12 +1,13 @@
 """Puts results into a page: everything between two marks is replaced by tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import Results
-from benchmarks.budgets import BUDGETS
+from benchmarks.budgets import Verdict, verdicts
 from benchmarks.tables import HEADINGS, shown
+from benchmarks.tried import STEPS
 
 NOTES = {
     "processor time of a turn": "With 30 in flight; `before` is the older tree. The load generator is not in the sum, "
@@ -17,6 +18,7 @@ NOTES = {
     "calls at once": "Turns come at random times. The share of the processors includes the load generator's.",
 }
 """What one must know to read a table."""
+STEPS_NOTE = "Every step was measured when it was made, beside the revision before it; they cannot be added up."
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
@@ -39,7 +41,9 @@ def blocks(results: Results, machine: dict[str, Any]) -> Iterator[str]:
     if "note" in machine:
         yield str(machine["note"]).capitalize() + "."
     yield from ("", "### Budgets", "")
-    yield from _markdown(["", "measured", "budget", ""], [_budget_row(results, budget) for budget in BUDGETS])
+    judged = verdicts(results)
+    yield from _markdown(["", "measured", "budget", ""], map(_budget_row, judged))
+    yield from ("", "### What was tried", "", *_tried(judged))
     for title, rows in results.tables.items():
         names = [name for name in HEADINGS if any(row.get(name) not in (None, "") for row in rows)]
         cells = [[shown(row.get(name, "")) for name in names] for row in rows]
@@ -51,13 +55,25 @@ def blocks(results: Results, machine: dict[str, Any]) -> Iterator[str]:
         yield from ("", f"Not measured: {trouble.splitlines()[0]}")
 
 
-def _budget_row(results: Results, budget: Any) -> list[str]:
-    verdict = budget.judge(results)
+def _budget_row(verdict: Verdict) -> list[str]:
     words = f"**{verdict.words}**" if verdict.met is False else verdict.words
-    return [budget.what, verdict.measured, budget.limit_words, words]
+    return [verdict.budget.what, verdict.measured, verdict.budget.limit_words, words]
 
 
-def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _tried(judged: Sequence[Verdict]) -> Iterator[str]:
+    """What was done for each budget that is missed, and every step with what it brought."""
+    if missed := [[one.budget.what, one.words, one.tried] for one in judged if one.tried]:
+        yield from (*_words_table(["budget", "", "what was tried for it"], missed), "")
+    yield from (STEPS_NOTE, "")
+    yield from _words_table(["step", "brought", "kept"], [[step.what, step.brought, step.kept] for step in STEPS])
+
+
+def _words_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    heading, _, *rest = _markdown(headings, rows)
+    yield from (heading, "|---" * len(headings) + "|", *rest)
+
+
+def _markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield "| " + " | ".join(headings) + " |"
     yield "|---|" + "---:|" * (len(headings) - 1)
     yield from ("| " + " | ".join(row) + " |" for row in rows)

@@ -82,6 +82,13 @@ class Driver:
         """Call a line so often. Raise `BenchmarkFailed`."""
         return await self._carry_out({"line": line, "count": count, "concurrency": concurrency, "rate": rate})
 
+    async def answered(self, line: str, count: int, concurrency: int = 1) -> Run:
+        """Call a line so often. Raise `BenchmarkFailed` also if one of the calls failed."""
+        run = await self.run(line, count, concurrency)
+        if run.errors or not run.latencies:
+            raise self._process.failed(f"got no answer to {len(run.errors)} of {count} calls ({run.errors[:1]})")
+        return run
+
     async def prepared(self, line: str, count: int, concurrency: int = 1) -> Run:
         """Prepare, outside of the time that is measured, and run."""
         await self.prepare(line, count, concurrency)

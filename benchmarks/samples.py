@@ -1,16 +1,26 @@
-"""Runs of a contender, and what is read off them."""
+"""Runs of a contender, and what is read off them: nothing (NaN) off those in which anything failed.
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+What failed was not measured, and what else ran beside it had less to do than it seems.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan, nan
 from statistics import median
 
 
 def percentile(values: Sequence[float], share: float) -> float:
     """The value that `share` (0 to 1) of the values do not exceed; NaN of nothing."""
     if not values:
-        return float("nan")
+        return nan
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def middle(values: Iterable[float]) -> float:
+    """The median; NaN of nothing, and if one of the values is NaN."""
+    found = list(values)
+    return nan if not found or any(map(isnan, found)) else median(found)
 
 
 @dataclass
@@ -23,15 +33,19 @@ class Run:
 
     @property
     def p10(self) -> float:
-        return percentile(self.latencies, 0.10)
+        return self.percentile(0.10)
 
     @property
     def p50(self) -> float:
-        return percentile(self.latencies, 0.50)
+        return self.percentile(0.50)
 
     @property
     def per_second(self) -> float:
-        return len(self.latencies) / self.seconds
+        return nan if self.errors else len(self.latencies) / self.seconds
+
+    def percentile(self, share: float) -> float:
+        """The value in seconds that `share` (0 to 1) of the latencies do not exceed."""
+        return nan if self.errors else percentile(self.latencies, share)
 
 
 @dataclass
@@ -51,18 +65,23 @@ class Series:
     @property
     def per_second(self) -> float:
         """Of the median run."""
-        return median(run.per_second for run in self.runs)
+        return middle(run.per_second for run in self.runs)
 
     def ms(self, share: float) -> float:
         """A percentile over all runs, in milliseconds."""
-        return 1000 * percentile(self.latencies, share)
+        return nan if self.errors else 1000 * percentile(self.latencies, share)
+
+    @property
+    def failures(self) -> str:
+        """How many of how many calls failed, and how the first one did; "" if none did."""
+        if not self.errors:
+            return ""
+        return f"{len(self.errors):,} of {len(self.errors) + len(self.latencies):,} failed ({self.errors[0]})"
 
 
 def ratio(one: Series, other: Series, of: Callable[[Run], float] = lambda run: run.p50) -> float:
-    """How many times the other one it is: the median over the rounds in which both came to something; else NaN."""
-    rounds = zip(one.runs, other.runs, strict=True)
-    ratios = [of(a) / of(b) for a, b in rounds if a.latencies and b.latencies]
-    return median(ratios) if ratios else float("nan")
+    """How many times the other one it is: the median over the rounds; NaN if anything failed in one of them."""
+    return middle(of(a) / of(b) for a, b in zip(one.runs, other.runs, strict=True))
 
 
 Leg = Callable[[], Awaitable[Run]]

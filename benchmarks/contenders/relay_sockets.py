@@ -22,6 +22,8 @@ from orchestrator.provider_simulator import CallIdentity
 from orchestrator.provider_simulator.identity import new_number
 from orchestrator.provider_simulator.relay_frames import setup
 
+CONVERSATIONS_A_CALL = 10
+
 
 class Sockets:
     """Sessions that were greeted; all stay open until the end."""
@@ -35,6 +37,7 @@ class Sockets:
         self._stack = stack
         stack.push_async_callback(self._client.aclose)
         self._talking: ClientConnection | None = None
+        self._conversations = 0
 
     async def idle(self, slot: int) -> None:
         """One more socket."""
@@ -42,7 +45,7 @@ class Sockets:
 
     async def first_token(self, slot: int) -> float:
         """From the moment the agent said it until it comes out of the socket: both read the machine's clock."""
-        socket = await self._socket()
+        socket = await self._talking_socket()
         await _say(socket, TELL_TIME)
         said = int((await _frame(socket))["token"])
         took = time.monotonic_ns() - said
@@ -51,7 +54,7 @@ class Sockets:
 
     async def interrupt(self, slot: int) -> float:
         """From the provider's interrupt frame until the agent, in its worker, is cancelled."""
-        socket = await self._socket()
+        socket = await self._talking_socket()
         await _say(socket, HOLD_ON)
         heard = (await _frame(socket))["token"]
         began = time.monotonic_ns()
@@ -63,9 +66,13 @@ class Sockets:
             raise RuntimeError("the agent was not cancelled")
         return (stopped - began) / 1e9
 
-    async def _socket(self) -> ClientConnection:
-        if self._talking is None:
-            self._talking = await self._open()
+    async def _talking_socket(self) -> ClientConnection:
+        """The socket of a young call: what a turn takes grows with the call, and a call holds only so many turns."""
+        if self._talking is None or self._conversations >= CONVERSATIONS_A_CALL:
+            if self._talking is not None:
+                await self._talking.close()
+            self._talking, self._conversations = await self._open(), 0
+        self._conversations += 1
         return self._talking
 
     async def _open(self) -> ClientConnection:

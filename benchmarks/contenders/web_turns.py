@@ -16,13 +16,17 @@ from benchmarks.contenders.webhook_forms import WebhookForms, new_call
 from benchmarks.driver import Line
 
 BEGUN_AT_ONCE = 20
+GATHER = b"<Gather"
+"""What is in the document of a reply that does not end its call."""
 
 
 class Conversations:
     """Turns of calls. Each slot has a call of its own, and takes a new one after `TURNS_A_CALL` turns.
 
-    A subclass makes the requests of a call's turns.
+    A subclass makes the requests of a call's turns, and says by which `_sign` an answer with a reply is known.
     """
+
+    _sign: bytes
 
     def __init__(self, server: Connections) -> None:
         self._server = server
@@ -33,7 +37,7 @@ class Conversations:
         """Send the next turn of the slot's call."""
         if not self._at.get(slot):
             self._at[slot] = self._waiting.pop()
-        await self._server.send(self._at[slot].pop())
+        _check(await self._server.send(self._at[slot].pop()), self._sign)
 
     async def prepare(self, count: int, callers: int, *, in_order: bool) -> None:
         """Begin the calls, and make the requests of their turns."""
@@ -54,6 +58,8 @@ class Conversations:
 class ApiTurns(Conversations):
     """`POST /calls/{call_sid}/turns`."""
 
+    _sign = b'"outcome":"replied"'
+
     async def _requests(self, turns: int) -> list[bytes]:
         path = f"/calls/{new_call().call_sid}/turns"
         headers = {"Authorization": f"Bearer {os.environ['API_KEY']}"}
@@ -63,6 +69,8 @@ class ApiTurns(Conversations):
 
 class WebhookTurns(Conversations):
     """`POST /twilio/turn/{n}`, of calls that have been greeted."""
+
+    _sign = GATHER
 
     def __init__(self, server: Connections, url: str) -> None:
         super().__init__(server)
@@ -84,11 +92,17 @@ class Greetings:
 
     async def __call__(self, slot: int) -> None:
         """Begin a call."""
-        await self._server.send(self._waiting.pop())
+        _check(await self._server.send(self._waiting.pop()), GATHER)
 
     async def prepare(self, count: int, callers: int, *, in_order: bool) -> None:
         """Make as many requests."""
         self._waiting = [self._forms.voice(new_call()) for _ in range(count)]
+
+
+def _check(answer: bytes, sign: bytes) -> None:
+    """Raise RuntimeError at an apology, or a filler that has the provider come again: the turn got no reply yet."""
+    if sign not in answer:
+        raise RuntimeError(answer.decode(errors="replace"))
 
 
 async def _all(awaitables: list[Awaitable[None]]) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 from benchmarks.bench import Bench
 from benchmarks.contenders.turns import HISTORIES
-from benchmarks.samples import in_turns, ratio
+from benchmarks.samples import Series, in_turns, ratio
 from orchestrator.redis import keys
 
 TABLE = "growth"
@@ -40,7 +40,7 @@ async def calls(bench: Bench) -> None:
                 await driver.run("fill", (number - have) // 1000)
                 have = number
             run = await driver.run("redis-count", bench.choose(200, 500))
-            bench.row(TABLE, what=f"counting {number:,} calls", p50_ms=run.p50 * 1000)
+            bench.timed_row(TABLE, f"counting {number:,} calls", Series([run]))
             bench.figure(f"count.{number}_ms", run.p50 * 1000)
         await redis.delete(keys.ACTIVE_CALLS)
 
@@ -53,7 +53,7 @@ async def queue(bench: Bench) -> None:
             for start in range(0, number, 1000):
                 await redis.zadd(keys.QUEUE, {f"later:{start + i}": FAR_MS for i in range(1000)})
             run = await turns.run("turn", bench.choose(200, 500))
-            bench.row(TABLE, what=f"a turn beside {number:,} scheduled jobs", p50_ms=run.p50 * 1000)
+            bench.timed_row(TABLE, f"a turn beside {number:,} scheduled jobs", Series([run]))
             bench.figure(f"queue.{number}_ms", run.p50 * 1000)
         await redis.delete(keys.QUEUE)
 
@@ -63,7 +63,7 @@ async def backlog(bench: Bench) -> None:
     for number in (1_000,) if bench.quick else (1_000, 50_000):
         async with bench.product.turns() as turns, bench.product.redis() as redis:
             await redis.flushdb()
-            await turns.run("submit", number, 50)
+            await turns.answered("submit", number, 50)
             async with bench.product.workers(1):
                 began = time.perf_counter()
                 left = int(await redis.zcard(keys.DUE))

@@ -5,13 +5,12 @@ One call at a time, and many; and what other queues take.
 
 from contextlib import AsyncExitStack
 from functools import partial
-from statistics import median
 
 from benchmarks.bench import Bench
 from benchmarks.comparison import difference_ms
 from benchmarks.peers import PEERS, Peer, at_work
 from benchmarks.processes import BenchmarkFailed, Driver
-from benchmarks.samples import Leg, Series, in_turns, ratio
+from benchmarks.samples import Leg, Series, in_turns, middle, ratio
 from benchmarks.trees import PRESENT
 
 TABLE = "latency"
@@ -73,7 +72,7 @@ async def http(bench: Bench) -> None:
 def _added(series: dict[str, Series]) -> float:
     """Return what a webhook adds to the turn inside it, in bare POSTs of the same form: the median of the rounds."""
     rounds = zip(series["webhook"].runs, series["turn"].runs, series["form"].runs, strict=True)
-    return median((webhook.p50 - turn.p50) / form.p50 for webhook, turn, form in rounds)
+    return middle((webhook.p50 - turn.p50) / form.p50 for webhook, turn, form in rounds)
 
 
 async def isolation(bench: Bench) -> None:

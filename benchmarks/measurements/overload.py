@@ -1,9 +1,7 @@
 """What running calls notice of more callers than the workers can answer."""
 
-from statistics import median
-
 from benchmarks.bench import Bench
-from benchmarks.samples import Run, Series, percentile
+from benchmarks.samples import Run, Series, middle
 from benchmarks.trees import PRESENT
 
 TABLE = "overload"
@@ -48,7 +46,7 @@ def _turns(run: Run) -> Run:
 
 
 def _refusals(run: Run) -> Run:
-    return Run(run.seconds, [-seconds for seconds in run.latencies if seconds < 0])
+    return Run(run.seconds, [-seconds for seconds in run.latencies if seconds < 0], run.errors)
 
 
 def _of_turns(series: Series) -> Series:
@@ -58,4 +56,4 @@ def _of_turns(series: Series) -> Series:
 def _times(one: Series, other: Series) -> float:
     """How many times the other's p99 it is: the median over the rounds."""
     rounds = zip(_of_turns(one).runs, _of_turns(other).runs, strict=True)
-    return median(percentile(a.latencies, 0.99) / percentile(b.latencies, 0.99) for a, b in rounds)
+    return middle(a.percentile(0.99) / b.percentile(0.99) for a, b in rounds)

@@ -3,13 +3,12 @@
 import asyncio
 import tempfile
 from pathlib import Path
-from statistics import median
 
 from benchmarks.bench import Bench
 from benchmarks.contenders.tenants import routes
 from benchmarks.deployment import Deployment
 from benchmarks.processes import BenchmarkFailed
-from benchmarks.samples import Run, in_turns, percentile
+from benchmarks.samples import Run, in_turns, middle
 from benchmarks.trees import PRESENT
 from orchestrator.tasks import cancel_and_wait
 
@@ -40,18 +39,18 @@ async def noise(bench: Bench) -> None:
                 "beside": lambda: _round(bench, file, seconds, noise=NOISE),
             },
         )
-    alone, beside = ([1000 * percentile(run.latencies, 0.99) for run in series[n].runs] for n in ("alone", "beside"))
+    alone, beside = ([1000 * run.percentile(0.99) for run in series[n].runs] for n in ("alone", "beside"))
     bench.timed_row(TABLE, f"{TENANTS} tenants, a turn a second each", series["alone"])
     bench.timed_row(TABLE, f"the same, beside one with {NOISE} turns of 5 s a second", series["beside"])
-    bench.figure("tenants.alone_p99_ms", median(alone))
-    bench.figure("tenants.beside_p99_ms", median(beside))
+    bench.figure("tenants.alone_p99_ms", middle(alone))
+    bench.figure("tenants.beside_p99_ms", middle(beside))
     bench.figure("tenants.over_allowed", over_allowed(alone, beside))
 
 
 def over_allowed(alone_ms: list[float], beside_ms: list[float]) -> float:
     """How many times what is allowed it takes: the median over the rounds."""
     rounds = zip(alone_ms, beside_ms, strict=True)
-    return median(beside / (ALLOWED_TIMES * alone + ALLOWED_MORE_MS) for alone, beside in rounds)
+    return middle(beside / (ALLOWED_TIMES * alone + ALLOWED_MORE_MS) for alone, beside in rounds)
 
 
 async def _round(bench: Bench, file: Path, seconds: int, *, noise: int) -> Run:

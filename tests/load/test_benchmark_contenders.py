@@ -22,10 +22,15 @@ TOKEN = "a-token"
 class Server:
     """Answers every request on a socket, in two parts, and keeps what came."""
 
-    def __init__(self, status: str = "200 OK") -> None:
+    def __init__(self, status: str = "200 OK", answer: str = '<Gather/>"outcome":"replied"') -> None:
         self.requests: list[tuple[str, dict[str, str], str]] = []
         self._status = status
+        self._answer = answer
         self._serving: list[asyncio.Task[None]] = []
+
+    def answers(self, answer: str) -> None:
+        """Answer so from now on."""
+        self._answer = answer
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
@@ -49,10 +54,11 @@ class Server:
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
             body = (await reader.readexactly(int(headers["content-length"]))).decode()
             self.requests.append((first.split()[1], headers, body))
-            writer.write(f"HTTP/1.1 {self._status}\r\nContent-Length: 4\r\n\r\nan".encode())
+            head = f"HTTP/1.1 {self._status}\r\nContent-Length: {len(self._answer)}\r\n\r\n"
+            writer.write((head + self._answer[:2]).encode())
             await writer.drain()
             await asyncio.sleep(0)
-            writer.write(b"sw")
+            writer.write(self._answer[2:].encode())
         writer.close()
 
 
@@ -104,6 +110,20 @@ async def test_a_refusal_is_an_error_of_the_load_generator() -> None:
         line = WebhookTurns(connections, url)
         with pytest.raises(RuntimeError, match="403 Forbidden"):
             await line.prepare(1, 1, in_order=True)
+        connections.close()
+
+
+@pytest.mark.parametrize("line", ["webhook", "voice", "api"])
+async def test_an_answer_without_a_reply_is_an_error_of_the_load_generator(line: str) -> None:
+    server = Server()
+    async with server.listening() as url:
+        connections = Connections(url)
+        lines = {"webhook": WebhookTurns(connections, url), "voice": Greetings(connections, url)}
+        asked = {**lines, "api": ApiTurns(connections)}[line]
+        await asked.prepare(1, 1, in_order=True)
+        server.answers('<Say>One moment please.</Say><Redirect>/twilio/turn/1/wait</Redirect>"outcome":"failed"')
+        with pytest.raises(RuntimeError, match="One moment"):
+            await asked(0)
         connections.close()
 
 

@@ -1,5 +1,6 @@
 """The benchmarks' own arithmetic: what is counted, compared and told."""
 
+import json
 import math
 import operator
 import time
@@ -9,14 +10,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks import terminal
-from benchmarks.bench import Results
-from benchmarks.budgets import BUDGETS, Budget
+from benchmarks.bench import Bench, Results
+from benchmarks.budgets import BUDGETS, NOTHING, Budget, verdicts
+from benchmarks.comparison import difference_ms
 from benchmarks.driver import carry_out
 from benchmarks.measurements.steady import is_starved
 from benchmarks.page import BEGIN, END, update
 from benchmarks.parts import WEB, WORKER
 from benchmarks.programme import PROGRAMME, summary
-from benchmarks.samples import Run, Series, in_turns, percentile, ratio
+from benchmarks.samples import Run, Series, in_turns, middle, percentile, ratio
+from benchmarks.trees import REPOSITORY
+from benchmarks.tried import STEPS
 
 
 async def test_so_many_callers_call_at_once_and_so_often_in_all() -> None:
@@ -81,12 +85,56 @@ async def test_contenders_take_turns_in_changing_order() -> None:
     assert [len(found.runs) for found in series.values()] == [2, 2]
 
 
-def test_a_ratio_is_of_rounds_in_which_both_came_to_something() -> None:
+def test_a_ratio_is_the_median_of_the_rounds() -> None:
     one = Series([Run(1, [2.0]), Run(1, [8.0]), Run(1, [6.0])])
-    other = Series([Run(1, [1.0]), Run(1, [], ["TimeoutError"]), Run(1, [2.0])])
-    assert ratio(one, other) == 2.5
+    assert ratio(one, Series([Run(1, [1.0]), Run(1, [1.0]), Run(1, [2.0])])) == 3
     assert math.isnan(ratio(one, Series([Run(1, [])] * 3)))
     assert math.isnan(percentile([], 0.5))
+
+
+def test_nothing_is_measured_where_anything_failed() -> None:
+    sound = Series([Run(1, [2.0]), Run(1, [8.0])])
+    failed = Series([Run(1, [1.0, 1.0]), Run(1, [1.0], ["KeyError", "TimeoutError"])])
+    read = [ratio(sound, failed), ratio(failed, sound), failed.per_second, failed.ms(0.5), failed.runs[1].p50]
+    read += [
+        failed.runs[1].p10,
+        failed.runs[1].percentile(0.99),
+        difference_ms(failed, sound),
+        middle([1, 2, math.nan]),
+    ]
+    assert all(map(math.isnan, read)), read
+    assert (sound.failures, failed.failures) == ("", "2 of 5 failed (KeyError)")
+
+
+def test_what_failed_is_told_as_not_measured_by_its_row_its_budget_and_in_words() -> None:
+    results = Results()
+    bench = Bench(*[None] * 3, results, quick=True)  # type: ignore[arg-type]
+    failed = Series([Run(1, [0.001] * 99, ["ConnectionClosedOK"])])
+    bench.timed_row("relay", "interrupt frame", failed, at_once=1)
+    budget = next(budget for budget in BUDGETS if budget.figure == "relay.interrupt_p95_ms")
+    bench.figure(budget.figure, failed.ms(0.95))
+    told = {"what": "interrupt frame", "at_once": 1, "errors": "1 of 100 failed (ConnectionClosedOK)"}
+    assert results.tables["relay"] == [told]
+    assert budget.judge(results).words == "not measured"
+    assert results.troubles == ["relay, interrupt frame: 1 of 100 failed (ConnectionClosedOK)"]
+    assert "Not measured: relay, interrupt frame: 1 of 100 failed (ConnectionClosedOK)" in list(terminal.lines(results))
+
+
+def test_a_missed_budget_is_told_with_what_was_tried() -> None:
+    missed, met = BUDGETS[0], BUDGETS[1]
+    results = Results(figures={missed.figure: 2 * missed.limit, met.figure: met.limit / 2})
+    text = " ".join(" ".join(terminal.lines(results)).split())
+    assert f"{missed.what}: MISSES by 100 % {missed.tried}" in text
+    assert met.tried not in text
+    told = {verdict.budget.what: verdict.told for verdict in verdicts(results)}
+    assert (told[missed.what]["verdict"], told[missed.what]["tried"]) == ("MISSES by 100 %", missed.tried)
+    assert (told[met.what]["verdict"], told[met.what]["tried"]) == ("met", "")
+
+
+def test_every_budget_that_was_missed_when_it_was_published_says_what_was_tried() -> None:
+    document = json.loads((REPOSITORY / "benchmarks" / "results" / "published.json").read_text())
+    judged = verdicts(Results(figures=document["figures"]))
+    assert [verdict.budget.what for verdict in judged if verdict.tried == NOTHING] == []
 
 
 @pytest.mark.parametrize(
@@ -148,3 +196,5 @@ def test_results_are_put_between_the_marks_of_a_page_again_and_again(tmp_path: P
     assert "old" not in text
     assert text.count("| a turn | 1.50 |") == 1
     assert f"| {budget.what} | {2 * budget.limit:.3g} × | {budget.limit_words} | **MISSES by 100 %** |" in text
+    assert text.count(f"| {budget.what} | MISSES by 100 % | {budget.tried} |") == 1
+    assert all(text.count(f"| {step.what} | {step.brought} | {step.kept} |") == 1 for step in STEPS)
