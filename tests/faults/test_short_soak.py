@@ -12,7 +12,7 @@ async def test_random_faults_under_load_lose_double_and_reorder_nothing():
     # (docs/relay.md). `make soak ARGS=--living` has both.
     report = await soak(
         seed=3, seconds=40, callers=callers, every=1.2, with_sinks=True, with_routes=True, with_living=True,
-        plain_relays=True,
+        plain_relays=True, is_watched=True,
     )  # fmt: skip
     assert report.is_clean, report.table()
     assert sum(report.faults.values()) >= 15
@@ -25,3 +25,6 @@ async def test_random_faults_under_load_lose_double_and_reorder_nothing():
     for kind in ("signal", "timer", "activity", "transferred", "recorded"):
         assert report.living[f"own turns: {kind}"] >= 3
     assert report.living["messages posted"] >= 3
+    assert report.cockpit["killed processes named as lost"] >= 1
+    assert report.cockpit["calls due to leave a page of /live"] >= callers
+    assert report.cockpit["calls looked at"] >= 3

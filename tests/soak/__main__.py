@@ -12,6 +12,9 @@ import uvloop
 from soak.faults import SoakFailed
 from soak.run import TOPOLOGIES, soak
 
+WATCHED_AFTER_SECONDS = 40.0
+"""So long after the last fault everybody who was killed is named."""
+
 
 def main() -> int:
     """Run as the command line says."""
@@ -24,7 +27,7 @@ def main() -> int:
                 seed=options.seed, seconds=options.seconds, callers=options.calls, every=options.every,
                 topology=options.topology, relay_share=options.relay_share, interpreters=True,
                 with_sinks=options.sinks, with_routes=options.routes, with_living=options.living,
-                with_encryption=options.encrypt,
+                with_encryption=options.encrypt, is_watched=not options.unwatched, watched_after=WATCHED_AFTER_SECONDS,
             )
         )  # fmt: skip
     except SoakFailed:
@@ -46,6 +49,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--routes", action="store_true", help="with routes, agents that hand off, and two versions")
     parser.add_argument("--living", action="store_true", help="with timers, activities, signals, messages, transfers")
     parser.add_argument("--encrypt", action="store_true", help="with encryption keys, which are replaced meanwhile")
+    parser.add_argument("--unwatched", action="store_true", help="with nobody who looks at the cockpit")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     return parser.parse_args()
 

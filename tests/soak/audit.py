@@ -38,6 +38,10 @@ async def audit(journals: list[CallJournal], provider: Provider, *redis: RedisSe
                 waiting.clear()
 
     await asyncio.gather(*(reader() for _ in range(READERS)))
+    for call_sid in provider.unheard:
+        with contextlib.suppress(Refused, NoAnswer):
+            answer = await provider.api("GET", f"/calls/{quote(call_sid)}", Random(call_sid))
+            verdict.unheard[call_sid] = answer.response.json()
     compare_limits(journals, verdict)
     with contextlib.suppress(AssertionError):
         await wait_until(lambda: not _waiting(*redis), "nothing waits any more", SETTLE_SECONDS)

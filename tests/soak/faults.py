@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -105,6 +106,12 @@ class Faults:
         except* SoakFailed as failed:
             raise failed.exceptions[0] from None
         self._calm()
+
+    @property
+    def over_at(self) -> float:
+        """When the last one was over, in Unix seconds."""
+        ends = [fault.ended for fault in self.injected]
+        return time.time() - self._clock() + max(ends, default=self._clock())
 
     def _calm(self) -> None:
         """Let everything pass again."""

@@ -36,12 +36,14 @@ class Answer:
 
 
 class Provider:
-    """Sends what callers do. `overlong` counts requests without an answer in 15 s, or 30 s for the API."""
+    """Sends what callers do. `overlong` counts requests without an answer in 15 s, or 30 s for the API; `unheard` are
+    calls whose callers never heard a word, and which may have begun nevertheless."""
 
     def __init__(self, ingresses: list[str]) -> None:
         self.ingresses = ingresses
         self.retries = 0
         self.overlong = 0
+        self.unheard: set[str] = set()
         self._signer = RequestValidator(TOKEN)
 
     async def webhook(self, path: str, form: Mapping[str, str], rng: Random) -> Answer:

@@ -79,6 +79,7 @@ class RelayCaller(Caller):
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
         if not journal.words and journal.sessions == 1:
+            self.provider.unheard.add(journal.call_sid)
             self.journals.remove(journal)  # the provider's first request met a dying ingress: there was no call
             return
         # The line tells it once; a provider that finds nobody tells it again.

@@ -54,11 +54,13 @@ class Report:
     wrong: int
     dead: int
     late: int
+    untrue: int
     relay: dict[str, int]
     sinks: dict[str, int]
     desks: dict[str, int]
     versions: dict[str, int]
     living: dict[str, int]
+    cockpit: dict[str, int]
     left_behind: int
     exits: int
     bad_leavings: int
@@ -70,6 +72,7 @@ class Report:
     answer_under_fault: Waits
     timers_late: Waits
     timers_late_excused: Waits
+    lost_named: Waits
     findings: tuple[str, ...]
 
     @property
@@ -94,9 +97,11 @@ class Report:
             *((f"recorded: {kind}", count) for kind, count in sorted(self.outcomes.items())),
             *((f"relay: {kind}", count) for kind, count in sorted(self.relay.items())),
             *((what, count) for what, count in sorted((self.sinks | self.desks | self.versions | self.living).items())),
+            *((f"cockpit: {what}", count) for what, count in sorted(self.cockpit.items())),
             ("lost", self.lost), ("doubled", self.doubled), ("reordered", self.reordered),
             ("wrong answers", self.wrong), ("words of a dead run heard", self.dead),
-            ("timers too late", self.late), ("left behind in Redis", self.left_behind),
+            ("timers too late", self.late), ("shown and not true", self.untrue),
+            ("left behind in Redis", self.left_behind),
             ("processes that exited by themselves", self.exits), ("processes that left badly", self.bad_leavings),
         ]  # fmt: skip
         lines = [f"{name:<52}{value:>10}" for name, value in rows]
@@ -110,6 +115,7 @@ class Report:
             ("answer, under a fault", self.answer_under_fault),
             ("timers late", self.timers_late),
             ("the same, without outages", self.timers_late_excused),
+            ("until a killed one is named", self.lost_named),
         ):
             lines.append(
                 f"{name:<28}{waits.count:>8}{waits.p50:>8.3f}{waits.p95:>8.3f}{waits.p99:>8.3f}{waits.longest:>9.3f}"
@@ -144,5 +150,5 @@ def heard_of(journals: list[CallJournal]) -> Counter[str]:
 
 def counts(verdict: Verdict) -> dict[str, int]:
     """How many findings of each kind."""
-    kinds = ("lost", "doubled", "reordered", "wrong", "dead", "late", "left_behind")
+    kinds = ("lost", "doubled", "reordered", "wrong", "dead", "late", "untrue", "left_behind")
     return {name: len(getattr(verdict, name)) for name in kinds}

@@ -16,6 +16,7 @@ from soak.audit import audit
 from soak.callers import ApiCaller, Caller, PhoneCaller, all_answered
 from soak.cluster_faults import WEIGHTS as CLUSTER_WEIGHTS
 from soak.cluster_faults import ClusterFaults
+from soak.cockpit_audit import audit_cockpit
 from soak.desks import NORTH, SOUTH, WEST, routes
 from soak.faults import SINK_WEIGHTS, WEIGHTS, Faults, Injected, Planned, SoakFailed, plan
 from soak.journal import CallJournal
@@ -38,6 +39,7 @@ from soak.speech import DeskSpeech, Speech
 from soak.version_audit import audit_versions
 from soak.versions import VERSIONS
 from soak.versions import WEIGHTS as VERSION_WEIGHTS
+from soak.watcher import Watcher
 from support.cluster_deployment import ClusterDeployment
 from support.deployment import Deployment
 from support.sentinel_deployment import SentinelDeployment
@@ -84,10 +86,13 @@ async def soak(
     with_living: bool = False,
     with_encryption: bool = False,
     plain_relays: bool = False,
+    is_watched: bool = False,
+    watched_after: float = 0.0,
 ) -> Report:
     """Run it all; the report. The directory with the logs is kept when something was found. Raises `SoakFailed`.
 
     With `plain_relays` a lost socket comes back with a new document, and calls on relays have no turns of their own.
+    One that `is_watched` has somebody at the cockpit, who looks on for so many seconds `watched_after` the last fault.
     """
     began = time.monotonic()
     make, harm, weights = TOPOLOGIES[topology]
@@ -138,6 +143,7 @@ async def soak(
             speech = _speech(number, may_be_refused=kind is PhoneCaller) if with_routes else Speech
             return kind(provider, chance, stop, speech)
 
+        watcher = await stack.enter_async_context(Watcher(deployment.web_urls)) if is_watched else None
         journals = await _load(caller, faults, planned, seconds=seconds, callers=callers)
         verdict = await audit(journals, provider, *deployment.masters)
         if rotation is not None:
@@ -152,6 +158,9 @@ async def soak(
             effects = [line.split("\t") for line in Path(settings[EFFECTS_FILE]).read_text().splitlines()]
             lateness = audit_living(journals, verdict, _outages(faults.injected), effects)
             await audit_messages(texts, sinks.told if sinks is not None else _told_nobody, verdict)
+        if watcher is not None:
+            await watcher.look_on(faults.over_at + watched_after)
+            audit_cockpit(watcher, deployment, journals, faults.injected, verdict)
         runs = deployment.runs
         exits = list(deployment.exits)
     silence = waits_of(journals, faults.injected, "sound_at", {"gather"})
@@ -165,8 +174,8 @@ async def soak(
         ran_again=sum(count - 1 for count in runs.values()),
         faults=dict(faults.by_kind), heard=dict(heard_of(journals)), outcomes=dict(verdict.outcomes),
         sinks=dict(verdict.sinks), desks=dict(verdict.desks), versions=dict(verdict.versions),
-        living=dict(verdict.living), timers_late=Waits.of(lateness.seconds),
-        timers_late_excused=Waits.of(lateness.excused),
+        living=dict(verdict.living), cockpit=dict(verdict.cockpit), timers_late=Waits.of(lateness.seconds),
+        timers_late_excused=Waits.of(lateness.excused), lost_named=Waits.of(verdict.named_after),
         **counts(verdict), exits=len(exits), bad_leavings=len(faults.bad_leavings),
         silence_calm=silence[0], silence_under_fault=silence[1],
         relay=dict(verdict.relay), relay_calm=relay[0], relay_under_fault=relay[1],

@@ -6,10 +6,12 @@ import re
 import signal
 import sys
 import tempfile
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support.lives import Life
 from support.program import Program, clean_environment
 from support.proxy import ProxyProcess
 from support.servers import RedisServer, free_port
@@ -32,7 +34,8 @@ read after a restart."""
 
 @dataclass
 class Member:
-    """One process of the product, over all its lives. `expected` while its end is somebody's doing."""
+    """One process of the product, over all its lives: `past` tells of them, the present one last. `expected` while its
+    end is somebody's doing."""
 
     name: str
     command: list[str] | str
@@ -43,12 +46,15 @@ class Member:
     lives: int = 0
     expected: bool = False
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    past: list[Life] = field(default_factory=list)
 
     def start(self) -> None:
         """Begin the next life."""
         self.lives += 1
         log = self.directory / f"{self.name}-{self.lives}.log"
         self.program = Program(self.command, self.directory, log, self.environment)
+        role = "worker" if self.name.startswith("worker") else "ingress"
+        self.past.append(Life(self.name, role, self.program.process.pid))
         self.expected = False
 
     @property
@@ -59,7 +65,17 @@ class Member:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it lives."""
+        life = self.past[-1]
+        match number:
+            case signal.SIGSTOP:
+                life.freeze()
+            case signal.SIGKILL:
+                life.killed_at = time.time()
+            case signal.SIGTERM:
+                life.asked_at = time.time()
         self.running.process.send_signal(number)
+        if number == signal.SIGCONT:
+            life.thaw()
 
     async def kill(self) -> None:
         """SIGKILL, and a new life at once, as a platform gives it."""
@@ -102,6 +118,8 @@ class Member:
         end = asyncio.get_running_loop().time() + seconds
         while (code := self.running.process.poll()) is None and asyncio.get_running_loop().time() < end:
             await asyncio.sleep(0.01)
+        if code is not None:
+            self.past[-1].end()
         return code
 
 
@@ -162,6 +180,11 @@ class Deployment:
         self._close_redis()
 
     @property
+    def web_urls(self) -> list[str]:
+        """Where each of `webs` answers."""
+        return [*self.ingresses, *self.relay_ingresses]
+
+    @property
     def redis(self) -> RedisServer:
         """The server that has the truth now."""
         return self._server
@@ -220,6 +243,7 @@ class Deployment:
             for member in self.members:
                 code = member.running.process.poll()
                 if code is not None and not member.expected:
+                    member.past[-1].end()
                     self.exits.append(f"{member.name} exited by itself with {code}:\n{member.running.log[-2000:]}")
                     member.start()
             await asyncio.sleep(WATCH_SECONDS)
