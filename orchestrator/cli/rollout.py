@@ -146,7 +146,7 @@ def _lines(overview: Overview, colors: Colors) -> Iterator[str]:
     if calls.is_partial:
         yield colors(f"Of all calls, the first {MOST_CALLS} were counted.", "dim")
     yield told(plan)
-    yield from (colors(sentence, "yellow") for sentence in overview.concerns)
+    yield from (colors(concern.text, "yellow") for concern in overview.concerns)
     if plan.revision:
         yield colors(f"Revision {plan.revision}, {duration(clock.now() - plan.changed_at)} old.", "dim")
 

@@ -48,7 +48,7 @@ def _same_sinks(here: Sequence[str], report: OutboxReport) -> Iterator[Finding]:
 def _undelivered(report: OutboxReport) -> Iterator[Finding]:
     found = [*concerns(report)]
     for concern in found:
-        yield Finding("events", "warning", concern, "`voiceagent events` lists what waits, and why.")
+        yield Finding("events", "warning", concern.text, "`voiceagent events` lists what waits, and why.")
     if report.dead:
         deliveries = "1 delivery is" if report.dead == 1 else f"{report.dead} deliveries are"
         yield Finding(
@@ -56,7 +56,7 @@ def _undelivered(report: OutboxReport) -> Iterator[Finding]:
             "`voiceagent events --dead` says why, `voiceagent events replay` delivers them again.",
         )  # fmt: skip
     if not found:
-        yield Finding("events", "ok", f"{all_well(report)}.")
+        yield Finding("events", "ok", f"{all_well(report).message}.")
 
 
 def _listed(names: Sequence[str]) -> str:

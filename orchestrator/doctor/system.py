@@ -48,9 +48,8 @@ def _rollout(system: SystemFacts) -> Iterator[Finding]:
         return
     concerns = concerns_of(plan, running_versions(system.workers))
     if concerns:
-        yield Finding(
-            "rollout", "warning", " ".join([told(plan), *concerns]), "`voiceagent rollout` shows the versions."
-        )
+        said = " ".join([told(plan), *(it.text for it in concerns)])
+        yield Finding("rollout", "warning", said, "`voiceagent rollout` shows the versions.")
     else:
         yield Finding("rollout", "ok", told(plan))
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.health.finding import Finding
+from orchestrator.health.finding import Finding, Level
+from orchestrator.sentence import NO_WORKERS, Code, Param, Sentence
 
 HEARTBEAT_OLD_SECONDS = 90
 
@@ -12,23 +13,30 @@ def judge_workers(workers: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     """Yield the findings about the living workers, by what they report of themselves."""
     count = len(workers)
     if not count:
-        yield Finding("workers", "problem", "No worker is alive.", "Start one: python -m workers")
+        yield Finding.saying("workers", "problem", NO_WORKERS)
         return
     running = sum(int(worker.get("running", 0)) for worker in workers)
     agents = sorted({str(worker.get("agent", "?")) for worker in workers})
     said = f"{number_of(count, 'worker is', 'workers are')} alive and run {number_of(running, 'turn', 'turns')}"
     said += f" of the agent {' and '.join(agents)}."
+    level: Level = "ok"
+    code: Code = "workers_alive"
+    advice = ""
     if len(agents) > 1:
-        yield Finding("workers", "warning", said, "Give all workers the same AGENT, unless this is during a deploy.")
+        level, code = "warning", "workers_mixed"
+        advice = "Give all workers the same AGENT, unless this is during a deploy."
     elif count == 1:
-        yield Finding("workers", "note", said, "With a second one, calls continue when this one is lost.")
-    else:
-        yield Finding("workers", "ok", said)
+        level, code = "note", "worker_alone"
+        advice = "With a second one, calls continue when this one is lost."
+    params: dict[str, Param] = {"count": count, "running": running, "agents": ", ".join(agents)}
+    yield Finding("workers", level, said, advice, code, params)
     if stuck := sum(int(worker.get("stuck_threads", 0)) for worker in workers):
-        yield Finding(
-            "workers", "warning", f"{number_of(stuck, 'thread is', 'threads are')} blocked by an agent.",
+        blocked = Sentence(
+            "threads_blocked", f"{number_of(stuck, 'thread is', 'threads are')} blocked by an agent.",
             "`agent.blocked` in the workers' logs names the line. Await there, or use asyncio.to_thread.",
+            {"count": stuck},
         )  # fmt: skip
+        yield Finding.saying("workers", "warning", blocked)
 
 
 def judge_cron(age: float | None) -> Iterator[Finding]:
@@ -46,10 +54,11 @@ def judge_cron(age: float | None) -> Iterator[Finding]:
 def judge_dead_letters(count: int) -> Iterator[Finding]:
     """Yield what is to be said of so many dead letters."""
     if count:
-        yield Finding(
-            "dead letters", "warning", f"{number_of(count, 'turn', 'turns')} failed for good.",
-            "`voiceagent dead` lists them; each took its worker down three times.",
+        failed = Sentence(
+            "dead_letters", f"{number_of(count, 'turn', 'turns')} failed for good.",
+            "`voiceagent dead` lists them; each took its worker down three times.", {"count": count},
         )  # fmt: skip
+        yield Finding.saying("dead letters", "warning", failed)
 
 
 def number_of(count: int, one: str, many: str) -> str:

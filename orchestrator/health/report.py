@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from orchestrator.health.events import EventsStatus, judge_events
-from orchestrator.worker_versions.changes import told
+from orchestrator.sentence import NO_WORKERS, Code, Sentence, said, split_advice
+from orchestrator.worker_versions.changes import plan_sentence
 from orchestrator.worker_versions.overview import rollback_told
 from orchestrator.worker_versions.plan import RolloutPlan
 
@@ -14,7 +15,8 @@ Health = Literal["healthy", "degraded", "unhealthy"]
 SLOW_QUEUE_SECONDS = 5.0
 """A turn that waits longer than this means that there are too few workers."""
 
-_IN_MEMORY = "USE_REDIS is false: calls are kept and answered in this process"
+_IN_MEMORY = Sentence("in_memory", "USE_REDIS is false: calls are kept and answered in this process")
+_REDIS_ANSWERS = Sentence("redis_answers", "Redis connection OK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class HealthReport:
 
 def in_memory_report(events: EventsStatus | None = None) -> HealthReport:
     """Return the report of a process that needs neither Redis nor workers. `events` is None without sinks."""
-    check = {"status": "disabled", "message": _IN_MEMORY}
+    check = {"status": "disabled", **said(_IN_MEMORY)}
     checks = {"redis": check, "workers": check, "queue": check, **_events(events)}
     return HealthReport(_worst(checks), checks, is_ready=True)
 
@@ -71,7 +73,7 @@ def in_memory_report(events: EventsStatus | None = None) -> HealthReport:
 def unmeasured_report(message: str) -> HealthReport:
     """Return the report for a system whose status could not be read; `message` says why."""
     unknown = _unknown_without_redis()
-    redis = {"status": "unhealthy", "message": message}
+    redis = {"status": "unhealthy", **_told_by_redis("redis_unusable", message)}
     return HealthReport("unhealthy", {"redis": redis, "workers": unknown, "queue": unknown}, is_ready=False)
 
 
@@ -90,50 +92,62 @@ def _is_ready(status: SystemStatus) -> bool:
 
 def _redis(status: SystemStatus) -> dict[str, Any]:
     if status.degraded:
-        return {"status": "degraded", "message": status.redis_message}
+        return {"status": "degraded", **_told_by_redis("redis_unconfirmed", status.redis_message)}
     if not status.redis_ok:
-        return {"status": "unhealthy", "message": status.redis_message}
-    return {"status": "healthy", "message": "Redis connection OK"}
+        return {"status": "unhealthy", **_told_by_redis("redis_unusable", status.redis_message)}
+    return {"status": "healthy", **said(_REDIS_ANSWERS)}
+
+
+def _told_by_redis(code: Code, message: str) -> dict[str, Any]:
+    return {**said(Sentence(code, *split_advice(message), {"detail": message})), "message": message}
 
 
 def _workers(status: SystemStatus) -> dict[str, Any]:
     if not status.redis_ok:
         return _unknown_without_redis()
     if status.workers == 0:
-        return {
-            "status": "unhealthy",
-            "message": "No worker is alive. Start one: python -m workers",
-            "count": 0,
-        }
+        return {"status": "unhealthy", **said(NO_WORKERS), "count": 0}
     if unable := status.unable_workers:
-        return {
-            "status": "unhealthy" if unable >= status.workers else "degraded",
-            "message": f"{unable} of {status.workers} workers can claim no turns though Redis answers. "
-            "Their log says why (worker.claims_failing).",
-            "count": status.workers,
-            "unable": unable,
-        }
+        some = Sentence(
+            "workers_unable", f"{unable} of {status.workers} workers can claim no turns though Redis answers.",
+            "Their log says why (worker.claims_failing).", {"unable": unable, "count": status.workers},
+        )  # fmt: skip
+        health = "unhealthy" if unable >= status.workers else "degraded"
+        return {"status": health, **said(some), "count": status.workers, "unable": unable}
     plural = "worker is" if status.workers == 1 else "workers are"
-    return {"status": "healthy", "message": f"{status.workers} {plural} alive", "count": status.workers}
+    alive = Sentence("workers_alive", f"{status.workers} {plural} alive", "", {"count": status.workers})
+    return {"status": "healthy", **said(alive), "count": status.workers}
 
 
 def _queue(status: SystemStatus) -> dict[str, Any]:
     if not status.redis_ok:
         return _unknown_without_redis()
-    oldest = status.oldest_wait_seconds
-    slow = oldest > SLOW_QUEUE_SECONDS
-    message = f"A turn has waited for {oldest:.0f} s. Start more workers." if slow else "Turns do not wait"
     sheds = status.shed_seconds is not None
-    if sheds:
-        message = f"New calls are refused: a turn has waited for {status.shed_seconds:.1f} s. Start more workers."
     return {
-        "status": "degraded" if slow or sheds else "healthy",
-        "message": message,
+        "status": "degraded" if _is_slow(status) or sheds else "healthy",
+        **said(_waits(status)),
         "sheds": sheds,
         "depth": status.queue_depth,
-        "oldest_wait_seconds": round(oldest, 3),
+        "oldest_wait_seconds": round(status.oldest_wait_seconds, 3),
         "dead_letters": status.dead_letters,
     }
+
+
+def _is_slow(status: SystemStatus) -> bool:
+    return status.oldest_wait_seconds > SLOW_QUEUE_SECONDS
+
+
+def _waits(status: SystemStatus) -> Sentence:
+    """Return what is said of the queue."""
+    if (waited := status.shed_seconds) is not None:
+        message = f"New calls are refused: a turn has waited for {waited:.1f} s."
+        return Sentence("queue_sheds", message, "Start more workers.", {"seconds": round(waited, 1)})
+    if _is_slow(status):
+        seconds = round(status.oldest_wait_seconds)
+        return Sentence(
+            "queue_slow", f"A turn has waited for {seconds} s.", "Start more workers.", {"seconds": seconds}
+        )
+    return Sentence("queue_calm", "Turns do not wait")
 
 
 def _events(status: EventsStatus | None) -> dict[str, dict[str, Any]]:
@@ -145,11 +159,13 @@ def _encryption(missing: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     whoever writes into Redis can name any."""
     if not missing:
         return {}
-    message = (
-        f"A process lacks the encryption key {', '.join(missing)}: turns under it wait for one that has it. Give all "
-        "processes the same STATE_ENCRYPTION_KEYS; their log says who lacks it (seal.unreadable)."
-    )
-    return {"encryption": {"status": "degraded", "message": message, "missing_keys": list(missing)}}
+    keys = ", ".join(missing)
+    lacking = Sentence(
+        "keys_missing", f"A process lacks the encryption key {keys}: turns under it wait for one that has it.",
+        "Give all processes the same STATE_ENCRYPTION_KEYS; their log says who lacks it (seal.unreadable).",
+        {"keys": keys},
+    )  # fmt: skip
+    return {"encryption": {"status": "degraded", **said(lacking), "missing_keys": list(missing)}}
 
 
 def _rollout(plan: RolloutPlan) -> dict[str, dict[str, Any]]:
@@ -160,7 +176,7 @@ def _rollout(plan: RolloutPlan) -> dict[str, dict[str, Any]]:
     return {
         "rollout": {
             "status": "degraded" if undone else "healthy",
-            "message": " ".join([told(plan), *undone]),
+            **said(plan_sentence(plan), *undone),
             "current": plan.current,
             "ramping": plan.ramping or None,
             "percent": plan.percent,
@@ -169,7 +185,8 @@ def _rollout(plan: RolloutPlan) -> dict[str, dict[str, Any]]:
 
 
 def _unknown_without_redis() -> dict[str, Any]:
-    return {"status": "unknown", "message": "Unknown while Redis does not answer"}
+    unknown = Sentence("unknown_without_redis", "Unknown while Redis does not answer")
+    return {"status": "unknown", **said(unknown)}
 
 
 def _worst(checks: Mapping[str, Mapping[str, Any]]) -> Health:

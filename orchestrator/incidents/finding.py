@@ -7,13 +7,14 @@ from typing import Any
 
 from orchestrator.health.finding import Finding, Level
 from orchestrator.health.judgement import judge_dead_letters, judge_workers
-from orchestrator.incidents.incident import Incident, time_text
+from orchestrator.incidents.incident import Incident, IncidentKind, time_text
+from orchestrator.sentence import Code, Sentence
 
 MOST_SIDS = 20
 RECENT_SECONDS = 600.0
 """An incident that is over, or a moment, is among the findings for so long."""
 _LEVELS: Mapping[str, Level] = {"unhealthy": "problem", "degraded": "warning"}
-_ADVICE = {
+_ADVICE: Mapping[IncidentKind, str] = {
     "worker_lost": "Its supervisor should have started another one: the list of processes shows whether it has.",
     "ingress_lost": "Its supervisor should have started another one: the list of processes shows whether it has.",
     "worker_frozen": "If it happens again, look at that machine's memory and processor, and for agents that block.",
@@ -21,14 +22,16 @@ _ADVICE = {
     "worker_unable": "Its log says why (worker.claims_failing).",
     "redis_outage": "Look at the server of Redis, and at the network to it.",
 }
-_TOGETHER = {
-    "worker_lost": "{} workers were lost",
-    "ingress_lost": "{} ingresses were lost",
-    "worker_frozen": "Workers stood still {} times",
-    "ingress_frozen": "Ingresses stood still {} times",
-    "worker_unable": "Workers could claim no turns {} times",
-    "redis_outage": "Redis could not be used {} times",
+_TOGETHER: Mapping[IncidentKind, tuple[Code, str]] = {
+    "worker_lost": ("several_worker_lost", "{} workers were lost"),
+    "ingress_lost": ("several_ingress_lost", "{} ingresses were lost"),
+    "worker_frozen": ("several_worker_frozen", "Workers stood still {} times"),
+    "ingress_frozen": ("several_ingress_frozen", "Ingresses stood still {} times"),
+    "worker_unable": ("several_worker_unable", "Workers could claim no turns {} times"),
+    "redis_outage": ("several_redis_outage", "Redis could not be used {} times"),
 }
+PLANS = ("plan_none", "plan_current", "plan_ramping")
+"""What a check says of the rollout that is not wrong."""
 MOST_NAMED = 3
 NOTICED_BY_WAITING = ("queue", "workers")
 """The checks whose findings are noticed by calls that wait for a worker."""
@@ -49,7 +52,8 @@ class CurrentFinding:
         """Return it as the API tells it."""
         return {
             "id": self.id, "level": self.finding.level, "message": self.finding.message,
-            "advice": self.finding.advice, "since": None if self.since is None else time_text(self.since),
+            "advice": self.finding.advice, "code": self.finding.code, "params": dict(self.finding.params),
+            "since": None if self.since is None else time_text(self.since),
             "calls": {"count": self.calls_count, "sids": list(self.sids[:MOST_SIDS])},
         }  # fmt: skip
 
@@ -76,27 +80,23 @@ def current_findings(
 def _told(checks: Mapping[str, Mapping[str, Any]], processes: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     for name, check in checks.items():
         if (level := _LEVELS.get(str(check.get("status")))) is not None:
-            says, advice = split_advice(str(check.get("message", "")))
-            yield Finding(name, level, says, advice)
+            for each in check["says"]:
+                if each["code"] not in PLANS:
+                    yield Finding(name, level, each["message"], each["advice"], each["code"], each["params"])
     has_no_worker = checks.get("workers", {}).get("status") in ("unhealthy", "unknown", "disabled")
     alive = [it for it in processes if it.get("role") == "worker" and it.get("state") != "lost"]
     if alive and not has_no_worker:
         yield from (it for it in judge_workers(alive) if it.level != "ok")
     for process in processes:
         if process.get("state") == "silent":
-            name, host = str(process.get("role", "process")).capitalize(), process.get("host")
-            yield Finding(
-                f"silent {process.get('id')}", "warning",
-                f"{name} {str(process.get('id'))[:8]} on {host} has reported nothing for a while.",
+            role, host, short = str(process.get("role", "process")), str(process.get("host")), str(process["id"])[:8]
+            silent = Sentence(
+                "process_silent", f"{role.capitalize()} {short} on {host} has reported nothing for a while.",
                 "If it stands still or has lost its network, others take over its turns.",
+                {"role": role, "id": short, "host": host, "pid": int(process.get("pid") or 0)},
             )  # fmt: skip
+            yield Finding.saying(f"silent {process['id']}", "warning", silent)
     yield from judge_dead_letters(int(checks.get("queue", {}).get("dead_letters", 0) or 0))
-
-
-def split_advice(message: str) -> tuple[str, str]:
-    """Return the fact and the advice of a message: its first sentence, and the rest."""
-    says, _, advice = message.partition(". ")
-    return (f"{says}." if says and not says.endswith((".", "!", "?")) else says), advice
 
 
 def _of_check(finding: Finding, waiting: Sequence[str]) -> CurrentFinding:
@@ -113,7 +113,7 @@ def _of_incidents(incidents: Sequence[Incident], now: float) -> Iterator[Current
         if alike:
             calls = tuple(dict.fromkeys(each.call_sid for it in alike for each in it.calls))
             level: Level = "warning" if _goes_on(kind, alike, incidents) else "note"
-            finding = Finding("incident", level, _told_together(kind, alike), _ADVICE[kind])
+            finding = Finding.saying("incident", level, _told_together(kind, alike))
             began = min(it.at for it in alike)
             yield CurrentFinding(f"incident-{kind}", finding, began, sum(it.calls_count for it in alike), calls)
 
@@ -134,16 +134,20 @@ def _goes_on(kind: str, alike: Sequence[Incident], incidents: Iterable[Incident]
     return any(it.until is None for it in alike)
 
 
-def _told_together(kind: str, alike: Sequence[Incident]) -> str:
+def _told_together(kind: IncidentKind, alike: Sequence[Incident]) -> Sentence:
     """Return what is said of all of them, the latest first."""
     latest = max(alike, key=lambda it: it.at)
-    at = time_text(latest.at)[11:19]
+    at = time_text(latest.at)
     if len(alike) == 1:
-        return f"{latest.message.rstrip('.')} (at {at} UTC)."
+        message = f"{latest.message.rstrip('.')} (at {at[11:19]} UTC)."
+        return Sentence(latest.code or kind, message, _ADVICE[kind], {**latest.params, "at": at})
     newest = sorted(alike, key=lambda it: it.at, reverse=True)
     ids = list(dict.fromkeys(it.process.id[:8] for it in newest if it.process is not None))
-    named = f": {', '.join(ids[:MOST_NAMED])}{', …' if len(ids) > MOST_NAMED else ''}" if ids else ""
-    return f"{_TOGETHER[kind].format(len(alike))} in the last 10 minutes, the last time at {at} UTC{named}."
+    named = f"{', '.join(ids[:MOST_NAMED])}{', …' if len(ids) > MOST_NAMED else ''}"
+    code, times = _TOGETHER[kind]
+    message = f"{times.format(len(alike))} in the last 10 minutes, the last time at {at[11:19]} UTC"
+    told = f"{message}: {named}." if named else f"{message}."
+    return Sentence(code, told, _ADVICE[kind], {"count": len(alike), "at": at, "ids": named or "–"})
 
 
 def with_times(found: Sequence[CurrentFinding], since: Mapping[str, float]) -> list[CurrentFinding]:

@@ -1,11 +1,12 @@
 """An incident: a process or Redis was lost, stood still, began or ended; and the calls that noticed it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from orchestrator.errors import VoiceAgentError
+from orchestrator.sentence import Code, Param
 
 IncidentKind = Literal[
     "worker_lost", "worker_frozen", "worker_stopped", "worker_started", "worker_unable",
@@ -101,7 +102,7 @@ class Incident:
     """What happened, from `at` to `until` (Unix seconds; None: it lasts, or is a moment).
 
     `calls` are those that noticed, the first `MOST_LISTED` of `calls_count`; `worst_ms` is the longest that one of them
-    waited.
+    waited. `code` and `params` say what `message` says.
     """
 
     id: str
@@ -113,6 +114,8 @@ class Incident:
     calls: tuple[Noticed, ...] = ()
     calls_count: int = 0
     worst_ms: float = 0.0
+    code: Code | None = None
+    params: Mapping[str, Param] = field(default_factory=dict)
 
     def includes(self, noticed: Noticed) -> bool:
         """Return whether the call has noticed this incident, as far as that can be known: by the process, or else by
@@ -146,7 +149,8 @@ class Incident:
             "id": self.id, "kind": self.kind, "at": time_text(self.at),
             "until": None if self.until is None else time_text(self.until),
             "process": None if self.process is None else self.process.described(),
-            "message": self.message, "calls": [each.described() for each in self.calls],
+            "message": self.message, "code": self.code, "params": dict(self.params),
+            "calls": [each.described() for each in self.calls],
             "calls_count": self.calls_count, "worst_ms": round(self.worst_ms, 1),
         }  # fmt: skip
 

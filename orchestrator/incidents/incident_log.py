@@ -6,7 +6,7 @@ from typing import Protocol
 
 from orchestrator import clock
 from orchestrator.incidents.incident import KEPT_SECONDS, MOST_INCIDENTS, Incident, IncidentPage, Noticed, Report
-from orchestrator.incidents.message import message_of
+from orchestrator.incidents.message import sentence_of
 
 LONGEST_GAP_SECONDS = 90.0
 """A finding that nobody has seen for longer was over meanwhile."""
@@ -62,10 +62,11 @@ class MemoryIncidentLog:
         """Note what was seen; see `IncidentLog`."""
         self._number += 1
         incident_id = str(self._number)
-        message = message_of(report)
+        said = sentence_of(report)
         self._incidents[incident_id] = Incident(
-            incident_id, report.kind, report.at, report.until, message, report.process
-        )
+            incident_id, report.kind, report.at, report.until, said.message, report.process,
+            code=said.code, params=said.params,
+        )  # fmt: skip
         while len(self._incidents) > MOST_INCIDENTS:
             del self._incidents[next(iter(self._incidents))]
         return incident_id

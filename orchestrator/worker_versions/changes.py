@@ -7,6 +7,7 @@ workers that do not drain.
 from collections.abc import Collection
 
 from orchestrator.errors import BadRollout
+from orchestrator.sentence import Sentence
 from orchestrator.settings.checks import LONGEST_VERSION, is_version_name
 from orchestrator.worker_versions.plan import RolloutPlan, percent_text
 
@@ -80,11 +81,19 @@ def cleared(plan: RolloutPlan) -> RolloutPlan:
 
 def told(plan: RolloutPlan) -> str:
     """Return in a sentence where new calls begin."""
+    return plan_sentence(plan).message
+
+
+def plan_sentence(plan: RolloutPlan) -> Sentence:
+    """Return the same with its code."""
     if not plan.is_active:
-        return "New calls begin at any version: there is no rollout plan."
+        return Sentence("plan_none", "New calls begin at any version: there is no rollout plan.")
     if not plan.ramping:
-        return f"New calls begin at {plan.current}."
-    return f"{percent_text(plan.percent)} % of the new calls begin at {plan.ramping}, the others at {plan.current}."
+        return Sentence("plan_current", f"New calls begin at {plan.current}.", "", {"current": plan.current})
+    percent = percent_text(plan.percent)
+    message = f"{percent} % of the new calls begin at {plan.ramping}, the others at {plan.current}."
+    params = {"percent": percent, "ramping": plan.ramping, "current": plan.current}
+    return Sentence("plan_ramping", message, "", params)
 
 
 def _require_running(version: str, running: Collection[str]) -> None:

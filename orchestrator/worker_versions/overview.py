@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from orchestrator.sentence import Sentence
 from orchestrator.settings.checks import is_version_name
-from orchestrator.worker_versions.changes import told
+from orchestrator.worker_versions.changes import plan_sentence
 from orchestrator.worker_versions.plan import RolloutPlan, Tally, percent_text
 
 VersionState = Literal["inactive", "ramping", "current", "draining", "drained"]
@@ -54,7 +55,7 @@ class Overview:
     calls: PinnedCalls
 
     @property
-    def concerns(self) -> list[str]:
+    def concerns(self) -> list[Sentence]:
         """Return a sentence for each thing that somebody has to look at."""
         return concerns_of(self.plan, {it.version for it in self.versions if it.workers})
 
@@ -80,27 +81,38 @@ def overview_of(plan: RolloutPlan, workers: Sequence[Mapping[str, Any]], calls: 
     return Overview(plan, tuple(versions[:MOST_VERSIONS]), calls)
 
 
-def concerns_of(plan: RolloutPlan, running: Iterable[str]) -> list[str]:
+def concerns_of(plan: RolloutPlan, running: Iterable[str]) -> list[Sentence]:
     """Return a sentence for each thing that somebody has to look at, where these versions run."""
     found, running = [], set(running)
     if plan.is_active and plan.current not in running:
-        found.append(
-            f"No worker runs {plan.current}, so any worker takes its calls. Start workers with "
-            f"WORKER_VERSION={plan.current}, promote another version, or end the plan: voiceagent rollout clear"
-        )
+        lacking = Sentence(
+            "current_without_workers", f"No worker runs {plan.current}, so any worker takes its calls.",
+            f"Start workers with WORKER_VERSION={plan.current}, promote another version, or end the plan: "
+            "voiceagent rollout clear", {"version": plan.current},
+        )  # fmt: skip
+        found.append(lacking)
     if plan.ramping and plan.ramping not in running:
-        found.append(f"No worker runs {plan.ramping}, so any worker takes its calls.")
+        message = f"No worker runs {plan.ramping}, so any worker takes its calls."
+        found.append(Sentence("ramping_without_workers", message, "", {"version": plan.ramping}))
     return [*found, *rollback_told(plan)]
 
 
-def rollback_told(plan: RolloutPlan) -> list[str]:
+def rollback_told(plan: RolloutPlan) -> list[Sentence]:
     """Return the sentence that says why the workers have ended the last ramp; none if they have not."""
     if (undone := plan.rollback) is None:
         return []
     return [
-        f"{undone.version} was rolled back by the workers: {undone.counts()} of {plan.current}. "
-        "The log of its workers has the errors (agent.failed)."
-    ]
+        Sentence(
+            "rolled_back",
+            f"{undone.version} was rolled back by the workers: {undone.counts()} of {plan.current}.",
+            "The log of its workers has the errors (agent.failed).",
+            {
+                "version": undone.version, "current": plan.current, "failed": undone.ramping.failed,
+                "seen": undone.ramping.seen, "current_failed": undone.current.failed,
+                "current_seen": undone.current.seen,
+            },
+        )
+    ]  # fmt: skip
 
 
 def described(overview: Overview) -> dict[str, Any]:
@@ -120,8 +132,9 @@ def described(overview: Overview) -> dict[str, Any]:
         "versions": [_described(status) for status in overview.versions],
         "unpinned_calls": overview.calls.by_version.get("", 0),
         "is_partial": overview.calls.is_partial,
-        "message": told(plan),
-        "concerns": overview.concerns,
+        "message": plan_sentence(plan).message,
+        "concerns": [it.text for it in overview.concerns],
+        "says": [it.described() for it in (plan_sentence(plan), *overview.concerns)],
     }
 
 

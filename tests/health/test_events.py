@@ -55,6 +55,11 @@ def test_a_receiver_that_was_down_for_a_moment_is_no_concern(sink: SinkReport, f
     assert check["dead"] == fields.get("dead", 0)
 
 
+def test_each_sink_is_counted_of_all_calls() -> None:
+    check = judge_events(EventsStatus(a_report(SinkReport(pending=700, dead=3, oldest_seconds=12.3, stopped=True))))
+    assert check["sinks"] == {"webhook": {"pending": 700, "dead": 3, "oldest_seconds": 12, "stopped": True}}
+
+
 def test_without_a_report_it_is_unknown_until_one_is_missed() -> None:
     assert judge_events(EventsStatus(None))["status"] == "unknown"
     missed = judge_events(EventsStatus(None, is_missed=True))

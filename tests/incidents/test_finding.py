@@ -3,8 +3,9 @@
 import pytest
 
 from orchestrator.health.report import SystemStatus, report
-from orchestrator.incidents.finding import current_findings, split_advice, with_times
+from orchestrator.incidents.finding import current_findings, with_times
 from orchestrator.incidents.incident import Incident, Noticed, ProcessName
+from orchestrator.sentence import split_advice
 
 NOW = 1_000_000.0
 WORKER = {"id": "w1", "role": "worker", "host": "h1", "pid": 7, "state": "running", "running": 1, "agent": "echo"}

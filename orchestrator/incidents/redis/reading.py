@@ -7,7 +7,7 @@ from typing import Any, cast, get_args
 
 from orchestrator.incidents.incident import MOST_LISTED, How, Incident, IncidentKind, Noticed, ProcessName, Report
 from orchestrator.incidents.incident_log import Known
-from orchestrator.incidents.message import message_of
+from orchestrator.incidents.message import sentence_of
 from orchestrator.redis.damage import text_of
 from orchestrator.redis.stored_objects import stored_object
 
@@ -60,16 +60,19 @@ def read_incident(incident_id: str, fields: object, noticed: object) -> Incident
     calls = noticed_in(noticed.values()) if isinstance(noticed, Mapping) else []
     until, process, detail = number_in(texts.get("until")), ProcessName.of(about.get("process")), about.get("detail")
     report = Report("", cast(IncidentKind, kind), at, until, process, str(detail or "")[:LONGEST_TEXT])
+    said = sentence_of(report)
     return Incident(
         incident_id[:LONGEST_TEXT],
         report.kind,
         at,
         until,
-        message_of(report),
+        said.message,
         process,
         tuple(sorted(calls, key=lambda each: (each.at, each.call_sid))[:MOST_LISTED]),
         max(int(number_in(texts.get("count")) or 0), len(calls)),
         number_in(texts.get("worst")) or 0.0,
+        said.code,
+        said.params,
     )
 
 

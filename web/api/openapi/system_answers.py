@@ -30,8 +30,17 @@ class Version(OpenAnswer):
     failure_rate: float | None
 
 
+class SentenceShown(OpenAnswer):
+    """A sentence, and what to do. `code` stays the same in later versions; `params` are the values in the sentence."""
+
+    code: str
+    params: dict[str, str | int | float]
+    message: str
+    advice: str
+
+
 class Rollout(OpenAnswer):
-    """The rollout plan, and what is known of each version."""
+    """The rollout plan, and what is known of each version. `says` are `message` and `concerns` with their codes."""
 
     revision: int
     current: str | None
@@ -40,6 +49,7 @@ class Rollout(OpenAnswer):
     versions: list[Version]
     message: str
     concerns: list[str]
+    says: list[SentenceShown]
 
 
 class Process(OpenAnswer):
@@ -104,6 +114,8 @@ class IncidentShown(OpenAnswer):
     until: str | None = Field(json_schema_extra={"format": "date-time"})
     process: ProcessNamed | None
     message: str
+    code: str | None
+    params: dict[str, str | int | float]
     calls: list[NoticedBy]
     calls_count: int
     worst_ms: float
@@ -124,12 +136,15 @@ class FindingCalls(OpenAnswer):
 
 
 class FindingShown(OpenAnswer):
-    """What is wrong, and what to do. Its `id` stays as long as it lasts."""
+    """What is wrong, and what to do; the same by `code` and `params`, for other languages. Its `id` stays as long as it
+    lasts."""
 
     id: str
     level: Literal["problem", "warning", "note"]
     message: str
     advice: str
+    code: str | None
+    params: dict[str, str | int | float]
     since: str | None = Field(json_schema_extra={"format": "date-time"})
     calls: FindingCalls
 

@@ -3,11 +3,13 @@
 const PATIENCE_MS = 15_000;
 
 // What the API refused or could not do. `status` is 0 if there was no answer; `message` is a sentence.
+// `retryAfter` is in how many seconds to try again, if the server says so.
 export class ApiError extends Error {
-  constructor(status, message, problem = {}) {
+  constructor(status, message, problem = {}, retryAfter = 1) {
     super(message);
     this.status = status;
     this.problem = problem;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -37,7 +39,7 @@ export async function api(method, path, body) {
   if (response.ok) return response.status === 204 ? null : response.json();
   const problem = await response.json().catch(() => ({}));
   if (response.status === 401) onLocked();
-  throw new ApiError(response.status, String(problem.detail ?? problem.title ?? ""), problem);
+  throw new ApiError(response.status, String(problem.detail ?? problem.title ?? ""), problem, Number(response.headers.get("Retry-After") ?? 1));
 }
 
 export const get = (path) => api("GET", path);

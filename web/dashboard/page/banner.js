@@ -4,6 +4,7 @@ import { el, keyed, put, set, show } from "./dom.js";
 import { clockMinute, span } from "./format.js";
 import { freshness, live, now } from "./live.js";
 import { hashOf } from "./route.js";
+import { saying, sayingAll } from "./sentences.js";
 import { t } from "./texts.js";
 
 const ORDER = { problem: 0, warning: 1, note: 2 };
@@ -57,7 +58,7 @@ export function findings() {
     ];
   }
   if (!overview) return [];
-  const told = [...(overview.findings ?? [])].sort((one, other) => (ORDER[one.level] ?? 3) - (ORDER[other.level] ?? 3));
+  const told = (overview.findings ?? []).map((one) => ({ ...one, ...saying(one) })).sort((one, other) => (ORDER[one.level] ?? 3) - (ORDER[other.level] ?? 3));
   if (told.length) return told;
   const sick = Object.entries(overview.checks ?? {}).filter(
     ([, check]) => check.status === "degraded" || check.status === "unhealthy",
@@ -65,9 +66,9 @@ export function findings() {
   const checks = sick.map(([name, check]) => ({
     id: `check-${name}`,
     level: check.status === "unhealthy" ? "problem" : "warning",
-    message: check.message ?? name,
+    message: sayingAll(check) || name,
   }));
-  return overview.trouble ? [{ id: "trouble", level: "problem", message: overview.trouble }, ...checks] : checks;
+  return overview.trouble ? [{ id: "trouble", level: "problem", message: t("banner.trouble", { detail: overview.trouble }) }, ...checks] : checks;
 }
 
 function newFinding() {

@@ -56,6 +56,8 @@ export function pagedList({ label, path, take, key, make, fill, empty, onError =
   return {
     node,
     items: () => items,
+    // True if there is no more than these.
+    isWhole: () => !next,
     // Read what is shown again, or from the beginning.
     refresh: () => read("", Math.min(Math.max(items.length, PAGE), MOST)),
     restart: () => read("", PAGE),

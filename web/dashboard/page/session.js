@@ -2,6 +2,7 @@
 
 import { api, ApiError, get, whenLocked } from "./api.js";
 import { el, put, show } from "./dom.js";
+import { ofProblem } from "./sentences.js";
 import { t } from "./texts.js";
 
 let session = null;
@@ -37,7 +38,7 @@ export async function leave() {
 // Say an error as a sentence.
 export const sentenceOf = (error) =>
   error instanceof ApiError && error.status
-    ? error.message || t("error.status", { status: error.status })
+    ? ofProblem(error.problem.type, error.message, error.retryAfter) || t("error.status", { status: error.status })
     : t("error.silent");
 
 function refuse(place, error) {

@@ -56,6 +56,9 @@ export function word(group, name) {
   return find(`${group}.${name}`) === undefined ? String(name ?? "").replaceAll("_", " ") : t(`${group}.${name}`);
 }
 
+// True if there is a text of this name.
+export const knows = (name) => find(name) !== undefined;
+
 function find(name) {
   return name.split(".").reduce((group, part) => group?.[part], texts);
 }

@@ -6,6 +6,7 @@ import { clock, duration, moment, span } from "../format.js";
 import { now } from "../live.js";
 import { pagedList } from "../paged_list.js";
 import { go, hashOf } from "../route.js";
+import { saying } from "../sentences.js";
 import { t, word } from "../texts.js";
 import { goesOn, lengthOf, toneOf } from "./incident_model.js";
 
@@ -97,7 +98,7 @@ function fillIncident(item, incident) {
   const [tag, message] = [head.children[0], head.children[1]];
   put(tag, word("incidents.kinds", incident.kind));
   set(tag, "class", tone ? `tag ${tone}` : "tag");
-  put(message, incident.message);
+  put(message, saying(incident).message);
   put(facts, factsOf(incident).filter(Boolean).join(" · "));
   show(facts, Boolean(facts.textContent));
   show(details, incident.calls_count > 0);

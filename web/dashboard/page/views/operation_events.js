@@ -7,6 +7,7 @@ import { moment, span } from "../format.js";
 import { live, now } from "../live.js";
 import { pagedList } from "../paged_list.js";
 import { hashOf } from "../route.js";
+import { sayingAll } from "../sentences.js";
 import { t } from "../texts.js";
 import { fillRow, newRow, shortened } from "./operation_rows.js";
 
@@ -60,20 +61,14 @@ export function eventsIn(place, tools) {
   }
 
   function drawSinks() {
-    const known = new Map();
-    for (const event of list.items()) {
-      const sink = known.get(event.sink) ?? { name: event.sink, pending: 0, dead: 0, oldest: event.timestamp };
-      sink[event.state] += 1;
-      if (event.timestamp < sink.oldest) sink.oldest = event.timestamp;
-      known.set(event.sink, sink);
-    }
-    keyed(sinks, [...known.values()], (sink) => sink.name, () => newRow([
+    const check = live.overview?.checks?.events;
+    const open = sinksOf(list, check?.sinks).filter((sink) => sink.pending || sink.dead || sink.stopped);
+    keyed(sinks, open, (sink) => sink.name, () => newRow([
       { name: "retry", text: t("ops.retry.short"), run: (sink) => order("retry", sink.name) },
       { name: "resume", text: t("ops.resume.short"), run: (sink) => order("resume", sink.name) },
     ]), fillSink);
-    show(sinks, known.size > 0);
-    const check = live.overview?.checks?.events;
-    put(says, check?.message ?? "");
+    show(sinks, open.length > 0);
+    put(says, sayingAll(check));
     says.classList.toggle("warn", check?.status === "degraded");
   }
 
@@ -83,6 +78,21 @@ export function eventsIn(place, tools) {
 
 const pathOf = (event, rest = []) => pathTo(["events", event.call_sid, String(event.position), ...rest], { sink: event.sink });
 
+// Return the sinks with how many events wait for each. They are counted here while all events are listed; else the
+// server, which counts all of them every half minute, has said how many there are.
+function sinksOf(list, counted = {}) {
+  const known = new Map(Object.entries(counted).map(([name, sink]) => [name, { name, ...sink }]));
+  if (!list.isWhole() && known.size) return [...known.values()];
+  for (const sink of known.values()) Object.assign(sink, { pending: 0, dead: 0, oldest_seconds: 0 });
+  for (const event of list.items()) {
+    const sink = known.get(event.sink) ?? { name: event.sink, pending: 0, dead: 0, oldest_seconds: 0 };
+    sink[event.state] += 1;
+    sink.oldest_seconds = Math.max(sink.oldest_seconds, (now() - Date.parse(event.timestamp)) / 1000);
+    known.set(event.sink, sink);
+  }
+  return [...known.values()];
+}
+
 function fillSink(row, sink) {
   fillRow(row, {
     item: sink,
@@ -91,9 +101,10 @@ function fillSink(row, sink) {
     facts: [
       sink.pending ? t("ops.sinks.pending", { count: sink.pending }) : "",
       sink.dead ? t("ops.sinks.dead", { count: sink.dead }) : "",
-      t("ops.sinks.oldest", { for: span(now() - Date.parse(sink.oldest)) }),
+      sink.pending ? t("ops.sinks.oldest", { for: span(sink.oldest_seconds * 1000) }) : "",
+      sink.stopped ? t("ops.sinks.stopped") : "",
     ],
-    acts: sink.pending ? ["retry", "resume"] : ["resume"],
+    acts: [sink.pending ? "retry" : "", sink.stopped === false ? "" : "resume"].filter(Boolean),
   });
 }
 

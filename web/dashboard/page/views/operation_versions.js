@@ -5,6 +5,7 @@ import { get, post } from "../api.js";
 import { ask, tell } from "../dialog.js";
 import { el, keyed, put, show } from "../dom.js";
 import { number, percent } from "../format.js";
+import { saying } from "../sentences.js";
 import { may, sentenceOf } from "../session.js";
 import { t, word } from "../texts.js";
 import { fillRow, newRow } from "./operation_rows.js";
@@ -40,9 +41,10 @@ export function versionsIn(place, tools) {
 
   function draw() {
     const versions = plan?.versions ?? [];
-    put(says, plan?.message ?? "");
-    show(says, Boolean(plan?.message));
-    keyed(concerns, plan?.concerns ?? [], (one) => one, (one) => el("li", { text: one }));
+    const [message = "", ...wrong] = saidOf(plan);
+    put(says, message);
+    show(says, Boolean(message));
+    keyed(concerns, wrong, (one) => one, (one) => el("li", { text: one }));
     show(concerns, concerns.children.length > 0);
     keyed(list, versions, (version) => version.version, () => newRow([
       { name: "ramp", text: t("ops.ramp.short"), run: ramp },
@@ -67,7 +69,7 @@ export function versionsIn(place, tools) {
     if (done) {
       plan = done;
       draw();
-      tell(done.message || t("ops.done"));
+      tell(saidOf(done)[0] || t("ops.done"));
     } else read();
   }
 
@@ -105,4 +107,10 @@ function fill(row, version, plan) {
     remarkTone: "bad",
     acts: version.workers && !isCurrent ? (isPlanned ? ["ramp", "promote"] : ["promote"]) : [],
   });
+}
+
+// Where new calls begin, and what to look at. A server of before has no codes.
+function saidOf(plan) {
+  if (!plan?.says) return plan ? [plan.message, ...plan.concerns] : [];
+  return plan.says.map(saying).map(({ message, advice }) => `${message} ${advice}`.trim());
 }
