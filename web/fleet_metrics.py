@@ -21,7 +21,7 @@ from orchestrator.process_metrics import catalog, gauges
 from orchestrator.process_metrics.exposition import metric_families
 from orchestrator.process_metrics.gauges import Values, gauge_families
 from orchestrator.worker_versions.plan import RolloutPlan
-from web.api.key import check_key
+from web.api.key import admit
 from web.health_checks import HealthChecks, health_checks_of
 from web.ingress import Ingress, ingress_of
 
@@ -31,7 +31,7 @@ MOST_SINKS = 100
 async def fleet_metrics(request: Request) -> Response:
     """Answer with the metrics of all workers. While Redis is down they say that, and nothing else."""
     ingress = ingress_of(request)
-    check_key(request, ingress.settings, "read")
+    await admit(request, ingress.settings, "read")
     if ingress.runtime.redis is None:
         raise HTTPException(404, "There are no workers: USE_REDIS is false, and /metrics has everything.")
     rising: RisingCounts = request.app.state.fleet_counts

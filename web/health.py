@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from orchestrator.settings.redis_url import parse_redis_url
 from orchestrator.version import code_version
-from web.api.key import check_key
+from web.api.key import admit
 from web.health_checks import health_checks_of
 from web.ingress import Ingress, ingress_of
 
@@ -38,7 +38,7 @@ async def health(request: Request) -> Response:
 async def detailed(request: Request) -> Response:
     """Answer with the health, its checks, and the versions of the code in this process and in the workers."""
     settings = ingress_of(request).settings
-    check_key(request, settings, "read")
+    await admit(request, settings, "read")
     checks = health_checks_of(request)
     found = await checks.report()
     content: dict[str, object] = {

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from orchestrator.metrics import CONTENT_TYPE, Metrics
 from orchestrator.process_metrics import gauges
-from web.api.key import check_key
+from web.api.key import admit
 from web.connection_limits import ConnectionLimits
 from web.health_checks import HealthChecks, health_checks_of
 from web.ingress import Ingress, ingress_of
@@ -21,7 +21,7 @@ from web.processes.link import SupervisorLink
 async def metrics(request: Request) -> Response:
     """Answer with the metrics of this process, or of all on this port. What cannot be read now is NaN, never 0."""
     ingress = ingress_of(request)
-    check_key(request, ingress.settings, "read")
+    await admit(request, ingress.settings, "read")
     await _refresh(ingress.metrics, health_checks_of(request))
     limits: ConnectionLimits | None = getattr(request.app.state, "connection_limits", None)
     known = {**process_gauges(ingress), **({} if limits is None else connection_gauges(limits))}

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator import clock
 from orchestrator.api_keys.key import SCOPES, new_key
 from web.api.routes import routes
+from web.api.session_cookie import NAME, session_value
+from web.seal_keys import SealKeys
 
 KEYS = {scope: new_key(scope, [scope]) for scope in SCOPES}
 ENTRIES = ",".join(key.entry for _, key in KEYS.values())
@@ -73,6 +76,25 @@ async def test_a_key_opens_what_its_scope_says_and_nothing_else(start_ingress) -
                     assert (answer.status_code in (401, 403)) is not allowed, (method, path, scope)
                     if not allowed:
                         assert f'scope="{needed}"' in answer.headers["www-authenticate"]
+
+
+async def test_a_session_of_another_ingress_opens_whatever_is_asked_first(start_ingress) -> None:
+    async with start_ingress(api_keys=ENTRIES) as ingress:
+        _, key = KEYS["read"]
+        seal, until = ingress.app.state.ingress.seal, int(clock.now()) + 600
+        for number, (method, template) in enumerate(sorted({*NEEDED, *OTHERS, ("GET", "/session")})):
+            if NEEDED.get((method, template), "read") != "read":
+                continue
+            elsewhere = f"made at ingress {number}"
+
+            async def learn(made: str = elsewhere) -> None:
+                seal.keys.adopt(made)
+
+            seal.learn = learn
+            cookie = f"{NAME}={session_value(key, until, SealKeys(elsewhere))}"
+            path = template.replace("{call_sid}", "a").replace("{position}", "1").replace("{turn_id}", "1")
+            async with ingress.client.stream(method, path, headers={"Cookie": cookie}) as answer:
+                assert answer.status_code not in (401, 403), path
 
 
 def test_the_page_on_security_names_each_route_under_its_scope() -> None:

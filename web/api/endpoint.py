@@ -13,7 +13,7 @@ from orchestrator.conversation.call_sid import checked_call_sid
 from orchestrator.errors import BadCallSid, CallRefused, VoiceAgentError
 from orchestrator.process_metrics import catalog
 from web.api.audit import log_change
-from web.api.key import check_key, learn_session
+from web.api.key import admit
 from web.api.masked_response import mask_numbers
 from web.api.request_rate import request_rates_of
 from web.ingress import Ingress, ingress_of
@@ -30,8 +30,7 @@ def guarded(call: ApiCall, scope: Scope) -> Callable[[Request], Awaitable[Respon
 
     async def endpoint(request: Request) -> Response:
         ingress = ingress_of(request)
-        await learn_session(request, ingress.settings)
-        key = check_key(request, ingress.settings, scope)
+        key = await admit(request, ingress.settings, scope)
         request_rates_of(request).check(key.name)
         tracing.trust_entry()
         status = 500

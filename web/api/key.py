@@ -34,8 +34,23 @@ class Sender:
     until: int | None = None
 
 
-def check_key(connection: HTTPConnection, settings: Settings, scope: Scope) -> ApiKey:
+async def admit(connection: HTTPConnection, settings: Settings, scope: Scope) -> ApiKey:
     """Return the key that the request shows if it allows what needs `scope`; else answer 401 or 403.
+
+    What a route does first: a browser's session counts here whichever ingress has opened it.
+    """
+    await _learn_session(connection, settings)
+    return check_key(connection, settings, scope)
+
+
+async def admitted_sender(connection: HTTPConnection, settings: Settings) -> Sender:
+    """Return who sends the request, whatever they may do; else answer 401 or 403."""
+    await _learn_session(connection, settings)
+    return sender_of(connection, settings)
+
+
+def check_key(connection: HTTPConnection, settings: Settings, scope: Scope) -> ApiKey:
+    """Return the key of a request that `admit` has let in, if it allows what needs `scope`; else answer 401 or 403.
 
     Without any key the API is off in production. In development it is open to this machine alone, and to nobody once
     others can reach the server (`LocalAccess`).
@@ -77,7 +92,7 @@ def check_local(connection: HTTPConnection, settings: Settings) -> None:
         raise Problem(API_CLOSED, "Set API_KEY: without it only this machine may use the API, at localhost.")
 
 
-async def learn_session(connection: HTTPConnection, settings: Settings) -> None:
+async def _learn_session(connection: HTTPConnection, settings: Settings) -> None:
     """Ask for the keys of the other ingresses if one of them may have signed the request's cookie.
 
     Answer 503 while they cannot be read.

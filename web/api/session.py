@@ -13,7 +13,7 @@ from starlette.routing import Route
 from orchestrator import clock
 from orchestrator.api_keys.key import SCOPES, ApiKey, find_key
 from web.api.checked_body import read_body_as
-from web.api.key import LOCAL, Sender, check_local, keys_of, learn_session, sender_of
+from web.api.key import LOCAL, Sender, admitted_sender, check_local, keys_of
 from web.api.same_origin import check_no_other_page, check_same_origin
 from web.api.session_cookie import is_plain_loopback, session_value, session_values, set_session
 from web.api.wrong_keys import wrong_keys_of
@@ -57,8 +57,7 @@ async def open_session(request: Request) -> Response:
 async def show_session(request: Request) -> Response:
     """Answer with who sends the request and what they may do. Answer 401 to nobody."""
     settings = ingress_of(request).settings
-    await learn_session(request, settings)
-    return _told(sender_of(request, settings))
+    return _told(await admitted_sender(request, settings))
 
 
 async def close_session(request: Request) -> Response:
