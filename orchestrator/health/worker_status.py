@@ -7,6 +7,7 @@ from typing import Any
 from orchestrator.encryption.cipher import Cipher
 from orchestrator.errors import UnreadableSeal
 from orchestrator.redis import keys
+from orchestrator.redis.stored_objects import stored_object
 
 WORDS = "turns"
 """The field that has callers' words."""
@@ -22,22 +23,15 @@ def status_text(cipher: Cipher, worker_id: str, status: Mapping[str, Any]) -> st
 
 def read_status(cipher: Cipher, worker_id: str, stored: Any) -> dict[str, Any]:
     """Return the status, without what cannot be decrypted; {} if it is no JSON that can be passed on."""
-    if not isinstance(stored, bytes | str):
-        return {}
-    try:
-        status = json.loads(stored)
-        if isinstance(status, dict) and status.pop("sealed", None) is not None:
-            status |= _opened(cipher, worker_id, stored)
-        json.dumps(status, allow_nan=False, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return {}
-    return status if isinstance(status, dict) else {}
+    status = stored_object(stored) if isinstance(stored, bytes | str) else {}
+    if status.pop("sealed", None) is not None:
+        status |= _opened(cipher, worker_id, stored)
+    return status
 
 
 def _opened(cipher: Cipher, worker_id: str, stored: bytes | str) -> dict[str, Any]:
     text = stored.encode() if isinstance(stored, str) else stored
     try:
-        words: dict[str, Any] = json.loads(cipher.open(keys.worker_status(worker_id), text))
+        return stored_object(cipher.open(keys.worker_status(worker_id), text))
     except UnreadableSeal:
         return {}
-    return words
