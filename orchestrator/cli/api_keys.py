@@ -15,6 +15,7 @@ import sys
 
 from orchestrator.api_keys.key import SCOPES, new_key
 from orchestrator.cli.colors import Colors
+from orchestrator.cli.json_output import add_json
 from orchestrator.cli.table import table_lines
 from orchestrator.settings import Settings, load_settings
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("command", nargs="?", default="list", choices=("list", "new"), help="default: %(default)s")
     parser.add_argument("name", nargs="?", metavar="NAME", help="new: of whoever gets it, such as reporting")
     parser.add_argument("scopes", nargs="*", metavar="SCOPE", help=f"new: what it may do: {', '.join(SCOPES)}")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,8 @@
-"""Be the caller: talk to an agent from this terminal, as a telephone provider would let you.
+"""Be the caller: talk to an agent from this terminal, as a telephone provider would let you; or show a call in full.
+
+  voiceagent call               call the server on this machine
+  voiceagent call --url URL     call another one
+  voiceagent call SID           show a call: what was said, and all that is known of each turn
 
 What you type is said to the agent. #123 presses the keys 1, 2 and 3; an empty line is silence. Ctrl-C or
 Ctrl-D hangs up. Lines from a script on standard input are said one after the other. Where the server talks over a
@@ -15,8 +19,12 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from orchestrator.cli.json_output import add_json
+from orchestrator.cli.live_sids import live_sids
 from orchestrator.cli.numbers import pace
+from orchestrator.cli.server_argument import add_url, names_server, url_in
 from orchestrator.cli.transfer_argument import OUTCOMES, colleagues, transfer_outcome
+from orchestrator.client import ApiRefused
 from orchestrator.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -28,15 +36,26 @@ TYPING_SECONDS = 3.0
 """Added to the time that a question waits until a person has begun to type, after they have read what was said."""
 RINGING_SECONDS = 4.0
 TALKING_SECONDS = 2.0
+OF_THE_PHONE = {
+    "from_number": "--from", "to_number": "--to", "call_sid": "--call-sid", "timeouts": "--timeouts",
+    "transfer": "--transfer", "token": "--token", "public_url": "--public-url", "channel": "--channel",
+    "pace": "--pace",
+}  # fmt: skip
+"""What a call that one makes takes, and none that is shown."""
+A_SERVER = "Did you mean a server? Then say --url."
+NOT_FOUND = 404
 EXIT_CODES = {
-    0: "the call ended well",
-    1: "the call failed, or the server refused it",
+    0: "the call ended well, or was shown",
+    1: "the call failed, or the server refused it; there is no such call to show",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `voiceagent call`."""
-    parser.add_argument("url", nargs="?", metavar="URL", help="the server to call (default: http://127.0.0.1:PORT)")
+    word = parser.add_argument("word", nargs="?", metavar="SID|URL", help="show this call; or the same as --url URL")
+    word.completer = live_sids  # type: ignore[attr-defined]
+    add_url(parser)
+    add_json(parser)
     parser.add_argument("--from", dest="from_number", metavar="NUMBER", help="call from this number")
     parser.add_argument("--to", dest="to_number", metavar="NUMBER", help="call this number")
     parser.add_argument("--call-sid", metavar="SID", help="continue this call instead of making a new one")
@@ -76,14 +95,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the call. Return 0 when it ended well, 1 when it failed."""
+    """Make the call, or show one. Return 0 when it ended well, 1 when it failed."""
+    settings = load_settings()
+    if args.word and not names_server(args.word):
+        return _show(args, settings)
+    return _talk(args, settings)
+
+
+def _show(args: argparse.Namespace, settings: Settings) -> int:
+    """Show the call. Its SID is what names no server."""
+    from orchestrator.cli.calls import show_call
+
+    if given := [option for name, option in OF_THE_PHONE.items() if getattr(args, name) not in (None, [])]:
+        args.refuse(f"{args.word} is taken as a call to show, and {given[0]} is for one that you make. {A_SERVER}")
+    try:
+        return show_call(args.word, args, settings, full=True)
+    except ApiRefused as error:
+        if error.status != NOT_FOUND:
+            raise
+        raise ApiRefused(f"{error} {A_SERVER}", status=error.status, kind=error.kind) from None
+
+
+def _talk(args: argparse.Namespace, settings: Settings) -> int:
     from orchestrator.cli.sensitive_questions import SensitiveQuestions
     from orchestrator.cli.speaker_names import SpeakerNames
     from orchestrator.cli.terminal_phone import TerminalPhone
     from orchestrator.provider_simulator import PATIENT, CallIdentity, PhoneLine
 
-    settings, is_person = load_settings(), sys.stdin.isatty()
-    url = server_url(args.url, settings)
+    is_person = sys.stdin.isatty()
+    url = url_in(args, settings, args.word)
     given = {name: getattr(args, name) for name in ("call_sid", "from_number", "to_number")}
     account = {"account_sid": settings.twilio_account_sid}
     identity = CallIdentity(**{name: value for name, value in (given | account).items() if value})
@@ -98,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
     )
     names = SpeakerNames(settings) if urlsplit(url).hostname in LOOPBACK else None
     questions = SensitiveQuestions(url, settings)
-    phone = TerminalPhone(line, url, channel=args.channel, names=names, questions=questions)
+    phone = TerminalPhone(line, url, channel=args.channel, names=names, questions=questions, as_json=args.json)
     return asyncio.run(phone.talk(_exchange_of(url, settings)))
 
 
@@ -124,14 +164,6 @@ def _exchange_of(url: str, settings: Settings) -> str | None:
     if urlsplit(url).hostname not in LOOPBACK:
         return None
     return settings.twilio_api_base_url if settings.has_simulated_provider else exchange_url(url)
-
-
-def server_url(given: str | None, settings: Settings) -> str:
-    """Return the URL of the server that a command talks to: the one given, or the one on this machine."""
-    if not given:
-        return f"http://127.0.0.1:{settings.port}"
-    url = given if "://" in given else f"http://{given}"
-    return url.rstrip("/")
 
 
 def token_of(settings: Settings) -> str | None:

@@ -4,26 +4,27 @@
   voiceagent calls SID          what was said, and what each reply did
   voiceagent calls SID --full   of each turn also where its time went, which worker ran it, and what it has survived;
                                 of the call the timers and activities that are still to come
+  voiceagent call SID           the same
 
 The server is asked over its API: set API_KEY where it has one.
 """
 
 import argparse
-import json
 import sys
 from datetime import datetime
-from functools import partial
 from typing import Any
 
-from orchestrator.cli.call import server_url
 from orchestrator.cli.colors import Colors
+from orchestrator.cli.json_output import add_json, print_json
+from orchestrator.cli.live_sids import live_sids
 from orchestrator.cli.server import asked
+from orchestrator.cli.server_argument import add_url, url_in
 from orchestrator.cli.table import table_lines
 from orchestrator.cli.transcript import Transcript, printable
 from orchestrator.cli.turn_details import pending, turn_details
 from orchestrator.clock import utc_now
 from orchestrator.conversation.state import ConversationState
-from orchestrator.settings import load_settings
+from orchestrator.settings import Settings, load_settings
 
 LIMIT = 1000
 HEADINGS = ("CALL", "SINCE", "TURNS", "CHANNEL", "PHASE")
@@ -35,34 +36,35 @@ EXIT_CODES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `voiceagent calls`."""
-    parser.add_argument("call_sid", nargs="?", metavar="SID", help="show this call (default: list all)")
+    sid = parser.add_argument("call_sid", nargs="?", metavar="SID", help="show this call (default: list all)")
+    sid.completer = live_sids  # type: ignore[attr-defined]
     parser.add_argument("--timings", action="store_true", help="show with the SID when each turn reached its stages")
     parser.add_argument("--full", action="store_true", help="show with the SID all that is known of each turn")
-    parser.add_argument("--json", action="store_true", help="for machines: what the API answers")
-    parser.add_argument("--url", metavar="URL", help="the server to ask (default: http://127.0.0.1:PORT)")
+    add_json(parser)
+    add_url(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the list, or one call. A URL in place of the SID is taken as the server."""
     settings = load_settings()
-    call_sid, url = args.call_sid, args.url
-    if call_sid and "://" in call_sid:
-        call_sid, url = None, call_sid
-    server, colors = server_url(url, settings), Colors(sys.stdout)
-    if call_sid:
-        found = asked(server, settings, lambda client: client.call(call_sid))
-        shown = partial(_one, ConversationState.model_validate(found), colors, args)
-    else:
-        found = asked(server, settings, lambda client: client.list_calls(LIMIT))
-        shown = partial(table, found, colors)
-    print(*([json.dumps(found)] if args.json else shown()), sep="\n")
+    if args.call_sid and "://" not in args.call_sid:
+        return show_call(args.call_sid, args, settings, full=args.full, timings=args.timings)
+    found = asked(url_in(args, settings, args.call_sid), settings, lambda client: client.list_calls(LIMIT))
+    print_json(found) if args.json else print(*table(found, Colors(sys.stdout)), sep="\n")
     return 0
 
 
-def _one(state: ConversationState, colors: Colors, args: argparse.Namespace) -> list[str]:
-    details = turn_details if args.full else None
-    lines = Transcript(state, colors, timings=args.timings and not args.full, details=details).lines()
-    return [*lines, *(colors(printable(line), "dim") for line in pending(state, utc_now()) if args.full)]
+def show_call(call_sid: str, args: argparse.Namespace, settings: Settings, *, full: bool, timings: bool = False) -> int:
+    """Print one call of the server that the arguments name. Return the exit code."""
+    found = asked(url_in(args, settings), settings, lambda client: client.call(call_sid))
+    if args.json:
+        print_json(found)
+        return 0
+    state, colors = ConversationState.model_validate(found), Colors(sys.stdout)
+    lines = Transcript(state, colors, timings=timings and not full, details=turn_details if full else None).lines()
+    lines += [colors(printable(line), "dim") for line in pending(state, utc_now()) if full]
+    print(*lines, sep="\n")
+    return 0
 
 
 def table(listing: dict[str, Any], colors: Colors) -> list[str]:

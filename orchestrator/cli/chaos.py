@@ -20,11 +20,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli.call import public_url_of, server_url, token_of
+from orchestrator.cli.call import public_url_of, token_of
 from orchestrator.cli.colors import Colors
 from orchestrator.cli.numbers import count, positive
 from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.server import key_of
+from orchestrator.cli.server_argument import add_url, url_in
 from orchestrator.cli.transcript import printable
 from orchestrator.errors import BadSetting
 from orchestrator.settings import Settings, load_settings
@@ -46,7 +47,7 @@ EXIT_CODES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `voiceagent chaos`."""
-    parser.add_argument("url", nargs="?", metavar="URL", help="the server (default: http://127.0.0.1:PORT)")
+    add_url(parser, as_word=True)
     parser.add_argument("--start", action="store_true", help="start a deployment for it, and stop it at the end")
     parser.add_argument(
         "--seconds", type=positive, default=60.0, metavar="S",
@@ -70,11 +71,13 @@ def run(args: argparse.Namespace) -> int:
     from orchestrator.chaos.ownership import check_target
 
     if args.start:
+        if args.url or args.url_word:
+            args.refuse("--start starts a deployment of its own: give no URL.")
         from orchestrator.cli.chaos_deployment import run_on_own
 
         return asyncio.run(run_on_own(args, lambda url, settings: attack(args, url, settings)))
     settings = with_used_redis(load_settings(**({"voice_channel": args.channel} if args.channel else {})))
-    url = server_url(args.url, settings)
+    url = url_in(args, settings)
     check_target(url, settings, is_mine=args.yes_this_is_mine)
     if args.seconds + AUDIT_SECONDS > settings.ended_ttl:
         raise BadSetting(

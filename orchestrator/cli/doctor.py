@@ -6,16 +6,16 @@ Redis of your settings is examined, or that of `voiceagent dev` in this director
 
 import argparse
 import asyncio
-import json
 import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from orchestrator.cli.call import server_url
 from orchestrator.cli.colors import Colors
+from orchestrator.cli.json_output import add_json, print_json
 from orchestrator.cli.redis_target import with_used_redis
+from orchestrator.cli.server_argument import add_url, url_in
 from orchestrator.cli.web_status import asked_web
 from orchestrator.doctor.diagnosis import diagnose
 from orchestrator.doctor.finding import Finding, exit_code
@@ -41,18 +41,18 @@ EXIT_CODES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `voiceagent doctor`."""
-    parser.add_argument("--url", metavar="URL", help="where web should answer (default: http://127.0.0.1:PORT)")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_url(parser, as_word=True)
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Examine and print. Return 0, 1 with warnings, 2 with problems."""
     settings = with_used_redis(load_settings())
-    found = asyncio.run(_examined(settings, server_url(args.url, settings)))
+    found = asyncio.run(_examined(settings, url_in(args, settings)))
     findings = [replace(each, message=masked(each.message), advice=masked(each.advice)) for each in found]
     code = exit_code(findings)
     if args.json:
-        print(json.dumps({"status": STATUSES[code], "findings": [asdict(finding) for finding in findings]}, indent=2))
+        print_json({"status": STATUSES[code], "findings": [asdict(finding) for finding in findings]})
     else:
         print(*page(findings, Colors(sys.stdout)), sep="\n")
     return code

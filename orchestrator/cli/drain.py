@@ -17,6 +17,7 @@ from functools import partial
 
 from orchestrator.cli.colors import Colors
 from orchestrator.cli.drain_progress import DrainProgress
+from orchestrator.cli.json_output import add_json
 from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.errors import BadSetting
 from orchestrator.operator_changes.redis import note_change
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("workers", nargs="*", metavar="WORKER", help="an id, its beginning, or HOST:PID")
     parser.add_argument("--all-of", metavar="VERSION", help="every worker of this version")
     parser.add_argument("--no-wait", action="store_true", help="do not wait until they have ended")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:

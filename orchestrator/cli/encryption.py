@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from orchestrator.cli.colors import Colors
+from orchestrator.cli.json_output import add_json
 from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.table import table_lines
 from orchestrator.encryption.keys import PLAIN, new_key
@@ -46,13 +47,14 @@ EXIT_CODES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `voiceagent encryption`."""
     parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command. Return 1 if something is left to be encrypted anew."""
     if args.command == "new-key":
-        print(new_key())
+        key = new_key()
+        print(json.dumps({"key": key}) if args.json else key)
         return 0
     settings = with_used_redis(load_settings())
     if not settings.use_redis:

@@ -7,10 +7,12 @@ the scope admin. If that fails half-way, erase it again: what is gone stays gone
 """
 
 import argparse
-import sys
 
-from orchestrator.cli.call import server_url
+from orchestrator.cli.confirmation import agrees
+from orchestrator.cli.json_output import add_json, print_json
+from orchestrator.cli.live_sids import live_sids
 from orchestrator.cli.server import asked
+from orchestrator.cli.server_argument import add_url, url_in
 from orchestrator.cli.transcript import printable
 from orchestrator.settings import load_settings
 
@@ -24,27 +26,25 @@ EXIT_CODES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `voiceagent erase`."""
-    parser.add_argument("call_sid", metavar="SID", help="the call to erase")
+    sid = parser.add_argument("call_sid", metavar="SID", help="the call to erase")
+    sid.completer = live_sids  # type: ignore[attr-defined]
     parser.add_argument("--yes", action="store_true", help="erase it without asking")
-    parser.add_argument("--url", metavar="URL", help="the server to ask (default: http://127.0.0.1:PORT)")
+    add_json(parser)
+    add_url(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Erase the call, once a person has agreed."""
-    settings = load_settings()
-    if not (args.yes or _agrees(args.call_sid)):
-        print("Nothing was erased.")
+    settings, call_sid = load_settings(), args.call_sid
+    if not (args.yes or agrees(f"Erase {printable(call_sid)} for good?")):
+        print_json({"erased": None}) if args.json else print("Nothing was erased.")
         return 1
     asked(
-        server_url(args.url, settings), settings, lambda client: client.end_call(args.call_sid, erase=True),
+        url_in(args, settings), settings, lambda client: client.end_call(call_sid, erase=True),
         timeout_seconds=ERASE_SECONDS,
     )  # fmt: skip
-    print(f"{printable(args.call_sid)} is erased. What sinks have got already they must erase themselves.")
+    if args.json:
+        print_json({"erased": call_sid})
+    else:
+        print(f"{printable(call_sid)} is erased. What sinks have got already they must erase themselves.")
     return 0
-
-
-def _agrees(call_sid: str) -> bool:
-    if not sys.stdin.isatty():
-        print("Nobody can be asked here: add --yes.", file=sys.stderr)
-        return False
-    return input(f"Erase {printable(call_sid)} for good? [y/N] ").strip().lower() in ("y", "yes")

@@ -1,9 +1,9 @@
 """What `voiceagent events` changes: dead events are delivered again, and others dropped."""
 
 import json
-import sys
 from collections.abc import Sequence
 
+from orchestrator.cli.confirmation import agrees
 from orchestrator.cli.transcript import printable
 from orchestrator.errors import VoiceAgentError
 from orchestrator.events.listing import key_of
@@ -63,25 +63,17 @@ async def retry(outbox: Outbox, deliveries: Sequence[Undelivered], *, as_json: b
 
 async def drop(outbox: Outbox, deliveries: Sequence[Undelivered], *, asks: bool, as_json: bool = False) -> int:
     """Drop them, after a question if `asks`, and print how many were dropped. Return 1 if the answer is no."""
-    if asks and deliveries and not _agrees(deliveries):
-        print("Nothing was dropped.")
+    if asks and deliveries and not agrees(_question(deliveries)):
+        print(json.dumps({"dropped": 0}) if as_json else "Nothing was dropped.")
         return 1
     done = [it for it in deliveries if await outbox.drop(*key_of(it))]
     print(json.dumps({"dropped": len(done)}) if as_json else f"{_number(done)} dropped.")
     return 0
 
 
-def _agrees(deliveries: Sequence[Undelivered]) -> bool:
-    """Ask whether these may be dropped. Raise `NoSuchEvent` where nobody can be asked."""
-    if not sys.stdin.isatty():
-        raise NoSuchEvent("Nobody can be asked here: say --yes, and what is dropped is gone.")
+def _question(deliveries: Sequence[Undelivered]) -> str:
     sinks = ", ".join(sorted({printable(it.sink) for it in deliveries}))
-    sentence = f"{_number(deliveries)} for {sinks} would be gone for good. Drop? [y/N] "
-    try:
-        return input(sentence).strip().lower() in ("y", "yes")
-    except EOFError:
-        print()
-        return False
+    return f"{_number(deliveries)} for {sinks} would be gone for good. Drop?"
 
 
 def _number(deliveries: Sequence[Undelivered]) -> str:

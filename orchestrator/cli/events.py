@@ -22,6 +22,7 @@ from orchestrator import clock
 from orchestrator.cli.colors import Colors
 from orchestrator.cli.event_changes import NoSuchEvent, deliveries_of, drop, replay, retry
 from orchestrator.cli.event_table import as_json, stopped_lines, summary, table
+from orchestrator.cli.json_output import add_json
 from orchestrator.cli.numbers import count
 from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.transcript import printable
@@ -66,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="drop without asking")
     parser.add_argument("--limit", type=count, default=SHOWN, metavar="N", help="how many to list (default: 100)")
     parser.add_argument("--cursor", default="", help="where the list continues, as the page before said")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def _moment(text: str) -> float:
@@ -89,7 +90,7 @@ async def _run(args: argparse.Namespace, settings: Settings) -> int:
             return await _show(args, outbox)
         if args.command == "resume":
             await note_change(settings, "events", "resume", args.name or "")
-            return await _resume(outbox, args.name)
+            return await _resume(outbox, args.name, json_wanted=args.json)
         chosen = await _chosen(args, outbox)
         await note_change(settings, "events", args.command, *_named(args))
         if args.command == "retry":
@@ -126,11 +127,12 @@ async def _show(args: argparse.Namespace, outbox: Outbox) -> int:
     return 0
 
 
-async def _resume(outbox: Outbox, sink: str | None) -> int:
+async def _resume(outbox: Outbox, sink: str | None, *, json_wanted: bool) -> int:
     stopped = [it.sink for it in await outbox.stopped_sinks()]
     if sink and await outbox.resume_sink(sink):
         name = printable(sink)
-        print(f"{name} gets events again. For what died meanwhile: voiceagent events replay --sink {name}")
+        sentence = f"{name} gets events again. For what died meanwhile: voiceagent events replay --sink {name}"
+        print(as_json({"resumed": sink}) if json_wanted else sentence)
         return 0
     named = f"Stopped: {', '.join(map(printable, stopped))}." if stopped else "No sink is stopped."
     raise NoSuchEvent(f"{printable(sink)} is not stopped. {named}" if sink else f"Say which sink. {named}")

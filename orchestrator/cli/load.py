@@ -7,15 +7,16 @@ prints what there is; a second one leaves at once.
 
 import argparse
 import asyncio
-import json
 import signal
 import sys
 import time
 from random import Random
 from typing import TYPE_CHECKING, get_args
 
-from orchestrator.cli.call import public_url_of, server_url, token_of
+from orchestrator.cli.call import public_url_of, token_of
+from orchestrator.cli.json_output import add_json, print_json
 from orchestrator.cli.numbers import count, not_negative, positive, share
+from orchestrator.cli.server_argument import add_url, url_in
 from orchestrator.load.arrivals import Arrival, pauses
 from orchestrator.settings import Settings, load_settings
 from orchestrator.tasks import cancel_and_wait
@@ -36,7 +37,7 @@ EXIT_CODES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `voiceagent load`."""
-    parser.add_argument("--url", metavar="URL", help="the server to load (default: http://127.0.0.1:PORT)")
+    add_url(parser, as_word=True)
     parser.add_argument("--calls", type=count, default=100, metavar="N", help="how many calls (default: %(default)s)")
     parser.add_argument("--turns", type=count, default=5, metavar="M", help="turns of each (default: %(default)s)")
     parser.add_argument("--channel", choices=CHANNELS, default="gather", help="how to talk (default: %(default)s)")
@@ -61,14 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--token", help="sign with this (default: TWILIO_AUTH_TOKEN)")
     parser.add_argument("--public-url", metavar="URL", help="the server's own PUBLIC_BASE_URL, which signatures cover")
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Load the server. Return 0 when all went well, 1 when not, 130 when interrupted."""
     outcome = asyncio.run(_load(args, load_settings()))
     if args.json:
-        print(json.dumps(outcome.figures(), indent=1, ensure_ascii=False))
+        print_json(outcome.figures())
     else:
         print(*outcome.lines(), sep="\n")
     if outcome.interrupted:
@@ -85,7 +86,7 @@ async def _load(args: argparse.Namespace, settings: Settings) -> "Summary":
     from orchestrator.load.summary import Summary
     from orchestrator.provider_simulator.webhooks import new_client
 
-    url = server_url(args.url, settings)
+    url = url_in(args, settings)
     script, results = Script(args.turns, args.think), CallResults()
     behaviour, chance = RelayBehaviour(args.interrupt, args.pace or None), Random(1)
     async with new_client() as client:

@@ -6,6 +6,7 @@ from orchestrator.cli.colors import Colors
 from orchestrator.cli.line_editor import DOT, Line, LineEditor
 from orchestrator.cli.transcript import AGENT, CALLER, INDENT, wrapped
 from orchestrator.cli.utterance import Utterance
+from orchestrator.provider_simulator import HungUp
 
 ERASE_LINE = "\r\x1b[K"
 HIDDEN = DOT * 3
@@ -28,6 +29,13 @@ class PhoneScreen:
     def is_prompting(self) -> bool:
         """True while the prompt waits for a line."""
         return self._is_prompting
+
+    def begin(self, url: str, number: str, call_sid: str, *, is_person: bool) -> None:
+        """Show which call this is, and to a person how to talk in it."""
+        self._hint(f"Calling {url} as {number} · {call_sid}")
+        if is_person:
+            self._hint("Type what you say · #123 presses keys · empty line: silence · Ctrl-C: hang up")
+        print(flush=True)
 
     def show_prompt(self) -> None:
         """Ask for a line."""
@@ -77,26 +85,25 @@ class PhoneScreen:
         if was_prompting:
             self.show_prompt()
 
-    def hint(self, text: str) -> None:
-        """Show a line of advice."""
-        print(self._colors(text, "dim"), flush=True)
-
     def complain(self, text: str) -> None:
         """Show what is wrong, on standard error."""
         self._break_off()
         sys.stdout.flush()
         print(Colors(sys.stderr)(text, "red"), file=sys.stderr, flush=True)
 
-    def end(self, reason: str) -> None:
+    def end(self, sentence: str, ended: HungUp) -> None:
         """Show how the call ended."""
         self._break_off()
         print()
-        self.hint(reason)
+        self._hint(sentence)
 
     def close(self) -> None:
         """Leave the prompt's line."""
         self._break_off()
         self.end_utterance()
+
+    def _hint(self, text: str) -> None:
+        print(self._colors(text, "dim"), flush=True)
 
     def _break_off(self) -> None:
         """Begin a new line, without a trace of a prompt at which nothing was typed."""

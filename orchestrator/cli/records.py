@@ -19,9 +19,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.cli.call import server_url
 from orchestrator.cli.colors import Colors
+from orchestrator.cli.json_output import add_json, print_json
 from orchestrator.cli.server import asked
+from orchestrator.cli.server_argument import add_url, url_in
 from orchestrator.cli.table import table_lines
 from orchestrator.cli.transcript import Transcript, printable
 from orchestrator.client import Client
@@ -59,18 +60,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, description in FILTERS.items():
         parser.add_argument(f"--{name}", dest=f"filter_{name}", metavar=name.upper(), help=description)
     parser.add_argument("--started-at", metavar="TIME", help="show the call that began then (default: the latest)")
-    parser.add_argument("--json", action="store_true", help="show the record as JSON")
-    parser.add_argument("--url", metavar="URL", help="the server to ask (default: http://127.0.0.1:PORT)")
+    add_json(parser)
+    add_url(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     settings = load_settings()
     if args.command == "migrate":
-        return _migrate(settings)
+        return _migrate(settings, as_json=args.json)
     given = {name: value for name in FILTERS if (value := getattr(args, f"filter_{name}")) is not None}
     record_query(given)  # its complaints, before anybody is asked
-    url, colors = server_url(args.url, settings), Colors(sys.stdout)
+    url, colors = url_in(args, settings), Colors(sys.stdout)
     if args.command == "list":
         page = asked(url, settings, lambda client: client.list_records(**given))
         print(*([json.dumps(page)] if args.json else _listing(page, colors)), sep="\n")
@@ -89,12 +90,15 @@ async def _export(given: dict[str, str], client: Client) -> None:
         sys.stdout.write(f"{line}\n")
 
 
-def _migrate(settings: Settings) -> int:
+def _migrate(settings: Settings, *, as_json: bool) -> int:
     if (url := database_url(settings)) is None:
         raise NoArchive
     from orchestrator.records.schema import NEWEST, migrate
 
     done = asyncio.run(migrate(url))
+    if as_json:
+        print_json({"applied": done.applied, "version": done.version, "version_of_this_program": NEWEST})
+        return 0
     for name in done.applied:
         print(f"Applied {name}.")
     if done.version > NEWEST:

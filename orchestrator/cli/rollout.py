@@ -21,6 +21,7 @@ from functools import partial
 
 from orchestrator import clock
 from orchestrator.cli.colors import Colors
+from orchestrator.cli.json_output import add_json
 from orchestrator.cli.numbers import revision
 from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.table import table_lines
@@ -61,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--revision", type=revision, metavar="N", help="change the plan only if it still has this revision"
     )
     parser.add_argument("--watch", action="store_true", help="show it again each second, until Ctrl-C")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -118,7 +119,8 @@ async def _run(args: argparse.Namespace, change: Change | None, settings: Settin
     async with _open_rollouts(settings) as rollouts:
         missed = await rollouts.change(change, args.revision) if change is not None else 0
         if missed:
-            print(f"{missed} shards of the cluster do not answer; workers write the plan there when they do.")
+            sentence = f"{missed} shards of the cluster do not answer; workers write the plan there when they do."
+            print(sentence, file=sys.stderr)
 
         async def text() -> str:
             await rollouts.watch()

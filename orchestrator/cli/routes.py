@@ -14,6 +14,7 @@ from typing import Any
 
 from orchestrator import clock
 from orchestrator.cli.colors import Colors
+from orchestrator.cli.json_output import add_json
 from orchestrator.cli.table import table_lines
 from orchestrator.cli.transcript import printable
 from orchestrator.routes.route import Route
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at", type=_time, metavar="TIME", help="at that time, such as 2026-11-26T20:00 (default: now)"
     )
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def _time(text: str) -> datetime:

@@ -6,6 +6,7 @@ import sys
 from contextlib import AsyncExitStack, aclosing
 
 from orchestrator.cli.call_notes import note_of, note_of_message
+from orchestrator.cli.json_screen import JsonScreen
 from orchestrator.cli.keyboard import Keyboard, unbuffered
 from orchestrator.cli.line_editor import Line, LineEditor
 from orchestrator.cli.phone_screen import PhoneScreen
@@ -50,12 +51,14 @@ class TerminalPhone:
         channel: str | None = None,
         names: SpeakerNames | None = None,
         questions: SensitiveQuestions | None = None,
+        as_json: bool = False,
     ) -> None:
         self._line = line
         self._url = url
         self._channel = channel
         self._names = names
         self._questions = questions
+        self._as_json = as_json
         self._typing: asyncio.Task[None] | None = None
         self._person = sys.stdin.isatty()
         self._waiting = False
@@ -70,7 +73,7 @@ class TerminalPhone:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._line.hang_up)
         async with AsyncExitStack() as stack:
-            self._take_terminal(stack.enter_context(unbuffered()))
+            self._take_terminal(not self._as_json and stack.enter_context(unbuffered()))
             attachment = attached(self._line, exchange, self._show_message) if exchange is not None else None
             is_attached = attachment is not None and await stack.enter_async_context(attachment)
             try:
@@ -85,11 +88,9 @@ class TerminalPhone:
     def _take_terminal(self, sends_keys: bool) -> None:
         """Begin to read and to print; `sends_keys`: the terminal edits no lines, so we do."""
         editor = LineEditor(_write) if sends_keys else None
-        self._screen = PhoneScreen(editor)
-        self._screen.hint(f"Calling {self._url} as {self._line.identity.from_number} · {self._line.call_sid}")
-        if self._person:
-            self._screen.hint("Type what you say · #123 presses keys · empty line: silence · Ctrl-C: hang up")
-        print(flush=True)
+        self._screen: PhoneScreen | JsonScreen = JsonScreen() if self._as_json else PhoneScreen(editor)
+        number, call_sid = self._line.identity.from_number, self._line.call_sid
+        self._screen.begin(self._url, number, call_sid, is_person=self._person)
 
         def note_typing() -> None:
             self._line.begin_to_speak(editor is not None and bool(editor.text))
@@ -225,7 +226,7 @@ class TerminalPhone:
         self._failed = self._failed or event.by == "problem"
         reason = {"busy": "The line is busy.", "no-answer": "The call was not taken."}.get(event.status)
         duration = "" if reason else f" The call took {_duration(event.duration_seconds)}."
-        self._screen.end((reason or ENDINGS[event.by]) + duration)
+        self._screen.end((reason or ENDINGS[event.by]) + duration, event)
 
 
 def _write(text: str) -> None:

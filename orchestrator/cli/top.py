@@ -14,9 +14,9 @@ import asyncio
 import json
 import sys
 
-from orchestrator.cli.call import server_url
 from orchestrator.cli.colors import Colors, TerminalPreferences
 from orchestrator.cli.server import TIMEOUT_SECONDS, asked, explained, key_of
+from orchestrator.cli.server_argument import add_url, url_in
 from orchestrator.cli.top_frame import snapshot
 from orchestrator.cli.top_session import TopSession
 from orchestrator.cli.top_state import LiveState
@@ -35,14 +35,14 @@ EXIT_CODES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `voiceagent top`."""
-    parser.add_argument("url", nargs="?", metavar="URL", help="the server to ask (default: http://127.0.0.1:PORT)")
+    add_url(parser, as_word=True)
     parser.add_argument("--json", action="store_true", help="for machines: each event of GET /live as a line")
 
 
 def run(args: argparse.Namespace) -> int:
     """Show the deployment until the person quits; once if there is no terminal."""
     settings = load_settings()
-    url = server_url(args.url, settings)
+    url = url_in(args, settings)
     if args.json:
         return asked(url, settings, _print_events, timeout_seconds=TIMEOUT_SECONDS)
     if not (sys.stdout.isatty() and sys.stdin.isatty()) or TerminalPreferences().term in ("", "dumb"):

@@ -17,6 +17,7 @@ from typing import Any
 from orchestrator import clock
 from orchestrator.cli.colors import Colors
 from orchestrator.cli.drain_progress import SHOWN_ID
+from orchestrator.cli.json_output import add_json
 from orchestrator.cli.redis_target import with_used_redis
 from orchestrator.cli.table import table_lines
 from orchestrator.cli.transcript import printable
@@ -43,7 +44,7 @@ EXIT_CODES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `voiceagent workers`."""
     parser.add_argument("--watch", action="store_true", help="show them again each second, until Ctrl-C")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """`voiceagent calls`: what it shows of the live calls, and of one."""
 
+import json
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -248,3 +249,30 @@ def test_a_turn_that_took_no_time_has_bars_too() -> None:
     plain = Colors(sys.stdout, TerminalPreferences(no_color="1"))
     assert [row.count("━") for row in waterfall({"submitted": 0.0, "claimed": 0.0}, plain)] == [1, 1]
     assert list(waterfall({}, plain)) == []
+
+
+async def test_a_call_is_shown_in_full_by_the_name_of_one(tmp_path: Path) -> None:
+    turn = record("speech", Reply(text="Yes."), text="Hello")
+    turn.worker, turn.attempts = "0f8fad5bd9cb469fa165b70867728950", 2
+    answer = Response(ConversationState(call_sid="CA1", turns=[turn]).model_dump_json(), media_type="application/json")
+    async with serve_twiml({"/calls/CA1": answer}) as server:
+        alone = await run_script("call", "CA1", "--url", server.url, cwd=tmp_path)
+        assert alone == await run_script("calls", "CA1", "--full", "--url", server.url, cwd=tmp_path)
+        _, printed, _ = await run_script("call", "CA1", "--json", "--url", server.url, cwd=tmp_path)
+    assert alone[0] == 0
+    assert "attempt 2" in alone[1]
+    assert json.loads(printed)["call_sid"] == "CA1"
+
+
+async def test_a_call_that_is_not_there_may_have_been_meant_as_a_server(tmp_path: Path) -> None:
+    async with started_ingress() as ingress:
+        code, output, errors = await run_script("call", "web", "--url", ingress.url, cwd=tmp_path)
+    assert (code, output) == (1, "")
+    assert errors.startswith("voiceagent: No such call")
+    assert errors.endswith("Did you mean a server? Then say --url.\n")
+
+
+async def test_a_call_that_is_shown_takes_nothing_of_a_telephone(tmp_path: Path) -> None:
+    code, _, errors = await run_script("call", "CA1", "--from", "+15550001111", cwd=tmp_path)
+    assert code == 2
+    assert "CA1 is taken as a call to show, and --from is for one that you make." in errors

@@ -1,5 +1,6 @@
 """The words of the command line are completed, by each shell's own code, and by argcomplete's protocol."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from starlette.responses import JSONResponse
+from support.twiml_server import serve_twiml
 
 from orchestrator.cli.main import COMMANDS
 
@@ -15,11 +18,12 @@ pytestmark = pytest.mark.processes
 PROGRAM = Path(sys.executable).with_name("voiceagent")
 
 
-def completed(line: str, directory: Path) -> list[str]:
+def completed(line: str, directory: Path, **settings: str) -> list[str]:
     """What the program answers to a shell that asks how `line` may go on."""
     answer = directory / "answer"
     environment = {
-        **os.environ, "_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n",
+        **os.environ, **settings,
+        "_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n",
         "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
     }  # fmt: skip
     subprocess.run([PROGRAM], env=environment, cwd=directory, check=True, timeout=60, capture_output=True)
@@ -34,6 +38,17 @@ def test_the_commands_are_completed(tmp_path: Path) -> None:
 def test_what_a_command_takes_is_completed(tmp_path: Path) -> None:
     assert set(completed("voiceagent rollout r", tmp_path)) == {"ramp", "roll-back"}
     assert "--json" in completed("voiceagent workers --", tmp_path)
+
+
+async def test_a_live_call_is_completed_where_a_call_is_named(tmp_path: Path) -> None:
+    listing = {"calls": [{"call_sid": "CA12"}, {"call_sid": "CA13"}, {"call_sid": "demo-1"}], "count": 3}
+    async with serve_twiml({"/calls": JSONResponse(listing)}) as server:
+        for line, found in (
+            ("call CA", ["CA12", "CA13"]), ("calls CA13", ["CA13"]), ("erase d", ["demo-1"]), ("call --ur", ["--url"]),
+        ):  # fmt: skip
+            port = server.url.rpartition(":")[2]
+            assert await asyncio.to_thread(completed, f"voiceagent {line}", tmp_path, PORT=port) == found
+    assert await asyncio.to_thread(completed, "voiceagent call CA", tmp_path, PORT=port) == [], "it does not answer"
 
 
 @pytest.mark.parametrize(("shell", "check"), [("bash", ["-n"]), ("zsh", ["-n"]), ("fish", ["--no-execute"])])

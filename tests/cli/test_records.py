@@ -88,6 +88,8 @@ async def test_the_tables_are_made_by_a_command(tmp_path: Path, postgres_url: st
     assert (code, output.splitlines()) == (0, [*applied, sentence])
     code, output, _ = await run_script("records", "migrate", cwd=tmp_path, settings=settings)
     assert (code, output.splitlines()) == (0, [sentence])
+    code, output, _ = await run_script("records", "migrate", "--json", cwd=tmp_path, settings=settings)
+    assert (code, json.loads(output)) == (0, {"applied": [], "version": NEWEST, "version_of_this_program": NEWEST})
     await migrate(postgres_url, (*MIGRATIONS, Migration(NEWEST + 1, "next", "SELECT 1")))
     code, output, _ = await run_script("records", "migrate", cwd=tmp_path, settings=settings)
     assert code == 0
