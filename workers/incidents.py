@@ -10,6 +10,7 @@ from orchestrator import clock
 from orchestrator.incidents.incident import ProcessName, Report
 from orchestrator.incidents.process_incidents import ProcessIncidents
 from orchestrator.incidents.redis.incident_log import RedisIncidentLog
+from orchestrator.incidents.redis.turn_holder import ingress_that_had
 from orchestrator.processes.redis.reports import read_reports
 from orchestrator.state.base import StateManagerBase
 from orchestrator.turns.redis.store import RedisTurnStore
@@ -34,6 +35,7 @@ async def watch_incidents(
         partial(read_reports, store.redis),
         store.is_erased,
         states.get_state,
+        partial(ingress_that_had, store.redis),
         watch_seconds=WATCH_SECONDS,
     )
     await stack.enter_async_context(incidents.watching(lambda: name, is_unable=lambda: claim_health.cannot_claim))

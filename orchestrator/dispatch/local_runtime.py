@@ -55,7 +55,11 @@ async def local_runtime(settings: Settings, stack: AsyncExitStack, agent: Agent 
 
         await watch_retention(settings, stack)
     presence = Presence()
-    incidents = ProcessIncidents(None, presence.reports, dispatcher.is_erased, states.get_state)
+
+    async def this_one(call_sid: str, since: float) -> str:
+        return presence.process_id
+
+    incidents = ProcessIncidents(None, presence.reports, dispatcher.is_erased, states.get_state, this_one)
     dispatcher.runner.on_committed = incidents.noticing.committed
     return Runtime(
         settings, states, dispatcher, runner=dispatcher.runner, outbox=outbox, outbox_watch=watch, presence=presence,

@@ -33,6 +33,7 @@ from orchestrator.events.sinks.factory import sink_names
 from orchestrator.history.redis.store import RedisHistory
 from orchestrator.incidents.process_incidents import ProcessIncidents
 from orchestrator.incidents.redis.incident_log import RedisIncidentLog
+from orchestrator.incidents.redis.turn_holder import ingress_that_had
 from orchestrator.processes.redis.presence import RedisPresence
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
@@ -151,7 +152,8 @@ async def redis_runtime(
         local_calls=local_calls, transfer_answers=answers, runs_here=dispatcher.is_local,
         presence=presence,
         incidents=ProcessIncidents(
-            RedisIncidentLog(redis, breaker.guard), presence.reports, dispatcher.is_erased, states.get_state
+            RedisIncidentLog(redis, breaker.guard), presence.reports, dispatcher.is_erased, states.get_state,
+            partial(ingress_that_had, redis, guard=breaker.guard),
         ),
         read_waits=partial(read_waits, store.connection, store.call_queue.shards),
         read_waiting_calls=partial(read_waiting_calls, store.connection, store.call_queue.shards),

@@ -22,15 +22,6 @@ MOST_LISTED = 200
 LONGEST_TEXT = 200
 REDIS = "redis"
 """The subject of outages of Redis."""
-NOTICEABLE = frozenset({
-    "worker_lost", "worker_frozen", "worker_stopped", "worker_unable",
-    "ingress_lost", "ingress_frozen", "ingress_stopped", "redis_outage",
-})  # fmt: skip
-HOLDING = frozenset({"redis_outage", "ingress_frozen"})
-CUTTING = frozenset({"redis_outage", "ingress_lost", "ingress_frozen", "ingress_stopped"})
-NOTICED_WITHIN_SECONDS = 20.0
-"""A provider repeats a request, and a caller's socket is replaced, within this time."""
-TOUCHES_SECONDS = 1.0
 
 
 class BadIncidentCursor(VoiceAgentError):
@@ -72,8 +63,9 @@ class ProcessName:
 class Noticed:
     """A call that noticed an incident: by which turn, `how`, and how much longer (ms) that took.
 
-    `process` is whose incident it was, or "" if that is not known. `silent_since` is when that process gave its last
-    sign (Unix seconds), if the turn was taken from it. Nothing here is of what the caller said.
+    `process` is the one that had the turn or the socket before, or "" if that is not known. `silent_since` is when that
+    process gave its last sign (Unix seconds), if the turn was taken from it. `noticed_by` is the ingress that got the
+    webhook or the socket. Nothing here is of what the caller said.
     """
 
     call_sid: str
@@ -83,6 +75,7 @@ class Noticed:
     at: float
     process: str = ""
     silent_since: float | None = None
+    noticed_by: str = ""
 
     @property
     def name(self) -> str:
@@ -116,21 +109,6 @@ class Incident:
     worst_ms: float = 0.0
     code: Code | None = None
     params: Mapping[str, Param] = field(default_factory=dict)
-
-    def includes(self, noticed: Noticed) -> bool:
-        """Return whether the call has noticed this incident, as far as that can be known: by the process, or else by
-        the time of what ingresses and Redis are to blame for."""
-        lasted = self.at if self.until is None else self.until
-        if noticed.process:
-            is_about = self.process is not None and self.process.id == noticed.process and self.kind in NOTICEABLE
-            return is_about and self.at <= noticed.at + TOUCHES_SECONDS
-        if noticed.how == "held" and self.kind in HOLDING:
-            return self.at <= noticed.at and noticed.at - noticed.ms / 1000 <= lasted + TOUCHES_SECONDS
-        return (
-            noticed.how in ("reconnected", "repeated")
-            and self.kind in CUTTING
-            and (self.at <= noticed.at <= lasted + NOTICED_WITHIN_SECONDS)
-        )
 
     def with_calls(self, more: Sequence[Noticed]) -> "Incident":
         """Return the incident with more calls that noticed it."""
@@ -172,11 +150,15 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class IncidentPage:
-    """Some incidents, the newest first, by their ids; and the cursor of the next page or ""."""
+    """Some incidents, the newest first, by their ids; and the cursor of the next page or "".
+
+    `unexplained` is what calls have noticed in the time of this page, the newest first, that no incident explains.
+    """
 
     ids: tuple[str, ...] = ()
     cursor: str = ""
     incidents: tuple[Incident, ...] = ()
+    unexplained: tuple[Noticed, ...] = ()
 
     @classmethod
     def of(cls, newest_first: Sequence[str], limit: int, before: str) -> "IncidentPage":
@@ -187,9 +169,9 @@ class IncidentPage:
         ids = tuple(newest_first[first : first + limit])
         return cls(ids, ids[-1] if ids and first + limit < len(newest_first) else "")
 
-    def filled(self, incidents: Sequence[Incident]) -> "IncidentPage":
-        """Return the page with what its ids stand for."""
-        return replace(self, incidents=tuple(incidents))
+    def filled(self, incidents: Sequence[Incident], unexplained: Sequence[Noticed] = ()) -> "IncidentPage":
+        """Return the page with what its ids stand for, and what of its time no incident explains."""
+        return replace(self, incidents=tuple(incidents), unexplained=tuple(unexplained))
 
 
 def time_text(at: float) -> str:

@@ -1,13 +1,17 @@
 """`IncidentLog`: where incidents are reported, and read again. Without Redis they are kept in this process."""
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator import clock
+from orchestrator.incidents.cause import time_of_page, with_causes
 from orchestrator.incidents.incident import KEPT_SECONDS, MOST_INCIDENTS, Incident, IncidentPage, Noticed, Report
 from orchestrator.incidents.message import sentence_of
 
+MOST_LOOSE = 1000
+"""Notices that are kept of calls of which it is not known yet what they noticed: it is found when somebody reads."""
 LONGEST_GAP_SECONDS = 90.0
 """A finding that nobody has seen for longer was over meanwhile."""
 
@@ -38,7 +42,8 @@ class IncidentLog(Protocol):
         """Return True unless another process was the first within the last `seconds`."""
 
     async def note(self, noticed: Sequence[Noticed], incident_id: str = "") -> None:
-        """Note which calls have noticed an incident, each turn once; without its id, one that is found by the time."""
+        """Note which calls have noticed an incident, each turn once; without its id, one that is found by its process
+        and the time."""
 
     async def page(self, limit: int, before: str = "") -> IncidentPage:
         """Return the latest incidents, or those before the one that a cursor names. Raise `BadIncidentCursor`."""
@@ -55,6 +60,7 @@ class MemoryIncidentLog:
 
     def __init__(self) -> None:
         self._incidents: dict[str, Incident] = {}
+        self._loose: deque[Noticed] = deque(maxlen=MOST_LOOSE)
         self._since: dict[str, tuple[float, float]] = {}
         self._number = 0
 
@@ -85,17 +91,15 @@ class MemoryIncidentLog:
 
     async def note(self, noticed: Sequence[Noticed], incident_id: str = "") -> None:
         """Note which calls have noticed an incident; see `IncidentLog`."""
-        for each in noticed:
-            found = next((it for it in reversed(self._incidents.values()) if it.includes(each)), None)
-            if found is not None and not any(known.name == each.name for known in found.calls):
-                self._incidents[found.id] = found.with_calls([each])
+        self._loose.extend(noticed)
 
     async def page(self, limit: int, before: str = "") -> IncidentPage:
         """Return the latest incidents; see `IncidentLog`."""
         fresh = [it for it in self._incidents.values() if it.at > clock.now() - KEPT_SECONDS]
-        ids = [it.id for it in sorted(fresh, key=lambda it: it.at, reverse=True)]
-        page = IncidentPage.of(ids, limit, before)
-        return page.filled([self._incidents[incident_id] for incident_id in page.ids])
+        times = {it.id: it.at for it in sorted(fresh, key=lambda it: it.at, reverse=True)}
+        page = IncidentPage.of(list(times), limit, before)
+        shown = [self._incidents[incident_id] for incident_id in page.ids]
+        return page.filled(*with_causes(shown, self._loose, *time_of_page(times, page.ids, before, clock.now())))
 
     async def findings_since(self, ids: Sequence[str]) -> list[float]:
         """Return since when each finding is there; see `IncidentLog`."""
@@ -106,17 +110,5 @@ class MemoryIncidentLog:
 
     async def erase(self, call_sid: str) -> None:
         """Delete what the call has noticed; see `IncidentLog`."""
-        for incident in list(self._incidents.values()):
-            kept = tuple(each for each in incident.calls if each.call_sid != call_sid)
-            self._incidents[incident.id] = replace(incident, calls=kept)
-
-
-def with_loose(incidents: Sequence[Incident], loose: Sequence[Noticed]) -> list[Incident]:
-    """Return the incidents, the newest first, with those of the `loose` notices that fit: each in the latest one."""
-    found: dict[str, list[Noticed]] = {}
-    seen = {each.name for incident in incidents for each in incident.calls}
-    for each in loose:
-        if each.name not in seen and (incident := next((it for it in incidents if it.includes(each)), None)):
-            seen.add(each.name)
-            found.setdefault(incident.id, []).append(each)
-    return [incident.with_calls(found.get(incident.id, ())) for incident in incidents]
+        kept = [each for each in self._loose if each.call_sid != call_sid]
+        self._loose = deque(kept, maxlen=MOST_LOOSE)

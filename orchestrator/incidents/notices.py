@@ -18,9 +18,11 @@ def is_abnormal(record: TurnRecord) -> bool:
 def notices_of(claim: Claim, record: TurnRecord, at: float) -> list[Noticed]:
     """Return what the turn of `record` noticed, which was committed at `at` (Unix seconds)."""
     call_sid, turn_id = claim.lease.call_sid, record.turn_id
+    submitted_at = record.received_at.timestamp() + (claim.turn.submitted_ms or 0.0) / 1000
     return [
         Noticed(
-            call_sid, turn_id, "failed" if _is_given_up(record) else how, fault.lost_ms, at, fault.process,
+            call_sid, turn_id, "failed" if _is_given_up(record) else how, fault.lost_ms,
+            submitted_at if fault.fault == HELD else at, fault.process,
             claim.silent_since if fault.process == claim.taken_from and fault.fault == WORKER_LOST else None,
         )
         for fault in record.absorbed

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 Reports = Mapping[str, Mapping[str, Any]]
 """What each process has reported of itself, by its id."""
+IngressThatHad = Callable[[str, float], Awaitable[str]]
 MOST_WAITING = 1000
 PAUSE_SECONDS = 1.0
 """Notices wait for so long, so that whoever knows of an outage or a standstill can report that first."""
@@ -38,7 +39,8 @@ MS_SINCE_RECEIVED = -1.0
 
 class Noticing:
     """Keeps notices until the log has them, `MOST_WAITING` at most. `reports` returns those of all processes,
-    `is_erased` whether a call was erased, `get_state` a call's state."""
+    `is_erased` whether a call was erased, `get_state` a call's state, `ingress_that_had` the ingress that had a turn of
+    a call first since a time, or ""."""
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class Noticing:
         reports: Callable[[], Awaitable[Reports]],
         is_erased: Callable[[str], Awaitable[bool]],
         get_state: Callable[[str], Awaitable[ConversationState | None]],
+        ingress_that_had: IngressThatHad,
         *,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
@@ -53,6 +56,7 @@ class Noticing:
         self._reports = reports
         self._is_erased = is_erased
         self._get_state = get_state
+        self._ingress_that_had = ingress_that_had
         self._pause = pause_seconds
         self._waiting: deque[Noticed] = deque(maxlen=MOST_WAITING)
         self._has_some = asyncio.Event()
@@ -87,7 +91,7 @@ class Noticing:
         """Write what waits. Raise `StoreUnavailable`: what is not written waits on."""
         reports = await self._reports() if self._waiting else {}
         while self._waiting:
-            notice = await self._measured(self._waiting[0])
+            notice = await self._with_process(await self._measured(self._waiting[0]))
             await self._log.note([notice], await self._incident_of(notice, reports))
             if await self._is_erased(notice.call_sid):
                 await self._log.erase(notice.call_sid)
@@ -105,17 +109,25 @@ class Noticing:
         record = None if state is None else state.record_of(notice.turn_id)
         return replace(notice, ms=0.0 if record is None else max(notice.at - record.received_at.timestamp(), 0) * 1000)
 
+    async def _with_process(self, notice: Noticed) -> Noticed:
+        """Return the notice with the ingress that had its turn first, as far as that is known."""
+        if notice.process or notice.how not in ("repeated", "held"):
+            return notice
+        since = notice.at - (notice.ms / 1000 if notice.how == "repeated" else 0)
+        return replace(notice, process=await self._ingress_that_had(notice.call_sid, since))
+
     async def _incident_of(self, notice: Noticed, reports: Reports) -> str:
-        """Return the id of the incident that was noticed; "" if that is not known. Report it if nobody has."""
-        if not notice.process:
+        """Return the id of the incident in which the turn was taken from a process. Report it if nobody has.
+
+        Return "" for what is found by the process and the time, once its incident is known.
+        """
+        since = notice.silent_since
+        if not notice.process or since is None:
             return ""
         report = reports.get(notice.process, {})
         known = await self._log.latest(away(notice.process))
-        since = notice.silent_since
-        if known is not None and (known.until is None or since is None or since <= known.until):
+        if known is not None and (known.until is None or since <= known.until):
             return known.id
-        if since is None:
-            return ""
         if await self._was_redis(since, notice.at):
             return ""
         role = "ingress" if report.get("role") == "ingress" else "worker"

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from orchestrator.conversation.state import ConversationState
 from orchestrator.incidents.incident import ProcessName, Report
 from orchestrator.incidents.incident_log import IncidentLog, MemoryIncidentLog
-from orchestrator.incidents.noticing import Noticing, Reports
+from orchestrator.incidents.noticing import IngressThatHad, Noticing, Reports
 from orchestrator.incidents.standstill import OwnTroubles
 from orchestrator.incidents.watch import INTERVAL_SECONDS, IncidentWatch
 from orchestrator.tasks import cancel_and_wait
@@ -29,9 +29,14 @@ async def _no_state(call_sid: str) -> ConversationState | None:
     return None
 
 
+async def _nobody(call_sid: str, since: float) -> str:
+    return ""
+
+
 class ProcessIncidents:
     """The log, and what writes to it. `reports` returns those of all processes, `is_erased` if a call is erased,
-    `get_state` its state. What others report is looked at every `watch_seconds`."""
+    `get_state` its state, `ingress_that_had` the ingress that had a turn of it first. What others report is looked at
+    every `watch_seconds`."""
 
     def __init__(
         self,
@@ -39,11 +44,12 @@ class ProcessIncidents:
         reports: Callable[[], Awaitable[Reports]] = _no_reports,
         is_erased: Callable[[str], Awaitable[bool]] = _never,
         get_state: Callable[[str], Awaitable[ConversationState | None]] = _no_state,
+        ingress_that_had: IngressThatHad = _nobody,
         *,
         watch_seconds: float = INTERVAL_SECONDS,
     ) -> None:
         self.log: IncidentLog = log or MemoryIncidentLog()
-        self.noticing = Noticing(self.log, reports, is_erased, get_state)
+        self.noticing = Noticing(self.log, reports, is_erased, get_state, ingress_that_had)
         self._watch = IncidentWatch(self.log, reports, seconds=watch_seconds)
         self._waiting: deque[Report] = deque(maxlen=MOST_WAITING)
 

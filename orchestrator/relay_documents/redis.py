@@ -109,10 +109,10 @@ class RedisRelayDocuments:
         )
         with self._guard(), store_errors():
             async with asyncio.timeout(ANSWER_SECONDS):
-                standing, there = await self._scripts.run(entering)
+                standing, there, before = await self._scripts.run(entering)
                 if await self._drop_erased(call_sid, keys.relay_documents(call_sid)):
                     return Entry("old")
-        return Entry(_STANDINGS.get(standing, "stale"), there)
+        return Entry(_STANDINGS.get(standing, "stale"), there, before)
 
     def _begin_sharing(self, call_sid: str, number: int, holder: str) -> None:
         before = self._tasks.get(call_sid)

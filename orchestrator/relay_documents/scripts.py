@@ -19,8 +19,9 @@ def _numbered(reply: Sequence[Any]) -> tuple[int, float]:
 
 def enter_relay_document(
     *, call_sid: str, number: int, holder: str, made_at_ms: int | None, ticket_ms: int, instead_of: str, life_ms: int
-) -> ScriptCall[tuple[str, str]]:
-    """Begin the session of a relay document. Its standing ("entered", "again", "old" or "stale") and who holds it.
+) -> ScriptCall[tuple[str, str, str]]:
+    """Begin the session of a relay document. Its standing ("entered", "again", "old" or "stale"), who holds it, and
+    with "entered" who held the call's session before, or "".
 
     The document may be `ticket_ms` old; with `made_at_ms` None its session has begun already, while Redis was down.
     `instead_of` is a holder that is gone, or "".
@@ -30,6 +31,6 @@ def enter_relay_document(
     return ScriptCall(lua_script("enter_relay_document"), [keys.relay_documents(call_sid)], args, _standing)
 
 
-def _standing(reply: Sequence[Any]) -> tuple[str, str]:
-    standing, holder = reply
-    return text(standing), text(holder)
+def _standing(reply: Sequence[Any]) -> tuple[str, str, str]:
+    standing, holder, *before = reply
+    return text(standing), text(holder), text(before[0]) if before else ""

@@ -32,10 +32,12 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Whether a session may begin, or why not. With `again`, `holder` has the document's session."""
+    """Whether a session may begin, or why not. With `again`, `holder` has the document's session. With `entered`,
+    `before` had the call's session before, as far as that is known."""
 
     standing: Standing
     holder: str = ""
+    before: str = ""
 
 
 class RelayDocuments(Protocol):
@@ -88,8 +90,9 @@ class MemoryRelayDocuments:
                 return Entry("again", count.holder)
         elif abs(clock.now() - document.at) > TICKET_SECONDS:
             return Entry("stale")
+        before = count.holder
         self.record_session(call_sid, document.number, holder)
-        return Entry("entered", holder)
+        return Entry("entered", holder, before)
 
     async def has_any(self, call_sid: str) -> bool:
         """See `RelayDocuments`."""

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from support.cluster_deployment import ClusterDeployment
 from support.line import lost
 from support.waiting import wait_until
 
-from orchestrator.redis import keys
+from orchestrator.redis import incident_keys, keys
 
 pytestmark = pytest.mark.processes
 
@@ -162,3 +163,64 @@ async def test_a_process_that_is_frozen_and_then_killed_is_in_both_incidents(dep
     assert frozen["at"] < frozen["until"] < lost["at"]
     seconds = float(frozen["message"].rpartition(" for ")[2].removesuffix(" s."))
     assert seconds > 2
+
+
+async def test_an_outage_of_redis_is_one_incident_with_every_call_that_waited_for_it(deploy, line, strings) -> None:
+    deployment = await deploy(webs=2, workers=2)
+    running, asking = line(deployment), line(deployment, "CA2")
+    await asking.ring(at=1)
+    asked = await asked_what_takes_time(running, strings)
+
+    await asyncio.to_thread(deployment.redis.stop)
+    strings.go("gate")  # its reply is there, and cannot be saved
+    filler = await asking.say(1, "are you there", at=1)
+    assert "<Redirect" in filler.text
+    await asyncio.to_thread(deployment.redis.start)
+    assert await running.words(await asked) == "Well. You said wait for gate."
+    assert await asking.words(filler, at=1) == "You said are you there."
+
+    told = Told(running)
+
+    async def both_are_told() -> bool:
+        return {call["call_sid"] for it in await told.all() for call in it["calls"]} == {"CA1", "CA2"}
+
+    await wait_until(both_are_told, "both calls have noticed the outage")
+    (outage,) = [it for it in await told.all() if it["calls_count"]]
+    assert (outage["kind"], outage["process"]) == ("redis_outage", None)
+    assert outage["at"] < outage["until"]
+    assert {it["call_sid"]: it["turn_id"] for it in outage["calls"]} == {"CA1": "turn-1", "CA2": "turn-1"}
+    assert all(it["ms"] > 0 for it in outage["calls"])
+    assert not [it["kind"] for it in await told.all() if it["kind"].endswith(("_lost", "_frozen", "_unable"))]
+
+
+async def test_a_client_that_asks_twice_blames_no_ingress_that_never_had_the_call(deploy, line) -> None:
+    deployment = await deploy(webs=2, workers=1)
+    caller = line(deployment)
+    await caller.ring()
+    answer = await caller.words(await caller.say(1, "hello"))
+    bystander = pid_of(deployment.webs[1])
+    await deployment.webs[1].kill()
+    assert await caller.words(await caller.say(1, "hello")) == answer
+
+    told = Told(caller)
+    await wait_until(lambda: told.about(bystander, "ingress_lost"), "the loss is told")
+    async with Redis.from_url(deployment.redis.url) as redis:
+        await wait_until(lambda: redis.lrange(incident_keys.LOOSE_NOTICES, 0, -1), "the second request is noted")
+    assert [it["kind"] for it in await told.all() if it["calls_count"]] == []
+
+
+async def test_a_worker_that_is_killed_over_a_cluster_is_named_as_over_one_server(line, strings, tmp_path) -> None:
+    async with ClusterDeployment(
+        webs=1, workers=1, AGENT="support.puppet:reply", STAGE=str(strings.directory)
+    ) as deployment:
+        caller = line(deployment)
+        asked = await asked_what_takes_time(caller, strings)
+        killed = pid_of(deployment.workers[0])
+
+        await deployment.workers[0].kill()
+        strings.go("gate")
+        assert await caller.words(await asked) == "Well. You said wait for gate."
+
+        incident = await Told(caller).noticed(killed, "worker_lost")
+        (call,) = incident["calls"]
+        assert (call["call_sid"], call["turn_id"], call["how"]) == ("CA1", "turn-1", "run_again")

@@ -130,6 +130,10 @@ async def test_a_ramp_that_fails_is_rolled_back_while_calls_go_on(fleet: Fleet) 
     page = (await fleet.client.get("/metrics/fleet")).text
     assert figure(page, "voiceagent_rollout_rolled_back", version="b") == 1
     assert [event["level"] for event in fleet.rollbacks()] == ["WARNING"]
+    await wait_until(lambda: rollback_incidents(fleet), "the rollback is among the incidents")
+    (incident,) = await rollback_incidents(fleet)
+    assert (incident["process"], incident["until"], incident["calls_count"]) == (None, None, 0)
+    assert incident["message"].startswith("The workers rolled a version back. b: ")
 
 
 async def test_a_promotion_and_its_roll_back_hold_for_the_very_next_call(fleet: Fleet) -> None:
@@ -155,6 +159,11 @@ async def test_a_call_that_runs_stays_with_its_version_or_follows_the_plan(
                 await fleet.change("promote", version=current)
             said = await fleet.post(f"/twilio/turn/{number}", "CA1", SpeechResult="hello")
             assert said == ("a heard hello." if answer == "a" else APOLOGY)
+
+
+async def rollback_incidents(fleet: Fleet) -> list[dict]:
+    told = (await fleet.client.get("/incidents")).json()["incidents"]
+    return [it for it in told if it["kind"] == "rollback"]
 
 
 async def calls(fleet: Fleet, number: int) -> list[tuple[str, list[str]]]:

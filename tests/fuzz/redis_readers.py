@@ -117,7 +117,7 @@ TARGETS = (
     )),
     Target("incident", incident, (
         encoded({"detail": "taken", "process": {"id": "w1", "role": "worker", "host": "h", "pid": 7}})
-        + b"\n\n" + encoded({"c": "CA1", "t": "t1", "how": "held", "ms": 12.5, "at": 5.5}),
+        + b"\n\n" + encoded({"c": "CA1", "t": "t1", "how": "held", "ms": 12.5, "at": 5.5, "p": "i1", "by": "i2"}),
     )),
     Target("rollout-plan", plan, (
         encoded({"revision": "2", "current": "v1", "ramping": "v2", "percent": "5", "used": "v1 v2", "ramp_began": "1",

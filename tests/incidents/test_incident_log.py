@@ -100,16 +100,36 @@ async def test_a_notice_of_an_incident_that_is_gone_is_dropped(log, redis_client
     assert await redis_client.keys("*") == []
 
 
-async def test_a_call_whose_fault_is_not_known_is_found_by_the_time(log) -> None:
+async def test_what_a_call_noticed_is_found_by_its_process_once_the_incident_is_known(log) -> None:
     now = clock.now()
-    await log.report(Report("redis", "redis_outage", now - 20, now - 10))
-    held = Noticed("CA1", "t1", "held", 6000, now - 9)
-    other = Noticed("CA2", "t1", "held", 1000, now - 300)
-    repeated = Noticed("CA3", "t4", "repeated", 0, now - 5)
-    await log.note([held, other, repeated])
-    (incident,) = (await log.page(10)).incidents
-    assert {it.call_sid for it in incident.calls} == {"CA1", "CA3"}
-    assert (incident.calls_count, incident.worst_ms) == (2, 6000)
+    held = Noticed("CA1", "t1", "held", 6000, now - 79)
+    repeated = Noticed("CA2", "t4", "repeated", 5000, now - 75, "i1", noticed_by="i2")
+    retried = Noticed("CA3", "t4", "repeated", 5000, now - 75, "i2", noticed_by="i2")
+    unknown = Noticed("CA4", "t4", "repeated", 5000, now - 74)
+    await log.note([held, repeated, retried, unknown])
+    assert len((await log.page(10)).unexplained) == 4
+    await log.report(Report("redis", "redis_outage", now - 90, now - 80))
+    await log.report(Report("away:i1", "ingress_lost", now - 82, None, ProcessName("i1", "ingress")))
+    page = await log.page(10)
+    lost, outage = page.incidents
+    assert [(it.call_sid, it.process) for it in lost.calls] == [("CA2", "i1")]
+    assert [it.call_sid for it in outage.calls] == ["CA1"]
+    assert (lost.calls_count, lost.worst_ms, outage.worst_ms) == (1, 5000, 6000)
+    assert [it.call_sid for it in page.unexplained] == ["CA4", "CA3"]
+
+
+async def test_each_page_tells_what_is_unexplained_in_its_own_time(log) -> None:
+    now = clock.now()
+    for seconds in (100, 200, 300):
+        await log.report(Report(f"started:w{seconds}", "worker_started", now - seconds))
+    await log.note([Noticed(f"CA{it}", "t1", "repeated", 1, now - it) for it in (5, 90, 150, 250, 350)])
+    seen, cursor = [], ""
+    while True:
+        page = await log.page(1, cursor)
+        seen.append([it.call_sid for it in page.unexplained])
+        if not (cursor := page.cursor):
+            break
+    assert seen == [["CA90"], ["CA150"], ["CA350", "CA250"][::-1]]
 
 
 async def test_the_log_is_bounded_and_forgets_with_an_incident_all_that_belongs_to_it(log, redis_client) -> None:
@@ -188,10 +208,12 @@ async def test_what_others_wrote_there_is_left_out(log, redis_client) -> None:
 async def test_without_redis_a_process_keeps_its_own() -> None:
     log, now = MemoryIncidentLog(), clock.now()
     await log.report(Report(away("me"), "ingress_frozen", now - 5, now - 2, ProcessName("me", "ingress")))
-    await log.note([Noticed("CA1", "t1", "held", 3500, now - 1.5)])
+    await log.note([Noticed("CA1", "t1", "held", 3500, now - 1.5, "me")])
     (incident,) = (await log.page(10)).incidents
     assert [it.call_sid for it in incident.calls] == ["CA1"]
     (began,) = await log.findings_since(["x"])
     assert await log.findings_since(["x"]) == [began]
+    await log.note([Noticed("CA2", "t1", "repeated", 3500, now - 70, "me")])
+    assert [it.call_sid for it in (await log.page(10)).unexplained] == ["CA2"]
     await log.erase("CA1")
     assert (await log.page(10)).incidents[0].calls == ()

@@ -15,7 +15,7 @@ LONGEST_CURSOR = 64
 
 async def list_incidents(ingress: Ingress, request: Request) -> Response:
     """Answer with a page of the last day's incidents, newest first, each with the calls that noticed it; `next` is the
-    `cursor` of the next page, or null."""
+    `cursor` of the next page, or null. `unexplained` is what calls noticed meanwhile that none of them explains."""
     limit, cursor = limit_in(request), request.query_params.get("cursor", "")
     try:
         if len(cursor) > LONGEST_CURSOR:
@@ -23,7 +23,13 @@ async def list_incidents(ingress: Ingress, request: Request) -> Response:
         page = await ingress.runtime.incidents.log.page(limit, cursor)
     except BadIncidentCursor as error:
         raise Problem(WRONG_FIELDS, f"cursor: {error}") from None
-    return JSONResponse({"incidents": [it.described() for it in page.incidents], "next": page.cursor or None})
+    return JSONResponse(
+        {
+            "incidents": [it.described() for it in page.incidents],
+            "next": page.cursor or None,
+            "unexplained": [it.described() for it in page.unexplained],
+        }
+    )
 
 
 async def list_findings(ingress: Ingress, request: Request) -> Response:

@@ -9,8 +9,9 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from orchestrator import clock
+from orchestrator.incidents.cause import time_of_page, with_causes
 from orchestrator.incidents.incident import KEPT_SECONDS, REDIS, Incident, IncidentPage, Noticed, Report
-from orchestrator.incidents.incident_log import LONGEST_GAP_SECONDS, Known, with_loose
+from orchestrator.incidents.incident_log import LONGEST_GAP_SECONDS, MOST_LOOSE, Known
 from orchestrator.incidents.message import SUSPECTED
 from orchestrator.incidents.redis.reading import known_of, noticed_in, read_incident, stored_noticed
 from orchestrator.incidents.redis.scripts import keep_findings, note_incident, note_noticed
@@ -19,8 +20,6 @@ from orchestrator.redis.damage import text_of, with_sound_keys
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.script_runner import ScriptRunner
 
-MOST_LOOSE = 1000
-"""Notices that are kept of calls of which it is not known what they noticed: it is found by the time."""
 LONGEST_DETAIL = 400
 REDIS_TOUCHES_SECONDS = 2.0
 """Processes notice one and the same outage, and its end, at different times."""
@@ -120,18 +119,20 @@ class RedisIncidentLog:
         """Return the latest incidents; see `IncidentLog`."""
         since = clock.now() - KEPT_SECONDS
 
-        async def read() -> tuple[list[bytes], list[bytes]]:
+        async def read() -> tuple[list[tuple[bytes, float]], list[bytes]]:
             async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.zrangebyscore(incident_keys.INCIDENT_TIMES, since, "+inf")
+                pipe.zrangebyscore(incident_keys.INCIDENT_TIMES, since, "+inf", withscores=True)
                 pipe.lrange(incident_keys.LOOSE_NOTICES, 0, -1)
                 ids, loose = await pipe.execute()
             return ids, loose
 
         with self._guard(), store_errors():
-            names, texts = await with_sound_keys(self._redis, SHARED, read)
-            page = IncidentPage.of([text_of(name) for name in reversed(names)], limit, before)
+            named, texts = await with_sound_keys(self._redis, SHARED, read)
+            times = {text_of(name): at for name, at in reversed(named)}
+            page = IncidentPage.of(list(times), limit, before)
             found = await self._incidents(page.ids)
-        return page.filled(with_loose(found, noticed_in(texts)))
+        its_time = time_of_page(times, page.ids, before, clock.now())
+        return page.filled(*with_causes(found, noticed_in(texts), *its_time))
 
     async def _incidents(self, ids: Sequence[str]) -> list[Incident]:
         if not ids:

@@ -22,7 +22,7 @@ def stored_noticed(noticed: Noticed) -> str:
     return json.dumps(
         {
             "c": noticed.call_sid, "t": noticed.turn_id, "how": noticed.how, "ms": round(noticed.ms, 1),
-            "at": round(noticed.at, 3),
+            "at": round(noticed.at, 3), "p": noticed.process, "by": noticed.noticed_by,
         }
     )  # fmt: skip
 
@@ -38,6 +38,7 @@ def _noticed(text: bytes | str) -> Noticed | None:
         json.dumps(fields, ensure_ascii=False).encode()  # a half of a surrogate pair could not be passed on
         call_sid, turn_id, how = fields["c"], fields["t"], fields["how"]
         ms, at = number_in(fields["ms"]), number_in(fields["at"])
+        process, noticed_by = (str(fields.get(name) or "")[:LONGEST_SID] for name in ("p", "by"))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     is_named = (
@@ -45,7 +46,7 @@ def _noticed(text: bytes | str) -> Noticed | None:
     )
     if how not in get_args(How) or ms is None or at is None or not is_named:
         return None
-    return Noticed(call_sid, turn_id, cast(How, how), ms, at)
+    return Noticed(call_sid, turn_id, cast(How, how), ms, at, process, noticed_by=noticed_by)
 
 
 def read_incident(incident_id: str, fields: object, noticed: object) -> Incident | None:

@@ -8,6 +8,9 @@ from support.ingress import Ingress, StartIngress
 from support.keyboard import choose, reach
 from support.recorded_calls import ended, keep, turn
 
+from orchestrator import clock
+from orchestrator.incidents.incident import Noticed
+
 pytestmark = pytest.mark.processes
 
 CHARTS = 11
@@ -66,6 +69,18 @@ async def test_a_record_is_found_and_read_by_the_keyboard(archive: Ingress, brow
 async def test_without_a_database_it_says_how_to_get_one(ingress: Ingress, browser: Browser):
     await visit(browser, ingress, "archive", ".howto")
     assert "voiceagent records migrate" in await browser.text(".howto")
+
+
+async def test_what_no_incident_explains_is_told_apart(ingress: Ingress, browser: Browser):
+    asked_twice = Noticed("CA7", "turn-1", "repeated", 900, clock.now() - 90, "somebody")
+    await ingress.runtime.incidents.log.note([asked_twice])
+    await visit(browser, ingress, "incidents", ".incident:not([hidden]) summary")
+    summary = ".incident:not([hidden]) summary"
+    assert await browser.text(summary) == "1 call noticed something that no incident explains"
+    await choose(browser, summary)
+    await browser.until("document.querySelector('.incident:not([hidden]) tbody tr a')?.innerText === 'CA7'", "which")
+    assert "the provider asked again" in await browser.text(".incident:not([hidden]) tbody")
+    assert await browser.violations() == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -122,10 +122,12 @@ class IncidentShown(OpenAnswer):
 
 
 class Incidents(OpenAnswer):
-    """A page of incidents; `next` is null after the last page."""
+    """A page of incidents; `next` is null after the last page. `unexplained` is what calls noticed in the time of this
+    page, the newest first, that no incident explains: 50 at most, and of the last minute none."""
 
     incidents: list[IncidentShown]
     next: str | None
+    unexplained: list[NoticedBy]
 
 
 class FindingCalls(OpenAnswer):

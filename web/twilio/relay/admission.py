@@ -32,11 +32,13 @@ class Decision:
     """Whether a session may begin: `why_not` is "" then. `ticket` is the one it showed, if that is ours.
 
     `goes_on`: another session of the same document had begun, and its socket is lost: the provider opens a new one.
+    `before` is the ingress that had the call's session before, or "".
     """
 
     why_not: str = ""
     ticket: Ticket | None = None
     goes_on: bool = False
+    before: str = ""
 
 
 async def decision_on(ingress: Ingress, setup: Setup, provider: str, shown: str | None = None) -> Decision:
@@ -72,8 +74,7 @@ async def _decision(ingress: Ingress, setup: Setup, provider: str, shown: str) -
     ticket = read_ticket(ingress.seal, shown)
     if ticket is None or (ticket.call_sid, ticket.provider) != (setup.call_sid, provider):
         return Decision("its ticket is another call's")
-    why_not, goes_on = await _enter(ingress, ticket)
-    return Decision(why_not, ticket, goes_on)
+    return await _enter(ingress, ticket)
 
 
 async def _is_ours(ingress: Ingress, shown: str) -> bool:
@@ -87,23 +88,28 @@ async def _is_ours(ingress: Ingress, shown: str) -> bool:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _enter(ingress: Ingress, ticket: Ticket) -> tuple[str, bool]:
-    """Return why the session must not begin, and whether it goes on in place of another one."""
+async def _enter(ingress: Ingress, ticket: Ticket) -> Decision:
+    """Return whether the session with this ticket may begin."""
     channel = ingress.runtime.socket_check.channel if ingress.runtime.socket_check is not None else ""
     holder, gone = f"{channel} {uuid4().hex}", ""
     for _ in range(MAX_TRIES):
         entry = await ingress.runtime.documents.enter(ticket.call_sid, ticket.document, holder, instead_of=gone)
         match entry.standing:
             case "entered":
-                return "", bool(gone)
+                return Decision("", ticket, bool(gone), _ingress_of(entry.before))
             case "old":
-                return "its ticket is an older document's", False
+                return Decision("its ticket is an older document's", ticket)
             case "stale":
-                return "its ticket is too old", False
+                return Decision("its ticket is too old", ticket)
         if await _is_answering(ingress, ticket.call_sid, entry.holder.partition(" ")[0]):
             break
         gone = entry.holder
-    return "the call's socket is open elsewhere", False
+    return Decision("the call's socket is open elsewhere", ticket)
+
+
+def _ingress_of(holder: str) -> str:
+    """Return the id of the ingress that has this session: its channel ends with it."""
+    return holder.partition(" ")[0].rpartition(":")[2]
 
 
 async def _is_answering(ingress: Ingress, call_sid: str, channel: str) -> bool:

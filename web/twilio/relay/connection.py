@@ -27,7 +27,8 @@ class ConnectionLost(Exception):
 class RelayConnection:
     """Sends frames. `limit` is the timeout of the task that reads the socket: the connection is closed through it.
 
-    It is also closed if the peer does not read what is sent for `write_seconds`.
+    It is also closed if the peer does not read what is sent for `write_seconds`. `instead_of` is the ingress that had
+    the call's connection before, or "".
     """
 
     def __init__(self, websocket: WebSocket, limit: asyncio.Timeout, *, write_seconds: float) -> None:
@@ -36,6 +37,7 @@ class RelayConnection:
         self._limit = limit
         self.close_code = 1000
         self.close_reason = ""
+        self.instead_of = ""
         self._closing: asyncio.Task[None] | None = None
 
     @property

@@ -114,7 +114,8 @@ class Resumption:
         """
         if not self.is_return and (self.history.any or self._goes_on_for is not None):
             lost_at = self.history.spans[-1][1] if self.history.any else None
-            note_reconnected(self._ingress, state, [turn_id for turn_id, _ in unanswered], lost_at)
+            waiting = [turn_id for turn_id, _ in unanswered]
+            note_reconnected(self._ingress, state, waiting, lost_at, self._connection.instead_of)
         first = self._first_turn if self._is_due(self._first_turn, state, unanswered) else None
         sent = self._sent()
         rests = self._rests(state, unanswered, sent) if first is None else unheard_replies(state)

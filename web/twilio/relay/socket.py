@@ -96,6 +96,7 @@ async def _admit(
         if decision.why_not:
             connection.close_code, connection.close_reason = POLICY_VIOLATION, decision.why_not
             return None
+        connection.instead_of = decision.before
         choice = decision.ticket.choice if decision.ticket is not None else None
         if choice is None:  # an ingress of an older version answered the call
             choice = without_hook(ingress.routes, setup.to_number, setup.call_sid)

@@ -20,10 +20,18 @@ export function view(root, route) {
   const hint = el("p.note", { text: t("incidents.kept") });
   let here = route;
   let readAt = 0;
+  let readsAnew = true;
+  let loose = [];
   const list = pagedList({
     label: t("view.incidents"),
-    path: (query) => pathTo(["incidents"], query),
-    take: (answer) => ({ items: answer.incidents, next: answer.next }),
+    path: (query) => {
+      readsAnew = !query.cursor;
+      return pathTo(["incidents"], query);
+    },
+    take: (answer) => {
+      loose = readsAnew ? answer.unexplained : [...loose, ...answer.unexplained];
+      return { items: answer.incidents, next: answer.next };
+    },
     key: (incident) => incident.id,
     make: newIncident,
     fill: (item, incident) => {
@@ -34,9 +42,13 @@ export function view(root, route) {
     empty: t("incidents.none"),
   });
   const calm = el("p.empty", { hidden: true, text: t("incidents.calm") });
-  root.append(el("div.bar-of", el("h2.viewtitle", { text: t("view.incidents") }), choices, hint), el("section.sheet.list-of", { "aria-label": t("view.incidents") }, calm, list.node));
+  const rest = callsDetails();
+  const unexplained = el("div.row-of.incident", { hidden: true }, el("div.main", el("p.note", { text: t("incidents.unexplainedNote") }), rest));
+  root.append(el("div.bar-of", el("h2.viewtitle", { text: t("view.incidents") }), choices, hint), el("section.sheet.list-of", { "aria-label": t("view.incidents") }, calm, list.node, unexplained));
 
   function whetherAny() {
+    show(unexplained, loose.length > 0);
+    fillCalls(rest, loose, t("incidents.unexplained", { count: loose.length }));
     show(calm, list.items().length > 0 && !list.node.querySelector(".rows > li:not([hidden])"));
   }
 
@@ -79,18 +91,29 @@ function newIncident() {
   const when = el("p.when");
   const head = el("p.says", el("span.tag"), " ", el("span.message"));
   const facts = el("p.note.facts");
-  const body = el("tbody");
-  const columns = ["call", "how", "longer", "at"].map((name) => el(name === "longer" ? "th.figure" : "th", { scope: "col", text: t(`incidents.${name}`) }));
-  const table = el("table.table", el("thead", el("tr", columns)), body);
-  const others = el("p.note");
-  const details = el("details", el("summary"), el("div.scroll", { tabindex: "0", role: "region" }, table), others);
+  const details = callsDetails();
+  details.append(el("p.note"));
   return el("li.row-of.incident", when, el("div.main", head, facts, details));
+}
+
+// A table of calls that opens below its summary.
+function callsDetails() {
+  const columns = ["call", "how", "longer", "at"].map((name) => el(name === "longer" ? "th.figure" : "th", { scope: "col", text: t(`incidents.${name}`) }));
+  const table = el("table.table", el("thead", el("tr", columns)), el("tbody"));
+  return el("details", el("summary"), el("div.scroll", { tabindex: "0", role: "region" }, table));
+}
+
+function fillCalls(details, calls, summed) {
+  const [summary, frame] = details.children;
+  put(summary, summed);
+  set(frame, "aria-label", summed);
+  keyed(frame.querySelector("tbody"), calls, (call) => `${call.call_sid}/${call.turn_id}/${call.how}`, newCall, fillCall);
 }
 
 function fillIncident(item, incident) {
   const [when, main] = item.children;
   const [head, facts, details] = main.children;
-  const [summary, frame, others] = details.children;
+  const others = details.lastElementChild;
   const tone = toneOf(incident.kind);
   set(item, "data-tone", tone || null);
   put(when, isToday(incident.at) ? clock(incident.at) : moment(incident.at));
@@ -102,9 +125,7 @@ function fillIncident(item, incident) {
   put(facts, factsOf(incident).filter(Boolean).join(" · "));
   show(facts, Boolean(facts.textContent));
   show(details, incident.calls_count > 0);
-  put(summary, t("incidents.noticed", { count: incident.calls_count, worst: duration(incident.worst_ms) }));
-  set(frame, "aria-label", summary.textContent);
-  keyed(frame.querySelector("tbody"), incident.calls, (call) => `${call.call_sid}/${call.turn_id}/${call.how}`, newCall, fillCall);
+  fillCalls(details, incident.calls, t("incidents.noticed", { count: incident.calls_count, worst: duration(incident.worst_ms) }));
   const missing = incident.calls_count - incident.calls.length;
   put(others, missing > 0 ? t("incidents.others", { count: missing }) : "");
   show(others, missing > 0);
