@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.source_trees import nodes_of
 
 PATCHED = {
     # path of the test: {name: why it cannot be an argument}
@@ -21,18 +22,24 @@ PRIVATE = {
 }  # fmt: skip
 """Names that begin with an underscore and that a test may use, each with the reason."""
 OURS = ("orchestrator", "web", "workers", "re")
+Nodes = tuple[ast.AST, ...]
 UPPER_CASE = re.compile(r"_*[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 
 
 @pytest.fixture(scope="module")
-def trees(repository: Path) -> dict[str, ast.Module]:
+def trees(repository: Path) -> dict[str, Nodes]:
+    """The nodes of every file."""
     paths = sorted((repository / "tests").rglob("*.py"))
-    return {path.relative_to(repository).as_posix(): ast.parse(path.read_text()) for path in paths}
+    return {path.relative_to(repository).as_posix(): nodes_of(path) for path in paths}
 
 
-def replaced_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def nodes_in(line: str) -> Nodes:
+    return tuple(ast.walk(ast.parse(line)))
+
+
+def replaced_names(nodes: Nodes) -> Iterator[tuple[int, str]]:
     """Lines and names of what is replaced in another object: by an assignment, `setattr`, or `patch` of any kind."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Call(func=ast.Attribute(attr="setattr" | "patch" | "object") | ast.Name(id="setattr" | "patch")):
                 texts = [each.value for each in node.args[:2] if isinstance(each, ast.Constant)]
@@ -49,20 +56,20 @@ def _is_of_another(target: ast.expr) -> bool:
     )
 
 
-def test_times_and_bounds_that_a_test_changes_are_arguments(trees: dict[str, ast.Module]) -> None:
+def test_times_and_bounds_that_a_test_changes_are_arguments(trees: dict[str, Nodes]) -> None:
     """A patched constant holds for whatever reads it, wherever, and breaks when its module is split."""
     found = [
         f"{path}:{line} {name}"
-        for path, tree in trees.items()
-        for line, name in replaced_names(tree)
+        for path, nodes in trees.items()
+        for line, name in replaced_names(nodes)
         if UPPER_CASE.fullmatch(name) and name not in PATCHED.get(path, {})
     ]
     assert found == [], "pass it to a constructor"
 
 
-def private_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def private_names(nodes: Nodes) -> Iterator[tuple[int, str]]:
     """Lines and names of what is used of another object although its name begins with an underscore."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Attribute(attr=name) if _is_of_another(node):
                 names = [name]
@@ -75,18 +82,18 @@ def private_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
         yield from ((node.lineno, name) for name in names if re.match(r"_(?!_)", str(name)))
 
 
-def test_what_is_private_stays_private(trees: dict[str, ast.Module]) -> None:
+def test_what_is_private_stays_private(trees: dict[str, Nodes]) -> None:
     """A test of private names forbids a better inside. What matters can be observed, or be given to a constructor."""
     found = [
         f"{path}:{line} {name}"
-        for path, tree in trees.items()
-        for line, name in private_names(tree)
+        for path, nodes in trees.items()
+        for line, name in private_names(nodes)
         if name not in PRIVATE.get(path, ())
     ]
     assert found == [], "observe it from outside"
 
 
-def test_no_exception_is_out_of_date(trees: dict[str, ast.Module]) -> None:
+def test_no_exception_is_out_of_date(trees: dict[str, Nodes]) -> None:
     unused = {path: names - {name for _, name in private_names(trees[path])} for path, names in PRIVATE.items()}
     assert {path: names for path, names in unused.items() if names} == {}
     assert [path for path, names in PATCHED.items() if not names] == []
@@ -103,11 +110,11 @@ def test_no_exception_is_out_of_date(trees: dict[str, ast.Module]) -> None:
     ],
 )
 def test_every_way_to_a_private_name_is_seen(line: str) -> None:
-    assert [name for _, name in private_names(ast.parse(line))] == ["_epoch"]
+    assert [name for _, name in private_names(nodes_in(line))] == ["_epoch"]
 
 
 def test_what_an_object_keeps_for_itself_is_its_own() -> None:
-    assert [*private_names(ast.parse("self._epoch = cls._first\nsuper().__init__()"))] == []
+    assert [*private_names(nodes_in("self._epoch = cls._first\nsuper().__init__()"))] == []
 
 
 @pytest.mark.parametrize(
@@ -122,4 +129,4 @@ def test_what_an_object_keeps_for_itself_is_its_own() -> None:
     ],
 )
 def test_every_way_to_replace_a_constant_is_seen(line: str) -> None:
-    assert [name for _, name in replaced_names(ast.parse(line))] == ["QUIET_SECONDS"]
+    assert [name for _, name in replaced_names(nodes_in(line))] == ["QUIET_SECONDS"]

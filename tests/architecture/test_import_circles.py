@@ -3,12 +3,11 @@
 Imports in functions and under TYPE_CHECKING count: they hide a circle from the interpreter, not from the reader.
 """
 
-import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
-PACKAGES = ("orchestrator", "workers", "web")
+from support.source_trees import PACKAGES, REPOSITORY, imports_of
 
 Graph = Mapping[str, set[str]]
 
@@ -19,16 +18,11 @@ def dotted(path: Path) -> str:
 
 def imported(path: Path, module: str) -> Iterator[str]:
     """Dotted names of everything that the module imports, wherever in it."""
-    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            origin = ".".join([*base, *filter(None, [node.module])])
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    return (name for _, name in imports_of(path, package))
 
 
+@cache
 def module_graph(root: Path, packages: tuple[str, ...] = PACKAGES) -> dict[str, set[str]]:
     """Return for each module those of ours that it imports."""
     paths = {dotted(path.relative_to(root)): path for name in packages for path in (root / name).rglob("*.py")}

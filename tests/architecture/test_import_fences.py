@@ -4,17 +4,13 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import cache
 from pathlib import Path
 
 import pytest
+from support.source_trees import MODULES, PACKAGES, REPOSITORY, imports_of, nodes_of, text_of
 
-REPOSITORY = Path(__file__).parents[2]
-PACKAGES = ("orchestrator", "workers", "web")
-MODULES = sorted(path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
 LONGEST_MODULE = 300
 TOOLS = ("chaos", "cli", "client", "doctor", "load", "provider_simulator", "testing")
 """Packages of `orchestrator` that use the product and are no part of it."""
@@ -205,26 +201,14 @@ def name_of(path: Path, root: Path = REPOSITORY) -> str:
     return path.relative_to(root).as_posix()
 
 
-@cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), filename=str(path))
-
-
-def imports(path: Path, root: Path = REPOSITORY) -> Iterator[tuple[int, str]]:
+def imports(path: Path, root: Path = REPOSITORY) -> tuple[tuple[int, str], ...]:
     """Line and dotted name of everything imported, wherever in the module."""
-    package = name_of(path, root).split("/")[:-1]
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            origin = ".".join([*base, *filter(None, [node.module])])
-            yield from ((node.lineno, f"{origin}.{alias.name}") for alias in node.names)
+    return imports_of(path, ".".join(name_of(path, root).split("/")[:-1]))
 
 
-def prose(tree: ast.Module) -> set[int]:
+def prose(path: Path) -> set[int]:
     """Ids of the string constants that stand alone: docstrings."""
-    return {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return {id(node.value) for node in nodes_of(path) if isinstance(node, ast.Expr)}
 
 
 @pytest.mark.parametrize("fence", FENCES, ids=lambda fence: fence.name.replace(" ", "-"))
@@ -254,7 +238,7 @@ def test_only_the_settings_and_the_dev_command_read_the_environment() -> None:
         f"{name_of(path)}:{node.lineno}"
         for path in MODULES
         if not matches(name_of(path), MAY_READ_THE_ENVIRONMENT)
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if (isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv", "putenv"})
         or (isinstance(node, ast.alias) and node.name in {"environ", "getenv"})
     ]
@@ -266,7 +250,7 @@ def test_only_the_command_line_prints() -> None:
         f"{name_of(path)}:{node.lineno}"
         for path in MODULES
         if not matches(name_of(path), MAY_PRINT)
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert not broken, "everything else logs: one event a line, with its fields\n" + "\n".join(broken)
@@ -275,11 +259,10 @@ def test_only_the_command_line_prints() -> None:
 def test_redis_keys_are_spelled_in_one_module() -> None:
     broken = []
     for path in MODULES:
-        tree = tree_of(path)
-        docstrings = prose(tree)
+        docstrings = prose(path)
         broken += [
             f"{name_of(path)}:{node.lineno} spells {node.value!r}"
-            for node in ast.walk(tree)
+            for node in nodes_of(path)
             if isinstance(node, ast.Constant)
             and isinstance(node.value, str)
             and id(node) not in docstrings
@@ -304,7 +287,7 @@ def test_lua_scripts_say_what_they_do_and_take_their_keys_as_arguments() -> None
 
 
 def test_modules_stay_small_and_have_one_duty() -> None:
-    sizes = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
+    sizes = {name_of(path): len(text_of(path).splitlines()) for path in MODULES}
     long = {name: size for name, size in sizes.items() if size > LONGEST_MODULE}
     assert not long, f"over {LONGEST_MODULE} lines a module has two duties: {long}"
     unnamed = [name for name in sizes if DUSTBINS & set(name.removesuffix(".py").split("/"))]
@@ -350,7 +333,7 @@ def test_times_that_processes_compare_are_the_servers() -> None:
         f"{name_of(path)}:{node.lineno}"
         for path in MODULES
         if not matches(name_of(path), MAY_READ_THE_CLOCK)
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if (
             isinstance(node, ast.Attribute)
             and (ast.unparse(node) in ("time.time", "time.time_ns") or node.attr in ("utcnow", "today"))

@@ -2,11 +2,11 @@
 
 import ast
 import inspect
+from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
-PACKAGES = ("orchestrator", "workers", "web")
+from support.source_trees import MODULES, REPOSITORY, nodes_of, tree_of
+
 SCRIPTS = {path.stem for path in (REPOSITORY / "orchestrator/redis/lua").glob("*.lua")}
 RUNS_SCRIPTS = (
     "orchestrator/redis/script_call.py",  # builds EVAL and EVALSHA
@@ -16,18 +16,22 @@ RUNS_SCRIPTS = (
 
 @cache
 def modules() -> list[tuple[str, ast.Module]]:
-    paths = sorted(path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
-    return [(path.relative_to(REPOSITORY).as_posix(), ast.parse(path.read_text())) for path in paths]
+    return [(path.relative_to(REPOSITORY).as_posix(), tree_of(path)) for path in MODULES]
+
+
+@cache
+def nodes() -> list[tuple[str, tuple[ast.AST, ...]]]:
+    return [(path.relative_to(REPOSITORY).as_posix(), nodes_of(path)) for path in MODULES]
 
 
 def is_script_module(module: str) -> bool:
     return module.endswith(("/scripts.py", "_scripts.py"))
 
 
-def calls_of(tree: ast.AST, *names: str) -> list[ast.Call]:
+def calls_of(nodes: Iterable[ast.AST], *names: str) -> list[ast.Call]:
     return [
         node
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute)
         and (node.func.id if isinstance(node.func, ast.Name) else node.func.attr) in names
     ]  # fmt: skip
@@ -39,7 +43,7 @@ def test_each_script_has_one_function_that_is_named_like_it() -> None:
         if not is_script_module(module):
             continue
         for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
-            for call in calls_of(function, "lua_script"):
+            for call in calls_of(ast.walk(function), "lua_script"):
                 assert isinstance(call.args[0], ast.Constant)
                 assert call.args[0].value == function.name, f"{module}: {function.name} runs another script"
                 found.append(function.name)
@@ -49,7 +53,7 @@ def test_each_script_has_one_function_that_is_named_like_it() -> None:
 def test_the_functions_of_scripts_take_keywords_only_and_say_what_they_return() -> None:
     for module, tree in modules():
         for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
-            if is_script_module(module) and calls_of(function, "lua_script"):
+            if is_script_module(module) and calls_of(ast.walk(function), "lua_script"):
                 where = f"{module}: {function.name}"
                 assert not function.args.args, f"{where} takes a positional argument"
                 assert function.args.kwonlyargs, f"{where} takes no argument"
@@ -61,15 +65,15 @@ def test_no_other_module_names_a_script_or_lists_its_arguments() -> None:
     names = ("lua_script", "ScriptCall", "register_script", "eval", "evalsha")
     broken = [
         f"{module}:{node.lineno}"
-        for module, tree in modules()
+        for module, inside in nodes()
         if not is_script_module(module) and module not in RUNS_SCRIPTS
-        for node in calls_of(tree, *names)
+        for node in calls_of(inside, *names)
     ]
     broken += [
         f"{module}:{node.lineno}"
-        for module, tree in modules()
+        for module, inside in nodes()
         if module not in RUNS_SCRIPTS
-        for node in ast.walk(tree)
+        for node in inside
         if isinstance(node, ast.Constant) and node.value in ("EVAL", "EVALSHA")
     ]
     assert not broken, "who runs a script takes its call from a scripts module\n" + "\n".join(broken)

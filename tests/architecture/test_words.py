@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).parents[2]
-PACKAGES = ("orchestrator", "workers", "web")
+from support.source_trees import MODULES, PACKAGES, REPOSITORY, nodes_of
 
 RETIRED = {
     "afresh": "restarted",
@@ -95,7 +93,7 @@ PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 def names_in(path: Path) -> Iterator[tuple[int, str]]:
     """Line and name of everything that is named in a module."""
-    for node in ast.walk(ast.parse(path.read_text(), filename=str(path))):
+    for node in nodes_of(path):
         match node:
             case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
                 yield node.lineno, node.name
@@ -117,8 +115,10 @@ def test_the_parts_of_a_name_are_its_words() -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_retired_word_is_a_name(package: str) -> None:
     found = []
-    for path in sorted((REPOSITORY / package).rglob("*.py")):
+    for path in MODULES:
         module = path.relative_to(REPOSITORY).as_posix()
+        if not module.startswith(f"{package}/"):
+            continue
         names = [(0, module.removesuffix(".py").replace("/", "_")), *names_in(path)]
         found += [
             f"{module}:{line} {name}: say {RETIRED[word]!r} instead of {word!r}"

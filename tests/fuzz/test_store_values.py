@@ -7,7 +7,7 @@ from fuzz.store_fuzzer import WORKER_CHANNEL, StoreFuzzer
 from redis.asyncio import Redis
 from support.encrypted_redis import KEY, with_keys
 
-INPUTS = 80
+INPUTS = 40
 SEED = 20261127
 
 pytestmark = pytest.mark.slow

@@ -1,5 +1,6 @@
 """Every kind of value that a key of ours may be found to hold though we never wrote it."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -136,3 +137,9 @@ DAMAGES = [
     )),
 ]  # fmt: skip
 """All keys of docs/design.md, each with every type, and those of the right type with what is not in it."""
+_NAMES = list(dict.fromkeys(damage.name for damage in DAMAGES))
+ONE_OF_EACH = [
+    next(damage for damage in DAMAGES if (damage.name, damage.kind) == (name, f"a {kind}"))
+    for name, kind in zip(_NAMES, itertools.cycle(TYPES), strict=False)
+]
+"""Each key once, and each type several times: where the keys lie makes the difference, not what is in them."""

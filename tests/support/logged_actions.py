@@ -7,11 +7,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
+from support.source_trees import text_of, tree_of
+
 from orchestrator.conversation.reply import Outcome
 
 PLAIN = {"debug", "info", "warning", "error", "critical"}
 METHODS = {**{name: name for name in PLAIN}, "exception": "error"}
 ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
+LOGS = re.compile(rf"\.({'|'.join([*METHODS, 'log', '_log'])})\(")
+"""What a module says that logs."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -19,7 +23,9 @@ def logged_actions(files: Iterable[Path]) -> dict[str, set[str]]:
     """Return action → levels."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in files:
-        tree = ast.parse(path.read_text())
+        if not LOGS.search(text_of(path)):
+            continue
+        tree = tree_of(path)
         defaults = _defaults(tree)
         for function in [tree, *(node for node in ast.walk(tree) if isinstance(node, Function))]:
             for level, action in _in_function(function, defaults):

@@ -25,14 +25,25 @@ from support.servers import die_with_parent
 from support.skew import SKEWED
 
 IMPORTED = {
-    "web": ("web.app", "web.server"),
-    "workers": ("workers.program",),
+    "web": (
+        "web.app", "web.program", "web.server",
+        # With Redis, imported when it opens its runtime.
+        "orchestrator.dispatch.in_process", "orchestrator.dispatch.opening", "orchestrator.dispatch.redis_runtime",
+        "hiredis", "jwt", "uvicorn.lifespan.off", "uvloop",
+    ),
+    "workers": ("workers.program", "importlib.resources.readers", "orchestrator.agents.echo"),
     "orchestrator.cli.main": (
-        "orchestrator.cli.call", "orchestrator.cli.calls", "orchestrator.cli.dead_letters", "orchestrator.cli.doctor",
-        "orchestrator.cli.load",
+        *(f"orchestrator.cli.{name}" for name in (
+            "api_keys", "call", "calls", "chaos", "dead_letters", "doctor", "drain", "encryption", "erase", "events",
+            "load", "records", "rollout", "routes", "top", "workers",
+        )),
+        # Imported when a command begins its work.
+        "anyio._backends._asyncio", "httpcore", "orchestrator.chaos.run", "orchestrator.events.redis.opening",
+        "orchestrator.load.load_run", "orchestrator.processes.redis.drain", "orchestrator.resealing.rotation",
+        "orchestrator.worker_versions.redis.rollouts",
     ),
 }  # fmt: skip
-"""Program → what it has imported when it begins to work, and no more."""
+"""Program → what it has imported when it works, Redis included; a few commands need less."""
 SERVER = Path(__file__).with_name("fork_server.py")
 INTERPRETERS = ("PYTHON", "LD_", "LC_", "LANG", "OPENSSL_")
 """How the names of variables begin that an interpreter reads when it starts."""

@@ -12,6 +12,9 @@ WAITING = ("tests/faults/test_short_soak.py", "tests/faults/test_split_brain.py"
 """They wait for a minute each and compute little. One process begins with them, and the others compute meanwhile."""
 PLACES = "tests/workers/test_damaged_keys.py"
 """Its tests share a server or a cluster, each with a worker."""
+READERS = "tests/architecture/"
+"""Most of its modules read the whole source, which is parsed once in a process."""
+APART = ("tests/architecture/test_pattern_growth.py", "tests/architecture/test_readme.py")
 
 
 class Scheduler(LoadFileScheduling):
@@ -21,6 +24,8 @@ class Scheduler(LoadFileScheduling):
         path = nodeid.partition("::")[0]
         if path in WAITING:
             return "those that wait"
+        if path.startswith(READERS) and path not in APART:
+            return READERS
         if path == PLACES:
             return f"{path} on a cluster" if "[a cluster" in nodeid else path
         return nodeid if path.startswith(SPREAD) and path not in TOGETHER else path

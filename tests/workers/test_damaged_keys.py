@@ -12,7 +12,7 @@ from redis import Redis as BlockingRedis
 from redis import RedisCluster
 from redis.asyncio import Redis
 from support.cluster import ClusterTopology
-from support.damaged_keys import DAMAGES, Damage
+from support.damaged_keys import DAMAGES, ONE_OF_EACH, Damage
 from support.dispatchers import open_dispatcher
 from support.processes import WorkerProcess
 from support.servers import RedisServer
@@ -108,10 +108,23 @@ def outcome(result: TurnResult | None) -> str:
     return result.outcome if result is not None else "nothing came"
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=str)
+@pytest.mark.parametrize("damage", ONE_OF_EACH, ids=str)
 async def test_a_damaged_key_harms_its_own_call_at_most(
     place: Place, redis: Redis, dispatcher: QueuedDispatcher, damage: Damage
 ) -> None:
+    await check_harm(place, redis, dispatcher, damage)
+
+
+@pytest.mark.parametrize("place", ["one server"], indirect=True)
+@pytest.mark.parametrize("damage", [damage for damage in DAMAGES if damage not in ONE_OF_EACH], ids=str)
+async def test_whatever_is_in_a_key_harms_its_own_call_at_most(
+    place: Place, redis: Redis, dispatcher: QueuedDispatcher, damage: Damage
+) -> None:
+    await check_harm(place, redis, dispatcher, damage)
+
+
+async def check_harm(place: Place, redis: Redis, dispatcher: QueuedDispatcher, damage: Damage) -> None:
+    """Assert that other calls are answered, and that each reader gets over it."""
     number = next(_numbers)
     bad, good = f"CAbad{number}", f"CAgood{number}"
     shards = shards_of(redis)
