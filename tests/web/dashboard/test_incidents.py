@@ -66,6 +66,8 @@ async def test_everybody_can_read_them_in_their_language(ingress: Ingress, brows
         assert lost in await browser.text(".incident[data-tone=bad] .message")
         await browser.until("document.querySelector('.finding') !== null", "the banner tells of it")
         assert lost in await browser.text(".finding")
+        there = await browser.eval("document.querySelector('.finding .where').getAttribute('href')")
+        assert there == "#/operations/processes", "it leads to what shows whether there is another one"
         unknown = {"message": UNKNOWN["message"], "advice": UNKNOWN["advice"]}
         assert await browser.eval(SAID) == unknown, "a newer server says it itself"
     finally:

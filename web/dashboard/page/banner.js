@@ -7,6 +7,14 @@ import { hashOf } from "./route.js";
 import { saying, sayingAll } from "./sentences.js";
 import { t } from "./texts.js";
 
+// Where a finding is seen in full, or something can be done about it.
+const PLACES = [
+  [/^(workers?_(none|mixed|alone|lost|unable)|several_\w+_lost|ingress_lost|worker_taken_over|process_silent|threads_blocked)/, ["operations", ["processes"]]],
+  [/^dead_letters/, ["operations", ["dead"]]],
+  [/^(sink|events|outbox)_/, ["operations", ["events"]]],
+  [/^(rolled_back|\w+_without_workers)/, ["operations", ["versions"]]],
+  [/^(worker_|ingress_|redis_outage|rollback|several_)/, ["incidents"]],
+];
 const ORDER = { problem: 0, warning: 1, note: 2 };
 
 // Put the banner into `place`: the worst finding in a few words, and all of them, each in full, once it is opened. Where
@@ -72,14 +80,21 @@ export function findings() {
 }
 
 function newFinding() {
-  return el("li.finding", el("p.says", el("strong"), " ", el("span.advice")), el("p.since"), el("p.noticed"));
+  const says = el("p.says", el("strong"), el("span.advice"), el("a.where"));
+  return el("li.finding", says, el("p.since"), el("p.noticed"));
 }
 
-function fillFinding(item, { level, message, advice, since, calls }) {
+function fillFinding(item, { level, code, message, advice, since, calls }) {
   const [says, began, noticed] = item.children;
+  const [fact, what, link] = says.children;
   set(item, "data-level", level);
-  put(says.firstElementChild, message);
-  put(says.lastElementChild, advice ?? "");
+  put(fact, message);
+  put(what, advice ?? "");
+  show(what, Boolean(advice));
+  const [, where] = PLACES.find(([codes]) => codes.test(code)) ?? [];
+  show(link, Boolean(where));
+  set(link, "href", where && hashOf(...where));
+  put(link, where ? `${t(where.length > 1 ? `ops.${where[1][0]}.title` : `view.${where[0]}`)} →` : "");
   put(began, since ? t("banner.since", { at: clockMinute(since), for: span(now() - Date.parse(since)) }) : "");
   show(began, Boolean(since));
   const sids = calls?.sids ?? [];

@@ -15,7 +15,8 @@ const bars = uPlot.paths.bars({ size: [0.72, 26], align: 1 });
 const steps = uPlot.paths.stepped({ align: 1 });
 
 // Draw into `place`. `kind` is "line", "step" or "stack"; `series` are [{label, color, dash, isFilled}], `format` tells an
-// amount in words, `isWhole` wants no parts on the axis, `sync` names the charts that share their pointer. Return {update({columns, drawn, marks, heads}), close()}.
+// amount in words, `isWhole` wants no parts on the axis, `sync` names the charts that share their pointer. Return {update({columns,
+// drawn, marks, heads, from}), close()}: `from` (s) is where the drawing begins, if not at the first column.
 export function chartIn(place, { label, kind, series, format, isShare, isWhole, sync }) {
   const keys = el("ul.keys");
   const time = el("span.at");
@@ -26,7 +27,7 @@ export function chartIn(place, { label, kind, series, format, isShare, isWhole, 
   const values = series.map(() => el("b"));
   const isOne = series.length === 1; // its figure stands above the chart already
   if (!isOne) keys.append(...series.map((one, index) => el("li", swatch(one), el("span", { text: one.label }), values[index])));
-  let shown = { columns: [[]], drawn: [[]], marks: [], heads: [] };
+  let shown = { columns: [[]], drawn: [[]], marks: [], heads: [], from: null };
   let drawing = null;
 
   function legend(index = null) {
@@ -38,7 +39,7 @@ export function chartIn(place, { label, kind, series, format, isShare, isWhole, 
 
   function build() {
     drawing?.destroy();
-    drawing = new uPlot(optionsOf({ kind, series, format, isShare, isWhole, sync, width: plot.clientWidth, marks: () => shown.marks, legend }), shown.drawn, plot);
+    drawing = new uPlot(optionsOf({ kind, series, format, isShare, isWhole, sync, width: plot.clientWidth, marks: () => shown.marks, from: () => shown.from, legend }), shown.drawn, plot);
   }
 
   const sizes = new ResizeObserver(() => plot.clientWidth && drawing?.setSize({ width: plot.clientWidth, height: HEIGHT }));
@@ -74,7 +75,7 @@ function swatch({ color: name, dash }) {
   return mark;
 }
 
-function optionsOf({ kind, series, format, isShare, isWhole, sync, width, marks, legend }) {
+function optionsOf({ kind, series, format, isShare, isWhole, sync, width, marks, from, legend }) {
   const isStack = kind === "stack";
   const font = `11px ${color("--sans")}`;
   const axis = { stroke: () => color("--soft"), font, ticks: { show: false }, gap: 4 };
@@ -84,7 +85,7 @@ function optionsOf({ kind, series, format, isShare, isWhole, sync, width, marks,
     padding: [10, 8, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: sync, setSeries: false }, drag: { x: false, y: false }, y: false, points: { show: !isStack, size: 6 } },
-    scales: { x: { time: true }, y: { range: (_, lowest, highest) => [0, isShare ? 1 : topOf(highest)] } },
+    scales: { x: { time: true, range: (_, first, last) => [from() ?? first, last] }, y: { range: (_, lowest, highest) => [0, isShare ? 1 : topOf(highest)] } },
     axes: [
       { ...axis, grid: { show: false }, size: 24, space: 60, values: (_, ticks) => ticks.map((one) => clockMinute(one * 1000)) },
       { ...axis, grid: { stroke: () => color("--line"), width: 1 }, size: 50, space: 34, incrs: isWhole ? WHOLE : undefined, values: (_, ticks) => ticks.map(format) },

@@ -1,10 +1,10 @@
 // What the server says, in the reader's language: by its code, with its values. What this page does not know, as an older
 // page beside a newer server, is said in the server's own words.
 
-import { clock, duration } from "./format.js";
+import { clock, duration, span } from "./format.js";
 import { knows, t, word } from "./texts.js";
 
-const SHOWN = { seconds: (value) => duration(value * 1000), at: clock };
+const SHOWN = { seconds: (value) => (value < 60 ? duration : span)(value * 1000), at: clock };
 
 // Return the `message` and the `advice` of a sentence {code, params, message, advice}.
 export function saying({ code, params = {}, message = "", advice = "" }) {

@@ -3,6 +3,7 @@
 import { get, pathTo } from "../api.js";
 import { chartIn } from "../chart.js";
 import { el, put, show } from "../dom.js";
+import { clockMinute } from "../format.js";
 import { go, hashOf } from "../route.js";
 import { sentenceOf } from "../session.js";
 import { t, word } from "../texts.js";
@@ -11,6 +12,7 @@ import { marksOf, toneOf } from "./incident_model.js";
 
 const EVERY_MS = 20_000;
 const MOST_MARKS = 500;
+const LEAST_POINTS = 10;
 
 export function view(root, route) {
   const hours = el("div.tabs", { role: "group", "aria-label": t("history.range") });
@@ -58,9 +60,11 @@ export function view(root, route) {
     const { history, incidents } = seen;
     const began = Date.parse(history.from);
     const within = incidents.filter((one) => Date.parse(one.until ?? one.at) >= began);
-    for (const chart of charts) chart.update(history.points, marksOf(within), here.stage);
+    const from = beginningOf(history.points);
+    for (const chart of charts) chart.update(history.points, marksOf(within), here.stage, from);
     const bad = within.filter((one) => toneOf(one.kind)).length;
     marks.replaceChildren(
+      from == null ? "" : el("span", { text: t("history.known", { at: clockMinute(from * 1000) }) }),
       el("span.legend-mark", { text: t("history.disturbance") }),
       el("span.legend-mark.dotted", { text: t("history.deploy") }),
       bad ? el("a", { href: hashOf("incidents"), text: t("history.incidents", { count: bad }) }) : t("history.calm"),
@@ -108,7 +112,7 @@ function newChart(grid, definition, stage) {
   const chart = chartIn(figure, { label, kind, series, format, isShare, isWhole, sync: "history" });
   return {
     close: chart.close,
-    update(points, marks, chosen) {
+    update(points, marks, chosen, from) {
       const columns = columnsOf(definition, points, chosen);
       const told = columns.slice(1).map((column) => headText(definition, column));
       const whole = kind === "stack" ? format(columns.slice(1).reduce((sum, column) => sum + (headOf("sum", column) ?? 0), 0)) : told[0];
@@ -116,9 +120,16 @@ function newChart(grid, definition, stage) {
       put(about, t(`history.charts.${definition.name}.about`));
       const parts = series.map((one, index) => t("history.part", { name: one.label, value: told[index] })).join(", ");
       const summary = t("history.summary", { label, stage: definition.hasStages ? t(`history.stages.${chosen}`) : "", parts });
-      chart.update({ columns, drawn: kind === "stack" ? stacked(columns) : columns, marks, heads: told, summary });
+      chart.update({ columns, drawn: kind === "stack" ? stacked(columns) : columns, marks, heads: told, summary, from });
     },
   };
 }
 
 const headText = (definition, column) => definition.format(headOf(definition.head, column));
+
+// Return when (s) a drawing begins of which most would be empty, since nobody measured before; null of any other.
+function beginningOf(points) {
+  const first = points.findIndex((point) => point.active != null);
+  if (first < points.length / 2) return null;
+  return Date.parse(points[Math.min(first, points.length - LEAST_POINTS)].at) / 1000;
+}
