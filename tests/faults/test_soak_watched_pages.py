@@ -71,6 +71,15 @@ def test_a_stream_begins_with_all_calls():
     assert (len(found.wrong), found.rows, found.gone) == (1, {SID: {"call_sid": SID}}, {"CA9": BEGAN + 4})
 
 
+def test_while_nothing_comes_a_page_is_not_open():
+    found = LivePage(URL)
+    found.take("overview", {}, BEGAN)
+    found.take("calls", {"reset": True, "changed": [], "gone": []}, BEGAN)
+    for seconds in (5, 10, 30, 35):
+        found.take("overview", {}, BEGAN + seconds)
+    assert found.open_until(BEGAN + 40) == [(BEGAN, BEGAN + 10), (BEGAN + 30, BEGAN + 40)]
+
+
 def of_story(*shown: tuple[str, Json], left: float | None = 30.0, version: int = 9) -> Verdict:
     story = Story(SID)
     for name, data in shown:

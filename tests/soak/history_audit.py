@@ -11,6 +11,8 @@ from support.lives import Life
 
 UNSENT_SECONDS = 12.0
 """What a process has counted is sent each ten seconds; the last counts of one that is killed are lost."""
+FAILOVER_SECONDS = 12.0
+"""For so long after a master has died another one takes over: until then what is added may be lost."""
 LOOKED_BACK_SECONDS = 60.0
 
 
@@ -30,9 +32,11 @@ class Losses:
         at, pid = _seconds(record["committed_at"]), self.pids.get(record.get("worker", ""))
         if record["outcome"] == "dropped" or record["kind"] == "ended" or not record.get("worker"):
             return True
-        if at >= self._unsent_since(self.counted_at) or is_troubled(self.troubles, at - 1, at + 1):
+        if at >= self._unsent_since(self.counted_at):
             return True
-        if any(began - UNSENT_SECONDS <= at <= ended for began, ended in self.failovers):
+        if record.get("absorbed") and is_troubled(self.troubles, at - 1, at + 1):
+            return True  # the answer to its commit may have been lost
+        if any(began - UNSENT_SECONDS <= at <= min(ended, began + FAILOVER_SECONDS) for began, ended in self.failovers):
             return True
         life = next((it for it in self.lives if it.pid == pid), None)
         if life is None:  # it was killed before it was seen

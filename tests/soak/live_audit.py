@@ -9,8 +9,9 @@ from soak.verdict import Verdict
 
 SHOWN_SECONDS = 6.0
 """So long after a call has begun or ended, all quiet, a page shows it so. It is read once a second."""
-LATE_SECONDS = 2.0
-"""What was committed so long before a call was no longer looked at was shown."""
+LATE_SECONDS = 5.0
+"""What was committed so long before a call was no longer looked at was shown: where the message of it was lost, the
+state is read again within three seconds."""
 
 
 def audit_pages(
@@ -20,6 +21,7 @@ def audit_pages(
     for page in pages:
         verdict.untrue += page.wrong
         verdict.cockpit["readings of /live"] += page.overviews
+        verdict.cockpit["stalls of /live"] += page.stalls
         amiss = troubles[page.ingress]
         calm = [stretch for began, ended in page.open_until(until) for stretch in quiet(amiss, began, ended)]
         for call_sid, state in verdict.states.items():

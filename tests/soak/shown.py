@@ -6,6 +6,8 @@ from typing import Any
 from soak.spans import Span
 
 Json = dict[str, Any]
+STALL_SECONDS = 8.0
+"""The overview comes each five seconds at least."""
 
 
 @dataclass
@@ -19,14 +21,18 @@ class LivePage:
     gone: dict[str, float] = field(default_factory=dict)
     opened: list[Span] = field(default_factory=list)
     overviews: int = 0
+    stalls: int = 0
     wrong: list[str] = field(default_factory=list)
     _is_new: bool = True
     _since: float | None = None
+    _heard: float | None = None
 
     def take(self, name: str, data: Json, at: float) -> None:
         """Show an event."""
         if name == "overview":
+            self._note_stall(at)
             self.overviews += 1
+            self._heard = at
         elif name == "calls":
             self._take_calls(data, at)
             self._since = self._since or at
@@ -35,11 +41,18 @@ class LivePage:
         """Note that the stream has ended; the rows stay until another one begins."""
         if self._since is not None:
             self.opened.append((self._since, at))
-        self._since, self._is_new = None, True
+        self._since, self._heard, self._is_new = None, None, True
 
     def open_until(self, at: float) -> list[Span]:
         """Return when it showed the calls, as far as to `at`."""
         return [*self.opened, *([] if self._since is None else [(self._since, at)])]
+
+    def _note_stall(self, at: float) -> None:
+        """A page to which nothing came for too long showed nothing meanwhile: this machine was slow."""
+        if self._since is not None and self._heard is not None and at - self._heard > STALL_SECONDS:
+            self.opened.append((self._since, max(self._since, self._heard)))
+            self._since = at
+            self.stalls += 1
 
     def _take_calls(self, data: Json, at: float) -> None:
         if self._is_new and not data["reset"]:

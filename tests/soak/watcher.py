@@ -25,7 +25,7 @@ HISTORY_EVERY = 4
 """One of so many polls asks for the history, which is long."""
 FOLLOWED = 3
 """So many calls are looked at at a time."""
-FINISHED_SECONDS = 3.0
+FINISHED_SECONDS = 6.0
 """A call is looked at for so long after its end."""
 SILENT_SECONDS = 20.0
 """A stream that says nothing for so long is opened anew: the overview comes each five seconds."""
