@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
+from orchestrator.health.redis import read_system_status
 from orchestrator.redis import keys
 from orchestrator.redis.keys import ShardKeys
 from orchestrator.redis.store_connection import StoreConnection
@@ -52,6 +53,19 @@ async def test_the_oldest_of_each_tenant_counts_and_jobs_of_arq_do_not(redis_cli
     await redis_client.zadd(f"{queue}:tenants", {"": 1, "north%20side": 2, "south": 3})
     await redis_client.expire(f"{queue}:tenants", 600)
     assert await waits(redis_client) == {"": 5, "north side": 10}
+
+
+async def test_calls_alone_are_queued_and_not_what_a_lost_worker_ran_beside_them(redis_client: Redis) -> None:
+    store = RedisTurnStore(redis_client, ttl_seconds=100, lease_seconds=60)
+    await store.submit(a_turn("t1"), opening=OPENING)
+    await queued(redis_client, keys.QUEUE, 5, "cron:clean_up")
+    await queued(redis_client, f"{keys.QUEUE}:tenant:north", 5)
+    await redis_client.zadd(f"{keys.QUEUE}:tenants", {"north": 2})
+    await redis_client.expire(f"{keys.QUEUE}:tenants", 600)
+    assert (await read_system_status(redis_client)).queue_depth == 2
+    await store.job_claims.claim(keys.SINGLE_SHARD, holder="anna", most=9, look_at=10, in_progress_ms=60_000)
+    assert await redis_client.zrange(keys.QUEUE, 0, -1) == [b"cron:clean_up"]  # until it is done, or long after
+    assert (await read_system_status(redis_client)).queue_depth == 0
 
 
 async def test_a_version_counts_while_a_worker_of_it_lives(redis_client: Redis) -> None:

@@ -15,6 +15,8 @@ JOB_FUNCTION = "run_turns"
 JOB_ID_PREFIX = "turns:"
 GRACE_MS = 1000
 """A queued call must be claimed within that time; then the rescuer queues it again."""
+LOOKED_AT = 1000
+"""Jobs of arq itself are looked for among so many of a queue's oldest: a worker has a handful of them."""
 
 
 def queue_keys(shard: ShardKeys | None, call_sid: str, room: str | None = None) -> list[str]:
@@ -43,8 +45,9 @@ def rescue_calls(*, shard: ShardKeys, most: int, again_ms: int, grace_ms: int, s
 
 
 def count_queued(*, shard: ShardKeys) -> ScriptCall[int]:
-    """How many jobs are on the shard's queue, in all of its lanes."""
-    return ScriptCall(lua_script("count_queued"), [shard.queue, shard.versions], [], int)
+    """How many calls are on the shard's queue, in all of its lanes."""
+    args = [JOB_ID_PREFIX, LOOKED_AT]
+    return ScriptCall(lua_script("count_queued"), [shard.queue, shard.versions], args, int)
 
 
 def oldest_waits(*, shard: ShardKeys) -> ScriptCall[dict[str, float]]:
