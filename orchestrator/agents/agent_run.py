@@ -14,6 +14,7 @@ from orchestrator import error_logging
 from orchestrator.agents.protocol import Agent, Part
 from orchestrator.agents.spoken_text import SpeechFilter
 from orchestrator.conversation.actions import ACTION_TYPES
+from orchestrator.conversation.copies import changed
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import BadReply
@@ -109,7 +110,7 @@ class AgentRun(ABC):
 
 def own_copy(state: ConversationState) -> ConversationState:
     """Return a copy whose slots, phase and list of turns an agent may change. It shares the past turns."""
-    return state.model_copy(update={"slots": deepcopy(state.slots), "turns": list(state.turns)})
+    return changed(state, slots=deepcopy(state.slots), turns=list(state.turns))
 
 
 async def parts_of(agent: Agent, turn: Turn, state: ConversationState) -> AsyncIterator[Part]:

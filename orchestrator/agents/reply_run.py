@@ -7,6 +7,7 @@ from orchestrator.agents.agent_table import AgentTable
 from orchestrator.agents.host import AgentHost
 from orchestrator.agents.protocol import Agent, Part, Placement
 from orchestrator.conversation.actions import HandOff
+from orchestrator.conversation.copies import changed
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.conversation.turn import Turn
@@ -101,7 +102,7 @@ class ReplyRun:
 
     def _changed(self, left: ConversationState, hand_offs: int) -> ConversationState:
         phase = left.phase if hand_offs == len(self.phases) else self.phases[hand_offs]
-        return self._given.model_copy(update={"slots": left.slots, "phase": phase, "agent": self._names[hand_offs]})
+        return changed(self._given, slots=left.slots, phase=phase, agent=self._names[hand_offs])
 
     def _begin(self, agent: Agent, turn: Turn, state: ConversationState) -> AgentRun:
         name = state.agent

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.conversation.actions import INLINE_ACTIONS, LEAVING_ACTIONS, Action, InlineAction
+from orchestrator.conversation.copies import changed
 from orchestrator.conversation.open_values import OpenToNewer
 from orchestrator.conversation.timings import Timings
 
@@ -47,7 +48,7 @@ class Reply(BaseModel):
             else action
             for action in self.actions
         ]
-        return self.model_copy(update={"actions": done})
+        return changed(self, actions=done)
 
 
 class Position(NamedTuple):

@@ -6,6 +6,8 @@ caller who never stops fills Redis.
 
 import logging
 
+from pydantic_core import to_json
+
 from orchestrator.conversation.actions import LEAVING_ACTIONS, Gather, HangUp
 from orchestrator.conversation.reply import Reply, TurnResult
 from orchestrator.conversation.state import ConversationState, TurnRecord
@@ -21,6 +23,10 @@ RESERVED_BYTES = 4_000
 """Bytes kept free for the last record and the record of the call's end."""
 LATE_TIMINGS_BYTES = 80
 """What the record of an earlier turn grows by, at most, when a turn brings timings of it."""
+OTHER_BYTES = 4_000
+"""More than the fields of a record have together that its turn and its reply do not bring."""
+LONGEST_ESCAPE = 6
+"""How many bytes a character may take in JSON."""
 TOO_LONG = "We have talked for as long as one call can hold, so I have to end it here. Please call again. Goodbye."
 TOO_LONG_REASON = "the call holds as much as a call may"
 
@@ -33,7 +39,9 @@ def is_full(claim: Claim, state: ConversationState) -> bool:
         return False
     if len(state.turns) >= MOST_TURNS - 1:
         return True
-    return _size(claim, state) + len(claim.turn.model_dump_json()) + RESERVED_BYTES > MOST_BYTES
+    spare = MOST_BYTES - RESERVED_BYTES - _size(claim, state)
+    most = most_turn_bytes(claim)
+    return (most is None or most > spare) and len(claim.turn.model_dump_json()) > spare
 
 
 def last_record(claim: Claim, state: ConversationState) -> TurnRecord:
@@ -54,6 +62,8 @@ def fitted(
     spare = 0 if record.kind == "ended" or state.ended is not None else RESERVED_BYTES
     if is_unfetched(record) and state.channel == "gather":  # the record of the webhook that fetches it holds it again
         spare += unheard_bytes(state) + _length(record)
+    if _surely_fits(claim, state, after, record, MOST_BYTES - size - spare):
+        return record, after
     if size + _growth(state, after, record) + spare <= MOST_BYTES:
         return record, after
     ends = state.ended is not None or record.kind == "ended" or record.outcome == "dropped" or _hangs_up(record)
@@ -87,6 +97,27 @@ def _size(claim: Claim, state: ConversationState) -> int:
     return claim.stored_bytes
 
 
+def most_turn_bytes(claim: Claim) -> int | None:
+    """Return what the JSON of the claimed turn has at most, as a turn or as a record, without writing it; None if it
+    is not known how long it was when it was submitted."""
+    # What is encrypted is a third longer; some fields are written that may be left out when a turn is read.
+    return None if claim.turn_bytes is None else 2 * claim.turn_bytes + OTHER_BYTES
+
+
+def _surely_fits(
+    claim: Claim, state: ConversationState, after: ConversationState | None, record: TurnRecord, spare: int
+) -> bool:
+    """True if the record and what the agent changed have at most `spare` bytes by a rough count, which costs less than
+    the exact one."""
+    most, reply = most_turn_bytes(claim), record.reply
+    if most is None or record.preceding or record.phases:
+        return False
+    texts = len(reply.text) + len(reply.sealed_words) + len(record.brought) + len(record.reason)
+    actions = sum(len(action.model_dump_json()) for action in reply.actions)
+    kept = 0 if after is None else _kept(after) - _kept(state)
+    return most + LONGEST_ESCAPE * texts + actions + kept + OTHER_BYTES <= spare
+
+
 def _growth(state: ConversationState, after: ConversationState | None, record: TurnRecord) -> int:
     return _length(record) + (_kept(after) - _kept(state) if after is not None else 0)
 
@@ -97,7 +128,7 @@ def _length(record: TurnRecord) -> int:
 
 
 def _kept(state: ConversationState) -> int:
-    return len(state.model_dump_json(include={"slots", "hidden_slots", "phase"}).encode())
+    return len(to_json(state.slots)) + len(to_json(state.hidden_slots)) + len(to_json(state.phase))
 
 
 def _log(claim: Claim) -> None:

@@ -24,6 +24,7 @@ are its words as the turn has them, sealed.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as _text
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
@@ -162,9 +163,9 @@ def token_message(token: Token, cipher: Cipher = NO_CIPHER) -> Message:
 
 def settled_message(call_sid: str, turn_id: str, epoch: int, result_json: str, cipher: Cipher = NO_CIPHER) -> Message:
     """Return the message that carries a result."""
+    if not cipher.encrypts:  # by hand: an encoder takes three times as long, for the most frequent of all messages
+        return f'{{"c": {_text(call_sid)}, "t": {_text(turn_id)}, "e": {epoch}, "r": {_text(result_json)}}}'
     clear: dict[str, object] = {"c": call_sid, "t": turn_id, "e": epoch}
-    if not cipher.encrypts:
-        return json.dumps({**clear, "r": result_json})
     return cipher.seal(_place(call_sid, "result"), result_json.encode(), {**clear, "r": True})
 
 

@@ -13,6 +13,7 @@ from orchestrator.conversation.actions import (
     SetLanguage,
     hand_offs,
 )
+from orchestrator.conversation.copies import changed
 from orchestrator.conversation.reply import Outcome, Reply
 from orchestrator.conversation.sensitive import asks_for_sensitive, open_sensitive_question
 from orchestrator.conversation.state import CallStatus, ConversationState, EndRecord, TurnRecord
@@ -191,7 +192,7 @@ def committed_state(
         changes.update(slots=after.slots, hidden_slots=after.hidden_slots, phase=after.phase, agent=after.agent)
     if record.brought:
         changes.update(hidden_words=with_entry(before.hidden_words, record.brought))
-    state = before.model_copy(update=changes)
+    state = changed(before, **changes)
     return with_schedule(with_end(state, record) if state.ended is None else state, record)
 
 

@@ -1,4 +1,4 @@
-"""Caches the JSON of long conversations, so that not all of it is parsed and written again at each turn.
+"""Caches the JSON of conversations, so that not all of it is parsed and written again at each turn.
 
 A worker that commits a turn mostly runs the next one of the call, too. If it is given the JSON that it wrote last, it
 need not parse it; and records that have not changed keep their JSON. What is written is byte for byte what
@@ -11,8 +11,12 @@ from dataclasses import dataclass
 
 from orchestrator.conversation.state import ConversationState, TurnRecord
 
-SHORT_TURNS = 8
-"""A conversation of up to this many turns is parsed as fast as it is looked up."""
+SHORT_TURNS = 3
+"""A conversation of up to this many turns is written as a whole as fast as it is put together."""
+LONG_TURNS = 8
+"""One that this process has not written last is written as a whole up to so many turns."""
+MOST_STATES = 1000
+"""How many calls are kept at most: each holds its state, too, which takes some times the memory of its JSON."""
 
 _FIELDS = list(ConversationState.model_fields)
 _BEFORE = set(_FIELDS[: _FIELDS.index("turns")])
@@ -22,7 +26,7 @@ _BEFORE = set(_FIELDS[: _FIELDS.index("turns")])
 class _Known:
     stored: bytes
     state: ConversationState
-    records: list[str]
+    records: list[str]  # of the first turns; none if the state was written as a whole
 
 
 class StateJsonCache:
@@ -38,7 +42,9 @@ class StateJsonCache:
         seal: Callable[[ConversationState, bytes], bytes] = lambda state, text: text,
         *,
         max_bytes: int = 32 << 20,
+        most_states: int = MOST_STATES,
     ) -> None:
+        self._most_states = most_states
         self._max_bytes = max_bytes
         self._parse = parse
         self._seal = seal
@@ -56,10 +62,8 @@ class StateJsonCache:
     def write(self, state: ConversationState) -> bytes:
         """Return the JSON of `state`, as it is stored, which must not be changed afterwards."""
         known = self._drop(state.call_sid)
-        if len(state.turns) <= SHORT_TURNS:
-            return self._seal(state, state.model_dump_json().encode())
-        records = _records(state.turns, known)
-        stored = self._seal(state, _assembled(state, records))
+        records, text = _written(state, known)
+        stored = self._seal(state, text)
         if state.ended is None:
             self._keep(state.call_sid, _Known(stored, state, records))
         return stored
@@ -67,7 +71,7 @@ class StateJsonCache:
     def _keep(self, call_sid: str, known: _Known) -> None:
         self._known[call_sid] = known
         self._bytes += len(known.stored)
-        while self._bytes > self._max_bytes:
+        while self._bytes > self._max_bytes or len(self._known) > self._most_states:
             _, dropped = self._known.popitem(last=False)
             self._bytes -= len(dropped.stored)
 
@@ -78,12 +82,24 @@ class StateJsonCache:
         return known
 
 
+def _written(state: ConversationState, known: _Known | None) -> tuple[list[str], bytes]:
+    """Return the JSON of each record, which may be left out, and that of the state.
+
+    The records of a conversation that ran elsewhere before are put together only if there are many: it may go on
+    elsewhere, too.
+    """
+    if len(state.turns) <= (SHORT_TURNS if known is not None else LONG_TURNS):
+        return [], state.model_dump_json().encode()
+    records = _records(state.turns, known)
+    return records, _assembled(state, records)
+
+
 def _records(turns: list[TurnRecord], known: _Known | None) -> list[str]:
     """Return the JSON of each record. A record that is the same object as last time keeps its text."""
     before = known.state.turns if known else []
     texts = known.records if known else []
     return [
-        texts[i] if i < len(before) and before[i] is record else record.model_dump_json()
+        texts[i] if i < len(texts) and before[i] is record else record.model_dump_json()
         for i, record in enumerate(turns)
     ]
 

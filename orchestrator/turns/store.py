@@ -41,8 +41,8 @@ class Claim:
 
     `state` is None if the call's state no longer exists. `attempt` counts the runs of this turn, from 1. `ending`: the
     call is over, though this turn comes before its end. `streamed`: somebody listens to tokens. `unreadable`: there is
-    a state that this process cannot read. `stored_bytes`: the size of the stored state, if known. `claimed_at`: when
-    this process had the grant (Unix seconds).
+    a state that this process cannot read. `stored_bytes`: the size of the stored state, if known; `turn_bytes`: that of
+    the submitted turn. `claimed_at`: when this process had the grant (Unix seconds).
 
     A failover may take back a claim that is not `confirmed`, or another worker may have it by now: `confirm` it before
     the agent begins. `is_short`: its lease is shorter than others until it is renewed, so renew it soon.
@@ -66,6 +66,7 @@ class Claim:
     is_short: bool = False
     interruption: Turn | None = None
     stored_bytes: int | None = None
+    turn_bytes: int | None = None
     taken_from: str = ""
     silent_since: float | None = None
     claimed_at: float = field(default_factory=clock.now, compare=False)

@@ -29,6 +29,12 @@ LANGUAGE = SetLanguage(speech="sv-SE", at=0)
 SONG = Play("https://example.com/a.mp3", at=5)
 
 
+@pytest.mark.parametrize("text", ["good day", 'he said "no"\\', "\n\x00\x1f\x7f", "å\u2028\U0001f600"])
+def test_a_result_is_the_json_that_an_encoder_writes(text: str) -> None:
+    result = RESULT.model_copy(update={"reply": Reply(text=text)}).model_dump_json()
+    assert settled_message(text, text, 3, result) == json.dumps({"c": text, "t": text, "e": 3, "r": result})
+
+
 def test_a_piece_that_starts_the_reply_has_no_more_fields_than_it_needs() -> None:
     fields = json.loads(token_message(Token("CA1", "t1", 3, Piece(START, "Hej"))))
     assert fields == {"c": "CA1", "t": "t1", "e": 3, "i": 0, "x": "Hej"}

@@ -1,7 +1,8 @@
-"""The JSON of long conversations: what is assembled is what pydantic would have written."""
+"""The JSON of conversations: what is assembled is what pydantic would have written."""
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,7 +10,7 @@ from orchestrator.conversation.actions import HangUp, Play
 from orchestrator.conversation.reply import Reply
 from orchestrator.conversation.state import ConversationState, EndRecord, TurnRecord
 from orchestrator.conversation.turn import Turn
-from orchestrator.turns.state_json_cache import SHORT_TURNS, StateJsonCache
+from orchestrator.turns.state_json_cache import LONG_TURNS, SHORT_TURNS, StateJsonCache
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 SLOTS = st.dictionaries(TEXTS, st.one_of(TEXTS, st.integers(), st.none(), st.lists(TEXTS, max_size=2)), max_size=3)
@@ -59,10 +60,11 @@ def test_a_record_that_was_replaced_is_written_anew() -> None:
     assert written.write(changed) == changed.model_dump_json().encode()
 
 
-def test_what_was_written_is_not_parsed_again_and_anything_else_is() -> None:
+@pytest.mark.parametrize("turns", [0, SHORT_TURNS, SHORT_TURNS + 1, LONG_TURNS + 1])
+def test_what_was_written_is_not_parsed_again_and_anything_else_is(turns: int) -> None:
     parsed = Parsed()
     written = StateJsonCache(parsed.parse)
-    state = a_state(SHORT_TURNS + 1)
+    state = a_state(turns)
     text = written.write(state)
     assert written.read("CA1", text) is state
     assert parsed == []
@@ -81,6 +83,15 @@ def test_it_keeps_the_latest_up_to_its_bound() -> None:
     kept = made[len(parsed) :]
     assert parsed == made[: len(parsed)]
     assert 50_000 - max(map(len, made)) < sum(map(len, kept)) <= 50_000
+
+
+def test_it_keeps_the_latest_up_to_a_number() -> None:
+    parsed = Parsed()
+    written = StateJsonCache(parsed.parse, most_states=3)
+    made = [written.write(a_state(1).model_copy(update={"call_sid": f"CA{number}"})) for number in range(5)]
+    for number, text in enumerate(made):
+        written.read(f"CA{number}", text)
+    assert parsed == made[:2]
 
 
 def test_a_call_that_grows_counts_once() -> None:

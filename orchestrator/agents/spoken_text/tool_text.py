@@ -2,8 +2,9 @@
 
 import ast
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 LONGEST_CALL = 8000
@@ -14,6 +15,7 @@ ARGUMENTS = "[ARGS]"
 """What stands between a tool's name and its arguments, as Mistral's models write it."""
 _NAMES = ("name", "tool", "tool_name", "function", "function_name", "recipient_name", "action")
 _ARGUMENTS = ("parameters", "arguments", "args", "input", "action_input", "tool_input", "kwargs", "params")
+Beginnings = Mapping[str, Sequence[str]]
 _BESIDES = frozenset((*_NAMES, *_ARGUMENTS, "id", "type", "call_id", "tool_call_id"))
 
 
@@ -25,17 +27,22 @@ class TextCall:
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
-def call_beginnings(tools: Iterable[str]) -> dict[str, list[str]]:
+def call_beginnings(tools: Iterable[str]) -> Beginnings:
     """Return how calls of `tools`, and of tools with usual names, begin in a text: first letter → beginnings."""
+    return _call_beginnings(tuple(tools))
+
+
+@lru_cache(maxsize=64)  # an agent has the same tools in every turn
+def _call_beginnings(tools: tuple[str, ...]) -> Beginnings:
     names = [*tools, *USUAL_TOOLS]
-    beginnings: dict[str, list[str]] = {}
+    beginnings: dict[str, tuple[str, ...]] = {}
     for beginning in [
         *(f"{name}(" for name in names),
         *(f"functions.{name}(" for name in names),
         *(f"{name}{ARGUMENTS}" for name in names),
         "print(",
     ]:
-        beginnings.setdefault(beginning[0], []).append(beginning)
+        beginnings[beginning[0]] = (*beginnings.get(beginning[0], ()), beginning)
     return beginnings
 
 

@@ -117,6 +117,7 @@ class ClaimReader:
             streamed=grant.streamed,
             interruption=self._entries.interruption(grant.lease.call_sid, grant.interruption_json),
             stored_bytes=content_length(grant.state_json) if grant.state_json and self._states.in_same_redis else None,
+            turn_bytes=content_length(grant.turn_json),
             taken_from=grant.taken_from,
             silent_since=None if grant.expired_ms is None else (grant.expired_ms - self._lease_ms) / 1000,
         )

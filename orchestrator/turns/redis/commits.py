@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from orchestrator.conversation.copies import changed
 from orchestrator.conversation.reply import TurnResult
 from orchestrator.conversation.silence import seconds_open, seconds_quiet
 from orchestrator.conversation.state import ConversationState, TurnRecord
@@ -83,7 +84,7 @@ class Commits:
         is_recorded: bool = False,
     ) -> Commit:
         if state is not None and self._version and state.worker_version != self._version:
-            state = state.model_copy(update={"worker_version": self._version})
+            state = changed(state, worker_version=self._version)
         prepared = await self._writer.prepare(claim, state, record)
         if isinstance(prepared, Conflict):
             return Commit("conflict", state=prepared.stored)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from orchestrator.clock import utc_now
+from orchestrator.conversation.copies import changed
 from orchestrator.conversation.state import ConversationState, TurnRecord
 from orchestrator.errors import CallEnded, CallRefused, StateConflict, StoreDamaged, UnknownCall, UnreadableState
 from orchestrator.redis import keys
@@ -127,7 +128,7 @@ class SameRedisStates:
     async def prepare(self, claim: Claim, state: ConversationState | None, record: TurnRecord) -> Prepared:
         if state is None:
             return Prepared(GONE if claim.unreadable else MISSING_VERSION, b"", None, record)
-        written = state.model_copy(update={"version": state.version + 1, "updated_at": utc_now()})
+        written = changed(state, version=state.version + 1, updated_at=utc_now())
         return Prepared(state.version, self._cache.write(written), written, record)
 
 
