@@ -8,6 +8,8 @@ fish    voiceagent completion fish | source            in ~/.config/fish/config.
 import argparse
 
 SHELLS = ("bash", "zsh", "fish")
+COMPINIT = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }"
+"""A new ~/.zshrc has not turned completion on."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,5 +21,9 @@ def run(args: argparse.Namespace) -> int:
     """Print the shell's code."""
     from argcomplete.shell_integration import shellcode
 
-    print(shellcode(["voiceagent"], shell=args.shell))
+    code = shellcode(["voiceagent"], shell=args.shell)
+    if args.shell == "zsh":
+        first, _, rest = code.partition("\n")  # the first line must stay first: zsh reads it in a folder of $fpath
+        code = f"{first}\n{COMPINIT}\n{rest}"
+    print(code)
     return 0

@@ -75,6 +75,9 @@ def _run(words: Sequence[str]) -> int:
     if not words:
         parser.print_help()
         return 0
+    for word in words:
+        if any("\ud800" <= letter <= "\udfff" for letter in word):  # how Python passes on bytes that are no text
+            parser.error(f"{word!a} is not UTF-8, so it names nothing.")
     args, unknown = parser.parse_known_args(words)
     if unknown:  # reported by the command's own parser, with its usage: argparse leaves it to the outer one
         refuse = parser.error if words[0] in unknown else args.refuse
@@ -93,9 +96,11 @@ def _write_anything() -> None:
 def _complete() -> int:
     """Tell a shell how the words of its command line may go on (`voiceagent completion`)."""
     import argcomplete
+    from argcomplete.completers import SuppressCompleter
 
-    line = os.environ.get("COMP_LINE", "").split()[1:]
-    argcomplete.autocomplete(parser_for(line), always_complete_options="long")  # which ends the process
+    parser = parser_for(os.environ.get("COMP_LINE", "").split()[1:])
+    no_files = SuppressCompleter()  # no command takes one
+    argcomplete.autocomplete(parser, always_complete_options="long", default_completer=no_files)  # ends the process
     return 0
 
 

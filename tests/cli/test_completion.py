@@ -36,7 +36,9 @@ def test_the_commands_are_completed(tmp_path: Path) -> None:
 
 
 def test_what_a_command_takes_is_completed(tmp_path: Path) -> None:
+    (tmp_path / "room").mkdir()  # no command takes a file
     assert set(completed("voiceagent rollout r", tmp_path)) == {"ramp", "roll-back"}
+    assert completed("voiceagent rollout promote r", tmp_path) == []
     assert "--json" in completed("voiceagent workers --", tmp_path)
 
 
@@ -61,6 +63,20 @@ def test_each_shell_reads_its_code(tmp_path: Path, shell: str, check: list[str])
         pytest.skip(f"{shell} is not installed")
     (tmp_path / "code").write_text(code)
     subprocess.run([shell, *check, tmp_path / "code"], check=True, timeout=60)
+
+
+def test_zsh_completes_where_nothing_turned_completion_on(tmp_path: Path) -> None:
+    code = subprocess.run(
+        [PROGRAM, "completion", "zsh"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    first, second, *_ = code.splitlines()
+    assert first == "#compdef voiceagent"
+    assert "compinit" in second
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    (tmp_path / "code").write_text(f"{code}\necho $_comps[voiceagent]")
+    found = subprocess.run(["zsh", "-f", tmp_path / "code"], capture_output=True, text=True, check=True, timeout=60)
+    assert (found.stdout, found.stderr) == ("_python_argcomplete\n", "")
 
 
 def test_bash_completes(tmp_path: Path) -> None:

@@ -80,6 +80,14 @@ async def test_a_wrong_command_line_is_refused(tmp_path: Path, arguments: list[s
     assert "usage: voiceagent" in errors
 
 
+@pytest.mark.parametrize("words", [["calls", "\udcff"], ["drain", "a\udcff"], ["dead", "show", "\udcff"], ["\udcff"]])
+def test_a_word_that_is_no_text_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "is not UTF-8" in capsys.readouterr().err
+
+
 @pytest.mark.processes
 async def test_a_bad_setting_is_told_in_a_sentence(tmp_path: Path) -> None:
     code, _, errors = await run_script("calls", cwd=tmp_path, settings={"PORT": "many"})

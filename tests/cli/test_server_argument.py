@@ -69,6 +69,17 @@ def test_two_servers_are_too_many(command: str, capsys: pytest.CaptureFixture[st
     assert "two servers are named, http://127.0.0.1:1 and http://127.0.0.1:2: give one." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ASKING)
+@pytest.mark.parametrize(
+    "url", ["http://", "http://[", "ftp://x", "http://a b", "http://x:99999", "http://x:0", "x?y", "http://x/\x1b"]
+)
+def test_what_is_no_server_is_refused_in_a_sentence(command: str, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, *ASKING[command], "--url", url])
+    assert ended.value.code == 2
+    assert f"voiceagent {command}: error: {url!r} is no URL of a server: give one such as" in capsys.readouterr().err
+
+
 def test_a_deployment_that_is_started_has_no_url(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["chaos", "--start", "http://127.0.0.1:1"])
