@@ -77,8 +77,7 @@ async def test_everything_starts_survives_a_death_and_stops(tmp_path: Path) -> N
         assert children(running) == {}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("leave", [Running.hang_up, Running.look_away])
+@pytest.mark.parametrize(("number", "leave"), [(signal.SIGINT, Running.hang_up), (signal.SIGTERM, Running.look_away)])
 async def test_it_can_be_stopped_when_nobody_reads_its_output_any_more(
     tmp_path: Path, number: signal.Signals, leave: Callable[[Running], None]
 ) -> None:
