@@ -1,10 +1,10 @@
 """Reads the body of a request, bounded in size and time."""
 
-import asyncio
-
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
+
+from orchestrator.deadline import deadline
 
 MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 5.0
@@ -16,7 +16,7 @@ async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES, seconds: f
     if announced.isdecimal() and int(announced[:20]) > limit:
         raise _too_large(limit)
     try:
-        async with asyncio.timeout(seconds):
+        with deadline(seconds):
             return await _gathered(request.receive, limit)
     except TimeoutError:
         raise HTTPException(408, f"The body did not arrive within {seconds:g} s.") from None

@@ -40,9 +40,9 @@ def _pairs(text: str) -> list[tuple[str, str | UploadFile]]:
         name, equals, value = field.partition("=")
         if not equals:
             raise ValueError("a field without a value")
-        pairs.append((_decoded(name), _decoded(value)))
+        if "%" in value:
+            value = unquote_to_bytes(value).decode()
+        if "%" in name:
+            name = unquote_to_bytes(name).decode()
+        pairs.append((name, value))
     return pairs
-
-
-def _decoded(text: str) -> str:
-    return unquote_to_bytes(text).decode() if "%" in text else text

@@ -39,7 +39,7 @@ class LocalAccess:
         """Close the server to requests without a key from the first request or upgrade on that was forwarded."""
         if self.why_not:
             return
-        sign = _forwarding_sign(HTTPConnection(scope))
+        sign = _forwarding_sign(scope)
         if sign:
             self.close()
             self.on_forwarded()
@@ -57,15 +57,17 @@ def local_access_of(connection: HTTPConnection) -> LocalAccess:
     return access
 
 
-def _forwarding_sign(connection: HTTPConnection) -> str:
+def _forwarding_sign(scope: Scope) -> str:
     """Return what shows that a proxy or tunnel forwarded the request; "" if nothing does.
 
     A request from another machine shows nothing about those that come from this machine.
     """
-    if connection.client is None or not is_loopback(connection.client.host):
+    client = scope.get("client")
+    if client is None or not is_loopback(client[0]):
         return ""
-    header = forwarding_header(connection.headers.keys())
+    header = forwarding_header(scope)
     if header is not None:
         return f"its header {header[:40]}"
-    hosts = [host for text in connection.headers.getlist("host") if (host := host_of(f"//{text}"))]
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    hosts = [host for text in given if (host := host_of(f"//{text}"))]
     return "" if all(map(is_loopback, hosts)) else "a Host that is not this machine"

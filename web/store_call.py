@@ -1,9 +1,9 @@
 """A bound on the time of one call to the store."""
 
-import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from orchestrator.deadline import deadline
 from orchestrator.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -15,7 +15,7 @@ async def store_call(operation: Awaitable[T], seconds: float) -> T:
     A transport that hangs counts as a store that does not answer.
     """
     try:
-        async with asyncio.timeout(seconds):
+        with deadline(seconds):
             return await operation
     except TimeoutError:
         raise StoreUnavailable from None

@@ -15,7 +15,25 @@ names = st.sampled_from(
     ["example.com", "a_b", "bücher.example", "10.0.0.7", "[::1]", "[", "]", "user@host", "", "a b", "a/b"]
 )
 ports = st.sampled_from(
-    ["", ":", ":0", ":00", ":080", ":80", ":9999", ":65535", ":65536", ":x", ":80:80", "?", "#", "\t"]
+    [
+        "",
+        ":",
+        ":0",
+        ":00",
+        ":080",
+        ":80",
+        ":9999",
+        ":10000",
+        ":59999",
+        ":60000",
+        ":65535",
+        ":65536",
+        ":x",
+        ":80:80",
+        "?",
+        "#",
+        "\t",
+    ]
 )
 hosts = st.builds(str.__add__, names, ports) | st.text(st.characters(max_codepoint=255), max_size=9)
 

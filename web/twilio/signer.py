@@ -14,7 +14,9 @@ from urllib.parse import urlparse
 _PORTS = {"https": 443}
 _OTHER_PORT = 80
 # A URL that `urlparse` neither refuses nor changes, so that it is one of its own spellings.
-_PLAIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,4})?/[A-Za-z0-9/_.~%-]*(?:\?[A-Za-z0-9/_.~%=&+-]+)?")
+_PLAIN = re.compile(
+    r"https?://[A-Za-z0-9.-]+(?::(?:[0-9]{1,4}|[1-5][0-9]{4}))?/[A-Za-z0-9/_.~%-]*(?:\?[A-Za-z0-9/_.~%=&+-]+)?"
+)
 
 
 class Signer:

@@ -23,7 +23,7 @@ from web.voices.voices import Voices
 MAX_TURN_NUMBER = 99_999
 _NO_QUERY: Mapping[str, str] = {}
 # What `_is_url` nearly always gets, and finds to be a URL.
-_PLAIN_HOST = re.compile(r"https?://[A-Za-z0-9.-]+(?::[1-9][0-9]{0,3})?")
+_PLAIN_HOST = re.compile(r"https?://[A-Za-z0-9.-]+(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?")
 
 
 @dataclass(frozen=True)
