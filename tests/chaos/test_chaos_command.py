@@ -18,7 +18,7 @@ from support.waiting import wait_until
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 DEVELOPMENT = {"AGENT": "orchestrator.chaos.agent:answer"}
-FEW = ("--calls", "4", "--seconds", "12", "--every", "2")
+FEW = ("--calls", "4", "--seconds", "8", "--every", "2")
 REPOSITORY = Path(__file__).parents[2]
 
 

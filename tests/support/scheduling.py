@@ -5,7 +5,10 @@ A module whose tests share a fixture, or that is done in an instant, stays in on
 
 from xdist.scheduler import LoadFileScheduling
 
-SPREAD = ("tests/cli/", "tests/faults/", "tests/load/", "tests/workers/")
+SPREAD = (
+    "tests/canaries/test_short_run.py", "tests/chaos/test_chaos_command.py", "tests/cli/", "tests/faults/",
+    "tests/load/", "tests/workers/",
+)  # fmt: skip
 """Their tests start processes of their own and wait for them for seconds."""
 TOGETHER = ("tests/cli/test_dead_letters.py", "tests/cli/test_doctor_names.py", "tests/cli/test_main.py")
 WAITING = ("tests/faults/test_short_soak.py", "tests/faults/test_split_brain.py", "tests/workers/test_idle.py")
