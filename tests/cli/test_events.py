@@ -162,7 +162,7 @@ async def test_what_is_not_there_is_refused_with_a_sentence(events, outbox, redi
         (["replay"], "Say which: CALL SEQ"),
         (["replay", "CA1", "1"], "only what is dead can be"),
         (["drop", "CA1", "1", "--sink", "webhook", "--yes"], "does not wait for a sink webhook"),
-        (["drop", "CA1", "1"], "say --yes"),
+        (["drop", "CA1", "1"], "add --yes"),
         (["resume", "file"], "file is not stopped. No sink is stopped."),
     ):
         code, _, errors = await events(*arguments)
