@@ -82,12 +82,12 @@ function optionsOf({ kind, series, format, isShare, isWhole, sync, width, marks,
   return {
     width,
     height: HEIGHT,
-    padding: [10, 8, 0, 0],
+    padding: [10, 16, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: sync, setSeries: false }, drag: { x: false, y: false }, y: false, points: { show: !isStack, size: 6 } },
     scales: { x: { time: true, range: (_, first, last) => [from() ?? first, last] }, y: { range: (_, lowest, highest) => [0, isShare ? 1 : topOf(highest)] } },
     axes: [
-      { ...axis, grid: { show: false }, size: 24, space: 60, values: (_, ticks) => ticks.map((one) => clockMinute(one * 1000)) },
+      { ...axis, grid: { show: false }, size: 30, gap: 10, space: 60, values: (_, ticks) => ticks.map((one) => clockMinute(one * 1000)) },
       { ...axis, grid: { stroke: () => color("--line"), width: 1 }, size: 50, space: 34, incrs: isWhole ? WHOLE : undefined, values: (_, ticks) => ticks.map(format) },
     ],
     series: [

@@ -110,7 +110,10 @@ function open() {
 async function follow() {
   const route = routeOf(location.hash);
   const name = route.view in VIEWS ? route.view : "calls";
-  for (const link of frame.nav.children) set(link, "aria-current", link.dataset.view === name && "page");
+  for (const link of frame.nav.children) {
+    set(link, "aria-current", link.dataset.view === name && "page");
+    if (link.dataset.view === name) link.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
   if (shown.name === name) return shown.handle.changed?.(route);
   shown.handle.leave?.();
   const isFirst = !shown.name;

@@ -60,11 +60,11 @@ export function view(root, route) {
     const { history, incidents } = seen;
     const began = Date.parse(history.from);
     const within = incidents.filter((one) => Date.parse(one.until ?? one.at) >= began);
-    const from = beginningOf(history.points);
+    const { from, known } = beginningOf(history.points);
     for (const chart of charts) chart.update(history.points, marksOf(within), here.stage, from);
     const bad = within.filter((one) => toneOf(one.kind)).length;
     marks.replaceChildren(
-      from == null ? "" : el("span", { text: t("history.known", { at: clockMinute(from * 1000) }) }),
+      known == null ? "" : el("span", { text: t("history.known", { at: clockMinute(known) }) }),
       el("span.legend-mark", { text: t("history.disturbance") }),
       el("span.legend-mark.dotted", { text: t("history.deploy") }),
       bad ? el("a", { href: hashOf("incidents"), text: t("history.incidents", { count: bad }) }) : t("history.calm"),
@@ -127,9 +127,10 @@ function newChart(grid, definition, stage) {
 
 const headText = (definition, column) => definition.format(headOf(definition.head, column));
 
-// Return when (s) a drawing begins of which most would be empty, since nobody measured before; null of any other.
+// Return since when something is `known`, and `from` where (s) it is drawn, if most of a drawing would be empty since
+// nobody measured before.
 function beginningOf(points) {
   const first = points.findIndex((point) => point.active != null);
-  if (first < points.length / 2) return null;
-  return Date.parse(points[Math.min(first, points.length - LEAST_POINTS)].at) / 1000;
+  if (first < points.length / 2) return {};
+  return { known: points[first].at, from: Date.parse(points[Math.min(first, points.length - LEAST_POINTS)].at) / 1000 };
 }
