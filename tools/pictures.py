@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 from palette import with_palette
-from reception import receive
+from reception import PREFIX, receive
 from support.browser import Browser, open_browser
 from support.postgres import PostgresServer, installed
 from support.servers import RedisServer, die_with_parent, free_port
@@ -42,9 +42,10 @@ VIEWS = {
     "incidents": ("#/incidents", ".incident"),
 }
 
-OPEN = """
+OPEN = f"""
 document.querySelector('.incident details:not([hidden])')?.setAttribute('open', '');
-if (innerWidth > 960) document.querySelector('[data-status=completed] .record')?.click();
+const ended = [...document.querySelectorAll('[data-status=completed] .record')];
+if (innerWidth > 960) ended.find((one) => one.innerText.startsWith('{PREFIX}'))?.click();
 """
 """What opens the calls that noticed the latest incident, and beside the list of records one of them."""
 

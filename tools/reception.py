@@ -20,6 +20,8 @@ LINES = (
     "no thanks, bye",
 )
 NAMES = ("Ada Lovelace", "Grace Hopper", "Alan Turing", "Edsger Dijkstra", "Barbara Liskov", "Radia Perlman")
+PREFIX = "+1555867"
+"""Of the numbers of these callers, which are told from others by it."""
 TROUBLES = ("knee", "back", "left ear", "eyes", "shoulder")
 
 
@@ -41,7 +43,7 @@ async def _caller(url: str, client: httpx.AsyncClient, chance: random.Random) ->
 
 async def _call(url: str, client: httpx.AsyncClient, chance: random.Random) -> None:
     """Make a call, and answer each question when it is asked: a call that is over asks no more."""
-    identity = CallIdentity(from_number=f"+1555867{chance.randrange(1000, 9999)}")
+    identity = CallIdentity(from_number=f"{PREFIX}{chance.randrange(1000, 9999)}")
     line = PhoneLine(url, identity=identity, retry=RETRY, begin=RETRY, client=client)
     words = {"what": chance.choice(TROUBLES), "name": chance.choice(NAMES), "digits": chance.randrange(1000, 9999)}
     left = [text.format(**words) for text in LINES]
