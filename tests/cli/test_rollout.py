@@ -140,10 +140,11 @@ async def test_machines_get_json(rollout, redis_client) -> None:
     told = json.loads(output)
     assert code == 0
     assert told["changed_at"].endswith("+00:00")
-    assert told | {"changed_at": "", "versions": []} == {
+    assert [said["code"] for said in told["says"]] == ["plan_ramping"]
+    assert told | {"changed_at": "", "versions": [], "says": []} == {
         "revision": 1, "current": "a", "ramping": "b", "percent": 0.5, "previous": None, "changed_at": "",
         "rolled_back": None, "versions": [], "unpinned_calls": 0, "is_partial": False,
-        "message": "0.5 % of the new calls begin at b, the others at a.", "concerns": [],
+        "message": "0.5 % of the new calls begin at b, the others at a.", "concerns": [], "says": [],
     }  # fmt: skip
     assert told["versions"][1] == {
         "version": "b", "state": "ramping", "percent": 0.5, "workers": 1, "draining_workers": 0, "calls": 0, "turns": 4,
