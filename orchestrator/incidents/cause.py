@@ -5,7 +5,9 @@ Redis, which all processes share, needs no name.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from orchestrator.incidents.incident import Incident, Noticed
 
@@ -70,13 +72,26 @@ def with_causes(
     found: dict[str, list[Noticed]] = {}
     seen = {each.name for incident in incidents for each in incident.calls}
     unexplained = []
+    by_process = _by_process(incidents)
     for each in loose:
         if each.name not in seen:
             seen.add(each.name)
-            cause = next((it for it in incidents if is_noticed(it, each)), None)
+            near = [pair for who in {"", each.process, each.noticed_by} for pair in by_process.get(who, ())]
+            cause = next((it for _, it in sorted(near, key=itemgetter(0)) if is_noticed(it, each)), None)
             if cause is not None:
                 found.setdefault(cause.id, []).append(each)
             elif oldest <= each.at < newest:
                 unexplained.append(each)
     unexplained.sort(key=lambda each: each.at, reverse=True)
     return [it.with_calls(found.get(it.id, ())) for it in incidents], unexplained[:MOST_UNEXPLAINED]
+
+
+def _by_process(incidents: Sequence[Incident]) -> Mapping[str, list[tuple[int, Incident]]]:
+    """Return the incidents with their places by the id of their process; outages of Redis, which all share, by ""."""
+    found: defaultdict[str, list[tuple[int, Incident]]] = defaultdict(list)
+    for place, incident in enumerate(incidents):
+        if incident.kind == "redis_outage":
+            found[""].append((place, incident))
+        elif incident.process is not None:
+            found[incident.process.id].append((place, incident))
+    return found
