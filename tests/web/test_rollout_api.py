@@ -83,9 +83,11 @@ async def test_what_makes_no_sense_is_refused_in_one_sentence(ingress, command, 
 async def test_health_and_metrics_tell_of_the_plan_while_there_is_one(ingress: Ingress) -> None:
     assert "rollout" not in (await ingress.client.get("/health/detailed")).json()["checks"]
     await change(ingress, "ramp", version="b", percent=20)
+    message = "20 % of the new calls begin at b, the others at a."
+    params = {"current": "a", "percent": "20", "ramping": "b"}
     assert (await ingress.client.get("/health/detailed")).json()["checks"]["rollout"] == {
-        "status": "healthy", "message": "20 % of the new calls begin at b, the others at a.", "current": "a",
-        "ramping": "b", "percent": 20.0,
+        "status": "healthy", "message": message, "current": "a", "ramping": "b", "percent": 20.0,
+        "says": [{"code": "plan_ramping", "params": params, "message": message, "advice": ""}],
     }  # fmt: skip
     page = (await ingress.client.get("/metrics/fleet")).text
     assert figure(page, "voiceagent_rollout_new_calls_ratio", version="b") == 0.2
