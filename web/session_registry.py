@@ -21,6 +21,8 @@ MOST_SENT = 1000
 """Of so many calls it is kept what was sent over a lost socket."""
 TAKEN_OVER_SECONDS = 1.0
 """How long a take-over by another ingress, which waits meanwhile, gives us to store what was said."""
+ADMITTED_SECONDS = 2.0
+"""How long another ingress waits while a session is admitted here. It gives us 5 s to answer."""
 
 
 class ClosableSession(Protocol):
@@ -105,6 +107,16 @@ class SessionRegistry:
         return self._sent.pop(call_sid, "")
 
     async def is_answering(self, call_sid: str) -> bool:
+        """`has_answering`, as another ingress asks it: a session that is just being admitted here counts, too.
+
+        Redis may know it already, and its answer be on the way: who is told "no" would begin a second one.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ADMITTED_SECONDS), self.lock(call_sid):
+                pass
+        return await self.has_answering(call_sid)
+
+    async def has_answering(self, call_sid: str) -> bool:
         """True if the call has a session here whose peer answers a ping."""
         connection = self._connections.get(call_sid)
         return connection is not None and await connection.answers_ping(self._ping_seconds)

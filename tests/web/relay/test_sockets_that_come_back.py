@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.ingress import CALL
 from support.programs import programs, ready
-from support.relay import RelaySocket, relay_socket
+from support.relay import RelaySocket, new_ticket, relay_socket
 from support.servers import RedisServer, free_port
 from support.waiting import wait_until
 
@@ -132,6 +132,36 @@ async def test_what_comes_again_before_it_was_answered_runs_once_and_its_reply_i
             await caller.prompt("thanks")
             await heard_until(caller, "speech thanks.")
     assert runs == ["", "look it up", "thanks"]
+
+
+async def test_a_reply_that_comes_while_the_call_is_read_is_said_once(start_ingress, gate, monkeypatch):
+    async def slow(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        if turn.text == "look it up":
+            await gate.wait()
+        yield f"{turn.kind} {turn.text}."
+
+    async with start_ingress(agent=slow) as ingress:
+        states = ingress.runtime.states
+        read = states.get_confirmed_state
+
+        async def read_late(call_sid: str) -> ConversationState | None:
+            gate.set()
+            await recorded(ingress, "look it up")
+            return await read(call_sid)
+
+        ticket = await new_ticket(ingress.url, CALL)
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL, ticket=ticket)
+            await caller.reply()
+            await caller.prompt("look it up")
+            await wait_until(lambda: "look it up" in [turn.text for turn in ingress.turns], "it runs")
+        monkeypatch.setattr(states, "get_confirmed_state", read_late)
+        async with relay_socket(ingress.url) as caller:
+            await caller.setup(CALL, ticket=ticket)
+            said = await heard_until(caller, "speech look it up.")
+            await caller.prompt("thanks")
+            said += await heard_until(caller, "speech thanks.")
+        assert said.count("look it up") == 1
 
 
 async def test_a_caller_who_says_the_same_again_is_answered_again(start_ingress):

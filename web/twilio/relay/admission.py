@@ -115,7 +115,7 @@ def _ingress_of(holder: str) -> str:
 async def _is_answering(ingress: Ingress, call_sid: str, channel: str) -> bool:
     check = ingress.runtime.socket_check
     if check is None or channel in ("", check.channel):
-        return await ingress.sessions.is_answering(call_sid)
+        return await ingress.sessions.has_answering(call_sid)
     return await check.ask(channel, call_sid)
 
 
@@ -126,7 +126,7 @@ async def _without_ticket(ingress: Ingress, call_sid: str) -> str:
     """
     if not ingress.is_upgrading:
         return "it shows no ticket"
-    if await ingress.runtime.documents.has_any(call_sid) or await ingress.sessions.is_answering(call_sid):
+    if await ingress.runtime.documents.has_any(call_sid) or await ingress.sessions.has_answering(call_sid):
         return "it shows no ticket, and its call has one"
     logger.info(
         "A relay session begins without a ticket: a process of the previous version asked for it",

@@ -112,13 +112,14 @@ class Resumption:
         far its reply was heard; also if they have `interrupted` what the provider still spoke. Return the session's
         first turn instead if the call has not had it. Raises `ConnectionLost`.
         """
+        waiting = [turn_id for turn_id, _ in unanswered]
         if not self.is_return and (self.history.any or self._goes_on_for is not None):
             lost_at = self.history.spans[-1][1] if self.history.any else None
-            waiting = [turn_id for turn_id, _ in unanswered]
             note_reconnected(self._ingress, state, waiting, lost_at, self._connection.instead_of)
         first = self._first_turn if self._is_due(self._first_turn, state, unanswered) else None
         sent = self._sent()
         rests = self._rests(state, unanswered, sent) if first is None else unheard_replies(state)
+        rests = [rest for rest in rests if rest.turn_id not in waiting]  # it settled while we read, and is said below
         if self._has_returned and self._first_turn is None and rests and rests[0].ending:
             rests = rests[1:]  # the transfer was heard and carried out
             await self._playout.say(twiml.BACK)
