@@ -13,7 +13,7 @@ class IngressEvents(Protocol):
         """Return what was sent over the call's lost socket, for the one that goes on in its place; "" if unknown."""
 
     async def is_answering(self, call_sid: str) -> bool:
-        """True if the call has a socket here and its peer answers a ping."""
+        """True if the call has a socket here and its peer answers a ping. One that is being admitted counts, too."""
 
 
 class NoSockets:

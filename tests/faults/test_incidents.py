@@ -70,19 +70,24 @@ async def pid_of_holder(deployment, caller) -> int:
     return next(it["pid"] for it in (await caller.ask("/processes"))["processes"] if it["id"] == holder)
 
 
-async def test_a_killed_worker_is_named_with_the_call_that_noticed_it(deploy, line, strings) -> None:
-    deployment = await deploy(webs=1, workers=1)
-    caller = line(deployment)
+async def named_killed_worker(deployment, caller, strings) -> dict[str, Any]:
+    """Kill the one worker while it answers a call. Return its incident, which names that call."""
     asked = await asked_what_takes_time(caller, strings)
     killed = pid_of(deployment.workers[0])
-
     await deployment.workers[0].kill()
     strings.go("gate")
     assert await caller.words(await asked) == "Well. You said wait for gate."
-
     incident = await Told(caller).noticed(killed, "worker_lost")
     (call,) = incident["calls"]
     assert (call["call_sid"], call["turn_id"], call["how"]) == ("CA1", "turn-1", "run_again")
+    return incident
+
+
+async def test_a_killed_worker_is_named_with_the_call_that_noticed_it(deploy, line, strings) -> None:
+    deployment = await deploy(webs=1, workers=1)
+    caller = line(deployment)
+    incident = await named_killed_worker(deployment, caller, strings)
+    (call,) = incident["calls"]
     (record,) = [it for it in (await caller.state())["turns"] if it["turn_id"] == "turn-1"]
     assert (record["attempts"], record["worker"] != incident["process"]["id"]) == (2, True)
     (fault,) = record["absorbed"]
@@ -213,14 +218,4 @@ async def test_a_worker_that_is_killed_over_a_cluster_is_named_as_over_one_serve
     async with ClusterDeployment(
         webs=1, workers=1, AGENT="support.puppet:reply", STAGE=str(strings.directory)
     ) as deployment:
-        caller = line(deployment)
-        asked = await asked_what_takes_time(caller, strings)
-        killed = pid_of(deployment.workers[0])
-
-        await deployment.workers[0].kill()
-        strings.go("gate")
-        assert await caller.words(await asked) == "Well. You said wait for gate."
-
-        incident = await Told(caller).noticed(killed, "worker_lost")
-        (call,) = incident["calls"]
-        assert (call["call_sid"], call["turn_id"], call["how"]) == ("CA1", "turn-1", "run_again")
+        await named_killed_worker(deployment, line(deployment), strings)

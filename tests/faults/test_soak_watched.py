@@ -1,9 +1,7 @@
 """The audit of the cockpit finds what it is there to find, and nothing where all that was shown was true."""
 
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from soak.cockpit_audit import audit_answers, tracebacks
@@ -15,16 +13,7 @@ from soak.shown import BadAnswer, Polled
 from soak.spans import Span, first_quiet, merged, quiet, troubled
 from soak.verdict import Verdict
 from support.lives import Life
-
-Json = dict[str, Any]
-BEGAN = 1_700_000_000.0
-SID, URL = "CA1", "http://web"
-DAY = (BEGAN, BEGAN + 86_400)
-
-
-def at(seconds: float) -> str:
-    return datetime.fromtimestamp(BEGAN + seconds, UTC).isoformat()
-
+from support.shown_day import BEGAN, DAY, SID, URL, Json, at
 
 # --- Stretches of time
 

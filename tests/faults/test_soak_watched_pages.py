@@ -1,22 +1,11 @@
 """The audit of the cockpit finds what it is there to find: calls and turns that were shown otherwise than they were."""
 
-from datetime import UTC, datetime
-from typing import Any
-
 import pytest
 from soak.live_audit import audit_pages, audit_stories
 from soak.shown import LivePage, Story
 from soak.spans import Span
 from soak.verdict import Verdict
-
-Json = dict[str, Any]
-BEGAN = 1_700_000_000.0
-SID, URL = "CA1", "http://web"
-DAY = (BEGAN, BEGAN + 86_400)
-
-
-def at(seconds: float) -> str:
-    return datetime.fromtimestamp(BEGAN + seconds, UTC).isoformat()
+from support.shown_day import BEGAN, DAY, SID, URL, Json, at
 
 
 def state(ended: float | None, *turns: str, version: int = 9) -> Json:
