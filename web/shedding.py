@@ -45,7 +45,7 @@ class Shedding:
         self._stale = stale_seconds
         self._step_seconds = step_seconds
         self._gates: dict[str, CallGate] = {}
-        """The gates that are closed or about to be, by tenant."""
+        """By tenant: the gates that are closed or about to be, and those of tenants whose calls began lately."""
         self._read_at = self._asked_at = -math.inf
         self._watching: asyncio.Task[None] | None = None
 
@@ -71,7 +71,11 @@ class Shedding:
 
     def refuses(self, tenant: str) -> bool:
         """Return whether a call of this tenant that begins now is refused. Ask once for each call."""
-        return self.is_shedding(tenant) and not self._gates[tenant].lets_in()
+        is_shedding = self.is_shedding(tenant)
+        if self._after is None or self._read is None:
+            return False
+        gate = self._gates.get(tenant) or self._gates.setdefault(tenant, self._gate(self._after))
+        return not gate.lets_in() and is_shedding
 
     async def close(self) -> None:
         """Read no more."""
@@ -84,6 +88,9 @@ class Shedding:
     @property
     def _is_fresh(self) -> bool:
         return time.monotonic() - self._read_at <= self._stale
+
+    def _gate(self, after: float) -> CallGate:
+        return CallGate(after, step_seconds=self._step_seconds)
 
     async def _watch(self, after: float, read: ReadWaits) -> None:
         pause = min(max(after / CHECKS_PER_LIMIT, LEAST_CHECK_SECONDS), MOST_CHECK_SECONDS)
@@ -101,7 +108,7 @@ class Shedding:
         before, now = self._closed, time.monotonic()
         self._read_at = now
         for tenant in waits.keys() | self._gates.keys():
-            gate = self._gates.get(tenant) or CallGate(after, step_seconds=self._step_seconds)
+            gate = self._gates.get(tenant) or self._gate(after)
             gate.note(waits.get(tenant, 0.0), now)
             if gate.is_idle:
                 self._gates.pop(tenant, None)
