@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import math
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
@@ -84,6 +85,10 @@ class Claimer:
         )
         await self._note_pushed(report.pushed)
         return report.is_due
+
+    def seen_empty_at(self, queue: str) -> float:
+        """Return when the search for waiting calls saw that the queue is empty (`time.monotonic()`), or -inf."""
+        return -math.inf if self._runtime is None else self._runtime.store.call_queue.watch.seen_empty_at(queue)
 
     @property
     def is_idle(self) -> bool:

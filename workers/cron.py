@@ -1,10 +1,16 @@
-"""The cron jobs. arq runs each on one worker at a time, at whole seconds of the minute."""
+"""The cron jobs. arq runs each on one worker at a time, at whole seconds of the minute.
 
+A job costs some thirty commands, whatever it does, so what is done often is done by one.
+"""
+
+import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
 from arq.cron import CronJob, cron
+from arq.worker import Function, func
 
 from orchestrator import clock
 from orchestrator.conversation.call_sid import call_sid_of
@@ -25,6 +31,27 @@ CRON_RUN_TTL_SECONDS = 150
 LEAST_WINDOW_SECONDS = 50.0
 """An open call is checked at least this long before its state expires: longer than the interval of this cron job."""
 MOST_CALLS = 500
+HOUSEKEEPING = "cron:end_abandoned"
+CLEAN_UP = "cron:clean_up"
+"""What workers of an earlier version queue: there each was a job of its own."""
+HOUSEKEEPING_SECONDS = {20, 50}
+CLEAN_UP_SECONDS = range(5, 35)
+"""The clean-up belongs to the job that is due in these seconds of the minute."""
+
+
+async def keep_house(ctx: dict[Any, Any]) -> None:
+    """End abandoned calls, and once a minute clean up. One does not wait for the other, nor fail with it."""
+    due = [_within(25, end_abandoned(ctx))]
+    if int(ctx["score"] / 1000) % 60 in CLEAN_UP_SECONDS:
+        due.append(_within(30, clean_up(ctx)))
+    for result in await asyncio.gather(*due, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def _within(seconds: float, job: Coroutine[Any, Any, int]) -> int:
+    async with asyncio.timeout(seconds):
+        return await job
 
 
 async def clean_up(ctx: dict[Any, Any]) -> int:
@@ -99,8 +126,7 @@ async def _idle_calls(runtime: WorkerRuntime, life: float) -> list[tuple[str, Ti
     shards = runtime.store.call_queue.shards
 
     async def read() -> tuple[float, list[list[tuple[bytes, float]]]]:
-        seconds, microseconds = await redis.time()
-        now = seconds + microseconds / 1_000_000
+        now = clock.now()  # which is the server's
         async with redis.pipeline(transaction=False) as pipe:
             for shard in shards:
                 pipe.zrangebyscore(shard.calls, f"({now}", now + window, start=0, num=MOST_CALLS, withscores=True)
@@ -112,11 +138,15 @@ async def _idle_calls(runtime: WorkerRuntime, life: float) -> list[tuple[str, Ti
     return [(call_sid, left) for call_sid, left in entries if call_sid is not None]
 
 
+def earlier_jobs() -> list[Function]:
+    """Return what runs the jobs that only workers of an earlier version queue."""
+    return [func(clean_up, name=CLEAN_UP, keep_result=0, timeout=30, max_tries=1)]
+
+
 def cron_jobs(settings: Settings) -> list[CronJob]:
     """Return the cron jobs of a worker with these settings."""
     jobs = [
-        cron(clean_up, second=10, timeout=30, max_tries=1),
-        cron(end_abandoned, second={20, 50}, timeout=25, max_tries=1),
+        cron(keep_house, name=HOUSEKEEPING, second=HOUSEKEEPING_SECONDS, timeout=35, max_tries=1),
     ]
     if sink_names(settings):
         jobs.append(cron(survey_events, second={5, 35}, timeout=25, max_tries=1))

@@ -22,11 +22,13 @@ REDIS_TROUBLE = (RedisError, OSError, TimeoutError)
 LATE_SECONDS = 0.1
 """Redis checks ten times a second whether a BLPOP has timed out, so that its response comes up to this much later."""
 LEAST_SLEEP_SECONDS = 0.05
+SEARCHED_SECONDS = 1.3
+"""What was seen of the queue this short a time ago counts: a search for waiting calls looks at it as well."""
 PRESENT_EVERY_SECONDS = 1.5
 """How often an idle worker says that it lives."""
 BUSY_SECONDS = 1.0
 """How often a worker in which turns run says how much room it has."""
-CLAIM_EVERY_SECONDS = 15.0
+CLAIM_EVERY_SECONDS = 30.0
 """How often an idle worker claims all the same: a worker whose claims Redis refuses is to be known as such."""
 
 
@@ -85,7 +87,7 @@ class QueueFetcher:
             if await self._claimer.say_present(self._shard):
                 return True
             self._present_at = now
-        return await self._queue_watch.is_due()
+        return await self._queue_watch.is_due(self._claimer.seen_empty_at(self._shard.queue))
 
     async def _claim(self, room: int) -> int:
         lost_before = lost_answers(self._worker.pool)
@@ -139,22 +141,31 @@ class QueueWatch:
         self._command = sender_for(worker.pool)
         self._first_due = math.inf
         self._claimed_at = -math.inf
+        self._read_at = -math.inf
 
     def claimed(self) -> None:
         """Note that Redis has answered a claim."""
         self._claimed_at = time.monotonic()
 
-    async def is_due(self) -> bool:
+    async def is_due(self, seen_empty_at: float = -math.inf) -> bool:
         """Return whether a claim may find a job, or is to show whether claims work. Raise what the client raises.
 
-        The first job may be one that another worker runs.
+        The first job may be one that another worker runs. If somebody has seen lately that the queue is empty, after
+        it was last read here, it is not read.
         """
-        queue = self._queue
+        queue, now = self._queue, time.monotonic()
+        if seen_empty_at >= max(self._read_at, now - SEARCHED_SECONDS):
+            self._first_due = math.inf
+            return self._is_to_claim_again(now)
+        self._read_at = now
         first = await with_sound_keys(self._pool, [queue], lambda: self._command("ZRANGE", queue, 0, 0, "WITHSCORES"))
         first_due = float(first[1]) / 1000 if first else math.inf
         is_due = first_due <= clock.now()
         self._first_due = math.inf if is_due else first_due
-        return is_due or time.monotonic() - self._claimed_at >= CLAIM_EVERY_SECONDS
+        return is_due or self._is_to_claim_again(time.monotonic())
+
+    def _is_to_claim_again(self, now: float) -> bool:
+        return now - self._claimed_at >= CLAIM_EVERY_SECONDS
 
     def seconds_left(self) -> float:
         """Return how long it is until the first job is due. A job that was due when it was read is not waited for."""

@@ -16,13 +16,13 @@ from orchestrator.settings import Settings, load_settings
 from orchestrator.state.redis.opening import open_states
 from workers.arq_client import ProducerPool
 from workers.arq_keys import keep_arq_within
-from workers.cron import cron_jobs
+from workers.cron import cron_jobs, earlier_jobs
 from workers.functions import run_turns
 from workers.job_format import read_job, write_job
 from workers.runtime import WorkerRuntime
 from workers.worker import TurnWorker
 
-HEALTH_EVERY_SECONDS = 10
+HEALTH_EVERY_SECONDS = 20
 POLL_SECONDS = 1.9
 """The longest wait for a wake-up: grants are pushed to workers that were heard of lately (`FRESH_MS`)."""
 KEEP_RESULT_SECONDS = 3600  # arq's default. Producers of arq jobs may read results; turns have none
@@ -64,7 +64,7 @@ def make_worker(settings: Settings) -> TurnWorker:
         keep_arq_within(keys.SHARDS[0].tag)
     worker = TurnWorker(
         queue_name=redis.default_queue_name,
-        functions=[run_turns],
+        functions=[run_turns, *earlier_jobs()],
         cron_jobs=cron_jobs(settings),
         redis_pool=redis,
         on_startup=_start_runtime,

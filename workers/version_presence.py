@@ -17,7 +17,8 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-EVERY_SECONDS = 1.5
+EVERY_SECONDS = 1.2
+"""Twice the interval between two answers of Redis that the rescue needs: every other one is to this."""
 REWRITE_SECONDS = 3600.0
 """How often a worker also renews the time to live of what it writes: that is a day."""
 LIFE_MS = 3500
@@ -82,8 +83,15 @@ class VersionPresence:
             )  # fmt: skip
 
     async def _each(self, step: Callable[[ShardKeys], Awaitable[T]]) -> list[T | None]:
-        """Take the step in each shard. None where it does not answer."""
-        found = await asyncio.gather(*(step(shard) for shard in self._store.call_queue.shards), return_exceptions=True)
+        """Take the step in each shard, and note that it answers. None where it does not."""
+        queue = self._store.call_queue
+
+        async def take(shard: ShardKeys) -> T:
+            found = await step(shard)
+            queue.watch.answered(shard)
+            return found
+
+        found = await asyncio.gather(*(take(shard) for shard in queue.shards), return_exceptions=True)
         for result in found:
             if isinstance(result, BaseException) and not isinstance(result, StoreUnavailable):
                 raise result

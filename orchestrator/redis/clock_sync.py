@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 from orchestrator.clock import SharedClock, process_clock
 from orchestrator.errors import StoreUnavailable
 from orchestrator.redis import scripts
-from orchestrator.redis.cluster import shards_of
+from orchestrator.redis.cluster import ClusterPool, shards_of
+from orchestrator.redis.commands import sender_for
 from orchestrator.redis.errors import store_errors
 from orchestrator.redis.script_runner import ScriptRunner
 from orchestrator.tasks import cancel_and_wait
@@ -34,7 +35,8 @@ class ClockSync:
     def __init__(self, redis: Redis, clock: SharedClock = process_clock) -> None:
         self._clock = clock
         self._scripts = ScriptRunner(redis)
-        self._key = shards_of(redis)[0].calls
+        self._send = sender_for(redis)
+        self._key = shards_of(redis)[0].calls if isinstance(redis.connection_pool, ClusterPool) else None
         self._warned = False
 
     async def read(self) -> bool:
@@ -43,7 +45,7 @@ class ClockSync:
         try:
             async with asyncio.timeout(RETRY_SECONDS):
                 with store_errors():
-                    server_time = await self._scripts.run(scripts.server_time(key=self._key))
+                    server_time = await self._server_time()
         except (StoreUnavailable, TimeoutError):
             return False
         answered_at = self._clock.monotonic()
@@ -52,6 +54,11 @@ class ClockSync:
         self._clock.synchronize(server_time, asked_at=asked_at, answered_at=answered_at)
         self._warn(self._clock.machine() - server_time)
         return True
+
+    async def _server_time(self) -> float:
+        if self._key is None:
+            return scripts.seconds(await self._send("TIME"))
+        return await self._scripts.run(scripts.server_time(key=self._key))  # a script goes where its key is
 
     async def __aenter__(self) -> "ClockSync":
         was_read = await self.read()

@@ -9,12 +9,13 @@ from orchestrator.redis.script_call import ScriptCall, lua_script, text
 
 def server_time(*, key: str) -> ScriptCall[float]:
     """Read the server's time as Unix seconds. In a cluster, the node that serves `key` is asked."""
-    return ScriptCall(lua_script("server_time"), [key], [], _seconds)
+    return ScriptCall(lua_script("server_time"), [key], [], seconds)
 
 
-def _seconds(reply: Sequence[Any]) -> float:
-    seconds, microseconds = reply
-    return int(seconds) + int(microseconds) / 1_000_000
+def seconds(reply: Sequence[Any]) -> float:
+    """Return what TIME answers as Unix seconds."""
+    whole, microseconds = reply
+    return int(whole) + int(microseconds) / 1_000_000
 
 
 def set_aside(*, key: str, wanted_type: str, keep_ms: int) -> ScriptCall[str]:

@@ -150,3 +150,17 @@ def test_counts_do_not_fall_until_they_begin_anew() -> None:
     assert rising.of(Fleet({RESCUED: 7, other: 2}, "1", [])) == {RESCUED: 9, other: 2}
     assert rising.of(Fleet({}, "1", [])) == {RESCUED: 9, other: 2}
     assert rising.of(Fleet({RESCUED: 1}, "2", [])) == {RESCUED: 1}
+
+
+async def test_more_counts_than_a_script_can_pass_to_one_command_are_added(redis_client: Redis) -> None:
+    amounts = {f"count {number}": float(number) for number in range(9_001)}
+    for number in (1, 2):
+        batch = add_counts(
+            holder="w1", number=number, amounts=amounts, life_ms=60_000, batch_life_ms=60_000, most=20_000
+        )
+        assert await run(redis_client, batch)
+    stored = await redis_client.hgetall(keys.FLEET_COUNTS)
+    stored.pop(b"began")
+    assert {name.decode(): float(count) for name, count in stored.items()} == {
+        name: 2 * amount for name, amount in amounts.items()
+    }

@@ -93,7 +93,7 @@ def test_a_release_without_a_pause_sends_none() -> None:
 
 
 def test_due_calls_come_with_the_scores_that_they_have_now() -> None:
-    call = queue_scripts.take_due_calls(shard=SHARD, most=2, again_ms=1, grace_ms=0, seen_ms=0)
+    call = queue_scripts.take_due_calls(shard=SHARD, most=2, again_ms=1, grace_ms=0, silent_ms=0)
     assert [(due.name, due.score) for due in call.decode([b"CA1", b"5", b"\xff", b"6"])] == [
         (b"CA1", b"5"), (b"\xff", b"6"),
     ]  # fmt: skip

@@ -19,7 +19,7 @@ from orchestrator.state.redis import RedisStateManager
 from orchestrator.testing.example_events import an_event, announcement, head_of
 from orchestrator.testing.example_turns import a_turn
 from orchestrator.turns.redis.store import RedisTurnStore
-from workers.cron import cron_jobs, end_abandoned, survey_events
+from workers.cron import cron_jobs, earlier_jobs, end_abandoned, keep_house, survey_events
 
 
 class Calls:
@@ -100,3 +100,36 @@ async def test_a_survey_while_redis_is_down_fails_no_job() -> None:
     async with connect(Settings(redis_url="redis://127.0.0.1:1/0")) as redis:
         store = RedisTurnStore(redis, ttl_seconds=100, sinks=("file",))
         await survey_events({"runtime": SimpleNamespace(store=store), "settings": Settings()})
+
+
+@pytest.mark.parametrize(("second", "cleans_up"), [(20, True), (50, False)])
+async def test_abandoned_calls_are_ended_twice_a_minute_and_the_indexes_are_cleaned_up_once(
+    calls, redis_client: Redis, second: int, cleans_up: bool
+) -> None:
+    some: Calls = calls(100)
+    await some.silent_for("CA1", 51)
+    await redis_client.zadd(keys.ACTIVE_CALLS, {"CA-expired": 1.0})
+    runtime = SimpleNamespace(store=some.store, states=RedisStateManager(redis_client, 100))
+    await keep_house({"runtime": runtime, "score": 1_700_000_000_000 // 60_000 * 60_000 + 1000 * second})
+    assert await some.store.waiting("CA1") == ["ended"]
+    assert (await redis_client.zscore(keys.ACTIVE_CALLS, "CA-expired") is None) == cleans_up
+
+
+async def test_what_fails_of_the_housekeeping_does_not_keep_the_rest_from_being_done(
+    calls, redis_client: Redis
+) -> None:
+    some: Calls = calls(100)
+    await some.silent_for("CA1", 51)
+    states: Any = SimpleNamespace(cleanup_expired=_fail, get_state=some.get_state)
+    with pytest.raises(ValueError, match="a state manager of the user's"):
+        await keep_house({"runtime": SimpleNamespace(store=some.store, states=states), "score": 20_000})
+    assert await some.store.waiting("CA1") == ["ended"]
+
+
+async def _fail() -> int:
+    raise ValueError("a state manager of the user's")
+
+
+def test_a_worker_runs_what_workers_of_an_earlier_version_queue(redis_url: str) -> None:
+    names = {job.name for job in (*cron_jobs(Settings()), *earlier_jobs())}
+    assert {"cron:end_abandoned", "cron:clean_up"} <= names

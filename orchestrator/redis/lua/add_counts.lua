@@ -8,9 +8,14 @@ local counts, last = KEYS[1], redis.call('GET', KEYS[2])
 if last and (tonumber(last) or 0) >= tonumber(ARGV[1]) then return 0 end
 if redis.call('HLEN', counts) > tonumber(ARGV[4]) then redis.call('DEL', counts) end -- all of them begin anew
 redis.call('HSETNX', counts, 'began', now_ms())
-for i = 5, #ARGV, 2 do
-  local before = tonumber(redis.call('HGET', counts, ARGV[i]) or 0) or 0
-  redis.call('HSET', counts, ARGV[i], string.format('%.17g', before + tonumber(ARGV[i + 1])))
+for first = 5, #ARGV, 1000 do -- Lua passes no more than some thousands of arguments at once
+  local names, sums = {}, {}
+  for i = first, math.min(first + 999, #ARGV), 2 do names[#names + 1] = ARGV[i] end
+  for i, before in ipairs(redis.call('HMGET', counts, unpack(names))) do
+    local sum = (tonumber(before or 0) or 0) + tonumber(ARGV[first + 2 * i - 1])
+    sums[2 * i - 1], sums[2 * i] = names[i], string.format('%.17g', sum)
+  end
+  redis.call('HSET', counts, unpack(sums))
 end
 redis.call('PEXPIRE', counts, ARGV[2])
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[3])

@@ -4,22 +4,31 @@
 --       4 its hash if the keys are encrypted, or ''  5… further keys that the asker has sealed with, each after its hash
 -- Returns how long ago the hash was begun (ms), the current key or "", and the others.
 -- include: call_clock
-local key = KEYS[1]
-redis.call('HSETNX', key, 'since', now_ms())
-if ARGV[1] ~= '' and redis.call('HSETNX', key, 'current', ARGV[1]) == 1 and ARGV[4] ~= '' then
-  redis.call('HSET', key, 'current-hash', ARGV[4])
+local key, now = KEYS[1], now_ms()
+local all = redis.call('HGETALL', key)
+local found, number = {}, #all / 2
+for i = 1, #all, 2 do found[all[i]] = all[i + 1] end
+
+-- Write a field that is not there.
+local function add(field, value)
+  redis.call('HSET', key, field, value)
+  found[field], number = value, number + 1
 end
-local current = redis.call('HGET', key, 'current') or ''
-local current_hash = redis.call('HGET', key, 'current-hash') or redis.sha1hex(current)
+
+if not found.since then add('since', now) end
+if ARGV[1] ~= '' and not found.current then
+  add('current', ARGV[1])
+  if ARGV[4] ~= '' then add('current-hash', ARGV[4]) end
+end
+local current = found.current or ''
+local current_hash = found['current-hash'] or redis.sha1hex(current)
 for i = 5, #ARGV, 2 do
-  if ARGV[i] ~= current_hash and redis.call('HLEN', key) < tonumber(ARGV[3]) then
-    redis.call('HSETNX', key, 'other:' .. ARGV[i], ARGV[i + 1])
-  end
+  local other = 'other:' .. ARGV[i]
+  if ARGV[i] ~= current_hash and not found[other] and number < tonumber(ARGV[3]) then add(other, ARGV[i + 1]) end
 end
 redis.call('PEXPIRE', key, ARGV[2])
-local answer = { now_ms() - tonumber(redis.call('HGET', key, 'since')), current }
-local all = redis.call('HGETALL', key)
-for i = 1, #all, 2 do
-  if string.sub(all[i], 1, 6) == 'other:' then answer[#answer + 1] = all[i + 1] end
+local answer = { now - tonumber(found.since), current }
+for field, value in pairs(found) do
+  if string.sub(field, 1, 6) == 'other:' then answer[#answer + 1] = value end
 end
 return answer

@@ -1,7 +1,7 @@
 -- Wake a worker for each call whose turns wait without a lease holder: its worker died, or its wake-up was lost.
 -- KEYS: due, queue, wake, rounds
 -- ARGV: 1 most calls  2 when to look again (ms)  3 id prefix of turn jobs  4 job key prefix  5 job function
---       6 grace after an outage (ms), 0 for none  7 how long ago the caller saw Redis answer (ms)
+--       6 grace after an outage (ms), 0 for none  7 for how long Redis was silent to the caller since its last search (ms)
 --       8 state key prefix
 -- Returns the call SIDs for which a job was put on the queue
 -- include: call_clock

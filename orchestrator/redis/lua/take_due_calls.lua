@@ -2,7 +2,7 @@
 -- somebody does if this one dies.
 -- KEYS: due, rounds
 -- ARGV: 1 most calls  2 when to look again (ms)  3 grace after an outage (ms), 0 for none
---       4 how long ago the caller saw Redis answer (ms)
+--       4 for how long Redis was silent to the caller since its last search (ms)
 -- Returns {call_sid, its new score, …}
 -- include: call_clock
 -- include: call_numbers

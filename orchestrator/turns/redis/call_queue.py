@@ -38,11 +38,11 @@ def call_queue_of(
     on_scheduled: OnScheduled = _ignore,
 ) -> "CallQueue":
     """Return the call queue that fits the shards: one, or several in a cluster."""
-    due = DueWatch(connection, on_scheduled)
+    watch = DueWatch(connection, on_scheduled)
     return (
-        AtomicCallQueue(shards, connection, due)
+        AtomicCallQueue(shards, connection, watch)
         if len(shards) == 1
-        else ShardedCallQueue(shards, connection, due, life_ms)
+        else ShardedCallQueue(shards, connection, watch, life_ms)
     )
 
 
@@ -80,14 +80,18 @@ class CallQueue(Protocol):
     def first_due(self) -> float | None:
         """When the first call is due, as `due` was last read (Unix seconds). None: no turn waits, and none runs."""
 
+    @property
+    def watch(self) -> "DueWatch":
+        """What the searches have seen."""
+
 
 class AtomicCallQueue:
     """The queue of a single server: the scripts of the turn store have changed it already."""
 
-    def __init__(self, shards: tuple[keys.ShardKeys, ...], connection: StoreConnection, due: "DueWatch") -> None:
+    def __init__(self, shards: tuple[keys.ShardKeys, ...], connection: StoreConnection, watch: "DueWatch") -> None:
         self.shards = shards
+        self.watch = watch
         self._connection = connection
-        self._due = due
 
     def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
         return self.shards[0]
@@ -106,27 +110,29 @@ class AtomicCallQueue:
 
     async def rescue(self, *, most: int = 100, again_ms: int = 1000, grace_ms: int = 0) -> list[str]:
         shard = self.shards[0]
-        seen_ms = await self._due.seen_ms(shard)
-        if seen_ms is None:
+        silent_ms = await self.watch.silent_ms(shard)
+        if silent_ms is None:
             return []
         return await self._connection.run(
-            queue_scripts.rescue_calls(shard=shard, most=most, again_ms=again_ms, grace_ms=grace_ms, seen_ms=seen_ms)
+            queue_scripts.rescue_calls(
+                shard=shard, most=most, again_ms=again_ms, grace_ms=grace_ms, silent_ms=silent_ms
+            )
         )
 
     @property
     def first_due(self) -> float | None:
-        return self._due.first
+        return self.watch.first
 
 
 class ShardedCallQueue:
     """The queue of a cluster. Each script touches one slot; a call's SID decides its shard."""
 
     def __init__(
-        self, shards: tuple[keys.ShardKeys, ...], connection: StoreConnection, due: "DueWatch", life_ms: int
+        self, shards: tuple[keys.ShardKeys, ...], connection: StoreConnection, watch: "DueWatch", life_ms: int
     ) -> None:
         self.shards = shards
+        self.watch = watch
         self._connection = connection
-        self._due = due
         self._life_ms = life_ms
 
     def shard_with(self, call_sid: str) -> keys.ShardKeys | None:
@@ -165,11 +171,13 @@ class ShardedCallQueue:
         return [call_sid for calls in found if not isinstance(calls, BaseException) for call_sid in calls]
 
     async def _rescue(self, shard: keys.ShardKeys, most: int, again_ms: int, grace_ms: int) -> list[str]:
-        seen_ms = await self._due.seen_ms(shard)
-        if seen_ms is None:
+        silent_ms = await self.watch.silent_ms(shard)
+        if silent_ms is None:
             return []
         due = await self._connection.run(
-            queue_scripts.take_due_calls(shard=shard, most=most, again_ms=again_ms, grace_ms=grace_ms, seen_ms=seen_ms)
+            queue_scripts.take_due_calls(
+                shard=shard, most=most, again_ms=again_ms, grace_ms=grace_ms, silent_ms=silent_ms
+            )
         )
         strange = [entry.name for entry in due if call_sid_of(entry.name) is None]
         if strange:  # no call is named so, and its keys would lie in several slots
@@ -188,43 +196,74 @@ class ShardedCallQueue:
 
     @property
     def first_due(self) -> float | None:
-        return self._due.first
+        return self.watch.first
 
     def _shard(self, call_sid: str) -> keys.ShardKeys:
         return keys.shard_of(self.shards, call_sid)
 
 
 class DueWatch:
-    """Reads by cheap commands when the first call is due, and remembers when Redis last answered that.
+    """Reads by cheap commands when the first call is due, and remembers when Redis last answered.
 
-    While nothing is due and nothing scheduled, that is one command for both. `on_scheduled` is told of a shard that has
+    While nothing is due, scheduled or queued, that is one command for all. `on_scheduled` is told of a shard that has
     schedules.
     """
 
-    def __init__(self, connection: StoreConnection, on_scheduled: OnScheduled = _ignore) -> None:
+    def __init__(
+        self,
+        connection: StoreConnection,
+        on_scheduled: OnScheduled = _ignore,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
         self._connection = connection
         self._on_scheduled = on_scheduled
-        self._seen_at: dict[str, float] = {}
+        self._answered_at: dict[str, float] = {}
+        self._silent: dict[str, float] = {}  # the longest time without an answer since the last search
         self._first: dict[str, float] = {}
+        self._empty_at: dict[str, float] = {}
 
     @property
     def first(self) -> float | None:
         """When the first call of all shards is due, as each was last read (Unix seconds); None if there is none."""
         return min(self._first.values()) / 1000 if self._first else None
 
-    async def seen_ms(self, shard: keys.ShardKeys) -> int | None:
-        """Return how long ago (ms) Redis last answered; None if `due` is empty. Raise `StoreUnavailable`."""
-        before = self._seen_at.get(shard.due, -math.inf)
-        found = await self._connection.command("EXISTS", shard.due, shard.due, shard.schedules)
-        first = await self._connection.command("ZRANGE", shard.due, 0, 0, "WITHSCORES") if found >= 2 else None
-        if found % 2:
+    def answered(self, shard: keys.ShardKeys) -> None:
+        """Note that the shard's server has answered a command just now."""
+        now = self._monotonic()
+        silent = now - self._answered_at.get(shard.due, -math.inf)
+        self._silent[shard.due] = max(silent, self._silent.get(shard.due, 0.0))
+        self._answered_at[shard.due] = now
+
+    def seconds_since_answer(self) -> float:
+        """Return how long ago that server answered which has been silent the longest."""
+        return self._monotonic() - min(self._answered_at.values(), default=-math.inf)
+
+    def seen_empty_at(self, queue: str) -> float:
+        """Return when a search found that the queue does not exist (`time.monotonic()`), or -inf."""
+        return self._empty_at.get(queue, -math.inf)
+
+    async def silent_ms(self, shard: keys.ShardKeys) -> int | None:
+        """Return the longest time (ms) without an answer of the shard's server since the answer to the last search;
+        None if `due` is empty. Raise `StoreUnavailable`.
+        """
+        asked_at = self._monotonic()
+        # A key that is named twice counts twice, so the number says which ones exist.
+        found = await self._connection.command("EXISTS", *[shard.due] * 4, *[shard.queue] * 2, shard.schedules)
+        first = await self._connection.command("ZRANGE", shard.due, 0, 0, "WITHSCORES") if found & 4 else None
+        if found & 2:
+            self._empty_at.pop(shard.queue, None)
+        else:
+            self._empty_at[shard.queue] = asked_at
+        if found & 1:
             self._on_scheduled(shard)
-        now = self._seen_at[shard.due] = time.monotonic()
+        self.answered(shard)
+        silent = self._silent.pop(shard.due)
         if not first:
             self._first.pop(shard.due, None)
             return None
         self._first[shard.due] = float(first[1])
-        return int(min((now - before) * 1000, NEVER_MS))
+        return int(min(silent * 1000, NEVER_MS))
 
 
 def _raise_bugs(results: Sequence[Any]) -> None:

@@ -30,16 +30,17 @@ def queue_keys(shard: ShardKeys | None, call_sid: str, room: str | None = None) 
     return [shard.calls, shard.due, shard.queue, shard.wake, shard.job(JOB_ID_PREFIX + call_sid), *pushing]
 
 
-def rescue_calls(*, shard: ShardKeys, most: int, again_ms: int, grace_ms: int, seen_ms: int) -> ScriptCall[list[str]]:
+def rescue_calls(*, shard: ShardKeys, most: int, again_ms: int, grace_ms: int, silent_ms: int) -> ScriptCall[list[str]]:
     """Queue jobs for due calls whose turns wait without a lease holder. Their SIDs.
 
     Each is looked at again after `again_ms`. After `grace_ms` without a rescue nothing is queued for as long, so that
-    leases can be renewed first; Redis answered the caller last `seen_ms` ago.
+    leases can be renewed first; `silent_ms` is the longest time without an answer of Redis to the caller since its
+    last search.
     """
     return ScriptCall(
         lua_script("rescue_calls"),
         [shard.due, shard.queue, shard.wake, shard.rounds],
-        [most, again_ms, JOB_ID_PREFIX, shard.job(""), JOB_FUNCTION, grace_ms, seen_ms, keys.STATE_PREFIX],
+        [most, again_ms, JOB_ID_PREFIX, shard.job(""), JOB_FUNCTION, grace_ms, silent_ms, keys.STATE_PREFIX],
         lambda reply: [text_of(call_sid) for call_sid in reply],
     )
 
@@ -112,11 +113,11 @@ class DueCall:
 
 
 def take_due_calls(
-    *, shard: ShardKeys, most: int, again_ms: int, grace_ms: int, seen_ms: int
+    *, shard: ShardKeys, most: int, again_ms: int, grace_ms: int, silent_ms: int
 ) -> ScriptCall[list[DueCall]]:
     """Cluster: the calls that are due now; each is due again after `again_ms`. The rest as for `rescue_calls`."""
     return ScriptCall(
-        lua_script("take_due_calls"), [shard.due, shard.rounds], [most, again_ms, grace_ms, seen_ms],
+        lua_script("take_due_calls"), [shard.due, shard.rounds], [most, again_ms, grace_ms, silent_ms],
         lambda reply: [DueCall(*entry) for entry in zip(reply[::2], reply[1::2], strict=True)],
     )  # fmt: skip
 
