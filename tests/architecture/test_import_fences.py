@@ -99,8 +99,8 @@ FENCES = (
         allowed=tuple(
             f"orchestrator.{name}"
             for name in (
-                "clock", "encryption.cipher", "error_logging", "errors", "process_metrics.catalog", "redis", "settings",
-                "tasks",
+                "clock", "encryption.cipher", "error_logging", "errors", "late_imports", "process_metrics.catalog",
+                "redis", "settings", "tasks",
             )
         ),
     ),

@@ -1,7 +1,9 @@
 """Serves the description: `/openapi.json` for machines, `/docs` for people."""
 
+import asyncio
 import json
 from functools import lru_cache
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,8 +13,6 @@ from orchestrator.api_keys.key import Scope
 from orchestrator.settings import Settings
 from orchestrator.version import code_version
 from web.api.key import check_key
-from web.api.openapi.document import openapi
-from web.api.openapi.page import page_of
 from web.api.routes import SCOPES
 from web.ingress import ingress_of
 from web.page_file import SAFETY, page_file
@@ -32,29 +32,38 @@ def scope_of(method: str, path: str) -> Scope | None:
 
 def as_file() -> str:
     """Return the document as docs/openapi.json has it, which belongs to no build of the code."""
-    return json.dumps(openapi(API_VERSION, scope_of), indent=2) + "\n"
+    return json.dumps(_openapi(API_VERSION), indent=2) + "\n"
+
+
+def _openapi(version: str, server: str = "/") -> dict[str, Any]:
+    from web.api.openapi.document import openapi  # imported late: 60 models, which only who asks for it needs
+
+    return openapi(version, scope_of, server)
 
 
 @lru_cache(maxsize=4)
 def _described(version: str, server: str) -> tuple[bytes, bytes]:
-    document = openapi(version, scope_of, server)
+    from web.api.openapi.page import page_of  # imported late, as the document
+
+    document = _openapi(version, server)
     return json.dumps(document, indent=2).encode() + b"\n", page_of(document).encode()
 
 
-def _of(settings: Settings) -> tuple[bytes, bytes]:
-    return _described(code_version(settings), settings.base_path or "/")
+async def _of(settings: Settings) -> tuple[bytes, bytes]:
+    """Return both. The first time they are made, which takes a while: no call waits for it."""
+    return await asyncio.to_thread(_described, code_version(settings), settings.base_path or "/")
 
 
 async def document(request: Request) -> Response:
     """Answer with the OpenAPI document."""
-    return Response(
-        _of(_open_to(request))[0], headers={**SAFETY, "Cache-Control": "no-cache"}, media_type="application/json"
-    )
+    described, _ = await _of(_open_to(request))
+    return Response(described, headers={**SAFETY, "Cache-Control": "no-cache"}, media_type="application/json")
 
 
 async def page(request: Request) -> Response:
     """Answer with the same as a page."""
-    return Response(_of(_open_to(request))[1], headers={**SAFETY, "Cache-Control": "no-cache"}, media_type="text/html")
+    _, shown = await _of(_open_to(request))
+    return Response(shown, headers={**SAFETY, "Cache-Control": "no-cache"}, media_type="text/html")
 
 
 def _open_to(request: Request) -> Settings:
