@@ -13,7 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
 
-_INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^-- include(?: if (.+))?: (\w+)$", re.MULTILINE)
+_FUNCTION = re.compile(r"^local function (\w+)", re.MULTILINE)
 
 T = TypeVar("T")
 
@@ -33,8 +34,20 @@ class LuaScript:
 
 @cache
 def lua_script(name: str) -> LuaScript:
-    """Return the script `name`. A line `-- include: x` in it stands for the whole text of `include/x.lua`."""
-    return LuaScript.of(_INCLUDE.sub(lambda match: _text(f"include/{match[1]}"), _text(name)))
+    """Return the script `name`. A line `-- include: x` in it stands for the whole text of `include/x.lua`.
+
+    With `-- include if CONDITION: x` the functions of `x` are there in runs in which that is true: each run of a script
+    makes all of its functions anew.
+    """
+    return LuaScript.of(_INCLUDE.sub(lambda match: _included(*match.groups()), _text(name)))
+
+
+def _included(condition: str | None, name: str) -> str:
+    text = _text(f"include/{name}")
+    if condition is None:
+        return text
+    functions, text = ", ".join(_FUNCTION.findall(text)), _FUNCTION.sub(r"\1 = function", text)
+    return f"local {functions}\nif {condition} then\n{text}end\n"
 
 
 def _text(name: str) -> str:

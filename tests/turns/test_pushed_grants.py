@@ -446,3 +446,42 @@ async def test_a_room_that_is_added_again_lives_for_a_minute(store: RedisTurnSto
         await store.redis.delete(key)
         await anna.reports(5)
         assert 0 < await store.redis.pttl(key) <= 60_000
+
+
+async def test_a_submit_that_pushes_reads_nothing_twice(store: RedisTurnStore, new_worker: NewWorker) -> None:
+    worker = await new_worker("anna")
+    await store.submit(a_turn("t0"), opening=OPENING)
+    await commit(store, await worker.claim())
+    await worker.says(3)
+    before = await _called(store.redis)
+    await store.submit(a_turn("t1"))
+    after = await _called(store.redis)
+    await worker.grant()
+    called = {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
+    scripts = called.pop("evalsha")
+    assert scripts == 1
+    assert sum(called.values()) <= 25, called
+    assert "get" not in called, "the state is read once"
+    assert "lrange" not in called, "the turn is the only one"
+    assert called["hget"] == 1, "the turn is known, and not read again"
+    assert called["hmget"] == 3, "the lease, the plan of versions and the worker's presence"
+
+
+async def _called(redis: Redis) -> dict[str, int]:
+    figures = await redis.info("commandstats")
+    names = {name.removeprefix("cmdstat_"): int(each["calls"]) for name, each in figures.items()}
+    return {name: count for name, count in names.items() if name not in ("info", "ping", "subscribe", "publish")}
+
+
+async def test_a_call_that_begins_again_counts_its_leases_on(store: RedisTurnStore, new_worker: NewWorker) -> None:
+    worker = await new_worker("anna")
+    await store.submit(a_turn("t0"), opening=OPENING)
+    claim = await worker.claim()
+    await commit(store, claim)
+    await worker.says(3)
+    await store.redis.delete(keys.state("CA1"))
+    await store.submit(a_turn("t0"), opening=OPENING)
+    again = await worker.claim()
+    assert again.lease.epoch == claim.lease.epoch + 1
+    assert again.attempt == 1
+    assert (await lease(store))[b"epoch"] == str(again.lease.epoch).encode()

@@ -19,9 +19,9 @@
 -- include: state_index
 -- include: call_numbers
 -- include: worker_room
--- include: outbox_write
--- include: outbox_claim
--- include: schedule_write
+-- include if ARGV[16] ~= '0': outbox_write
+-- include if ARGV[16] ~= '0': outbox_claim
+-- include if ARGV[17] ~= '0': schedule_write
 local call_sid, life = ARGV[1], tonumber(ARGV[7])
 local state, inbox, turns, lease, listeners = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local CHANGES, OUTBOX = 19, 19 + tonumber(ARGV[18])

@@ -30,9 +30,9 @@
 -- include: call_next
 -- include: call_claim
 -- include: call_push
--- include: outbox_write
--- include: call_limit
--- include: call_rate
+-- include if ARGV[22] ~= '0': outbox_write
+-- include if ARGV[25] == '1': call_limit
+-- include if ARGV[27] ~= '': call_rate
 -- include: schedule_drop
 local ANNOUNCEMENT = 30
 local call_sid, turn_id, life = ARGV[1], ARGV[2], tonumber(ARGV[8])
@@ -67,7 +67,9 @@ end
 
 local created = ''
 local known = redis.call('HGET', turns, turn_id)
-local held = redis.call('HMGET', lease, 'holder', 'until', 'ended', 'life', 'streamed', 'version', 'tenant')
+local held = redis.call('HMGET', lease, 'holder', 'until', 'ended', 'life', 'streamed', 'version', 'tenant',
+  'turn', 'attempts', 'ending', 'epoch')
+local epoch = held[11] -- which no other life of the call takes away
 local elsewhere = ARGV[13] == '1'
 local begins, is_first = false, false
 local left = elsewhere and 0 or redis.call('PTTL', state)
@@ -169,7 +171,14 @@ if room and is_first and (held[1] or '') == '' then
   local to = {
     room = room, channel_prefix = ARGV[14], least_life = tonumber(ARGV[20]), most_bytes = tonumber(ARGV[21]),
   }
-  local sound, pushed = pcall(push_call, keys, lane, to, call_sid, tonumber(ARGV[19]), life + 60000, now)
+  local first = {
+    id = turn_id, body = ARGV[3],
+    lease = {
+      held[1], held[2], held[8], held[9], ARGV[6] == '1' and '1' or held[10], ARGV[5] == '1' and '1' or held[5], epoch,
+      held[6],
+    },
+  }
+  local sound, pushed = pcall(push_call, keys, lane, to, call_sid, first, tonumber(ARGV[19]), life + 60000, now)
   if sound and pushed then return {'queued', created, look} end
 end
 mark_due(due, now + tonumber(ARGV[12]), call_sid, 'NX')

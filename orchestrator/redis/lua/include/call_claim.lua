@@ -5,11 +5,18 @@
 -- is '?' where its key holds no string; the version is the other one that the call was pinned to before, or ''; holder and
 -- until are those of the expired lease under which this turn was begun, or ''. Running the same turn again
 -- counts an attempt, but not when `holder` takes over from itself: it lives, and had merely been cut off. A claim
--- `on_approval` is counted when it is confirmed.
-local function claim_call(keys, call_sid, holder, pin, lease_ms, keep_ms, now, on_approval)
-  local lease = redis.call('HMGET', keys.lease, 'holder', 'until', 'turn', 'attempts', 'ending', 'streamed', 'epoch', 'version')
+-- `on_approval` is counted when it is confirmed. `known` is {id, body, state, lease} where the script knows them already: the
+-- only turn that waits, and the fields of the lease.
+local function claim_call(keys, call_sid, holder, pin, lease_ms, keep_ms, now, on_approval, known)
+  local lease = known and known.lease
+    or redis.call('HMGET', keys.lease, 'holder', 'until', 'turn', 'attempts', 'ending', 'streamed', 'epoch', 'version')
   if lease[1] and lease[1] ~= '' and number_of(lease[2]) > now then return nil end
-  local id, body, ids = next_turn(keys.inbox, keys.turns)
+  local id, body, ids
+  if known then
+    id, body, ids = known.id, known.body, {known.id}
+  else
+    id, body, ids = next_turn(keys.inbox, keys.turns)
+  end
   if not id then
     if keys.due then redis.call('ZREM', keys.due, call_sid) end
     return nil
@@ -33,7 +40,8 @@ local function claim_call(keys, call_sid, holder, pin, lease_ms, keep_ms, now, o
   -- An older record has a life, which the turn's submit has renewed.
   if epoch == 1 then redis.call('PEXPIRE', keys.lease, keep_ms) end
   local interruption = cut_off(keys.turns, ids, lease[3] == id)
-  local readable, state = pcall(redis.call, 'GET', keys.state)
+  local readable, state = true, known and known.state
+  if not known then readable, state = pcall(redis.call, 'GET', keys.state) end
   return {epoch, attempt, lease[5] or '', lease[6] or '', body, interruption, readable and state or not readable and '?', id,
     before ~= version and before or '', lease[3] == id and lease[1] or '', lease[3] == id and lease[2] or ''}
 end

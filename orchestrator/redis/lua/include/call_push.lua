@@ -10,11 +10,13 @@ local function about(lane, moved_from)
     .. (moved_from ~= '' and ',"v":' .. cjson.encode(moved_from) or '')
 end
 
--- Returns true, or false: the call is to be queued.
-local function push_call(keys, lane, to, call_sid, lease_ms, keep_ms, now)
+-- `known` is {id, body, lease}, as for claim_call. Returns true, or false: the call is to be queued.
+local function push_call(keys, lane, to, call_sid, known, lease_ms, keep_ms, now)
   if redis.call('ZCOUNT', lane.queue, '-inf', now) > 0 then return false end -- those came first
   if lane.anyones ~= lane.queue and redis.call('ZCOUNT', lane.anyones, '-inf', now) > 0 then return false end
-  if redis.call('GETRANGE', keys.state, to.most_bytes, to.most_bytes) ~= '' then return false end
+  local state = redis.call('GETRANGE', keys.state, 0, to.most_bytes) -- one byte more than may be pushed
+  if state == '' or #state > to.most_bytes then return false end
+  known.state = state
   local place = 0
   for _ = 1, 10 do
     local holder, free = unpack(redis.call('ZRANGE', to.room, place, place, 'REV', 'WITHSCORES'))
@@ -27,13 +29,13 @@ local function push_call(keys, lane, to, call_sid, lease_ms, keep_ms, now)
     elseif redis.call('PTTL', presence) >= to.least_life and redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0 then
       local pushed = tonumber(string.match(of[3] or '', '^%d+$') or 0) -- no HINCRBY: others can write to the hash
       redis.call('HSET', presence, 'pushed', string.format('%.0f', pushed + 1), 'last', now)
-      local epoch, attempt, ending, streamed, turn, _, state, id, moved_from =
-        unpack(claim_call(keys, call_sid, holder, of[2] or '', lease_ms, keep_ms, now, false) or {})
-      if not epoch or type(state) ~= 'string' then return false end
+      local epoch, attempt, ending, streamed, body, _, _, id, moved_from =
+        unpack(claim_call(keys, call_sid, holder, of[2] or '', lease_ms, keep_ms, now, false, known) or {})
+      if not epoch then return false end
       redis.call('PUBLISH', channel, string.format(
         '{"g":%.0f,"n":%.0f,"o":%d,"s":%d,"at":%.0f,"l":%d,"c":%s,"t":%s%s}\n', epoch, attempt, ending == '1' and 1 or 0,
-        streamed == '1' and 1 or 0, now, #turn, cjson.encode(call_sid), cjson.encode(id), about(lane, moved_from))
-        .. turn .. state)
+        streamed == '1' and 1 or 0, now, #body, cjson.encode(call_sid), cjson.encode(id), about(lane, moved_from))
+        .. body .. state)
       redis.call('ZADD', to.room, 'XX', 'INCR', -1.000001, holder) -- a little more than one: equals take turns
       return true
     else
