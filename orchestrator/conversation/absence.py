@@ -10,8 +10,11 @@ from orchestrator.conversation.turn import UNPROMPTED_KINDS
 
 def leaving_of(record: TurnRecord) -> HangUp | Transfer | Record | None:
     """Return the action with which the reply ends, counting the replies that the caller hears before it."""
-    actions = (action for reply in (*record.preceding, record.reply) for action in reply.actions)
-    return next((action for action in actions if isinstance(action, LEAVING_ACTIONS)), None)
+    for reply in (*record.preceding, record.reply):
+        for action in reply.actions:
+            if isinstance(action, LEAVING_ACTIONS):
+                return action
+    return None
 
 
 def left_by(state: ConversationState) -> TurnRecord | None:

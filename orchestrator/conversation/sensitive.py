@@ -4,7 +4,7 @@ A `Gather(sensitive=True)` asks for it. From then on each turn is sensitive unti
 answered: over silence, signals, another question, a lost connection, a failed turn.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from orchestrator.conversation.actions import Action, Gather
 from orchestrator.conversation.state import ConversationState, TurnRecord
@@ -26,20 +26,15 @@ def awaits_sensitive(state: ConversationState) -> bool:
 
 def open_sensitive_question(turns: list[TurnRecord]) -> Gather | None:
     """Return what asked for something sensitive, if that has not come since or was not answered; else None."""
-    for record in _since_answer(turns):
-        asked = [action for reply in (*record.preceding, record.reply) for action in reply.actions]
-        question = next((it for it in reversed(asked) if isinstance(it, Gather) and it.sensitive), None)
-        if question is not None:
+    for record in reversed(turns):
+        question = None
+        for reply in (*record.preceding, record.reply):
+            for action in reply.actions:
+                if isinstance(action, Gather) and action.sensitive:
+                    question = action
+        if question is not None or (record.kind in ("speech", "keys") and _is_answered(record)):
             return question
     return None
-
-
-def _since_answer(turns: list[TurnRecord]) -> Iterator[TurnRecord]:
-    """Yield the records from the latest back to the last answer to words or keys, with that one."""
-    for record in reversed(turns):
-        yield record
-        if record.kind in ("speech", "keys") and _is_answered(record):
-            return
 
 
 def _is_answered(record: TurnRecord) -> bool:

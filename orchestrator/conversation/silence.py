@@ -30,6 +30,7 @@ LONGEST_ACTIVITY = timedelta(hours=1)
 """After this time a call waits no longer for what an activity brings."""
 RUNNING_SECONDS = 90.0
 """How long a turn may wait and run, if need be with several workers one after the other."""
+_USUAL_WAIT = Gather().timeout_seconds
 
 
 def last_sign(state: ConversationState) -> datetime:
@@ -58,23 +59,22 @@ def seconds_silent(state: ConversationState) -> float:
         return _seconds_scheduled(state)
     if not state.turns and state.direction.startswith("outbound"):
         return RINGING_SECONDS + LISTENING_SECONDS
-    latest = [*_since_last_sign(state), *filter(None, [left_by(state)])]
-    replies = [reply for record in latest for reply in (*record.preceding, record.reply)]
-    return max((_seconds_taken(reply) for reply in replies), default=0.0) + LISTENING_SECONDS
-
-
-def _since_last_sign(state: ConversationState) -> list[TurnRecord]:
-    """Return the last turn in which the caller was heard of, and those that have come by themselves since."""
-    places = (i for i in range(len(state.turns) - 1, -1, -1) if state.turns[i].kind not in UNPROMPTED_KINDS)
-    return state.turns[next(places, 0) :]
+    longest = 0.0
+    for record in reversed(state.turns):  # those that have come by themselves since the caller was heard of, and that
+        longest = max(longest, _seconds_answered(record))
+        if record.kind not in UNPROMPTED_KINDS:
+            break
+    if (left := left_by(state)) is not None:
+        longest = max(longest, _seconds_answered(left))
+    return longest + LISTENING_SECONDS
 
 
 def _seconds_scheduled(state: ConversationState) -> float:
     """Return how long after its last sign of life all timers and activities of the call have brought their turns."""
+    if not (state.timers or state.activities):
+        return 0.0
     ends = [timer.due_at for timer in state.timers.values()]
     ends += [activity.started_at + LONGEST_ACTIVITY for activity in state.activities.values()]
-    if not ends:
-        return 0.0
     seconds = (max(ends) - last_sign(state)).total_seconds()
     return min(max(seconds, 0.0), LONGEST_TIMER_SECONDS) + RUNNING_SECONDS
 
@@ -84,8 +84,9 @@ def seconds_open(state: ConversationState) -> float:
     TTL is."""
     if not state.is_active:
         return 0.0
-    quiet, silent = seconds_quiet(state), max(seconds_silent(state), _seconds_scheduled(state))
-    least = LAST_CHANCE_SECONDS if is_occupied(state) or quiet else SPARE_SECONDS
+    quiet, heard_within = seconds_quiet(state), seconds_silent(state)
+    silent = max(heard_within, _seconds_scheduled(state))
+    least = LAST_CHANCE_SECONDS if heard_within >= LONGEST_CALL_SECONDS or quiet else SPARE_SECONDS
     return max(silent - quiet, 0.0) + least if silent else 0.0
 
 
@@ -94,10 +95,20 @@ def is_occupied(state: ConversationState) -> bool:
     return seconds_silent(state) >= LONGEST_CALL_SECONDS
 
 
+def _seconds_answered(record: TurnRecord) -> float:
+    """Return the seconds that the longest of the replies takes that the caller hears with this turn."""
+    longest = _seconds_taken(record.reply)
+    for reply in record.preceding:
+        longest = max(longest, _seconds_taken(reply))
+    return longest
+
+
 def _seconds_taken(reply: Reply) -> float:
     """Return the seconds that a reply and the wait for the caller's first word take."""
+    if not reply.actions:
+        return len(reply.text) / CHARACTERS_PER_SECOND + _USUAL_WAIT
     if any(isinstance(action, Play | Transfer) for action in reply.actions):
         return LONGEST_CALL_SECONDS
     recorded = max((action.max_seconds for action in reply.actions if isinstance(action, Record)), default=0)
     waits = [action.timeout_seconds for action in reply.actions if isinstance(action, Gather)]
-    return recorded + len(reply.text) / CHARACTERS_PER_SECOND + (waits[-1] if waits else Gather().timeout_seconds)
+    return recorded + len(reply.text) / CHARACTERS_PER_SECOND + (waits[-1] if waits else _USUAL_WAIT)
