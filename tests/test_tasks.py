@@ -3,7 +3,10 @@
 import asyncio
 import gc
 
-from orchestrator.tasks import BackgroundTasks, cancel_and_wait
+import pytest
+from support.waiting import wait_until
+
+from orchestrator.tasks import BackgroundTasks, cancel_and_wait, first_done
 
 
 async def for_ever() -> None:
@@ -115,3 +118,41 @@ async def test_background_tasks_may_end_by_themselves_before_they_are_cancelled(
     go.set()
     await closing
     assert ended.is_set()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+async def test_the_first_of_two_that_is_done_ends_the_wait(place: int) -> None:
+    futures = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    waiting = asyncio.create_task(first_done(*futures, seconds=600))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    futures[place].set_exception(ValueError("it is raised by nobody"))
+    await wait_until(waiting.done, "the wait has ended")
+    await waiting
+    assert not futures[1 - place].done()
+    futures[1 - place].cancel()
+    assert isinstance(futures[place].exception(), ValueError)
+
+
+async def test_two_of_which_one_is_done_are_not_waited_for() -> None:
+    done, other = asyncio.get_running_loop().create_future(), asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    for pair in ((done, other), (other, done)):
+        with pytest.raises(StopIteration):
+            first_done(*pair, seconds=600).send(None)
+
+
+async def test_the_first_of_two_is_waited_for_until_the_deadline_alone() -> None:
+    futures = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    await first_done(*futures, seconds=0.01)
+    assert not any(future.done() for future in futures)
+
+
+async def test_a_wait_for_the_first_of_two_is_cancelled_alone() -> None:
+    futures = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    waiting = asyncio.create_task(first_done(*futures, seconds=600))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await wait_until(waiting.done, "the wait has ended")
+    assert waiting.cancelled()
+    assert not any(future.done() for future in futures)

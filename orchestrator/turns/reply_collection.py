@@ -3,7 +3,6 @@ stopped."""
 
 import asyncio
 import time
-from typing import Any
 
 from orchestrator import clock
 from orchestrator.agents.reply_run import ReplyRun
@@ -12,7 +11,7 @@ from orchestrator.conversation.reply import Outcome
 from orchestrator.errors import AgentProcessLost
 from orchestrator.process_metrics import catalog
 from orchestrator.schedule.limits import check_schedule
-from orchestrator.tasks import cancel_and_wait
+from orchestrator.tasks import cancel_and_wait, first_done
 from orchestrator.turns import outcome as outcomes
 from orchestrator.turns import turn_log
 from orchestrator.turns.reply_streamer import ReplyStreamer
@@ -27,10 +26,9 @@ async def collect_reply(
 ) -> Outcome | Stop:
     """Run the agents, and add what they yield to the reply of `running`."""
     streamer = ReplyStreamer(store, running) if running.claim.streamed else None
-    collecting = asyncio.ensure_future(_collect(running, reply_run, streamer))
+    collecting = asyncio.create_task(_collect(running, reply_run, streamer))
     try:
-        waited: set[asyncio.Future[Any]] = {collecting, running.stopped}
-        await asyncio.wait(waited, timeout=deadline_seconds, return_when=asyncio.FIRST_COMPLETED)
+        await first_done(collecting, running.stopped, seconds=deadline_seconds)
         if running.stopped.done():
             return running.stopped.result()
         if not collecting.done():
