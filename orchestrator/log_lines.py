@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import filterfalse
 from json.encoder import encode_basestring
 from traceback import format_tb
 from typing import Any
@@ -41,7 +42,9 @@ _ESCAPES_OF_LINES = {code: escape for code, escape in _ESCAPES.items() if code !
 
 def redact(text: str) -> str:
     """Return `text` without user and password in URLs, and with telephone numbers and the like masked."""
-    return masked(_CREDENTIALS.sub("***@", text) if "://" in text else text)
+    if ":" in text or "+" in text or "%" in text:  # else it holds neither a URL nor an address
+        return masked(_CREDENTIALS.sub("***@", text) if "://" in text else text)
+    return text
 
 
 class TextFormatter(logging.Formatter):
@@ -93,9 +96,11 @@ class JsonFormatter(logging.Formatter):
             f', "logger": {text(record.name)}, "process": {self._process_json}'
             f', "message": {text(redact(_message(record)))}'
         ]
-        for name, value in vars(record).items():
-            if name not in _OURS:
-                parts.append(f"{text(name)}: {_json_of(value)}")
+        fields = vars(record)
+        for name in filterfalse(_OURS.__contains__, fields):
+            value = fields[name]
+            shown = text(redact(value)) if type(value) is str else _json_of(value)
+            parts.append(f"{text(name)}: {shown}")
         return ", ".join(parts) + "}"
 
     def _any(self, record: logging.LogRecord) -> str:
@@ -142,10 +147,8 @@ def _split(time: float) -> tuple[int, int]:
 
 
 def _json_of(value: object) -> str:
-    """Return the JSON of a text, a number, a truth value or None. Raise `TypeError` for anything else."""
+    """Return the JSON of a number, a truth value or None. Raise `TypeError` for anything else."""
     kind = type(value)
-    if kind is str:
-        return encode_basestring(redact(value))  # type: ignore[arg-type]
     if kind is int or (kind is float and value - value == 0):  # type: ignore[operator]  # neither infinite nor NaN
         return repr(value)
     if kind is bool:

@@ -116,11 +116,15 @@ class Histogram(Family):
 
     def observe(self, seconds: float, *labels: str) -> None:
         """Count one thing that took `seconds`."""
-        bucket = bisect_left(self._limits, seconds)
+        self.observe_each(((seconds, labels),))
+
+    def observe_each(self, observed: Iterable[tuple[float, tuple[str, ...]]]) -> None:
+        """Count several things at once, each with its duration in seconds and its labels."""
         with self._lock:
-            numbers = self._numbers(labels)
-            numbers[bucket] += 1
-            numbers[-1] += seconds
+            for seconds, labels in observed:
+                numbers = self._cells.get(labels) or self._numbers(labels)
+                numbers[bisect_left(self._limits, seconds)] += 1
+                numbers[-1] += seconds
 
 
 def first_counts(family: Family) -> Counts:

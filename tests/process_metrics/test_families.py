@@ -92,3 +92,13 @@ good_total 1
     ):  # fmt: skip
         with pytest.raises(AssertionError):
             families(page.format(name=name, help=text, kind=kind))
+
+
+def test_what_is_observed_at_once_counts_as_one_after_the_other() -> None:
+    observed = [(0.05, ("a",)), (1.0, ("b",)), (9.0, ("a",)), (0.05, ("a",))]
+    at_once, one_by_one = (Histogram("wait_seconds", "Waits.", ("kind",), limits=LIMITS) for _ in range(2))
+    at_once.observe_each(observed)
+    for seconds, labels in observed:
+        one_by_one.observe(seconds, *labels)
+    assert at_once.counts() == one_by_one.counts()
+    assert at_once.counts()[CountKey("wait_seconds", ("a",), "0.1")] == 2
