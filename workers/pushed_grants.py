@@ -36,7 +36,8 @@ class PushedGrants:
         self._store = store
         self._holder = holder
         self._given_back = BackgroundTasks()
-        self._decided: OrderedDict[Lease, float] = OrderedDict()
+        self._decided: OrderedDict[tuple[str, int], float] = OrderedDict()
+        """Call SID and epoch of leases of this worker → when it was decided who takes them."""
         self._missing: tuple[int, float] | None = None
         self._counts_anew = False
 
@@ -54,12 +55,13 @@ class PushedGrants:
 
     def decide(self, lease: Lease) -> bool:
         """Return True for the first who asks: they begin the turn or release the lease, and nobody does the other."""
-        now = self._monotonic()
-        while self._decided and now - next(iter(self._decided.values())) > ON_ITS_WAY_SECONDS:
-            self._decided.popitem(last=False)
-        if lease in self._decided:
+        now, decided = self._monotonic(), self._decided
+        while decided and now - next(iter(decided.values())) > ON_ITS_WAY_SECONDS:
+            decided.popitem(last=False)
+        known_as = (lease.call_sid, lease.epoch)
+        if known_as in decided:
             return False
-        self._decided[lease] = now
+        decided[known_as] = now
         return True
 
     def on_gap(self) -> None:

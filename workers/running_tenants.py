@@ -1,7 +1,5 @@
 """How many turns of each tenant run in a worker."""
 
-from collections import Counter
-
 from orchestrator.turns.redis.lane import Running
 
 
@@ -9,11 +7,11 @@ class RunningTenants:
     """Counts the turns that run here, by tenant."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
 
     def number(self, tenant: str) -> int:
         """Return how many turns of the tenant run."""
-        return self._counts[tenant]
+        return self._counts.get(tenant, 0)
 
     @property
     def running(self) -> Running:
@@ -22,10 +20,9 @@ class RunningTenants:
 
     def began(self, tenant: str) -> None:
         """Count one more."""
-        self._counts[tenant] += 1
+        self._counts[tenant] = self._counts.get(tenant, 0) + 1
 
     def ended(self, tenant: str) -> None:
         """Count one less."""
-        self._counts[tenant] -= 1
-        if self._counts[tenant] <= 0:
-            del self._counts[tenant]
+        if (left := self._counts.pop(tenant, 0) - 1) > 0:
+            self._counts[tenant] = left

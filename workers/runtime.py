@@ -3,9 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from uuid import uuid4
 
@@ -92,7 +90,8 @@ class WorkerRuntime:
         self._claim_health = claim_health
         self._redis = redis
         self._stack = AsyncExitStack()
-        self._calls: Counter[str] = Counter()
+        self._calls: dict[str, int] = {}
+        """How many times each call is claimed or run here."""
         self._rejections = BackgroundTasks()
 
     async def __aenter__(self) -> "WorkerRuntime":
@@ -154,26 +153,29 @@ class WorkerRuntime:
 
     async def run_granted(self, grant: Grant) -> None:
         """Run the turns of a call whose lease was granted with its job."""
-        began = tracing.now()
-        with self._at_work(grant.lease.call_sid):
+        began, call_sid = tracing.now(), grant.lease.call_sid
+        self._began(call_sid)
+        try:
             await self.runner.run(await self.store.claims.open(grant), began)
+        finally:
+            self._left(call_sid)
 
     async def run_call(self, call_sid: str) -> None:
         """Claim the call and run its turns, unless another worker has its lease."""
         began = tracing.now()
-        with self._at_work(call_sid):
-            await self.runner.run(await self.store.claim(call_sid, self.holder), began)
-
-    @contextmanager
-    def _at_work(self, call_sid: str) -> Iterator[None]:
-        """Note that this worker claims or runs the call, so that its lease is not taken for an orphan."""
-        self._calls[call_sid] += 1
+        self._began(call_sid)
         try:
-            yield
+            await self.runner.run(await self.store.claim(call_sid, self.holder), began)
         finally:
-            self._calls[call_sid] -= 1
-            if not self._calls[call_sid]:
-                del self._calls[call_sid]
+            self._left(call_sid)
+
+    def _began(self, call_sid: str) -> None:
+        """Note that this worker claims or runs the call, so that its lease is not taken for an orphan."""
+        self._calls[call_sid] = self._calls.get(call_sid, 0) + 1
+
+    def _left(self, call_sid: str) -> None:
+        if (left := self._calls.pop(call_sid) - 1) > 0:
+            self._calls[call_sid] = left
 
     async def release_orphans(self) -> int:
         """Release the leases that were granted to this worker for calls that do not run here. Return how many."""

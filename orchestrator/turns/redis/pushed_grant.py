@@ -10,7 +10,7 @@ If there is one, "w" is the tenant, and "v" the version that the call was pinned
 Unknown fields are ignored. Nothing waited behind the turn, so nothing interrupts it yet.
 """
 
-import json
+from pydantic_core import from_json
 
 from orchestrator.turns.redis.lease_scripts import Grant
 from orchestrator.turns.store import Lease
@@ -26,7 +26,7 @@ def is_pushed_grant(message: bytes) -> bool:
 def read_pushed_grant(message: bytes, holder: str) -> Grant:
     """Decode a grant that was pushed to `holder`. Raise ValueError or KeyError on anything else."""
     line, _, rest = message.partition(b"\n")
-    fields = json.loads(line)
+    fields = from_json(line)
     length = int(fields["l"])
     return Grant(
         Lease(fields["c"], holder, int(fields["g"])),
