@@ -110,7 +110,7 @@ class AgentRun(ABC):
 
 def own_copy(state: ConversationState) -> ConversationState:
     """Return a copy whose slots, phase and list of turns an agent may change. It shares the past turns."""
-    return changed(state, slots=deepcopy(state.slots), turns=list(state.turns))
+    return changed(state, slots=deepcopy(state.slots) if state.slots else {}, turns=list(state.turns))
 
 
 async def parts_of(agent: Agent, turn: Turn, state: ConversationState) -> AsyncIterator[Part]:

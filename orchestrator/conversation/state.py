@@ -65,7 +65,16 @@ class TurnRecord(BaseModel):
         return self.reply.text if self.heard is None else self.heard
 
     @classmethod
-    def of(cls, turn: Turn, outcome: Outcome, reply: Reply, *, epoch: int = 0) -> "TurnRecord":
+    def of(
+        cls,
+        turn: Turn,
+        outcome: Outcome,
+        reply: Reply,
+        *,
+        epoch: int = 0,
+        first_word_at: datetime | None = None,
+        reason: str = "",
+    ) -> "TurnRecord":
         """Return the record of `turn`, answered by `reply`."""
         return cls(
             turn_id=turn.turn_id,
@@ -77,6 +86,8 @@ class TurnRecord(BaseModel):
             outcome=outcome,
             reply=reply,
             epoch=epoch,
+            first_word_at=first_word_at,
+            reason=reason,
             data=turn.data,
             unspoken=turn.unspoken,
             sensitive=turn.sensitive,
@@ -178,4 +189,7 @@ class ConversationState(BaseModel):
 
     def record_of(self, turn_id: str) -> TurnRecord | None:
         """Return the record of the turn with this id, or None. Searches from the latest turn."""
-        return next((r for r in reversed(self.turns) if r.turn_id == turn_id), None)
+        for record in reversed(self.turns):
+            if record.turn_id == turn_id:
+                return record
+        return None

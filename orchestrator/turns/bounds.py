@@ -62,7 +62,7 @@ def fitted(
     spare = 0 if record.kind == "ended" or state.ended is not None else RESERVED_BYTES
     if is_unfetched(record) and state.channel == "gather":  # the record of the webhook that fetches it holds it again
         spare += unheard_bytes(state) + _length(record)
-    if _surely_fits(claim, state, after, record, MOST_BYTES - size - spare):
+    if _surely_fits(claim, after, record, MOST_BYTES - size - spare):
         return record, after
     if size + _growth(state, after, record) + spare <= MOST_BYTES:
         return record, after
@@ -104,17 +104,15 @@ def most_turn_bytes(claim: Claim) -> int | None:
     return None if claim.turn_bytes is None else 2 * claim.turn_bytes + OTHER_BYTES
 
 
-def _surely_fits(
-    claim: Claim, state: ConversationState, after: ConversationState | None, record: TurnRecord, spare: int
-) -> bool:
+def _surely_fits(claim: Claim, after: ConversationState | None, record: TurnRecord, spare: int) -> bool:
     """True if the record and what the agent changed have at most `spare` bytes by a rough count, which costs less than
     the exact one."""
     most, reply = most_turn_bytes(claim), record.reply
     if most is None or record.preceding or record.phases:
         return False
     texts = len(reply.text) + len(reply.sealed_words) + len(record.brought) + len(record.reason)
-    actions = sum(len(action.model_dump_json()) for action in reply.actions)
-    kept = 0 if after is None else _kept(after) - _kept(state)
+    actions = sum([len(action.model_dump_json()) for action in reply.actions])
+    kept = 0 if after is None else _kept(after)  # all of it counts as new
     return most + LONGEST_ESCAPE * texts + actions + kept + OTHER_BYTES <= spare
 
 

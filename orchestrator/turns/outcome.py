@@ -43,8 +43,14 @@ def record_of_run(running: RunningTurn, outcome: Outcome, stop: Stop | None = No
             reply = Reply(text=reply.text if claim.streamed else "", actions=kept)
         else:
             reply = Reply(text=_joined(reply.text, APOLOGY), actions=kept)
-    record = TurnRecord.of(claim.turn, outcome, reply.completed(), epoch=claim.lease.epoch)
-    record.first_word_at, record.reason = running.first_word_at, running.reason
+    record = TurnRecord.of(
+        claim.turn,
+        outcome,
+        reply.completed(),
+        epoch=claim.lease.epoch,
+        first_word_at=running.first_word_at,
+        reason=running.reason,
+    )
     if stop is not None:
         _keep_what_was_heard(record, stop, streamed=claim.streamed)
     return record

@@ -96,12 +96,11 @@ def _written(state: ConversationState, known: _Known | None) -> tuple[list[str],
 
 def _records(turns: list[TurnRecord], known: _Known | None) -> list[str]:
     """Return the JSON of each record. A record that is the same object as last time keeps its text."""
-    before = known.state.turns if known else []
-    texts = known.records if known else []
-    return [
-        texts[i] if i < len(texts) and before[i] is record else record.model_dump_json()
-        for i, record in enumerate(turns)
-    ]
+    records = []
+    if known is not None:  # which has as many turns as texts, or more
+        before = zip(known.records, known.state.turns, turns, strict=False)
+        records = [text if written is record else record.model_dump_json() for text, written, record in before]
+    return records + [record.model_dump_json() for record in turns[len(records) :]]
 
 
 def _assembled(state: ConversationState, records: list[str]) -> bytes:

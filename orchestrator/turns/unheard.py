@@ -67,7 +67,9 @@ def _gather(actions: Iterable[Action]) -> Gather | None:
 
 def note_preceding(before: ConversationState, record: TurnRecord) -> None:
     """Note in `record`, which is to be committed on top of `before`, what the caller hears before its reply."""
-    record.preceding = unheard(before) if not is_unfetched(record) and _is_heard_with(record) else []
+    preceding = unheard(before) if not is_unfetched(record) and _is_heard_with(record) else []
+    if preceding or record.preceding:
+        record.preceding = preceding
 
 
 def _is_heard_with(record: TurnRecord) -> bool:
