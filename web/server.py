@@ -11,8 +11,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from types import FrameType
 
-import uvicorn
 from starlette.applications import Starlette
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from orchestrator.settings import Settings
 from orchestrator.version import code_version
@@ -35,7 +36,7 @@ LEAVE_SECONDS = 1.0
 TICKS_A_SECOND = 10  # uvicorn's main loop
 
 
-class IngressServer(uvicorn.Server):
+class IngressServer(Server):
     """uvicorn's server, which exits successfully after SIGTERM or SIGINT.
 
     On the signal it calls `on_signal` at once. It listens for another `delay_seconds`, so that a balancer can notice.
@@ -46,7 +47,7 @@ class IngressServer(uvicorn.Server):
 
     def __init__(
         self,
-        config: uvicorn.Config,
+        config: Config,
         limits: ConnectionLimits,
         *,
         version: str = "",
@@ -187,13 +188,13 @@ def _leave(ingress: Ingress, server: IngressServer) -> None:
     server.leave()
 
 
-def server_config(app: Starlette, settings: Settings, limits: ConnectionLimits) -> uvicorn.Config:
+def server_config(app: Starlette, settings: Settings, limits: ConnectionLimits) -> Config:
     """Return uvicorn's configuration: all interfaces and the proxy's headers in production, loopback in development.
 
     uvicorn's own access log is off: it would write the query strings, and with them what callers said.
     """
     trusts_proxy = settings.is_production
-    return uvicorn.Config(
+    return Config(
         app,
         host=listening_host(settings),
         port=settings.port,

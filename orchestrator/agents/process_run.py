@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from orchestrator.agents.agent_process import RemoteRun
 from orchestrator.agents.agent_run import CLOSE_SECONDS, AgentRun, about
@@ -17,7 +17,7 @@ from orchestrator.errors import AgentProcessLost, AgentRaised
 
 logger = logging.getLogger(__name__)
 
-_ACTION: TypeAdapter[Action] = TypeAdapter(Action)
+_ACTION: TypeAdapter[Action] = TypeAdapter(Action, config=ConfigDict(defer_build=True))
 
 
 class ProcessRun(AgentRun):

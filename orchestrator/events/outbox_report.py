@@ -15,7 +15,7 @@ class SinkReport(BaseModel):
     nobody has made. A sink that is `stopped` wants no events until it is resumed.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     pending: int = 0
     dead: int = 0
@@ -31,7 +31,7 @@ class OutboxReport(BaseModel):
     twice. `sinks` are those that the process delivers to, and others whose events nobody has taken.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     at: float
     calls: int = 0

@@ -14,7 +14,7 @@ class _Item(BaseModel):
     server's clock. `sealed_words` are the fields, encrypted, that repeat what a sensitive turn of the call brought.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True, defer_build=True)
 
     item_id: str
     call_sid: str
@@ -78,7 +78,7 @@ class MessageItem(_Item):
 
 
 ScheduledItem = Annotated[TimerItem | ActivityItem | MessageItem, Field(discriminator="kind")]
-_ITEM: TypeAdapter[ScheduledItem] = TypeAdapter(ScheduledItem)
+_ITEM: TypeAdapter[ScheduledItem] = TypeAdapter(ScheduledItem, config=ConfigDict(defer_build=True))
 
 
 def read_item(text: bytes | str) -> ScheduledItem:

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from pydantic import AfterValidator, SecretStr
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestrator.api_keys.key import ApiKey, keys_in
 
@@ -15,6 +15,8 @@ def _sound(value: SecretStr) -> SecretStr:
 
 class ApiKeySettings(BaseSettings):
     """Who may use the API. `Settings` has them, after those of the routes."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # only `Settings` is made
 
     api_key: SecretStr | None = None
     api_keys: Annotated[SecretStr, AfterValidator(_sound)] | None = None

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestrator.encryption.keys import NO_KEYS, KeyList, key_list
 
@@ -15,6 +15,8 @@ def _sound(value: SecretStr) -> SecretStr:
 
 class EncryptionSettings(BaseSettings):
     """What is encrypted with which keys. `Settings` has them, after those of the API's keys."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # only `Settings` is made
 
     state_encryption_keys: Annotated[SecretStr, AfterValidator(_sound)] | None = None
     retention_days: int | None = Field(default=None, ge=1, le=36_500)

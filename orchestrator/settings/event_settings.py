@@ -7,7 +7,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestrator.event_types import EVENT_TYPES
 from orchestrator.internet_address import is_public
@@ -52,6 +52,8 @@ WritableFile = Annotated[str, AfterValidator(_writable_file)]
 
 class EventSettings(BaseSettings):
     """Which events are told, and to whom. `Settings` has them, after those of the process."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # only `Settings` is made
 
     events: EventTypes = BY_DEFAULT
     events_allow_private: bool = False  # before the URL, which may need it

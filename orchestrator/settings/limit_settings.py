@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestrator.rate_limits.rate import OFF, Rate, rate_in
 
@@ -36,6 +36,8 @@ ShedSeconds = Annotated[float | Literal["off"], BeforeValidator(_seconds)]
 
 class LimitSettings(BaseSettings):
     """Who may take how much. `Settings` has them, after those of the API's keys."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # only `Settings` is made
 
     api_rate_limit: RateText = "6000/minute"
     caller_rate_limit: RateText = "600/minute"

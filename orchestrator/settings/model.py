@@ -55,6 +55,7 @@ class Settings(
     """All settings; each is the environment variable of the same name in upper case. Immutable."""
 
     model_config = SettingsConfigDict(
+        defer_build=False,  # of those that it is made of, none is needed by itself
         env_file=".env",
         env_file_encoding="utf-8",
         extra="ignore",

@@ -3,13 +3,15 @@
 from typing import Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestrator.settings.checks import ProcessCount, VersionName
 
 
 class ProcessSettings(BaseSettings):
     """What concerns the process, not the calls. `Settings` has them first: others depend on the environment."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # only `Settings` is made
 
     render: bool = False
     environment: Literal["development", "production"] = "development"

@@ -1,7 +1,7 @@
 """The settings of the routes: which agent answers which number."""
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestrator.settings.checks import RoutesFile
 from orchestrator.settings.event_settings import checked_secrets, listed
@@ -9,6 +9,8 @@ from orchestrator.settings.event_settings import checked_secrets, listed
 
 class RouteSettings(BaseSettings):
     """Which agent answers which number. `Settings` has them."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # only `Settings` is made
 
     routes: RoutesFile | None = None
     routes_hook_secret: SecretStr | None = Field(default=None, validate_default=True)

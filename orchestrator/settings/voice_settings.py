@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, field_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LONGEST_VOICE = 200
 GETTEXT_MARKS = frozenset("_:.@")
@@ -52,6 +52,8 @@ def hint_text(value: str) -> str:
 
 class VoiceSettings(BaseSettings):
     """How an agent sounds and hears. `Settings` has them."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # only `Settings` is made
 
     voice: Annotated[str, AfterValidator(voice_name)] | None = None
     language: Annotated[str, AfterValidator(language_tag)] | None = None

@@ -17,7 +17,12 @@ class DeadLetter(BaseModel):
     """What a person needs to understand, and to replay, a turn that failed for good."""
 
     model_config = ConfigDict(
-        extra="allow", hide_input_in_errors=True, serialize_by_alias=True, validate_by_alias=True, validate_by_name=True
+        defer_build=True,  # few processes ever see one
+        extra="allow",
+        hide_input_in_errors=True,
+        serialize_by_alias=True,
+        validate_by_alias=True,
+        validate_by_name=True,
     )
 
     turn: Turn

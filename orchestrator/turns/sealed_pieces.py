@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from orchestrator.conversation.actions import InlineAction
 from orchestrator.encryption.cipher import Cipher
@@ -12,7 +12,7 @@ from orchestrator.errors import UnreadableSeal
 from orchestrator.turns.messages import Piece
 
 _ACTIONS: TypeAdapter[tuple[InlineAction, ...]] = TypeAdapter(
-    tuple[Annotated[InlineAction, Field(discriminator="type")], ...]
+    tuple[Annotated[InlineAction, Field(discriminator="type")], ...], config=ConfigDict(defer_build=True)
 )
 
 

@@ -29,7 +29,7 @@ LONGEST_KEY = 1000
 class SessionKey(BaseModel):
     """A key of the API, which the browser forgets for a cookie: the cookie opens what the key opens, for 12 hours."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     key: SecretStr = Field(min_length=1, max_length=LONGEST_KEY)
 

@@ -24,7 +24,7 @@ LONGEST_TEXT = 4000
 class _Body(BaseModel):
     """What all have: an id, by which it happens once however often it is sent. Without one it gets a random one."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     signal_id: str = Field(default_factory=lambda: uuid.uuid4().hex, min_length=1, max_length=LONGEST_SIGNAL_ID)
 

@@ -28,7 +28,7 @@ class OutboundCall(BaseModel):
     after the beep, and finds `answered_by` in the slots).
     """
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True, defer_build=True)
 
     to: Annotated[str, Field(pattern=PARTY)]
     from_number: str | None = Field(default=None, alias="from", pattern=PARTY)
@@ -65,6 +65,8 @@ class OutboundContext(BaseModel):
 
     `choice` is who talks (`Choice.packed`); None if an older version placed the call, or where there are no routes.
     """
+
+    model_config = ConfigDict(defer_build=True)
 
     slots: dict[str, Any] = Field(default_factory=dict)
     machine_detection: Machine = "off"

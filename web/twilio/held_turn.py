@@ -5,7 +5,7 @@ So any ingress that the provider asks next can submit the turn, and nobody on th
 
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator import clock
 from orchestrator.conversation.turn import Turn
@@ -25,6 +25,8 @@ class HeldTurn(BaseModel):
 
     `opening` if it begins the call; `admission` if there may be no room for it.
     """
+
+    model_config = ConfigDict(defer_build=True)
 
     turn: Turn
     opening: dict[str, Any] | None = None

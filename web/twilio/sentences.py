@@ -11,14 +11,14 @@ TEXT_BYTES = 48 * 1024
 
 _MOST_ESCAPED_BYTES = len("&amp;")
 """What one character can become, in UTF-8 and escaped."""
-_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # The pattern reads each run of marks once and does not backtrack, so its time is linear in the length of the text.
 _END = re.compile(r"(?:(?<![.!?…。！？])[.!?…。！？]++[\"')\]]*+(?=\s|\Z)|[。！？]|\n)\s*+")
 
 
 def printable(text: str) -> str:
     """Return the text without the characters that XML 1.0 forbids."""
-    return _FORBIDDEN.sub("", text)
+    return text if text.isprintable() else _FORBIDDEN.sub("", text)
 
 
 def pieces(text: str, *, limit_bytes: int = TEXT_BYTES) -> tuple[list[str], bool]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.responses import Response
 from twilio.twiml.voice_response import VoiceResponse
 
@@ -30,7 +30,9 @@ from web.twilio.transfer.way_back import LONGEST_ID, WayBack, returned_turn_id
 from web.twilio.twiml_response import TwimlResponse
 from web.twilio.voice_request import VoiceRequest
 
-_ACTION: TypeAdapter[Transfer | Record] = TypeAdapter(Annotated[Transfer | Record, Field(discriminator="type")])
+_ACTION: TypeAdapter[Transfer | Record] = TypeAdapter(
+    Annotated[Transfer | Record, Field(discriminator="type")], config=ConfigDict(defer_build=True)
+)
 
 
 def document_after_session(request: VoiceRequest, languages: Languages) -> str:
