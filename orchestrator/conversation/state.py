@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.clock import utc_now
 from orchestrator.conversation.faults import Fault
 from orchestrator.conversation.open_values import OpenToNewer
-from orchestrator.conversation.reply import Outcome, Reply, TurnResult
+from orchestrator.conversation.reply import Outcome, Reply, TurnResult, no_items
 from orchestrator.conversation.timings import Timings
 from orchestrator.conversation.turn import Turn, TurnKind
 
@@ -47,14 +47,14 @@ class TurnRecord(BaseModel):
     reason: str = Field(default="", exclude_if=lambda reason: not reason)
     timings: Timings = Field(default_factory=dict, exclude_if=lambda timings: not timings)
     agent: str = Field(default="", exclude_if=lambda name: not name)
-    phases: list[str] = Field(default_factory=list, exclude_if=lambda phases: not phases)
+    phases: list[str] = Field(default_factory=no_items, exclude_if=lambda phases: not phases)
     data: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda data: not data)
-    preceding: list[Reply] = Field(default_factory=list, exclude_if=lambda replies: not replies)
-    unspoken: list[str] = Field(default_factory=list, exclude_if=lambda unspoken: not unspoken)
+    preceding: list[Reply] = Field(default_factory=no_items, exclude_if=lambda replies: not replies)
+    unspoken: list[str] = Field(default_factory=no_items, exclude_if=lambda unspoken: not unspoken)
     sensitive: bool = Field(default=False, exclude_if=lambda sensitive: not sensitive)
     worker: str = Field(default="", exclude_if=lambda worker: not worker)
     attempts: int = Field(default=1, exclude_if=lambda attempts: attempts <= 1)
-    absorbed: list[Fault] = Field(default_factory=list, exclude_if=lambda absorbed: not absorbed)
+    absorbed: list[Fault] = Field(default_factory=no_items, exclude_if=lambda absorbed: not absorbed)
     brought: str = Field(default="", repr=False, exclude=True)
     overlap: str | None = Field(default=None, exclude=True)
     interrupt: bool = Field(default=False, exclude=True)
@@ -168,7 +168,7 @@ class ConversationState(BaseModel):
     to_number: str = ""
     phase: str = ""
     slots: dict[str, Any] = Field(default_factory=dict)
-    turns: list[TurnRecord] = Field(default_factory=list)
+    turns: list[TurnRecord] = Field(default_factory=no_items)
     created_at: datetime = Field(default_factory=utc_now)
     updated_at: datetime = Field(default_factory=utc_now)
     ended: EndRecord | None = None
@@ -179,7 +179,7 @@ class ConversationState(BaseModel):
     timers: dict[str, Timer] = Field(default_factory=dict, exclude_if=lambda timers: not timers)
     activities: dict[str, Activity] = Field(default_factory=dict, exclude_if=lambda activities: not activities)
     hidden_slots: dict[str, str] = Field(default_factory=dict, repr=False, exclude_if=lambda slots: not slots)
-    hidden_words: list[str] = Field(default_factory=list, repr=False, exclude_if=lambda words: not words)
+    hidden_words: list[str] = Field(default_factory=no_items, repr=False, exclude_if=lambda words: not words)
     settings: dict[str, Any] = Field(default_factory=dict, exclude=True)
 
     @property

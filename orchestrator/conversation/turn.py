@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.clock import utc_now
 from orchestrator.conversation.open_values import OpenToNewer
-from orchestrator.conversation.reply import Reply
+from orchestrator.conversation.reply import Reply, no_items
 from orchestrator.conversation.timings import Timings, milliseconds_since
 
 OwnKind = Literal["signal", "timer", "activity", "transferred", "recorded"]
@@ -61,7 +61,7 @@ class Turn(BaseModel):
     language: str | None = None
     interrupts: str | None = None
     unfinished: dict[str, str] = Field(default_factory=dict, exclude_if=lambda unfinished: not unfinished)
-    unspoken: list[str] = Field(default_factory=list, exclude_if=lambda unspoken: not unspoken)
+    unspoken: list[str] = Field(default_factory=no_items, exclude_if=lambda unspoken: not unspoken)
     data: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda data: not data)
     interrupt: bool = Field(default=False, exclude_if=lambda interrupt: not interrupt)
     given_reply: Reply | None = Field(default=None, exclude_if=lambda reply: reply is None)

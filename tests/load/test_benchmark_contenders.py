@@ -138,6 +138,13 @@ async def test_a_program_of_an_older_tree_runs_that_trees_code() -> None:
     assert _imported_from(PRESENT) == PRESENT.directory
 
 
+def test_what_is_measured_runs_the_byte_code_that_it_ran_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # each start would compile the tree again
+    command = [sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"]
+    done = subprocess.run(command, env=environment_of(PRESENT), capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 async def test_a_revision_that_the_history_lacks_is_named() -> None:
     with pytest.raises(NoSuchRevision, match="no revision 0123456789"):
         async with unpacked("0123456789"):

@@ -38,6 +38,15 @@ def rendered(text: str = "", *actions: Any, outcome: Any = "replied") -> Element
     return ElementTree.fromstring(xml)
 
 
+def test_exactly_the_characters_that_xml_allows_are_printable():
+    """XML 1.0 (fifth edition), production 2, `Char`."""
+    every = "".join(map(chr, range(0x110000)))
+    ranges = ((0x20, 0xD7FF), (0xE000, 0xFFFD), (0x10000, 0x10FFFF))
+    expected = "\t\n\r" + "".join(chr(point) for first, last in ranges for point in range(first, last + 1))
+    assert printable(every) == expected
+    assert all(not character.isprintable() for character in set(every) - set(expected))  # so that is a way to ask
+
+
 def test_a_gather_takes_the_options_that_the_agent_chose():
     options = Gather(
         input="both", num_digits=4, finish_on_key="*", timeout_seconds=9, hints=("a", "b"), language="de-DE"
