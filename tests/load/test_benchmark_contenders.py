@@ -138,6 +138,7 @@ async def test_a_program_of_an_older_tree_runs_that_trees_code() -> None:
     assert _imported_from(PRESENT) == PRESENT.directory
 
 
+@pytest.mark.processes
 def test_what_is_measured_runs_the_byte_code_that_it_ran_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # each start would compile the tree again
     command = [sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"]
