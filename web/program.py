@@ -39,6 +39,7 @@ def main(name: str, link: "SupervisorLink | None" = None) -> int:
 def run(settings: "Settings", name: str, link: "SupervisorLink | None") -> None:
     """Configure the logs, create the application and serve it."""
     from orchestrator import tracing
+    from orchestrator.garbage import begin_collecting
     from orchestrator.logs import configure_logging
 
     configure_logging(settings, name)
@@ -47,8 +48,7 @@ def run(settings: "Settings", name: str, link: "SupervisorLink | None") -> None:
     from web.server import serve
 
     app = create_app(settings)
-    gc.freeze()  # no later collection walks over it either
-    gc.enable()
+    begin_collecting()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(app, settings, link))

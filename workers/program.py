@@ -1,13 +1,13 @@
 """Builds and runs a worker process from the settings."""
 
 import asyncio
-import gc
 from typing import Any
 
 import uvloop
 
 from orchestrator import tracing
 from orchestrator.errors import BadSetting
+from orchestrator.garbage import begin_collecting
 from orchestrator.logs import configure_logging
 from orchestrator.redis import keys
 from orchestrator.redis.cluster import ClusterPool
@@ -34,8 +34,7 @@ def run() -> None:
     _require_redis(settings)
     worker = make_worker(settings)
     tracing.start(settings, "worker")
-    gc.freeze()  # no later collection walks over what was imported either
-    gc.enable()
+    begin_collecting()
     try:
         worker.run()
     finally:
