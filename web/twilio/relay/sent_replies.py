@@ -6,9 +6,11 @@ nothing twice.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from pydantic import TypeAdapter, ValidationError
 
+from orchestrator.conversation.reply import no_items
 from web.twilio.relay.spoken_reply import SpokenReply
 
 MOST_CHARACTERS = 40_000
@@ -49,7 +51,7 @@ class SentReplies:
 
     at: float
     seconds_left: float = 0.0
-    replies: list[SentReply] = field(default_factory=list)
+    replies: list[SentReply] = field(default_factory=no_items)
 
     @classmethod
     def of(cls, replies: Iterable[SpokenReply | SentReply], seconds_left: float, at: float) -> "SentReplies":
@@ -68,16 +70,19 @@ class SentReplies:
     @property
     def json(self) -> str:
         """Return this as text; "" if it would be too long."""
-        text = _SENT_REPLIES.dump_json(self).decode()
+        text = _format().dump_json(self).decode()
         return text if len(text) <= MOST_CHARACTERS else ""
 
 
-_SENT_REPLIES = TypeAdapter(SentReplies)
+@cache
+def _format() -> TypeAdapter[SentReplies]:
+    """Return what reads and writes them. It is built when a session is first resumed: few are."""
+    return TypeAdapter(SentReplies)
 
 
 def read_sent_replies(text: str) -> SentReplies | None:
     """Return what `SentReplies.json` has made `text` of; None for any other text."""
     try:
-        return _SENT_REPLIES.validate_json(text) if 0 < len(text) <= MOST_CHARACTERS else None
+        return _format().validate_json(text) if 0 < len(text) <= MOST_CHARACTERS else None
     except ValidationError:
         return None
