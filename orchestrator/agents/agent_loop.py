@@ -6,12 +6,13 @@ import sys
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
-from contextvars import ContextVar, copy_context
+from contextlib import aclosing
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from orchestrator.agents.agent_run import SELF_CANCELLED, own_copy, parts_of
+from orchestrator.agents.loop_calls import LoopCalls
 from orchestrator.agents.part_queue import PartQueue
 from orchestrator.agents.protocol import Agent, Part
 from orchestrator.conversation.state import ConversationState
@@ -32,14 +33,16 @@ class AgentLoop:
     """Runs attempts until it is retired and the last of them has ended; then its thread ends.
 
     Only the thread that made it calls its public methods, apart from `call_soon`. Its own thread is a daemon: an agent
-    that blocks for ever does not keep the process from exiting.
+    that blocks for ever does not keep the process from exiting. `home` calls functions in the loop that made it.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, home: LoopCalls) -> None:
         self.attempts: set[Attempt] = set()
         """The attempts that were started here and not yet left; an attempt may have ended before that."""
         self._loop = type(asyncio.get_running_loop())()  # of the same kind: uvloop's is woken for half the price
         self._loop.set_task_factory(self._make_task)
+        self._home = home
+        self._calls = LoopCalls(self._loop)
         self._tasks: set[asyncio.Task[None]] = set()
         self._attempt_of: WeakKeyDictionary[asyncio.Task[Any], Attempt] = WeakKeyDictionary()
         self._is_retired = False
@@ -54,14 +57,15 @@ class AgentLoop:
 
     def call_soon(self, callback: Callable[..., object], *arguments: object) -> None:
         """Call `callback` in the loop, from any thread. Do nothing if the loop has ended."""
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(callback, *arguments)
+        self._calls.call(callback, *arguments)
 
     def start(self, agent: Agent, turn: Turn, state: ConversationState) -> "Attempt":
         """Start `agent` on a copy of `state`, and return the attempt."""
-        attempt = Attempt(self, agent, turn, own_copy(state))
+        attempt = Attempt(self, self._home, agent, turn, own_copy(state))
         self.attempts.add(attempt)
-        self.call_soon(self._start, attempt)
+        context = copy_context()
+        context.run(_attempt.set, attempt)
+        self.call_soon(self._start, attempt, context)
         return attempt
 
     def current_attempt(self) -> "Attempt | None":
@@ -98,9 +102,7 @@ class AgentLoop:
         if self._is_retired and not self._tasks:
             self._loop.stop()
 
-    def _start(self, attempt: "Attempt") -> None:
-        context = copy_context()
-        context.run(_attempt.set, attempt)
+    def _start(self, attempt: "Attempt", context: Context) -> None:
         task = context.run(self._loop.create_task, attempt.run())
         self._tasks.add(task)
         task.add_done_callback(attempt.on_done)
@@ -128,6 +130,7 @@ class AgentLoop:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
             asyncio.set_event_loop(None)
+            self._calls.close()
             self._loop.close()
 
     def _run(self) -> None:
@@ -152,10 +155,10 @@ class Attempt:
     `run` and `on_done` belong to the agents' loop, the rest to the thread that started the attempt.
     """
 
-    def __init__(self, loop: AgentLoop, agent: Agent, turn: Turn, state: ConversationState) -> None:
+    def __init__(self, loop: AgentLoop, home: LoopCalls, agent: Agent, turn: Turn, state: ConversationState) -> None:
         self.turn = turn
         self.state = state
-        self.parts = PartQueue()
+        self.parts = PartQueue(home.call)
         self.task: asyncio.Task[None] | None = None  # set by the loop, while the agent runs
         self.is_cancelled = False
         self.ended_well = False
@@ -184,9 +187,11 @@ class Attempt:
             async for part in parts:
                 if not await self.parts.put(part):
                     return
+        self.ended_well = True
+        self.parts.finish(None)  # `on_done` would do it one round of the loop later
 
     def on_done(self, task: asyncio.Task[None]) -> None:
-        """Finish the queue. A callback, since a task that is cancelled before it begins runs no code of `run`."""
+        """Finish the queue, if `run` has not: a task that is cancelled before it begins runs none of its code."""
         self.task = None  # or the loop, which finds attempts by their tasks, would keep both for as long as it lives
         error = self._error_of_cancelled() if task.cancelled() else task.exception()
         self.ended_well = error is None

@@ -17,6 +17,7 @@ from typing import Self
 from orchestrator.agents.agent_loop import AgentLoop
 from orchestrator.agents.agent_run import CLOSE_SECONDS, AgentRun
 from orchestrator.agents.inline_run import InlineRun
+from orchestrator.agents.loop_calls import LoopCalls
 from orchestrator.agents.process_pool import ProcessPool
 from orchestrator.agents.process_run import ProcessRun
 from orchestrator.agents.protocol import Agent, Placement
@@ -59,6 +60,7 @@ class AgentHost:
         self._max_stuck_threads = max_stuck_threads
         self._pool = None if settings is None else ProcessPool(settings, program)
         self._warming: asyncio.Task[None] | None = None
+        self._home: LoopCalls | None = None
         self._current: AgentLoop | None = None
         self._retired: list[AgentLoop] = []
         self._numbers = count(1)
@@ -74,6 +76,8 @@ class AgentHost:
         if self._current is not None:
             self._retire(self._current)
         await self._end()
+        if self._home is not None:
+            self._home.close()
         if self._pool is not None:
             await self._pool.close()
 
@@ -119,7 +123,8 @@ class AgentHost:
         if self._current is None:
             if self.stuck_threads >= self._max_stuck_threads:
                 raise AgentsStuck
-            self._current = AgentLoop(f"agents-{next(self._numbers)}")
+            self._home = self._home or LoopCalls(asyncio.get_running_loop())
+            self._current = AgentLoop(f"agents-{next(self._numbers)}", self._home)
         return self._current
 
     def _retire(self, loop: AgentLoop) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 
 from orchestrator.agents.protocol import Part
@@ -19,11 +20,13 @@ class PartQueue:
     """A bounded queue between two event loops, each in a thread of its own.
 
     The producer's loop calls `put` and `finish`. The consumer's loop makes the queue and calls everything else. The
-    consumer is woken once for all the parts that have gathered, not once for each part.
+    consumer is woken once for all the parts that have gathered, not once for each part. `call_consumer` calls a
+    function in its loop, from any thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, call_consumer: Callable[..., object] | None = None) -> None:
         self._consumer = asyncio.get_running_loop()
+        self._call_consumer = call_consumer or self._consumer.call_soon_threadsafe
         self._lock = threading.Lock()
         self._parts: deque[Part] = deque()
         self._has_parts = False  # or has had some
@@ -44,19 +47,23 @@ class PartQueue:
                 return False
             self._has_parts = True
             self._parts.append(part)
-            self._wake_consumer()
-            if len(self._parts) < CAPACITY:
-                return True
-            self._room = room = asyncio.get_running_loop().create_future()
-        await room
+            arrival, self._arrival = self._arrival, None
+            room = None
+            if len(self._parts) >= CAPACITY:
+                self._room = room = asyncio.get_running_loop().create_future()
+        self._wake_consumer(arrival)
+        if room is not None:
+            await room
         return True
 
     def finish(self, error: BaseException | None) -> None:
         """Add no more parts: the agent has ended, or raised `error`."""
         with self._lock:
-            if self._end is None:
-                self._end = error or StopAsyncIteration()
-                self._wake_consumer()
+            if self._end is not None:
+                return
+            self._end = error or StopAsyncIteration()
+            arrival, self._arrival = self._arrival, None
+        self._wake_consumer(arrival)
 
     async def get(self) -> Part:
         """Return the next part. At the end raise what the agent raised, `Abandoned`, or `StopAsyncIteration`."""
@@ -76,8 +83,9 @@ class PartQueue:
             if self._has_parts or self._end is not None:
                 return False
             self._end = Abandoned()
-            self._wake_consumer()
-            return True
+            arrival, self._arrival = self._arrival, None
+        self._wake_consumer(arrival)
+        return True
 
     def close(self) -> None:
         """Drop the parts that wait, and refuse others."""
@@ -102,10 +110,11 @@ class PartQueue:
             _wake(room)
         return part
 
-    def _wake_consumer(self) -> None:
-        if self._arrival is not None:
-            arrival, self._arrival = self._arrival, None
-            _wake(arrival)
+    def _wake_consumer(self, arrival: "asyncio.Future[None] | None") -> None:
+        """Wake the consumer if it waits. Not with the lock, which it wants at once."""
+        if arrival is not None:
+            with suppress(RuntimeError):  # its loop has ended
+                self._call_consumer(_complete, arrival)
 
 
 def _wake(waiter: "asyncio.Future[None]") -> None:

@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ PATIENCE_SECONDS = 60
 PROBE_SECONDS = 0.3
 """Long enough that a thread which a busy machine starves is not taken for a blocked one."""
 both = pytest.mark.parametrize("isolation", ["inline", "thread"])
+_asked_by: ContextVar[str] = ContextVar("asked_by", default="nobody")
 
 
 @pytest.fixture
@@ -80,6 +82,25 @@ async def test_parts_come_in_order_and_the_state_after_them(
     assert await parts(run) == ["Hello. ", HangUp()]
     assert (run.state.phase, run.state.slots) == ("greeted", {"seen": ["hello"]})
     assert (state.phase, state.slots) == ("", {"seen": []}), "the agent had a copy"
+
+
+@both
+async def test_an_agent_sees_the_context_of_who_asks_for_its_parts_and_changes_its_own(
+    host: AgentHost, state: ConversationState, isolation: Isolation
+) -> None:
+    seen: list[str] = []
+
+    async def reply(turn: Turn, state: ConversationState) -> AsyncIterator[str]:
+        seen.append(_asked_by.get())
+        if isolation == "thread":
+            _asked_by.set("the agent")
+        yield "Hello."
+
+    for name in ("one", "two"):
+        _asked_by.set(name)
+        await parts(host.run(agent(reply, isolation), TURN, state))
+        assert _asked_by.get() == name
+    assert seen == ["one", "two"]
 
 
 async def test_agents_in_a_thread_share_one_loop_that_is_not_the_callers(
