@@ -9,7 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from orchestrator.errors import BadSetting
 from orchestrator.settings.checks import ExistingFile, is_http_url
 from orchestrator.settings.complaints import complaint
+from orchestrator.settings.model import given_variables
 
+PREFIX = "OTEL_"
 TRACES_PATH = "v1/traces"
 DEFAULT_BASE = "http://localhost:4318"
 
@@ -59,7 +61,10 @@ Sampler = Annotated[
 class OtelSettings(BaseSettings):
     """How traces are made and where they go. Traces are off unless an endpoint or an exporter is set."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        defer_build=True,  # most processes have no variable for it
+        env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True,
+    )  # fmt: skip
 
     otel_sdk_disabled: Annotated[bool, _lower] = False
     otel_traces_exporter: Annotated[Literal["otlp", "none"] | None, _lower] = None
@@ -133,6 +138,8 @@ def load_otel_settings(**overrides: Any) -> OtelSettings:
     With `OTEL_SDK_DISABLED=true` nothing else is read, so nothing else can be wrong.
     """
     try:
+        if not overrides and not any(name.upper().startswith(PREFIX) for name in given_variables()):
+            return OtelSettings.model_construct()
         if _Switch(**overrides).otel_sdk_disabled == "true":
             return OtelSettings.model_construct(otel_sdk_disabled=True)
         return OtelSettings(**overrides)

@@ -56,6 +56,19 @@ def test_everything_else_leaves_them_off(monkeypatch: pytest.MonkeyPatch, variab
     assert not load(monkeypatch, **variables).is_on
 
 
+def test_without_any_variable_the_settings_are_those_that_are_read_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without = load_otel_settings()
+    assert without == load(monkeypatch, OTEL_UNKNOWN="1")
+    assert without == OtelSettings()
+    assert without.model_dump() == OtelSettings().model_dump()
+
+
+def test_a_variable_in_small_letters_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, otel_exporter_otlp_endpoint=COLLECTOR).is_on
+
+
 def test_the_file_of_settings_counts_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"OTEL_EXPORTER_OTLP_ENDPOINT={COLLECTOR}\n")
     assert load_otel_settings().is_on
