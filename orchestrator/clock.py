@@ -44,9 +44,8 @@ process_clock = SharedClock()
 """What `now` and `utc_now` read. `orchestrator.redis.clock_sync` synchronizes it."""
 
 
-def now() -> float:
-    """Return the time in Unix seconds."""
-    return process_clock.now()
+now = process_clock.now
+"""Returns the time in Unix seconds."""
 
 
 def utc_now() -> datetime:

@@ -1,9 +1,9 @@
 """Retries of idempotent operations on the store, with growing pauses and a deadline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from random import uniform
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from orchestrator.errors import StoreFull, StoreUnavailable, StoreUnconfirmed
 
@@ -13,7 +13,7 @@ FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.5
 
 
-async def until_deadline(operation: Callable[[], Awaitable[T]], deadline_seconds: float) -> T:
+def until_deadline(operation: Callable[[], Awaitable[T]], deadline_seconds: float) -> Coroutine[Any, Any, T]:
     """Return what `operation` returns. Retry while it raises `StoreUnavailable`, until the deadline; then raise that.
 
     `operation` must be idempotent. redis-py's own retries do not cover every way in which a connection fails.
@@ -21,7 +21,7 @@ async def until_deadline(operation: Callable[[], Awaitable[T]], deadline_seconds
     """
     clock = asyncio.get_running_loop().time
     end = clock() + deadline_seconds
-    return await _repeated(operation, lambda error: end - clock())
+    return _repeated(operation, lambda error: end - clock())
 
 
 async def while_down(operation: Callable[[], Awaitable[T]], *, down_seconds: float, unconfirmed_seconds: float) -> T:

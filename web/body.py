@@ -5,6 +5,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
 from orchestrator.deadline import deadline
+from web.request_headers import header
+from web.whole_exchange import whole_exchange
 
 MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 5.0
@@ -12,9 +14,15 @@ BODY_SECONDS = 5.0
 
 async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS) -> bytes:
     """Return the body. Answer 413 to more than `limit` bytes, and 408 when it takes more than `seconds`."""
-    announced = request.headers.get("content-length", "")
+    announced = header(request, b"content-length")
     if announced.isdecimal() and int(announced[:20]) > limit:
         raise _too_large(limit)
+    exchange = whole_exchange(request.scope)
+    whole = None if exchange is None else exchange.take_body()
+    if whole is not None:
+        if len(whole) > limit:
+            raise _too_large(limit)
+        return whole
     try:
         with deadline(seconds):
             return await _gathered(request.receive, limit)
@@ -42,4 +50,4 @@ def _too_large(limit: int) -> HTTPException:
 
 def media_type(request: Request) -> str:
     """Return the content type without its parameters, in lower case; "" when there is none."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return header(request, b"content-type").partition(";")[0].strip().lower()

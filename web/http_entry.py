@@ -21,6 +21,7 @@ from web.local_access import LocalAccess
 from web.request_trace import end_request, request_entry
 from web.response_headers import add_default_headers
 from web.route_table import FoundRoute, RouteTable
+from web.whole_exchange import whole_exchange
 
 logger = logging.getLogger(__name__)
 
@@ -97,13 +98,24 @@ class _Answer:
             add_default_headers(message)
         await self._send(message)
 
+    def send_whole(self, response: Response, scope: Scope) -> bool:
+        """Send an answer that is made, at once, if that is possible. Return whether it was."""
+        if type(response).__call__ is not Response.__call__ or response.background is not None:
+            return False
+        exchange = whole_exchange(scope)
+        if exchange is None or not exchange.answer(response):
+            return False
+        self.has_begun, self.status = True, response.status_code
+        return True
+
 
 async def _respond(found: FoundRoute | None, scope: Scope, receive: Receive, answer: _Answer) -> None:
     """Send what the route answers. An unexpected error is logged, and apologised for if the answer has not begun."""
     try:
         try:
             response = await _response(found, scope, receive, answer)
-            await response(scope, receive, answer.send)
+            if not answer.send_whole(response, scope):
+                await response(scope, receive, answer.send)
         except HTTPException as error:
             if answer.has_begun:
                 raise

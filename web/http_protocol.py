@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 
 from web.connection_limits import ConnectionLimits
 from web.websocket_protocol import HalfClosingWebSocket
+from web.whole_exchange import WholeExchange, offer
 
 Reading = Literal["headers", "body", ""]
 
@@ -110,8 +111,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._reading = "body"
         self.deadline = self.loop.time() + self._limits.bounds.body_seconds
-        if self._limits.leaving and self.cycle is not None:
+        if self.cycle is None:
+            return
+        if self._limits.leaving:
             self.cycle.keep_alive = False
+        if self.cycle.scope is self.scope:  # else this is an upgrade, and that was the request before it
+            offer(self.scope, WholeExchange(self.cycle))
 
     def on_message_complete(self) -> None:
         """Expect nothing until the next request."""

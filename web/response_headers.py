@@ -7,6 +7,9 @@ _DEFAULTS = (
     (b"x-content-type-options", b"nosniff"),
 )
 
+DEFAULT_LINES = b"".join([name + b": " + value + b"\r\n" for name, value in _DEFAULTS])
+"""All of them, as HTTP/1.1 writes them."""
+
 
 def add_default_headers(start: Message) -> None:
     """Add the headers that the start of an answer lacks."""

@@ -1,6 +1,6 @@
 """`Dispatcher`: takes turns from an ingress and gives their replies back, whether they run here or in workers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -102,7 +102,7 @@ class Dispatcher(Protocol):
         """
 
 
-async def submit_by(
+def submit_by(
     dispatcher: Dispatcher,
     turn: Turn,
     *,
@@ -110,7 +110,7 @@ async def submit_by(
     opening: Mapping[str, Any] | None = None,
     stream: bool = False,
     admission: Admission | None = None,
-) -> PendingReply:
+) -> Coroutine[Any, Any, PendingReply]:
     """`Dispatcher.submit`, repeated over `StoreUnavailable` until the deadline."""
     submit = partial(dispatcher.submit, turn, opening=opening, stream=stream, admission=admission)
-    return await until_deadline(submit, deadline_seconds)
+    return until_deadline(submit, deadline_seconds)

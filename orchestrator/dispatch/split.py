@@ -79,7 +79,9 @@ class SplitDispatcher:
         admission: Admission | None = None,
     ) -> Pending:
         """Store `turn` where its call runs; see `Dispatcher`."""
-        dispatcher = await self._dispatcher_of(turn.call_sid, begins=opening is not None)
+        dispatcher: QueuedDispatcher | InProcessDispatcher = self._remote
+        if self._local_calls or self._breaker.is_open or self._percent < 100:  # else no call runs here
+            dispatcher = await self._dispatcher_of(turn.call_sid, begins=opening is not None)
         return await dispatcher.submit(turn, opening=opening, stream=stream, admission=admission)
 
     async def accept(self, state: ConversationState, admission: Admission | None = None) -> None:

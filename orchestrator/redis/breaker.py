@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -36,6 +36,19 @@ class BreakerTimings:
     """A Redis that fails within this time after a successful probe, without any other success, was never up."""
 
 
+class _Guard:
+    """Guards accesses to Redis, any number at once. A class, as each access enters it: a generator costs more."""
+
+    def __init__(self, breaker: "Breaker") -> None:
+        self._breaker = breaker
+
+    def __enter__(self) -> None:
+        self._breaker.check()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._breaker.note(error)
+
+
 class Breaker:
     """One per process. A context manager: entering probes once, so that the state is known from the beginning.
 
@@ -60,6 +73,7 @@ class Breaker:
         self._closed_at = -math.inf
         self._false_recoveries = 0
         self._is_reported_down = False
+        self._guarded = _Guard(self)
 
     @property
     def seconds_since_failure(self) -> float:
@@ -88,32 +102,33 @@ class Breaker:
         """Call `callback` each time a probe finds that Redis is up again."""
         self._on_close.append(callback)
 
-    @contextmanager
-    def guard(self) -> Iterator[None]:
+    def guard(self) -> AbstractContextManager[None]:
         """Guard one access to Redis: refuse it at once while the breaker is open, else count its outcome.
 
-        Raises `StoreUnavailable` while open.
+        Entering it raises `StoreUnavailable` while open.
         """
+        return self._guarded
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` while the breaker is open."""
         if self.is_open:
             raise StoreUnavailable(self.reason)
-        try:
-            yield
-        except (StoreFull, StoreDamaged):  # Redis did answer
+
+    def note(self, error: BaseException | None) -> None:
+        """Count the outcome of an access to Redis: the error that it raised, or None."""
+        if error is None:
+            self._failures = 0
             self._succeeded()
-            raise
-        except StoreUnconfirmed:  # Redis did answer, though a failover may undo what it has written
+        elif isinstance(error, StoreFull | StoreDamaged):  # Redis did answer
+            self._succeeded()
+        elif isinstance(error, StoreUnconfirmed):  # Redis did answer, though a failover may undo what it has written
             self._failures, self._unconfirmed_at = 0, asyncio.get_running_loop().time()
             self._succeeded()
-            raise
-        except StoreUnavailable as error:
+        elif isinstance(error, StoreUnavailable):
             self._failures += 1
             self._failed_at = asyncio.get_running_loop().time()
             if self._failures >= TRIPS_AFTER:
                 self._open(error)
-            raise
-        else:
-            self._failures = 0
-            self._succeeded()
 
     async def _probe_once(self) -> None:
         """Raise `StoreUnavailable` however the probe fails: nothing that Redis does may end this process."""

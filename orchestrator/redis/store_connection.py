@@ -1,6 +1,6 @@
 """How the turn store reaches Redis: each command inside a guard, its errors translated, its writes confirmed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
@@ -52,10 +52,11 @@ class StoreConnection:
         with self._guard(), store_errors():
             return await self.scripts.run(call)
 
-    async def run_confirmed(self, call: ScriptCall[T]) -> T:
+    def run_confirmed(self, call: ScriptCall[T]) -> Coroutine[Any, Any, T]:
         """Return the script's decoded reply once replicas have its writes. Raise `StoreUnconfirmed`, too."""
-        if not self.is_confirmed:
-            return await self.run(call)
+        return self._run_confirmed(call) if self.is_confirmed else self.run(call)
+
+    async def _run_confirmed(self, call: ScriptCall[T]) -> T:
         with self._guard(), self._status_log.watch(), store_errors():
             return await self.replicas.run(call)
 

@@ -28,6 +28,7 @@ from json.encoder import encode_basestring_ascii as _text
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
+from pydantic_core import from_json
 
 from orchestrator.conversation.actions import InlineAction
 from orchestrator.conversation.reply import Position, TurnResult
@@ -194,6 +195,9 @@ def socket_answer_message(answer: SocketAnswer) -> str:
 
 def arrival_message(turn: Turn, cipher: Cipher = NO_CIPHER) -> Message:
     """Return the message to the worker that holds the call of `turn`."""
+    is_plain = not (turn.interrupts or turn.interrupt or turn.sensitive or cipher.encrypts)
+    if is_plain and turn.kind != "interrupted":  # by hand, as nearly all: an encoder takes five times as long
+        return f'{{"c": {_text(turn.call_sid)}, "t": {_text(turn.turn_id)}, "k": {_text(turn.kind)}}}'
     clear: dict[str, object] = {"c": turn.call_sid, "t": turn.turn_id, "k": turn.kind}
     if turn.interrupts:
         clear["a"] = turn.interrupts
@@ -207,7 +211,7 @@ def arrival_message(turn: Turn, cipher: Cipher = NO_CIPHER) -> Message:
 
 def read_to_ingress(message: Message, cipher: Cipher = NO_CIPHER) -> ToIngress:
     """Decode a message to an ingress. Raise ValueError or KeyError on anything else, and `UnreadableSeal`."""
-    fields = json.loads(message)
+    fields = _read(message)
     if "i" in fields:  # first, as most messages are pieces
         words = _words(cipher, "piece", fields, message)
         start = Position(int(fields["i"]), int(fields.get("n", 0)))
@@ -225,6 +229,14 @@ def read_to_ingress(message: Message, cipher: Cipher = NO_CIPHER) -> ToIngress:
     if "q" in fields:
         return SocketQuestion(fields["c"], fields["q"])
     return SocketAnswer(fields["c"], fields["w"], bool(fields.get("a")))
+
+
+def _read(message: Message) -> Any:
+    """Return what `json.loads` returns, four times as quickly for what it reads alike."""
+    try:
+        return from_json(message)
+    except ValueError:  # such as half of a surrogate pair, which an agent may have said
+        return json.loads(message)
 
 
 def read_arrival(message: Message, cipher: Cipher = NO_CIPHER) -> Arrival:

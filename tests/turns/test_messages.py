@@ -1,13 +1,14 @@
 """What a piece of a reply is on the wire: old and new processes read each other's pieces."""
 
 import json
+from typing import get_args
 
 import pytest
 from support.encrypted_redis import KEY, OTHER_KEY
 
 from orchestrator.conversation.actions import Play, SetLanguage
 from orchestrator.conversation.reply import START, Position, Reply, TurnResult, in_order
-from orchestrator.conversation.turn import Turn
+from orchestrator.conversation.turn import Turn, TurnKind
 from orchestrator.encryption.cipher import NO_CIPHER, Cipher
 from orchestrator.encryption.keys import key_list
 from orchestrator.errors import UnreadableSeal
@@ -33,6 +34,19 @@ SONG = Play("https://example.com/a.mp3", at=5)
 def test_a_result_is_the_json_that_an_encoder_writes(text: str) -> None:
     result = RESULT.model_copy(update={"reply": Reply(text=text)}).model_dump_json()
     assert settled_message(text, text, 3, result) == json.dumps({"c": text, "t": text, "e": 3, "r": result})
+
+
+@pytest.mark.parametrize("text", ["good day", 'he said "no"\\', "\n\x00\x1f\x7f", "å\u2028\U0001f600"])
+def test_a_notice_is_the_json_that_an_encoder_writes(text: str) -> None:
+    for kind in get_args(TurnKind):
+        turn = Turn(turn_id=text, call_sid=text, kind=kind, text="words")
+        told = {"x": "words"} if kind == "interrupted" else {}
+        assert arrival_message(turn) == json.dumps({"c": text, "t": text, "k": kind, **told})
+
+
+def test_a_piece_may_hold_half_of_a_surrogate_pair() -> None:
+    token = Token("CA1", "t1", 3, Piece(START, "\ud83d"))
+    assert read_to_ingress(token_message(token)) == token
 
 
 def test_a_piece_that_starts_the_reply_has_no_more_fields_than_it_needs() -> None:

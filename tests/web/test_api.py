@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.waiting import wait_until
 
-from orchestrator.conversation.actions import HangUp
+from orchestrator.conversation.actions import Gather, HangUp
 from orchestrator.conversation.state import ConversationState
 from orchestrator.conversation.turn import Turn
 from orchestrator.errors import CallEnded, CallRefused, StoreFull, StoreUnavailable, TurnRejected, UnreadableState
@@ -36,6 +36,20 @@ async def test_a_text_turn_begins_an_unknown_call_and_is_answered(ingress):
     }
     state = await ingress.runtime.states.get_state("chat-1")
     assert (state.channel, state.from_number, state.to_number) == ("api", "ann", "desk")
+
+
+@pytest.mark.parametrize("text", ["good day", 'he said "no"\\', "\n\x00\x1f\x7f", "å\u2028\U00020000"])
+async def test_an_answer_is_the_json_that_an_encoder_writes(start_ingress, text):
+    async def says(turn: Turn, state: ConversationState) -> AsyncIterator[Any]:
+        yield text
+        yield Gather(input="keys", num_digits=4, hints=(text,))
+
+    async with start_ingress(agent=says) as ingress:
+        response = await say(ingress, turn_id="t1")
+        written = json.dumps(response.json(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        assert response.content == written.encode()
+        assert response.headers["content-type"] == "application/json"
+        assert response.json()["reply"]["text"] == text
 
 
 async def test_the_same_turn_id_gives_the_same_answer(ingress):

@@ -1,5 +1,6 @@
 """Replies as TwiML: a pure function whose result is always valid XML and never too long."""
 
+import sys
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -183,3 +184,9 @@ def test_a_short_text_is_one_piece_as_it_would_be_sentence_by_sentence(text):
 
 def test_no_text_has_no_pieces():
     assert pieces(" \n") == pieces("", limit_bytes=0) == ([], False)
+
+
+def test_the_characters_that_xml_forbids_are_left_out_of_every_text():
+    allowed = [9, 10, 13, *range(0x20, 0xD800), *range(0xE000, 0xFFFE), *range(0x10000, 0x110000)]
+    kept = [code for code in range(sys.maxunicode + 1) if printable(chr(code))]
+    assert kept == allowed

@@ -58,8 +58,10 @@ async def _answer(call: ApiCall, ingress: Ingress, request: Request) -> Response
 
 def call_sid_in(request: Request) -> str:
     """Return the call SID in the path. Raise `BadCallSid`, also where the path is not UTF-8."""
-    try:
-        unquote_to_bytes(request.scope.get("raw_path", b"")).decode()
-    except UnicodeDecodeError:
-        raise BadCallSid from None
+    raw: bytes = request.scope.get("raw_path", b"")
+    if b"%" in raw or not raw.isascii():
+        try:
+            unquote_to_bytes(raw).decode()
+        except UnicodeDecodeError:
+            raise BadCallSid from None
     return checked_call_sid(request.path_params["call_sid"])

@@ -19,6 +19,7 @@ from web.ingress import ingress_of
 from web.local_access import local_access_of
 from web.problem_types import API_CLOSED, INSUFFICIENT_SCOPE
 from web.problems import Problem, as_problem
+from web.request_headers import has_header, header
 
 ALL: frozenset[Scope] = frozenset({"admin"})
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
@@ -68,7 +69,7 @@ def sender_of(connection: HTTPConnection, settings: Settings) -> Sender:
     if not settings.has_api_key:
         check_local(connection, settings)
         return Sender(LOCAL)
-    if "authorization" in connection.headers:
+    if has_header(connection, b"authorization"):
         return Sender(_bearer(connection, settings))
     values = session_values(connection)
     if not values:
@@ -97,7 +98,7 @@ async def _learn_session(connection: HTTPConnection, settings: Settings) -> None
 
     Answer 503 while they cannot be read.
     """
-    if "authorization" in connection.headers or not settings.has_api_key:
+    if has_header(connection, b"authorization") or not settings.has_api_key:
         return
     seal, values = ingress_of(connection).seal, session_values(connection)
     if values and read_session(values, keys_of(settings), seal.keys, clock.now()) is None:
@@ -116,7 +117,7 @@ def keys_of(settings: Settings) -> tuple[ApiKey, ...]:
 
 
 def _bearer(connection: HTTPConnection, settings: Settings) -> ApiKey:
-    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+    scheme, _, given = header(connection, b"authorization").partition(" ")
     if scheme.lower() != "bearer":
         raise HTTPException(401, "Send the header Authorization: Bearer API_KEY.", CHALLENGE)
     key = find_key(keys_of(settings), given.strip().encode("latin-1"))

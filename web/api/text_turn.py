@@ -12,6 +12,7 @@ from web.api.checked_body import Encodable
 
 LONGEST_AGENT = 100
 """Characters of an agent's name."""
+_ANSWERED = {"call_sid", "turn_id", "outcome", "reply"}
 RESERVED_TURN_IDS = frozenset({"ended"})
 
 
@@ -77,6 +78,11 @@ class TextTurn(BaseModel):
         }
 
 
+def answer_json(result: TurnResult) -> str:
+    """Return the JSON of `answer_of`."""
+    return result.model_dump_json(include=_ANSWERED)
+
+
 def answer_of(result: TurnResult) -> dict[str, Any]:
     """Return the content of the answer to a text turn, the same for each retry."""
-    return result.model_dump(mode="json", include={"call_sid", "turn_id", "outcome", "reply"})
+    return result.model_dump(mode="json", include=_ANSWERED)

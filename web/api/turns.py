@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from orchestrator import clock
 from orchestrator.conversation.reply import TurnResult
@@ -22,9 +22,10 @@ from web.api.agent_name import check_agent
 from web.api.checked_body import read_body_as
 from web.api.endpoint import call_sid_in
 from web.api.stream import EVENT_STREAM, TurnStream, still_running
-from web.api.text_turn import TextTurn, answer_of
+from web.api.text_turn import TextTurn, answer_json, answer_of
 from web.deliveries import Deliveries
 from web.ingress import Ingress
+from web.request_headers import header
 
 CHANNEL = "api"
 SUBMIT_SECONDS = 5.0
@@ -43,13 +44,16 @@ class _Delivery:
         self.deliveries.first_word(CHANNEL, self.call_sid, self.turn_id)
 
     async def answer(self, result: TurnResult) -> dict[str, Any]:
+        self.note(result)
+        return answer_of(result)
+
+    def note(self, result: TurnResult) -> None:
         if is_refusal(result):
             raise CallFull
         if self.is_new or self.deliveries.is_awaited(self.call_sid, self.turn_id):
             self.deliveries.answered(
                 CHANNEL, self.call_sid, self.turn_id, result.outcome, at_once=True, timings=result.timings
             )
-        return answer_of(result)
 
 
 async def post_turn(ingress: Ingress, request: Request) -> Response:
@@ -60,7 +64,7 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
     turn = text_turn.turn(call_sid, received_at)
     if text_turn.sensitive:
         turn = ingress.sensitive_turns.hidden(turn)
-    streams = EVENT_STREAM in request.headers.get("accept", "")
+    streams = EVENT_STREAM in header(request, b"accept")
     check_agent(ingress, text_turn.agent)
     try:
         pending = await _submit(ingress, turn, text_turn, streams)
@@ -76,7 +80,8 @@ async def post_turn(ingress: Ingress, request: Request) -> Response:
     result = await pending.wait(reply_seconds(ingress))
     if result is None:
         raise still_running()
-    return JSONResponse(await delivery.answer(result))
+    delivery.note(result)
+    return Response(answer_json(result), media_type="application/json")
 
 
 async def _submit(ingress: Ingress, turn: Turn, text_turn: TextTurn, streams: bool) -> PendingReply:

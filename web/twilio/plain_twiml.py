@@ -4,6 +4,7 @@ Nearly every reply is one. It is written here without a tree of elements, byte f
 (`web.twilio.twiml`) would write it.
 """
 
+import re
 from collections.abc import Iterable
 from xml.sax.saxutils import escape
 
@@ -14,6 +15,7 @@ from web.twilio.sentences import printable
 INPUT = {"speech": "speech", "keys": "dtmf", "both": "dtmf speech"}
 """The values of a `<Gather>`'s `input`."""
 
+_SPECIAL = re.compile('[&<>"\r\n\t]')
 _IN_ATTRIBUTES = {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#09;"}
 
 
@@ -25,11 +27,11 @@ def ask_plainly(said: Iterable[str], options: Gather, next_turn: int, languages:
     path, spoken = languages.turn_path(next_turn), languages.spoken
     language = f' language="{_attribute(spoken.language)}"' if spoken.language else ""
     voice = f' voice="{_attribute(spoken.voice)}"' if spoken.voice else ""
-    says = "".join([f"<Say{language}{voice}>{escape(text)}</Say>" for text in said])
+    says = "".join([f"<Say{language}{voice}>{_content(text)}</Say>" for text in said])
     content = f">{says}</Gather>" if says else " />"
     return (
         f'<?xml version="1.0" encoding="UTF-8"?><Response><Gather{_attributes(options, path, languages)}{content}'
-        f'<Redirect method="POST">{escape(path)}</Redirect></Response>'
+        f'<Redirect method="POST">{_content(path)}</Redirect></Response>'
     )
 
 
@@ -54,5 +56,9 @@ def _attributes(options: Gather, path: str, languages: Languages) -> str:
     return "".join(written)
 
 
+def _content(text: str) -> str:
+    return escape(text) if _SPECIAL.search(text) else text
+
+
 def _attribute(text: str) -> str:
-    return escape(text, _IN_ATTRIBUTES)
+    return escape(text, _IN_ATTRIBUTES) if _SPECIAL.search(text) else text

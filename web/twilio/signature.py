@@ -15,10 +15,12 @@ from starlette.websockets import WebSocket
 from orchestrator.errors import BadSetting
 from orchestrator.settings import Settings
 from web.refused_webhooks import RefusedWebhooks, public_urls
+from web.request_headers import header
 from web.twilio.signer import Signer
 from web.unsigned_webhooks import UnsignedWebhooks
 
 HEADER = "x-twilio-signature"
+_HEADER = HEADER.encode()
 _PORTS = {"wss": 443, "ws": 80}
 
 
@@ -70,10 +72,10 @@ class TwilioSignatures:
         return self._base_of(request) + (path + (b"?" + query if query else b"")).decode("latin-1")
 
     def _base_of(self, request: HTTPConnection) -> str:
-        return self._public_base_url or f"{request.scope['scheme']}://{request.headers.get('host', '')}"
+        return self._public_base_url or f"{request.scope['scheme']}://{header(request, b'host')}"
 
     def _is_valid(self, url: str, request: Request, form: FormData) -> bool:
-        given = request.headers.get(HEADER, "")
+        given = header(request, _HEADER)
         fields = cast("list[tuple[str, str]]", form.multi_items())
         try:
             return bool(given) and any(signer.has_signed(url, fields, given) for signer in self._signers)

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from starlette.datastructures import FormData
@@ -17,6 +17,7 @@ from orchestrator.conversation.turn import Turn, TurnKind
 from orchestrator.errors import BadCallSid
 from orchestrator.settings import Settings
 from orchestrator.turns.call_limits import PLACED
+from web.request_headers import header
 from web.twilio.language import CONTINUE, Languages
 from web.voices.voices import Voices
 
@@ -53,7 +54,7 @@ class VoiceRequest:
     @classmethod
     def of(cls, request: Request, form: FormData) -> "VoiceRequest":
         """Return the webhook as typed fields. Answer 400 without a usable `CallSid`."""
-        texts = {name: value for name, value in form.items() if isinstance(value, str)}
+        texts = cast("dict[str, str]", dict(form.multi_items()))  # the last one, where a name comes twice
         return cls(
             call_sid=_call_sid(texts.get("CallSid", "")),
             call_status=texts.get("CallStatus", "").strip().lower(),
@@ -151,7 +152,7 @@ class VoiceRequest:
 
 
 def _host_url(request: Request) -> str:
-    url = f"{request.scope['scheme']}://{request.headers.get('host', '')}"
+    url = f"{request.scope['scheme']}://{header(request, b'host')}"
     if not (_PLAIN_HOST.fullmatch(url) or _is_url(url)):
         raise HTTPException(400, "The Host header makes no URL.")
     return url

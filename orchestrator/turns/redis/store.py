@@ -17,6 +17,7 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.errors import UnknownCall
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.redis.outbox import RedisOutbox
+from orchestrator.events.redis.scripts import NOTHING
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.cluster import shards_of
@@ -53,6 +54,8 @@ logger = logging.getLogger(__name__)
 LEASE_RECORD_EXTRA_MS = 60_000
 """The record of a lease outlives the state by so much: epochs only grow."""
 RUNNING_MS = int(RUNNING_SECONDS * 1000)
+_NO_LIMITS = Limits()
+_NO_OPENING = Opening()
 
 
 class RedisTurnStore:
@@ -146,13 +149,17 @@ class RedisTurnStore:
         admission: Admission | None = None,
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
-        await self.erasure.before_submit(call_sid, opening)
-        limits = await self.admissions.limits(call_sid, opening, admission)
-        opened = await self._open(turn, opening, limits)
+        if opening is None and self.states is None:  # as most turns: what follows is only for calls that may begin
+            limits, opened = _NO_LIMITS, _NO_OPENING
+        else:
+            await self.erasure.before_submit(call_sid, opening)
+            limits = await self.admissions.limits(call_sid, opening, admission)
+            opened = await self._open(turn, opening, limits)
         submitted = await self._submit(turn, stream, opened, limits)
         if submitted.status == "refused" and await self.admissions.may_begin(call_sid, limits):
             submitted = await self._submit(turn, stream, opened, Limits(limited_as=limits.limited_as), is_admitted=True)
-        await self.erasure.after_submit(turn, opening, submitted)
+        if opening is not None or turn.kind == "ended":
+            await self.erasure.after_submit(turn, opening, submitted)
         if submitted.status in REFUSALS:
             raise REFUSALS[submitted.status]
         if submitted.status == "recorded":
@@ -197,7 +204,8 @@ class RedisTurnStore:
                 tenant=keys.tenant_tag(opened.tenant),
             )
         )
-        await self.announcing.after_submit(announced, submitted, turn)
+        if announced is not NOTHING:
+            await self.announcing.after_submit(announced, submitted, turn)
         return submitted
 
     async def accept(self, state: ConversationState, admission: Admission | None = None) -> None:
