@@ -17,7 +17,6 @@ from orchestrator.conversation.turn import Turn
 from orchestrator.errors import UnknownCall
 from orchestrator.events.call_events import CallEvents
 from orchestrator.events.redis.outbox import RedisOutbox
-from orchestrator.events.redis.scripts import NOTHING
 from orchestrator.redis import keys
 from orchestrator.redis.breaker import Breaker
 from orchestrator.redis.cluster import shards_of
@@ -54,8 +53,7 @@ logger = logging.getLogger(__name__)
 LEASE_RECORD_EXTRA_MS = 60_000
 """The record of a lease outlives the state by so much: epochs only grow."""
 RUNNING_MS = int(RUNNING_SECONDS * 1000)
-_NO_LIMITS = Limits()
-_NO_OPENING = Opening()
+_GOES_ON = Limits(), Opening()
 
 
 class RedisTurnStore:
@@ -150,7 +148,7 @@ class RedisTurnStore:
     ) -> TurnResult | None:
         call_sid = checked_call_sid(turn.call_sid)
         if opening is None and self.states is None:  # as most turns: what follows is only for calls that may begin
-            limits, opened = _NO_LIMITS, _NO_OPENING
+            limits, opened = _GOES_ON
         else:
             await self.erasure.before_submit(call_sid, opening)
             limits = await self.admissions.limits(call_sid, opening, admission)
@@ -204,7 +202,7 @@ class RedisTurnStore:
                 tenant=keys.tenant_tag(opened.tenant),
             )
         )
-        if announced is not NOTHING:
+        if announced.keys:
             await self.announcing.after_submit(announced, submitted, turn)
         return submitted
 
