@@ -17,7 +17,7 @@ begin_collecting()
 searches = []
 gc.callbacks.append(lambda phase, info: searches.append(phase) if phase == "start" else None)
 class Node: pass
-turns_in_flight = [[] for _ in range(5_000)]
+turns_in_flight = [[] for _ in range(15_000)]
 del turns_in_flight
 print(len(searches))
 most = 0
