@@ -7,6 +7,7 @@ server counts as public as soon as `PUBLIC_BASE_URL` names another host, or any 
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -68,6 +69,22 @@ def _forwarding_sign(scope: Scope) -> str:
     header = forwarding_header(scope)
     if header is not None:
         return f"its header {header[:40]}"
-    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-    hosts = [host for text in given if (host := host_of(f"//{text}"))]
-    return "" if all(map(is_loopback, hosts)) else "a Host that is not this machine"
+    for name, value in scope["headers"]:
+        if name == b"host" and not _names_this_machine(value):
+            return "a Host that is not this machine"
+    return ""
+
+
+def _names_this_machine(value: bytes) -> bool:
+    """True for the value of a Host header that names this machine, or nothing."""
+    return _is_known(value) if len(value) <= _LONGEST_KNOWN else _is_this_machine(value)
+
+
+def _is_this_machine(value: bytes) -> bool:
+    host = host_of(f"//{value.decode('latin-1')}")
+    return not host or is_loopback(host)
+
+
+# Nearly every request names one of a few hosts.
+_is_known = lru_cache(maxsize=64)(_is_this_machine)
+_LONGEST_KNOWN = 80
