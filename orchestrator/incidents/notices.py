@@ -2,6 +2,7 @@
 
 from orchestrator.conversation.faults import HELD, LEASE_LOST, REDIS_OUTAGE, TRIED_AGAIN, WORKER_LOST
 from orchestrator.conversation.state import TurnRecord
+from orchestrator.conversation.timings import FINISHED
 from orchestrator.incidents.incident import How, Noticed
 from orchestrator.turns.store import Claim
 
@@ -26,8 +27,13 @@ def notices_of(claim: Claim, record: TurnRecord, at: float) -> list[Noticed]:
             claim.silent_since if fault.process == claim.taken_from and fault.fault == WORKER_LOST else None,
         )
         for fault in record.absorbed
-        if (how := _HOW.get(fault.fault)) is not None
+        if (how := _HOW.get(fault.fault)) is not None and not (how == "run_again" and _is_not_run_again(record))
     ]  # fmt: skip
+
+
+def _is_not_run_again(record: TurnRecord) -> bool:
+    """True if the caller said something else before another worker could begin: a reply may have been heard by then."""
+    return record.outcome == "interrupted" and FINISHED not in record.timings
 
 
 def _is_given_up(record: TurnRecord) -> bool:

@@ -66,6 +66,23 @@ async def test_an_ordinary_turn_is_not_noted(place: Place) -> None:
     assert await place.redis.keys("{voiceagent:incidents}*") == []
 
 
+async def test_a_turn_that_the_caller_ended_before_another_worker_began_it_was_not_run_again(place: Place) -> None:
+    claim, record = taken_from("anna", at_ago(4))
+    record.outcome, record.timings = "interrupted", {"submitted": 1.0, "claimed": 3000.0}
+    place.noticing.committed(claim, record)
+    await place.noticing.write()
+    assert await place.redis.keys("{voiceagent:incidents}*") == []
+
+
+async def test_a_turn_that_the_caller_ended_while_another_worker_ran_it_was_run_again(place: Place) -> None:
+    claim, record = taken_from("anna", at_ago(4))
+    record.outcome, record.timings = "interrupted", {"submitted": 1.0, "claimed": 3000.0, "finished": 3010.0}
+    place.noticing.committed(claim, record)
+    await place.noticing.write()
+    (incident,) = await place.incidents()
+    assert [call.how for call in incident.calls] == ["run_again"]
+
+
 async def test_a_call_that_is_erased_meanwhile_is_in_no_incident(place: Place) -> None:
     place.erased.add("CA1")
     place.noticing.committed(*taken_from("anna", at_ago(4)))
