@@ -185,5 +185,5 @@ MEMORY = (
 IMPORTS = (
     "The description of the API, PyJWT with cryptography (which redis-py brings) and models that few processes need "
     "are imported and built when they are first used. There are 200 more modules of ours, and twice as many "
-    "dataclasses and models. The programs import without searching for garbage, which is a tenth less than what is told here."
+    "dataclasses and models. The programs import without searching for garbage: a tenth less than what is told here."
 )

@@ -183,7 +183,7 @@ def test_every_function_that_is_clocked_exists(function: str) -> None:
 
 def test_results_are_put_between_the_marks_of_a_page_again_and_again(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"Before.\n{BEGIN}\nold\n{END}\nAfter.\n")
+    page.write_text(f"Before.\n{BEGIN}\nwhat was here\n{END}\nAfter.\n")
     machine = {"when": "today", "processors": 2, "processor": "", "system": "Linux", "python": "3.11"}
     budget = BUDGETS[0]
     tables: dict[str, list[dict[str, str | float]]] = {"latency": [{"what": "a turn", "p50_ms": 1.5}]}
@@ -193,7 +193,7 @@ def test_results_are_put_between_the_marks_of_a_page_again_and_again(tmp_path: P
     text = page.read_text()
     assert text.startswith("Before.\n")
     assert text.endswith("After.\n")
-    assert "old" not in text
+    assert "what was here" not in text
     assert text.count("| a turn | 1.50 |") == 1
     assert f"| {budget.what} | {2 * budget.limit:.3g} × | {budget.limit_words} | **MISSES by 100 %** |" in text
     assert text.count(f"| {budget.what} | MISSES by 100 % | {budget.tried} |") == 1
