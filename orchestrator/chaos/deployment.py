@@ -61,12 +61,17 @@ class Deployment:
         while True:
             reports = _present(await self._reports())
             missing = least - Counter(report["role"] for report in reports)
-            if not missing:
+            is_late = asyncio.get_running_loop().time() > end
+            if not missing and (is_late or not any(map(self._has_ended, reports))):
                 return reports
-            if asyncio.get_running_loop().time() > end:
+            if is_late:
                 roles = ", ".join(f"{count} {role}" for role, count in missing.items())
                 raise NotOurs(f"The deployment lacks processes: {roles}. Start them first, as `voiceagent dev` does.")
             await asyncio.sleep(POLL_SECONDS)
+
+    def _has_ended(self, report: Mapping[str, Any]) -> bool:
+        """True for a process of this machine that has just ended: its last report is shown for a while."""
+        return report["host"] == self._host and local_process(int(report["pid"])) is None
 
     async def watch(self) -> None:
         """Read the processes again and again, until cancelled. Raise `NotOurs` if one appears that is not ours."""
