@@ -7,7 +7,7 @@ from random import uniform
 from orchestrator import clock
 from orchestrator.errors import StoreUnavailable
 from orchestrator.process_metrics import catalog
-from orchestrator.turns.redis.call_queue import DueWatch
+from orchestrator.turns.redis.due_watch import DueWatch
 from orchestrator.turns.redis.store import RedisTurnStore
 
 logger = logging.getLogger(__name__)

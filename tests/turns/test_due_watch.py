@@ -5,7 +5,7 @@ import math
 from redis.asyncio import Redis
 
 from orchestrator.redis import keys
-from orchestrator.turns.redis.call_queue import NEVER_MS, DueWatch
+from orchestrator.turns.redis.due_watch import NEVER_MS, DueWatch
 from orchestrator.turns.redis.store import RedisTurnStore
 
 SHARD = keys.SINGLE_SHARD
