@@ -42,9 +42,7 @@ _ESCAPES_OF_LINES = {code: escape for code, escape in _ESCAPES.items() if code !
 
 def redact(text: str) -> str:
     """Return `text` without user and password in URLs, and with telephone numbers and the like masked."""
-    if ":" in text or "+" in text or "%" in text:  # else it holds neither a URL nor an address
-        return masked(_CREDENTIALS.sub("***@", text) if "://" in text else text)
-    return text
+    return masked(_CREDENTIALS.sub("***@", text) if "://" in text else text)
 
 
 class TextFormatter(logging.Formatter):

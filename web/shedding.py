@@ -71,11 +71,10 @@ class Shedding:
 
     def refuses(self, tenant: str) -> bool:
         """Return whether a call of this tenant that begins now is refused. Ask once for each call."""
-        is_shedding = self.is_shedding(tenant)
         if self._after is None or self._read is None:
             return False
-        gate = self._gates.get(tenant) or self._gates.setdefault(tenant, self._gate(self._after))
-        return not gate.lets_in() and is_shedding
+        is_taken = self._gates.setdefault(tenant, self._gate(self._after)).lets_in()
+        return self.is_shedding(tenant) and not is_taken
 
     async def close(self) -> None:
         """Read no more."""

@@ -122,7 +122,7 @@ class Histogram(Family):
         """Count several things at once, each with its duration in seconds and its labels."""
         with self._lock:
             for seconds, labels in observed:
-                numbers = self._cells.get(labels) or self._numbers(labels)
+                numbers = self._numbers(labels)
                 numbers[bisect_left(self._limits, seconds)] += 1
                 numbers[-1] += seconds
 

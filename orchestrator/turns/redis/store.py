@@ -156,8 +156,7 @@ class RedisTurnStore:
         submitted = await self._submit(turn, stream, opened, limits)
         if submitted.status == "refused" and await self.admissions.may_begin(call_sid, limits):
             submitted = await self._submit(turn, stream, opened, Limits(limited_as=limits.limited_as), is_admitted=True)
-        if opening is not None or turn.kind == "ended":
-            await self.erasure.after_submit(turn, opening, submitted)
+        await self.erasure.after_submit(turn, opening, submitted)
         if submitted.status in REFUSALS:
             raise REFUSALS[submitted.status]
         if submitted.status == "recorded":
@@ -202,8 +201,7 @@ class RedisTurnStore:
                 tenant=keys.tenant_tag(opened.tenant),
             )
         )
-        if announced.keys:
-            await self.announcing.after_submit(announced, submitted, turn)
+        await self.announcing.after_submit(announced, submitted, turn)
         return submitted
 
     async def accept(self, state: ConversationState, admission: Admission | None = None) -> None:
